@@ -1,0 +1,1 @@
+"""The ASGI front door: routes, refusals, headers, our own HTTP answers."""

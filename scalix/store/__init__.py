@@ -1,0 +1,1 @@
+"""Where counters live: the protocol, a memory implementation and the Redis one."""

@@ -1,0 +1,74 @@
+"""The direction of imports, read from the source: domain <- store, service <- edge, litellm_adapter <- wiring <- cli."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "scalix"
+
+MAY_IMPORT = {
+    "domain": {"domain"},
+    "store": {"domain", "store"},
+    "service": {"domain", "store", "service"},
+    "edge": {"domain", "store", "service", "edge"},
+    "litellm_adapter": {"domain", "store", "service", "litellm_adapter"},
+    "launch": {"domain", "store", "launch"},
+    "wiring": {"domain", "store", "service", "edge", "litellm_adapter", "launch", "wiring"},
+    "cli": {"domain", "store", "service", "edge", "litellm_adapter", "launch", "wiring", "cli"},
+}
+# What the root scripts may import, and the modules that start our processes by name.
+ROOT_SCRIPTS = {
+    "start_scalix_litellm.py": {"cli"},
+    "test_scalix_litellm.py": {"cli"},
+    "scalix_callbacks.py": {"litellm_adapter", "wiring"},
+}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that `path` imports anywhere in it, function bodies included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
+    allowed = MAY_IMPORT[room_of(path)]
+    inner = {name.split(".")[1] for name in imports_of(path) if name.startswith("scalix.") and name != "scalix.__version__"}
+    assert inner <= allowed, f"{path.relative_to(ROOT)} imports {sorted(inner - allowed)}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_adapter_imports_litellm(path: Path) -> None:
+    outer = {name.split(".")[0] for name in imports_of(path)}
+    assert room_of(path) == "litellm_adapter" or "litellm" not in outer
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "domain").glob("*.py")), ids=lambda path: path.name)
+def test_the_domain_uses_the_standard_library_only_and_reads_no_clock(path: Path) -> None:
+    outer = {name.split(".")[0] for name in imports_of(path)} - {"scalix"}
+    assert outer <= set(sys.stdlib_module_names)
+    assert not outer & {"time", "socket", "asyncio", "os", "pathlib", "random", "secrets"}
+
+
+@pytest.mark.parametrize("script", sorted(ROOT_SCRIPTS))
+def test_a_root_script_only_hands_over(script: str) -> None:
+    inner = {name.split(".")[1] for name in imports_of(ROOT / script) if name.startswith("scalix.")}
+    assert inner <= ROOT_SCRIPTS[script]
