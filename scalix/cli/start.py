@@ -1,0 +1,235 @@
+"""The command `start_scalix_litellm.py`: starts the gateway, and tells of it, stops it, checks what it would run."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from scalix.launch.problems import LaunchError, Problem
+
+if TYPE_CHECKING:
+    from scalix.launch.plan import Plan
+
+PROGRAM = "start_scalix_litellm.py"
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXIT_WRONG_INPUT = 2
+
+ACTIONS = ("status", "stop", "check", "version")
+# What each action listens to, beyond --env-file, which may name the state directory.
+_GOES_WITH = {
+    "status": {"json"},
+    "stop": set[str](),
+    "check": {"host", "port", "config", "workers", "demo", "demo_if_no_key", "json"},
+    "version": set[str](),
+}
+_START_ONLY = ("host", "port", "config", "workers", "demo", "demo_if_no_key", "detach", "quiet")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line: the usage is for those who ask for it."""
+        print(f"{PROGRAM}: {message}; see {PROGRAM} --help", file=sys.stderr)
+        raise SystemExit(EXIT_WRONG_INPUT)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=PROGRAM,
+        allow_abbrev=False,
+        description="Start the Scalix gateway: the stock LiteLLM proxy behind an edge that meters, limits and charges.",
+        epilog="Settings come from the environment, then --env-file, else scalix_config.env and .env; "
+        "scalix_config.env.example explains each. SCALIX_STATE_DIR says which gateway --status and --stop mean.",
+    )
+    start = parser.add_argument_group("starting")
+    start.add_argument("--host", help="address to listen on (LITELLM_HOST, default 127.0.0.1)")
+    start.add_argument("--port", type=_port, help="port to listen on, 0 for a free one (LITELLM_PORT, default 4000)")
+    start.add_argument(
+        "--config", type=Path, metavar="FILE", help="models and tiers (default litellm_proxy_config.yaml)"
+    )
+    start.add_argument("--env-file", type=Path, metavar="FILE", help="variables, in place of the usual env files")
+    start.add_argument("--workers", type=int, metavar="N", help="worker processes (LITELLM_MAX_WORKERS, default 1)")
+    start.add_argument(
+        "--demo", action="store_true", help="a built-in provider stands in for all providers; no key needed"
+    )
+    start.add_argument("--demo-if-no-key", action="store_true", help="like --demo when no provider's key is set")
+    start.add_argument("--detach", action="store_true", help="run in the background; returns when ready")
+    start.add_argument("--quiet", action="store_true", help="show nothing in the terminal but the start block")
+    actions = parser.add_argument_group("instead of starting")
+    actions.add_argument("--status", action="store_true", help="exit 0: ready, 1: up but not ready, 3: not running")
+    actions.add_argument("--stop", action="store_true", help="finish requests in flight and stop")
+    actions.add_argument("--check", action="store_true", help="check settings and config, start nothing")
+    actions.add_argument("--version", action="store_true", help="print the versions")
+    parser.add_argument("--json", action="store_true", help="with --status or --check: one JSON object")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to 65535, or 0 for a free one")
+    return int(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command. Returns the exit code; wrong input of every kind is 2, one line each on standard error."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    action = _action(parser, options)
+    try:
+        match action:
+            case "version":
+                from scalix.launch.plan import versions
+
+                print(versions())
+                return 0
+            case "status":
+                from scalix.launch.status import print_status
+
+                return print_status(_state_dir(options), as_json=options.json)
+            case "stop":
+                from scalix.launch.stop import stop_gateway
+
+                return stop_gateway(_state_dir(options))
+            case "check":
+                return _check(options)
+            case _:
+                return _start(options)
+    except LaunchError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return EXIT_WRONG_INPUT
+    except PermissionError as error:
+        print(f"{error.filename}: {error.strerror}; run this as the user who started the gateway", file=sys.stderr)
+        return EXIT_WRONG_INPUT
+    except KeyboardInterrupt:
+        return 0
+
+
+def _action(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str | None:
+    asked = [action for action in ACTIONS if getattr(options, action)]
+    if len(asked) > 1:
+        parser.error(f"--{asked[0]} and --{asked[1]} can't be asked for together")
+    if not asked:
+        if options.json:
+            parser.error("--json goes with --status or --check")
+        if options.detach and options.quiet:
+            parser.error("--quiet is about the terminal and --detach leaves it: give one of them")
+        return None
+    action = asked[0]
+    for name in (*_START_ONLY, "json"):
+        if getattr(options, name) not in (None, False) and name not in _GOES_WITH[action]:
+            flag = f"--{name.replace('_', '-')}"
+            hint = ": SCALIX_STATE_DIR says which gateway is meant" if name in ("host", "port", "config") else ""
+            parser.error(f"{flag} does not go with --{action}{hint}")
+    return action
+
+
+def _state_dir(options: argparse.Namespace) -> Path:
+    """The state directory alone: other settings may be wrong without keeping anyone from stopping the gateway."""
+    from scalix.launch.environment import DEFAULT_STATE_DIR, load_environment
+
+    named = os.environ.get("SCALIX_STATE_DIR", "").strip()
+    if not named:
+        named = load_environment(ROOT, os.environ, _env_file(options)).values.get("SCALIX_STATE_DIR", "").strip()
+    return (ROOT / (Path(named).expanduser() if named else DEFAULT_STATE_DIR)).absolute()
+
+
+def _env_file(options: argparse.Namespace) -> Path | None:
+    # What is typed is relative to where it is typed.
+    return options.env_file.expanduser().absolute() if options.env_file else None
+
+
+def _plan(options: argparse.Namespace) -> "Plan":
+    from scalix.launch.environment import load_environment, resolve_settings
+    from scalix.launch.plan import Plan
+
+    environment = load_environment(ROOT, os.environ, _env_file(options))
+    problems: list[Problem] = []
+    try:
+        settings = resolve_settings(
+            environment,
+            root=ROOT,
+            host=options.host,
+            port=options.port or None,
+            workers=options.workers,
+            config=options.config,
+            demo=options.demo,
+        )
+    except LaunchError as error:
+        problems += error.problems
+        settings = None
+    config_path = settings.config_path if settings else _config_path(options, environment.values)
+
+    from scalix.launch.config_file import read_config
+
+    production = environment.scalix_env == "production"
+    demo = bool(options.demo)
+    try:
+        config = read_config(config_path, environment.values, demo=demo, production=production)
+        if options.demo_if_no_key and not config.provider_keys_present and not production:
+            demo = True
+            config = read_config(config_path, environment.values, demo=True, production=False)
+    except LaunchError as error:
+        raise LaunchError([*problems, *error.problems]) from None
+    if settings is None:
+        raise LaunchError(problems)
+    if options.port == 0:
+        settings = replace(settings, port=0)
+    return Plan(replace(settings, demo=demo), environment, config, demo, detached=bool(options.detach))
+
+
+def _config_path(options: argparse.Namespace, values: Mapping[str, str]) -> Path:
+    """The config file, known even where other settings are wrong, so that its problems are told with theirs."""
+    from scalix.launch.environment import DEFAULT_CONFIG
+
+    if options.config:
+        return Path(options.config).expanduser().absolute()
+    named = values.get("SCALIX_CONFIG", "").strip()
+    return ROOT / (Path(named).expanduser() if named else DEFAULT_CONFIG)
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Print what would run. Whether a server named by REDIS_* can be reached is found out at the start only."""
+    try:
+        plan = _plan(options)
+    except LaunchError as error:
+        if not options.json:
+            raise
+        problems = [{"where": problem.where, "what": problem.what, "fix": problem.fix} for problem in error.problems]
+        print(json.dumps({"ok": False, "problems": problems}))
+        return EXIT_WRONG_INPUT
+    from scalix.launch.check_report import as_json, as_text
+
+    print(json.dumps(as_json(plan)) if options.json else as_text(plan))
+    return 0
+
+
+def _start(options: argparse.Namespace) -> int:
+    plan = _plan(options)
+    if not options.detach:
+        return _run(plan, quiet=options.quiet)
+
+    from scalix.launch.detach import run_detached
+
+    return run_detached(lambda on_ready: _run(plan, quiet=False, on_ready=on_ready))
+
+
+def _run(plan: "Plan", *, quiet: bool, on_ready: Callable[[], None] = lambda: None) -> int:
+    """Run the gateway until it is stopped."""
+    from scalix.launch.output import Output
+    from scalix.launch.supervisor import Supervisor
+
+    output = Output(quiet=quiet, verbose=plan.settings.debug or plan.settings.log_level == "DEBUG")
+    try:
+        return Supervisor(plan, output, on_ready).run()
+    except LaunchError as error:
+        for problem in error.problems:
+            output.fail(str(problem))
+        return EXIT_WRONG_INPUT
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        output.close()

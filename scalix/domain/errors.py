@@ -1,0 +1,133 @@
+"""Everything that can be wrong with a request, with stable codes; only `edge/errors.py` maps these to HTTP."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from scalix.domain.quota import WindowState
+
+
+@dataclass(eq=False)
+class GatewayError(Exception):
+    """A refusal. `message` says what to do and holds no secret; `details` go into `error.scalix`.
+
+    `windows` and `tier` are the caller's, where the refusal comes from admission: its headers tell them.
+    """
+
+    message: str
+    param: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+    retry_after_s: int | None = None
+    windows: tuple[WindowState, ...] = ()
+    tier: str | None = None
+
+    code = "internal_error"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class BadRequest(GatewayError):
+    """What the client sent makes no sense, or may not be sent."""
+
+    code = "invalid_request"
+
+
+class InvalidApiKey(GatewayError):
+    """No credential, or one that means nothing to us."""
+
+    code = "invalid_api_key"
+
+
+class ModelNotAllowed(GatewayError):
+    """The caller's tier does not have this model."""
+
+    code = "model_not_allowed"
+
+
+class UserBlocked(GatewayError):
+    """The operator has blocked this user."""
+
+    code = "user_blocked"
+
+
+class NotPermitted(GatewayError):
+    """Only the operator may do this."""
+
+    code = "not_permitted"
+
+
+class ModelNotFound(GatewayError):
+    """No model of this name is in service."""
+
+    code = "model_not_found"
+
+
+class RouteNotFound(GatewayError):
+    """No such path here."""
+
+    code = "route_not_found"
+
+
+class MethodNotAllowed(GatewayError):
+    """The path exists, with other methods."""
+
+    code = "method_not_allowed"
+
+
+class UserNotFound(GatewayError):
+    """No user of this name is known."""
+
+    code = "user_not_found"
+
+
+class UserAlreadyExists(GatewayError):
+    """A user of this name has a record."""
+
+    code = "user_exists"
+
+
+class RequestTooLarge(GatewayError):
+    """The body is larger than we read."""
+
+    code = "request_too_large"
+
+
+class RateLimitExceeded(GatewayError):
+    """A limit of requests, or of requests at once, is reached."""
+
+    code = "rate_limit_exceeded"
+
+
+class InsufficientQuota(GatewayError):
+    """A limit of tokens or money leaves too little."""
+
+    code = "insufficient_quota"
+
+
+class QuotaReserved(GatewayError):
+    """There is quota left, but the caller's own requests in flight hold it."""
+
+    code = "quota_reserved"
+
+
+class StoreIsDown(GatewayError):
+    """The store is away and this caller's tier does not go on without it."""
+
+    code = "store_unavailable"
+
+
+class ProviderFailed(GatewayError):
+    """The model's provider, and every fallback, failed."""
+
+    code = "provider_unavailable"
+
+
+class ProviderRefused(GatewayError):
+    """The provider refused what the client sent."""
+
+    code = "provider_refused"
+    status = 400
+
+
+class InternalError(GatewayError):
+    """Our own fault."""

@@ -1,0 +1,27 @@
+"""Who is charged, and in which of the 256 shards their state lives."""
+
+from binascii import crc_hqx
+from dataclasses import dataclass
+from typing import Literal
+
+SubjectKind = Literal["user", "address", "operator"]
+SHARDS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whoever a request is charged to. The kind is part of the name, so no user can be called like an address."""
+
+    kind: SubjectKind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+
+OPERATOR = Subject("operator", "master")
+
+
+def shard_of(subject: str) -> int:
+    """The shard of a subject's text, 0 to 255, by the CRC16 (XMODEM) that Redis Cluster uses too."""
+    return crc_hqx(subject.encode(), 0) % SHARDS

@@ -1,0 +1,57 @@
+"""The few ASGI words that this package uses, and answers made of one start and one body."""
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+import orjson
+
+from scalix.domain.errors import GatewayError
+from scalix.edge.errors import error_body, error_headers, status_of
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+JSON = b"application/json"
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The value of a request header given once; `name` is lower case. The first one of several."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return str(value.decode("latin-1"))
+    return None
+
+
+def token_of(scope: Scope) -> str | None:
+    """The credential: `Authorization: Bearer …`, or `x-api-key` as Anthropic's SDK sends it."""
+    authorization = header(scope, b"authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else None
+    return header(scope, b"x-api-key")
+
+
+async def send_bytes(
+    send: Send, status: int, body: bytes, headers: Iterable[Header] = (), content_type: bytes = JSON
+) -> None:
+    """One whole answer."""
+    fixed = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_json(send: Send, value: Any, status: int = 200, headers: Iterable[Header] = ()) -> None:
+    """One whole answer, as JSON."""
+    await send_bytes(send, status, orjson.dumps(value), headers)
+
+
+async def send_error(
+    send: Send, error: GatewayError, headers: Iterable[Header] = (), *, anthropic: bool = False
+) -> None:
+    """One error, in the shape of the route's API."""
+    body = error_body(error, anthropic=anthropic)
+    await send_bytes(send, status_of(error), body, [*error_headers(error), *headers])

@@ -1,0 +1,61 @@
+"""Reading a request's body: bounded in size and time, parsed once."""
+
+import asyncio
+from typing import Any
+
+import orjson
+
+from scalix.domain.errors import BadRequest, RequestTooLarge
+from scalix.edge.asgi import Receive, Scope, header
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+BODY_TIMEOUT_S = 60.0
+
+
+class ClientGone(Exception):
+    """The client left before its body was read; there is nobody to answer."""
+
+
+async def read_json(scope: Scope, receive: Receive) -> dict[str, Any]:
+    """The body as a JSON object. Raises `BadRequest`, `RequestTooLarge`, `ClientGone`."""
+    encoding = header(scope, b"content-encoding")
+    if encoding not in (None, "", "identity"):
+        raise BadRequest("Compressed request bodies are not read. Send the body without Content-Encoding.")
+    length = header(scope, b"content-length")
+    if length is not None and (not length.isascii() or not length.isdigit() or int(length) > MAX_BODY_BYTES):
+        raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            raw = await _read(receive)
+    except TimeoutError:
+        raise BadRequest(f"The request's body did not arrive within {BODY_TIMEOUT_S:.0f} s.") from None
+    if not raw.strip():
+        raise BadRequest("The request has no body. Send a JSON object.")
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        message = f"The request's body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        raise BadRequest(message) from None
+    if not isinstance(value, dict):
+        raise BadRequest('The request\'s body must be a JSON object, such as {"model": …}.')
+    return value
+
+
+async def _read(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large() -> RequestTooLarge:
+    return RequestTooLarge(f"The request's body is larger than {MAX_BODY_BYTES // 2**20} MiB, the most that is read.")

@@ -1,0 +1,68 @@
+"""Errors as HTTP: the one table of statuses, and the two shapes (OpenAI's, and Anthropic's on `/v1/messages`)."""
+
+from typing import Any
+
+import orjson
+
+from scalix.domain.errors import GatewayError, ProviderRefused
+
+# code -> HTTP status, OpenAI's `type`, Anthropic's `type`
+_ANSWERS: dict[str, tuple[int, str, str]] = {
+    "invalid_request": (400, "invalid_request_error", "invalid_request_error"),
+    "invalid_api_key": (401, "authentication_error", "authentication_error"),
+    "model_not_allowed": (403, "permission_error", "permission_error"),
+    "user_blocked": (403, "permission_error", "permission_error"),
+    "not_permitted": (403, "permission_error", "permission_error"),
+    "model_not_found": (404, "invalid_request_error", "not_found_error"),
+    "route_not_found": (404, "invalid_request_error", "not_found_error"),
+    "user_not_found": (404, "invalid_request_error", "not_found_error"),
+    "method_not_allowed": (405, "invalid_request_error", "invalid_request_error"),
+    "user_exists": (409, "invalid_request_error", "invalid_request_error"),
+    "request_too_large": (413, "invalid_request_error", "request_too_large"),
+    "rate_limit_exceeded": (429, "rate_limit_error", "rate_limit_error"),
+    "insufficient_quota": (429, "insufficient_quota", "rate_limit_error"),
+    "quota_reserved": (429, "rate_limit_error", "rate_limit_error"),
+    "internal_error": (500, "api_error", "api_error"),
+    "store_unavailable": (503, "api_error", "overloaded_error"),
+    "provider_unavailable": (503, "api_error", "overloaded_error"),
+    "provider_refused": (400, "invalid_request_error", "invalid_request_error"),
+}
+
+
+def status_of(error: GatewayError) -> int:
+    """The HTTP status of an error."""
+    return error.status if isinstance(error, ProviderRefused) else _ANSWERS[error.code][0]
+
+
+def error_object(error: GatewayError) -> dict[str, Any]:
+    """OpenAI's `error` object, with our details under `scalix`."""
+    body: dict[str, Any] = {
+        "message": error.message,
+        "type": _ANSWERS[error.code][1],
+        "param": error.param,
+        "code": error.code,
+    }
+    if error.details:
+        body["scalix"] = error.details
+    return body
+
+
+def error_body(error: GatewayError, *, anthropic: bool = False) -> bytes:
+    """The body of an error answer."""
+    if not anthropic:
+        return orjson.dumps({"error": error_object(error)})
+    inner = error_object(error)
+    inner["type"] = _ANSWERS[error.code][2]
+    return orjson.dumps({"type": "error", "error": inner})
+
+
+def error_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:
+    """Headers that tell clients whether and when to try again."""
+    headers: list[tuple[bytes, bytes]] = []
+    if error.retry_after_s is not None:
+        headers.append((b"retry-after", str(error.retry_after_s).encode()))
+    if status_of(error) == 429:
+        headers.append((b"x-should-retry", b"true" if error.code == "quota_reserved" else b"false"))
+    if error.code == "invalid_api_key":
+        headers.append((b"www-authenticate", b'Bearer realm="scalix"'))
+    return headers

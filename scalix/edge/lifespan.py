@@ -1,0 +1,54 @@
+"""Start and end of the worker, around those of LiteLLM's app."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send
+from scalix.store.base import StoreError
+
+log = logging.getLogger("scalix.edge")
+
+Job = Callable[[], Awaitable[object]]
+
+
+class Lifespan:
+    """Runs `every` (seconds, job) in the background while the app is up, and `at_end` when it has gone down."""
+
+    def __init__(self, every: list[tuple[float, Job]], at_end: list[Job]) -> None:
+        self._every = every
+        self._at_end = at_end
+        self.is_up = False
+
+    async def run(self, inner: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the `lifespan` scope."""
+        tasks: list[asyncio.Task[None]] = []
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                self.is_up = True
+                tasks.extend(asyncio.create_task(_repeat(pause_s, job)) for pause_s, job in self._every)
+            elif message["type"] == "lifespan.shutdown.complete":
+                await self._end(tasks)
+            await send(message)
+
+        await inner(scope, receive, noting)
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        self.is_up = False
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for job in self._at_end:
+            await job()
+
+
+async def _repeat(pause_s: float, job: Job) -> None:
+    while True:
+        await asyncio.sleep(pause_s)
+        try:
+            await job()
+        except StoreError as fault:
+            log.warning("a background job has to wait: %s", fault)
+        except Exception:
+            log.exception("a background job failed")

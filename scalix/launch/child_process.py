@@ -1,0 +1,38 @@
+"""A child that does not outlive us: Linux sends it a signal when we die, kill -9 included."""
+
+import ctypes
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+_PR_SET_PDEATHSIG = 1
+# Looked up before any fork: afterwards the loader's lock may be held by a thread that is not there. Linux only.
+_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
+
+
+def die_with_parent(sig: int = signal.SIGTERM) -> Callable[[], None]:
+    """A `preexec_fn` for `subprocess.Popen`: the child gets `sig` as soon as its parent is gone.
+
+    Call this, and start the child, from the main thread: the kernel sends the signal when the *thread* that forked
+    ends, so a child started from a helper thread would die with that thread while the process lives on. The child also
+    starts with no signal blocked, whatever the parent blocks. Raises RuntimeError outside the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("start the child from the main thread: it would otherwise die with this thread")
+    parent_pid = os.getpid()
+
+    def before_exec() -> None:
+        end_with(parent_pid, sig)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    return before_exec
+
+
+def end_with(parent_pid: int, sig: int = signal.SIGTERM) -> None:
+    """Have `sig` sent to the calling process when its parent `parent_pid` is gone; if that is so already, exit now."""
+    if _PRCTL is not None and _PRCTL(_PR_SET_PDEATHSIG, int(sig), 0, 0, 0) != 0:
+        os._exit(127)
+    # The parent may have died before the call above, and then the signal never comes.
+    if os.getppid() != parent_pid:
+        os._exit(127)

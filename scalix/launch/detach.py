@@ -1,0 +1,75 @@
+"""Going into the background: the caller waits until the gateway is ready, and gets its errors and exit code."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+EXIT_DIED = 1
+
+
+def run_detached(run: Callable[[Callable[[], None]], int]) -> int:
+    """Call `run(on_ready)` in a daemon; returns 0 once it has called `on_ready`, else the exit code that it returned.
+
+    Until `on_ready` the daemon writes to the caller's own terminal. Must be called before any thread is started.
+    """
+    read_fd, write_fd = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    middle = os.fork()
+    if middle == 0:
+        # The middle one ends at once, so that the daemon is nobody's child and no session's leader.
+        os.close(read_fd)
+        os.setsid()
+        if os.fork() == 0:
+            _be_the_daemon(run, write_fd)
+        os._exit(0)
+    os.close(write_fd)
+    os.waitpid(middle, 0)
+    with os.fdopen(read_fd, "rb") as pipe:
+        pid = int(pipe.readline() or b"0")
+        try:
+            code = pipe.readline()
+        except KeyboardInterrupt:
+            # Ctrl-C while waiting: the daemon is in another session and has not heard it.
+            os.kill(pid, signal.SIGTERM)
+            code = pipe.readline()
+    if not code:
+        print("the gateway died while it was starting; see its log", file=sys.stderr)
+        return EXIT_DIED
+    return int(code)
+
+
+def _be_the_daemon(run: Callable[[Callable[[], None]], int], status_fd: int) -> None:
+    """Never returns."""
+    code = EXIT_DIED
+    reported = False
+
+    def report(result: int) -> None:
+        nonlocal reported
+        if not reported:
+            os.write(status_fd, b"%d\n" % result)
+            os.close(status_fd)
+        reported = True
+
+    def on_ready() -> None:
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        os.close(null)
+        report(0)
+
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        os.write(status_fd, b"%d\n" % os.getpid())
+        code = run(on_ready)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        report(code)
+        os._exit(code)

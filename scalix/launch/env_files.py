@@ -1,0 +1,57 @@
+"""Reads one env file into names and values, each with the line it came from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from scalix.launch.problems import Problem, shown
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """One file that was read. `lines` says where each name stands, counted from 1."""
+
+    path: Path
+    values: Mapping[str, str]
+    lines: Mapping[str, int]
+
+
+def read_env_file(path: Path, problems: list[Problem]) -> EnvFile:
+    """The names in `path`; the last of several equal names wins, as in a shell.
+
+    Values stand as written: `$` and `${…}` are not expanded, so that a password may hold them. What can't be read or
+    parsed is added to `problems`, without the text of the line, which may be a secret.
+    """
+    # Loaded here, because `--help` and `--stop` need no env file and must answer at once.
+    from dotenv.parser import parse_stream
+
+    values: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        problems.append(Problem(shown(path), "the env file does not exist", "correct the path given to --env-file"))
+        return EnvFile(path, values, lines)
+    except UnicodeDecodeError:
+        problems.append(Problem(shown(path), "the env file is not UTF-8 text", "save it as UTF-8"))
+        return EnvFile(path, values, lines)
+    except OSError as error:
+        reason = (error.strerror or "error").lower()
+        problems.append(
+            Problem(shown(path), f"the env file can't be read ({reason})", "give a file that this user may read")
+        )
+        return EnvFile(path, values, lines)
+    for binding in parse_stream(StringIO(text)):
+        # A binding begins with the blank lines before it.
+        raw = binding.original.string
+        line = binding.original.line + raw[: len(raw) - len(raw.lstrip())].count("\n")
+        where = f"{shown(path)}:{line}"
+        if binding.error:
+            problems.append(Problem(where, "this line is not an assignment", "write NAME=value, or start it with #"))
+        elif binding.key is not None and binding.value is None:
+            problems.append(Problem(where, f"{binding.key} has no value", f"write {binding.key}=value"))
+        elif binding.key is not None and binding.value is not None:
+            values[binding.key] = binding.value
+            lines[binding.key] = line
+    return EnvFile(path, values, lines)

@@ -1,0 +1,139 @@
+"""The listening socket: bound by the launcher before anything slow, handed to the workers, listened on by them."""
+
+import errno
+import ipaddress
+import socket
+
+from scalix.launch.problems import LaunchError, Problem
+
+UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+
+def reserve_port(host: str, port: int) -> socket.socket:
+    """A TCP socket bound to `host` and `port` (0: the kernel picks one), inheritable and not yet listening.
+
+    Until a worker listens, clients are refused rather than left hanging. SO_REUSEADDR lets the bind pass over
+    connections of a former gateway that linger in TIME_WAIT; it is taken back after the bind, since Linux would
+    otherwise let a second process bind the same port as long as nobody listens. `allow_listen` sets it again.
+
+    Raises LaunchError when the port is taken, naming by whom, or can't be bound.
+    """
+    family, address = _resolve(host, port)
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    except OSError as error:
+        sock.close()
+        raise LaunchError((_bind_problem(host, port, error),)) from None
+    sock.set_inheritable(True)
+    return sock
+
+
+def allow_listen(sock: socket.socket) -> None:
+    """Prepare a reserved socket for `listen`, which would else fail while old connections are in TIME_WAIT."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def port_taken(host: str, port: int) -> Problem:
+    """The problem that tells who has the port and what to do."""
+    return Problem(
+        "LITELLM_PORT",
+        f"port {port} on {host} is already in use by {describe_owner(host, port)}",
+        "stop that program, or choose another port with --port",
+    )
+
+
+def describe_owner(host: str, port: int) -> str:
+    """Who listens on `port`: `pid 123 (nginx)`, or that it can't be seen."""
+    import psutil  # 30 ms, wanted only here
+
+    try:
+        owners = [
+            connection.pid
+            for connection in psutil.net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+            and connection.laddr
+            and connection.laddr.port == port
+            and _overlap(host, connection.laddr.ip)
+        ]
+    except (psutil.Error, OSError):
+        return "another program"
+    pids = sorted(pid for pid in owners if pid is not None)
+    if not owners:
+        return "a program that has reserved it and does not listen yet"
+    if not pids:
+        return "a program of another user (run as root to see which)"
+    # A gateway's launcher and workers share one socket; the launcher started first.
+    return f"pid {pids[0]} ({_program(pids[0])})"
+
+
+def _program(pid: int) -> str:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        name: str = process.name()
+        if name.startswith("python"):
+            scripts = [argument for argument in process.cmdline()[1:] if not argument.startswith("-")]
+            return f"{name} {scripts[0].rsplit('/', 1)[-1]}" if scripts else name
+        return name
+    except psutil.Error:
+        return "program not visible"
+
+
+def _overlap(host: str, other: str) -> bool:
+    """Whether two bound addresses can collide; a name counts as colliding."""
+    if host in UNSPECIFIED or other in UNSPECIFIED:
+        return True
+    try:
+        return ipaddress.ip_address(host) == ipaddress.ip_address(other)
+    except ValueError:
+        return True
+
+
+def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str | int | bytes, ...]]:
+    bare = host.removeprefix("[").removesuffix("]")
+    try:
+        found = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError):
+        problem = Problem(
+            "LITELLM_HOST",
+            f"no address is known for host {host!r}",
+            "use 127.0.0.1 for this machine only, or 0.0.0.0 for all of its addresses",
+        )
+        raise LaunchError((problem,)) from None
+    # A name such as localhost has both kinds; most clients try IPv4 when only one of them answers.
+    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
+    return found[0][0], found[0][4]
+
+
+def _bind_problem(host: str, port: int, error: OSError) -> Problem:
+    if error.errno == errno.EADDRINUSE:
+        return port_taken(host, port)
+    if error.errno == errno.EACCES:
+        return Problem(
+            "LITELLM_PORT", f"port {port} needs more rights than this user has", "choose a --port from 1024 upwards"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return Problem(
+            "LITELLM_HOST",
+            f"{host} is not an address of this machine",
+            "use 127.0.0.1 for this machine only, or 0.0.0.0 for all of its addresses",
+        )
+    return Problem(
+        "LITELLM_HOST", f"can't bind {host} port {port}: {error.strerror}", "choose another --host or --port"
+    )
+
+
+def reachable_host(host: str) -> str:
+    """The host that a client on this machine connects to, without brackets: 0.0.0.0 and :: are no destinations."""
+    bare = host.removeprefix("[").removesuffix("]")
+    return UNSPECIFIED.get(bare, bare)
+
+
+def base_url(host: str, port: int) -> str:
+    """Where a client on this machine finds the gateway, such as `http://127.0.0.1:4000`."""
+    bare = reachable_host(host)
+    return f"http://[{bare}]:{port}" if ":" in bare else f"http://{bare}:{port}"

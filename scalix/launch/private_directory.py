@@ -1,0 +1,42 @@
+"""Directories that only we can enter."""
+
+import os
+import stat
+from pathlib import Path
+
+from scalix.launch.problems import LaunchError, Problem
+
+# Files that show a directory to be a state directory of ours, so that its mode is ours to set.
+_MARKS = frozenset({"store.lock", "master.key", "gateway.json", "litellm.rendered.yaml", "store"})
+
+
+def make_private(path: Path) -> Path:
+    """Create `path` with mode 0700, or make an existing one so; returns it absolute, symbolic links resolved.
+
+    A directory that holds somebody else's files keeps its mode (a state directory of `/var/lib` must not lock
+    everybody out of it), and is refused if others may write to it: they could put their own store in place of ours.
+    Raises LaunchError where it can't be created, is no directory, or is another user's.
+    """
+    path = path.absolute()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = path.resolve(strict=True)
+        facts = path.stat()
+        if facts.st_uid != os.geteuid():
+            # root may use what a container's volume belongs to, and leaves its mode to the owner.
+            if os.geteuid() != 0:
+                raise _refusal(path, f"belongs to user id {facts.st_uid}, not to {os.geteuid()} who runs the gateway")
+        elif stat.S_IMODE(facts.st_mode) != 0o700:
+            held = {entry.name for entry in path.iterdir()}
+            if not held or held & _MARKS:
+                path.chmod(0o700)
+            elif facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                raise _refusal(path, "holds other files and can be written to by other users")
+    except OSError as error:
+        raise _refusal(path, f"can't be used: {error.strerror or error}") from None
+    return path
+
+
+def _refusal(path: Path, what: str) -> LaunchError:
+    fix = "set SCALIX_STATE_DIR to a directory of the gateway's own"
+    return LaunchError((Problem(where=str(path), what=what, fix=fix),))

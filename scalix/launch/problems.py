@@ -1,0 +1,45 @@
+"""What is wrong with what the operator wrote, in the words that the operator needs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake. `where` is `file:line`, a file, or `environment`; `fix` is what to write instead."""
+
+    where: str
+    what: str
+    fix: str
+
+    def __str__(self) -> str:
+        """One line, whatever the parts hold."""
+        return " ".join(f"{self.where}: {self.what}; {self.fix}".split())
+
+
+class LaunchError(Exception):
+    """The gateway can't start. Carries every problem found, so that all can be repaired at once."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def shown(path: Path) -> str:
+    """A path as people write it: from the current directory where it is inside."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` was probably meant to be, or `None`."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    matches = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    return by_folded[matches[0]] if matches else None
+
+
+def one_of(names: Iterable[str]) -> str:
+    """`a, b or c`, for messages."""
+    listed = list(names)
+    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} or {listed[-1]}"

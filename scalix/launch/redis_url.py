@@ -1,0 +1,112 @@
+"""One Redis URL out of `REDIS_URL` or `REDIS_HOST` and its companions."""
+
+from collections.abc import Callable, Mapping
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+
+DEFAULT_REDIS_PORT = 6379
+REDIS_SCHEMES = ("redis", "rediss", "unix")
+TRUE_WORDS = frozenset({"true", "1", "yes", "on"})
+FALSE_WORDS = frozenset({"false", "0", "no", "off", ""})
+
+Report = Callable[[str, str, str], None]
+"""Called with the variable's name, what is wrong with it, and what to write instead."""
+
+
+def parse_flag(values: Mapping[str, str], name: str, report: Report) -> bool:
+    """The variable as a truth value, false when it is unset. Anything but a usual word is reported."""
+    word = values.get(name, "").strip().casefold()
+    if word not in TRUE_WORDS and word not in FALSE_WORDS:
+        report(name, f"{name} is neither true nor false", f"write {name}=true or {name}=false")
+    return word in TRUE_WORDS
+
+
+def parse_whole_number(values: Mapping[str, str], name: str, default: int, low: int, high: int, report: Report) -> int:
+    """The variable as a whole number from `low` to `high`, `default` when it is unset or empty."""
+    text = values.get(name, "").strip()
+    if not text:
+        return default
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else -1
+    if low <= number <= high:
+        return number
+    report(name, f"{name} is not a whole number from {low} to {high}", f"write for example {name}={default}")
+    return default
+
+
+def redis_url(values: Mapping[str, str], report: Report) -> str | None:
+    """The server to use as a redis-py URL with user and password percent-encoded; `None` for the embedded store.
+
+    No message holds a value of these variables, because a password may stand in any of them by mistake.
+    """
+    # Kubernetes sets REDIS_PORT=tcp://… for any service that is called redis, whoever asked for it.
+    if not values.get("REDIS_HOST", "").strip() and values.get("REDIS_PORT", "").startswith("tcp://"):
+        values = {name: value for name, value in values.items() if name != "REDIS_PORT"}
+    tls = parse_flag(values, "REDIS_SSL", report)
+    port = parse_whole_number(values, "REDIS_PORT", DEFAULT_REDIS_PORT, 1, 65535, report)
+    database = parse_whole_number(values, "REDIS_DB", 0, 0, 1_000_000, report)
+    username = values.get("REDIS_USERNAME", "")
+    password = values.get("REDIS_PASSWORD", "")
+    host = values.get("REDIS_HOST", "").strip()
+    url = values.get("REDIS_URL", "").strip()
+    if url:
+        return _completed_url(url, host, username, password, tls, report)
+    if host:
+        if any(character in host for character in "/@?# ") or host.count(":") == 1:
+            report("REDIS_HOST", "REDIS_HOST is not a host name", "write the name only, or put the URL in REDIS_URL")
+            return None
+        address = f"[{host}]" if ":" in host and not host.startswith("[") else host
+        return f"{'rediss' if tls else 'redis'}://{_userinfo(username, password)}{address}:{port}/{database}"
+    for name in ("REDIS_PORT", "REDIS_PASSWORD", "REDIS_USERNAME", "REDIS_DB"):
+        if values.get(name, "").strip():
+            report(name, f"{name} is set, but no server is", f"set REDIS_HOST or REDIS_URL too, or remove {name}")
+    return None
+
+
+def _userinfo(username: str, password: str) -> str:
+    if not username and not password:
+        return ""
+    secret = f":{quote(password, safe='')}" if password else ""
+    return f"{quote(username, safe='')}{secret}@"
+
+
+def _completed_url(url: str, host: str, username: str, password: str, tls: bool, report: Report) -> str | None:
+    """`url` as given, with the user and password of the other variables where it names none."""
+    example = "write redis://:password@host:6379/0 with special characters of the password percent-encoded"
+    try:
+        parts = urlsplit(url)
+        in_order = parts.port != 0
+    except ValueError:
+        in_order = False
+    if not in_order:
+        report("REDIS_URL", "REDIS_URL is not a valid URL", example)
+        return None
+    if parts.scheme not in REDIS_SCHEMES:
+        report("REDIS_URL", "REDIS_URL does not start with redis://, rediss:// or unix://", example)
+        return None
+    if parts.fragment or (parts.scheme == "unix" and not parts.path) or (parts.scheme != "unix" and not parts.hostname):
+        report("REDIS_URL", "REDIS_URL names no server", example)
+        return None
+    if parts.scheme == "redis" and tls:
+        report("REDIS_URL", "REDIS_SSL is true, but REDIS_URL starts with redis://", "write rediss:// for TLS")
+        return None
+    if host and parts.scheme != "unix" and host.strip("[]").casefold() != (parts.hostname or "").casefold():
+        report("REDIS_URL", "REDIS_URL and REDIS_HOST name different servers", "keep one of the two")
+        return None
+    database = parts.path.strip("/")
+    if parts.scheme != "unix" and database and not (database.isascii() and database.isdigit()):
+        report("REDIS_URL", "the path of REDIS_URL is not a database number", "write for example redis://host:6379/0")
+        return None
+    if parts.username or parts.password or not (username or password):
+        return url
+    return _with_userinfo(parts, username, password)
+
+
+def _with_userinfo(parts: SplitResult, username: str, password: str) -> str:
+    address = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=_userinfo(username, password) + address))
+
+
+def without_password(url: str) -> str:
+    """The same URL for people to read: no user, no password, no query."""
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"

@@ -1,0 +1,88 @@
+"""Writes the config that LiteLLM reads."""
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from scalix.launch.problems import LaunchError, Problem, shown
+
+RENDERED_FILE = "litellm.rendered.yaml"
+_HEADER = "# Written by the gateway at each start, from the config file. Changes here are lost.\n"
+
+
+def render(config: Mapping[str, Any]) -> str:
+    """`config` as YAML that means the same by the rules of YAML 1.1 (LiteLLM's) and 1.2: every text is quoted."""
+    return _HEADER + "".join(line + "\n" for line in _mapping(config, 0))
+
+
+def write_rendered(path: Path, config: Mapping[str, Any]) -> Path:
+    """Writes `config` to `path` with mode 0600, whole or not at all. Raises `LaunchError` when that fails."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(render(config))
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        reason = (error.strerror or "error").lower()
+        fix = "set SCALIX_STATE_DIR to a directory that this user may write"
+        raise LaunchError([Problem(shown(path), f"can't be written ({reason})", fix)]) from error
+    return path
+
+
+def _mapping(value: Mapping[Any, Any], depth: int) -> Iterator[str]:
+    for key, item in value.items():
+        yield from _entry(f"{'  ' * depth}{_scalar(key)}:", item, depth)
+
+
+def _list(value: list[Any], depth: int) -> Iterator[str]:
+    for item in value:
+        yield from _entry(f"{'  ' * depth}-", item, depth)
+
+
+def _entry(head: str, item: Any, depth: int) -> Iterator[str]:
+    if isinstance(item, Mapping) and item:
+        yield head
+        yield from _mapping(item, depth + 1)
+    elif isinstance(item, list) and item:
+        yield head
+        yield from _list(item, depth + 1)
+    else:
+        yield f"{head} {_scalar(item)}"
+
+
+def _scalar(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return _fraction(value)
+    if isinstance(value, str):
+        return _quoted(value)
+    return "{}" if isinstance(value, Mapping) else "[]"
+
+
+def _fraction(value: float) -> str:
+    """YAML 1.1 knows a fraction by its point, so that `1e-06` would be a text there."""
+    text = repr(value)
+    if text in ("inf", "-inf", "nan"):
+        return text.replace("inf", ".inf").replace("nan", ".nan")
+    mantissa, e, exponent = text.partition("e")
+    return text if not e or "." in mantissa else f"{mantissa}.0e{exponent}"
+
+
+def _quoted(value: str) -> str:
+    plain = (
+        character if " " <= character <= "~" and character not in '"\\' else f"\\U{ord(character):08x}"
+        for character in value
+    )
+    return f'"{"".join(plain)}"'

@@ -1,0 +1,249 @@
+"""Runs one gateway: store, demo provider and workers, from the first bind to the last child's end."""
+
+import selectors
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import scalix
+from scalix.launch.child import Child, ChildSpec, describe_exit
+from scalix.launch.drain import Drain
+from scalix.launch.logfile import RotatingLog
+from scalix.launch.master_key import ensure_master_key
+from scalix.launch.output import Output
+from scalix.launch.plan import ROOT, Plan, helper_environment, worker_environment
+from scalix.launch.ports import base_url, port_taken, reserve_port
+from scalix.launch.private_directory import make_private
+from scalix.launch.problems import LaunchError
+from scalix.launch.process import myself
+from scalix.launch.pump import PipePump
+from scalix.launch.render import RENDERED_FILE, write_rendered
+from scalix.launch.runfile import InstanceLock, RunFile, WorkerEntry, remove_run_file
+from scalix.launch.signals import STOP_SIGNALS, SignalInbox
+from scalix.launch.start_block import start_block
+from scalix.launch.store_child import StoreChild, open_store
+from scalix.launch.takeover import refuse_second_start, wait_for_leavings
+from scalix.launch.worker import EXIT_CANT_LOAD, EXIT_PORT_TAKEN
+
+MOST_FAILED_STARTS = 3
+_TICK_S = 0.5
+
+
+class GaveUp(Exception):
+    """A child can't be started at all; the text is the reason."""
+
+
+class Supervisor:
+    """One run of the gateway. `on_ready` is called once, when every worker serves for the first time."""
+
+    def __init__(self, plan: Plan, output: Output, on_ready: Callable[[], None] = lambda: None) -> None:
+        self._plan = plan
+        self._output = output
+        self._on_ready = on_ready
+        self._pump = PipePump()
+        self._lock = InstanceLock(plan.settings.state_dir)
+        self._store: StoreChild | None = None
+        self._demo: Child | None = None
+        self._workers: list[Child] = []
+        self._announced = False
+        self._leaving = False
+
+    def run(self) -> int:
+        """Returns the exit code: 0 stopped when asked to, 1 given up.
+
+        Raises LaunchError when something is wrong with what the operator set; nothing is left running then.
+        """
+        settings = self._plan.settings
+        make_private(settings.state_dir)
+        if not self._lock.acquire():
+            refuse_second_start(settings.state_dir)
+        with SignalInbox() as self._inbox:
+            log = RotatingLog(settings.log_file)
+            self._output.open_log(log)
+            self._output.keep_secret(self._plan.environment.values)
+            self._log_file = log.path
+            wait_for_leavings(settings.state_dir, self._output, self._inbox)
+            self._listener = reserve_port(settings.host, settings.port)
+            try:
+                self._start_everything()
+                while not self._leaving:
+                    self._step()
+                return 0
+            except GaveUp as reason:
+                self._output.fail(str(reason))
+                return 1
+            finally:
+                self._stop_everything()
+
+    def _start_everything(self) -> None:
+        settings = self._plan.settings
+        self._port = int(self._listener.getsockname()[1])
+        self._url = base_url(settings.host, self._port)
+        self._run_file = RunFile(
+            launcher=myself(),
+            host=settings.host,
+            port=self._port,
+            phase="starting",
+            started_at=time.time(),
+            version=scalix.__version__,
+            store="starting",
+            log_file=str(self._log_file),
+            demo=self._plan.demo,
+        )
+        self._note()
+        self._output.say("config", str(settings.config_path))
+        self._store = open_store(settings, self._pump, self._output)
+        self._output.say("store", self._store.description)
+        self._note()
+        self._say_models()
+        demo_url = self._start_demo() if self._plan.demo else None
+        if self._leaving:
+            return
+        rendered = write_rendered(settings.state_dir / RENDERED_FILE, self._plan.config.litellm)
+        environment = worker_environment(
+            self._plan,
+            rendered_config=rendered,
+            store_url=self._store.url,
+            master_key=settings.master_key or ensure_master_key(settings.state_dir),
+            demo_url=demo_url,
+        )
+        self._output.keep_secret(environment)
+        fd = self._listener.fileno()
+        for number in range(1, settings.workers + 1):
+            command = (sys.executable, "-m", "scalix.launch.worker", "--fd", str(fd))
+            spec = ChildSpec(f"worker {number}", command, environment, ROOT, inherited_fds=(fd,))
+            worker = Child(spec, self._pump, self._output)
+            self._workers.append(worker)
+            self._start(worker)
+
+    def _say_models(self) -> None:
+        for warning in self._plan.config.warnings:
+            self._output.say("config", warning)
+        self._output.say("models", f"{len(self._plan.models)} in service: {', '.join(self._plan.models)}")
+        for name, variable in self._plan.config.left_out:
+            self._output.say("models", f"{name} is left out: {variable} is not set")
+
+    def _start_demo(self) -> str:
+        # Its port is known once it runs, and stays the same when it is brought back.
+        self._demo = Child(self._demo_spec(port=0), self._pump, self._output)
+        self._demo.start()
+        while not self._demo.is_ready and not self._leaving:
+            self._step()
+        port = int(self._demo.ready_line.split()[-1]) if self._demo.is_ready else 0
+        self._demo.spec = self._demo_spec(port)
+        url = f"http://127.0.0.1:{port}"
+        self._output.say("demo", f"stands in for every provider, at {url}")
+        return url
+
+    def _demo_spec(self, port: int) -> ChildSpec:
+        command = (sys.executable, "-m", "scalix.launch.demo", "--port", str(port))
+        return ChildSpec("demo", command, helper_environment(self._plan), ROOT)
+
+    def _start(self, child: Child) -> None:
+        if self._leaving:
+            return
+        try:
+            child.start()
+        except OSError as error:
+            if not self._announced:
+                raise GaveUp(f"can't start {child.spec.name}: {error}") from None
+            # As when the system is out of processes for a while.
+            child.postpone()
+            self._output.say(child.spec.name, f"can't be started: {error}")
+            return
+        if child is not self._demo:
+            self._output.say(child.spec.name, "loading LiteLLM")
+        self._note()
+
+    def _step(self) -> None:
+        """Wait for something to happen, at most `_TICK_S`, and answer to it."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._inbox, selectors.EVENT_READ)
+            for child in self._children():
+                if child.ready_fd is not None:
+                    selector.register(child.ready_fd, selectors.EVENT_READ, child)
+            ready = selector.select(self._patience_s())
+        if any(signum in STOP_SIGNALS for signum in self._inbox.take()):
+            self._leaving = True
+            return
+        for key, _ in ready:
+            if key.data is not None and key.data.read_readiness():
+                self._became_ready(key.data)
+        for child in self._children():
+            if not child.check_alive():
+                self._died(child)
+            elif child.next_start_s is not None and child.next_start_s <= time.monotonic():
+                self._start(child)
+        if self._store and self._store.ensure_running():
+            self._note()
+
+    def _patience_s(self) -> float:
+        now = time.monotonic()
+        starts = [child.next_start_s - now for child in self._children() if child.next_start_s is not None]
+        return max(0.0, min([_TICK_S, *starts]))
+
+    def _children(self) -> Iterator[Child]:
+        if self._demo:
+            yield self._demo
+        yield from self._workers
+
+    def _became_ready(self, child: Child) -> None:
+        if child is self._demo:
+            return
+        self._output.say(child.spec.name, f"ready in {child.start_s:.1f} s")
+        if not self._announced and all(worker.is_ready for worker in self._workers):
+            self._announced = True
+            self._run_file = self._run_file.with_phase("ready")
+            self._note()
+            version = scalix.__version__
+            self._output.block(start_block(self._plan, url=self._url, log_file=self._log_file, version=version))
+            if self._plan.detached:
+                self._output.leave_terminal()
+            self._on_ready()
+        else:
+            self._note()
+
+    def _died(self, child: Child) -> None:
+        name, how = child.spec.name, describe_exit(child.exit_code)
+        if child.exit_code == EXIT_PORT_TAKEN and child is not self._demo:
+            raise LaunchError((port_taken(self._plan.settings.host, self._port),))
+        # What can't be loaded now can't be loaded in a second either; any other death may be an accident.
+        hopeless = child.exit_code == EXIT_CANT_LOAD or child.deaths >= MOST_FAILED_STARTS
+        if hopeless and not self._announced:
+            times = "" if child.deaths == 1 else f" {child.deaths} times"
+            reason = child.last_words.removeprefix("worker: ") or "it said nothing"
+            raise GaveUp(f"{name} ended{times} before it was ready ({how}): {reason}; see {self._log_file}")
+        wait_s = max(0.0, (child.next_start_s or 0.0) - time.monotonic())
+        self._output.say(name, f"ended with {how}; next start in {wait_s:.1f} s")
+        self._note()
+
+    def _note(self) -> None:
+        """Bring the run file up to date."""
+        workers = tuple(
+            WorkerEntry(worker.spec.name, worker.identity, worker.is_ready)
+            for worker in self._workers
+            if worker.identity
+        )
+        helpers = [self._demo.identity if self._demo else None, self._store.identity if self._store else None]
+        self._run_file = replace(
+            self._run_file,
+            workers=workers,
+            helpers=tuple(helper for helper in helpers if helper),
+            store=self._store.description if self._store else "starting",
+        )
+        try:
+            self._run_file.write(self._plan.settings.state_dir)
+        except OSError as error:
+            # A full disk must not end a gateway that serves.
+            self._output.say("launcher", f"can't write the run file, --status will be out of date: {error.strerror}")
+
+    def _stop_everything(self) -> None:
+        self._listener.close()
+        self._run_file = self._run_file.with_phase("stopping")
+        self._note()
+        demo = [self._demo] if self._demo else []
+        Drain(self._output, self._inbox).run(self._workers, demo, self._store)
+        self._pump.close()
+        remove_run_file(self._plan.settings.state_dir)
+        self._output.say("launcher", "stopped")

@@ -1,0 +1,140 @@
+"""A YAML file as plain Python values that still knows on which line each of them stands."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import TaggedScalar
+from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.scalarbool import ScalarBoolean
+
+from scalix.launch.problems import LaunchError, Problem, shown
+
+Step = str | int
+"""A key of a mapping or an index of a list."""
+
+
+class _ExactConstructor(RoundTripConstructor):
+    """Reads fractions as `Decimal`, because money must not pass through binary fractions."""
+
+    def construct_exact_float(self, node: ScalarNode) -> Decimal:
+        text = str(node.value).replace("_", "").casefold()
+        if text.lstrip("+-") in (".inf", ".nan"):
+            return Decimal(text.replace(".", ""))
+        return Decimal(text) if ":" not in text else Decimal(str(self.construct_yaml_float(node)))
+
+    def construct_word(self, node: ScalarNode) -> Any:
+        """LiteLLM's reader takes `yes` and `on` for true, but not a bare `y`."""
+        return str(node.value) if len(node.value) == 1 else self.construct_yaml_bool(node)
+
+
+_ExactConstructor.add_constructor("tag:yaml.org,2002:float", _ExactConstructor.construct_exact_float)
+_ExactConstructor.add_constructor("tag:yaml.org,2002:bool", _ExactConstructor.construct_word)
+
+
+class YamlSource:
+    """One file. `data` is plain: dict, list, str, int, bool, Decimal, None; dates are strings."""
+
+    def __init__(self, path: Path, tree: Any) -> None:
+        self.path = path
+        self._tree = tree
+        self.data: Any = _plain(tree)
+
+    def line(self, steps: Iterable[Step]) -> int:
+        """The line, from 1, on which the value at `steps` begins; that of its closest parent where it has none."""
+        node = self._tree
+        line = 0
+        for step in steps:
+            places = getattr(getattr(node, "lc", None), "data", None) or {}
+            if step in places:
+                line = places[step][0]
+            try:
+                node = node[step]
+            except (KeyError, IndexError, TypeError):
+                break
+        return line + 1
+
+    def where(self, steps: Iterable[Step]) -> str:
+        """`file:line` of the value at `steps`."""
+        return f"{shown(self.path)}:{self.line(steps)}"
+
+    def tagged(self) -> Iterable[tuple[tuple[Step, ...], str]]:
+        """Where tags such as `!ENV` stand, which mean nothing here: their place and their name."""
+        return _tagged(self._tree, ())
+
+
+def load_yaml(path: Path) -> YamlSource:
+    """Reads `path` by the rules of YAML 1.1, as LiteLLM does. Raises `LaunchError` with the file and the line."""
+    name = shown(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise _refusal(name, "the config file does not exist", "correct the path given to --config") from None
+    except IsADirectoryError:
+        raise _refusal(name, "this is a directory, not a config file", "give the YAML file in it") from None
+    except UnicodeDecodeError:
+        raise _refusal(name, "the config file is not UTF-8 text", "save it as UTF-8") from None
+    except OSError as error:
+        reason = (error.strerror or "error").lower()
+        fix = "give a file that this user may read"
+        raise _refusal(name, f"the config file can't be read ({reason})", fix) from None
+    yaml = YAML(typ="rt", pure=True)
+    yaml.version = (1, 1)
+    yaml.Constructor = _ExactConstructor
+    try:
+        tree = yaml.load(text)
+    except DuplicateKeyError as error:
+        mark = error.problem_mark
+        key = str(error.problem or "").partition('"')[2].partition('"')[0]
+        fix = "keep one of the two"
+        raise _refusal(f"{name}:{mark.line + 1}", f"the key '{key}' is there twice", fix) from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{name}:{mark.line + 1}" if mark else name
+        column = f", column {mark.column + 1}" if mark else ""
+        what = " ".join(str(error.problem or error.context or "malformed").split())
+        fix = "correct the indentation, quotes or brackets there"
+        raise _refusal(place, f"this is not valid YAML ({what}{column})", fix) from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        what = " ".join(str(error).split())[:200] or type(error).__name__
+        raise _refusal(name, f"this is not valid YAML ({what})", "correct the file") from None
+    return YamlSource(path, tree)
+
+
+def _refusal(where: str, what: str, fix: str) -> LaunchError:
+    return LaunchError([Problem(where, what, fix)])
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {_plain(key) if isinstance(key, str | int) else str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool | ScalarBoolean):
+        return bool(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, TaggedScalar):
+        # It is reported as a whole; what it holds must not be taken for a secret in plain text as well.
+        return "none"
+    if isinstance(value, Sequence | set) and not isinstance(value, bytes):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _tagged(value: Any, steps: tuple[Step, ...]) -> Iterable[tuple[tuple[Step, ...], str]]:
+    if isinstance(value, TaggedScalar):
+        yield steps, str(value.tag.value)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _tagged(item, (*steps, key))
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        for index, item in enumerate(value):
+            yield from _tagged(item, (*steps, index))

@@ -1,0 +1,82 @@
+"""LiteLLM's own app and helpers, loaded once. Importing it takes seconds."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from scalix.domain.policy import Model
+
+PICO = 10**12
+
+
+def load_app() -> Any:
+    """The stock proxy's ASGI app. It reads its config (`CONFIG_FILE_PATH`) when its lifespan starts."""
+    from litellm.proxy.proxy_server import app
+
+    return app
+
+
+def token_counter() -> Callable[[str, str], int]:
+    """A function from a model's name and a text to tokens, by LiteLLM's tokenizers."""
+    from litellm import token_counter as count
+
+    def count_tokens(model: str, text: str) -> int:
+        return int(count(model=model, text=text))
+
+    return count_tokens
+
+
+def model_facts() -> Callable[[Model], Model]:
+    """A function that completes a model with what LiteLLM's own map knows: largest answer and prices."""
+    import litellm
+
+    known: dict[str, Model] = {}
+
+    def complete(model: Model) -> Model:
+        if model.name not in known:
+            known[model.name] = _completed(model, _map_entry(litellm.model_cost, model.provider_model))
+        return known[model.name]
+
+    return complete
+
+
+def _map_entry(prices: dict[str, Any], provider_model: str) -> dict[str, Any]:
+    entry = prices.get(provider_model) or prices.get(provider_model.partition("/")[2]) or {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def _completed(model: Model, entry: dict[str, Any]) -> Model:
+    largest = entry.get("max_output_tokens")
+    return replace(
+        model,
+        max_output_tokens=model.max_output_tokens or (largest if isinstance(largest, int) else None),
+        input_pico_usd_per_token=_either(model.input_pico_usd_per_token, entry.get("input_cost_per_token")),
+        output_pico_usd_per_token=_either(model.output_pico_usd_per_token, entry.get("output_cost_per_token")),
+    )
+
+
+def _either(configured: int | None, usd_per_token: object) -> int | None:
+    if configured is not None or not isinstance(usd_per_token, int | float):
+        return configured
+    return round(usd_per_token * PICO)
+
+
+async def check_models() -> Any:
+    """LiteLLM's model check: it calls every deployment once."""
+    from litellm.proxy import proxy_server
+    from litellm.proxy.health_check import perform_health_check
+
+    # The check writes its test prompt into the deployments it is given; the router's own must stay as they are.
+    deployments = copy.deepcopy(proxy_server.llm_model_list or [])
+    healthy, unhealthy, *_ = await perform_health_check(model_list=deployments, details=False)
+    return {
+        "healthy_endpoints": [_shown(item) for item in healthy],
+        "unhealthy_endpoints": [_shown(item) for item in unhealthy],
+        "healthy_count": len(healthy),
+        "unhealthy_count": len(unhealthy),
+    }
+
+
+def _shown(endpoint: dict[str, Any]) -> dict[str, Any]:
+    return {"model": endpoint.get("model"), **({"error": "the check failed"} if "error" in endpoint else {})}

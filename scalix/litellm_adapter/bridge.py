@@ -1,0 +1,39 @@
+"""What LiteLLM's hooks reach of the gateway: it imports its callbacks by name, so they find their services here."""
+
+from dataclasses import dataclass
+
+from scalix.service.admission import Admission
+from scalix.service.exchanges import Exchanges
+from scalix.service.identity import Identity
+from scalix.service.settlement import Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases that hooks call. `under_edge`: the edge admits and settles, hooks only report."""
+
+    identity: Identity
+    admission: Admission
+    settlement: Settlement
+    exchanges: Exchanges
+    under_edge: bool
+
+
+class Bridge:
+    """Holds the services of this process."""
+
+    def __init__(self) -> None:
+        self._services: Services | None = None
+
+    def install(self, services: Services) -> None:
+        """Called once by the wiring, before LiteLLM serves its first request."""
+        self._services = services
+
+    @property
+    def services(self) -> Services | None:
+        """The services, or `None` before the wiring has run."""
+        return self._services
+
+
+bridge = Bridge()
+EXCHANGE_ID = "scalix_request_id"

@@ -1,0 +1,143 @@
+"""The hooks that LiteLLM calls. Under the edge they report; in plain mode they admit and settle too."""
+
+import logging
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import HTTPException, Request
+from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy._types import UserAPIKeyAuth
+
+from scalix.domain.errors import GatewayError, InvalidApiKey
+from scalix.domain.quota import Outcome
+from scalix.domain.routes import Route
+from scalix.litellm_adapter.bridge import EXCHANGE_ID, Services, bridge
+from scalix.litellm_adapter.reports import failure_of, report_success, usage_of
+from scalix.service.admission import Call
+from scalix.service.callers import Caller
+from scalix.service.exchanges import Exchange
+
+log = logging.getLogger("scalix.callbacks")
+
+_PLAIN_CALLER = "scalix_plain_caller"
+_STATUS = {
+    "invalid_api_key": 401,
+    "model_not_allowed": 403,
+    "user_blocked": 403,
+    "model_not_found": 404,
+    "invalid_request": 400,
+    "store_unavailable": 503,
+}
+
+
+async def custom_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
+    """LiteLLM's `general_settings.custom_auth`: says who the edge said it is.
+
+    Without the edge (plain mode) the credential is checked here.
+    """
+    exchange = request.scope.get("scalix")
+    if isinstance(exchange, Exchange):
+        return UserAPIKeyAuth(metadata={EXCHANGE_ID: exchange.request_id})
+    services = bridge.services
+    if services is None or services.under_edge:
+        raise InvalidApiKey("Only the gateway's edge may call this.")
+    try:
+        caller = services.identity.authenticate(api_key.removeprefix("Bearer ").strip())
+    except GatewayError as error:
+        raise _http(error) from None
+    return UserAPIKeyAuth(metadata={_PLAIN_CALLER: caller.subject.name})
+
+
+class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
+    """One instance per process, named in `litellm_settings.callbacks`."""
+
+    async def async_pre_call_hook(
+        self, user_api_key_dict: UserAPIKeyAuth, cache: Any, data: dict[str, Any], call_type: str
+    ) -> dict[str, Any] | None:
+        services = bridge.services
+        if services is None or EXCHANGE_ID in user_api_key_dict.metadata:
+            return None
+        return await _admit_plainly(services, user_api_key_dict, data, call_type)
+
+    async def async_post_call_success_hook(
+        self, data: dict[str, Any], user_api_key_dict: UserAPIKeyAuth, response: Any
+    ) -> Any:
+        exchange = _exchange_with(user_api_key_dict.metadata)
+        if exchange is not None:
+            exchange.usage = usage_of(response) or exchange.usage
+        return response
+
+    async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        exchange = _exchange_of(kwargs)
+        if exchange is None:
+            return
+        report_success(exchange, kwargs, response_obj)
+        await _settle_plainly(exchange, Outcome.SUCCESS)
+
+    async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
+        exchange = _exchange_of(kwargs)
+        if exchange is not None and kwargs.get("exception") is not None:
+            exchange.failures.append(failure_of(kwargs["exception"]))
+
+    async def async_post_call_failure_hook(
+        self,
+        request_data: dict[str, Any],
+        original_exception: Exception,
+        user_api_key_dict: UserAPIKeyAuth,
+        traceback_str: str | None = None,
+    ) -> None:
+        exchange = _exchange_with(user_api_key_dict.metadata)
+        if exchange is None:
+            return
+        exchange.failures.append(failure_of(original_exception))
+        exchange.reported.set()
+        await _settle_plainly(exchange, Outcome.PROVIDER_FAILED)
+
+
+def _exchange_with(metadata: Mapping[str, Any] | None) -> Exchange | None:
+    services = bridge.services
+    return services.exchanges.get((metadata or {}).get(EXCHANGE_ID)) if services else None
+
+
+def _exchange_of(kwargs: Mapping[str, Any]) -> Exchange | None:
+    params = kwargs.get("litellm_params") or {}
+    for name in ("metadata", "litellm_metadata"):
+        exchange = _exchange_with((params.get(name) or {}).get("user_api_key_metadata"))
+        if exchange is not None:
+            return exchange
+    return None
+
+
+async def _admit_plainly(
+    services: Services, auth: UserAPIKeyAuth, data: dict[str, Any], call_type: str
+) -> dict[str, Any]:
+    """Plain mode: the same admission as under the edge, for chat completions; other calls are refused."""
+    if call_type not in ("completion", "acompletion"):
+        raise HTTPException(404, "Without the gateway's edge only /v1/chat/completions is served.")
+    try:
+        holder: Caller = services.identity.operator
+        caller = await services.identity.charged_caller(holder, data)
+        exchange = await services.admission.admit(caller, Call(secrets.token_hex(16), Route.CHAT, data))
+    except GatewayError as error:
+        raise _http(error) from None
+    auth.metadata[EXCHANGE_ID] = exchange.request_id
+    for name in ("metadata", "litellm_metadata"):
+        inner = (data.get(name) or {}).get("user_api_key_metadata")
+        if isinstance(inner, dict):
+            inner[EXCHANGE_ID] = exchange.request_id
+    return data
+
+
+async def _settle_plainly(exchange: Exchange, outcome: Outcome) -> None:
+    services = bridge.services
+    if services is not None and not services.under_edge:
+        await services.settlement.settle(exchange, outcome)
+
+
+def _http(error: GatewayError) -> HTTPException:
+    headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    return HTTPException(_STATUS.get(error.code, 429), error.message, headers=headers)
+
+
+gateway_callbacks = GatewayCallbacks()

@@ -1,0 +1,161 @@
+"""May this caller send this request, and is there room for it?"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scalix.domain.errors import BadRequest, GatewayError, ModelNotAllowed, ModelNotFound, StoreIsDown
+from scalix.domain.estimate import estimate_prompt_tokens, unknown_size_field
+from scalix.domain.limits import Metric
+from scalix.domain.output_cap import OutputRequest, output_request, with_cap
+from scalix.domain.policy import Model, Policy
+from scalix.domain.quota import Admitted, Ask, Prices, Refused, Stale
+from scalix.domain.routes import Route
+from scalix.service.callers import Caller
+from scalix.service.exchanges import Exchange, Exchanges
+from scalix.service.policy_source import PolicySource
+from scalix.service.refusals import refusal
+from scalix.service.users import UserDirectory
+from scalix.store.base import QuotaStore, StoreUnavailable
+
+DEFAULT_MAX_OUTPUT_TOKENS = 4_096
+RETRY_WHEN_STORE_IS_DOWN_S = 5
+_MOST_READINGS = 3  # of a record that changes under us
+
+ModelFacts = Callable[[Model], Model]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as the edge read it. `body` is changed in place: the output cap is written into it."""
+
+    request_id: str
+    route: Route
+    body: dict[str, Any]
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the client asked for a stream."""
+        return self.body.get("stream") is True
+
+
+class Admission:
+    """Judges calls and reserves their room. `facts` completes a configured model with what else is known of it."""
+
+    def __init__(
+        self,
+        store: QuotaStore,
+        users: UserDirectory,
+        policy: PolicySource,
+        exchanges: Exchanges,
+        *,
+        facts: ModelFacts = lambda model: model,
+    ) -> None:
+        self._store = store
+        self._users = users
+        self._policy = policy
+        self._exchanges = exchanges
+        self._facts = facts
+
+    async def admit(self, caller: Caller, call: Call) -> Exchange:
+        """The exchange, with its room reserved and its cap written into the body. Raises `GatewayError`s."""
+        policy = self._policy.current
+        model = self._known_model(policy, call.body)
+        caller = await self._allowed(policy, caller, model)
+        wanted = output_request(call.route, call.body)
+        for _ in range(_MOST_READINGS):
+            self._refuse_unknown_size(caller, call)
+            ask = self._ask(caller, call, model, wanted)
+            try:
+                decision = await self._store.admit(ask)
+            except StoreUnavailable:
+                raise self.store_is_down() from None
+            if isinstance(decision, Admitted):
+                with_cap(call.route, call.body, wanted, decision.receipt.output_cap_tokens)
+                exchange = Exchange(
+                    call.request_id, caller, call.route, model.name, call.streamed, ask.limits, decision, ask.prices
+                )
+                self._exchanges.add(exchange)
+                return exchange
+            if isinstance(decision, Refused):
+                raise refusal(caller, ask, decision)
+            if not isinstance(decision, Stale):
+                break
+            caller = await self._allowed(policy, await self._reread(caller), model)
+        raise self.store_is_down()
+
+    @staticmethod
+    def store_is_down() -> GatewayError:
+        """The refusal of callers whose tier does not go on without the store."""
+        message = "Usage can't be checked right now, so this request was not let through. Try again shortly."
+        return StoreIsDown(message, retry_after_s=RETRY_WHEN_STORE_IS_DOWN_S)
+
+    def _known_model(self, policy: Policy, body: Mapping[str, Any]) -> Model:
+        name = body.get("model")
+        if not isinstance(name, str) or not name:
+            raise BadRequest("'model' is missing: name one of the models that GET /v1/models lists.", param="model")
+        model = policy.models.get(name)
+        if model is None:
+            message = f"The model '{name[:100]}' does not exist here. GET /v1/models lists those that do."
+            raise ModelNotFound(message, param="model")
+        return self._facts(model)
+
+    async def _allowed(self, policy: Policy, caller: Caller, model: Model) -> Caller:
+        """The caller, read anew if that is what it takes to let them use `model`. Raises `ModelNotAllowed`."""
+        if not caller.allows(model.name):
+            caller = await self._reread(caller)
+        if not caller.allows(model.name):
+            raise _not_allowed(policy, caller, model.name)
+        return caller
+
+    async def _reread(self, caller: Caller) -> Caller:
+        if caller.record is None:
+            return caller
+        try:
+            return await self._users.caller(caller.record.user_id, fresh=True)
+        except StoreUnavailable:
+            raise self.store_is_down() from None
+
+    def _refuse_unknown_size(self, caller: Caller, call: Call) -> None:
+        limited = any(limit.metric is not Metric.REQUESTS and limit.enforce for limit in caller.limits.windows)
+        field = unknown_size_field(call.route, call.body) if limited else None
+        if field:
+            message = (
+                f"'{field}' brings in text of unknown size, which the token limits of your tier can't account for. "
+                "Send the content itself instead."
+            )
+            raise BadRequest(message, param=field)
+
+    def _ask(self, caller: Caller, call: Call, model: Model, wanted: OutputRequest) -> Ask:
+        cap = model.max_output_tokens or DEFAULT_MAX_OUTPUT_TOKENS
+        if caller.tier and caller.tier.max_output_tokens is not None:
+            cap = min(cap, caller.tier.max_output_tokens)
+        if wanted.cap_tokens is not None:
+            cap = min(cap, wanted.cap_tokens)
+        return Ask(
+            request_id=call.request_id,
+            subject=str(caller.subject),
+            limits=caller.limits,
+            prompt_tokens=estimate_prompt_tokens(call.route, call.body),
+            output_cap_tokens=cap,
+            min_output_tokens=min(cap, wanted.min_tokens),
+            choices=wanted.choices,
+            prices=Prices(model.input_pico_usd_per_token or 0, model.output_pico_usd_per_token or 0),
+            user_version=caller.version,
+        )
+
+
+def _not_allowed(policy: Policy, caller: Caller, model: str) -> GatewayError:
+    having = [tier.name for tier in policy.tiers_with(model)]
+    mine = caller.tier.name if caller.tier else "this"
+    where = f"It is in the {_listed(having)} tier{'s' if len(having) > 1 else ''}." if having else "No tier has it."
+    upgrade = caller.tier.upgrade_url if caller.tier else None
+    message = f"The model '{model}' is not in the {mine} tier. {where}" + (f" Upgrade at {upgrade}." if upgrade else "")
+    details: dict[str, Any] = {"tier": mine, "available_in": having}
+    if upgrade:
+        details["upgrade_url"] = upgrade
+    return ModelNotAllowed(message, param="model", details=details)
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,34 @@
+"""Who is calling, once the edge knows."""
+
+from dataclasses import dataclass
+
+from scalix.domain.limits import UNLIMITED, Limits
+from scalix.domain.policy import Tier
+from scalix.domain.subjects import OPERATOR, Subject
+from scalix.store.base import UserRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """One authenticated caller. `tier` is `None` for the operator, who may use every model and has no limits.
+
+    `may_name_users`: this credential may act for the user that a request names (the master key).
+    """
+
+    subject: Subject
+    tier: Tier | None
+    limits: Limits
+    record: UserRecord | None = None
+    may_name_users: bool = False
+
+    @property
+    def version(self) -> str | None:
+        """The version of the user's record that tier and limits were read from."""
+        return self.record.version if self.record else None
+
+    def allows(self, model: str) -> bool:
+        """Whether this caller may use `model`."""
+        return self.tier is None or self.tier.allows(model)
+
+
+THE_OPERATOR = Caller(OPERATOR, None, UNLIMITED, may_name_users=True)

@@ -1,0 +1,71 @@
+"""One request on its way through the gateway, and what is reported of it."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from scalix.domain.limits import Limits
+from scalix.domain.outcomes import Usage
+from scalix.domain.quota import Admitted, Prices
+from scalix.domain.routes import Route
+from scalix.service.callers import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed attempt at a provider. `message` may hold secrets: it is never sent on as it is."""
+
+    status: int | None
+    kind: str
+    message: str
+    retry_after_s: int | None = None
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Everything about one admitted request until it is settled."""
+
+    request_id: str
+    caller: Caller
+    route: Route
+    model: str
+    streamed: bool
+    limits: Limits
+    admitted: Admitted
+    prices: Prices
+    # reported by LiteLLM's callbacks
+    usage: Usage | None = None
+    cost_nano_usd: int | None = None
+    served_model: str | None = None
+    cache_hit: bool = False
+    failures: list[Failure] = field(default_factory=list)
+    reported: asyncio.Event = field(default_factory=asyncio.Event)
+    # known by the edge
+    client_left: bool = False
+    settled: bool = False
+
+
+class Exchanges:
+    """The requests of this process that are in flight, by id. Callbacks find theirs here."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Exchange] = {}
+
+    def add(self, exchange: Exchange) -> None:
+        """Make an exchange findable until it is removed."""
+        self._by_id[exchange.request_id] = exchange
+
+    def get(self, request_id: Any) -> Exchange | None:
+        """The exchange with this id, if it is still known."""
+        return self._by_id.get(request_id)
+
+    def remove(self, exchange: Exchange) -> None:
+        """Forget an exchange."""
+        self._by_id.pop(exchange.request_id, None)
+
+    def all(self) -> list[Exchange]:
+        """Every exchange in flight."""
+        return list(self._by_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_id)

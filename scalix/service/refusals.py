@@ -1,0 +1,100 @@
+"""From a refused admission to the error that the caller reads."""
+
+from typing import Any
+
+from scalix.domain.calendar import rfc3339
+from scalix.domain.errors import GatewayError, InsufficientQuota, QuotaReserved, RateLimitExceeded
+from scalix.domain.limits import NANO_USD_PER_USD, Metric
+from scalix.domain.quota import Ask, Refused, Verdict, WindowState, window_states
+from scalix.service.callers import Caller
+
+RETRY_WHEN_HELD_S = 1
+
+
+def refusal(caller: Caller, ask: Ask, refused: Refused) -> GatewayError:
+    """The error for the limit that will hold longest: of several exhausted windows, the one that resets last."""
+    states = window_states(ask.limits, refused.tallies, refused.now_ms)
+    error = _refusal(caller, ask, refused, states)
+    error.windows, error.tier = states, caller.tier.name if caller.tier else None
+    return error
+
+
+def _refusal(caller: Caller, ask: Ask, refused: Refused, states: tuple[WindowState, ...]) -> GatewayError:
+    enforced = [
+        (state, verdict)
+        for state, verdict in zip(states, refused.verdicts, strict=True)
+        if state.limit.enforce and verdict is not Verdict.FITS
+    ]
+    exhausted = [state for state, verdict in enforced if verdict is Verdict.EXHAUSTED]
+    if exhausted:
+        return _exhausted(caller, ask, max(exhausted, key=lambda state: state.reset_ms), refused.now_ms)
+    if enforced:
+        return _reserved(caller, enforced[0][0])
+    details = _details(caller, "concurrent", ask.limits.concurrent, refused.in_flight)
+    message = (
+        f"You have {refused.in_flight} requests in flight, the most that {_plan(caller)} allows. "
+        "Wait for one to end, then try again."
+    )
+    return RateLimitExceeded(message, details=details, retry_after_s=RETRY_WHEN_HELD_S)
+
+
+def _exhausted(caller: Caller, ask: Ask, state: WindowState, now_ms: int) -> GatewayError:
+    limit = state.limit
+    retry_after_s = max(1, -(-(state.reset_ms - now_ms) // 1000))
+    used = state.used + state.held if limit.metric is Metric.REQUESTS else state.used
+    reset_at = rfc3339(state.reset_ms)
+    details = _details(caller, limit.name, _shown(limit.metric, limit.value), _shown(limit.metric, used), reset_at)
+    upgrade = f" More is available at {details['upgrade_url']}." if "upgrade_url" in details else ""
+    when = f"Try again in {retry_after_s} s, at {reset_at}.{upgrade}"
+    per = f"per {limit.window.value} on {_plan(caller)}"
+    if limit.metric is Metric.REQUESTS:
+        message = f"You have used all {limit.value} requests {per}. {when}"
+        return RateLimitExceeded(message, details=details, retry_after_s=retry_after_s)
+    if limit.metric is Metric.TOKENS:
+        needed = ask.prompt_tokens + ask.choices * ask.min_output_tokens
+        message = f"You have used {used} of {limit.value} tokens {per}, and this request needs about {needed}. {when}"
+        if needed > limit.value:
+            message = (
+                f"This request needs about {needed} tokens, more than the {limit.value} {per}. "
+                f"Shorten the prompt.{upgrade}"
+            )
+    else:
+        message = f"You have spent {details['used']} of {details['limit_value']} USD {per}. {when}"
+    return InsufficientQuota(message, details=details, retry_after_s=retry_after_s)
+
+
+def _reserved(caller: Caller, state: WindowState) -> GatewayError:
+    limit = state.limit
+    details = _details(
+        caller,
+        limit.name,
+        _shown(limit.metric, limit.value),
+        _shown(limit.metric, state.used),
+        rfc3339(state.reset_ms),
+    )
+    message = (
+        f"What is left of {limit.name} on {_plan(caller)} is reserved by your own requests in flight. "
+        "Try again when they have ended."
+    )
+    return QuotaReserved(message, details=details, retry_after_s=RETRY_WHEN_HELD_S)
+
+
+def _plan(caller: Caller) -> str:
+    return f"the {caller.tier.name} tier" if caller.tier else "this gateway"
+
+
+def _details(caller: Caller, limit: str, limit_value: Any, used: Any, reset_at: str | None = None) -> dict[str, Any]:
+    details = {
+        "tier": caller.tier.name if caller.tier else None,
+        "limit": limit,
+        "limit_value": limit_value,
+        "used": used,
+        "reset_at": reset_at,
+    }
+    if caller.tier and caller.tier.upgrade_url:
+        details["upgrade_url"] = caller.tier.upgrade_url
+    return details
+
+
+def _shown(metric: Metric, value: int) -> int | float:
+    return value / NANO_USD_PER_USD if metric is Metric.SPEND else value

@@ -1,0 +1,58 @@
+"""Every key name in the store. A subject's keys share its shard's hash tag, so a Redis Cluster keeps them together.
+
+| key                          | type       | holds                                     | lives                       |
+|------------------------------|------------|-------------------------------------------|-----------------------------|
+| `{sXX}:w:<subject>`          | hash       | windows: see lua/windows.lua              | a month after last month    |
+| `{sXX}:f:<subject>`          | hash       | requests in flight: id -> reservation     | two days after last admit   |
+| `{sXX}:l`                    | sorted set | lease index: "id subject" by end in ms    | two days after last admit   |
+| `{sXX}:e:<subject>:<day>`    | hash       | events of a day: id -> event              | `EVENT_LIFETIME_MS`         |
+| `{sXX}:x:<request id>`       | string     | tombstone of a released request           | `TOMBSTONE_LIFETIME_MS`     |
+| `{sXX}:u:<subject>`          | hash       | the user's record                         | until deleted               |
+"""
+
+from dataclasses import dataclass
+
+from scalix.domain.calendar import window_index
+from scalix.domain.limits import Window
+from scalix.domain.subjects import SHARDS, shard_of
+
+EVENT_LIFETIME_MS = 35 * 86_400_000
+TOMBSTONE_LIFETIME_MS = 10 * 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Builds key names under one prefix, such as `scalix:`."""
+
+    prefix: str
+
+    def _tag(self, subject: str) -> str:
+        return f"{self.prefix}{{s{shard_of(subject):02x}}}"
+
+    def windows(self, subject: str) -> str:
+        """A subject's windows."""
+        return f"{self._tag(subject)}:w:{subject}"
+
+    def in_flight(self, subject: str) -> str:
+        """A subject's requests in flight."""
+        return f"{self._tag(subject)}:f:{subject}"
+
+    def leases(self, subject: str) -> str:
+        """The lease index of the subject's shard."""
+        return f"{self._tag(subject)}:l"
+
+    def all_leases(self) -> list[str]:
+        """The lease indexes of all shards."""
+        return [f"{self.prefix}{{s{shard:02x}}}:l" for shard in range(SHARDS)]
+
+    def events(self, subject: str, admitted_ms: int) -> str:
+        """A subject's events of the day (index since 1970) that `admitted_ms` lies in."""
+        return f"{self._tag(subject)}:e:{subject}:{window_index(Window.DAY, admitted_ms)}"
+
+    def tombstone(self, subject: str, request_id: str) -> str:
+        """There when a request was released before it was admitted."""
+        return f"{self._tag(subject)}:x:{request_id}"
+
+    def record(self, subject: str) -> str:
+        """A user's record, in the shard of the subject that the user is."""
+        return f"{self._tag(subject)}:u:{subject}"

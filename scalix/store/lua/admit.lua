@@ -1,0 +1,127 @@
+-- Reserves room for one request in all windows of a subject, or consumes nothing.
+-- Idempotent by request id while the request is in flight.
+--
+-- KEYS  1 windows (hash)  2 requests in flight (hash: id -> reservation)  3 lease index (sorted set: "id subject")
+--       4 user's record (hash)  5 tombstone (string; there when this id was released before it was admitted)
+-- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 expected record version ('' for any)
+--       5 lease in ms  6 prompt tokens  7 output cap, tokens per choice  8 least output, tokens per choice  9 choices
+--       10 input and 11 output price, pico-dollars per token  12 nano-dollars per request
+--       13 most requests in flight (-1: any)  14 whether that is enforced (1|0)
+--       then four for each limit: position of its metric (1 requests, 2 tokens, 3 nano-dollars), letter of its window,
+--       value, whether it is enforced (1|0)
+-- Returns {status, now in ms, admitted in ms, output cap per choice, requests in flight, concurrent full (1|0),
+--          a verdict for each limit ('0' fits, '1' exhausted, '2' reserved), tracks minutes (1|0), version,
+--          field, text, field, text, …} with status 'admitted' | 'refused' | 'stale' | 'finished'
+
+local id, subject = ARGV[1], ARGV[2]
+local now = now_or_server_time(ARGV[3])
+
+if ARGV[4] ~= '' then
+  local version = redis.call('HGET', KEYS[4], 'version') or '0'
+  if version ~= ARGV[4] then return {'stale', now, 0, 0, 0, 0, '', 0, version} end
+end
+if redis.call('EXISTS', KEYS[5]) == 1 then return {'finished', now, 0, 0, 0, 0, '', 0, ''} end
+
+local prompt, cap, least, choices = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local input_pico, output_pico, request_nano = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local concurrent, enforce_concurrent = tonumber(ARGV[13]), ARGV[14] == '1'
+
+local tracks_minutes = false
+for position = 15, #ARGV, 4 do
+  if ARGV[position + 1] == 'm' then tracks_minutes = true end
+end
+
+local function cost(output_tokens)
+  return request_nano + math.ceil((prompt * input_pico + output_tokens * output_pico) / 1000)
+end
+
+local function finish(status, admitted_ms, in_flight, full, verdicts, minutes, fields, texts)
+  local reply = {status, now, admitted_ms, cap, in_flight, full and 1 or 0, verdicts, minutes and 1 or 0, ''}
+  for position, field in ipairs(fields) do
+    reply[#reply + 1] = field
+    reply[#reply + 1] = texts[position] or '0 0 0 0 0 0'
+  end
+  return reply
+end
+
+local known = redis.call('HGET', KEYS[2], id)
+if known then
+  local reserved = reservation_of(known)
+  cap = reserved.cap
+  local fields = fields_of(indexes(reserved.admitted_ms), reserved.tracks_minutes)
+  local texts = redis.call('HMGET', KEYS[1], unpack(fields))
+  local verdicts = string.rep('0', (#ARGV - 14) / 4)
+  return finish('admitted', reserved.admitted_ms, redis.call('HLEN', KEYS[2]), false, verdicts,
+    reserved.tracks_minutes, fields, texts)
+end
+
+local index = indexes(now)
+local fields = fields_of(index, tracks_minutes)
+local texts = redis.call('HMGET', KEYS[1], unpack(fields))
+local tallies, turned = {}, false
+for position, field in ipairs(fields) do
+  tallies[string.sub(field, 1, 1)] = unpacked(texts[position])
+  turned = turned or not texts[position]
+end
+
+local least_tokens = prompt + choices * least
+local needs = {1, least_tokens, cost(choices * least)}
+local in_flight = redis.call('HLEN', KEYS[2])
+local full = concurrent >= 0 and in_flight >= concurrent
+local refused = full and enforce_concurrent
+local verdicts = ''
+local room_tokens, room_nano = math.huge, math.huge
+for position = 15, #ARGV, 4 do
+  local metric, tally, value = tonumber(ARGV[position]), tallies[ARGV[position + 1]], tonumber(ARGV[position + 2])
+  local used, held, enforced = tally[metric], tally[metric + 3], ARGV[position + 3] == '1'
+  local verdict = '0'
+  if used + held + needs[metric] > value then
+    -- A request in flight will almost surely count, tokens and money are mostly given back: only they are "reserved".
+    verdict = metric > 1 and used + needs[metric] <= value and '2' or '1'
+    refused = refused or enforced
+  end
+  verdicts = verdicts .. verdict
+  if enforced and metric == 2 then room_tokens = math.min(room_tokens, value - used - held) end
+  if enforced and metric == 3 then room_nano = math.min(room_nano, value - used - held) end
+end
+
+if refused then
+  return finish('refused', 0, in_flight, full, verdicts, tracks_minutes, fields, texts)
+end
+
+if room_tokens < math.huge then
+  cap = math.min(cap, math.floor((room_tokens - prompt) / choices))
+end
+if room_nano < math.huge and output_pico > 0 then
+  -- Beyond 9,000 dollars a request's cost in pico-dollars would no longer be exact.
+  local room_pico = (math.min(room_nano, 9e12) - request_nano) * 1000 - prompt * input_pico
+  cap = math.min(cap, math.floor(room_pico / (choices * output_pico)))
+end
+cap = math.max(cap, least)
+
+local held_tokens, held_nano = prompt + choices * cap, cost(choices * cap)
+local write = {KEYS[1]}
+for position, field in ipairs(fields) do
+  local six = tallies[string.sub(field, 1, 1)]
+  six[4], six[5], six[6] = six[4] + 1, six[5] + held_tokens, six[6] + held_nano
+  texts[position] = packed(six)
+  write[#write + 1] = field
+  write[#write + 1] = texts[position]
+end
+if turned then
+  -- Some window is new, so others may have ended: drop what no admission can look at again.
+  local ended = {}
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    local letter = string.sub(field, 1, 1)
+    if tonumber(string.sub(field, 2)) < index[letter] then ended[#ended + 1] = field end
+  end
+  if #ended > 0 then redis.call('HDEL', KEYS[1], unpack(ended)) end
+end
+redis.call('HSET', unpack(write))
+keep_windows(KEYS[1], now)
+redis.call('HSET', KEYS[2], id, string.format('%.0f %d %.0f %.0f %.0f %.0f %.0f', now, tracks_minutes and 1 or 0,
+  prompt, cap, held_tokens, held_nano, cost(0)))
+redis.call('PEXPIRE', KEYS[2], INDEX_TTL_MS)
+redis.call('ZADD', KEYS[3], string.format('%.0f', now + tonumber(ARGV[5])), id .. ' ' .. subject)
+redis.call('PEXPIRE', KEYS[3], INDEX_TTL_MS)
+return finish('admitted', now, in_flight + 1, full, verdicts, tracks_minutes, fields, texts)

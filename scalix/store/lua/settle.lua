@@ -1,0 +1,42 @@
+-- Charges a request what it used, gives back what it had reserved, and writes its event, all once.
+-- A settlement that comes after a sweep replaces the sweep's charge; one that comes after a settlement does nothing.
+--
+-- KEYS  1 windows (hash)  2 requests in flight (hash)  3 lease index (sorted set)
+--       4 the subject's events of the day of admission (hash: id -> event)
+-- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 admitted in ms  5 tracks minutes (1|0)
+--       6 requests  7 tokens  8 nano-dollars to charge  9 outcome  10 estimated (1|0)  11 lifetime of the event in ms
+-- Returns {status, field, text, field, text, …} with status 'settled' | 'replaced' | 'duplicate'
+
+local id, subject = ARGV[1], ARGV[2]
+local now = now_or_server_time(ARGV[3])
+local admitted_ms, tracks_minutes = tonumber(ARGV[4]), ARGV[5] == '1'
+local charge = {tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])}
+local held = {0, 0, 0}
+local status = 'settled'
+
+local event = redis.call('HGET', KEYS[4], id)
+if event then
+  local outcome, requests, tokens, nano_usd = string.match(event, '^(%S+) (%d+) (%d+) (%d+)')
+  if outcome ~= 'swept' then
+    local fields = fields_of(indexes(admitted_ms), tracks_minutes)
+    local reply = {'duplicate'}
+    for position, text in ipairs(redis.call('HMGET', KEYS[1], unpack(fields))) do
+      reply[#reply + 1] = fields[position]
+      reply[#reply + 1] = text or '0 0 0 0 0 0'
+    end
+    return reply
+  end
+  status = 'replaced'
+  charge = {charge[1] - tonumber(requests), charge[2] - tonumber(tokens), charge[3] - tonumber(nano_usd)}
+end
+
+local reservation = redis.call('HGET', KEYS[2], id)
+if reservation then
+  local reserved = reservation_of(reservation)
+  held = {-1, -reserved.tokens, -reserved.nano_usd}
+  forget(KEYS[2], KEYS[3], id, subject)
+end
+local reply = change_windows(KEYS[1], now, admitted_ms, tracks_minutes, charge, held)
+write_event(KEYS[4], id, ARGV[9], ARGV[6], ARGV[7], ARGV[8], ARGV[10], ARGV[11])
+table.insert(reply, 1, status)
+return reply

@@ -1,0 +1,123 @@
+-- Shared by admit, settle, release and sweep, which are loaded with this text before their own.
+--
+-- A subject's windows are one hash: a field for each window, named by a letter and the window's index
+-- (m: minute, h: hour, d: day, M: month), holding six whole numbers:
+--   requests, tokens, nano-dollars settled; requests, tokens, nano-dollars held by requests in flight.
+
+local LETTERS = {'m', 'h', 'd', 'M'}
+local SIX = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$'
+-- A subject stays known for a month after the month of its last request.
+local KEEP_AFTER_MONTH_MS = 31 * 86400000
+local INDEX_TTL_MS = 2 * 86400000
+
+local function now_or_server_time(given)
+  if given ~= '' then return tonumber(given) end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- Days since 1970-01-01 to year * 12 + month - 1 (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+local function month_of_day(day)
+  local z = day + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  return year * 12 + month - 1
+end
+
+-- The first day of a month index, as days since 1970-01-01 (same source: days_from_civil).
+local function first_day_of_month(index)
+  local year, month = math.floor(index / 12), index % 12 + 1
+  local y = month <= 2 and year - 1 or year
+  local era = math.floor(y / 400)
+  local yoe = y - era * 400
+  local mp = month > 2 and month - 3 or month + 9
+  local doy = math.floor((153 * mp + 2) / 5)
+  local doe = yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy
+  return era * 146097 + doe - 719468
+end
+
+local function indexes(at_ms)
+  local day = math.floor(at_ms / 86400000)
+  return {m = math.floor(at_ms / 60000), h = math.floor(at_ms / 3600000), d = day, M = month_of_day(day)}
+end
+
+local function fields_of(index, with_minutes)
+  local fields = {}
+  for position = with_minutes and 1 or 2, 4 do
+    local letter = LETTERS[position]
+    fields[#fields + 1] = letter .. string.format('%.0f', index[letter])
+  end
+  return fields
+end
+
+local function unpacked(text)
+  if not text then return {0, 0, 0, 0, 0, 0} end
+  local a, b, c, d, e, f = string.match(text, SIX)
+  return {tonumber(a), tonumber(b), tonumber(c), tonumber(d), tonumber(e), tonumber(f)}
+end
+
+local function packed(six)
+  return string.format('%.0f %.0f %.0f %.0f %.0f %.0f', six[1], six[2], six[3], six[4], six[5], six[6])
+end
+
+-- A hash of windows lives until a month after the month of its last use; never without an end.
+local function keep_windows(key, now)
+  local next_month = month_of_day(math.floor(now / 86400000)) + 1
+  local lifetime = first_day_of_month(next_month) * 86400000 + KEEP_AFTER_MONTH_MS - now
+  if redis.call('PTTL', key) < lifetime - 3600000 then
+    redis.call('PEXPIRE', key, string.format('%.0f', lifetime))
+  end
+end
+
+-- Adds to the settled part and takes from the held part of every window that at_ms lies in. Neither goes below zero:
+-- a reset or the end of a window may have emptied it before. Returns the fields and their new texts, in turn.
+local function change_windows(key, now, at_ms, with_minutes, used, held)
+  local fields = fields_of(indexes(at_ms), with_minutes)
+  local texts = redis.call('HMGET', key, unpack(fields))
+  local reply, write = {}, {key}
+  for position, field in ipairs(fields) do
+    local six = unpacked(texts[position])
+    for metric = 1, 3 do
+      six[metric] = math.max(0, six[metric] + used[metric])
+      six[metric + 3] = math.max(0, six[metric + 3] + held[metric])
+    end
+    local text = packed(six)
+    write[#write + 1] = field
+    write[#write + 1] = text
+    reply[#reply + 1] = field
+    reply[#reply + 1] = text
+  end
+  redis.call('HSET', unpack(write))
+  keep_windows(key, now)
+  return reply
+end
+
+-- A reservation's text: admitted_ms, tracks_minutes, prompt tokens, output cap per choice, tokens, nano-dollars held,
+-- and the nano-dollars of the prompt alone.
+local RESERVATION = '^(%d+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+)$'
+
+local function reservation_of(text)
+  local admitted_ms, minutes, prompt, cap, tokens, nano_usd, prompt_nano_usd = string.match(text, RESERVATION)
+  return {
+    admitted_ms = tonumber(admitted_ms), tracks_minutes = minutes == '1', prompt_tokens = tonumber(prompt),
+    cap = tonumber(cap), tokens = tonumber(tokens), nano_usd = tonumber(nano_usd),
+    prompt_nano_usd = tonumber(prompt_nano_usd),
+  }
+end
+
+-- Ends a reservation: out of the requests in flight and out of the lease index.
+local function forget(in_flight, leases, id, subject)
+  redis.call('HDEL', in_flight, id)
+  redis.call('ZREM', leases, id .. ' ' .. subject)
+end
+
+-- An event's text: outcome, requests, tokens, nano-dollars, estimated (1|0).
+local function write_event(key, id, outcome, requests, tokens, nano_usd, estimated, lifetime_ms)
+  redis.call('HSET', key, id, string.format('%s %s %s %s %s', outcome, requests, tokens, nano_usd, estimated))
+  redis.call('PEXPIRE', key, lifetime_ms)
+end

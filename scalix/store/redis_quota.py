@@ -1,0 +1,185 @@
+"""Reservations and charges in Redis or Valkey: one Lua script and one round trip for each operation."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from scalix.domain.calendar import window_index
+from scalix.domain.limits import Limits, Metric, Window
+from scalix.domain.quota import (
+    Admitted,
+    Ask,
+    Charge,
+    Decision,
+    Finished,
+    Receipt,
+    Refused,
+    Settled,
+    Stale,
+    Tallies,
+    Tally,
+    Verdict,
+    shadowed,
+)
+from scalix.store import scripts
+from scalix.store.keys import EVENT_LIFETIME_MS, TOMBSTONE_LIFETIME_MS, Keys
+from scalix.store.redis_client import CALL_TIMEOUT_MS, in_time
+
+_LETTER = {Window.MINUTE: "m", Window.HOUR: "h", Window.DAY: "d", Window.MONTH: "M"}
+_WINDOW = {letter: window for window, letter in _LETTER.items()}
+_POSITION = {Metric.REQUESTS: 1, Metric.TOKENS: 2, Metric.SPEND: 3}
+_SWEEP_BATCH = 200
+
+Clock = Callable[[], int]
+
+
+class RedisQuotaStore:
+    """A `QuotaStore` over one server or cluster. Without `clock`, time is the server's."""
+
+    def __init__(
+        self, client: Any, keys: Keys, *, clock: Clock | None = None, timeout_ms: int = CALL_TIMEOUT_MS
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._clock = clock
+        self._timeout_ms = timeout_ms
+
+    async def admit(self, ask: Ask) -> Decision:
+        keys = self._keys
+        names = [
+            keys.windows(ask.subject),
+            keys.in_flight(ask.subject),
+            keys.leases(ask.subject),
+            keys.record(ask.subject),
+            keys.tombstone(ask.subject, ask.request_id),
+        ]
+        async with in_time(self._timeout_ms):
+            reply = await scripts.run(self._client, "admit", names, self._admit_args(ask))
+        return _decision(ask, reply)
+
+    async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
+        args: list[str | int] = [
+            receipt.request_id,
+            receipt.subject,
+            self._now(),
+            receipt.admitted_ms,
+            int(receipt.tracks_minutes),
+            charge.requests,
+            charge.tokens,
+            charge.nano_usd,
+            charge.outcome.value,
+            int(charge.estimated),
+            EVENT_LIFETIME_MS,
+        ]
+        names = self._settle_keys(receipt.subject, receipt.admitted_ms)
+        async with in_time(self._timeout_ms):
+            reply = await scripts.run(self._client, "settle", names, args)
+        return Settled(reply[0], _tallies(reply[1:]))
+
+    async def release(self, request_id: str, subject: str) -> bool:
+        names = [
+            self._keys.windows(subject),
+            self._keys.in_flight(subject),
+            self._keys.leases(subject),
+            self._keys.tombstone(subject, request_id),
+        ]
+        async with in_time(self._timeout_ms):
+            args = [request_id, subject, self._now(), TOMBSTONE_LIFETIME_MS]
+            return bool(await scripts.run(self._client, "release", names, args))
+
+    async def renew(self, receipts: Iterable[Receipt], lease_ms: int) -> None:
+        ends_ms = await self._time_ms() + lease_ms
+        async with in_time(self._timeout_ms):
+            pipeline = self._client.pipeline(transaction=False)
+            for receipt in receipts:
+                member = f"{receipt.request_id} {receipt.subject}"
+                pipeline.zadd(self._keys.leases(receipt.subject), {member: ends_ms}, xx=True)
+            await pipeline.execute()
+
+    async def sweep(self) -> int:
+        now_ms = await self._time_ms()
+        async with in_time(self._timeout_ms):
+            pipeline = self._client.pipeline(transaction=False)
+            for index in self._keys.all_leases():
+                pipeline.zrangebyscore(index, "-inf", now_ms, start=0, num=_SWEEP_BATCH)
+            lapsed = [member for members in await pipeline.execute() for member in members]
+        return sum([await self._sweep_one(member) for member in lapsed])
+
+    async def _sweep_one(self, member: str) -> int:
+        request_id, _, subject = member.partition(" ")
+        async with in_time(self._timeout_ms):
+            reservation = await self._client.hget(self._keys.in_flight(subject), request_id)
+            admitted_ms = int(reservation.split(" ", 1)[0]) if reservation else 0
+            args = [request_id, subject, self._now(), EVENT_LIFETIME_MS]
+            return int(await scripts.run(self._client, "sweep", self._settle_keys(subject, admitted_ms), args))
+
+    async def tallies(self, subject: str) -> tuple[int, Tallies]:
+        now_ms = await self._time_ms()
+        fields = [f"{letter}{window_index(window, now_ms)}" for window, letter in _LETTER.items()]
+        async with in_time(self._timeout_ms):
+            texts = await self._client.hmget(self._keys.windows(subject), fields)
+        pairs = [part for field, text in zip(fields, texts, strict=True) if text for part in (field, text)]
+        return now_ms, _tallies(pairs)
+
+    def _settle_keys(self, subject: str, admitted_ms: int) -> list[str]:
+        keys = self._keys
+        return [
+            keys.windows(subject),
+            keys.in_flight(subject),
+            keys.leases(subject),
+            keys.events(subject, admitted_ms),
+        ]
+
+    def _admit_args(self, ask: Ask) -> list[str | int]:
+        args: list[str | int] = [
+            ask.request_id,
+            ask.subject,
+            self._now(),
+            ask.user_version or "",
+            ask.lease_ms,
+            ask.prompt_tokens,
+            ask.output_cap_tokens,
+            ask.min_output_tokens,
+            ask.choices,
+            ask.prices.input_pico_usd_per_token,
+            ask.prices.output_pico_usd_per_token,
+            ask.prices.request_nano_usd,
+            *_concurrency_args(ask.limits),
+        ]
+        for limit in ask.limits.windows:
+            args += [_POSITION[limit.metric], _LETTER[limit.window], limit.value, int(limit.enforce)]
+        return args
+
+    def _now(self) -> str | int:
+        return "" if self._clock is None else self._clock()
+
+    async def _time_ms(self) -> int:
+        if self._clock is not None:
+            return self._clock()
+        async with in_time(self._timeout_ms):
+            seconds, microseconds = await self._client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def _concurrency_args(limits: Limits) -> tuple[int, int]:
+    return (-1 if limits.concurrent is None else limits.concurrent, int(limits.enforce_concurrent))
+
+
+def _tallies(pairs: Sequence[str]) -> Tallies:
+    return {
+        _WINDOW[field[0]]: Tally(*map(int, text.split(" ")))
+        for field, text in zip(pairs[::2], pairs[1::2], strict=True)
+    }
+
+
+def _decision(ask: Ask, reply: Sequence[Any]) -> Decision:
+    status, now_ms, admitted_ms, cap, in_flight, full, verdict_text, minutes, version = reply[:9]
+    if status == "stale":
+        return Stale(version)
+    if status == "finished":
+        return Finished()
+    tallies = _tallies(reply[9:])
+    verdicts = tuple(map(Verdict, verdict_text))
+    if status == "refused":
+        return Refused(now_ms, verdicts, bool(full), tallies, in_flight)
+    receipt = Receipt(ask.request_id, ask.subject, admitted_ms, ask.prompt_tokens, cap, bool(minutes))
+    return Admitted(receipt, tallies, in_flight, shadowed(ask.limits, verdicts, bool(full)))

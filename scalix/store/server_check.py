@@ -1,0 +1,214 @@
+"""Whether a Redis or Valkey server may hold our counters: reachable, recent enough, and never evicting."""
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+OLDEST_VERSION = (6, 2)
+_SCHEMES = ("redis", "rediss", "unix")
+_NO_ANSWER = "no answer in time"
+
+
+class StoreUnusable(Exception):  # noqa: N818
+    """The server can't be our store: `what` is wrong, `fix` is what to do. Neither ever holds a password."""
+
+    def __init__(self, what: str, fix: str) -> None:
+        self.what = what
+        self.fix = fix
+        super().__init__(f"{what}; {fix}")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a server says of itself. `flavour` is `redis`, `valkey` or what else it calls itself.
+
+    `maxmemory_bytes` is 0 where the server sets itself no limit. `version` is the flavour's own.
+    """
+
+    version: str
+    flavour: str
+    maxmemory_bytes: int
+    maxmemory_policy: str
+    cluster: bool
+
+
+def check_server(url: str, *, timeout_s: float = 2.5) -> ServerFacts:
+    """Ask the server at `url` (`redis://`, `rediss://` or `unix://`, as redis-py reads it) about itself, once.
+
+    Needs no command but `INFO`, which managed servers allow where they forbid `CONFIG`. In a cluster it asks the node
+    that the URL names. Answers within `timeout_s` seconds in all, name resolution included.
+
+    Raises StoreUnusable: not reachable, credentials refused, older than 6.2, a read-only replica, still loading, or
+    with a `maxmemory-policy` that may evict what we count (also without a `maxmemory` limit: that is one change away
+    from losing counters).
+    """
+    result: list[ServerFacts | Exception] = []
+
+    def ask() -> None:
+        try:
+            result.append(_ask(url, timeout_s))
+        except Exception as error:
+            result.append(error)
+
+    # A resolver that does not answer can be waited for by no socket timeout: it is left behind in its thread.
+    thread = threading.Thread(target=ask, name="store-check", daemon=True)
+    thread.start()
+    thread.join(timeout_s)
+    if not result:
+        raise _unreachable(url, _NO_ANSWER)
+    if isinstance(result[0], Exception):
+        raise result[0]
+    return result[0]
+
+
+def redacted(url: str) -> str:
+    """`url` for a message: without user name, password and options; `***` where that can't be told apart for sure."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return "***"
+    rest = parts.path + parts.query + parts.fragment
+    # An `@` after the first `/`, `?` or `#` is a password that was not percent-encoded, or might be.
+    if parts.scheme not in _SCHEMES or "@" in rest or (parts.scheme != "unix" and not parts.hostname):
+        return "***"
+    credentials = "***@" if "@" in parts.netloc else ""
+    if parts.scheme == "unix":
+        return f"unix://{credentials}{parts.path}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    database = parts.path if parts.path[1:].isdigit() else ""
+    return f"{parts.scheme}://{credentials}{host}:{port or 6379}{database}"
+
+
+def _ask(url: str, timeout_s: float) -> ServerFacts:
+    # Imported here: redis-py takes a quarter of a second, and `--status` needs only the names above.
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    problem = None
+    try:
+        if redacted(url) == "***":
+            raise ValueError("ambiguous")
+        client: Redis = redis.Redis.from_url(
+            url,
+            socket_connect_timeout=timeout_s,
+            socket_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+        )
+    except (ValueError, TypeError):
+        # Its own message may quote a part of the password.
+        problem = StoreUnusable(
+            f"{redacted(url)} is no address of a Redis server",
+            "write redis://user:password@host:6379/0 (rediss:// for TLS), with special characters percent-encoded",
+        )
+    if problem is not None:
+        raise problem
+    try:
+        info: dict[str, Any] = client.info()
+    except Exception as error:  # what is no Redis makes redis-py stumble in many ways
+        problem = _refusal(url, error)
+    finally:
+        client.close()
+    if problem is not None:
+        raise problem
+    return _judge(url, info)
+
+
+def _judge(url: str, info: dict[str, Any]) -> ServerFacts:
+    where = f"the store at {redacted(url)}"
+    compatible = str(info.get("redis_version", "0"))
+    flavour = str(info.get("server_name") or "redis")
+    version = str(info.get(f"{flavour}_version", compatible))
+    if info.get("redis_mode", info.get("server_mode")) == "sentinel":
+        raise StoreUnusable(
+            f"{where} is a Sentinel, which holds no data", "set REDIS_URL to the server that it watches"
+        )
+    if _major_minor(compatible) < OLDEST_VERSION:
+        raise StoreUnusable(f"{where} is version {compatible}", "Redis 6.2 or later, or any Valkey, is needed")
+    if int(info.get("loading", 0)):
+        raise _still_loading(where)
+    cluster = bool(int(info.get("cluster_enabled", 0)))
+    if info.get("role") in ("slave", "replica") and not cluster:
+        raise StoreUnusable(f"{where} is a read-only replica", "set REDIS_URL to its primary")
+    policy = str(info.get("maxmemory_policy", "unknown"))
+    if policy != "noeviction":
+        raise StoreUnusable(
+            f"{where} may evict counters: its maxmemory-policy is {policy}",
+            "run CONFIG SET maxmemory-policy noeviction on it (and CONFIG REWRITE to keep it), or, where the provider "
+            "manages it, set maxmemory-policy to noeviction in its parameter group or console",
+        )
+    return ServerFacts(version, flavour, int(info.get("maxmemory", 0)), policy, cluster)
+
+
+def _refusal(url: str, error: Exception) -> StoreUnusable:
+    """What redis-py's exception means for the operator. Of its text only what the server said is used."""
+    from redis import exceptions as redis_errors
+
+    where, said = f"the store at {redacted(url)}", str(error)
+    if isinstance(error, redis_errors.AuthenticationError):
+        if "without any password" in said or "no password is set" in said:
+            return StoreUnusable(f"{where} has no password, and one was given", "unset REDIS_PASSWORD, or give it one")
+        if "NOAUTH" in said or "Authentication required" in said or "HELLO must be" in said:
+            return StoreUnusable(f"{where} requires a password", "set REDIS_PASSWORD, or the password in REDIS_URL")
+        return StoreUnusable(f"{where} refuses the user name or password", "correct REDIS_USERNAME and REDIS_PASSWORD")
+    if isinstance(error, redis_errors.NoPermissionError):
+        return StoreUnusable(f"{where} does not let this user run INFO", "allow it: ACL SETUSER <user> +info")
+    if isinstance(error, redis_errors.BusyLoadingError):
+        return _still_loading(where)
+    if isinstance(error, redis_errors.TimeoutError):
+        return _unreachable(url, _NO_ANSWER)
+    if isinstance(error, (redis_errors.ConnectionError, OSError)):
+        return _unreachable(url, _reason(said))
+    if "unknown command" in said.lower() and "hello" in said.lower():
+        return StoreUnusable(
+            f"{where} is older than 6.2: it has no HELLO", "Redis 6.2 or later, or any Valkey, is needed"
+        )
+    if "DB index" in said or "SELECT is not allowed" in said:
+        return StoreUnusable(f"{where} does not have the database asked for", "correct REDIS_DB; in a cluster it is 0")
+    return StoreUnusable(f"{where} does not answer like a Redis server", "correct REDIS_HOST and REDIS_PORT")
+
+
+def _reason(said: str) -> str:
+    """The cause within redis-py's message of a failed connection, in our words: the message itself names too much."""
+    for mark, reason in (
+        (
+            "CERTIFICATE_VERIFY_FAILED",
+            "its TLS certificate is not trusted (name the authority's with ?ssl_ca_certs=FILE)",
+        ),
+        ("WRONG_VERSION_NUMBER", "it does not speak TLS (redis:// is without)"),
+        ("SSL", "the TLS handshake failed"),
+        ("refused", "connection refused"),
+        ("Name or service not known", "unknown host name"),
+        ("name resolution", "the host name can't be resolved"),
+        ("No such file", "no such socket"),
+        ("Permission denied", "permission denied"),
+        ("nreachable", "network unreachable"),
+        ("closed", "it closed the connection (does it expect TLS? then rediss://)"),
+        ("reset", "it closed the connection (does it expect TLS? then rediss://)"),
+    ):
+        if mark in said:
+            return reason
+    return "the connection failed"
+
+
+def _unreachable(url: str, reason: str) -> StoreUnusable:
+    if reason == _NO_ANSWER and url.startswith("rediss:"):
+        reason += " (does it speak TLS? redis:// is without)"
+    fix = "start it, correct REDIS_URL or REDIS_HOST and REDIS_PORT, or unset them to use the embedded store"
+    return StoreUnusable(f"the store at {redacted(url)} can't be reached: {reason}", fix)
+
+
+def _still_loading(where: str) -> StoreUnusable:
+    return StoreUnusable(f"{where} is still loading its data", "start again when it is done")
+
+
+def _major_minor(version: str) -> tuple[int, int]:
+    major, _, rest = version.partition(".")
+    minor = rest.partition(".")[0]
+    return (int(major) if major.isdigit() else 0, int(minor) if minor.isdigit() else 0)

@@ -1,0 +1,31 @@
+"""What many tests share: one real server per test process, and a prefix of one's own in it."""
+
+import os
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+
+def pytest_configure() -> None:
+    """A worker of pytest-xdist ends with its controller, and its server with it, however the controller ends."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        from scalix.launch.child_process import end_with
+
+        end_with(os.getppid())
+
+
+@pytest.fixture(scope="session")
+def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real server, shared by the tests of this process: keep to keys under `key_prefix`, never flush."""
+    from scalix.launch.embedded_store import EmbeddedStore
+
+    directory = tmp_path_factory.mktemp("shared-store")
+    with (directory / "server.log").open("wb") as log, EmbeddedStore(directory / "state", output=log) as store:
+        yield store.url
+
+
+@pytest.fixture
+def key_prefix() -> str:
+    """A prefix that no other test uses, such as `t-5f0c9a1be2d4:`."""
+    return f"t-{secrets.token_hex(6)}:"

@@ -1,0 +1,115 @@
+"""Starts whole gateways for tests: the real launcher, store, LiteLLM and edge, in front of the demo provider."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SCRIPT = ROOT / "start_scalix_litellm.py"
+MASTER_KEY = "sk-test-master-0123456789abcdef0123456789"
+PROVIDER_KEY = "sk-canary-provider-5c1b7e90d2f84a66"
+START_TIMEOUT_S = 100.0
+
+EXTRA_MODELS: tuple[dict[str, Any], ...] = (
+    # A provider with another format than OpenAI's, so that LiteLLM translates.
+    {
+        "model_name": "free-claude-format",
+        "litellm_params": {"model": "anthropic/claude-demo", "api_base": "${TEST_PROVIDER_ROOT}"},
+        "model_info": {"max_output_tokens": 4096},
+    },
+)
+EXTRA_TIERS: dict[str, Any] = {
+    "roomy": {"models": ["*"], "tokens": {"day": 50_000_000}, "requests": {"day": 1_000_000}},
+    "fifty": {"models": ["*"], "requests": {"day": 50}},
+    "thousand-tokens": {"models": ["*"], "tokens": {"day": 1000}},
+    "two-at-once": {"models": ["*"], "concurrent": 2},
+    "ten-cents": {"models": ["*"], "spend_usd": {"month": 0.1}},
+    "shadow": {"models": ["*"], "requests": {"hour": 1}, "enforce": False},
+}
+
+
+def write_config(path: Path) -> None:
+    """The shipped config with every model at the test's provider, and tiers for tests beside the shipped ones."""
+    yaml = YAML(typ="safe")
+    config = yaml.load((ROOT / "litellm_proxy_config.yaml").read_text(encoding="utf-8"))
+    for model in config["model_list"]:
+        model["litellm_params"] = {"model": f"openai/{model['model_name']}", "api_base": "${TEST_PROVIDER_URL}"}
+    config["model_list"] += [dict(model) for model in EXTRA_MODELS]
+    for model in config["model_list"]:
+        model["litellm_params"] = {**model["litellm_params"], "api_key": "${TEST_PROVIDER_KEY}"}
+    config["scalix"]["tiers"].update(EXTRA_TIERS)
+    with path.open("w", encoding="utf-8") as file:
+        yaml.dump(config, file)
+
+
+@dataclass
+class Gateway:
+    """One running gateway. `folder` holds its config, state, and log."""
+
+    folder: Path
+    provider_url: str
+    options: tuple[str, ...] = ()
+    extra: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
+    master_key: str = MASTER_KEY
+
+    @property
+    def state_dir(self) -> Path:
+        return self.folder / "state"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "logs" / "litellm.log"
+
+    def environment(self) -> dict[str, str]:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        return kept | {
+            "SCALIX_STATE_DIR": str(self.state_dir),
+            "SCALIX_CONFIG": str(self.folder / "config.yaml"),
+            "LITELLM_LOG_FILE": str(self.log),
+            "LITELLM_MASTER_KEY": self.master_key,
+            "TEST_PROVIDER_URL": f"{self.provider_url}/v1",
+            "TEST_PROVIDER_ROOT": self.provider_url,
+            "TEST_PROVIDER_KEY": PROVIDER_KEY,
+            **self.extra,
+        }
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the launcher's script to its end, against this gateway's state directory."""
+        return subprocess.run(
+            [sys.executable, str(SCRIPT), *arguments],
+            env=self.environment(),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT_S,
+        )
+
+    def start(self) -> "Gateway":
+        """Start in the background and return when it is ready."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_config(self.folder / "config.yaml")
+        done = self.command("--detach", "--port", "0", *self.options)
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.log_text()[-4000:]}"
+        status = json.loads(self.command("--status", "--json").stdout)
+        self.url = status["address"]
+        return self
+
+    def stop(self) -> None:
+        self.command("--stop")
+
+    def log_text(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+
+    def client(self, key: str | None = None) -> httpx.Client:
+        """An HTTP client that sends the master key, or another."""
+        headers = {"authorization": f"Bearer {key or self.master_key}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30.0, trust_env=False)

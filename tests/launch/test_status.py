@@ -1,0 +1,149 @@
+"""What `--status` tells, and how fast; and what the children's deaths change."""
+
+import http.client
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from scalix.launch.status import uptime
+from tests.launch.running import ROOT, Gateway, Place, all_gone, eventually
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """One gateway for the tests that only look."""
+    place = Place(tmp_path_factory.mktemp("steady"))
+    yield place.start("--host", "0.0.0.0")
+    place.close()
+
+
+def test_a_ready_gateway_tells_everything(steady: Gateway) -> None:
+    result = steady.place.run("--status")
+    assert result.returncode == 0
+    facts = dict(re.split(r"\s+", line, maxsplit=1) for line in result.stdout.splitlines())
+    assert facts["state"] == "ready"
+    assert facts["pid"] == str(steady.process.pid)
+    assert facts["address"] == f"http://127.0.0.1:{steady.port}"
+    assert re.fullmatch(r"\d+ s", facts["uptime"])
+    assert facts["workers"].startswith("1 of 1 ready (pid ")
+    assert facts["store"].startswith("embedded ")
+    assert facts["version"]
+
+
+def test_json_has_the_same(steady: Gateway) -> None:
+    status = steady.status()
+    assert status["state"] == "ready"
+    assert status["pid"] == steady.process.pid
+    assert status["address"] == f"http://127.0.0.1:{steady.port}"
+    assert status["workers"] == [{"name": "worker 1", "pid": steady.run_file.workers[0].process.pid, "ready": True}]
+    assert status["uptime_s"] >= 0
+
+
+def test_not_running_is_3(place: Place) -> None:
+    result = place.run("--status")
+    assert (result.returncode, result.stderr) == (3, "")
+    assert result.stdout.startswith("not running")
+    assert json.loads(place.run("--status", "--json").stdout)["state"] == "not running"
+
+
+def test_up_but_not_ready_is_1(place: Place) -> None:
+    place.start(extra={"TINY_NOT_READY": "1"})
+    result = place.run("--status")
+    assert result.returncode == 1
+    assert "not ready (/health/readiness answers 503)" in result.stdout
+
+
+def test_a_gateway_on_all_addresses_is_asked_on_loopback(steady: Gateway) -> None:
+    assert steady.run_file.host == "0.0.0.0"
+    assert steady.status()["address"] == f"http://127.0.0.1:{steady.port}"
+    assert steady.status()["ready"] is True
+
+
+def test_a_dead_worker_is_replaced(gateway: Gateway) -> None:
+    old = gateway.get("/")[1]
+    with pytest.raises(http.client.RemoteDisconnected):
+        gateway.get("/die")
+    # The socket is still there: who comes meanwhile waits, and is served.
+    status, new = gateway.get("/")
+    assert status == 200
+    assert new != old
+    eventually(lambda: str(gateway.run_file.workers[0].process.pid) == new, "the run file names the new worker")
+    gateway.log_has("worker 1  ended with exit code 9")
+
+
+def test_a_dead_store_is_brought_back(gateway: Gateway) -> None:
+    old = gateway.run_file.helpers[0]
+    assert old.send(signal.SIGKILL)
+    eventually(lambda: gateway.run_file.helpers and gateway.run_file.helpers[0] != old, "there is a new store")
+    assert gateway.run_file.helpers[0].is_alive()
+
+
+def test_a_dead_demo_provider_comes_back_on_the_same_port(place: Place) -> None:
+    gateway = place.start("--demo")
+    url = gateway.get("/env/SCALIX_DEMO_URL")[1]
+    demo = next(child for child in gateway.children() if "scalix.launch.demo" in child.cmdline())
+    demo.kill()
+
+    def listens_again() -> bool:
+        fresh = [child for child in gateway.children() if "scalix.launch.demo" in child.cmdline()]
+        return any(f":{c.laddr.port}" in url for child in fresh for c in child.net_connections("tcp"))
+
+    eventually(listens_again, "the demo provider listens again")
+
+
+def test_detach_returns_when_ready_and_holds_no_terminal(place: Place) -> None:
+    # `run` reads both pipes to their end, so it returns only if nothing in the background has kept them.
+    result = place.run("--detach", "--port", "0")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "is ready at http://" in result.stdout
+    assert "Ctrl-C" not in result.stdout
+    status = json.loads(place.run("--status", "--json").stdout)
+    assert status["ready"] is True
+    launcher = psutil.Process(status["pid"])
+    children = launcher.children()
+    assert launcher.terminal() is None
+    assert place.run("--stop").returncode == 0
+    assert all_gone([launcher, *children])
+
+
+def test_a_detached_start_that_fails_gives_its_reason_and_code(place: Place) -> None:
+    result = place.run("--detach", "--port", "0", extra={"SCALIX_APP": "tests.launch.tiny_app:create_broken_app"})
+    assert result.returncode == 1
+    assert "the moon is in the wrong phase" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert place.run("--status").returncode == 3
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--status"], ["--stop"], ["--check"], ["--version"]], ids=" ".join)
+def test_commands_answer_within_half_a_second(place: Place, arguments: list[str]) -> None:
+    def once() -> float:
+        began = time.monotonic()
+        place.run(*arguments)
+        return time.monotonic() - began
+
+    # The best of a few: other work on the machine is not what is measured.
+    assert any(once() < 0.5 for _ in range(5))
+
+
+@pytest.mark.parametrize("arguments", [["--status"], ["--stop"], ["--check"], ["--version"]], ids=" ".join)
+def test_commands_import_nothing_heavy(place: Place, arguments: list[str]) -> None:
+    program = (
+        "import sys\nfrom scalix.cli.start import main\n"
+        f"main({place.command(*arguments)[2:]!r})\n"
+        "print(sorted({'litellm', 'uvicorn', 'httpx', 'redis', 'asyncio'} & set(sys.modules)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=place.environment(), cwd=ROOT, capture_output=True, text=True
+    )
+    assert result.stdout.splitlines()[-1] == "[]", result.stderr
+
+
+def test_uptime_is_told_in_two_units() -> None:
+    assert [uptime(s) for s in (5, 192, 7500, 273_600)] == ["5 s", "3 min 12 s", "2 h 5 min", "3 d 4 h"]

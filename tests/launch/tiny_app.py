@@ -1,0 +1,72 @@
+"""A gateway's app in a few lines, so that the launcher's tests need not import LiteLLM. Loaded by a worker.
+
+Paths: `/health/readiness`; `/slow?s` answers after so many seconds; `/die` ends the worker; `/env/NAME` tells a
+variable; `/say?words` and `/flood` write to standard output.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from scalix.launch.worker import EXIT_PORT_TAKEN
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "lifespan":
+        await _lifespan(receive, send)
+        return
+    path = scope["path"]
+    body = f"{os.getpid()}".encode()
+    if path == "/slow":
+        print("slow request begun", flush=True)
+        await asyncio.sleep(float(scope["query_string"] or 0))
+    elif path == "/die":
+        os._exit(9)
+    elif path.startswith("/env/"):
+        body = os.environ.get(path.removeprefix("/env/"), "").encode()
+    elif path == "/flood":
+        sys.stdout.write(("x" * 99 + "\n") * 50_000 + "the flood is over\n")
+        sys.stdout.flush()
+    elif path == "/say":
+        print(scope["query_string"].decode(), flush=True)
+    status = 503 if path == "/health/readiness" and os.environ.get("TINY_NOT_READY") else 200
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    await receive()
+    print("a banner that nobody wants to see", flush=True)
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    print("the app has shut down", flush=True)
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_app() -> Any:
+    return app
+
+
+def create_broken_app() -> Any:
+    raise RuntimeError("the moon is in the wrong phase")
+
+
+def create_app_that_exits() -> Any:
+    print("leaving without a reason", file=sys.stderr, flush=True)
+    os._exit(5)
+
+
+def create_app_that_lost_the_port() -> Any:
+    os._exit(EXIT_PORT_TAKEN)
+
+
+def create_app_that_never_loads() -> Any:
+    import time
+
+    time.sleep(3600)

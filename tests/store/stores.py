@@ -1,0 +1,87 @@
+"""The stores that the contract suites run over, with a clock that tests set."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from scalix.domain.limits import Limit, Limits, Metric, Window
+from scalix.domain.quota import Ask, Charge, Outcome
+from scalix.store.base import QuotaStore, UserStore
+from scalix.store.keys import Keys
+from scalix.store.memory import MemoryStore
+from scalix.store.redis_client import connect
+from scalix.store.redis_quota import RedisQuotaStore
+from scalix.store.redis_users import RedisUserStore
+
+NOON_MS = 1_772_107_200_000  # 2026-02-26T12:00:00Z
+SUBJECT = "user:alice"
+
+
+@dataclass
+class Clock:
+    """A clock that stands until it is set."""
+
+    now_ms: int = NOON_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+    def advance(self, *, seconds: float = 0, hours: float = 0) -> None:
+        self.now_ms += int((seconds + hours * 3600) * 1000)
+
+
+@dataclass
+class Rig:
+    """A store under test, its users' store, its clock, and what to close afterwards."""
+
+    quotas: QuotaStore
+    users: UserStore
+    clock: Clock
+    client: Any = None
+    keys: Keys | None = None
+
+    async def close(self) -> None:
+        if self.client is not None:
+            await self.client.aclose()
+
+
+def memory_rig() -> Rig:
+    clock = Clock()
+    store = MemoryStore(clock)
+    return Rig(store, store, clock)
+
+
+def redis_rig(url: str, prefix: str) -> Rig:
+    clock = Clock()
+    client = connect(url, timeout_ms=5_000)
+    keys = Keys(prefix)
+    quotas = RedisQuotaStore(client, keys, clock=clock, timeout_ms=5_000)
+    users = RedisUserStore(client, keys, clock=clock, timeout_ms=5_000)
+    return Rig(quotas, users, clock, client, keys)
+
+
+def limits(
+    *, requests: dict[str, int] | None = None, tokens: dict[str, int] | None = None, concurrent: int | None = None
+) -> Limits:
+    windows = [Limit(Metric.REQUESTS, Window(name), value) for name, value in (requests or {}).items()]
+    windows += [Limit(Metric.TOKENS, Window(name), value) for name, value in (tokens or {}).items()]
+    return Limits(tuple(windows), concurrent)
+
+
+Asker = Callable[..., Ask]
+
+
+def ask(request_id: str, given: Limits, **changes: Any) -> Ask:
+    """An ask of 10 prompt tokens and up to 100 of output, if not changed."""
+    values: dict[str, Any] = {
+        "subject": SUBJECT,
+        "prompt_tokens": 10,
+        "output_cap_tokens": 100,
+        "min_output_tokens": 16,
+        **changes,
+    }
+    return Ask(request_id=request_id, limits=given, **values)
+
+
+def used(tokens: int, *, requests: int = 1, nano_usd: int = 0) -> Charge:
+    return Charge(Outcome.SUCCESS, requests, tokens, nano_usd)
