@@ -104,6 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PermissionError as error:
         print(f"{error.filename}: {error.strerror}; run this as the user who started the gateway", file=sys.stderr)
         return EXIT_WRONG_INPUT
+    except OSError as error:
+        print(f"{error.filename or PROGRAM}: {error.strerror}; see to that path", file=sys.stderr)
+        return EXIT_WRONG_INPUT
     except KeyboardInterrupt:
         return 0
 

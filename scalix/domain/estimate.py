@@ -99,6 +99,9 @@ def _content_tokens(value: Any, texts: list[str], provider_models: Collection[st
             stack.extend(node)
         elif not isinstance(node, dict):
             tokens += _scalar_tokens(node)
+        elif len(node) == 2 and isinstance(node.get("content"), str) and _is_label("role", node.get("role")):
+            tokens += MESSAGE_TOKENS  # by far the commonest
+            texts.append(node["content"])
         elif (media := media_tokens(node, provider_models)) is not None:
             tokens += media[0]
             stack.extend(media[1])

@@ -17,7 +17,7 @@ from scalix.launch.pump import PipePump
 
 # A child that has been ready this long and then dies starts again with the shortest delay.
 STEADY_S = 60.0
-FIRST_DELAY_S = 0.5
+FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 30.0
 START_LIMIT_S = 120.0
 _TAIL_LINES = 40

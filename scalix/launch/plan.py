@@ -54,6 +54,8 @@ def worker_environment(
         # Its price map comes with the package; fetching it would make each start need the network.
         LITELLM_LOCAL_MODEL_COST_MAP="True",
         LITELLM_DONT_SHOW_FEEDBACK_BOX="true",
+        # Otherwise it loads the nearest .env by itself, even beside --env-file.
+        LITELLM_MODE="PRODUCTION",
         DISABLE_ADMIN_UI="True",
         NO_DOCS="True",
         NO_REDOC="True",

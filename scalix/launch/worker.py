@@ -1,6 +1,7 @@
 """One worker process: uvicorn around the gateway's app, on a socket that the launcher has bound.
 
-Run by the launcher as `python -m scalix.launch.worker --fd N --ready-fd M`.
+Run by the launcher as `python -m scalix.launch.worker --fd N --ready-fd M`. `SCALIX_APP`, `module:factory`, puts
+another app in the gateway's place, for tests.
 """
 
 import argparse
@@ -117,6 +118,8 @@ def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
             interface="asgi3",
             access_log=False,
             server_header=False,
+            # Whose X-Forwarded-For counts is the edge's to decide; uvicorn would believe everyone on this machine.
+            proxy_headers=False,
             log_config=None,
             timeout_graceful_shutdown=DRAIN_S,
         )

@@ -1,6 +1,8 @@
 """Starts real gateways for tests: the real launcher and store, with a tiny app in place of LiteLLM."""
 
+import contextlib
 import http.client
+import io
 import json
 import os
 import signal
@@ -13,7 +15,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+import pytest
 
+from scalix.cli.start import main
 from scalix.launch.runfile import RunFile, read_run_file
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -92,6 +96,21 @@ class Place:
             text=True,
             timeout=DEADLINE_S,
         )
+
+    def run_here(self, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[object, str, str]:
+        """Run a command that starts nothing in this process: its exit code, output and errors."""
+        with monkeypatch.context() as patch, io.StringIO() as out, io.StringIO() as err:
+            for name in set(os.environ) - set(self.environment()):
+                patch.delenv(name)
+            for name, value in self.environment().items():
+                patch.setenv(name, value)
+            patch.chdir(self.folder)
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                try:
+                    code: object = main(self.command(*arguments)[2:])
+                except SystemExit as leaving:
+                    code = leaving.code
+            return code, out.getvalue(), err.getvalue()
 
     def launch(self, *arguments: str, extra: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
         """Start a gateway on a free port, in a process group of its own as a shell would, and don't wait."""

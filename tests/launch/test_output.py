@@ -150,7 +150,7 @@ def test_addresses_are_told_so_that_a_client_here_can_use_them() -> None:
 
 
 def test_restarts_come_later_and_later_up_to_a_bound() -> None:
-    assert [restart_delay_s(deaths) for deaths in (1, 2, 3, 4, 50)] == [0.5, 1.0, 2.0, 4.0, 30.0]
+    assert [restart_delay_s(deaths) for deaths in (1, 2, 3, 4, 50)] == [0.25, 0.5, 1.0, 2.0, 30.0]
 
 
 def test_a_process_is_told_apart_from_a_later_one_with_its_pid() -> None:

@@ -1,13 +1,20 @@
 """What a start shows and does, on the real launcher with a tiny app in LiteLLM's place."""
 
+import json
 import os
 import re
 import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
 
 import pytest
 
+from scalix.launch.config_file import GatewayConfig
+from scalix.launch.environment import load_environment, resolve_settings
+from scalix.launch.plan import Plan
+from scalix.launch.start_block import key_in_a_shell
 from tests.launch.running import KEY, Gateway, Place, eventually
 
 
@@ -53,17 +60,16 @@ def test_the_printed_curl_is_a_request_with_the_key_that_only_the_file_holds(dem
 
 
 @pytest.mark.parametrize("line", ["LITELLM_MASTER_KEY={}", 'export LITELLM_MASTER_KEY="{}"  # mine'])
-def test_a_key_from_an_env_file_is_read_from_there_by_the_curl(place: Place, line: str) -> None:
+def test_a_key_from_an_env_file_is_read_from_there_by_the_curl(tmp_path: Path, line: str) -> None:
     key = "sk-of-an-env-file-0123456789"
-    (place.folder / "my.env").write_text(f"TINY_KEY=x\n{line.format(key)}\n")
-    place.start("--env-file", "my.env")
-    curl = re.search(r"curl .*$", place.terminal(), re.MULTILINE)
-    assert curl
-    assert key not in place.terminal()
-    words = subprocess.run(
-        ["sh", "-c", curl[0].replace("curl", "printf '%s\\n'", 1)], capture_output=True, text=True, cwd=place.folder
-    )
-    assert f"Authorization: Bearer {key}\n" in words.stdout
+    (tmp_path / "my file.env").write_text(f"TINY_KEY=x\n{line.format(key)}\n")
+    environment = load_environment(tmp_path, {}, Path("my file.env"))
+    settings = resolve_settings(environment, root=tmp_path)
+    plan = Plan(settings, environment, cast(GatewayConfig, None), demo=False)
+    in_a_shell, source = key_in_a_shell(plan)
+    assert key not in in_a_shell + source
+    said = subprocess.run(["sh", "-c", f'echo "Bearer {in_a_shell}"'], capture_output=True, text=True)
+    assert said.stdout == f"Bearer {key}\n"
 
 
 def test_a_model_without_its_key_is_left_out_and_the_rest_runs(gateway: Gateway) -> None:
@@ -72,11 +78,12 @@ def test_a_model_without_its_key_is_left_out_and_the_rest_runs(gateway: Gateway)
     assert re.search(r"^models +1 in service: free-tiny$", shown, re.MULTILINE)
 
 
-def test_demo_if_no_key_starts_the_demo_only_when_there_is_none(place: Place) -> None:
-    with_key = place.run("--check", "--json", "--demo-if-no-key")
-    without = place.run("--check", "--json", "--demo-if-no-key", extra={"TINY_KEY": ""})
-    assert '"demo": false' in with_key.stdout
-    assert '"demo": true' in without.stdout
+def test_demo_if_no_key_starts_the_demo_only_when_there_is_none(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, with_key, _ = place.run_here(monkeypatch, "--check", "--json", "--demo-if-no-key")
+    place.extra["TINY_KEY"] = ""
+    _, without, _ = place.run_here(monkeypatch, "--check", "--json", "--demo-if-no-key")
+    assert json.loads(with_key)["demo"] is False
+    assert json.loads(without)["demo"] is True
 
 
 def test_a_worker_gets_what_the_launcher_worked_out_and_no_database(demo: Gateway) -> None:

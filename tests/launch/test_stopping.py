@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
-from scalix.launch.runfile import read_run_file
+from scalix.launch.process import identify
+from scalix.launch.runfile import RunFile, WorkerEntry, read_run_file
 from scalix.launch.stop import stop_gateway
 from tests.launch.running import Gateway, Place, all_gone, eventually
 
@@ -62,7 +65,7 @@ def test_kill_9_of_the_launcher_leaves_no_orphan(place: Place) -> None:
 
 def test_a_request_in_flight_is_finished(gateway: Gateway) -> None:
     with ThreadPoolExecutor() as pool:
-        answer = pool.submit(gateway.get, "/slow?1")
+        answer = pool.submit(gateway.get, "/slow?0.4")
         gateway.log_has("slow request begun")
         stopped = gateway.place.run("--stop")
         assert answer.result()[0] == 200
@@ -73,7 +76,7 @@ def test_a_request_in_flight_is_finished(gateway: Gateway) -> None:
 def test_new_connections_are_refused_while_it_drains(gateway: Gateway) -> None:
     port = gateway.port
     with ThreadPoolExecutor() as pool:
-        answer = pool.submit(gateway.get, "/slow?1")
+        answer = pool.submit(gateway.get, "/slow?0.4")
         gateway.log_has("slow request begun")
         gateway.process.terminate()
 
@@ -106,6 +109,42 @@ def test_a_second_ctrl_c_hurries(gateway: Gateway) -> None:
     gateway.log_has("the app has shut down")
 
 
+@pytest.mark.soak
+def test_a_request_that_does_not_end_is_cut_and_all_is_gone_within_ten_seconds(gateway: Gateway) -> None:
+    children = gateway.children()
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(gateway.get, "/slow?60")
+        gateway.log_has("slow request begun")
+        gateway.process.terminate()
+        assert gateway.process.wait(10) == 0
+        assert answer.exception() is not None or answer.result()[0] == 500
+    assert all_gone(children)
+    gateway.log_has("the app has shut down")
+
+
+@pytest.mark.soak
+def test_a_worker_that_hangs_outlives_a_killed_launcher_by_ten_seconds_at_most(gateway: Gateway) -> None:
+    children = gateway.children()
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(gateway.get, "/spin")
+        gateway.log_has("spinning")
+        gateway.process.kill()
+        eventually(lambda: all_gone(children), "every child has ended", deadline_s=10)
+        assert answer.exception() is not None
+
+
+@pytest.mark.soak
+def test_a_worker_that_hangs_is_killed(gateway: Gateway) -> None:
+    children = gateway.children()
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(gateway.get, "/spin")
+        gateway.log_has("spinning")
+        gateway.process.terminate()
+        assert gateway.process.wait(10) == 0
+        assert answer.exception() is not None
+    assert all_gone(children)
+
+
 def test_a_launcher_that_does_not_react_is_killed_with_its_children(
     gateway: Gateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,38 +156,51 @@ def test_a_launcher_that_does_not_react_is_killed_with_its_children(
     assert all_gone(children)
 
 
-def test_a_stale_run_file_with_a_reused_pid_harms_nobody(place: Place) -> None:
-    # Given the run file of a gateway that was killed, whose pid now belongs to somebody else
-    with subprocess.Popen(["sleep", "60"]) as stranger:
-        gateway = place.start()
-        gateway.process.kill()
-        gateway.process.wait()
-        path = place.state_dir / "gateway.json"
-        stale = json.loads(path.read_text())
-        stale["launcher"]["pid"] = stranger.pid
-        stale["workers"][0]["process"]["pid"] = stranger.pid
-        path.write_text(json.dumps(stale))
-        # When asked, then it is told for what it is, and the stranger lives
-        assert place.run("--status").returncode == 3
-        assert place.run("--stop").returncode == 0
-        assert not path.exists()
-        assert stranger.poll() is None
-        stranger.kill()
+@pytest.fixture
+def stranger() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is nobody's business."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        yield process
+        assert process.poll() is None, "the stranger was harmed"
+        process.kill()
 
 
-def test_a_run_file_that_names_a_living_stranger_exactly_is_still_not_believed(place: Place) -> None:
-    from scalix.launch.process import identify
+@pytest.mark.parametrize("lie_ticks", [1, 0], ids=["pid reused", "exact in every field"])
+def test_a_stale_run_file_that_names_a_stranger_harms_nobody(
+    place: Place, stranger: subprocess.Popen[bytes], lie_ticks: int
+) -> None:
+    # Given the run file of a gateway that was killed, whose pids now belong to somebody else
+    there = identify(stranger.pid)
+    assert there
+    named = replace(there, start_ticks=there.start_ticks - lie_ticks)
+    place.state_dir.mkdir(mode=0o700)
+    RunFile(
+        launcher=named,
+        host="127.0.0.1",
+        port=1,
+        phase="ready",
+        started_at=0.0,
+        version="0",
+        store="embedded",
+        log_file="",
+        workers=(WorkerEntry("worker 1", named, ready=True),),
+    ).write(place.state_dir)
+    # When asked, then nobody holds the lock, so whatever the file says, no gateway runs
+    assert place.run("--status").returncode == 3
+    assert place.run("--stop").returncode == 0
+    assert read_run_file(place.state_dir) is None
+    assert stranger.poll() is None
 
-    with subprocess.Popen(["sleep", "60"]) as stranger:
-        gateway = place.start()
-        gateway.process.terminate()
-        gateway.process.wait()
-        identity = identify(stranger.pid)
-        assert identity
-        # Nobody holds the lock, so whatever the file says, no gateway runs.
-        place.state_dir.joinpath("gateway.json").write_text(
-            json.dumps({"launcher": {"pid": identity.pid, "start_ticks": identity.start_ticks}})
-        )
-        assert place.run("--stop").returncode == 0
-        assert stranger.poll() is None
-        stranger.kill()
+
+def test_a_start_over_a_stale_run_file_does_not_wait_for_the_stranger_in_it(
+    place: Place, stranger: subprocess.Popen[bytes]
+) -> None:
+    gateway = place.start()
+    gateway.process.kill()
+    gateway.process.wait()
+    path = place.state_dir / "gateway.json"
+    stale = json.loads(path.read_text())
+    stale["launcher"]["pid"] = stale["workers"][0]["process"]["pid"] = stranger.pid
+    path.write_text(json.dumps(stale))
+    again = place.start()
+    assert again.get("/health/readiness")[0] == 200

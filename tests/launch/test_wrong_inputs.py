@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from scalix.cli.start import main
 from tests.launch.running import CONFIG, Gateway, Place
 
 
@@ -54,21 +53,11 @@ def refusal_at_last(place: Place, extra: dict[str, str]) -> str:
     ids=" ".join,
 )
 def test_a_wrong_command_line(
-    place: Place,
-    arguments: Sequence[str],
-    words: str,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    place: Place, arguments: Sequence[str], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in place.environment().items():
-        monkeypatch.setenv(name, value)
-    try:
-        code: object = main([*arguments, "--env-file", str(place.folder / "empty.env")])
-    except SystemExit as leaving:
-        code = leaving.code
-    said = capsys.readouterr()
-    assert (code, said.out, said.err.count("\n")) == (2, "", 1)
-    assert words in said.err
+    code, out, err = place.run_here(monkeypatch, *arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert words in err
 
 
 def test_a_taken_port_is_named_with_pid_and_program(place: Place) -> None:
@@ -102,11 +91,13 @@ def test_a_missing_config(place: Place) -> None:
     ],
     ids=["malformed", "unknown key", "unknown model"],
 )
-def test_a_wrong_config(place: Place, content: str, words: str) -> None:
+def test_a_wrong_config(place: Place, content: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (place.folder / "config.yaml").write_text(content)
-    found = refusal(place, "--check")
-    assert words in found
-    assert refusal(place) == found
+    for arguments in ([], ["--check"], ["--detach"]):
+        code, out, err = place.run_here(monkeypatch, *arguments)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert words in err
+    assert not place.state_dir.exists()
 
 
 def test_all_problems_are_told_at_once(place: Place) -> None:
@@ -125,6 +116,13 @@ def test_a_redis_that_is_not_there(place: Place) -> None:
         line = refusal(place, "--port", "0", extra={"REDIS_URL": f"redis://:secret-of-redis@127.0.0.1:{port}/0"})
     assert "can't be reached" in line
     assert "secret-of-redis" not in line + place.log.read_text()
+
+
+def test_a_state_directory_that_is_none(place: Place) -> None:
+    (place.folder / "file").write_text("")
+    for arguments in (["--status"], ["--stop"], ["--port", "0"]):
+        line = refusal(place, *arguments, extra={"SCALIX_STATE_DIR": str(place.folder / "file" / "state")})
+        assert str(place.folder / "file" / "state") in line
 
 
 def test_a_log_that_cannot_be_written(place: Place) -> None:
@@ -171,9 +169,18 @@ def test_a_port_lost_between_bind_and_listen_is_a_taken_port(place: Place) -> No
     assert "is already in use by" in line
 
 
+def script_without_an_environment(folder: Path) -> Path:
+    """The script and what it imports first, in a folder that has no `.venv`."""
+    root = Path(__file__).parents[2]
+    parts = ("start_scalix_litellm.py", "scalix/__init__.py", "scalix/cli/__init__.py", "scalix/cli/interpreter.py")
+    for name in parts:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text((root / name).read_text())
+    return folder / parts[0]
+
+
 def test_an_old_python_is_told_what_to_do(tmp_path: Path) -> None:
-    script = tmp_path / "start_scalix_litellm.py"
-    script.write_text((Path(__file__).parents[2] / "start_scalix_litellm.py").read_text())
+    script = script_without_an_environment(tmp_path)
     pretend = f"import runpy, sys; sys.version_info = (3, 10, 1); runpy.run_path({str(script)!r}, run_name='__main__')"
     result = subprocess.run([sys.executable, "-c", pretend], capture_output=True, text=True)
     assert result.returncode == 2
@@ -182,8 +189,7 @@ def test_an_old_python_is_told_what_to_do(tmp_path: Path) -> None:
 
 
 def test_missing_packages_are_named_with_what_to_do(tmp_path: Path) -> None:
-    script = tmp_path / "start_scalix_litellm.py"
-    script.write_text((Path(__file__).parents[2] / "start_scalix_litellm.py").read_text())
+    script = script_without_an_environment(tmp_path)
     # -I -S: an interpreter with no packages.
     result = subprocess.run([sys.executable, "-I", "-S", str(script), "--help"], capture_output=True, text=True)
     assert result.returncode == 2

@@ -1,7 +1,7 @@
 """A gateway's app in a few lines, so that the launcher's tests need not import LiteLLM. Loaded by a worker.
 
-Paths: `/health/readiness`; `/slow?s` answers after so many seconds; `/die` ends the worker; `/env/NAME` tells a
-variable; `/say?words` and `/flood` write to standard output.
+Paths: `/health/readiness`; `/slow?s` answers after so many seconds; `/spin` never does; `/die` ends the worker;
+`/env/NAME` tells a variable; `/say?words` and `/flood` write to standard output.
 """
 
 import asyncio
@@ -26,6 +26,10 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if path == "/slow":
         print("slow request begun", flush=True)
         await asyncio.sleep(float(scope["query_string"] or 0))
+    elif path == "/spin":
+        print("spinning", flush=True)
+        while True:
+            pass
     elif path == "/die":
         os._exit(9)
     elif path.startswith("/env/"):

@@ -1,0 +1,148 @@
+"""What the checks work with: users of their own, chat requests, and the words for what came back."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from scalix.cli.checks.client import MODEL_TIMEOUT_S, Answer, Client, NoAnswer
+from scalix.cli.checks.report import Failed, Report, Skipped
+
+# Cheapest first: a real provider may be behind them.
+CHEAP_MODELS = ("free-gemini-flash", "free-deepseek-chat", "free-wizardlm", "free-gemini-pro")
+PRO_MODEL = "scalix-engine"
+CHAT_MAX_TOKENS = 32
+HOUR_S, DAY_S = 3_600, 86_400
+# Clocks this near count as one: the Date header has whole seconds and may be one second old.
+SAME_CLOCK_S = 2.5
+
+
+@dataclass
+class Bench:
+    """One run against one gateway. `users` are those made and not yet removed."""
+
+    client: Client
+    report: Report
+    users: list[str] = field(default_factory=list)
+    skew_s: float = 0.0
+
+    def new_user(self, tier: str) -> str:
+        """Make a user of `tier`. Raises `Failed`, and `Skipped` where there is no such tier."""
+        name = f"diagnose-{secrets.token_hex(6)}"
+        # Noted first: an interruption must not leave the user behind.
+        self.users.append(name)
+        answer = self.client.post("/user/new", {"user_id": name, "tier": tier})
+        if answer.status == 400 and answer.field("error", "param") == "tier":
+            raise Skipped(f"the gateway has no tier {tier}: {answer.told}")
+        if answer.status != 200:
+            raise Failed(answer.told)
+        return name
+
+    def remove_users(self) -> tuple[int, dict[str, str]]:
+        """Remove every user made. Returns how many are gone, and what was seen for each that may not be."""
+        gone, left = 0, {}
+        for name in self.users:
+            try:
+                answer = self.client.post("/user/delete", {"user_ids": [name]})
+            except NoAnswer as error:
+                left[name] = f"no answer: {error}"
+                continue
+            if answer.status == 200 or answer.code == "user_not_found":
+                gone += 1
+            else:
+                left[name] = answer.told
+        self.users = list(left)
+        return gone, left
+
+    def info(self, user: str) -> dict[str, Any]:
+        """A user's record, use and limits. Raises `Failed`."""
+        answer = self.client.get(f"/user/info?user_id={quote(user)}")
+        info = answer.json
+        well_formed = (
+            isinstance(info, dict) and isinstance(info.get("usage"), dict) and isinstance(info.get("limits"), list)
+        )
+        if answer.status != 200 or not well_formed:
+            raise Failed(f"/user/info answered {answer.told}")
+        return dict(info)
+
+    def models(self, user: str | None = None) -> list[str]:
+        """The models that a user may use, or with `None` those in service. Raises `Failed`."""
+        answer = self.client.get(f"/v1/models?user={quote(user)}" if user else "/v1/models")
+        try:
+            return [str(model["id"]) for model in answer.json["data"]]
+        except (KeyError, TypeError):
+            raise Failed(f"/v1/models answered {answer.told}") from None
+
+    def chat(self, user: str, model: str, *, max_tokens: int = CHAT_MAX_TOKENS, stream: bool = False) -> Answer:
+        """One chat request charged to `user`. Raises `NoAnswer`."""
+        body = chat_body(user, model, max_tokens) | ({"stream": True} if stream else {})
+        return self.client.post("/v1/chat/completions", body, timeout_s=MODEL_TIMEOUT_S)
+
+    def clock(self, answer: Answer) -> tuple[float, float]:
+        """The gateway's Unix time when it answered lies between these two."""
+        if abs(self.skew_s) <= SAME_CLOCK_S:
+            return answer.sent_s, answer.received_s
+        return answer.sent_s + self.skew_s - 1, answer.received_s + self.skew_s + 1
+
+    def in_one_window(self, window_s: int, attempt: Callable[[], Answer]) -> None:
+        """Run `attempt`, and once more if it failed and a window of `window_s` turned over meanwhile.
+
+        `attempt` returns its last answer, or raises what `Report.check` takes.
+        """
+        before = self.client.get("/health/liveliness", with_key=False)
+        try:
+            attempt()
+        except Failed:
+            after = self.client.get("/health/liveliness", with_key=False)
+            if self.clock(before)[0] // window_s == self.clock(after)[1] // window_s:
+                raise
+            attempt()
+
+
+def chat_body(user: str, model: str, max_tokens: int) -> dict[str, Any]:
+    """The body of a short chat request."""
+    message = {"role": "user", "content": "Say hello."}
+    return {"model": model, "user": user, "max_tokens": max_tokens, "messages": [message]}
+
+
+def cheapest(models: list[str]) -> str:
+    """The cheapest of a caller's models. Raises `Failed` when there is none."""
+    if not models:
+        raise Failed("no model in service; set a provider's key, or start the gateway with --demo")
+    return next((name for name in CHEAP_MODELS if name in models), models[0])
+
+
+def expect(answer: Answer, status: int, code: str | None = None) -> Answer:
+    """The answer, if it is the expected one. Raises `Failed`, and names a provider's failure as such."""
+    if answer.code == "provider_unavailable" and code != answer.code:
+        raise Failed(f"the provider failed, not the gateway ({answer.told}); see to its key and its status, then retry")
+    if answer.status != status or (code is not None and answer.code != code):
+        raise Failed(answer.told)
+    return answer
+
+
+def shown(models: list[str]) -> str:
+    """`2 models (a, b)`."""
+    return f"{len(models)} model{'' if len(models) == 1 else 's'} ({', '.join(models)})"
+
+
+def expect_limits_in_headers(answer: Answer, info: dict[str, Any]) -> str:
+    """Compare an answer's rate-limit headers with the limits of `info`, read after it. Raises `Failed`."""
+    tier = answer.headers.get("x-scalix-tier")
+    if tier != info.get("tier"):
+        raise Failed(f"x-scalix-tier {tier}, while /user/info says {info.get('tier')}")
+    said = []
+    for metric in ("requests", "tokens"):
+        known = {
+            (str(entry["limit_value"]), str(entry["remaining"]))
+            for entry in info["limits"]
+            if str(entry["limit"]).startswith(f"{metric}-")
+        }
+        limit, remaining = (answer.headers.get(f"x-ratelimit-{word}-{metric}") for word in ("limit", "remaining"))
+        if known and (limit, remaining) not in known:
+            listed = ", ".join(f"{left} of {value}" for value, left in sorted(known))
+            raise Failed(f"x-ratelimit headers say {remaining} of {limit} {metric} left, /user/info says {listed}")
+        if known:
+            said.append(f"{remaining} of {limit} {metric} left")
+    return f"tier {tier}, {' and '.join(said) or 'no limits'}"

@@ -1,0 +1,109 @@
+"""A small HTTP client for the diagnostics: one connection per request, no redirects, nothing but the standard library."""
+
+import http.client
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit
+
+TIMEOUT_S = 15.0
+MODEL_TIMEOUT_S = 120.0
+MOST_MESSAGE_CHARS = 240
+
+
+class NoAnswer(Exception):
+    """Nothing that speaks HTTP answered in time. The text says why."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One whole answer. Header names are lower case; `sent_s` and `received_s` are this machine's Unix time."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    sent_s: float
+    received_s: float
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON; `None` where it is not."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def field(self, *path: str) -> Any:
+        """What stands at `path` in the JSON body; `None` where nothing does."""
+        value = self.json
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+    @property
+    def code(self) -> str | None:
+        """The error's code, such as `model_not_found`."""
+        code = self.field("error", "code")
+        return code if isinstance(code, str) else None
+
+    @property
+    def told(self) -> str:
+        """Status, code and message in one line: `404 model_not_found: The model …`."""
+        message = self.field("error", "message")
+        if not isinstance(message, str):
+            message = "" if self.status == 200 else self.body[:MOST_MESSAGE_CHARS].decode("utf-8", "replace")
+        head = f"{self.status} {self.code}" if self.code else str(self.status)
+        return " ".join(f"{head}: {message}".split())[:MOST_MESSAGE_CHARS] if message.strip() else head
+
+    @property
+    def date_s(self) -> float | None:
+        """The Date header as Unix time, in whole seconds; `None` where there is none."""
+        try:
+            return parsedate_to_datetime(self.headers["date"]).timestamp()
+        except (KeyError, ValueError):
+            return None
+
+
+class Client:
+    """Speaks to one gateway. `url` is `http[s]://host[:port][/path]`; `key` goes along unless a call says otherwise."""
+
+    def __init__(self, url: str, key: str) -> None:
+        parts = urlsplit(url)
+        self._https = parts.scheme == "https"
+        self._host, self._port, self._prefix = parts.hostname or "", parts.port, parts.path.rstrip("/")
+        self._key = key
+
+    def get(self, path: str, *, with_key: bool = True) -> Answer:
+        """Raises `NoAnswer`."""
+        return self._send("GET", path, None, with_key=with_key, timeout_s=TIMEOUT_S)
+
+    def post(
+        self, path: str, body: Mapping[str, Any], *, with_key: bool = True, timeout_s: float = TIMEOUT_S
+    ) -> Answer:
+        """Raises `NoAnswer`."""
+        return self._send("POST", path, json.dumps(body).encode(), with_key=with_key, timeout_s=timeout_s)
+
+    def _send(self, method: str, path: str, body: bytes | None, *, with_key: bool, timeout_s: float) -> Answer:
+        headers = {"content-type": "application/json"} if body is not None else {}
+        if with_key:
+            headers["authorization"] = f"Bearer {self._key}"
+        kind = http.client.HTTPSConnection if self._https else http.client.HTTPConnection
+        connection = kind(self._host, self._port, timeout=timeout_s)
+        sent_s = time.time()
+        try:
+            connection.request(method, self._prefix + path, body, headers)
+            response = connection.getresponse()
+            content = response.read()
+        except TimeoutError:
+            raise NoAnswer(f"no answer within {timeout_s:g} s") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise NoAnswer((getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()) from None
+        finally:
+            connection.close()
+        received_s = time.time()
+        kept = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, kept, content, sent_s, received_s)

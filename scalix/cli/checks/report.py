@@ -1,0 +1,80 @@
+"""The results of the checks: told one line at a time, counted, and summed up."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from scalix.cli.checks.client import NoAnswer
+
+Result = Literal["ok", "FAILED", "skipped"]
+
+
+class Failed(Exception):
+    """The gateway did something else than expected. The text says what was seen."""
+
+
+class Skipped(Exception):
+    """The check says nothing about this gateway. The text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check that has run; `seen` is the reason where it was skipped."""
+
+    test: str
+    name: str
+    expected: str
+    seen: str
+    result: Result
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        saw = "because" if self.result == "skipped" else "saw"
+        return f"{self.result:<8} {self.test}: {self.name}; expected {self.expected}; {saw} {self.seen}"
+
+
+class Report:
+    """Collects checks. `tell` gets each line as soon as it is known; `secret` never gets into one."""
+
+    def __init__(self, tell: Callable[[str], None], secret: str) -> None:
+        self._tell = tell
+        self._secret = secret
+        self.checks: list[Check] = []
+
+    def check(self, test: str, name: str, expected: str, look: Callable[[], str]) -> bool:
+        """Run one check and return whether it passed. `look` returns what it saw, or raises `Failed` or `Skipped`."""
+        result: Result = "ok"
+        try:
+            seen = look()
+        except Skipped as skipped:
+            seen, result = str(skipped), "skipped"
+        except Failed as failed:
+            seen, result = str(failed), "FAILED"
+        except NoAnswer as failed:
+            seen, result = f"no answer: {failed}", "FAILED"
+        clean = " ".join(seen.replace(self._secret, "[the key]").split())
+        check = Check(test, name, expected.replace(self._secret, "[the key]"), clean, result)
+        self.checks.append(check)
+        self._tell(str(check))
+        return result == "ok"
+
+    def count(self, result: Result) -> int:
+        """How many checks ended so."""
+        return sum(check.result == result for check in self.checks)
+
+    @property
+    def summary(self) -> str:
+        """`12 passed, 0 failed`, and how many were skipped if any were."""
+        skipped = self.count("skipped")
+        tail = f", {skipped} skipped" if skipped else ""
+        return f"{self.count('ok')} passed, {self.count('FAILED')} failed{tail}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {
+            "ok": self.count("FAILED") == 0,
+            "passed": self.count("ok"),
+            "failed": self.count("FAILED"),
+            "skipped": self.count("skipped"),
+            "checks": [asdict(check) for check in self.checks],
+        }
