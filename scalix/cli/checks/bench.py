@@ -13,7 +13,8 @@ from scalix.cli.checks.report import Failed, Report, Skipped
 CHEAP_MODELS = ("free-gemini-flash", "free-deepseek-chat", "free-wizardlm", "free-gemini-pro")
 PRO_MODEL = "scalix-engine"
 CHAT_MAX_TOKENS = 32
-HOUR_S, DAY_S = 3_600, 86_400
+# Every window turns over at the turn of a minute.
+MINUTE_S, HOUR_S = 60, 3_600
 # Clocks this near count as one: the Date header has whole seconds and may be one second old.
 SAME_CLOCK_S = 2.5
 
@@ -85,19 +86,16 @@ class Bench:
             return answer.sent_s, answer.received_s
         return answer.sent_s + self.skew_s - 1, answer.received_s + self.skew_s + 1
 
-    def in_one_window(self, window_s: int, attempt: Callable[[], Answer]) -> None:
-        """Run `attempt`, and once more if it failed and a window of `window_s` turned over meanwhile.
-
-        `attempt` returns its last answer, or raises what `Report.check` takes.
-        """
+    def in_one_window(self, window_s: int, look: Callable[[], str]) -> str:
+        """What `look` saw; it runs once more if it failed while a window of `window_s` turned over."""
         before = self.client.get("/health/liveliness", with_key=False)
         try:
-            attempt()
+            return look()
         except Failed:
             after = self.client.get("/health/liveliness", with_key=False)
             if self.clock(before)[0] // window_s == self.clock(after)[1] // window_s:
                 raise
-            attempt()
+        return look()
 
 
 def chat_body(user: str, model: str, max_tokens: int) -> dict[str, Any]:

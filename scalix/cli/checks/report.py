@@ -52,6 +52,8 @@ class Report:
             seen, result = str(failed), "FAILED"
         except NoAnswer as failed:
             seen, result = f"no answer: {failed}", "FAILED"
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            seen, result = f"an answer of another shape than a gateway's ({type(error).__name__}: {error})", "FAILED"
         clean = " ".join(seen.replace(self._secret, "[the key]").split())
         check = Check(test, name, expected.replace(self._secret, "[the key]"), clean, result)
         self.checks.append(check)

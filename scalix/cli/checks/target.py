@@ -1,0 +1,98 @@
+"""Which gateway is meant, and with which key: from the options, the state directory, and the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from scalix.launch.environment import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_STATE_DIR, load_environment
+from scalix.launch.master_key import MASTER_KEY_FILE
+from scalix.launch.ports import base_url
+from scalix.launch.problems import LaunchError, Problem, shown
+from scalix.launch.runfile import lock_holder, read_run_file
+
+HOW_TO_GET_THE_KEY = (
+    "give the key that the gateway was started with: --key, or LITELLM_MASTER_KEY in the environment or in "
+    f"scalix_config.env, or in development {MASTER_KEY_FILE} in its state directory"
+)
+HOW_TO_START = "start it with `make run` or `python start_scalix_litellm.py`, or name another one with --url"
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One gateway. `key_source` says where the key came from, for messages."""
+
+    url: str
+    key: str = field(repr=False)
+    key_source: str
+
+
+def find_target(
+    root: Path, base: Mapping[str, str], *, url: str | None, key: str | None, env_file: Path | None
+) -> Target:
+    """The gateway to check. `root` is the project's directory, `base` the real environment.
+
+    Raises `LaunchError` for an address that is none, an unreadable env file, and when no key is to be found.
+    """
+    environment = load_environment(root, base, env_file)
+    values = environment.values
+    named = values.get("SCALIX_STATE_DIR", "").strip()
+    state_dir = (root / (Path(named).expanduser() if named else DEFAULT_STATE_DIR)).absolute()
+    url = _checked(url) if url else _running(state_dir) or _configured(values)
+    if key is not None:
+        return Target(url, _carried(key, "--key"), "--key")
+    if values.get("LITELLM_MASTER_KEY", "").strip():
+        source = f"LITELLM_MASTER_KEY ({environment.where('LITELLM_MASTER_KEY')})"
+        return Target(url, _carried(values["LITELLM_MASTER_KEY"].strip(), source), source)
+    path = state_dir / MASTER_KEY_FILE
+    if urlsplit(url).hostname not in _THIS_MACHINE:
+        # A key that was made for this machine's gateway is nobody else's business.
+        raise LaunchError([Problem("environment", f"no key for {url}", HOW_TO_GET_THE_KEY)])
+    try:
+        return Target(url, _carried(path.read_text(encoding="utf-8").strip(), shown(path)), shown(path))
+    except FileNotFoundError:
+        what = f"no key for {url}: LITELLM_MASTER_KEY is not set and there is no {shown(path)}"
+        # A gateway that has never run here has made no key.
+        fix = HOW_TO_GET_THE_KEY if lock_holder(state_dir) is not None else f"{HOW_TO_START}; or {HOW_TO_GET_THE_KEY}"
+        raise LaunchError([Problem("environment", what, fix)]) from None
+    except (OSError, UnicodeError) as error:
+        reason = (getattr(error, "strerror", None) or "not text").lower()
+        raise LaunchError([Problem(shown(path), f"the key can't be read ({reason})", HOW_TO_GET_THE_KEY)]) from None
+
+
+def _running(state_dir: Path) -> str | None:
+    """The address of the gateway that runs from `state_dir`."""
+    try:
+        run_file = read_run_file(state_dir) if lock_holder(state_dir) is not None else None
+    except OSError:
+        return None
+    return base_url(run_file.host, run_file.port) if run_file else None
+
+
+def _configured(values: Mapping[str, str]) -> str:
+    host = values.get("LITELLM_HOST", "").strip() or DEFAULT_HOST
+    port = values.get("LITELLM_PORT", "").strip()
+    return _checked(base_url(host, int(port) if port.isascii() and port.isdigit() else DEFAULT_PORT))
+
+
+def _checked(url: str) -> str:
+    """The address without a trailing slash or `/v1`."""
+    fix = "write for example --url http://127.0.0.1:4000"
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or any(character.isspace() for character in url):
+        raise LaunchError([Problem("--url", f"{url!r} is not the address of a gateway", fix)])
+    if parts.username is not None or parts.query or parts.fragment:
+        raise LaunchError([Problem("--url", "an address has no user, query or fragment here", fix)])
+    return url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def _carried(key: str, source: str) -> str:
+    if not key or not all("!" <= character <= "~" for character in key):
+        what = "the key is empty" if not key else "the key holds characters that an HTTP header can't carry"
+        raise LaunchError([Problem(source, what, HOW_TO_GET_THE_KEY)])
+    return key

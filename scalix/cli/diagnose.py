@@ -1,0 +1,150 @@
+"""The command `test_scalix_litellm.py`: checks a running gateway through its public API, with users of its own."""
+
+import argparse
+import json
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from scalix.cli.checks.bench import Bench
+from scalix.cli.checks.client import Client, NoAnswer
+from scalix.cli.checks.free import FreeChecks
+from scalix.cli.checks.pro import ProChecks
+from scalix.cli.checks.rate_limit import RateLimitChecks
+from scalix.cli.checks.report import Failed, Report
+from scalix.cli.checks.target import HOW_TO_GET_THE_KEY, HOW_TO_START, Target, find_target
+from scalix.launch.problems import LaunchError, Problem
+
+PROGRAM = "test_scalix_litellm.py"
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXIT_FAILED, EXIT_WRONG_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+TESTS = {"free": FreeChecks, "pro": ProChecks, "rate-limit": RateLimitChecks}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line: the usage is for those who ask for it."""
+        print(f"{PROGRAM}: {message}; see {PROGRAM} --help", file=sys.stderr)
+        raise SystemExit(EXIT_WRONG_INPUT)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=PROGRAM,
+        allow_abbrev=False,
+        description="Check a running Scalix gateway through its public API. Users are made for it and removed again.",
+        epilog="Exit code 0: every check passed; 1: one failed; 2: no gateway there, wrong key or wrong usage. "
+        "A real provider is asked some 20 short questions by all tests together.",
+    )
+    parser.add_argument(
+        "--test", required=True, choices=[*TESTS, "all"], help="what to check; rate-limit uses up one user's hour"
+    )
+    parser.add_argument(
+        "--url", help="the gateway (default: the one that runs from the state directory, else http://127.0.0.1:4000)"
+    )
+    parser.add_argument(
+        "--key", help="the master key (default: LITELLM_MASTER_KEY, else master.key in the state directory)"
+    )
+    parser.add_argument("--env-file", type=Path, metavar="FILE", help="the env file that the gateway was started with")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command. Returns the exit code."""
+    options = _parser().parse_args(arguments)
+    env_file = options.env_file.expanduser().absolute() if options.env_file else None
+    try:
+        target = find_target(ROOT, os.environ, url=options.url, key=options.key, env_file=env_file)
+        client = Client(target.url, target.key)
+        skew_s = _reach(target, client)
+    except LaunchError as error:
+        return _wrong_input(error.problems, as_json=options.json)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+    report = Report((lambda line: None) if options.json else _tell, target.key)
+    bench = Bench(client, report, skew_s=skew_s)
+    if not options.json:
+        _tell(f"gateway at {target.url}, key from {target.key_source}")
+    interrupted = _run(bench, list(TESTS) if options.test == "all" else [options.test])
+    if options.json:
+        print(json.dumps({"url": target.url, "test": options.test, **report.as_json(), "interrupted": interrupted}))
+    else:
+        _tell(f"interrupted; {report.summary}" if interrupted else report.summary)
+    if interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if report.count("FAILED") else 0
+
+
+def _run(bench: Bench, tests: list[str]) -> bool:
+    """Run `tests` and remove their users, whatever happens. Returns whether somebody interrupted them."""
+    interrupted = False
+    # A stop from outside is told apart from an error by nobody: both must end in the removal of the users.
+    usual = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        for test in tests:
+            TESTS[test](bench).run()
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        held = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        if bench.users:
+            expected = f"{len(bench.users)} users removed"
+            bench.report.check("clean-up", "own users", expected, lambda: _remove(bench))
+        signal.signal(signal.SIGINT, held)
+        signal.signal(signal.SIGTERM, usual)
+    return interrupted
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _remove(bench: Bench) -> str:
+    gone, left = bench.remove_users()
+    if left:
+        raise Failed(f"{gone} removed, not: " + ", ".join(f"{name} ({seen})" for name, seen in left.items()))
+    return f"{gone} removed"
+
+
+def _reach(target: Target, client: Client) -> float:
+    """See that a gateway is there and takes the key. Returns how far its clock is ahead, in seconds.
+
+    Raises `LaunchError`.
+    """
+    try:
+        answer = client.get(f"/user/info?user_id=diagnose-{secrets.token_hex(6)}")
+    except NoAnswer as error:
+        raise LaunchError([Problem(target.url, f"no gateway answers ({error})", HOW_TO_START)]) from None
+    if answer.status == 401:
+        what = f"the key from {target.key_source} is not this gateway's (401)"
+        raise LaunchError([Problem(target.url, what, HOW_TO_GET_THE_KEY)])
+    if answer.status == 403:
+        what = f"the key from {target.key_source} may not make users (403)"
+        raise LaunchError([Problem(target.url, what, f"the checks need the master key: {HOW_TO_GET_THE_KEY}")])
+    if answer.date_s is None:
+        return 0.0
+    # The header holds whole seconds.
+    return answer.date_s + 0.5 - (answer.sent_s + answer.received_s) / 2
+
+
+def _wrong_input(problems: Sequence[Problem], *, as_json: bool) -> int:
+    if as_json:
+        told = [{"where": problem.where, "what": problem.what, "fix": problem.fix} for problem in problems]
+        print(json.dumps({"ok": False, "problems": told}))
+    else:
+        for problem in problems:
+            print(problem, file=sys.stderr)
+    return EXIT_WRONG_INPUT
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
