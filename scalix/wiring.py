@@ -14,7 +14,7 @@ from scalix.launch.problems import LaunchError, Problem
 from scalix.service.administration import UserAdministration
 from scalix.service.admission import Admission
 from scalix.service.exchanges import Exchanges
-from scalix.service.identity import Identity
+from scalix.service.identity import Identity, MasterKey
 from scalix.service.policy_source import PolicySource
 from scalix.service.settlement import RENEW_EVERY_S, SWEEP_EVERY_S, Settlement
 from scalix.service.users import UserDirectory
@@ -66,7 +66,7 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
         policy=policy,
         exchanges=exchanges,
         users=users,
-        identity=Identity(_needed(environ, "LITELLM_MASTER_KEY"), users),
+        identity=Identity([MasterKey(_needed(environ, "LITELLM_MASTER_KEY"))], users),
         admission=Admission(quotas, users, policy, exchanges, facts=facts),
         settlement=Settlement(quotas, exchanges),
         administration=UserAdministration(user_store, quotas, users, policy),

@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="Check a running Scalix gateway through its public API. Users are made for it and removed again.",
         epilog="Exit code 0: every check passed; 1: one failed; 2: no gateway there, wrong key or wrong usage. "
-        "A real provider is asked some 20 short questions by all tests together.",
+        "As shipped, all tests together ask the models 16 short questions.",
     )
     parser.add_argument(
         "--test", required=True, choices=[*TESTS, "all"], help="what to check; rate-limit uses up one user's hour"

@@ -7,6 +7,7 @@ import orjson
 
 from scalix.domain.errors import GatewayError
 from scalix.edge.errors import error_body, error_headers, status_of
+from scalix.service.identity import Credential
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -55,3 +56,9 @@ async def send_error(
     """One error, in the shape of the route's API."""
     body = error_body(error, anthropic=anthropic)
     await send_bytes(send, status_of(error), body, [*error_headers(error), *headers])
+
+
+def credential_of(scope: Scope) -> Credential:
+    """The token and the address of a request's sender."""
+    client = scope.get("client")
+    return Credential(token_of(scope), client[0] if client else "")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from scalix.domain.errors import GatewayError, InternalError, MethodNotAllowed, RouteNotFound, StoreIsDown
 from scalix.domain.routes import Route
-from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, send_error, token_of
+from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, credential_of, send_error
 from scalix.edge.bodies import ClientGone
 from scalix.edge.forwarding import Forwarding
 from scalix.edge.lifespan import Lifespan
@@ -85,7 +85,7 @@ class Gate:
         if method != entry.method:
             raise MethodNotAllowed(f"{path[:200]} takes {entry.method}, not {method[:20]}.")
         if isinstance(entry.target, Route):
-            holder = self._identity.authenticate(token_of(scope))
+            holder = await self._identity.authenticate(credential_of(scope))
             await self._forwarding.handle(entry.target, request_id, holder, scope, receive, send)
         else:
             await self._own.handle(entry.target, request_id, scope, receive, send)

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from scalix.domain.errors import BadRequest, ModelNotFound, NotPermitted
-from scalix.edge.asgi import Receive, Scope, Send, send_json, token_of
+from scalix.edge.asgi import Receive, Scope, Send, credential_of, send_json, token_of
 from scalix.edge.bodies import read_json
 from scalix.edge.routes import Own, model_in
 from scalix.service.administration import UserAdministration
@@ -61,7 +61,7 @@ class OwnRoutes:
         token = token_of(scope)
         if token is None:
             return {"status": "ok", "version": self._version}
-        self._operator(scope)
+        await self._operator(scope)
         return await self._check_models()
 
     async def _models_of(self, scope: Scope) -> list[str]:
@@ -76,11 +76,11 @@ class OwnRoutes:
         return _model(name)
 
     async def _charged(self, scope: Scope) -> Caller:
-        holder = self._identity.authenticate(token_of(scope))
+        holder = await self._identity.authenticate(credential_of(scope))
         return await self._identity.charged_caller(holder, _query(scope))
 
     async def _users(self, target: Own, scope: Scope, receive: Receive) -> Any:
-        self._operator(scope)
+        await self._operator(scope)
         if target is Own.USER_INFO:
             user_id = _query(scope).get("user_id")
             if user_id is None:
@@ -93,8 +93,8 @@ class OwnRoutes:
             return await self._administration.update(body)
         return await self._administration.delete(body.get("user_ids"))
 
-    def _operator(self, scope: Scope) -> Caller:
-        caller = self._identity.authenticate(token_of(scope))
+    async def _operator(self, scope: Scope) -> Caller:
+        caller = await self._identity.authenticate(credential_of(scope))
         if not caller.may_name_users:
             raise NotPermitted("Only the operator's key may do this.")
         return caller

@@ -6,10 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from scalix.domain.limits import NANO_USD_PER_USD
+from scalix.domain import limit_amounts
+from scalix.domain.limit_amounts import WrongAmount
 
-# Redis' scripts count in doubles, which are exact up to here.
-LARGEST_COUNT = 2**53 - 1
 PICO_USD_PER_USD = 10**12
 # No model costs a cent per token; a price above it is one per thousand or per million tokens.
 HIGHEST_USD_PER_TOKEN = Decimal("0.01")
@@ -22,19 +21,17 @@ def wrong(what: str, fix: str) -> PydanticCustomError:
 
 
 def _count(value: Any) -> Any:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LARGEST_COUNT:
-        raise wrong("is not a positive whole number", "write a number such as 100, or remove the key for no limit")
-    return value
+    try:
+        return limit_amounts.count(value)
+    except WrongAmount as error:
+        raise wrong(error.what, error.fix) from None
 
 
 def _dollars_to_nano(value: Any) -> Any:
-    number = value if isinstance(value, int | Decimal) and not isinstance(value, bool) else Decimal(0)
-    if not Decimal(number).is_finite() or number <= 0:
-        raise wrong("is not a positive amount in US dollars", "write a number such as 2.50, or remove the key")
-    nano = Decimal(number) * NANO_USD_PER_USD
-    if nano != nano.to_integral_value() or nano > LARGEST_COUNT:
-        raise wrong("is finer than a nano-dollar or too large", "write an amount such as 2.50")
-    return int(nano)
+    try:
+        return limit_amounts.nano_usd(value)
+    except WrongAmount as error:
+        raise wrong(error.what, error.fix) from None
 
 
 def _usd_per_token_to_pico(value: Any) -> Any:

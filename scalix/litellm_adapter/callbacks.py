@@ -17,6 +17,7 @@ from scalix.litellm_adapter.reports import failure_of, report_success, usage_of
 from scalix.service.admission import Call
 from scalix.service.callers import Caller
 from scalix.service.exchanges import Exchange
+from scalix.service.identity import Credential
 
 log = logging.getLogger("scalix.callbacks")
 
@@ -43,7 +44,7 @@ async def custom_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
     if services is None or services.under_edge:
         raise InvalidApiKey("Only the gateway's edge may call this.")
     try:
-        caller = services.identity.authenticate(api_key.removeprefix("Bearer ").strip())
+        caller = await services.identity.authenticate(Credential(api_key.removeprefix("Bearer ").strip()))
     except GatewayError as error:
         raise _http(error) from None
     return UserAPIKeyAuth(metadata={_PLAIN_CALLER: caller.subject.name})

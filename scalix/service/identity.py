@@ -2,8 +2,9 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from scalix.domain.errors import BadRequest, InvalidApiKey
 from scalix.service.callers import THE_OPERATOR, Caller
@@ -18,21 +19,48 @@ _WRONG_KEY = (
 )
 
 
-class Identity:
-    """Knows the master key. Virtual keys and tokens are further kinds of credential, tried in turn."""
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a request shows of its sender: its bearer token, if any, and the address that it comes from."""
 
-    def __init__(self, master_key: str, users: UserDirectory) -> None:
-        self._master_digest = _digest(master_key)
+    token: str | None
+    address: str = ""
+
+
+class CredentialKind(Protocol):
+    """One kind of credential: virtual keys, JWTs, addresses."""
+
+    async def caller(self, credential: Credential) -> Caller | None:
+        """The caller; `None` if the credential is not of this kind. Raises `InvalidApiKey` for a bad one that is."""
+        ...
+
+
+class MasterKey:
+    """The operator's key. Digests have one length, so a comparison takes as long for every wrong token."""
+
+    def __init__(self, master_key: str) -> None:
+        self._digest = _digest(master_key)
+
+    async def caller(self, credential: Credential) -> Caller | None:
+        if credential.token and hmac.compare_digest(_digest(credential.token), self._digest):
+            return THE_OPERATOR
+        return None
+
+
+class Identity:
+    """Tries the kinds of credential in turn."""
+
+    def __init__(self, kinds: Sequence[CredentialKind], users: UserDirectory) -> None:
+        self._kinds = tuple(kinds)
         self._users = users
 
-    def authenticate(self, token: str | None) -> Caller:
-        """Whose credential this is. Raises `InvalidApiKey`."""
-        if not token:
-            raise InvalidApiKey(_NO_KEY)
-        # Digests have one length, so the comparison takes as long for every wrong token.
-        if hmac.compare_digest(_digest(token), self._master_digest):
-            return THE_OPERATOR
-        raise InvalidApiKey(_WRONG_KEY)
+    async def authenticate(self, credential: Credential) -> Caller:
+        """Whose credential this is. Raises `InvalidApiKey`, `StoreUnavailable`."""
+        for kind in self._kinds:
+            caller = await kind.caller(credential)
+            if caller is not None:
+                return caller
+        raise InvalidApiKey(_WRONG_KEY if credential.token else _NO_KEY)
 
     @property
     def operator(self) -> Caller:

@@ -1,4 +1,4 @@
-"""A small HTTP client for the diagnostics: one connection per request, no redirects, nothing but the standard library."""
+"""A small HTTP client for the diagnostics: one connection per request, and no redirects, which would get the key."""
 
 import http.client
 import json
@@ -74,7 +74,8 @@ class Client:
     def __init__(self, url: str, key: str) -> None:
         parts = urlsplit(url)
         self._https = parts.scheme == "https"
-        self._host, self._port, self._prefix = parts.hostname or "", parts.port, parts.path.rstrip("/")
+        self._host, self._prefix = parts.hostname or "", parts.path.rstrip("/")
+        self._port = parts.port or (443 if self._https else 80)
         self._key = key
 
     def get(self, path: str, *, with_key: bool = True) -> Answer:

@@ -84,7 +84,7 @@ def _checked(url: str) -> str:
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         sound = False
-    if not sound or any(character.isspace() for character in url):
+    if not sound or not url.isascii() or any(character.isspace() for character in url):
         raise LaunchError([Problem("--url", f"{url!r} is not the address of a gateway", fix)])
     if parts.username is not None or parts.query or parts.fragment:
         raise LaunchError([Problem("--url", "an address has no user, query or fragment here", fix)])
