@@ -92,7 +92,7 @@ class Usage:
 
 
 def usage(roots: Iterable[int]) -> Usage:
-    """What the process trees under `roots` have used so far. A Valkey or Redis server among them counts as the store."""
+    """What the process trees under `roots` have used so far; a Valkey or Redis server among them is the store."""
     stats = read_stats()
     members = {stat.pid: stat for root in roots for stat in tree(root, stats)}.values()
     stores = [stat for stat in members if stat.program in STORE_PROGRAMS]

@@ -11,12 +11,12 @@ from benchmarks.processes import ROOT, BenchmarkError, cache_folder
 
 # Node's peers; Python's are pinned by the gateway's own lock, so that both sides run the same packages.
 PORTKEY = "@portkey-ai/gateway@1.15.2"
-_PINNED = re.compile(r"^[A-Za-z0-9_.\[\],-]+==\S+")
+_PINNED = re.compile(r"^[A-Za-z0-9_.-]+(?:\[[^\]]*\])?==[^\\]+")
 
 
 def constraints(lock: str) -> list[str]:
-    """The `name==version` lines of a lock file, without hashes."""
-    return [found[0].rstrip("\\ ") for line in lock.splitlines() if (found := _PINNED.match(line))]
+    """The `name==version` lines of a lock file, with their markers, without hashes."""
+    return [found[0].strip() for line in lock.splitlines() if (found := _PINNED.match(line))]
 
 
 def python_environment(name: str, packages: Sequence[str]) -> Path:

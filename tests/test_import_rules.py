@@ -1,4 +1,4 @@
-"""The direction of imports, read from the source: domain <- store, service <- edge, litellm_adapter <- wiring <- cli."""
+"""Import directions, read from the source: domain <- store, service <- edge, litellm_adapter <- wiring <- cli."""
 
 import ast
 import sys
@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "litellm_adapter": {"domain", "store", "service", "litellm_adapter"},
     "launch": {"domain", "store", "launch"},
     "wiring": {"domain", "store", "service", "edge", "litellm_adapter", "launch", "wiring"},
+    "__main__": {"cli"},
     "cli": {"domain", "store", "service", "edge", "litellm_adapter", "launch", "wiring", "cli"},
 }
 # What the root scripts may import, and the modules that start our processes by name.

@@ -18,11 +18,12 @@ PROGRAM = "start_scalix_litellm.py"
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXIT_WRONG_INPUT = 2
 
-ACTIONS = ("status", "stop", "check", "version")
+ACTIONS = ("status", "stop", "reload", "check", "version")
 # What each action listens to, beyond --env-file, which may name the state directory.
 _GOES_WITH = {
     "status": {"json"},
     "stop": set[str](),
+    "reload": set[str](),
     "check": {"host", "port", "config", "workers", "demo", "demo_if_no_key", "json"},
     "version": set[str](),
 }
@@ -61,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     actions = parser.add_argument_group("instead of starting")
     actions.add_argument("--status", action="store_true", help="exit 0: ready, 1: up but not ready, 3: not running")
     actions.add_argument("--stop", action="store_true", help="finish requests in flight and stop")
+    actions.add_argument(
+        "--reload", action="store_true", help="read tiers and limits anew; exit 2: nothing was changed"
+    )
     actions.add_argument("--check", action="store_true", help="check settings and config, start nothing")
     actions.add_argument("--version", action="store_true", help="print the versions")
     parser.add_argument("--json", action="store_true", help="with --status or --check: one JSON object")
@@ -93,6 +97,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 from scalix.launch.stop import stop_gateway
 
                 return stop_gateway(_state_dir(options))
+            case "reload":
+                from scalix.launch.reload_request import reload_gateway
+
+                return reload_gateway(_state_dir(options))
             case "check":
                 return _check(options)
             case _:

@@ -27,6 +27,11 @@ def window_end_ms(window: Window, index: int) -> int:
     return (index + 1) * _MS_PER[window]
 
 
+def window_length_ms(window: Window, end_ms: int) -> int:
+    """How long the `window` that ends at `end_ms` is; months differ."""
+    return end_ms - window_end_ms(window, window_index(window, end_ms - 1) - 1)
+
+
 def rfc3339(moment_ms: int) -> str:
     """`2026-01-31T23:00:00Z`, for `moment_ms` of Unix time."""
     return datetime.fromtimestamp(moment_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

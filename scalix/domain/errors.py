@@ -50,6 +50,12 @@ class UserBlocked(GatewayError):
     code = "user_blocked"
 
 
+class IpBlocked(GatewayError):
+    """Requests from this address are not taken."""
+
+    code = "ip_blocked"
+
+
 class NotPermitted(GatewayError):
     """Only the operator may do this."""
 
@@ -69,15 +75,22 @@ class RouteNotFound(GatewayError):
 
 
 class MethodNotAllowed(GatewayError):
-    """The path exists, with other methods."""
+    """The path exists, with the methods in `allow`."""
 
     code = "method_not_allowed"
+    allow: tuple[str, ...] = ()
 
 
 class UserNotFound(GatewayError):
     """No user of this name is known."""
 
     code = "user_not_found"
+
+
+class UserChanging(GatewayError):
+    """Others kept writing this user's record while we tried to."""
+
+    code = "user_changing"
 
 
 class UserAlreadyExists(GatewayError):
@@ -110,10 +123,22 @@ class QuotaReserved(GatewayError):
     code = "quota_reserved"
 
 
+class Overloaded(GatewayError):
+    """There are more requests in flight than this worker carries."""
+
+    code = "overloaded"
+
+
 class StoreIsDown(GatewayError):
     """The store is away and this caller's tier does not go on without it."""
 
     code = "store_unavailable"
+
+
+class KeysUnavailable(GatewayError):
+    """An issuer's keys have never been read, so its tokens can't be checked."""
+
+    code = "identity_unavailable"
 
 
 class ProviderFailed(GatewayError):

@@ -1,6 +1,6 @@
 """An upper bound on the tokens that a provider counts for a request's prompt, cheap enough to run before admission."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from scalix.domain.media_tokens import media_tokens
@@ -36,7 +36,12 @@ _CONTROLS = frozenset({
 # fmt: on
 
 
-def estimate_prompt_tokens(route: Route, body: Mapping[str, Any], provider_models: Collection[str] = ()) -> int:
+def estimate_prompt_tokens(
+    route: Route,
+    body: Mapping[str, Any],
+    provider_models: Collection[str] = (),
+    count: Callable[[str], int] = text_tokens,
+) -> int:
     """At least as many tokens as the provider will count for the prompt in `body`, as far as its size is in there.
 
     Never above the UTF-8 bytes of the text plus the fixed costs of messages, tools and media. Never raises on any JSON
@@ -60,7 +65,7 @@ def estimate_prompt_tokens(route: Route, body: Mapping[str, Any], provider_model
             tokens += _content_tokens(value, texts, provider_models)
         else:
             tokens += _json_tokens(value, texts)
-    return tokens + text_tokens(" ".join(texts))
+    return tokens + count(" ".join(texts))
 
 
 def _has_schema(tool: Any) -> bool:

@@ -20,9 +20,7 @@ class WrongAmount(ValueError):
 def count(value: object) -> int:
     """A number of requests or tokens, or of requests at once. Raises `WrongAmount`."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= LARGEST_COUNT:
-        raise WrongAmount(
-            "is not a positive whole number", "write a number such as 100, or remove the key for no limit"
-        )
+        raise WrongAmount("is not a positive whole number", "write a number such as 100")
     return value
 
 
@@ -32,9 +30,7 @@ def nano_usd(value: object) -> int:
         value = Decimal(repr(value))
     number = Decimal(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else Decimal(0)
     if not number.is_finite() or number <= 0:
-        raise WrongAmount(
-            "is not a positive amount in US dollars", "write a number such as 2.50, or remove the key"
-        )
+        raise WrongAmount("is not a positive amount in US dollars", "write a number such as 2.50")
     nano = number * NANO_USD_PER_USD
     if nano != nano.to_integral_value() or nano > LARGEST_COUNT:
         raise WrongAmount("is finer than a nano-dollar or too large", "write an amount such as 2.50")

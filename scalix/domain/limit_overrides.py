@@ -39,7 +39,7 @@ class AtOnce:
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """The entries that replace a tier's. A window's `None` lifts the limit; `concurrent` of `None` leaves the tier's."""
+    """The entries that replace a tier's. A window's `None` lifts its limit; a `concurrent` of `None` is the tier's."""
 
     windows: Mapping[tuple[Metric, Window], Limit | None] = field(default_factory=dict)
     concurrent: AtOnce | None = None
@@ -92,19 +92,19 @@ def _amount_and_enforce(value: object, metric: Metric | None, where: str) -> tup
     """A number, `{limit: number, enforce: bool}`, or `null` for no limit."""
     if value is None:
         return None, True
-    enforce: Any = True
+    enforce = True
     if isinstance(value, Mapping):
         _refuse_unknown(value, _ENTRY, where)
         if "limit" not in value:
             raise LimitSyntaxError(where, "has no 'limit'", "add limit: 100")
-        value, enforce = value["limit"], value.get("enforce", True)
+        enforce = value.get("enforce", True)
         if not isinstance(enforce, bool):
             raise LimitSyntaxError(f"{where}.enforce", "is neither true nor false", "write true or false")
+        value = value["limit"]
     try:
         return (nano_usd(value) if metric is Metric.SPEND else count(value)), enforce
     except WrongAmount as wrong:
-        fix = wrong.fix.replace(", or remove the key for no limit", "").replace(", or remove the key", "")
-        raise LimitSyntaxError(where, wrong.what, f"{fix}, or null for no limit") from None
+        raise LimitSyntaxError(where, wrong.what, f"{wrong.fix}, or null for no limit") from None
 
 
 def _refuse_unknown(value: Mapping[Any, Any], known: Iterable[str], where: str) -> None:

@@ -23,6 +23,11 @@ class Window(StrEnum):
     MONTH = "month"
 
 
+def limit_name(metric: Metric, window: Window) -> str:
+    """The name of a limit, such as `requests-hour` or `spend_usd-month`."""
+    return f"{metric.value}-{window.value}"
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """At most `value` of `metric` in one `window`.
@@ -38,8 +43,8 @@ class Limit:
 
     @property
     def name(self) -> str:
-        """The name that answers carry, such as `requests-hour` or `spend_usd-month`."""
-        return f"{self.metric.value}-{self.window.value}"
+        """The name that answers carry."""
+        return limit_name(self.metric, self.window)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,12 @@ class Usage:
 
 
 def usage_from(prompt_tokens: object, completion_tokens: object) -> Usage | None:
-    """A provider's figures if they can be true: whole numbers, not negative, not all zero, not absurd. Else `None`."""
+    """A provider's figures if they can be true: whole numbers, not negative, a prompt, not absurd. Else `None`."""
     for value in (prompt_tokens, completion_tokens):
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < IMPOSSIBLE_TOKENS:
             return None
-    usage = Usage(prompt_tokens, completion_tokens)  # type: ignore[arg-type]
-    return usage if usage.total_tokens else None
+    # There is no answer to a prompt of nothing.
+    return Usage(prompt_tokens, completion_tokens) if prompt_tokens else None  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,10 @@ def charge_for(ending: Ending) -> Charge:
     if ending.outcome in _UNCHARGED:
         return Charge(ending.outcome, _UNCHARGED[ending.outcome], 0, 0)
     if ending.usage is not None:
-        cost = ending.cost_nano_usd
-        if cost is None:
-            cost = ending.prices.cost_nano_usd(ending.usage.prompt_tokens, ending.usage.completion_tokens)
+        # A cost of nothing is one that is not known, unless the price is nothing too.
+        cost = ending.cost_nano_usd or ending.prices.cost_nano_usd(
+            ending.usage.prompt_tokens, ending.usage.completion_tokens
+        )
         return Charge(ending.outcome, 1, ending.usage.total_tokens, max(0, cost))
     return Charge(
         ending.outcome,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from scalix.domain.guard import GuardSettings
 from scalix.domain.limits import UNLIMITED, Limits
 
 OnStoreFailure = Literal["deny", "allow"]
@@ -50,6 +51,7 @@ class Policy:
     tiers: Mapping[str, Tier]
     default_tier: str
     models: Mapping[str, Model] = field(default_factory=dict)
+    guard: GuardSettings = field(default_factory=GuardSettings)
 
     def tier_or_default(self, name: str | None) -> Tier:
         """The tier called `name`; the default one for `None` and for a name that is no longer configured."""

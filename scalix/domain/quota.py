@@ -34,7 +34,8 @@ class Ask:
 
     `output_cap_tokens` and `min_output_tokens` are per choice: the most that the answer may take if nothing else
     limits it, and the least that is worth asking for. `user_version` is what the caller believes the user's record to
-    be; `None` skips the comparison.
+    be; `None` skips the comparison. `tier` is what refusals by limits that are not enforced are counted under; the
+    empty text counts none.
     """
 
     request_id: str
@@ -47,6 +48,7 @@ class Ask:
     prices: Prices = FREE_OF_CHARGE
     user_version: str | None = None
     lease_ms: int = 60_000
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,24 @@ class Settled:
     tallies: Tallies
 
 
+ANY_LIMIT = "any"
+CONCURRENT = "concurrent"
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowCount:
+    """How many requests of one tier a limit that is not enforced would have refused on one day (UTC).
+
+    `day` counts days since 1970-01-01. `limit` is a limit's name, `concurrent`, or `any` for requests that at least
+    one of them would have refused.
+    """
+
+    day: int
+    tier: str
+    limit: str
+    requests: int
+
+
 def shadowed(limits: Limits, verdicts: Sequence[Verdict], concurrent_full: bool) -> tuple[str, ...]:
     """The names of the limits that are not enforced and would have refused."""
     names = [
@@ -207,5 +227,5 @@ def shadowed(limits: Limits, verdicts: Sequence[Verdict], concurrent_full: bool)
         if verdict is not Verdict.FITS and not limit.enforce
     ]
     if concurrent_full and not limits.enforce_concurrent:
-        names.append("concurrent")
+        names.append(CONCURRENT)
     return tuple(names)

@@ -1,13 +1,15 @@
 """Which body fields may go in, by route: those of OpenAI's and Anthropic's APIs, and nothing that steers LiteLLM.
 
-OpenAI's are read from the types of its SDK, which LiteLLM brings. A field that is not listed is a 400 that names it:
-LiteLLM takes `api_base`, `mock_response`, `fallbacks`, prices and much else from a body.
+OpenAI's are read from the types of its SDK, which LiteLLM brings; Anthropic's stand here, and a test compares them with
+the types of its SDK. A field that is not listed is a 400 that names it: LiteLLM takes `api_base`, `mock_response`,
+`fallbacks`, prices and much else from a body.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
+from scalix.domain.control_fields import nested_control_field
 from scalix.domain.errors import BadRequest
 from scalix.domain.routes import Route
 
@@ -15,8 +17,9 @@ from scalix.domain.routes import Route
 _COMMON_EXTRAS = frozenset({"top_k", "min_p", "repetition_penalty", "thinking"})
 
 # https://docs.anthropic.com/en/api/messages, fields of the request body
-_ANTHROPIC = frozenset(
+ANTHROPIC_FIELDS = frozenset(
     {
+        "cache_control",
         "container",
         "context_management",
         "max_tokens",
@@ -38,6 +41,22 @@ _ANTHROPIC = frozenset(
         "top_p",
     }
 )
+# Fields of Anthropic's API that stay out: they choose another model, price, place, account or protocol version.
+ANTHROPIC_FIELDS_REFUSED = frozenset(
+    {
+        "betas",
+        "billing_policy",
+        "compaction",
+        "diagnostics",
+        "fallback_credit_token",
+        "fallbacks",
+        "inference_geo",
+        "speed",
+        "thread",
+        "user_profile_id",
+        "workspace_id",
+    }
+)
 # LiteLLM reads its own settings from `metadata`; providers get nothing useful by it.
 NOT_FORWARDED = frozenset({"metadata"})
 
@@ -46,7 +65,7 @@ NOT_FORWARDED = frozenset({"metadata"})
 def allowed_fields(route: Route) -> frozenset[str]:
     """The body fields of a route, `user` included: it names the charged user under the master key."""
     if route is Route.MESSAGES:
-        return _ANTHROPIC | {"user"}
+        return ANTHROPIC_FIELDS | {"user"}
     from openai.types import completion_create_params, embedding_create_params
     from openai.types.chat import completion_create_params as chat_params
     from openai.types.responses import response_create_params
@@ -71,11 +90,15 @@ def allowed_fields(route: Route) -> frozenset[str]:
     return names | _COMMON_EXTRAS | {"user"}
 
 
-def check_fields(route: Route, body: Mapping[str, Any]) -> None:
-    """Raise `BadRequest` for a field that the route does not have, or a `stream` that is neither true nor false."""
+def check_fields(route: Route, body: Mapping[str, Any], extras: Collection[str] = ()) -> None:
+    """Raise `BadRequest` for a field that the route does not have, for one within `tools` or `stream_options` that
+    steers LiteLLM, or for a `stream` that is neither true nor false. `extras` are fields that the operator allows.
+    """
     unknown = body.keys() - allowed_fields(route)
-    if unknown:
-        name = min(unknown)
+    if unknown and extras:
+        unknown = unknown.difference(extras)
+    name = min(unknown) if unknown else nested_control_field(body)
+    if name is not None:
         raise BadRequest(f"The field '{name[:100]}' is not accepted on this route. Remove it.", param=name[:100])
     if not isinstance(body.get("stream", False), bool | None):
         raise BadRequest("'stream' must be true or false.", param="stream")

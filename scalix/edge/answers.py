@@ -4,24 +4,36 @@ import asyncio
 from collections.abc import Callable
 
 from scalix.domain.errors import GatewayError
+from scalix.domain.outcomes import Usage
 from scalix.domain.quota import Outcome, Settled, window_states
 from scalix.domain.routes import Route
+from scalix.domain.stream_events import EventSplitter
 from scalix.edge.asgi import JSON, Header, Message, Send, send_bytes, send_error
 from scalix.edge.delivered import CountTokens, Delivered
-from scalix.edge.errors import error_body
-from scalix.edge.provider_errors import broken_stream, error_of_failure, outcome_of_failure, provider_failed
+from scalix.edge.provider_errors import (
+    broken_stream,
+    error_event,
+    error_of_failure,
+    outcome_of_failure,
+    provider_failed,
+)
 from scalix.edge.quota_headers import quota_headers
+from scalix.edge.stream_marks import is_error, is_last
+from scalix.edge.usage_chunks import answer_without_cost, completion_event, event_without_cost
 from scalix.service.exchanges import Exchange
 from scalix.service.settlement import Settlement
 
 REPORT_WAIT_S = 0.25
 _EVENT_STREAM = b"text/event-stream"
-# The event by which a client knows that a stream is over: it is held back until the stream is settled.
-_LAST_EVENTS = (b"data: [DONE]", b"message_stop", b"response.completed", b"response.incomplete", b"response.failed")
+_CHARGED_BY_TOKENS = (Outcome.SUCCESS, Outcome.CLIENT_CUT, Outcome.PROVIDER_BROKE, Outcome.CLIENT_LEFT)
 
 
 class Answer:
-    """One exchange's answer. `send` goes to LiteLLM's app; `conclude` must be called when that app has ended."""
+    """One exchange's answer. `send` goes to LiteLLM's app; `conclude` must be called when that app has ended.
+
+    `count_prompt` counts the tokens of the prompt; it is called only if the provider has not said. `usage_wanted`:
+    the client of a streamed completion has asked for its usage.
+    """
 
     def __init__(
         self,
@@ -30,18 +42,25 @@ class Answer:
         send: Send,
         *,
         count_tokens: CountTokens,
+        count_prompt: Callable[[], int],
         now_ms: Callable[[], int],
+        usage_wanted: bool = False,
     ) -> None:
         self._exchange = exchange
         self._settlement = settlement
         self._send = send
+        self._count_prompt = count_prompt
         self._now_ms = now_ms
+        self._usage_wanted = usage_wanted
         self._delivered = Delivered(exchange.model, count_tokens)
         self._anthropic = exchange.route is Route.MESSAGES
         self._status = 0
         self._is_stream = False
         self._parts: list[bytes] = []  # an answer that is not streamed, until it is whole
-        self._held: list[bytes] = []  # the last event of a stream, until it is settled
+        self._splitter = EventSplitter()
+        self._events = 0
+        # The event by which a client knows that a stream is over, and what follows it, until the stream is settled.
+        self._held: list[bytes] = []
         self._started = False  # whether the client has had a first byte
         self._broke = False
         self._ended = False
@@ -78,16 +97,19 @@ class Answer:
     async def _finish_whole(self) -> None:
         body = b"".join(self._parts)
         if self._status >= 400:
-            outcome = outcome_of_failure(self._exchange, self._status)
+            if self._exchange.client_left and not self._exchange.failures:
+                outcome = Outcome.CLIENT_LEFT  # LiteLLM gave up because of that
+            else:
+                outcome = outcome_of_failure(self._exchange, self._status)
             await self._fail(outcome, error_of_failure(self._exchange, outcome, self._status, body))
-        elif not body.strip() or body.strip() == b"null":
+        elif not body.strip() or body.startswith((b"null", b'{"error":', b'{"type":"error"')):
             await self._fail(Outcome.PROVIDER_FAILED, provider_failed(self._exchange))
         else:
             self._ended = True
-            if self._exchange.usage is None:
-                self._delivered.add(b"")
-            settled = await self._settle(Outcome.SUCCESS)
-            await send_bytes(self._send, self._status, body, self._headers(settled))
+            if self._is_uncounted():
+                self._delivered.add_whole(body)
+            settled = await self._settle(Outcome.CLIENT_LEFT if self._exchange.client_left else Outcome.SUCCESS)
+            await send_bytes(self._send, self._status, answer_without_cost(body), self._headers(settled))
 
     async def _fail(self, outcome: Outcome, error: GatewayError) -> None:
         self._ended = True
@@ -97,17 +119,28 @@ class Answer:
     # streams
 
     async def _stream(self, part: bytes, more: bool) -> None:
-        if part:
-            if _is_error_event(part):
-                self._broke = True
+        events = self._splitter.feed(part)
+        if not more and (rest := self._splitter.rest()):
+            events.append(rest)
+        passed: list[bytes] = []
+        for event in events:
+            self._broke = self._broke or is_error(event)
             if self._broke:
-                pass  # our own error event takes the place of what follows
-            elif self._held or any(mark in part for mark in _LAST_EVENTS):
-                self._held.append(part)
+                break  # our own error event takes the place of this and what follows
+            if self._held or is_last(event):
+                self._held.append(self._cleaned(event))
             else:
-                await self._send_part(part)
+                passed.append(self._cleaned(event))
+        if clean := b"".join(passed):
+            self._events += len(passed)
+            await self._send_part(clean)
         if not more:
             await self._finish_stream(broke=self._broke)
+
+    def _cleaned(self, event: bytes) -> bytes:
+        if self._exchange.route is Route.COMPLETIONS:
+            event = completion_event(event, with_usage=self._usage_wanted)
+        return event_without_cost(event)
 
     async def _send_part(self, part: bytes, more: bool = True) -> None:
         if not self._started:
@@ -125,23 +158,32 @@ class Answer:
 
     async def _finish_stream(self, *, broke: bool) -> None:
         self._ended = True
-        if not self._started and (broke or not self._held):
+        if not self._started and (broke or not self._has_content()):
             outcome = outcome_of_failure(self._exchange, 500)
             await self._fail(outcome, error_of_failure(self._exchange, outcome, 500))
             return
         if broke:
-            await self._settle(Outcome.PROVIDER_BROKE)
-            await self._send_part(self._error_event(), more=False)
+            # Opening events alone are no answer.
+            said_something = self._delivered.tokens() > 0
+            await self._settle(Outcome.PROVIDER_BROKE if said_something else Outcome.PROVIDER_FAILED)
+            error = broken_stream(self._exchange) if said_something else provider_failed(self._exchange)
+            await self._send_part(error_event(error, self._exchange.route, self._events), more=False)
+            return
+        if self._exchange.client_left:
+            if self._exchange.usage_is_providers is not False:
+                await self._wait_for_report()
+            await self._settle(Outcome.CLIENT_CUT)
             return
         await self._wait_for_report()
-        outcome = Outcome.CLIENT_CUT if self._exchange.client_left else Outcome.SUCCESS
-        if self._exchange.usage is None:
-            for part in self._held:
-                self._delivered.add(part)
-        await self._settle(outcome)
-        for part in self._held:
-            await self._send_part(part)
-        await self._send_part(b"", more=False)
+        if self._is_uncounted():
+            for event in self._held:
+                self._delivered.add(event)
+        await self._settle(Outcome.SUCCESS)
+        await self._send_part(b"".join(self._held), more=False)
+
+    def _has_content(self) -> bool:
+        """Whether the held events are more than the bare end of a stream."""
+        return any(b"response." in event or b"delta" in event for event in self._held)
 
     async def _wait_for_report(self) -> None:
         try:
@@ -150,16 +192,33 @@ class Answer:
         except TimeoutError:
             pass
 
-    def _error_event(self) -> bytes:
-        body = error_body(broken_stream(self._exchange), anthropic=self._anthropic)
-        return (b"event: error\n" if self._anthropic else b"") + b"data: " + body + b"\n\n"
-
     # both
 
+    def _is_uncounted(self) -> bool:
+        usage = self._believed_usage()
+        return usage is None or not usage.completion_tokens
+
+    def _believed_usage(self) -> Usage | None:
+        """What LiteLLM reported, unless it is LiteLLM's own guess at what the provider has not said."""
+        return None if self._exchange.usage_is_providers is False else self._exchange.usage
+
     async def _settle(self, outcome: Outcome) -> Settled | None:
-        usage_is_known = self._exchange.usage is not None
-        delivered_tokens = 0 if usage_is_known else self._delivered.tokens()
-        return await self._settlement.settle(self._exchange, outcome, delivered_tokens=delivered_tokens)
+        exchange = self._exchange
+        delivered_tokens = 0
+        if outcome in _CHARGED_BY_TOKENS:
+            usage = self._believed_usage()
+            if usage is None or not usage.completion_tokens:
+                delivered_tokens = self._delivered.tokens()
+            if usage is not None and delivered_tokens:
+                # There was text, so a completion of nothing can't be true.
+                exchange.provider_prompt_tokens, usage = usage.prompt_tokens, None
+            if usage is None:
+                exchange.prompt_tokens = exchange.provider_prompt_tokens or self._prompt_tokens()
+            exchange.usage = usage
+        return await self._settlement.settle(exchange, outcome, delivered_tokens=delivered_tokens)
+
+    def _prompt_tokens(self) -> int:
+        return min(self._exchange.admitted.receipt.prompt_tokens, self._count_prompt())
 
     def _headers(self, settled: Settled | None) -> list[Header]:
         exchange = self._exchange
@@ -171,7 +230,3 @@ class Answer:
         tier = exchange.caller.tier
         name, upgrade_url = (tier.name, tier.upgrade_url) if tier else (None, None)
         return headers + quota_headers(name, upgrade_url, states, self._now_ms())
-
-
-def _is_error_event(part: bytes) -> bool:
-    return part.startswith((b'data: {"error"', b'data: {"type":"error"', b'data: {"type": "error"', b"event: error"))

@@ -17,6 +17,8 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
+# Where `ClientAddresses` notes in a scope whose address it is: an `Address`, or `None`.
+CLIENT_ADDRESS = "scalix_client_address"
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -28,11 +30,12 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 def token_of(scope: Scope) -> str | None:
-    """The credential: `Authorization: Bearer …`, or `x-api-key` as Anthropic's SDK sends it."""
+    """The credential: `Authorization: Bearer …`, or `x-api-key` as Anthropic's SDK sends it. `None` if there is none;
+    the empty text for another scheme than Bearer, which is a credential, but no right one."""
     authorization = header(scope, b"authorization")
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
-        return token.strip() if scheme.lower() == "bearer" else None
+        return token.strip() if scheme.lower() == "bearer" else ""
     return header(scope, b"x-api-key")
 
 
@@ -59,6 +62,5 @@ async def send_error(
 
 
 def credential_of(scope: Scope) -> Credential:
-    """The token and the address of a request's sender."""
-    client = scope.get("client")
-    return Credential(token_of(scope), client[0] if client else "")
+    """The token and the address of a request's sender, the latter as `ClientAddresses` noted it."""
+    return Credential(token_of(scope), str(scope.get(CLIENT_ADDRESS) or ""))

@@ -10,6 +10,8 @@ from scalix.edge.asgi import Receive, Scope, header
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 BODY_TIMEOUT_S = 60.0
+# Deeper than any schema of a tool; what reads the body behind us may recurse.
+MOST_DEPTH = 64
 
 
 class ClientGone(Exception):
@@ -36,9 +38,26 @@ async def read_json(scope: Scope, receive: Receive) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         message = f"The request's body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         raise BadRequest(message) from None
+    _refuse_too_deep(raw, value)
     if not isinstance(value, dict):
         raise BadRequest('The request\'s body must be a JSON object, such as {"model": …}.')
     return value
+
+
+def _refuse_too_deep(raw: bytes, value: Any) -> None:
+    if raw.count(b"[") + raw.count(b"{") <= MOST_DEPTH:
+        return
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return
+    raise BadRequest(f"The request's body is nested more than {MOST_DEPTH} levels deep, the most that is read.")
 
 
 async def _read(receive: Receive) -> bytes:

@@ -1,4 +1,4 @@
-"""How much of a stream has gone out, counted only when it is needed."""
+"""How much of an answer has gone out, counted only when it is needed."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ _KEEP_BYTES = 64 * 1024
 
 
 class Delivered:
-    """Keeps what was sent of one stream until its text is asked for. Long streams are counted as they go."""
+    """Keeps what was sent of one answer until its text is asked for. Long streams are counted as they go."""
 
     __slots__ = ("_bytes", "_count_tokens", "_model", "_parts", "_tokens")
 
@@ -26,18 +26,21 @@ class Delivered:
         self._parts.append(part)
         self._bytes += len(part)
         if self._bytes > _KEEP_BYTES:
-            self._count()
+            self._count(text_of_events(b"".join(self._parts)))
+
+    def add_whole(self, body: bytes) -> None:
+        """Note an answer that is not streamed."""
+        self._count(text_of_answer(body))
 
     def tokens(self) -> int:
         """The tokens of all text that was sent, by our own tokenizer."""
-        self._count()
+        self._count(text_of_events(b"".join(self._parts)))
         return self._tokens
 
-    def _count(self) -> None:
-        text = "".join(text_of_events(b"".join(self._parts)))
+    def _count(self, texts: list[str]) -> None:
         self._parts.clear()
         self._bytes = 0
-        if text:
+        if text := "".join(texts):
             self._tokens += self._count_tokens(self._model, text)
 
 
@@ -56,12 +59,36 @@ def text_of_events(events: bytes) -> list[str]:
     return found
 
 
-def _texts_of_event(event: dict[str, Any], found: list[str]) -> None:
-    choices = event.get("choices")
-    for choice in choices if isinstance(choices, list) else []:
-        if isinstance(choice, dict):
+def text_of_answer(body: bytes) -> list[str]:
+    """The generated text in an answer that is not streamed, of any of our routes."""
+    found: list[str] = []
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return found
+    if isinstance(answer, dict):
+        for choice in _dicts(answer.get("choices")):
             _take(choice, ("text",), found)
-            _texts_of_delta(choice.get("delta"), found)
+            _texts_of_message(choice.get("message"), found)
+        for item in _dicts(answer.get("output")):
+            _take(item, ("name", "arguments", "input"), found)
+            _texts_of_blocks(item, found)
+        _texts_of_blocks(answer, found)
+    return found
+
+
+def _texts_of_blocks(holder: dict[str, Any], found: list[str]) -> None:
+    for name in ("content", "summary"):
+        for block in _dicts(holder.get(name)):
+            _take(block, ("text", "thinking", "refusal", "name"), found)
+            if isinstance(block.get("input"), dict):
+                found.append(orjson.dumps(block["input"]).decode())
+
+
+def _texts_of_event(event: dict[str, Any], found: list[str]) -> None:
+    for choice in _dicts(event.get("choices")):
+        _take(choice, ("text",), found)
+        _texts_of_message(choice.get("delta"), found)
     delta = event.get("delta")
     if isinstance(delta, str):
         found.append(delta)
@@ -69,15 +96,18 @@ def _texts_of_event(event: dict[str, Any], found: list[str]) -> None:
         _take(delta, ("text", "thinking", "partial_json"), found)
 
 
-def _texts_of_delta(delta: Any, found: list[str]) -> None:
-    if not isinstance(delta, dict):
+def _texts_of_message(message: Any, found: list[str]) -> None:
+    if not isinstance(message, dict):
         return
-    _take(delta, ("content", "reasoning_content", "refusal"), found)
-    calls = delta.get("tool_calls")
-    for call in calls if isinstance(calls, list) else []:
-        function = call.get("function") if isinstance(call, dict) else None
+    _take(message, ("content", "reasoning_content", "refusal"), found)
+    for call in _dicts(message.get("tool_calls")):
+        function = call.get("function")
         if isinstance(function, dict):
             _take(function, ("name", "arguments"), found)
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _take(source: dict[str, Any], names: tuple[str, ...], found: list[str]) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from scalix.domain.errors import GatewayError, ProviderRefused
+from scalix.domain.errors import GatewayError, MethodNotAllowed, ProviderRefused
 
 # code -> HTTP status, OpenAI's `type`, Anthropic's `type`
 _ANSWERS: dict[str, tuple[int, str, str]] = {
@@ -12,18 +12,22 @@ _ANSWERS: dict[str, tuple[int, str, str]] = {
     "invalid_api_key": (401, "authentication_error", "authentication_error"),
     "model_not_allowed": (403, "permission_error", "permission_error"),
     "user_blocked": (403, "permission_error", "permission_error"),
+    "ip_blocked": (403, "permission_error", "permission_error"),
     "not_permitted": (403, "permission_error", "permission_error"),
     "model_not_found": (404, "invalid_request_error", "not_found_error"),
     "route_not_found": (404, "invalid_request_error", "not_found_error"),
     "user_not_found": (404, "invalid_request_error", "not_found_error"),
     "method_not_allowed": (405, "invalid_request_error", "invalid_request_error"),
     "user_exists": (409, "invalid_request_error", "invalid_request_error"),
+    "user_changing": (409, "invalid_request_error", "invalid_request_error"),
     "request_too_large": (413, "invalid_request_error", "request_too_large"),
     "rate_limit_exceeded": (429, "rate_limit_error", "rate_limit_error"),
     "insufficient_quota": (429, "insufficient_quota", "rate_limit_error"),
     "quota_reserved": (429, "rate_limit_error", "rate_limit_error"),
     "internal_error": (500, "api_error", "api_error"),
+    "overloaded": (503, "api_error", "overloaded_error"),
     "store_unavailable": (503, "api_error", "overloaded_error"),
+    "identity_unavailable": (503, "api_error", "overloaded_error"),
     "provider_unavailable": (503, "api_error", "overloaded_error"),
     "provider_refused": (400, "invalid_request_error", "invalid_request_error"),
 }
@@ -63,6 +67,8 @@ def error_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:
         headers.append((b"retry-after", str(error.retry_after_s).encode()))
     if status_of(error) == 429:
         headers.append((b"x-should-retry", b"true" if error.code == "quota_reserved" else b"false"))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allow).encode()))
     if error.code == "invalid_api_key":
         headers.append((b"www-authenticate", b'Bearer realm="scalix"'))
     return headers

@@ -2,20 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
 
 import orjson
 
 from scalix.domain.errors import BadRequest
+from scalix.domain.estimate import REQUEST_TOKENS, estimate_prompt_tokens
 from scalix.domain.routes import Route
 from scalix.edge.allowed_fields import NOT_FORWARDED, check_fields
 from scalix.edge.answers import Answer
-from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send
+from scalix.edge.asgi import ASGIApp, Receive, Scope, Send
 from scalix.edge.bodies import read_json
+from scalix.edge.clients import Client
 from scalix.edge.delivered import CountTokens
+from scalix.edge.guard import Guard
+from scalix.edge.outbound_urls import check_outbound_urls
 from scalix.service.admission import Admission, Call
 from scalix.service.callers import Caller
-from scalix.service.exchanges import Exchange
+from scalix.service.exchanges import CURRENT, Exchange
 from scalix.service.identity import Identity
 from scalix.service.settlement import Settlement
 
@@ -45,6 +51,7 @@ class Forwarding:
         internal_token: str,
         count_tokens: CountTokens,
         now_ms: Callable[[], int],
+        guard: Guard,
     ) -> None:
         self._app = app
         self._identity = identity
@@ -53,27 +60,45 @@ class Forwarding:
         self._authorization = (b"authorization", b"Bearer " + internal_token.encode())
         self._count_tokens = count_tokens
         self._now_ms = now_ms
+        self._guard = guard
 
     async def handle(
         self, route: Route, request_id: str, holder: Caller, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Serve one request of an authenticated caller. Raises `GatewayError`s until it is admitted."""
         body = await read_json(scope, receive)
-        check_fields(route, body)
+        check_fields(route, body, self._guard.extra_fields(route))
+        check_outbound_urls(body)
         caller = await self._identity.charged_caller(holder, body)
+        self._guard.check_load(caller)
         exchange = await self._admission.admit(caller, Call(request_id, route, body))
-        answer = Answer(exchange, self._settlement, send, count_tokens=self._count_tokens, now_ms=self._now_ms)
+        usage_wanted = _ask_for_usage(route, body)
+        answer = Answer(
+            exchange,
+            self._settlement,
+            send,
+            count_tokens=self._count_tokens,
+            count_prompt=lambda: count_prompt(route, body, lambda text: self._count_tokens(exchange.model, text)),
+            now_ms=self._now_ms,
+            usage_wanted=usage_wanted,
+        )
         raw = _serialised(body)
         inner = self._inner_scope(route, exchange, scope, raw)
+        client = Client(receive, exchange)
+        CURRENT.set(exchange)
         try:
-            await self._app(inner, _replayed(raw, exchange, receive), answer.send)
+            async with client.watched():
+                await self._app(inner, client.replaying(raw), answer.send)
         except asyncio.CancelledError:
             exchange.client_left = True
             raise
         except Exception as error:
-            log.error("request %s: the inner app failed with %s", request_id, type(error).__name__)
+            if not exchange.client_left:
+                log.error("request %s: the inner app failed with %s", request_id, type(error).__name__)
         finally:
+            CURRENT.set(None)
             await answer.conclude()
+            await _hang_up(exchange)
 
     def _inner_scope(self, route: Route, exchange: Exchange, scope: Scope, raw: bytes) -> Scope:
         path = PATHS[route]
@@ -91,6 +116,13 @@ class Forwarding:
         return inner
 
 
+async def _hang_up(exchange: Exchange) -> None:
+    """On some routes LiteLLM reads a stream to its end, at our cost, after its client has left."""
+    if exchange.client_left and exchange.hang_up is not None:
+        with suppress(Exception):
+            await exchange.hang_up()
+
+
 def _serialised(body: dict[str, object]) -> bytes:
     for name in NOT_FORWARDED:
         body.pop(name, None)
@@ -100,18 +132,19 @@ def _serialised(body: dict[str, object]) -> bytes:
         raise BadRequest("The request's body holds a number that is too large.") from None
 
 
-def _replayed(raw: bytes, exchange: Exchange, receive: Receive) -> Receive:
-    """A `receive` that gives the body once, and then says when the client leaves."""
-    given = False
+def _ask_for_usage(route: Route, body: dict[str, Any]) -> bool:
+    """Have the provider state the usage of a streamed completion, which LiteLLM does for chat alone.
 
-    async def replay() -> Message:
-        nonlocal given
-        if not given:
-            given = True
-            return {"type": "http.request", "body": raw, "more_body": False}
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            exchange.client_left = True
-        return message
+    Returns whether the client has asked for it.
+    """
+    if route is not Route.COMPLETIONS or body.get("stream") is not True:
+        return False
+    given = body.get("stream_options")
+    options = given if isinstance(given, dict) else {}
+    body["stream_options"] = {**options, "include_usage": True}
+    return options.get("include_usage") is True
 
-    return replay
+
+def count_prompt(route: Route, body: Mapping[str, Any], count: Callable[[str], int]) -> int:
+    """The tokens of a prompt by a tokenizer, with the estimate's figures for what is not text."""
+    return estimate_prompt_tokens(route, body, count=count) - (0 if route is Route.EMBEDDINGS else REQUEST_TOKENS)

@@ -4,17 +4,28 @@ import logging
 import secrets
 from collections.abc import Callable
 
-from scalix.domain.errors import GatewayError, InternalError, MethodNotAllowed, RouteNotFound, StoreIsDown
+from scalix.domain.errors import (
+    GatewayError,
+    InternalError,
+    InvalidApiKey,
+    MethodNotAllowed,
+    RouteNotFound,
+    StoreIsDown,
+)
 from scalix.domain.routes import Route
 from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, credential_of, send_error
 from scalix.edge.bodies import ClientGone
+from scalix.edge.client_address import ClientAddresses
 from scalix.edge.forwarding import Forwarding
+from scalix.edge.guard import Guard
+from scalix.edge.guard_bodies import paced
 from scalix.edge.lifespan import Lifespan
 from scalix.edge.own_routes import OwnRoutes
 from scalix.edge.quota_headers import quota_headers
 from scalix.edge.routes import find
 from scalix.service.identity import Identity
 from scalix.store.base import StoreUnavailable
+from scalix.store.deadline import grant_store_time
 
 log = logging.getLogger("scalix.edge")
 
@@ -31,12 +42,18 @@ class Gate:
         lifespan: Lifespan,
         *,
         now_ms: Callable[[], int],
+        addresses: ClientAddresses,
+        guard: Guard,
+        reload: Callable[[], int] = lambda: 0,
     ) -> None:
+        self.reload = reload  # for the worker, at a reload: puts the new policy in force and returns its number
         self._inner = inner
         self._identity = identity
         self._forwarding = forwarding
         self._own = own
         self._lifespan = lifespan
+        self._addresses = addresses
+        self._guard = guard
         self._now_ms = now_ms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,6 +67,7 @@ class Gate:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = secrets.token_hex(16)
+        self._addresses.of(scope)
         started = False
 
         async def noting_start(message: Message) -> None:
@@ -59,10 +77,14 @@ class Gate:
 
         error: GatewayError
         try:
+            self._guard.check(scope)
             await self._dispatch(request_id, scope, receive, noting_start)
             return
         except ClientGone:
             return
+        except InvalidApiKey as refused:
+            await self._guard.refused(scope)
+            error = refused
         except GatewayError as refused:
             error = refused
         except StoreUnavailable as fault:
@@ -79,13 +101,18 @@ class Gate:
 
     async def _dispatch(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
-        entry = find(path)
-        if entry is None:
+        methods = find(path, scope["raw_path"])
+        if methods is None:
             raise RouteNotFound(f"There is no {path[:200]} here. The README lists the routes.")
-        if method != entry.method:
-            raise MethodNotAllowed(f"{path[:200]} takes {entry.method}, not {method[:20]}.")
-        if isinstance(entry.target, Route):
+        target = methods.get(method)
+        if target is None:
+            refused = MethodNotAllowed(f"{path[:200]} takes {' or '.join(methods)}, not {method[:20]}.")
+            refused.allow = tuple(methods)
+            raise refused
+        if isinstance(target, Route):
+            grant_store_time()
             holder = await self._identity.authenticate(credential_of(scope))
-            await self._forwarding.handle(entry.target, request_id, holder, scope, receive, send)
+            with self._guard.metered(scope, receive, holder) as body:
+                await self._forwarding.handle(target, request_id, holder, scope, body, send)
         else:
-            await self._own.handle(entry.target, request_id, scope, receive, send)
+            await self._own.handle(target, request_id, scope, paced(receive), send)

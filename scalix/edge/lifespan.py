@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send
 from scalix.store.base import StoreError
@@ -13,9 +13,11 @@ Job = Callable[[], Awaitable[object]]
 
 
 class Lifespan:
-    """Runs `every` (seconds, job) in the background while the app is up, and `at_end` when it has gone down."""
+    """Runs `at_start` when LiteLLM's app has started, `every` (seconds, job) in the background while it is up, and
+    `at_end` when it has gone down."""
 
-    def __init__(self, every: list[tuple[float, Job]], at_end: list[Job]) -> None:
+    def __init__(self, every: list[tuple[float, Job]], at_end: list[Job], at_start: list[Job] | None = None) -> None:
+        self._at_start = at_start or []
         self._every = every
         self._at_end = at_end
         self.is_up = False
@@ -26,8 +28,10 @@ class Lifespan:
 
         async def noting(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
+                for job in self._at_start:
+                    await job()
                 self.is_up = True
-                tasks.extend(asyncio.create_task(_repeat(pause_s, job)) for pause_s, job in self._every)
+                tasks.extend(start_jobs(self._every))
             elif message["type"] == "lifespan.shutdown.complete":
                 await self._end(tasks)
             await send(message)
@@ -41,6 +45,18 @@ class Lifespan:
         await asyncio.gather(*tasks, return_exceptions=True)
         for job in self._at_end:
             await job()
+
+
+def start_jobs(every: Sequence[tuple[float, Job]]) -> list[asyncio.Task[None]]:
+    """Run each job for ever, with its pause in seconds before each time, in the running event loop."""
+    tasks = [asyncio.create_task(_repeat(pause_s, job)) for pause_s, job in every]
+    _running.update(tasks)
+    for task in tasks:
+        task.add_done_callback(_running.discard)
+    return tasks
+
+
+_running: set[asyncio.Task[None]] = set()  # asyncio itself keeps no hold of a task
 
 
 async def _repeat(pause_s: float, job: Job) -> None:

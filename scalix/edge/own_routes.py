@@ -1,17 +1,16 @@
-"""The routes that the edge answers itself: models, users, health."""
+"""The routes that the edge answers itself: models, health, and by `operator_routes` what operators do."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qs
 
-from scalix.domain.errors import BadRequest, ModelNotFound, NotPermitted
+from scalix.domain.errors import ModelNotFound
 from scalix.edge.asgi import Receive, Scope, Send, credential_of, send_json, token_of
-from scalix.edge.bodies import read_json
+from scalix.edge.operator_routes import OperatorRoutes, operator_of, query_of
 from scalix.edge.routes import Own, model_in
-from scalix.service.administration import UserAdministration
 from scalix.service.callers import Caller
 from scalix.service.identity import Identity
 from scalix.service.policy_source import PolicySource
+from scalix.store.base import StoreUnavailable
 
 Check = Callable[[], Awaitable[Any]]
 
@@ -22,15 +21,15 @@ class OwnRoutes:
     def __init__(
         self,
         identity: Identity,
-        administration: UserAdministration,
+        operators: OperatorRoutes,
         policy: PolicySource,
         *,
-        ready: Callable[[], Awaitable[Mapping[str, str]]],
+        ready: Callable[[], Awaitable[Mapping[str, str | int]]],
         check_models: Check,
         version: str,
     ) -> None:
         self._identity = identity
-        self._administration = administration
+        self._operators = operators
         self._policy = policy
         self._ready = ready
         self._check_models = check_models
@@ -45,7 +44,7 @@ class OwnRoutes:
                 answer: Any = {"status": "alive"}
             case Own.READINESS:
                 parts = await self._ready()
-                status = 200 if set(parts.values()) == {"ok"} else 503
+                status = 200 if all(value == "ok" for value in parts.values() if isinstance(value, str)) else 503
                 answer = {"status": "ready" if status == 200 else "not ready", **parts}
             case Own.HEALTH:
                 answer = await self._health(scope)
@@ -54,7 +53,7 @@ class OwnRoutes:
             case Own.MODEL:
                 answer = await self._one_model(scope)
             case _:
-                answer = await self._users(target, scope, receive)
+                answer = await self._operators.answer(target, request_id, scope, receive)
         await send_json(send, answer, status, headers)
 
     async def _health(self, scope: Scope) -> Any:
@@ -77,32 +76,15 @@ class OwnRoutes:
 
     async def _charged(self, scope: Scope) -> Caller:
         holder = await self._identity.authenticate(credential_of(scope))
-        return await self._identity.charged_caller(holder, _query(scope))
-
-    async def _users(self, target: Own, scope: Scope, receive: Receive) -> Any:
-        await self._operator(scope)
-        if target is Own.USER_INFO:
-            user_id = _query(scope).get("user_id")
-            if user_id is None:
-                raise BadRequest("Name the user: GET /user/info?user_id=…", param="user_id")
-            return await self._administration.info(user_id)
-        body = await read_json(scope, receive)
-        if target is Own.USER_NEW:
-            return await self._administration.new(body)
-        if target is Own.USER_UPDATE:
-            return await self._administration.update(body)
-        return await self._administration.delete(body.get("user_ids"))
+        caller = await self._identity.charged_caller(holder, query_of(scope))
+        try:
+            # No admission follows that would compare versions, so what was revoked must show here.
+            return caller if caller.reread is None else await caller.reread()
+        except StoreUnavailable:
+            return caller
 
     async def _operator(self, scope: Scope) -> Caller:
-        caller = await self._identity.authenticate(credential_of(scope))
-        if not caller.may_name_users:
-            raise NotPermitted("Only the operator's key may do this.")
-        return caller
-
-
-def _query(scope: Scope) -> dict[str, str]:
-    parsed = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=20)
-    return {name: values[0] for name, values in parsed.items()}
+        return await operator_of(self._identity, scope)
 
 
 def _model(name: str) -> dict[str, Any]:

@@ -1,17 +1,23 @@
 """Rate-limit headers: OpenAI's `x-ratelimit-*`, the IETF fields, the tier, and the warning from 80 % on.
 
-IETF: draft-ietf-httpapi-ratelimit-headers-10, `RateLimit-Policy` and `RateLimit` as structured-field lists.
+IETF: draft-ietf-httpapi-ratelimit-headers-10, `RateLimit-Policy` and `RateLimit` as structured-field lists (RFC 9651).
+Limits that are not enforced are in none of them: clients that slow down by these headers would feel such a limit.
 """
 
 from collections.abc import Sequence
 
-from scalix.domain.limits import Metric, Window
+from scalix.domain.calendar import window_length_ms
+from scalix.domain.limits import Metric
 from scalix.domain.quota import WindowState
 
 Header = tuple[bytes, bytes]
 
 WARN_FROM_PERCENT = 80
-_SECONDS_PER = {Window.MINUTE: 60, Window.HOUR: 3_600, Window.DAY: 86_400, Window.MONTH: 31 * 86_400}
+# RFC 9651, section 3.3.1: an Integer has at most 15 digits. Nano-dollars would not fit.
+_LARGEST_INTEGER = 10**15 - 1
+_NANO_USD_PER_MICRO_USD = 1_000
+# `requests` is the draft's default unit, and goes without saying.
+_UNIT = {Metric.REQUESTS: "", Metric.TOKENS: ';qu="tokens"', Metric.SPEND: ';qu="micro-usd"'}
 
 
 def quota_headers(
@@ -20,20 +26,35 @@ def quota_headers(
     """The headers of a metered answer. `states` are those of the caller's limits; `now_ms` is Unix time."""
     headers: list[Header] = []
     if tier is not None:
-        headers.append((b"x-scalix-tier", tier.encode()))
-    if not states:
+        headers.append((b"x-scalix-tier", header_text(tier)))
+    enforced = [state for state in states if state.limit.enforce]
+    if not enforced:
         return headers
     for metric in (Metric.REQUESTS, Metric.TOKENS):
-        of_metric = [state for state in states if state.limit.metric is metric]
+        of_metric = [state for state in enforced if state.limit.metric is metric]
         if of_metric:
+            # Of two that have equally little left, the one that stays so for longer.
             tightest = min(of_metric, key=lambda state: (state.remaining, -state.reset_ms))
             headers += _openai_headers(tightest, now_ms)
-    headers.append((b"ratelimit-policy", ", ".join(map(_policy_item, states)).encode()))
-    headers.append((b"ratelimit", ", ".join(_item(state, now_ms) for state in states).encode()))
-    warning = _warning(upgrade_url, states)
+    headers.append((b"ratelimit-policy", ", ".join(map(_policy_item, enforced)).encode()))
+    headers.append((b"ratelimit", ", ".join(_item(state, now_ms) for state in enforced).encode()))
+    warning = _warning(enforced)
     if warning:
-        headers.append((b"x-scalix-warning", warning.encode()))
+        upgrade = b"; upgrade=" + header_text(upgrade_url) if upgrade_url else b""
+        headers.append((b"x-scalix-warning", warning.encode() + upgrade))
     return headers
+
+
+def header_text(text: str) -> bytes:
+    """`text` as the value of a header: what is not printable ASCII is written as an escape, such as `\\xe9`."""
+    return text.encode("unicode_escape").strip()
+
+
+def duration(seconds: int) -> str:
+    """`2h3m4s`, as OpenAI writes its resets; days are written in hours."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{f'{hours}h' if hours else ''}{f'{minutes}m' if hours or minutes else ''}{rest}s"
 
 
 def _openai_headers(state: WindowState, now_ms: int) -> list[Header]:
@@ -45,31 +66,29 @@ def _openai_headers(state: WindowState, now_ms: int) -> list[Header]:
     ]
 
 
-def duration(seconds: int) -> str:
-    """`2h3m4s`, as OpenAI writes its resets; days are written in hours."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{f'{hours}h' if hours else ''}{f'{minutes}m' if hours or minutes else ''}{rest}s"
-
-
 def _seconds_to(state: WindowState, now_ms: int) -> int:
     return max(0, -(-(state.reset_ms - now_ms) // 1000))
 
 
 def _policy_item(state: WindowState) -> str:
-    return f'"{state.limit.name}";q={state.limit.value};w={_SECONDS_PER[state.limit.window]}'
+    limit = state.limit
+    length_s = window_length_ms(limit.window, state.reset_ms) // 1000
+    return f'"{limit.name}";q={_units(limit.metric, limit.value)}{_UNIT[limit.metric]};w={length_s}'
 
 
 def _item(state: WindowState, now_ms: int) -> str:
-    return f'"{state.limit.name}";r={state.remaining};t={_seconds_to(state, now_ms)}'
+    return f'"{state.limit.name}";r={_units(state.limit.metric, state.remaining)};t={_seconds_to(state, now_ms)}'
 
 
-def _warning(upgrade_url: str | None, states: Sequence[WindowState]) -> str | None:
+def _units(metric: Metric, value: int) -> int:
+    """A value in the unit that its policy names, rounded down."""
+    return min(_LARGEST_INTEGER, value // _NANO_USD_PER_MICRO_USD if metric is Metric.SPEND else value)
+
+
+def _warning(states: Sequence[WindowState]) -> str:
     parts = []
     for state in states:
         percent = (state.used + state.held) * 100 // state.limit.value
         if percent >= WARN_FROM_PERCENT:
             parts.append(f"{state.limit.name} {min(percent, 100)}%")
-    if not parts:
-        return None
-    return ", ".join(parts) + (f"; upgrade={upgrade_url}" if upgrade_url else "")
+    return ", ".join(parts)

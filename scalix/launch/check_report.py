@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from scalix.domain.identity import IdentitySettings
 from scalix.launch.plan import Plan
 from scalix.store.server_check import redacted
 
@@ -31,6 +32,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
             }
             for name, tier in plan.config.policy.tiers.items()
         },
+        "identity": _identity(plan.config.identity),
         "warnings": list(plan.config.warnings),
     }
 
@@ -56,9 +58,38 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
         limits = ", ".join(f"{value:,} {limit}" for limit, value in tier["limits"].items()) or "unlimited"
         default = " (default)" if name == plan.config.policy.default_tier else ""
         yield "tier", f"{name}{default}: {limits}; {len(tier['models'])} models"
+    for issuer in facts["identity"]["issuers"]:
+        users = f"{issuer['user_prefix']}<{issuer['user_claim']}>"
+        tier = f", tier from {issuer['tier_claim']}" if issuer["tier_claim"] else ""
+        yield (
+            "tokens",
+            f"{issuer['issuer']}: {', '.join(issuer['algorithms'])} by {issuer['keys']}; users {users}{tier}",
+        )
+    if facts["identity"]["anonymous_tier"]:
+        yield "callers", f"without a credential: by address, tier {facts['identity']['anonymous_tier']}"
+    if facts["identity"]["trusted_proxies"]:
+        yield "proxies", f"believed: {', '.join(facts['identity']['trusted_proxies'])}"
     for warning in plan.config.warnings:
         yield "warning", warning
     yield "check", "all well; nothing was started"
+
+
+def _identity(settings: IdentitySettings) -> dict[str, Any]:
+    return {
+        "issuers": [
+            {
+                "issuer": issuer.name,
+                "algorithms": list(issuer.algorithms),
+                "keys": issuer.secret_variable or issuer.jwks_url or issuer.jwks_file,
+                "user_claim": issuer.user_claim,
+                "user_prefix": issuer.user_prefix,
+                "tier_claim": issuer.tier_claim,
+            }
+            for issuer in settings.issuers
+        ],
+        "anonymous_tier": settings.anonymous_tier,
+        "trusted_proxies": [str(network) for network in settings.trusted_proxies],
+    }
 
 
 def _store(plan: Plan) -> str:

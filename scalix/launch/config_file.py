@@ -7,11 +7,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from scalix.domain.identity import IdentitySettings
 from scalix.domain.policy import Model, Policy
 from scalix.launch.config_names import name_problems
 from scalix.launch.config_schema import ConfigFile, Deployment
 from scalix.launch.deployments import DEMO_URL_VARIABLE, Rendered, render_deployments
 from scalix.launch.gateway_settings import with_gateway_settings, without_models
+from scalix.launch.identity_builder import build_identity
 from scalix.launch.policy_builder import build_model, build_policy
 from scalix.launch.problems import LaunchError, Problem, shown
 from scalix.launch.references import References
@@ -34,6 +36,7 @@ class GatewayConfig:
     litellm: Mapping[str, Any]
     left_out: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
+    identity: IdentitySettings
 
     @property
     def provider_keys_present(self) -> bool:
@@ -74,6 +77,7 @@ def read_config(
     if declared is None:
         _scan_models(source, references)
         raise LaunchError(_in_order(problems))
+    identity = build_identity(declared.scalix, source, values, problems)
     rendered = render_deployments(source.data["model_list"], declared.model_list, references, values, demo=demo)
 
     in_service = [deployment for deployment in rendered if not deployment.missing]
@@ -92,6 +96,7 @@ def read_config(
         litellm=_without_decimals(litellm),
         left_out=left_out,
         warnings=tuple(_warnings(rendered, models, references, source)),
+        identity=identity,
     )
 
 

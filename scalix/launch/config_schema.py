@@ -4,34 +4,30 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from scalix.domain import limit_amounts
 from scalix.domain.limit_amounts import WrongAmount
+from scalix.launch.guard_schema import FieldName, HostName, IpRulesSection, OverloadSection, RouteName
+from scalix.launch.identity_schema import AnonymousSection, Cidr, JwtSection
+from scalix.launch.schema_base import Name, Section, wrong
 
 PICO_USD_PER_USD = 10**12
 # No model costs a cent per token; a price above it is one per thousand or per million tokens.
 HIGHEST_USD_PER_TOKEN = Decimal("0.01")
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
-
-
-def wrong(what: str, fix: str) -> PydanticCustomError:
-    """An error that says both what is wrong and what to write instead."""
-    return PydanticCustomError("scalix", "{what}", {"what": what, "fix": fix})
 
 
 def _count(value: Any) -> Any:
     try:
         return limit_amounts.count(value)
     except WrongAmount as error:
-        raise wrong(error.what, error.fix) from None
+        raise wrong(error.what, f"{error.fix}, or remove the key for no limit") from None
 
 
 def _dollars_to_nano(value: Any) -> Any:
     try:
         return limit_amounts.nano_usd(value)
     except WrongAmount as error:
-        raise wrong(error.what, error.fix) from None
+        raise wrong(error.what, f"{error.fix}, or remove the key for no limit") from None
 
 
 def _usd_per_token_to_pico(value: Any) -> Any:
@@ -63,15 +59,8 @@ def _model_name(value: str) -> str:
 Count = Annotated[int, BeforeValidator(_count)]
 NanoUsd = Annotated[int, BeforeValidator(_dollars_to_nano)]
 PicoUsdPerToken = Annotated[int, BeforeValidator(_usd_per_token_to_pico)]
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
-
-
-class Section(BaseModel):
-    """A part of the `scalix:` section: every key is known, every type is exact."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class _Limited(Section):
@@ -133,7 +122,7 @@ class TierSection(Section):
     spend_usd: SpendWindows | None = None
     concurrent: CountLimit | None = None
     max_output_tokens: Count | None = None
-    features: list[Name] = []
+    features: list[Name] = Field(default_factory=list)
     priority: Literal["low", "normal", "high"] = "normal"
     on_store_failure: Literal["deny", "allow"] = "deny"
     upgrade_url: WebAddress | None = None
@@ -146,6 +135,13 @@ class ScalixSection(Section):
     default_tier: str
     tiers: Annotated[dict[Name, TierSection], Field(min_length=1)]
     upgrade_url: WebAddress | None = None
+    jwt: JwtSection | None = None
+    anonymous: AnonymousSection | None = None
+    trusted_proxies: list[Cidr] = Field(default_factory=list)
+    allowed_hosts: list[HostName] = Field(default_factory=list)
+    ip_rules: IpRulesSection = Field(default_factory=IpRulesSection)
+    overload: OverloadSection = Field(default_factory=OverloadSection)
+    extra_body_fields: dict[RouteName, list[FieldName]] = Field(default_factory=dict)
 
 
 class _LiteLlmSection(BaseModel):

@@ -18,6 +18,8 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4000
 DEFAULT_WORKERS = 1
 MOST_WORKERS = 256
+DEFAULT_STREAM_JOIN_MS = 100
+MOST_STREAM_JOIN_MS = 1000
 DEFAULT_LOG_LEVEL = "INFO"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 DEFAULT_LOG_FILE = Path("logs/litellm.log")
@@ -59,6 +61,7 @@ class Settings:
     master_key: str | None = field(repr=False)
     scalix_env: ScalixEnv
     demo: bool
+    stream_join_ms: int = DEFAULT_STREAM_JOIN_MS
 
     @property
     def production(self) -> bool:
@@ -167,6 +170,9 @@ def resolve_settings(
         master_key=master_key,
         scalix_env=environment.scalix_env,
         demo=demo,
+        stream_join_ms=parse_whole_number(
+            values, "SCALIX_STREAM_JOIN_MS", DEFAULT_STREAM_JOIN_MS, 0, MOST_STREAM_JOIN_MS, report
+        ),
     )
     if problems:
         raise LaunchError(problems)

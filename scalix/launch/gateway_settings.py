@@ -33,7 +33,12 @@ def with_gateway_settings(litellm: Mapping[str, Any], source: YamlSource, proble
     if CALLBACKS not in callbacks:
         callbacks.append(CALLBACKS)
     settings["callbacks"] = callbacks
-    return {**litellm, "litellm_settings": settings, "general_settings": general}
+    router = _mapping(litellm.get("router_settings"))
+    # One user's request that a provider answers with 401 or 404 would take the model from everybody for 5 seconds.
+    router.setdefault("disable_cooldowns", True)
+    # LiteLLM would sleep through a provider's Retry-After, up to a minute, with the client waiting.
+    router.setdefault("retry_policy", {"RateLimitErrorRetries": 0, "TimeoutErrorRetries": 0})
+    return {**litellm, "litellm_settings": settings, "general_settings": general, "router_settings": router}
 
 
 def without_models(litellm: Mapping[str, Any], left_out: Collection[str]) -> dict[str, Any]:

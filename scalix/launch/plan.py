@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import scalix
 from scalix.launch.environment import Environment, Settings
+from scalix.launch.runfile import POLICY_FILE
 
 if TYPE_CHECKING:
     from scalix.launch.config_file import GatewayConfig
@@ -39,14 +40,19 @@ def worker_environment(
     plan: Plan, *, rendered_config: Path, store_url: str, master_key: str, demo_url: str | None
 ) -> dict[str, str]:
     """The variables of a worker: the operator's, and what the launcher has worked out."""
+    from scalix.launch.identity_builder import identity_to_text
+
     settings = plan.settings
     values = {name: value for name, value in plan.environment.values.items() if name not in _NOT_FOR_WORKERS}
     values.update(
         CONFIG_FILE_PATH=str(rendered_config),
         SCALIX_CONFIG=str(settings.config_path),
+        SCALIX_IDENTITY=identity_to_text(plan.config.identity),
+        SCALIX_POLICY=str(settings.state_dir / POLICY_FILE),
         SCALIX_STORE_URL=store_url,
         SCALIX_STATE_DIR=str(settings.state_dir),
         SCALIX_ENV=settings.scalix_env,
+        SCALIX_STREAM_JOIN_MS=str(settings.stream_join_ms),
         SCALIX_DEMO="1" if plan.demo else "0",
         LITELLM_MASTER_KEY=master_key,
         LITELLM_LOG_LEVEL=settings.log_level,

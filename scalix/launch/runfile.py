@@ -13,6 +13,7 @@ from scalix.launch.process import ProcessIdentity
 
 RUN_FILE = "gateway.json"
 LOCK_FILE = "gateway.lock"
+POLICY_FILE = "policy.json"
 FOREIGN_PID = 0
 
 Phase = Literal["starting", "ready", "stopping"]
@@ -25,6 +26,15 @@ class WorkerEntry:
     name: str
     process: ProcessIdentity
     ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadEntry:
+    """The last reload: the how-manieth of this run, and lines for the operator. With problems, nothing has changed."""
+
+    number: int
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,7 @@ class RunFile:
     demo: bool = False
     workers: tuple[WorkerEntry, ...] = ()
     helpers: tuple[ProcessIdentity, ...] = field(default=())
+    reload: ReloadEntry | None = None
 
     def write(self, state_dir: Path) -> None:
         """Replace the run file in `state_dir` in one step: a reader sees the old one or the new one."""
@@ -63,6 +74,8 @@ def read_run_file(state_dir: Path) -> RunFile | None:
             WorkerEntry(**{**entry, "process": ProcessIdentity(**entry["process"])}) for entry in raw["workers"]
         )
         raw["helpers"] = tuple(ProcessIdentity(**entry) for entry in raw["helpers"])
+        if raw.get("reload") is not None:
+            raw["reload"] = ReloadEntry(**raw["reload"])
         return RunFile(**raw)
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -1,12 +1,12 @@
 """Turns what pydantic says into one line for the operator: where, what is wrong, what to write instead."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from scalix.launch.config_schema import ConfigFile, CountLimit, CountWindows, ScalixSection, TierSection
+from scalix.launch.config_schema import ConfigFile
 from scalix.launch.problems import Problem, nearest, one_of, shown
 from scalix.launch.yaml_source import Step, YamlSource
 
@@ -37,6 +37,10 @@ _EXAMPLES = {
     "model_name": "model_name: with the name that clients use",
     "litellm_params": "litellm_params: with model, api_key and so on",
     "model": "model: with the provider and its name for the model, such as openai/gpt-4.1",
+    "issuers": "issuers: with one entry for each issuer of tokens",
+    "issuer": "issuer: with the text that its tokens carry as iss",
+    "audience": "audience: with the text that its tokens for this gateway carry as aud",
+    "tier": "tier: with the name of one of the tiers",
     "scalix": "scalix: with default_tier and tiers, as in the litellm_proxy_config.yaml that is delivered",
 }
 
@@ -84,14 +88,23 @@ def dotted(place: Iterable[Step]) -> str:
 
 def _known_keys(place: tuple[Step, ...]) -> list[str]:
     """The keys that may stand beside the unknown one at `place`, which is below `scalix`."""
-    section: type[BaseModel] = CountLimit
-    if len(place) == 2:
-        section = ScalixSection
-    elif len(place) == 4:
-        section = TierSection
-    elif len(place) == 5 and place[3] != "concurrent":
-        section = CountWindows
-    return sorted(section.model_fields)
+    kind: Any = ConfigFile
+    for step in place[:-1]:
+        # Of a list or a dictionary every item has the same shape; of a section, each key its own.
+        within = kind.model_fields[str(step)].annotation if _is_section(kind) else get_args(kind)[-1]
+        kind = _holder(within)
+    return sorted(kind.model_fields) if _is_section(kind) else []
+
+
+def _holder(kind: Any) -> Any:
+    """The section, list or dictionary that an annotation holds, such as `TierSection` of `TierSection | None`."""
+    if _is_section(kind) or get_origin(kind) in (list, dict):
+        return kind
+    return next((found for part in get_args(kind) if (found := _holder(part)) is not None), None)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _is_text(key: Any) -> bool:

@@ -1,6 +1,7 @@
 """Runs one gateway: store, demo provider and workers, from the first bind to the last child's end."""
 
 import selectors
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,14 +14,16 @@ from scalix.launch.logfile import RotatingLog
 from scalix.launch.master_key import ensure_master_key
 from scalix.launch.output import Output
 from scalix.launch.plan import ROOT, Plan, helper_environment, worker_environment
+from scalix.launch.policy_file import forget_taken, write_policy
 from scalix.launch.ports import base_url, port_taken, reserve_port
 from scalix.launch.private_directory import make_private
 from scalix.launch.problems import LaunchError
 from scalix.launch.process import myself
 from scalix.launch.pump import PipePump
+from scalix.launch.reload import Reload, read_again
 from scalix.launch.render import RENDERED_FILE, write_rendered
-from scalix.launch.runfile import InstanceLock, RunFile, WorkerEntry, remove_run_file
-from scalix.launch.signals import STOP_SIGNALS, SignalInbox
+from scalix.launch.runfile import POLICY_FILE, InstanceLock, ReloadEntry, RunFile, WorkerEntry, remove_run_file
+from scalix.launch.signals import RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
 from scalix.launch.start_block import start_block
 from scalix.launch.store_child import StoreChild, open_store
 from scalix.launch.takeover import refuse_second_start, wait_for_leavings
@@ -48,6 +51,7 @@ class Supervisor:
         self._workers: list[Child] = []
         self._announced = False
         self._leaving = False
+        self._policy_path = plan.settings.state_dir / POLICY_FILE
 
     def run(self) -> int:
         """Returns the exit code: 0 stopped when asked to, 1 given up.
@@ -58,7 +62,7 @@ class Supervisor:
         make_private(settings.state_dir)
         if not self._lock.acquire():
             refuse_second_start(settings.state_dir)
-        with SignalInbox() as self._inbox:
+        with SignalInbox(hear_hangup=self._plan.detached) as self._inbox:
             log = RotatingLog(settings.log_file)
             self._output.open_log(log)
             self._output.keep_secret(self._plan.environment.values)
@@ -100,6 +104,8 @@ class Supervisor:
         demo_url = self._start_demo() if self._plan.demo else None
         if self._leaving:
             return
+        write_policy(self._policy_path, 0, self._plan.config.policy)
+        forget_taken(self._policy_path)
         rendered = write_rendered(settings.state_dir / RENDERED_FILE, self._plan.config.litellm)
         environment = worker_environment(
             self._plan,
@@ -164,9 +170,12 @@ class Supervisor:
                 if child.ready_fd is not None:
                     selector.register(child.ready_fd, selectors.EVENT_READ, child)
             ready = selector.select(self._patience_s())
-        if any(signum in STOP_SIGNALS for signum in self._inbox.take()):
+        signals = set(self._inbox.take())
+        if signals & STOP_SIGNALS:
             self._leaving = True
             return
+        if signals & RELOAD_SIGNALS:
+            self._reload()
         for key, _ in ready:
             if key.data is not None and key.data.read_readiness():
                 self._became_ready(key.data)
@@ -192,6 +201,9 @@ class Supervisor:
         if child is self._demo:
             return
         self._output.say(child.spec.name, f"ready in {child.start_s:.1f} s")
+        if self._run_file.reload:
+            # It may have read the policy just before a reload.
+            child.send(signal.SIGHUP)
         if not self._announced and all(worker.is_ready for worker in self._workers):
             self._announced = True
             self._run_file = self._run_file.with_phase("ready")
@@ -203,6 +215,27 @@ class Supervisor:
             self._on_ready()
         else:
             self._note()
+
+    def _reload(self) -> None:
+        """Read the config anew. Its policy goes to the workers that serve; those that start read it themselves."""
+        number = self._run_file.reload.number + 1 if self._run_file.reload else 1
+        outcome = read_again(self._plan)
+        if outcome.policy:
+            try:
+                write_policy(self._policy_path, number, outcome.policy)
+            except LaunchError as error:
+                outcome = Reload(None, problems=(str(error),))
+        for line in (*outcome.problems, *outcome.notes):
+            self._output.say("reload", line)
+        if outcome.policy:
+            self._plan = replace(self._plan, config=replace(self._plan.config, policy=outcome.policy))
+            for worker in self._workers:
+                if worker.is_ready:
+                    worker.send(signal.SIGHUP)
+        else:
+            self._output.say("reload", "nothing was changed")
+        self._run_file = replace(self._run_file, reload=ReloadEntry(number, outcome.problems, outcome.notes))
+        self._note()
 
     def _died(self, child: Child) -> None:
         name, how = child.spec.name, describe_exit(child.exit_code)

@@ -15,11 +15,13 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from scalix.launch.ports import allow_listen
 from scalix.launch.problems import LaunchError
+from scalix.launch.worker_reload import reload_on_hangup
 
 if TYPE_CHECKING:
     import uvicorn
@@ -70,6 +72,8 @@ async def _serve(fd: int, ready_fd: int) -> int:
     except Exception as error:
         traceback.print_exc()
         return _give_up(f"can't load {name}: {type(error).__name__}: {error}")
+    policy = os.environ.get("SCALIX_POLICY")
+    reload_on_hangup(app, Path(policy) if policy else None)
     server = _server(app, ready_fd)
     # uvicorn sends itself the signal again when it is done; by then it has been obeyed.
     signal.signal(signal.SIGTERM, _ignore)
@@ -86,6 +90,8 @@ async def _serve(fd: int, ready_fd: int) -> int:
 
 def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
     import uvicorn
+
+    from scalix.launch.http_protocol import BoundedHttpProtocol
 
     class Server(uvicorn.Server):
         """Tells the launcher when it serves, and leaves within `HARD_LIMIT_S` of the first signal."""
@@ -112,7 +118,7 @@ def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
         uvicorn.Config(
             app,
             loop="uvloop",
-            http="httptools",
+            http=BoundedHttpProtocol,
             ws="none",
             lifespan="on",
             interface="asgi3",

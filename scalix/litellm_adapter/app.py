@@ -1,19 +1,28 @@
 """LiteLLM's own app and helpers, loaded once. Importing it takes seconds."""
 
 import copy
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from scalix.domain.policy import Model
+from scalix.domain.text_tokens import text_tokens
+from scalix.litellm_adapter.provider_transport import install_reading
+
+log = logging.getLogger("scalix.provider")
 
 PICO = 10**12
 
 
 def load_app() -> Any:
     """The stock proxy's ASGI app. It reads its config (`CONFIG_FILE_PATH`) when its lifespan starts."""
+    import litellm
     from litellm.proxy.proxy_server import app
 
+    # The router's `num_retries` is how often an attempt is repeated. Embeddings would be tried three times for each.
+    litellm.DEFAULT_MAX_RETRIES = 0
+    install_reading()
     return app
 
 
@@ -22,7 +31,11 @@ def token_counter() -> Callable[[str, str], int]:
     from litellm import token_counter as count
 
     def count_tokens(model: str, text: str) -> int:
-        return int(count(model=model, text=text))
+        try:
+            return int(count(model=model, text=text)) or text_tokens(text)
+        except Exception as error:
+            log.warning("the tokenizer of %s failed with %s: tokens are estimated", model, type(error).__name__)
+            return text_tokens(text)
 
     return count_tokens
 

@@ -1,11 +1,15 @@
 """What LiteLLM's hooks reach of the gateway: it imports its callbacks by name, so they find their services here."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from scalix.service.admission import Admission
 from scalix.service.exchanges import Exchanges
 from scalix.service.identity import Identity
 from scalix.service.settlement import Settlement
+
+if TYPE_CHECKING:
+    from scalix.litellm_adapter.joining_clients import JoiningClients
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class Bridge:
 
     def __init__(self) -> None:
         self._services: Services | None = None
+        self.joining: JoiningClients | None = None
 
     def install(self, services: Services) -> None:
         """Called once by the wiring, before LiteLLM serves its first request."""

@@ -13,15 +13,16 @@ from scalix.domain.errors import GatewayError, InvalidApiKey
 from scalix.domain.quota import Outcome
 from scalix.domain.routes import Route
 from scalix.litellm_adapter.bridge import EXCHANGE_ID, Services, bridge
+from scalix.litellm_adapter.plain_callers import PlainCallers
 from scalix.litellm_adapter.reports import failure_of, report_success, usage_of
 from scalix.service.admission import Call
-from scalix.service.callers import Caller
 from scalix.service.exchanges import Exchange
 from scalix.service.identity import Credential
 
 log = logging.getLogger("scalix.callbacks")
 
 _PLAIN_CALLER = "scalix_plain_caller"
+_plain_callers = PlainCallers()
 _STATUS = {
     "invalid_api_key": 401,
     "model_not_allowed": 403,
@@ -29,6 +30,7 @@ _STATUS = {
     "model_not_found": 404,
     "invalid_request": 400,
     "store_unavailable": 503,
+    "identity_unavailable": 503,
 }
 
 
@@ -47,7 +49,7 @@ async def custom_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
         caller = await services.identity.authenticate(Credential(api_key.removeprefix("Bearer ").strip()))
     except GatewayError as error:
         raise _http(error) from None
-    return UserAPIKeyAuth(metadata={_PLAIN_CALLER: caller.subject.name})
+    return UserAPIKeyAuth(metadata={_PLAIN_CALLER: _plain_callers.ticket_of(caller)})
 
 
 class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
@@ -60,6 +62,13 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
         if services is None or EXCHANGE_ID in user_api_key_dict.metadata:
             return None
         return await _admit_plainly(services, user_api_key_dict, data, call_type)
+
+    async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
+        joining = bridge.joining
+        if joining is None or not kwargs.get("stream") or kwargs.get("client") is not None:
+            return None
+        handler = joining.handler(str(kwargs.get("model")), kwargs.get("ssl_verify"))
+        return None if handler is None else {**kwargs, "client": handler}
 
     async def async_post_call_success_hook(
         self, data: dict[str, Any], user_api_key_dict: UserAPIKeyAuth, response: Any
@@ -91,7 +100,9 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
         exchange = _exchange_with(user_api_key_dict.metadata)
         if exchange is None:
             return
-        exchange.failures.append(failure_of(original_exception))
+        failure = failure_of(original_exception)
+        if exchange.failures[-1:] != [failure]:  # the last attempt's has been reported by its own event
+            exchange.failures.append(failure)
         exchange.reported.set()
         await _settle_plainly(exchange, Outcome.PROVIDER_FAILED)
 
@@ -117,7 +128,9 @@ async def _admit_plainly(
     if call_type not in ("completion", "acompletion"):
         raise HTTPException(404, "Without the gateway's edge only /v1/chat/completions is served.")
     try:
-        holder: Caller = services.identity.operator
+        holder = _plain_callers.get(auth.metadata.get(_PLAIN_CALLER))
+        if holder is None:
+            raise InvalidApiKey("The request was not authenticated by the gateway.")
         caller = await services.identity.charged_caller(holder, data)
         exchange = await services.admission.admit(caller, Call(secrets.token_hex(16), Route.CHAT, data))
     except GatewayError as error:

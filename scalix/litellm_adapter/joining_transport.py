@@ -1,8 +1,8 @@
-"""A transport under LiteLLM's OpenAI client that joins stream deltas which are waiting already."""
+"""A transport under LiteLLM's HTTP clients that joins stream deltas which are waiting already."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import httpx
 import orjson
@@ -11,10 +11,12 @@ from scalix.domain.stream_events import EventSplitter
 from scalix.domain.stream_joining import Joiner
 from scalix.litellm_adapter.pressure import Pressure
 
-DEFAULT_WINDOW_MS = 100
 # So many events in one read mean that they have been waiting for us.
 _WAITING_EVENTS = 4
+# A read of this size was cut off by LiteLLM's transport: more is there.
+_FULL_READ_BYTES = 16 * 1024
 _JOINED_PATHS = ("/chat/completions", "/completions")
+_DONE = b"[DONE]"
 
 
 class JoiningTransport(httpx.AsyncBaseTransport):
@@ -23,13 +25,11 @@ class JoiningTransport(httpx.AsyncBaseTransport):
     def __init__(self, inner: httpx.AsyncBaseTransport, pressure: Pressure) -> None:
         self._inner = inner
         self._pressure = pressure
-        self._joiner = Joiner(orjson.loads, orjson.dumps)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         response = await self._inner.handle_async_request(request)
-        if _is_joinable(request, response):
-            assert isinstance(response.stream, httpx.AsyncByteStream)
-            response.stream = _JoinedStream(response.stream, self._joiner, self._pressure)
+        if _is_joinable(request, response) and isinstance(response.stream, httpx.AsyncByteStream):
+            response.stream = _JoinedStream(response.stream, self._pressure)
         return response
 
     async def aclose(self) -> None:
@@ -45,58 +45,39 @@ def _is_joinable(request: httpx.Request, response: httpx.Response) -> bool:
 
 
 class _JoinedStream(httpx.AsyncByteStream):
-    def __init__(self, inner: httpx.AsyncByteStream, joiner: Joiner, pressure: Pressure) -> None:
+    """Reads only when what was read has been taken, so a slow client slows its provider, and nothing else."""
+
+    def __init__(self, inner: httpx.AsyncByteStream, pressure: Pressure) -> None:
         self._inner = inner
-        self._joiner = joiner
         self._pressure = pressure
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        splitter = EventSplitter()
-        pressure = self._pressure
+        splitter, joiner, pressure = EventSplitter(), Joiner(orjson.loads, orjson.dumps), self._pressure
+        pieces = aiter(self._inner)
+        has_begun = False
         pressure.opened()
         try:
-            async for piece in self._inner:
+            async for piece in pieces:
                 events = splitter.feed(piece)
+                if not events:
+                    continue
                 window_s = pressure.window_s()
                 if len(events) >= _WAITING_EVENTS or (window_s and len(events) > 1):
-                    events = self._joiner.join(events)
-                passed_on = time.monotonic()
-                if events:
-                    yield b"".join(events)
-                if window_s:
-                    # Not reading is what collects: the next read takes all that has come by then.
-                    await asyncio.sleep(max(0.0, window_s - (time.monotonic() - passed_on)))
+                    events = joiner.join(events)
+                passed_on_s = time.monotonic()
+                yield events[0] if len(events) == 1 else b"".join(events)
+                # Not reading is what collects: the next read takes all that has come by then. The first event says
+                # little and the second is the first text, so neither waits; nor does the end.
+                if window_s and has_begun and len(piece) < _FULL_READ_BYTES and _DONE not in events[-1]:
+                    await asyncio.sleep(max(0.0, window_s - (time.monotonic() - passed_on_s)))
+                has_begun = True
             if rest := splitter.rest():
                 yield rest
         finally:
             pressure.closed()
+            # A generator that is left halfway would hold the provider's connection until it is collected.
+            if isinstance(pieces, AsyncGenerator):
+                await pieces.aclose()
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-
-
-def install_joining(window_ms: int = DEFAULT_WINDOW_MS) -> None:
-    """Give LiteLLM's OpenAI clients a session like the one that they would have made, over our transport.
-
-    The arguments are those of `BaseOpenAILLM._get_async_http_client` in LiteLLM 1.106.2: proxies, `verify`, HTTP/2 and
-    redirects stay as they were. Timeouts are set per request.
-    """
-    import ssl
-
-    import litellm
-    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler, get_ssl_configuration, http2_enabled
-
-    verify = get_ssl_configuration()
-    transport = AsyncHTTPHandler.create_async_transport(
-        ssl_context=verify if isinstance(verify, ssl.SSLContext) else None,
-        ssl_verify=verify if isinstance(verify, bool) else None,
-    )
-    pressure = Pressure(window_ms)
-    mounts = AsyncHTTPHandler.create_httpx_proxy_mounts(transport, verify=verify, cert=None) or {}
-    litellm.aclient_session = httpx.AsyncClient(
-        verify=verify,
-        transport=JoiningTransport(transport or httpx.AsyncHTTPTransport(verify=verify), pressure),
-        mounts={pattern: inner and JoiningTransport(inner, pressure) for pattern, inner in mounts.items()},
-        follow_redirects=True,
-        http2=http2_enabled(),
-    )

@@ -1,13 +1,15 @@
 """How far this worker has fallen behind, as the time that a stream may collect deltas before it passes them on."""
 
 import asyncio
+import threading
 import time
+from pathlib import Path
 
 _LOOK_EVERY_S = 0.05
 _SMOOTHING = 0.3  # the weight of the newest look
 # Below the first figure of a pair the worker keeps up; at the second the whole window is used.
-_BUSY_SHARE = (0.60, 0.90)  # of one core, this thread
-_LAG_S = (0.010, 0.050)
+_BUSY_SHARE = (0.50, 0.80)  # of this thread's time, running or kept from it by others on its core
+_LAG_S = (0.010, 0.040)
 
 
 class Pressure:
@@ -17,33 +19,44 @@ class Pressure:
         self._most_s = window_ms / 1000
         self._streams = 0
         self._watch: asyncio.Task[None] | None = None
-        self._busy = 0.0
-        self._lag_s = 0.0
+        self._window_s = 0.0
 
     def window_s(self) -> float:
         """0 while the worker keeps up, up to the whole window as it falls behind."""
-        return self._most_s * max(_share(self._busy, *_BUSY_SHARE), _share(self._lag_s, *_LAG_S))
+        return self._window_s
 
     def opened(self) -> None:
         """A stream has begun."""
         self._streams += 1
         if self._watch is None or self._watch.done():
-            self._watch = asyncio.create_task(self._look())
+            self._watch = asyncio.create_task(self._look(), name="scalix-pressure")
 
     def closed(self) -> None:
         """A stream has ended."""
         self._streams -= 1
 
     async def _look(self) -> None:
-        wall, cpu = time.monotonic(), time.thread_time()
+        busy = lag_s = 0.0
+        wall, worked = time.monotonic(), _worked_s()
         while self._streams > 0:
             await asyncio.sleep(_LOOK_EVERY_S)
-            wall_now, cpu_now = time.monotonic(), time.thread_time()
+            wall_now, worked_now = time.monotonic(), _worked_s()
             passed_s = wall_now - wall
-            self._busy += _SMOOTHING * ((cpu_now - cpu) / passed_s - self._busy)
-            self._lag_s += _SMOOTHING * (passed_s - _LOOK_EVERY_S - self._lag_s)
-            wall, cpu = wall_now, cpu_now
-        self._busy = self._lag_s = 0.0
+            busy += _SMOOTHING * ((worked_now - worked) / passed_s - busy)
+            lag_s += _SMOOTHING * (passed_s - _LOOK_EVERY_S - lag_s)
+            wall, worked = wall_now, worked_now
+            self._window_s = self._most_s * max(_share(busy, *_BUSY_SHARE), _share(lag_s, *_LAG_S))
+        self._window_s = 0.0
+
+
+def _worked_s() -> float:
+    """How long this thread has run or has waited for a core, in seconds; proc(5), schedstat."""
+    try:
+        line = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").read_bytes()
+        ran_ns, waited_ns, _ = map(int, line.split())
+    except (OSError, ValueError):
+        return time.thread_time()
+    return (ran_ns + waited_ns) / 1e9
 
 
 def _share(value: float, low: float, high: float) -> float:

@@ -1,6 +1,9 @@
 """Reads LiteLLM's events: usage, cost, served model, failures. Shapes as seen in LiteLLM 1.106.2."""
 
+import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from scalix.domain.outcomes import Usage, usage_from
@@ -52,7 +55,7 @@ def failure_of(error: Any) -> Failure:
         status=status if isinstance(status, int) else None,
         kind=type(error).__name__,
         message=str(getattr(error, "message", "") or error),
-        retry_after_s=_seconds(headers.get("retry-after")),
+        retry_after_s=seconds(headers.get("retry-after")),
     )
 
 
@@ -67,6 +70,14 @@ def _whole(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
-def _seconds(value: object) -> int | None:
-    text = str(value or "").strip()
-    return min(int(text), 86_400) if text.isascii() and text.isdigit() else None
+def seconds(retry_after: object) -> int | None:
+    """A `Retry-After` (seconds or a date) in seconds from now, rounded up, at most a day."""
+    text = str(retry_after or "").strip()
+    try:
+        wait_s = float(text)
+    except ValueError:
+        try:
+            wait_s = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return min(math.ceil(wait_s), 86_400) if 0 <= wait_s < math.inf else None

@@ -1,26 +1,30 @@
 """May this caller send this request, and is there room for it?"""
 
+import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scalix.domain.errors import BadRequest, GatewayError, ModelNotAllowed, ModelNotFound, StoreIsDown
+from scalix.domain.errors import BadRequest, GatewayError, ModelNotAllowed, ModelNotFound
 from scalix.domain.estimate import estimate_prompt_tokens, unknown_size_field
 from scalix.domain.limits import Metric
-from scalix.domain.output_cap import OutputRequest, output_request, with_cap
+from scalix.domain.output_cap import FLOOR_TOKENS, OutputRequest, output_request, with_cap
 from scalix.domain.policy import Model, Policy
-from scalix.domain.quota import Admitted, Ask, Prices, Refused, Stale
+from scalix.domain.quota import Admitted, Ask, Decision, Prices, Refused, Stale
 from scalix.domain.routes import Route
 from scalix.service.callers import Caller
 from scalix.service.exchanges import Exchange, Exchanges
+from scalix.service.outage import Outage, store_is_down
 from scalix.service.policy_source import PolicySource
 from scalix.service.refusals import refusal
 from scalix.service.users import UserDirectory
 from scalix.store.base import QuotaStore, StoreUnavailable
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
-RETRY_WHEN_STORE_IS_DOWN_S = 5
 _MOST_READINGS = 3  # of a record that changes under us
+
+log = logging.getLogger("scalix.admission")
 
 ModelFacts = Callable[[Model], Model]
 
@@ -48,6 +52,7 @@ class Admission:
         users: UserDirectory,
         policy: PolicySource,
         exchanges: Exchanges,
+        outage: Outage,
         *,
         facts: ModelFacts = lambda model: model,
     ) -> None:
@@ -55,6 +60,7 @@ class Admission:
         self._users = users
         self._policy = policy
         self._exchanges = exchanges
+        self._outage = outage
         self._facts = facts
 
     async def admit(self, caller: Caller, call: Call) -> Exchange:
@@ -65,15 +71,21 @@ class Admission:
         wanted = output_request(call.route, call.body)
         for _ in range(_MOST_READINGS):
             self._refuse_unknown_size(caller, call)
+            _refuse_unpriced(caller, call, model)
             ask = self._ask(caller, call, model, wanted)
-            try:
-                decision = await self._store.admit(ask)
-            except StoreUnavailable:
-                raise self.store_is_down() from None
+            decision, local = await self._decide(caller, ask)
             if isinstance(decision, Admitted):
                 with_cap(call.route, call.body, wanted, decision.receipt.output_cap_tokens)
                 exchange = Exchange(
-                    call.request_id, caller, call.route, model.name, call.streamed, ask.limits, decision, ask.prices
+                    request_id=call.request_id,
+                    caller=caller,
+                    route=call.route,
+                    model=model.name,
+                    streamed=call.streamed,
+                    limits=ask.limits,
+                    admitted=decision,
+                    prices=ask.prices,
+                    local=local,
                 )
                 self._exchanges.add(exchange)
                 return exchange
@@ -82,13 +94,20 @@ class Admission:
             if not isinstance(decision, Stale):
                 break
             caller = await self._allowed(policy, await self._reread(caller), model)
-        raise self.store_is_down()
+        raise store_is_down()
 
-    @staticmethod
-    def store_is_down() -> GatewayError:
-        """The refusal of callers whose tier does not go on without the store."""
-        message = "Usage can't be checked right now, so this request was not let through. Try again shortly."
-        return StoreIsDown(message, retry_after_s=RETRY_WHEN_STORE_IS_DOWN_S)
+    async def _decide(self, caller: Caller, ask: Ask) -> tuple[Decision, bool]:
+        """The store's decision, or the one made in its place, and whether it is such a one. Raises `StoreIsDown`."""
+        try:
+            decision = await self._store.admit(ask)
+        except StoreUnavailable as fault:
+            return await self._outage.admit(caller, ask, fault), True
+        except asyncio.CancelledError:
+            self._outage.release_later(ask)
+            raise
+        if isinstance(decision, Admitted):
+            self._outage.learn(caller, decision.receipt.admitted_ms, decision.tallies)
+        return decision, False
 
     def _known_model(self, policy: Policy, body: Mapping[str, Any]) -> Model:
         name = body.get("model")
@@ -109,12 +128,12 @@ class Admission:
         return caller
 
     async def _reread(self, caller: Caller) -> Caller:
-        if caller.record is None:
+        if caller.reread is None:
             return caller
         try:
-            return await self._users.caller(caller.record.user_id, fresh=True)
+            return await caller.reread()
         except StoreUnavailable:
-            raise self.store_is_down() from None
+            raise store_is_down() from None
 
     def _refuse_unknown_size(self, caller: Caller, call: Call) -> None:
         limited = any(limit.metric is not Metric.REQUESTS and limit.enforce for limit in caller.limits.windows)
@@ -132,6 +151,12 @@ class Admission:
             cap = min(cap, caller.tier.max_output_tokens)
         if wanted.cap_tokens is not None:
             cap = min(cap, wanted.cap_tokens)
+        if wanted.min_tokens > FLOOR_TOKENS and cap < wanted.min_tokens:
+            message = (
+                f"Thinking takes {wanted.min_tokens - 1} tokens of the answer, and one of '{model.name}' may have "
+                f"{cap} here. Ask for a smaller thinking budget."
+            )
+            raise BadRequest(message, param="thinking")
         return Ask(
             request_id=call.request_id,
             subject=str(caller.subject),
@@ -142,7 +167,23 @@ class Admission:
             choices=wanted.choices,
             prices=Prices(model.input_pico_usd_per_token or 0, model.output_pico_usd_per_token or 0),
             user_version=caller.version,
+            tier=caller.tier.name if caller.tier else "",
         )
+
+
+def _refuse_unpriced(caller: Caller, call: Call, model: Model) -> None:
+    """A limit of money can't hold for a model whose price nobody knows: it would be free."""
+    if not any(limit.metric is Metric.SPEND and limit.enforce for limit in caller.limits.windows):
+        return
+    prices = [model.input_pico_usd_per_token]
+    prices += [] if call.route is Route.EMBEDDINGS else [model.output_pico_usd_per_token]
+    if None in prices:
+        log.error("model %s has no price, so callers with a spend limit are refused: set it in model_info", model.name)
+        message = (
+            f"The model '{model.name}' has no price here, so a tier with a spend limit can't use it. "
+            "Use another model, or ask the operator of this gateway."
+        )
+        raise ModelNotAllowed(message, param="model")
 
 
 def _not_allowed(policy: Policy, caller: Caller, model: str) -> GatewayError:

@@ -1,6 +1,7 @@
 """Who is calling, once the edge knows."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from scalix.domain.limits import UNLIMITED, Limits
 from scalix.domain.policy import Tier
@@ -12,7 +13,9 @@ from scalix.store.base import UserRecord
 class Caller:
     """One authenticated caller. `tier` is `None` for the operator, who may use every model and has no limits.
 
-    `may_name_users`: this credential may act for the user that a request names (the master key).
+    `may_name_users`: this credential may act for the user that a request names (the master key). `reread` judges the
+    credential again by what the store holds now: the caller anew, or the error that it has become. It may raise
+    `StoreUnavailable`. `None` where nothing is kept of the caller.
     """
 
     subject: Subject
@@ -20,6 +23,7 @@ class Caller:
     limits: Limits
     record: UserRecord | None = None
     may_name_users: bool = False
+    reread: Callable[[], Awaitable["Caller"]] | None = field(default=None, compare=False, repr=False)
 
     @property
     def version(self) -> str | None:

@@ -1,6 +1,8 @@
 """One request on its way through the gateway, and what is reported of it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +23,15 @@ class Failure:
     retry_after_s: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderError:
+    """An HTTP error as the provider sent it. `message` may hold secrets."""
+
+    status: int
+    message: str
+    retry_after_s: int | None = None
+
+
 @dataclass(slots=True)
 class Exchange:
     """Everything about one admitted request until it is settled."""
@@ -33,6 +44,7 @@ class Exchange:
     limits: Limits
     admitted: Admitted
     prices: Prices
+    local: bool = False  # admitted by this process while the store was away
     # reported by LiteLLM's callbacks
     usage: Usage | None = None
     cost_nano_usd: int | None = None
@@ -40,9 +52,19 @@ class Exchange:
     cache_hit: bool = False
     failures: list[Failure] = field(default_factory=list)
     reported: asyncio.Event = field(default_factory=asyncio.Event)
+    # seen in the provider's own answer; None where its format is not one that is read
+    usage_is_providers: bool | None = None
+    provider_prompt_tokens: int | None = None
+    provider_error: ProviderError | None = None  # the last one
+    hang_up: Callable[[], Awaitable[None]] | None = None  # ends the provider's stream
     # known by the edge
+    prompt_tokens: int | None = None  # counted, where the provider's figure is missing; better than the estimate
     client_left: bool = False
     settled: bool = False
+
+
+CURRENT: ContextVar[Exchange | None] = ContextVar("scalix_exchange", default=None)
+"""The exchange that the running task serves, for what is called through LiteLLM without a request of its own."""
 
 
 class Exchanges:

@@ -10,13 +10,11 @@ from scalix.domain.errors import BadRequest, InvalidApiKey
 from scalix.service.callers import THE_OPERATOR, Caller
 from scalix.service.users import MAX_USER_ID_CHARS, UserDirectory
 
-_NO_KEY = (
+NO_KEY = (
     "No API key was given. Send it as 'Authorization: Bearer <key>'. "
     "The operator of this gateway issues keys; see the README for the first request."
 )
-_WRONG_KEY = (
-    "The API key is not valid. Check for missing characters, or ask the operator of this gateway for a new one."
-)
+WRONG_KEY = "The API key is not valid. Check for missing characters, or ask the operator of this gateway for a new one."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ class Identity:
             caller = await kind.caller(credential)
             if caller is not None:
                 return caller
-        raise InvalidApiKey(_WRONG_KEY if credential.token else _NO_KEY)
+        raise InvalidApiKey(WRONG_KEY if credential.token else NO_KEY)
 
     @property
     def operator(self) -> Caller:

@@ -59,7 +59,16 @@ def _exhausted(caller: Caller, ask: Ask, state: WindowState, now_ms: int) -> Gat
                 f"Shorten the prompt.{upgrade}"
             )
     else:
-        message = f"You have spent {details['used']} of {details['limit_value']} USD {per}. {when}"
+        needed = ask.prices.cost_nano_usd(ask.prompt_tokens, ask.choices * ask.min_output_tokens)
+        message = (
+            f"You have spent {_usd(used)} of {_usd(limit.value)} USD {per}, "
+            f"and this request needs about {_usd(needed)}. {when}"
+        )
+        if needed > limit.value:
+            message = (
+                f"This request needs about {_usd(needed)} USD, more than the {_usd(limit.value)} {per}. "
+                f"Shorten the prompt or use a cheaper model.{upgrade}"
+            )
     return InsufficientQuota(message, details=details, retry_after_s=retry_after_s)
 
 
@@ -94,6 +103,12 @@ def _details(caller: Caller, limit: str, limit_value: Any, used: Any, reset_at: 
     if caller.tier and caller.tier.upgrade_url:
         details["upgrade_url"] = caller.tier.upgrade_url
     return details
+
+
+def _usd(nano_usd: int) -> str:
+    """`2.5` for 2,500,000,000 nano-dollars."""
+    dollars, rest = divmod(nano_usd, NANO_USD_PER_USD)
+    return f"{dollars}.{rest:09d}".rstrip("0").rstrip(".")
 
 
 def _shown(metric: Metric, value: int) -> int | float:

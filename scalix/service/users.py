@@ -1,15 +1,22 @@
 """Users' records, cached. Admission compares versions in the store, so a cached record is never trusted for long."""
 
+import logging
 from collections import OrderedDict
+from functools import partial
 
 from scalix.domain.errors import UserBlocked
+from scalix.domain.limit_overrides import LimitSyntaxError, Overrides, parse_overrides
+from scalix.domain.limits import Limits
+from scalix.domain.policy import Tier
 from scalix.domain.subjects import Subject
 from scalix.service.callers import Caller
 from scalix.service.policy_source import PolicySource
-from scalix.store.base import UserRecord, UserStore
+from scalix.store.base import StoreUnavailable, UserRecord, UserStore
 
 CACHED_RECORDS = 50_000
 MAX_USER_ID_CHARS = 256
+
+log = logging.getLogger("scalix.users")
 
 
 class UserDirectory:
@@ -22,12 +29,20 @@ class UserDirectory:
         self._capacity = cached_records
 
     async def record(self, user_id: str, *, fresh: bool = False) -> UserRecord:
-        """The user's record; `fresh` reads it from the store even if it is cached. Raises `StoreUnavailable`."""
+        """The user's record; `fresh` reads it from the store even if it is cached. Raises `StoreUnavailable` if so.
+
+        While the store is away, a user who is not cached passes for one without a record: of the default tier.
+        """
         cached = None if fresh else self._cache.get(user_id)
         if cached is not None:
             self._cache.move_to_end(user_id)
             return cached
-        record = await self._store.get(user_id)
+        try:
+            record = await self._store.get(user_id)
+        except StoreUnavailable:
+            if fresh:
+                raise
+            return UserRecord(user_id)
         self.remember(record)
         return record
 
@@ -48,11 +63,30 @@ class UserDirectory:
 
     async def caller(self, user_id: str, *, fresh: bool = False) -> Caller:
         """The user as a caller. Raises `UserBlocked`, `StoreUnavailable`."""
-        return self.caller_of(await self.record(user_id, fresh=fresh))
+        record = await self.record(user_id, fresh=fresh)
+        if record.blocked and not fresh:
+            # Admission compares versions only for those it lets through: a block that was lifted elsewhere shows here.
+            record = await self.record(user_id, fresh=True)
+        return self.caller_of(record)
 
-    def caller_of(self, record: UserRecord) -> Caller:
-        """The caller with this record. Raises `UserBlocked`."""
+    def caller_of(self, record: UserRecord, *, claimed_tier: str | None = None) -> Caller:
+        """The caller with this record. `claimed_tier` counts where the record says none. Raises `UserBlocked`."""
         if record.blocked:
             raise UserBlocked("This user is blocked. Ask the operator of this gateway.")
-        tier = self._policy.current.tier_or_default(record.tier)
-        return Caller(Subject("user", record.user_id), tier, tier.limits, record)
+        tier = self._policy.current.tier_or_default(record.tier or claimed_tier)
+        reread = partial(self.caller, record.user_id, fresh=True)
+        return Caller(Subject("user", record.user_id), tier, effective_limits(tier, record), record, reread=reread)
+
+
+def effective_limits(tier: Tier, record: UserRecord) -> Limits:
+    """The tier's limits with the user's own entries in place of the tier's."""
+    return overrides_of(record).over(tier.limits) if record.limits else tier.limits
+
+
+def overrides_of(record: UserRecord) -> Overrides:
+    """The user's own limits. Those that make no sense, which no API has written, are left aside and said loudly."""
+    try:
+        return parse_overrides(record.limits)
+    except LimitSyntaxError as error:
+        log.error("a user's own limits in the store are not used: %s; write them again with PUT /user/limits", error)
+        return Overrides()

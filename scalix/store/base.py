@@ -1,10 +1,11 @@
 """What the services need of a store. Implementations: `memory.py` (one process) and `redis_quota.py` (shared)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from scalix.domain.quota import UNKNOWN_VERSION, Ask, Charge, Decision, Receipt, Settled, Tallies
+from scalix.domain.limits import Metric, Window
+from scalix.domain.quota import UNKNOWN_VERSION, Ask, Charge, Decision, Receipt, Settled, ShadowCount, Tallies
 
 
 class StoreError(Exception):
@@ -12,16 +13,40 @@ class StoreError(Exception):
 
 
 class StoreUnavailable(StoreError):
-    """The store could not be reached in time, or does not take writes. Whether it acted is unknown."""
+    """The store could not be reached in time, or does not take writes.
+
+    `maybe_acted`: it may have done what it was asked, or may still do it. `counts`: says something about the store, as
+    opposed to a call that was not made, or not given its full time.
+    """
+
+    def __init__(self, message: str, *, maybe_acted: bool = True, counts: bool = True) -> None:
+        super().__init__(message)
+        self.maybe_acted = maybe_acted
+        self.counts = counts
+
+
+class CallRejected(StoreUnavailable):
+    """The store is there and answers this call with an error, as on a key of another type. Other calls may do well."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, maybe_acted=False, counts=False)
 
 
 class UserExists(StoreError):
     """A user of this name has a record already."""
 
 
+class RecordChanged(StoreError):
+    """The record has been written by somebody else since it was read. Read it again."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserRecord:
-    """What is kept about a user. `tier` of `None` means the default tier; `limits` are overrides as configured."""
+    """What is kept about a user. `tier` of `None` means the default tier; `limits` are overrides as configured.
+
+    A token counts only if it was issued after `tokens_valid_after_ms` and is not among `revoked_tokens`: the digest of
+    its `jti`, and the Unix time in s from which on it has ended by itself.
+    """
 
     user_id: str
     version: str = UNKNOWN_VERSION
@@ -29,6 +54,8 @@ class UserRecord:
     blocked: bool = False
     limits: Mapping[str, object] = field(default_factory=dict)
     metadata: Mapping[str, object] = field(default_factory=dict)
+    tokens_valid_after_ms: int = 0
+    revoked_tokens: Mapping[str, int] = field(default_factory=dict)
     created_ms: int = 0
     updated_ms: int = 0
 
@@ -66,6 +93,40 @@ class QuotaStore(Protocol):
         ...
 
 
+class MergeStore(Protocol):
+    """Makes one subject's use the start of another's. Every method may raise `StoreUnavailable`."""
+
+    async def tallies(self, subject: str) -> tuple[int, Tallies]:
+        """The store's time (ms) and the subject's windows of that moment."""
+        ...
+
+    async def raise_to(self, subject: str, read_ms: int, tallies: Tallies) -> bool:
+        """Raise the subject's settled use to the use and holdings in `tallies`, read at `read_ms`, where they are more
+        and their window has not ended. Once for each subject: `False` if it was done before, and nothing has changed."""
+        ...
+
+
+class LimitTools(Protocol):
+    """What operators ask of counters, beside `QuotaStore`. Every method may raise `StoreUnavailable`."""
+
+    async def tallies(self, subject: str) -> tuple[int, Tallies]:
+        """The store's time (ms) and the subject's windows of that moment."""
+        ...
+
+    async def in_flight(self, subject: str) -> int:
+        """How many of the subject's requests are in flight."""
+        ...
+
+    async def reset(self, subject: str, what: Collection[tuple[Metric, Window]]) -> tuple[int, Tallies]:
+        """Set the settled use of these metrics in these windows of now to zero, at once; what requests in flight hold
+        stays. Returns the store's time (ms) and the windows as they were before."""
+        ...
+
+    async def shadow_counts(self, days: int) -> Collection[ShadowCount]:
+        """What limits that are not enforced would have refused, today and the days before, `days` in all."""
+        ...
+
+
 class UserStore(Protocol):
     """Users' records. Every method may raise `StoreUnavailable`."""
 
@@ -78,9 +139,18 @@ class UserStore(Protocol):
         ...
 
     async def update(self, record: UserRecord) -> UserRecord:
-        """Write the record whether or not one exists, with a new version."""
+        """Write the record with a new version, if it still has the version that `record` was read with (a user
+        without one: still none). Raises `RecordChanged`."""
         ...
 
     async def delete(self, user_id: str) -> bool:
         """Remove the record and the counters; whether there was a record."""
+        ...
+
+
+class EpochStore(Protocol):
+    """Knows a store that was emptied. May raise `StoreUnavailable`."""
+
+    async def epoch(self, new: str, *, write: bool) -> str:
+        """The store's epoch, `new` if it had none. `write` makes the server write, to see whether it does."""
         ...

@@ -3,11 +3,14 @@
 | key                          | type       | holds                                     | lives                       |
 |------------------------------|------------|-------------------------------------------|-----------------------------|
 | `{sXX}:w:<subject>`          | hash       | windows: see lua/windows.lua              | a month after last month    |
-| `{sXX}:f:<subject>`          | hash       | requests in flight: id -> reservation     | two days after last admit   |
-| `{sXX}:l`                    | sorted set | lease index: "id subject" by end in ms    | two days after last admit   |
+| `{sXX}:f:<subject>`          | hash       | requests in flight: id -> reservation     | 63 days after last admit   |
+| `{sXX}:l`                    | sorted set | lease index: "id subject" by end in ms    | 63 days after last admit   |
 | `{sXX}:e:<subject>:<day>`    | hash       | events of a day: id -> event              | `EVENT_LIFETIME_MS`         |
 | `{sXX}:x:<request id>`       | string     | tombstone of a released request           | `TOMBSTONE_LIFETIME_MS`     |
 | `{sXX}:u:<subject>`          | hash       | the user's record                         | until deleted               |
+| `{sXX}:h`                    | hash       | shadow counts: "day limit tier" -> number | `SHADOW_DAYS` after the last |
+| `epoch`                      | string     | a random text, lost with all the rest     | `EPOCH_LIFETIME_MS`, renewed |
+| `{sXX}:m:<subject>`          | string     | there when an address was merged into it  | `MERGED_LIFETIME_MS`        |
 """
 
 from dataclasses import dataclass
@@ -18,6 +21,8 @@ from scalix.domain.subjects import SHARDS, shard_of
 
 EVENT_LIFETIME_MS = 35 * 86_400_000
 TOMBSTONE_LIFETIME_MS = 10 * 60_000
+EPOCH_LIFETIME_MS = 7 * 86_400_000
+MERGED_LIFETIME_MS = 400 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,11 @@ class Keys:
     """Builds key names under one prefix, such as `scalix:`."""
 
     prefix: str
+
+    def __post_init__(self) -> None:
+        if "{" in self.prefix or "}" in self.prefix:
+            # The first pair of braces in a key is its hash tag, and that has to be the shard's.
+            raise ValueError("a key prefix must not hold { or }")
 
     def _tag(self, subject: str) -> str:
         return f"{self.prefix}{{s{shard_of(subject):02x}}}"
@@ -52,6 +62,22 @@ class Keys:
     def tombstone(self, subject: str, request_id: str) -> str:
         """There when a request was released before it was admitted."""
         return f"{self._tag(subject)}:x:{request_id}"
+
+    def shadow(self, subject: str) -> str:
+        """What limits that are not enforced would have refused, of the subject's shard."""
+        return f"{self._tag(subject)}:h"
+
+    def all_shadows(self) -> list[str]:
+        """The shadow counts of all shards."""
+        return [f"{self.prefix}{{s{shard:02x}}}:h" for shard in range(SHARDS)]
+
+    def epoch(self) -> str:
+        """By which a store that was emptied is known."""
+        return f"{self.prefix}epoch"
+
+    def merged(self, subject: str) -> str:
+        """There when an address's use has been merged into the subject's."""
+        return f"{self._tag(subject)}:m:{subject}"
 
     def record(self, subject: str) -> str:
         """A user's record, in the shard of the subject that the user is."""

@@ -1,11 +1,13 @@
 """A store in one process's memory: the contract in plain Python, and the local counters when the real one is away."""
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from scalix.domain.calendar import window_index
 from scalix.domain.limits import Metric, Window
 from scalix.domain.quota import (
+    ANY_LIMIT,
     UNKNOWN_VERSION,
     Admitted,
     Ask,
@@ -16,16 +18,18 @@ from scalix.domain.quota import (
     Receipt,
     Refused,
     Settled,
+    ShadowCount,
     Stale,
     Tallies,
     Tally,
     Verdict,
     shadowed,
 )
-from scalix.store.base import UserExists, UserRecord
+from scalix.store.base import RecordChanged, UserExists, UserRecord
 
 Amounts = tuple[int, int, int]  # requests, tokens, nano-dollars
 _NOTHING: Amounts = (0, 0, 0)
+_USED = {Metric.REQUESTS: "requests_used", Metric.TOKENS: "tokens_used", Metric.SPEND: "nano_usd_used"}
 
 
 @dataclass(slots=True)
@@ -42,6 +46,7 @@ class _Account:
     in_flight: dict[str, _Reservation] = field(default_factory=dict)
     events: dict[str, Charge] = field(default_factory=dict)
     released: set[str] = field(default_factory=set)
+    swept: dict[str, _Reservation] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -52,6 +57,8 @@ class MemoryStore:
         self._accounts: dict[str, _Account] = {}
         self._users: dict[str, UserRecord] = {}
         self._versions = 0
+        self._shadow: Counter[tuple[int, str, str]] = Counter()
+        self._merged: set[str] = set()
 
     async def admit(self, ask: Ask) -> Decision:
         now_ms = self._clock()
@@ -70,6 +77,7 @@ class MemoryStore:
 
         tracks_minutes = any(limit.window is Window.MINUTE for limit in ask.limits.windows)
         tallies = _current(account, now_ms, tracks_minutes)
+        turned = any(key not in account.windows for key in _windows(now_ms, tracks_minutes))
         in_flight = len(account.in_flight)
         least = ask.choices * ask.min_output_tokens
         needs = {
@@ -87,6 +95,10 @@ class MemoryStore:
         ):
             return Refused(now_ms, verdicts, full, tallies, in_flight)
 
+        shadow = shadowed(ask.limits, verdicts, full)
+        if shadow and ask.tier:
+            today = window_index(Window.DAY, now_ms)
+            self._shadow.update((today, ask.tier, name) for name in (*shadow, ANY_LIMIT))
         cap = max(ask.min_output_tokens, min(ask.output_cap_tokens, _cap_by_room(ask, tallies)))
         receipt = Receipt(ask.request_id, ask.subject, now_ms, ask.prompt_tokens, cap, tracks_minutes)
         output = ask.choices * cap
@@ -94,17 +106,15 @@ class MemoryStore:
         if_swept = (1, ask.prompt_tokens, ask.prices.cost_nano_usd(ask.prompt_tokens, 0))
         account.in_flight[ask.request_id] = _Reservation(receipt, held, if_swept, now_ms + ask.lease_ms)
         _change(account, receipt, used=_NOTHING, held=held)
-        current = {(window, window_index(window, now_ms)) for window in Window}
-        account.windows = {
-            key: tally
-            for key, tally in account.windows.items()
-            if key in current or key[1] > window_index(key[0], now_ms)
-        }
+        if turned:
+            account.windows = {
+                key: tally for key, tally in account.windows.items() if key[1] >= window_index(key[0], now_ms) - 1
+            }
         return Admitted(
             receipt,
             _current(account, now_ms, tracks_minutes),
             in_flight + 1,
-            shadowed(ask.limits, verdicts, full),
+            shadow,
         )
 
     async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
@@ -112,24 +122,32 @@ class MemoryStore:
         before = account.events.get(receipt.request_id)
         if before and before.outcome is not Outcome.SWEPT:
             return Settled("duplicate", _current(account, receipt.admitted_ms, receipt.tracks_minutes))
-        used = _amounts(charge)
         if before:
-            used = _minus(used, _amounts(before))
+            swept = account.swept.pop(receipt.request_id)
+            _change(account, swept.receipt, used=_minus(_NOTHING, swept.if_swept), held=_NOTHING)
         reservation = account.in_flight.pop(receipt.request_id, None)
-        held = _minus(_NOTHING, reservation.held) if reservation else _NOTHING
-        _change(account, receipt, used=used, held=held)
+        if reservation:
+            _change(account, reservation.receipt, used=_NOTHING, held=_minus(_NOTHING, reservation.held))
+        _change(account, receipt, used=_amounts(charge), held=_NOTHING)
         account.events[receipt.request_id] = charge
         tallies = _current(account, receipt.admitted_ms, receipt.tracks_minutes)
         return Settled("replaced" if before else "settled", tallies)
 
     async def release(self, request_id: str, subject: str) -> bool:
         account = self._accounts.setdefault(subject, _Account())
+        account.released.add(request_id)
         reservation = account.in_flight.pop(request_id, None)
-        if reservation is None:
-            account.released.add(request_id)
-            return False
-        _change(account, reservation.receipt, used=_NOTHING, held=_minus(_NOTHING, reservation.held))
-        return True
+        if reservation:
+            _change(account, reservation.receipt, used=_NOTHING, held=_minus(_NOTHING, reservation.held))
+            return True
+        swept = account.swept.get(request_id)
+        today = window_index(Window.DAY, self._clock())
+        if swept and today - window_index(Window.DAY, swept.receipt.admitted_ms) in (0, 1):
+            del account.swept[request_id]
+            del account.events[request_id]
+            _change(account, swept.receipt, used=_minus(_NOTHING, swept.if_swept), held=_NOTHING)
+            return True
+        return False
 
     async def renew(self, receipts: Iterable[Receipt], lease_ms: int) -> None:
         for receipt in receipts:
@@ -149,13 +167,49 @@ class MemoryStore:
             used = _NOTHING if known else reservation.if_swept
             _change(account, reservation.receipt, used=used, held=_minus(_NOTHING, reservation.held))
             if not known:
+                account.swept[request_id] = reservation
                 account.events[request_id] = Charge(Outcome.SWEPT, *reservation.if_swept, estimated=True)
                 swept += 1
         return swept
 
     async def tallies(self, subject: str) -> tuple[int, Tallies]:
         now_ms = self._clock()
-        return now_ms, _current(self._accounts.get(subject, _Account()), now_ms, True)
+        kept = self._accounts.get(subject, _Account()).windows
+        return now_ms, {key[0]: kept[key] for key in _windows(now_ms, True) if key in kept}
+
+    async def in_flight(self, subject: str) -> int:
+        return len(self._accounts.get(subject, _Account()).in_flight)
+
+    async def reset(self, subject: str, what: Collection[tuple[Metric, Window]]) -> tuple[int, Tallies]:
+        now_ms = self._clock()
+        account = self._accounts.get(subject, _Account())
+        before: Tallies = {}
+        for window in Window:
+            key = (window, window_index(window, now_ms))
+            if key in account.windows:
+                before[window] = account.windows[key]
+                zeroed = {_USED[metric]: 0 for metric, of in what if of is window}
+                account.windows[key] = replace(before[window], **zeroed)
+        return now_ms, before
+
+    async def raise_to(self, subject: str, read_ms: int, tallies: Tallies) -> bool:
+        if subject in self._merged:
+            return False
+        self._merged.add(subject)
+        account = self._accounts.setdefault(subject, _Account())
+        for window, given in tallies.items():
+            key = (window, window_index(window, read_ms))
+            if key in _windows(self._clock(), True):
+                tally = account.windows.get(key, Tally())
+                account.windows[key] = replace(
+                    tally,
+                    **{name: max(tally.used(of), given.used(of) + given.held(of)) for of, name in _USED.items()},
+                )
+        return True
+
+    async def shadow_counts(self, days: int) -> list[ShadowCount]:
+        today = window_index(Window.DAY, self._clock())
+        return [ShadowCount(*key, requests) for key, requests in self._shadow.items() if key[0] > today - days]
 
     async def get(self, user_id: str) -> UserRecord:
         return self._users.get(user_id, UserRecord(user_id))
@@ -163,11 +217,13 @@ class MemoryStore:
     async def create(self, record: UserRecord) -> UserRecord:
         if record.user_id in self._users:
             raise UserExists(record.user_id)
-        return await self.update(record)
+        return await self.update(replace(record, version=UNKNOWN_VERSION))
 
     async def update(self, record: UserRecord) -> UserRecord:
-        self._versions += 1
         before = self._users.get(record.user_id)
+        if record.version != (before.version if before else UNKNOWN_VERSION):
+            raise RecordChanged(record.user_id)
+        self._versions += 1
         now_ms = self._clock()
         created_ms = before.created_ms if before else now_ms
         written = replace(record, version=str(self._versions), created_ms=created_ms, updated_ms=now_ms)
@@ -176,6 +232,7 @@ class MemoryStore:
 
     async def delete(self, user_id: str) -> bool:
         self._accounts.pop(f"user:{user_id}", None)
+        self._merged.discard(f"user:{user_id}")
         return self._users.pop(user_id, None) is not None
 
 

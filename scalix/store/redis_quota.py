@@ -1,11 +1,16 @@
 """Reservations and charges in Redis or Valkey: one Lua script and one round trip for each operation."""
 
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from scalix.domain.calendar import window_index
-from scalix.domain.limits import Limits, Metric, Window
+from scalix.domain.limits import Limits, Metric, Window, limit_name
 from scalix.domain.quota import (
+    ANY_LIMIT,
+    CONCURRENT,
     Admitted,
     Ask,
     Charge,
@@ -14,6 +19,7 @@ from scalix.domain.quota import (
     Receipt,
     Refused,
     Settled,
+    ShadowCount,
     Stale,
     Tallies,
     Tally,
@@ -21,13 +27,17 @@ from scalix.domain.quota import (
     shadowed,
 )
 from scalix.store import scripts
-from scalix.store.keys import EVENT_LIFETIME_MS, TOMBSTONE_LIFETIME_MS, Keys
+from scalix.store.base import StoreUnavailable
+from scalix.store.keys import EVENT_LIFETIME_MS, MERGED_LIFETIME_MS, TOMBSTONE_LIFETIME_MS, Keys
 from scalix.store.redis_client import CALL_TIMEOUT_MS, in_time
 
 _LETTER = {Window.MINUTE: "m", Window.HOUR: "h", Window.DAY: "d", Window.MONTH: "M"}
 _WINDOW = {letter: window for window, letter in _LETTER.items()}
 _POSITION = {Metric.REQUESTS: 1, Metric.TOKENS: 2, Metric.SPEND: 3}
+_SHADOW_NAMES = {"c": CONCURRENT, "*": ANY_LIMIT}
 _SWEEP_BATCH = 200
+_MOST_SWEEP_FAULTS = 10
+_DAY_MS = 86_400_000
 
 Clock = Callable[[], int]
 
@@ -51,6 +61,7 @@ class RedisQuotaStore:
             keys.leases(ask.subject),
             keys.record(ask.subject),
             keys.tombstone(ask.subject, ask.request_id),
+            keys.shadow(ask.subject),
         ]
         async with in_time(self._timeout_ms):
             reply = await scripts.run(self._client, "admit", names, self._admit_args(ask))
@@ -76,24 +87,31 @@ class RedisQuotaStore:
         return Settled(reply[0], _tallies(reply[1:]))
 
     async def release(self, request_id: str, subject: str) -> bool:
+        # Only names the days in which a sweep may have charged this request: our own clock is good enough.
+        now_ms = time.time_ns() // 1_000_000 if self._clock is None else self._clock()
         names = [
             self._keys.windows(subject),
             self._keys.in_flight(subject),
             self._keys.leases(subject),
             self._keys.tombstone(subject, request_id),
+            self._keys.events(subject, now_ms),
+            self._keys.events(subject, now_ms - _DAY_MS),
         ]
         async with in_time(self._timeout_ms):
             args = [request_id, subject, self._now(), TOMBSTONE_LIFETIME_MS]
             return bool(await scripts.run(self._client, "release", names, args))
 
     async def renew(self, receipts: Iterable[Receipt], lease_ms: int) -> None:
-        ends_ms = await self._time_ms() + lease_ms
+        members: defaultdict[str, list[str]] = defaultdict(list)
+        for receipt in receipts:
+            members[self._keys.leases(receipt.subject)].append(f"{receipt.request_id} {receipt.subject}")
         async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            for receipt in receipts:
-                member = f"{receipt.request_id} {receipt.subject}"
-                pipeline.zadd(self._keys.leases(receipt.subject), {member: ends_ms}, xx=True)
-            await pipeline.execute()
+            await asyncio.gather(
+                *(
+                    scripts.run(self._client, "renew", [index], [self._now(), lease_ms, *some])
+                    for index, some in members.items()
+                )
+            )
 
     async def sweep(self) -> int:
         now_ms = await self._time_ms()
@@ -102,14 +120,25 @@ class RedisQuotaStore:
             for index in self._keys.all_leases():
                 pipeline.zrangebyscore(index, "-inf", now_ms, start=0, num=_SWEEP_BATCH)
             lapsed = [member for members in await pipeline.execute() for member in members]
-        return sum([await self._sweep_one(member) for member in lapsed])
+        swept, faults = 0, []
+        for member in lapsed:
+            try:
+                swept += await self._sweep_one(member)
+            except StoreUnavailable as fault:
+                # One entry that can't be read must not keep the others from their sweep.
+                faults.append(fault)
+                if len(faults) > _MOST_SWEEP_FAULTS:
+                    break
+        if faults and not swept:
+            raise faults[0]
+        return swept
 
     async def _sweep_one(self, member: str) -> int:
         request_id, _, subject = member.partition(" ")
         async with in_time(self._timeout_ms):
             reservation = await self._client.hget(self._keys.in_flight(subject), request_id)
             admitted_ms = int(reservation.split(" ", 1)[0]) if reservation else 0
-            args = [request_id, subject, self._now(), EVENT_LIFETIME_MS]
+            args = [request_id, subject, self._now(), EVENT_LIFETIME_MS, admitted_ms]
             return int(await scripts.run(self._client, "sweep", self._settle_keys(subject, admitted_ms), args))
 
     async def tallies(self, subject: str) -> tuple[int, Tallies]:
@@ -119,6 +148,41 @@ class RedisQuotaStore:
             texts = await self._client.hmget(self._keys.windows(subject), fields)
         pairs = [part for field, text in zip(fields, texts, strict=True) if text for part in (field, text)]
         return now_ms, _tallies(pairs)
+
+    async def in_flight(self, subject: str) -> int:
+        async with in_time(self._timeout_ms):
+            return int(await self._client.hlen(self._keys.in_flight(subject)))
+
+    async def reset(self, subject: str, what: Collection[tuple[Metric, Window]]) -> tuple[int, Tallies]:
+        args: list[str | int] = [self._now()]
+        for metric, window in what:
+            args += [_POSITION[metric], _LETTER[window]]
+        async with in_time(self._timeout_ms):
+            now_ms, *pairs = await scripts.run(self._client, "reset", [self._keys.windows(subject)], args)
+        return now_ms, _tallies(pairs)
+
+    async def raise_to(self, subject: str, read_ms: int, tallies: Tallies) -> bool:
+        args: list[str | int] = [self._now(), MERGED_LIFETIME_MS]
+        for window, tally in tallies.items():
+            most = (tally.used(metric) + tally.held(metric) for metric in _POSITION)
+            args += [f"{_LETTER[window]}{window_index(window, read_ms)}", *most]
+        names = [self._keys.windows(subject), self._keys.merged(subject)]
+        async with in_time(self._timeout_ms):
+            return bool(await scripts.run(self._client, "raise_to", names, args))
+
+    async def shadow_counts(self, days: int) -> list[ShadowCount]:
+        today = window_index(Window.DAY, await self._time_ms())
+        async with in_time(self._timeout_ms):
+            pipeline = self._client.pipeline(transaction=False)
+            for key in self._keys.all_shadows():
+                pipeline.hgetall(key)
+            shards = await pipeline.execute()
+        sums: Counter[tuple[int, str, str]] = Counter()
+        for fields in shards:
+            for field, requests in fields.items():
+                day, limit, tier = field.split(" ", 2)
+                sums[int(day), tier, _shadow_name(limit)] += int(requests)
+        return [ShadowCount(*key, requests) for key, requests in sums.items() if key[0] > today - days]
 
     def _settle_keys(self, subject: str, admitted_ms: int) -> list[str]:
         keys = self._keys
@@ -144,6 +208,7 @@ class RedisQuotaStore:
             ask.prices.output_pico_usd_per_token,
             ask.prices.request_nano_usd,
             *_concurrency_args(ask.limits),
+            ask.tier,
         ]
         for limit in ask.limits.windows:
             args += [_POSITION[limit.metric], _LETTER[limit.window], limit.value, int(limit.enforce)]
@@ -162,6 +227,14 @@ class RedisQuotaStore:
 
 def _concurrency_args(limits: Limits) -> tuple[int, int]:
     return (-1 if limits.concurrent is None else limits.concurrent, int(limits.enforce_concurrent))
+
+
+def _shadow_name(short: str) -> str:
+    """`requests-hour` for `1h`."""
+    if short in _SHADOW_NAMES:
+        return _SHADOW_NAMES[short]
+    metric = next(metric for metric, position in _POSITION.items() if str(position) == short[0])
+    return limit_name(metric, _WINDOW[short[1]])
 
 
 def _tallies(pairs: Sequence[str]) -> Tallies:

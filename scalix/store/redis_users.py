@@ -9,7 +9,7 @@ import orjson
 from scalix.domain.quota import UNKNOWN_VERSION
 from scalix.domain.subjects import Subject
 from scalix.store import scripts
-from scalix.store.base import UserExists, UserRecord
+from scalix.store.base import RecordChanged, UserExists, UserRecord
 from scalix.store.keys import Keys
 from scalix.store.redis_client import CALL_TIMEOUT_MS, in_time
 from scalix.store.redis_quota import Clock
@@ -32,12 +32,19 @@ class RedisUserStore:
         return _record(user_id, fields)
 
     async def create(self, record: UserRecord) -> UserRecord:
-        return await self._put(record, only_new=True)
+        written = await self._put(replace(record, version=UNKNOWN_VERSION))
+        if written is None:
+            raise UserExists(record.user_id)
+        return written
 
     async def update(self, record: UserRecord) -> UserRecord:
-        return await self._put(record, only_new=False)
+        written = await self._put(record)
+        if written is None:
+            raise RecordChanged(record.user_id)
+        return written
 
-    async def _put(self, record: UserRecord, *, only_new: bool) -> UserRecord:
+    async def _put(self, record: UserRecord) -> UserRecord | None:
+        """The record as written; `None` when it has another version now."""
         key = self._keys.record(_subject(record.user_id))
         now = "" if self._clock is None else self._clock()
         fields: list[str | int] = [
@@ -45,11 +52,13 @@ class RedisUserStore:
             *("blocked", int(record.blocked)),
             *("limits", orjson.dumps(record.limits).decode()),
             *("metadata", orjson.dumps(record.metadata).decode()),
+            *("tokens_valid_after_ms", record.tokens_valid_after_ms),
+            *("revoked_tokens", orjson.dumps(record.revoked_tokens).decode()),
         ]
         async with in_time(self._timeout_ms):
-            version = await scripts.run(self._client, "put_user", [key], [now, int(only_new), *fields])
+            version = await scripts.run(self._client, "put_user", [key], [now, record.version, *fields])
         if not version:
-            raise UserExists(record.user_id)
+            return None
         return replace(await self.get(record.user_id), version=version)
 
     async def delete(self, user_id: str) -> bool:
@@ -58,7 +67,8 @@ class RedisUserStore:
         async with in_time(self._timeout_ms):
             pipeline = self._client.pipeline(transaction=False)
             pipeline.delete(keys.record(subject))
-            pipeline.delete(keys.windows(subject))
+            # Together: a settlement that still comes finds no reservation to take from somebody else's.
+            pipeline.delete(keys.windows(subject), keys.in_flight(subject), keys.merged(subject))
             removed, _ = await pipeline.execute()
         return bool(removed)
 
@@ -77,6 +87,8 @@ def _record(user_id: str, fields: Mapping[str, str]) -> UserRecord:
         blocked=fields.get("blocked") == "1",
         limits=orjson.loads(fields.get("limits") or "{}"),
         metadata=orjson.loads(fields.get("metadata") or "{}"),
+        tokens_valid_after_ms=int(fields.get("tokens_valid_after_ms") or 0),
+        revoked_tokens=orjson.loads(fields.get("revoked_tokens") or "{}"),
         created_ms=int(fields.get("created_ms") or 0),
         updated_ms=int(fields.get("updated_ms") or 0),
     )

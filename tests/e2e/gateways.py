@@ -12,10 +12,14 @@ from typing import Any
 import httpx
 from ruamel.yaml import YAML
 
+from tests.service.token_issuer import key_set, public_jwk
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "start_scalix_litellm.py"
 MASTER_KEY = "sk-test-master-0123456789abcdef0123456789"
 PROVIDER_KEY = "sk-canary-provider-5c1b7e90d2f84a66"
+JWT_SECRET = "canary-jwt-secret-93b1f0c27ae84d65"
+SECRET_ISSUER, KEY_SET_ISSUER = "https://issuer-a.test", "https://issuer-b.test"
 START_TIMEOUT_S = 100.0
 
 EXTRA_MODELS: tuple[dict[str, Any], ...] = (
@@ -36,6 +40,21 @@ EXTRA_TIERS: dict[str, Any] = {
 }
 
 
+JWT: dict[str, Any] = {
+    "issuers": [
+        {"issuer": SECRET_ISSUER, "audience": "scalix", "secret": "${SCALIX_JWT_SECRET}", "user_prefix": "a:"},
+        {
+            "issuer": KEY_SET_ISSUER,
+            "audience": "scalix",
+            "jwks_file": "jwks.json",
+            "tier_claim": "tier",
+            "trust_tier": True,
+            "user_prefix": "b:",
+        },
+    ]
+}
+
+
 def write_config(path: Path) -> None:
     """The shipped config with every model at the test's provider, and tiers for tests beside the shipped ones."""
     yaml = YAML(typ="safe")
@@ -46,6 +65,8 @@ def write_config(path: Path) -> None:
     for model in config["model_list"]:
         model["litellm_params"] = {**model["litellm_params"], "api_key": "${TEST_PROVIDER_KEY}"}
     config["scalix"]["tiers"].update(EXTRA_TIERS)
+    config["scalix"]["jwt"] = JWT
+    path.with_name("jwks.json").write_bytes(key_set(public_jwk("EdDSA", "e2e")))
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(config, file)
 
@@ -76,9 +97,13 @@ class Gateway:
             "SCALIX_CONFIG": str(self.folder / "config.yaml"),
             "LITELLM_LOG_FILE": str(self.log),
             "LITELLM_MASTER_KEY": self.master_key,
+            "SCALIX_JWT_SECRET": JWT_SECRET,
             "TEST_PROVIDER_URL": f"{self.provider_url}/v1",
             "TEST_PROVIDER_ROOT": self.provider_url,
             "TEST_PROVIDER_KEY": PROVIDER_KEY,
+            # LiteLLM's pause before its second attempt; 0.5 s and up to 0.75 s more otherwise.
+            "INITIAL_RETRY_DELAY": "0.01",
+            "JITTER": "0.01",
             **self.extra,
         }
 

@@ -131,8 +131,10 @@ def test_variables_are_read_and_options_are_stronger(tmp_path: Path) -> None:
         "SCALIX_STATE_DIR": "state",
         "SCALIX_CONFIG": "other.yaml",
         "LITELLM_MASTER_KEY": GOOD_KEY,
+        "SCALIX_STREAM_JOIN_MS": "0",
     }
     read = settings_of(tmp_path, values)
+    assert read.stream_join_ms == 0
     assert (read.host, read.port, read.workers, read.log_level) == ("0.0.0.0", 4100, 3, "WARNING")
     assert (read.log_file, read.state_dir) == (Path("/var/log/gateway.log"), tmp_path / "state")
     assert (read.config_path, read.master_key) == (tmp_path / "other.yaml", GOOD_KEY)
@@ -184,6 +186,8 @@ def test_debug_mode_sets_the_log_level(tmp_path: Path, word: str) -> None:
         ("LITELLM_PORT", "9" * 30, "LITELLM_PORT=4000"),
         ("LITELLM_PORT", "\u0664", "LITELLM_PORT=4000"),
         ("LITELLM_MAX_WORKERS", "many", "LITELLM_MAX_WORKERS=1"),
+        ("SCALIX_STREAM_JOIN_MS", "1001", "SCALIX_STREAM_JOIN_MS=100"),
+        ("SCALIX_STREAM_JOIN_MS", "0.1", "SCALIX_STREAM_JOIN_MS=100"),
         ("LITELLM_HOST", "http://localhost", "LITELLM_HOST=127.0.0.1"),
         ("LITELLM_HOST", "localhost:4000", "LITELLM_HOST=127.0.0.1"),
         ("LITELLM_LOG_LEVEL", "DEBG", "LITELLM_LOG_LEVEL=DEBUG"),
@@ -320,7 +324,7 @@ def test_the_example_file_can_be_read_and_its_defaults_are_the_real_ones(tmp_pat
         "LITELLM_LOG_FILE",
         "DEBUG_MODE",
     )
-    kept += ("SCALIX_ENV", "SCALIX_STATE_DIR", "SCALIX_CONFIG")
+    kept += ("SCALIX_ENV", "SCALIX_STATE_DIR", "SCALIX_CONFIG", "SCALIX_STREAM_JOIN_MS")
     lines = [line[1:] for line in example.splitlines() if line.startswith("#") and line[1:].partition("=")[0] in kept]
     assert len(lines) == len(kept)
     write(tmp_path / ".env", "\n".join(lines))

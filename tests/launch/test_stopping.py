@@ -32,7 +32,7 @@ def test_ctrl_c_ends_launcher_demo_worker_and_store(place: Place) -> None:
     assert "Traceback" not in place.terminal()
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_other_signals_end_it_the_same_way(gateway: Gateway, signum: signal.Signals) -> None:
     children = gateway.children()
     gateway.process.send_signal(signum)

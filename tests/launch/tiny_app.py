@@ -8,8 +8,10 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any
 
+from scalix.launch.policy_file import read_policy
 from scalix.launch.worker import EXIT_PORT_TAKEN
 
 Scope = MutableMapping[str, Any]
@@ -55,6 +57,31 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 def create_app() -> Any:
     return app
+
+
+class _Reloading:
+    """`/hour/TIER` tells how many requests an hour a tier has, by the policy in force."""
+
+    def __init__(self) -> None:
+        self.reload()
+
+    def reload(self) -> int:
+        number, self._policy = read_policy(Path(os.environ["SCALIX_POLICY"]))
+        return number
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/hour/"):
+            tier = self._policy.tiers[scope["path"].removeprefix("/hour/")]
+            body = str(tier.limits.windows[0].value).encode()
+            length = (b"content-length", b"%d" % len(body))
+            await send({"type": "http.response.start", "status": 200, "headers": [length]})
+            await send({"type": "http.response.body", "body": body})
+        else:
+            await app(scope, receive, send)
+
+
+def create_reloading_app() -> Any:
+    return _Reloading()
 
 
 def create_broken_app() -> Any:

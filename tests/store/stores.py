@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from scalix.domain.limits import Limit, Limits, Metric, Window
 from scalix.domain.quota import Ask, Charge, Outcome
-from scalix.store.base import QuotaStore, UserStore
+from scalix.store.base import LimitTools, QuotaStore, UserStore
 from scalix.store.keys import Keys
 from scalix.store.memory import MemoryStore
 from scalix.store.redis_client import connect
@@ -39,6 +39,11 @@ class Rig:
     clock: Clock
     client: Any = None
     keys: Keys | None = None
+
+    @property
+    def tools(self) -> LimitTools:
+        """The same store as operators use it."""
+        return cast(LimitTools, self.quotas)
 
     async def close(self) -> None:
         if self.client is not None:

@@ -88,6 +88,10 @@ class Client:
         """Raises `NoAnswer`."""
         return self._send("POST", path, json.dumps(body).encode(), with_key=with_key, timeout_s=timeout_s)
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Answer:
+        """Raises `NoAnswer`."""
+        return self._send("PUT", path, json.dumps(body).encode(), with_key=True, timeout_s=TIMEOUT_S)
+
     def _send(self, method: str, path: str, body: bytes | None, *, with_key: bool, timeout_s: float) -> Answer:
         headers = {"content-type": "application/json"} if body is not None else {}
         if with_key:

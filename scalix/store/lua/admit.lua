@@ -3,15 +3,18 @@
 --
 -- KEYS  1 windows (hash)  2 requests in flight (hash: id -> reservation)  3 lease index (sorted set: "id subject")
 --       4 user's record (hash)  5 tombstone (string; there when this id was released before it was admitted)
+--       6 shadow counts of the shard (hash: "day limit tier" -> requests), touched only by a refusal in the shadow
 -- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 expected record version ('' for any)
 --       5 lease in ms  6 prompt tokens  7 output cap, tokens per choice  8 least output, tokens per choice  9 choices
 --       10 input and 11 output price, pico-dollars per token  12 nano-dollars per request
---       13 most requests in flight (-1: any)  14 whether that is enforced (1|0)
+--       13 most requests in flight (-1: any)  14 whether that is enforced (1|0)  15 tier ('' counts no shadow)
 --       then four for each limit: position of its metric (1 requests, 2 tokens, 3 nano-dollars), letter of its window,
 --       value, whether it is enforced (1|0)
 -- Returns {status, now in ms, admitted in ms, output cap per choice, requests in flight, concurrent full (1|0),
 --          a verdict for each limit ('0' fits, '1' exhausted, '2' reserved), tracks minutes (1|0), version,
 --          field, text, field, text, …} with status 'admitted' | 'refused' | 'stale' | 'finished'
+
+local SHADOW_DAYS = 35
 
 local id, subject = ARGV[1], ARGV[2]
 local now = now_or_server_time(ARGV[3])
@@ -27,12 +30,33 @@ local input_pico, output_pico, request_nano = tonumber(ARGV[10]), tonumber(ARGV[
 local concurrent, enforce_concurrent = tonumber(ARGV[13]), ARGV[14] == '1'
 
 local tracks_minutes = false
-for position = 15, #ARGV, 4 do
+for position = 16, #ARGV, 4 do
   if ARGV[position + 1] == 'm' then tracks_minutes = true end
 end
 
+-- Whole nano-dollars and the pico-dollars beyond them are summed apart, so that all of a cost is exact up to 2^53
+-- nano-dollars, not pico-dollars.
+local input_nano, output_nano = math.floor(input_pico / 1000), math.floor(output_pico / 1000)
+local input_rest, output_rest = input_pico % 1000, output_pico % 1000
 local function cost(output_tokens)
-  return request_nano + math.ceil((prompt * input_pico + output_tokens * output_pico) / 1000)
+  return request_nano + prompt * input_nano + output_tokens * output_nano
+    + math.ceil((prompt * input_rest + output_tokens * output_rest) / 1000)
+end
+
+-- Counts a refusal that limits without enforcement would have made: under each of them, and under '*' once.
+local function count_shadow(limits)
+  local today, turned = math.floor(now / 86400000), false
+  for _, limit in ipairs(limits) do
+    local field = string.format('%.0f %s %s', today, limit, ARGV[15])
+    turned = redis.call('HINCRBY', KEYS[6], field, 1) == 1 or turned
+  end
+  if not turned then return end
+  local ended = {}
+  for _, field in ipairs(redis.call('HKEYS', KEYS[6])) do
+    if tonumber(string.match(field, '^%d+')) <= today - SHADOW_DAYS then ended[#ended + 1] = field end
+  end
+  if #ended > 0 then redis.call('HDEL', KEYS[6], unpack(ended)) end
+  redis.call('PEXPIRE', KEYS[6], SHADOW_DAYS * 86400000)
 end
 
 local function finish(status, admitted_ms, in_flight, full, verdicts, minutes, fields, texts)
@@ -50,7 +74,7 @@ if known then
   cap = reserved.cap
   local fields = fields_of(indexes(reserved.admitted_ms), reserved.tracks_minutes)
   local texts = redis.call('HMGET', KEYS[1], unpack(fields))
-  local verdicts = string.rep('0', (#ARGV - 14) / 4)
+  local verdicts = string.rep('0', (#ARGV - 15) / 4)
   return finish('admitted', reserved.admitted_ms, redis.call('HLEN', KEYS[2]), false, verdicts,
     reserved.tracks_minutes, fields, texts)
 end
@@ -70,8 +94,10 @@ local in_flight = redis.call('HLEN', KEYS[2])
 local full = concurrent >= 0 and in_flight >= concurrent
 local refused = full and enforce_concurrent
 local verdicts = ''
+local shadow = {}
+if full and not enforce_concurrent then shadow[1] = 'c' end
 local room_tokens, room_nano = math.huge, math.huge
-for position = 15, #ARGV, 4 do
+for position = 16, #ARGV, 4 do
   local metric, tally, value = tonumber(ARGV[position]), tallies[ARGV[position + 1]], tonumber(ARGV[position + 2])
   local used, held, enforced = tally[metric], tally[metric + 3], ARGV[position + 3] == '1'
   local verdict = '0'
@@ -79,6 +105,7 @@ for position = 15, #ARGV, 4 do
     -- A request in flight will almost surely count, tokens and money are mostly given back: only they are "reserved".
     verdict = metric > 1 and used + needs[metric] <= value and '2' or '1'
     refused = refused or enforced
+    if not enforced then shadow[#shadow + 1] = ARGV[position] .. ARGV[position + 1] end
   end
   verdicts = verdicts .. verdict
   if enforced and metric == 2 then room_tokens = math.min(room_tokens, value - used - held) end
@@ -87,6 +114,10 @@ end
 
 if refused then
   return finish('refused', 0, in_flight, full, verdicts, tracks_minutes, fields, texts)
+end
+if #shadow > 0 and ARGV[15] ~= '' then
+  shadow[#shadow + 1] = '*'
+  count_shadow(shadow)
 end
 
 if room_tokens < math.huge then
@@ -108,17 +139,18 @@ for position, field in ipairs(fields) do
   write[#write + 1] = field
   write[#write + 1] = texts[position]
 end
+redis.call('HSET', unpack(write))
+keep_windows(KEYS[1], now)
 if turned then
-  -- Some window is new, so others may have ended: drop what no admission can look at again.
+  -- Some window is new, so others may have ended. The one before the current is kept: a request admitted in it may still
+  -- settle, and after a fail-over the clock may be a little behind.
   local ended = {}
   for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-    local letter = string.sub(field, 1, 1)
-    if tonumber(string.sub(field, 2)) < index[letter] then ended[#ended + 1] = field end
+    local current = index[string.sub(field, 1, 1)]
+    if current and tonumber(string.sub(field, 2)) < current - 1 then ended[#ended + 1] = field end
   end
   if #ended > 0 then redis.call('HDEL', KEYS[1], unpack(ended)) end
 end
-redis.call('HSET', unpack(write))
-keep_windows(KEYS[1], now)
 redis.call('HSET', KEYS[2], id, string.format('%.0f %d %.0f %.0f %.0f %.0f %.0f', now, tracks_minutes and 1 or 0,
   prompt, cap, held_tokens, held_nano, cost(0)))
 redis.call('PEXPIRE', KEYS[2], INDEX_TTL_MS)

@@ -1,14 +1,15 @@
--- Writes a user's record with a version that no earlier record of this name had.
+-- Writes a user's record with a version that no earlier record of this name had, if nobody has written it meanwhile.
 --
 -- KEYS  1 user's record (hash)
--- ARGV  1 now in ms ('' for the server's time)  2 only if there is none (1|0)  then field, value, …
--- Returns the new version, or '' when there was a record already
+-- ARGV  1 now in ms ('' for the server's time)  2 version that it must have now ('0': there is none)
+--       then field, value, …
+-- Returns the new version, or '' when it has another version than that
 
-if ARGV[2] == '1' and redis.call('EXISTS', KEYS[1]) == 1 then return '' end
+local before = redis.call('HGET', KEYS[1], 'version')
+if (before or '0') ~= ARGV[2] then return '' end
 local now = now_or_server_time(ARGV[1])
 local time = redis.call('TIME')
 local version = string.format('%.0f', tonumber(time[1]) * 1000000 + tonumber(time[2]))
-local before = redis.call('HGET', KEYS[1], 'version')
 if before and tonumber(before) >= tonumber(version) then version = string.format('%.0f', tonumber(before) + 1) end
 local created = redis.call('HGET', KEYS[1], 'created_ms') or string.format('%.0f', now)
 redis.call('DEL', KEYS[1])

@@ -1,18 +1,32 @@
--- Gives back a reservation as if it had never been made. When there is none (yet), a tombstone keeps an admission that
--- is still on its way from reserving for a caller who has stopped waiting.
+-- Gives back a reservation as if it had never been made, or what a sweep has charged in its place. A tombstone keeps an
+-- admission that is still on its way from reserving for a caller who has stopped waiting.
 --
 -- KEYS  1 windows (hash)  2 requests in flight (hash)  3 lease index (sorted set)  4 tombstone (string)
+--       5 and 6 the subject's events of today and of yesterday (hash: id -> event)
 -- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 lifetime of the tombstone in ms
--- Returns 1 if a reservation was given back, else 0
+-- Returns 1 if a reservation or a sweep's charge was given back, else 0
 
 local id, subject = ARGV[1], ARGV[2]
+local now = now_or_server_time(ARGV[3])
+redis.call('SET', KEYS[4], '1', 'PX', ARGV[4])
+
 local reservation = redis.call('HGET', KEYS[2], id)
-if not reservation then
-  redis.call('SET', KEYS[4], '1', 'PX', ARGV[4])
-  return 0
+if reservation then
+  local reserved = reservation_of(reservation)
+  change_windows(KEYS[1], now, reserved.admitted_ms, reserved.tracks_minutes, NOTHING, given_back(reserved))
+  forget(KEYS[2], KEYS[3], id, subject)
+  return 1
 end
-local reserved = reservation_of(reservation)
-forget(KEYS[2], KEYS[3], id, subject)
-change_windows(KEYS[1], now_or_server_time(ARGV[3]), reserved.admitted_ms, reserved.tracks_minutes, {0, 0, 0},
-  {-1, -reserved.tokens, -reserved.nano_usd})
-return 1
+
+for position = 5, 6 do
+  local event = redis.call('HGET', KEYS[position], id)
+  local requests, tokens, nano_usd, admitted_ms, minutes =
+    string.match(event or '', '^swept (%d+) (%d+) (%d+) %d (%d+) (%d)$')
+  if requests then
+    change_windows(KEYS[1], now, tonumber(admitted_ms), minutes == '1',
+      {-tonumber(requests), -tonumber(tokens), -tonumber(nano_usd)}, NOTHING)
+    redis.call('HDEL', KEYS[position], id)
+    return 1
+  end
+end
+return 0

@@ -11,13 +11,14 @@ local id, subject = ARGV[1], ARGV[2]
 local now = now_or_server_time(ARGV[3])
 local admitted_ms, tracks_minutes = tonumber(ARGV[4]), ARGV[5] == '1'
 local charge = {tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])}
-local held = {0, 0, 0}
+local held = NOTHING
 local status = 'settled'
 
 local event = redis.call('HGET', KEYS[4], id)
 if event then
-  local outcome, requests, tokens, nano_usd = string.match(event, '^(%S+) (%d+) (%d+) (%d+)')
-  if outcome ~= 'swept' then
+  local requests, tokens, nano_usd, swept_ms, minutes =
+    string.match(event, '^swept (%d+) (%d+) (%d+) %d (%d+) (%d)$')
+  if not requests then
     local fields = fields_of(indexes(admitted_ms), tracks_minutes)
     local reply = {'duplicate'}
     for position, text in ipairs(redis.call('HMGET', KEYS[1], unpack(fields))) do
@@ -27,16 +28,26 @@ if event then
     return reply
   end
   status = 'replaced'
-  charge = {charge[1] - tonumber(requests), charge[2] - tonumber(tokens), charge[3] - tonumber(nano_usd)}
+  local swept = {-tonumber(requests), -tonumber(tokens), -tonumber(nano_usd)}
+  if tonumber(swept_ms) == admitted_ms and (minutes == '1') == tracks_minutes then
+    for metric = 1, 3 do charge[metric] = charge[metric] + swept[metric] end
+  else
+    change_windows(KEYS[1], now, tonumber(swept_ms), minutes == '1', swept, NOTHING)
+  end
 end
 
 local reservation = redis.call('HGET', KEYS[2], id)
-if reservation then
-  local reserved = reservation_of(reservation)
-  held = {-1, -reserved.tokens, -reserved.nano_usd}
-  forget(KEYS[2], KEYS[3], id, subject)
+local reserved = reservation and reservation_of(reservation)
+if reserved then
+  if reserved.admitted_ms == admitted_ms and reserved.tracks_minutes == tracks_minutes then
+    held = given_back(reserved)
+  else
+    -- The receipt was written by a gateway that had not heard of this reservation, by its own clock.
+    change_windows(KEYS[1], now, reserved.admitted_ms, reserved.tracks_minutes, NOTHING, given_back(reserved))
+  end
 end
 local reply = change_windows(KEYS[1], now, admitted_ms, tracks_minutes, charge, held)
 write_event(KEYS[4], id, ARGV[9], ARGV[6], ARGV[7], ARGV[8], ARGV[10], ARGV[11])
+if reserved then forget(KEYS[2], KEYS[3], id, subject) end
 table.insert(reply, 1, status)
 return reply

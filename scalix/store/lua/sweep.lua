@@ -3,6 +3,7 @@
 -- KEYS  1 windows (hash)  2 requests in flight (hash)  3 lease index (sorted set)
 --       4 the subject's events of the day of admission (hash)
 -- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 lifetime of the event in ms
+--       5 admitted in ms, from which KEYS[4] was named (0: no reservation was seen)
 -- Returns 1 if it was charged; 0 if the lease has been renewed, or the request has ended meanwhile
 
 local id, subject = ARGV[1], ARGV[2]
@@ -16,15 +17,17 @@ if not reservation then
   return 0
 end
 local reserved = reservation_of(reservation)
-forget(KEYS[2], KEYS[3], id, subject)
+if reserved.admitted_ms ~= tonumber(ARGV[5]) then return 0 end
 if redis.call('HEXISTS', KEYS[4], id) == 1 then
   -- Its admission was written after its settlement, which came through the journal.
-  change_windows(KEYS[1], now, reserved.admitted_ms, reserved.tracks_minutes, {0, 0, 0},
-    {-1, -reserved.tokens, -reserved.nano_usd})
+  change_windows(KEYS[1], now, reserved.admitted_ms, reserved.tracks_minutes, NOTHING, given_back(reserved))
+  forget(KEYS[2], KEYS[3], id, subject)
   return 0
 end
 change_windows(KEYS[1], now, reserved.admitted_ms, reserved.tracks_minutes,
-  {1, reserved.prompt_tokens, reserved.prompt_nano_usd}, {-1, -reserved.tokens, -reserved.nano_usd})
+  {1, reserved.prompt_tokens, reserved.prompt_nano_usd}, given_back(reserved))
 write_event(KEYS[4], id, 'swept', '1', string.format('%.0f', reserved.prompt_tokens),
-  string.format('%.0f', reserved.prompt_nano_usd), '1', ARGV[4])
+  string.format('%.0f', reserved.prompt_nano_usd),
+  string.format('1 %.0f %d', reserved.admitted_ms, reserved.tracks_minutes and 1 or 0), ARGV[4])
+forget(KEYS[2], KEYS[3], id, subject)
 return 1

@@ -8,7 +8,8 @@ local LETTERS = {'m', 'h', 'd', 'M'}
 local SIX = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$'
 -- A subject stays known for a month after the month of its last request.
 local KEEP_AFTER_MONTH_MS = 31 * 86400000
-local INDEX_TTL_MS = 2 * 86400000
+-- Reservations outlive every window that they are held in: however long all gateways have been down, a sweep finds them.
+local INDEX_TTL_MS = 63 * 86400000
 
 local function now_or_server_time(given)
   if given ~= '' then return tonumber(given) end
@@ -76,6 +77,8 @@ end
 
 -- Adds to the settled part and takes from the held part of every window that at_ms lies in. Neither goes below zero:
 -- a reset or the end of a window may have emptied it before. Returns the fields and their new texts, in turn.
+-- Callers do this before any other write: a server out of memory refuses HSET but not HDEL, and a script that has
+-- failed must not have taken the reservation away.
 local function change_windows(key, now, at_ms, with_minutes, used, held)
   local fields = fields_of(indexes(at_ms), with_minutes)
   local texts = redis.call('HMGET', key, unpack(fields))
@@ -116,7 +119,15 @@ local function forget(in_flight, leases, id, subject)
   redis.call('ZREM', leases, id .. ' ' .. subject)
 end
 
--- An event's text: outcome, requests, tokens, nano-dollars, estimated (1|0).
+local NOTHING = {0, 0, 0}
+
+-- What takes a reservation out of the held part of its windows.
+local function given_back(reserved)
+  return {-1, -reserved.tokens, -reserved.nano_usd}
+end
+
+-- An event's text: outcome, requests, tokens, nano-dollars, estimated (1|0); a sweep's also admitted_ms and
+-- tracks_minutes, for a release to undo it.
 local function write_event(key, id, outcome, requests, tokens, nano_usd, estimated, lifetime_ms)
   redis.call('HSET', key, id, string.format('%s %s %s %s %s', outcome, requests, tokens, nano_usd, estimated))
   redis.call('PEXPIRE', key, lifetime_ms)

@@ -1,0 +1,18 @@
+"""What is compared, by name; the first one is what the others are compared to unless a load says otherwise."""
+
+from benchmarks.peers.base import Peer
+from benchmarks.peers.gateway import ScalixGateway
+from benchmarks.peers.litellm import LiteLLM, LiteLLMRefusing, LiteLLMWithPackages, LiteLLMWithRedis
+from benchmarks.peers.portkey import Portkey
+
+PEERS: dict[str, Peer] = {
+    peer.name: peer
+    for peer in (
+        LiteLLMWithPackages(),
+        LiteLLM(),
+        LiteLLMWithRedis(),
+        LiteLLMRefusing(),
+        Portkey(),
+        ScalixGateway(),
+    )
+}

@@ -1,0 +1,301 @@
+"""What a request costs in the store: `python -m benchmarks.store [--users 1000000]`.
+
+Times inside the server are the server's own (`INFO latencystats` and `commandstats`), CPU time of the client is the
+kernel's, memory is the server's own accounting. The server is the one that comes with the gateway, on a unix socket,
+without persistence, started here and gone afterwards.
+"""
+
+import argparse
+import asyncio
+import random
+import socket
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import redis
+import redis.asyncio
+import uvloop
+
+from scalix.domain.calendar import window_index
+from scalix.domain.limits import Limit, Limits, Metric, Window
+from scalix.domain.quota import Admitted, Ask, Charge, Outcome, Prices
+from scalix.launch.child_process import die_with_parent
+from scalix.launch.store_binary import find_server_binary, server_environment
+from scalix.store.keys import Keys
+from scalix.store.redis_client import connect
+from scalix.store.redis_quota import RedisQuotaStore
+from scalix.store.redis_users import RedisUserStore
+
+PREFIX = "scalix:"
+CALLS = 20_000
+MEMORY_USERS = 10_000
+REQUESTS_OF_A_USER = 10
+PAUSE_S = 0.05
+
+FREE_TIER = Limits(
+    (
+        Limit(Metric.REQUESTS, Window.HOUR, 10**6),
+        Limit(Metric.REQUESTS, Window.DAY, 10**6),
+        Limit(Metric.TOKENS, Window.DAY, 10**12),
+    )
+)
+EIGHT_LIMITS = Limits(
+    (
+        *(Limit(Metric.REQUESTS, window, 10**6) for window in Window),
+        *(Limit(Metric.TOKENS, window, 10**12) for window in (Window.HOUR, Window.DAY)),
+        *(Limit(Metric.SPEND, window, 10**15) for window in (Window.DAY, Window.MONTH)),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of one script, inside the server, in µs."""
+
+    p50: float
+    p99: float
+    mean: float
+
+    def __str__(self) -> str:
+        return f"p50 {self.p50:.0f} µs, p99 {self.p99:.0f} µs, mean {self.mean:.1f} µs"
+
+
+class Bench:
+    """A server of its own, the store on it, and what the server says of itself."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.admin = redis.Redis(unix_socket_path=path, decode_responses=True)
+        self.keys = Keys(PREFIX)
+        self.client = connect(f"unix://{path}", timeout_ms=30_000)
+        self.store = RedisQuotaStore(self.client, self.keys, timeout_ms=30_000)
+        self.users = RedisUserStore(self.client, self.keys, timeout_ms=30_000)
+        self._made = 0
+
+    def ask(self, user: int, limits: Limits = EIGHT_LIMITS) -> Ask:
+        self._made += 1
+        return Ask(
+            request_id=f"{self._made:032x}",
+            subject=f"user:{user:08d}",
+            limits=limits,
+            prompt_tokens=120,
+            output_cap_tokens=2_048,
+            min_output_tokens=16,
+            prices=Prices(150_000, 600_000),
+            user_version="0",
+        )
+
+    async def admit(self, ask: Ask) -> Admitted:
+        decision = await self.store.admit(ask)
+        assert isinstance(decision, Admitted), decision
+        return decision
+
+    async def serve(self, user: int, limits: Limits = EIGHT_LIMITS) -> None:
+        """One request, from its admission to its settlement."""
+        admitted = await self.admit(self.ask(user, limits))
+        await self.store.settle(admitted.receipt, Charge(Outcome.SUCCESS, 1, 431, 186_600))
+
+    async def timed(self, work: Coroutine[Any, Any, Any], command: str = "evalsha") -> Timing:
+        self.admin.config_resetstat()
+        await work
+        percentiles: Any = self.admin.info("latencystats")[f"latency_percentiles_usec_{command}"]
+        mean = self.admin.info("commandstats")[f"cmdstat_{command}"]["usec_per_call"]
+        return Timing(float(percentiles["p50"]), float(percentiles["p99"]), float(mean))
+
+
+async def one_by_one(calls: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+    return [await call for call in calls]
+
+
+async def together(calls: Iterable[Coroutine[Any, Any, Any]], size: int) -> None:
+    waiting = list(calls)
+    for first in range(0, len(waiting), size):
+        await asyncio.gather(*waiting[first : first + size])
+
+
+async def scripts(bench: Bench) -> dict[str, Timing]:
+    """Each script alone, for users who have been here before."""
+    await together((bench.serve(user) for user in range(1_000)), 100)
+    chosen = [random.randrange(1_000) for _ in range(CALLS)]
+    receipts: list[Any] = []
+
+    async def admit() -> None:
+        receipts.extend(await one_by_one(bench.admit(bench.ask(user)) for user in chosen))
+
+    charge = Charge(Outcome.SUCCESS, 1, 431, 186_600)
+    timings = {"admit, eight limits": await bench.timed(admit())}
+    settle = one_by_one(bench.store.settle(admitted.receipt, charge) for admitted in receipts)
+    timings["settle"] = await bench.timed(settle)
+    nothing = Limits(tuple(replace(limit, value=0) for limit in EIGHT_LIMITS.windows))
+    refuse = one_by_one(bench.store.admit(bench.ask(user, nothing)) for user in chosen)
+    timings["admit that refuses, eight limits"] = await bench.timed(refuse)
+    return timings
+
+
+async def client_cpu(bench: Bench) -> dict[str, float]:
+    """µs of CPU in this process for one admission (and what is counted with it, until the decision is there)."""
+
+    async def cpu(work: Callable[[], Coroutine[Any, Any, Any]]) -> float:
+        await work()
+        started = time.process_time()
+        await work()
+        return (time.process_time() - started) / CALLS * 1e6
+
+    plain: Any = redis.asyncio.Redis(unix_socket_path=bench.path, decode_responses=True, max_connections=1_000)
+    script = "return 1"
+    sha = await plain.script_load(script)
+    keys = [f"{PREFIX}{{s00}}:{name}" for name in "abcdef"]
+    arguments = [*keys, *("12345678",) * 47]
+
+    async def evalsha(client: Any) -> None:
+        await client.evalsha(sha, 6, *arguments)
+
+    figures = {
+        "EVALSHA by redis-py, one by one": await cpu(lambda: one_by_one(evalsha(plain) for _ in range(CALLS))),
+        "EVALSHA by redis-py, 100 at once": await cpu(lambda: together((evalsha(plain) for _ in range(CALLS)), 100)),
+        "EVALSHA by lane, one by one": await cpu(lambda: one_by_one(evalsha(bench.client) for _ in range(CALLS))),
+        "EVALSHA by lane, 10 at once": await cpu(lambda: together((evalsha(bench.client) for _ in range(CALLS)), 10)),
+        "EVALSHA by lane, 100 at once": await cpu(lambda: together((evalsha(bench.client) for _ in range(CALLS)), 100)),
+        "store.admit, 10 at once": await cpu(
+            lambda: together((bench.admit(bench.ask(number % 1_000)) for number in range(CALLS)), 10)
+        ),
+    }
+    await plain.aclose()
+    return figures
+
+
+async def memory(bench: Bench) -> dict[str, float]:
+    """Bytes for each of `MEMORY_USERS` users of the free tier who have made some requests today."""
+    bench.admin.flushall()
+    bench.admin.execute_command("MEMORY", "PURGE")
+    before = bench.admin.info("memory")["used_memory"]
+    for _ in range(REQUESTS_OF_A_USER):
+        await together((bench.serve(user, FREE_TIER) for user in range(MEMORY_USERS)), 200)
+    whole = bench.admin.info("memory")["used_memory"] - before
+    by_kind: Counter[str] = Counter()
+    events = []
+    for name in bench.admin.scan_iter(count=5_000):
+        kind = name.split(":")[2]
+        by_kind[kind] += int(bench.admin.memory_usage(name, samples=0) or 0)
+        if kind == "e":
+            events.append(name)
+    for first in range(0, len(events), 1_000):
+        bench.admin.delete(*events[first : first + 1_000])
+    without_events = bench.admin.info("memory")["used_memory"] - before
+    figures = {"used_memory, events apart": without_events / MEMORY_USERS, "used_memory, in all": whole / MEMORY_USERS}
+    names = {"w": "windows", "e": "events of the day", "f": "in flight", "l": "lease index"}
+    return figures | {f"MEMORY USAGE, {names.get(kind, kind)}": size / MEMORY_USERS for kind, size in by_kind.items()}
+
+
+async def users(bench: Bench, number: int) -> dict[int, Timing]:
+    """The admit script with few and with many users loaded, for users drawn at random."""
+    timings = {}
+    loaded = 0
+    for population in (1_000, number):
+        await asyncio.to_thread(load, bench, range(loaded, population))
+        loaded = population
+        chosen = [random.randrange(population) for _ in range(CALLS)]
+        await one_by_one(bench.serve(user) for user in chosen[:1_000])
+        admissions = one_by_one(bench.admit(bench.ask(user)) for user in chosen)
+        timings[population] = await bench.timed(admissions)
+        # So that the next round's lease index and requests in flight are as long as this one's.
+        for name in bench.admin.scan_iter(match="*:f:*", count=10_000):
+            bench.admin.delete(name)
+        for name in bench.keys.all_leases():
+            bench.admin.delete(name)
+    return timings
+
+
+def load(bench: Bench, numbers: range) -> None:
+    """Users who were here this hour, written past the scripts."""
+    now_ms = time.time_ns() // 1_000_000
+    fields = [f"{letter}{window_index(window, now_ms)}" for letter, window in zip("mhdM", Window, strict=True)]
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(bench.path)
+        for first in range(0, len(numbers), 1_000):
+            parts = []
+            some = numbers[first : first + 1_000]
+            for user in some:
+                key = bench.keys.windows(f"user:{user:08d}")
+                words = ["HSET", key, *(word for field in fields for word in (field, "3 1293 559800 0 0 0"))]
+                parts += [_resp(words), _resp(["PEXPIRE", key, str(40 * 86_400_000)])]
+            connection.sendall(b"".join(parts))
+            left = 2 * len(some)
+            while left:
+                left -= connection.recv(1 << 16).count(b"\n")
+
+
+def _resp(words: list[str]) -> bytes:
+    encoded = [word.encode() for word in words]
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded)
+
+
+async def round_trips(bench: Bench) -> dict[str, int]:
+    """What one request sends, once the record of its user is cached."""
+    await bench.users.get("00000001")
+    await bench.serve(1)
+    bench.admin.config_resetstat()
+    await bench.serve(1)
+    stats = bench.admin.info("commandstats")
+    # The second INFO is read before it is counted as processed; one read is its own, one CONFIG RESETSTAT's.
+    return {"EVALSHA": stats["cmdstat_evalsha"]["calls"], "EVAL": stats.get("cmdstat_eval", {}).get("calls", 0)}
+
+
+def start_server(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
+    path = str(directory / "s.sock")
+    options = {"port": 0, "unixsocket": path, "save": "", "appendonly": "no", "dir": directory}
+    process = subprocess.Popen(
+        [find_server_binary(), *(word for name, value in options.items() for word in (f"--{name}", str(value)))],
+        stdout=subprocess.DEVNULL,
+        env=server_environment(),
+        preexec_fn=die_with_parent(),
+    )
+    while not Path(path).exists():
+        time.sleep(PAUSE_S)
+    return process, path
+
+
+async def run(path: str, number: int) -> None:
+    bench = Bench(path)
+    facts = bench.admin.info("server")
+    flavour = str(facts.get("server_name", "redis"))
+    print(f"{flavour} {facts.get(f'{flavour}_version')}, {CALLS} calls each")
+    for name, timing in (await scripts(bench)).items():
+        print(f"in the server: {name}: {timing}")
+    for name, calls in (await round_trips(bench)).items():
+        print(f"sent for one request: {name}: {calls}")
+    for name, micros in (await client_cpu(bench)).items():
+        print(f"CPU of the client: {name}: {micros:.1f} µs")
+    for name, size in (await memory(bench)).items():
+        print(f"bytes per active user of the free tier: {name}: {size:.0f}")
+    bench.admin.flushall()
+    timings = await users(bench, number)
+    for population, timing in timings.items():
+        print(f"admit with {population} users loaded: {timing}")
+    few, many = timings.values()
+    print(f"that is {many.mean / few.mean:.2f} times by the mean, {many.p50 / few.p50:.2f} by p50")
+    await bench.client.aclose()
+
+
+def main() -> None:
+    """Print every figure on a line of its own."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description=__doc__.splitlines()[0])
+    parser.add_argument("--users", type=int, default=1_000_000, help="the many users (default 1,000,000)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        process, path = start_server(Path(directory))
+        try:
+            uvloop.run(run(path, options.users))
+        finally:
+            process.terminate()
+            process.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The command `python -m scalix`: one module of this package for each subcommand."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from scalix.cli import limits
+from scalix.cli.checks.client import NoAnswer
+from scalix.cli.checks.target import HOW_TO_START
+from scalix.cli.session import EXIT_FAILED, EXIT_WRONG_INPUT, Refused, Session
+from scalix.launch.problems import LaunchError
+
+PROGRAM = "scalix"
+# A module gives `add_to(commands)`, which adds its parsers; each parser's `run` takes the options and a `Session`.
+COMMANDS = (limits,)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line: the usage is for those who ask for it."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}; see {self.prog} --help", file=sys.stderr)
+        raise SystemExit(EXIT_WRONG_INPUT)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Flags may stand between positionals, which argparse allows in no subcommand (bpo-14191)."""
+        takes_flags_only = all(action.nargs == 0 for action in self._actions if action.option_strings)
+        if args is not None and takes_flags_only and self._subparsers is None:
+            args = sorted(args, key=lambda argument: not argument.startswith("--"))
+        return super().parse_known_args(args, namespace)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog=PROGRAM,
+        allow_abbrev=False,
+        description="What operators do with a running Scalix gateway, through its HTTP API.",
+        epilog="The gateway is the one that runs from the state directory (SCALIX_STATE_DIR), and the key is "
+        "LITELLM_MASTER_KEY, else the one in its master.key. Exit code 0: done; 1: the gateway refused or did not "
+        "answer; 2: wrong usage or no key.",
+    )
+    parser.add_argument("--url", help="another gateway, such as https://gateway.example.com")
+    parser.add_argument("--env-file", type=Path, metavar="FILE", help="the env file that the gateway was started with")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
+    for module in COMMANDS:
+        module.add_to(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command. Returns the exit code."""
+    options = _parser().parse_args(arguments)
+    env_file = options.env_file.expanduser().absolute() if options.env_file else None
+    try:
+        session = Session.open(os.environ, url=options.url, env_file=env_file)
+        options.run(options, session)
+    except LaunchError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return EXIT_WRONG_INPUT
+    except Refused as refused:
+        print(f"{PROGRAM}: {refused}", file=sys.stderr)
+        return EXIT_FAILED
+    except NoAnswer as error:
+        print(f"{PROGRAM}: the gateway does not answer ({error}); {HOW_TO_START}", file=sys.stderr)
+        return EXIT_FAILED
+    except BrokenPipeError:
+        # The reader has seen enough, as with `| head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return 130
+    return 0

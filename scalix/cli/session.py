@@ -1,0 +1,80 @@
+"""A running gateway as the subcommands use it, and how they show what it answers."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from scalix.cli.checks.client import Answer, Client
+from scalix.cli.checks.target import find_target
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXIT_FAILED, EXIT_WRONG_INPUT = 1, 2
+
+
+class Refused(Exception):
+    """The gateway refused. The text is its own message, `code` its error's code where it has one."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Session:
+    """One gateway, with the operator's key."""
+
+    def __init__(self, url: str, client: Client) -> None:
+        self.url = url
+        self._client = client
+
+    @classmethod
+    def open(cls, environ: Mapping[str, str], *, url: str | None, env_file: Path | None) -> "Session":
+        """Raises `LaunchError` when there is no key or `url` is no address."""
+        target = find_target(ROOT, environ, url=url, key=None, env_file=env_file)
+        return cls(target.url, Client(target.url, target.key))
+
+    def get(self, path: str, **query: str) -> Any:
+        """The JSON answer. Raises `Refused`, `NoAnswer`."""
+        return _body(self._client.get(f"{path}?{urlencode(query)}" if query else path))
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """As `get`."""
+        return _body(self._client.post(path, body))
+
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """As `get`."""
+        return _body(self._client.put(path, body))
+
+
+def _body(answer: Answer) -> Any:
+    if answer.status != 200:
+        message = answer.field("error", "message")
+        raise Refused(message if isinstance(message, str) else answer.told, answer.code)
+    if answer.json is None:
+        raise Refused("the answer is not JSON; is this a Scalix gateway?")
+    return answer.json
+
+
+def print_json(value: Any) -> None:
+    """One JSON document, for programs."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table for people: as wide as the terminal, without colour where there is none."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    for column in columns:
+        table.add_column(column, justify="right" if column in _NUMBERS else "left")
+    for row in rows:
+        # Names come from outside: no markup in them, and no escape sequence of a terminal.
+        table.add_row(*(Text("".join(c if c.isprintable() else "?" for c in cell)) for cell in row))
+    Console(soft_wrap=False).print(table)
+
+
+_NUMBERS = frozenset({"value", "used", "reserved", "remaining", "requests"})

@@ -1,0 +1,38 @@
+"""Where a request comes from, as one decision for everything that counts or judges by address."""
+
+from scalix.domain.addresses import NO_NETWORKS, Address, Networks, client_address, parse_address
+from scalix.edge.asgi import CLIENT_ADDRESS, Scope
+
+_FORWARDED_FOR = b"x-forwarded-for"
+
+
+class ClientAddresses:
+    """Reads clients' addresses. `trusted_proxies`: the peers whose `X-Forwarded-For` counts."""
+
+    def __init__(self, trusted_proxies: Networks = NO_NETWORKS) -> None:
+        self._trusted = trusted_proxies
+
+    def of(self, scope: Scope) -> Address | None:
+        """The sender of a request; `None` where the server does not know it (a Unix socket). Found once per request,
+        and noted in the scope for `credential_of`."""
+        if CLIENT_ADDRESS not in scope:
+            scope[CLIENT_ADDRESS] = self._find(scope)
+        found: Address | None = scope[CLIENT_ADDRESS]
+        return found
+
+    def is_trusted(self, address: Address | None) -> bool:
+        """Whether `address` is a trusted proxy's."""
+        return address in self._trusted
+
+    def _find(self, scope: Scope) -> Address | None:
+        peer = peer_of(scope)
+        if peer not in self._trusted:
+            return peer
+        lines = [value.decode("latin-1") for name, value in scope["headers"] if name == _FORWARDED_FOR]
+        return client_address(peer, ",".join(lines).split(",") if lines else [], self._trusted)
+
+
+def peer_of(scope: Scope) -> Address | None:
+    """The other end of the socket: the client, or the last proxy before us."""
+    client = scope.get("client")
+    return parse_address(client[0]) if client else None

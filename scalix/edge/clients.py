@@ -1,0 +1,54 @@
+"""The client of one exchange, as LiteLLM's app sees it: it has sent a body, and may leave."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from scalix.edge.asgi import Message, Receive
+from scalix.service.exchanges import Exchange
+
+# A provider that is at work when the client leaves may finish an answer that is not streamed: it is charged as it is.
+FINISH_WHOLE_S = 30.0
+# LiteLLM ends a stream whose client has left by itself, but not while it waits for the first byte.
+FINISH_STREAM_S = 0.5
+
+
+class Client:
+    """Watches `receive`, so that a client which leaves is noticed whatever LiteLLM's app is waiting for."""
+
+    def __init__(self, receive: Receive, exchange: Exchange) -> None:
+        self._receive = receive
+        self._exchange = exchange
+        self._gone = asyncio.Event()
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Ends what runs in it, with `TimeoutError`, some time after the client has left."""
+        grace_s = FINISH_STREAM_S if self._exchange.streamed else FINISH_WHOLE_S
+        async with asyncio.timeout(None) as deadline:
+            watch = asyncio.create_task(self._watch(deadline, grace_s))
+            try:
+                yield
+            finally:
+                watch.cancel()
+
+    async def _watch(self, deadline: asyncio.Timeout, grace_s: float) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._exchange.client_left = True
+        self._gone.set()
+        deadline.reschedule(asyncio.get_running_loop().time() + grace_s)
+
+    def replaying(self, body: bytes) -> Receive:
+        """A `receive` that gives the body once, and then says when the client leaves."""
+        given = False
+
+        async def replay() -> Message:
+            nonlocal given
+            if not given:
+                given = True
+                return {"type": "http.request", "body": body, "more_body": False}
+            await self._gone.wait()
+            return {"type": "http.disconnect"}
+
+        return replay

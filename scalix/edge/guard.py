@@ -1,0 +1,86 @@
+"""The guard at the front door: who may come in from where, how many at once, and what wrong keys cost."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scalix.domain.addresses import NO_NETWORKS, Address, Networks, group_of, parse_network
+from scalix.domain.errors import IpBlocked
+from scalix.domain.guard import GuardSettings
+from scalix.domain.ip_rules import ANYBODY, IpRules
+from scalix.edge.asgi import Receive, Scope, token_of
+from scalix.edge.client_address import ClientAddresses
+from scalix.edge.guard_bodies import paced
+from scalix.edge.guard_headers import check_headers, check_host
+from scalix.service.callers import Caller
+from scalix.service.load_shedding import LoadShedding
+from scalix.service.policy_source import PolicySource
+from scalix.service.throttle import Throttle
+
+_EXEMPT_FROM_RULES = frozenset({"/health/liveliness", "/health/readiness"})
+
+
+class Guard:
+    """Judges requests by what they look like, by where they come from and by the load, never by who sends them."""
+
+    def __init__(
+        self, policy: PolicySource, addresses: ClientAddresses, shedding: LoadShedding, throttle: Throttle
+    ) -> None:
+        self._policy = policy
+        self._addresses = addresses
+        self._shedding = shedding
+        self._throttle = throttle
+        self._read_from: GuardSettings | None = None
+        self._rules: IpRules = ANYBODY
+        self._exempt: Networks = NO_NETWORKS
+
+    def check(self, scope: Scope) -> None:
+        """Look at a request before anything else does. Raises `BadRequest`, `IpBlocked`."""
+        settings = self._settings()
+        check_headers(scope)
+        if scope["path"] in _EXEMPT_FROM_RULES:
+            return  # probes come from anywhere, under any name, and learn nothing
+        check_host(scope, settings.allowed_hosts)
+        if not self._rules.permits(self._addresses.of(scope)):
+            raise IpBlocked("Requests from your address are not taken here. Ask the operator of this gateway.")
+
+    @contextmanager
+    def metered(self, scope: Scope, receive: Receive, holder: Caller) -> Iterator[Receive]:
+        """A place among the requests in flight, with the `receive` to read the body from. Raises `Overloaded`.
+
+        `holder` has shown a right credential. One that may act for others, the app's own backend, has as many requests
+        in flight as its users do, and so no cap by address.
+        """
+        settings = self._settings()
+        limits = settings.overload
+        group = None if holder.may_name_users else self._group(self._addresses.of(scope))
+        with self._shedding.slot(group, limits) as slot:
+            yield paced(receive, lambda size: slot.hold(size, limits))
+
+    def check_load(self, caller: Caller) -> None:
+        """Turn away a charged caller whose tier has to wait at this load. Raises `Overloaded`."""
+        self._shedding.check(caller, self._settings().overload)
+
+    async def refused(self, scope: Scope) -> None:
+        """Called for a credential that was refused: returns when the answer may go out."""
+        if token_of(scope) is None:
+            return
+        group = self._group(self._addresses.of(scope))
+        if group is not None:
+            await self._throttle.wrong_credential(group, self._settings().overload.wrong_key_delay_s)
+
+    def extra_fields(self, route: str) -> tuple[str, ...]:
+        """The body fields that the operator allows on a metered route, beside those of its API."""
+        return self._settings().extra_body_fields.get(route, ())
+
+    def _group(self, address: Address | None) -> str | None:
+        if address is None or self._addresses.is_trusted(address) or address in self._exempt:
+            return None
+        return group_of(address)
+
+    def _settings(self) -> GuardSettings:
+        settings = self._policy.current.guard
+        if settings is not self._read_from:  # after a reload
+            self._rules = IpRules.parse(settings.ip_allow, settings.ip_deny)
+            self._exempt = Networks(map(parse_network, settings.overload.exempt))
+            self._read_from = settings
+        return settings

@@ -1,0 +1,84 @@
+"""What a request's line and headers must look like, before anything believes them."""
+
+import re
+from collections import Counter
+from collections.abc import Collection
+
+from scalix.domain.errors import BadRequest
+from scalix.edge.asgi import Scope
+
+MOST_HEADERS = 100
+MOST_HEADER_BYTES = 32 * 1024
+LONGEST_QUERY = 8 * 1024
+# Two of one of these, and two readers may believe two different things.
+_ONCE = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        b"host",
+        b"content-length",
+        b"content-type",
+        b"content-encoding",
+        b"transfer-encoding",
+        b"expect",
+    }
+)
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_LENGTH = re.compile(rb"[0-9]{1,19}")
+
+
+def check_headers(scope: Scope) -> None:
+    """Raise `BadRequest` for headers that no honest client sends."""
+    headers = scope["headers"]
+    if len(headers) > MOST_HEADERS:
+        raise BadRequest(f"The request has more than {MOST_HEADERS} headers, the most that are read.")
+    if len(scope["query_string"]) > LONGEST_QUERY:
+        raise BadRequest(f"The URL's query is longer than {LONGEST_QUERY} bytes, the most that is read.")
+    size = 0
+    seen = set[bytes]()
+    tokens = set[bytes]()
+    for name, value in headers:
+        size += len(name) + len(value)
+        if _CONTROL.search(value):
+            raise BadRequest(f"The header '{_shown(name)}' holds a control character.")
+        if name not in _ONCE:
+            continue
+        if name in seen:
+            raise BadRequest(f"The header '{_shown(name)}' is there {_times(headers, name)} times. Send it once.")
+        seen.add(name)
+        if name == b"authorization" or name == b"x-api-key":
+            tokens.add(value.partition(b" ")[2].strip() if name == b"authorization" else value.strip())
+        elif name == b"content-length" and not _LENGTH.fullmatch(value):
+            raise BadRequest("The header 'content-length' is no number.")
+    if size > MOST_HEADER_BYTES:
+        raise BadRequest(f"The request's headers are larger than {MOST_HEADER_BYTES} bytes, the most that is read.")
+    if len(tokens) > 1:
+        raise BadRequest("'authorization' and 'x-api-key' hold two different keys. Send one of them.")
+    if b"transfer-encoding" in seen and b"content-length" in seen:
+        raise BadRequest("The request has both 'transfer-encoding' and 'content-length'. Send one of them.")
+
+
+def check_host(scope: Scope, allowed: Collection[str]) -> None:
+    """Raise `BadRequest` for a missing or malformed `Host`, and for one that is not `allowed` where that names any."""
+    host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), None)
+    if host is None:
+        if scope.get("http_version") == "1.0" and not allowed:
+            return
+        raise BadRequest("The request has no 'host' header.")
+    if not _HOST.fullmatch(host):
+        raise BadRequest("The header 'host' is malformed.")
+    if not allowed:
+        return
+    name = host.lower() if host.endswith("]") else host.lower().rpartition(":")[0] or host.lower()
+    name = name.removesuffix(".")
+    if not any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in allowed):
+        raise BadRequest("This gateway is not served under the name in the 'host' header.")
+
+
+def _times(headers: list[tuple[bytes, bytes]], name: bytes) -> int:
+    return Counter(key for key, _ in headers)[name]
+
+
+def _shown(name: bytes) -> str:
+    return name[:40].decode("ascii", "replace")

@@ -1,0 +1,87 @@
+"""The routes of operators: users, their limits, what limits in the shadow would refuse."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+from scalix.domain.errors import BadRequest, NotPermitted, RouteNotFound
+from scalix.edge.asgi import Receive, Scope, credential_of
+from scalix.edge.bodies import read_json
+from scalix.edge.routes import Own
+from scalix.service.administration import UserAdministration
+from scalix.service.audit import Actor
+from scalix.service.callers import Caller
+from scalix.service.identity import Identity
+from scalix.service.limit_administration import LimitAdministration
+from scalix.service.merging import Merging
+from scalix.service.token_revocation import TokenRevocation
+
+
+class OperatorRoutes:
+    """Answers with plain data. Every route here is the operator's alone."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        users: UserAdministration,
+        limits: LimitAdministration,
+        revocation: TokenRevocation,
+        merging: Merging,
+    ) -> None:
+        self._identity = identity
+        self._users = users
+        self._limits = limits
+        self._revocation = revocation
+        self._merging = merging
+
+    async def answer(self, target: Own, request_id: str, scope: Scope, receive: Receive) -> Any:
+        """The answer to one request. Raises `GatewayError`s."""
+        caller = await operator_of(self._identity, scope)
+        match target:
+            case Own.USER_INFO:
+                return await self._users.info(_user_in(scope))
+            case Own.USER_LIMITS:
+                return await self._limits.show(_user_in(scope))
+            case Own.SHADOW:
+                return await self._limits.shadow(query_of(scope).get("days"))
+        by = Actor(str(caller.subject), request_id)
+        body = await read_json(scope, receive)
+        match target:
+            case Own.USER_NEW:
+                return await self._users.new(body, by)
+            case Own.USER_UPDATE:
+                return await self._users.update(body, by)
+            case Own.USER_DELETE:
+                return await self._users.delete(body.get("user_ids"), by)
+            case Own.USER_LIMITS_PUT:
+                return await self._limits.put(body, by)
+            case Own.USER_RESET:
+                return await self._limits.reset(body, by)
+            case Own.TOKENS_REVOKE:
+                return await self._revocation.revoke(body, by)
+            case Own.MERGE:
+                return await self._merging.merge(body, by)
+        raise RouteNotFound("There is no such route here. The README lists the routes.")
+
+
+async def operator_of(identity: Identity, scope: Scope) -> Caller:
+    """The caller, if it is the operator. Raises `InvalidApiKey`, `NotPermitted`."""
+    caller = await identity.authenticate(credential_of(scope))
+    if not caller.may_name_users:
+        raise NotPermitted("Only the operator's key may do this.")
+    return caller
+
+
+def query_of(scope: Scope) -> dict[str, str]:
+    """The URL's parameters; of one that is there twice, the first value."""
+    try:
+        parsed = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=20)
+    except ValueError:
+        raise BadRequest("The URL has more parameters than any route takes.") from None
+    return {name: values[0] for name, values in parsed.items()}
+
+
+def _user_in(scope: Scope) -> str:
+    user_id = query_of(scope).get("user_id")
+    if user_id is None:
+        raise BadRequest(f"Name the user: GET {scope['path']}?user_id=…", param="user_id")
+    return user_id

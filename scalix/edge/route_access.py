@@ -1,0 +1,39 @@
+"""Who may use which route: what the documentation says and what tests hold the gateway to."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from scalix.domain.routes import Route
+from scalix.edge.routes import ENTRIES, Own
+
+
+class Access(StrEnum):
+    """The four kinds of route."""
+
+    ANYBODY = "anybody"
+    ANYBODY_OPERATORS_MORE = "anybody; operators get more"
+    CALLERS = "callers"
+    OPERATORS = "operators"
+
+
+_BESIDE_OPERATORS: dict[Route | Own, Access] = {
+    **dict.fromkeys(Route, Access.CALLERS),
+    Own.MODELS: Access.CALLERS,
+    Own.MODEL: Access.CALLERS,
+    Own.HEALTH: Access.ANYBODY_OPERATORS_MORE,
+    Own.LIVELINESS: Access.ANYBODY,
+    Own.READINESS: Access.ANYBODY,
+}
+
+
+def access_of(target: Route | Own) -> Access:
+    """Who may use a target. A route that is not listed is for operators."""
+    return _BESIDE_OPERATORS.get(target, Access.OPERATORS)
+
+
+def all_routes() -> Iterator[tuple[str, str, Route | Own]]:
+    """Every path, method and target; `{id}` stands for a model's name."""
+    for path, methods in ENTRIES.items():
+        yield from ((path, method, target) for method, target in methods.items())
+        if path.endswith("/models"):
+            yield f"{path}/{{id}}", "GET", Own.MODEL

@@ -1,0 +1,229 @@
+"""Reads the usage in a provider's own answer, and mends what LiteLLM would stumble over.
+
+LiteLLM 1.106.2 fails on a usage that is a text, or (Anthropic's format) missing; it fills in a missing one with a count
+of its own, which looks like the provider's; and it passes an error inside a 200 on as an answer. So what comes from a
+provider is looked at first. Formats: OpenAI's chat completions, completions, embeddings and responses, Anthropic's
+messages, Gemini's generateContent.
+"""
+
+import re
+from typing import Any
+
+import orjson
+
+from scalix.domain.outcomes import IMPOSSIBLE_TOKENS, Usage, usage_from
+
+# prompt, completion
+_FIGURES = (
+    ("prompt_tokens", "completion_tokens"),
+    ("input_tokens", "output_tokens"),
+    ("promptTokenCount", "candidatesTokenCount"),
+)
+_ANTHROPIC_CACHE = ("cache_creation_input_tokens", "cache_read_input_tokens")
+_ANSWER_PARTS = ("choices", "content", "output", "data", "candidates")
+# `"usage":null` is in every chunk of a stream that ends with its usage.
+_HAS_USAGE = re.compile(rb'"usage(?:Metadata)?"\s*:\s*(?!null[\s,}])')
+_NULL_USAGE = b'"usage":null'
+_OK, _BAD_GATEWAY = 200, 502
+
+
+class ProviderAnswer:
+    """What one answer of a provider says of its usage. Feed it the answer; it gives back what LiteLLM should read.
+
+    `usage` is the final one, `None` if there was none that can be true; `prompt_tokens` may be known before it.
+    """
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.prompt_tokens: int | None = None
+        self.nonsense = False  # whether there was a usage that can't be true
+
+    def whole(self, body: bytes) -> tuple[int, bytes]:
+        """An answer that is not streamed, mended, and the HTTP status that it should have."""
+        try:
+            answer = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return _OK, body
+        if (status := failure_status(answer)) is not None:
+            return status, body
+        changed = isinstance(answer, dict) and self._mend(answer, final=True, required=True)
+        return _OK, orjson.dumps(answer) if changed else body
+
+    def event(self, event: bytes) -> bytes:
+        """One server-sent event, mended."""
+        if not _HAS_USAGE.search(event) and not (b"message_start" in event and _NULL_USAGE in event):
+            return event
+        lines = event.split(b"\n")
+        for position, line in enumerate(lines):
+            if line.startswith(b"data:"):
+                lines[position] = self._data_line(line)
+        return b"\n".join(lines)
+
+    def _data_line(self, line: bytes) -> bytes:
+        try:
+            event = orjson.loads(line[5:])
+        except orjson.JSONDecodeError:
+            return line
+        if not isinstance(event, dict):
+            return line
+        kind = event.get("type")
+        inner = event.get("message") if kind == "message_start" else event.get("response", event)
+        if not isinstance(inner, dict):
+            return line
+        changed = self._mend(inner, final=kind != "message_start", required=kind == "message_start")
+        return b"data: " + orjson.dumps(event) + (b"\r" if line.endswith(b"\r") else b"") if changed else line
+
+    def _mend(self, holder: dict[str, Any], *, final: bool, required: bool) -> bool:
+        """Note the usage in `holder`; whether it had to be changed."""
+        name = "usageMetadata" if "usageMetadata" in holder else "usage"
+        given = holder.get(name)
+        sound = sound_usage(given)
+        if sound is None:
+            self.nonsense = self.nonsense or given is not None
+            # Anthropic's format always has one, and LiteLLM counts on that.
+            anthropic = holder.get("type") in ("message", "message_delta")
+            if given is None and not (required and anthropic):
+                return False
+            if anthropic:
+                holder[name] = {"input_tokens": 0, "output_tokens": 0}
+            elif holder.get("object") == "response":
+                holder[name] = None
+            else:
+                holder.pop(name)
+            return True
+        self._note(sound, final=final)
+        if sound == given and not _has_odd_types(given):
+            return False
+        holder[name] = sound
+        return True
+
+    def _note(self, usage: dict[str, Any], *, final: bool) -> None:
+        prompt, completion = _figures(usage)
+        if prompt:
+            self.prompt_tokens = prompt
+        if not final:
+            return
+        believed = usage_from(prompt or self.prompt_tokens, completion)
+        if believed is not None:
+            self.usage = believed
+        elif completion or not prompt:
+            self.nonsense = True
+
+
+def failure_status(answer: object) -> int | None:
+    """The HTTP status that a 200 with this body should have had: of an error, or of an answer with nothing in it.
+
+    `None` for a proper answer.
+    """
+    if not isinstance(answer, dict):
+        return None
+    error = answer.get("error")
+    if answer.get("type") == "error" or (error and not any(answer.get(part) for part in _ANSWER_PARTS)):
+        code = error.get("code") if isinstance(error, dict) else None
+        return code if isinstance(code, int) and 400 <= code < 600 else _BAD_GATEWAY
+    empty = any(answer.get(part) == [] for part in _ANSWER_PARTS) and not any(answer.get(p) for p in _ANSWER_PARTS)
+    if not empty or answer.get("status") == "incomplete":
+        return None
+    # A model may have nothing to say, or only thoughts that nobody gets to see; it has been at work then.
+    usage = answer.get("usage")
+    return None if isinstance(usage, dict) and _is_positive(usage.get("output_tokens")) else _BAD_GATEWAY
+
+
+def event_failure_status(event: bytes) -> int | None:
+    """The same for a server-sent event that should have been an HTTP error."""
+    if b"error" not in event and b"response.failed" not in event:
+        return None
+    data = _data_of(event)
+    if data is None:
+        return None
+    if data.get("type") == "response.failed":
+        return _BAD_GATEWAY
+    return failure_status(data) if data.get("type") == "error" or data.get("error") else None
+
+
+def is_substantial(event: bytes) -> bool:
+    """Whether a server-sent event brings anything of an answer: a text, a call, or how it ended."""
+    data = _data_of(event)
+    if data is None:
+        return b"data:" in event and b"[DONE]" not in event
+    kind = data.get("type")
+    if isinstance(kind, str):
+        if kind.startswith("response."):
+            return "delta" in kind or kind == "response.output_item.done" or _has_output(data.get("response"))
+        return kind in ("content_block_delta", "message_delta")
+    choices = data.get("choices")
+    if not isinstance(choices, list):
+        return "candidates" in data or "promptFeedback" in data
+    return any(isinstance(choice, dict) and _says_something(choice) for choice in choices)
+
+
+def _says_something(choice: dict[str, Any]) -> bool:
+    delta = choice.get("delta")
+    said = any(value for key, value in delta.items() if key != "role") if isinstance(delta, dict) else False
+    return bool(said or choice.get("text") or choice.get("finish_reason"))
+
+
+def _has_output(response: Any) -> bool:
+    return isinstance(response, dict) and bool(response.get("output") or response.get("status") == "incomplete")
+
+
+def _data_of(event: bytes) -> dict[str, Any] | None:
+    for line in event.splitlines():
+        if line.startswith(b"data:"):
+            try:
+                data = orjson.loads(line[5:])
+            except orjson.JSONDecodeError:
+                return None
+            return data if isinstance(data, dict) else None
+    return None
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def sound_usage(usage: object) -> dict[str, Any] | None:
+    """A copy whose token counts are whole numbers that can be true; `None` if one of the main figures can't be.
+
+    Details that can't be true are left out.
+    """
+    if not isinstance(usage, dict):
+        return None
+    sound = {key: value for key, given in usage.items() if (value := _sound(key, given)) is not _UNSOUND}
+    for names in _FIGURES:
+        if any(name in usage for name in names):
+            return sound if all(name in sound or name not in usage for name in names) else None
+    return None
+
+
+_UNSOUND = object()
+
+
+def _sound(key: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: kept for name, given in value.items() if (kept := _sound(name, given)) is not _UNSOUND}
+    if "token" not in key.lower() or value is None or isinstance(value, list):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < IMPOSSIBLE_TOKENS:
+        return _UNSOUND
+    return value
+
+
+def _has_odd_types(usage: Any) -> bool:
+    """Whether a figure is a fraction that equals its whole number."""
+    return any(isinstance(value, float) and "token" in key.lower() for key, value in usage.items())
+
+
+def _figures(usage: dict[str, Any]) -> tuple[int, int]:
+    for prompt_name, completion_name in _FIGURES:
+        if prompt_name in usage or completion_name in usage:
+            prompt, completion = usage.get(prompt_name) or 0, usage.get(completion_name) or 0
+            if prompt_name == "input_tokens":
+                prompt += sum(usage.get(name) or 0 for name in _ANTHROPIC_CACHE)
+            elif prompt_name == "promptTokenCount":
+                completion += usage.get("thoughtsTokenCount") or 0
+                prompt += usage.get("toolUsePromptTokenCount") or 0
+            return prompt, completion
+    return 0, 0

@@ -1,0 +1,60 @@
+"""What goes on while the store is away: local admission where the tier wants it, and the journal."""
+
+from scalix.domain.errors import StoreIsDown
+from scalix.domain.quota import Ask, Charge, Decision, Receipt, Settled, Tallies
+from scalix.service.callers import Caller
+from scalix.store.base import QuotaStore, StoreUnavailable
+from scalix.store.journal import Journal
+from scalix.store.journal_entries import Entry, Release, Settlement
+from scalix.store.local import LocalCounters
+
+RETRY_WHEN_STORE_IS_DOWN_S = 5
+
+
+def store_is_down() -> StoreIsDown:
+    """The refusal of callers whose tier does not go on without the store."""
+    message = "Usage can't be checked right now, so this request was not let through. Try again shortly."
+    return StoreIsDown(message, retry_after_s=RETRY_WHEN_STORE_IS_DOWN_S)
+
+
+class Outage:
+    """Stands in for the store while it is away. `journal` gets what the store has to be told later."""
+
+    def __init__(self, local: LocalCounters, journal: Journal) -> None:
+        self._local = local
+        self._journal = journal
+
+    def learn(self, caller: Caller, at_ms: int, tallies: Tallies) -> None:
+        """Note what the store says of a caller, to go on from there when it is away."""
+        if _goes_on(caller):
+            self._local.learn(str(caller.subject), at_ms, tallies if caller.limits.windows else {})
+
+    async def admit(self, caller: Caller, ask: Ask, fault: StoreUnavailable) -> Decision:
+        """Decide in the store's place after it failed with `fault`. Raises `StoreIsDown`."""
+        if fault.maybe_acted:
+            self.release_later(ask)
+        if not _goes_on(caller) or not self._journal.has_room:
+            raise store_is_down()
+        return await self._local.admit(ask)
+
+    def release_later(self, ask: Ask) -> None:
+        """The store may have reserved for this ask, or may still do so, and nobody has the receipt."""
+        self._journal.add(Release(ask.request_id, ask.subject))
+
+    async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
+        """Charge in the store's place: in the counters of this process, and for later in the journal."""
+        settled = await self._local.settle(receipt, charge)
+        await self._journal.write(Settlement(receipt, charge))
+        return settled
+
+
+def _goes_on(caller: Caller) -> bool:
+    return caller.tier is None or caller.tier.on_store_failure == "allow"
+
+
+async def apply_to(store: QuotaStore, entry: Entry) -> None:
+    """Tell the store what a journal's entry says; a second time changes nothing. Raises `StoreUnavailable`."""
+    if isinstance(entry, Settlement):
+        await store.settle(entry.receipt, entry.charge)
+    else:
+        await store.release(entry.request_id, entry.subject)

@@ -1,0 +1,135 @@
+"""A circuit breaker: when the store is away, its callers are told so at once instead of waiting for it."""
+
+import functools
+import inspect
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar, cast
+
+from scalix.store.base import StoreError, StoreUnavailable
+
+FAILURES_TO_OPEN = 3
+PAUSE_S = 2.0
+
+log = logging.getLogger("scalix.store")
+
+Store = TypeVar("Store")
+_probing: ContextVar[bool] = ContextVar("store_probe", default=False)
+
+
+class Breaker:
+    """Opens after `failures` in a row, and lets one call at a time try again when `pause_s` seconds have passed.
+
+    Any call that the store answers closes it. `clock` gives seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        failures: int = FAILURES_TO_OPEN,
+        pause_s: float = PAUSE_S,
+    ) -> None:
+        self._clock = clock
+        self._failures_to_open = failures
+        self._pause_s = pause_s
+        self._failures = 0
+        self._opened_s: float | None = None
+        self._retry_at_s = 0.0
+        self._trying = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether calls go through."""
+        return self._opened_s is None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the last call that says something about the store went well."""
+        return self._failures == 0 and self._opened_s is None
+
+    @contextmanager
+    def call(self) -> Iterator[None]:
+        """One call to the store. Raises `StoreUnavailable` at once while the breaker is open."""
+        trying = self._enter()
+        try:
+            yield
+        except StoreUnavailable as fault:
+            if fault.counts:
+                self._failed(fault)
+            raise
+        except StoreError:
+            self._answered()
+            raise
+        else:
+            self._answered()
+        finally:
+            if trying:
+                self._trying = False
+
+    @contextmanager
+    def probe(self) -> Iterator[None]:
+        """Calls within are let through without waiting for the pause: for the job that watches the store."""
+        token = _probing.set(True)
+        try:
+            yield
+        finally:
+            _probing.reset(token)
+
+    def _enter(self) -> bool:
+        """Whether this call is the one that tries again."""
+        if self._opened_s is None:
+            return False
+        if self._trying or not (_probing.get() or self._clock() >= self._retry_at_s):
+            raise StoreUnavailable("the store is away", maybe_acted=False, counts=False)
+        self._trying = True
+        return True
+
+    def _failed(self, fault: StoreUnavailable) -> None:
+        now_s = self._clock()
+        self._failures += 1
+        self._retry_at_s = now_s + self._pause_s
+        if self._opened_s is None and self._failures >= self._failures_to_open:
+            self._opened_s = now_s
+            log.error(
+                "the store is away (%s): tiers with 'on_store_failure: allow' go on with local counters, others are "
+                "answered 503, until it is back",
+                fault,
+            )
+
+    def _answered(self) -> None:
+        self._failures = 0
+        if self._opened_s is not None:
+            log.warning("the store is back after %.1f s", self._clock() - self._opened_s)
+            self._opened_s = None
+
+
+class _Guarded:
+    """Puts every coroutine method of a store behind a breaker."""
+
+    def __init__(self, store: Any, breaker: Breaker) -> None:
+        self._store = store
+        self._breaker = breaker
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._store, name)
+        if not inspect.iscoroutinefunction(method):
+            return method
+        breaker = self._breaker
+
+        @functools.wraps(method)
+        async def guarded_method(*args: Any, **kwargs: Any) -> Any:
+            with breaker.call():
+                return await method(*args, **kwargs)
+
+        # Found without this function from now on.
+        self.__dict__[name] = guarded_method
+        return guarded_method
+
+
+def guarded(store: Store, breaker: Breaker) -> Store:
+    """`store` with all its calls behind `breaker`."""
+    return cast(Store, _Guarded(store, breaker))

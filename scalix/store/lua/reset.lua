@@ -1,0 +1,29 @@
+-- Sets the settled use of some metrics in some windows of now to zero. What requests in flight hold stays, and is charged
+-- to these windows when they end. A window without use is left alone, so nothing is created here.
+--
+-- KEYS  1 windows (hash)
+-- ARGV  1 now in ms ('' for the server's time)
+--       then two for each: position of the metric (1 requests, 2 tokens, 3 nano-dollars), letter of the window
+-- Returns {now in ms, field, text, field, text, …} with the texts as they were before
+
+local now = now_or_server_time(ARGV[1])
+local index = indexes(now)
+local reply, write = {now}, {}
+for _, letter in ipairs(LETTERS) do
+  local field = letter .. string.format('%.0f', index[letter])
+  local text = redis.call('HGET', KEYS[1], field)
+  if text then
+    reply[#reply + 1] = field
+    reply[#reply + 1] = text
+    local six = unpacked(text)
+    for argument = 2, #ARGV, 2 do
+      if ARGV[argument + 1] == letter then six[tonumber(ARGV[argument])] = 0 end
+    end
+    if packed(six) ~= text then
+      write[#write + 1] = field
+      write[#write + 1] = packed(six)
+    end
+  end
+end
+if #write > 0 then redis.call('HSET', KEYS[1], unpack(write)) end
+return reply

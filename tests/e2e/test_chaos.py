@@ -1,0 +1,81 @@
+"""After any amount of trouble the counters equal the provider's own log under the outcome table."""
+
+import json
+import os
+import secrets
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import redis
+
+from tests.demo_server import DemoServer
+from tests.e2e.calls import Bench
+from tests.e2e.chaos import Chaos
+from tests.e2e.gateways import Gateway
+
+SEED = int(os.environ.get("SCALIX_CHAOS_SEED", "20260226"))
+
+
+def _agrees(chaos: Chaos, within_s: float = 10.0) -> None:
+    bench = chaos.bench
+    bench.counted_when(lambda counted: counted[2] == 0, within_s)
+    sums = chaos.expected()
+    requests, tokens, in_flight = bench.counted_when(
+        lambda counted: counted[2] == 0 and counted[0] >= sums.least_requests, within_s
+    )
+    print(f"seed {chaos.seed}: {requests} requests, {tokens} tokens, expected {sums}, broken {len(chaos.broken)}")
+    assert in_flight == 0
+    assert sums.least_requests <= requests <= sums.most_requests
+    assert sums.least_tokens <= tokens <= sums.most_tokens
+
+
+@pytest.mark.xdist_group("gateway")
+def test_150_requests_with_every_trouble_are_counted_by_the_outcome_table(
+    gateway: Gateway, demo_server: DemoServer, http: httpx.Client, new_user: Callable[..., str], marker: str
+) -> None:
+    print(f"seed {SEED}")  # SCALIX_CHAOS_SEED runs another one
+    chaos = Chaos(Bench(gateway, demo_server, http, new_user("roomy"), marker), SEED, 150)
+    chaos.run()
+    assert not chaos.broken
+    _agrees(chaos)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_1000_requests_with_every_trouble_and_a_worker_killed_midway(
+    tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer
+) -> None:
+    seed = int.from_bytes(secrets.token_bytes(4)) if "SCALIX_CHAOS_SEED" not in os.environ else SEED
+    print(f"seed {seed}")
+    folder = tmp_path_factory.mktemp("chaos")
+    gateway = Gateway(folder, demo_server.url, options=("--workers", "2")).start()
+    try:
+        with gateway.client() as http:
+            user = f"user-{secrets.token_hex(6)}"
+            assert http.post("/user/new", json={"user_id": user, "tier": "roomy"}).status_code == 200
+            bench = Bench(gateway, demo_server, http, user, f"marker-{secrets.token_hex(6)}")
+            chaos = Chaos(bench, seed, 1000, at_once=24)
+            chaos.run(midway=lambda: os.kill(_a_worker(gateway), signal.SIGKILL))
+            assert chaos.broken
+            # The dead worker's leases lapse after a minute, and the sweep looks every 15 s.
+            _agrees(chaos, within_s=90.0)
+            assert _keys_without_an_end(folder / "state") == []
+    finally:
+        gateway.stop()
+
+
+def _a_worker(gateway: Gateway) -> int:
+    status = json.loads(gateway.command("--status", "--json").stdout)
+    launcher = psutil.Process(status["pid"])
+    workers = [child for child in launcher.children() if "scalix.launch.worker" in " ".join(child.cmdline())]
+    return workers[0].pid
+
+
+def _keys_without_an_end(state: Path) -> list[str]:
+    (path,) = state.rglob("*.sock")
+    with redis.Redis(unix_socket_path=str(path), decode_responses=True) as client:
+        return [key for key in client.scan_iter(count=1000) if client.ttl(key) == -1 and ":u:" not in key]

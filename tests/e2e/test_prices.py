@@ -1,0 +1,66 @@
+"""Money: what a request costs is what LiteLLM says it costs, and a spend limit is never passed."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from tests.demo_server import DemoServer
+from tests.e2e.calls import ANTHROPIC_MODEL, Bench
+from tests.e2e.gateways import Gateway
+
+pytestmark = pytest.mark.xdist_group("gateway")
+
+# gpt-4 in LiteLLM's map, dollars per token.
+INPUT_USD, OUTPUT_USD = 3e-5, 6e-5
+LIMIT_USD = 0.1
+
+
+@pytest.fixture
+def bench(
+    gateway: Gateway, demo_server: DemoServer, http: httpx.Client, new_user: Callable[..., str], marker: str
+) -> Bench:
+    return Bench(gateway, demo_server, http, new_user("ten-cents"), marker)
+
+
+@pytest.mark.parametrize("route", ["chat", "completions", "responses", "messages"])
+def test_a_request_costs_what_the_providers_usage_costs_streamed_or_not(bench: Bench, route: str) -> None:
+    for number, stream in enumerate((False, True), 1):
+        answer = bench.post(route, "words=20", stream=stream)
+        assert answer.status_code == 200, answer.text
+        entries = bench.log(number)
+        cost = sum(entry["prompt_tokens"] * INPUT_USD + entry["completion_tokens"] * OUTPUT_USD for entry in entries)
+        assert bench.usage()["cost_today_usd"] == pytest.approx(cost, abs=2e-9)
+
+
+def test_room_is_reserved_at_the_full_price_and_given_back(bench: Bench) -> None:
+    with bench.open("chat", "words=5 hang_after=5", stream=True):
+        bench.wait_for_provider()
+        (entry,) = bench.provider.requests(contains=bench.marker)
+        cap = entry["body"]["max_tokens"]
+        assert cap * OUTPUT_USD <= LIMIT_USD
+        assert cap * OUTPUT_USD > LIMIT_USD * 0.9
+        second = bench.post("chat", "words=5")
+        assert (second.status_code, second.json()["error"]["code"]) == (429, "quota_reserved")
+    bench.counted_when(lambda counted: counted[2] == 0)
+    assert bench.post("chat", "words=5").status_code == 200
+
+
+def test_a_spend_limit_holds_to_the_last_cent(bench: Bench) -> None:
+    codes = [bench.post("chat", "words=400").status_code for _ in range(8)]
+    spent = bench.usage()["cost_today_usd"]
+    last = bench.post("chat", "words=400")
+
+    assert codes[0] == 200
+    assert set(codes) == {200, 429}
+    assert LIMIT_USD * 0.95 <= spent <= LIMIT_USD
+    assert last.json()["error"]["code"] == "insufficient_quota"
+
+
+def test_a_model_without_a_price_is_not_free_under_a_spend_limit(bench: Bench) -> None:
+    """Hazard 8."""
+    answer = bench.post("chat", "words=5", model=ANTHROPIC_MODEL)
+
+    assert (answer.status_code, answer.json()["error"]["param"]) == (403, "model")
+    assert "no price" in answer.json()["error"]["message"]
+    assert bench.provider.requests(contains=bench.marker) == []

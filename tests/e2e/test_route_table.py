@@ -1,0 +1,174 @@
+"""Every route by credential by method against the running gateway, and every other path of LiteLLM's app."""
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from scalix.domain.routes import Route
+from scalix.edge.routes import Own, find
+from tests.e2e.gateways import JWT_SECRET, SECRET_ISSUER, Gateway
+from tests.service.token_issuer import TokenIssuer
+from tools.route_docs import CREDENTIALS, METHODS, expected_status, rows
+
+pytestmark = pytest.mark.xdist_group("gateway")
+
+MODEL = "free-gemini-flash"
+CONTENTS: dict[Route, dict[str, Any]] = {
+    Route.CHAT: {"messages": [{"role": "user", "content": "hi [[demo words=1]]"}]},
+    Route.COMPLETIONS: {"prompt": "hi [[demo words=1]]"},
+    Route.EMBEDDINGS: {"input": "hi"},
+    Route.RESPONSES: {"input": "hi [[demo words=1]]"},
+    Route.MESSAGES: {"messages": [{"role": "user", "content": "hi [[demo words=1]]"}], "max_tokens": 5},
+}
+# What an operator sends that is right. Of a route without one, any answer of the route's own is the expected one.
+EXAMPLES: dict[Own, dict[str, Any]] = {
+    Own.USER_NEW: {"json": {"user_id": "{new}"}},
+    Own.USER_UPDATE: {"json": {"user_id": "{user}", "tier": "pro"}},
+    Own.USER_INFO: {"params": {"user_id": "{user}"}},
+    Own.USER_DELETE: {"json": {"user_ids": ["{user}"]}},
+    Own.USER_LIMITS: {"params": {"user_id": "{user}"}},
+    Own.USER_LIMITS_PUT: {"json": {"user_id": "{user}", "limits": {}}},
+    Own.USER_RESET: {"json": {"user_id": "{user}", "windows": "all"}},
+    Own.SHADOW: {},
+    Own.MODELS: {},
+    Own.MODEL: {},
+    Own.HEALTH: {},
+    Own.LIVELINESS: {},
+    Own.READINESS: {},
+}
+
+
+@pytest.fixture(scope="module")
+def admin(gateway: Gateway) -> Iterator[httpx.Client]:
+    with gateway.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def credentials(admin: httpx.Client) -> dict[str, dict[str, str]]:
+    """The headers of each credential: users come with tokens of their own."""
+    issuer = TokenIssuer(SECRET_ISSUER, secret=JWT_SECRET, now_s=int(time.time()))
+    headers: dict[str, dict[str, str]] = {"none": {}, "wrong": {"authorization": "Bearer sk-wrong"}}
+    headers["admin"] = {"authorization": admin.headers["authorization"]}
+    for name in ("expired", "blocked", "free", "pro"):
+        sub = f"{name}-{secrets.token_hex(6)}"
+        tier = "fifty" if name == "free" else "pro"
+        body = {"user_id": f"a:{sub}", "tier": tier, "blocked": name == "blocked"}
+        assert admin.post("/user/new", json=body).status_code == 200
+        ends: dict[str, Any] = {"exp": issuer.now_s - 3600} if name == "expired" else {}
+        headers[name] = {"authorization": f"Bearer {issuer.token(sub=sub, **ends)}"}
+    return headers
+
+
+def request_for(target: Route | Own, admin: httpx.Client) -> dict[str, Any]:
+    """The body or query of a well-formed request."""
+    if isinstance(target, Route):
+        return {"json": {"model": MODEL, **CONTENTS[target]}}
+    names = {"{new}": f"new-{secrets.token_hex(6)}", "{user}": f"old-{secrets.token_hex(6)}"}
+    example = EXAMPLES.get(target, {"json": {}})
+    if "{user}" in str(example):
+        admin.post("/user/new", json={"user_id": names["{user}"]})
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [filled(item) for item in value]
+        return names.get(value, value)
+
+    return dict(filled(example))
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_every_route_answers_every_credential_as_the_table_says(
+    gateway: Gateway, admin: httpx.Client, credentials: dict[str, dict[str, str]], credential: str
+) -> None:
+    wrong: list[str] = []
+    with httpx.Client(base_url=gateway.url, headers=credentials[credential], timeout=30, trust_env=False) as client:
+        for method, path, target in rows():
+            if target is Own.HEALTH and credential == "admin":
+                continue  # it calls every provider; test_first_requests asks it once
+            expected = expected_status(target, credential)
+            answer = client.request(method, path.replace("{id}", MODEL), **request_for(target, admin))
+            own = expected == 200 and not isinstance(target, Route) and target not in EXAMPLES
+            right = answer.status_code in (200, 400, 422) if own else answer.status_code == expected
+            if not right:
+                wrong.append(f"{method} {path}: {answer.status_code} instead of {expected}: {answer.text[:100]}")
+            if answer.status_code == 401:
+                assert answer.headers["www-authenticate"]
+    assert not wrong
+
+
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_every_other_method_is_a_405_that_names_the_right_ones(
+    gateway: Gateway, credentials: dict[str, dict[str, str]], credential: str
+) -> None:
+    methods_of: dict[str, set[str]] = {}
+    for method, path, _ in rows():
+        methods_of.setdefault(path, set()).add(method)
+    with httpx.Client(base_url=gateway.url, headers=credentials[credential], timeout=30, trust_env=False) as client:
+        for path, taken in methods_of.items():
+            for method in METHODS:
+                if method not in taken:
+                    answer = client.request(method, path.replace("{id}", MODEL))
+                    assert answer.status_code == 405, (method, path, answer.status_code)
+                    assert set(answer.headers["allow"].split(", ")) == taken
+
+
+@pytest.fixture(scope="session")
+def litellm_paths() -> list[str]:
+    """Every path of LiteLLM's own app, with its parameters filled in."""
+    script = (
+        "from litellm.proxy.proxy_server import app\n"
+        "def walk(routes, prefix=''):\n"
+        "    for route in routes:\n"
+        "        included = getattr(route, 'include_context', None)\n"
+        "        path = prefix + (included.prefix if included else route.path)\n"
+        "        print('path', path)\n"
+        "        walk(route.original_router.routes if included else getattr(route, 'routes', None) or (), path)\n"
+        "walk(app.routes)\n"
+    )
+    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    found = {line.removeprefix("path ") for line in done.stdout.splitlines() if line.startswith("path /")}
+    return sorted(_filled(path) for path in found)
+
+
+def _filled(path: str) -> str:
+    parts = ["x" if part.startswith("{") else part for part in path.split("/")]
+    return "/".join("x" if "{" in part else part for part in parts)
+
+
+def test_every_other_path_of_litellm_is_a_404_with_and_without_the_master_key(
+    gateway: Gateway, litellm_paths: list[str]
+) -> None:
+    ours = [path for path in litellm_paths if find(path, path.encode()) is not None]
+    others = [path for path in litellm_paths if path not in ours]
+    assert len(others) > 500
+    with gateway.client() as admin, httpx.Client(base_url=gateway.url, trust_env=False) as nobody:
+        for client in (admin, nobody):
+            for path in others:
+                for method in ("GET", "POST"):
+                    answer = client.request(method, path)
+                    assert answer.status_code == 404, (method, path)
+                    assert answer.json()["error"]["code"] == "route_not_found"
+
+
+def test_a_websocket_is_not_opened(gateway: Gateway, credentials: dict[str, dict[str, str]]) -> None:
+    upgrade = {
+        "connection": "Upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    for path in ("/v1/realtime", "/v1/responses", "/v1/models", "/vertex_ai/live"):
+        answer = httpx.get(gateway.url + path, headers={**credentials["admin"], **upgrade}, trust_env=False)
+        assert answer.status_code in (200, 404, 405), (path, answer.status_code)
+        assert "upgrade" not in answer.headers

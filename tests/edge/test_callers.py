@@ -1,0 +1,120 @@
+"""Who a request is of, by its socket and headers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import pytest
+
+from scalix.domain.addresses import Networks, parse_network
+from scalix.domain.errors import InvalidApiKey
+from scalix.domain.policy import Model, Policy, Tier
+from scalix.edge.asgi import credential_of
+from scalix.edge.client_address import ClientAddresses
+from scalix.edge.own_routes import OwnRoutes
+from scalix.edge.routes import Own
+from scalix.service.anonymous import AnonymousCallers
+from scalix.service.identity import Credential, CredentialKind, Identity, MasterKey
+from scalix.service.policy_source import PolicySource
+from scalix.service.users import UserDirectory
+from scalix.store.memory import MemoryStore
+
+MASTER = "sk-master-key-of-this-test-0123456789"
+TIERS = {"visitor": Tier("visitor", models=("free-*",)), "pro": Tier("pro", models=("*",))}
+MODELS = {name: Model(name, f"openai/{name}") for name in ("free-a", "dear")}
+
+
+class Edge:
+    """The routes that list models, with the real identity, and whom they took callers for."""
+
+    def __init__(self, *, anonymous: bool) -> None:
+        policy = PolicySource(Policy(TIERS, "pro", MODELS))
+        users = UserDirectory(MemoryStore(lambda: 0), policy)
+        kinds: list[CredentialKind] = [MasterKey(MASTER)]
+        if anonymous:
+            kinds.append(AnonymousCallers(policy, "visitor"))
+        unused: Any = None
+        self.own = OwnRoutes(Identity(kinds, users), unused, policy, ready=unused, check_models=unused, version="0")
+        self.addresses = ClientAddresses(Networks([parse_network("10.0.0.0/8")]))
+
+    def scope(self, headers: list[tuple[str, str]], peer: str | None) -> dict[str, Any]:
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "GET",
+            "path": "/v1/models",
+            "query_string": b"",
+            "client": (peer, 5000) if peer else None,
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers],
+        }
+        self.addresses.of(scope)
+        return scope
+
+    async def models(self, headers: Mapping[str, str], peer: str | None = "192.0.2.1") -> list[str]:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def receive() -> Any:
+            return {"type": "http.request", "body": b""}
+
+        await self.own.handle(Own.MODELS, "id", self.scope(list(headers.items()), peer), receive, send)
+        return [model["id"] for model in orjson.loads(sent[1]["body"])["data"]]
+
+
+async def test_without_a_credential_an_address_has_its_own_tier_where_that_is_enabled() -> None:
+    assert await Edge(anonymous=True).models({}) == ["free-a"]
+    with pytest.raises(InvalidApiKey):
+        await Edge(anonymous=False).models({})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": "Bearer sk-wrong"},
+        {"authorization": "Bearer "},
+        {"authorization": "Bearer"},
+        {"authorization": "Basic dXNlcjpwYXNz"},
+        {"authorization": ""},
+        {"x-api-key": "sk-wrong"},
+        {"x-api-key": ""},
+        {"authorization": "Basic dXNlcjpwYXNz", "x-api-key": MASTER},
+    ],
+    ids=str,
+)
+async def test_a_wrong_credential_is_never_anonymous(headers: dict[str, str]) -> None:
+    with pytest.raises(InvalidApiKey):
+        await Edge(anonymous=True).models(headers)
+
+
+async def test_a_right_credential_is_not_anonymous_either() -> None:
+    assert await Edge(anonymous=True).models({"authorization": f"Bearer {MASTER}"}) == ["free-a", "dear"]
+
+
+async def test_who_has_no_address_can_t_be_anonymous() -> None:
+    with pytest.raises(InvalidApiKey):
+        await Edge(anonymous=True).models({}, peer=None)
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "address"),
+    [
+        ("192.0.2.1", [("x-forwarded-for", "198.51.100.9")], "192.0.2.1"),
+        ("10.0.0.1", [("x-forwarded-for", "198.51.100.9")], "198.51.100.9"),
+        ("::ffff:10.0.0.1", [("x-forwarded-for", "::ffff:198.51.100.9")], "198.51.100.9"),
+        ("10.0.0.1", [("x-forwarded-for", "203.0.113.5"), ("x-forwarded-for", "198.51.100.9")], "198.51.100.9"),
+        ("10.0.0.1", [("x-real-ip", "203.0.113.5"), ("forwarded", "for=203.0.113.5")], "10.0.0.1"),
+        ("10.0.0.1", [("x-forwarded-for", "198.51.100.9, \xff")], "10.0.0.1"),
+        ("10.0.0.1", [], "10.0.0.1"),
+    ],
+)
+def test_a_forwarded_address_counts_from_a_trusted_proxy_only(
+    peer: str, headers: list[tuple[str, str]], address: str
+) -> None:
+    assert credential_of(Edge(anonymous=True).scope(headers, peer)).address == address
+
+
+async def test_ipv6_callers_of_one_64_bit_network_are_one_subject() -> None:
+    policy = PolicySource(Policy(TIERS, "pro", MODELS))
+    callers = [await AnonymousCallers(policy, "visitor").caller(Credential(None, f"2001:db8::{n}")) for n in (1, 2)]
+    assert [str(caller.subject) for caller in callers if caller] == ["address:2001:db8::/64"] * 2

@@ -1,0 +1,160 @@
+"""Whatever a client sends, the edge answers once, in time, with an error of its own or not at all; nothing leaks."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scalix.domain.routes import Route
+from scalix.edge.allowed_fields import allowed_fields
+from scalix.edge.route_access import all_routes
+from tests.edge.gates import MASTER_KEY, Answered, InProcess, in_process
+
+CANARY = "sk-canary-fuzz-8d1f02c7"
+EXAMPLES = 250
+PATHS = sorted({path.replace("{id}", "free-small") for path, _, _ in all_routes()} - {"/health"})
+METERED = [path for path, _, target in all_routes() if isinstance(target, Route)]
+FIELDS = sorted({name for route in Route for name in allowed_fields(route)})
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20)
+    | st.sampled_from(["free-small", "u", "http://127.0.0.1/", "https://example.com/a.png", "a" * 300, "\x00", -1])
+)
+names = st.sampled_from([*FIELDS, "type", "url", "content", "role", "image_url", "function", "text"]) | st.text(
+    max_size=8
+)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4), max_leaves=12
+)
+bodies = st.one_of(
+    st.binary(max_size=200),
+    values.map(lambda value: dumped(value)),
+    st.dictionaries(st.sampled_from(FIELDS), values, max_size=6).map(
+        lambda body: dumped({"model": "free-small", **body})
+    ),
+    st.dictionaries(st.sampled_from(FIELDS), values, max_size=3).map(
+        lambda body: dumped(
+            {**body, "model": "free-small", "user": "u", "messages": [{"role": "user", "content": "x"}]}
+        )
+    ),
+)
+header_names = st.sampled_from(
+    [b"authorization", b"x-api-key", b"host", b"content-length", b"content-type", b"content-encoding", b"expect"]
+    + [b"transfer-encoding", b"x-forwarded-for", b"forwarded", b"cookie", b"x-litellm-tags", b"anthropic-version"]
+) | st.binary(min_size=1, max_size=10).map(bytes.lower)
+header_values = st.binary(max_size=40) | st.sampled_from(
+    [b"Bearer " + CANARY.encode(), CANARY.encode(), b"Bearer", b"basic eDp4", b"chunked", b"gzip", b"0", b"-1", b"1e9"]
+)
+headers = st.lists(st.tuples(header_names, header_values), max_size=6)
+methods = st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "TRACE"])
+
+
+def dumped(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except (orjson.JSONEncodeError, TypeError):
+        return repr(value).encode("utf-8", "replace")
+
+
+class Runner:
+    """An event loop of its own, so that hypothesis' plain functions can call the gate."""
+
+    def __init__(self, folder: Path, store_url: str) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self._thread.start()
+        self._context = in_process(folder, store_url)
+        self.edge: InProcess = self.run(self._context.__aenter__())
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+
+    def close(self) -> None:
+        self.run(self._context.__aexit__(None, None, None))
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join(5)
+        self.loop.close()
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory, store_url: str) -> Iterator[Runner]:
+    runner = Runner(tmp_path_factory.mktemp("fuzz"), store_url)
+    yield runner
+    runner.close()
+
+
+Check = Callable[[Answered], None]
+
+
+@pytest.fixture
+def check(caplog: pytest.LogCaptureFixture) -> Check:
+    """What every answer must be, whatever was asked."""
+
+    def judge(answered: Answered) -> None:
+        assert 200 <= answered.status < 500, answered
+        text = answered.body.decode()
+        assert CANARY not in text
+        assert "Traceback" not in text
+        assert 'File "' not in text
+        assert not any("\r" in value or "\n" in value for value in answered.headers.values())
+        if answered.status >= 400:
+            error = answered.error
+            assert error["message"]
+            assert error["code"] or error["type"]
+        assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+        assert CANARY not in caplog.text
+
+    return judge
+
+
+@settings(max_examples=EXAMPLES)
+@given(method=methods, path=st.sampled_from(PATHS) | st.text(max_size=20).map("/".__add__), sent=headers, body=bodies)
+def test_any_request_without_a_key_is_refused(
+    runner: Runner, check: Check, method: str, path: str, sent: list[tuple[bytes, bytes]], body: bytes
+) -> None:
+    answered = runner.run(runner.edge.call(method, path, body, key=None, headers=sent, address="127.0.0.1"))
+    check(answered)
+    assert answered.status >= 400 or path.startswith("/health/")
+
+
+@settings(max_examples=EXAMPLES)
+@given(method=methods, path=st.sampled_from(PATHS), sent=headers, body=bodies, query=st.binary(max_size=30))
+def test_any_headers_query_and_body_under_the_master_key_are_answered(
+    runner: Runner, check: Check, method: str, path: str, sent: list[tuple[bytes, bytes]], body: bytes, query: bytes
+) -> None:
+    check(runner.run(runner.edge.call(method, path, body, headers=sent, query=query, address="127.0.0.1")))
+
+
+@settings(max_examples=2 * EXAMPLES)
+@given(path=st.sampled_from(METERED), body=bodies)
+def test_any_body_is_answered_and_only_listed_fields_get_through(
+    runner: Runner, check: Check, path: str, body: bytes
+) -> None:
+    inner = runner.edge.inner
+    inner.bodies.clear()
+    inner.scopes.clear()
+    check(runner.run(runner.edge.call("POST", path, body)))
+    for seen in inner.bodies:
+        assert seen["model"] in ("free-small", "large")
+        assert set(seen) <= set(FIELDS)
+        assert "metadata" not in seen
+
+
+def test_fuzzed_paths_never_reach_litellm(runner: Runner) -> None:
+    inner = runner.edge.inner
+    inner.scopes.clear()
+    for path in ("/v1/chat/completions/../../model/info", "/v1/%2e%2e/model/info", "/model/info", "/key/generate/x"):
+        answered = runner.run(runner.edge.call("POST", path, {}, key=MASTER_KEY))
+        assert answered.status == 404
+    assert inner.scopes == []

@@ -1,0 +1,135 @@
+"""URLs that a client may and may not have fetched for it."""
+
+from typing import Any
+
+import pytest
+
+from scalix.domain.errors import BadRequest
+from scalix.edge.outbound_urls import check_outbound_urls
+
+PRIVATE = [
+    "http://127.0.0.1/",
+    "http://127.1/",
+    "http://2130706433/",
+    "http://0x7f000001/",
+    "http://0x7f.0.0.1/",
+    "http://0177.0.0.1/",
+    "http://0/",
+    "http://[::1]/",
+    "http://[::]/",
+    "http://[::ffff:127.0.0.1]/",
+    "http://[::ffff:7f00:1]/",
+    "http://[::127.0.0.1]/",
+    "http://[64:ff9b::7f00:1]/",
+    "http://[2002:7f00:1::]/",
+    "http://[fe80::1%25eth0]/",
+    "http://[fd00:ec2::254]/",
+    "http://169.254.169.254/latest/meta-data/",
+    "http://0xa9fea9fe/",
+    "http://2852039166/",
+    "http://168.63.129.16/",
+    "http://100.100.100.200/",
+    "http://10.0.0.1/",
+    "http://172.16.0.1/",
+    "http://192.168.1.1/",
+    "http://224.0.0.1/",
+    "http://255.255.255.255/",
+    "http://localhost/",
+    "http://LOCALHOST./",
+    "http://foo.localhost/",
+    "http://metadata.google.internal/",
+    "http://redis/",
+    "http://redis:6379/",
+    "http://printer.local/",
+    "http://kubernetes.default.svc/",
+    "http://api.default.svc.cluster.local/",
+    "http://\uff11\uff12\uff17.0.0.1/",
+    "http://127\u30020\u30020\u30021/",
+    "http://\u2460\u2461\u2466.0.0.1/",
+    "http://loc\u00adalhost/",
+    "http://example.com@127.0.0.1/",
+    "http://127.0.0.1\\@example.com/",
+    "http:\\\\127.0.0.1/",
+    "http://127.0.0.%31/",
+    " http://127.0.0.1/",
+    "\thttp://127.0.0.1/",
+    "ht\ntp://127.0.0.1/",
+    "//127.0.0.1/x",
+    "/etc/passwd",
+    "file:///etc/passwd",
+    "FILE:/etc/passwd",
+    "gopher://127.0.0.1/",
+    "ftp://example.com/",
+    "gs://bucket/object",
+    "http:///path",
+    "http://",
+    "https://[/",
+    "https://exa mple.com/",
+    "https://user:secret@example.com/",
+    "https://example.com:99999/",
+    "javascript:alert(1)",
+]
+PUBLIC = [
+    "https://example.com/cat.png",
+    "http://upload.wikimedia.org/a/b.jpg?x=1&y=http://10.0.0.1",
+    "https://8.8.8.8/x.png",
+    "https://[2606:4700:4700::1111]/x.png",
+    "https://b\u00fccher.example.com/x.png",
+    "HTTPS://EXAMPLE.COM./x",
+    "data:image/png;base64,iVBORw0KGgo=",
+    "file-abc123",
+    "iVBORw0KGgoAAAANSUhEUg==",
+]
+
+
+def shapes(url: str) -> list[dict[str, Any]]:
+    """The ways to put a URL into a body."""
+    return [
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": url}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": url}}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": url}}]}]},
+        {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": url}]}]},
+        {"input": [{"role": "user", "content": [{"type": "input_file", "file_url": url}]}]},
+        {"tools": [{"type": "mcp", "server_label": "x", "server_url": url}]},
+        {"mcp_servers": [{"type": "url", "url": url}]},
+        {"system": [[[{"source": {"url": url}}]]]},
+    ]
+
+
+@pytest.mark.parametrize("url", PRIVATE)
+def test_a_url_that_is_not_public_is_refused_wherever_it_stands(url: str) -> None:
+    for body in shapes(url):
+        with pytest.raises(BadRequest) as caught:
+            check_outbound_urls(body)
+        assert caught.value.param
+
+
+@pytest.mark.parametrize("url", PUBLIC)
+def test_public_urls_data_and_file_ids_pass(url: str) -> None:
+    for body in shapes(url):
+        check_outbound_urls(body)
+
+
+def test_text_and_schemas_may_speak_of_any_address() -> None:
+    local = "http://localhost:3000/"
+    check_outbound_urls(
+        {
+            "messages": [
+                {"role": "user", "content": local},
+                {"role": "user", "content": [{"type": "text", "text": local}]},
+                {"role": "assistant", "content": [{"type": "tool_use", "name": "get", "input": {"url": local}}]},
+                {"role": "assistant", "tool_calls": [{"function": {"name": "get", "arguments": local}}]},
+            ],
+            "tools": [
+                {"type": "function", "function": {"name": "get", "parameters": {"properties": {"url": {"url": local}}}}}
+            ],
+        }
+    )
+
+
+def test_a_megabyte_of_data_is_judged_by_its_beginning() -> None:
+    check_outbound_urls(shapes("data:image/png;base64," + "A" * 1_000_000)[0])
+    check_outbound_urls(shapes("A" * 1_000_000)[0])
+    with pytest.raises(BadRequest, match="longer"):
+        check_outbound_urls(shapes("https://example.com/" + "a" * 1_000_000)[0])

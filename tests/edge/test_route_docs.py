@@ -1,0 +1,24 @@
+"""The documentation of the routes is what the edge's list says."""
+
+import pytest
+
+from scalix.edge.route_access import all_routes
+from scalix.edge.routes import Own, find
+from tools.route_docs import PAGES, ROOT
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_up_to_date(name: str) -> None:
+    written = (ROOT / name).read_text(encoding="utf-8")
+    assert written == PAGES[name](), f"{name} is out of date: run python tools/route_docs.py"
+
+
+def test_every_route_of_the_list_is_found_by_its_path() -> None:
+    seen = set()
+    for path, method, target in all_routes():
+        real = path.replace("{id}", "some-model")
+        methods = find(real, real.encode())
+        assert methods is not None
+        assert methods[method] is target
+        seen.add(target)
+    assert set(Own) <= seen

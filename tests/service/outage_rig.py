@@ -1,0 +1,254 @@
+"""A gateway without LiteLLM, for store faults: real services, edge and store, and a provider of one function."""
+
+import asyncio
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from scalix.domain.limits import Window
+from scalix.domain.outcomes import Usage
+from scalix.domain.quota import Tally
+from scalix.domain.routes import Route
+from scalix.domain.subjects import OPERATOR
+from scalix.edge.asgi import Receive, Scope, Send, send_json
+from scalix.edge.lifespan import Lifespan
+from scalix.launch.embedded_store import EmbeddedStore
+from scalix.service.admission import Call
+from scalix.service.exchanges import Exchange
+from scalix.store.base import UserRecord
+from scalix.store.keys import Keys
+from scalix.store.redis_quota import RedisQuotaStore
+from scalix.store.redis_users import RedisUserStore
+from scalix.wiring import Core, build_core, build_gate
+
+MASTER_KEY = "sk-test-master-0123456789abcdef0123456789"
+CONFIG = """
+model_list:
+  - model_name: free-model
+    litellm_params: {model: openai/free-model, api_key: none}
+    model_info: {max_output_tokens: 100, input_cost_per_token: 0.000001, output_cost_per_token: 0.000001}
+scalix:
+  default_tier: free
+  tiers:
+    free: {models: ["*"], requests: {hour: 100000}, tokens: {day: 100000000}, on_store_failure: deny}
+    pro: {models: ["*"], requests: {hour: 100000}, tokens: {day: 100000000}, on_store_failure: allow}
+    ten: {models: ["*"], requests: {day: 10}, on_store_failure: allow}
+"""
+PROMPT = {"model": "free-model", "messages": [{"role": "user", "content": "hello"}]}
+PATH = "/v1/chat/completions"
+USED = Usage(7, 5)
+USED_NANO_USD = 12_000
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a client got."""
+
+    status: int
+    headers: Mapping[bytes, bytes]
+    body: Any
+
+
+class StoreProcess:
+    """A server of one test's own, to be frozen, killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log = (folder / "server.log").open("ab")
+        self.embedded = EmbeddedStore(folder / "state", output=self._log)
+        self.embedded.start()
+
+    @property
+    def url(self) -> str:
+        return self.embedded.url
+
+    def freeze(self) -> None:
+        assert self.embedded.pid
+        os.kill(self.embedded.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.embedded.pid
+        os.kill(self.embedded.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        assert self.embedded.pid
+        os.kill(self.embedded.pid, signal.SIGKILL)
+        while self.embedded.poll() is None:
+            pass
+
+    def start_again(self) -> None:
+        while self.embedded.pid is None:
+            self.embedded.ensure_running()
+        with self.admin() as client:
+            while True:
+                try:
+                    client.ping()
+                    return
+                except redis.ConnectionError:
+                    continue
+
+    def admin(self) -> "redis.Redis[str]":
+        return redis.Redis.from_url(self.url, decode_responses=True, retry=Retry(NoBackoff(), 0), socket_timeout=5)
+
+    def stop(self) -> None:
+        if self.embedded.pid:
+            self.thaw()
+        self.embedded.stop()
+        self._log.close()
+
+
+@dataclass
+class Provider:
+    """The app in LiteLLM's place: answers with `USED`, and remembers the last for whom it did."""
+
+    served: deque[Exchange] = field(default_factory=lambda: deque(maxlen=100))
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        exchange: Exchange = scope["scalix"]
+        self.served.append(exchange)
+        await self.gate.wait()
+        exchange.usage, exchange.cost_nano_usd = USED, USED_NANO_USD
+        exchange.reported.set()
+        await send_json(send, {"choices": [], "usage": {}})
+
+
+async def _no_check() -> None:
+    pass
+
+
+class World:
+    """One worker: `async with World(...)` has its background jobs running."""
+
+    def __init__(self, url: str, folder: Path, prefix: str, *, jobs: bool = True, **environ: str) -> None:
+        folder.mkdir(exist_ok=True)
+        config = folder / "config.yaml"
+        if not config.exists():
+            config.write_text(CONFIG, encoding="utf-8")
+        values = {
+            "SCALIX_CONFIG": str(config),
+            "SCALIX_STORE_URL": url,
+            "SCALIX_KEY_PREFIX": prefix,
+            "SCALIX_STATE_DIR": str(folder / "state"),
+            "LITELLM_MASTER_KEY": MASTER_KEY,
+            **environ,
+        }
+        self.core: Core = build_core(values, facts=lambda model: model)
+        self._users = RedisUserStore(self.core.client, Keys(prefix))
+        self._quotas = RedisQuotaStore(self.core.client, Keys(prefix))
+        self.provider = Provider()
+        self.app = build_gate(
+            self.core,
+            self.provider,
+            Lifespan(
+                every=[(pause_s / 10, job) for pause_s, job in self.core.jobs] if jobs else [], at_end=[self.core.close]
+            ),
+            internal_token=MASTER_KEY,
+            count_tokens=lambda model, text: len(text),
+            check_models=_no_check,
+        )
+        self._ended = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        up = asyncio.Event()
+        phases = iter(["lifespan.startup", "lifespan.shutdown"])
+
+        async def receive() -> dict[str, Any]:
+            phase = next(phases)
+            if phase == "lifespan.shutdown":
+                await self._ended.wait()
+            return {"type": phase}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "lifespan.startup.complete":
+                up.set()
+
+        self._life = asyncio.create_task(self.app({"type": "lifespan"}, receive, send))
+        await up.wait()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        assert self._life
+        await self._life
+
+    async def ask(self, user: str | None, **changes: Any) -> Reply:
+        """One chat completion for `user`, through the edge; `None` is the operator."""
+        body = orjson.dumps({**PROMPT, **({"user": user} if user else {}), **changes})
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": PATH,
+            "raw_path": PATH.encode(),
+            "root_path": "",
+            "query_string": b"",
+            "server": ("127.0.0.1", 4000),
+            "headers": [
+                (b"host", b"127.0.0.1"),
+                (b"authorization", b"Bearer " + MASTER_KEY.encode()),
+                (b"content-type", b"application/json"),
+            ],
+            "client": ("127.0.0.1", 1),
+        }
+        sent: list[Any] = []
+        messages = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def receive() -> Any:
+            try:
+                return next(messages)
+            except StopIteration:
+                await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await asyncio.create_task(self.app(scope, receive, send))
+        raw = b"".join(message.get("body", b"") for message in sent[1:])
+        return Reply(sent[0]["status"], dict(sent[0]["headers"]), orjson.loads(raw))
+
+    async def user(self, name: str, tier: str) -> str:
+        """Make a user of `tier`, known to this worker."""
+        self.core.users.remember(await self._users.create(UserRecord(name, tier=tier)))
+        return name
+
+    async def day(self, user: str | None) -> Tally:
+        """A user's counters of today, in the store."""
+        subject = f"user:{user}" if user else str(OPERATOR)
+        return (await self._quotas.tallies(subject))[1].get(Window.DAY, Tally())
+
+    async def eventually(self, holds: Callable[[], Any]) -> None:
+        """Wait until `holds`; the test's own time limit ends a wait in vain."""
+        while True:
+            found = holds()
+            if asyncio.iscoroutine(found):
+                found = await found
+            if found:
+                return
+            await asyncio.sleep(0.02)
+
+    def call(self, request_id: str) -> Call:
+        return Call(request_id, Route.CHAT, orjson.loads(orjson.dumps(PROMPT)))

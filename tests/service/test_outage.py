@@ -1,0 +1,346 @@
+"""What callers meet, and what is counted afterwards, when the store is frozen, killed, full, forbidden or replaced."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from scalix.domain.quota import Tally
+from scalix.service.admission import Call
+from scalix.store.base import StoreUnavailable
+from scalix.store.journal_entries import Release
+from tests.service.outage_rig import USED, USED_NANO_USD, StoreProcess, World
+from tests.store.servers import Server
+
+Fault = tuple[Callable[[StoreProcess], None], Callable[[StoreProcess], None]]
+
+
+def uses(requests: int) -> Tally:
+    """What so many requests count, with nothing held."""
+    return Tally(requests, requests * USED.total_tokens, requests * USED_NANO_USD)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[StoreProcess]:
+    process = StoreProcess(tmp_path)
+    yield process
+    process.stop()
+
+
+def _deny_writes_by_memory(store: StoreProcess) -> None:
+    with store.admin() as client:
+        client.config_set("maxmemory", 1)
+
+
+def _allow_memory(store: StoreProcess) -> None:
+    with store.admin() as client:
+        client.config_set("maxmemory", 0)
+
+
+def _forbid_writes(store: StoreProcess) -> None:
+    with store.admin() as client:
+        client.execute_command("ACL", "SETUSER", "default", "-@write")
+
+
+def _permit_writes(store: StoreProcess) -> None:
+    with store.admin() as client:
+        client.execute_command("ACL", "SETUSER", "default", "+@all")
+
+
+FAULTS: dict[str, Fault] = {
+    "frozen": (StoreProcess.freeze, StoreProcess.thaw),
+    "killed": (StoreProcess.kill, StoreProcess.start_again),
+    "out of memory": (_deny_writes_by_memory, _allow_memory),
+    "writes forbidden": (_forbid_writes, _permit_writes),
+}
+
+
+@pytest.fixture(params=list(FAULTS))
+def fault(request: pytest.FixtureRequest) -> Fault:
+    return FAULTS[request.param]
+
+
+async def recovered(world: World) -> None:
+    """The store is used again, and has been told all that the journal held."""
+    core = world.core
+    await world.eventually(lambda: core.watch.store_is_there)
+    await world.eventually(lambda: not core.watch.is_behind)
+
+
+async def test_each_tier_does_as_configured_and_every_request_counts_once_afterwards(
+    store: StoreProcess, tmp_path: Path, fault: Fault
+) -> None:
+    break_it, mend_it = fault
+    async with World(store.url, tmp_path, "t:") as world:
+        free, pro = await world.user("fred", "free"), await world.user("paula", "pro")
+        for user in (free, pro, None):
+            assert (await world.ask(user)).status == 200
+        break_it(store)
+        replies = await asyncio.gather(*(world.ask(user) for user in (free, pro, None) * 20))
+        for reply in replies[0::3]:
+            assert reply.status == 503
+            assert reply.body["error"]["code"] == "store_unavailable"
+            assert int(reply.headers[b"retry-after"]) > 0
+        assert {reply.status for reply in replies[1::3]} == {200}
+        assert {reply.status for reply in replies[2::3]} == {200}
+        assert any(exchange.local for exchange in world.provider.served)
+        mend_it(store)
+        await recovered(world)
+        assert (await world.ask(free)).status == 200
+        assert await world.day(free) == uses(2)
+        assert await world.day(pro) == uses(21)
+        assert (await world.day(None)).requests_used == 21
+
+
+async def test_what_was_in_flight_when_the_store_froze_is_settled_once(store: StoreProcess, tmp_path: Path) -> None:
+    async with World(store.url, tmp_path, "t:") as world:
+        pro = await world.user("paula", "pro")
+        world.provider.gate.clear()
+        asking = [asyncio.create_task(world.ask(pro)) for _ in range(30)]
+        await world.eventually(lambda: len(world.provider.served) == 30)
+        store.freeze()
+        world.provider.gate.set()
+        assert {reply.status for reply in await asyncio.gather(*asking)} == {200}
+        store.thaw()
+        await recovered(world)
+        assert await world.day(pro) == uses(30)
+
+
+async def test_a_request_that_began_locally_and_ends_with_the_store_there_is_charged(
+    store: StoreProcess, tmp_path: Path
+) -> None:
+    async with World(store.url, tmp_path, "t:") as world:
+        pro = await world.user("paula", "pro")
+        store.kill()
+        world.provider.gate.clear()
+        asking = asyncio.create_task(world.ask(pro))
+        await world.eventually(lambda: world.provider.served)
+        assert world.provider.served[0].local
+        store.start_again()
+        await recovered(world)
+        world.provider.gate.set()
+        assert (await asking).status == 200
+        assert await world.day(pro) == uses(1)
+
+
+async def test_an_admission_that_the_store_carries_out_too_late_is_given_back(
+    store: StoreProcess, tmp_path: Path
+) -> None:
+    async with World(store.url, tmp_path, "t:", jobs=False) as world:
+        free = await world.user("fred", "free")
+        assert (await world.ask(free)).status == 200
+        store.freeze()
+        assert (await world.ask(free)).status == 503
+        assert world.core.watch.is_behind
+        store.thaw()
+        # The frozen server finds the admission in its socket when it goes on.
+        await world.eventually(lambda: _holds(world, free))
+        await world.core.watch.check()
+        await world.core.watch.replay()
+        assert await world.day(free) == uses(1)
+
+
+async def _holds(world: World, user: str) -> bool:
+    return (await world.day(user)).requests_held == 1
+
+
+async def test_local_counters_go_on_from_what_was_last_known_and_hold_the_limit(
+    store: StoreProcess, tmp_path: Path
+) -> None:
+    async with World(store.url, tmp_path, "t:") as world:
+        user = await world.user("tim", "ten")
+        for _ in range(4):
+            assert (await world.ask(user)).status == 200
+        store.kill()
+        replies = [await world.ask(user) for _ in range(10)]
+        assert [reply.status for reply in replies] == [200] * 6 + [429] * 4
+        assert replies[-1].body["error"]["code"] == "rate_limit_exceeded"
+        assert replies[-1].body["error"]["scalix"]["used"] == 10
+        store.start_again()
+        await recovered(world)
+        assert (await world.day(user)).requests_used == 10
+        assert (await world.ask(user)).status == 429
+
+
+async def test_a_user_who_is_not_cached_is_of_the_default_tier_while_the_store_is_away(
+    store: StoreProcess, tmp_path: Path
+) -> None:
+    async with World(store.url, tmp_path, "t:") as world:
+        pro = await world.user("paula", "pro")
+        world.core.users.forget(pro)
+        store.kill()
+        assert (await world.ask(pro)).status == 503
+        store.start_again()
+        await recovered(world)
+        assert (await world.ask(pro)).status == 200
+        assert world.provider.served[-1].caller.tier is not None
+        assert world.provider.served[-1].caller.tier.name == "pro"
+
+
+async def test_a_full_journal_lets_nobody_through_whose_use_could_not_be_kept(
+    store: StoreProcess, tmp_path: Path
+) -> None:
+    async with World(store.url, tmp_path, "t:", SCALIX_JOURNAL_MAX_BYTES="1048576") as world:
+        pro = await world.user("paula", "pro")
+        store.kill()
+        assert (await world.ask(pro)).status == 200
+        journal = world.core.watch._journal
+        for number in range(8):
+            await asyncio.gather(*(journal.add(Release(f"{number}-{n}", f"user:{n:0170}")) for n in range(600)))
+        assert not journal.has_room
+        assert (await world.ask(pro)).status == 503
+        assert (await world.ask(None)).status == 503
+        store.start_again()
+        await recovered(world)
+        assert (await world.ask(pro)).status == 200
+        assert (await world.day(pro)).requests_used == 2
+
+
+async def test_a_worker_that_ends_during_the_outage_leaves_its_journal_to_another(
+    store: StoreProcess, tmp_path: Path
+) -> None:
+    async with World(store.url, tmp_path, "t:", jobs=False) as first:
+        pro = await first.user("paula", "pro")
+        store.kill()
+        for _ in range(7):
+            assert (await first.ask(pro)).status == 200
+    store.start_again()
+    async with World(store.url, tmp_path, "t:") as second:
+        await second.eventually(lambda: _counted(second, pro, 7))
+        assert await second.day(pro) == uses(7)
+
+
+async def _counted(world: World, user: str, requests: int) -> bool:
+    return (await world.day(user)).requests_used >= requests
+
+
+async def test_an_emptied_store_is_noticed_and_said_loudly_and_the_gateway_goes_on(
+    store: StoreProcess, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with World(store.url, tmp_path, "t:", jobs=False) as world:
+        pro = await world.user("paula", "pro")
+        await world.core.watch.check()
+        await world.core.watch.check()
+        assert world.core.watch.times_emptied == 0
+        with store.admin() as client:
+            client.flushall()
+        await world.core.watch.check()
+        await world.core.watch.check()
+        assert world.core.watch.times_emptied == 1
+        (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
+        assert "THE STORE WAS EMPTIED" in record.getMessage()
+        assert (await world.ask(pro)).status == 200
+        caller = world.provider.served[-1].caller
+        assert caller.tier is not None
+        assert caller.tier.name == "free"
+
+
+async def test_a_restart_of_the_store_with_its_data_is_no_loss(store: StoreProcess, tmp_path: Path) -> None:
+    async with World(store.url, tmp_path, "t:", jobs=False) as world:
+        await world.core.watch.check()
+        store.embedded.stop()
+        await world.core.watch.check()
+        store.embedded.start()
+        await world.core.watch.check()
+        assert world.core.watch.times_emptied == 0
+
+
+async def test_scripts_that_were_flushed_are_sent_again(store: StoreProcess, tmp_path: Path) -> None:
+    async with World(store.url, tmp_path, "t:", jobs=False) as world:
+        free = await world.user("fred", "free")
+        with store.admin() as client:
+            for number in range(1, 4):
+                client.script_flush()
+                assert (await world.ask(free)).status == 200
+                assert await world.day(free) == uses(number)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[Server, Server]]:
+    """A primary and its replica."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        ports = one.getsockname()[1], two.getsockname()[1]
+    primary = Server(tmp_path / "primary", ports[0])
+    replica = Server(tmp_path / "replica", ports[1], "--replicaof", "127.0.0.1", str(ports[0]))
+    try:
+        yield primary.start(), replica.start()
+    finally:
+        primary.close()
+        replica.close()
+
+
+async def test_a_replica_is_no_store_until_it_is_promoted(pair: tuple[Server, Server], tmp_path: Path) -> None:
+    first, second = pair
+    async with World(first.url, tmp_path / "a", "t:") as primary:
+        pro = await primary.user("paula", "pro")
+        assert (await primary.ask(pro)).status == 200
+        await primary.eventually(lambda: second.admin.exists("t:epoch") and second.admin.keys("t:*:e:*"))
+    async with World(second.url, tmp_path / "b", "t:") as world:
+        await world.eventually(lambda: _is_read(world, pro))
+        assert (await world.ask(pro)).status == 200
+        assert world.provider.served[-1].local
+        second.admin.replicaof("NO", "ONE")
+        await world.eventually(lambda: _takes_writes(world))
+        await recovered(world)
+        assert (await world.ask(pro)).status == 200
+        assert await world.day(pro) == uses(3)
+        assert world.core.watch.times_emptied == 0
+
+
+async def _is_read(world: World, user: str) -> bool:
+    try:
+        await world.core.users.record(user, fresh=True)
+    except StoreUnavailable:
+        return False
+    return True
+
+
+async def _takes_writes(world: World) -> bool:
+    try:
+        await world._quotas.release("none", "user:nobody")
+    except StoreUnavailable:
+        return False
+    return True
+
+
+async def test_one_users_damaged_record_does_not_close_the_store_for_others(
+    store: StoreProcess, tmp_path: Path
+) -> None:
+    async with World(store.url, tmp_path, "t:", jobs=False) as world:
+        free, pro = await world.user("fred", "free"), await world.user("paula", "pro")
+        with store.admin() as client:
+            for key in client.keys("t:*:w:*"):
+                client.delete(key)
+            assert (await world.ask(free)).status == 200
+            (windows,) = client.keys("t:*:w:user:fred")
+            client.delete(windows)
+            client.set(windows, "not a hash")
+        for _ in range(10):
+            assert (await world.ask(free)).status == 503
+        assert world.core.watch.store_is_there
+        assert (await world.ask(pro)).status == 200
+        assert not world.provider.served[-1].local
+
+
+async def test_an_admission_whose_caller_leaves_in_the_middle_is_released(store: StoreProcess, tmp_path: Path) -> None:
+    async with World(store.url, tmp_path, "t:", jobs=False) as world:
+        free = await world.user("fred", "free")
+        caller = await world.core.users.caller(free)
+        store.freeze()
+        call: Call = world.call("r-left")
+        asking = asyncio.create_task(world.core.admission.admit(caller, call))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        store.thaw()
+        await world.core.watch.replay()
+        await world.eventually(lambda: _holds_nothing(world, free))
+        assert await world.day(free) == Tally()
+
+
+async def _holds_nothing(world: World, user: str) -> bool:
+    return (await world.day(user)).requests_held == 0

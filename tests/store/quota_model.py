@@ -1,0 +1,141 @@
+"""The quota contract as lists of requests, with every sum done anew: what the stores are compared with."""
+
+from dataclasses import dataclass, field
+
+from scalix.domain.calendar import window_index
+from scalix.domain.limits import Limit, Metric, Window
+from scalix.domain.quota import Ask, Charge, Receipt, Tally, Verdict
+
+
+@dataclass
+class Reserved:
+    """A request in flight."""
+
+    ask: Ask
+    receipt: Receipt
+    lapses_ms: int
+
+    @property
+    def tokens(self) -> int:
+        return self.ask.prompt_tokens + self.ask.choices * self.receipt.output_cap_tokens
+
+    @property
+    def nano_usd(self) -> int:
+        return price(self.ask, self.receipt.output_cap_tokens)
+
+
+@dataclass
+class Charged:
+    """A request that has ended, with the windows that it counts in."""
+
+    receipt: Receipt
+    requests: int
+    tokens: int
+    nano_usd: int
+    swept: bool = False
+
+
+def price(ask: Ask, output_tokens: int) -> int:
+    """Nano-dollars, rounded up, of an answer with this many tokens per choice."""
+    pico = ask.prompt_tokens * ask.prices.input_pico_usd_per_token
+    pico += ask.choices * output_tokens * ask.prices.output_pico_usd_per_token
+    return ask.prices.request_nano_usd + pico // 1000 + (1 if pico % 1000 else 0)
+
+
+@dataclass
+class Model:
+    """One subject's requests."""
+
+    reserved: dict[str, Reserved] = field(default_factory=dict)
+    charged: dict[str, Charged] = field(default_factory=dict)
+    released: set[str] = field(default_factory=set)
+
+    def tally(self, window: Window, index: int) -> Tally:
+        """The window's sums."""
+
+        def counts(receipt: Receipt) -> bool:
+            tracked = window is not Window.MINUTE or receipt.tracks_minutes
+            return tracked and window_index(window, receipt.admitted_ms) == index
+
+        used = [item for item in self.charged.values() if counts(item.receipt)]
+        held = [item for item in self.reserved.values() if counts(item.receipt)]
+        return Tally(
+            sum(item.requests for item in used),
+            sum(item.tokens for item in used),
+            sum(item.nano_usd for item in used),
+            len(held),
+            sum(item.tokens for item in held),
+            sum(item.nano_usd for item in held),
+        )
+
+    def verdicts(self, ask: Ask, now_ms: int) -> tuple[Verdict, ...]:
+        """What each limit says to the least that the ask can do with."""
+        return tuple(self._verdict(limit, ask, now_ms) for limit in ask.limits.windows)
+
+    def _verdict(self, limit: Limit, ask: Ask, now_ms: int) -> Verdict:
+        if self._left(limit, now_ms) >= _need(limit, ask, ask.min_output_tokens):
+            return Verdict.FITS
+        tally = self.tally(limit.window, window_index(limit.window, now_ms))
+        room_later = limit.value - tally.used(limit.metric) >= _need(limit, ask, ask.min_output_tokens)
+        return Verdict.RESERVED if room_later and limit.metric is not Metric.REQUESTS else Verdict.EXHAUSTED
+
+    def full(self, ask: Ask) -> bool:
+        return ask.limits.concurrent is not None and len(self.reserved) >= ask.limits.concurrent
+
+    def cap(self, ask: Ask, now_ms: int) -> int:
+        """The largest output cap that all enforced limits have room for, found by halving."""
+        least, most = ask.min_output_tokens, ask.output_cap_tokens
+        enforced = [(limit, self._left(limit, now_ms)) for limit in ask.limits.windows if limit.enforce]
+        while least < most:
+            middle = (least + most + 1) // 2
+            if all(_need(limit, ask, middle) <= left for limit, left in enforced):
+                least = middle
+            else:
+                most = middle - 1
+        return least
+
+    def _left(self, limit: Limit, now_ms: int) -> int:
+        tally = self.tally(limit.window, window_index(limit.window, now_ms))
+        return limit.value - tally.used(limit.metric) - tally.held(limit.metric)
+
+    def charge(self, receipt: Receipt, charge: Charge) -> str:
+        """Settle; the status that the store has to give."""
+        before = self.charged.get(receipt.request_id)
+        if before and not before.swept:
+            return "duplicate"
+        self.reserved.pop(receipt.request_id, None)
+        self.charged[receipt.request_id] = Charged(receipt, charge.requests, charge.tokens, charge.nano_usd)
+        return "replaced" if before else "settled"
+
+    def release(self, request_id: str, now_ms: int) -> bool:
+        self.released.add(request_id)
+        if self.reserved.pop(request_id, None):
+            return True
+        swept = self.charged.get(request_id)
+        if swept is None or not swept.swept:
+            return False
+        day = window_index(Window.DAY, now_ms) - window_index(Window.DAY, swept.receipt.admitted_ms)
+        if day not in (0, 1):
+            return False
+        del self.charged[request_id]
+        return True
+
+    def sweep(self, now_ms: int) -> int:
+        """How many were charged."""
+        swept = 0
+        for request_id, item in list(self.reserved.items()):
+            if item.lapses_ms <= now_ms:
+                del self.reserved[request_id]
+                if request_id not in self.charged:
+                    prompt = item.receipt.prompt_tokens
+                    self.charged[request_id] = Charged(item.receipt, 1, prompt, price(item.ask, 0), swept=True)
+                    swept += 1
+        return swept
+
+
+def _need(limit: Limit, ask: Ask, output_tokens: int) -> int:
+    if limit.metric is Metric.REQUESTS:
+        return 1
+    if limit.metric is Metric.TOKENS:
+        return ask.prompt_tokens + ask.choices * output_tokens
+    return price(ask, output_tokens)

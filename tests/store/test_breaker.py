@@ -1,0 +1,200 @@
+"""The circuit breaker, by a clock that stands until it is set, and the time that one request may wait."""
+
+import asyncio
+
+import pytest
+
+from scalix.store.base import CallRejected, StoreError, StoreUnavailable, UserExists
+from scalix.store.breaker import Breaker, guarded
+from scalix.store.calls import in_time
+from scalix.store.deadline import Patience, grant_store_time, granted_store_time
+
+
+class Seconds:
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Fragile:
+    """A store of one method that does what it is told."""
+
+    def __init__(self) -> None:
+        self.error: StoreError | None = None
+        self.calls = 0
+        self.wait: asyncio.Event | None = None
+
+    async def act(self) -> str:
+        self.calls += 1
+        if self.wait is not None:
+            await self.wait.wait()
+        if self.error is not None:
+            raise self.error
+        return "done"
+
+    def name(self) -> str:
+        return "fragile"
+
+
+@pytest.fixture
+def clock() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def breaker(clock: Seconds) -> Breaker:
+    return Breaker(clock=clock, failures=3, pause_s=2.0)
+
+
+async def failed(store: Fragile, times: int = 1) -> StoreUnavailable:
+    for _ in range(times):
+        with pytest.raises(StoreUnavailable) as caught:
+            await store.act()
+    return caught.value
+
+
+async def test_it_opens_after_three_failures_in_a_row_and_then_answers_without_calling(breaker: Breaker) -> None:
+    fragile = Fragile()
+    store = guarded(fragile, breaker)
+    fragile.error = StoreUnavailable("gone")
+    await failed(store, 2)
+    assert breaker.is_closed
+    assert not breaker.is_well
+    await failed(store)
+    assert not breaker.is_closed
+    refused = await failed(store, 5)
+    assert fragile.calls == 3
+    assert not refused.maybe_acted
+    assert not refused.counts
+
+
+async def test_an_answer_between_failures_keeps_it_closed(breaker: Breaker) -> None:
+    fragile = Fragile()
+    store = guarded(fragile, breaker)
+    for _ in range(5):
+        fragile.error = StoreUnavailable("gone")
+        await failed(store, 2)
+        fragile.error = None
+        assert await store.act() == "done"
+    assert breaker.is_closed
+    assert breaker.is_well
+
+
+async def test_an_error_that_is_an_answer_does_not_open_it(breaker: Breaker) -> None:
+    fragile = Fragile()
+    store = guarded(fragile, breaker)
+    for error in (UserExists("alice"), CallRejected("wrong type"), StoreUnavailable("not asked", counts=False)):
+        fragile.error = error
+        for _ in range(5):
+            with pytest.raises(StoreError):
+                await store.act()
+    assert breaker.is_closed
+
+
+async def test_after_the_pause_one_call_alone_tries_again(breaker: Breaker, clock: Seconds) -> None:
+    fragile = Fragile()
+    store = guarded(fragile, breaker)
+    fragile.error = StoreUnavailable("gone")
+    await failed(store, 3)
+    clock.now_s += 2.0
+    fragile.wait, fragile.error = asyncio.Event(), None
+    trying = asyncio.create_task(store.act())
+    await asyncio.sleep(0)
+    await failed(store, 10)
+    assert fragile.calls == 4
+    fragile.wait.set()
+    assert await trying == "done"
+    assert breaker.is_closed
+    assert await store.act() == "done"
+
+
+async def test_a_trial_that_fails_begins_another_pause(breaker: Breaker, clock: Seconds) -> None:
+    fragile = Fragile()
+    store = guarded(fragile, breaker)
+    fragile.error = StoreUnavailable("gone")
+    await failed(store, 3)
+    clock.now_s += 2.0
+    await failed(store)
+    clock.now_s += 1.9
+    await failed(store)
+    assert fragile.calls == 4
+    clock.now_s += 0.1
+    await failed(store)
+    assert fragile.calls == 5
+
+
+async def test_a_trial_whose_caller_leaves_lets_the_next_one_try(breaker: Breaker, clock: Seconds) -> None:
+    fragile = Fragile()
+    store = guarded(fragile, breaker)
+    fragile.error = StoreUnavailable("gone")
+    await failed(store, 3)
+    clock.now_s += 2.0
+    fragile.wait = asyncio.Event()
+    trying = asyncio.create_task(store.act())
+    await asyncio.sleep(0)
+    trying.cancel()
+    await asyncio.gather(trying, return_exceptions=True)
+    assert not breaker.is_closed
+    fragile.wait, fragile.error = None, None
+    assert await store.act() == "done"
+    assert breaker.is_closed
+
+
+async def test_a_probe_does_not_wait_for_the_pause(breaker: Breaker) -> None:
+    fragile = Fragile()
+    store = guarded(fragile, breaker)
+    fragile.error = StoreUnavailable("gone")
+    await failed(store, 3)
+    fragile.error = None
+    await failed(store)
+    with breaker.probe():
+        assert await store.act() == "done"
+    assert breaker.is_closed
+
+
+def test_methods_that_are_no_coroutines_pass_through(breaker: Breaker) -> None:
+    assert guarded(Fragile(), breaker).name() == "fragile"
+
+
+async def test_calls_of_one_request_share_its_time() -> None:
+    grant_store_time(60)
+    with pytest.raises(StoreUnavailable):
+        async with in_time(200):
+            await asyncio.Event().wait()
+    left = granted_store_time()
+    assert left is not None
+    assert left.left_ms <= 0
+    with pytest.raises(StoreUnavailable) as caught:
+        async with in_time(200):
+            raise AssertionError("a call was made")
+    assert not caught.value.maybe_acted
+
+
+async def test_a_call_cut_short_by_earlier_ones_does_not_count_against_the_store() -> None:
+    grant_store_time(20)
+    with pytest.raises(StoreUnavailable) as caught:
+        async with in_time(200):
+            await asyncio.Event().wait()
+    assert caught.value.maybe_acted
+    assert not caught.value.counts
+
+
+async def test_time_in_which_we_are_busy_ourselves_is_not_the_stores() -> None:
+    """The loop's clock is put forward, as a long computation would: one tick goes by, not the whole time."""
+    loop = asyncio.get_running_loop()
+    offset, real = [0.0], loop.time
+    loop.time = lambda: real() + offset[0]  # type: ignore[method-assign]
+    try:
+        patience = Patience(10_000)
+        async with asyncio.timeout(None) as scope:
+            patience.start(scope)
+            for _ in range(4):
+                offset[0] += 60.0
+                for _ in range(3):
+                    await asyncio.sleep(0)
+            assert not scope.expired()
+            patience.stop()
+    finally:
+        loop.time = real  # type: ignore[method-assign]
