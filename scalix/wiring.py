@@ -23,6 +23,7 @@ from scalix.service.anonymous import AnonymousCallers
 from scalix.service.audit import LoggedAudit
 from scalix.service.exchanges import Exchanges
 from scalix.service.identity import CredentialKind, Identity, MasterKey
+from scalix.service.known_refusals import KnownRefusals
 from scalix.service.limit_administration import LimitAdministration
 from scalix.service.load_shedding import LoadShedding
 from scalix.service.merging import Merging
@@ -109,6 +110,7 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
     outage = Outage(LocalCounters(now_ms), journal)
     policy = PolicySource(_policy(environ))
     exchanges = Exchanges()
+    known = KnownRefusals()
     users = UserDirectory(user_store, policy)
     audit = LoggedAudit()
     settings = _identity_settings(environ)
@@ -138,10 +140,12 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
         exchanges=exchanges,
         users=users,
         identity=Identity(kinds, users),
-        admission=Admission(quotas, users, policy, exchanges, outage, facts=facts),
+        admission=Admission(quotas, users, policy, exchanges, outage, facts=facts, known=known),
         settlement=settlement,
         administration=UserAdministration(user_store, quotas, users, policy, audit),
-        limits=LimitAdministration(user_store, quotas, users, policy, audit),
+        limits=LimitAdministration(
+            user_store, quotas, users, policy, audit, forget_refusals=known.forget
+        ),
         tokens=tokens,
         revocation=TokenRevocation(user_store, users, audit, now_ms=now_ms),
         merging=Merging(quotas, audit),

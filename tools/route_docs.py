@@ -71,7 +71,7 @@ def routes_page() -> str:
         "another one asserts every cell against a running gateway.",
         "",
         "The columns are credentials: *blocked*, *free* and *pro* are users' own tokens, *admin* is the master key.",
-        "The statuses are those of a request that is right in everything else. Every other method of these paths is 405",
+        "The statuses are those of a request that is right in everything else. Another method of these paths is 405",
         "with an `Allow` header, and every other path is 404, whatever the credential. WebSockets are closed.",
         "",
         f"| method | path | {' | '.join(CREDENTIALS)} |",

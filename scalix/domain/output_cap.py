@@ -21,6 +21,7 @@ _OWN_FIELDS: Mapping[Route, tuple[str, ...]] = {
 _ALL_FIELDS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 # Budgets for thinking, which providers take out of the output cap: (outer field or None, field).
 _BUDGETS = (("thinking", "budget_tokens"), ("reasoning", "max_tokens"), ("reasoning", "budget_tokens"))
+_WITH_BUDGET = frozenset({"thinking_budget", "thinking", "reasoning"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ def _prompts(body: Mapping[str, Any]) -> int:
 
 def _thinking_budget(body: Mapping[str, Any]) -> tuple[int, str]:
     """The largest thinking budget in tokens, 0 for none, and the name of its field."""
+    if _WITH_BUDGET.isdisjoint(body):
+        return 0, ""
     found = (_whole(body, "thinking_budget", 0) or 0, "thinking_budget")
     for outer, name in _BUDGETS:
         options = body.get(outer)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Literal
 
 from scalix.domain.guard import GuardSettings
@@ -27,7 +28,12 @@ class Tier:
 
     def allows(self, model: str) -> bool:
         """Whether `model`, an exact configured name, is in this tier."""
-        return any(fnmatchcase(model, pattern) for pattern in self.models)
+        return _matches(self.models, model)
+
+
+@lru_cache(maxsize=4_096)
+def _matches(patterns: tuple[str, ...], model: str) -> bool:
+    return any(fnmatchcase(model, pattern) for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)

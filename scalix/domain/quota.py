@@ -1,11 +1,12 @@
 """The words of admission and settlement: what is asked, what is promised, what is charged."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
 from scalix.domain.calendar import window_end_ms, window_index
+from scalix.domain.key_limits import KeyScope, KeyWindow
 from scalix.domain.limits import Limit, Limits, Metric, Window
 
 UNKNOWN_VERSION = "0"  # the version of a user who has no record
@@ -34,8 +35,8 @@ class Ask:
 
     `output_cap_tokens` and `min_output_tokens` are per choice: the most that the answer may take if nothing else
     limits it, and the least that is worth asking for. `user_version` is what the caller believes the user's record to
-    be; `None` skips the comparison. `tier` is what refusals by limits that are not enforced are counted under; the
-    empty text counts none.
+    be; `None` skips the comparison. `key` is the virtual key that the request came with: its limits hold beside the
+    subject's. `tier` is what refusals by limits that are not enforced are counted under; the empty text counts none.
     """
 
     request_id: str
@@ -49,13 +50,15 @@ class Ask:
     user_version: str | None = None
     lease_ms: int = 60_000
     tier: str = ""
+    key: KeyScope | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """Proof of a reservation. Whoever holds it must settle or release it, exactly once.
 
-    `admitted_ms` (Unix time of the store) names the windows that the request is charged to, whenever it ends.
+    `admitted_ms` (Unix time of the store) names the windows that the request is charged to, whenever it ends; of its
+    virtual key's, `budget_start_ms` names the budget period (0: none).
     """
 
     request_id: str
@@ -64,6 +67,8 @@ class Receipt:
     prompt_tokens: int
     output_cap_tokens: int
     tracks_minutes: bool
+    key_id: str | None = None
+    budget_start_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,7 @@ class Tally:
 _ORDER = {Metric.REQUESTS: 0, Metric.TOKENS: 1, Metric.SPEND: 2}
 
 Tallies = dict[Window, Tally]
+KeyTallies = dict[KeyWindow, Tally]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,24 +144,31 @@ class Admitted:
     tallies: Tallies
     in_flight: int
     shadow: tuple[str, ...] = ()
+    key_tallies: KeyTallies = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No room; nothing was consumed. `verdicts` go with `Limits.windows` of the ask, in its order."""
+    """No room; nothing was consumed. `verdicts` go with `Limits.windows` of the ask, in its order, and `key_verdicts`
+    with the limits of its key."""
 
     now_ms: int
     verdicts: tuple[Verdict, ...]
     concurrent_full: bool
     tallies: Tallies
     in_flight: int
+    key_verdicts: tuple[Verdict, ...] = ()
+    key_concurrent_full: bool = False
+    key_tallies: KeyTallies = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """The user's record has another version than the ask said. Read it again; nothing was consumed."""
+    """A record has another version than the ask said: the user's or the key's (`"0"`: there is none). Read it again;
+    nothing was consumed."""
 
     version: str
+    which: Literal["user", "key"] = "user"
 
 
 @dataclass(frozen=True, slots=True)

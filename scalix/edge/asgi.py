@@ -1,10 +1,12 @@
 """The few ASGI words that this package uses, and answers made of one start and one body."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
+from scalix.domain.addresses import Address
 from scalix.domain.errors import GatewayError
 from scalix.edge.errors import error_body, error_headers, status_of
 from scalix.service.identity import Credential
@@ -63,4 +65,9 @@ async def send_error(
 
 def credential_of(scope: Scope) -> Credential:
     """The token and the address of a request's sender, the latter as `ClientAddresses` noted it."""
-    return Credential(token_of(scope), str(scope.get(CLIENT_ADDRESS) or ""))
+    return Credential(token_of(scope), _text(scope.get(CLIENT_ADDRESS)))
+
+
+@lru_cache(maxsize=8_192)
+def _text(address: Address | None) -> str:
+    return str(address or "")

@@ -1,6 +1,5 @@
-"""Reading a request's body: bounded in size and time, parsed once."""
+"""Reading a request's body: bounded in size, parsed once. `guard_bodies.paced` bounds the time."""
 
-import asyncio
 from typing import Any
 
 import orjson
@@ -9,7 +8,6 @@ from scalix.domain.errors import BadRequest, RequestTooLarge
 from scalix.edge.asgi import Receive, Scope, header
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
-BODY_TIMEOUT_S = 60.0
 # Deeper than any schema of a tool; what reads the body behind us may recurse.
 MOST_DEPTH = 64
 
@@ -26,11 +24,7 @@ async def read_json(scope: Scope, receive: Receive) -> dict[str, Any]:
     length = header(scope, b"content-length")
     if length is not None and (not length.isascii() or not length.isdigit() or int(length) > MAX_BODY_BYTES):
         raise _too_large()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            raw = await _read(receive)
-    except TimeoutError:
-        raise BadRequest(f"The request's body did not arrive within {BODY_TIMEOUT_S:.0f} s.") from None
+    raw = await _read(receive)
     if not raw.strip():
         raise BadRequest("The request has no body. Send a JSON object.")
     try:

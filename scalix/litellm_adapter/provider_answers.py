@@ -191,8 +191,11 @@ def sound_usage(usage: object) -> dict[str, Any] | None:
         return None
     sound = {key: value for key, given in usage.items() if (value := _sound(key, given)) is not _UNSOUND}
     for names in _FIGURES:
-        if any(name in usage for name in names):
-            return sound if all(name in sound or name not in usage for name in names) else None
+        present = [name for name in names if usage.get(name) is not None]
+        if present:
+            for name in set(names) - set(present):
+                sound.pop(name, None)
+            return sound if all(isinstance(sound.get(name), int) for name in present) else None
     return None
 
 

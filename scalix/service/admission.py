@@ -15,6 +15,7 @@ from scalix.domain.quota import Admitted, Ask, Decision, Prices, Refused, Stale
 from scalix.domain.routes import Route
 from scalix.service.callers import Caller
 from scalix.service.exchanges import Exchange, Exchanges
+from scalix.service.known_refusals import KnownRefusals
 from scalix.service.outage import Outage, store_is_down
 from scalix.service.policy_source import PolicySource
 from scalix.service.refusals import refusal
@@ -55,6 +56,7 @@ class Admission:
         outage: Outage,
         *,
         facts: ModelFacts = lambda model: model,
+        known: KnownRefusals | None = None,
     ) -> None:
         self._store = store
         self._users = users
@@ -62,6 +64,7 @@ class Admission:
         self._exchanges = exchanges
         self._outage = outage
         self._facts = facts
+        self._known = known or KnownRefusals()
 
     async def admit(self, caller: Caller, call: Call) -> Exchange:
         """The exchange, with its room reserved and its cap written into the body. Raises `GatewayError`s."""
@@ -73,6 +76,10 @@ class Admission:
             self._refuse_unknown_size(caller, call)
             _refuse_unpriced(caller, call, model)
             ask = self._ask(caller, call, model, wanted)
+            known = self._known.refusal(caller, ask)
+            if known is not None:
+                # One that is raised again and again would collect the traceback of each time.
+                raise known.with_traceback(None)
             decision, local = await self._decide(caller, ask)
             if isinstance(decision, Admitted):
                 with_cap(call.route, call.body, wanted, decision.receipt.output_cap_tokens)
@@ -105,6 +112,7 @@ class Admission:
         except asyncio.CancelledError:
             self._outage.release_later(ask)
             raise
+        self._known.learn(ask, decision)
         if isinstance(decision, Admitted):
             self._outage.learn(caller, decision.receipt.admitted_ms, decision.tallies)
         return decision, False

@@ -1,6 +1,6 @@
 """Operators' acts on limits: show them, give a user their own, give room back, see what the shadow would refuse."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -37,12 +37,15 @@ class LimitAdministration:
         directory: UserDirectory,
         policy: PolicySource,
         audit: AuditTrail,
+        *,
+        forget_refusals: Callable[[str], None] = lambda subject: None,
     ) -> None:
         self._users = users
         self._counters = counters
         self._directory = directory
         self._policy = policy
         self._audit = audit
+        self._forget_refusals = forget_refusals
 
     async def show(self, user_id: object) -> dict[str, Any]:
         """A user's limits and their use. Raises `BadRequest`, `UserNotFound`."""
@@ -70,6 +73,7 @@ class LimitAdministration:
         _, known = await self._counters.tallies(_subject(user_id))
         refuse_unknown_user(record, known)
         _, before = await self._counters.reset(_subject(user_id), what)
+        self._forget_refusals(_subject(user_id))
         undone = {
             limit_name(metric, window): used_of(before, metric, window)
             for metric, window in what

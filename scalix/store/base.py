@@ -1,9 +1,10 @@
 """What the services need of a store. Implementations: `memory.py` (one process) and `redis_quota.py` (shared)."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from scalix.domain.audit_chain import Head, Link
 from scalix.domain.limits import Metric, Window
 from scalix.domain.quota import UNKNOWN_VERSION, Ask, Charge, Decision, Receipt, Settled, ShadowCount, Tallies
 
@@ -45,7 +46,8 @@ class UserRecord:
     """What is kept about a user. `tier` of `None` means the default tier; `limits` are overrides as configured.
 
     A token counts only if it was issued after `tokens_valid_after_ms` and is not among `revoked_tokens`: the digest of
-    its `jti`, and the Unix time in s from which on it has ended by itself.
+    its `jti`, and the Unix time in s from which on it has ended by itself. `sealed_metadata` is metadata that can't be
+    decrypted with the keys at hand: `metadata` is then empty, and the sealed text stays as it is when written back.
     """
 
     user_id: str
@@ -58,6 +60,7 @@ class UserRecord:
     revoked_tokens: Mapping[str, int] = field(default_factory=dict)
     created_ms: int = 0
     updated_ms: int = 0
+    sealed_metadata: str | None = None
 
     @property
     def exists(self) -> bool:
@@ -145,6 +148,32 @@ class UserStore(Protocol):
 
     async def delete(self, user_id: str) -> bool:
         """Remove the record and the counters; whether there was a record."""
+        ...
+
+    async def page(self, first: int, most: int) -> tuple[int, list[UserRecord]]:
+        """How many users have a record, and up to `most` of them after the `first` ones, by name (of very many: by
+        shard and name)."""
+        ...
+
+
+class AuditStore(Protocol):
+    """Keeps the audit log. Every method may raise `StoreUnavailable`."""
+
+    async def head(self) -> Head:
+        """The end of the log."""
+        ...
+
+    async def append(self, head: Head, links: Sequence[Link], *, keep_from: int | None = None) -> bool:
+        """Add entries after `head`, all or none; `False` if the log ends with another entry now. `keep_from` removes
+        the entries of lesser numbers in the same step."""
+        ...
+
+    async def after(self, seq: int, most: int) -> list[Link]:
+        """The oldest entries after the number `seq` (0: of all), oldest first."""
+        ...
+
+    async def before(self, seq: int | None, most: int) -> list[Link]:
+        """The newest entries before the number `seq` (`None`: of all), newest first."""
         ...
 
 

@@ -1,10 +1,11 @@
 """A circuit breaker: when the store is away, its callers are told so at once instead of waiting for it."""
 
+import asyncio
 import functools
 import inspect
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar, cast
@@ -40,6 +41,7 @@ class Breaker:
         self._opened_s: float | None = None
         self._retry_at_s = 0.0
         self._trying = False
+        self._waiting: set[asyncio.Timeout] = set()
 
     @property
     def is_closed(self) -> bool:
@@ -70,6 +72,18 @@ class Breaker:
             if trying:
                 self._trying = False
 
+    async def unless_it_opens(self, answer: Awaitable[Any]) -> Any:
+        """The answer of a call under way. When the breaker opens there is no use in waiting on: `StoreUnavailable`."""
+        try:
+            async with asyncio.timeout(None) as scope:
+                self._waiting.add(scope)
+                try:
+                    return await answer
+                finally:
+                    self._waiting.discard(scope)
+        except TimeoutError:
+            raise StoreUnavailable("the store went away during the call", counts=False) from None
+
     @contextmanager
     def probe(self) -> Iterator[None]:
         """Calls within are let through without waiting for the pause: for the job that watches the store."""
@@ -94,6 +108,8 @@ class Breaker:
         self._retry_at_s = now_s + self._pause_s
         if self._opened_s is None and self._failures >= self._failures_to_open:
             self._opened_s = now_s
+            for scope in self._waiting:
+                scope.reschedule(0.0)
             log.error(
                 "the store is away (%s): tiers with 'on_store_failure: allow' go on with local counters, others are "
                 "answered 503, until it is back",
@@ -123,7 +139,7 @@ class _Guarded:
         @functools.wraps(method)
         async def guarded_method(*args: Any, **kwargs: Any) -> Any:
             with breaker.call():
-                return await method(*args, **kwargs)
+                return await breaker.unless_it_opens(method(*args, **kwargs))
 
         # Found without this function from now on.
         self.__dict__[name] = guarded_method

@@ -11,6 +11,8 @@
 | `{sXX}:h`                    | hash       | shadow counts: "day limit tier" -> number | `SHADOW_DAYS` after the last |
 | `epoch`                      | string     | a random text, lost with all the rest     | `EPOCH_LIFETIME_MS`, renewed |
 | `{sXX}:m:<subject>`          | string     | there when an address was merged into it  | `MERGED_LIFETIME_MS`        |
+| `{sXX}:n`                    | sorted set | names of the users that have a record     | until they are deleted      |
+| `{audit}:log`                | stream     | the audit log: see lua/audit.lua          | trimmed by age              |
 """
 
 from dataclasses import dataclass
@@ -78,6 +80,18 @@ class Keys:
     def merged(self, subject: str) -> str:
         """There when an address's use has been merged into the subject's."""
         return f"{self._tag(subject)}:m:{subject}"
+
+    def user_names(self, subject: str) -> str:
+        """The users of the subject's shard that have a record."""
+        return f"{self._tag(subject)}:n"
+
+    def all_user_names(self) -> list[str]:
+        """The users that have a record, of all shards."""
+        return [f"{self.prefix}{{s{shard:02x}}}:n" for shard in range(SHARDS)]
+
+    def audit_log(self) -> str:
+        """What operators did, and who was refused."""
+        return f"{self.prefix}{{audit}}:log"
 
     def record(self, subject: str) -> str:
         """A user's record, in the shard of the subject that the user is."""

@@ -235,6 +235,9 @@ class MemoryStore:
         self._merged.discard(f"user:{user_id}")
         return self._users.pop(user_id, None) is not None
 
+    async def page(self, first: int, most: int) -> tuple[int, list[UserRecord]]:
+        return len(self._users), [self._users[name] for name in sorted(self._users)[first : first + most]]
+
 
 def _verdict(metric: Metric, value: int, tally: Tally, needs: dict[Metric, int]) -> Verdict:
     used, need = tally.used(metric), needs[metric]

@@ -70,6 +70,18 @@ async def test_it_opens_after_three_failures_in_a_row_and_then_answers_without_c
     assert not refused.counts
 
 
+async def test_calls_under_way_when_it_opens_are_not_left_waiting(breaker: Breaker) -> None:
+    fragile = Fragile()
+    store = guarded(fragile, breaker)
+    fragile.wait = asyncio.Event()
+    waiting = [asyncio.create_task(store.act()) for _ in range(500)]
+    await asyncio.sleep(0)
+    fragile.wait, fragile.error = None, StoreUnavailable("gone")
+    await failed(store, 3)
+    faults = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(fault, StoreUnavailable) and fault.maybe_acted for fault in faults)
+
+
 async def test_an_answer_between_failures_keeps_it_closed(breaker: Breaker) -> None:
     fragile = Fragile()
     store = guarded(fragile, breaker)

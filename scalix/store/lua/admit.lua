@@ -4,15 +4,20 @@
 -- KEYS  1 windows (hash)  2 requests in flight (hash: id -> reservation)  3 lease index (sorted set: "id subject")
 --       4 user's record (hash)  5 tombstone (string; there when this id was released before it was admitted)
 --       6 shadow counts of the shard (hash: "day limit tier" -> requests), touched only by a refusal in the shadow
+--       with a virtual key also 7 key's windows (hash)  8 key's record (hash)
 -- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 expected record version ('' for any)
 --       5 lease in ms  6 prompt tokens  7 output cap, tokens per choice  8 least output, tokens per choice  9 choices
 --       10 input and 11 output price, pico-dollars per token  12 nano-dollars per request
 --       13 most requests in flight (-1: any)  14 whether that is enforced (1|0)  15 tier ('' counts no shadow)
---       then four for each limit: position of its metric (1 requests, 2 tokens, 3 nano-dollars), letter of its window,
---       value, whether it is enforced (1|0)
+--       16 key id ('' for none)  17 expected version of the key's record  18 most requests in flight with it (-1: any)
+--       19 start of its first budget period in ms  20 length of a period in ms (0: no periods)
+--       then four for each limit: position of its metric (1 requests, 2 tokens, 3 nano-dollars), letter of its window
+--       (of the key's: km, kb, kt), value, whether it is enforced (1|0)
 -- Returns {status, now in ms, admitted in ms, output cap per choice, requests in flight, concurrent full (1|0),
---          a verdict for each limit ('0' fits, '1' exhausted, '2' reserved), tracks minutes (1|0), version,
---          field, text, field, text, …} with status 'admitted' | 'refused' | 'stale' | 'finished'
+--          a verdict for each limit ('0' fits, '1' exhausted, '2' reserved), tracks minutes (1|0), version and
+--          whose it is ('user'|'key') where status is 'stale', key's concurrency full (1|0), start of its budget period,
+--          field, text, field, text, …} with status 'admitted' | 'refused' | 'stale' | 'finished'; the key's fields
+--          have a k before them
 
 local SHADOW_DAYS = 35
 
@@ -21,17 +26,27 @@ local now = now_or_server_time(ARGV[3])
 
 if ARGV[4] ~= '' then
   local version = redis.call('HGET', KEYS[4], 'version') or '0'
-  if version ~= ARGV[4] then return {'stale', now, 0, 0, 0, 0, '', 0, version} end
+  if version ~= ARGV[4] then return {'stale', now, 0, 0, 0, 0, '', 0, version, 'user', 0, 0} end
 end
-if redis.call('EXISTS', KEYS[5]) == 1 then return {'finished', now, 0, 0, 0, 0, '', 0, ''} end
+local with_key = ARGV[16] ~= ''
+if with_key then
+  local version = redis.call('HGET', KEYS[8], 'version') or '0'
+  if version ~= ARGV[17] then return {'stale', now, 0, 0, 0, 0, '', 0, version, 'key', 0, 0} end
+end
+if redis.call('EXISTS', KEYS[5]) == 1 then return {'finished', now, 0, 0, 0, 0, '', 0, '', '', 0, 0} end
 
 local prompt, cap, least, choices = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local input_pico, output_pico, request_nano = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local concurrent, enforce_concurrent = tonumber(ARGV[13]), ARGV[14] == '1'
 
 local tracks_minutes = false
-for position = 16, #ARGV, 4 do
+for position = 21, #ARGV, 4 do
   if ARGV[position + 1] == 'm' then tracks_minutes = true end
+end
+local key_concurrent, budget_start = tonumber(ARGV[18]), 0
+if with_key and tonumber(ARGV[20]) > 0 then
+  local anchor, period = tonumber(ARGV[19]), tonumber(ARGV[20])
+  budget_start = anchor + math.floor(math.max(0, now - anchor) / period) * period
 end
 
 -- Whole nano-dollars and the pico-dollars beyond them are summed apart, so that all of a cost is exact up to 2^53
@@ -59,23 +74,36 @@ local function count_shadow(limits)
   redis.call('PEXPIRE', KEYS[6], SHADOW_DAYS * 86400000)
 end
 
+local key_full, key_fields, key_texts = false, {}, {}
+
 local function finish(status, admitted_ms, in_flight, full, verdicts, minutes, fields, texts)
-  local reply = {status, now, admitted_ms, cap, in_flight, full and 1 or 0, verdicts, minutes and 1 or 0, ''}
+  local reply = {status, now, admitted_ms, cap, in_flight, full and 1 or 0, verdicts, minutes and 1 or 0, '', '',
+    key_full and 1 or 0, budget_start}
   for position, field in ipairs(fields) do
     reply[#reply + 1] = field
     reply[#reply + 1] = texts[position] or '0 0 0 0 0 0'
   end
+  for position, field in ipairs(key_fields) do
+    reply[#reply + 1] = 'k' .. field
+    reply[#reply + 1] = key_texts[position] or '0 0 0 0 0 0'
+  end
   return reply
 end
 
-local known = redis.call('HGET', KEYS[2], id)
+local in_flight = redis.call('HLEN', KEYS[2])
+local known = in_flight > 0 and redis.call('HGET', KEYS[2], id)
 if known then
   local reserved = reservation_of(known)
   cap = reserved.cap
   local fields = fields_of(indexes(reserved.admitted_ms), reserved.tracks_minutes)
   local texts = redis.call('HMGET', KEYS[1], unpack(fields))
-  local verdicts = string.rep('0', (#ARGV - 15) / 4)
-  return finish('admitted', reserved.admitted_ms, redis.call('HLEN', KEYS[2]), false, verdicts,
+  local verdicts = string.rep('0', (#ARGV - 20) / 4)
+  budget_start = reserved.budget_start
+  if with_key then
+    key_fields = key_fields_of(reserved.admitted_ms, budget_start)
+    key_texts = redis.call('HMGET', KEYS[7], unpack(key_fields))
+  end
+  return finish('admitted', reserved.admitted_ms, in_flight, false, verdicts,
     reserved.tracks_minutes, fields, texts)
 end
 
@@ -87,17 +115,27 @@ for position, field in ipairs(fields) do
   tallies[string.sub(field, 1, 1)] = unpacked(texts[position])
   turned = turned or not texts[position]
 end
+local key_turned = false
+if with_key then
+  key_fields = key_fields_of(now, budget_start)
+  key_texts = redis.call('HMGET', KEYS[7], unpack(key_fields))
+  for position, field in ipairs(key_fields) do
+    tallies['k' .. string.sub(field, 1, 1)] = unpacked(key_texts[position])
+    key_turned = key_turned or not key_texts[position]
+  end
+  -- Requests with this key in flight are those held in the window of its whole life.
+  key_full = key_concurrent >= 0 and tallies.kt[4] >= key_concurrent
+end
 
 local least_tokens = prompt + choices * least
 local needs = {1, least_tokens, cost(choices * least)}
-local in_flight = redis.call('HLEN', KEYS[2])
 local full = concurrent >= 0 and in_flight >= concurrent
-local refused = full and enforce_concurrent
+local refused = full and enforce_concurrent or key_full
 local verdicts = ''
 local shadow = {}
 if full and not enforce_concurrent then shadow[1] = 'c' end
 local room_tokens, room_nano = math.huge, math.huge
-for position = 16, #ARGV, 4 do
+for position = 21, #ARGV, 4 do
   local metric, tally, value = tonumber(ARGV[position]), tallies[ARGV[position + 1]], tonumber(ARGV[position + 2])
   local used, held, enforced = tally[metric], tally[metric + 3], ARGV[position + 3] == '1'
   local verdict = '0'
@@ -140,8 +178,19 @@ for position, field in ipairs(fields) do
   write[#write + 1] = texts[position]
 end
 redis.call('HSET', unpack(write))
-keep_windows(KEYS[1], now)
+if with_key then
+  write = {KEYS[7]}
+  for position, field in ipairs(key_fields) do
+    local six = tallies['k' .. string.sub(field, 1, 1)]
+    six[4], six[5], six[6] = six[4] + 1, six[5] + held_tokens, six[6] + held_nano
+    key_texts[position] = packed(six)
+    write[#write + 1] = field
+    write[#write + 1] = key_texts[position]
+  end
+  redis.call('HSET', unpack(write))
+end
 if turned then
+  keep_windows(KEYS[1], now)
   -- Some window is new, so others may have ended. The one before the current is kept: a request admitted in it may still
   -- settle, and after a fail-over the clock may be a little behind.
   local ended = {}
@@ -151,8 +200,22 @@ if turned then
   end
   if #ended > 0 then redis.call('HDEL', KEYS[1], unpack(ended)) end
 end
-redis.call('HSET', KEYS[2], id, string.format('%.0f %d %.0f %.0f %.0f %.0f %.0f', now, tracks_minutes and 1 or 0,
-  prompt, cap, held_tokens, held_nano, cost(0)))
+if key_turned then
+  -- As above. A budget period that has ended stays for a day, so that what was in flight at its end is charged to it.
+  local minute, ended = index.m, {}
+  for _, field in ipairs(redis.call('HKEYS', KEYS[7])) do
+    local letter, number = string.sub(field, 1, 1), tonumber(string.sub(field, 2))
+    if letter == 'm' and number < minute - 1 then ended[#ended + 1] = field end
+    if letter == 'b' and number ~= budget_start and number + tonumber(ARGV[20]) + 86400000 < now then
+      ended[#ended + 1] = field
+    end
+  end
+  if #ended > 0 then redis.call('HDEL', KEYS[7], unpack(ended)) end
+end
+local reservation = string.format('%d %d %d %d %d %d %d', now, tracks_minutes and 1 or 0, prompt, cap, held_tokens,
+  held_nano, cost(0))
+if with_key then reservation = reservation .. ' ' .. ARGV[16] .. ' ' .. string.format('%d', budget_start) end
+redis.call('HSET', KEYS[2], id, reservation)
 redis.call('PEXPIRE', KEYS[2], INDEX_TTL_MS)
 redis.call('ZADD', KEYS[3], string.format('%.0f', now + tonumber(ARGV[5])), id .. ' ' .. subject)
 redis.call('PEXPIRE', KEYS[3], INDEX_TTL_MS)

@@ -3,6 +3,7 @@
 --
 -- KEYS  1 windows (hash)  2 requests in flight (hash)  3 lease index (sorted set)  4 tombstone (string)
 --       5 and 6 the subject's events of today and of yesterday (hash: id -> event)
+--       with a virtual key also 7 key's windows (hash)  8 key's record (hash)
 -- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 lifetime of the tombstone in ms
 -- Returns 1 if a reservation or a sweep's charge was given back, else 0
 
@@ -14,17 +15,20 @@ local reservation = redis.call('HGET', KEYS[2], id)
 if reservation then
   local reserved = reservation_of(reservation)
   change_windows(KEYS[1], now, reserved.admitted_ms, reserved.tracks_minutes, NOTHING, given_back(reserved))
+  if KEYS[7] and reserved.key_id ~= '' then
+    change_key_windows(KEYS[7], KEYS[8], reserved.admitted_ms, reserved.budget_start, NOTHING, given_back(reserved))
+  end
   forget(KEYS[2], KEYS[3], id, subject)
   return 1
 end
 
 for position = 5, 6 do
-  local event = redis.call('HGET', KEYS[position], id)
-  local requests, tokens, nano_usd, admitted_ms, minutes =
-    string.match(event or '', '^swept (%d+) (%d+) (%d+) %d (%d+) (%d)$')
-  if requests then
-    change_windows(KEYS[1], now, tonumber(admitted_ms), minutes == '1',
-      {-tonumber(requests), -tonumber(tokens), -tonumber(nano_usd)}, NOTHING)
+  local swept = swept_of(redis.call('HGET', KEYS[position], id))
+  if swept then
+    change_windows(KEYS[1], now, swept.admitted_ms, swept.tracks_minutes, swept.used, NOTHING)
+    if KEYS[7] and swept.key_id ~= '' then
+      change_key_windows(KEYS[7], KEYS[8], swept.admitted_ms, swept.budget_start, swept.used, NOTHING)
+    end
     redis.call('HDEL', KEYS[position], id)
     return 1
   end

@@ -1,0 +1,119 @@
+"""Refusals that need no store: a caller who has used a limit up stays refused until its window ends."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from scalix.domain.calendar import window_end_ms, window_index
+from scalix.domain.errors import GatewayError
+from scalix.domain.limits import Limit, Limits, Metric
+from scalix.domain.quota import Ask, Decision, Refused, Tallies, Tally, Verdict
+from scalix.service.callers import Caller
+from scalix.service.refusals import refusal
+
+KNOWN_S = 2.0
+KNOWN_CALLERS = 10_000
+# Who was refused once and then got a new tier or a reset elsewhere is served at once; who goes on asking is known.
+REFUSALS_TO_KNOW = 2
+
+_EMPTY = Tally()
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    user_version: str | None
+    limits: Limits
+    refused: Refused
+    learned_s: float
+    for_s: float
+    times: int
+    # What was answered last, for a request just like it in the same second.
+    errors: dict[object, GatewayError] = field(default_factory=dict)
+
+
+class KnownRefusals:
+    """What the store has refused of late, in this process, for callers whose *settled* use alone fills a limit.
+
+    Requests in flight may fail and give room back, so what they hold does not count. An entry stands for `KNOWN_S` at
+    most, for the record's version and the limits that it was learned with, and never beyond the end of any of the
+    caller's windows. `clock` gives seconds, monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, callers: int = KNOWN_CALLERS) -> None:
+        self._clock = clock
+        self._capacity = callers
+        self._by_subject: OrderedDict[str, _Known] = OrderedDict()
+
+    def refusal(self, caller: Caller, ask: Ask) -> GatewayError | None:
+        """The error that the store's answer to this ask would become; `None` when the store has to be asked.
+
+        Requests that differ in nothing share one error, for a second.
+        """
+        known = self._by_subject.get(ask.subject)
+        if known is None or known.times < REFUSALS_TO_KNOW or not _is_for(known, ask):
+            return None
+        age_s = self._clock() - known.learned_s
+        if age_s >= known.for_s:
+            return None
+        now_ms = known.refused.now_ms + int(age_s * 1000)
+        alike = (now_ms // 1000, caller.tier, ask.prompt_tokens, ask.choices, ask.min_output_tokens, ask.prices)
+        error = known.errors.get(alike)
+        if error is None:
+            tallies = known.refused.tallies
+            verdicts = tuple(_verdict(limit, tallies, ask) for limit in ask.limits.windows)
+            error = refusal(caller, ask, replace(known.refused, now_ms=now_ms, verdicts=verdicts))
+            known.errors.clear()
+            known.errors[alike] = error
+        return error
+
+    def learn(self, ask: Ask, decision: Decision) -> None:
+        """Note what the store has answered to an ask."""
+        if not isinstance(decision, Refused) or not _is_used_up(ask.limits, decision.tallies):
+            self._by_subject.pop(ask.subject, None)
+            return
+        now_s = self._clock()
+        before = self._by_subject.get(ask.subject)
+        times = 1
+        if before is not None and _is_for(before, ask) and now_s - before.learned_s < 2 * KNOWN_S:
+            times = before.times + 1
+        at_ms = decision.now_ms
+        ends_ms = min(window_end_ms(limit.window, window_index(limit.window, at_ms)) for limit in ask.limits.windows)
+        for_s = min(KNOWN_S, (ends_ms - at_ms) / 1000)
+        self._by_subject[ask.subject] = _Known(ask.user_version, ask.limits, decision, now_s, for_s, times)
+        self._by_subject.move_to_end(ask.subject)
+        if len(self._by_subject) > self._capacity:
+            self._by_subject.popitem(last=False)
+
+    def forget(self, subject: str) -> None:
+        """The subject's use was reset, or its limits have changed."""
+        self._by_subject.pop(subject, None)
+
+
+def _is_for(known: _Known, ask: Ask) -> bool:
+    same_limits = known.limits is ask.limits or known.limits == ask.limits
+    return same_limits and known.user_version == ask.user_version
+
+
+def _is_used_up(limits: Limits, tallies: Tallies) -> bool:
+    """Whether settled use alone refuses every request, however small."""
+    return any(
+        limit.enforce
+        and limit.metric is not Metric.SPEND  # a request may cost nothing
+        and tallies.get(limit.window, _EMPTY).used(limit.metric) >= limit.value
+        for limit in limits.windows
+    )
+
+
+def _verdict(limit: Limit, tallies: Tallies, ask: Ask) -> Verdict:
+    used = tallies.get(limit.window, _EMPTY).used(limit.metric)
+    return Verdict.EXHAUSTED if used + _needed(limit.metric, ask) > limit.value else Verdict.FITS
+
+
+def _needed(metric: Metric, ask: Ask) -> int:
+    if metric is Metric.REQUESTS:
+        return 1
+    output_tokens = ask.choices * ask.min_output_tokens
+    if metric is Metric.TOKENS:
+        return ask.prompt_tokens + output_tokens
+    return ask.prices.cost_nano_usd(ask.prompt_tokens, output_tokens)

@@ -1,0 +1,18 @@
+-- Sets what a virtual key has spent, in its budget period of now and in its whole life. What requests in flight hold
+-- stays, and is charged when they end.
+--
+-- KEYS  1 key's windows (hash)  2 key's record (hash)
+-- ARGV  1 now in ms ('' for the server's time)  2 start of the budget period in ms (0: none)  3 nano-dollars
+-- Returns 1, or 0 when there is no such key
+
+if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
+local fields = key_fields_of(now_or_server_time(ARGV[1]), tonumber(ARGV[2]))
+local write = {KEYS[1]}
+for position = 2, #fields do
+  local six = unpacked(redis.call('HGET', KEYS[1], fields[position]))
+  six[3] = tonumber(ARGV[3])
+  write[#write + 1] = fields[position]
+  write[#write + 1] = packed(six)
+end
+redis.call('HSET', unpack(write))
+return 1

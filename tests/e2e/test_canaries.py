@@ -1,0 +1,150 @@
+"""Secrets and users' texts, planted everywhere, are in no log, no error answer and no key or value of the store."""
+
+import itertools
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from tests.demo_server import DemoServer
+from tests.e2e.conftest import NewUser
+from tests.e2e.gateways import JWT_SECRET, MASTER_KEY, PROVIDER_KEY, SECRET_ISSUER, Gateway
+from tests.service.token_issuer import TokenIssuer
+
+pytestmark = pytest.mark.xdist_group("gateway")
+
+PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages")
+# What a provider says, with what it was sent in it: whole, in the middle of a stream, before its first byte.
+DIRECTIVES = (
+    "words=2",
+    "status=400 error_message={echo}",
+    "status=401 error_message={echo}",
+    "status=429 error_message={echo}",
+    "status=500 error_message={echo}",
+    "error_after=1 error_message={echo}",
+    "cut_after=1",
+    "drop=1",
+    "empty=1",
+    "usage=string",
+)
+
+
+class Canaries:
+    """Texts that are nowhere else in the world."""
+
+    def __init__(self) -> None:
+        name = secrets.token_hex(6)
+        self.prompt = f"prompt-canary-{name}"
+        self.bearer = f"sk-canary-bearer-{name}"
+        self.other = f"canary-other-{name}"
+        self.issuer = TokenIssuer(SECRET_ISSUER, secret=JWT_SECRET, now_s=int(time.time()))
+        self.token = self.issuer.token(sub=f"user-{name}")
+        self.bad_token = self.token[:-4] + "AAAA"
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (self.prompt, self.bearer, self.other, self.token, self.bad_token, PROVIDER_KEY, MASTER_KEY, JWT_SECRET)
+
+    def found_in(self, text: str) -> list[str]:
+        """The canaries that are in a text, by their first letters."""
+        return [canary for canary in self.all if canary in text]
+
+
+def bodies(canaries: Canaries, user: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """One request of every route and kind, streamed and not."""
+    for path, directive, stream in itertools.product(PATHS, DIRECTIVES, (False, True)):
+        if stream and path.endswith("embeddings"):
+            continue
+        script = directive.format(echo=f"{canaries.prompt}_{PROVIDER_KEY}")
+        text = f"{canaries.prompt} [[demo {script}]]"
+        messages = [{"role": "system", "content": canaries.prompt}, {"role": "user", "content": text}]
+        content: dict[str, Any] = {"messages": messages}
+        if path.endswith("messages"):
+            content = {"messages": messages[1:], "system": canaries.prompt, "max_tokens": 20}
+        elif path.endswith("/completions") and "chat" not in path:
+            content = {"prompt": text}
+        elif path.endswith(("embeddings", "responses")):
+            content = {"input": text}
+        yield path, {"model": "gpt-4", "user": user, **content, **({"stream": True} if stream else {})}
+
+
+def refused(canaries: Canaries) -> Iterator[dict[str, Any]]:
+    """Requests that go nowhere, with something secret in each part."""
+    chat = {"model": "gpt-4", "messages": [{"role": "user", "content": canaries.prompt}]}
+    for key in (canaries.bearer, canaries.bad_token):
+        yield {"headers": {"authorization": f"Bearer {key}"}, "json": chat}
+        yield {"headers": {"x-api-key": key}, "json": chat}
+        yield {"headers": {"authorization": f"Basic {key}"}, "json": chat}
+    good = {"authorization": f"Bearer {MASTER_KEY}"}
+    yield {"headers": good, "json": {**chat, "api_key": canaries.bearer}}
+    yield {"headers": good, "content": b'{"model": "gpt-4", ' + canaries.prompt.encode()}
+    yield {"headers": good, "json": {**chat, "messages": {"x": canaries.prompt}}}
+    yield {"headers": good, "json": {**chat, "messages": [{"role": canaries.other, "content": canaries.prompt}]}}
+    yield {"headers": good, "json": {**chat, "temperature": canaries.prompt}}
+    yield {"headers": good, "json": {**chat, "tools": [{"type": "function", "function": canaries.prompt}]}}
+    yield {"headers": good, "json": {**chat, "metadata": {"secret": canaries.other}}}
+    yield {"headers": {**good, "x-api-key": canaries.bearer}, "json": chat}
+    yield {"headers": {**good, "x-litellm-tags": canaries.other, "cookie": canaries.other}, "json": chat}
+    yield {"headers": good, "json": chat, "params": {"api_key": canaries.bearer}}
+    part = {"type": "image_url", "image_url": {"url": f"http://10.0.0.1/{canaries.other}"}}
+    yield {"headers": good, "json": {"model": "gpt-4", "messages": [{"role": "user", "content": [part]}]}}
+
+
+def whole_store(gateway: Gateway) -> Iterator[str]:
+    """Every key of the gateway's store, with its value."""
+    readers: dict[str, Any] = {
+        "string": lambda client, key: client.get(key),
+        "hash": lambda client, key: client.hgetall(key),
+        "list": lambda client, key: client.lrange(key, 0, -1),
+        "set": lambda client, key: client.smembers(key),
+        "zset": lambda client, key: client.zrange(key, 0, -1, withscores=True),
+        "stream": lambda client, key: client.xrange(key),
+    }
+    (path,) = gateway.state_dir.rglob("*.sock")
+    with redis.Redis(unix_socket_path=str(path)) as client:
+        for key in client.scan_iter(count=1000):
+            kind = client.type(key).decode()
+            yield f"{key!r} {readers[kind](client, key)!r}"
+
+
+def test_nothing_planted_turns_up_in_logs_errors_or_the_store(
+    gateway: Gateway, new_user: NewUser, demo_server: DemoServer
+) -> None:
+    canaries, user = Canaries(), new_user("premium")
+    leaks: list[str] = []
+    with httpx.Client(base_url=gateway.url, timeout=30, trust_env=False) as client:
+        good = {"authorization": f"Bearer {MASTER_KEY}"}
+        for path, body in bodies(canaries, user):
+            try:
+                answer = client.post(path, json=body, headers=good)
+            except httpx.RemoteProtocolError:
+                continue
+            failed = answer.status_code >= 400 or "error" in answer.text
+            # A provider's refusal of what the client sent is passed on to that client, without secrets.
+            own = {canaries.prompt} if answer.status_code == 400 else set()
+            if failed and (found := set(canaries.found_in(answer.text)) - own):
+                leaks.append(f"{path} {body.get('stream')} {answer.status_code}: {found} in {answer.text[:300]}")
+            leaks += [f"header {name}" for name, value in answer.headers.items() if canaries.found_in(value)]
+        for request in refused(canaries):
+            for path in ("/v1/chat/completions", "/v1/messages", "/user/new"):
+                answer = client.post(path, **request)
+                if answer.status_code >= 400 and (found := set(canaries.found_in(answer.text))):
+                    leaks.append(f"{path}: {found} in {answer.text[:300]}")
+        client.get(f"/v1/models/{canaries.bearer}")
+        client.get("/user/info", params={"user_id": "x", "key": canaries.bearer})
+        client.get("/v1/models", headers={"authorization": f"Bearer {canaries.token}"})
+    assert demo_server.requests(contains=canaries.prompt, bodies=False), "the canaries reached the provider"
+    for place, text in [("log", gateway.log_text()), ("store", "\n".join(whole_store(gateway)))]:
+        for line in text.splitlines():
+            if found := set(canaries.found_in(line)):
+                leaks.append(f"{place}: {found} in {line[:400]}")
+    assert not leaks, "\n".join(leaks[:20])
+
+
+def test_no_stack_trace_is_in_the_log(gateway: Gateway) -> None:
+    text = gateway.log_text()
+    assert "Traceback (most recent call last)" not in text

@@ -1,0 +1,96 @@
+"""What the edge reads of events and answers, and what it takes out of them."""
+
+import json
+
+import pytest
+
+from scalix.edge.delivered import Delivered, text_of_answer, text_of_events
+from scalix.edge.provider_errors import without_secrets
+from scalix.edge.stream_marks import is_error, is_last
+from scalix.edge.usage_chunks import answer_without_cost, completion_event, event_without_cost
+
+LAST = [
+    b"data: [DONE]\n\n",
+    b'event: message_stop\ndata: {"type": "message_stop"}\n\n',
+    b'data: {"type":"response.completed","response":{}}\n\n',
+    b'event: response.incomplete\ndata: {"type":"response.incomplete"}\n\n',
+]
+ERRORS = [
+    b'data: {"error": {"message": "x"}}\n\n',
+    b'event: error\ndata: {"type":"error"}\n\n',
+    b'data: {"type":"response.failed","response":{}}\n\n',
+]
+
+
+def test_the_end_of_a_stream_is_known_by_its_type_not_by_its_words() -> None:
+    assert all(map(is_last, LAST))
+    assert all(map(is_error, ERRORS))
+    for words in ("data: [DONE]", "message_stop", '{"error": 1}', "event: error", "response.completed"):
+        event = b"data: " + json.dumps({"choices": [{"delta": {"content": words}}]}).encode() + b"\n\n"
+        assert not is_last(event)
+        assert not is_error(event)
+
+
+def test_all_that_a_model_has_made_is_counted() -> None:
+    call = {"function": {"name": "f", "arguments": "{1}"}}
+    assert text_of_events(b'data: {"choices":[{"delta":{"content":"a","reasoning_content":"b"}}]}\n\n') == ["a", "b"]
+    assert text_of_events(b'data: {"type":"content_block_delta","delta":{"partial_json":"{"}}\n\n') == ["{"]
+    assert text_of_answer(json.dumps({"choices": [{"message": {"content": "a", "tool_calls": [call]}}]}).encode()) == [
+        "a",
+        "f",
+        "{1}",
+    ]
+    assert text_of_answer(b'{"content":[{"type":"text","text":"a"},{"name":"f","input":{"x":1}}]}') == [
+        "a",
+        "f",
+        '{"x":1}',
+    ]
+    assert text_of_answer(b'{"output":[{"content":[{"text":"a"}]},{"arguments":"b"}]}') == ["a", "b"]
+    assert text_of_answer(b"not json") == text_of_answer(b"[]") == []
+
+
+def test_a_long_stream_is_counted_as_it_goes() -> None:
+    delivered = Delivered("m", lambda model, text: len(text))
+    event = b'data: {"choices":[{"text":"abcde"}]}\n\n'
+    for _ in range(5000):
+        delivered.add(event)
+    assert delivered.tokens() == 25_000
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("temperature must be below 2", "temperature must be below 2"),
+        ("this organization has no keyboard", "this organization has no keyboard"),
+        ("Incorrect API key provided: sk-****1234.", "Incorrect API key provided: [removed]"),
+        ("see https://internal.example/v1?key=x or ask bob@internal.example", "see [removed] or ask [removed]"),
+        ("in organization org-A1b2C3d4 on tokens", "in organization [removed] on tokens"),
+        ("Bearer abcdefghij", "Bearer[removed]"),
+        ("AIzaSyA1234567890", "[removed]"),
+    ],
+)
+def test_secrets_go_and_the_reason_stays(text: str, kept: str) -> None:
+    assert without_secrets(text) == kept
+
+
+def test_the_operators_cost_is_taken_out_of_usage_and_of_nothing_else() -> None:
+    event = b'data: {"usage":{"total_tokens":3,"cost":0.0006000000000000001},"x":1}\n\n'
+    assert event_without_cost(event) == b'data: {"usage":{"total_tokens":3},"x":1}\n\n'
+    spoken = b'data: {"delta":"{\\"a\\":1,\\"cost\\":5}","usage":{}}\n\n'
+    assert event_without_cost(spoken) == spoken
+    body = b'{"content":[{"input":{"a":1,"cost":5}}],"usage":{"input_tokens":1,"cost":null}}'
+    assert json.loads(answer_without_cost(body)) == {
+        "content": [{"input": {"a": 1, "cost": 5}}],
+        "usage": {"input_tokens": 1},
+    }
+
+
+def test_a_completions_chunk_has_its_usage_only_for_who_asked() -> None:
+    zero, true = {"prompt_tokens": 0, "completion_tokens": 0}, {"prompt_tokens": 3, "completion_tokens": 2}
+    text = b"data: " + json.dumps({"choices": [{"index": 0, "text": "a"}], "usage": zero}).encode() + b"\n\n"
+    last = b"data: " + json.dumps({"choices": [], "usage": true}).encode() + b"\n\n"
+    assert b"usage" not in completion_event(text, with_usage=False)
+    assert completion_event(last, with_usage=False) == b""
+    assert b'"usage":null' in completion_event(text, with_usage=True)
+    assert b'"prompt_tokens":3' in completion_event(last, with_usage=True)
+    assert completion_event(b"data: [DONE]\n\n", with_usage=False) == b"data: [DONE]\n\n"
