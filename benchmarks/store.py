@@ -37,6 +37,7 @@ CALLS = 4_000
 ROUNDS = 5
 MEMORY_USERS = 10_000
 REQUESTS_OF_A_USER = 10
+FEW_USERS = 1_000
 PAUSE_S = 0.05
 
 FREE_TIER = Limits(
@@ -215,22 +216,19 @@ async def memory(bench: Bench) -> dict[str, float]:
     return figures | {f"MEMORY USAGE, {names.get(kind, kind)}": size / MEMORY_USERS for kind, size in by_kind.items()}
 
 
-async def users(bench: Bench, number: int) -> dict[int, Timing]:
-    """The admit script with few and with many users loaded, for users drawn at random."""
-    timings = {}
-    loaded = 0
-    for population in (1_000, number):
-        await asyncio.to_thread(load, bench, range(loaded, population))
-        loaded = population
-        rounds = []
-        for _ in range(ROUNDS):
+async def users(benches: dict[int, Bench]) -> dict[int, Timing]:
+    """The admit script on servers with few and with many users, drawn at random, by turns."""
+    rounds: defaultdict[int, list[Timing]] = defaultdict(list)
+    for population, bench in benches.items():
+        await asyncio.to_thread(load, bench, range(population))
+    for _ in range(ROUNDS):
+        for population, bench in benches.items():
             chosen = [random.randrange(population) for _ in range(CALLS)]
             await together((bench.serve(user) for user in chosen[:100]), 100)
-            rounds.append(await bench.timed(one_by_one(bench.admit(bench.ask(user)) for user in chosen)))
+            rounds[population].append(await bench.timed(one_by_one(bench.admit(bench.ask(user)) for user in chosen)))
             # So that the next round's requests in flight and lease indexes are as long as this one's.
             bench.admin.delete(*bench.keys.all_leases(), *(bench.keys.in_flight(name_of(user)) for user in chosen))
-        timings[population] = quietest(rounds)
-    return timings
+    return {population: quietest(timings) for population, timings in rounds.items()}
 
 
 def load(bench: Bench, numbers: range) -> None:
@@ -274,6 +272,7 @@ async def round_trips(bench: Bench) -> dict[str, int]:
 
 
 def start_server(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
+    directory.mkdir()
     path = str(directory / "s.sock")
     options = {"port": 0, "unixsocket": path, "save": "", "appendonly": "no", "dir": directory}
     process = subprocess.Popen(
@@ -287,11 +286,12 @@ def start_server(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
     return process, path
 
 
-async def run(path: str, pid: int, number: int) -> None:
-    bench = Bench(path, pid)
+async def run(servers: Sequence[tuple[str, int]], number: int) -> None:
+    bench, other = (Bench(path, pid) for path, pid in servers)
     facts = bench.admin.info("server")
     flavour = str(facts.get("server_name", "redis"))
-    print(f"{flavour} {facts.get(f'{flavour}_version')}, the quietest of {ROUNDS} rounds of {CALLS} calls each")
+    version = facts.get(f"{flavour}_version")
+    print(f"{flavour} {version}, the quietest of {ROUNDS} rounds of {CALLS} calls each")
     for name, timing in (await scripts(bench)).items():
         print(f"in the server: {name}: {timing}")
     for name, calls in (await round_trips(bench)).items():
@@ -301,12 +301,13 @@ async def run(path: str, pid: int, number: int) -> None:
     for name, size in (await memory(bench)).items():
         print(f"bytes per active user of the free tier: {name}: {size:.0f}")
     bench.admin.execute_command("FLUSHALL", "SYNC")
-    timings = await users(bench, number)
+    timings = await users({FEW_USERS: bench, number: other})
     for population, timing in timings.items():
         print(f"admit with {population} users loaded: {timing}")
     few, many = timings.values()
     print(f"that is {many.cpu / few.cpu:.2f} times by CPU, {many.p50 / few.p50:.2f} by p50")
-    await bench.client.aclose()
+    for one in (bench, other):
+        await one.client.aclose()
 
 
 def main() -> None:
@@ -315,12 +316,13 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=1_000_000, help="the many users (default 1,000,000)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        process, path = start_server(Path(directory))
+        servers = [start_server(Path(directory) / name) for name in ("few", "many")]
         try:
-            uvloop.run(run(path, process.pid, options.users))
+            uvloop.run(run([(path, process.pid) for process, path in servers], options.users))
         finally:
-            process.terminate()
-            process.wait()
+            for process, _ in servers:
+                process.terminate()
+                process.wait()
 
 
 if __name__ == "__main__":

@@ -77,4 +77,4 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     Console(soft_wrap=False).print(table)
 
 
-_NUMBERS = frozenset({"value", "used", "reserved", "remaining", "requests"})
+_NUMBERS = frozenset({"seq", "value", "used", "reserved", "remaining", "requests"})

@@ -144,7 +144,8 @@ def _state_dir(options: argparse.Namespace) -> Path:
 
     named = os.environ.get("SCALIX_STATE_DIR", "").strip()
     if not named:
-        named = load_environment(ROOT, os.environ, _env_file(options)).values.get("SCALIX_STATE_DIR", "").strip()
+        environment = load_environment(ROOT, os.environ, _env_file(options), secrets=())
+        named = environment.values.get("SCALIX_STATE_DIR", "").strip()
     return (ROOT / (Path(named).expanduser() if named else DEFAULT_STATE_DIR)).absolute()
 
 

@@ -84,8 +84,8 @@ class Sealer:
         return Link(seq, text, prev, digest, mac)
 
     def knows(self, link: Link) -> bool:
-        """Whether the entry can be checked: it is plain, or made with a key that is known."""
-        return link.mac == PLAIN or link.mac.removeprefix(_KEYED) in self._keys
+        """Whether the entry can be checked: it does not name a key that is not at hand."""
+        return not link.mac.startswith(_KEYED) or link.mac.removeprefix(_KEYED) in self._keys
 
     def holds(self, link: Link) -> bool:
         """Whether the entry is as it was made."""
@@ -96,7 +96,7 @@ class Sealer:
         content = f"{mac}\n{seq}\n{prev}\n{text}".encode("utf-8", "surrogatepass")
         if mac == PLAIN:
             return hashlib.sha256(content).hexdigest()
-        key = self._keys.get(mac.removeprefix(_KEYED))
+        key = self._keys.get(mac.removeprefix(_KEYED)) if mac.startswith(_KEYED) else None
         return None if key is None else hmac.new(key, content, hashlib.sha256).hexdigest()
 
 

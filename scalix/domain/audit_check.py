@@ -67,8 +67,8 @@ class ChainCheck:
                 self._find(f"entry {seq}, which you know, is not there: the log was cut or built anew")
         if last is not None and self._sealer.has_keys and last.mac == PLAIN:
             self._find(
-                f"entry {last.seq}, the last one, is not signed although SCALIX_AUDIT_KEY is set: the log was built anew "
-                "without it, or nothing was recorded since it was set"
+                f"entry {last.seq}, the last one, is not signed although SCALIX_AUDIT_KEY is set: the log was built "
+                "anew without it, or nothing was recorded since it was set"
             )
         for key, (begin, count) in self._unknown_keys.items():
             self._find(f"{count} entries from {begin} on can't be checked: SCALIX_AUDIT_KEY lacks the key {key}")

@@ -10,7 +10,8 @@ from scalix.domain.quota import WindowState
 class GatewayError(Exception):
     """A refusal. `message` says what to do and holds no secret; `details` go into `error.scalix`.
 
-    `windows` and `tier` are the caller's, where the refusal comes from admission: its headers tell them.
+    `windows` and `tier` are the caller's, where the refusal comes from admission: its headers tell them. `answers` is
+    where the edge may keep what it has made of an error that is raised more than once; `None` for all others.
     """
 
     message: str
@@ -19,8 +20,10 @@ class GatewayError(Exception):
     retry_after_s: int | None = None
     windows: tuple[WindowState, ...] = ()
     tier: str | None = None
+    answers: dict[bool, Any] | None = None
 
     code = "internal_error"
+    who = ""  # the caller's name for the audit log, where it is known; not told to clients
 
     def __str__(self) -> str:
         return self.message
@@ -42,6 +45,18 @@ class ModelNotAllowed(GatewayError):
     """The caller's tier does not have this model."""
 
     code = "model_not_allowed"
+
+
+class FeatureNotAllowed(GatewayError):
+    """The caller's tier does not have this feature."""
+
+    code = "feature_not_allowed"
+
+
+class KeyBlocked(GatewayError):
+    """The operator has blocked this virtual key."""
+
+    code = "key_blocked"
 
 
 class UserBlocked(GatewayError):
@@ -85,6 +100,24 @@ class UserNotFound(GatewayError):
     """No user of this name is known."""
 
     code = "user_not_found"
+
+
+class KeyNotFound(GatewayError):
+    """There is no such virtual key."""
+
+    code = "key_not_found"
+
+
+class KeyChanging(GatewayError):
+    """Others kept writing this key's record while we tried to."""
+
+    code = "key_changing"
+
+
+class KeyAliasTaken(GatewayError):
+    """Another virtual key has this alias."""
+
+    code = "key_alias_taken"
 
 
 class UserChanging(GatewayError):

@@ -33,14 +33,15 @@ KEY_CONCURRENT = "key.max_parallel_requests"
 
 @dataclass(frozen=True, slots=True)
 class KeyScope:
-    """A key as admission sees it. `version` is what the caller believes the key's record to be.
+    """A key as admission sees it. `version` is what the caller believes the key's record to be; `None` skips the
+    comparison, which only counters of one process do.
 
     Budget periods of `budget_period_ms` follow each other from `budget_anchor_ms` (Unix time) on; with a period of 0
     there are none, and a budget holds for the key's whole life.
     """
 
     key_id: str
-    version: str
+    version: str | None
     limits: tuple[KeyLimit, ...] = ()
     concurrent: int | None = None
     budget_anchor_ms: int = 0

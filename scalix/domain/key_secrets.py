@@ -6,7 +6,6 @@ checksum, and is refused without a look-up. The checksum keeps nothing secret; t
 
 import hashlib
 import re
-import secrets
 import string
 from zlib import crc32
 
@@ -17,9 +16,9 @@ _SHAPE = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{_BODY_CHARS + _CHECK_CHARS}}}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def new_secret() -> str:
-    """A new key, from the system's source of randomness."""
-    body = _text(secrets.randbits(256), _BODY_CHARS)
+def secret_of(random_256_bits: int) -> str:
+    """The key that these bits make."""
+    body = _text(random_256_bits, _BODY_CHARS)
     return PREFIX + body + _checksum(body)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from scalix.domain.guard import GuardSettings
 from scalix.domain.limits import UNLIMITED, Limits
+from scalix.domain.retention import Retention
 
 OnStoreFailure = Literal["deny", "allow"]
 Priority = Literal["low", "normal", "high"]
@@ -58,10 +59,16 @@ class Policy:
     default_tier: str
     models: Mapping[str, Model] = field(default_factory=dict)
     guard: GuardSettings = field(default_factory=GuardSettings)
+    retention: Retention = field(default_factory=Retention)
 
     def tier_or_default(self, name: str | None) -> Tier:
         """The tier called `name`; the default one for `None` and for a name that is no longer configured."""
         return self.tiers.get(name or self.default_tier) or self.tiers[self.default_tier]
+
+    @property
+    def features(self) -> frozenset[str]:
+        """The features that some tier has."""
+        return frozenset[str]().union(*(tier.features for tier in self.tiers.values()))
 
     def tiers_with(self, model: str) -> tuple[Tier, ...]:
         """The tiers whose callers may use `model`, in the order of the file."""

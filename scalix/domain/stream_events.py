@@ -30,16 +30,24 @@ class EventSplitter:
             return [piece] if piece else []
         pending = self._pending
         data = pending + piece if pending else piece
+        if b"\r" in data:
+            events = self._cut_at_any_end(data, len(pending))
+        else:  # as almost always, and several times faster
+            *whole, self._pending = data.split(b"\n\n")
+            events = [event + b"\n\n" for event in whole]
+        if len(self._pending) > self._most:
+            self._gave_up = True
+            events.append(self.rest())
+        return events
+
+    def _cut_at_any_end(self, data: bytes, searched: int) -> list[bytes]:
         events: list[bytes] = []
-        start, search_from = 0, max(0, len(pending) - _LONGEST_END + 1)
+        start, search_from = 0, max(0, searched - _LONGEST_END + 1)
         while match := _END_OF_EVENT.search(data, search_from):
             end = match.end()
             events.append(data[start:end])
             start = search_from = end
-        self._pending = data[start:] if start else data
-        if len(self._pending) > self._most:
-            self._gave_up = True
-            events.append(self.rest())
+        self._pending = data[start:]
         return events
 
     def rest(self) -> bytes:

@@ -13,8 +13,9 @@ from scalix.domain.quota import UNKNOWN_VERSION
 class KeyRecord:
     """What is kept about a key; never its secret, of which `digest` is the SHA-256 and `last_four` the end.
 
-    `key_id` stays over rotations, `digest` does not: `former` maps the digests of replaced secrets to the Unix time (ms)
-    until which they still work. `models` are exact names or `*` patterns; none means all that the user's tier has.
+    `key_id` stays over rotations, `digest` does not: `former` maps the digests of replaced secrets to the Unix time in
+    ms until which they still work. `models` are exact names or `*` patterns; none means all that the user's tier has.
+    `sealed_metadata` is metadata that can't be read here, to be kept as it is.
     """
 
     key_id: str
@@ -33,6 +34,7 @@ class KeyRecord:
     rpm_limit: int | None = None
     max_parallel_requests: int | None = None
     metadata: Mapping[str, object] = field(default_factory=dict)
+    sealed_metadata: str | None = None
     blocked: bool = False
     former: Mapping[str, int] = field(default_factory=dict)
     created_by: str = ""

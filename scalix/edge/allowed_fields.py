@@ -11,10 +11,13 @@ from typing import Any
 
 from scalix.domain.control_fields import nested_control_field
 from scalix.domain.errors import BadRequest
+from scalix.domain.features import FIELD as OPTIONS
 from scalix.domain.routes import Route
 
 # Sampling settings that open models' servers take beside OpenAI's.
 _COMMON_EXTRAS = frozenset({"top_k", "min_p", "repetition_penalty", "thinking"})
+# Ours, which admission takes out of the body: see `domain/features.py`.
+_OURS = frozenset({"user", OPTIONS})
 
 # https://docs.anthropic.com/en/api/messages, fields of the request body
 ANTHROPIC_FIELDS = frozenset(
@@ -65,7 +68,7 @@ NOT_FORWARDED = frozenset({"metadata"})
 def allowed_fields(route: Route) -> frozenset[str]:
     """The body fields of a route, `user` included: it names the charged user under the master key."""
     if route is Route.MESSAGES:
-        return ANTHROPIC_FIELDS | {"user"}
+        return ANTHROPIC_FIELDS | _OURS
     from openai.types import completion_create_params, embedding_create_params
     from openai.types.chat import completion_create_params as chat_params
     from openai.types.responses import response_create_params
@@ -87,7 +90,7 @@ def allowed_fields(route: Route) -> frozenset[str]:
     }
     # A TypedDict's keys include those of its bases.
     names = frozenset(name for type_ in types[route] for name in type_.__required_keys__ | type_.__optional_keys__)
-    return names | _COMMON_EXTRAS | {"user"}
+    return names | _COMMON_EXTRAS | _OURS
 
 
 def check_fields(route: Route, body: Mapping[str, Any], extras: Collection[str] = ()) -> None:

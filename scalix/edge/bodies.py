@@ -16,8 +16,11 @@ class ClientGone(Exception):
     """The client left before its body was read; there is nobody to answer."""
 
 
-async def read_json(scope: Scope, receive: Receive) -> dict[str, Any]:
-    """The body as a JSON object. Raises `BadRequest`, `RequestTooLarge`, `ClientGone`."""
+async def read_json(scope: Scope, receive: Receive, *, optional: bool = False) -> dict[str, Any]:
+    """The body as a JSON object; with `optional`, an empty one where there is none.
+
+    Raises `BadRequest`, `RequestTooLarge`, `ClientGone`.
+    """
     encoding = header(scope, b"content-encoding")
     if encoding not in (None, "", "identity"):
         raise BadRequest("Compressed request bodies are not read. Send the body without Content-Encoding.")
@@ -26,6 +29,8 @@ async def read_json(scope: Scope, receive: Receive) -> dict[str, Any]:
         raise _too_large()
     raw = await _read(receive)
     if not raw.strip():
+        if optional:
+            return {}
         raise BadRequest("The request has no body. Send a JSON object.")
     try:
         value = orjson.loads(raw)

@@ -11,10 +11,12 @@ import orjson
 from scalix.domain.errors import BadRequest
 from scalix.domain.estimate import REQUEST_TOKENS, estimate_prompt_tokens
 from scalix.domain.routes import Route
+from scalix.edge.access_log import ASKED, Asked
 from scalix.edge.allowed_fields import NOT_FORWARDED, check_fields
 from scalix.edge.answers import Answer
 from scalix.edge.asgi import ASGIApp, Receive, Scope, Send
 from scalix.edge.bodies import read_json
+from scalix.edge.body_shapes import check_shapes
 from scalix.edge.clients import Client
 from scalix.edge.delivered import CountTokens
 from scalix.edge.guard import Guard
@@ -68,10 +70,13 @@ class Forwarding:
         """Serve one request of an authenticated caller. Raises `GatewayError`s until it is admitted."""
         body = await read_json(scope, receive)
         check_fields(route, body, self._guard.extra_fields(route))
+        check_shapes(route, body)
         check_outbound_urls(body)
         caller = await self._identity.charged_caller(holder, body)
         self._guard.check_load(caller)
+        asked = scope[ASKED] = Asked(caller)
         exchange = await self._admission.admit(caller, Call(request_id, route, body))
+        asked.exchange = exchange
         usage_wanted = _ask_for_usage(route, body)
         answer = Answer(
             exchange,

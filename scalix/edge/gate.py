@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import time
 from collections.abc import Callable
 
 from scalix.domain.errors import (
@@ -13,9 +14,11 @@ from scalix.domain.errors import (
     StoreIsDown,
 )
 from scalix.domain.routes import Route
-from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, credential_of, send_error
+from scalix.edge.access_log import AccessLog
+from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, credential_of, send_bytes
 from scalix.edge.bodies import ClientGone
 from scalix.edge.client_address import ClientAddresses
+from scalix.edge.errors import error_body, error_headers, status_of
 from scalix.edge.forwarding import Forwarding
 from scalix.edge.guard import Guard
 from scalix.edge.guard_bodies import paced
@@ -44,7 +47,9 @@ class Gate:
         now_ms: Callable[[], int],
         addresses: ClientAddresses,
         guard: Guard,
+        on_refusal: Callable[[GatewayError, Scope], None] = lambda error, scope: None,
         reload: Callable[[], int] = lambda: 0,
+        access: AccessLog | None = None,
     ) -> None:
         self.reload = reload  # for the worker, at a reload: puts the new policy in force and returns its number
         self._inner = inner
@@ -55,6 +60,8 @@ class Gate:
         self._addresses = addresses
         self._guard = guard
         self._now_ms = now_ms
+        self._on_refusal = on_refusal
+        self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -67,37 +74,57 @@ class Gate:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = secrets.token_hex(16)
-        self._addresses.of(scope)
-        started = False
+        began_s = time.perf_counter()
+        status = 0
 
         async def noting_start(message: Message) -> None:
-            nonlocal started
-            started = True
+            nonlocal status
+            status = status or message.get("status", 0)
             await send(message)
 
-        error: GatewayError
+        try:
+            error = await self._answered(request_id, scope, receive, noting_start)
+            if error is not None:
+                self._on_refusal(error, scope)
+                if not status:
+                    await self._refuse(noting_start, request_id, error, anthropic=scope["path"].endswith("/messages"))
+        finally:
+            if self._access is not None:
+                self._access.note(scope, request_id, status, time.perf_counter() - began_s)
+
+    async def _answered(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> GatewayError | None:
+        """Serve one request, or say why not. `None`: it has been served, or there is nobody to answer."""
+        self._addresses.of(scope)
+
         try:
             self._guard.check(scope)
-            await self._dispatch(request_id, scope, receive, noting_start)
-            return
+            await self._dispatch(request_id, scope, receive, send)
+            return None
         except ClientGone:
-            return
+            return None
         except InvalidApiKey as refused:
             await self._guard.refused(scope)
-            error = refused
+            return refused
         except GatewayError as refused:
-            error = refused
+            return refused
         except StoreUnavailable as fault:
             log.warning("request %s: %s", request_id, fault)
             message = "The gateway's store is not available right now. Try again shortly."
-            error = StoreIsDown(message, retry_after_s=5)
+            return StoreIsDown(message, retry_after_s=5)
         except Exception:
             log.exception("request %s failed inside the gateway", request_id)
-            error = InternalError(f"The gateway failed. Tell its operator the request id {request_id}.")
-        if not started:
-            headers = [(b"x-request-id", request_id.encode())]
+            return InternalError(f"The gateway failed. Tell its operator the request id {request_id}.")
+
+    async def _refuse(self, send: Send, request_id: str, error: GatewayError, *, anthropic: bool) -> None:
+        answer = error.answers.get(anthropic) if error.answers else None
+        if answer is None:
+            headers = error_headers(error)
             headers += quota_headers(error.tier, error.details.get("upgrade_url"), error.windows, self._now_ms())
-            await send_error(send, error, headers, anthropic=scope["path"].endswith("/messages"))
+            answer = status_of(error), error_body(error, anthropic=anthropic), headers
+            if error.answers is not None:
+                error.answers[anthropic] = answer
+        status, body, headers = answer
+        await send_bytes(send, status, body, [(b"x-request-id", request_id.encode()), *headers])
 
     async def _dispatch(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]

@@ -13,8 +13,8 @@ LONGEST_S = 60.0
 
 
 def paced(receive: Receive, hold: Callable[[int], None] = lambda size: None) -> Receive:
-    """`receive` that raises `BadRequest` for a body that trickles in, or is not whole in `LONGEST_S`. `hold` is told of each part's size, and may
-    raise. After the body it only passes on.
+    """`receive` that raises `BadRequest` for a body that trickles in, or is not whole in `LONGEST_S`. `hold` is told of
+    each part's size, and may raise. After the body it only passes on.
     """
     started_s: float | None = None
     arrived = 0

@@ -1,14 +1,16 @@
 """The routes of operators: users, their limits, what limits in the shadow would refuse."""
 
 from typing import Any
-from urllib.parse import parse_qs
 
 from scalix.domain.errors import BadRequest, NotPermitted, RouteNotFound
-from scalix.edge.asgi import Receive, Scope, credential_of
+from scalix.edge.asgi import CLIENT_ADDRESS, Receive, Scope, credential_of
 from scalix.edge.bodies import read_json
+from scalix.edge.key_routes import KEY_ROUTES, KeyRoutes
+from scalix.edge.queries import query_of
 from scalix.edge.routes import Own
 from scalix.service.administration import UserAdministration
 from scalix.service.audit import Actor
+from scalix.service.audit_reading import AuditReading
 from scalix.service.callers import Caller
 from scalix.service.identity import Identity
 from scalix.service.limit_administration import LimitAdministration
@@ -26,12 +28,16 @@ class OperatorRoutes:
         limits: LimitAdministration,
         revocation: TokenRevocation,
         merging: Merging,
+        audit: AuditReading,
+        keys: KeyRoutes,
     ) -> None:
         self._identity = identity
         self._users = users
         self._limits = limits
         self._revocation = revocation
         self._merging = merging
+        self._audit = audit
+        self._keys = keys
 
     async def answer(self, target: Own, request_id: str, scope: Scope, receive: Receive) -> Any:
         """The answer to one request. Raises `GatewayError`s."""
@@ -41,9 +47,17 @@ class OperatorRoutes:
                 return await self._users.info(_user_in(scope))
             case Own.USER_LIMITS:
                 return await self._limits.show(_user_in(scope))
+            case Own.USER_LIST:
+                return await self._users.listing(query_of(scope))
+            case Own.AUDIT:
+                return await self._audit.page(query_of(scope))
+            case Own.AUDIT_CHAIN:
+                return await self._audit.chain(query_of(scope))
             case Own.SHADOW:
                 return await self._limits.shadow(query_of(scope).get("days"))
-        by = Actor(str(caller.subject), request_id)
+        by = Actor(str(caller.subject), request_id, str(scope.get(CLIENT_ADDRESS) or ""))
+        if target in KEY_ROUTES:
+            return await self._keys.answer(target, scope, receive, by)
         body = await read_json(scope, receive)
         match target:
             case Own.USER_NEW:
@@ -67,17 +81,10 @@ async def operator_of(identity: Identity, scope: Scope) -> Caller:
     """The caller, if it is the operator. Raises `InvalidApiKey`, `NotPermitted`."""
     caller = await identity.authenticate(credential_of(scope))
     if not caller.may_name_users:
-        raise NotPermitted("Only the operator's key may do this.")
+        refused = NotPermitted("Only the operator's key may do this.")
+        refused.who = str(caller.subject)
+        raise refused
     return caller
-
-
-def query_of(scope: Scope) -> dict[str, str]:
-    """The URL's parameters; of one that is there twice, the first value."""
-    try:
-        parsed = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=20)
-    except ValueError:
-        raise BadRequest("The URL has more parameters than any route takes.") from None
-    return {name: values[0] for name, values in parsed.items()}
 
 
 def _user_in(scope: Scope) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 
 from scalix.domain.errors import ModelNotFound
 from scalix.edge.asgi import Receive, Scope, Send, credential_of, send_json, token_of
-from scalix.edge.operator_routes import OperatorRoutes, operator_of, query_of
+from scalix.edge.operator_routes import OperatorRoutes, operator_of
+from scalix.edge.queries import query_of
 from scalix.edge.routes import Own, model_in
 from scalix.service.callers import Caller
 from scalix.service.identity import Identity

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from scalix.domain.routes import Route
-from scalix.edge.routes import ENTRIES, Own
+from scalix.edge.routes import ENTRIES, ONE_KEY, Own
 
 
 class Access(StrEnum):
@@ -32,7 +32,8 @@ def access_of(target: Route | Own) -> Access:
 
 
 def all_routes() -> Iterator[tuple[str, str, Route | Own]]:
-    """Every path, method and target; `{id}` stands for a model's name."""
+    """Every path, method and target; `{id}` stands for a model's name, `{key}` for a virtual key or its SHA-256."""
+    yield ONE_KEY, "POST", Own.ONE_KEY_REGENERATE
     for path, methods in ENTRIES.items():
         yield from ((path, method, target) for method, target in methods.items())
         if path.endswith("/models"):

@@ -11,16 +11,28 @@ class Own(Enum):
 
     MODELS = auto()
     MODEL = auto()
+    KEY_GENERATE = auto()
+    KEY_INFO = auto()
+    KEY_LIST = auto()
+    KEY_UPDATE = auto()
+    KEY_DELETE = auto()
+    KEY_BLOCK = auto()
+    KEY_UNBLOCK = auto()
+    KEY_REGENERATE = auto()
+    ONE_KEY_REGENERATE = auto()
     USER_NEW = auto()
     USER_UPDATE = auto()
     USER_INFO = auto()
     USER_DELETE = auto()
+    USER_LIST = auto()
     USER_LIMITS = auto()
     USER_LIMITS_PUT = auto()
     USER_RESET = auto()
     SHADOW = auto()
     TOKENS_REVOKE = auto()
     MERGE = auto()
+    AUDIT = auto()
+    AUDIT_CHAIN = auto()
     HEALTH = auto()
     LIVELINESS = auto()
     READINESS = auto()
@@ -39,15 +51,27 @@ _METERED = {
 ENTRIES: dict[str, Methods] = {
     **{prefix + path: {"POST": route} for path, route in _METERED.items() for prefix in ("/v1", "")},
     **{prefix + "/models": {"GET": Own.MODELS} for prefix in ("/v1", "")},
+    "/key/generate": {"POST": Own.KEY_GENERATE},
+    "/key/info": {"GET": Own.KEY_INFO},
+    "/key/list": {"GET": Own.KEY_LIST},
+    "/key/update": {"POST": Own.KEY_UPDATE},
+    "/key/delete": {"POST": Own.KEY_DELETE},
+    "/key/block": {"POST": Own.KEY_BLOCK},
+    "/key/unblock": {"POST": Own.KEY_UNBLOCK},
+    "/key/regenerate": {"POST": Own.KEY_REGENERATE},
     "/user/new": {"POST": Own.USER_NEW},
     "/user/update": {"POST": Own.USER_UPDATE},
     "/user/info": {"GET": Own.USER_INFO},
+    "/v2/user/info": {"GET": Own.USER_INFO},  # LiteLLM's client has it too
+    "/user/list": {"GET": Own.USER_LIST},
     "/user/delete": {"POST": Own.USER_DELETE},
     "/user/limits": {"GET": Own.USER_LIMITS, "PUT": Own.USER_LIMITS_PUT},
     "/user/reset": {"POST": Own.USER_RESET},
     "/scalix/v1/shadow": {"GET": Own.SHADOW},
     "/scalix/v1/tokens/revoke": {"POST": Own.TOKENS_REVOKE},
     "/scalix/v1/merge": {"POST": Own.MERGE},
+    "/scalix/v1/audit": {"GET": Own.AUDIT},
+    "/scalix/v1/audit/chain": {"GET": Own.AUDIT_CHAIN},
     "/health": {"GET": Own.HEALTH},
     "/health/liveliness": {"GET": Own.LIVELINESS},
     "/health/readiness": {"GET": Own.READINESS},
@@ -55,6 +79,9 @@ ENTRIES: dict[str, Methods] = {
 _MODEL: Methods = {"GET": Own.MODEL}
 _MODEL_PREFIXES = ("/v1/models/", "/models/")
 _RAW_MODEL_PREFIXES = (b"/v1/models/", b"/models/")
+ONE_KEY = "/key/{key}/regenerate"
+_ONE_KEY: Methods = {"POST": Own.ONE_KEY_REGENERATE}
+_BEFORE_KEY, _AFTER_KEY = ONE_KEY.split("{key}")
 
 
 def find(path: str, raw_path: bytes) -> Methods | None:
@@ -66,7 +93,24 @@ def find(path: str, raw_path: bytes) -> Methods | None:
     if path.startswith(_MODEL_PREFIXES):
         named = raw_path.startswith(_RAW_MODEL_PREFIXES) and model_in(path)
         return _MODEL if named else None
-    return None if b"%" in raw_path else ENTRIES.get(path)
+    if b"%" in raw_path:
+        return None
+    return ENTRIES.get(path) or (_ONE_KEY if key_in(path) else None)
+
+
+def shown_path(path: str) -> str:
+    """A path as it may stand in a log: what is not on the list may be anything, a key pasted into a URL too."""
+    if path.startswith(_MODEL_PREFIXES):
+        return "/v1/models/*"
+    return path if path in ENTRIES else ONE_KEY if key_in(path) else "-"
+
+
+def key_in(path: str) -> str:
+    """The virtual key that a `/key/{key}/regenerate` path names; empty for every other path."""
+    if not (path.startswith(_BEFORE_KEY) and path.endswith(_AFTER_KEY)):
+        return ""
+    key = path[len(_BEFORE_KEY) : -len(_AFTER_KEY)]
+    return "" if "/" in key else key
 
 
 def model_in(path: str) -> str:

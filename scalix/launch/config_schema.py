@@ -9,6 +9,7 @@ from scalix.domain import limit_amounts
 from scalix.domain.limit_amounts import WrongAmount
 from scalix.launch.guard_schema import FieldName, HostName, IpRulesSection, OverloadSection, RouteName
 from scalix.launch.identity_schema import AnonymousSection, Cidr, JwtSection
+from scalix.launch.retention_schema import RetentionSection
 from scalix.launch.schema_base import Name, Section, wrong
 
 PICO_USD_PER_USD = 10**12
@@ -142,6 +143,7 @@ class ScalixSection(Section):
     ip_rules: IpRulesSection = Field(default_factory=IpRulesSection)
     overload: OverloadSection = Field(default_factory=OverloadSection)
     extra_body_fields: dict[RouteName, list[FieldName]] = Field(default_factory=dict)
+    retention: RetentionSection = Field(default_factory=RetentionSection)
 
 
 class _LiteLlmSection(BaseModel):

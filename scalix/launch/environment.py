@@ -1,6 +1,6 @@
 """The environment of the gateway, in layers, and the settings that are read from it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -10,6 +10,8 @@ from scalix.launch.env_files import EnvFile, read_env_file
 from scalix.launch.master_key import master_key_problem
 from scalix.launch.problems import LaunchError, Problem, nearest, one_of, shown
 from scalix.launch.redis_url import Report, parse_flag, parse_whole_number, redis_url
+from scalix.launch.secret_checks import optional_key_problems
+from scalix.launch.secret_files import take_secret_files
 
 ScalixEnv = Literal["development", "staging", "production"]
 SCALIX_ENVS: tuple[ScalixEnv, ...] = get_args(ScalixEnv)
@@ -32,12 +34,14 @@ class Environment:
     """All variables, the real environment's and the files' together.
 
     `sources` are the files that were read, strongest first; `origins` says `file:line` for each name that a file gave.
+    `secret_files` are the files that hold a whole secret, by the secret's name.
     """
 
     values: Mapping[str, str]
     sources: tuple[Path, ...]
     scalix_env: ScalixEnv
     origins: Mapping[str, str] = field(default_factory=dict)
+    secret_files: Mapping[str, Path] = field(default_factory=dict)
 
     def where(self, name: str) -> str:
         """Where a variable was set, for a `Problem`."""
@@ -69,10 +73,15 @@ class Settings:
         return self.scalix_env == "production"
 
 
-def load_environment(cwd: Path, base: Mapping[str, str], env_file: Path | None = None) -> Environment:
+def load_environment(
+    cwd: Path, base: Mapping[str, str], env_file: Path | None = None, *, secrets: Collection[str] | None = None
+) -> Environment:
     """The variables of `base`, then of `env_file`, or without one of `scalix_config.<SCALIX_ENV>.env`,
     `scalix_config.env` and `.env` in `cwd`; what comes first wins. An `env_file` stands alone, so that a forgotten
     `.env` can't add to it.
+
+    Where `NAME_FILE` is set for a secret, the file's content is the value of `NAME`. `secrets` are the names for which
+    such files are read; `None` means all.
 
     Raises `LaunchError` with every problem: a missing `env_file`, unreadable files, lines that are no assignments.
     """
@@ -95,11 +104,18 @@ def load_environment(cwd: Path, base: Mapping[str, str], env_file: Path | None =
         origins.update({name: f"{shown(file.path)}:{line}" for name, line in file.lines.items()})
     values.update(base)
     values["SCALIX_ENV"] = scalix_env
+    origins = {name: origin for name, origin in origins.items() if name not in base}
+    secret_files = take_secret_files(
+        cwd, values, origins, problems, only=secrets, production=scalix_env == "production"
+    )
+    if problems:
+        raise LaunchError(problems)
     return Environment(
         values=MappingProxyType(values),
         sources=tuple(file.path for file in files),
         scalix_env=scalix_env,
-        origins={name: origin for name, origin in origins.items() if name not in base},
+        origins=origins,
+        secret_files=secret_files,
     )
 
 
@@ -155,6 +171,8 @@ def resolve_settings(
     master_key = values.get("LITELLM_MASTER_KEY") or None
     if key_problem := master_key_problem(master_key, environment.scalix_env):
         report("LITELLM_MASTER_KEY", *key_problem)
+    for name, what, fix in optional_key_problems(values, environment.scalix_env):
+        report(name, what, fix)
     if environment.scalix_env == "production":
         problems += _world_readable(environment.sources)
     settings = Settings(

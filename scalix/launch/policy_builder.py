@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from scalix.domain.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Model, Policy, Tier
+from scalix.domain.retention import Retention
 from scalix.launch.config_schema import CountWindows, Deployment, ScalixSection, SpendWindows, TierSection
 from scalix.launch.guard_builder import build_guard
 
@@ -11,7 +12,13 @@ from scalix.launch.guard_builder import build_guard
 def build_policy(section: ScalixSection, models: Mapping[str, Model]) -> Policy:
     """The policy with `models` in service. Its names must have been checked with `scalix.launch.config_names`."""
     tiers = {name: _tier(name, tier, section.upgrade_url) for name, tier in section.tiers.items()}
-    return Policy(tiers=tiers, default_tier=section.default_tier, models=dict(models), guard=build_guard(section))
+    return Policy(
+        tiers=tiers,
+        default_tier=section.default_tier,
+        models=dict(models),
+        guard=build_guard(section),
+        retention=Retention(section.retention.audit_days),
+    )
 
 
 def build_model(name: str, deployments: Sequence[Deployment], provider_model: str) -> Model:

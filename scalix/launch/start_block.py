@@ -43,6 +43,10 @@ def key_in_a_shell(plan: Plan) -> tuple[str, str]:
     if plan.settings.master_key is None:
         path = plan.settings.state_dir / MASTER_KEY_FILE
         return f"$(cat {shlex.quote(str(path))})", f"the master key, in {path}"
+    secret_file = plan.environment.secret_files.get("LITELLM_MASTER_KEY")
+    if secret_file is not None:
+        path = secret_file.absolute()
+        return f"$(cat {shlex.quote(str(path))})", f"the master key, in {path}"
     origin, _, line = plan.environment.origins.get("LITELLM_MASTER_KEY", "").rpartition(":")
     if not origin:
         return "$LITELLM_MASTER_KEY", "the master key, in $LITELLM_MASTER_KEY"

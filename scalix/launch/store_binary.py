@@ -69,6 +69,12 @@ def _why_not(path: Path) -> str | None:
     return None
 
 
+# The bundled server uses glibc's allocator, which searches its lists of free memory longer and longer while users
+# come and go: with a million of them a script took several times as long. Larger caches of free pieces keep it short.
+_ALLOCATOR = "glibc.malloc.tcache_count=65000:glibc.malloc.mxfast=0"
+
+
 def server_environment() -> dict[str, str]:
     """What a store server is given of our environment: no provider's key has any business there."""
-    return {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ") if name in os.environ}
+    names = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "GLIBC_TUNABLES")
+    return {"GLIBC_TUNABLES": _ALLOCATOR} | {name: os.environ[name] for name in names if name in os.environ}

@@ -163,5 +163,13 @@ def _configure_logging(level: str) -> None:
         logger.setLevel(level if name == "scalix" or level != "INFO" else "WARNING")
 
 
+def _leave(code: int) -> None:
+    """End the process now. Everything is settled and closed; freeing what LiteLLM has loaded would take seconds."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,10 +14,13 @@ from scalix.litellm_adapter.provider_transport import install_reading
 log = logging.getLogger("scalix.provider")
 
 PICO = 10**12
+LARGEST_FETCHED_IMAGE_MB = "10"
 
 
 def load_app() -> Any:
     """The stock proxy's ASGI app. It reads its config (`CONFIG_FILE_PATH`) when its lifespan starts."""
+    # For providers that take no URLs LiteLLM fetches images itself, up to 50 MB each, as many as a client names.
+    os.environ.setdefault("MAX_IMAGE_URL_DOWNLOAD_SIZE_MB", LARGEST_FETCHED_IMAGE_MB)
     import litellm
     from litellm.proxy.proxy_server import app
 

@@ -13,6 +13,7 @@ from scalix.domain.errors import GatewayError, InvalidApiKey
 from scalix.domain.quota import Outcome
 from scalix.domain.routes import Route
 from scalix.litellm_adapter.bridge import EXCHANGE_ID, Services, bridge
+from scalix.litellm_adapter.model_options import with_options
 from scalix.litellm_adapter.plain_callers import PlainCallers
 from scalix.litellm_adapter.reports import failure_of, report_success, usage_of
 from scalix.service.admission import Call
@@ -27,6 +28,8 @@ _STATUS = {
     "invalid_api_key": 401,
     "model_not_allowed": 403,
     "user_blocked": 403,
+    "key_blocked": 403,
+    "feature_not_allowed": 403,
     "model_not_found": 404,
     "invalid_request": 400,
     "store_unavailable": 503,
@@ -64,11 +67,12 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
         return await _admit_plainly(services, user_api_key_dict, data, call_type)
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
+        kwargs = with_options(kwargs)
         joining = bridge.joining
         if joining is None or not kwargs.get("stream") or kwargs.get("client") is not None:
-            return None
+            return kwargs
         handler = joining.handler(str(kwargs.get("model")), kwargs.get("ssl_verify"))
-        return None if handler is None else {**kwargs, "client": handler}
+        return kwargs if handler is None else {**kwargs, "client": handler}
 
     async def async_post_call_success_hook(
         self, data: dict[str, Any], user_api_key_dict: UserAPIKeyAuth, response: Any

@@ -1,15 +1,16 @@
 """Operators' acts on users' records."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 from scalix.domain.calendar import rfc3339
 from scalix.domain.errors import BadRequest, UserAlreadyExists, UserNotFound
 from scalix.domain.limits import NANO_USD_PER_USD, Window
 from scalix.domain.quota import Tallies, Tally
 from scalix.domain.subjects import Subject
-from scalix.service.audit import Act, Actor, AuditTrail
+from scalix.service.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.identity import checked_user_id
 from scalix.service.limit_views import shown_windows
 from scalix.service.policy_source import PolicySource
@@ -23,7 +24,14 @@ from scalix.service.user_records import (
 from scalix.service.users import UserDirectory, effective_limits, overrides_of
 from scalix.store.base import LimitTools, UserExists, UserRecord, UserStore
 
-_FIELDS = frozenset({"user_id", "tier", "blocked", "limits", "metadata"})
+# Of LiteLLM's fields those that mean something here; descriptions are kept in the metadata.
+_DESCRIPTIONS = ("user_alias", "user_email")
+_FIELDS = frozenset({"user_id", "tier", "blocked", "limits", "metadata", "user_role", *_DESCRIPTIONS})
+_LIST_FIELDS = frozenset({"page", "page_size", "user_ids"})
+THE_ROLE = "internal_user"
+MOST_DESCRIPTION_CHARS = 320
+DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 25, 100, 1_000_000
+UNREADABLE = "This user's metadata is encrypted with a key that is not among those of SCALIX_ENCRYPTION_KEY"
 # Metadata is the operator's own data about a person: that it was changed is told, not to what.
 _TOLD_IN_AUDIT = ("tier", "blocked", "limits")
 
@@ -38,7 +46,10 @@ class UserAdministration:
         directory: UserDirectory,
         policy: PolicySource,
         audit: AuditTrail,
+        *,
+        delete_keys_of: Callable[[str, Actor], Awaitable[None]] | None = None,
     ) -> None:
+        self._delete_keys_of = delete_keys_of
         self._users = users
         self._counters = counters
         self._directory = directory
@@ -47,20 +58,52 @@ class UserAdministration:
 
     async def new(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         """Write a record for a user without one. Raises `BadRequest`, `UserAlreadyExists`."""
-        record = self._changed(UserRecord(user_id_in(body)), body)
+        named = body if "user_id" in body else {**body, "user_id": str(uuid4())}
+        record = self._changed(UserRecord(user_id_in(named)), named)
         try:
-            written = await self._users.create(record)
+            async with recorded(self._audit, _act("user.new", by, UserRecord(record.user_id), record, body)):
+                written = await self._users.create(record)
         except UserExists:
             message = f"The user '{record.user_id}' exists already. Change it with POST /user/update."
             raise UserAlreadyExists(message, param="user_id") from None
-        await self._audit.record(_act("user.new", by, record.user_id, body))
         return await self._shown(written)
+
+    async def listing(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """The users that have a record, in LiteLLM's pages. `user_ids` names some, separated by commas.
+
+        Raises `BadRequest`.
+        """
+        refuse_unknown_fields(query, _LIST_FIELDS)
+        page = _whole(query, "page", 1, MOST_PAGES)
+        size = _whole(query, "page_size", DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE)
+        first = (page - 1) * size
+        if query.get("user_ids"):
+            wanted = sorted({name.strip() for name in query["user_ids"].split(",") if name.strip()})
+            if len(wanted) > MOST_PAGE_SIZE:
+                raise BadRequest(f"'user_ids' names more than {MOST_PAGE_SIZE} users.", param="user_ids")
+            known = [await self._users.get(checked_user_id(name, "user_ids")) for name in wanted]
+            known = [record for record in known if record.exists]
+            total, records = len(known), known[first : first + size]
+        else:
+            total, records = await self._users.page(first, size)
+        return {
+            "users": [self._listed(record) for record in records],
+            "total": total,
+            "page": page,
+            "page_size": size,
+            "total_pages": -(-total // size),
+        }
 
     async def update(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         """Change a record; a user without one gets one. Raises `BadRequest`, `UserChanging`."""
         user_id = user_id_in(body)
-        _, written = await change_record(self._users, user_id, lambda before: self._changed(before, body))
-        await self._audit.record(_act("user.update", by, user_id, body))
+        _, written = await change_record(
+            self._users,
+            user_id,
+            lambda before: self._changed(before, body),
+            self._audit,
+            lambda before, after: _act("user.update", by, before, after, body),
+        )
         return await self._shown(written)
 
     async def info(self, user_id: str) -> dict[str, Any]:
@@ -69,7 +112,7 @@ class UserAdministration:
         return await self._shown(record)
 
     async def delete(self, user_ids: object, by: Actor) -> dict[str, Any]:
-        """Delete records and counters. Raises `BadRequest`, `UserNotFound`."""
+        """Delete records, counters and virtual keys. Raises `BadRequest`, `UserNotFound`."""
         if not isinstance(user_ids, list) or not user_ids:
             raise BadRequest("'user_ids' must be a list of user ids.", param="user_ids")
         names = [checked_user_id(name, "user_ids") for name in user_ids]
@@ -77,9 +120,11 @@ class UserAdministration:
             if not await self._is_known(name):
                 raise UserNotFound(f"The user '{name}' is not known. Nothing was deleted.", param="user_ids")
         for name in names:
-            await self._users.delete(name)
+            if self._delete_keys_of is not None:
+                await self._delete_keys_of(name, by)
+            async with recorded(self._audit, Act("user.delete", by, name, before=_told(await self._users.get(name)))):
+                await self._users.delete(name)
             self._directory.forget(name)
-            await self._audit.record(Act("user.delete", by, name))
         return {"deleted": names}
 
     async def _is_known(self, user_id: str) -> bool:
@@ -88,12 +133,27 @@ class UserAdministration:
 
     def _changed(self, record: UserRecord, body: Mapping[str, Any]) -> UserRecord:
         refuse_unknown_fields(body, _FIELDS)
+        if body.get("user_role", THE_ROLE) != THE_ROLE:
+            message = f"'user_role' must be {THE_ROLE}: only the master key is the operator's."
+            raise BadRequest(message, param="user_role")
+        metadata, sealed = record.metadata, record.sealed_metadata
+        if "metadata" in body:
+            metadata, sealed = _object(body["metadata"], "metadata"), None
+        described = {name: body[name] for name in _DESCRIPTIONS if body.get(name) is not None}
+        if described and sealed is not None:
+            raise BadRequest(f"{UNREADABLE}, so nothing can be added to it.", param=min(described))
+        for name, text in described.items():
+            if not isinstance(text, str) or len(text) > MOST_DESCRIPTION_CHARS:
+                message = f"'{name}' must be a text of up to {MOST_DESCRIPTION_CHARS} characters."
+                raise BadRequest(message, param=name)
+        metadata = {**metadata, **described}
         return replace(
             record,
             tier=self._tier(body["tier"]) if "tier" in body else record.tier,
             blocked=_flag(body["blocked"]) if "blocked" in body else record.blocked,
             limits=checked_limits(body["limits"]) if "limits" in body else record.limits,
-            metadata=_object(body["metadata"], "metadata") if "metadata" in body else record.metadata,
+            metadata=metadata,
+            sealed_metadata=sealed,
         )
 
     def _tier(self, name: object) -> str | None:
@@ -101,6 +161,18 @@ class UserAdministration:
         if name is not None and (not isinstance(name, str) or name not in tiers):
             raise BadRequest(f"'tier' must be one of: {', '.join(tiers)}.", param="tier")
         return name
+
+    def _listed(self, record: UserRecord) -> dict[str, Any]:
+        return {
+            "user_id": record.user_id,
+            "user_role": THE_ROLE,
+            "tier": self._policy.current.tier_or_default(record.tier).name,
+            "blocked": record.blocked,
+            **_metadata(record),
+            "overrides": record.limits,
+            "created_at": rfc3339(record.created_ms) if record.created_ms else None,
+            "updated_at": rfc3339(record.updated_ms) if record.updated_ms else None,
+        }
 
     async def _shown(self, record: UserRecord) -> dict[str, Any]:
         now_ms, tallies = await self._counters.tallies(_subject(record.user_id))
@@ -112,7 +184,7 @@ class UserAdministration:
             "user_id": record.user_id,
             "tier": tier.name,
             "blocked": record.blocked,
-            "metadata": record.metadata,
+            **_metadata(record),
             "usage": _usage(tallies),
             "limits": shown_windows(effective_limits(tier, record), overrides_of(record), tallies, now_ms),
             "overrides": record.limits,
@@ -123,9 +195,34 @@ class UserAdministration:
         return {**info, "user_info": info}
 
 
-def _act(name: str, by: Actor, user_id: str, body: Mapping[str, Any]) -> Act:
-    details = {field: body[field] for field in _TOLD_IN_AUDIT if field in body}
-    return Act(name, by, user_id, {"fields": sorted(body.keys() - {"user_id"}), **details})
+def _metadata(record: UserRecord) -> dict[str, Any]:
+    if record.sealed_metadata is not None:
+        return {"metadata": None, "metadata_error": UNREADABLE}
+    return {"metadata": record.metadata, **{name: record.metadata.get(name) for name in _DESCRIPTIONS}}
+
+
+def _act(name: str, by: Actor, before: UserRecord, after: UserRecord, body: Mapping[str, Any]) -> Act:
+    told_before, told_after = _told(before), _told(after)
+    changed = [field for field in told_after if told_before[field] != told_after[field]]
+    return Act(
+        name,
+        by,
+        after.user_id,
+        {"fields": sorted(body.keys() - {"user_id"})},
+        before={field: told_before[field] for field in changed} if before.exists else None,
+        after={field: told_after[field] for field in changed},
+    )
+
+
+def _told(record: UserRecord) -> dict[str, Any]:
+    return {field: getattr(record, field) for field in _TOLD_IN_AUDIT}
+
+
+def _whole(query: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = query.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= most:
+        raise BadRequest(f"'{name}' must be a whole number from 1 to {most}.", param=name)
+    return int(text)
 
 
 def _usage(tallies: Tallies) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scalix.domain.errors import BadRequest, GatewayError, ModelNotAllowed, ModelNotFound
+from scalix.domain.errors import BadRequest, FeatureNotAllowed, GatewayError, ModelNotAllowed, ModelNotFound
 from scalix.domain.estimate import estimate_prompt_tokens, unknown_size_field
+from scalix.domain.features import FIELD as OPTIONS
+from scalix.domain.features import features_of, taken_options
 from scalix.domain.limits import Metric
 from scalix.domain.output_cap import FLOOR_TOKENS, OutputRequest, output_request, with_cap
 from scalix.domain.policy import Model, Policy
@@ -70,7 +72,9 @@ class Admission:
         """The exchange, with its room reserved and its cap written into the body. Raises `GatewayError`s."""
         policy = self._policy.current
         model = self._known_model(policy, call.body)
-        caller = await self._allowed(policy, caller, model)
+        options = taken_options(call.body, policy.features)
+        wants = features_of(options)
+        caller = await self._allowed(policy, caller, model, wants)
         wanted = output_request(call.route, call.body)
         for _ in range(_MOST_READINGS):
             self._refuse_unknown_size(caller, call)
@@ -93,6 +97,7 @@ class Admission:
                     admitted=decision,
                     prices=ask.prices,
                     local=local,
+                    options=options,
                 )
                 self._exchanges.add(exchange)
                 return exchange
@@ -100,7 +105,7 @@ class Admission:
                 raise refusal(caller, ask, decision)
             if not isinstance(decision, Stale):
                 break
-            caller = await self._allowed(policy, await self._reread(caller), model)
+            caller = await self._allowed(policy, await self._reread(caller), model, wants)
         raise store_is_down()
 
     async def _decide(self, caller: Caller, ask: Ask) -> tuple[Decision, bool]:
@@ -127,12 +132,18 @@ class Admission:
             raise ModelNotFound(message, param="model")
         return self._facts(model)
 
-    async def _allowed(self, policy: Policy, caller: Caller, model: Model) -> Caller:
-        """The caller, read anew if that is what it takes to let them use `model`. Raises `ModelNotAllowed`."""
-        if not caller.allows(model.name):
+    async def _allowed(self, policy: Policy, caller: Caller, model: Model, wants: Sequence[str]) -> Caller:
+        """The caller, read anew if that is what it takes to let them use `model` and the features that they want.
+
+        Raises `ModelNotAllowed`, `FeatureNotAllowed`.
+        """
+        if not caller.allows(model.name) or _missing_feature(policy, caller, wants):
             caller = await self._reread(caller)
         if not caller.allows(model.name):
             raise _not_allowed(policy, caller, model.name)
+        missing = _missing_feature(policy, caller, wants)
+        if missing is not None:
+            raise missing
         return caller
 
     async def _reread(self, caller: Caller) -> Caller:
@@ -145,10 +156,14 @@ class Admission:
 
     def _refuse_unknown_size(self, caller: Caller, call: Call) -> None:
         limited = any(limit.metric is not Metric.REQUESTS and limit.enforce for limit in caller.limits.windows)
-        field = unknown_size_field(call.route, call.body) if limited else None
+        by_key = caller.key is not None and any(
+            limit.metric is not Metric.REQUESTS for limit in caller.key.scope.limits
+        )
+        field = unknown_size_field(call.route, call.body) if limited or by_key else None
         if field:
+            whose = "tier" if limited else "API key"
             message = (
-                f"'{field}' brings in text of unknown size, which the token limits of your tier can't account for. "
+                f"'{field}' brings in text of unknown size, which the token limits of your {whose} can't account for. "
                 "Send the content itself instead."
             )
             raise BadRequest(message, param=field)
@@ -176,34 +191,53 @@ class Admission:
             prices=Prices(model.input_pico_usd_per_token or 0, model.output_pico_usd_per_token or 0),
             user_version=caller.version,
             tier=caller.tier.name if caller.tier else "",
+            key=caller.key.scope if caller.key else None,
         )
 
 
 def _refuse_unpriced(caller: Caller, call: Call, model: Model) -> None:
     """A limit of money can't hold for a model whose price nobody knows: it would be free."""
-    if not any(limit.metric is Metric.SPEND and limit.enforce for limit in caller.limits.windows):
+    by_key = caller.key is not None and caller.key.max_budget_nano_usd is not None
+    if not by_key and not any(limit.metric is Metric.SPEND and limit.enforce for limit in caller.limits.windows):
         return
     prices = [model.input_pico_usd_per_token]
     prices += [] if call.route is Route.EMBEDDINGS else [model.output_pico_usd_per_token]
     if None in prices:
         log.error("model %s has no price, so callers with a spend limit are refused: set it in model_info", model.name)
         message = (
-            f"The model '{model.name}' has no price here, so a tier with a spend limit can't use it. "
-            "Use another model, or ask the operator of this gateway."
+            f"The model '{model.name}' has no price here, so a {'key' if by_key else 'tier'} with a spend limit can't "
+            "use it. Use another model, or ask the operator of this gateway."
         )
         raise ModelNotAllowed(message, param="model")
 
 
+def _missing_feature(policy: Policy, caller: Caller, wanted: Sequence[str]) -> GatewayError | None:
+    for feature in wanted:
+        if caller.tier is not None and feature not in caller.tier.features:
+            having = [tier.name for tier in policy.tiers.values() if feature in tier.features]
+            message, details = _belongs_to(f"The feature '{feature}'", having, caller)
+            return FeatureNotAllowed(message, param=f"{OPTIONS}.enable_{feature}", details=details)
+    return None
+
+
 def _not_allowed(policy: Policy, caller: Caller, model: str) -> GatewayError:
-    having = [tier.name for tier in policy.tiers_with(model)]
+    if caller.key is not None and not caller.key.allows(model):
+        message = f"This API key may not use the model '{model}'. GET /v1/models lists those that it may."
+        return ModelNotAllowed(message, param="model", details={"key_models": list(caller.key.models)})
+    message, details = _belongs_to(f"The model '{model}'", [tier.name for tier in policy.tiers_with(model)], caller)
+    return ModelNotAllowed(message, param="model", details=details)
+
+
+def _belongs_to(what: str, having: list[str], caller: Caller) -> tuple[str, dict[str, Any]]:
+    """The message and the details for something that other tiers have."""
     mine = caller.tier.name if caller.tier else "this"
     where = f"It is in the {_listed(having)} tier{'s' if len(having) > 1 else ''}." if having else "No tier has it."
     upgrade = caller.tier.upgrade_url if caller.tier else None
-    message = f"The model '{model}' is not in the {mine} tier. {where}" + (f" Upgrade at {upgrade}." if upgrade else "")
+    message = f"{what} is not in the {mine} tier. {where}" + (f" Upgrade at {upgrade}." if upgrade else "")
     details: dict[str, Any] = {"tier": mine, "available_in": having}
     if upgrade:
         details["upgrade_url"] = upgrade
-    return ModelNotAllowed(message, param="model", details=details)
+    return message, details
 
 
 def _listed(names: list[str]) -> str:

@@ -1,53 +1,86 @@
-"""A record of what operators did: who, what, to whom, when. Never a secret, never a user's own data."""
+"""A record of what operators did: who, what, to whom, from where, when. Never a secret, never a user's own data."""
 
-import json
+import asyncio
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from scalix.store.base import StoreError, StoreUnavailable
+
 log = logging.getLogger("scalix.audit")
+
+FAILED = ".failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, such as `operator:master`, and in which request."""
+    """Who acts, such as `operator:master`, in which request, and from which address."""
 
     name: str
     request_id: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One act, such as `user.limits` or `user.reset`. `details` is plain data: no key, no metadata of a user."""
+    """One act, such as `user.limits` or `user.reset`. `details`, `before` and `after` are plain data: no key, no
+    metadata of a user. `object` says what is acted upon where that is not the user `user_id`."""
 
     name: str
     actor: Actor
     user_id: str
     details: Mapping[str, Any] = field(default_factory=dict)
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    object: str = ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is kept of it."""
+        facts: dict[str, Any] = {
+            "act": self.name,
+            "actor": self.actor.name,
+            "address": self.actor.address,
+            "request_id": self.actor.request_id,
+            "object": self.object or (f"user:{self.user_id}" if self.user_id else ""),
+        }
+        for name in ("before", "after"):
+            value = getattr(self, name)
+            if value is not None:
+                facts[name] = dict(value)
+        return {**facts, "details": dict(self.details)} if self.details else facts
 
 
 class AuditTrail(Protocol):
-    """Where acts are recorded, after they were done."""
+    """Where acts are recorded, before they are done: what can't be recorded is not done. See `recorded`."""
 
     async def record(self, act: Act) -> None:
         """Keep one act. May raise `StoreUnavailable`."""
         ...
 
+    async def record_all(self, acts: Sequence[Act]) -> None:
+        """Keep several, all or none. May raise `StoreUnavailable`."""
+        ...
 
-class LoggedAudit:
-    """An audit trail in the log: one line of JSON for each act, whatever level the log has for the rest."""
 
-    def __init__(self) -> None:
-        log.setLevel(logging.INFO)
+@asynccontextmanager
+async def recorded(audit: AuditTrail, act: Act) -> AsyncIterator[None]:
+    """Around the doing of an act. Its entry is written first, so that no act goes unrecorded. An act that then fails is
+    followed by an entry of its name and `.failed`; `maybe_done` in it says that nobody knows.
 
-    async def record(self, act: Act) -> None:
-        """Write one line; names with line ends in them can't make it two."""
-        facts = {
-            "act": act.name,
-            "actor": act.actor.name,
-            "request_id": act.actor.request_id,
-            "user_id": act.user_id,
-            **act.details,
-        }
-        log.info("audit: %s", json.dumps(facts, separators=(",", ":"), default=str))
+    Raises `StoreUnavailable` when the entry can't be written: the act is not done then.
+    """
+    await audit.record(act)
+    try:
+        yield
+    except (Exception, asyncio.CancelledError) as error:
+        details: dict[str, Any] = {"error": getattr(error, "code", None) or type(error).__name__}
+        if isinstance(error, asyncio.CancelledError) or (isinstance(error, StoreUnavailable) and error.maybe_acted):
+            details["maybe_done"] = True
+        try:
+            await audit.record(replace(act, name=act.name + FAILED, details=details, before=None, after=None))
+        except StoreError as fault:
+            log.error("audit: %s of %s failed (%s), which can't be recorded: %s", act.name, act.facts, details, fault)
+        raise

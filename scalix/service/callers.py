@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from scalix.domain.limits import UNLIMITED, Limits
 from scalix.domain.policy import Tier
 from scalix.domain.subjects import OPERATOR, Subject
+from scalix.domain.virtual_keys import KeyRecord
 from scalix.store.base import UserRecord
 
 
@@ -13,6 +14,7 @@ from scalix.store.base import UserRecord
 class Caller:
     """One authenticated caller. `tier` is `None` for the operator, who may use every model and has no limits.
 
+    `key` is the virtual key that the caller has shown, whose limits and models hold beside the tier's.
     `may_name_users`: this credential may act for the user that a request names (the master key). `reread` judges the
     credential again by what the store holds now: the caller anew, or the error that it has become. It may raise
     `StoreUnavailable`. `None` where nothing is kept of the caller.
@@ -23,6 +25,7 @@ class Caller:
     limits: Limits
     record: UserRecord | None = None
     may_name_users: bool = False
+    key: KeyRecord | None = None
     reread: Callable[[], Awaitable["Caller"]] | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -32,7 +35,7 @@ class Caller:
 
     def allows(self, model: str) -> bool:
         """Whether this caller may use `model`."""
-        return self.tier is None or self.tier.allows(model)
+        return (self.tier is None or self.tier.allows(model)) and (self.key is None or self.key.allows(model))
 
 
 THE_OPERATOR = Caller(OPERATOR, None, UNLIMITED, may_name_users=True)

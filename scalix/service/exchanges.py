@@ -1,7 +1,7 @@
 """One request on its way through the gateway, and what is reported of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +45,7 @@ class Exchange:
     admitted: Admitted
     prices: Prices
     local: bool = False  # admitted by this process while the store was away
+    options: Mapping[str, bool] = field(default_factory=dict)  # `scalix_options`, for models that have the features
     # reported by LiteLLM's callbacks
     usage: Usage | None = None
     cost_nano_usd: int | None = None

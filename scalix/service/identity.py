@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -34,13 +34,26 @@ class CredentialKind(Protocol):
 
 
 class MasterKey:
-    """The operator's key. Digests have one length, so a comparison takes as long for every wrong token."""
+    """The operator's key. Digests have one length, so a comparison takes as long for every wrong token.
 
-    def __init__(self, master_key: str) -> None:
+    While it is being changed, `previous` counts beside it; `on_previous` is called with the address of each use.
+    """
+
+    def __init__(
+        self, master_key: str, previous: str | None = None, *, on_previous: Callable[[str], None] = lambda address: None
+    ) -> None:
         self._digest = _digest(master_key)
+        self._previous = _digest(previous) if previous else None
+        self._on_previous = on_previous
 
     async def caller(self, credential: Credential) -> Caller | None:
-        if credential.token and hmac.compare_digest(_digest(credential.token), self._digest):
+        if not credential.token:
+            return None
+        digest = _digest(credential.token)
+        if hmac.compare_digest(digest, self._digest):
+            return THE_OPERATOR
+        if self._previous is not None and hmac.compare_digest(digest, self._previous):
+            self._on_previous(credential.address)
             return THE_OPERATOR
         return None
 

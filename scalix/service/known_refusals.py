@@ -3,10 +3,11 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from scalix.domain.calendar import window_end_ms, window_index
 from scalix.domain.errors import GatewayError
+from scalix.domain.key_limits import KeyScope
 from scalix.domain.limits import Limit, Limits, Metric
 from scalix.domain.quota import Ask, Decision, Refused, Tallies, Tally, Verdict
 from scalix.service.callers import Caller
@@ -20,24 +21,26 @@ REFUSALS_TO_KNOW = 2
 _EMPTY = Tally()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Known:
     user_version: str | None
     limits: Limits
+    key: KeyScope | None
     refused: Refused
     learned_s: float
     for_s: float
     times: int
     # What was answered last, for a request just like it in the same second.
-    errors: dict[object, GatewayError] = field(default_factory=dict)
+    alike: object = None
+    error: GatewayError | None = None
 
 
 class KnownRefusals:
     """What the store has refused of late, in this process, for callers whose *settled* use alone fills a limit.
 
     Requests in flight may fail and give room back, so what they hold does not count. An entry stands for `KNOWN_S` at
-    most, for the record's version and the limits that it was learned with, and never beyond the end of any of the
-    caller's windows. `clock` gives seconds, monotonic.
+    most, for the record's version, the limits and the key that it was learned with, and never beyond the end of any
+    window. `clock` gives seconds, monotonic.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, callers: int = KNOWN_CALLERS) -> None:
@@ -58,18 +61,16 @@ class KnownRefusals:
             return None
         now_ms = known.refused.now_ms + int(age_s * 1000)
         alike = (now_ms // 1000, caller.tier, ask.prompt_tokens, ask.choices, ask.min_output_tokens, ask.prices)
-        error = known.errors.get(alike)
-        if error is None:
+        if known.error is None or known.alike != alike:
             tallies = known.refused.tallies
             verdicts = tuple(_verdict(limit, tallies, ask) for limit in ask.limits.windows)
-            error = refusal(caller, ask, replace(known.refused, now_ms=now_ms, verdicts=verdicts))
-            known.errors.clear()
-            known.errors[alike] = error
-        return error
+            known.error = refusal(caller, ask, replace(known.refused, now_ms=now_ms, verdicts=verdicts))
+            known.alike, known.error.answers = alike, {}
+        return known.error
 
     def learn(self, ask: Ask, decision: Decision) -> None:
         """Note what the store has answered to an ask."""
-        if not isinstance(decision, Refused) or not _is_used_up(ask.limits, decision.tallies):
+        if not isinstance(decision, Refused) or not _is_lasting(ask.limits, decision):
             self._by_subject.pop(ask.subject, None)
             return
         now_s = self._clock()
@@ -80,7 +81,7 @@ class KnownRefusals:
         at_ms = decision.now_ms
         ends_ms = min(window_end_ms(limit.window, window_index(limit.window, at_ms)) for limit in ask.limits.windows)
         for_s = min(KNOWN_S, (ends_ms - at_ms) / 1000)
-        self._by_subject[ask.subject] = _Known(ask.user_version, ask.limits, decision, now_s, for_s, times)
+        self._by_subject[ask.subject] = _Known(ask.user_version, ask.limits, ask.key, decision, now_s, for_s, times)
         self._by_subject.move_to_end(ask.subject)
         if len(self._by_subject) > self._capacity:
             self._by_subject.popitem(last=False)
@@ -92,22 +93,24 @@ class KnownRefusals:
 
 def _is_for(known: _Known, ask: Ask) -> bool:
     same_limits = known.limits is ask.limits or known.limits == ask.limits
-    return same_limits and known.user_version == ask.user_version
+    return same_limits and known.user_version == ask.user_version and known.key == ask.key
 
 
-def _is_used_up(limits: Limits, tallies: Tallies) -> bool:
-    """Whether settled use alone refuses every request, however small."""
+def _is_lasting(limits: Limits, refused: Refused) -> bool:
+    """Whether settled use alone refuses every request, however small, and nothing of its key does."""
+    if refused.key_concurrent_full or any(verdict is not Verdict.FITS for verdict in refused.key_verdicts):
+        return False
     return any(
         limit.enforce
         and limit.metric is not Metric.SPEND  # a request may cost nothing
-        and tallies.get(limit.window, _EMPTY).used(limit.metric) >= limit.value
+        and refused.tallies.get(limit.window, _EMPTY).used(limit.metric) >= limit.value
         for limit in limits.windows
     )
 
 
 def _verdict(limit: Limit, tallies: Tallies, ask: Ask) -> Verdict:
     used = tallies.get(limit.window, _EMPTY).used(limit.metric)
-    return Verdict.EXHAUSTED if used + _needed(limit.metric, ask) > limit.value else Verdict.FITS
+    return Verdict.EXHAUSTED if used >= limit.value or used + _needed(limit.metric, ask) > limit.value else Verdict.FITS
 
 
 def _needed(metric: Metric, ask: Ask) -> int:

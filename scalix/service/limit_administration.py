@@ -1,14 +1,15 @@
 """Operators' acts on limits: show them, give a user their own, give room back, see what the shadow would refuse."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.limits import Metric, Window, limit_name
+from scalix.domain.quota import Tallies
 from scalix.domain.subjects import Subject
-from scalix.service.audit import Act, Actor, AuditTrail
+from scalix.service.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.identity import checked_user_id
 from scalix.service.limit_views import shown_limits, used_of
 from scalix.service.policy_source import PolicySource
@@ -59,9 +60,14 @@ class LimitAdministration:
         if "limits" not in body:
             raise BadRequest("'limits' is missing: write the user's own limits, or {} for none.", param="limits")
         limits = checked_limits(body["limits"])
-        before, record = await change_record(self._users, user_id, lambda record: replace(record, limits=limits))
+        _, record = await change_record(
+            self._users,
+            user_id,
+            lambda record: replace(record, limits=limits),
+            self._audit,
+            lambda before, after: Act("user.limits", by, user_id, before=before.limits, after=after.limits),
+        )
         self._directory.remember(record)
-        await self._audit.record(Act("user.limits", by, user_id, {"before": before.limits, "after": limits}))
         return await self._shown(record)
 
     async def reset(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
@@ -72,15 +78,12 @@ class LimitAdministration:
         record = await self._users.get(user_id)
         _, known = await self._counters.tallies(_subject(user_id))
         refuse_unknown_user(record, known)
-        _, before = await self._counters.reset(_subject(user_id), what)
-        self._forget_refusals(_subject(user_id))
-        undone = {
-            limit_name(metric, window): used_of(before, metric, window)
-            for metric, window in what
-            if used_of(before, metric, window)
-        }
         named = ALL if body["windows"] == ALL else body["windows"]
-        await self._audit.record(Act("user.reset", by, user_id, {"windows": named, "undone": undone}))
+        act = Act("user.reset", by, user_id, {"windows": named}, before=_used(known, what))
+        async with recorded(self._audit, act):
+            _, before = await self._counters.reset(_subject(user_id), what)
+        self._forget_refusals(_subject(user_id))
+        undone = _used(before, what)
         return {**await self._shown(record), "undone": undone}
 
     async def shadow(self, days: object = None) -> dict[str, Any]:
@@ -129,6 +132,11 @@ def _windows(value: object) -> list[tuple[Metric, Window]]:
             known = ", ".join(_BY_NAME)
             raise BadRequest(f"'{str(name)[:40]}' is no window. Known are: {known}.", param="windows")
     return [_BY_NAME[name] for name in dict.fromkeys(value)]
+
+
+def _used(tallies: Tallies, what: Iterable[tuple[Metric, Window]]) -> dict[str, Any]:
+    used = {limit_name(metric, window): used_of(tallies, metric, window) for metric, window in what}
+    return {name: amount for name, amount in used.items() if amount}
 
 
 def _subject(user_id: str) -> str:

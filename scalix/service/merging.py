@@ -1,12 +1,13 @@
 """At sign-up: what an address has used without an account is where its new user starts."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from scalix.domain.addresses import group_named
 from scalix.domain.errors import BadRequest
 from scalix.domain.subjects import Subject
-from scalix.service.audit import Act, Actor, AuditTrail
+from scalix.service.audit import FAILED, Act, Actor, AuditTrail, recorded
 from scalix.service.user_records import refuse_unknown_fields, user_id_in
 from scalix.store.base import MergeStore
 
@@ -32,7 +33,9 @@ class Merging:
             message = "'address' must be the IP address that the user came from, such as 192.0.2.1 or 2001:db8::1."
             raise BadRequest(message, param="address")
         read_ms, tallies = await self._store.tallies(str(Subject("address", address)))
-        merged = await self._store.raise_to(str(Subject("user", user_id)), read_ms, tallies)
-        if merged:
-            await self._audit.record(Act("user.merge", by, user_id))
+        act = Act("user.merge", by, user_id, {"merged_address": address})
+        async with recorded(self._audit, act):
+            merged = await self._store.raise_to(str(Subject("user", user_id)), read_ms, tallies)
+        if not merged:
+            await self._audit.record(replace(act, name=act.name + FAILED, details={"error": "merged_before"}))
         return {"user_id": user_id, "address": address, "merged": merged}

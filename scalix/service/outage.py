@@ -33,19 +33,24 @@ class Outage:
         """Decide in the store's place after it failed with `fault`. Raises `StoreIsDown`."""
         if fault.maybe_acted:
             self.release_later(ask)
-        if not _goes_on(caller) or not self._journal.has_room:
+        if not _goes_on(caller) or _has_budget(caller) or not self._journal.has_room:
             raise store_is_down()
         return await self._local.admit(ask)
 
     def release_later(self, ask: Ask) -> None:
         """The store may have reserved for this ask, or may still do so, and nobody has the receipt."""
-        self._journal.add(Release(ask.request_id, ask.subject))
+        self._journal.add(Release(ask.request_id, ask.subject, ask.key.key_id if ask.key else None))
 
     async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
         """Charge in the store's place: in the counters of this process, and for later in the journal."""
         settled = await self._local.settle(receipt, charge)
         await self._journal.write(Settlement(receipt, charge))
         return settled
+
+
+def _has_budget(caller: Caller) -> bool:
+    """Whether a hard amount of money is at stake, which counters of one process can't hold."""
+    return caller.key is not None and caller.key.max_budget_nano_usd is not None
 
 
 def _goes_on(caller: Caller) -> bool:
@@ -57,4 +62,4 @@ async def apply_to(store: QuotaStore, entry: Entry) -> None:
     if isinstance(entry, Settlement):
         await store.settle(entry.receipt, entry.charge)
     else:
-        await store.release(entry.request_id, entry.subject)
+        await store.release(entry.request_id, entry.subject, entry.key_id)

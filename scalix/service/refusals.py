@@ -7,6 +7,7 @@ from scalix.domain.errors import GatewayError, InsufficientQuota, QuotaReserved,
 from scalix.domain.limits import NANO_USD_PER_USD, Metric
 from scalix.domain.quota import Ask, Refused, Verdict, WindowState, window_states
 from scalix.service.callers import Caller
+from scalix.service.key_refusals import key_exhausted, key_reserved
 
 RETRY_WHEN_HELD_S = 1
 
@@ -26,10 +27,16 @@ def _refusal(caller: Caller, ask: Ask, refused: Refused, states: tuple[WindowSta
         if state.limit.enforce and verdict is not Verdict.FITS
     ]
     exhausted = [state for state, verdict in enforced if verdict is Verdict.EXHAUSTED]
-    if exhausted:
-        return _exhausted(caller, ask, max(exhausted, key=lambda state: state.reset_ms), refused.now_ms)
+    last = max(exhausted, key=lambda state: state.reset_ms) if exhausted else None
+    by_key = key_exhausted(caller, ask, refused)
+    if by_key is not None and (last is None or by_key.outlasts(last.reset_ms)):
+        return by_key.error
+    if last is not None:
+        return _exhausted(caller, ask, last, refused.now_ms)
     if enforced:
         return _reserved(caller, enforced[0][0])
+    if ask.key and (Verdict.RESERVED in refused.key_verdicts or refused.key_concurrent_full):
+        return key_reserved(caller, ask.key, refused)
     details = _details(caller, "concurrent", ask.limits.concurrent, refused.in_flight)
     message = (
         f"You have {refused.in_flight} requests in flight, the most that {_plan(caller)} allows. "

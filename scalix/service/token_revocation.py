@@ -47,11 +47,17 @@ class TokenRevocation:
             valid_after_ms = max(record.tokens_valid_after_ms, now_ms)
             return replace(record, tokens_valid_after_ms=valid_after_ms, revoked_tokens={})
 
-        _, written = await change_record(self._users, user_id, change)
+        def act(before: UserRecord, after: UserRecord) -> Act:
+            return Act("tokens.revoke", by, user_id, {"revoked": _revoked(after), "token": token})
+
+        _, written = await change_record(self._users, user_id, change, self._audit, act)
         self._directory.remember(written)
-        revoked = "one" if written.revoked_tokens else "all"
-        await self._audit.record(Act("tokens.revoke", by, user_id, {"revoked": revoked, "token": token}))
+        revoked = _revoked(written)
         return {"user_id": user_id, "revoked": revoked}
+
+
+def _revoked(record: UserRecord) -> str:
+    return "one" if record.revoked_tokens else "all"
 
 
 def _token(body: Mapping[str, Any]) -> str | None:

@@ -6,6 +6,7 @@ from typing import Any
 from scalix.domain.errors import BadRequest, UserChanging, UserNotFound
 from scalix.domain.limit_overrides import LimitSyntaxError, parse_overrides
 from scalix.domain.quota import Tallies
+from scalix.service.audit import Act, AuditTrail, recorded
 from scalix.service.identity import checked_user_id
 from scalix.store.base import RecordChanged, UserRecord, UserStore
 
@@ -13,17 +14,24 @@ _MOST_TRIES = 8
 
 
 async def change_record(
-    users: UserStore, user_id: str, change: Callable[[UserRecord], UserRecord]
+    users: UserStore,
+    user_id: str,
+    change: Callable[[UserRecord], UserRecord],
+    audit: AuditTrail,
+    act: Callable[[UserRecord, UserRecord], Act],
 ) -> tuple[UserRecord, UserRecord]:
-    """Apply `change` to the record as it is now, and write it: the record before and after.
+    """Apply `change` to the record as it is now, and write it: the record before and after. `act`, made of the two, is
+    recorded before it is written.
 
     When somebody else has written it in between, `change` is applied anew, so that no change undoes another one's.
     Raises `UserChanging`, `StoreUnavailable`, and what `change` raises.
     """
     for _ in range(_MOST_TRIES):
         before = await users.get(user_id)
+        after = change(before)
         try:
-            return before, await users.update(change(before))
+            async with recorded(audit, act(before, after)):
+                return before, await users.update(after)
         except RecordChanged:
             continue
     raise UserChanging(f"The user '{user_id}' is being changed by others. Try again.", param="user_id")

@@ -72,7 +72,9 @@ class UserDirectory:
     def caller_of(self, record: UserRecord, *, claimed_tier: str | None = None) -> Caller:
         """The caller with this record. `claimed_tier` counts where the record says none. Raises `UserBlocked`."""
         if record.blocked:
-            raise UserBlocked("This user is blocked. Ask the operator of this gateway.")
+            blocked = UserBlocked("This user is blocked. Ask the operator of this gateway.")
+            blocked.who = f"user:{record.user_id}"
+            raise blocked
         tier = self._policy.current.tier_or_default(record.tier or claimed_tier)
         reread = partial(self.caller, record.user_id, fresh=True)
         return Caller(Subject("user", record.user_id), tier, effective_limits(tier, record), record, reread=reread)

@@ -79,8 +79,9 @@ class QuotaStore(Protocol):
         """Charge true use and give back the rest, once by request id."""
         ...
 
-    async def release(self, request_id: str, subject: str) -> bool:
-        """Give a reservation back as if never made; `False` if there was none (one still on its way will fail)."""
+    async def release(self, request_id: str, subject: str, key_id: str | None = None) -> bool:
+        """Give a reservation back as if never made; `False` if there was none (one still on its way will fail).
+        `key_id` is the virtual key that the request came with."""
         ...
 
     async def renew(self, receipts: Iterable[Receipt], lease_ms: int) -> None:

@@ -2,12 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
 CALL_TIMEOUT_MS = 200  # 250 is promised: what is left is for our own work around the call
-_TICKS = 5
+_TICKS = 20
+_LATE_S = 0.005
+_LATE_COUNTS = 0.5  # of a tick
+_TIMER_STEP_S = 0.001
 
 
 class StoreTime:
@@ -35,20 +38,25 @@ def granted_store_time() -> StoreTime | None:
 class Patience:
     """Ends an `asyncio.timeout` after `allowed_ms` of waiting for the store, but not of waiting for ourselves.
 
-    The time is cut into ticks, and a tick that comes late counts once, however late it is: while this process was busy
-    the answer may have come long ago, and a busy moment must not look like a store that is down.
+    The time is cut into ticks. One that comes late counts little, however late it is: this process was busy, the answer
+    may have come long ago, and several turns of the event loop may be needed to read it. A busy moment must not look
+    like a store that is down. It counts all the same, so that the wait has an end in a process that is always busy.
+    `clock` gives seconds, monotonic.
     """
 
-    def __init__(self, allowed_ms: float) -> None:
-        self._tick_s = allowed_ms / 1000 / _TICKS
-        self._ticks = 0
-        self._started_s = time.monotonic()
+    def __init__(self, allowed_ms: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._allowed_s = allowed_ms / 1000
+        self._tick_s = self._allowed_s / _TICKS
+        self._waited_s = 0.0
+        self._since_s = clock()
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, scope: asyncio.Timeout) -> None:
         """Begin to wait within `scope`."""
         self._loop = asyncio.get_running_loop()
         self._scope = scope
+        self._since_s = self._clock()
         self._timer = self._loop.call_later(self._tick_s, self._tick)
 
     def stop(self) -> None:
@@ -59,15 +67,21 @@ class Patience:
     @property
     def waited_ms(self) -> float:
         """How long the store has kept us waiting."""
-        elapsed_s = time.monotonic() - self._started_s
-        return 1000 * min(elapsed_s, (self._ticks + 1) * self._tick_s)
+        return 1000 * min(self._allowed_s, self._waited_s + self._counted_s())
+
+    def _counted_s(self) -> float:
+        """What the time since the last tick counts for."""
+        passed_s = self._clock() - self._since_s
+        return passed_s if passed_s < self._tick_s + _LATE_S else self._tick_s * _LATE_COUNTS
 
     def _tick(self) -> None:
-        self._ticks += 1
-        if self._ticks < _TICKS:
-            self._timer = self._loop.call_later(self._tick_s, self._tick)
+        self._waited_s += self._counted_s()
+        self._since_s = self._clock()
+        left_s = self._allowed_s - self._waited_s
+        if left_s > _TIMER_STEP_S:
+            self._timer = self._loop.call_later(min(left_s, self._tick_s), self._tick)
         else:
-            self._timer = None
+            self._waited_s, self._timer = self._allowed_s, None
             self._scope.reschedule(self._loop.time())
 
 

@@ -23,6 +23,7 @@ class Release:
 
     request_id: str
     subject: str
+    key_id: str | None = None
 
 
 Entry = Settlement | Release
@@ -55,7 +56,7 @@ def decoded(line: bytes) -> Entry | None:
             charge["outcome"] = Outcome(charge["outcome"])
             return Settlement(Receipt(**_known(Receipt, value["receipt"])), Charge(**charge))
         if value["op"] == "release":
-            return Release(value["request_id"], value["subject"])
+            return Release(**_known(Release, value))
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
     return None

@@ -12,6 +12,12 @@
 | `epoch`                      | string     | a random text, lost with all the rest     | `EPOCH_LIFETIME_MS`, renewed |
 | `{sXX}:m:<subject>`          | string     | there when an address was merged into it  | `MERGED_LIFETIME_MS`        |
 | `{sXX}:n`                    | sorted set | names of the users that have a record     | until they are deleted      |
+| `{sXX}:k:<key id>`           | hash       | a virtual key's record: see lua/put_key.lua | until deleted             |
+| `{sXX}:q:<key id>`           | hash       | its windows: see lua/windows.lua          | as long as its record       |
+| `{sXX}:o:<subject>`          | set        | ids of a user's virtual keys              | until they are deleted      |
+| `key:<SHA-256 of a secret>`  | string     | "key id, user": where the record is       | as the record; grace        |
+| `alias:<alias>`              | string     | the same                                  | as the record               |
+| `key-list`                   | sorted set | "key id, user" of all keys by their making | until they are deleted     |
 | `{audit}:log`                | stream     | the audit log: see lua/audit.lua          | trimmed by age              |
 """
 
@@ -92,6 +98,30 @@ class Keys:
     def audit_log(self) -> str:
         """What operators did, and who was refused."""
         return f"{self.prefix}{{audit}}:log"
+
+    def key_record(self, subject: str, key_id: str) -> str:
+        """A virtual key's record, in the shard of its user."""
+        return f"{self._tag(subject)}:k:{key_id}"
+
+    def key_windows(self, subject: str, key_id: str) -> str:
+        """A virtual key's windows."""
+        return f"{self._tag(subject)}:q:{key_id}"
+
+    def keys_of(self, subject: str) -> str:
+        """The ids of a user's virtual keys."""
+        return f"{self._tag(subject)}:o:{subject}"
+
+    def secret(self, digest: str) -> str:
+        """Where the record of the key with this SHA-256 is."""
+        return f"{self.prefix}key:{digest}"
+
+    def alias(self, alias: str) -> str:
+        """Where the record of the key with this alias is."""
+        return f"{self.prefix}alias:{alias}"
+
+    def key_list(self) -> str:
+        """Where the records of all virtual keys are."""
+        return f"{self.prefix}key-list"
 
     def record(self, subject: str) -> str:
         """A user's record, in the shard of the subject that the user is."""

@@ -143,7 +143,8 @@ class Lane:
             answer = await connection.read_response()
             callback = self._callbacks.get(call.arguments[0])
             if callback is not None:
-                answer = callback(answer, **call.options)
+                # `keys` is redis-py's own, for its client-side cache.
+                answer = callback(answer, **{name: value for name, value in call.options.items() if name != "keys"})
         except ResponseError as error:
             if not call.answer.done():
                 call.answer.set_exception(error)

@@ -62,6 +62,8 @@ class LocalCounters:
 class _Counters(MemoryStore):
     """The counters of one subject."""
 
+    knows_keys = False
+
     def begin(self, subject: str, at_ms: int, tallies: Tallies) -> None:
         """Start from settled use as it was at `at_ms`. What was held then is not: its requests are settled here too."""
         self._accounts[subject] = _Account()

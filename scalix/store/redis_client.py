@@ -88,7 +88,8 @@ class _Finder:
             url,
             decode_responses=True,
             socket_timeout=None,
-            socket_connect_timeout=self._timeout_ms / 1000,
+            # The lane bounds connecting too, by a clock that our own busy moments don't move.
+            socket_connect_timeout=None,
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
         )

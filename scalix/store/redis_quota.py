@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from scalix.domain.calendar import window_index
+from scalix.domain.key_limits import KeyScope, KeyWindow
 from scalix.domain.limits import Limits, Metric, Window, limit_name
 from scalix.domain.quota import (
     ANY_LIMIT,
@@ -16,6 +17,7 @@ from scalix.domain.quota import (
     Charge,
     Decision,
     Finished,
+    KeyTallies,
     Receipt,
     Refused,
     Settled,
@@ -33,9 +35,12 @@ from scalix.store.redis_client import CALL_TIMEOUT_MS, in_time
 
 _LETTER = {Window.MINUTE: "m", Window.HOUR: "h", Window.DAY: "d", Window.MONTH: "M"}
 _WINDOW = {letter: window for window, letter in _LETTER.items()}
+_KEY_LETTER = {KeyWindow.MINUTE: "km", KeyWindow.BUDGET: "kb", KeyWindow.TOTAL: "kt"}
+_KEY_WINDOW = {letters: window for window, letters in _KEY_LETTER.items()}
 _POSITION = {Metric.REQUESTS: 1, Metric.TOKENS: 2, Metric.SPEND: 3}
 _SHADOW_NAMES = {"c": CONCURRENT, "*": ANY_LIMIT}
 _SWEEP_BATCH = 200
+_KEY_ID = 7  # its place in a reservation's text
 _MOST_SWEEP_FAULTS = 10
 _DAY_MS = 86_400_000
 
@@ -62,6 +67,7 @@ class RedisQuotaStore:
             keys.record(ask.subject),
             keys.tombstone(ask.subject, ask.request_id),
             keys.shadow(ask.subject),
+            *self._key_names(ask.subject, ask.key.key_id if ask.key else None),
         ]
         async with in_time(self._timeout_ms):
             reply = await scripts.run(self._client, "admit", names, self._admit_args(ask))
@@ -80,13 +86,15 @@ class RedisQuotaStore:
             charge.outcome.value,
             int(charge.estimated),
             EVENT_LIFETIME_MS,
+            receipt.key_id or "",
+            receipt.budget_start_ms,
         ]
-        names = self._settle_keys(receipt.subject, receipt.admitted_ms)
+        names = self._settle_keys(receipt.subject, receipt.admitted_ms, receipt.key_id)
         async with in_time(self._timeout_ms):
             reply = await scripts.run(self._client, "settle", names, args)
         return Settled(reply[0], _tallies(reply[1:]))
 
-    async def release(self, request_id: str, subject: str) -> bool:
+    async def release(self, request_id: str, subject: str, key_id: str | None = None) -> bool:
         # Only names the days in which a sweep may have charged this request: our own clock is good enough.
         now_ms = time.time_ns() // 1_000_000 if self._clock is None else self._clock()
         names = [
@@ -96,6 +104,7 @@ class RedisQuotaStore:
             self._keys.tombstone(subject, request_id),
             self._keys.events(subject, now_ms),
             self._keys.events(subject, now_ms - _DAY_MS),
+            *self._key_names(subject, key_id),
         ]
         async with in_time(self._timeout_ms):
             args = [request_id, subject, self._now(), TOMBSTONE_LIFETIME_MS]
@@ -137,9 +146,11 @@ class RedisQuotaStore:
         request_id, _, subject = member.partition(" ")
         async with in_time(self._timeout_ms):
             reservation = await self._client.hget(self._keys.in_flight(subject), request_id)
-            admitted_ms = int(reservation.split(" ", 1)[0]) if reservation else 0
-            args = [request_id, subject, self._now(), EVENT_LIFETIME_MS, admitted_ms]
-            return int(await scripts.run(self._client, "sweep", self._settle_keys(subject, admitted_ms), args))
+            words = reservation.split(" ") if reservation else ["0"]
+            admitted_ms, key_id = int(words[0]), words[_KEY_ID] if len(words) > _KEY_ID else ""
+            args = [request_id, subject, self._now(), EVENT_LIFETIME_MS, admitted_ms, key_id]
+            names = self._settle_keys(subject, admitted_ms, key_id or None)
+            return int(await scripts.run(self._client, "sweep", names, args))
 
     async def tallies(self, subject: str) -> tuple[int, Tallies]:
         now_ms = await self._time_ms()
@@ -184,13 +195,19 @@ class RedisQuotaStore:
                 sums[int(day), tier, _shadow_name(limit)] += int(requests)
         return [ShadowCount(*key, requests) for key, requests in sums.items() if key[0] > today - days]
 
-    def _settle_keys(self, subject: str, admitted_ms: int) -> list[str]:
+    def _key_names(self, subject: str, key_id: str | None) -> list[str]:
+        if key_id is None:
+            return []
+        return [self._keys.key_windows(subject, key_id), self._keys.key_record(subject, key_id)]
+
+    def _settle_keys(self, subject: str, admitted_ms: int, key_id: str | None) -> list[str]:
         keys = self._keys
         return [
             keys.windows(subject),
             keys.in_flight(subject),
             keys.leases(subject),
             keys.events(subject, admitted_ms),
+            *self._key_names(subject, key_id),
         ]
 
     def _admit_args(self, ask: Ask) -> list[str | int]:
@@ -209,9 +226,12 @@ class RedisQuotaStore:
             ask.prices.request_nano_usd,
             *_concurrency_args(ask.limits),
             ask.tier,
+            *_key_args(ask.key),
         ]
         for limit in ask.limits.windows:
             args += [_POSITION[limit.metric], _LETTER[limit.window], limit.value, int(limit.enforce)]
+        for of_key in ask.key.limits if ask.key else ():
+            args += [_POSITION[of_key.metric], _KEY_LETTER[of_key.window], of_key.value, 1]
         return args
 
     def _now(self) -> str | int:
@@ -229,6 +249,13 @@ def _concurrency_args(limits: Limits) -> tuple[int, int]:
     return (-1 if limits.concurrent is None else limits.concurrent, int(limits.enforce_concurrent))
 
 
+def _key_args(key: KeyScope | None) -> tuple[str | int, ...]:
+    if key is None:
+        return ("", "", -1, 0, 0)
+    concurrent = -1 if key.concurrent is None else key.concurrent
+    return (key.key_id, key.version or "", concurrent, key.budget_anchor_ms, key.budget_period_ms)
+
+
 def _shadow_name(short: str) -> str:
     """`requests-hour` for `1h`."""
     if short in _SHADOW_NAMES:
@@ -241,18 +268,38 @@ def _tallies(pairs: Sequence[str]) -> Tallies:
     return {
         _WINDOW[field[0]]: Tally(*map(int, text.split(" ")))
         for field, text in zip(pairs[::2], pairs[1::2], strict=True)
+        if field[0] != "k"
+    }
+
+
+def _key_tallies(pairs: Sequence[str]) -> KeyTallies:
+    return {
+        _KEY_WINDOW[field[:2]]: Tally(*map(int, text.split(" ")))
+        for field, text in zip(pairs[::2], pairs[1::2], strict=True)
+        if field[0] == "k"
     }
 
 
 def _decision(ask: Ask, reply: Sequence[Any]) -> Decision:
-    status, now_ms, admitted_ms, cap, in_flight, full, verdict_text, minutes, version = reply[:9]
+    status, now_ms, admitted_ms, cap, in_flight, full, verdict_text, minutes, version, which = reply[:10]
     if status == "stale":
-        return Stale(version)
+        return Stale(version, which)
     if status == "finished":
         return Finished()
-    tallies = _tallies(reply[9:])
-    verdicts = tuple(map(Verdict, verdict_text))
+    key_full, budget_start_ms, *pairs = reply[10:]
+    tallies, key_tallies = _tallies(pairs), _key_tallies(pairs)
+    found = tuple(map(Verdict, verdict_text))
+    verdicts, key_verdicts = found[: len(ask.limits.windows)], found[len(ask.limits.windows) :]
     if status == "refused":
-        return Refused(now_ms, verdicts, bool(full), tallies, in_flight)
-    receipt = Receipt(ask.request_id, ask.subject, admitted_ms, ask.prompt_tokens, cap, bool(minutes))
-    return Admitted(receipt, tallies, in_flight, shadowed(ask.limits, verdicts, bool(full)))
+        return Refused(now_ms, verdicts, bool(full), tallies, in_flight, key_verdicts, bool(key_full), key_tallies)
+    receipt = Receipt(
+        ask.request_id,
+        ask.subject,
+        admitted_ms,
+        ask.prompt_tokens,
+        cap,
+        bool(minutes),
+        ask.key.key_id if ask.key else None,
+        budget_start_ms,
+    )
+    return Admitted(receipt, tallies, in_flight, shadowed(ask.limits, verdicts, bool(full)), key_tallies)

@@ -41,6 +41,7 @@ class RedisUserStore:
         self._timeout_ms = timeout_ms
         self._sealing = sealing or Unsealed()
         self._most_in_order = most_in_order
+        self._said = False
 
     async def get(self, user_id: str) -> UserRecord:
         async with in_time(self._timeout_ms):
@@ -130,7 +131,9 @@ class RedisUserStore:
         try:
             return replace(record, metadata=orjson.loads(self._sealing.open(user_id, kept)))
         except CannotOpen as fault:
-            log.error("the metadata of a user can't be read: %s; the rest of the record is used", fault)
+            if not self._said:
+                self._said = True
+                log.error("metadata of users can't be read: %s; the rest of their records is used", fault)
             return replace(record, sealed_metadata=kept)
 
 

@@ -63,6 +63,11 @@ class FernetSealing:
         return str(text)
 
 
+def encryption_keys(text: str | None) -> list[str]:
+    """The keys of `SCALIX_ENCRYPTION_KEY`: separated by commas, the first one encrypts."""
+    return [key.strip() for key in (text or "").split(",") if key.strip()]
+
+
 def sealing_of(keys: Sequence[str]) -> Sealing:
     """By the keys of `SCALIX_ENCRYPTION_KEY`. Raises `ValueError` for one that is none."""
     return FernetSealing(keys) if keys else Unsealed()

@@ -13,7 +13,7 @@ _SCHEMES = ("redis", "rediss", "unix")
 _NO_ANSWER = "no answer in time"
 
 
-class StoreUnusable(Exception):  # noqa: N818
+class StoreUnusable(Exception):
     """The server can't be our store: `what` is wrong, `fix` is what to do. Neither ever holds a password."""
 
     def __init__(self, what: str, fix: str) -> None:

@@ -4,20 +4,25 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from ruamel.yaml import YAML
 
 from tests.service.token_issuer import key_set, public_jwk
+from tests.store.servers import Server, free_ports, running
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "start_scalix_litellm.py"
 MASTER_KEY = "sk-test-master-0123456789abcdef0123456789"
 PROVIDER_KEY = "sk-canary-provider-5c1b7e90d2f84a66"
+AUDIT_KEY = "canary-audit-key-7f20c5d1b96e4a38"
+ENCRYPTION_KEY = "canary0ENCRYPTION0key0of0the0tests0alone00A="
 JWT_SECRET = "canary-jwt-secret-93b1f0c27ae84d65"
 SECRET_ISSUER, KEY_SET_ISSUER = "https://issuer-a.test", "https://issuer-b.test"
 START_TIMEOUT_S = 100.0
@@ -34,6 +39,7 @@ EXTRA_TIERS: dict[str, Any] = {
     "roomy": {"models": ["*"], "tokens": {"day": 50_000_000}, "requests": {"day": 1_000_000}},
     "fifty": {"models": ["*"], "requests": {"day": 50}},
     "thousand-tokens": {"models": ["*"], "tokens": {"day": 1000}},
+    "ten-thousand-tokens": {"models": ["*"], "tokens": {"day": 10_000}},
     "two-at-once": {"models": ["*"], "concurrent": 2},
     "ten-cents": {"models": ["*"], "spend_usd": {"month": 0.1}},
     "shadow": {"models": ["*"], "requests": {"hour": 1}, "enforce": False},
@@ -98,6 +104,8 @@ class Gateway:
             "LITELLM_LOG_FILE": str(self.log),
             "LITELLM_MASTER_KEY": self.master_key,
             "SCALIX_JWT_SECRET": JWT_SECRET,
+            "SCALIX_AUDIT_KEY": AUDIT_KEY,
+            "SCALIX_ENCRYPTION_KEY": ENCRYPTION_KEY,
             "TEST_PROVIDER_URL": f"{self.provider_url}/v1",
             "TEST_PROVIDER_ROOT": self.provider_url,
             "TEST_PROVIDER_KEY": PROVIDER_KEY,
@@ -131,6 +139,15 @@ class Gateway:
     def stop(self) -> None:
         self.command("--stop")
 
+    def launcher(self) -> psutil.Process:
+        """The launcher's process."""
+        return psutil.Process(json.loads(self.command("--status", "--json").stdout)["pid"])
+
+    def workers(self) -> list[psutil.Process]:
+        """The workers' processes."""
+        children = self.launcher().children()
+        return [child for child in children if "scalix.launch.worker" in child.cmdline()]
+
     def log_text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
@@ -138,3 +155,18 @@ class Gateway:
         """An HTTP client that sends the master key, or another."""
         headers = {"authorization": f"Bearer {key or self.master_key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30.0, trust_env=False)
+
+
+@contextmanager
+def instances(folder: Path, provider_url: str) -> Iterator[list[Gateway]]:
+    """Two gateways of two workers each, which have a store in common and nothing else."""
+    with running(Server(folder / "store", free_ports(1)[0])) as store:
+        gateways = [
+            Gateway(folder / name, provider_url, options=("--workers", "2"), extra={"REDIS_URL": store.url})
+            for name in ("one", "two")
+        ]
+        try:
+            yield [gateway.start() for gateway in gateways]
+        finally:
+            for gateway in gateways:
+                gateway.stop()

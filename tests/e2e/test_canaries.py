@@ -55,9 +55,10 @@ class Canaries:
 
 
 def bodies(canaries: Canaries, user: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One request of every route and kind, streamed and not."""
+    """Requests of every route, and of the two usual ones all kinds, streamed and not."""
     for path, directive, stream in itertools.product(PATHS, DIRECTIVES, (False, True)):
-        if stream and path.endswith("embeddings"):
+        usual = path in ("/v1/chat/completions", "/v1/messages")
+        if not usual and (stream or directive not in DIRECTIVES[:5]):
             continue
         script = directive.format(echo=f"{canaries.prompt}_{PROVIDER_KEY}")
         text = f"{canaries.prompt} [[demo {script}]]"

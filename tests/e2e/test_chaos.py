@@ -1,6 +1,5 @@
 """After any amount of trouble the counters equal the provider's own log under the outcome table."""
 
-import json
 import os
 import secrets
 import signal
@@ -8,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 import redis
 
@@ -59,20 +57,13 @@ def test_1000_requests_with_every_trouble_and_a_worker_killed_midway(
             assert http.post("/user/new", json={"user_id": user, "tier": "roomy"}).status_code == 200
             bench = Bench(gateway, demo_server, http, user, f"marker-{secrets.token_hex(6)}")
             chaos = Chaos(bench, seed, 1000, at_once=24)
-            chaos.run(midway=lambda: os.kill(_a_worker(gateway), signal.SIGKILL))
+            chaos.run(midway=lambda: os.kill(gateway.workers()[0].pid, signal.SIGKILL))
             assert chaos.broken
             # The dead worker's leases lapse after a minute, and the sweep looks every 15 s.
             _agrees(chaos, within_s=90.0)
             assert _keys_without_an_end(folder / "state") == []
     finally:
         gateway.stop()
-
-
-def _a_worker(gateway: Gateway) -> int:
-    status = json.loads(gateway.command("--status", "--json").stdout)
-    launcher = psutil.Process(status["pid"])
-    workers = [child for child in launcher.children() if "scalix.launch.worker" in " ".join(child.cmdline())]
-    return workers[0].pid
 
 
 def _keys_without_an_end(state: Path) -> list[str]:

@@ -36,13 +36,28 @@ EXAMPLES: dict[Own, dict[str, Any]] = {
     Own.USER_LIMITS: {"params": {"user_id": "{user}"}},
     Own.USER_LIMITS_PUT: {"json": {"user_id": "{user}", "limits": {}}},
     Own.USER_RESET: {"json": {"user_id": "{user}", "windows": "all"}},
+    Own.USER_LIST: {},
+    Own.KEY_GENERATE: {"json": {}},
+    Own.KEY_INFO: {"params": {"key": "{key}"}},
+    Own.KEY_LIST: {},
+    Own.KEY_UPDATE: {"json": {"key": "{key}", "rpm_limit": 5}},
+    Own.KEY_DELETE: {"json": {"keys": ["{key}"]}},
+    Own.KEY_BLOCK: {"json": {"key": "{key}"}},
+    Own.KEY_UNBLOCK: {"json": {"key": "{key}"}},
+    Own.KEY_REGENERATE: {"json": {"key": "{key}"}},
+    Own.ONE_KEY_REGENERATE: {"json": {"key": "{key}"}},
     Own.SHADOW: {},
+    Own.AUDIT: {},
+    Own.AUDIT_CHAIN: {},
     Own.MODELS: {},
     Own.MODEL: {},
     Own.HEALTH: {},
     Own.LIVELINESS: {},
     Own.READINESS: {},
 }
+
+
+KEYS: dict[str, dict[str, Any]] = {"key": {}, "expired key": {"duration": "1s"}, "blocked key": {"blocked": True}}
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +79,11 @@ def credentials(admin: httpx.Client) -> dict[str, dict[str, str]]:
         assert admin.post("/user/new", json=body).status_code == 200
         ends: dict[str, Any] = {"exp": issuer.now_s - 3600} if name == "expired" else {}
         headers[name] = {"authorization": f"Bearer {issuer.token(sub=sub, **ends)}"}
+    for name, fields in KEYS.items():
+        made = admin.post("/key/generate", json=fields).json()
+        headers[name] = {"authorization": f"Bearer {made['key']}"}
+        while fields and admin.get("/key/info", params={"key": made["token"]}).json()["info"]["status"] == "active":
+            time.sleep(0.05)
     return headers
 
 
@@ -75,6 +95,8 @@ def request_for(target: Route | Own, admin: httpx.Client) -> dict[str, Any]:
     example = EXAMPLES.get(target, {"json": {}})
     if "{user}" in str(example):
         admin.post("/user/new", json={"user_id": names["{user}"]})
+    if "{key}" in str(example):
+        names["{key}"] = admin.post("/key/generate", json={}).json()["token"]
 
     def filled(value: Any) -> Any:
         if isinstance(value, dict):

@@ -60,7 +60,7 @@ class InnerApp:
 
     async def has(self, calls: int) -> None:
         """Return when this many calls have come."""
-        async with self._changed:
+        async with asyncio.timeout(10), self._changed:
             await self._changed.wait_for(lambda: len(self.scopes) >= calls)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

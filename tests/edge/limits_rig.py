@@ -30,7 +30,7 @@ scalix:
 class Instance:
     """One instance. Several with one `prefix` share their store, as the workers and instances of a gateway do."""
 
-    def __init__(self, url: str, folder: Path, prefix: str, name: str) -> None:
+    def __init__(self, url: str, folder: Path, prefix: str, name: str, **environ: str) -> None:
         self.config = folder / "config.yaml"
         if not self.config.exists():
             self.config.write_text(CONFIG, encoding="utf-8")
@@ -40,6 +40,7 @@ class Instance:
             "SCALIX_KEY_PREFIX": prefix,
             "SCALIX_STATE_DIR": str(folder / name),
             "LITELLM_MASTER_KEY": MASTER_KEY,
+            **environ,
         }
         self.core = core = build_core(values, facts=lambda model: model)
         self.provider = Provider()

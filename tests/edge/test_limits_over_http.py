@@ -270,10 +270,10 @@ async def test_every_act_is_recorded_in_one_line_without_a_secret(pair: Pair, ca
     lines = [record.getMessage() for record in caplog.records if record.name == "scalix.audit"]
     acts = [json.loads(line.removeprefix("audit: ")) for line in lines]
     assert [act["act"] for act in acts] == ["user.new", "user.limits", "user.reset", "user.delete"]
-    assert all(act["user_id"] == 'eve "x"' and act["actor"] == "operator:master" for act in acts)
+    assert all(act["object"] == 'user:eve "x"' and act["actor"] == "operator:master" for act in acts)
     assert (acts[1]["before"], acts[1]["after"]) == ({}, limits)
     assert acts[1]["request_id"] == put.headers["x-request-id"]
-    assert (acts[2]["windows"], acts[2]["undone"]) == (["requests-hour"], {"requests-hour": 1})
+    assert (acts[2]["details"], acts[2]["before"]) == ({"windows": ["requests-hour"]}, {"requests-hour": 1})
     assert all("\n" not in line and "canary-private" not in line and MASTER_KEY not in line for line in lines)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from scalix.domain.identity import KEY_SET_ALGORITHMS, Issuer
 from scalix.domain.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Model, Policy, Tier
-from scalix.service.audit import Actor, LoggedAudit
+from scalix.service.audit import Actor
 from scalix.service.callers import Caller
 from scalix.service.identity import Credential, Identity, MasterKey
 from scalix.service.key_sets import KeySetKeys, SecretKey
@@ -17,6 +17,7 @@ from scalix.service.users import UserDirectory
 from scalix.store.base import UserRecord
 from scalix.store.key_sets import KeySetUnavailable
 from scalix.store.memory import MemoryStore
+from tests.service.memory_trail import MemoryTrail
 from tests.service.token_issuer import AUDIENCE, ISSUER, NOW_S, SECRET, TokenIssuer, key_set, public_jwk
 
 OTHER = "https://issuer-b.test"
@@ -73,7 +74,7 @@ class TokenRig:
         self.tokens.trust(first, SecretKey(SECRET.encode()))
         self.tokens.trust(second, self.keys)
         self.identity = Identity([MasterKey(MASTER), self.tokens], self.users)
-        self.revocation = TokenRevocation(self.store, self.users, LoggedAudit(), now_ms=self.clock)
+        self.revocation = TokenRevocation(self.store, self.users, MemoryTrail(), now_ms=self.clock)
 
     def clock(self) -> int:
         return self.now_ms

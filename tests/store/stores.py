@@ -6,10 +6,14 @@ from typing import Any, cast
 
 from scalix.domain.limits import Limit, Limits, Metric, Window
 from scalix.domain.quota import Ask, Charge, Outcome
+from scalix.domain.virtual_keys import KeyRecord
 from scalix.store.base import LimitTools, QuotaStore, UserStore
+from scalix.store.key_store import KeyStore
 from scalix.store.keys import Keys
 from scalix.store.memory import MemoryStore
+from scalix.store.memory_keys import MemoryKeyStore
 from scalix.store.redis_client import connect
+from scalix.store.redis_keys import RedisKeyStore
 from scalix.store.redis_quota import RedisQuotaStore
 from scalix.store.redis_users import RedisUserStore
 
@@ -36,6 +40,7 @@ class Rig:
 
     quotas: QuotaStore
     users: UserStore
+    virtual_keys: KeyStore
     clock: Clock
     client: Any = None
     keys: Keys | None = None
@@ -53,7 +58,7 @@ class Rig:
 def memory_rig() -> Rig:
     clock = Clock()
     store = MemoryStore(clock)
-    return Rig(store, store, clock)
+    return Rig(store, store, MemoryKeyStore(store, clock), clock)
 
 
 def redis_rig(url: str, prefix: str) -> Rig:
@@ -62,7 +67,8 @@ def redis_rig(url: str, prefix: str) -> Rig:
     keys = Keys(prefix)
     quotas = RedisQuotaStore(client, keys, clock=clock, timeout_ms=5_000)
     users = RedisUserStore(client, keys, clock=clock, timeout_ms=5_000)
-    return Rig(quotas, users, clock, client, keys)
+    virtual_keys = RedisKeyStore(client, keys, clock=clock, timeout_ms=5_000)
+    return Rig(quotas, users, virtual_keys, clock, client, keys)
 
 
 def limits(
@@ -90,3 +96,9 @@ def ask(request_id: str, given: Limits, **changes: Any) -> Ask:
 
 def used(tokens: int, *, requests: int = 1, nano_usd: int = 0) -> Charge:
     return Charge(Outcome.SUCCESS, requests, tokens, nano_usd)
+
+
+def key_of(user_id: str, number: int, **changes: Any) -> KeyRecord:
+    """A virtual key with names by its number."""
+    values: dict[str, Any] = {"alias": f"{number}-of-{user_id}", **changes}
+    return KeyRecord(f"k{number}", user_id, f"{number:x}"[-1] * 64, "abcd", **values)

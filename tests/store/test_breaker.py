@@ -193,20 +193,33 @@ async def test_a_call_cut_short_by_earlier_ones_does_not_count_against_the_store
     assert not caught.value.counts
 
 
-async def test_time_in_which_we_are_busy_ourselves_is_not_the_stores() -> None:
-    """The loop's clock is put forward, as a long computation would: one tick goes by, not the whole time."""
+async def turns_until_over(allowed_ms: float, turn_s: float) -> int:
+    """How many turns of the loop, each of which seems to take `turn_s`, the patience lasts; at most 200."""
     loop = asyncio.get_running_loop()
     offset, real = [0.0], loop.time
     loop.time = lambda: real() + offset[0]  # type: ignore[method-assign]
+    patience = Patience(allowed_ms, loop.time)
+    turns = 0
     try:
-        patience = Patience(10_000)
         async with asyncio.timeout(None) as scope:
             patience.start(scope)
-            for _ in range(4):
-                offset[0] += 60.0
+            while turns < 200:
+                turns += 1
+                offset[0] += turn_s
                 for _ in range(3):
                     await asyncio.sleep(0)
-            assert not scope.expired()
-            patience.stop()
+    except TimeoutError:
+        assert patience.waited_ms == allowed_ms
     finally:
+        patience.stop()
         loop.time = real  # type: ignore[method-assign]
+    return turns
+
+
+async def test_time_in_which_we_are_busy_ourselves_is_not_the_stores() -> None:
+    """An answer that is there takes some ten turns of the loop to be read, where a connection has to be made first."""
+    assert 30 <= await turns_until_over(10_000, 60.0) <= 50
+
+
+async def test_a_store_that_does_not_answer_has_its_time_and_no_more() -> None:
+    assert await turns_until_over(10_000, 0.25) == 40

@@ -5,6 +5,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -18,11 +19,13 @@ from scalix.store.redis_client import connect
 from scalix.store.redis_quota import RedisQuotaStore
 from scalix.store.redis_users import RedisUserStore
 from tests.store.servers import Server, free_ports, running
-from tests.store.stores import Rig, ask, limits, redis_rig, used
+from tests.store.stores import Rig, ask, key_of, limits, redis_rig, used
 
 pytestmark = pytest.mark.xdist_group("hygiene")
 
 EXACT = 2**53
+# Users' records and their names; records, windows, names and places of virtual keys, which go when the key is deleted.
+WITHOUT_END = {"u", "n", "k", "q", "o", "key", "alias", "key-list"}
 LONGEST_TTL_MS = 64 * 86_400_000
 ODD_NAMES = [
     "a b",
@@ -67,11 +70,14 @@ async def mixed_work(rig: Rig, *, rounds: int) -> None:
     """Everything that the store is asked to do, at random, also after the end of requests and windows."""
     chance = random.Random(7)
     receipts = []
+    virtual_keys = [await rig.virtual_keys.create(key_of(str(number), number)) for number in range(4)]
     shadow = Limits((Limit(Metric.REQUESTS, Window.MINUTE, 1, enforce=False),), 1, enforce_concurrent=False)
     for number in range(rounds):
         subject = f"user:{chance.randrange(8)}"
         given = chance.choice([limits(), limits(requests={"minute": 2, "hour": 5}), limits(concurrent=2), shadow])
-        decision = await rig.quotas.admit(ask(f"r{number}", given, subject=subject, tier="free"))
+        user = int(subject.removeprefix("user:"))
+        scope = virtual_keys[user].scope if user < len(virtual_keys) else None
+        decision = await rig.quotas.admit(ask(f"r{number}", given, subject=subject, tier="free", key=scope))
         if isinstance(decision, Admitted):
             receipts.append(decision.receipt)
         if receipts:
@@ -80,7 +86,7 @@ async def mixed_work(rig: Rig, *, rounds: int) -> None:
                 case 0 | 1:
                     await rig.quotas.settle(receipt, used(chance.randrange(100)))
                 case 2:
-                    await rig.quotas.release(receipt.request_id, receipt.subject)
+                    await rig.quotas.release(receipt.request_id, receipt.subject, receipt.key_id)
                 case 3:
                     await rig.quotas.release(f"never-{number}", receipt.subject)
                 case 4:
@@ -94,15 +100,32 @@ async def mixed_work(rig: Rig, *, rounds: int) -> None:
                 await rig.users.create(UserRecord(name, tier="free"))
 
 
-async def test_no_key_is_without_an_end_but_users_records(rig: Rig, key_prefix: str) -> None:
+async def test_no_key_is_without_an_end_but_records(rig: Rig, key_prefix: str) -> None:
     await mixed_work(rig, rounds=250)
     kinds = set()
     async for name in rig.client.scan_iter(match=f"{key_prefix}*", count=1_000):
-        kind = name.removeprefix(key_prefix).split(":")[1]
+        tag, _, rest = name.removeprefix(key_prefix).partition(":")
+        kind = rest.partition(":")[0] if tag.startswith("{") else tag
         ttl_ms = await rig.client.pttl(name)
         kinds.add(kind)
-        assert ttl_ms == -1 if kind == "u" else 0 < ttl_ms <= LONGEST_TTL_MS, name
-    assert kinds == {"w", "f", "l", "e", "x", "h", "u"}
+        assert ttl_ms == -1 if kind in WITHOUT_END else 0 < ttl_ms <= LONGEST_TTL_MS, name
+    assert kinds == {"w", "f", "l", "e", "x", "h", *WITHOUT_END}
+
+
+async def test_of_a_deleted_virtual_key_nothing_is_left_and_nothing_comes_back(rig: Rig, key_prefix: str) -> None:
+    record = await rig.virtual_keys.create(key_of("alice", 1))
+    grace_ms = rig.clock.now_ms + 60_000
+    record = await rig.virtual_keys.update(record, replace(record, digest="e" * 64, former={record.digest: grace_ms}))
+    receipts = [(await admitted(rig, f"r{number}", key=record.scope)).receipt for number in range(4)]
+    await rig.virtual_keys.delete(record)
+    await rig.quotas.settle(receipts[0], used(5))
+    await rig.quotas.release("r1", "user:alice", record.key_id)
+    rig.clock.advance(seconds=61)
+    assert await rig.quotas.sweep() == 2
+    assert await day(rig) == Tally(3, 25, 0, 0, 0, 0)
+    names = [name async for name in rig.client.scan_iter(match=f"{key_prefix}*", count=1_000)]
+    assert not [name for name in names if record.key_id in name or "key:" in name or "alias" in name or ":o:" in name]
+    assert await rig.virtual_keys.page(0, 10) == (0, [])
 
 
 async def test_reservations_outlive_the_windows_that_hold_them(rig: Rig, key_prefix: str) -> None:
@@ -127,6 +150,13 @@ async def test_scripts_touch_no_key_but_those_in_keys(own_server: Server, key_pr
         keys.leases(subject),
         keys.record(subject),
         keys.shadow(subject),
+        keys.user_names(subject),
+        keys.key_record(subject, "k1"),
+        keys.key_windows(subject, "k1"),
+        keys.keys_of(subject),
+        keys.key_list(),
+        *(keys.secret(digit * 64) for digit in "1e"),
+        *(keys.alias(f"{number}-of-alice") for number in range(1, 3)),
         *(keys.events(subject, now_ms + days * 86_400_000) for days in range(-1, 3)),
         *(keys.tombstone(subject, f"r{number}") for number in range(9)),
     ]
@@ -134,9 +164,13 @@ async def test_scripts_touch_no_key_but_those_in_keys(own_server: Server, key_pr
     own_server.admin.execute_command("ACL", "SETUSER", name, "on", ">pass", "+@all", *(f"~{key}" for key in declared))
     rig = redis_rig(own_server.url.replace("//", f"//{name}:pass@"), key_prefix)
     shadow = Limits((Limit(Metric.REQUESTS, Window.MINUTE, 0, enforce=False),))
-    receipts = [(await admitted(rig, f"r{number}", shadow, tier="free")).receipt for number in range(4)]
+    key = await rig.virtual_keys.create(key_of("alice", 1))
+    assert await rig.virtual_keys.set_spend(key, 0)
+    key = await rig.virtual_keys.update(key, replace(key, digest="e" * 64, alias="2-of-alice"))
+    changes = {"tier": "free", "key": key.scope}
+    receipts = [(await admitted(rig, f"r{number}", shadow, **changes)).receipt for number in range(4)]
     await rig.quotas.settle(receipts[0], used(3))
-    await rig.quotas.release("r1", subject)
+    await rig.quotas.release("r1", subject, "k1")
     await rig.quotas.release("r7", subject)
     await rig.quotas.renew(receipts, 60_000)
     rig.clock.advance(hours=24)
@@ -144,7 +178,8 @@ async def test_scripts_touch_no_key_but_those_in_keys(own_server: Server, key_pr
     for receipt in receipts[2:]:
         assert await sweep(rig.quotas, f"{receipt.request_id} {subject}") == 1
     await rig.quotas.settle(receipts[2], used(3))
-    await rig.quotas.release("r3", subject)
+    await rig.quotas.release("r3", subject, "k1")
+    await rig.virtual_keys.delete(key)
     await admitted(rig, "r8")
     await rig.users.create(UserRecord("alice"))
     assert await day(rig) == Tally(0, 0, 0, 1, 110, 0)
@@ -158,7 +193,9 @@ def test_scripts_name_keys_only_by_their_place() -> None:
         for call in re.findall(r"redis\.call\(([^)]*)", script.read_text("utf-8")):
             command, _, first = call.partition(",")
             # In windows.lua the keys are parameters of functions.
-            assert command == "'TIME'" or re.match(r" (KEYS\[|key\b|in_flight\b|leases\b|unpack\(write)", first), call
+            assert command == "'TIME'" or re.match(
+                r" (KEYS\[|key\b|key_record\b|in_flight\b|leases\b|unpack\(write)", first
+            ), call
 
 
 async def test_scripts_that_the_server_has_lost_midway_make_no_difference(rig: Rig) -> None:

@@ -35,7 +35,8 @@ def find_target(
 
     Raises `LaunchError` for an address that is none, an unreadable env file, and when no key is to be found.
     """
-    environment = load_environment(root, base, env_file)
+    # The providers' secrets may be in files that are not this user's to read.
+    environment = load_environment(root, base, env_file, secrets=("LITELLM_MASTER_KEY",))
     values = environment.values
     named = values.get("SCALIX_STATE_DIR", "").strip()
     state_dir = (root / (Path(named).expanduser() if named else DEFAULT_STATE_DIR)).absolute()

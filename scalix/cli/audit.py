@@ -1,0 +1,129 @@
+"""`scalix audit`: what operators did and who was refused, and whether the record of it is whole."""
+
+import argparse
+import json
+import os
+import re
+from typing import Any
+
+from scalix.cli.session import ROOT, Refused, Session, print_json, print_table
+from scalix.domain.audit_chain import Link, Sealer, audit_keys
+from scalix.domain.audit_check import ChainCheck, Report
+from scalix.launch.environment import load_environment
+
+_KNOWN = re.compile(r"([1-9][0-9]{0,15}):([0-9a-f]{64})")
+_PAGE = "1000"
+_LONGEST_CELL = 60
+
+
+def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add `audit` and what it can do."""
+    parser = commands.add_parser("audit", allow_abbrev=False, help="what operators did, and who was refused")
+    acts = parser.add_subparsers(dest="act_on_log", required=True, metavar="ACT")
+
+    entries = acts.add_parser("list", allow_abbrev=False, help="the newest entries")
+    entries.add_argument("--limit", type=int, default=50, metavar="N", help="how many (default 50)")
+    entries.add_argument("--before", type=int, metavar="SEQ", help="only entries before this number")
+    entries.add_argument("--actor", help="such as operator:master")
+    entries.add_argument("--act", help="such as user.update, or user for all that begin so")
+    entries.add_argument("--object", help="such as user:alice")
+    entries.add_argument("--json", action="store_true", help="one JSON object")
+    entries.set_defaults(run=_list)
+
+    verify = acts.add_parser(
+        "verify",
+        allow_abbrev=False,
+        help="check that no entry was removed or changed; exit code 1 if one was",
+        epilog="With SCALIX_AUDIT_KEY in the environment or the env file, signatures are checked too. Each line of the "
+        "gateway's log about an act ends with the entry's hash: give one with --known to see a log built anew.",
+    )
+    verify.add_argument(
+        "--known", action="append", type=_known, default=[], metavar="SEQ:HASH", help="an entry that you know"
+    )
+    verify.add_argument("--json", action="store_true", help="one JSON object")
+    verify.set_defaults(run=_verify)
+
+
+def _known(text: str) -> tuple[int, str]:
+    match = _KNOWN.fullmatch(text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text[:80]!r} is not SEQ:HASH, a number and 64 hexadecimal digits")
+    return int(match[1]), match[2]
+
+
+def _list(options: argparse.Namespace, session: Session) -> None:
+    asked = {name: getattr(options, name) for name in ("limit", "before", "actor", "act", "object")}
+    answer = session.get("/scalix/v1/audit", **{name: str(value) for name, value in asked.items() if value is not None})
+    if options.json:
+        print_json(answer)
+        return
+    rows = [
+        (
+            str(entry["seq"]),
+            entry["time"] or "-",
+            str(entry.get("actor", "")),
+            str(entry.get("address", "")),
+            str(entry.get("act", "changed entry")),
+            str(entry.get("object", "")),
+            _what(entry),
+        )
+        for entry in answer["entries"]
+    ]
+    if rows:
+        print_table("audit log, newest first", _COLUMNS, rows)
+    else:
+        print("no entries")
+    if answer["next_before"] is not None:
+        print(f"more: scalix audit list --before {answer['next_before']}")
+
+
+def _what(entry: dict[str, Any]) -> str:
+    parts = [f"{name} {json.dumps(entry[name])}" for name in ("before", "after") if entry.get(name)]
+    parts += [f"{name} {json.dumps(value)}" for name, value in (entry.get("details") or {}).items()]
+    text = ", ".join(parts)
+    return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
+
+
+def _verify(options: argparse.Namespace, session: Session) -> None:
+    env_file = options.env_file.expanduser().absolute() if options.env_file else None
+    environment = load_environment(ROOT, os.environ, env_file, secrets=("SCALIX_AUDIT_KEY",))
+    sealer = Sealer(audit_keys(environment.values.get("SCALIX_AUDIT_KEY")))
+    report = check(session, sealer, dict(options.known))
+    if options.json:
+        print_json(
+            {
+                "whole": not report.findings,
+                "entries": report.entries,
+                "first_seq": report.first_seq,
+                "last_seq": report.last_seq,
+                "last_hash": report.last_hash,
+                "signed": report.keyed,
+                "findings": report.findings,
+            }
+        )
+    else:
+        for finding in report.findings:
+            print(finding)
+        print(f"{report.entries} entries, {report.first_seq} to {report.last_seq}, {report.keyed} of them signed")
+        print(f"the last one is {report.last_seq}:{report.last_hash}")
+    if report.findings:
+        raise Refused(f"the audit log is not whole: {len(report.findings)} findings")
+    if not options.json:
+        print("no entry was removed or changed")
+
+
+def check(session: Session, sealer: Sealer, known: dict[int, str]) -> Report:
+    """Read the whole log and check it. Raises `Refused`, `NoAnswer`."""
+    chain = ChainCheck(sealer, known)
+    after = 0
+    while True:
+        answer = session.get("/scalix/v1/audit/chain", after=str(after), limit=_PAGE)
+        for entry in answer["entries"]:
+            chain.take(Link(entry["seq"], entry["text"], entry["prev"], entry["hash"], entry["mac"]))
+            after = max(after, entry["seq"])
+        # Oldest first until nothing is left: what is trimmed meanwhile has been read, and what is added comes too.
+        if not answer["entries"]:
+            return chain.finish(answer["given_seq"])
+
+
+_COLUMNS = ("seq", "time", "actor", "address", "act", "object", "what")

@@ -1,0 +1,31 @@
+"""`scalix_options` on their way to a provider: only deployments whose `model_info.features` name an option get it.
+
+They are added when a deployment has been chosen, so that a fallback of another provider never sees them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scalix.domain.features import FIELD, options_for
+from scalix.service.exchanges import CURRENT
+
+
+def with_options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call to a deployment, with the options of the running request that it knows."""
+    exchange = CURRENT.get()
+    if exchange is None or not exchange.options:
+        return kwargs
+    features = _features(kwargs)
+    known = options_for(exchange.options, features) if features else {}
+    if not known:
+        return kwargs
+    return {**kwargs, "extra_body": {**(kwargs.get("extra_body") or {}), FIELD: known}}
+
+
+def _features(kwargs: Mapping[str, Any]) -> list[str]:
+    for place in (kwargs, kwargs.get("metadata"), kwargs.get("litellm_metadata")):
+        info = place.get("model_info") if isinstance(place, Mapping) else None
+        features = info.get("features") if isinstance(info, Mapping) else None
+        if isinstance(features, list):
+            return features
+    return []

@@ -1,0 +1,82 @@
+"""Takes out of LiteLLM's proxy what has nothing to do under the gateway's edge, and costs every request its share.
+
+These are hooks and middleware of a proxy that keeps keys, budgets and sessions of its own and is open to browsers; the
+edge authenticates, limits and filters before LiteLLM sees a request. LiteLLM has no settings for them, so its lists are
+changed before it starts. What can't be found is left as it is, with a warning: it works all the same, only slower.
+"""
+
+import importlib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+log = logging.getLogger("scalix.trimming")
+
+# Name of the hook or middleware -> words of LiteLLM's config under which it has something to do after all.
+HOOKS: Mapping[str, tuple[str, ...]] = {
+    # Limits by key, user and team, of which our callers' have none: theirs are held by the edge.
+    "parallel_request_limiter": (),
+    "cache_control_check": (),
+    "max_iterations_limiter": ("max_iterations",),
+    "max_budget_per_session_limiter": ("budget",),
+    "litellm_skills": (),  # read from its database
+    "sensitive_data_routing": ("guardrails",),
+    "prompt_cache_prediction": ("cache_aware", "prompt_cach"),
+    "autorouter_baseline_cache": ("auto_router",),
+}
+MIDDLEWARE: Mapping[str, tuple[str, ...]] = {
+    # The edge is the only client, and writes the headers itself.
+    "CORSMiddleware": (),
+    "SecurityHeadersMiddleware": (),
+    "GZipBufferedResponseMiddleware": (),
+    "PrometheusAuthMiddleware": (),
+    # Need its database or its licence.
+    "BillableRequestMetricsMiddleware": (),
+    "BudgetReservationReleaseMiddleware": (),
+    "RequestSizeLimitMiddleware": (),
+    # The edge counts what is in flight, and uvicorn waits for it at the end.
+    "InFlightRequestsMiddleware": (),
+    "AdmissionControlMiddleware": ("admission",),
+    "RedisRequestBatchMiddleware": ("redis", "cache"),
+}
+
+
+def trim(app: Any, config_text: str) -> None:
+    """Trim LiteLLM's proxy `app`, which must not have started. `config_text` is the config that it will read."""
+    text = config_text.lower()
+    _trim_hooks(text)
+    _trim_middleware(app, text)
+
+
+def _trim_hooks(config_text: str) -> None:
+    hooks = getattr(importlib.import_module("litellm.proxy.hooks"), "PROXY_HOOKS", None)
+    if not isinstance(hooks, dict):
+        log.warning("LiteLLM's list of hooks is not where it was: none is taken out")
+        return
+    _warn_of_unknown("hook", HOOKS, hooks)
+    for name in _unneeded(HOOKS, config_text):
+        hooks.pop(name, None)
+
+
+def _trim_middleware(app: Any, config_text: str) -> None:
+    stack = getattr(app, "user_middleware", None)
+    if not isinstance(stack, list) or getattr(app, "middleware_stack", None) is not None:
+        log.warning("LiteLLM's list of middleware is not where it was: none is taken out")
+        return
+    _warn_of_unknown("middleware", MIDDLEWARE, {_name(entry) for entry in stack})
+    unneeded = _unneeded(MIDDLEWARE, config_text)
+    app.user_middleware = [entry for entry in stack if _name(entry) not in unneeded]
+
+
+def _name(entry: Any) -> str:
+    return str(getattr(getattr(entry, "cls", None), "__name__", ""))
+
+
+def _unneeded(table: Mapping[str, tuple[str, ...]], config_text: str) -> set[str]:
+    return {name for name, words in table.items() if not any(word in config_text for word in words)}
+
+
+def _warn_of_unknown(what: str, table: Mapping[str, Any], present: Any) -> None:
+    missing = [name for name in table if name not in present]
+    if missing:
+        log.warning("LiteLLM has no %s %s any more: nothing to take out", what, ", ".join(missing))

@@ -1,0 +1,70 @@
+"""How a virtual key is shown to operators: in LiteLLM's fields. Never its secret."""
+
+from typing import Any
+
+from scalix.domain.calendar import rfc3339
+from scalix.domain.key_limits import KeyWindow
+from scalix.domain.limits import NANO_USD_PER_USD
+from scalix.domain.quota import KeyTallies, Tally
+from scalix.domain.virtual_keys import KeyRecord
+
+UNREADABLE = "This key's metadata is encrypted with a key that is not among those of SCALIX_ENCRYPTION_KEY"
+
+
+def shown_key(record: KeyRecord, tallies: KeyTallies, now_ms: int) -> dict[str, Any]:
+    """The key with its use. As with LiteLLM, `spend` is that of the running budget period, where there are periods."""
+    total = tallies.get(KeyWindow.TOTAL, Tally())
+    period = tallies.get(KeyWindow.BUDGET, Tally()) if record.budget_period_ms else total
+    resets_ms = record.budget_resets_ms(now_ms)
+    shown = {
+        "token": record.digest,
+        "token_id": record.digest,
+        "key_name": f"sk-...{record.last_four}",
+        "key_alias": record.alias,
+        "user_id": record.user_id,
+        "models": list(record.models),
+        "spend": period.nano_usd_used / NANO_USD_PER_USD,
+        "total_spend": total.nano_usd_used / NANO_USD_PER_USD,
+        "max_budget": _usd(record.max_budget_nano_usd),
+        "budget_duration": record.budget_duration,
+        "budget_reset_at": _time(resets_ms),
+        "expires": _time(record.expires_ms),
+        "tpm_limit": record.tpm_limit,
+        "rpm_limit": record.rpm_limit,
+        "max_parallel_requests": record.max_parallel_requests,
+        "metadata": record.metadata,
+        "blocked": record.blocked,
+        "status": "revoked" if record.blocked else "expired" if record.has_expired(now_ms) else "active",
+        "requests": total.requests_used,
+        "tokens": total.tokens_used,
+        "in_flight_requests": total.requests_held,
+        "replaced_keys_valid_until": _time(max((end for end in record.former.values() if end > now_ms), default=None)),
+        "created_at": _time(record.created_ms),
+        "created_by": record.created_by,
+        "updated_at": _time(record.updated_ms),
+    }
+    return shown if record.sealed_metadata is None else {**shown, "metadata": None, "metadata_error": UNREADABLE}
+
+
+def told_key(record: KeyRecord) -> dict[str, Any]:
+    """What the audit log keeps of a key: no metadata, which is the operator's own data."""
+    return {
+        "key_name": f"sk-...{record.last_four}",
+        "key_alias": record.alias,
+        "models": list(record.models),
+        "max_budget": _usd(record.max_budget_nano_usd),
+        "budget_duration": record.budget_duration,
+        "expires": _time(record.expires_ms),
+        "tpm_limit": record.tpm_limit,
+        "rpm_limit": record.rpm_limit,
+        "max_parallel_requests": record.max_parallel_requests,
+        "blocked": record.blocked,
+    }
+
+
+def _usd(nano_usd: int | None) -> float | None:
+    return None if nano_usd is None else nano_usd / NANO_USD_PER_USD
+
+
+def _time(at_ms: int | None) -> str | None:
+    return rfc3339(at_ms) if at_ms else None

@@ -1,0 +1,63 @@
+"""A flood of wrong tokens: bounded memory, little time, and nobody else waits."""
+
+import gc
+import ipaddress
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from tests.edge.gates import InProcess, in_process
+
+MOST_GROWTH_BYTES = 12 * 1024 * 1024
+MOST_CPU_MS = 0.3
+
+
+async def flood(edge: InProcess, tokens: int, offset: int = 0) -> None:
+    """Wrong tokens of several kinds, each from an address of its own, so that none is delayed."""
+    for number in range(offset, offset + tokens):
+        kinds = (f"sk-wrong-{number}", f"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.{number}", "x" * 200 + str(number))
+        address = str(ipaddress.IPv6Address((0x20010DB8 << 96) + (number << 64) + 1))
+        answered = await edge.call(key=kinds[number % 3], address=address, body=b"{}")
+        assert answered.status == 401
+
+
+async def flood_in_bounds(edge: InProcess, tokens: int) -> None:
+    warm = min(20_000, tokens // 2)
+    await flood(edge, warm)  # fills what is bounded by number
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        await flood(edge, tokens - warm, warm)
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < MOST_GROWTH_BYTES, after - before
+
+
+async def test_twenty_thousand_wrong_tokens_leave_little_behind(tmp_path: Path, store_url: str) -> None:
+    async with in_process(tmp_path, store_url) as edge:
+        await flood_in_bounds(edge, 20_000)
+        assert (await edge.chat()).status == 200
+
+
+@pytest.mark.soak
+async def test_a_million_wrong_tokens_leave_little_behind(tmp_path: Path, store_url: str) -> None:
+    async with in_process(tmp_path, store_url) as edge:
+        await flood_in_bounds(edge, 1_000_000)
+        assert (await edge.chat()).status == 200
+
+
+async def test_a_wrong_credential_costs_a_third_of_a_millisecond_at_most(tmp_path: Path, store_url: str) -> None:
+    async with in_process(tmp_path, store_url) as edge:
+        await flood(edge, 200)
+        rounds = []
+        for attempt in range(5):
+            started = time.process_time()
+            await flood(edge, 500, 1_000 * (attempt + 1))
+            rounds.append((time.process_time() - started) / 500 * 1000)
+        # The least of several: what else the machine does is not the gateway's.
+        assert min(rounds) < MOST_CPU_MS, rounds
