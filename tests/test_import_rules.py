@@ -52,7 +52,9 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
     allowed = MAY_IMPORT[room_of(path)]
-    inner = {name.split(".")[1] for name in imports_of(path) if name.startswith("scalix.") and name != "scalix.__version__"}
+    inner = {
+        name.split(".")[1] for name in imports_of(path) if name.startswith("scalix.") and name != "scalix.__version__"
+    }
     assert inner <= allowed, f"{path.relative_to(ROOT)} imports {sorted(inner - allowed)}"
 
 

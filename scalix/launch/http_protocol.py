@@ -60,11 +60,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._in_head:
             self._head_bytes += len(data)
-            if not self._head_begun:
-                self._head_begun = True
-                self._stop_head_timer()
-                self._head_timer = self.loop.call_later(self.head_s, self._head_is_late)
         super().data_received(data)
+        if self._in_head and self._head_bytes and not self._head_begun:
+            # Most heads come whole, and need no timer.
+            self._head_begun = True
+            self._stop_head_timer()
+            self._head_timer = self.loop.call_later(self.head_s, self._head_is_late)
         if self._in_head and self._head_bytes > LARGEST_HEAD_BYTES and not self.transport.is_closing():
             self._refuse_large_head()
 

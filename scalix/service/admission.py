@@ -75,6 +75,10 @@ class Admission:
         options = taken_options(call.body, policy.features)
         wants = features_of(options)
         caller = await self._allowed(policy, caller, model, wants)
+        known = self._known.refusal_of_any_request(caller)
+        if known is not None:
+            # One that is raised again and again would collect the traceback of each time.
+            raise known.with_traceback(None)
         wanted = output_request(call.route, call.body)
         for _ in range(_MOST_READINGS):
             self._refuse_unknown_size(caller, call)
@@ -82,7 +86,6 @@ class Admission:
             ask = self._ask(caller, call, model, wanted)
             known = self._known.refusal(caller, ask)
             if known is not None:
-                # One that is raised again and again would collect the traceback of each time.
                 raise known.with_traceback(None)
             decision, local = await self._decide(caller, ask)
             if isinstance(decision, Admitted):

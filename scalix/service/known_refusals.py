@@ -32,6 +32,9 @@ class _Known:
     times: int
     # What was answered last, for a request just like it in the same second.
     alike: object = None
+    second: int = -1
+    # Whether that is so for every request: the limit that holds longest is one of requests.
+    of_any_request: bool = False
     error: GatewayError | None = None
 
 
@@ -65,8 +68,20 @@ class KnownRefusals:
             tallies = known.refused.tallies
             verdicts = tuple(_verdict(limit, tallies, ask) for limit in ask.limits.windows)
             known.error = refusal(caller, ask, replace(known.refused, now_ms=now_ms, verdicts=verdicts))
-            known.alike, known.error.answers = alike, {}
+            known.alike, known.error.answers, known.second = alike, {}, alike[0]
+            known.of_any_request = ask.key is None and _tells_any_request(known.error)
         return known.error
+
+    def refusal_of_any_request(self, caller: Caller) -> GatewayError | None:
+        """As `refusal`, for a caller whom it tells the same whatever they ask; else `None`."""
+        known = self._by_subject.get(str(caller.subject))
+        if known is None or not known.of_any_request or known.error is None:
+            return None
+        if caller.key is not None or known.limits is not caller.limits or known.user_version != caller.version:
+            return None
+        age_s = self._clock() - known.learned_s
+        same_second = (known.refused.now_ms + int(age_s * 1000)) // 1000 == known.second
+        return known.error if age_s < known.for_s and same_second else None
 
     def learn(self, ask: Ask, decision: Decision) -> None:
         """Note what the store has answered to an ask."""
@@ -105,6 +120,20 @@ def _is_lasting(limits: Limits, refused: Refused) -> bool:
         and limit.metric is not Metric.SPEND  # a request may cost nothing
         and refused.tallies.get(limit.window, _EMPTY).used(limit.metric) >= limit.value
         for limit in limits.windows
+    )
+
+
+def _tells_any_request(error: GatewayError) -> bool:
+    """Whether no other limit could be the one that holds longest, however much a request needs."""
+    names = [state.limit.name for state in error.windows]
+    if error.details.get("limit") not in names:
+        return False
+    place = names.index(error.details["limit"])
+    last = error.windows[place]
+    return last.limit.metric is Metric.REQUESTS and all(
+        not state.limit.enforce or (state.reset_ms, -index) <= (last.reset_ms, -place)
+        for index, state in enumerate(error.windows)
+        if state.limit.metric is not Metric.REQUESTS
     )
 
 

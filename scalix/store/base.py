@@ -106,7 +106,7 @@ class MergeStore(Protocol):
 
     async def raise_to(self, subject: str, read_ms: int, tallies: Tallies) -> bool:
         """Raise the subject's settled use to the use and holdings in `tallies`, read at `read_ms`, where they are more
-        and their window has not ended. Once for each subject: `False` if it was done before, and nothing has changed."""
+        and their window has not ended. Once for each subject: `False` if it was done before; then nothing changes."""
         ...
 
 

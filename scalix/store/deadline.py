@@ -2,14 +2,14 @@
 
 import asyncio
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
 CALL_TIMEOUT_MS = 200  # 250 is promised: what is left is for our own work around the call
-_TICKS = 20
+_TICK_S = 0.01
 _LATE_S = 0.005
-_LATE_COUNTS = 0.5  # of a tick
 _TIMER_STEP_S = 0.001
 
 
@@ -35,54 +35,96 @@ def granted_store_time() -> StoreTime | None:
     return _of_this_request.get()
 
 
-class Patience:
-    """Ends an `asyncio.timeout` after `allowed_ms` of waiting for the store, but not of waiting for ourselves.
+class CalmClock:
+    """Seconds that one event loop has spent waiting. Time in which it was busy counts little.
 
-    The time is cut into ticks. One that comes late counts little, however late it is: this process was busy, the answer
-    may have come long ago, and several turns of the event loop may be needed to read it. A busy moment must not look
-    like a store that is down. It counts all the same, so that the wait has an end in a process that is always busy.
-    `clock` gives seconds, monotonic.
+    Looked at in ticks: one that comes late counts half, however late it is, for this process was busy, the answer may
+    have come long ago, and it takes several turns of the loop to read it. A busy moment must not look like a store
+    that is down; but it counts, so that a wait has an end in a process that is always busy. Stands still while nobody
+    waits. `clock` gives seconds, monotonic.
     """
 
-    def __init__(self, allowed_ms: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.monotonic) -> None:
+        # Not the loop itself: it would be kept alive by its own clock.
+        self._loop = weakref.ref(loop)
         self._clock = clock
+        self._ticked_s = 0.0
+        self._since_s = 0.0
+        self._is_ticking = False
+        self._waiting: dict[asyncio.Timeout, float] = {}
+
+    @classmethod
+    def of_this_loop(cls) -> "CalmClock":
+        """The running loop's own."""
+        loop = asyncio.get_running_loop()
+        clock = _clocks.get(loop)
+        if clock is None:
+            clock = _clocks[loop] = cls(loop)
+        return clock
+
+    def now_s(self) -> float:
+        """What the clock says."""
+        return self._ticked_s + (self._counted_s() if self._is_ticking else 0.0)
+
+    def end(self, scope: asyncio.Timeout, at_s: float) -> None:
+        """End `scope` when the clock says `at_s`, unless it is forgotten before."""
+        self._waiting[scope] = at_s
+        if not self._is_ticking:
+            self._is_ticking = True
+            self._tick_later()
+
+    def forget(self, scope: asyncio.Timeout) -> None:
+        """Nobody waits in `scope` any more."""
+        self._waiting.pop(scope, None)
+
+    def _counted_s(self) -> float:
+        passed_s = self._clock() - self._since_s
+        return passed_s if passed_s < _TICK_S + _LATE_S else _TICK_S / 2
+
+    def _tick_later(self) -> None:
+        loop = self._loop()
+        if loop is not None:
+            self._since_s = self._clock()
+            loop.call_later(_TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        self._ticked_s += self._counted_s()
+        over = [scope for scope, at_s in self._waiting.items() if at_s <= self._ticked_s + _TIMER_STEP_S]
+        for scope in over:
+            del self._waiting[scope]
+            scope.reschedule(0.0)
+        self._is_ticking = bool(self._waiting)
+        if self._is_ticking:
+            self._tick_later()
+
+
+_clocks: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, CalmClock]" = weakref.WeakKeyDictionary()
+
+
+class Patience:
+    """Ends an `asyncio.timeout` after `allowed_ms` of waiting for the store, but not of waiting for ourselves."""
+
+    __slots__ = ("_allowed_s", "_clock", "_scope", "_started_s")
+
+    def __init__(self, allowed_ms: float, clock: CalmClock | None = None) -> None:
         self._allowed_s = allowed_ms / 1000
-        self._tick_s = self._allowed_s / _TICKS
-        self._waited_s = 0.0
-        self._since_s = clock()
-        self._timer: asyncio.TimerHandle | None = None
+        self._clock = clock or CalmClock.of_this_loop()
+        self._started_s = self._clock.now_s()
 
     def start(self, scope: asyncio.Timeout) -> None:
         """Begin to wait within `scope`."""
-        self._loop = asyncio.get_running_loop()
         self._scope = scope
-        self._since_s = self._clock()
-        self._timer = self._loop.call_later(self._tick_s, self._tick)
+        self._started_s = self._clock.now_s()
+        self._clock.end(scope, self._started_s + self._allowed_s)
 
     def stop(self) -> None:
         """The call has ended."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._clock.forget(self._scope)
 
     @property
     def waited_ms(self) -> float:
         """How long the store has kept us waiting."""
-        return 1000 * min(self._allowed_s, self._waited_s + self._counted_s())
-
-    def _counted_s(self) -> float:
-        """What the time since the last tick counts for."""
-        passed_s = self._clock() - self._since_s
-        return passed_s if passed_s < self._tick_s + _LATE_S else self._tick_s * _LATE_COUNTS
-
-    def _tick(self) -> None:
-        self._waited_s += self._counted_s()
-        self._since_s = self._clock()
-        left_s = self._allowed_s - self._waited_s
-        if left_s > _TIMER_STEP_S:
-            self._timer = self._loop.call_later(min(left_s, self._tick_s), self._tick)
-        else:
-            self._waited_s, self._timer = self._allowed_s, None
-            self._scope.reschedule(self._loop.time())
+        return 1000 * min(self._allowed_s, max(0.0, self._clock.now_s() - self._started_s))
 
 
 @asynccontextmanager

@@ -66,7 +66,9 @@ def write_config(path: Path) -> None:
     yaml = YAML(typ="safe")
     config = yaml.load((ROOT / "litellm_proxy_config.yaml").read_text(encoding="utf-8"))
     for model in config["model_list"]:
+        features = {name: value for name, value in model["litellm_params"].items() if name == "metadata"}
         model["litellm_params"] = {"model": f"openai/{model['model_name']}", "api_base": "${TEST_PROVIDER_URL}"}
+        model["litellm_params"].update(features)
     config["model_list"] += [dict(model) for model in EXTRA_MODELS]
     for model in config["model_list"]:
         model["litellm_params"] = {**model["litellm_params"], "api_key": "${TEST_PROVIDER_KEY}"}

@@ -1,4 +1,4 @@
-"""Virtual keys at the running gateway, by the clients that people have: LiteLLM's, OpenAI's, Anthropic's, the command."""
+"""Virtual keys at the running gateway, by the clients that people have: LiteLLM's, the SDKs, the command."""
 
 import json
 import os

@@ -118,7 +118,9 @@ def test_every_route_answers_every_credential_as_the_table_says(
             if target is Own.HEALTH and credential == "admin":
                 continue  # it calls every provider; test_first_requests asks it once
             expected = expected_status(target, credential)
-            answer = client.request(method, path.replace("{id}", MODEL), **request_for(target, admin))
+            request = request_for(target, admin)
+            named = request.get("json", {}).get("key", "none") if target is Own.ONE_KEY_REGENERATE else ""
+            answer = client.request(method, path.replace("{id}", MODEL).replace("{key}", named), **request)
             own = expected == 200 and not isinstance(target, Route) and target not in EXAMPLES
             right = answer.status_code in (200, 400, 422) if own else answer.status_code == expected
             if not right:
@@ -139,7 +141,7 @@ def test_every_other_method_is_a_405_that_names_the_right_ones(
         for path, taken in methods_of.items():
             for method in METHODS:
                 if method not in taken:
-                    answer = client.request(method, path.replace("{id}", MODEL))
+                    answer = client.request(method, path.replace("{id}", MODEL).replace("{key}", "x"))
                     assert answer.status_code == 405, (method, path, answer.status_code)
                     assert set(answer.headers["allow"].split(", ")) == taken
 

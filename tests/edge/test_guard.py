@@ -136,7 +136,7 @@ async def test_a_forwarded_address_counts_from_a_trusted_proxy_only(tmp_path: Pa
 async def test_a_body_nested_too_deep_is_a_400(edge: InProcess) -> None:
     for depth, status in ((50, 200), (80, 400), (2_000, 400), (100_000, 400)):
         nested = b"[" * depth + b"]" * depth
-        body = b'{"model":"free-small","messages":[{"role":"user","content":"hi"}],"logit_bias":%s}' % nested
+        body = b'{"model":"free-small","messages":[{"role":"user","content":"hi"}],"response_format":{"x":%s}}' % nested
         assert (await edge.call(body=body)).status == status, depth
 
 

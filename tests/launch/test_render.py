@@ -228,7 +228,7 @@ router_settings: {a: {}, b: [], c: null, d: [[1, {x: y}]], e: "ünï ☃ 😀 \\
         "drop_params": True, "request_timeout": 0.5, "cache": False, "name": "on", "day": "2026-01-02", "big": 1000
     }  # fmt: skip
     assert config["router_settings"] == {
-        "a": {}, "b": [], "c": None, "d": [[1, {"x": "y"}]], "e": 'ünï ☃ 😀 " \\ \t\n', "f": 1e-9, "g": "1e-9", 403: "z",
+        "a": {}, "b": [], "c": None, "d": [[1, {"x": "y"}]], "e": 'ünï ☃ 😀 " \\ \t\n', "f": 1e-9, "g": "1e-9", 403: "z",  # noqa: E501
         "disable_cooldowns": True, "retry_policy": {"RateLimitErrorRetries": 0, "TimeoutErrorRetries": 0},
     }  # fmt: skip
 

@@ -10,6 +10,7 @@ from scalix.domain.quota import Admitted, Ask, Receipt, Refused, Tally, Verdict
 from scalix.domain.subjects import Subject
 from scalix.service.callers import Caller
 from scalix.service.known_refusals import KNOWN_S, KnownRefusals
+from scalix.store.base import UserRecord
 
 NOW_MS = int(datetime(2026, 2, 10, 22, 29, 30, tzinfo=UTC).timestamp() * 1000)
 HOUR = Limit(Metric.REQUESTS, Window.HOUR, 10)
@@ -133,3 +134,23 @@ def test_memory_is_bounded() -> None:
         known.learn(ask, USED_UP)
         known.learn(ask, USED_UP)
     assert [known.refusal(CALLER, ask) is not None for ask in asks] == [False, True, True]
+
+
+def test_what_no_request_could_change_is_told_without_looking_at_the_request() -> None:
+    day = Limits((replace(HOUR, window=Window.DAY), DAY))
+    known, clock = learned(replace(USED_UP, tallies={Window.DAY: Tally(requests_used=10)}), replace(ASK, limits=day))
+    caller = replace(CALLER, limits=day, record=UserRecord("alice", "v1"))
+    assert known.refusal_of_any_request(caller) is None
+    error = known.refusal(caller, replace(ASK, limits=day))
+    assert error is not None
+    assert known.refusal_of_any_request(caller) is error
+    assert known.refusal_of_any_request(replace(caller, record=UserRecord("alice", "v2"))) is None
+    clock.now_s += 1
+    assert known.refusal_of_any_request(caller) is None
+
+
+def test_where_tokens_might_hold_longer_the_request_is_looked_at() -> None:
+    known, _ = learned()
+    caller = replace(CALLER, record=UserRecord("alice", "v1"))
+    assert known.refusal(caller, ASK) is not None
+    assert known.refusal_of_any_request(caller) is None

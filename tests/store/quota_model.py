@@ -1,10 +1,12 @@
 """The quota contract as lists of requests, with every sum done anew: what the stores are compared with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from scalix.domain.calendar import window_index
+from scalix.domain.key_limits import KeyLimit, KeyWindow
 from scalix.domain.limits import Limit, Metric, Window
-from scalix.domain.quota import Ask, Charge, Receipt, Tally, Verdict
+from scalix.domain.quota import Ask, Charge, KeyTallies, Receipt, Tally, Verdict
 
 
 @dataclass
@@ -57,6 +59,25 @@ class Model:
             tracked = window is not Window.MINUTE or receipt.tracks_minutes
             return tracked and window_index(window, receipt.admitted_ms) == index
 
+        return self._sums(counts)
+
+    def key_tallies(self, key_id: str, budget_start_ms: int, at_ms: int) -> KeyTallies:
+        """The sums of a key's windows that a request admitted at `at_ms` counts in."""
+        minute = window_index(Window.MINUTE, at_ms)
+
+        def in_minute(receipt: Receipt) -> bool:
+            return receipt.key_id == key_id and window_index(Window.MINUTE, receipt.admitted_ms) == minute
+
+        def in_period(receipt: Receipt) -> bool:
+            return receipt.key_id == key_id and receipt.budget_start_ms == budget_start_ms
+
+        tallies = {
+            KeyWindow.MINUTE: self._sums(in_minute),
+            KeyWindow.TOTAL: self._sums(lambda receipt: receipt.key_id == key_id),
+        }
+        return {**tallies, KeyWindow.BUDGET: self._sums(in_period)} if budget_start_ms else tallies
+
+    def _sums(self, counts: Callable[[Receipt], bool]) -> Tally:
         used = [item for item in self.charged.values() if counts(item.receipt)]
         held = [item for item in self.reserved.values() if counts(item.receipt)]
         return Tally(
@@ -79,13 +100,37 @@ class Model:
         room_later = limit.value - tally.used(limit.metric) >= _need(limit, ask, ask.min_output_tokens)
         return Verdict.RESERVED if room_later and limit.metric is not Metric.REQUESTS else Verdict.EXHAUSTED
 
+    def key_verdicts(self, ask: Ask, now_ms: int) -> tuple[tuple[Verdict, ...], bool]:
+        """What each limit of the key says, and whether it has as many requests in flight as it may."""
+        if ask.key is None:
+            return (), False
+        tallies = self.key_tallies(ask.key.key_id, ask.key.budget_start_ms(now_ms), now_ms)
+        verdicts = []
+        for limit in ask.key.limits:
+            tally, need = tallies[limit.window], _need(limit, ask, ask.min_output_tokens)
+            if tally.used(limit.metric) + tally.held(limit.metric) + need <= limit.value:
+                verdicts.append(Verdict.FITS)
+            elif limit.metric is not Metric.REQUESTS and tally.used(limit.metric) + need <= limit.value:
+                verdicts.append(Verdict.RESERVED)
+            else:
+                verdicts.append(Verdict.EXHAUSTED)
+        flying = tallies[KeyWindow.TOTAL].requests_held
+        return tuple(verdicts), ask.key.concurrent is not None and flying >= ask.key.concurrent
+
     def full(self, ask: Ask) -> bool:
         return ask.limits.concurrent is not None and len(self.reserved) >= ask.limits.concurrent
 
     def cap(self, ask: Ask, now_ms: int) -> int:
         """The largest output cap that all enforced limits have room for, found by halving."""
         least, most = ask.min_output_tokens, ask.output_cap_tokens
-        enforced = [(limit, self._left(limit, now_ms)) for limit in ask.limits.windows if limit.enforce]
+        enforced: list[tuple[Limit | KeyLimit, int]] = [
+            (limit, self._left(limit, now_ms)) for limit in ask.limits.windows if limit.enforce
+        ]
+        if ask.key is not None:
+            tallies = self.key_tallies(ask.key.key_id, ask.key.budget_start_ms(now_ms), now_ms)
+            for limit in ask.key.limits:
+                tally = tallies[limit.window]
+                enforced.append((limit, limit.value - tally.used(limit.metric) - tally.held(limit.metric)))
         while least < most:
             middle = (least + most + 1) // 2
             if all(_need(limit, ask, middle) <= left for limit, left in enforced):
@@ -133,7 +178,7 @@ class Model:
         return swept
 
 
-def _need(limit: Limit, ask: Ask, output_tokens: int) -> int:
+def _need(limit: Limit | KeyLimit, ask: Ask, output_tokens: int) -> int:
     if limit.metric is Metric.REQUESTS:
         return 1
     if limit.metric is Metric.TOKENS:

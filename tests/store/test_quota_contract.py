@@ -273,7 +273,7 @@ async def test_users_are_made_once_read_changed_and_deleted(rig: Rig) -> None:
     with pytest.raises(UserExists):
         await rig.users.create(UserRecord("alice"))
     changed = await rig.users.update(replace(made, blocked=True))
-    assert changed.blocked and changed.created_ms == made.created_ms
+    assert (changed.blocked, changed.created_ms) == (True, made.created_ms)
     assert await rig.users.delete("alice")
     assert not await rig.users.delete("alice")
     again = await rig.users.create(UserRecord("alice"))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from scalix.domain.calendar import window_end_ms, window_index
+from scalix.domain.key_limits import KeyLimit, KeyScope, KeyWindow
 from scalix.domain.limits import Limit, Limits, Metric, Window
 from scalix.domain.quota import (
     Admitted,
@@ -27,7 +28,7 @@ from scalix.domain.quota import (
 )
 from scalix.store.base import UserRecord
 from tests.store.quota_model import Model, Reserved
-from tests.store.stores import NOON_MS, Rig, memory_rig, redis_rig
+from tests.store.stores import NOON_MS, Rig, key_of, memory_rig, redis_rig
 
 SUBJECTS = ("user:ann", "user:b{o}b", "address:2001:db8::/64")
 # The clock of a store that took over may be behind by a little.
@@ -49,6 +50,30 @@ some_limits = st.builds(
     st.sampled_from([None, None, 0, 1, 3]),
     st.booleans(),
 )
+HOUR_MS = 3_600_000
+
+
+@st.composite
+def some_scopes(draw: st.DrawFn) -> KeyScope:
+    """A key of `ann`, with limits that need not be those of its record."""
+    period_ms = draw(st.sampled_from([0, HOUR_MS, 26 * HOUR_MS]))
+    windows = [KeyWindow.MINUTE, KeyWindow.TOTAL, *([KeyWindow.BUDGET] if period_ms else [])]
+    limit = st.builds(
+        KeyLimit,
+        st.sampled_from(Metric),
+        st.sampled_from(windows),
+        st.sampled_from([0, 1, 3, 60, 200, 5_000, 123_456, 2**40]),
+    )
+    return KeyScope(
+        key_id=draw(st.sampled_from(["k1", "k2"])),
+        version=None,
+        limits=tuple(draw(st.lists(limit, max_size=4))),
+        concurrent=draw(st.sampled_from([None, None, 1, 3])),
+        budget_anchor_ms=NOON_MS - 7 * HOUR_MS,
+        budget_period_ms=period_ms,
+    )
+
+
 some_prices = st.builds(
     Prices, st.sampled_from([0, 150_000, 18_751]), st.sampled_from([0, 600_000, 75_001]), st.sampled_from([0, 7])
 )
@@ -79,6 +104,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.latest_ms = NOON_MS
         self.admitted_until_ms = dict.fromkeys(SUBJECTS, NOON_MS)
         self.requests = 0
+        self.key_versions = {
+            f"k{number}": self.run(self.rig.virtual_keys.create(key_of("ann", number))).version for number in (1, 2)
+        }
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self._runner.run(work)
@@ -101,6 +129,7 @@ class StoreMachine(RuleBasedStateMachine):
         choices=st.sampled_from([1, 1, 3]),
         lease_ms=st.sampled_from([1_000, 60_000]),
         number=st.integers(1, 3),
+        scope=st.one_of(st.none(), some_scopes()),
     )
     def admit(
         self,
@@ -112,12 +141,23 @@ class StoreMachine(RuleBasedStateMachine):
         choices: int,
         lease_ms: int,
         number: int,
+        scope: KeyScope | None,
     ) -> None:
+        if scope is not None:
+            subject, scope = "user:ann", replace(scope, version=self.key_versions[scope.key_id])
         for _ in range(number):
-            self.admit_one(subject, given, prices, prompt, asked, choices, lease_ms)
+            self.admit_one(subject, given, prices, prompt, asked, choices, lease_ms, scope)
 
     def admit_one(
-        self, subject: str, given: Limits, prices: Prices, prompt: int, asked: int, choices: int, lease_ms: int
+        self,
+        subject: str,
+        given: Limits,
+        prices: Prices,
+        prompt: int,
+        asked: int,
+        choices: int,
+        lease_ms: int,
+        scope: KeyScope | None,
     ) -> None:
         self.requests += 1
         ask = Ask(
@@ -130,6 +170,7 @@ class StoreMachine(RuleBasedStateMachine):
             choices=choices,
             prices=prices,
             lease_ms=lease_ms,
+            key=scope,
         )
         self.admit_and_compare(ask)
 
@@ -140,11 +181,16 @@ class StoreMachine(RuleBasedStateMachine):
             assert decision == Finished()
             return
         verdicts, full = model.verdicts(ask, now_ms), model.full(ask)
+        key_verdicts, key_full = model.key_verdicts(ask, now_ms)
         refusing = [verdict is not Verdict.FITS for verdict in verdicts]
-        if (full and ask.limits.enforce_concurrent) or any(
-            no and limit.enforce for no, limit in zip(refusing, ask.limits.windows, strict=True)
+        if (
+            (full and ask.limits.enforce_concurrent)
+            or any(no and limit.enforce for no, limit in zip(refusing, ask.limits.windows, strict=True))
+            or key_full
+            or any(verdict is not Verdict.FITS for verdict in key_verdicts)
         ):
             assert isinstance(decision, Refused)
+            assert (decision.key_verdicts, decision.key_concurrent_full) == (key_verdicts, key_full)
             assert (decision.now_ms, decision.verdicts, decision.concurrent_full) == (now_ms, verdicts, full)
             assert decision.in_flight == len(model.reserved)
         else:
@@ -152,6 +198,9 @@ class StoreMachine(RuleBasedStateMachine):
             minutes = any(limit.window is Window.MINUTE for limit in ask.limits.windows)
             cap = model.cap(ask, now_ms)
             receipt = Receipt(ask.request_id, ask.subject, now_ms, ask.prompt_tokens, cap, minutes)
+            if ask.key is not None:
+                start_ms = ask.key.budget_start_ms(now_ms)
+                receipt = replace(receipt, key_id=ask.key.key_id, budget_start_ms=start_ms)
             assert decision.receipt == receipt
             names = [limit.name for no, limit in zip(refusing, ask.limits.windows, strict=True) if no]
             assert decision.shadow == (*names, *(["concurrent"] if full else []))
@@ -159,6 +208,9 @@ class StoreMachine(RuleBasedStateMachine):
             assert decision.in_flight == len(model.reserved)
             self.receipts.append(receipt)
             self.admitted_until_ms[ask.subject] = max(now_ms, self.admitted_until_ms[ask.subject])
+            if ask.key is not None:
+                found = model.key_tallies(ask.key.key_id, receipt.budget_start_ms, now_ms)
+                assert decision.key_tallies == found
         self.compare_tallies(ask.subject, decision.tallies, now_ms)
 
     @rule(data=st.data())
@@ -213,7 +265,8 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
         if self.receipts:
-            self.release_and_compare(*self.id_and_subject(data.draw(st.sampled_from(self.receipts[-20:]))))
+            receipt = data.draw(st.sampled_from(self.receipts[-20:]))
+            self.release_and_compare(receipt.request_id, receipt.subject, receipt.key_id)
 
     @rule(subject=st.sampled_from(SUBJECTS))
     def release_before_admission(self, subject: str) -> None:
@@ -221,8 +274,8 @@ class StoreMachine(RuleBasedStateMachine):
         self.release_and_compare(f"r{self.requests}", subject)
         self.admit_and_compare(Ask(f"r{self.requests}", subject, Limits(), 5, 20, 16))
 
-    def release_and_compare(self, request_id: str, subject: str) -> None:
-        released = self.run(self.rig.quotas.release(request_id, subject))
+    def release_and_compare(self, request_id: str, subject: str, key_id: str | None = None) -> None:
+        released = self.run(self.rig.quotas.release(request_id, subject, key_id))
         assert released == self.models[subject].release(request_id, self.now_ms)
 
     @rule(data=st.data(), lease_ms=st.sampled_from([1_000, 60_000, 3_600_000]))
@@ -251,7 +304,7 @@ class StoreMachine(RuleBasedStateMachine):
             elif then == "settle elsewhere":
                 self.settle_moved(receipt, data.draw(some_charge), data.draw(st.sampled_from([-3_600, 3_600])), True)
             else:
-                self.release_and_compare(receipt.request_id, receipt.subject)
+                self.release_and_compare(receipt.request_id, receipt.subject, receipt.key_id)
 
     @rule(tier=st.sampled_from(["free", "pro"]))
     def write_the_record(self, tier: str) -> None:
@@ -287,6 +340,11 @@ class StoreMachine(RuleBasedStateMachine):
             assert now_ms == self.now_ms
             self.compare_tallies(subject, tallies, now_ms)
             assert in_flight == len(self.models[subject].reserved)
+        for number in (1, 2):
+            record = key_of("ann", number)
+            tallies = self.run(self.rig.virtual_keys.tallies(record))[1]
+            expected = self.models["user:ann"].key_tallies(record.key_id, 0, self.now_ms)
+            assert tallies.get(KeyWindow.TOTAL, Tally()) == expected[KeyWindow.TOTAL]
 
     async def look(self) -> Any:
         store: Any = self.rig.quotas
@@ -301,10 +359,6 @@ class StoreMachine(RuleBasedStateMachine):
             kept = index >= window_index(window, self.admitted_until_ms[subject]) - 1
             if kept and (window in tallies or window is not Window.MINUTE):
                 assert tallies.get(window, Tally()) == self.models[subject].tally(window, index), window
-
-    @staticmethod
-    def id_and_subject(receipt: Receipt) -> tuple[str, str]:
-        return receipt.request_id, receipt.subject
 
     def teardown(self) -> None:
         self.run(self.rig.close())
