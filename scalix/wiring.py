@@ -223,6 +223,17 @@ def _config(environ: Mapping[str, str]) -> GatewayConfig:
     )
 
 
+def preload() -> None:
+    """Import what every worker needs, for a process that forks them. Starts nothing."""
+    import scalix.edge.gate
+    import scalix.litellm_adapter.app
+    import scalix.litellm_adapter.callbacks
+    import scalix.litellm_adapter.joining_clients  # noqa: F401
+    from scalix.litellm_adapter.app import load_app
+
+    load_app()
+
+
 def create_app() -> Any:
     """The worker's ASGI app: LiteLLM's, inside our edge. Raises `LaunchError`."""
     from scalix.edge.access_log import AccessLog, to_standard_error

@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
         "--config", type=Path, metavar="FILE", help="models and tiers (default litellm_proxy_config.yaml)"
     )
     start.add_argument("--env-file", type=Path, metavar="FILE", help="variables, in place of the usual env files")
-    start.add_argument("--workers", type=int, metavar="N", help="worker processes (LITELLM_MAX_WORKERS, default 1)")
+    start.add_argument(
+        "--workers", type=int, metavar="N", help="worker processes (LITELLM_MAX_WORKERS, default: cores)"
+    )
     start.add_argument(
         "--demo", action="store_true", help="a built-in provider stands in for all providers; no key needed"
     )

@@ -106,6 +106,9 @@ class Answer:
             await self._fail(Outcome.PROVIDER_FAILED, provider_failed(self._exchange))
         else:
             self._ended = True
+            if self._exchange.route is Route.MESSAGES and self._exchange.usage_is_providers is None:
+                # No provider was seen to answer: it may be LiteLLM's cache, which on this route its event alone says.
+                await self._wait_for_report()
             if self._is_uncounted():
                 self._delivered.add_whole(body)
             settled = await self._settle(Outcome.CLIENT_LEFT if self._exchange.client_left else Outcome.SUCCESS)

@@ -6,9 +6,10 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from scalix.launch.child_process import die_with_parent
 from scalix.launch.output import Output
@@ -35,6 +36,21 @@ class ChildSpec:
     death_signal: signal.Signals = signal.SIGTERM
 
 
+class Process(Protocol):
+    """What a `Child` needs of a process, as `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def send_signal(self, sig: int) -> None: ...
+    def kill(self) -> None: ...
+
+
+# A quicker way to a process than to start its program: (spec, standard output, standard error, readiness descriptor).
+# `None` where it can't be gone now.
+Shortcut = Callable[[ChildSpec, int, int, int], Process | None]
+
+
 def restart_delay_s(deaths: int) -> float:
     """How long to wait before start number `deaths + 1`, seconds: doubling, bounded."""
     return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** max(0, min(deaths - 1, 10)))
@@ -42,7 +58,7 @@ def restart_delay_s(deaths: int) -> float:
 
 @dataclass
 class _Running:
-    popen: subprocess.Popen[bytes]
+    popen: Process
     identity: ProcessIdentity
     ready_fd: int
     started_at_s: float
@@ -55,8 +71,9 @@ class _Running:
 class Child:
     """One program, over as many processes as it takes. For the main thread only; times are monotonic seconds."""
 
-    def __init__(self, spec: ChildSpec, pump: PipePump, output: Output) -> None:
+    def __init__(self, spec: ChildSpec, pump: PipePump, output: Output, shortcut: Shortcut = lambda *_: None) -> None:
         self.spec = spec
+        self._shortcut = shortcut
         self.deaths = 0
         self.ever_ready = False
         self.last_words = ""
@@ -103,17 +120,8 @@ class Child:
         (ready_read, ready_write), (out_read, out_write), (err_read, err_write) = pipes
         os.set_blocking(ready_read, False)
         try:
-            popen = subprocess.Popen(
-                [*self.spec.command, "--ready-fd", str(ready_write)],
-                env=dict(self.spec.environment),
-                cwd=self.spec.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=out_write,
-                stderr=err_write,
-                pass_fds=(*self.spec.inherited_fds, ready_write),
-                # A session of its own: Ctrl-C in the terminal reaches the launcher alone, which then drains in order.
-                start_new_session=True,
-                preexec_fn=die_with_parent(self.spec.death_signal),
+            popen = self._shortcut(self.spec, out_write, err_write, ready_write) or self._started(
+                out_write, err_write, ready_write
             )
         except OSError:
             for fd in (ready_read, out_read, err_read):
@@ -126,6 +134,20 @@ class Child:
         running = _Running(popen, identity, ready_read, time.monotonic(), [])
         running.pipes_ended = [self._watch(fd, running) for fd in (out_read, err_read)]
         self._running, self._start_at_s, self.exit_code = running, None, None
+
+    def _started(self, stdout: int, stderr: int, ready: int) -> Process:
+        return subprocess.Popen(
+            [*self.spec.command, "--ready-fd", str(ready)],
+            env=dict(self.spec.environment),
+            cwd=self.spec.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=(*self.spec.inherited_fds, ready),
+            # A session of its own: Ctrl-C in the terminal reaches the launcher alone, which then drains in order.
+            start_new_session=True,
+            preexec_fn=die_with_parent(self.spec.death_signal),
+        )
 
     def _watch(self, fd: int, running: _Running) -> threading.Event:
         def on_line(line: bytes) -> None:

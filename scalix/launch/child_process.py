@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 # Looked up before any fork: afterwards the loader's lock may be held by a thread that is not there. Linux only.
 _PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
 
@@ -36,3 +37,9 @@ def end_with(parent_pid: int, sig: int = signal.SIGTERM) -> None:
     # The parent may have died before the call above, and then the signal never comes.
     if os.getppid() != parent_pid:
         os._exit(127)
+
+
+def adopt_orphans() -> None:
+    """From now on, descendants whose parent dies become children of this process. Raises OSError where they can't."""
+    if _PRCTL is None or _PRCTL(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError("this system can't make a process the reaper of its descendants")

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from scalix.launch.cores import default_workers
 from scalix.launch.env_files import EnvFile, read_env_file
 from scalix.launch.master_key import master_key_problem
 from scalix.launch.problems import LaunchError, Problem, nearest, one_of, shown
@@ -18,8 +19,9 @@ SCALIX_ENVS: tuple[ScalixEnv, ...] = get_args(ScalixEnv)
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4000
-DEFAULT_WORKERS = 1
 MOST_WORKERS = 256
+DEFAULT_WORKER_MAX_RSS_MB = 1_500
+LEAST_WORKER_MAX_RSS_MB = 100
 DEFAULT_STREAM_JOIN_MS = 100
 MOST_STREAM_JOIN_MS = 1000
 DEFAULT_LOG_LEVEL = "INFO"
@@ -66,6 +68,7 @@ class Settings:
     scalix_env: ScalixEnv
     demo: bool
     stream_join_ms: int = DEFAULT_STREAM_JOIN_MS
+    worker_max_rss_mb: int = DEFAULT_WORKER_MAX_RSS_MB
 
     @property
     def production(self) -> bool:
@@ -178,7 +181,9 @@ def resolve_settings(
     settings = Settings(
         host=_host(values, report),
         port=parse_whole_number(values, "LITELLM_PORT", DEFAULT_PORT, 1, 65535, report),
-        workers=parse_whole_number(values, "LITELLM_MAX_WORKERS", DEFAULT_WORKERS, 1, MOST_WORKERS, report),
+        workers=parse_whole_number(
+            values, "LITELLM_MAX_WORKERS", 1 if demo else default_workers(), 1, MOST_WORKERS, report
+        ),
         log_level="DEBUG" if debug else _log_level(values, report),
         log_file=path_of("LITELLM_LOG_FILE", DEFAULT_LOG_FILE),
         debug=debug,
@@ -191,10 +196,20 @@ def resolve_settings(
         stream_join_ms=parse_whole_number(
             values, "SCALIX_STREAM_JOIN_MS", DEFAULT_STREAM_JOIN_MS, 0, MOST_STREAM_JOIN_MS, report
         ),
+        worker_max_rss_mb=_worker_max_rss_mb(values, report),
     )
     if problems:
         raise LaunchError(problems)
     return settings
+
+
+def _worker_max_rss_mb(values: Mapping[str, str], report: Report) -> int:
+    name = "SCALIX_WORKER_MAX_RSS_MB"
+    most = parse_whole_number(values, name, DEFAULT_WORKER_MAX_RSS_MB, 0, 2**20, report)
+    if 0 < most < LEAST_WORKER_MAX_RSS_MB:
+        fix = f"write at least {LEAST_WORKER_MAX_RSS_MB}, or {name}=0 to replace no worker"
+        report(name, f"{name} is {most}, less than a worker has from the start", fix)
+    return most
 
 
 def _host(values: Mapping[str, str], report: Report) -> str:

@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from scalix.launch.child_process import end_with
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception:
         traceback.print_exc()
         return EXIT_CANT_LOAD
-    if len(os.listdir("/proc/self/task")) > 1:
+    if len(list(Path("/proc/self/task").iterdir())) > 1:
         print("mother: what was loaded has begun threads, so workers are not forked from it", file=sys.stderr)
         return EXIT_CANT_LOAD
     launcher = os.getppid()

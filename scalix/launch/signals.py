@@ -8,6 +8,8 @@ from typing import Self
 
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 RELOAD_SIGNALS = frozenset({signal.SIGHUP, signal.SIGUSR1})
+# For a worker: take no more requests, and end when those in flight are answered.
+RETIRE_SIGNAL = signal.SIGUSR1
 
 
 class SignalInbox:

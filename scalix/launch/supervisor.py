@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import scalix
-from scalix.launch.child import Child, ChildSpec, describe_exit
+from scalix.launch.child import Child, ChildSpec, Process, describe_exit
 from scalix.launch.drain import Drain
 from scalix.launch.logfile import RotatingLog
 from scalix.launch.master_key import ensure_master_key
@@ -16,10 +16,12 @@ from scalix.launch.output import Output
 from scalix.launch.plan import ROOT, Plan, helper_environment, worker_environment
 from scalix.launch.policy_file import forget_taken, write_policy
 from scalix.launch.ports import base_url, port_taken, reserve_port
+from scalix.launch.prefork import Mother, mother_spec
 from scalix.launch.private_directory import make_private
 from scalix.launch.problems import LaunchError
 from scalix.launch.process import myself
 from scalix.launch.pump import PipePump
+from scalix.launch.recycling import Recycler
 from scalix.launch.reload import Reload, read_again
 from scalix.launch.render import RENDERED_FILE, write_rendered
 from scalix.launch.runfile import POLICY_FILE, InstanceLock, ReloadEntry, RunFile, WorkerEntry, remove_run_file
@@ -49,6 +51,8 @@ class Supervisor:
         self._store: StoreChild | None = None
         self._demo: Child | None = None
         self._workers: list[Child] = []
+        self._mother: Mother | None = None
+        self._recycler = Recycler(plan.settings.worker_max_rss_mb, self._worker_like, output)
         self._announced = False
         self._leaving = False
         self._policy_path = plan.settings.state_dir / POLICY_FILE
@@ -116,12 +120,34 @@ class Supervisor:
         )
         self._output.keep_secret(environment)
         fd = self._listener.fileno()
-        for number in range(1, settings.workers + 1):
-            command = (sys.executable, "-m", "scalix.launch.worker", "--fd", str(fd))
-            spec = ChildSpec(f"worker {number}", command, environment, ROOT, inherited_fds=(fd,))
-            worker = Child(spec, self._pump, self._output)
+        command = (sys.executable, "-m", "scalix.launch.worker", "--fd", str(fd))
+        specs = [
+            ChildSpec(f"worker {number}", command, environment, ROOT, inherited_fds=(fd,))
+            for number in range(1, settings.workers + 1)
+        ]
+        if len(specs) > 1:
+            self._start_mother(specs[0])
+        for spec in specs:
+            worker = Child(spec, self._pump, self._output, self._fork)
             self._workers.append(worker)
             self._start(worker)
+
+    def _start_mother(self, worker: ChildSpec) -> None:
+        """Start the process that workers are forked from; without it each loads everything anew."""
+        try:
+            self._mother = Mother(mother_spec(worker), self._pump, self._output)
+        except OSError as error:
+            self._output.say("loader", f"workers load LiteLLM one by one: {error}")
+            return
+        self._start(self._mother.child)
+        while self._mother is not None and not self._mother.child.is_ready and not self._leaving:
+            self._step()
+
+    def _fork(self, spec: ChildSpec, stdout: int, stderr: int, ready: int) -> Process | None:
+        return self._mother.fork(spec, stdout, stderr, ready) if self._mother else None
+
+    def _worker_like(self, worker: Child) -> Child:
+        return Child(worker.spec, self._pump, self._output, self._fork)
 
     def _say_models(self) -> None:
         for warning in self._plan.config.warnings:
@@ -158,7 +184,7 @@ class Supervisor:
             child.postpone()
             self._output.say(child.spec.name, f"can't be started: {error}")
             return
-        if child is not self._demo:
+        if child is not self._demo and not (self._mother and self._mother.child.is_ready):
             self._output.say(child.spec.name, "loading LiteLLM")
         self._note()
 
@@ -166,7 +192,7 @@ class Supervisor:
         """Wait for something to happen, at most `_TICK_S`, and answer to it."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._inbox, selectors.EVENT_READ)
-            for child in self._children():
+            for child in (*self._children(), *self._recycler.all()):
                 if child.ready_fd is not None:
                     selector.register(child.ready_fd, selectors.EVENT_READ, child)
             ready = selector.select(self._patience_s())
@@ -186,6 +212,17 @@ class Supervisor:
                 self._start(child)
         if self._store and self._store.ensure_running():
             self._note()
+        if self._announced:
+            self._recycle()
+
+    def _recycle(self) -> None:
+        try:
+            changed = self._recycler.step(self._workers)
+        except OSError as error:
+            self._output.say("launcher", f"can't start a worker: {error}")
+            return
+        if changed:
+            self._note()
 
     def _patience_s(self) -> float:
         now = time.monotonic()
@@ -195,16 +232,21 @@ class Supervisor:
     def _children(self) -> Iterator[Child]:
         if self._demo:
             yield self._demo
+        if self._mother:
+            yield self._mother.child
         yield from self._workers
 
     def _became_ready(self, child: Child) -> None:
         if child is self._demo:
             return
+        if self._mother and child is self._mother.child:
+            self._output.say(child.spec.name, f"LiteLLM is loaded in {child.start_s:.1f} s")
+            return
         self._output.say(child.spec.name, f"ready in {child.start_s:.1f} s")
         if self._run_file.reload:
             # It may have read the policy just before a reload.
             child.send(signal.SIGHUP)
-        if not self._announced and all(worker.is_ready for worker in self._workers):
+        if not self._announced and self._workers and all(worker.is_ready for worker in self._workers):
             self._announced = True
             self._run_file = self._run_file.with_phase("ready")
             self._note()
@@ -239,6 +281,12 @@ class Supervisor:
 
     def _died(self, child: Child) -> None:
         name, how = child.spec.name, describe_exit(child.exit_code)
+        if self._mother and child is self._mother.child and not child.ever_ready:
+            # The workers will say themselves what is wrong, if it is not the mother alone.
+            self._output.say(name, f"ended with {how}; workers load LiteLLM one by one")
+            self._mother.close()
+            self._mother = None
+            return
         if child.exit_code == EXIT_PORT_TAKEN and child is not self._demo:
             raise LaunchError((port_taken(self._plan.settings.host, self._port),))
         # What can't be loaded now can't be loaded in a second either; any other death may be an accident.
@@ -258,7 +306,8 @@ class Supervisor:
             for worker in self._workers
             if worker.identity
         )
-        helpers = [self._demo.identity if self._demo else None, self._store.identity if self._store else None]
+        helpers = [child.identity for child in (self._demo, self._store, self._mother and self._mother.child) if child]
+        helpers += [child.identity for child in self._recycler.all()]
         self._run_file = replace(
             self._run_file,
             workers=workers,
@@ -276,7 +325,11 @@ class Supervisor:
         self._run_file = self._run_file.with_phase("stopping")
         self._note()
         demo = [self._demo] if self._demo else []
-        Drain(self._output, self._inbox).run(self._workers, demo, self._store)
+        helpers = [self._mother.child] if self._mother else []
+        workers = [*self._workers, *self._recycler.all()]
+        Drain(self._output, self._inbox).run(workers, [*demo, *helpers], self._store)
+        if self._mother:
+            self._mother.close()
         self._pump.close()
         remove_run_file(self._plan.settings.state_dir)
         self._output.say("launcher", "stopped")

@@ -17,10 +17,11 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from scalix.launch.ports import allow_listen
 from scalix.launch.problems import LaunchError
+from scalix.launch.signals import RETIRE_SIGNAL
 from scalix.launch.worker_reload import reload_on_hangup
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ EXIT_PORT_TAKEN = 98
 # shutdown gets the rest. The kernel ends what is still there after `HARD_LIMIT_S`, launcher alive or not.
 DRAIN_S = 6
 HARD_LIMIT_S = 8.0
+# Of one that is replaced, and has all the time that its longest request may take.
+RETIRE_S = 900
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -98,17 +101,29 @@ def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             self.loop = asyncio.get_running_loop()
+            self.retiring = False
             await super().startup(sockets=sockets)
+            self.loop.add_signal_handler(RETIRE_SIGNAL, self._retire)
             os.write(ready_fd, b"ready\n")
             os.close(ready_fd)
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            if self.should_exit:
+            if self.retiring:
+                # The gateway stops: what is in flight has as long as it has in the other workers.
+                self.retiring = False
+                signal.setitimer(signal.ITIMER_REAL, HARD_LIMIT_S)
+                self.loop.call_soon_threadsafe(self.loop.call_later, DRAIN_S, self._cut)
+            elif self.should_exit:
                 # A second signal: cut what is in flight. It is settled as cut, and the app still shuts down.
                 self.loop.call_soon_threadsafe(self._cut)
             else:
                 self.should_exit = True
                 signal.setitimer(signal.ITIMER_REAL, HARD_LIMIT_S)
+
+        def _retire(self) -> None:
+            if not self.should_exit:
+                self.retiring = self.should_exit = True
+                self.config.timeout_graceful_shutdown = RETIRE_S
 
         def _cut(self) -> None:
             for task in self.server_state.tasks:
@@ -163,7 +178,7 @@ def _configure_logging(level: str) -> None:
         logger.setLevel(level if name == "scalix" or level != "INFO" else "WARNING")
 
 
-def _leave(code: int) -> None:
+def leave(code: int) -> NoReturn:
     """End the process now. Everything is settled and closed; freeing what LiteLLM has loaded would take seconds."""
     logging.shutdown()
     sys.stdout.flush()
@@ -172,4 +187,4 @@ def _leave(code: int) -> None:
 
 
 if __name__ == "__main__":
-    _leave(main())
+    leave(main())

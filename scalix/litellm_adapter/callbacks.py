@@ -15,7 +15,7 @@ from scalix.domain.routes import Route
 from scalix.litellm_adapter.bridge import EXCHANGE_ID, Services, bridge
 from scalix.litellm_adapter.model_options import with_options
 from scalix.litellm_adapter.plain_callers import PlainCallers
-from scalix.litellm_adapter.reports import failure_of, report_success, usage_of
+from scalix.litellm_adapter.reports import failure_of, is_from_cache, report_success, usage_of
 from scalix.service.admission import Call
 from scalix.service.exchanges import Exchange
 from scalix.service.identity import Credential
@@ -80,6 +80,7 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
         exchange = _exchange_with(user_api_key_dict.metadata)
         if exchange is not None:
             exchange.usage = usage_of(response) or exchange.usage
+            exchange.cache_hit = is_from_cache(response)
         return response
 
     async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:

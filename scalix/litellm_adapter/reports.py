@@ -34,6 +34,11 @@ def usage_of(response: Any) -> Usage | None:
     return usage_from(prompt_tokens, field(usage, "output_tokens") or 0)
 
 
+def is_from_cache(response: Any) -> bool:
+    """Whether LiteLLM's own cache has answered: the success event, which says so too, comes after the answer."""
+    return (field(response, "_hidden_params") or {}).get("cache_hit") is True
+
+
 def report_success(exchange: Exchange, kwargs: Mapping[str, Any], response: Any) -> None:
     """Note what a success event says: usage, cost, the model that served."""
     payload = kwargs.get("standard_logging_object") or {}

@@ -187,7 +187,7 @@ class Admission:
             request_id=call.request_id,
             subject=str(caller.subject),
             limits=caller.limits,
-            prompt_tokens=estimate_prompt_tokens(call.route, call.body),
+            prompt_tokens=estimate_prompt_tokens(call.route, call.body, (model.provider_model,)),
             output_cap_tokens=cap,
             min_output_tokens=min(cap, wanted.min_tokens),
             choices=wanted.choices,

@@ -73,11 +73,6 @@ class Identity:
                 return caller
         raise InvalidApiKey(WRONG_KEY if credential.token else NO_KEY)
 
-    @property
-    def operator(self) -> Caller:
-        """The caller that the master key is."""
-        return THE_OPERATOR
-
     async def charged_caller(self, holder: Caller, body: Mapping[str, Any]) -> Caller:
         """Who is charged for a request with this body: the user it names, where the credential may name one."""
         user = body.get("user")

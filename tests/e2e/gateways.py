@@ -61,7 +61,7 @@ JWT: dict[str, Any] = {
 }
 
 
-def write_config(path: Path) -> None:
+def write_config(path: Path, litellm_settings: Mapping[str, Any]) -> None:
     """The shipped config with every model at the test's provider, and tiers for tests beside the shipped ones."""
     yaml = YAML(typ="safe")
     config = yaml.load((ROOT / "litellm_proxy_config.yaml").read_text(encoding="utf-8"))
@@ -74,6 +74,7 @@ def write_config(path: Path) -> None:
         model["litellm_params"] = {**model["litellm_params"], "api_key": "${TEST_PROVIDER_KEY}"}
     config["scalix"]["tiers"].update(EXTRA_TIERS)
     config["scalix"]["jwt"] = JWT
+    config["litellm_settings"].update(litellm_settings)
     path.with_name("jwks.json").write_bytes(key_set(public_jwk("EdDSA", "e2e")))
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(config, file)
@@ -87,6 +88,7 @@ class Gateway:
     provider_url: str
     options: tuple[str, ...] = ()
     extra: Mapping[str, str] = field(default_factory=dict)
+    litellm_settings: Mapping[str, Any] = field(default_factory=dict)
     url: str = ""
     master_key: str = MASTER_KEY
 
@@ -114,6 +116,7 @@ class Gateway:
             # LiteLLM's pause before its second attempt; 0.5 s and up to 0.75 s more otherwise.
             "INITIAL_RETRY_DELAY": "0.01",
             "JITTER": "0.01",
+            "LITELLM_MAX_WORKERS": "1",
             **self.extra,
         }
 
@@ -131,7 +134,7 @@ class Gateway:
     def start(self) -> "Gateway":
         """Start in the background and return when it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_config(self.folder / "config.yaml")
+        write_config(self.folder / "config.yaml", self.litellm_settings)
         done = self.command("--detach", "--port", "0", *self.options)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.log_text()[-4000:]}"
         status = json.loads(self.command("--status", "--json").stdout)
@@ -147,8 +150,8 @@ class Gateway:
 
     def workers(self) -> list[psutil.Process]:
         """The workers' processes."""
-        children = self.launcher().children()
-        return [child for child in children if "scalix.launch.worker" in child.cmdline()]
+        status = json.loads(self.command("--status", "--json").stdout)
+        return [psutil.Process(worker["pid"]) for worker in status["workers"]]
 
     def log_text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""

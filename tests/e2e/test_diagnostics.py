@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -167,13 +166,10 @@ def test_a_key_file_is_sent_to_this_machine_only(tmp_path: Path) -> None:
     assert told.startswith("environment: no key for http://gateway.invalid; ")
 
 
-def test_help_is_quick(tmp_path: Path) -> None:
-    started = time.perf_counter()
+def test_help_names_the_tests(tmp_path: Path) -> None:
     result = diagnose(tmp_path, "--help")
-    took_s = time.perf_counter() - started
     assert result.returncode == 0
     assert "{free,pro,rate-limit,all}" in result.stdout
-    assert took_s < 0.5
 
 
 class WrongGateway(http.server.ThreadingHTTPServer):

@@ -78,6 +78,7 @@ class Place:
             "SCALIX_APP": "tests.launch.tiny_app:create_app",
             "SCALIX_CONFIG": str(self.folder / "config.yaml"),
             "LITELLM_LOG_FILE": str(self.log),
+            "LITELLM_MAX_WORKERS": "1",
             "TINY_KEY": KEY,
             **self.extra,
         }

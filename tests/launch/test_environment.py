@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from scalix.launch.cores import default_workers
 from scalix.launch.environment import Environment, Settings, load_environment, resolve_settings
 from scalix.launch.problems import LaunchError, Problem
 from scalix.launch.redis_url import without_password
@@ -108,7 +109,7 @@ def test_the_defaults_need_nothing(tmp_path: Path) -> None:
     assert settings_of(tmp_path, {}) == Settings(
         host="127.0.0.1",
         port=4000,
-        workers=1,
+        workers=default_workers(),
         log_level="INFO",
         log_file=tmp_path / "logs/litellm.log",
         debug=False,
@@ -185,7 +186,7 @@ def test_debug_mode_sets_the_log_level(tmp_path: Path, word: str) -> None:
         ("LITELLM_PORT", "-1", "LITELLM_PORT=4000"),
         ("LITELLM_PORT", "9" * 30, "LITELLM_PORT=4000"),
         ("LITELLM_PORT", "\u0664", "LITELLM_PORT=4000"),
-        ("LITELLM_MAX_WORKERS", "many", "LITELLM_MAX_WORKERS=1"),
+        ("LITELLM_MAX_WORKERS", "many", f"LITELLM_MAX_WORKERS={default_workers()}"),
         ("SCALIX_STREAM_JOIN_MS", "1001", "SCALIX_STREAM_JOIN_MS=100"),
         ("SCALIX_STREAM_JOIN_MS", "0.1", "SCALIX_STREAM_JOIN_MS=100"),
         ("LITELLM_HOST", "http://localhost", "LITELLM_HOST=127.0.0.1"),

@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import psutil
@@ -121,17 +120,6 @@ def test_a_detached_start_that_fails_gives_its_reason_and_code(place: Place) -> 
     assert "the moon is in the wrong phase" in result.stderr
     assert "Traceback" not in result.stderr
     assert place.run("--status").returncode == 3
-
-
-@pytest.mark.parametrize("arguments", [["--help"], ["--status"], ["--stop"], ["--check"], ["--version"]], ids=" ".join)
-def test_commands_answer_within_half_a_second(place: Place, arguments: list[str]) -> None:
-    def once() -> float:
-        began = time.monotonic()
-        place.run(*arguments)
-        return time.monotonic() - began
-
-    # The best of a few: other work on the machine is not what is measured.
-    assert any(once() < 0.5 for _ in range(5))
 
 
 @pytest.mark.parametrize("arguments", [["--status"], ["--stop"], ["--check"], ["--version"]], ids=" ".join)

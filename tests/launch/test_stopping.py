@@ -22,7 +22,7 @@ def test_ctrl_c_ends_launcher_demo_worker_and_store(place: Place) -> None:
     # Given a gateway with every kind of child, in a process group as a shell makes it
     gateway = place.start("--demo", "--workers", "2")
     children = gateway.children()
-    assert len(children) == 4
+    assert len(children) == 5  # store, demo provider, loader, two workers
     # When Ctrl-C goes to the whole group
     os.killpg(gateway.process.pid, signal.SIGINT)
     # Then all end, cleanly and soon

@@ -1,7 +1,7 @@
 """A gateway's app in a few lines, so that the launcher's tests need not import LiteLLM. Loaded by a worker.
 
-Paths: `/health/readiness`; `/slow?s` answers after so many seconds; `/spin` never does; `/die` ends the worker;
-`/env/NAME` tells a variable; `/say?words` and `/flood` write to standard output.
+Paths: `/health/readiness`; `/slow?s` answers after so many seconds; `/spin` never does; `/grow?n` takes n MiB; `/die`
+ends the worker; `/env/NAME` tells a variable; `/say?words` and `/flood` write to standard output.
 """
 
 import asyncio
@@ -19,6 +19,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
+_grown: list[bytes] = []
+
+
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
@@ -32,6 +35,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         print("spinning", flush=True)
         while True:
             pass
+    elif path == "/grow":
+        _grown.append(bytes(int(scope["query_string"]) * 2**20 // 16).hex().encode() * 8)
     elif path == "/die":
         os._exit(9)
     elif path.startswith("/env/"):

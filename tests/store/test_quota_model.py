@@ -51,12 +51,13 @@ some_limits = st.builds(
     st.booleans(),
 )
 HOUR_MS = 3_600_000
+PERIODS_MS = {"k1": 0, "k2": HOUR_MS, "k3": 26 * HOUR_MS}
 
 
 @st.composite
 def some_scopes(draw: st.DrawFn) -> KeyScope:
     """A key of `ann`, with limits that need not be those of its record."""
-    period_ms = draw(st.sampled_from([0, HOUR_MS, 26 * HOUR_MS]))
+    key_id, period_ms = draw(st.sampled_from(sorted(PERIODS_MS.items())))
     windows = [KeyWindow.MINUTE, KeyWindow.TOTAL, *([KeyWindow.BUDGET] if period_ms else [])]
     limit = st.builds(
         KeyLimit,
@@ -65,7 +66,7 @@ def some_scopes(draw: st.DrawFn) -> KeyScope:
         st.sampled_from([0, 1, 3, 60, 200, 5_000, 123_456, 2**40]),
     )
     return KeyScope(
-        key_id=draw(st.sampled_from(["k1", "k2"])),
+        key_id=key_id,
         version=None,
         limits=tuple(draw(st.lists(limit, max_size=4))),
         concurrent=draw(st.sampled_from([None, None, 1, 3])),
@@ -105,7 +106,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.admitted_until_ms = dict.fromkeys(SUBJECTS, NOON_MS)
         self.requests = 0
         self.key_versions = {
-            f"k{number}": self.run(self.rig.virtual_keys.create(key_of("ann", number))).version for number in (1, 2)
+            f"k{number}": self.run(self.rig.virtual_keys.create(key_of("ann", number))).version for number in (1, 2, 3)
         }
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -340,7 +341,7 @@ class StoreMachine(RuleBasedStateMachine):
             assert now_ms == self.now_ms
             self.compare_tallies(subject, tallies, now_ms)
             assert in_flight == len(self.models[subject].reserved)
-        for number in (1, 2):
+        for number in (1, 2, 3):
             record = key_of("ann", number)
             tallies = self.run(self.rig.virtual_keys.tallies(record))[1]
             expected = self.models["user:ann"].key_tallies(record.key_id, 0, self.now_ms)
