@@ -301,7 +301,7 @@ def build_gate(
     access: "AccessLog | None" = None,
 ) -> "Gate":
     """The edge around `inner`, an app in LiteLLM's place that takes `internal_token`."""
-    from scalix.edge.asgi import CLIENT_ADDRESS
+    from scalix.edge.asgi import address_of
     from scalix.edge.client_address import ClientAddresses
     from scalix.edge.errors import status_of
     from scalix.edge.forwarding import Forwarding
@@ -310,14 +310,15 @@ def build_gate(
     from scalix.edge.key_routes import KeyRoutes
     from scalix.edge.operator_routes import OperatorRoutes
     from scalix.edge.own_routes import OwnRoutes
+    from scalix.edge.routes import shown_path
 
     async def ready() -> Mapping[str, str | int]:
         return {"litellm": "ok" if lifespan.is_up else "starting", "store": await _store_state(core), **_emptied(core)}
 
     def on_refusal(error: GatewayError, scope: Any) -> None:
         if status_of(error) in (401, 403) and error.code != "model_not_allowed":
-            address = str(scope.get(CLIENT_ADDRESS) or "")
-            core.identity_events.refused(error.code, address, error.who, scope["path"])
+            address = address_of(scope)
+            core.identity_events.refused(error.code, address, error.who, shown_path(scope["path"]))
 
     own = OwnRoutes(
         core.identity,

@@ -9,6 +9,7 @@ from scalix.domain.routes import Route
 
 FLOOR_TOKENS = 16  # an answer shorter than this is of no use: refuse instead
 MAX_CHOICES = 128  # OpenAI's limit for `n`
+MAX_PROMPTS = 2_048  # OpenAI's limit for a list of inputs
 MAX_TOKENS = 2**31 - 1  # what is asked beyond this means "as much as there is", and stays exact in Lua's numbers
 
 # The first name is the route's usual one. All of them bound the answer of some provider behind the route.
@@ -88,6 +89,8 @@ def _choices(body: Mapping[str, Any]) -> int:
 def _prompts(body: Mapping[str, Any]) -> int:
     prompt = body.get("prompt")
     if isinstance(prompt, list) and prompt and isinstance(prompt[0], str | list):
+        if len(prompt) > MAX_PROMPTS:
+            raise BadRequest(f"`prompt` may hold at most {MAX_PROMPTS} prompts, not {len(prompt)}", "prompt")
         return len(prompt)
     return 1
 

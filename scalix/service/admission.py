@@ -22,7 +22,7 @@ from scalix.service.outage import Outage, store_is_down
 from scalix.service.policy_source import PolicySource
 from scalix.service.refusals import refusal
 from scalix.service.users import UserDirectory
-from scalix.store.base import QuotaStore, StoreUnavailable
+from scalix.store.base import CallRejected, QuotaStore, StoreUnavailable
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
 _MOST_READINGS = 3  # of a record that changes under us
@@ -115,6 +115,10 @@ class Admission:
         """The store's decision, or the one made in its place, and whether it is such a one. Raises `StoreIsDown`."""
         try:
             decision = await self._store.admit(ask)
+        except CallRejected as fault:
+            # The store is there and could not judge this one: to go on without it would let it through unjudged.
+            log.error("request %s was not admitted: %s", ask.request_id, fault)
+            raise store_is_down() from None
         except StoreUnavailable as fault:
             return await self._outage.admit(caller, ask, fault), True
         except asyncio.CancelledError:

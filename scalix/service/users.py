@@ -42,7 +42,7 @@ class UserDirectory:
         except StoreUnavailable:
             if fresh:
                 raise
-            return UserRecord(user_id)
+            return UserRecord(user_id, unread=True)
         self.remember(record)
         return record
 
@@ -75,7 +75,8 @@ class UserDirectory:
             blocked = UserBlocked("This user is blocked. Ask the operator of this gateway.")
             blocked.who = f"user:{record.user_id}"
             raise blocked
-        tier = self._policy.current.tier_or_default(record.tier or claimed_tier)
+        # A token's claim never outdoes a record, and a record that could not be read may say anything.
+        tier = self._policy.current.tier_or_default(record.tier or (None if record.unread else claimed_tier))
         reread = partial(self.caller, record.user_id, fresh=True)
         return Caller(Subject("user", record.user_id), tier, effective_limits(tier, record), record, reread=reread)
 

@@ -61,6 +61,7 @@ class UserRecord:
     created_ms: int = 0
     updated_ms: int = 0
     sealed_metadata: str | None = None
+    unread: bool = False  # the store was away, so what the record says is not known
 
     @property
     def exists(self) -> bool:

@@ -44,6 +44,7 @@ class Journal:
         self._flusher: asyncio.Task[None] | None = None
         self._writing_since_s: float | None = None
         self._failed = False
+        self._closed = False
         self._alarmed_bytes = 0
         self._rejections: Counter[tuple[Path, int]] = Counter()
 
@@ -74,10 +75,26 @@ class Journal:
     def add(self, entry: Entry) -> asyncio.Future[None]:
         """Keep an entry without waiting for the disk; the future is done when it is there."""
         done = asyncio.get_running_loop().create_future()
+        if self._closed:
+            self._write_after_close(entry, done)
+            return done
         self._waiting.append((entry, done))
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush())
         return done
+
+    def _write_after_close(self, entry: Entry, done: asyncio.Future[None]) -> None:
+        # The event loop may not run for long any more, and another process may have our file already.
+        try:
+            file = JournalFile.create(self._directory)
+            try:
+                file.append([entry])
+            finally:
+                file.close()
+        except OSError as error:
+            log.critical("an entry of usage could not be written to %s: %s", self._directory, error.strerror or error)
+        else:
+            done.set_result(None)
 
     async def _flush(self) -> None:
         # What comes while the disk is busy goes along with the next write: one fsync for all of it.
@@ -225,10 +242,19 @@ class Journal:
         if self._flusher is not None:
             await asyncio.wait([self._flusher], timeout=_STUCK_AFTER_S)
             self._flusher.cancel()
-        if self._waiting:
+        self._closed = True
+        batch, self._waiting = self._waiting, []
+        if batch and not await self._append(batch):
             log.critical("%d entries of usage could not be written to %s", len(self._waiting), self._file.path)
-        await self._on_disk(self._file.close if self._file.pending_bytes else self._file.remove)
+        await self._on_disk(self._let_go)
         self._disk.shutdown(wait=False)
+
+    def _let_go(self) -> None:
+        # Asked on the thread of the disk, where a write that was slow has come to its end.
+        if self._file.pending_bytes:
+            self._file.close()
+        else:
+            self._file.remove()
 
     async def _on_disk(self, act: Callable[..., _T], *args: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, lambda: act(*args))

@@ -163,3 +163,9 @@ def test_any_body_gives_a_sound_request_or_is_refused(route: Route, body: dict[s
     with_cap(route, granted, request, 1)
     caps = [granted[name] for name in FIELDS[:3] if granted.get(name) is not None]
     assert route is Route.EMBEDDINGS or (caps and set(caps) == {1})
+
+
+def test_more_prompts_than_openai_takes_at_once_are_refused() -> None:
+    output_request(Route.COMPLETIONS, {"prompt": ["a"] * 2_048})
+    with pytest.raises(BadRequest, match="at most 2048 prompts"):
+        output_request(Route.COMPLETIONS, {"prompt": ["a"] * 2_049, "n": 128})

@@ -252,3 +252,18 @@ async def test_websockets_are_closed(edge: InProcess) -> None:
 
     await edge.gate({"type": "websocket", "path": "/v1/realtime", "headers": []}, receive, send)
     assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b'"prompt":[%s""]' % (b'"",' * 200_000),
+        b'"messages":[%s{}]' % (b'{"role":"user","content":""},' * 20_000),
+        b'"messages":[1%s]' % (b",{}" * 200_000),
+    ],
+    ids=["prompts", "messages", "objects behind a number"],
+)
+async def test_a_body_of_very_many_values_is_a_400_before_anybody_looks_at_them(edge: InProcess, field: bytes) -> None:
+    answered = await edge.call(body=b'{"model":"free-small",%s}' % field)
+    assert answered.status == 400
+    assert b"more values than are read at once" in answered.body

@@ -19,7 +19,7 @@ from scalix.store.redis_client import connect
 from scalix.store.redis_quota import RedisQuotaStore
 from scalix.store.redis_users import RedisUserStore
 from tests.store.servers import Server, free_ports, running
-from tests.store.stores import Rig, ask, key_of, limits, redis_rig, used
+from tests.store.stores import SUBJECT, Rig, ask, key_of, limits, redis_rig, used
 
 pytestmark = pytest.mark.xdist_group("hygiene")
 
@@ -335,3 +335,15 @@ async def test_leases_of_the_servers_own_clock_are_renewed_by_it(store_url: str,
     await store.renew([decision.receipt], 0)
     assert await store.sweep() == 1
     await client.aclose()
+
+
+async def test_holdings_beyond_exact_numbers_stay_numbers(store_url: str, key_prefix: str) -> None:
+    rig = redis_rig(store_url, key_prefix)
+    dearest = Prices(output_pico_usd_per_token=75_000_000)
+    for number in range(8):
+        asked = ask(f"r{number}", limits(), output_cap_tokens=2**31 - 1, choices=2_048 * 128, prices=dearest)
+        assert isinstance(await rig.quotas.admit(asked), Admitted)
+    held = (await rig.quotas.tallies(SUBJECT))[1][Window.DAY]
+    assert held.requests_held == 8
+    assert held.nano_usd_held == 2**53 - 1
+    await rig.close()

@@ -168,7 +168,7 @@ if room_nano < math.huge and output_pico > 0 then
 end
 cap = math.max(cap, least)
 
-local held_tokens, held_nano = prompt + choices * cap, cost(choices * cap)
+local held_tokens, held_nano = math.min(prompt + choices * cap, MOST), math.min(cost(choices * cap), MOST)
 local write = {KEYS[1]}
 for position, field in ipairs(fields) do
   local six = tallies[string.sub(field, 1, 1)]

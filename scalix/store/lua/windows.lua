@@ -67,7 +67,11 @@ local function unpacked(text)
   return {a + 0, b + 0, c + 0, d + 0, e + 0, f + 0}
 end
 
+local MOST = 9007199254740991 -- beyond 2^53 numbers are no longer exact, beyond 2^63 no longer numbers
 local function packed(six)
+  for position = 2, 6 do
+    if six[position] > MOST then six[position] = MOST end
+  end
   return format('%d %d %d %d %d %d', six[1], six[2], six[3], six[4], six[5], six[6])
 end
 
