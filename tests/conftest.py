@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +16,9 @@ settings.load_profile("repeatable")
 
 
 def pytest_configure() -> None:
-    """A worker of pytest-xdist ends with its controller, and its server with it, however the controller ends."""
+    """A worker of pytest-xdist ends with its controller, and its server with it, however the controller ends. Gateways
+    under test obey a hang-up, also where whatever runs the tests (nohup, a build machine) ignores it."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if "PYTEST_XDIST_WORKER" in os.environ:
         from scalix.launch.child_process import end_with
 

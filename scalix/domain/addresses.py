@@ -50,7 +50,11 @@ class Networks:
         self._networks = tuple(dict.fromkeys(networks))
 
     def __contains__(self, address: Address | None) -> bool:
-        return address is not None and any(address in network for network in self._networks)
+        if address is not None:
+            for network in self._networks:
+                if address in network:
+                    return True
+        return False
 
     def __bool__(self) -> bool:
         return bool(self._networks)

@@ -14,8 +14,8 @@ from scalix.service.exchanges import Exchange
 
 # Where the edge notes in a scope what it finds out on the way: an `Asked`.
 ASKED = "scalix_asked"
-# A flood of refusals must not become a flood of lines.
-MOST_LINES_PER_S = 200
+# A flood of refusals must not become a flood of lines. Answers of 2xx are never as many.
+MOST_REFUSALS_PER_S = 20
 _GATHER_S = 0.2
 # Up to this many bytes a pipe takes whole, however many write to it (PIPE_BUF).
 _WHOLE_BYTES = 4096
@@ -33,7 +33,7 @@ class Asked:
 class AccessLog:
     """Collects lines and has a thread of its own write them. `secret` keys the pseudonyms that stand for users.
 
-    Beyond `MOST_LINES_PER_S` requests are only counted. `clock` gives seconds, monotonic.
+    Beyond `MOST_REFUSALS_PER_S`, requests that were refused are only counted. `clock` gives seconds, monotonic.
     """
 
     def __init__(
@@ -52,14 +52,15 @@ class AccessLog:
 
     def note(self, scope: Scope, request_id: str, status: int, took_s: float) -> None:
         """Queue the line of a request that has ended; status 0 for a client that left unanswered."""
-        second = int(self._clock())
-        if second != self._second:
-            self._tell_left_out()
-            self._second, self._in_second = second, 0
-        self._in_second += 1
-        if self._in_second > MOST_LINES_PER_S:
-            self._left_out += 1
-            return
+        if status >= 400:
+            second = int(self._clock())
+            if second != self._second:
+                self._tell_left_out()
+                self._second, self._in_second = second, 0
+            self._in_second += 1
+            if self._in_second > MOST_REFUSALS_PER_S:
+                self._left_out += 1
+                return
         self._put(self._line(scope, request_id, status, took_s))
 
     def close(self) -> None:
@@ -72,7 +73,7 @@ class AccessLog:
 
     def _tell_left_out(self) -> None:
         if self._left_out:
-            self._put(f"access and {self._left_out} requests more\n")
+            self._put(f"access and {self._left_out} refusals more\n")
             self._left_out = 0
 
     def _put(self, line: str) -> None:

@@ -1,7 +1,10 @@
 """The way back: takes what LiteLLM's app sends for one exchange, settles it, and passes it on to the client."""
 
 import asyncio
+import logging
 from collections.abc import Callable
+
+import orjson
 
 from scalix.domain.errors import GatewayError
 from scalix.domain.outcomes import Usage
@@ -27,12 +30,15 @@ REPORT_WAIT_S = 0.25
 _EVENT_STREAM = b"text/event-stream"
 _CHARGED_BY_TOKENS = (Outcome.SUCCESS, Outcome.CLIENT_CUT, Outcome.PROVIDER_BROKE, Outcome.CLIENT_LEFT)
 
+log = logging.getLogger("scalix.edge")
+
 
 class Answer:
-    """One exchange's answer. `send` goes to LiteLLM's app; `conclude` must be called when that app has ended.
+    """One exchange's answer. `send` goes to LiteLLM's app; `conclude` must be called when that app has ended, and
+    `settle_anyway` after everything.
 
-    `count_prompt` counts the tokens of the prompt; it is called only if the provider has not said. `usage_wanted`:
-    the client of a streamed completion has asked for its usage.
+    `count_prompt` counts the tokens of the prompt; it is called only if the provider has not said. To be set before
+    LiteLLM's app runs: `is_forwarded`, and `usage_wanted` if the client of a streamed completion wants its usage.
     """
 
     def __init__(
@@ -44,14 +50,14 @@ class Answer:
         count_tokens: CountTokens,
         count_prompt: Callable[[], int],
         now_ms: Callable[[], int],
-        usage_wanted: bool = False,
     ) -> None:
         self._exchange = exchange
         self._settlement = settlement
         self._send = send
         self._count_prompt = count_prompt
         self._now_ms = now_ms
-        self._usage_wanted = usage_wanted
+        self.usage_wanted = False
+        self.is_forwarded = False
         self._delivered = Delivered(exchange.model, count_tokens)
         self._anthropic = exchange.route is Route.MESSAGES
         self._status = 0
@@ -92,6 +98,22 @@ class Answer:
         else:
             await self._fail(Outcome.PROVIDER_FAILED, provider_failed(self._exchange))
 
+    async def settle_anyway(self) -> None:
+        """Settle an exchange that an error or a cancellation has kept from it, by what is known."""
+        exchange = self._exchange
+        if exchange.settled:
+            return
+        if not self.is_forwarded:
+            await self._settlement.settle(exchange, Outcome.PROVIDER_FAILED)  # costs nothing: no provider was asked
+            return
+        outcome = Outcome.CLIENT_LEFT if exchange.client_left else Outcome.PROVIDER_BROKE
+        try:
+            await self._settle(outcome)
+        finally:
+            if not exchange.settled:  # what was delivered can't be counted
+                exchange.usage = self._believed_usage()
+                await self._settlement.settle(exchange, outcome)
+
     # answers that come whole
 
     async def _finish_whole(self) -> None:
@@ -111,8 +133,9 @@ class Answer:
                 await self._wait_for_report()
             if self._is_uncounted():
                 self._delivered.add_whole(body)
+            clean = _without_cost(body)
             settled = await self._settle(Outcome.CLIENT_LEFT if self._exchange.client_left else Outcome.SUCCESS)
-            await send_bytes(self._send, self._status, answer_without_cost(body), self._headers(settled))
+            await send_bytes(self._send, self._status, clean, self._headers(settled))
 
     async def _fail(self, outcome: Outcome, error: GatewayError) -> None:
         self._ended = True
@@ -142,7 +165,7 @@ class Answer:
 
     def _cleaned(self, event: bytes) -> bytes:
         if self._exchange.route is Route.COMPLETIONS:
-            event = completion_event(event, with_usage=self._usage_wanted)
+            event = completion_event(event, with_usage=self.usage_wanted)
         return event_without_cost(event)
 
     async def _send_part(self, part: bytes, more: bool = True) -> None:
@@ -189,6 +212,8 @@ class Answer:
         return any(b"response." in event or b"delta" in event for event in self._held)
 
     async def _wait_for_report(self) -> None:
+        if self._settlement.is_closing:
+            return
         try:
             async with asyncio.timeout(REPORT_WAIT_S):
                 await self._exchange.reported.wait()
@@ -202,18 +227,24 @@ class Answer:
         return usage is None or not usage.completion_tokens
 
     def _believed_usage(self) -> Usage | None:
-        """What LiteLLM reported, unless it is LiteLLM's own guess at what the provider has not said."""
-        return None if self._exchange.usage_is_providers is False else self._exchange.usage
+        """What LiteLLM reported, unless it is LiteLLM's own guess at what the provider has not said.
+
+        Until it has reported: what the provider was seen to state.
+        """
+        exchange = self._exchange
+        return None if exchange.usage_is_providers is False else exchange.usage or exchange.provider_usage
 
     async def _settle(self, outcome: Outcome) -> Settled | None:
         exchange = self._exchange
         delivered_tokens = 0
         if outcome in _CHARGED_BY_TOKENS:
             usage = self._believed_usage()
-            if usage is None or not usage.completion_tokens:
+            # What a stream that ended early had stated may be its usage at an earlier point.
+            so_far = exchange.usage is None and outcome is not Outcome.SUCCESS
+            if usage is None or not usage.completion_tokens or so_far:
                 delivered_tokens = self._delivered.tokens()
-            if usage is not None and delivered_tokens:
-                # There was text, so a completion of nothing can't be true.
+            if usage is not None and delivered_tokens > usage.completion_tokens:
+                # There was more text than that, so it can't be true.
                 exchange.provider_prompt_tokens, usage = usage.prompt_tokens, None
             if usage is None:
                 exchange.prompt_tokens = exchange.provider_prompt_tokens or self._prompt_tokens()
@@ -221,7 +252,12 @@ class Answer:
         return await self._settlement.settle(exchange, outcome, delivered_tokens=delivered_tokens)
 
     def _prompt_tokens(self) -> int:
-        return min(self._exchange.admitted.receipt.prompt_tokens, self._count_prompt())
+        estimated_tokens = self._exchange.admitted.receipt.prompt_tokens
+        try:
+            return min(estimated_tokens, self._count_prompt())
+        except Exception as error:
+            log.error("request %s: the prompt can't be counted: %s", self._exchange.request_id, type(error).__name__)
+            return estimated_tokens
 
     def _headers(self, settled: Settled | None) -> list[Header]:
         exchange = self._exchange
@@ -233,3 +269,10 @@ class Answer:
         tier = exchange.caller.tier
         name, upgrade_url = (tier.name, tier.upgrade_url) if tier else (None, None)
         return headers + quota_headers(name, upgrade_url, states, self._now_ms())
+
+
+def _without_cost(body: bytes) -> bytes:
+    try:
+        return answer_without_cost(body)
+    except orjson.JSONDecodeError:
+        return body

@@ -65,7 +65,12 @@ async def send_error(
 
 def credential_of(scope: Scope) -> Credential:
     """The token and the address of a request's sender, the latter as `ClientAddresses` noted it."""
-    return Credential(token_of(scope), _text(scope.get(CLIENT_ADDRESS)))
+    return Credential(token_of(scope), address_of(scope))
+
+
+def address_of(scope: Scope) -> str:
+    """The address of a request's sender as `ClientAddresses` noted it; empty where it is not known."""
+    return _text(scope.get(CLIENT_ADDRESS))
 
 
 @lru_cache(maxsize=8_192)

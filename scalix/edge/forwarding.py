@@ -77,7 +77,6 @@ class Forwarding:
         asked = scope[ASKED] = Asked(caller)
         exchange = await self._admission.admit(caller, Call(request_id, route, body))
         asked.exchange = exchange
-        usage_wanted = _ask_for_usage(route, body)
         answer = Answer(
             exchange,
             self._settlement,
@@ -85,12 +84,21 @@ class Forwarding:
             count_tokens=self._count_tokens,
             count_prompt=lambda: count_prompt(route, body, lambda text: self._count_tokens(exchange.model, text)),
             now_ms=self._now_ms,
-            usage_wanted=usage_wanted,
         )
+        try:
+            await self._forward(route, body, exchange, answer, scope, receive)
+        finally:
+            await answer.settle_anyway()
+
+    async def _forward(
+        self, route: Route, body: dict[str, Any], exchange: Exchange, answer: Answer, scope: Scope, receive: Receive
+    ) -> None:
+        answer.usage_wanted = _ask_for_usage(route, body)
         raw = _serialised(body)
         inner = self._inner_scope(route, exchange, scope, raw)
         client = Client(receive, exchange)
         CURRENT.set(exchange)
+        answer.is_forwarded = True
         try:
             async with client.watched():
                 await self._app(inner, client.replaying(raw), answer.send)
@@ -99,7 +107,7 @@ class Forwarding:
             raise
         except Exception as error:
             if not exchange.client_left:
-                log.error("request %s: the inner app failed with %s", request_id, type(error).__name__)
+                log.error("request %s: the inner app failed with %s", exchange.request_id, type(error).__name__)
         finally:
             CURRENT.set(None)
             await answer.conclude()

@@ -37,6 +37,7 @@ DRAIN_S = 6
 HARD_LIMIT_S = 8.0
 # Of one that is replaced, and has all the time that its longest request may take.
 RETIRE_S = 900
+RETIRE_PAUSE_S = 1.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -110,7 +111,7 @@ def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             if self.retiring:
                 # The gateway stops: what is in flight has as long as it has in the other workers.
-                self.retiring = False
+                self.retiring, self.should_exit = False, True
                 signal.setitimer(signal.ITIMER_REAL, HARD_LIMIT_S)
                 self.loop.call_soon_threadsafe(self.loop.call_later, DRAIN_S, self._cut)
             elif self.should_exit:
@@ -121,9 +122,14 @@ def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
                 signal.setitimer(signal.ITIMER_REAL, HARD_LIMIT_S)
 
         def _retire(self) -> None:
-            if not self.should_exit:
-                self.retiring = self.should_exit = True
-                self.config.timeout_graceful_shutdown = RETIRE_S
+            if self.should_exit or self.retiring:
+                return
+            self.retiring = True
+            self.config.timeout_graceful_shutdown = RETIRE_S
+            for server in self.servers:
+                server.close()
+            # Connections that were just accepted are idle until their request is read, and idle ones are closed.
+            self.loop.call_later(RETIRE_PAUSE_S, setattr, self, "should_exit", True)
 
         def _cut(self) -> None:
             for task in self.server_state.tasks:

@@ -81,12 +81,13 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
         return response
     headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_CODING]
     # A retry or a fallback starts anew.
-    exchange.usage_is_providers, exchange.provider_prompt_tokens = False, None
     answer = ProviderAnswer()
+    _note(answer, exchange)
     response.request = request
     if not kind.startswith("text/event-stream"):
         status, body = answer.whole(await response.aread())
         _note(answer, exchange)
+        _warn_of_nonsense(answer, exchange)
         return _response(status, body, headers, request, exchange)
     stream = _ReadStream(response, answer, exchange)
     exchange.hang_up = stream.aclose
@@ -109,7 +110,11 @@ def _response(
 
 def _note(answer: ProviderAnswer, exchange: Exchange) -> None:
     exchange.usage_is_providers = answer.usage is not None
+    exchange.provider_usage = answer.usage
     exchange.provider_prompt_tokens = answer.prompt_tokens
+
+
+def _warn_of_nonsense(answer: ProviderAnswer, exchange: Exchange) -> None:
     if answer.nonsense:
         log.warning("request %s: the usage that the provider states can't be true", exchange.request_id)
 
@@ -165,12 +170,13 @@ class _ReadStream(httpx.AsyncByteStream):
             if events := splitter.feed(piece):
                 mended = [answer.event(event) for event in events]
                 # What is known must be noted before LiteLLM can act on the end of the stream.
-                exchange.usage_is_providers = answer.usage is not None
-                exchange.provider_prompt_tokens = answer.prompt_tokens
+                _note(answer, exchange)
                 yield mended
         if rest := splitter.rest():
-            yield [answer.event(rest)]
-        _note(answer, exchange)
+            mended = [answer.event(rest)]
+            _note(answer, exchange)
+            yield mended
+        _warn_of_nonsense(answer, exchange)
 
     async def aclose(self) -> None:
         if self._opening is not None and not self._opening.done():

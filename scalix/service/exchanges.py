@@ -55,6 +55,7 @@ class Exchange:
     reported: asyncio.Event = field(default_factory=asyncio.Event)
     # seen in the provider's own answer; None where its format is not one that is read
     usage_is_providers: bool | None = None
+    provider_usage: Usage | None = None  # the last one stated that can be true; LiteLLM's event may come too late
     provider_prompt_tokens: int | None = None
     provider_error: ProviderError | None = None  # the last one
     hang_up: Callable[[], Awaitable[None]] | None = None  # ends the provider's stream

@@ -24,6 +24,8 @@ class Settlement:
         self._outage = outage
         self._exchanges = exchanges
         self._running: set[asyncio.Task[Settled]] = set()
+        self._one_ended = asyncio.Event()
+        self.is_closing = False  # the process is about to end: nothing is worth a wait any more
 
     async def settle(self, exchange: Exchange, outcome: Outcome, *, delivered_tokens: int = 0) -> Settled | None:
         """Charge an ended exchange, in the store or for later in the journal. A second call does nothing: `None`."""
@@ -44,9 +46,13 @@ class Settlement:
         )
         task = asyncio.create_task(self._charge(exchange, charge))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._end)
         # The client may go while this runs; what it has used is settled all the same.
         return await asyncio.shield(task)
+
+    def _end(self, task: asyncio.Task[Settled]) -> None:
+        self._running.discard(task)
+        self._one_ended.set()
 
     async def _charge(self, exchange: Exchange, charge: Charge) -> Settled:
         receipt = exchange.admitted.receipt
@@ -72,6 +78,13 @@ class Settlement:
         return swept
 
     async def finish_late(self, timeout_s: float) -> None:
-        """Wait for settlements whose clients have not. For shutdown."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=timeout_s)
+        """Wait until every exchange in flight is settled, at most `timeout_s` seconds. For shutdown."""
+        self.is_closing = True
+        try:
+            async with asyncio.timeout(timeout_s):
+                # A server that has cancelled its requests does not wait for them to unwind.
+                while self._running or len(self._exchanges):
+                    self._one_ended.clear()
+                    await self._one_ended.wait()
+        except TimeoutError:
+            log.error("%d requests are not settled at shutdown", len(self._running) + len(self._exchanges))

@@ -51,7 +51,8 @@ def test_the_log_of_a_running_gateway_is_signed_and_whole(gateway: Gateway, new_
 
 def test_a_wrong_token_is_in_the_log_within_seconds(gateway: Gateway, http: httpx.Client) -> None:
     token = f"sk-canary-{secrets.token_hex(8)}"
-    before = http.get("/scalix/v1/audit", params={"limit": 1}).json()["entries"][0]["seq"]
+    newest = http.get("/scalix/v1/audit", params={"limit": 1}).json()["entries"]
+    before = newest[0]["seq"] if newest else 0
     with gateway.client(token) as stranger:
         assert stranger.get("/v1/models/marker").status_code == 401
 

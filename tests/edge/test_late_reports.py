@@ -1,0 +1,91 @@
+"""What a stream is charged whose usage the provider has stated, and LiteLLM has not reported in time."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+import orjson
+import pytest
+
+from scalix.domain.limits import UNLIMITED
+from scalix.domain.outcomes import Usage
+from scalix.domain.quota import FREE_OF_CHARGE, Admitted, Charge, Outcome, Receipt, Settled
+from scalix.domain.routes import Route
+from scalix.edge import answers
+from scalix.edge.asgi import Message
+from scalix.litellm_adapter.provider_transport import read_response
+from scalix.service.callers import THE_OPERATOR
+from scalix.service.exchanges import Exchange, Exchanges
+from scalix.service.settlement import Settlement
+
+TEXT = b'data: {"choices":[{"delta":{"content":"a short answer"}}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+
+
+def _usage_event(prompt_tokens: int, completion_tokens: int) -> bytes:
+    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}
+    return b"data: " + orjson.dumps({"choices": [], "usage": usage}) + b"\n\n"
+
+
+async def _charged(stream: bytes, *, client_left: bool = False, reported: Usage | None = None) -> Charge:
+    """The charge for a provider's `stream`, read by the transport and sent on. A word is a token."""
+    charges: list[Charge] = []
+
+    async def settle(receipt: Receipt, charge: Charge) -> Settled:
+        charges.append(charge)
+        return Settled("settled", {})
+
+    async def send(message: Message) -> None:
+        pass
+
+    admitted = Admitted(Receipt("r", "operator:master", 1, 50, 9999, False), {}, 1)
+    exchange = Exchange("r", THE_OPERATOR, Route.CHAT, "m", True, UNLIMITED, admitted, FREE_OF_CHARGE)
+    request = httpx.Request("POST", "http://provider/v1/chat/completions")
+    headers = {"content-type": "text/event-stream"}
+    response = await read_response(httpx.Response(200, headers=headers, content=stream), request, exchange)
+    outage = SimpleNamespace(learn=lambda *learned: None)
+    answer = answers.Answer(
+        exchange,
+        Settlement(cast(Any, SimpleNamespace(settle=settle)), Exchanges(), cast(Any, outage)),
+        send,
+        count_tokens=lambda model, text: len(text.split()),
+        count_prompt=lambda: 4,
+        now_ms=lambda: 1,
+    )
+    await answer.send({"type": "http.response.start", "status": 200, "headers": list(response.headers.raw)})
+    async for part in response.aiter_bytes():
+        await answer.send({"type": "http.response.body", "body": part, "more_body": True})
+    exchange.client_left, exchange.usage = client_left, reported
+    await answer.conclude() if client_left else await answer.send({"type": "http.response.body"})
+    return charges[0]
+
+
+@pytest.fixture(autouse=True)
+def _late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "REPORT_WAIT_S", 0)
+
+
+async def test_what_the_provider_stated_is_charged_when_litellm_reports_too_late() -> None:
+    charge = await _charged(TEXT + _usage_event(7, 5000) + DONE)
+    assert charge == Charge(Outcome.SUCCESS, 1, 5007, 0)
+
+
+async def test_a_client_that_leaves_after_the_usage_is_charged_what_was_stated() -> None:
+    charge = await _charged(TEXT + _usage_event(7, 5000), client_left=True)
+    assert charge == Charge(Outcome.CLIENT_CUT, 1, 5007, 0)
+
+
+async def test_a_usage_stated_before_a_cut_streams_text_does_not_make_the_text_free() -> None:
+    charge = await _charged(_usage_event(7, 1) + TEXT, client_left=True)
+    assert charge == Charge(Outcome.CLIENT_CUT, 1, 7 + 3, 0, estimated=True)
+
+
+async def test_what_litellm_reported_goes_before_what_was_seen() -> None:
+    charge = await _charged(TEXT + _usage_event(7, 5000) + DONE, reported=Usage(8, 6000))
+    assert charge == Charge(Outcome.SUCCESS, 1, 6008, 0)
+
+
+async def test_a_usage_that_cant_be_true_is_still_counted() -> None:
+    charge = await _charged(TEXT + _usage_event(7, -5) + DONE)
+    assert charge.estimated
+    assert charge.tokens == 4 + 3
