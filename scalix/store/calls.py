@@ -21,6 +21,8 @@ from scalix.store.deadline import CALL_TIMEOUT_MS, Patience, granted_store_time
 # What a server answers that can't serve anybody now. Scripts' errors hold the code somewhere in their text.
 _SERVER_IS_AWAY = re.compile(
     r"\b(OOM|READONLY|NOPERM|NOAUTH|WRONGPASS|LOADING|BUSY|MISCONF|MASTERDOWN|NOREPLICAS|CLUSTERDOWN|TRYAGAIN)\b"
+    # What a script is told of a command that its user may not run: Valkey and Redis 7, then Redis 6.2.
+    r"|ACL failure in script|user executing the script"
 )
 _AWAY_TYPES = (ReadOnlyError, OutOfMemoryError, NoPermissionError, BusyLoadingError)
 _NEVER_CONNECTED = (ConnectionRefusedError, FileNotFoundError)
