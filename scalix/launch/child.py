@@ -173,6 +173,8 @@ class Child:
         running.ready_fd = -1
         if not data:  # closed without a word: its end will follow
             return False
+        # What it wrote before is for the log, however late it is read.
+        self._pump.catch_up()
         running.ready_line = running.ready_line.strip()
         running.ready_at_s = time.monotonic()
         self.ever_ready = True

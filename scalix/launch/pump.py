@@ -53,6 +53,7 @@ class PipePump:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._added: list[tuple[int, LineReader, threading.Event]] = []
+        self._asked: list[threading.Event] = []
         self._closing = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -68,6 +69,13 @@ class PipePump:
         os.write(self._wake_write, b"+")
         return ended
 
+    def catch_up(self, timeout_s: float = 1.0) -> None:
+        """Return when all that the pipes hold now has been handed over, or after `timeout_s`."""
+        caught_up = threading.Event()
+        self._asked.append(caught_up)
+        os.write(self._wake_write, b"?")
+        caught_up.wait(timeout_s)
+
     def close(self, timeout_s: float = 1.0) -> None:
         """Hand over what the pipes still hold, within `timeout_s`, and end."""
         self._closing = True
@@ -77,9 +85,13 @@ class PipePump:
     def _run(self) -> None:
         while True:
             # Closing: what is in the pipes now is read; a pipe that a grandchild keeps open is not waited for.
-            closing = self._closing
+            closing, asked = self._closing, len(self._asked)
             self._take_added()
-            ready = [key for key, _ in self._selector.select(0 if closing else None) if key.data]
+            ready = [key for key, _ in self._selector.select(0 if closing or asked else None) if key.data]
+            if not ready:
+                for caught_up in self._asked[:asked]:
+                    caught_up.set()
+                del self._asked[:asked]
             if closing and not ready:
                 return
             for key in ready:
