@@ -27,7 +27,7 @@ from scalix.launch.worker_reload import reload_on_hangup
 if TYPE_CHECKING:
     import uvicorn
 
-DEFAULT_APP = "scalix.wiring:create_app"
+DEFAULT_APP = "scalix.wiring.gate:create_app"
 EXIT_CANT_LOAD = 70
 EXIT_PORT_TAKEN = 98
 

@@ -12,7 +12,8 @@ import orjson
 from ruamel.yaml import YAML
 
 from scalix.edge.lifespan import Lifespan
-from scalix.wiring import build_core, build_gate
+from scalix.wiring.core import build_core
+from scalix.wiring.gate import build_gate
 
 MASTER_KEY = "sk-in-process-master-0123456789abcdef0123456789"
 CONFIG: dict[str, Any] = {

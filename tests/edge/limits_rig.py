@@ -7,7 +7,8 @@ import httpx
 
 from scalix.edge.lifespan import Lifespan
 from scalix.launch.config_file import read_config
-from scalix.wiring import build_core, build_gate
+from scalix.wiring.core import build_core
+from scalix.wiring.gate import build_gate
 from tests.service.outage_rig import MASTER_KEY, PROMPT, Provider
 
 TOKENS = 12  # what the stand-in says that an answer took

@@ -29,7 +29,8 @@ from scalix.store.base import UserRecord
 from scalix.store.keys import Keys
 from scalix.store.redis_quota import RedisQuotaStore
 from scalix.store.redis_users import RedisUserStore
-from scalix.wiring import Core, build_core, build_gate
+from scalix.wiring.core import Core, build_core
+from scalix.wiring.gate import build_gate
 
 MASTER_KEY = "sk-test-master-0123456789abcdef0123456789"
 CONFIG = """

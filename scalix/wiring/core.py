@@ -1,22 +1,17 @@
-"""The composition root: the one place that picks implementations and puts them together."""
+"""Everything below the edge, put together: store, services, and the jobs that keep them going."""
 
-import asyncio
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import scalix
 from scalix.domain.addresses import Networks
 from scalix.domain.audit_chain import Sealer, audit_keys
-from scalix.domain.errors import GatewayError
 from scalix.domain.identity import IdentitySettings
 from scalix.domain.policy import Model, Policy
 from scalix.launch.config_file import GatewayConfig, read_config
-from scalix.launch.environment import DEFAULT_STREAM_JOIN_MS
 from scalix.launch.identity_builder import identity_from_text
 from scalix.launch.policy_file import read_policy
 from scalix.launch.problems import LaunchError, Problem
@@ -31,13 +26,11 @@ from scalix.service.identity_events import FLUSH_EVERY_S, IdentityEvents
 from scalix.service.key_administration import KeyAdministration
 from scalix.service.known_refusals import KnownRefusals
 from scalix.service.limit_administration import LimitAdministration
-from scalix.service.load_shedding import LoadShedding
 from scalix.service.merging import Merging
 from scalix.service.outage import Outage
 from scalix.service.policy_source import PolicySource
 from scalix.service.settlement import RENEW_EVERY_S, SWEEP_EVERY_S, Settlement
 from scalix.service.store_watch import CHECK_EVERY_S, REPLAY_EVERY_S, StoreWatch
-from scalix.service.throttle import Throttle
 from scalix.service.token_issuers import tokens_of
 from scalix.service.token_revocation import TokenRevocation
 from scalix.service.tokens import REFRESH_EVERY_S, JsonWebTokens
@@ -45,7 +38,6 @@ from scalix.service.users import UserDirectory
 from scalix.service.virtual_keys import VirtualKeys
 from scalix.store.base import StoreUnavailable
 from scalix.store.breaker import Breaker, guarded
-from scalix.store.calls import in_time
 from scalix.store.journal import MAX_BYTES as JOURNAL_MAX_BYTES
 from scalix.store.journal import Journal
 from scalix.store.keys import Keys
@@ -59,9 +51,7 @@ from scalix.store.redis_users import RedisUserStore
 from scalix.store.sealing import Sealing, encryption_keys, sealing_of
 
 if TYPE_CHECKING:
-    from scalix.edge.access_log import AccessLog
-    from scalix.edge.gate import Gate
-    from scalix.edge.lifespan import Lifespan
+    pass
 
 DEFAULT_KEY_PREFIX = "scalix:"
 LATE_SETTLEMENTS_WAIT_S = 2.0
@@ -125,7 +115,7 @@ class Core:
 
 def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -> Core:
     """Everything below the edge, from the variables that the launcher sets. Raises `LaunchError`."""
-    client = connect(_needed(environ, "SCALIX_STORE_URL"))
+    client = connect(needed(environ, "SCALIX_STORE_URL"))
     keys = Keys(environ.get("SCALIX_KEY_PREFIX") or DEFAULT_KEY_PREFIX)
     breaker = Breaker()
     quotas = guarded(RedisQuotaStore(client, keys), breaker)
@@ -150,7 +140,7 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
         now_ms=now_ms,
     )
     master = MasterKey(
-        _needed(environ, "LITELLM_MASTER_KEY"),
+        needed(environ, "LITELLM_MASTER_KEY"),
         environ.get("LITELLM_MASTER_KEY_PREVIOUS"),
         on_previous=events.previous_key,
     )
@@ -216,205 +206,11 @@ def _identity_settings(environ: Mapping[str, str]) -> IdentitySettings:
 def _config(environ: Mapping[str, str]) -> GatewayConfig:
     """The config file as it is now, which an operator may be editing."""
     return read_config(
-        Path(_needed(environ, "SCALIX_CONFIG")),
+        Path(needed(environ, "SCALIX_CONFIG")),
         environ,
         demo=environ.get("SCALIX_DEMO") == "1",
         production=environ.get("SCALIX_ENV") == "production",
     )
-
-
-def preload() -> None:
-    """Import what every worker needs, for a process that forks them. Starts nothing."""
-    import scalix.edge.gate
-    import scalix.litellm_adapter.app
-    import scalix.litellm_adapter.callbacks
-    import scalix.litellm_adapter.joining_clients  # noqa: F401
-    from scalix.litellm_adapter.app import load_app
-
-    load_app()
-
-
-def create_app() -> Any:
-    """The worker's ASGI app: LiteLLM's, inside our edge. Raises `LaunchError`."""
-    from scalix.edge.access_log import AccessLog, to_standard_error
-    from scalix.edge.lifespan import Lifespan
-    from scalix.litellm_adapter.app import check_models, load_app, model_facts, token_counter
-    from scalix.litellm_adapter.bridge import Services, bridge
-    from scalix.litellm_adapter.heap import freeze_heap
-    from scalix.litellm_adapter.joining_clients import JoiningClients
-    from scalix.litellm_adapter.quiet_logs import quiet_litellm_logs
-    from scalix.litellm_adapter.trimming import trim
-    from scalix.litellm_adapter.warm_up import warm_up
-
-    inner = load_app()
-    if _is_on("SCALIX_TRIM_LITELLM"):
-        trim(inner, Path(_needed(os.environ, "CONFIG_FILE_PATH")).read_text(encoding="utf-8"))
-    if os.environ.get("LITELLM_LOG") != "DEBUG":
-        quiet_litellm_logs()
-    core = build_core(os.environ, facts=model_facts())
-    bridge.install(Services(core.identity, core.admission, core.settlement, core.exchanges, under_edge=True))
-
-    window_ms = int(os.environ.get("SCALIX_STREAM_JOIN_MS") or DEFAULT_STREAM_JOIN_MS)
-    bridge.joining = joining = JoiningClients(window_ms) if window_ms else None
-    internal_token = os.environ["LITELLM_MASTER_KEY"]
-    access = AccessLog(to_standard_error, internal_token) if _is_on("SCALIX_ACCESS_LOG") else None
-
-    async def warm() -> None:
-        await warm_up(inner, next(iter(core.policy.current.models), ""), internal_token)
-
-    async def end_access_log() -> None:
-        if access is not None:
-            access.close()
-
-    lifespan = Lifespan(
-        every=core.jobs,
-        at_start=[*([joining.open] if joining else []), warm, freeze_heap],
-        at_end=[core.close, *([joining.aclose] if joining else []), end_access_log],
-    )
-
-    def reload() -> int:
-        number, policy = read_policy(Path(_needed(os.environ, "SCALIX_POLICY")))
-        core.policy.replace(policy)
-        return number
-
-    return build_gate(
-        core,
-        inner,
-        lifespan,
-        internal_token=internal_token,
-        count_tokens=token_counter(),
-        check_models=check_models,
-        reload=reload,
-        access=access,
-    )
-
-
-def build_gate(
-    core: Core,
-    inner: Any,
-    lifespan: "Lifespan",
-    *,
-    internal_token: str,
-    count_tokens: Callable[[str, str], int],
-    check_models: Callable[[], Awaitable[Any]],
-    reload: Callable[[], int] = lambda: 0,
-    access: "AccessLog | None" = None,
-) -> "Gate":
-    """The edge around `inner`, an app in LiteLLM's place that takes `internal_token`."""
-    from scalix.edge.asgi import address_of
-    from scalix.edge.client_address import ClientAddresses
-    from scalix.edge.errors import status_of
-    from scalix.edge.forwarding import Forwarding
-    from scalix.edge.gate import Gate
-    from scalix.edge.guard import Guard
-    from scalix.edge.key_routes import KeyRoutes
-    from scalix.edge.operator_routes import OperatorRoutes
-    from scalix.edge.own_routes import OwnRoutes
-    from scalix.edge.routes import shown_path
-
-    async def ready() -> Mapping[str, str | int]:
-        return {"litellm": "ok" if lifespan.is_up else "starting", "store": await _store_state(core), **_emptied(core)}
-
-    def on_refusal(error: GatewayError, scope: Any) -> None:
-        if status_of(error) in (401, 403) and error.code != "model_not_allowed":
-            address = address_of(scope)
-            core.identity_events.refused(error.code, address, error.who, shown_path(scope["path"]))
-
-    own = OwnRoutes(
-        core.identity,
-        OperatorRoutes(
-            core.identity,
-            core.administration,
-            core.limits,
-            core.revocation,
-            core.merging,
-            core.audit_reading,
-            KeyRoutes(core.keys),
-        ),
-        core.policy,
-        ready=ready,
-        check_models=check_models,
-        version=scalix.__version__,
-    )
-    addresses = ClientAddresses(core.trusted_proxies)
-    guard = Guard(core.policy, addresses, LoadShedding(), Throttle(time.monotonic))
-    forwarding = Forwarding(
-        inner,
-        core.identity,
-        core.admission,
-        core.settlement,
-        internal_token=internal_token,
-        count_tokens=count_tokens,
-        now_ms=now_ms,
-        guard=guard,
-    )
-    return Gate(
-        inner,
-        core.identity,
-        forwarding,
-        own,
-        lifespan,
-        now_ms=now_ms,
-        addresses=addresses,
-        guard=guard,
-        on_refusal=on_refusal,
-        reload=reload,
-        access=access,
-    )
-
-
-def ensure_plain_services() -> None:
-    """Plain mode (`litellm --config` without the edge): the hooks' services, unless the edge has installed its own."""
-    from scalix.edge.lifespan import start_jobs
-    from scalix.litellm_adapter.app import model_facts
-    from scalix.litellm_adapter.bridge import Services, bridge
-
-    if bridge.services is not None:
-        return
-    core = build_core(_plain_environment(os.environ), facts=model_facts())
-    bridge.install(Services(core.identity, core.admission, core.settlement, core.exchanges, under_edge=False))
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return  # imported by a tool, not by a proxy that serves
-    start_jobs(core.jobs)
-
-
-def _plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    from scalix.launch.redis_url import redis_url
-
-    values = dict(environ)
-    values.setdefault("SCALIX_CONFIG", values.get("CONFIG_FILE_PATH") or "litellm_proxy_config.yaml")
-    if "SCALIX_STORE_URL" not in values:
-        problems: list[Problem] = []
-
-        def report(name: str, what: str, fix: str) -> None:
-            problems.append(Problem(name, what, fix))
-
-        url = redis_url(values, report)
-        if problems:
-            raise LaunchError(problems)
-        if url is None:
-            fix = "set REDIS_URL, or start the gateway with start_scalix_litellm.py, which brings a store"
-            raise LaunchError([Problem("environment", "no store is named", fix)])
-        values["SCALIX_STORE_URL"] = url
-    return values
-
-
-async def _store_state(core: Core) -> str:
-    if not core.watch.store_is_there:
-        return "unreachable"
-    try:
-        async with in_time():
-            await core.client.ping()
-    except StoreUnavailable:
-        return "unreachable"
-    return "ok"
-
-
-def _emptied(core: Core) -> dict[str, int]:
-    """How often this process has found the store emptied, if it has."""
-    return {"store_emptied": core.watch.times_emptied} if core.watch.times_emptied else {}
 
 
 def open_journal(environ: Mapping[str, str]) -> Journal:
@@ -433,12 +229,7 @@ def open_journal(environ: Mapping[str, str]) -> Journal:
         raise LaunchError([Problem(str(directory), what, fix)]) from None
 
 
-def _is_on(name: str) -> bool:
-    """Whether a setting that is on by default has not been switched off."""
-    return os.environ.get(name, "").strip().lower() not in ("0", "false", "no", "off")
-
-
-def _needed(environ: Mapping[str, str], name: str) -> str:
+def needed(environ: Mapping[str, str], name: str) -> str:
     value = environ.get(name)
     if not value:
         raise LaunchError([Problem("environment", f"{name} is not set", "start with start_scalix_litellm.py")])

@@ -1,0 +1,183 @@
+"""The worker's app: LiteLLM's, inside our edge."""
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import scalix
+from scalix.domain.errors import GatewayError
+from scalix.launch.environment import DEFAULT_STREAM_JOIN_MS
+from scalix.launch.policy_file import read_policy
+from scalix.service.load_shedding import LoadShedding
+from scalix.service.throttle import Throttle
+from scalix.store.base import StoreUnavailable
+from scalix.store.calls import in_time
+from scalix.wiring.core import Core, build_core, needed, now_ms
+
+if TYPE_CHECKING:
+    from scalix.edge.access_log import AccessLog
+    from scalix.edge.gate import Gate
+    from scalix.edge.lifespan import Lifespan
+
+
+def preload() -> None:
+    """Import what every worker needs, for a process that forks them. Starts nothing."""
+    import scalix.edge.gate
+    import scalix.litellm_adapter.app
+    import scalix.litellm_adapter.callbacks
+    import scalix.litellm_adapter.joining_clients  # noqa: F401
+    from scalix.litellm_adapter.app import load_app
+
+    load_app()
+
+
+def create_app() -> Any:
+    """The worker's ASGI app: LiteLLM's, inside our edge. Raises `LaunchError`."""
+    from scalix.edge.access_log import AccessLog, to_standard_error
+    from scalix.edge.lifespan import Lifespan
+    from scalix.litellm_adapter.app import check_models, load_app, model_facts, token_counter
+    from scalix.litellm_adapter.bridge import Services, bridge
+    from scalix.litellm_adapter.heap import freeze_heap
+    from scalix.litellm_adapter.joining_clients import JoiningClients
+    from scalix.litellm_adapter.quiet_logs import quiet_litellm_logs
+    from scalix.litellm_adapter.trimming import trim
+    from scalix.litellm_adapter.warm_up import warm_up
+
+    inner = load_app()
+    if _is_on("SCALIX_TRIM_LITELLM"):
+        trim(inner, Path(needed(os.environ, "CONFIG_FILE_PATH")).read_text(encoding="utf-8"))
+    if os.environ.get("LITELLM_LOG") != "DEBUG":
+        quiet_litellm_logs()
+    core = build_core(os.environ, facts=model_facts())
+    bridge.install(Services(core.identity, core.admission, core.settlement, core.exchanges, under_edge=True))
+
+    window_ms = int(os.environ.get("SCALIX_STREAM_JOIN_MS") or DEFAULT_STREAM_JOIN_MS)
+    bridge.joining = joining = JoiningClients(window_ms) if window_ms else None
+    internal_token = os.environ["LITELLM_MASTER_KEY"]
+    access = AccessLog(to_standard_error, internal_token) if _is_on("SCALIX_ACCESS_LOG") else None
+
+    async def warm() -> None:
+        await warm_up(inner, next(iter(core.policy.current.models), ""), internal_token)
+
+    async def end_access_log() -> None:
+        if access is not None:
+            access.close()
+
+    lifespan = Lifespan(
+        every=core.jobs,
+        at_start=[*([joining.open] if joining else []), warm, freeze_heap],
+        at_end=[core.close, *([joining.aclose] if joining else []), end_access_log],
+    )
+
+    def reload() -> int:
+        number, policy = read_policy(Path(needed(os.environ, "SCALIX_POLICY")))
+        core.policy.replace(policy)
+        return number
+
+    return build_gate(
+        core,
+        inner,
+        lifespan,
+        internal_token=internal_token,
+        count_tokens=token_counter(),
+        check_models=check_models,
+        reload=reload,
+        access=access,
+    )
+
+
+def build_gate(
+    core: Core,
+    inner: Any,
+    lifespan: "Lifespan",
+    *,
+    internal_token: str,
+    count_tokens: Callable[[str, str], int],
+    check_models: Callable[[], Awaitable[Any]],
+    reload: Callable[[], int] = lambda: 0,
+    access: "AccessLog | None" = None,
+) -> "Gate":
+    """The edge around `inner`, an app in LiteLLM's place that takes `internal_token`."""
+    from scalix.edge.asgi import address_of
+    from scalix.edge.client_address import ClientAddresses
+    from scalix.edge.errors import status_of
+    from scalix.edge.forwarding import Forwarding
+    from scalix.edge.gate import Gate
+    from scalix.edge.guard import Guard
+    from scalix.edge.key_routes import KeyRoutes
+    from scalix.edge.operator_routes import OperatorRoutes
+    from scalix.edge.own_routes import OwnRoutes
+    from scalix.edge.routes import shown_path
+
+    async def ready() -> Mapping[str, str | int]:
+        return {"litellm": "ok" if lifespan.is_up else "starting", "store": await _store_state(core), **_emptied(core)}
+
+    def on_refusal(error: GatewayError, scope: Any) -> None:
+        if status_of(error) in (401, 403) and error.code != "model_not_allowed":
+            address = address_of(scope)
+            core.identity_events.refused(error.code, address, error.who, shown_path(scope["path"]))
+
+    own = OwnRoutes(
+        core.identity,
+        OperatorRoutes(
+            core.identity,
+            core.administration,
+            core.limits,
+            core.revocation,
+            core.merging,
+            core.audit_reading,
+            KeyRoutes(core.keys),
+        ),
+        core.policy,
+        ready=ready,
+        check_models=check_models,
+        version=scalix.__version__,
+    )
+    addresses = ClientAddresses(core.trusted_proxies)
+    guard = Guard(core.policy, addresses, LoadShedding(), Throttle(time.monotonic))
+    forwarding = Forwarding(
+        inner,
+        core.identity,
+        core.admission,
+        core.settlement,
+        internal_token=internal_token,
+        count_tokens=count_tokens,
+        now_ms=now_ms,
+        guard=guard,
+    )
+    return Gate(
+        inner,
+        core.identity,
+        forwarding,
+        own,
+        lifespan,
+        now_ms=now_ms,
+        addresses=addresses,
+        guard=guard,
+        on_refusal=on_refusal,
+        reload=reload,
+        access=access,
+    )
+
+
+async def _store_state(core: Core) -> str:
+    if not core.watch.store_is_there:
+        return "unreachable"
+    try:
+        async with in_time():
+            await core.client.ping()
+    except StoreUnavailable:
+        return "unreachable"
+    return "ok"
+
+
+def _emptied(core: Core) -> dict[str, int]:
+    """How often this process has found the store emptied, if it has."""
+    return {"store_emptied": core.watch.times_emptied} if core.watch.times_emptied else {}
+
+
+def _is_on(name: str) -> bool:
+    """Whether a setting that is on by default has not been switched off."""
+    return os.environ.get(name, "").strip().lower() not in ("0", "false", "no", "off")

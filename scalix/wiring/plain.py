@@ -1,0 +1,46 @@
+"""Plain mode: the hooks' services under `litellm --config`, without the edge."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+
+from scalix.launch.problems import LaunchError, Problem
+from scalix.wiring.core import build_core
+
+
+def ensure_plain_services() -> None:
+    """Plain mode (`litellm --config` without the edge): the hooks' services, unless the edge has installed its own."""
+    from scalix.edge.lifespan import start_jobs
+    from scalix.litellm_adapter.app import model_facts
+    from scalix.litellm_adapter.bridge import Services, bridge
+
+    if bridge.services is not None:
+        return
+    core = build_core(_plain_environment(os.environ), facts=model_facts())
+    bridge.install(Services(core.identity, core.admission, core.settlement, core.exchanges, under_edge=False))
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return  # imported by a tool, not by a proxy that serves
+    start_jobs(core.jobs)
+
+
+def _plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    from scalix.launch.redis_url import redis_url
+
+    values = dict(environ)
+    values.setdefault("SCALIX_CONFIG", values.get("CONFIG_FILE_PATH") or "litellm_proxy_config.yaml")
+    if "SCALIX_STORE_URL" not in values:
+        problems: list[Problem] = []
+
+        def report(name: str, what: str, fix: str) -> None:
+            problems.append(Problem(name, what, fix))
+
+        url = redis_url(values, report)
+        if problems:
+            raise LaunchError(problems)
+        if url is None:
+            fix = "set REDIS_URL, or start the gateway with start_scalix_litellm.py, which brings a store"
+            raise LaunchError([Problem("environment", "no store is named", fix)])
+        values["SCALIX_STORE_URL"] = url
+    return values
