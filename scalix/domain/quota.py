@@ -7,6 +7,7 @@ from typing import Literal
 
 from scalix.domain.calendar import window_end_ms, window_index
 from scalix.domain.key_limits import KeyScope, KeyWindow
+from scalix.domain.ledger import NO_DETAIL, Detail
 from scalix.domain.limits import Limit, Limits, Metric, Window
 
 UNKNOWN_VERSION = "0"  # the version of a user who has no record
@@ -37,6 +38,8 @@ class Ask:
     limits it, and the least that is worth asking for. `user_version` is what the caller believes the user's record to
     be; `None` skips the comparison. `key` is the virtual key that the request came with: its limits hold beside the
     subject's. `tier` is what refusals by limits that are not enforced are counted under; the empty text counts none.
+    `model` is the one that was asked for. `is_billed`: what it costs is taken from the subject's prepaid balance, if it
+    has one; `prepaid`: it must have one.
     """
 
     request_id: str
@@ -51,6 +54,9 @@ class Ask:
     lease_ms: int = 60_000
     tier: str = ""
     key: KeyScope | None = None
+    model: str = ""
+    is_billed: bool = False
+    prepaid: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,13 +200,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a request is charged in the end. `estimated`: counted by us because the provider's figure was unusable."""
+    """What a request is charged in the end. `estimated`: counted by us because the provider's figure was unusable.
+
+    `nano_usd` is what spend limits count; what the user is billed is in `detail`, which only the ledger takes.
+    """
 
     outcome: Outcome
     requests: int
     tokens: int
     nano_usd: int
     estimated: bool = False
+    detail: Detail = field(default=NO_DETAIL, compare=False)
 
 
 SettleStatus = Literal["settled", "replaced", "duplicate"]

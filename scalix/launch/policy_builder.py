@@ -17,7 +17,7 @@ def build_policy(section: ScalixSection, models: Mapping[str, Model]) -> Policy:
         default_tier=section.default_tier,
         models=dict(models),
         guard=build_guard(section),
-        retention=Retention(section.retention.audit_days),
+        retention=Retention(**section.retention.model_dump()),
     )
 
 

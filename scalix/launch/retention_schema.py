@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from scalix.domain.retention import DEFAULT_AUDIT_DAYS
+from scalix.domain.retention import DEFAULT_AUDIT_DAYS, DEFAULT_DAYS_DAYS, DEFAULT_EVENTS_DAYS, DEFAULT_HOURS_DAYS
 from scalix.launch.schema_base import Section, wrong
 
 _MOST_DAYS = 3_650
@@ -16,7 +16,13 @@ def _days(value: Any) -> int:
     return value
 
 
+Days = Annotated[int, BeforeValidator(_days)]
+
+
 class RetentionSection(Section):
     """After how many days what is recorded is removed."""
 
-    audit_days: Annotated[int, BeforeValidator(_days)] = DEFAULT_AUDIT_DAYS
+    audit_days: Days = DEFAULT_AUDIT_DAYS
+    events_days: Days = DEFAULT_EVENTS_DAYS
+    hours_days: Days = DEFAULT_HOURS_DAYS
+    days_days: Days = DEFAULT_DAYS_DAYS

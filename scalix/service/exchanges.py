@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from scalix.domain.failures import ErrorClass
 from scalix.domain.limits import Limits
 from scalix.domain.outcomes import Usage
 from scalix.domain.quota import Admitted, Prices
@@ -60,6 +61,10 @@ class Exchange:
     provider_error: ProviderError | None = None  # the last one
     hang_up: Callable[[], Awaitable[None]] | None = None  # ends the provider's stream
     # known by the edge
+    began_s: float = 0.0  # by the monotonic clock
+    first_token_s: float | None = None
+    tried: list[str] = field(default_factory=list)  # models that failed before the one that serves now
+    error_class: ErrorClass | None = None
     prompt_tokens: int | None = None  # counted, where the provider's figure is missing; better than the estimate
     client_left: bool = False
     settled: bool = False

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from scalix.domain.audit_chain import Head, Link
+from scalix.domain.ledger import Aggregate, Balance, Event, Summary
 from scalix.domain.limits import Metric, Window
 from scalix.domain.quota import UNKNOWN_VERSION, Ask, Charge, Decision, Receipt, Settled, ShadowCount, Tallies
 
@@ -129,6 +130,51 @@ class LimitTools(Protocol):
 
     async def shadow_counts(self, days: int) -> Collection[ShadowCount]:
         """What limits that are not enforced would have refused, today and the days before, `days` in all."""
+        ...
+
+
+Ranking = Literal["tokens", "cost"]
+
+
+class LedgerReader(Protocol):
+    """Reads what settlements have written. Days and hours are indexes since 1970-01-01 UTC, both ends included. Every
+    method may raise `StoreUnavailable`."""
+
+    async def now_ms(self) -> int:
+        """The store's time."""
+        ...
+
+    async def events(self, subject: str, day: int) -> list[Event]:
+        """The subject's events of a day, by time of admission and then id."""
+        ...
+
+    async def summaries(self, subject: str, first_day: int, last_day: int) -> list[Summary]:
+        """The subject's sums by day, model, tier and key."""
+        ...
+
+    async def by_hour(self, first_hour: int, last_hour: int) -> list[Aggregate]:
+        """Everybody's sums by hour."""
+        ...
+
+    async def by_day(self, first_day: int, last_day: int) -> list[Aggregate]:
+        """Everybody's sums by day."""
+        ...
+
+    async def top(self, first_day: int, last_day: int, by: Ranking, most: int) -> list[tuple[str, int]]:
+        """The subjects that used most, with their tokens or nano-dollars of provider cost, the greatest first."""
+        ...
+
+
+class BalanceStore(Protocol):
+    """Prepaid balances. Every method may raise `StoreUnavailable`."""
+
+    async def balance(self, subject: str) -> Balance | None:
+        """The balance; `None` for a subject that was never credited."""
+        ...
+
+    async def credit(self, subject: str, nano_usd: int, credit_id: str) -> tuple[bool, Balance]:
+        """Add to the balance (a negative amount takes from it), once for each `credit_id`. Whether it was added now,
+        and the balance after it."""
         ...
 
 

@@ -1,0 +1,240 @@
+"""The words of the ledger: one event for each request, and the sums that are kept beside the events.
+
+An event never holds content. Its text in the store is its figures in the order of `EVENT_FIELDS`, parted by spaces.
+"""
+
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+EVENT_FIELDS = (
+    "outcome",
+    "requests",
+    "tokens",
+    "nano_usd",
+    "estimated",
+    "admitted_ms",
+    "key_id",
+    "tier",
+    "model",
+    "served",
+    "provider",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "reasoning_tokens",
+    "cost_nano_usd",
+    "charge_nano_usd",
+    "price_version",
+    "latency_ms",
+    "first_token_ms",
+    "flags",
+    "error",
+    "fallbacks",
+)
+"""The order of an event's text. What follows the last of them belongs to the scripts."""
+
+DETAIL_FIELDS = EVENT_FIELDS[7:]
+_NONE = "-"
+_STREAMED, _CACHE_HIT = "s", "c"
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What an event says of a request beside its charge.
+
+    `tier` is empty for the operator. `model` is the one that was asked for, `served` the one that answered (empty: none
+    did). `cost_nano_usd` is the provider's price, `charge_nano_usd` what the user is billed, by the prices of
+    `price_version`. `error` is an `ErrorClass` or empty; `fallbacks` are the models that were tried in vain before.
+    """
+
+    tier: str = ""
+    model: str = ""
+    served: str = ""
+    provider: str = ""
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_nano_usd: int = 0
+    charge_nano_usd: int = 0
+    price_version: str = ""
+    latency_ms: int = 0
+    first_token_ms: int | None = None
+    streamed: bool = False
+    cache_hit: bool = False
+    error: str = ""
+    fallbacks: tuple[str, ...] = ()
+
+
+NO_DETAIL = Detail()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One request in the ledger. `admitted_ms` is Unix time of the store; `nano_usd` is what its windows count."""
+
+    request_id: str
+    subject: str
+    admitted_ms: int
+    key_id: str
+    outcome: str
+    requests: int
+    tokens: int
+    nano_usd: int
+    estimated: bool
+    detail: Detail
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Figures of many events together, in the order in which the store packs them."""
+
+    events: int = 0
+    requests: int = 0
+    tokens: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    nano_usd: int = 0
+    cost_nano_usd: int = 0
+    charge_nano_usd: int = 0
+    latency_ms: int = 0
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(*map(int.__add__, self.values(), other.values()))
+
+    def __neg__(self) -> "Sums":
+        return Sums(*(-value for value in self.values()))
+
+    def values(self) -> tuple[int, ...]:
+        """The figures in the packed order."""
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One user's sums of one day (UTC, days since 1970-01-01), model that served (else asked), tier and key."""
+
+    day: int
+    model: str
+    tier: str
+    key_id: str
+    sums: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Everybody's sums of one hour or day (index since 1970-01-01) by model, provider, tier, outcome and error."""
+
+    index: int
+    model: str
+    provider: str
+    tier: str
+    outcome: str
+    error: str
+    sums: Sums
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """A prepaid balance. May be negative: what a request used beyond its reservation is owed."""
+
+    nano_usd: int
+    held_nano_usd: int = 0
+
+
+def sums_of(event: Event) -> Sums:
+    """What one event adds to the sums."""
+    detail = event.detail
+    return Sums(
+        1,
+        event.requests,
+        event.tokens,
+        detail.prompt_tokens,
+        detail.completion_tokens,
+        detail.cached_tokens,
+        detail.reasoning_tokens,
+        event.nano_usd,
+        detail.cost_nano_usd,
+        detail.charge_nano_usd,
+        detail.latency_ms,
+    )
+
+
+def detail_words(detail: Detail) -> list[str]:
+    """A detail as the words of an event's text, in the order of `DETAIL_FIELDS`."""
+    flags = _STREAMED * detail.streamed + _CACHE_HIT * detail.cache_hit
+    return [
+        name_word(detail.tier),
+        name_word(detail.model),
+        "=" if detail.served == detail.model else name_word(detail.served),
+        name_word(detail.provider),
+        str(detail.prompt_tokens),
+        str(detail.completion_tokens),
+        str(detail.cached_tokens),
+        str(detail.reasoning_tokens),
+        str(detail.cost_nano_usd),
+        str(detail.charge_nano_usd),
+        name_word(detail.price_version),
+        str(detail.latency_ms),
+        _NONE if detail.first_token_ms is None else str(detail.first_token_ms),
+        flags or _NONE,
+        name_word(detail.error),
+        ",".join(map(name_word, detail.fallbacks)) or _NONE,
+    ]
+
+
+def event_of(request_id: str, subject: str, text: str) -> Event:
+    """The event with this text. Raises `ValueError` for a text that is none."""
+    words = text.split(" ")
+    if len(words) < len(EVENT_FIELDS):
+        raise ValueError("not an event's text")
+    word = dict(zip(EVENT_FIELDS, words, strict=False))
+
+    def number(field: str) -> int:
+        return int(word[field])
+
+    served, first_token_ms, fallbacks = word["served"], word["first_token_ms"], word["fallbacks"]
+    detail = Detail(
+        tier=name_of(word["tier"]),
+        model=name_of(word["model"]),
+        served=name_of(word["model"] if served == "=" else served),
+        provider=name_of(word["provider"]),
+        prompt_tokens=number("prompt_tokens"),
+        completion_tokens=number("completion_tokens"),
+        cached_tokens=number("cached_tokens"),
+        reasoning_tokens=number("reasoning_tokens"),
+        cost_nano_usd=number("cost_nano_usd"),
+        charge_nano_usd=number("charge_nano_usd"),
+        price_version=name_of(word["price_version"]),
+        latency_ms=number("latency_ms"),
+        first_token_ms=None if first_token_ms == _NONE else int(first_token_ms),
+        streamed=_STREAMED in word["flags"],
+        cache_hit=_CACHE_HIT in word["flags"],
+        error=name_of(word["error"]),
+        fallbacks=() if fallbacks == _NONE else tuple(map(name_of, fallbacks.split(","))),
+    )
+    return Event(
+        request_id=request_id,
+        subject=subject,
+        admitted_ms=number("admitted_ms"),
+        key_id=name_of(word["key_id"]),
+        outcome=word["outcome"],
+        requests=number("requests"),
+        tokens=number("tokens"),
+        nano_usd=number("nano_usd"),
+        estimated=word["estimated"] == "1",
+        detail=detail,
+    )
+
+
+def name_word(name: str) -> str:
+    """A name as one word without spaces, commas or a meaning of its own; `-` for none."""
+    word = quote(name, safe="/:._-@+")
+    return "%2D" + word[1:] if word.startswith(_NONE) else word or _NONE
+
+
+def name_of(word: str) -> str:
+    """The name that `name_word` has made a word of."""
+    return "" if word == _NONE else unquote(word)
