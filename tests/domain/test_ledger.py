@@ -34,5 +34,6 @@ def test_an_events_text_gives_back_the_event(detail: Detail, key_id: str) -> Non
 @given(names)
 def test_a_name_is_one_word(name: str) -> None:
     word = name_word(name)
-    assert word and not set(word) & set(" ,\n=")
+    assert word
+    assert not set(word) & set(" ,\n=")
     assert name_of(word) == name
