@@ -13,7 +13,9 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from benchmarks.bounds import bounds_text, shown_by_loads
 from benchmarks.loads import LOADS
 from benchmarks.loads.base import Load
 from benchmarks.measure import Contender, run_rounds
@@ -29,6 +31,9 @@ from benchmarks.processes import (
     stop,
 )
 from benchmarks.report import load_table, placed
+from benchmarks.studies import STUDIES
+from benchmarks.studies.base import Setting, Study
+from benchmarks.texts import provider_text
 from scalix.launch.problems import LaunchError
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -39,14 +44,21 @@ ROUNDS, QUICK_ROUNDS = 5, 2
 def main(arguments: list[str] | None = None) -> int:
     """Returns 0, or 2 when a benchmark could not be run."""
     options = _parser().parse_args(arguments)
-    loads = [LOADS[name] for name in options.only or LOADS]
+    chosen = options.only or [*LOADS, *STUDIES]
+    loads = [LOADS[name] for name in LOADS if name in chosen]
+    studies = [STUDIES[name] for name in STUDIES if name in chosen]
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     os.sched_setaffinity(0, OTHER_CORES)
     try:
-        with _alone(), _run_folder() as folder, _peers(_names(loads, options.peers), folder) as running:
-            for load in loads:
-                requests = options.requests or (load.quick_requests if options.quick else load.requests)
-                _run(load, running, rounds, requests, write=not options.dry)
+        with _alone(), _run_folder() as folder:
+            with _peers(_names(loads, studies, options.peers), folder) as (running, url):
+                for load in loads:
+                    requests = options.requests or (load.quick_requests if options.quick else load.requests)
+                    _run(load, running, url, rounds, requests, write=not options.dry)
+                for study in studies:
+                    setting = Setting(running, folder, url, rounds, options.quick, _say)
+                    _study(study, setting, write=not options.dry)
+            _bounds(write=not options.dry)
     except (BenchmarkError, LaunchError) as error:
         _say(f"benchmarks: {error}")
         return 2
@@ -54,8 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    names = [*LOADS, *STUDIES]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", nargs="+", choices=list(LOADS), metavar="LOAD", help=f"of: {', '.join(LOADS)}")
+    parser.add_argument("--only", nargs="+", choices=names, metavar="PART", help=f"of: {', '.join(names)}")
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), metavar="PEER", help=f"of: {', '.join(PEERS)}")
     parser.add_argument("--rounds", type=int, help=f"measurements of each peer (default {ROUNDS})")
     parser.add_argument("--requests", type=int, help="requests in each measurement (default: each load's own number)")
@@ -64,8 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _names(loads: list[Load], chosen: list[str] | None) -> list[str]:
-    needed = {entry.peer for load in loads for entry in load.entries}
+def _names(loads: list[Load], studies: list[Study], chosen: list[str] | None) -> list[str]:
+    needed = {entry.peer for load in loads for entry in load.entries} | {peer for one in studies for peer in one.peers}
     return [name for name in PEERS if name in needed and (not chosen or name in chosen)]
 
 
@@ -90,8 +103,9 @@ def _run_folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _peers(names: list[str], folder: Path) -> Iterator[dict[str, Running]]:
-    """The peers that can be had here, started. They all run at once; the one whose turn it is has its core alone."""
+def _peers(names: list[str], folder: Path) -> Iterator[tuple[dict[str, Running], str]]:
+    """The peers that can be had here, started, and the provider's URL. They all run at once; the one whose turn it is
+    has its core alone."""
     with contextlib.ExitStack() as stack:
         provider, url = start_provider(folder)
         stack.callback(stop, provider)
@@ -107,15 +121,18 @@ def _peers(names: list[str], folder: Path) -> Iterator[dict[str, Running]]:
                 continue
             running[name] = peer.start(place, url)
             stack.callback(running[name].stop)
-        yield running
+        yield running, url
 
 
-def _run(load: Load, running: dict[str, Running], rounds: int, requests: int, *, write: bool) -> None:
+def _run(
+    load: Load, running: dict[str, Running], provider_url: str, rounds: int, requests: int, *, write: bool
+) -> None:
     _say(f"{load.title}: {rounds} rounds of {requests} requests")
     contenders, baseline = [], None
     for entry in load.entries:
         if entry.peer in running:
-            contender = load.contender(entry, PEERS[entry.peer].title, running[entry.peer], requests)
+            text = provider_text(provider_url, load.body("gpt-4o-mini", entry)) if load.streamed else None
+            contender = load.contender(entry, PEERS[entry.peer].title, running[entry.peer], requests, text)
             contenders.append(contender)
             if entry.peer == load.baseline:
                 baseline = contender
@@ -125,22 +142,48 @@ def _run(load: Load, running: dict[str, Running], rounds: int, requests: int, *,
     text = (
         f"### {load.title}\n\n{load.about} {_circumstances(rounds, contenders)}\n\n{load_table(contenders, baseline)}"
     )
+    values = {contender.label: [asdict(turn) for turn in contender.turns] for contender in contenders}
+    _keep(load.name, values, write=write)
+    _place(load.name, text, write=write)
+
+
+def _study(study: Study, setting: Setting, *, write: bool) -> None:
+    _say(f"{study.title} …")
+    missing = [PEERS[name].title for name in study.peers if name not in setting.running]
+    if missing:
+        _say(f"  left out: {', '.join(missing)} not running")
+        return
+    findings = study.run(setting)
+    _keep(study.name, {"shown": findings.shown, "measured": findings.raw}, write=write)
+    _place(study.name, f"### {study.title}\n\n{findings.text}\n{_machine()}", write=write)
+
+
+def _bounds(*, write: bool) -> None:
+    kept = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
+    studied = {name: value for study in STUDIES if study in kept for name, value in kept[study]["shown"].items()}
+    _place("bounds", bounds_text(shown_by_loads(kept) | studied), write=write)
+
+
+def _place(name: str, text: str, *, write: bool) -> None:
     print(text, flush=True)
-    _keep(load, contenders)
     if write:
         PAGE.parent.mkdir(exist_ok=True)
         before = PAGE.read_text(encoding="utf-8") if PAGE.exists() else "# Performance\n"
-        PAGE.write_text(placed(before, load.name, text), encoding="utf-8")
+        PAGE.write_text(placed(before, name, text), encoding="utf-8")
 
 
 def _circumstances(rounds: int, contenders: list[Contender]) -> str:
     counts = sorted({contender.requests for contender in contenders}, reverse=True)
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
     pinned = "a core of its own" if PEER_CORES != OTHER_CORES else "the only core, shared with the load"
     return (
         f"{rounds} rounds of {' or '.join(map(str, counts))} requests, {contenders[0].concurrency} at a time, "
-        f"the peer on {pinned}; {_processor()}, Linux {platform.release()}, Python {platform.python_version()}; {now}."
+        f"the peer on {pinned}; {_machine()}"
     )
+
+
+def _machine() -> str:
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{_processor()}, Linux {platform.release()}, Python {platform.python_version()}; {now}."
 
 
 def _processor() -> str:
@@ -150,10 +193,10 @@ def _processor() -> str:
     return platform.machine()
 
 
-def _keep(load: Load, contenders: list[Contender]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    values = {contender.label: [asdict(turn) for turn in contender.turns] for contender in contenders}
-    (RESULTS / f"{load.name}.json").write_text(json.dumps(values, indent=1) + "\n")
+def _keep(name: str, values: Any, *, write: bool) -> None:
+    if write:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.json").write_text(json.dumps(values, indent=1) + "\n")
 
 
 def _say(text: str) -> None:

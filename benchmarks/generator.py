@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -17,10 +17,11 @@ ANSWER_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, ready to send."""
+    """One HTTP request, ready to send. With `others`, what is sent is the next one of `raw` and them, in a circle."""
 
     port: int
     raw: bytes
+    others: tuple[bytes, ...] = ()
 
     @classmethod
     def build(cls, port: int, method: str, path: str, headers: Mapping[str, str], body: object = None) -> "Request":
@@ -30,10 +31,21 @@ class Request:
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in {**fixed, **headers}.items())]
         return cls(port, "\r\n".join(lines).encode() + b"\r\n\r\n" + payload)
 
+    @classmethod
+    def circle(cls, requests: "Sequence[Request]") -> "Request":
+        """All of `requests`, which go to one port, in turn."""
+        return cls(requests[0].port, requests[0].raw, tuple(request.raw for request in requests[1:]))
+
+    def number(self, index: int) -> bytes:
+        """The request that is sent as the `index`th."""
+        index %= 1 + len(self.others)
+        return self.others[index - 1] if index else self.raw
+
 
 @dataclass(slots=True)
 class Answers:
-    """What came back. Times in ns from the first byte sent; `samples` holds the first body of each status."""
+    """What came back. Times in ns from the first byte sent; `samples` holds the first body of each status, `bodies` all
+    of them where they are kept."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     first_byte_ns: list[int] = field(default_factory=list)
@@ -43,13 +55,14 @@ class Answers:
     broken: int = 0
     wall_s: float = 0.0
     samples: dict[int, bytes] = field(default_factory=dict)
+    keeps_all: bool = False
+    bodies: list[bytes] = field(default_factory=list)
 
 
 class _Connection(asyncio.Protocol):
-    """One connection's exchanges. `next_request` counts down; `None` from it ends the connection."""
+    """One connection's exchanges, until the budget is used up."""
 
-    def __init__(self, raw: bytes, budget: "_Budget", answers: Answers) -> None:
-        self._raw = raw
+    def __init__(self, budget: "_Budget", answers: Answers) -> None:
         self._budget = budget
         self._answers = answers
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -62,13 +75,14 @@ class _Connection(asyncio.Protocol):
         self._next()
 
     def _next(self) -> None:
-        if not self._budget.take():
+        raw = self._budget.take()
+        if raw is None:
             self._transport.close()
             self._finish()
             return
         self._waiting, self._first_ns, self._tail, self._body = True, 0, b"", []
         self._began_ns = time.perf_counter_ns()
-        self._transport.write(self._raw)
+        self._transport.write(raw)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -77,7 +91,7 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def on_headers_complete(self) -> None:
-        self._keep = self._parser.get_status_code() not in self._answers.samples
+        self._keep = self._answers.keeps_all or self._parser.get_status_code() not in self._answers.samples
 
     def on_body(self, body: bytes) -> None:
         if not self._first_ns:
@@ -96,7 +110,10 @@ class _Connection(asyncio.Protocol):
         answers.whole_ns.append(now_ns - self._began_ns)
         answers.streams_ended += self._tail.rstrip().endswith(b"data: [DONE]")
         if self._keep:
-            answers.samples.setdefault(status, b"".join(self._body))
+            body = b"".join(self._body)
+            answers.samples.setdefault(status, body)
+            if answers.keeps_all:
+                answers.bodies.append(body)
         if self._parser.should_keep_alive():
             self._next()
         else:
@@ -114,38 +131,43 @@ class _Connection(asyncio.Protocol):
 
 
 class _Budget:
-    """How many requests are still to be sent by all connections together."""
+    """How many requests are still to be sent by all connections together, and what."""
 
-    def __init__(self, requests: int) -> None:
+    def __init__(self, request: Request, requests: int, first: int) -> None:
         self.left = requests
+        self._request = request
+        self._next = first
 
-    def take(self) -> bool:
+    def take(self) -> bytes | None:
+        """The next request; `None` when all have been sent."""
         self.left -= 1
-        return self.left >= 0
+        if self.left < 0:
+            return None
+        self._next += 1
+        return self._request.number(self._next - 1)
 
 
-def run(request: Request, *, requests: int, concurrency: int) -> Answers:
-    """Send `requests` copies of `request` over `concurrency` connections. Returns when all answers are whole.
+def run(request: Request, *, requests: int, concurrency: int, first: int = 0, keeps_all: bool = False) -> Answers:
+    """Send `request` `requests` times over `concurrency` connections. Returns when all answers are whole. `first` is
+    where in its circle to begin.
 
     Raises TimeoutError when they take longer than `ANSWER_TIMEOUT_S`, OSError when the server can't be reached.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(request, requests, concurrency))
+        budget = _Budget(request, requests, first)
+        return runner.run(_run(request.port, budget, Answers(keeps_all=keeps_all), min(concurrency, requests)))
 
 
-async def _run(request: Request, requests: int, concurrency: int) -> Answers:
-    answers, budget = Answers(), _Budget(requests)
+async def _run(port: int, budget: _Budget, answers: Answers, concurrency: int) -> Answers:
     began = time.perf_counter()
     async with asyncio.timeout(ANSWER_TIMEOUT_S):
-        await asyncio.gather(*(_drive(request, budget, answers) for _ in range(min(concurrency, requests))))
+        await asyncio.gather(*(_drive(port, budget, answers) for _ in range(concurrency)))
     answers.wall_s = time.perf_counter() - began
     return answers
 
 
-async def _drive(request: Request, budget: _Budget, answers: Answers) -> None:
+async def _drive(port: int, budget: _Budget, answers: Answers) -> None:
     loop = asyncio.get_running_loop()
     while budget.left > 0:  # a server may close a connection after an answer; the next one takes a new connection
-        _, connection = await loop.create_connection(
-            lambda: _Connection(request.raw, budget, answers), "127.0.0.1", request.port
-        )
+        _, connection = await loop.create_connection(lambda: _Connection(budget, answers), "127.0.0.1", port)
         await connection.done

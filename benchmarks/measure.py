@@ -10,6 +10,7 @@ from benchmarks import generator
 from benchmarks.accounting import Usage, usage
 from benchmarks.generator import Answers, Request
 from benchmarks.processes import BenchmarkError
+from benchmarks.texts import check_texts
 
 QUIET_CPU_NS = 3_000_000
 QUIET_STEP_S = 0.05
@@ -73,7 +74,8 @@ def turn(answers: Answers, used: Usage) -> Turn:
 class Contender:
     """One row of a table: what is sent to which peer, how often, and what must come back.
 
-    `roots` are the peer's processes; `statuses` are right answers, none meaning any refusal (4xx, 5xx).
+    `roots` are the peer's processes; `statuses` are right answers, none meaning any refusal (4xx, 5xx). With a `text`,
+    every stream's text put together must be that, byte for byte.
     """
 
     label: str
@@ -83,6 +85,8 @@ class Contender:
     roots: Sequence[int]
     statuses: frozenset[int] = frozenset({200})
     streamed: bool = False
+    text: str | None = None
+    sent: int = 0
     seen: Counter[int] = field(default_factory=Counter)
     turns: list[Turn] = field(default_factory=list)
 
@@ -106,9 +110,9 @@ def run_rounds(contenders: Sequence[Contender], rounds: int, note: Callable[[str
         _send(contender, max(contender.concurrency * 2, contender.requests // 2), note)
     for number in range(rounds):
         for contender in contenders if number % 2 == 0 else reversed(contenders):
-            before = _quiet_usage(contender.roots)
+            before = quiet_usage(contender.roots)
             answers = _send(contender, contender.requests, note)
-            used = _quiet_usage(contender.roots).since(before)
+            used = quiet_usage(contender.roots).since(before)
             contender.seen += answers.statuses
             contender.turns.append(turn(answers, used))
             note(f"  round {number + 1}: {contender.label}: {contender.turns[-1].cpu_ms:.3f} ms")
@@ -116,9 +120,16 @@ def run_rounds(contenders: Sequence[Contender], rounds: int, note: Callable[[str
 
 def _send(contender: Contender, requests: int, note: Callable[[str], None]) -> Answers:
     try:
-        answers = generator.run(contender.request, requests=requests, concurrency=contender.concurrency)
+        answers = generator.run(
+            contender.request,
+            requests=requests,
+            concurrency=contender.concurrency,
+            first=contender.sent,
+            keeps_all=contender.text is not None,
+        )
     except (OSError, TimeoutError) as error:
         raise BenchmarkError(f"{contender.label}: {type(error).__name__}: {error}") from None
+    contender.sent += requests
     wrong = {status: count for status, count in answers.statuses.items() if not _is_right(contender, status)}
     if wrong:
         sample = answers.samples[next(iter(wrong))][:400].decode(errors="replace")
@@ -128,6 +139,8 @@ def _send(contender: Contender, requests: int, note: Callable[[str], None]) -> A
     if bad > requests * MOST_WRONG:
         what = f"{sum(wrong.values())} wrong statuses, {answers.broken} broken, {missing} streams without an end"
         raise BenchmarkError(f"{contender.label}: of {requests} answers {what}")
+    if contender.text is not None:
+        check_texts(contender.label, answers.bodies, contender.text)
     return answers
 
 
@@ -135,8 +148,9 @@ def _is_right(contender: Contender, status: int) -> bool:
     return status in contender.statuses if contender.statuses else status >= 400
 
 
-def _quiet_usage(roots: Sequence[int]) -> Usage:
-    """The use so far, once what goes on after the answers (callbacks, settlement) is done."""
+def quiet_usage(roots: Sequence[int]) -> Usage:
+    """The use so far of the process trees under `roots`, once what goes on after the answers (callbacks, settlement)
+    is done."""
     deadline_s = time.monotonic() + QUIET_TIMEOUT_S
     before = usage(roots)
     while time.monotonic() < deadline_s:

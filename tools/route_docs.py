@@ -19,6 +19,7 @@ from scalix.domain.routes import Route  # noqa: E402
 from scalix.edge.allowed_fields import allowed_fields  # noqa: E402
 from scalix.edge.route_access import Access, access_of, all_routes  # noqa: E402
 from scalix.edge.routes import Own  # noqa: E402
+from scalix.service.reporting import REPORTS  # noqa: E402
 
 CREDENTIALS = ("none", "wrong", "expired", "blocked", "free", "pro", "admin", "key", "expired key", "blocked key")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -43,6 +44,7 @@ _TYPES: dict[str, dict[str, Any]] = {
     "messages": {"type": "array", "items": {"type": "object"}},
     "max_tokens": {"type": "integer"},
 }
+_REPORT_QUERIES = {"user": ("user_id",), "key": ("user_id",), "top": ("by", "limit")}
 _QUERIES: dict[str, tuple[str, ...]] = {
     "/key/info": ("key",),
     "/key/list": ("page", "size", "user_id", "key_alias", "key_hash", "return_full_object"),
@@ -53,6 +55,11 @@ _QUERIES: dict[str, tuple[str, ...]] = {
     "/user/list": ("page", "page_size", "user_ids"),
     "/scalix/v1/audit": ("limit", "before", "actor", "act", "object"),
     "/scalix/v1/audit/chain": ("limit", "after"),
+    "/scalix/v1/ledger/verify": ("day", "user_id"),
+    "/scalix/v1/ledger/export": ("day", "shard"),
+    "/scalix/v1/usage": ("user_id", "days"),
+    "/scalix/v1/usage/events": (*("user_id", "limit", "cursor", "from", "to", "model", "outcome", "key", "format"),),
+    **{f"/scalix/v1/reports/{name}": ("from", "to", "format", *_REPORT_QUERIES.get(name, ())) for name in REPORTS},
     "/v1/models": ("user",),
     "/models": ("user",),
 }
@@ -136,7 +143,7 @@ def _operation(method: str, path: str, target: Route | Own) -> dict[str, Any]:
     ]
     parameters += [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in ("id", "key")
+        for name in ("id", "key", "user")
         if f"{{{name}}}" in path
     ]
     if parameters:

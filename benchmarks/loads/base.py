@@ -50,14 +50,20 @@ class Load:
     directive: str = ""
     streamed: bool = False
 
-    def contender(self, entry: Entry, title: str, running: Running, requests: int) -> Contender:
-        """The row's measurement, against a running peer."""
+    def body(self, model: str, entry: Entry) -> dict[str, Any]:
+        """What is sent."""
         messages = [
             {"role": "system", "content": SYSTEM},
             {"role": "user", "content": f"{QUESTION} {self.directive}".strip()},
         ]
         stream = {"stream": True} if self.streamed else {}
-        body = {"model": running.model, "messages": messages, "user": "bench-unlimited", **stream, **entry.body}
+        return {"model": model, "messages": messages, "user": "bench-unlimited", **stream, **entry.body}
+
+    def contender(
+        self, entry: Entry, title: str, running: Running, requests: int, text: str | None = None
+    ) -> Contender:
+        """The row's measurement, against a running peer. `text`: what every stream must say."""
+        body = self.body(running.model, entry)
         headers = {**running.headers, **entry.headers}
         return Contender(
             label=f"{title}, {entry.what}" if entry.what else title,
@@ -67,4 +73,5 @@ class Load:
             roots=running.roots,
             statuses=entry.statuses,
             streamed=self.streamed,
+            text=text,
         )

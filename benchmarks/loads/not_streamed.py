@@ -11,6 +11,7 @@ NOT_STREAMED = Load(
         Entry("litellm"),
         Entry("litellm-packages"),
         Entry("litellm-redis"),
+        Entry("litellm-redis-routing"),
         Entry("portkey"),
         Entry("gateway", "unlimited user", {"user": UNLIMITED}),
         Entry("gateway", "limited user", {"user": LIMITED}),

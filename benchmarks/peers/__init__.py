@@ -2,7 +2,13 @@
 
 from benchmarks.peers.base import Peer
 from benchmarks.peers.gateway import ScalixGateway
-from benchmarks.peers.litellm import LiteLLM, LiteLLMRefusing, LiteLLMWithPackages, LiteLLMWithRedis
+from benchmarks.peers.litellm import (
+    LiteLLM,
+    LiteLLMRefusing,
+    LiteLLMRoutingByUse,
+    LiteLLMWithPackages,
+    LiteLLMWithRedis,
+)
 from benchmarks.peers.portkey import Portkey
 
 PEERS: dict[str, Peer] = {
@@ -11,6 +17,7 @@ PEERS: dict[str, Peer] = {
         LiteLLMWithPackages(),
         LiteLLM(),
         LiteLLMWithRedis(),
+        LiteLLMRoutingByUse(),
         LiteLLMRefusing(),
         Portkey(),
         ScalixGateway(),

@@ -1,15 +1,16 @@
-"""This gateway: the real launcher, one worker, its own store."""
+"""This gateway: the real launcher, one worker unless said, its own store unless given another."""
 
 import json
 import sys
 import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.accounting import STORE_PROGRAMS, pin, read_stats, tree
 from benchmarks.peers.base import MASTER_KEY, MODEL, PROVIDER_MODEL, Running
-from benchmarks.processes import OTHER_CORES, ROOT, free_port, start, wait_until_ready
+from benchmarks.processes import OTHER_CORES, PEER_CORES, ROOT, free_port, start, wait_until_ready
 
-WORKERS = 1
 UNLIMITED, LIMITED, EXHAUSTED, WITHOUT_MODEL = "bench-unlimited", "bench-limited", "bench-exhausted", "bench-without"
 TIER_OF = {UNLIMITED: "premium", LIMITED: "pro", EXHAUSTED: "one-a-month", WITHOUT_MODEL: "without-model"}
 # The product's tiers, with room for as many requests as a benchmark makes.
@@ -27,11 +28,15 @@ _TIERS = {
 }
 
 
+@dataclass(slots=True)
 class ScalixGateway:
-    """One worker. The store counts apart from it; the launcher is counted in."""
+    """The store counts apart from it; the launcher is counted in. `env` is added to its environment."""
 
-    name = "gateway"
-    title = "this gateway"
+    name: str = "gateway"
+    title: str = "this gateway"
+    workers: int = 1
+    cores: frozenset[int] = frozenset(PEER_CORES)
+    env: Mapping[str, str] = field(default_factory=dict)
 
     def install(self) -> None:
         """See `Peer`: it runs from the interpreter that runs the benchmark."""
@@ -43,25 +48,39 @@ class ScalixGateway:
         env_file.write_text("")
         env_file.chmod(0o600)
         port = free_port()
-        options = ["--config", str(config), "--env-file", str(env_file), "--port", str(port), "--workers", str(WORKERS)]
+        options = ["--config", str(config), "--env-file", str(env_file), "--port", str(port)]
+        options += ["--workers", str(self.workers)]
         env = {
             "SCALIX_STATE_DIR": str(folder / "state"),
             "LITELLM_LOG_FILE": str(folder / "gateway.log"),
             "LITELLM_MASTER_KEY": MASTER_KEY,
             "BENCH_PROVIDER_KEY": "sk-demo",
+            **self.env,
         }
         script = ROOT / "start_scalix_litellm.py"
-        process = start([sys.executable, str(script), *options, "--quiet"], folder=folder, log=log, env=env)
+        process = start(
+            [sys.executable, str(script), *options, "--quiet"], folder=folder, log=log, env=env, cores=set(self.cores)
+        )
         url = f"http://127.0.0.1:{port}"
         wait_until_ready(process, f"{url}/health/readiness", log)
         for stat in tree(process.pid, read_stats()):
             if stat.program in STORE_PROGRAMS:
                 pin(stat.pid, OTHER_CORES)
         for user, tier in TIER_OF.items():
-            _post(f"{url}/user/new", {"user_id": user, "tier": tier})
-        spent = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}], "user": EXHAUSTED}
-        _post(f"{url}/v1/chat/completions", spent)
+            create_user(url, user, tier)
+        ask(url, EXHAUSTED)
         return Running(port, process)
+
+
+def create_user(url: str, user: str, tier: str) -> None:
+    """Make a user of the gateway at `url`."""
+    _post(f"{url}/user/new", {"user_id": user, "tier": tier})
+
+
+def ask(url: str, user: str) -> None:
+    """One request of `user`."""
+    spent = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}], "user": user}
+    _post(f"{url}/v1/chat/completions", spent)
 
 
 def _config(provider_url: str) -> dict[str, object]:

@@ -131,3 +131,18 @@ class LiteLLMWithRedis(LiteLLMWithPackages):
         config["litellm_settings"] = {"cache": True, "cache_params": cache}
         config["router_settings"] = {f"redis_{name}": value for name, value in redis.items()}
         return config
+
+
+class LiteLLMRoutingByUse(LiteLLMWithRedis):
+    """With those limits, and deployments chosen by the tokens and requests that Redis has for each (its documentation
+    calls that slow, and it is what holds a provider's limit over several instances)."""
+
+    name = "litellm-redis-routing"
+    title = "LiteLLM with those and Redis-backed routing"
+
+    def config(self, provider_url: str, store_port: int) -> dict[str, Any]:
+        """See `LiteLLM`."""
+        config = super().config(provider_url, store_port)
+        config["router_settings"]["routing_strategy"] = "usage-based-routing-v2"
+        config["model_list"][0]["litellm_params"] |= {"rpm": 10**9, "tpm": 10**12}
+        return config

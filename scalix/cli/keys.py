@@ -87,11 +87,17 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--parallel", dest="max_parallel_requests", type=_count, metavar="N", help=f"requests at once, or {NONE}"
     )
+    parser.add_argument(
+        "--allow-ips", dest="allowed_ips", type=_names, metavar="A,B", help=f"networks that may use it; {NONE} for any"
+    )
+    parser.add_argument(
+        "--deny-ips", dest="denied_ips", type=_names, metavar="A,B", help=f"networks that may not use it, or {NONE}"
+    )
 
 
 _FIELDS = (
     *("user_id", "key_alias", "models", "max_budget", "budget_duration", "duration", "rpm_limit", "tpm_limit"),
-    *("max_parallel_requests", "spend"),
+    *("max_parallel_requests", "spend", "allowed_ips", "denied_ips"),
 )
 _TAKE_AWAY = "\0"  # told from "not named", which argparse gives as None
 

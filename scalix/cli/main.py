@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from scalix.cli import audit, keys, limits, users
+from scalix.cli import audit, keys, ledger, limits, privacy, reports, secrets, usage, users
 from scalix.cli.checks.client import NoAnswer
 from scalix.cli.checks.target import HOW_TO_START
 from scalix.cli.session import EXIT_FAILED, EXIT_WRONG_INPUT, Refused, Session
@@ -15,7 +15,7 @@ from scalix.launch.problems import LaunchError
 
 PROGRAM = "scalix"
 # A module gives `add_to(commands)`, which adds its parsers; each parser's `run` takes the options and a `Session`.
-COMMANDS = (limits, users, keys, audit)
+COMMANDS = (limits, users, keys, audit, ledger, secrets, usage, reports, privacy)
 
 
 class Parser(argparse.ArgumentParser):

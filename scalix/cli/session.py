@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from scalix.cli.checks.client import Answer, Client
+from scalix.cli.checks.client import TIMEOUT_S, Answer, Client
 from scalix.cli.checks.target import find_target
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -24,9 +24,10 @@ class Refused(Exception):
 class Session:
     """One gateway, with the operator's key."""
 
-    def __init__(self, url: str, client: Client) -> None:
+    def __init__(self, url: str, client: Client, *, timeout_s: float = TIMEOUT_S) -> None:
         self.url = url
         self._client = client
+        self._timeout_s = timeout_s
 
     @classmethod
     def open(cls, environ: Mapping[str, str], *, url: str | None, env_file: Path | None) -> "Session":
@@ -34,17 +35,30 @@ class Session:
         target = find_target(ROOT, environ, url=url, key=None, env_file=env_file)
         return cls(target.url, Client(target.url, target.key))
 
+    def patient(self, timeout_s: float) -> "Session":
+        """The same, for what may take so long to answer."""
+        return Session(self.url, self._client, timeout_s=timeout_s)
+
     def get(self, path: str, **query: str) -> Any:
         """The JSON answer. Raises `Refused`, `NoAnswer`."""
-        return _body(self._client.get(f"{path}?{urlencode(query)}" if query else path))
+        return _body(self._client.get(f"{path}?{urlencode(query)}" if query else path, timeout_s=self._timeout_s))
+
+    def text(self, path: str, **query: str) -> str:
+        """The answer as it came, such as CSV. Raises `Refused`, `NoAnswer`."""
+        answer = self._client.get(f"{path}?{urlencode(query)}" if query else path)
+        return answer.body.decode("utf-8", "replace") if answer.status == 200 else str(_body(answer))
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """As `get`."""
-        return _body(self._client.post(path, body))
+        return _body(self._client.post(path, body, timeout_s=self._timeout_s))
 
     def put(self, path: str, body: Mapping[str, Any]) -> Any:
         """As `get`."""
         return _body(self._client.put(path, body))
+
+    def delete(self, path: str) -> Any:
+        """As `get`."""
+        return _body(self._client.delete(path, timeout_s=self._timeout_s))
 
 
 def _body(answer: Answer) -> Any:
@@ -77,4 +91,10 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     Console(soft_wrap=False).print(table)
 
 
-_NUMBERS = frozenset({"seq", "value", "used", "reserved", "remaining", "requests"})
+_NUMBERS = frozenset(
+    {
+        *("seq", "value", "used", "reserved", "remaining", "requests", "tokens", "prompt", "completion", "cached"),
+        *("reasoning", "cost $", "provider $", "charge $", "margin $", "margin %", "mean ms", "errors", "events"),
+        *("error rate", "rank"),
+    }
+)

@@ -5,6 +5,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from scalix.cli import privacy
 from scalix.cli.session import Session, print_json, print_table
 
 DEFAULT_TIER = "default"
@@ -40,7 +41,20 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     )
     listing.set_defaults(run=_list)
 
-    for one in (show, new, update, delete, listing):
+    credit = acts.add_parser("credit", allow_abbrev=False, help="add to a user's prepaid balance")
+    credit.add_argument("user", help="the user's id")
+    credit.add_argument("usd", help="the amount in US dollars, such as 25.00; a negative one takes from the balance")
+    credit.add_argument(
+        "--id", required=True, metavar="ID", help="names the payment: with the same one, it is added once"
+    )
+    credit.set_defaults(run=_credit)
+
+    balance = acts.add_parser("balance", allow_abbrev=False, help="a user's prepaid balance")
+    balance.add_argument("user", help="the user's id")
+    balance.set_defaults(run=_balance)
+
+    privacy.add_acts(acts)
+    for one in (show, new, update, delete, listing, credit, balance):
         one.add_argument("--json", action="store_true", help="one JSON object")
 
 
@@ -121,6 +135,33 @@ def _list(options: argparse.Namespace, session: Session) -> None:
         print_table(f"{answer['total']} users, {pages}", _COLUMNS, rows)
     else:
         print(f"{answer['total']} users, nothing on {pages}")
+
+
+def _credit(options: argparse.Namespace, session: Session) -> None:
+    body = {"user_id": options.user, "amount_usd": options.usd, "credit_id": options.id}
+    answer = session.post("/user/credit", body)
+    if options.json:
+        print_json(answer)
+        return
+    done = (
+        f"credited {options.usd} USD" if answer["credited"] else f"{options.id} was credited before, nothing was added"
+    )
+    print(f"{_printable(options.user)}: {done}; {_balance_text(answer)}")
+
+
+def _balance(options: argparse.Namespace, session: Session) -> None:
+    answer = session.get("/user/balance", user_id=options.user)
+    if options.json:
+        print_json(answer)
+    elif answer["balance_usd"] is None:
+        print(f"{_printable(options.user)}: no balance, nothing was ever credited")
+    else:
+        print(f"{_printable(options.user)}: {_balance_text(answer)}")
+
+
+def _balance_text(answer: dict[str, Any]) -> str:
+    reserved = f", {answer['reserved_usd']:f} USD of it reserved" if answer["reserved_usd"] else ""
+    return f"balance {answer['balance_usd']:f} USD{reserved}"
 
 
 def _tell(options: argparse.Namespace, answer: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from scalix.domain.key_states import KeyState
 from scalix.domain.quota import WindowState
 
 
@@ -10,8 +11,9 @@ from scalix.domain.quota import WindowState
 class GatewayError(Exception):
     """A refusal. `message` says what to do and holds no secret; `details` go into `error.scalix`.
 
-    `windows` and `tier` are the caller's, where the refusal comes from admission: its headers tell them. `answers` is
-    where the edge may keep what it has made of an error that is raised more than once; `None` for all others.
+    `windows`, `key_states` and `tier` are the caller's, where the refusal comes from admission: its headers tell them.
+    `answers` is where the edge may keep what it has made of an error that is raised more than once; `None` for all
+    others.
     """
 
     message: str
@@ -19,11 +21,13 @@ class GatewayError(Exception):
     details: dict[str, Any] = field(default_factory=dict)
     retry_after_s: int | None = None
     windows: tuple[WindowState, ...] = ()
+    key_states: tuple[KeyState, ...] = ()
     tier: str | None = None
     answers: dict[bool, Any] | None = None
 
     code = "internal_error"
     who = ""  # the caller's name for the audit log, where it is known; not told to clients
+    reason = ""  # a word for the audit log, such as `expired`; not told to clients
 
     def __str__(self) -> str:
         return self.message

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from scalix.domain.addresses import NO_NETWORKS, Address, Networks, parse_network
 
@@ -26,3 +27,9 @@ class IpRules:
 
 
 ANYBODY = IpRules()
+
+
+@lru_cache(maxsize=4_096)
+def rules_of(allow: tuple[str, ...], deny: tuple[str, ...]) -> IpRules:
+    """As `IpRules.parse`, once for the same texts."""
+    return IpRules.parse(allow, deny)

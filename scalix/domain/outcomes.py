@@ -1,33 +1,19 @@
 """The outcome table: what each way for a request to end is charged."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from scalix.domain.quota import Charge, Outcome, Prices
+from scalix.domain.ledger import NO_DETAIL, Detail
+from scalix.domain.peak_prices import PPM, marked_up
+from scalix.domain.pricing import Price, calculate
+from scalix.domain.quota import Charge, Outcome
+from scalix.domain.usage import IMPOSSIBLE_TOKENS, Usage, usage_from
 
-# No model takes or gives this many tokens in one request; a provider that says so is wrong.
-IMPOSSIBLE_TOKENS = 50_000_000
+__all__ = ["IMPOSSIBLE_TOKENS", "Ending", "Usage", "charge_for", "cost_of", "usage_from"]
 
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one request, as the provider reported them."""
-
-    prompt_tokens: int
-    completion_tokens: int
-
-    @property
-    def total_tokens(self) -> int:
-        """Prompt and completion together."""
-        return self.prompt_tokens + self.completion_tokens
-
-
-def usage_from(prompt_tokens: object, completion_tokens: object) -> Usage | None:
-    """A provider's figures if they can be true: whole numbers, not negative, a prompt, not absurd. Else `None`."""
-    for value in (prompt_tokens, completion_tokens):
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < IMPOSSIBLE_TOKENS:
-            return None
-    # There is no answer to a prompt of nothing.
-    return Usage(prompt_tokens, completion_tokens) if prompt_tokens else None  # type: ignore[arg-type]
+BY_LITELLM = "litellm"
+"""The version of a cost that is what LiteLLM has reported."""
+UNPRICED = "none"
+"""The version of a cost that nobody knows the price for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +21,20 @@ class Ending:
     """How a request ended, and all that is known of its use.
 
     `usage` is `None` when the provider gave none that can be true; then `prompt_tokens` (our estimate) and
-    `delivered_tokens` (our count of what went out) stand in for it. `cost_nano_usd` of `None` is unknown.
+    `delivered_tokens` (our count of what went out) stand in for it. `price` is that of the model that served, as it was
+    at `at_ms` (Unix time); `None`: nobody knows one. `reported_nano_usd` is the cost that LiteLLM has reckoned.
+    `markup_ppm` is the tier's, in parts per million. `detail` is what else the ledger is to say.
     """
 
     outcome: Outcome
     usage: Usage | None
     prompt_tokens: int
     delivered_tokens: int
-    cost_nano_usd: int | None
-    prices: Prices
+    price: Price | None
+    at_ms: int = 0
+    reported_nano_usd: int | None = None
+    markup_ppm: int = PPM
+    detail: Detail = NO_DETAIL
 
 
 _UNCHARGED = {Outcome.PROVIDER_FAILED: 0, Outcome.PROVIDER_REFUSED: 1, Outcome.CACHE_HIT: 1}
@@ -52,17 +43,41 @@ _UNCHARGED = {Outcome.PROVIDER_FAILED: 0, Outcome.PROVIDER_REFUSED: 1, Outcome.C
 def charge_for(ending: Ending) -> Charge:
     """The charge of an ended request. Never negative: a provider's nonsense gives nobody credit."""
     if ending.outcome in _UNCHARGED:
-        return Charge(ending.outcome, _UNCHARGED[ending.outcome], 0, 0)
-    if ending.usage is not None:
-        # A cost of nothing is one that is not known, unless the price is nothing too.
-        cost = ending.cost_nano_usd or ending.prices.cost_nano_usd(
-            ending.usage.prompt_tokens, ending.usage.completion_tokens
-        )
-        return Charge(ending.outcome, 1, ending.usage.total_tokens, max(0, cost))
+        return Charge(ending.outcome, _UNCHARGED[ending.outcome], 0, 0, detail=ending.detail)
+    usage = ending.usage or Usage(ending.prompt_tokens, ending.delivered_tokens)
+    reported_nano_usd = ending.reported_nano_usd if ending.usage is not None else None
+    cost_nano_usd, version = cost_of(ending.price, usage, ending.at_ms, reported_nano_usd)
+    charge_nano_usd = marked_up(cost_nano_usd, ending.markup_ppm)
     return Charge(
         ending.outcome,
         1,
-        ending.prompt_tokens + ending.delivered_tokens,
-        ending.prices.cost_nano_usd(ending.prompt_tokens, ending.delivered_tokens),
-        estimated=True,
+        usage.total_tokens,
+        charge_nano_usd if ending.markup_ppm else cost_nano_usd,
+        estimated=ending.usage is None,
+        detail=replace(
+            ending.detail,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cached_tokens=usage.cached_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cost_nano_usd=cost_nano_usd,
+            charge_nano_usd=charge_nano_usd,
+            price_version=version,
+        ),
     )
+
+
+def cost_of(price: Price | None, usage: Usage, at_ms: int, reported_nano_usd: int | None) -> tuple[int, str]:
+    """The provider's cost in nano-dollars, and the version of the price that it comes from.
+
+    It is our own calculation, but where the price, or what was used, goes beyond it: then what LiteLLM reports.
+    """
+    if price is None:
+        return (0, UNPRICED) if reported_nano_usd is None else (reported_nano_usd, BY_LITELLM)
+    own_nano_usd = calculate(price, usage, at_ms)
+    if reported_nano_usd is not None:
+        if price.reported:
+            return reported_nano_usd, BY_LITELLM
+        if usage.has_extras and reported_nano_usd > own_nano_usd:
+            return reported_nano_usd, BY_LITELLM
+    return own_nano_usd, price.version

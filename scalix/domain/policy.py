@@ -6,8 +6,12 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal
 
+from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.guard import GuardSettings
 from scalix.domain.limits import UNLIMITED, Limits
+from scalix.domain.peak_prices import PPM
+from scalix.domain.pricing import Price
+from scalix.domain.privacy import PrivacySettings
 from scalix.domain.retention import Retention
 
 OnStoreFailure = Literal["deny", "allow"]
@@ -16,7 +20,11 @@ Priority = Literal["low", "normal", "high"]
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One plan. `models` holds exact names or `*` patterns; `max_output_tokens` of `None` leaves it to the model."""
+    """One plan. `models` holds exact names or `*` patterns; `max_output_tokens` of `None` leaves it to the model.
+
+    Its users are billed the provider's cost times `markup_ppm` parts per million; with `prepaid` they must have a
+    balance that covers it.
+    """
 
     name: str
     limits: Limits = UNLIMITED
@@ -26,6 +34,8 @@ class Tier:
     priority: Priority = "normal"
     on_store_failure: OnStoreFailure = "deny"
     upgrade_url: str | None = None
+    markup_ppm: int = PPM
+    prepaid: bool = False
 
     def allows(self, model: str) -> bool:
         """Whether `model`, an exact configured name, is in this tier."""
@@ -39,27 +49,44 @@ def _matches(patterns: tuple[str, ...], model: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One public model name. Prices are pico-dollars per token, so that cached fractions stay whole numbers.
-
-    `None` for a maximum or a price means that the configuration does not say.
-    """
+    """One public model name. `max_output_tokens` of `None` means that nobody says. `prices` are by the time from which
+    they hold, the oldest first."""
 
     name: str
     provider_model: str
     max_output_tokens: int | None = None
-    input_pico_usd_per_token: int | None = None
-    output_pico_usd_per_token: int | None = None
+    prices: tuple[Price, ...] = ()
+    max_input_tokens: int | None = None
+
+    def price_at(self, at_ms: int) -> Price | None:
+        """The price in force at `at_ms` (Unix time); `None` if nobody knows it."""
+        for price in reversed(self.prices):
+            if price.from_ms <= at_ms:
+                return price
+        return None
+
+    @property
+    def provider(self) -> str:
+        """Who serves it, by LiteLLM's name."""
+        return self.provider_model.partition("/")[0] if "/" in self.provider_model else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The `scalix:` section and the models in service, both in the order of the file (cheapest tier first)."""
+    """The `scalix:` section and the models in service, both in the order of the file (cheapest tier first).
+
+    `fallbacks` names, for a model, those that are to take its place, in this order.
+    """
 
     tiers: Mapping[str, Tier]
     default_tier: str
     models: Mapping[str, Model] = field(default_factory=dict)
     guard: GuardSettings = field(default_factory=GuardSettings)
     retention: Retention = field(default_factory=Retention)
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    retries: Retries = field(default_factory=Retries)
+    cooldown: Cooldown = field(default_factory=Cooldown)
 
     def tier_or_default(self, name: str | None) -> Tier:
         """The tier called `name`; the default one for `None` and for a name that is no longer configured."""

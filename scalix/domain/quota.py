@@ -7,7 +7,7 @@ from typing import Literal
 
 from scalix.domain.calendar import window_end_ms, window_index
 from scalix.domain.key_limits import KeyScope, KeyWindow
-from scalix.domain.ledger import NO_DETAIL, Detail
+from scalix.domain.ledger import NO_DETAIL, Balance, Detail
 from scalix.domain.limits import Limit, Limits, Metric, Window
 
 UNKNOWN_VERSION = "0"  # the version of a user who has no record
@@ -39,7 +39,8 @@ class Ask:
     be; `None` skips the comparison. `key` is the virtual key that the request came with: its limits hold beside the
     subject's. `tier` is what refusals by limits that are not enforced are counted under; the empty text counts none.
     `model` is the one that was asked for. `is_billed`: what it costs is taken from the subject's prepaid balance, if it
-    has one; `prepaid`: it must have one.
+    has one; `prepaid`: it must have one. For the event of a request whose worker dies: `prompt_cost_nano_usd` is the
+    provider's price of the prompt (`None`: as `prices` say), by the prices of `price_version`.
     """
 
     request_id: str
@@ -57,6 +58,8 @@ class Ask:
     model: str = ""
     is_billed: bool = False
     prepaid: bool = False
+    prompt_cost_nano_usd: int | None = None
+    price_version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +147,22 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """There is room, and it is reserved. `shadow` names the limits that would have refused if they were enforced."""
+    """There is room, and it is reserved. `shadow` names the limits that would have refused if they were enforced.
+    `balance` is that of a request that is billed, if there is one."""
 
     receipt: Receipt
     tallies: Tallies
     in_flight: int
     shadow: tuple[str, ...] = ()
     key_tallies: KeyTallies = field(default_factory=dict)
+    balance: Balance | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """No room; nothing was consumed. `verdicts` go with `Limits.windows` of the ask, in its order, and `key_verdicts`
-    with the limits of its key."""
+    with the limits of its key. `balance` is the verdict of the prepaid balance, `balance_now` what it is (`None`: there
+    is none)."""
 
     now_ms: int
     verdicts: tuple[Verdict, ...]
@@ -166,6 +172,8 @@ class Refused:
     key_verdicts: tuple[Verdict, ...] = ()
     key_concurrent_full: bool = False
     key_tallies: KeyTallies = field(default_factory=dict)
+    balance: Verdict = Verdict.FITS
+    balance_now: Balance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,10 +226,13 @@ SettleStatus = Literal["settled", "replaced", "duplicate"]
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """`replaced`: a sweep had charged this request and its charge gave way. `duplicate`: settled before, no change."""
+    """`replaced`: a sweep had charged this request and its charge gave way. `duplicate`: settled before, no change, and
+    nothing is told of the key. `balance` is what is left of the prepaid balance, if the request changed it."""
 
     status: SettleStatus
     tallies: Tallies
+    key_tallies: KeyTallies = field(default_factory=dict)
+    balance: Balance | None = None
 
 
 ANY_LIMIT = "any"

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from scalix.domain.addresses import Address
+from scalix.domain.ip_rules import rules_of
 from scalix.domain.key_limits import KeyLimit, KeyScope, KeyWindow, budget_start_ms
 from scalix.domain.limits import Metric
 from scalix.domain.quota import UNKNOWN_VERSION
@@ -15,6 +17,7 @@ class KeyRecord:
 
     `key_id` stays over rotations, `digest` does not: `former` maps the digests of replaced secrets to the Unix time in
     ms until which they still work. `models` are exact names or `*` patterns; none means all that the user's tier has.
+    `allowed_ips` and `denied_ips` are networks in CIDR notation, `IpRules` for whoever shows the key.
     `sealed_metadata` is metadata that can't be read here, to be kept as it is.
     """
 
@@ -36,6 +39,8 @@ class KeyRecord:
     metadata: Mapping[str, object] = field(default_factory=dict)
     sealed_metadata: str | None = None
     blocked: bool = False
+    allowed_ips: tuple[str, ...] = ()
+    denied_ips: tuple[str, ...] = ()
     former: Mapping[str, int] = field(default_factory=dict)
     created_by: str = ""
     created_ms: int = 0
@@ -48,6 +53,12 @@ class KeyRecord:
     def has_expired(self, now_ms: int) -> bool:
         """Whether its time is over."""
         return self.expires_ms is not None and self.expires_ms <= now_ms
+
+    def permits(self, address: Address | None) -> bool:
+        """Whether the key may be used from `address`; `None` is an unknown one."""
+        if not self.allowed_ips and not self.denied_ips:
+            return True
+        return rules_of(self.allowed_ips, self.denied_ips).permits(address)
 
     def allows(self, model: str) -> bool:
         """Whether `model`, an exact configured name, is among the key's."""

@@ -2,25 +2,19 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
+from urllib.parse import quote
 
-import orjson
-
-from scalix.domain.errors import GatewayError
+from scalix.domain.key_states import key_states
 from scalix.domain.outcomes import Usage
 from scalix.domain.quota import Outcome, Settled, window_states
 from scalix.domain.routes import Route
 from scalix.domain.stream_events import EventSplitter
 from scalix.edge.asgi import JSON, Header, Message, Send, send_bytes, send_error
 from scalix.edge.delivered import CountTokens, Delivered
-from scalix.edge.provider_errors import (
-    broken_stream,
-    error_event,
-    error_of_failure,
-    outcome_of_failure,
-    provider_failed,
-)
-from scalix.edge.quota_headers import quota_headers
+from scalix.edge.provider_errors import Failed, broken_stream, error_event, failed, final_error, provider_failed
+from scalix.edge.quota_headers import State, quota_headers
 from scalix.edge.stream_marks import is_error, is_last
 from scalix.edge.usage_chunks import answer_without_cost, completion_event, event_without_cost
 from scalix.service.exchanges import Exchange
@@ -28,6 +22,8 @@ from scalix.service.settlement import Settlement
 
 REPORT_WAIT_S = 0.25
 _EVENT_STREAM = b"text/event-stream"
+_SERVER_ERROR = 500
+_IN_NAMES = "/:._-@+ "
 _CHARGED_BY_TOKENS = (Outcome.SUCCESS, Outcome.CLIENT_CUT, Outcome.PROVIDER_BROKE, Outcome.CLIENT_LEFT)
 
 log = logging.getLogger("scalix.edge")
@@ -39,6 +35,10 @@ class Answer:
 
     `count_prompt` counts the tokens of the prompt; it is called only if the provider has not said. To be set before
     LiteLLM's app runs: `is_forwarded`, and `usage_wanted` if the client of a streamed completion wants its usage.
+
+    `is_followed` is asked when a model has failed before its first byte. If it says yes, nothing is sent, and `begin`
+    makes this the answer of the next model; else the first failure is sent. `on_first_byte` is called when there is
+    no way back any more. `failure` is that of the latest model, if it has failed.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Answer:
         count_tokens: CountTokens,
         count_prompt: Callable[[], int],
         now_ms: Callable[[], int],
+        is_followed: Callable[[Failed], bool] = lambda failure: False,
     ) -> None:
         self._exchange = exchange
         self._settlement = settlement
@@ -58,8 +59,19 @@ class Answer:
         self._now_ms = now_ms
         self.usage_wanted = False
         self.is_forwarded = False
-        self._delivered = Delivered(exchange.model, count_tokens)
+        self._count_tokens = count_tokens
+        self._is_followed = is_followed
+        self.on_first_byte: Callable[[], None] = lambda: None
         self._anthropic = exchange.route is Route.MESSAGES
+        self._failures: list[Failed] = []
+        self.has_started = False  # whether the client has had a first byte
+        self.begin(exchange.model)
+
+    def begin(self, model: str) -> None:
+        """What is sent from now on is the answer of `model`."""
+        self._model = model
+        self.failure: Failed | None = None
+        self._delivered = Delivered(model, self._count_tokens)
         self._status = 0
         self._is_stream = False
         self._parts: list[bytes] = []  # an answer that is not streamed, until it is whole
@@ -67,7 +79,6 @@ class Answer:
         self._events = 0
         # The event by which a client knows that a stream is over, and what follows it, until the stream is settled.
         self._held: list[bytes] = []
-        self._started = False  # whether the client has had a first byte
         self._broke = False
         self._ended = False
 
@@ -90,13 +101,13 @@ class Answer:
         """LiteLLM's app has returned or failed: end and settle whatever is still open."""
         if self._ended:
             return
-        if self._is_stream and self._started:
+        if self._is_stream and self.has_started:
             await self._finish_stream(broke=not self._exchange.client_left)
         elif self._exchange.client_left:
             self._ended = True
             await self._settle(Outcome.CLIENT_LEFT)
         else:
-            await self._fail(Outcome.PROVIDER_FAILED, provider_failed(self._exchange))
+            await self._fail(0)
 
     async def settle_anyway(self) -> None:
         """Settle an exchange that an error or a cancellation has kept from it, by what is known."""
@@ -119,15 +130,12 @@ class Answer:
     async def _finish_whole(self) -> None:
         body = b"".join(self._parts)
         if self._status >= 400:
-            if self._exchange.client_left and not self._exchange.failures:
-                outcome = Outcome.CLIENT_LEFT  # LiteLLM gave up because of that
-            else:
-                outcome = outcome_of_failure(self._exchange, self._status)
-            await self._fail(outcome, error_of_failure(self._exchange, outcome, self._status, body))
+            await self._fail(self._status, body)
         elif not body.strip() or body.startswith((b"null", b'{"error":', b'{"type":"error"')):
-            await self._fail(Outcome.PROVIDER_FAILED, provider_failed(self._exchange))
+            await self._fail(_SERVER_ERROR, body)
         else:
             self._ended = True
+            self.on_first_byte()
             if self._exchange.route is Route.MESSAGES and self._exchange.usage_is_providers is None:
                 # No provider was seen to answer: it may be LiteLLM's cache, which on this route its event alone says.
                 await self._wait_for_report()
@@ -137,9 +145,21 @@ class Answer:
             settled = await self._settle(Outcome.CLIENT_LEFT if self._exchange.client_left else Outcome.SUCCESS)
             await send_bytes(self._send, self._status, clean, self._headers(settled))
 
-    async def _fail(self, outcome: Outcome, error: GatewayError) -> None:
+    async def _fail(self, status: int, body: bytes = b"") -> None:
+        """The model has failed before its first byte."""
         self._ended = True
-        settled = await self._settle(outcome)
+        exchange = self._exchange
+        self.failure = failed(exchange, self._model, status, body)
+        self._failures.append(self.failure)
+        if not exchange.client_left and self._is_followed(self.failure):
+            return
+        self.on_first_byte()
+        first = self._failures[0]
+        outcome = first.outcome
+        if exchange.client_left and not exchange.failures and len(self._failures) == 1:
+            outcome = Outcome.CLIENT_LEFT  # LiteLLM gave up because of that
+        settled = await self._settle(outcome, first)
+        error = final_error(exchange.model, first, self._failures)
         await send_error(self._send, error, self._headers(settled), anthropic=self._anthropic)
 
     # streams
@@ -169,8 +189,10 @@ class Answer:
         return event_without_cost(event)
 
     async def _send_part(self, part: bytes, more: bool = True) -> None:
-        if not self._started:
-            self._started = True
+        if not self.has_started:
+            self.has_started = True
+            self.on_first_byte()
+            self._exchange.first_token_s = time.monotonic()
             headers = [
                 (b"content-type", b"text/event-stream; charset=utf-8"),
                 (b"cache-control", b"no-cache"),
@@ -184,15 +206,19 @@ class Answer:
 
     async def _finish_stream(self, *, broke: bool) -> None:
         self._ended = True
-        if not self._started and (broke or not self._has_content()):
-            outcome = outcome_of_failure(self._exchange, 500)
-            await self._fail(outcome, error_of_failure(self._exchange, outcome, 500))
+        if not self.has_started and (broke or not self._has_content()):
+            await self._fail(_SERVER_ERROR)
             return
         if broke:
             # Opening events alone are no answer.
             said_something = self._delivered.tokens() > 0
-            await self._settle(Outcome.PROVIDER_BROKE if said_something else Outcome.PROVIDER_FAILED)
-            error = broken_stream(self._exchange) if said_something else provider_failed(self._exchange)
+            self.failure = failure = failed(self._exchange, self._model, _SERVER_ERROR)
+            await self._settle(Outcome.PROVIDER_BROKE if said_something else Outcome.PROVIDER_FAILED, failure)
+            error = (
+                broken_stream(self._model)
+                if said_something
+                else provider_failed(self._model, failure.error_class, failure.retry_after_s)
+            )
             await self._send_part(error_event(error, self._exchange.route, self._events), more=False)
             return
         if self._exchange.client_left:
@@ -234,8 +260,13 @@ class Answer:
         exchange = self._exchange
         return None if exchange.usage_is_providers is False else exchange.usage or exchange.provider_usage
 
-    async def _settle(self, outcome: Outcome) -> Settled | None:
+    async def _settle(self, outcome: Outcome, failure: Failed | None = None) -> Settled | None:
+        """Settle the exchange. `failure` is what it failed of, and is to be blamed for."""
         exchange = self._exchange
+        if failure is not None and outcome is not Outcome.CLIENT_LEFT:
+            exchange.error_class = failure.error_class
+        if outcome in _CHARGED_BY_TOKENS:
+            exchange.served_model = self._model
         delivered_tokens = 0
         if outcome in _CHARGED_BY_TOKENS:
             usage = self._believed_usage()
@@ -261,9 +292,17 @@ class Answer:
 
     def _headers(self, settled: Settled | None) -> list[Header]:
         exchange = self._exchange
-        tallies = settled.tallies if settled else exchange.admitted.tallies
-        states = window_states(exchange.limits, tallies, exchange.admitted.receipt.admitted_ms)
+        admitted = exchange.admitted
+        tallies = settled.tallies if settled else admitted.tallies
+        key_tallies = (settled.key_tallies if settled else None) or admitted.key_tallies
+        key = exchange.caller.key
+        states: list[State] = [
+            *window_states(exchange.limits, tallies, admitted.receipt.admitted_ms),
+            *key_states(key.scope if key else None, key_tallies, admitted.receipt.admitted_ms),
+        ]
         headers: list[Header] = [(b"x-request-id", exchange.request_id.encode())]
+        if self.failure is None:
+            headers.append((b"x-scalix-model-served", quote(self._model, safe=_IN_NAMES).encode()))
         if exchange.admitted.shadow:
             headers.append((b"x-scalix-shadow", ", ".join(exchange.admitted.shadow).encode()))
         tier = exchange.caller.tier
@@ -274,5 +313,5 @@ class Answer:
 def _without_cost(body: bytes) -> bytes:
     try:
         return answer_without_cost(body)
-    except orjson.JSONDecodeError:
+    except (ValueError, TypeError, RecursionError):  # it is not what an answer looks like
         return body

@@ -21,6 +21,9 @@ Header = tuple[bytes, bytes]
 JSON = b"application/json"
 # Where `ClientAddresses` notes in a scope whose address it is: an `Address`, or `None`.
 CLIENT_ADDRESS = "scalix_client_address"
+# Where a server may have put a function of status, headers and body that writes them at once, and says whether it has.
+_WHOLE_ANSWER = "scalix.whole_answer"
+_JSON_TYPE = (b"content-type", JSON)
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -48,6 +51,13 @@ async def send_bytes(
     fixed = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
     await send({"type": "http.response.body", "body": body})
+
+
+async def answer_whole(scope: Scope, send: Send, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
+    """One whole answer of JSON, in one write where the server can."""
+    at_once = scope.get(_WHOLE_ANSWER)
+    if at_once is None or not at_once(status, (_JSON_TYPE, *headers), body):
+        await send_bytes(send, status, body, headers)
 
 
 async def send_json(send: Send, value: Any, status: int = 200, headers: Iterable[Header] = ()) -> None:

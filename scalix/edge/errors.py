@@ -1,5 +1,6 @@
 """Errors as HTTP: the one table of statuses, and the two shapes (OpenAI's, and Anthropic's on `/v1/messages`)."""
 
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -63,6 +64,22 @@ def error_body(error: GatewayError, *, anthropic: bool = False) -> bytes:
     inner = error_object(error)
     inner["type"] = _ANSWERS[error.code][2]
     return orjson.dumps({"type": "error", "error": inner})
+
+
+Answered = tuple[int, bytes, list[tuple[bytes, bytes]]]
+
+
+def is_plain(error: GatewayError) -> bool:
+    """Whether its answer says nothing of the moment or the caller, so that the same words have the same answer."""
+    tells = error.details or error.windows or error.tier is not None or error.retry_after_s is not None
+    return not tells and not isinstance(error, MethodNotAllowed | ProviderRefused)
+
+
+@lru_cache(maxsize=256)
+def plain_answer(kind: type[GatewayError], message: str, param: str | None, *, anthropic: bool) -> Answered:
+    """Status, body and headers of a plain error."""
+    error = kind(message, param=param)
+    return status_of(error), error_body(error, anthropic=anthropic), error_headers(error)
 
 
 def error_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:

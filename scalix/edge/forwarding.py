@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -19,11 +20,13 @@ from scalix.edge.bodies import read_json
 from scalix.edge.body_shapes import check_shapes
 from scalix.edge.clients import Client
 from scalix.edge.delivered import CountTokens
+from scalix.edge.failover import Attempts
 from scalix.edge.guard import Guard
 from scalix.edge.outbound_urls import check_outbound_urls
 from scalix.service.admission import Admission, Call
 from scalix.service.callers import Caller
-from scalix.service.exchanges import CURRENT, Exchange
+from scalix.service.candidates import Fallbacks
+from scalix.service.exchanges import CURRENT, Exchange, ProviderError
 from scalix.service.identity import Identity
 from scalix.service.settlement import Settlement
 
@@ -36,6 +39,8 @@ PATHS = {
 }
 # Request headers that mean something to a provider. All others stay outside.
 _FORWARDED_HEADERS = frozenset({b"anthropic-version"})
+
+TOO_LATE = ProviderError(504, "", kind="TimeoutException")  # what an attempt fails of that is given up
 
 log = logging.getLogger("scalix.edge")
 
@@ -54,6 +59,8 @@ class Forwarding:
         count_tokens: CountTokens,
         now_ms: Callable[[], int],
         guard: Guard,
+        fallbacks: Fallbacks,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
         self._identity = identity
@@ -63,6 +70,8 @@ class Forwarding:
         self._count_tokens = count_tokens
         self._now_ms = now_ms
         self._guard = guard
+        self._fallbacks = fallbacks
+        self._clock = clock
 
     async def handle(
         self, route: Route, request_id: str, holder: Caller, scope: Scope, receive: Receive, send: Send
@@ -75,33 +84,44 @@ class Forwarding:
         caller = await self._identity.charged_caller(holder, body)
         self._guard.check_load(caller)
         asked = scope[ASKED] = Asked(caller)
+        candidates = self._fallbacks.candidates(caller, body.get("model"), answers=route is not Route.EMBEDDINGS)
         exchange = await self._admission.admit(caller, Call(request_id, route, body))
         asked.exchange = exchange
+        attempts = Attempts(candidates, self._fallbacks.cooldowns, exchange, body, clock=self._clock)
         answer = Answer(
             exchange,
             self._settlement,
             send,
             count_tokens=self._count_tokens,
-            count_prompt=lambda: count_prompt(route, body, lambda text: self._count_tokens(exchange.model, text)),
+            count_prompt=lambda: count_prompt(route, body, lambda text: self._count_tokens(attempts.model.name, text)),
             now_ms=self._now_ms,
+            is_followed=attempts.is_followed,
         )
         try:
-            await self._forward(route, body, exchange, answer, scope, receive)
+            await self._forward(body, exchange, attempts, answer, scope, receive)
         finally:
             await answer.settle_anyway()
 
     async def _forward(
-        self, route: Route, body: dict[str, Any], exchange: Exchange, answer: Answer, scope: Scope, receive: Receive
+        self,
+        body: dict[str, Any],
+        exchange: Exchange,
+        attempts: Attempts,
+        answer: Answer,
+        scope: Scope,
+        receive: Receive,
     ) -> None:
-        answer.usage_wanted = _ask_for_usage(route, body)
-        raw = _serialised(body)
-        inner = self._inner_scope(route, exchange, scope, raw)
+        answer.usage_wanted = _ask_for_usage(exchange.route, body)
         client = Client(receive, exchange)
         CURRENT.set(exchange)
-        answer.is_forwarded = True
+        answer.begin(attempts.model.name)
+        raw = _serialised(attempts.body())
         try:
             async with client.watched():
-                await self._app(inner, client.replaying(raw), answer.send)
+                while await self._attempt(raw, attempts, exchange, answer, scope, client):
+                    exchange.begin_next()
+                    answer.begin(attempts.model.name)
+                    raw = _serialised(attempts.body())
         except asyncio.CancelledError:
             exchange.client_left = True
             raise
@@ -111,10 +131,43 @@ class Forwarding:
         finally:
             CURRENT.set(None)
             await answer.conclude()
-            await _hang_up(exchange)
+            if exchange.client_left:
+                await _hang_up(exchange)
 
-    def _inner_scope(self, route: Route, exchange: Exchange, scope: Scope, raw: bytes) -> Scope:
-        path = PATHS[route]
+    async def _attempt(
+        self, raw: bytes, attempts: Attempts, exchange: Exchange, answer: Answer, scope: Scope, client: Client
+    ) -> bool:
+        """Ask one model. Whether it has failed and another one may take over."""
+        name = attempts.model.name
+        inner = self._inner_scope(exchange, scope, raw)
+        answer.is_forwarded = True
+        try:
+            async with asyncio.timeout(attempts.patience_s()) as patience:
+                answer.on_first_byte = lambda: None if patience.expired() else patience.reschedule(None)
+                await self._app(inner, client.replaying(raw), answer.send)
+        except TimeoutError:
+            attempts.gave_up_waiting = patience.expired()
+            if attempts.gave_up_waiting:
+                exchange.provider_error = TOO_LATE
+        except Exception as error:
+            if not exchange.client_left:
+                log.error("request %s: the inner app failed with %s", exchange.request_id, type(error).__name__)
+        finally:
+            answer.on_first_byte = lambda: None
+        await answer.conclude()
+        if answer.failure is None:
+            if not exchange.client_left:
+                attempts.answered()
+            return False
+        if attempts.model.name == name:
+            if answer.has_started:
+                attempts.note_failure(answer.failure)
+            return False
+        await _hang_up(exchange)
+        return True
+
+    def _inner_scope(self, exchange: Exchange, scope: Scope, raw: bytes) -> Scope:
+        path = PATHS[exchange.route]
         headers = [
             (b"host", b"scalix"),
             (b"content-type", b"application/json"),
@@ -130,8 +183,8 @@ class Forwarding:
 
 
 async def _hang_up(exchange: Exchange) -> None:
-    """On some routes LiteLLM reads a stream to its end, at our cost, after its client has left."""
-    if exchange.client_left and exchange.hang_up is not None:
+    """On some routes LiteLLM reads a stream to its end, at our cost, after nobody wants it any more."""
+    if exchange.hang_up is not None:
         with suppress(Exception):
             await exchange.hang_up()
 

@@ -14,17 +14,18 @@ from scalix.domain.errors import (
     StoreIsDown,
 )
 from scalix.domain.routes import Route
+from scalix.domain.shown_texts import shown
 from scalix.edge.access_log import AccessLog
-from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, credential_of, send_bytes
+from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, answer_whole, credential_of
 from scalix.edge.bodies import ClientGone
 from scalix.edge.client_address import ClientAddresses
-from scalix.edge.errors import error_body, error_headers, status_of
+from scalix.edge.errors import error_body, error_headers, is_plain, plain_answer, status_of
 from scalix.edge.forwarding import Forwarding
 from scalix.edge.guard import Guard
 from scalix.edge.guard_bodies import paced
 from scalix.edge.lifespan import Lifespan
 from scalix.edge.own_routes import OwnRoutes
-from scalix.edge.quota_headers import quota_headers
+from scalix.edge.quota_headers import State, quota_headers
 from scalix.edge.routes import find
 from scalix.service.identity import Identity
 from scalix.store.base import StoreUnavailable
@@ -87,7 +88,8 @@ class Gate:
             if error is not None:
                 self._on_refusal(error, scope)
                 if not status:
-                    await self._refuse(noting_start, request_id, error, anthropic=scope["path"].endswith("/messages"))
+                    status = status_of(error)
+                    await self._refuse(scope, send, request_id, error)
         finally:
             if self._access is not None:
                 self._access.note(scope, request_id, status, time.perf_counter() - began_s)
@@ -115,25 +117,29 @@ class Gate:
             log.exception("request %s failed inside the gateway", request_id)
             return InternalError(f"The gateway failed. Tell its operator the request id {request_id}.")
 
-    async def _refuse(self, send: Send, request_id: str, error: GatewayError, *, anthropic: bool) -> None:
+    async def _refuse(self, scope: Scope, send: Send, request_id: str, error: GatewayError) -> None:
+        anthropic = scope["path"].endswith("/messages")
         answer = error.answers.get(anthropic) if error.answers else None
-        if answer is None:
+        if answer is None and is_plain(error):
+            answer = plain_answer(type(error), error.message, error.param, anthropic=anthropic)
+        elif answer is None:
             headers = error_headers(error)
-            headers += quota_headers(error.tier, error.details.get("upgrade_url"), error.windows, self._now_ms())
+            states: list[State] = [*error.windows, *error.key_states]
+            headers += quota_headers(error.tier, error.details.get("upgrade_url"), states, self._now_ms())
             answer = status_of(error), error_body(error, anthropic=anthropic), headers
             if error.answers is not None:
                 error.answers[anthropic] = answer
         status, body, headers = answer
-        await send_bytes(send, status, body, [(b"x-request-id", request_id.encode()), *headers])
+        await answer_whole(scope, send, status, body, [(b"x-request-id", request_id.encode()), *headers])
 
     async def _dispatch(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         methods = find(path, scope["raw_path"])
         if methods is None:
-            raise RouteNotFound(f"There is no {path[:200]} here. The README lists the routes.")
+            raise RouteNotFound(f"There is no {shown(path, 200)} here. The README lists the routes.")
         target = methods.get(method)
         if target is None:
-            refused = MethodNotAllowed(f"{path[:200]} takes {' or '.join(methods)}, not {method[:20]}.")
+            refused = MethodNotAllowed(f"{shown(path, 200)} takes {' or '.join(methods)}, not {method[:20]}.")
             refused.allow = tuple(methods)
             raise refused
         if isinstance(target, Route):

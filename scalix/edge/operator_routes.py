@@ -6,15 +6,19 @@ from scalix.domain.errors import BadRequest, NotPermitted, RouteNotFound
 from scalix.edge.asgi import CLIENT_ADDRESS, Receive, Scope, credential_of
 from scalix.edge.bodies import read_json
 from scalix.edge.key_routes import KEY_ROUTES, KeyRoutes
+from scalix.edge.ledger_routes import LEDGER_ROUTES, LedgerRoutes
+from scalix.edge.privacy_routes import PRIVACY_ROUTES, PrivacyRoutes
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own
 from scalix.service.administration import UserAdministration
 from scalix.service.audit import Actor
 from scalix.service.audit_reading import AuditReading
+from scalix.service.balances import Balances
 from scalix.service.callers import Caller
 from scalix.service.identity import Identity
 from scalix.service.limit_administration import LimitAdministration
 from scalix.service.merging import Merging
+from scalix.service.resealing import SecretsAdministration
 from scalix.service.token_revocation import TokenRevocation
 
 
@@ -30,6 +34,10 @@ class OperatorRoutes:
         merging: Merging,
         audit: AuditReading,
         keys: KeyRoutes,
+        secrets: SecretsAdministration,
+        privacy: PrivacyRoutes,
+        ledger: LedgerRoutes,
+        balances: Balances,
     ) -> None:
         self._identity = identity
         self._users = users
@@ -38,6 +46,10 @@ class OperatorRoutes:
         self._merging = merging
         self._audit = audit
         self._keys = keys
+        self._secrets = secrets
+        self._privacy = privacy
+        self._ledger = ledger
+        self._balances = balances
 
     async def answer(self, target: Own, request_id: str, scope: Scope, receive: Receive) -> Any:
         """The answer to one request. Raises `GatewayError`s."""
@@ -47,6 +59,8 @@ class OperatorRoutes:
                 return await self._users.info(_user_in(scope))
             case Own.USER_LIMITS:
                 return await self._limits.show(_user_in(scope))
+            case Own.USER_BALANCE:
+                return await self._balances.show(_user_in(scope))
             case Own.USER_LIST:
                 return await self._users.listing(query_of(scope))
             case Own.AUDIT:
@@ -56,6 +70,10 @@ class OperatorRoutes:
             case Own.SHADOW:
                 return await self._limits.shadow(query_of(scope).get("days"))
         by = Actor(str(caller.subject), request_id, str(scope.get(CLIENT_ADDRESS) or ""))
+        if target in LEDGER_ROUTES:
+            return await self._ledger.answer(target, scope, receive, by)
+        if target in PRIVACY_ROUTES:
+            return await self._privacy.answer(target, scope, by)
         if target in KEY_ROUTES:
             return await self._keys.answer(target, scope, receive, by)
         body = await read_json(scope, receive)
@@ -70,8 +88,12 @@ class OperatorRoutes:
                 return await self._limits.put(body, by)
             case Own.USER_RESET:
                 return await self._limits.reset(body, by)
+            case Own.USER_CREDIT:
+                return await self._balances.credit(body, by)
             case Own.TOKENS_REVOKE:
                 return await self._revocation.revoke(body, by)
+            case Own.SECRETS_REENCRYPT:
+                return await self._secrets.reencrypt(body, by)
             case Own.MERGE:
                 return await self._merging.merge(body, by)
         raise RouteNotFound("There is no such route here. The README lists the routes.")

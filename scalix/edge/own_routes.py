@@ -4,20 +4,26 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from scalix.domain.errors import ModelNotFound
-from scalix.edge.asgi import Receive, Scope, Send, credential_of, send_json, token_of
+from scalix.domain.shown_texts import shown
+from scalix.edge.asgi import Receive, Scope, Send, credential_of, send_bytes, send_json, token_of
 from scalix.edge.operator_routes import OperatorRoutes, operator_of
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own, model_in
+from scalix.edge.tables import Page
 from scalix.service.callers import Caller
 from scalix.service.identity import Identity
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
 
 Check = Callable[[], Awaitable[Any]]
+Pages = Mapping[Own, Callable[[Own, Scope], Awaitable[Page]]]
 
 
 class OwnRoutes:
-    """`ready` says whether the store answers and LiteLLM is up; `check_models` is LiteLLM's own model check."""
+    """`ready` says whether the store answers and LiteLLM is up; `check_models` is LiteLLM's own model check.
+
+    `pages` answer the routes that have more than JSON to give.
+    """
 
     def __init__(
         self,
@@ -28,6 +34,7 @@ class OwnRoutes:
         ready: Callable[[], Awaitable[Mapping[str, str | int]]],
         check_models: Check,
         version: str,
+        pages: Pages | None = None,
     ) -> None:
         self._identity = identity
         self._operators = operators
@@ -35,11 +42,17 @@ class OwnRoutes:
         self._ready = ready
         self._check_models = check_models
         self._version = version
+        self._pages = pages or {}
 
     async def handle(self, target: Own, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises `GatewayError`s."""
         headers = [(b"x-request-id", request_id.encode())]
         status = 200
+        page_of = self._pages.get(target)
+        if page_of is not None:
+            page = await page_of(target, scope)
+            await send_bytes(send, status, page.body, [*headers, *page.headers], page.content_type)
+            return
         match target:
             case Own.LIVELINESS:
                 answer: Any = {"status": "alive"}
@@ -71,7 +84,7 @@ class OwnRoutes:
     async def _one_model(self, scope: Scope) -> dict[str, Any]:
         name = model_in(scope["path"])
         if name not in await self._models_of(scope):
-            message = f"The model '{name[:100]}' does not exist here, or your tier does not have it."
+            message = f"The model '{shown(name, 100)}' does not exist here, or your tier does not have it."
             raise ModelNotFound(message, param="model")
         return _model(name)
 

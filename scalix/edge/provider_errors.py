@@ -1,10 +1,20 @@
 """What a client may read of a failure behind the gateway: what concerns its own request, and no secret."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
 from scalix.domain.errors import GatewayError, ProviderFailed, ProviderRefused
+from scalix.domain.failures import (
+    HANDLING,
+    REFUSALS,
+    ErrorClass,
+    class_of_status,
+    kind_of_body,
+)
 from scalix.domain.quota import Outcome
 from scalix.domain.routes import Route
 from scalix.edge.errors import error_body
@@ -12,8 +22,13 @@ from scalix.service.exchanges import Exchange
 
 RETRY_AFTER_S = 5
 MOST_MESSAGE_CHARS = 400
-# Statuses by which a provider says that the request itself is wrong. All others are the provider's or our trouble.
-_CLIENTS_FAULT = frozenset({400, 413, 422})
+# Statuses by which a provider says that the request itself is wrong.
+_JUDGED = frozenset({400, 413, 422})
+_OF_THE_CONNECTION = {"TimeoutException": ErrorClass.TIMEOUT, "TransportError": ErrorClass.NETWORK}
+HINTS = {
+    ErrorClass.CONTEXT_TOO_LONG: "Shorten the request, or use a model with a larger context window.",
+    ErrorClass.CONTENT_FILTER: "Its content filter has judged so; reword the request.",
+}
 
 _LITELLM_PREFIX = re.compile(r"^(?:litellm\.)?\w*(?:Error|Exception)\b[:\s-]*(?:\w+(?:Exception|Error)\s*-\s*)?")
 _LITELLM_TAIL = re.compile(
@@ -27,45 +42,89 @@ _SECRET = re.compile(
     r"|(?<=\bkey|\bapi)[-_ :=]+(?=\S*[\d*])[-\w*.]{6,}|(?<=\bbearer|\btoken:)\s+\S{6,}|\bAIza[-\w]{8,}|[-\w]{32,}",
     re.I,
 )
+# Names of accounts: in quotes, or with a digit in them. The same words in a sentence stay.
+_ACCOUNT = re.compile(
+    r"\b((?:organi[sz]ation|project|account|workspace|tenant|subscription|customer|consumer)s?(?:[_ ](?:id|number|name))?)"
+    r"(?:[ :=/]*[\"'`][^\"'`]{2,80}[\"'`]|[ :=/]+(?=\S*\d)[\w.:/-]{3,})",
+    re.I,
+)
 
 
-def outcome_of_failure(exchange: Exchange, status: int) -> Outcome:
-    """Whether the provider failed or refused what the client sent; `status` is LiteLLM's own answer."""
-    return Outcome.PROVIDER_REFUSED if _status(exchange, status) in _CLIENTS_FAULT else Outcome.PROVIDER_FAILED
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """One model's failed attempt. `retry_after_s` is what its provider asks for; `blames_model`: others who ask this
+    model now would probably fare no better. A client can write what its own 400 says, so such an answer blames none.
+    """
+
+    outcome: Outcome
+    error: GatewayError
+    error_class: ErrorClass
+    retry_after_s: int | None = None
+    blames_model: bool = False
+
+
+def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Failed:
+    """What has become of an attempt at `model`. `status` and `body` are LiteLLM's own answer."""
+    error_class = class_of(exchange, status, body)
+    retry_after_s = _retry_after_s(exchange)
+    status = _status(exchange, status)
+    if error_class in REFUSALS:
+        hint = f" {HINTS[error_class]}" if error_class in HINTS else ""
+        message = f"The provider of '{model}' refused this request: {_reason(exchange, body)}{hint}"
+        refused = ProviderRefused(message, details={"category": str(error_class)})
+        refused.status = status if status in _JUDGED else 400
+        return Failed(Outcome.PROVIDER_REFUSED, refused, error_class)
+    blames_model = HANDLING[error_class].cools and status not in _JUDGED
+    error = provider_failed(model, error_class, retry_after_s)
+    return Failed(Outcome.PROVIDER_FAILED, error, error_class, retry_after_s, blames_model)
+
+
+def class_of(exchange: Exchange, status: int, body: bytes = b"") -> ErrorClass:
+    """The class of the last try's failure: as the provider said it, else as LiteLLM has it."""
+    seen = exchange.provider_error
+    if seen is not None:
+        return _OF_THE_CONNECTION.get(seen.kind) or class_of_status(seen.status, seen.kind, seen.message)
+    if exchange.failures:
+        return exchange.failures[-1].error_class
+    answer = _parsed(body)
+    return class_of_status(status, kind_of_body(answer), _message_in(answer)) if status else ErrorClass.INTERNAL
 
 
 def _status(exchange: Exchange, status: int) -> int:
-    """The status of the last attempt: as the provider sent it, else as LiteLLM has it."""
+    """The status of the last try: as the provider sent it, else as LiteLLM has it."""
     if exchange.provider_error is not None:
         return exchange.provider_error.status
     return (exchange.failures[-1].status if exchange.failures else None) or status
 
 
-def error_of_failure(exchange: Exchange, outcome: Outcome, status: int, body: bytes = b"") -> GatewayError:
-    """The error for a failed or refused exchange. `body` is LiteLLM's error answer."""
-    if outcome is Outcome.PROVIDER_REFUSED:
-        refused = ProviderRefused(f"The provider of '{exchange.model}' refused this request: {_reason(exchange, body)}")
-        refused.status = _status(exchange, status)
-        return refused
-    return provider_failed(exchange)
+def _retry_after_s(exchange: Exchange) -> int | None:
+    """The longest wait that the provider has asked for."""
+    stated = [failure.retry_after_s for failure in (exchange.provider_error, *exchange.failures) if failure]
+    return max((wait for wait in stated if wait is not None), default=None)
 
 
-def provider_failed(exchange: Exchange) -> GatewayError:
-    """The error when no provider answered; its own Retry-After is kept."""
-    waits = [failure.retry_after_s for failure in (exchange.provider_error, *exchange.failures) if failure]
+def provider_failed(model: str, error_class: ErrorClass, retry_after_s: int | None, *, others: int = 0) -> GatewayError:
+    """The error when no provider answered; its own Retry-After is kept. `others`: how many models more were tried."""
+    more = f", nor could {'another model' if others == 1 else f'{others} other models'}" if others else ""
     message = (
-        f"The provider of '{exchange.model}' could not answer. Nothing was charged. "
+        f"The provider of '{model}' could not answer{more}. Nothing was charged. "
         "Try again shortly, or use another model."
     )
-    return ProviderFailed(
-        message, retry_after_s=max((wait for wait in waits if wait is not None), default=RETRY_AFTER_S)
-    )
+    wait_s = RETRY_AFTER_S if retry_after_s is None else retry_after_s
+    return ProviderFailed(message, details={"category": str(error_class)}, retry_after_s=wait_s)
 
 
-def broken_stream(exchange: Exchange) -> GatewayError:
+def final_error(model: str, first: Failed, failures: Sequence[Failed]) -> GatewayError:
+    """What the client is told when every model that may serve has failed: why the first one did."""
+    if first.outcome is Outcome.PROVIDER_REFUSED or len(failures) == 1:
+        return first.error
+    return provider_failed(model, first.error_class, first.retry_after_s, others=len(failures) - 1)
+
+
+def broken_stream(model: str) -> GatewayError:
     """The error event at the end of a stream whose provider broke off."""
     message = (
-        f"The provider of '{exchange.model}' broke off in the middle of its answer. "
+        f"The provider of '{model}' broke off in the middle of its answer. "
         "What was delivered is charged. Send the request again for a whole answer."
     )
     return ProviderFailed(message)
@@ -84,19 +143,28 @@ def error_event(error: GatewayError, route: Route, sequence_number: int) -> byte
 
 def without_secrets(text: str) -> str:
     """`text` shortened, with addresses and whatever may be a key or an account taken out."""
-    return _SECRET.sub("[removed]", _ADDRESS.sub("[removed]", text))[:MOST_MESSAGE_CHARS].strip()
+    text = _ACCOUNT.sub(r"\1 [removed]", _ADDRESS.sub("[removed]", text))
+    return _SECRET.sub("[removed]", text)[:MOST_MESSAGE_CHARS].strip()
 
 
 def _reason(exchange: Exchange, body: bytes) -> str:
     if exchange.provider_error is not None:
         return without_secrets(exchange.provider_error.message) or "it gave no reason."
-    message = exchange.failures[-1].message if exchange.failures else ""
-    if not message:
-        try:
-            message = str(orjson.loads(body)["error"]["message"])
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            message = ""
+    message = exchange.failures[-1].message if exchange.failures else _message_in(_parsed(body))
     message = _LITELLM_TAIL.sub("", message)
     while (stripped := _LITELLM_PREFIX.sub("", message, count=1)) != message:
         message = stripped
     return without_secrets(message) or "it gave no reason."
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _message_in(answer: Any) -> str:
+    error = answer.get("error") if isinstance(answer, dict) else None
+    message = error.get("message") if isinstance(error, dict) else None
+    return message if isinstance(message, str) else ""

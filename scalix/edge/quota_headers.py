@@ -7,10 +7,12 @@ Limits that are not enforced are in none of them: clients that slow down by thes
 from collections.abc import Sequence
 
 from scalix.domain.calendar import window_length_ms
+from scalix.domain.key_states import KeyState
 from scalix.domain.limits import Metric
 from scalix.domain.quota import WindowState
 
 Header = tuple[bytes, bytes]
+State = WindowState | KeyState
 
 WARN_FROM_PERCENT = 80
 # RFC 9651, section 3.3.1: an Integer has at most 15 digits. Nano-dollars would not fit.
@@ -20,21 +22,20 @@ _NANO_USD_PER_MICRO_USD = 1_000
 _UNIT = {Metric.REQUESTS: "", Metric.TOKENS: ';qu="tokens"', Metric.SPEND: ';qu="micro-usd"'}
 
 
-def quota_headers(
-    tier: str | None, upgrade_url: str | None, states: Sequence[WindowState], now_ms: int
-) -> list[Header]:
-    """The headers of a metered answer. `states` are those of the caller's limits; `now_ms` is Unix time."""
+def quota_headers(tier: str | None, upgrade_url: str | None, states: Sequence[State], now_ms: int) -> list[Header]:
+    """The headers of a metered answer. `states` are those of the limits of the caller, and of the virtual key that was
+    shown; `now_ms` is Unix time."""
     headers: list[Header] = []
     if tier is not None:
         headers.append((b"x-scalix-tier", header_text(tier)))
-    enforced = [state for state in states if state.limit.enforce]
+    enforced = [state for state in states if isinstance(state, KeyState) or state.limit.enforce]
     if not enforced:
         return headers
     for metric in (Metric.REQUESTS, Metric.TOKENS):
         of_metric = [state for state in enforced if state.limit.metric is metric]
         if of_metric:
             # Of two that have equally little left, the one that stays so for longer.
-            tightest = min(of_metric, key=lambda state: (state.remaining, -state.reset_ms))
+            tightest = min(of_metric, key=lambda state: (state.remaining, -(state.reset_ms or 0)))
             headers += _openai_headers(tightest, now_ms)
     headers.append((b"ratelimit-policy", ", ".join(map(_policy_item, enforced)).encode()))
     headers.append((b"ratelimit", ", ".join(_item(state, now_ms) for state in enforced).encode()))
@@ -57,27 +58,36 @@ def duration(seconds: int) -> str:
     return f"{f'{hours}h' if hours else ''}{f'{minutes}m' if hours or minutes else ''}{rest}s"
 
 
-def _openai_headers(state: WindowState, now_ms: int) -> list[Header]:
+def _openai_headers(state: State, now_ms: int) -> list[Header]:
     name = state.limit.metric.value.encode()
     return [
         (b"x-ratelimit-limit-" + name, str(state.limit.value).encode()),
         (b"x-ratelimit-remaining-" + name, str(state.remaining).encode()),
-        (b"x-ratelimit-reset-" + name, duration(_seconds_to(state, now_ms)).encode()),
+        (b"x-ratelimit-reset-" + name, duration(_seconds_to(state.reset_ms or now_ms, now_ms)).encode()),
     ]
 
 
-def _seconds_to(state: WindowState, now_ms: int) -> int:
-    return max(0, -(-(state.reset_ms - now_ms) // 1000))
+def _seconds_to(reset_ms: int, now_ms: int) -> int:
+    return max(0, -(-(reset_ms - now_ms) // 1000))
 
 
-def _policy_item(state: WindowState) -> str:
-    limit = state.limit
-    length_s = window_length_ms(limit.window, state.reset_ms) // 1000
-    return f'"{limit.name}";q={_units(limit.metric, limit.value)}{_UNIT[limit.metric]};w={length_s}'
+def _name(state: State) -> str:
+    return state.name if isinstance(state, KeyState) else state.limit.name
 
 
-def _item(state: WindowState, now_ms: int) -> str:
-    return f'"{state.limit.name}";r={_units(state.limit.metric, state.remaining)};t={_seconds_to(state, now_ms)}'
+def _length_ms(state: State) -> int | None:
+    return state.length_ms if isinstance(state, KeyState) else window_length_ms(state.limit.window, state.reset_ms)
+
+
+def _policy_item(state: State) -> str:
+    metric, length_ms = state.limit.metric, _length_ms(state)
+    window = "" if length_ms is None else f";w={length_ms // 1000}"
+    return f'"{_name(state)}";q={_units(metric, state.limit.value)}{_UNIT[metric]}{window}'
+
+
+def _item(state: State, now_ms: int) -> str:
+    resets = "" if state.reset_ms is None else f";t={_seconds_to(state.reset_ms, now_ms)}"
+    return f'"{_name(state)}";r={_units(state.limit.metric, state.remaining)}{resets}'
 
 
 def _units(metric: Metric, value: int) -> int:
@@ -85,10 +95,10 @@ def _units(metric: Metric, value: int) -> int:
     return min(_LARGEST_INTEGER, value // _NANO_USD_PER_MICRO_USD if metric is Metric.SPEND else value)
 
 
-def _warning(states: Sequence[WindowState]) -> str:
+def _warning(states: Sequence[State]) -> str:
     parts = []
     for state in states:
         percent = (state.used + state.held) * 100 // state.limit.value
         if percent >= WARN_FROM_PERCENT:
-            parts.append(f"{state.limit.name} {min(percent, 100)}%")
+            parts.append(f"{_name(state)} {min(percent, 100)}%")
     return ", ".join(parts)

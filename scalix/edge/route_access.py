@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from scalix.domain.routes import Route
-from scalix.edge.routes import ENTRIES, ONE_KEY, Own
+from scalix.edge.routes import ENTRIES, ONE_KEY, ONE_USER, USERS_DATA, Own
 
 
 class Access(StrEnum):
@@ -20,6 +20,8 @@ _BESIDE_OPERATORS: dict[Route | Own, Access] = {
     **dict.fromkeys(Route, Access.CALLERS),
     Own.MODELS: Access.CALLERS,
     Own.MODEL: Access.CALLERS,
+    Own.USAGE: Access.CALLERS,
+    Own.USAGE_EVENTS: Access.CALLERS,
     Own.HEALTH: Access.ANYBODY_OPERATORS_MORE,
     Own.LIVELINESS: Access.ANYBODY,
     Own.READINESS: Access.ANYBODY,
@@ -32,8 +34,11 @@ def access_of(target: Route | Own) -> Access:
 
 
 def all_routes() -> Iterator[tuple[str, str, Route | Own]]:
-    """Every path, method and target; `{id}` stands for a model's name, `{key}` for a virtual key or its SHA-256."""
+    """Every path, method and target; `{id}` stands for a model's name, `{key}` for a virtual key or its SHA-256,
+    `{user}` for a user's id, percent-encoded."""
     yield ONE_KEY, "POST", Own.ONE_KEY_REGENERATE
+    yield USERS_DATA, "GET", Own.USER_EXPORT
+    yield ONE_USER, "DELETE", Own.USER_ERASE
     for path, methods in ENTRIES.items():
         yield from ((path, method, target) for method, target in methods.items())
         if path.endswith("/models"):

@@ -10,11 +10,13 @@ from pydantic import ValidationError
 from scalix.domain.identity import IdentitySettings
 from scalix.domain.policy import Model, Policy
 from scalix.launch.config_names import name_problems
-from scalix.launch.config_schema import ConfigFile, Deployment
+from scalix.launch.config_schema import ConfigFile
 from scalix.launch.deployments import DEMO_URL_VARIABLE, Rendered, render_deployments
 from scalix.launch.gateway_settings import with_gateway_settings, without_models
 from scalix.launch.identity_builder import build_identity
 from scalix.launch.policy_builder import build_model, build_policy
+from scalix.launch.price_builder import known_entry, map_names, prices_of
+from scalix.launch.price_checks import price_problems, unpriced
 from scalix.launch.problems import LaunchError, Problem, shown
 from scalix.launch.references import References
 from scalix.launch.schema_errors import dotted, problems_of
@@ -74,6 +76,7 @@ def read_config(
     }
     litellm = with_gateway_settings(litellm, source, problems)
     problems += name_problems(source)
+    problems += price_problems(source)
     if declared is None:
         _scan_models(source, references)
         raise LaunchError(_in_order(problems))
@@ -81,21 +84,24 @@ def read_config(
     rendered = render_deployments(source.data["model_list"], declared.model_list, references, values, demo=demo)
 
     in_service = [deployment for deployment in rendered if not deployment.missing]
-    models = _models(in_service, declared.model_list)
+    models = _models(in_service, declared)
     left_out = _left_out(rendered, models)
     if production and not models:
         lacking = ", ".join(dict.fromkeys(variable for _, variable in left_out))
         problems.append(Problem(shown(path), "no model can be served", f"set one of {lacking}"))
+    without_price = list(unpriced(models, source))
+    if production:
+        problems += without_price
     if problems:
         raise LaunchError(_in_order(problems))
 
     names_out = {name for name, _ in left_out}
     litellm = {"model_list": [deployment.entry for deployment in in_service], **without_models(litellm, names_out)}
     return GatewayConfig(
-        policy=build_policy(declared.scalix, models),
+        policy=build_policy(declared.scalix, models, num_retries=(declared.litellm_settings or {}).get("num_retries")),
         litellm=_without_decimals(litellm),
         left_out=left_out,
-        warnings=tuple(_warnings(rendered, models, references, source)),
+        warnings=(*_warnings(rendered, models, references, source), *map(str, without_price)),
         identity=identity,
     )
 
@@ -136,16 +142,22 @@ def _scan_models(source: YamlSource, references: References) -> None:
         references.translated(models, ("model_list",))
 
 
-def _models(in_service: list[Rendered], declared: list[Deployment]) -> dict[str, Model]:
+def _models(in_service: list[Rendered], declared: ConfigFile) -> dict[str, Model]:
     served: dict[str, list[Rendered]] = {}
     for deployment in in_service:
         served.setdefault(deployment.name, []).append(deployment)
-    return {
-        name: build_model(
-            name, [item for item in declared if item.model_name == name], provider_model=group[0].provider_model
+    names = map_names(declared.model_list)
+    models: dict[str, Model] = {}
+    for name, group in served.items():
+        deployments = [item for item in declared.model_list if item.model_name == name]
+        models[name] = build_model(
+            name,
+            deployments,
+            group[0].provider_model,
+            prices_of(name, deployments, declared.scalix, names),
+            [known_entry(item, names) for item in deployments],
         )
-        for name, group in served.items()
-    }
+    return models
 
 
 def _left_out(rendered: list[Rendered], models: Mapping[str, Model]) -> tuple[tuple[str, str], ...]:

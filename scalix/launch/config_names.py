@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
+from scalix.launch.failover_schema import fallback_problems
 from scalix.launch.problems import Problem, nearest
 from scalix.launch.yaml_source import YamlSource
 
@@ -37,6 +38,7 @@ def name_problems(source: YamlSource) -> Iterable[Problem]:
             guessed = nearest(pattern, models)
             fix = f"write {guessed}, or add the model" if guessed else "add the model to model_list, or remove the name"
             yield Problem(where, what, fix)
+    yield from fallback_problems(source, section.get("fallbacks"), models)
 
 
 def _mapping(value: Any) -> dict[Any, Any]:

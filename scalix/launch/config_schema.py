@@ -7,12 +7,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from scalix.domain import limit_amounts
 from scalix.domain.limit_amounts import WrongAmount
+from scalix.launch.failover_schema import Chain, CooldownSection, RetriesSection
 from scalix.launch.guard_schema import FieldName, HostName, IpRulesSection, OverloadSection, RouteName
 from scalix.launch.identity_schema import AnonymousSection, Cidr, JwtSection
+from scalix.launch.pricing_schema import PricesSection
+from scalix.launch.privacy_schema import PrivacySection
 from scalix.launch.retention_schema import RetentionSection
 from scalix.launch.schema_base import Name, Section, wrong
 
-PICO_USD_PER_USD = 10**12
 # No model costs a cent per token; a price above it is one per thousand or per million tokens.
 HIGHEST_USD_PER_TOKEN = Decimal("0.01")
 
@@ -31,7 +33,7 @@ def _dollars_to_nano(value: Any) -> Any:
         raise wrong(error.what, f"{error.fix}, or remove the key for no limit") from None
 
 
-def _usd_per_token_to_pico(value: Any) -> Any:
+def _usd_per_token(value: Any) -> Decimal:
     try:
         usd = Decimal(value) if isinstance(value, int | str | Decimal) and not isinstance(value, bool) else None
     except ArithmeticError:
@@ -40,7 +42,7 @@ def _usd_per_token_to_pico(value: Any) -> Any:
         raise wrong("is not a price in US dollars per token", "write a number such as 0.0000025")
     if usd >= HIGHEST_USD_PER_TOKEN:
         raise wrong(f"is {value} US dollars per single token", "divide a price per million tokens by 1000000")
-    return int((usd * PICO_USD_PER_USD).to_integral_value())
+    return usd
 
 
 def _web_address(value: str) -> str:
@@ -59,7 +61,7 @@ def _model_name(value: str) -> str:
 
 Count = Annotated[int, BeforeValidator(_count)]
 NanoUsd = Annotated[int, BeforeValidator(_dollars_to_nano)]
-PicoUsdPerToken = Annotated[int, BeforeValidator(_usd_per_token_to_pico)]
+UsdPerToken = Annotated[Decimal, BeforeValidator(_usd_per_token)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
 
@@ -127,6 +129,7 @@ class TierSection(Section):
     priority: Literal["low", "normal", "high"] = "normal"
     on_store_failure: Literal["deny", "allow"] = "deny"
     upgrade_url: WebAddress | None = None
+    prepaid: bool = False
     enforce: bool = True
 
 
@@ -144,6 +147,11 @@ class ScalixSection(Section):
     overload: OverloadSection = Field(default_factory=OverloadSection)
     extra_body_fields: dict[RouteName, list[FieldName]] = Field(default_factory=dict)
     retention: RetentionSection = Field(default_factory=RetentionSection)
+    prices: PricesSection = Field(default_factory=PricesSection)
+    privacy: PrivacySection = Field(default_factory=PrivacySection)
+    fallbacks: dict[str, Chain] = Field(default_factory=dict)
+    retries: RetriesSection = Field(default_factory=RetriesSection)
+    cooldown: CooldownSection = Field(default_factory=CooldownSection)
 
 
 class _LiteLlmSection(BaseModel):
@@ -153,12 +161,13 @@ class _LiteLlmSection(BaseModel):
 
 
 class ModelInfo(_LiteLlmSection):
-    """What is known about a deployment. Prices are pico-dollars per token."""
+    """What is known about a deployment. Prices are in US dollars."""
 
     max_output_tokens: Count | None = None
+    max_input_tokens: Count | None = None
     max_tokens: Count | None = None
-    input_cost_per_token: PicoUsdPerToken | None = None
-    output_cost_per_token: PicoUsdPerToken | None = None
+    input_cost_per_token: UsdPerToken | None = None
+    output_cost_per_token: UsdPerToken | None = None
 
 
 class LiteLlmParams(_LiteLlmSection):
@@ -166,8 +175,8 @@ class LiteLlmParams(_LiteLlmSection):
 
     model: Annotated[str, Field(min_length=1)]
     metadata: ModelInfo | None = None
-    input_cost_per_token: PicoUsdPerToken | None = None
-    output_cost_per_token: PicoUsdPerToken | None = None
+    input_cost_per_token: UsdPerToken | None = None
+    output_cost_per_token: UsdPerToken | None = None
 
 
 class Deployment(_LiteLlmSection):

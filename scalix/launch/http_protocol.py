@@ -1,7 +1,7 @@
-"""uvicorn's HTTP protocol with the bounds that it lacks: on the head of a request, on silence, on connections.
+"""uvicorn's HTTP protocol with the bounds that it lacks: on heads, on silence, on slow readers, on connections.
 
 uvicorn alone waits for ever for a head, keeps one of any size, takes the trailers of a chunked body for headers, and
-reads the rest of a body that nobody wants for as long as it trickles in.
+reads the rest of a body that nobody wants for as long as it trickles in, and holds what nobody reads.
 """
 
 import resource
@@ -10,6 +10,9 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from scalix.launch.slow_readers import WriteWatch
+from scalix.launch.whole_answers import EXTENSION, whole_answer
+
 LARGEST_HEAD_BYTES = 64 * 1024
 # From the first byte of a head to its end.
 HEAD_S = 15.0
@@ -17,6 +20,11 @@ HEAD_S = 15.0
 SILENT_S = 60.0
 # The rest of a body after its answer has gone out: long enough for a client to read the answer.
 LINGER_S = 5.0
+# A client that takes nothing of its answer; what was written for it counts as delivered.
+UNREAD_S = 60.0
+# Between requests. Clients and proxies keep connections for a minute, and a request on one that has just been closed
+# here would fail.
+KEEP_ALIVE_S = 75
 _DESCRIPTORS_KEPT_BACK = 256
 _FEWEST_CONNECTIONS = 64
 
@@ -35,6 +43,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     head_s = HEAD_S
     silent_s = SILENT_S
     linger_s = LINGER_S
+    unread_s = UNREAD_S
     most_connections = _most_connections()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -44,6 +53,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_timer: TimerHandle | None = None
         self._linger_timer: TimerHandle | None = None
         self._head_begun = False
+        self._unread: WriteWatch | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -51,8 +61,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             transport.abort()
             return
         self._head_timer = self.loop.call_later(self.silent_s, self._head_is_late)
+        self._unread = WriteWatch(transport, self.loop, self.unread_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._unread is not None:
+            self._unread.stop()
         self._stop_head_timer()
         self._stop_linger_timer()
         super().connection_lost(exc)
@@ -69,6 +82,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._in_head and self._head_bytes > LARGEST_HEAD_BYTES and not self.transport.is_closing():
             self._refuse_large_head()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread is not None:
+            self._unread.begin()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        # More is about to be written, unless the answer is complete: then the rest has to be taken too.
+        if self._unread is not None and (self.cycle is None or not self.cycle.response_complete):
+            self._unread.stop()
+
     # what the parser calls
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -79,6 +103,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._stop_head_timer()
         self._in_head = False
         super().on_headers_complete()
+        self.scope[EXTENSION] = whole_answer(self.cycle)  # type: ignore[literal-required]
         if not self.url.startswith(b"/"):
             # A request to a proxy. It is no route here, whatever the path behind the other host's name.
             self.scope["path"] = self.url[:200].decode("latin-1")
@@ -91,6 +116,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        if self._unread is not None:
+            self._unread.begin()
         cycle = self.cycle
         if cycle.response_complete and cycle.more_body and not self.transport.is_closing():
             self._stop_linger_timer()

@@ -1,6 +1,7 @@
 """What is about to be started, worked out before anything is."""
 
 import platform
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -54,6 +55,8 @@ def worker_environment(
         SCALIX_ENV=settings.scalix_env,
         SCALIX_STREAM_JOIN_MS=str(settings.stream_join_ms),
         SCALIX_DEMO="1" if plan.demo else "0",
+        # By it the log names users, for as long as this run lasts: nobody can tell afterwards whom a line is about.
+        SCALIX_LOG_KEY=secrets.token_hex(16),
         LITELLM_MASTER_KEY=master_key,
         LITELLM_LOG_LEVEL=settings.log_level,
         LITELLM_LOG=_litellm_log(values, settings.log_level),

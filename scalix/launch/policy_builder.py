@@ -2,47 +2,75 @@
 
 from collections.abc import Mapping, Sequence
 
+from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.limits import Limit, Limits, Metric, Window
+from scalix.domain.peak_prices import PPM
 from scalix.domain.policy import Model, Policy, Tier
+from scalix.domain.pricing import Price
+from scalix.domain.privacy import PrivacySettings
 from scalix.domain.retention import Retention
 from scalix.launch.config_schema import CountWindows, Deployment, ScalixSection, SpendWindows, TierSection
+from scalix.launch.failover_schema import RetriesSection
 from scalix.launch.guard_builder import build_guard
+from scalix.launch.price_map_file import Entry
 
 
-def build_policy(section: ScalixSection, models: Mapping[str, Model]) -> Policy:
-    """The policy with `models` in service. Its names must have been checked with `scalix.launch.config_names`."""
-    tiers = {name: _tier(name, tier, section.upgrade_url) for name, tier in section.tiers.items()}
+def build_policy(section: ScalixSection, models: Mapping[str, Model], *, num_retries: object = None) -> Policy:
+    """The policy with `models` in service. Its names must have been checked with `scalix.launch.config_names`.
+    `num_retries` is LiteLLM's setting of that name, which holds where `retries.same_model` is not set."""
+    markup = section.prices.markup
+    tiers = {
+        name: _tier(name, tier, section.upgrade_url, markup.get(name, PPM)) for name, tier in section.tiers.items()
+    }
     return Policy(
         tiers=tiers,
         default_tier=section.default_tier,
         models=dict(models),
         guard=build_guard(section),
         retention=Retention(**section.retention.model_dump()),
+        privacy=PrivacySettings(**section.privacy.model_dump()),
+        fallbacks={model: tuple(chain) for model, chain in section.fallbacks.items()},
+        retries=_retries(section.retries, num_retries),
+        cooldown=Cooldown(**section.cooldown.model_dump()),
     )
 
 
-def build_model(name: str, deployments: Sequence[Deployment], provider_model: str) -> Model:
-    """The public model over `deployments`: the least maximum that each can do, the dearest price that each may cost."""
-    maxima, inputs, outputs = set[int](), set[int](), set[int]()
+def _retries(section: RetriesSection, num_retries: object) -> Retries:
+    written = section.model_dump(exclude_none=True)
+    if isinstance(num_retries, int) and num_retries >= 0:
+        written.setdefault("same_model", num_retries)
+    return Retries(**written)
+
+
+def build_model(
+    name: str,
+    deployments: Sequence[Deployment],
+    provider_model: str,
+    prices: tuple[Price, ...] = (),
+    known: Sequence[Entry] = (),
+) -> Model:
+    """The public model over `deployments`: the least maximum that each can do. `known` is what LiteLLM's map says of
+    them, which counts where they say nothing themselves."""
+    maxima, prompts = set[int](), set[int]()
     for deployment in deployments:
-        params = deployment.litellm_params
-        for info in (deployment.model_info, params.metadata):
+        for info in (deployment.model_info, deployment.litellm_params.metadata):
             if info is not None:
                 maxima.update(value for value in (info.max_output_tokens or info.max_tokens,) if value is not None)
-        for prices in (deployment.model_info, params, params.metadata):
-            if prices is not None:
-                inputs.update(value for value in (prices.input_cost_per_token,) if value is not None)
-                outputs.update(value for value in (prices.output_cost_per_token,) if value is not None)
+                prompts.update(value for value in (info.max_input_tokens,) if value is not None)
     return Model(
         name=name,
         provider_model=provider_model,
-        max_output_tokens=min(maxima, default=None),
-        input_pico_usd_per_token=max(inputs, default=None),
-        output_pico_usd_per_token=max(outputs, default=None),
+        max_output_tokens=min(maxima or _said(known, "max_output_tokens"), default=None),
+        max_input_tokens=min(prompts or _said(known, "max_input_tokens"), default=None),
+        prices=prices,
     )
 
 
-def _tier(name: str, section: TierSection, upgrade_url: str | None) -> Tier:
+def _said(known: Sequence[Entry], name: str) -> set[int]:
+    return {entry[name] for entry in known if isinstance(entry.get(name), int) and entry[name] > 0}
+
+
+def _tier(name: str, section: TierSection, upgrade_url: str | None, markup_ppm: int) -> Tier:
     windows = (
         *_limits(Metric.REQUESTS, section.requests, section.enforce),
         *_limits(Metric.TOKENS, section.tokens, section.enforce),
@@ -62,6 +90,8 @@ def _tier(name: str, section: TierSection, upgrade_url: str | None) -> Tier:
         priority=section.priority,
         on_store_failure=section.on_store_failure,
         upgrade_url=section.upgrade_url or upgrade_url,
+        markup_ppm=markup_ppm,
+        prepaid=section.prepaid,
     )
 
 

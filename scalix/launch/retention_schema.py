@@ -1,10 +1,16 @@
 """The shape of `scalix.retention`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 
-from scalix.domain.retention import DEFAULT_AUDIT_DAYS, DEFAULT_DAYS_DAYS, DEFAULT_EVENTS_DAYS, DEFAULT_HOURS_DAYS
+from scalix.domain.retention import (
+    DEFAULT_ARCHIVE_DAYS,
+    DEFAULT_AUDIT_DAYS,
+    DEFAULT_DAYS_DAYS,
+    DEFAULT_EVENTS_DAYS,
+    DEFAULT_HOURS_DAYS,
+)
 from scalix.launch.schema_base import Section, wrong
 
 _MOST_DAYS = 3_650
@@ -26,3 +32,14 @@ class RetentionSection(Section):
     events_days: Days = DEFAULT_EVENTS_DAYS
     hours_days: Days = DEFAULT_HOURS_DAYS
     days_days: Days = DEFAULT_DAYS_DAYS
+    archive_after_days: Days | None = None
+    archive_days: Days = DEFAULT_ARCHIVE_DAYS
+
+    @model_validator(mode="after")
+    def _archived_before_it_is_removed(self) -> Self:
+        if self.archive_after_days is not None and self.archive_after_days >= self.events_days:
+            what = (
+                f"archive_after_days is {self.archive_after_days}, and events are removed after {self.events_days} days"
+            )
+            raise wrong(what, f"write less than {self.events_days}, or a greater events_days")
+        return self

@@ -3,7 +3,8 @@
 import http.client
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -20,13 +21,18 @@ State = Literal["ready", "not ready", "starting", "stopping", "not running"]
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One look at a gateway. `detail` says why it is not ready; `pid` is 0 when it can't be seen from here."""
+    """One look at a gateway.
+
+    `detail` says why it is not ready; `pid` is 0 when it can't be seen from here. `alarms` are what is not well and keeps
+    nobody from being served, such as `store_memory_percent`.
+    """
 
     state: State
     state_dir: Path
     pid: int | None = None
     run_file: RunFile | None = None
     detail: str = ""
+    alarms: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -39,6 +45,8 @@ class Status:
         answer: dict[str, Any] = {"state": self.state, "ready": self.state == "ready", "pid": self.pid}
         if self.detail:
             answer["detail"] = self.detail
+        if self.alarms:
+            answer["alarms"] = dict(self.alarms)
         if run := self.run_file:
             answer.update(
                 address=base_url(run.host, run.port),
@@ -72,6 +80,7 @@ class Status:
             "store": run.store,
             "version": run.version,
             "log": run.log_file,
+            **({"alarms": ", ".join(f"{name} {value}" for name, value in self.alarms.items())} if self.alarms else {}),
         }
         return "\n".join(f"{name:<9}{value}" for name, value in rows.items())
 
@@ -87,24 +96,34 @@ def look(state_dir: Path) -> Status:
         return Status("starting", state_dir, holder)
     if run_file.phase != "ready":
         return Status(run_file.phase, state_dir, holder, run_file)
-    trouble = probe(run_file.host, run_file.port)
-    return Status("not ready" if trouble else "ready", state_dir, holder, run_file, trouble)
+    trouble, alarms = ask(run_file.host, run_file.port)
+    return Status("not ready" if trouble else "ready", state_dir, holder, run_file, trouble, alarms)
 
 
-def probe(host: str, port: int) -> str:
-    """Ask the gateway whether it is ready; empty when it is, else the reason."""
+def ask(host: str, port: int) -> tuple[str, dict[str, int]]:
+    """Ask the gateway whether it is ready: empty when it is, else the reason; and its alarms."""
     connection = http.client.HTTPConnection(reachable_host(host), port, timeout=PROBE_TIMEOUT_S)
     try:
         connection.request("GET", PROBE_PATH)
         response = connection.getresponse()
         body = response.read(4096)
     except TimeoutError:
-        return f"no answer within {PROBE_TIMEOUT_S:g} s"
+        return f"no answer within {PROBE_TIMEOUT_S:g} s", {}
     except (OSError, http.client.HTTPException) as error:
-        return f"no answer: {getattr(error, 'strerror', None) or type(error).__name__}"
+        return f"no answer: {getattr(error, 'strerror', None) or type(error).__name__}", {}
     finally:
         connection.close()
-    return "" if response.status == http.HTTPStatus.OK else f"{PROBE_PATH} answers {response.status}{_reason(body)}"
+    if response.status == http.HTTPStatus.OK:
+        return "", _alarms(body)
+    return f"{PROBE_PATH} answers {response.status}{_reason(body)}", _alarms(body)
+
+
+def _alarms(body: bytes) -> dict[str, int]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return {}
+    return {name: value for name, value in answer.items() if isinstance(value, int)} if isinstance(answer, dict) else {}
 
 
 def _reason(body: bytes) -> str:

@@ -38,6 +38,14 @@ def place_socket(store_dir: Path, record: Path) -> Path:
     raise LaunchError((Problem(where=str(store_dir), what=what, fix=fix),))
 
 
+def socket_of(state_dir: Path) -> Path | None:
+    """The socket of the store that runs, or has run, from `state_dir`; `None` where there is none."""
+    places = [state_dir / "store" / _NAME]
+    with contextlib.suppress(OSError):
+        places.append(Path(os.fsdecode((state_dir / "store.socket-dir").read_bytes())) / _NAME)
+    return next((place for place in places if place.is_socket()), None)
+
+
 def remove_socket(path: Path, record: Path) -> None:
     """Remove the socket and the short directory that `record` names. Nothing else in it is touched. Idempotent."""
     with contextlib.suppress(OSError):

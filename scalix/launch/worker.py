@@ -95,7 +95,7 @@ async def _serve(fd: int, ready_fd: int) -> int:
 def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
     import uvicorn
 
-    from scalix.launch.http_protocol import BoundedHttpProtocol
+    from scalix.launch.http_protocol import KEEP_ALIVE_S, BoundedHttpProtocol
 
     class Server(uvicorn.Server):
         """Tells the launcher when it serves, and leaves within `HARD_LIMIT_S` of the first signal."""
@@ -149,6 +149,7 @@ def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
             proxy_headers=False,
             log_config=None,
             timeout_graceful_shutdown=DRAIN_S,
+            timeout_keep_alive=KEEP_ALIVE_S,
         )
     )
 

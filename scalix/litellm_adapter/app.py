@@ -13,7 +13,6 @@ from scalix.litellm_adapter.provider_transport import install_reading
 
 log = logging.getLogger("scalix.provider")
 
-PICO = 10**12
 LARGEST_FETCHED_IMAGE_MB = "10"
 
 
@@ -45,7 +44,7 @@ def token_counter() -> Callable[[str, str], int]:
 
 
 def model_facts() -> Callable[[Model], Model]:
-    """A function that completes a model with what LiteLLM's own map knows: largest answer and prices."""
+    """A function that completes a model with what LiteLLM's own map knows: largest prompt and answer."""
     import litellm
 
     known: dict[str, Model] = {}
@@ -64,19 +63,12 @@ def _map_entry(prices: dict[str, Any], provider_model: str) -> dict[str, Any]:
 
 
 def _completed(model: Model, entry: dict[str, Any]) -> Model:
-    largest = entry.get("max_output_tokens")
+    largest, prompt = entry.get("max_output_tokens"), entry.get("max_input_tokens")
     return replace(
         model,
         max_output_tokens=model.max_output_tokens or (largest if isinstance(largest, int) else None),
-        input_pico_usd_per_token=_either(model.input_pico_usd_per_token, entry.get("input_cost_per_token")),
-        output_pico_usd_per_token=_either(model.output_pico_usd_per_token, entry.get("output_cost_per_token")),
+        max_input_tokens=model.max_input_tokens or (prompt if isinstance(prompt, int) else None),
     )
-
-
-def _either(configured: int | None, usd_per_token: object) -> int | None:
-    if configured is not None or not isinstance(usd_per_token, int | float):
-        return configured
-    return round(usd_per_token * PICO)
 
 
 async def check_models() -> Any:

@@ -42,3 +42,4 @@ class Bridge:
 
 bridge = Bridge()
 EXCHANGE_ID = "scalix_request_id"
+ATTEMPT = "scalix_attempt"

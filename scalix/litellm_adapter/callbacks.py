@@ -12,10 +12,10 @@ from litellm.proxy._types import UserAPIKeyAuth
 from scalix.domain.errors import GatewayError, InvalidApiKey
 from scalix.domain.quota import Outcome
 from scalix.domain.routes import Route
-from scalix.litellm_adapter.bridge import EXCHANGE_ID, Services, bridge
+from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
 from scalix.litellm_adapter.model_options import with_options
 from scalix.litellm_adapter.plain_callers import PlainCallers
-from scalix.litellm_adapter.reports import failure_of, is_from_cache, report_success, usage_of
+from scalix.litellm_adapter.reports import failure_of, is_from_cache, report_success, reported_cost_of, usage_of
 from scalix.service.admission import Call
 from scalix.service.exchanges import Exchange
 from scalix.service.identity import Credential
@@ -44,7 +44,7 @@ async def custom_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
     """
     exchange = request.scope.get("scalix")
     if isinstance(exchange, Exchange):
-        return UserAPIKeyAuth(metadata={EXCHANGE_ID: exchange.request_id})
+        return UserAPIKeyAuth(metadata={EXCHANGE_ID: exchange.request_id, ATTEMPT: exchange.attempt})
     services = bridge.services
     if services is None or services.under_edge:
         raise InvalidApiKey("Only the gateway's edge may call this.")
@@ -79,7 +79,8 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
     ) -> Any:
         exchange = _exchange_with(user_api_key_dict.metadata)
         if exchange is not None:
-            exchange.usage = usage_of(response) or exchange.usage
+            exchange.usage = usage_of(response, data.get("service_tier")) or exchange.usage
+            exchange.cost_nano_usd = reported_cost_of(response)
             exchange.cache_hit = is_from_cache(response)
         return response
 
@@ -113,8 +114,14 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
 
 
 def _exchange_with(metadata: Mapping[str, Any] | None) -> Exchange | None:
+    """The exchange that a call of LiteLLM's belongs to; `None` for a call of an attempt that is given up."""
     services = bridge.services
-    return services.exchanges.get((metadata or {}).get(EXCHANGE_ID)) if services else None
+    if services is None or not metadata:
+        return None
+    exchange = services.exchanges.get(metadata.get(EXCHANGE_ID))
+    if exchange is None or metadata.get(ATTEMPT, exchange.attempt) != exchange.attempt:
+        return None
+    return exchange
 
 
 def _exchange_of(kwargs: Mapping[str, Any]) -> Exchange | None:

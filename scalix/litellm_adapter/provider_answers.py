@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 
-from scalix.domain.outcomes import IMPOSSIBLE_TOKENS, Usage, usage_from
+from scalix.domain.usage import IMPOSSIBLE_TOKENS, Usage
+from scalix.domain.usage_reading import read_usage
 
 # prompt, completion
 _FIGURES = (
@@ -36,6 +37,7 @@ class ProviderAnswer:
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.prompt_tokens: int | None = None
+        self._opening: dict[str, Any] = {}
         self.nonsense = False  # whether there was a usage that can't be true
 
     def whole(self, body: bytes) -> tuple[int, bytes]:
@@ -102,8 +104,10 @@ class ProviderAnswer:
         if prompt:
             self.prompt_tokens = prompt
         if not final:
+            self._opening = usage
             return
-        believed = usage_from(prompt or self.prompt_tokens, completion)
+        # Anthropic's streams tell of the prompt and its cached parts when they begin, and need not do so again.
+        believed = read_usage({**self._opening, **usage}, prompt_tokens=self.prompt_tokens)
         if believed is not None:
             self.usage = believed
         elif completion or not prompt:
@@ -139,6 +143,14 @@ def event_failure_status(event: bytes) -> int | None:
     if data.get("type") == "response.failed":
         return _BAD_GATEWAY
     return failure_status(data) if data.get("type") == "error" or data.get("error") else None
+
+
+def event_failure(event: bytes) -> bytes:
+    """The error in such an event, as the body of an error answer."""
+    data = _data_of(event) or {}
+    inner = data.get("response") if data.get("type") == "response.failed" else data
+    error = inner.get("error") if isinstance(inner, dict) else None
+    return orjson.dumps({"error": error if isinstance(error, dict | str) else data})
 
 
 def is_substantial(event: bytes) -> bool:

@@ -8,8 +8,14 @@ from typing import Any
 import httpx
 import orjson
 
+from scalix.domain.failures import kind_of_body
 from scalix.domain.stream_events import EventSplitter
-from scalix.litellm_adapter.provider_answers import ProviderAnswer, event_failure_status, is_substantial
+from scalix.litellm_adapter.provider_answers import (
+    ProviderAnswer,
+    event_failure,
+    event_failure_status,
+    is_substantial,
+)
 from scalix.litellm_adapter.reports import seconds
 from scalix.service.exchanges import CURRENT, Exchange, ProviderError
 
@@ -24,7 +30,9 @@ _PATHS = (
     ":generateContent",
     ":streamGenerateContent",
 )
-_OK, _BAD_GATEWAY = 200, 502
+_OK, _BAD_GATEWAY, _GATEWAY_TIMEOUT = 200, 502, 504
+_NOT_OUR_KEY = (401, 403)
+_WRONG_KEY = {"error": {"message": "Incorrect API key provided", "type": "authentication_error"}}
 OPENING_S = 1.0
 _OF_THE_CODING = ("content-encoding", "content-length", "transfer-encoding")
 
@@ -43,14 +51,22 @@ def install_reading() -> None:
 def _reading(handle: Handle) -> Handle:
     async def handle_async_request(self: Any, request: httpx.Request) -> httpx.Response:
         exchange = CURRENT.get()
-        if exchange is not None:
-            exchange.provider_error = None  # an earlier attempt's
-        response = await handle(self, request)
         if exchange is None or not request.url.path.endswith(_PATHS):
-            return response
+            return await handle(self, request)
+        attempt = exchange.attempt
+        forget_answer(exchange)  # a former try's
+        try:
+            response = await handle(self, request)
+        except httpx.TransportError as error:
+            _note_error(exchange, attempt, broken_connection(error))
+            raise
         if response.status_code >= 400:
             response.request = request
-            exchange.provider_error = provider_error(response.status_code, response.headers, await response.aread())
+            answer = await response.aread()
+            _note_error(exchange, attempt, provider_error(response.status_code, response.headers, answer))
+            if response.status_code in _NOT_OUR_KEY:
+                # Whatever is said beside it, LiteLLM then asks no deployment again with the same key.
+                return httpx.Response(401, json=_WRONG_KEY, request=request)
         if response.status_code != _OK:
             return response
         return await read_response(response, request, exchange)
@@ -59,15 +75,50 @@ def _reading(handle: Handle) -> Handle:
     return handle_async_request
 
 
+def forget_answer(exchange: Exchange) -> None:
+    """Whatever is asked now answers anew, maybe in a format that nobody reads here."""
+    exchange.provider_error = None
+    exchange.usage_is_providers = None
+    exchange.provider_usage = None
+    exchange.provider_prompt_tokens = None
+
+
+def broken_connection(error: httpx.TransportError) -> ProviderError:
+    """What came of a call that had no answer, or half of one, as if it were one."""
+    status = _GATEWAY_TIMEOUT if isinstance(error, httpx.TimeoutException) else _BAD_GATEWAY
+    return ProviderError(status, "", kind="TimeoutException" if status == _GATEWAY_TIMEOUT else "TransportError")
+
+
+def _note_error(exchange: Exchange, attempt: int, error: ProviderError) -> None:
+    if exchange.attempt == attempt:
+        exchange.provider_error = error
+
+
 def provider_error(status: int, headers: httpx.Headers, body: bytes) -> ProviderError:
     """An error answer, read: `{"error": {"message"}}` as most send it, or near it."""
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
         answer = None
-    inner = answer.get("error", answer) if isinstance(answer, dict) else answer
+    first = answer[0] if isinstance(answer, list) and answer else answer  # Gemini's streams are lists
+    inner = first.get("error", first) if isinstance(first, dict) else first
     message = inner.get("message") or inner.get("detail") if isinstance(inner, dict) else inner
-    return ProviderError(status, message if isinstance(message, str) else "", seconds(headers.get("retry-after")))
+    return ProviderError(
+        status,
+        message if isinstance(message, str) else "",
+        seconds(headers.get("retry-after")) or retry_delay_s(inner),
+        kind_of_body(answer),
+    )
+
+
+def retry_delay_s(error: Any) -> int | None:
+    """Gemini's word for a Retry-After: `{"details": [{"retryDelay": "34s"}]}`."""
+    details = error.get("details") if isinstance(error, dict) else None
+    for detail in details if isinstance(details, list) else ():
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and delay.endswith("s"):
+            return seconds(delay[:-1])
+    return None
 
 
 async def read_response(response: httpx.Response, request: httpx.Request, exchange: Exchange) -> httpx.Response:
@@ -82,13 +133,14 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
     headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_CODING]
     # A retry or a fallback starts anew.
     answer = ProviderAnswer()
-    _note(answer, exchange)
+    attempt = exchange.attempt
+    _note(answer, exchange, attempt)
     response.request = request
     if not kind.startswith("text/event-stream"):
         status, body = answer.whole(await response.aread())
-        _note(answer, exchange)
+        _note(answer, exchange, attempt)
         _warn_of_nonsense(answer, exchange)
-        return _response(status, body, headers, request, exchange)
+        return _response(status, body, headers, request, exchange, attempt)
     stream = _ReadStream(response, answer, exchange)
     exchange.hang_up = stream.aclose
     failed = await stream.open()
@@ -96,19 +148,23 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
         return httpx.Response(200, headers=headers, stream=stream, request=request, extensions=response.extensions)
     await stream.aclose()
     headers = [(name, value) for name, value in headers if name != "content-type"]
-    return _response(failed, b"{}", [*headers, ("content-type", "application/json")], request, exchange)
+    return _response(
+        failed, stream.failure, [*headers, ("content-type", "application/json")], request, exchange, attempt
+    )
 
 
 def _response(
-    status: int, body: bytes, headers: list[tuple[str, str]], request: httpx.Request, exchange: Exchange
+    status: int, body: bytes, headers: list[tuple[str, str]], request: httpx.Request, exchange: Exchange, attempt: int
 ) -> httpx.Response:
     if status != _OK:
-        exchange.provider_error = provider_error(status, httpx.Headers(headers), body)
+        _note_error(exchange, attempt, provider_error(status, httpx.Headers(headers), body))
         log.warning("request %s: the provider answered 200 with an error, or with nothing", exchange.request_id)
     return httpx.Response(status, headers=headers, content=body, request=request)
 
 
-def _note(answer: ProviderAnswer, exchange: Exchange) -> None:
+def _note(answer: ProviderAnswer, exchange: Exchange, attempt: int) -> None:
+    if exchange.attempt != attempt:
+        return  # it has been given up
     exchange.usage_is_providers = answer.usage is not None
     exchange.provider_usage = answer.usage
     exchange.provider_prompt_tokens = answer.prompt_tokens
@@ -126,8 +182,10 @@ class _ReadStream(httpx.AsyncByteStream):
         self._response = response
         self._answer = answer
         self._exchange = exchange
+        self._attempt = exchange.attempt
         self._pieces = self._read()
         self._opening: asyncio.Task[tuple[bytes, int | None]] | None = None
+        self.failure = b"{}"  # the error that it began with, as a body
 
     async def open(self) -> int | None:
         """Waits for the first event that brings something. The HTTP status of a stream that fails before it, else
@@ -149,6 +207,7 @@ class _ReadStream(httpx.AsyncByteStream):
             opening += events
             for event in events:
                 if (status := event_failure_status(event)) is not None:
+                    self.failure = event_failure(event)
                     return b"", status
                 if is_substantial(event):
                     return b"".join(opening), None
@@ -159,6 +218,7 @@ class _ReadStream(httpx.AsyncByteStream):
             opening, failed = await self._opening
             if failed is not None:
                 # LiteLLM knows this as a stream that broke off, which it is.
+                _note_error(self._exchange, self._attempt, provider_error(failed, self._response.headers, self.failure))
                 raise httpx.ReadError("the provider's stream had nothing in it", request=self._response.request)
             yield opening
         async for events in self._pieces:
@@ -166,15 +226,19 @@ class _ReadStream(httpx.AsyncByteStream):
 
     async def _read(self) -> AsyncIterator[list[bytes]]:
         splitter, answer, exchange = EventSplitter(), self._answer, self._exchange
-        async for piece in self._response.aiter_bytes():
-            if events := splitter.feed(piece):
-                mended = [answer.event(event) for event in events]
-                # What is known must be noted before LiteLLM can act on the end of the stream.
-                _note(answer, exchange)
-                yield mended
+        try:
+            async for piece in self._response.aiter_bytes():
+                if events := splitter.feed(piece):
+                    mended = [answer.event(event) for event in events]
+                    # What is known must be noted before LiteLLM can act on the end of the stream.
+                    _note(answer, exchange, self._attempt)
+                    yield mended
+        except httpx.TransportError as error:
+            _note_error(exchange, self._attempt, broken_connection(error))
+            raise
         if rest := splitter.rest():
             mended = [answer.event(rest)]
-            _note(answer, exchange)
+            _note(answer, exchange, self._attempt)
             yield mended
         _warn_of_nonsense(answer, exchange)
 

@@ -2,36 +2,33 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from scalix.domain.outcomes import Usage, usage_from
+from scalix.domain.failures import ErrorClass, class_of_exception
+from scalix.domain.usage import Usage, usage_from
+from scalix.domain.usage_reading import TRAFFIC, field, usage_in
 from scalix.service.exchanges import Exchange, Failure
 
 NANO = 1_000_000_000
 
 
-def field(source: Any, name: str) -> Any:
-    """`name` of a mapping or an object; LiteLLM hands over both."""
-    return source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)
+def usage_of(response: Any, requested_tier: object = None) -> Usage | None:
+    """The usage of an answer on any route, `None` if it has none that can be true. `requested_tier` is the service tier
+    that was asked for, which counts where the answer does not say which it was served by."""
+    usage = usage_in(response)
+    if usage is None or usage.service_tier:
+        return usage
+    hidden = field(field(response, "_hidden_params"), "provider_specific_fields")
+    served = TRAFFIC.get(str(field(hidden, "traffic_type")).upper()) or requested_tier
+    return replace(usage, service_tier=served.lower()) if isinstance(served, str) and len(served) <= 32 else usage
 
 
-def usage_of(response: Any) -> Usage | None:
-    """The usage of an answer on any route, `None` if it has none that can be true."""
-    usage = field(response, "usage")
-    if usage is None:
-        usage = field(field(response, "response"), "usage")
-    if usage is None:
-        return None
-    if field(usage, "prompt_tokens") is not None or field(usage, "completion_tokens") is not None:
-        return usage_from(field(usage, "prompt_tokens"), field(usage, "completion_tokens") or 0)
-    prompt_tokens = field(usage, "input_tokens")
-    if isinstance(prompt_tokens, int):
-        # Anthropic counts what it wrote to and read from its cache beside the rest of the prompt.
-        for name in ("cache_creation_input_tokens", "cache_read_input_tokens"):
-            prompt_tokens += _whole(field(usage, name))
-    return usage_from(prompt_tokens, field(usage, "output_tokens") or 0)
+def reported_cost_of(response: Any) -> int | None:
+    """What LiteLLM says that an answer has cost, in nano-dollars, before its event does."""
+    return nano_usd(field(field(response, "_hidden_params"), "response_cost"))
 
 
 def is_from_cache(response: Any) -> bool:
@@ -42,7 +39,7 @@ def is_from_cache(response: Any) -> bool:
 def report_success(exchange: Exchange, kwargs: Mapping[str, Any], response: Any) -> None:
     """Note what a success event says: usage, cost, the model that served."""
     payload = kwargs.get("standard_logging_object") or {}
-    usage = usage_of(response)
+    usage = usage_of(response, field(kwargs.get("optional_params"), "service_tier"))
     if usage is None:
         usage = usage_from(payload.get("prompt_tokens"), payload.get("completion_tokens"))
     exchange.usage = usage or exchange.usage
@@ -61,6 +58,7 @@ def failure_of(error: Any) -> Failure:
         kind=type(error).__name__,
         message=str(getattr(error, "message", "") or error),
         retry_after_s=seconds(headers.get("retry-after")),
+        error_class=class_of_exception(error) if isinstance(error, BaseException) else ErrorClass.INTERNAL,
     )
 
 
@@ -69,10 +67,6 @@ def nano_usd(cost_usd: object) -> int | None:
     if isinstance(cost_usd, bool) or not isinstance(cost_usd, int | float) or not 0 <= cost_usd < 1e6:
         return None
     return round(cost_usd * NANO)
-
-
-def _whole(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def seconds(retry_after: object) -> int | None:

@@ -7,6 +7,7 @@ changed before it starts. What can't be found is left as it is, with a warning: 
 
 import importlib
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,11 +42,48 @@ MIDDLEWARE: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def trim(app: Any, config_text: str) -> None:
+# Parts of LiteLLM's work for each call -> words of its config under which they have something to do after all.
+CALLS: Mapping[str, tuple[str, ...]] = {
+    "auth": ("custom_auth_run_common_checks", "enable_post_custom_auth_checks", "otel", "opentelemetry"),
+    "deployment_counts": ("tpm", "rpm", "routing_strategy", "rate_limit", "usage-based"),
+    "cost_breakdown": ("success_callback", "discount", "margin"),
+    "rewriting": (),
+    "threads": (),  # see `inline_executor`
+}
+PARTS = frozenset({"hooks", "middleware", *CALLS})
+# Somebody else's callback may want what ours does not.
+_SEVERAL_CALLBACKS = re.compile(r"""^\s*["']?callbacks["']?:\s*\n(?:\s*- .*\n?){2,}""", re.M)
+
+
+def parts_of(setting: str) -> frozenset[str]:
+    """`SCALIX_TRIM_LITELLM`: 0 or 1 for none or all of `PARTS`, or a list of them with commas."""
+    text = setting.strip().lower()
+    if text in ("", "1", "true", "yes", "on"):
+        return PARTS
+    return PARTS & frozenset(word.strip() for word in text.split(","))
+
+
+def trim(app: Any, config_text: str, parts: frozenset[str] = PARTS) -> None:
     """Trim LiteLLM's proxy `app`, which must not have started. `config_text` is the config that it will read."""
     text = config_text.lower()
-    _trim_hooks(text)
-    _trim_middleware(app, text)
+    if "hooks" in parts:
+        _trim_hooks(text)
+    if "middleware" in parts:
+        _trim_middleware(app, text)
+    _trim_calls(parts & _unneeded(CALLS, text), several_callbacks=bool(_SEVERAL_CALLBACKS.search(text)))
+
+
+def _trim_calls(parts: frozenset[str], *, several_callbacks: bool) -> None:
+    from scalix.litellm_adapter import trimmed_calls
+
+    if "auth" in parts:
+        trimmed_calls.trust_the_edge()
+    if "deployment_counts" in parts:
+        trimmed_calls.leave_out_deployment_counts()
+    if "cost_breakdown" in parts and not several_callbacks:
+        trimmed_calls.leave_out_cost_breakdown()
+    if "rewriting" in parts:
+        trimmed_calls.leave_out_rewriting()
 
 
 def _trim_hooks(config_text: str) -> None:

@@ -8,6 +8,7 @@ from uuid import uuid4
 from scalix.domain.calendar import rfc3339
 from scalix.domain.errors import BadRequest, UserAlreadyExists, UserNotFound
 from scalix.domain.limits import NANO_USD_PER_USD, Window
+from scalix.domain.privacy import CONSENTS, consents
 from scalix.domain.quota import Tallies, Tally
 from scalix.domain.subjects import Subject
 from scalix.service.audit import Act, Actor, AuditTrail, recorded
@@ -26,14 +27,14 @@ from scalix.store.base import LimitTools, UserExists, UserRecord, UserStore
 
 # Of LiteLLM's fields those that mean something here; descriptions are kept in the metadata.
 _DESCRIPTIONS = ("user_alias", "user_email")
-_FIELDS = frozenset({"user_id", "tier", "blocked", "limits", "metadata", "user_role", *_DESCRIPTIONS})
+_FIELDS = frozenset({"user_id", "tier", "blocked", "limits", "metadata", "consent", "user_role", *_DESCRIPTIONS})
 _LIST_FIELDS = frozenset({"page", "page_size", "user_ids"})
 THE_ROLE = "internal_user"
 MOST_DESCRIPTION_CHARS = 320
 DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 25, 100, 1_000_000
 UNREADABLE = "This user's metadata is encrypted with a key that is not among those of SCALIX_ENCRYPTION_KEY"
 # Metadata is the operator's own data about a person: that it was changed is told, not to what.
-_TOLD_IN_AUDIT = ("tier", "blocked", "limits")
+_TOLD_IN_AUDIT = ("tier", "blocked", "limits", "consent")
 
 
 class UserAdministration:
@@ -154,6 +155,7 @@ class UserAdministration:
             limits=checked_limits(body["limits"]) if "limits" in body else record.limits,
             metadata=metadata,
             sealed_metadata=sealed,
+            consent=_consent(record.consent, body["consent"]) if "consent" in body else record.consent,
         )
 
     def _tier(self, name: object) -> str | None:
@@ -185,6 +187,7 @@ class UserAdministration:
             "tier": tier.name,
             "blocked": record.blocked,
             **_metadata(record),
+            "consent": consents(record.consent, self._policy.current.privacy),
             "usage": _usage(tallies),
             "limits": shown_windows(effective_limits(tier, record), overrides_of(record), tallies, now_ms),
             "overrides": record.limits,
@@ -244,6 +247,18 @@ def _flag(value: object) -> bool:
     if not isinstance(value, bool):
         raise BadRequest("'blocked' must be true or false.", param="blocked")
     return value
+
+
+def _consent(said: Mapping[str, bool], value: object) -> dict[str, bool]:
+    """What the user has said, with what is said now; `null` takes back."""
+    changes = _object(value, "consent")
+    for name, answer in changes.items():
+        if name not in CONSENTS:
+            message = f"'consent.{name[:100]}' is not known here. Known are: {', '.join(CONSENTS)}."
+            raise BadRequest(message, param="consent")
+        if answer is not None and not isinstance(answer, bool):
+            raise BadRequest(f"'consent.{name}' must be true, false, or null for what is configured.", param="consent")
+    return {name: answer for name, answer in {**said, **changes}.items() if answer is not None}
 
 
 def _object(value: object, param: str) -> dict[str, Any]:

@@ -2,19 +2,26 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scalix.domain.errors import BadRequest, FeatureNotAllowed, GatewayError, ModelNotAllowed, ModelNotFound
 from scalix.domain.estimate import estimate_prompt_tokens, unknown_size_field
+from scalix.domain.fallbacks import may_serve
 from scalix.domain.features import FIELD as OPTIONS
 from scalix.domain.features import features_of, taken_options
 from scalix.domain.limits import Metric
+from scalix.domain.outcomes import UNPRICED
 from scalix.domain.output_cap import FLOOR_TOKENS, OutputRequest, output_request, with_cap
 from scalix.domain.policy import Model, Policy
-from scalix.domain.quota import Admitted, Ask, Decision, Prices, Refused, Stale
+from scalix.domain.pricing import calculate
+from scalix.domain.quota import Admitted, Ask, Decision, Refused, Stale
 from scalix.domain.routes import Route
+from scalix.domain.shown_texts import shown
+from scalix.domain.usage import Usage
+from scalix.service.asked_prices import dearest_prices, refuse_unpriced
 from scalix.service.callers import Caller
 from scalix.service.exchanges import Exchange, Exchanges
 from scalix.service.known_refusals import KnownRefusals
@@ -47,7 +54,10 @@ class Call:
 
 
 class Admission:
-    """Judges calls and reserves their room. `facts` completes a configured model with what else is known of it."""
+    """Judges calls and reserves their room. `facts` completes a configured model with what else is known of it.
+
+    `now_ms` gives Unix time, by which prices are chosen; `clock` seconds, monotonic.
+    """
 
     def __init__(
         self,
@@ -59,6 +69,8 @@ class Admission:
         *,
         facts: ModelFacts = lambda model: model,
         known: KnownRefusals | None = None,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._users = users
@@ -67,9 +79,12 @@ class Admission:
         self._outage = outage
         self._facts = facts
         self._known = known or KnownRefusals()
+        self._now_ms = now_ms
+        self._clock = clock
 
     async def admit(self, caller: Caller, call: Call) -> Exchange:
         """The exchange, with its room reserved and its cap written into the body. Raises `GatewayError`s."""
+        began_s = self._clock()
         policy = self._policy.current
         model = self._known_model(policy, call.body)
         options = taken_options(call.body, policy.features)
@@ -82,8 +97,10 @@ class Admission:
         wanted = output_request(call.route, call.body)
         for _ in range(_MOST_READINGS):
             self._refuse_unknown_size(caller, call)
-            _refuse_unpriced(caller, call, model)
-            ask = self._ask(caller, call, model, wanted)
+            names = may_serve(model.name, policy.fallbacks, policy.models, caller.allows, policy.retries.models)
+            serving = (model, *(policy.models[name] for name in names[1:]))
+            refuse_unpriced(caller, call.route, model, self._now_ms())
+            ask = self._ask(caller, call, serving, wanted)
             known = self._known.refusal(caller, ask)
             if known is not None:
                 raise known.with_traceback(None)
@@ -101,6 +118,8 @@ class Admission:
                     prices=ask.prices,
                     local=local,
                     options=options,
+                    models=policy.models,
+                    began_s=began_s,
                 )
                 self._exchanges.add(exchange)
                 return exchange
@@ -126,7 +145,7 @@ class Admission:
             raise
         self._known.learn(ask, decision)
         if isinstance(decision, Admitted):
-            self._outage.learn(caller, decision.receipt.admitted_ms, decision.tallies)
+            self._outage.learn(caller, decision.receipt.admitted_ms, decision.tallies, decision.key_tallies)
         return decision, False
 
     def _known_model(self, policy: Policy, body: Mapping[str, Any]) -> Model:
@@ -135,7 +154,7 @@ class Admission:
             raise BadRequest("'model' is missing: name one of the models that GET /v1/models lists.", param="model")
         model = policy.models.get(name)
         if model is None:
-            message = f"The model '{name[:100]}' does not exist here. GET /v1/models lists those that do."
+            message = f"The model '{shown(name, 100)}' does not exist here. GET /v1/models lists those that do."
             raise ModelNotFound(message, param="model")
         return self._facts(model)
 
@@ -166,16 +185,20 @@ class Admission:
         by_key = caller.key is not None and any(
             limit.metric is not Metric.REQUESTS for limit in caller.key.scope.limits
         )
-        field = unknown_size_field(call.route, call.body) if limited or by_key else None
+        prepaid = caller.tier is not None and caller.tier.prepaid
+        field = unknown_size_field(call.route, call.body) if limited or by_key or prepaid else None
         if field:
-            whose = "tier" if limited else "API key"
+            whose = "the token limits of your tier" if limited else "the token limits of your API key"
+            if not limited and not by_key:
+                whose = "a prepaid balance"
             message = (
-                f"'{field}' brings in text of unknown size, which the token limits of your {whose} can't account for. "
+                f"'{field}' brings in text of unknown size, which {whose} can't account for. "
                 "Send the content itself instead."
             )
             raise BadRequest(message, param=field)
 
-    def _ask(self, caller: Caller, call: Call, model: Model, wanted: OutputRequest) -> Ask:
+    def _ask(self, caller: Caller, call: Call, serving: Sequence[Model], wanted: OutputRequest) -> Ask:
+        model = serving[0]
         cap = model.max_output_tokens or DEFAULT_MAX_OUTPUT_TOKENS
         if caller.tier and caller.tier.max_output_tokens is not None:
             cap = min(cap, caller.tier.max_output_tokens)
@@ -187,35 +210,29 @@ class Admission:
                 f"{cap} here. Ask for a smaller thinking budget."
             )
             raise BadRequest(message, param="thinking")
+        tier = caller.tier
+        providers = tuple(dict.fromkeys(model.provider_model for model in serving))
+        prompt_tokens = estimate_prompt_tokens(call.route, call.body, providers)
+        now_ms = self._now_ms()
+        price = model.price_at(now_ms)
         return Ask(
             request_id=call.request_id,
             subject=str(caller.subject),
             limits=caller.limits,
-            prompt_tokens=estimate_prompt_tokens(call.route, call.body, (model.provider_model,)),
+            prompt_tokens=prompt_tokens,
             output_cap_tokens=cap,
             min_output_tokens=min(cap, wanted.min_tokens),
             choices=wanted.choices,
-            prices=Prices(model.input_pico_usd_per_token or 0, model.output_pico_usd_per_token or 0),
+            prices=dearest_prices(serving, call.body, prompt_tokens, tier, now_ms),
             user_version=caller.version,
-            tier=caller.tier.name if caller.tier else "",
+            tier=tier.name if tier else "",
             key=caller.key.scope if caller.key else None,
+            model=model.name,
+            is_billed=tier is not None and tier.markup_ppm > 0,
+            prepaid=tier is not None and tier.prepaid,
+            prompt_cost_nano_usd=calculate(price, Usage(prompt_tokens, 0), now_ms) if price else 0,
+            price_version=price.version if price else UNPRICED,
         )
-
-
-def _refuse_unpriced(caller: Caller, call: Call, model: Model) -> None:
-    """A limit of money can't hold for a model whose price nobody knows: it would be free."""
-    by_key = caller.key is not None and caller.key.max_budget_nano_usd is not None
-    if not by_key and not any(limit.metric is Metric.SPEND and limit.enforce for limit in caller.limits.windows):
-        return
-    prices = [model.input_pico_usd_per_token]
-    prices += [] if call.route is Route.EMBEDDINGS else [model.output_pico_usd_per_token]
-    if None in prices:
-        log.error("model %s has no price, so callers with a spend limit are refused: set it in model_info", model.name)
-        message = (
-            f"The model '{model.name}' has no price here, so a {'key' if by_key else 'tier'} with a spend limit can't "
-            "use it. Use another model, or ask the operator of this gateway."
-        )
-        raise ModelNotAllowed(message, param="model")
 
 
 def _missing_feature(policy: Policy, caller: Caller, wanted: Sequence[str]) -> GatewayError | None:

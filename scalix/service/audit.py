@@ -26,7 +26,11 @@ class Actor:
 @dataclass(frozen=True, slots=True)
 class Act:
     """One act, such as `user.limits` or `user.reset`. `details`, `before` and `after` are plain data: no key, no
-    metadata of a user. `object` says what is acted upon where that is not the user `user_id`."""
+    metadata of a user. `object` says what is acted upon where that is not the user `user_id`.
+
+    The log names the user by a pseudonym, and so each of `hides`: texts that tell who the user is, such as an alias.
+    `at_ms` is when it happened (Unix time), where that may be long before it is recorded.
+    """
 
     name: str
     actor: Actor
@@ -35,6 +39,8 @@ class Act:
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
     object: str = ""
+    hides: tuple[str, ...] = ()
+    at_ms: int | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -82,5 +88,6 @@ async def recorded(audit: AuditTrail, act: Act) -> AsyncIterator[None]:
         try:
             await audit.record(replace(act, name=act.name + FAILED, details=details, before=None, after=None))
         except StoreError as fault:
-            log.error("audit: %s of %s failed (%s), which can't be recorded: %s", act.name, act.facts, details, fault)
+            request_id = act.actor.request_id
+            log.error("audit: %s of %s failed (%s), which can't be recorded: %s", act.name, request_id, details, fault)
         raise

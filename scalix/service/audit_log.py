@@ -8,6 +8,7 @@ from typing import Any
 from scalix.domain.audit_chain import TRIMMED, Head, Link, Sealer, entry_text
 from scalix.service.audit import Act, Actor
 from scalix.service.policy_source import PolicySource
+from scalix.service.pseudonyms import Pseudonyms
 from scalix.store.base import AuditStore, StoreUnavailable
 
 TRIM_EVERY_S = 3_600.0
@@ -23,15 +24,26 @@ log = logging.getLogger("scalix.audit")
 class AuditLog:
     """An `AuditTrail`. Every entry goes to the log too, with its number and hash: a copy that the store has no hold of.
 
+    Users are named by `pseudonyms`, without which they are named as they are.
+
     Several processes write to one log: an entry is made to follow the last one, and made anew when another was quicker.
     """
 
-    def __init__(self, store: AuditStore, sealer: Sealer, policy: PolicySource, *, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: AuditStore,
+        sealer: Sealer,
+        policy: PolicySource,
+        *,
+        now_ms: Callable[[], int],
+        pseudonyms: Pseudonyms | None = None,
+    ) -> None:
         log.setLevel(logging.INFO)
         self._store = store
         self._sealer = sealer
         self._policy = policy
         self._now_ms = now_ms
+        self._pseudonyms = pseudonyms
         self._head: Head | None = None
         self._known = Head()
         self._writing = asyncio.Lock()
@@ -42,7 +54,7 @@ class AuditLog:
 
     async def record_all(self, acts: Sequence[Act]) -> None:
         """Keep several, all or none. Raises `StoreUnavailable`."""
-        await self._append([act.facts for act in acts])
+        await self._append([await self._facts(act) for act in acts])
 
     async def trim(self) -> int:
         """Remove the entries that are older than retention says, at least one entry stays; how many were removed.
@@ -60,6 +72,11 @@ class AuditLog:
                 if await self._try([trimmed.facts], keep_from=last.seq + 1):
                     return removed
         return 0
+
+    async def _facts(self, act: Act) -> dict[str, Any]:
+        if self._pseudonyms is None:
+            return act.facts
+        return await self._pseudonyms.hidden(act, self._policy.current.retention.audit_days)
 
     async def _older_than_retention(self) -> tuple[int, Link | None]:
         """How many entries are too old, and the last of them."""

@@ -1,6 +1,6 @@
 """What operators read of the audit log: pages for people, and the bare chain for those who check it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -8,6 +8,7 @@ import orjson
 from scalix.domain.audit_chain import Link
 from scalix.domain.calendar import rfc3339
 from scalix.domain.errors import BadRequest
+from scalix.service.pseudonyms import Pseudonyms
 from scalix.store.base import AuditStore
 
 DEFAULT_LIMIT, MOST_LIMIT = 50, 500
@@ -23,12 +24,14 @@ _CHAIN_FIELDS = frozenset({"limit", "after"})
 class AuditReading:
     """The use cases behind `GET /scalix/v1/audit` and `GET /scalix/v1/audit/chain`."""
 
-    def __init__(self, store: AuditStore) -> None:
+    def __init__(self, store: AuditStore, pseudonyms: Pseudonyms | None = None) -> None:
         self._store = store
+        self._pseudonyms = pseudonyms
 
     async def page(self, query: Mapping[str, str]) -> dict[str, Any]:
         """The newest entries, newest first: up to `limit`, of numbers less than `before`, by `actor`, by `act` (or all
-        whose name begins with it and a dot) and by `object`. `next_before` is where the next page begins, or null.
+        whose name begins with it and a dot) and by `object`, each by the names that are known of pseudonyms.
+        `next_before` is where the next page begins, or null.
 
         Raises `BadRequest`, `StoreUnavailable`.
         """
@@ -39,10 +42,10 @@ class AuditReading:
         read = 0
         while read < _MOST_READ:
             batch = await self._store.before(before, _BATCH)
-            for link in batch:
+            for link, entry in zip(batch, await self._entries(batch), strict=True):
                 before = link.seq
-                if _fits(link, query):
-                    found.append(_shown(link))
+                if _fits(entry, query):
+                    found.append(_shown(link, entry))
                     if len(found) == limit:
                         return {"entries": found, "next_before": before}
             read += len(batch)
@@ -63,9 +66,23 @@ class AuditReading:
         ]
         return {"entries": entries, "given_seq": head.given_seq}
 
+    async def about(self, user_id: str) -> list[dict[str, Any]]:
+        """Every entry about a user, oldest first. Raises `StoreUnavailable`."""
+        signs = {f'"user:{user_id}"', *(await self._pseudonyms.of_user(user_id) if self._pseudonyms else ())}
+        found: list[dict[str, Any]] = []
+        after = 0
+        while batch := await self._store.after(after, _BATCH):
+            after = batch[-1].seq
+            meant = [link for link in batch if any(sign in link.text for sign in signs)]
+            found += [_shown(link, entry) for link, entry in zip(meant, await self._entries(meant), strict=True)]
+        return found
 
-def _fits(link: Link, query: Mapping[str, str]) -> bool:
-    entry = link.entry
+    async def _entries(self, links: Sequence[Link]) -> list[dict[str, Any]]:
+        entries = [link.entry for link in links]
+        return entries if self._pseudonyms is None else await self._pseudonyms.shown(entries)
+
+
+def _fits(entry: Mapping[str, Any], query: Mapping[str, str]) -> bool:
     act, wanted = str(entry.get("act")), query.get("act")
     return (
         ("actor" not in query or entry.get("actor") == query["actor"])
@@ -74,8 +91,7 @@ def _fits(link: Link, query: Mapping[str, str]) -> bool:
     )
 
 
-def _shown(link: Link) -> dict[str, Any]:
-    entry = link.entry
+def _shown(link: Link, entry: dict[str, Any]) -> dict[str, Any]:
     try:
         orjson.dumps(entry)
     except TypeError:

@@ -8,9 +8,10 @@ from typing import Any
 
 from scalix.domain.failures import ErrorClass
 from scalix.domain.limits import Limits
-from scalix.domain.outcomes import Usage
+from scalix.domain.policy import Model
 from scalix.domain.quota import Admitted, Prices
 from scalix.domain.routes import Route
+from scalix.domain.usage import Usage
 from scalix.service.callers import Caller
 
 
@@ -22,15 +23,18 @@ class Failure:
     kind: str
     message: str
     retry_after_s: int | None = None
+    error_class: ErrorClass = ErrorClass.INTERNAL
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderError:
-    """An HTTP error as the provider sent it. `message` may hold secrets."""
+    """An HTTP error as the provider sent it. `message` may hold secrets; `kind` are its codes and types, as words.
+    What is wrong with the connection has a status of the 500s, and the exception's name for its kind."""
 
     status: int
     message: str
     retry_after_s: int | None = None
+    kind: str = ""
 
 
 @dataclass(slots=True)
@@ -47,7 +51,9 @@ class Exchange:
     prices: Prices
     local: bool = False  # admitted by this process while the store was away
     options: Mapping[str, bool] = field(default_factory=dict)  # `scalix_options`, for models that have the features
-    # reported by LiteLLM's callbacks
+    models: Mapping[str, Model] = field(default_factory=dict)  # as they were, and cost, when it was admitted
+    attempt: int = 1  # which model of those that may serve is being tried; reports on an earlier one are not taken
+    # reported by LiteLLM's callbacks, of this attempt
     usage: Usage | None = None
     cost_nano_usd: int | None = None
     served_model: str | None = None
@@ -69,6 +75,20 @@ class Exchange:
     client_left: bool = False
     settled: bool = False
 
+    def begin_next(self) -> None:
+        """Forget what is known of a failed attempt: another model is about to be tried."""
+        self.attempt += 1
+        for name, fresh in _OF_AN_ATTEMPT.items():
+            setattr(self, name, fresh)
+        self.failures = []
+        self.reported = asyncio.Event()  # of the old one nobody may hear any more
+
+
+_OF_AN_ATTEMPT: Mapping[str, Any] = {
+    **dict.fromkeys(("usage", "cost_nano_usd", "served_model", "usage_is_providers", "provider_usage")),
+    **dict.fromkeys(("provider_prompt_tokens", "provider_error", "hang_up", "prompt_tokens")),
+    "cache_hit": False,
+}
 
 CURRENT: ContextVar[Exchange | None] = ContextVar("scalix_exchange", default=None)
 """The exchange that the running task serves, for what is called through LiteLLM without a request of its own."""

@@ -4,7 +4,7 @@ so that a flood of wrong tokens fills neither."""
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scalix.service.audit import Act, Actor, AuditTrail
 
@@ -29,6 +29,7 @@ class _Refusals:
     first_ms: int
     last_ms: int
     count: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
 
 
 class IdentityEvents:
@@ -48,8 +49,9 @@ class IdentityEvents:
         self._previous_key: Counter[str] = Counter()
         self._previous_key_written_ms = 0
 
-    def refused(self, code: str, address: str, who: str, path: str) -> None:
-        """A credential that was refused. `who` names the caller where it is known, else it is empty."""
+    def refused(self, code: str, address: str, who: str, path: str, reason: str = "") -> None:
+        """A credential that was refused. `who` names the caller where it is known, else it is empty: a
+        subject, or `key:<id> <user>`."""
         now_ms = self._now_ms()
         key = (code, address, who)
         alike = self._gathered.get(key)
@@ -58,6 +60,8 @@ class IdentityEvents:
         if alike is not None:
             alike.count += 1
             alike.last_ms = now_ms
+            if reason:
+                alike.reasons[reason] += 1
             return
         self._rest_since_ms = self._rest_since_ms or now_ms
         self._rest[code] += 1
@@ -109,6 +113,7 @@ class IdentityEvents:
             if key in gathered:
                 gathered[key].count += alike.count
                 gathered[key].last_ms = alike.last_ms
+                gathered[key].reasons += alike.reasons
             else:
                 gathered[key] = alike
         self._gathered = gathered
@@ -131,8 +136,17 @@ def _refused(code: str, address: str, who: str, alike: _Refusals) -> Act:
         "count": alike.count,
         "first_ms": alike.first_ms,
         "last_ms": alike.last_ms,
+        **({"reasons": dict(alike.reasons)} if alike.reasons else {}),
     }
-    return Act("identity.refused", Actor(who or "unknown", address=address), "", details)
+    kind, _, name = who.partition(":")
+    key_id, _, owner = name.partition(" ")
+    if kind == "key" and owner:
+        actor, user_id = Actor(f"key:{key_id}", address=address), owner
+        return Act("identity.refused", actor, user_id, details, hides=(key_id, address), at_ms=alike.last_ms)
+    actor = Actor(who or "unknown", address=address)
+    if kind != "user":
+        return Act("identity.refused", actor, "", details)
+    return Act("identity.refused", actor, name, details, hides=(address,), at_ms=alike.last_ms)
 
 
 def _act_of_previous_key(uses: Counter[str]) -> Act:

@@ -8,6 +8,7 @@ from typing import Any
 
 from scalix.domain.errors import BadRequest, KeyAliasTaken, KeyChanging, KeyNotFound
 from scalix.domain.key_secrets import digest_of, is_digest, secret_of
+from scalix.domain.shown_texts import shown
 from scalix.domain.virtual_keys import KeyRecord
 from scalix.service.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.identity import checked_user_id
@@ -124,7 +125,7 @@ class KeyAdministration:
         for alias in aliases:
             record = await self._keys.find_alias(alias)
             if record is None:
-                raise KeyNotFound(f"There is no key with the alias '{alias[:100]}'.", param="key_aliases")
+                raise KeyNotFound(f"There is no key with the alias '{shown(alias, 100)}'.", param="key_aliases")
             records.append(record)
         for record in records:
             await self._delete(record, by)
@@ -230,7 +231,9 @@ def _act(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> Act:
-    return Act(name, by, record.user_id, before=before, after=after, object=f"key:{record.key_id}")
+    aliases = tuple(told["key_alias"] for told in (before, after) if told and told.get("key_alias"))
+    target = f"key:{record.key_id}"
+    return Act(name, by, record.user_id, before=before, after=after, object=target, hides=aliases)
 
 
 def _alias_taken(record: KeyRecord) -> KeyAliasTaken:

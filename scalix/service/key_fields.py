@@ -12,14 +12,17 @@ from typing import Any
 import orjson
 
 from scalix.domain import limit_amounts
+from scalix.domain.addresses import parse_network
 from scalix.domain.errors import BadRequest
 from scalix.domain.key_secrets import is_digest
 from scalix.domain.limit_amounts import WrongAmount
+from scalix.domain.shown_texts import shown
 from scalix.domain.spans import span_ms
 from scalix.domain.virtual_keys import KeyRecord
 
 MOST_METADATA_BYTES = 16_384
 MOST_MODELS = 200
+MOST_NETWORKS = 100
 MOST_ALIAS_CHARS = 255
 NEVER = "-1"  # LiteLLM's word for a key without an end
 
@@ -27,6 +30,7 @@ SETTABLE = frozenset(
     {
         *("key_alias", "models", "max_budget", "budget_duration", "duration", "tpm_limit", "rpm_limit"),
         *("max_parallel_requests", "metadata", "blocked", "spend", "user_id", "key_type"),
+        *("allowed_ips", "denied_ips"),
     }
 )
 # `litellm.proxy._types.GenerateKeyRequest`, `UpdateKeyRequest` and `RegenerateKeyRequest`, without those above.
@@ -67,6 +71,9 @@ def changed(record: KeyRecord, body: Mapping[str, Any], models: Collection[str],
             changes[_ATTRIBUTES.get(name, name)] = None if body[name] is None else read(body[name], name)
     if "models" in body:
         changes["models"] = _models(body["models"], models)
+    for name in ("allowed_ips", "denied_ips"):
+        if name in body:
+            changes[name] = _networks(body[name], name)
     if "metadata" in body:
         changes |= {"metadata": _metadata(body["metadata"]), "sealed_metadata": None}
     if "blocked" in body:
@@ -131,9 +138,25 @@ def _models(value: Any, existing: Collection[str]) -> tuple[str, ...]:
         raise BadRequest(f"'models' must be a list of up to {MOST_MODELS} names or patterns.", param="models")
     for pattern in value:
         if not any(fnmatchcase(model, pattern) for model in existing):
-            message = f"'{pattern[:100]}' is no model here, and fits none. GET /v1/models lists those in service."
+            message = f"'{shown(pattern, 100)}' is no model here, and fits none. GET /v1/models lists those in service."
             raise BadRequest(message, param="models")
     return tuple(dict.fromkeys(value))
+
+
+def _networks(value: Any, name: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) > MOST_NETWORKS or not all(isinstance(text, str) for text in value):
+        raise BadRequest(f"'{name}' must be a list of up to {MOST_NETWORKS} networks.", param=name)
+    found = []
+    for text in value:
+        try:
+            found.append(str(parse_network(text)))
+        except ValueError:
+            fix = "write one such as 203.0.113.0/24, or an address alone"
+            message = f"'{shown(text, 60)}' in '{name}' is no network: {fix}."
+            raise BadRequest(message, param=name) from None
+    return tuple(dict.fromkeys(found))
 
 
 def _metadata(value: Any) -> dict[str, Any]:

@@ -34,6 +34,8 @@ def shown_key(record: KeyRecord, tallies: KeyTallies, now_ms: int) -> dict[str, 
         "max_parallel_requests": record.max_parallel_requests,
         "metadata": record.metadata,
         "blocked": record.blocked,
+        "allowed_ips": list(record.allowed_ips),
+        "denied_ips": list(record.denied_ips),
         "status": "revoked" if record.blocked else "expired" if record.has_expired(now_ms) else "active",
         "requests": total.requests_used,
         "tokens": total.tokens_used,
@@ -59,6 +61,8 @@ def told_key(record: KeyRecord) -> dict[str, Any]:
         "rpm_limit": record.rpm_limit,
         "max_parallel_requests": record.max_parallel_requests,
         "blocked": record.blocked,
+        "allowed_ips": list(record.allowed_ips),
+        "denied_ips": list(record.denied_ips),
     }
 
 

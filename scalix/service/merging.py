@@ -33,7 +33,7 @@ class Merging:
             message = "'address' must be the IP address that the user came from, such as 192.0.2.1 or 2001:db8::1."
             raise BadRequest(message, param="address")
         read_ms, tallies = await self._store.tallies(str(Subject("address", address)))
-        act = Act("user.merge", by, user_id, {"merged_address": address})
+        act = Act("user.merge", by, user_id, {"merged_address": address}, hides=(address,))
         async with recorded(self._audit, act):
             merged = await self._store.raise_to(str(Subject("user", user_id)), read_ms, tallies)
         if not merged:

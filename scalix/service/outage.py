@@ -1,7 +1,7 @@
 """What goes on while the store is away: local admission where the tier wants it, and the journal."""
 
 from scalix.domain.errors import StoreIsDown
-from scalix.domain.quota import Ask, Charge, Decision, Receipt, Settled, Tallies
+from scalix.domain.quota import Ask, Charge, Decision, KeyTallies, Receipt, Settled, Tallies
 from scalix.service.callers import Caller
 from scalix.store.base import QuotaStore, StoreUnavailable
 from scalix.store.journal import Journal
@@ -24,9 +24,11 @@ class Outage:
         self._local = local
         self._journal = journal
 
-    def learn(self, caller: Caller, at_ms: int, tallies: Tallies) -> None:
-        """Note what the store says of a caller, to go on from there when it is away."""
+    def learn(self, caller: Caller, at_ms: int, tallies: Tallies, key_tallies: KeyTallies) -> None:
+        """Note what the store says of a caller and of the key that was shown, to go on from there when it is away."""
         if _goes_on(caller):
+            if caller.key is not None:
+                self._local.learn_key(caller.key.key_id, at_ms, key_tallies)
             self._local.learn(str(caller.subject), at_ms, tallies if caller.limits.windows else {})
 
     async def admit(self, caller: Caller, ask: Ask, fault: StoreUnavailable) -> Decision:
@@ -39,7 +41,8 @@ class Outage:
 
     def release_later(self, ask: Ask) -> None:
         """The store may have reserved for this ask, or may still do so, and nobody has the receipt."""
-        self._journal.add(Release(ask.request_id, ask.subject, ask.key.key_id if ask.key else None))
+        key_id = ask.key.key_id if ask.key else None
+        self._journal.add(Release(ask.request_id, ask.subject, key_id, self._local.now_ms()))
 
     async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
         """Charge in the store's place: in the counters of this process, and for later in the journal."""
@@ -50,6 +53,8 @@ class Outage:
 
 def _has_budget(caller: Caller) -> bool:
     """Whether a hard amount of money is at stake, which counters of one process can't hold."""
+    if caller.tier is not None and caller.tier.prepaid:
+        return True
     return caller.key is not None and caller.key.max_budget_nano_usd is not None
 
 
@@ -62,4 +67,4 @@ async def apply_to(store: QuotaStore, entry: Entry) -> None:
     if isinstance(entry, Settlement):
         await store.settle(entry.receipt, entry.charge)
     else:
-        await store.release(entry.request_id, entry.subject, entry.key_id)
+        await store.release(entry.request_id, entry.subject, entry.key_id, entry.at_ms)

@@ -4,8 +4,10 @@ from typing import Any
 
 from scalix.domain.calendar import rfc3339
 from scalix.domain.errors import GatewayError, InsufficientQuota, QuotaReserved, RateLimitExceeded
+from scalix.domain.key_states import key_states
 from scalix.domain.limits import NANO_USD_PER_USD, Metric
 from scalix.domain.quota import Ask, Refused, Verdict, WindowState, window_states
+from scalix.service.balance_refusals import balance_exhausted, balance_reserved
 from scalix.service.callers import Caller
 from scalix.service.key_refusals import key_exhausted, key_reserved
 
@@ -16,6 +18,7 @@ def refusal(caller: Caller, ask: Ask, refused: Refused) -> GatewayError:
     """The error for the limit that will hold longest: of several exhausted windows, the one that resets last."""
     states = window_states(ask.limits, refused.tallies, refused.now_ms)
     error = _refusal(caller, ask, refused, states)
+    error.key_states = key_states(ask.key, refused.key_tallies, refused.now_ms)
     error.windows, error.tier = states, caller.tier.name if caller.tier else None
     return error
 
@@ -33,6 +36,10 @@ def _refusal(caller: Caller, ask: Ask, refused: Refused, states: tuple[WindowSta
         return by_key.error
     if last is not None:
         return _exhausted(caller, ask, last, refused.now_ms)
+    if refused.balance is Verdict.EXHAUSTED:
+        return balance_exhausted(caller, ask, refused)
+    if refused.balance is Verdict.RESERVED:
+        return balance_reserved(caller, refused)
     if enforced:
         return _reserved(caller, enforced[0][0])
     if ask.key and (Verdict.RESERVED in refused.key_verdicts or refused.key_concurrent_full):

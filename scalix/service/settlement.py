@@ -2,11 +2,17 @@
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
 
-from scalix.domain.outcomes import Ending, charge_for
+from scalix.domain.outcomes import charge_for
+from scalix.domain.privacy import PrivacySettings, permitted
 from scalix.domain.quota import Charge, Outcome, Settled
+from scalix.service.endings import ending_of
 from scalix.service.exchanges import Exchange, Exchanges
 from scalix.service.outage import Outage
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import QuotaStore, StoreUnavailable
 
 LEASE_MS = 60_000
@@ -17,9 +23,20 @@ log = logging.getLogger("scalix.settlement")
 
 
 class Settlement:
-    """Settles exchanges against the store, and keeps the leases of those still in flight."""
+    """Settles exchanges against the store, and keeps the leases of those still in flight. `clock` gives seconds,
+    monotonic: the one by which an exchange began. `policy` says what may be kept of users who have said nothing."""
 
-    def __init__(self, store: QuotaStore, exchanges: Exchanges, outage: Outage) -> None:
+    def __init__(
+        self,
+        store: QuotaStore,
+        exchanges: Exchanges,
+        outage: Outage,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        policy: PolicySource | None = None,
+    ) -> None:
+        self._policy = policy
+        self._clock = clock
         self._store = store
         self._outage = outage
         self._exchanges = exchanges
@@ -33,22 +50,21 @@ class Settlement:
             return None
         exchange.settled = True
         self._exchanges.remove(exchange)
-        receipt = exchange.admitted.receipt
-        charge = charge_for(
-            Ending(
-                Outcome.CACHE_HIT if exchange.cache_hit and outcome is Outcome.SUCCESS else outcome,
-                exchange.usage,
-                receipt.prompt_tokens if exchange.prompt_tokens is None else exchange.prompt_tokens,
-                delivered_tokens,
-                exchange.cost_nano_usd,
-                exchange.prices,
-            )
-        )
+        if exchange.cache_hit and outcome is Outcome.SUCCESS:
+            outcome = Outcome.CACHE_HIT
+        charge = self._permitted(exchange, charge_for(ending_of(exchange, outcome, delivered_tokens, self._clock())))
         task = asyncio.create_task(self._charge(exchange, charge))
         self._running.add(task)
         task.add_done_callback(self._end)
         # The client may go while this runs; what it has used is settled all the same.
         return await asyncio.shield(task)
+
+    def _permitted(self, exchange: Exchange, charge: Charge) -> Charge:
+        """The charge with what may be kept of this user's requests."""
+        record = exchange.caller.record
+        settings = self._policy.current.privacy if self._policy else PrivacySettings()
+        detail = permitted(charge.detail, record.consent if record else {}, settings)
+        return charge if detail is charge.detail else replace(charge, detail=detail)
 
     def _end(self, task: asyncio.Task[Settled]) -> None:
         self._running.discard(task)
@@ -61,7 +77,7 @@ class Settlement:
         except StoreUnavailable as fault:
             log.debug("request %s goes to the journal: %s", exchange.request_id, fault)
             return await self._outage.settle(receipt, charge)
-        self._outage.learn(exchange.caller, receipt.admitted_ms, settled.tallies)
+        self._outage.learn(exchange.caller, receipt.admitted_ms, settled.tallies, settled.key_tallies)
         return settled
 
     async def renew_leases(self) -> None:

@@ -108,7 +108,7 @@ class JsonWebTokens:
                 raise Refused("revoked")
             _check_times(claims, self._now_ms())
         except Refused as refused:
-            raise self._refusal(refused) from None
+            raise self._refusal(refused, f"user:{claims.user_id}") from None
         caller = self._users.caller_of(record, claimed_tier=claims.tier)
         return replace(caller, reread=partial(self._as_user, claims, fresh=True))
 
@@ -145,9 +145,12 @@ class JsonWebTokens:
             raise Refused("key")
         return _claims_of(_decoded(token, key, algorithm, trusted.issuer), trusted.issuer, self._now_ms())
 
-    def _refusal(self, refused: Refused) -> InvalidApiKey:
+    def _refusal(self, refused: Refused, who: str = "") -> InvalidApiKey:
+        """The client's error. `who` is said of tokens that an issuer has signed, and of no other."""
         self._refusals.note(str(refused))
-        return InvalidApiKey(WRONG_KEY)
+        error = InvalidApiKey(WRONG_KEY)
+        error.reason, error.who = f"token-{refused}", who
+        return error
 
 
 def _read_unverified(token: str) -> tuple[str | None, str, str]:

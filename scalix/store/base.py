@@ -62,6 +62,7 @@ class UserRecord:
     created_ms: int = 0
     updated_ms: int = 0
     sealed_metadata: str | None = None
+    consent: Mapping[str, bool] = field(default_factory=dict)  # what the user has said; see domain/privacy.py
     unread: bool = False  # the store was away, so what the record says is not known
 
     @property
@@ -81,9 +82,9 @@ class QuotaStore(Protocol):
         """Charge true use and give back the rest, once by request id."""
         ...
 
-    async def release(self, request_id: str, subject: str, key_id: str | None = None) -> bool:
+    async def release(self, request_id: str, subject: str, key_id: str | None = None, at_ms: int | None = None) -> bool:
         """Give a reservation back as if never made; `False` if there was none (one still on its way will fail).
-        `key_id` is the virtual key that the request came with."""
+        `key_id` is the virtual key that the request came with, `at_ms` (Unix time) when it came (`None`: just now)."""
         ...
 
     async def renew(self, receipts: Iterable[Receipt], lease_ms: int) -> None:
@@ -96,6 +97,27 @@ class QuotaStore(Protocol):
 
     async def tallies(self, subject: str) -> tuple[int, Tallies]:
         """The store's time (ms) and the subject's windows of that moment."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Cooling:
+    """A model that is left alone for `rest_ms` more. `asked_for`: its provider has said for how long."""
+
+    model: str
+    rest_ms: int
+    asked_for: bool
+
+
+class CooldownStore(Protocol):
+    """Which models are left alone. Every method may raise `StoreUnavailable`."""
+
+    async def cool(self, model: str, for_ms: int, *, asked_for: bool) -> None:
+        """Leave `model` alone for `for_ms` from now, or for longer if that is known; 0 ends it."""
+        ...
+
+    async def cooling(self) -> list[Cooling]:
+        """The models that are left alone now."""
         ...
 
 

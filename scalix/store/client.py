@@ -73,6 +73,10 @@ class StoreClient(AsyncCoreCommands):  # type: ignore[misc]
                 if not int(cursor):
                     break
 
+    async def on_every_server(self, *arguments: Any) -> list[Any]:
+        """The answers to a command that is about a server, of all servers that hold a part of the keys."""
+        return [await lane.call(arguments, {}) for lane in (await self._found()).lanes()]
+
     async def reconnect(self) -> None:
         """Let the next calls connect anew, to wherever the server's name leads then."""
         if self._routes is not None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from scalix.domain.ledger import Detail
 from scalix.domain.quota import Charge, Outcome, Receipt
 
 
@@ -19,11 +20,13 @@ class Settlement:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A reservation that the store may have made, or may still make, for a request that did not get it."""
+    """A reservation that the store may have made, or may still make, for a request that did not get it. `at_ms` is the
+    Unix time of the request."""
 
     request_id: str
     subject: str
     key_id: str | None = None
+    at_ms: int | None = None
 
 
 Entry = Settlement | Release
@@ -54,12 +57,18 @@ def decoded(line: bytes) -> Entry | None:
         if value["op"] == "settle":
             charge = _known(Charge, value["charge"])
             charge["outcome"] = Outcome(charge["outcome"])
+            charge["detail"] = _detail(charge.get("detail", {}))
             return Settlement(Receipt(**_known(Receipt, value["receipt"])), Charge(**charge))
         if value["op"] == "release":
             return Release(**_known(Release, value))
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
         return None
     return None
+
+
+def _detail(values: dict[str, Any]) -> Detail:
+    known = _known(Detail, values)
+    return Detail(**{**known, "fallbacks": tuple(known.get("fallbacks", ()))})
 
 
 def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:

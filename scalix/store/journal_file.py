@@ -7,6 +7,7 @@
 Its writer holds an flock on it as long as it lives; a file that can be locked has no writer any more.
 """
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -124,6 +125,8 @@ class JournalFile:
         path = self.path.with_suffix(SET_ASIDE_SUFFIX)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
+            # Whoever cuts lines out of it holds the lock meanwhile.
+            fcntl.flock(fd, fcntl.LOCK_EX)
             os.write(fd, line.raw)
             os.fsync(fd)
         finally:
@@ -153,7 +156,11 @@ class JournalFile:
 
 def waiting_files(directory: Path) -> list[Path]:
     """Every journal file of a directory, its living writers' too, oldest first."""
-    found = [(path.stat().st_mtime_ns, path) for path in directory.glob(f"*{SUFFIX}")]
+    found = []
+    for path in directory.glob(f"*{SUFFIX}"):
+        # Another process may be done with it, and remove it, between these two calls.
+        with contextlib.suppress(FileNotFoundError):
+            found.append((path.stat().st_mtime_ns, path))
     return [path for _, path in sorted(found)]
 
 

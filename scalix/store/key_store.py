@@ -26,6 +26,11 @@ class KeyStore(Protocol):
         """A key of which it is known whose it is. One round trip."""
         ...
 
+    async def versions(self, key_id: str, user_id: str) -> tuple[str, str]:
+        """The versions of a key's and its user's record (`"0"`: there is none), which say whether either has changed.
+        One round trip, and much less to read than `get`."""
+        ...
+
     async def create(self, record: KeyRecord) -> KeyRecord:
         """Write a new record and return it with its version. Raises `AliasTaken`."""
         ...

@@ -5,7 +5,17 @@
 | `{sXX}:w:<subject>`          | hash       | windows: see lua/windows.lua              | a month after last month    |
 | `{sXX}:f:<subject>`          | hash       | requests in flight: id -> reservation     | 63 days after last admit   |
 | `{sXX}:l`                    | sorted set | lease index: "id subject" by end in ms    | 63 days after last admit   |
-| `{sXX}:e:<subject>:<day>`    | hash       | events of a day: id -> event              | `EVENT_LIFETIME_MS`         |
+| `{sXX}:j:<subject>`          | hash       | adjustments: window -> what no event explains | as the windows          |
+| `{sXX}:e:<subject>:<day>`    | hash       | events of a day: see lua/ledger.lua       | `events_days` after the day |
+| `{sXX}:s:<subject>:<month>`  | hash       | the user's sums by day: the same          | `days_days` after the month |
+| `{sXX}:a:<day>`              | hash       | everybody's sums by hour: the same        | `hours_days` after the day  |
+| `{sXX}:A:<month>`            | hash       | everybody's sums by day: the same         | `days_days` after the month |
+| `{sXX}:rt:<day>`, `{sXX}:rc:<day>` | sorted set | subjects by tokens, by cost         | `hours_days` after the day  |
+| `{sXX}:b:<subject>`          | hash       | prepaid balance: nano, held (nano-dollars) | until deleted              |
+| `{sXX}:c:<subject>`          | hash       | credits: id -> "nano-dollars at_ms"       | until deleted               |
+| `pseudonym-key`              | string     | random bytes, in hex: see pseudonyms.py   | for good                    |
+| `{sXX}:z:<pseudonym>`        | string     | when the subject was erased, in ms        | `ERASED_LIFETIME_MS`        |
+| `{sXX}:w:<pseudonym>`        | hash       | windows of an erased user                 | until the month ends        |
 | `{sXX}:x:<request id>`       | string     | tombstone of a released request           | `TOMBSTONE_LIFETIME_MS`     |
 | `{sXX}:u:<subject>`          | hash       | the user's record                         | until deleted               |
 | `{sXX}:h`                    | hash       | shadow counts: "day limit tier" -> number | `SHADOW_DAYS` after the last |
@@ -18,19 +28,27 @@
 | `key:<SHA-256 of a secret>`  | string     | "key id, user": where the record is       | as the record; grace        |
 | `alias:<alias>`              | string     | the same                                  | as the record               |
 | `key-list`                   | sorted set | "key id, user" of all keys by their making | until they are deleted     |
+| `cooldowns`                  | hash       | models that are left alone: lua/cool.lua  | until the last one's end    |
 | `{audit}:log`                | stream     | the audit log: see lua/audit.lua          | trimmed by age              |
+| `{sXX}:y:<subject>`          | hash       | what the audit log says for their names   | as the newest entry         |
+| `pseudonym:<pseudonym>`      | string     | the text that it stands for               | as the newest entry         |
+| `billing:<pseudonym>`        | hash       | charges of an erased user: day -> nano-dollars | `days_days`            |
+| `archive-lock`               | string     | whose turn it is to write days to files   | ten minutes, renewed        |
+| `archived`                   | hash       | days in files: day -> "events at_ms host" | as the oldest file may      |
+| `retention-run`              | string     | the day of the last daily removal         | until that day ends         |
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from scalix.domain.calendar import window_index
 from scalix.domain.limits import Window
 from scalix.domain.subjects import SHARDS, shard_of
 
-EVENT_LIFETIME_MS = 35 * 86_400_000
 TOMBSTONE_LIFETIME_MS = 10 * 60_000
 EPOCH_LIFETIME_MS = 7 * 86_400_000
 MERGED_LIFETIME_MS = 400 * 86_400_000
+ERASED_LIFETIME_MS = 63 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +63,7 @@ class Keys:
             raise ValueError("a key prefix must not hold { or }")
 
     def _tag(self, subject: str) -> str:
-        return f"{self.prefix}{{s{shard_of(subject):02x}}}"
+        return _tag(self.prefix, subject)
 
     def windows(self, subject: str) -> str:
         """A subject's windows."""
@@ -67,6 +85,59 @@ class Keys:
         """A subject's events of the day (index since 1970) that `admitted_ms` lies in."""
         return f"{self._tag(subject)}:e:{subject}:{window_index(Window.DAY, admitted_ms)}"
 
+    def adjustments(self, subject: str) -> str:
+        """What was added to a subject's windows without a request."""
+        return f"{self._tag(subject)}:j:{subject}"
+
+    def summaries(self, subject: str, month: int) -> str:
+        """A subject's sums of a month (`year * 12 + month - 1`) by day."""
+        return f"{self._tag(subject)}:s:{subject}:{month}"
+
+    def hour_sums(self, shard: int, day: int) -> str:
+        """Everybody's sums of a day by hour, of one shard."""
+        return f"{self.prefix}{{s{shard:02x}}}:a:{day}"
+
+    def day_sums(self, shard: int, month: int) -> str:
+        """Everybody's sums of a month by day, of one shard."""
+        return f"{self.prefix}{{s{shard:02x}}}:A:{month}"
+
+    def ranking(self, shard: int, day: int, by: str) -> str:
+        """The subjects of one shard by their use on a day: `tokens` or `cost`."""
+        return f"{self.prefix}{{s{shard:02x}}}:r{by[0]}:{day}"
+
+    def books(self, subject: str, admitted_ms: int) -> list[str]:
+        """The six keys of the ledger for what was admitted then, as lua/ledger.lua names them."""
+        tag, day = self._tag(subject), window_index(Window.DAY, admitted_ms)
+        month = window_index(Window.MONTH, admitted_ms)
+        return [
+            f"{tag}:e:{subject}:{day}",
+            f"{tag}:s:{subject}:{month}",
+            f"{tag}:a:{day}",
+            f"{tag}:A:{month}",
+            f"{tag}:rt:{day}",
+            f"{tag}:rc:{day}",
+        ]
+
+    def balance(self, subject: str) -> str:
+        """A subject's prepaid balance."""
+        return f"{self._tag(subject)}:b:{subject}"
+
+    def credits(self, subject: str) -> str:
+        """What was added to it."""
+        return f"{self._tag(subject)}:c:{subject}"
+
+    def pseudonym_key(self) -> str:
+        """The key of all pseudonyms."""
+        return f"{self.prefix}pseudonym-key"
+
+    def erased(self, subject: str, pseudonym: str) -> str:
+        """When the subject was erased."""
+        return f"{self._tag(subject)}:z:{pseudonym}"
+
+    def pseudonyms_windows(self, subject: str, pseudonym: str) -> str:
+        """The windows of a subject who was erased."""
+        return f"{self._tag(subject)}:w:{pseudonym}"
+
     def tombstone(self, subject: str, request_id: str) -> str:
         """There when a request was released before it was admitted."""
         return f"{self._tag(subject)}:x:{request_id}"
@@ -82,6 +153,10 @@ class Keys:
     def epoch(self) -> str:
         """By which a store that was emptied is known."""
         return f"{self.prefix}epoch"
+
+    def cooldowns(self) -> str:
+        """The models that are left alone for now."""
+        return f"{self.prefix}cooldowns"
 
     def merged(self, subject: str) -> str:
         """There when an address's use has been merged into the subject's."""
@@ -126,3 +201,32 @@ class Keys:
     def record(self, subject: str) -> str:
         """A user's record, in the shard of the subject that the user is."""
         return f"{self._tag(subject)}:u:{subject}"
+
+    def names(self, subject: str) -> str:
+        """What the audit log says in place of the subject's names."""
+        return f"{self._tag(subject)}:y:{subject}"
+
+    def name_behind(self, pseudonym: str) -> str:
+        """What a pseudonym of the audit log stands for."""
+        return f"{self.prefix}pseudonym:{pseudonym}"
+
+    def kept_billing(self, pseudonym: str) -> str:
+        """Charges of a user who was erased, under a name that leads nowhere."""
+        return f"{self.prefix}billing:{pseudonym}"
+
+    def archive_lock(self) -> str:
+        """Held by the process that writes days of the ledger to files."""
+        return f"{self.prefix}archive-lock"
+
+    def archived(self) -> str:
+        """The days whose events are in files."""
+        return f"{self.prefix}archived"
+
+    def retention_run(self) -> str:
+        """The day for which what is too old has been removed."""
+        return f"{self.prefix}retention-run"
+
+
+@lru_cache(maxsize=4_096)
+def _tag(prefix: str, subject: str) -> str:
+    return f"{prefix}{{s{shard_of(subject):02x}}}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from scalix.domain.calendar import window_index
 from scalix.domain.key_limits import KeyWindow, budget_start_ms
 from scalix.domain.limits import Window
-from scalix.domain.quota import KeyTallies, Tally
+from scalix.domain.quota import UNKNOWN_VERSION, KeyTallies, Tally
 from scalix.domain.virtual_keys import KeyRecord
 from scalix.store.base import RecordChanged
 from scalix.store.key_store import AliasTaken
@@ -30,6 +30,10 @@ class MemoryKeyStore:
     async def get(self, key_id: str, user_id: str) -> KeyRecord | None:
         record = self._store.keys.get(key_id)
         return record if record is not None and record.user_id == user_id else None
+
+    async def versions(self, key_id: str, user_id: str) -> tuple[str, str]:
+        key = await self.get(key_id, user_id)
+        return UNKNOWN_VERSION if key is None else key.version, (await self._store.get(user_id)).version
 
     async def create(self, record: KeyRecord) -> KeyRecord:
         self._check_alias(record)

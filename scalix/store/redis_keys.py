@@ -31,6 +31,8 @@ CLAIM_MS = 60_000
 # What is not in the record's own text: names, what the store says itself, and the metadata, which may be encrypted.
 _APART = ("key_id", "user_id", "version", "created_ms", "updated_ms", "metadata", "sealed_metadata")
 
+_LISTS = ("models", "allowed_ips", "denied_ips")
+
 log = logging.getLogger("scalix.keys")
 
 
@@ -64,6 +66,15 @@ class RedisKeyStore:
         async with in_time(self._timeout_ms):
             fields = await self._client.hgetall(self._keys.key_record(_subject(user_id), key_id))
         return self._record(key_id, user_id, fields)
+
+    async def versions(self, key_id: str, user_id: str) -> tuple[str, str]:
+        subject = _subject(user_id)
+        async with in_time(self._timeout_ms):
+            pipeline = self._client.pipeline(transaction=False)
+            pipeline.hget(self._keys.key_record(subject, key_id), "version")
+            pipeline.hget(self._keys.record(subject), "version")
+            key, user = await pipeline.execute()
+        return key or UNKNOWN_VERSION, user or UNKNOWN_VERSION
 
     async def create(self, record: KeyRecord) -> KeyRecord:
         fresh = replace(record, version=UNKNOWN_VERSION)
@@ -228,7 +239,8 @@ class RedisKeyStore:
             return None
         value = orjson.loads(fields["record"])
         kept = value.pop("metadata")
-        value["models"] = tuple(value["models"])
+        for name in _LISTS:
+            value[name] = tuple(value.get(name, ()))
         record = KeyRecord(
             key_id=key_id,
             user_id=user_id,

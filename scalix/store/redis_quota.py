@@ -2,61 +2,48 @@
 
 import asyncio
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from scalix.domain.calendar import window_index
-from scalix.domain.key_limits import KeyScope, KeyWindow
-from scalix.domain.limits import Limits, Metric, Window, limit_name
-from scalix.domain.quota import (
-    ANY_LIMIT,
-    CONCURRENT,
-    Admitted,
-    Ask,
-    Charge,
-    Decision,
-    Finished,
-    KeyTallies,
-    Receipt,
-    Refused,
-    Settled,
-    ShadowCount,
-    Stale,
-    Tallies,
-    Tally,
-    Verdict,
-    shadowed,
-)
+from scalix.domain.quota import Ask, Charge, Decision, Receipt, Settled
+from scalix.domain.retention import Retention
+from scalix.domain.subjects import SHARDS
 from scalix.store import scripts
 from scalix.store.base import StoreUnavailable
-from scalix.store.keys import EVENT_LIFETIME_MS, MERGED_LIFETIME_MS, TOMBSTONE_LIFETIME_MS, Keys
+from scalix.store.keys import TOMBSTONE_LIFETIME_MS, Keys
+from scalix.store.pseudonyms import Pseudonyms
+from scalix.store.quota_wire import admit_args, admitted_ms_and_key, days_of, decision_of, settle_args, settled_of
 from scalix.store.redis_client import CALL_TIMEOUT_MS, in_time
+from scalix.store.redis_limits import Clock, RedisLimitTools
 
-_LETTER = {Window.MINUTE: "m", Window.HOUR: "h", Window.DAY: "d", Window.MONTH: "M"}
-_WINDOW = {letter: window for window, letter in _LETTER.items()}
-_KEY_LETTER = {KeyWindow.MINUTE: "km", KeyWindow.BUDGET: "kb", KeyWindow.TOTAL: "kt"}
-_KEY_WINDOW = {letters: window for window, letters in _KEY_LETTER.items()}
-_POSITION = {Metric.REQUESTS: 1, Metric.TOKENS: 2, Metric.SPEND: 3}
-_SHADOW_NAMES = {"c": CONCURRENT, "*": ANY_LIMIT}
+__all__ = ["Clock", "RedisQuotaStore"]
+
 _SWEEP_BATCH = 200
-_KEY_ID = 7  # its place in a reservation's text
 _MOST_SWEEP_FAULTS = 10
+_SHARDS_FURTHER = 61  # at each sweep; prime to the number of shards, so that each one has its turn to be the first
 _DAY_MS = 86_400_000
 
-Clock = Callable[[], int]
 
+class RedisQuotaStore(RedisLimitTools):
+    """A `QuotaStore` over one server or cluster. Without `clock`, time is the server's.
 
-class RedisQuotaStore:
-    """A `QuotaStore` over one server or cluster. Without `clock`, time is the server's."""
+    `retention` is asked at each settlement for how long what it writes is kept.
+    """
 
     def __init__(
-        self, client: Any, keys: Keys, *, clock: Clock | None = None, timeout_ms: int = CALL_TIMEOUT_MS
+        self,
+        client: Any,
+        keys: Keys,
+        *,
+        clock: Clock | None = None,
+        timeout_ms: int = CALL_TIMEOUT_MS,
+        retention: Callable[[], Retention] = Retention,
+        pseudonyms: Pseudonyms | None = None,
     ) -> None:
-        self._client = client
-        self._keys = keys
-        self._clock = clock
-        self._timeout_ms = timeout_ms
+        super().__init__(client, keys, clock=clock, timeout_ms=timeout_ms, pseudonyms=pseudonyms)
+        self._retention = retention
+        self._first_shard = 0
 
     async def admit(self, ask: Ask) -> Decision:
         keys = self._keys
@@ -67,47 +54,36 @@ class RedisQuotaStore:
             keys.record(ask.subject),
             keys.tombstone(ask.subject, ask.request_id),
             keys.shadow(ask.subject),
+            *await self._after_erasure(ask.subject),
+            keys.balance(ask.subject),
             *self._key_names(ask.subject, ask.key.key_id if ask.key else None),
         ]
         async with in_time(self._timeout_ms):
-            reply = await scripts.run(self._client, "admit", names, self._admit_args(ask))
-        return _decision(ask, reply)
+            reply = await scripts.run(self._client, "admit", names, admit_args(ask, self._now()))
+        return decision_of(ask, reply)
 
     async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
-        args: list[str | int] = [
-            receipt.request_id,
-            receipt.subject,
-            self._now(),
-            receipt.admitted_ms,
-            int(receipt.tracks_minutes),
-            charge.requests,
-            charge.tokens,
-            charge.nano_usd,
-            charge.outcome.value,
-            int(charge.estimated),
-            EVENT_LIFETIME_MS,
-            receipt.key_id or "",
-            receipt.budget_start_ms,
+        names = [
+            *await self._charge_keys(receipt.subject, receipt.request_id),
+            *self._keys.books(receipt.subject, receipt.admitted_ms),
+            *self._key_names(receipt.subject, receipt.key_id),
         ]
-        names = self._settle_keys(receipt.subject, receipt.admitted_ms, receipt.key_id)
+        args = settle_args(receipt, charge, self._now(), self._retention())
         async with in_time(self._timeout_ms):
-            reply = await scripts.run(self._client, "settle", names, args)
-        return Settled(reply[0], _tallies(reply[1:]))
+            return settled_of(await scripts.run(self._client, "settle", names, args))
 
-    async def release(self, request_id: str, subject: str, key_id: str | None = None) -> bool:
+    async def release(self, request_id: str, subject: str, key_id: str | None = None, at_ms: int | None = None) -> bool:
         # Only names the days in which a sweep may have charged this request: our own clock is good enough.
         now_ms = time.time_ns() // 1_000_000 if self._clock is None else self._clock()
+        # Where the time is known, the day of it, and the one that it would be by another clock.
+        days_ms = (now_ms, now_ms - _DAY_MS) if at_ms is None else (at_ms - _DAY_MS // 2, at_ms + _DAY_MS // 2)
         names = [
-            self._keys.windows(subject),
-            self._keys.in_flight(subject),
-            self._keys.leases(subject),
-            self._keys.tombstone(subject, request_id),
-            self._keys.events(subject, now_ms),
-            self._keys.events(subject, now_ms - _DAY_MS),
+            *await self._charge_keys(subject, request_id),
+            *(name for day_ms in days_ms for name in self._keys.books(subject, day_ms)),
             *self._key_names(subject, key_id),
         ]
+        args = [request_id, subject, self._now(), TOMBSTONE_LIFETIME_MS, *days_of(self._retention())[1:]]
         async with in_time(self._timeout_ms):
-            args = [request_id, subject, self._now(), TOMBSTONE_LIFETIME_MS]
             return bool(await scripts.run(self._client, "release", names, args))
 
     async def renew(self, receipts: Iterable[Receipt], lease_ms: int) -> None:
@@ -124,9 +100,12 @@ class RedisQuotaStore:
 
     async def sweep(self) -> int:
         now_ms = await self._time_ms()
+        # Entries that can't be swept must not keep those of later shards from their turn.
+        first, self._first_shard = self._first_shard, (self._first_shard + _SHARDS_FURTHER) % SHARDS
+        indexes = self._keys.all_leases()
         async with in_time(self._timeout_ms):
             pipeline = self._client.pipeline(transaction=False)
-            for index in self._keys.all_leases():
+            for index in indexes[first:] + indexes[:first]:
                 pipeline.zrangebyscore(index, "-inf", now_ms, start=0, num=_SWEEP_BATCH)
             lapsed = [member for members in await pipeline.execute() for member in members]
         swept, faults = 0, []
@@ -146,160 +125,29 @@ class RedisQuotaStore:
         request_id, _, subject = member.partition(" ")
         async with in_time(self._timeout_ms):
             reservation = await self._client.hget(self._keys.in_flight(subject), request_id)
-            words = reservation.split(" ") if reservation else ["0"]
-            admitted_ms, key_id = int(words[0]), words[_KEY_ID] if len(words) > _KEY_ID else ""
-            args = [request_id, subject, self._now(), EVENT_LIFETIME_MS, admitted_ms, key_id]
-            names = self._settle_keys(subject, admitted_ms, key_id or None)
+        admitted_ms, key_id = admitted_ms_and_key(reservation)
+        names = [
+            *await self._charge_keys(subject, request_id),
+            *self._keys.books(subject, admitted_ms),
+            *self._key_names(subject, key_id),
+        ]
+        args = [request_id, subject, self._now(), admitted_ms, key_id or "", *days_of(self._retention())]
+        async with in_time(self._timeout_ms):
             return int(await scripts.run(self._client, "sweep", names, args))
 
-    async def tallies(self, subject: str) -> tuple[int, Tallies]:
-        now_ms = await self._time_ms()
-        fields = [f"{letter}{window_index(window, now_ms)}" for window, letter in _LETTER.items()]
-        async with in_time(self._timeout_ms):
-            texts = await self._client.hmget(self._keys.windows(subject), fields)
-        pairs = [part for field, text in zip(fields, texts, strict=True) if text for part in (field, text)]
-        return now_ms, _tallies(pairs)
-
-    async def in_flight(self, subject: str) -> int:
-        async with in_time(self._timeout_ms):
-            return int(await self._client.hlen(self._keys.in_flight(subject)))
-
-    async def reset(self, subject: str, what: Collection[tuple[Metric, Window]]) -> tuple[int, Tallies]:
-        args: list[str | int] = [self._now()]
-        for metric, window in what:
-            args += [_POSITION[metric], _LETTER[window]]
-        async with in_time(self._timeout_ms):
-            now_ms, *pairs = await scripts.run(self._client, "reset", [self._keys.windows(subject)], args)
-        return now_ms, _tallies(pairs)
-
-    async def raise_to(self, subject: str, read_ms: int, tallies: Tallies) -> bool:
-        args: list[str | int] = [self._now(), MERGED_LIFETIME_MS]
-        for window, tally in tallies.items():
-            most = (tally.used(metric) + tally.held(metric) for metric in _POSITION)
-            args += [f"{_LETTER[window]}{window_index(window, read_ms)}", *most]
-        names = [self._keys.windows(subject), self._keys.merged(subject)]
-        async with in_time(self._timeout_ms):
-            return bool(await scripts.run(self._client, "raise_to", names, args))
-
-    async def shadow_counts(self, days: int) -> list[ShadowCount]:
-        today = window_index(Window.DAY, await self._time_ms())
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            for key in self._keys.all_shadows():
-                pipeline.hgetall(key)
-            shards = await pipeline.execute()
-        sums: Counter[tuple[int, str, str]] = Counter()
-        for fields in shards:
-            for field, requests in fields.items():
-                day, limit, tier = field.split(" ", 2)
-                sums[int(day), tier, _shadow_name(limit)] += int(requests)
-        return [ShadowCount(*key, requests) for key, requests in sums.items() if key[0] > today - days]
-
-    def _key_names(self, subject: str, key_id: str | None) -> list[str]:
-        if key_id is None:
-            return []
-        return [self._keys.key_windows(subject, key_id), self._keys.key_record(subject, key_id)]
-
-    def _settle_keys(self, subject: str, admitted_ms: int, key_id: str | None) -> list[str]:
+    async def _charge_keys(self, subject: str, request_id: str) -> list[str]:
+        """The first seven keys of the scripts that charge, or undo a charge."""
         keys = self._keys
         return [
             keys.windows(subject),
             keys.in_flight(subject),
             keys.leases(subject),
-            keys.events(subject, admitted_ms),
-            *self._key_names(subject, key_id),
+            *await self._after_erasure(subject),
+            keys.tombstone(subject, request_id),
+            keys.balance(subject),
         ]
 
-    def _admit_args(self, ask: Ask) -> list[str | int]:
-        args: list[str | int] = [
-            ask.request_id,
-            ask.subject,
-            self._now(),
-            ask.user_version or "",
-            ask.lease_ms,
-            ask.prompt_tokens,
-            ask.output_cap_tokens,
-            ask.min_output_tokens,
-            ask.choices,
-            ask.prices.input_pico_usd_per_token,
-            ask.prices.output_pico_usd_per_token,
-            ask.prices.request_nano_usd,
-            *_concurrency_args(ask.limits),
-            ask.tier,
-            *_key_args(ask.key),
-        ]
-        for limit in ask.limits.windows:
-            args += [_POSITION[limit.metric], _LETTER[limit.window], limit.value, int(limit.enforce)]
-        for of_key in ask.key.limits if ask.key else ():
-            args += [_POSITION[of_key.metric], _KEY_LETTER[of_key.window], of_key.value, 1]
-        return args
-
-    def _now(self) -> str | int:
-        return "" if self._clock is None else self._clock()
-
-    async def _time_ms(self) -> int:
-        if self._clock is not None:
-            return self._clock()
-        async with in_time(self._timeout_ms):
-            seconds, microseconds = await self._client.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
-
-
-def _concurrency_args(limits: Limits) -> tuple[int, int]:
-    return (-1 if limits.concurrent is None else limits.concurrent, int(limits.enforce_concurrent))
-
-
-def _key_args(key: KeyScope | None) -> tuple[str | int, ...]:
-    if key is None:
-        return ("", "", -1, 0, 0)
-    concurrent = -1 if key.concurrent is None else key.concurrent
-    return (key.key_id, key.version or "", concurrent, key.budget_anchor_ms, key.budget_period_ms)
-
-
-def _shadow_name(short: str) -> str:
-    """`requests-hour` for `1h`."""
-    if short in _SHADOW_NAMES:
-        return _SHADOW_NAMES[short]
-    metric = next(metric for metric, position in _POSITION.items() if str(position) == short[0])
-    return limit_name(metric, _WINDOW[short[1]])
-
-
-def _tallies(pairs: Sequence[str]) -> Tallies:
-    return {
-        _WINDOW[field[0]]: Tally(*map(int, text.split(" ")))
-        for field, text in zip(pairs[::2], pairs[1::2], strict=True)
-        if field[0] != "k"
-    }
-
-
-def _key_tallies(pairs: Sequence[str]) -> KeyTallies:
-    return {
-        _KEY_WINDOW[field[:2]]: Tally(*map(int, text.split(" ")))
-        for field, text in zip(pairs[::2], pairs[1::2], strict=True)
-        if field[0] == "k"
-    }
-
-
-def _decision(ask: Ask, reply: Sequence[Any]) -> Decision:
-    status, now_ms, admitted_ms, cap, in_flight, full, verdict_text, minutes, version, which = reply[:10]
-    if status == "stale":
-        return Stale(version, which)
-    if status == "finished":
-        return Finished()
-    key_full, budget_start_ms, *pairs = reply[10:]
-    tallies, key_tallies = _tallies(pairs), _key_tallies(pairs)
-    found = tuple(map(Verdict, verdict_text))
-    verdicts, key_verdicts = found[: len(ask.limits.windows)], found[len(ask.limits.windows) :]
-    if status == "refused":
-        return Refused(now_ms, verdicts, bool(full), tallies, in_flight, key_verdicts, bool(key_full), key_tallies)
-    receipt = Receipt(
-        ask.request_id,
-        ask.subject,
-        admitted_ms,
-        ask.prompt_tokens,
-        cap,
-        bool(minutes),
-        ask.key.key_id if ask.key else None,
-        budget_start_ms,
-    )
-    return Admitted(receipt, tallies, in_flight, shadowed(ask.limits, verdicts, bool(full)), key_tallies)
+    def _key_names(self, subject: str, key_id: str | None) -> list[str]:
+        if key_id is None:
+            return []
+        return [self._keys.key_windows(subject, key_id), self._keys.key_record(subject, key_id)]

@@ -72,6 +72,7 @@ class RedisUserStore:
             *("metadata", self._kept_metadata(record)),
             *("tokens_valid_after_ms", record.tokens_valid_after_ms),
             *("revoked_tokens", orjson.dumps(record.revoked_tokens).decode()),
+            *("consent", orjson.dumps(record.consent).decode()),
         ]
         async with in_time(self._timeout_ms):
             version = await scripts.run(self._client, "put_user", names, [now, record.version, record.user_id, *fields])
@@ -164,6 +165,7 @@ def _record(user_id: str, fields: Mapping[str, str]) -> UserRecord:
         limits=orjson.loads(fields.get("limits") or "{}"),
         tokens_valid_after_ms=int(fields.get("tokens_valid_after_ms") or 0),
         revoked_tokens=orjson.loads(fields.get("revoked_tokens") or "{}"),
+        consent=orjson.loads(fields.get("consent") or "{}"),
         created_ms=int(fields.get("created_ms") or 0),
         updated_ms=int(fields.get("updated_ms") or 0),
     )

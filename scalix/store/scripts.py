@@ -8,14 +8,20 @@ from typing import Any, Protocol
 
 from redis.exceptions import NoScriptError
 
+# What each script needs, and no more: a call costs more with every function that is loaded.
 _SHARED = "windows"
+_WITH = {
+    **dict.fromkeys(("settle", "sweep", "release"), ("charges", "ledger")),
+    **dict.fromkeys(("reset", "raise_to"), ("adjust",)),
+}
 
 
 @cache
 def source_of(name: str) -> str:
-    """The text of `lua/<name>.lua`, with the shared functions before it."""
+    """The text of `lua/<name>.lua`, with the shared functions that it needs before it."""
     folder = files("scalix.store") / "lua"
-    return f"{(folder / f'{_SHARED}.lua').read_text('utf-8')}\n{(folder / f'{name}.lua').read_text('utf-8')}"
+    names = [_SHARED, *_WITH.get(name, ()), name]
+    return "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in names)
 
 
 @cache

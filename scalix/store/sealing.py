@@ -23,6 +23,10 @@ class Sealing(Protocol):
         """The text again. Raises `CannotOpen`."""
         ...
 
+    def is_current(self, kept: str) -> bool:
+        """Whether `kept` is as `seal` would keep it now: sealed, and with the key that seals."""
+        ...
+
 
 class Unsealed:
     """Keeps texts as they are."""
@@ -35,6 +39,9 @@ class Unsealed:
             raise CannotOpen("it is encrypted, and SCALIX_ENCRYPTION_KEY is not set")
         return kept
 
+    def is_current(self, kept: str) -> bool:
+        return not kept.startswith(_MARK)
+
 
 class FernetSealing:
     """Fernet (AES-128-CBC and HMAC-SHA256). Of several keys the first one encrypts, and all decrypt. A text that was
@@ -45,6 +52,7 @@ class FernetSealing:
         from cryptography.fernet import Fernet, MultiFernet
 
         self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._first = MultiFernet([Fernet(key) for key in keys[:1]])
 
     def seal(self, place: str, text: str) -> str:
         return _MARK + self._fernet.encrypt(orjson.dumps([place, text])).decode("ascii")
@@ -61,6 +69,17 @@ class FernetSealing:
         if sealed_for != place:
             raise CannotOpen("it was encrypted for another record")
         return str(text)
+
+    def is_current(self, kept: str) -> bool:
+        from cryptography.fernet import InvalidToken
+
+        if not kept.startswith(_MARK):
+            return False
+        try:
+            self._first.decrypt(kept.removeprefix(_MARK))
+        except InvalidToken:
+            return False
+        return True
 
 
 def encryption_keys(text: str | None) -> list[str]:

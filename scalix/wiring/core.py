@@ -18,8 +18,13 @@ from scalix.launch.problems import LaunchError, Problem
 from scalix.service.administration import UserAdministration
 from scalix.service.admission import Admission
 from scalix.service.anonymous import AnonymousCallers
+from scalix.service.archive import ARCHIVE_EVERY_S
 from scalix.service.audit_log import TRIM_EVERY_S, AuditLog
 from scalix.service.audit_reading import AuditReading
+from scalix.service.balances import Balances
+from scalix.service.candidates import Fallbacks
+from scalix.service.cooldowns import REFRESH_EVERY_S as COOLDOWNS_EVERY_S
+from scalix.service.cooldowns import Cooldowns
 from scalix.service.exchanges import Exchanges
 from scalix.service.identity import CredentialKind, Identity, MasterKey
 from scalix.service.identity_events import FLUSH_EVERY_S, IdentityEvents
@@ -29,7 +34,10 @@ from scalix.service.limit_administration import LimitAdministration
 from scalix.service.merging import Merging
 from scalix.service.outage import Outage
 from scalix.service.policy_source import PolicySource
+from scalix.service.resealing import SecretsAdministration
+from scalix.service.retention import TRY_EVERY_S as RETENTION_EVERY_S
 from scalix.service.settlement import RENEW_EVERY_S, SWEEP_EVERY_S, Settlement
+from scalix.service.store_memory import LOOK_EVERY_S
 from scalix.service.store_watch import CHECK_EVERY_S, REPLAY_EVERY_S, StoreWatch
 from scalix.service.token_issuers import tokens_of
 from scalix.service.token_revocation import TokenRevocation
@@ -43,12 +51,18 @@ from scalix.store.journal import Journal
 from scalix.store.keys import Keys
 from scalix.store.local import LocalCounters
 from scalix.store.redis_audit import RedisAuditStore
+from scalix.store.redis_balance import RedisBalanceStore
 from scalix.store.redis_client import connect
+from scalix.store.redis_cooldowns import RedisCooldowns
 from scalix.store.redis_epoch import RedisEpoch
 from scalix.store.redis_keys import RedisKeyStore
 from scalix.store.redis_quota import RedisQuotaStore
+from scalix.store.redis_resealing import RedisResealing
 from scalix.store.redis_users import RedisUserStore
 from scalix.store.sealing import Sealing, encryption_keys, sealing_of
+from scalix.wiring.ledger import LedgerParts, build_ledger
+from scalix.wiring.privacy import PrivacyParts, build_privacy, build_pseudonyms
+from scalix.wiring.usage import UsageParts, build_usage
 
 if TYPE_CHECKING:
     pass
@@ -80,6 +94,7 @@ class Core:
     watch: StoreWatch
     administration: UserAdministration
     keys: KeyAdministration
+    secrets: SecretsAdministration
     limits: LimitAdministration
     tokens: JsonWebTokens
     revocation: TokenRevocation
@@ -88,6 +103,11 @@ class Core:
     audit: AuditLog
     audit_reading: AuditReading
     identity_events: IdentityEvents
+    private: PrivacyParts
+    usage: UsageParts
+    ledger: LedgerParts
+    balances: Balances
+    fallbacks: Fallbacks
 
     @property
     def jobs(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
@@ -100,6 +120,10 @@ class Core:
             (REFRESH_EVERY_S, self.tokens.refresh),
             (FLUSH_EVERY_S, self.identity_events.flush),
             (TRIM_EVERY_S, self.audit.trim),
+            (RETENTION_EVERY_S, self.private.retention.run_daily),
+            (LOOK_EVERY_S, self.ledger.memory.look),
+            (ARCHIVE_EVERY_S, self.ledger.archive.run),
+            (COOLDOWNS_EVERY_S, self.fallbacks.cooldowns.refresh),
         ]
 
     async def close(self) -> None:
@@ -110,13 +134,16 @@ class Core:
             await self.identity_events.flush(everything=True)
         except StoreUnavailable as fault:
             log.warning("the last refusals of identity are not in the audit log: %s", fault)
+        await self.private.client.aclose()
+        await self.usage.client.aclose()
+        await self.ledger.client.aclose()
         await self.client.aclose()
 
 
 def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -> Core:
     """Everything below the edge, from the variables that the launcher sets. Raises `LaunchError`."""
     client = connect(needed(environ, "SCALIX_STORE_URL"))
-    keys = Keys(environ.get("SCALIX_KEY_PREFIX") or DEFAULT_KEY_PREFIX)
+    keys = key_names(environ)
     breaker = Breaker()
     quotas = guarded(RedisQuotaStore(client, keys), breaker)
     user_store = guarded(RedisUserStore(client, keys, sealing=_sealing(environ)), breaker)
@@ -129,7 +156,10 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
     key_store = guarded(RedisKeyStore(client, keys, sealing=_sealing(environ)), breaker)
     virtual_keys = VirtualKeys(key_store, users, now_ms=now_ms)
     audit_store = guarded(RedisAuditStore(client, keys), breaker)
-    audit = AuditLog(audit_store, Sealer(audit_keys(environ.get("SCALIX_AUDIT_KEY"))), policy, now_ms=now_ms)
+    pseudonyms = build_pseudonyms(client, keys, breaker)
+    sealer = Sealer(audit_keys(environ.get("SCALIX_AUDIT_KEY")))
+    audit = AuditLog(audit_store, sealer, policy, now_ms=now_ms, pseudonyms=pseudonyms)
+    audit_reading = AuditReading(audit_store, pseudonyms)
     events = IdentityEvents(audit, now_ms=now_ms)
     settings = _identity_settings(environ)
     tokens = tokens_of(
@@ -148,7 +178,7 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
     key_administration = KeyAdministration(key_store, virtual_keys, policy, audit, now_ms=now_ms)
     if settings.anonymous_tier is not None:
         kinds.append(AnonymousCallers(policy, settings.anonymous_tier))
-    settlement = Settlement(quotas, exchanges, outage)
+    settlement = Settlement(quotas, exchanges, outage, policy=policy)
     watch = StoreWatch(
         quotas,
         guarded(RedisEpoch(client, keys), breaker),
@@ -157,8 +187,14 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
         when_away=client.reconnect,
         when_back=settlement.renew_leases,
     )
+    state_dir = Path(environ.get("SCALIX_STATE_DIR") or ".scalix")
+    ledger = build_ledger(
+        needed(environ, "SCALIX_STORE_URL"), keys, audit=audit, policy=policy, state_dir=state_dir, now_ms=now_ms
+    )
     return Core(
         client=client,
+        ledger=ledger,
+        balances=Balances(guarded(RedisBalanceStore(client, keys), breaker), audit),
         watch=watch,
         policy=policy,
         exchanges=exchanges,
@@ -170,14 +206,52 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
             user_store, quotas, users, policy, audit, delete_keys_of=key_administration.delete_all_of
         ),
         keys=key_administration,
+        secrets=SecretsAdministration(
+            guarded(RedisResealing(client, keys, _sealing(environ)), breaker),
+            audit,
+            is_sealing=bool(encryption_keys(environ.get("SCALIX_ENCRYPTION_KEY"))),
+        ),
         limits=LimitAdministration(user_store, quotas, users, policy, audit, forget_refusals=known.forget),
         tokens=tokens,
         revocation=TokenRevocation(user_store, users, audit, now_ms=now_ms),
         merging=Merging(quotas, audit),
         trusted_proxies=Networks(settings.trusted_proxies),
         audit=audit,
-        audit_reading=AuditReading(audit_store),
+        audit_reading=audit_reading,
         identity_events=events,
+        private=build_privacy(
+            needed(environ, "SCALIX_STORE_URL"),
+            keys,
+            users=user_store,
+            key_store=key_store,
+            pseudonyms=pseudonyms,
+            audit=audit,
+            audit_reading=audit_reading,
+            policy=policy,
+            directory=users,
+            virtual_keys=virtual_keys,
+            state_dir=Path(environ.get("SCALIX_STATE_DIR") or ".scalix"),
+            replay=watch.replay,
+            archive=ledger.archive,
+            now_ms=now_ms,
+        ),
+        usage=build_usage(
+            needed(environ, "SCALIX_STORE_URL"),
+            keys,
+            counters=quotas,
+            key_store=key_store,
+            directory=users,
+            policy=policy,
+            exchanges=exchanges,
+            journal=journal,
+            watch=watch,
+        ),
+        fallbacks=Fallbacks(
+            policy,
+            Cooldowns(guarded(RedisCooldowns(client, keys), breaker), policy, clock=time.monotonic),
+            facts=facts,
+            now_ms=now_ms,
+        ),
     )
 
 
@@ -227,6 +301,16 @@ def open_journal(environ: Mapping[str, str]) -> Journal:
         what = f"the journal can't be opened: {error.strerror or error}"
         fix = "make the directory writable for the gateway, or set SCALIX_STATE_DIR to another one"
         raise LaunchError([Problem(str(directory), what, fix)]) from None
+
+
+def key_names(environ: Mapping[str, str]) -> Keys:
+    """The names of all keys in the store. Raises `LaunchError`."""
+    prefix = environ.get("SCALIX_KEY_PREFIX") or DEFAULT_KEY_PREFIX
+    try:
+        return Keys(prefix)
+    except ValueError:
+        what = f"SCALIX_KEY_PREFIX is {prefix[:40]!r}: braces in it would scatter a user's keys over a cluster"
+        raise LaunchError([Problem("environment", what, "write a prefix without { and }, such as scalix:")]) from None
 
 
 def needed(environ: Mapping[str, str], name: str) -> str:

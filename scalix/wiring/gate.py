@@ -1,6 +1,7 @@
 """The worker's app: LiteLLM's, inside our edge."""
 
 import os
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -40,14 +41,15 @@ def create_app() -> Any:
     from scalix.litellm_adapter.app import check_models, load_app, model_facts, token_counter
     from scalix.litellm_adapter.bridge import Services, bridge
     from scalix.litellm_adapter.heap import freeze_heap
+    from scalix.litellm_adapter.inline_executor import prepare_calls_inline
     from scalix.litellm_adapter.joining_clients import JoiningClients
     from scalix.litellm_adapter.quiet_logs import quiet_litellm_logs
-    from scalix.litellm_adapter.trimming import trim
+    from scalix.litellm_adapter.trimming import parts_of, trim
     from scalix.litellm_adapter.warm_up import warm_up
 
     inner = load_app()
-    if _is_on("SCALIX_TRIM_LITELLM"):
-        trim(inner, Path(needed(os.environ, "CONFIG_FILE_PATH")).read_text(encoding="utf-8"))
+    trimmed = parts_of(os.environ.get("SCALIX_TRIM_LITELLM", ""))
+    trim(inner, Path(needed(os.environ, "CONFIG_FILE_PATH")).read_text(encoding="utf-8"), trimmed)
     if os.environ.get("LITELLM_LOG") != "DEBUG":
         quiet_litellm_logs()
     core = build_core(os.environ, facts=model_facts())
@@ -56,7 +58,7 @@ def create_app() -> Any:
     window_ms = int(os.environ.get("SCALIX_STREAM_JOIN_MS") or DEFAULT_STREAM_JOIN_MS)
     bridge.joining = joining = JoiningClients(window_ms) if window_ms else None
     internal_token = os.environ["LITELLM_MASTER_KEY"]
-    access = AccessLog(to_standard_error, internal_token) if _is_on("SCALIX_ACCESS_LOG") else None
+    access = AccessLog(to_standard_error, _log_key()) if _is_on("SCALIX_ACCESS_LOG") else None
 
     async def warm() -> None:
         await warm_up(inner, next(iter(core.policy.current.models), ""), internal_token)
@@ -67,7 +69,12 @@ def create_app() -> Any:
 
     lifespan = Lifespan(
         every=core.jobs,
-        at_start=[*([joining.open] if joining else []), warm, freeze_heap],
+        at_start=[
+            *([joining.open] if joining else []),
+            *([prepare_calls_inline] if "threads" in trimmed else []),
+            warm,
+            freeze_heap,
+        ],
         at_end=[core.close, *([joining.aclose] if joining else []), end_access_log],
     )
 
@@ -85,6 +92,7 @@ def create_app() -> Any:
         check_models=check_models,
         reload=reload,
         access=access,
+        metrics_token=os.environ.get("SCALIX_METRICS_TOKEN"),
     )
 
 
@@ -98,6 +106,7 @@ def build_gate(
     check_models: Callable[[], Awaitable[Any]],
     reload: Callable[[], int] = lambda: 0,
     access: "AccessLog | None" = None,
+    metrics_token: str | None = None,
 ) -> "Gate":
     """The edge around `inner`, an app in LiteLLM's place that takes `internal_token`."""
     from scalix.edge.asgi import address_of
@@ -107,18 +116,25 @@ def build_gate(
     from scalix.edge.gate import Gate
     from scalix.edge.guard import Guard
     from scalix.edge.key_routes import KeyRoutes
+    from scalix.edge.ledger_routes import LedgerRoutes
+    from scalix.edge.metrics import MetricsRoute
     from scalix.edge.operator_routes import OperatorRoutes
     from scalix.edge.own_routes import OwnRoutes
-    from scalix.edge.routes import shown_path
+    from scalix.edge.privacy_routes import PrivacyRoutes
+    from scalix.edge.report_routes import ReportRoutes
+    from scalix.edge.routes import Own, shown_path
+    from scalix.edge.usage_routes import UsageRoutes
 
     async def ready() -> Mapping[str, str | int]:
-        return {"litellm": "ok" if lifespan.is_up else "starting", "store": await _store_state(core), **_emptied(core)}
+        return {"litellm": "ok" if lifespan.is_up else "starting", "store": await _store_state(core), **_alarms(core)}
 
     def on_refusal(error: GatewayError, scope: Any) -> None:
         if status_of(error) in (401, 403) and error.code != "model_not_allowed":
             address = address_of(scope)
-            core.identity_events.refused(error.code, address, error.who, shown_path(scope["path"]))
+            path = shown_path(scope["path"])
+            core.identity_events.refused(error.code, address, error.who, path, error.reason)
 
+    usage = UsageRoutes(core.identity, core.usage.usage, core.usage.events)
     own = OwnRoutes(
         core.identity,
         OperatorRoutes(
@@ -129,11 +145,21 @@ def build_gate(
             core.merging,
             core.audit_reading,
             KeyRoutes(core.keys),
+            core.secrets,
+            PrivacyRoutes(core.private.privacy, core.private.retention),
+            LedgerRoutes(core.ledger.administration),
+            core.balances,
         ),
         core.policy,
         ready=ready,
         check_models=check_models,
         version=scalix.__version__,
+        pages={
+            Own.USAGE: usage.answer,
+            Own.USAGE_EVENTS: usage.answer,
+            Own.REPORT: ReportRoutes(core.identity, core.usage.reporting).answer,
+            Own.METRICS: MetricsRoute(core.identity, core.usage.metrics, metrics_token).answer,
+        },
     )
     addresses = ClientAddresses(core.trusted_proxies)
     guard = Guard(core.policy, addresses, LoadShedding(), Throttle(time.monotonic))
@@ -146,6 +172,7 @@ def build_gate(
         count_tokens=count_tokens,
         now_ms=now_ms,
         guard=guard,
+        fallbacks=core.fallbacks,
     )
     return Gate(
         inner,
@@ -162,6 +189,11 @@ def build_gate(
     )
 
 
+def _log_key() -> str:
+    """What keys the names of users in the log: the run's own, which all its workers share and nobody keeps."""
+    return os.environ.get("SCALIX_LOG_KEY") or secrets.token_hex(16)
+
+
 async def _store_state(core: Core) -> str:
     if not core.watch.store_is_there:
         return "unreachable"
@@ -173,9 +205,11 @@ async def _store_state(core: Core) -> str:
     return "ok"
 
 
-def _emptied(core: Core) -> dict[str, int]:
-    """How often this process has found the store emptied, if it has."""
-    return {"store_emptied": core.watch.times_emptied} if core.watch.times_emptied else {}
+def _alarms(core: Core) -> dict[str, int]:
+    """What is not well and keeps nobody from being served: how often this process has found the store emptied, and how
+    full it is, in percent, from 80 on."""
+    alarms = {"store_emptied": core.watch.times_emptied, "store_memory_percent": core.ledger.memory.alarm_percent}
+    return {name: value for name, value in alarms.items() if value}
 
 
 def _is_on(name: str) -> bool:

@@ -35,9 +35,12 @@ def _read(answer: dict[str, Any]) -> tuple[ProviderAnswer, dict[str, Any]]:
         ({**CHAT, "usage": {"prompt_tokens": 5, "completion_tokens": 7}}, Usage(5, 7)),
         ({**CHAT, "usage": {"prompt_tokens": 5.0, "completion_tokens": 7}}, Usage(5, 7)),
         ({**RESPONSE, "usage": {"input_tokens": 5, "output_tokens": 7}}, Usage(5, 7)),
-        ({**MESSAGE, "usage": {"input_tokens": 5, "output_tokens": 7, "cache_read_input_tokens": 3}}, Usage(8, 7)),
+        ({**MESSAGE, "usage": {"input_tokens": 5, "output_tokens": 7, "cache_read_input_tokens": 3}}, Usage(8, 7, 3)),
         ({**GEMINI, "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 7}}, Usage(5, 7)),
-        ({**GEMINI, "usageMetadata": {"promptTokenCount": 5, "thoughtsTokenCount": 7}}, Usage(5, 7)),
+        (
+            {**GEMINI, "usageMetadata": {"promptTokenCount": 5, "thoughtsTokenCount": 7}},
+            Usage(5, 7, reasoning_tokens=7),
+        ),
         ({"data": [{"embedding": []}], "usage": {"prompt_tokens": 5, "total_tokens": 5}}, Usage(5, 0)),
     ],
 )
@@ -118,6 +121,91 @@ def test_a_message_streams_prompt_is_known_from_its_start_but_its_usage_from_its
     end = {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 4}}
     provider.event(b"event: message_delta\ndata: " + json.dumps(end).encode() + b"\n\n")
     assert provider.usage == Usage(9, 4)
+
+
+def test_what_a_message_stream_says_of_caches_at_its_start_is_remembered() -> None:
+    provider = ProviderAnswer()
+    usage = {"input_tokens": 9, "cache_read_input_tokens": 20, "cache_creation_input_tokens": 30, "output_tokens": 1}
+    usage_of_an_hour = {**usage, "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 30}}
+    start = {"type": "message_start", "message": {"type": "message", "usage": usage_of_an_hour}}
+    provider.event(b"data: " + json.dumps(start).encode() + b"\n\n")
+    end = {"type": "message_delta", "delta": {}, "usage": {"output_tokens": 4}}
+    provider.event(b"data: " + json.dumps(end).encode() + b"\n\n")
+    assert provider.usage == Usage(59, 4, 20, 30, 30)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (
+            {
+                **CHAT,
+                "service_tier": "flex",
+                "usage": {
+                    "prompt_tokens": 100,
+                    "completion_tokens": 50,
+                    "prompt_tokens_details": {"cached_tokens": 40, "audio_tokens": 10, "cache_write_tokens": 5},
+                    "completion_tokens_details": {"reasoning_tokens": 20, "audio_tokens": 5},
+                },
+            },
+            Usage(
+                100,
+                50,
+                cached_tokens=40,
+                cache_write_tokens=5,
+                audio_prompt_tokens=10,
+                reasoning_tokens=20,
+                audio_completion_tokens=5,
+            ),
+        ),
+        (
+            {
+                **RESPONSE,
+                "usage": {
+                    "input_tokens": 100,
+                    "input_tokens_details": {"cached_tokens": 64},
+                    "output_tokens": 50,
+                    "output_tokens_details": {"reasoning_tokens": 32},
+                },
+            },
+            Usage(100, 50, cached_tokens=64, reasoning_tokens=32),
+        ),
+        (
+            {
+                **GEMINI,
+                "usageMetadata": {
+                    "promptTokenCount": 100,
+                    "cachedContentTokenCount": 30,
+                    "candidatesTokenCount": 20,
+                    "thoughtsTokenCount": 10,
+                    "promptTokensDetails": [
+                        {"modality": "TEXT", "tokenCount": 60},
+                        {"modality": "AUDIO", "tokenCount": 40},
+                    ],
+                    "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 30}],
+                    "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 12}],
+                    "trafficType": "ON_DEMAND_PRIORITY",
+                },
+            },
+            Usage(
+                100,
+                30,
+                cached_tokens=30,
+                audio_prompt_tokens=40,
+                cached_audio_tokens=30,
+                reasoning_tokens=10,
+                image_completion_tokens=12,
+                service_tier="priority",
+            ),
+        ),
+        (
+            {**CHAT, "usage": {"prompt_tokens": 9, "completion_tokens": 1, "prompt_cache_hit_tokens": 8}},
+            Usage(9, 1, cached_tokens=8),
+        ),
+    ],
+)
+def test_the_parts_of_a_usage_are_read_in_every_format(answer: dict[str, Any], expected: Usage) -> None:
+    assert _read(answer)[0].usage == expected
 
 
 def test_a_stream_begins_with_what_it_says_not_with_its_opening() -> None:

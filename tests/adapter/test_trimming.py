@@ -10,12 +10,27 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from scalix.litellm_adapter.trimming import HOOKS, MIDDLEWARE, trim
+from scalix.litellm_adapter import trimmed_calls
+from scalix.litellm_adapter.trimming import CALLS, HOOKS, MIDDLEWARE, PARTS, parts_of, trim
 
 
 @pytest.fixture(autouse=True)
 def _hooks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hooks, "PROXY_HOOKS", dict(hooks.PROXY_HOOKS))
+
+
+@pytest.fixture(autouse=True)
+def trimmed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what would have been left out of LiteLLM's calls, which stay whole in this process."""
+    done: list[str] = []
+    for name in (
+        "trust_the_edge",
+        "leave_out_deployment_counts",
+        "leave_out_cost_breakdown",
+        "leave_out_rewriting",
+    ):
+        monkeypatch.setattr(trimmed_calls, name, lambda name=name: done.append(name))
+    return done
 
 
 def names(app: Starlette) -> list[str]:
@@ -48,3 +63,52 @@ def test_another_version_of_litellm_is_a_warning_and_no_crash(
         trim(object(), "")
     assert "list of hooks is not where it was" in caplog.text
     assert "list of middleware is not where it was" in caplog.text
+
+
+def test_calls_are_trimmed_of_what_nothing_in_the_config_asks_for(trimmed: list[str]) -> None:
+    trim(Starlette(), "model_list: []\nlitellm_settings:\n  callbacks:\n    - scalix_callbacks.gateway_callbacks\n")
+    assert set(trimmed) == {
+        "trust_the_edge",
+        "leave_out_deployment_counts",
+        "leave_out_cost_breakdown",
+        "leave_out_rewriting",
+    }
+
+
+@pytest.mark.parametrize(
+    ("config", "stays"),
+    [
+        ("litellm_params: {model: openai/x, rpm: 60}", "leave_out_deployment_counts"),
+        ("router_settings: {routing_strategy: latency-based-routing}", "leave_out_deployment_counts"),
+        ('  "callbacks":\n    - "scalix_callbacks.gateway_callbacks"\n    - "langfuse"\n', "leave_out_cost_breakdown"),
+        ("success_callback: [langfuse]", "leave_out_cost_breakdown"),
+        ("general_settings: {custom_auth_run_common_checks: true}", "trust_the_edge"),
+    ],
+)
+def test_what_the_config_asks_for_stays_in_calls(config: str, stays: str, trimmed: list[str]) -> None:
+    trim(Starlette(), config)
+    assert stays not in trimmed
+
+
+@pytest.mark.parametrize(
+    ("setting", "parts"),
+    [
+        ("", PARTS),
+        ("1", PARTS),
+        ("on", PARTS),
+        ("0", frozenset()),
+        ("off", frozenset()),
+        ("hooks, auth", {"hooks", "auth"}),
+    ],
+)
+def test_the_setting_names_what_is_trimmed(setting: str, parts: frozenset[str]) -> None:
+    assert parts_of(setting) == parts
+    assert CALLS.keys() <= PARTS
+
+
+def test_nothing_is_trimmed_when_it_is_off(trimmed: list[str]) -> None:
+    app = Starlette(middleware=[Middleware(CORSMiddleware)])
+    trim(app, "", parts_of("0"))
+    assert names(app) == ["CORSMiddleware"]
+    assert "parallel_request_limiter" in hooks.PROXY_HOOKS
+    assert not trimmed

@@ -142,20 +142,21 @@ def _add(sums: Sums, fate: Fate, entry: dict[str, Any] | None, *, is_broken: boo
         is_free = outcome.startswith("error_") or outcome in ("dropped", "empty")
         sums.add((0 if is_free else 1, 1), 0, prompt + max(completion, delivered) + 300)
     elif outcome == "complete" and fate.name in ("no usage", "absurd usage"):
-        sums.add((1, 1), *_near(prompt + completion))
+        sums.add((1, 1), *near(prompt + completion))
     elif outcome == "complete":
         sums.add((1, 1), prompt + completion, prompt + completion)
     elif outcome == "error_400":
         sums.add((1, 1), 0, 0)
     elif outcome == "client_left":
-        least, most = _near(prompt)
+        least, most = near(prompt)
         sums.add((1, 1), least, most + delivered)
     elif outcome in ("cut", "reset", "error_event"):
-        sums.add((1, 1), *_near(prompt + delivered))
+        sums.add((1, 1), *near(prompt + delivered))
     else:
         assert outcome.startswith("error_") or outcome in ("dropped", "empty"), outcome
 
 
-def _near(tokens: int) -> tuple[float, float]:
+def near(tokens: int) -> tuple[float, float]:
+    """Bounds of what we may count for so many tokens of the demo provider's."""
     error = max(COUNTING_TOKENS, COUNTING_ERROR * tokens)
     return max(0, tokens - error), tokens + error

@@ -34,6 +34,11 @@ EXTRA_MODELS: tuple[dict[str, Any], ...] = (
         "litellm_params": {"model": "anthropic/claude-demo", "api_base": "${TEST_PROVIDER_ROOT}"},
         "model_info": {"max_output_tokens": 4096},
     },
+    {
+        "model_name": "free-claude-first",
+        "litellm_params": {"model": "anthropic/claude-first", "api_base": "${TEST_PROVIDER_ROOT}"},
+        "model_info": {"max_output_tokens": 4096},
+    },
 )
 EXTRA_TIERS: dict[str, Any] = {
     "roomy": {"models": ["*"], "tokens": {"day": 50_000_000}, "requests": {"day": 1_000_000}},
@@ -42,7 +47,15 @@ EXTRA_TIERS: dict[str, Any] = {
     "ten-thousand-tokens": {"models": ["*"], "tokens": {"day": 10_000}},
     "two-at-once": {"models": ["*"], "concurrent": 2},
     "ten-cents": {"models": ["*"], "spend_usd": {"month": 0.1}},
+    "prepaid": {"models": ["*"], "prepaid": True},
     "shadow": {"models": ["*"], "requests": {"hour": 1}, "enforce": False},
+}
+
+
+# A model of everybody's whose first fallback only some may use, and one of another provider's format.
+EXTRA_FALLBACKS: dict[str, list[str]] = {
+    "free-wizardlm": ["gpt-4", "free-claude-format"],
+    "free-claude-first": ["free-gemini-pro"],
 }
 
 
@@ -61,8 +74,11 @@ JWT: dict[str, Any] = {
 }
 
 
-def write_config(path: Path, litellm_settings: Mapping[str, Any]) -> None:
-    """The shipped config with every model at the test's provider, and tiers for tests beside the shipped ones."""
+def write_config(path: Path, litellm_settings: Mapping[str, Any], section: Mapping[str, Any] | None = None) -> None:
+    """The shipped config with every model at the test's provider, and tiers for tests beside the shipped ones.
+
+    `section` goes over the `scalix:` section. Without it nobody takes over from gpt-4, which other tests make fail.
+    """
     yaml = YAML(typ="safe")
     config = yaml.load((ROOT / "litellm_proxy_config.yaml").read_text(encoding="utf-8"))
     for model in config["model_list"]:
@@ -73,6 +89,10 @@ def write_config(path: Path, litellm_settings: Mapping[str, Any]) -> None:
     for model in config["model_list"]:
         model["litellm_params"] = {**model["litellm_params"], "api_key": "${TEST_PROVIDER_KEY}"}
     config["scalix"]["tiers"].update(EXTRA_TIERS)
+    config["scalix"]["fallbacks"] |= EXTRA_FALLBACKS
+    del config["scalix"]["fallbacks"]["gpt-4"]
+    config["scalix"]["cooldown"] = {"seconds": 0}
+    config["scalix"].update(section or {})
     config["scalix"]["jwt"] = JWT
     config["litellm_settings"].update(litellm_settings)
     path.with_name("jwks.json").write_bytes(key_set(public_jwk("EdDSA", "e2e")))
@@ -89,6 +109,7 @@ class Gateway:
     options: tuple[str, ...] = ()
     extra: Mapping[str, str] = field(default_factory=dict)
     litellm_settings: Mapping[str, Any] = field(default_factory=dict)
+    section: Mapping[str, Any] = field(default_factory=dict)
     url: str = ""
     master_key: str = MASTER_KEY
 
@@ -134,7 +155,7 @@ class Gateway:
     def start(self) -> "Gateway":
         """Start in the background and return when it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_config(self.folder / "config.yaml", self.litellm_settings)
+        write_config(self.folder / "config.yaml", self.litellm_settings, self.section)
         done = self.command("--detach", "--port", "0", *self.options)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.log_text()[-4000:]}"
         status = json.loads(self.command("--status", "--json").stdout)
@@ -163,11 +184,16 @@ class Gateway:
 
 
 @contextmanager
-def instances(folder: Path, provider_url: str) -> Iterator[list[Gateway]]:
-    """Two gateways of two workers each, which have a store in common and nothing else."""
+def instances(folder: Path, provider_url: str, *, rights: tuple[str, ...] = ()) -> Iterator[list[Gateway]]:
+    """Two gateways of two workers each, which have a store in common and nothing else. With `rights` (an ACL's rules)
+    they are a user of the store that has no others."""
     with running(Server(folder / "store", free_ports(1)[0])) as store:
+        url = store.url
+        if rights:
+            store.admin.execute_command("ACL", "SETUSER", "gateway", "on", ">of-the-tests", "~*", *rights)
+            url = url.replace("redis://", "redis://gateway:of-the-tests@")
         gateways = [
-            Gateway(folder / name, provider_url, options=("--workers", "2"), extra={"REDIS_URL": store.url})
+            Gateway(folder / name, provider_url, options=("--workers", "2"), extra={"REDIS_URL": url})
             for name in ("one", "two")
         ]
         try:

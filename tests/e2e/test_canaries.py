@@ -149,3 +149,54 @@ def test_nothing_planted_turns_up_in_logs_errors_or_the_store(
 def test_no_stack_trace_is_in_the_log(gateway: Gateway) -> None:
     text = gateway.log_text()
     assert "Traceback (most recent call last)" not in text
+
+
+def test_no_virtual_key_and_no_metadata_turns_up_in_logs_errors_or_the_store(gateway: Gateway) -> None:
+    name = secrets.token_hex(6)
+    note = f"canary-metadata-{name}"
+    leaks: list[str] = []
+    with gateway.client() as operator:
+        made = operator.post("/key/generate", json={"user_id": f"user-{name}", "metadata": {"note": note}}).json()
+        operator.post("/user/update", json={"user_id": f"user-{name}", "metadata": {"note": note}})
+        rotated = operator.post(f"/key/{made['key']}/regenerate", json={"grace_period": "1h"}).json()
+        operator.post("/key/update", json={"key": rotated["key"], "metadata": {"again": note}})
+        planted = (made["key"], rotated["key"], note)
+        shown = operator.get("/key/info", params={"key": rotated["key"]})
+        assert note in shown.text
+        answers = [
+            shown,
+            operator.get("/key/list", params={"user_id": f"user-{name}", "return_full_object": "true"}),
+            operator.get("/key/list", params={"key_alias": rotated["key"]}),
+            operator.get("/scalix/v1/audit", params={"limit": "1000"}),
+            operator.post("/key/generate", json={"key_alias": rotated["key"]}),
+            operator.post("/key/generate", json={"metadata": note}),
+            operator.post("/key/generate", json={"allowed_ips": [rotated["key"]]}),
+            operator.post("/key/generate", json={"duration": rotated["key"]}),
+            operator.post("/key/update", json={"key": rotated["key"], "user_id": "other"}),
+            operator.post("/key/update", json={"key": rotated["key"] + "x"}),
+            operator.post("/key/delete", json={"keys": [rotated["key"] + "x"]}),
+            operator.post("/key/block", json={"key": [rotated["key"]]}),
+            operator.post(f"/key/{rotated['key']}/regenerate", content=b"{" + rotated["key"].encode()),
+            operator.get(f"/key/{rotated['key']}"),
+        ]
+    chat = {"model": "gpt-4", "messages": [{"role": "user", "content": "hi"}]}
+    for key in (made["key"], rotated["key"]):
+        with gateway.client(key) as holder:
+            answers += [holder.post("/v1/chat/completions", json=chat), holder.get("/key/list"), holder.get("/health")]
+            answers.append(holder.post("/v1/chat/completions", json={**chat, "key": key}))
+    with gateway.client() as operator:
+        operator.post("/key/block", json={"key": rotated["token"]})
+        with gateway.client(rotated["key"]) as holder:
+            answers.append(holder.post("/v1/chat/completions", json=chat))
+        operator.post("/key/delete", json={"keys": [rotated["token"]]})
+        with gateway.client(rotated["key"]) as holder:
+            answers.append(holder.post("/v1/chat/completions", json=chat))
+    # An alias that looks like a key is told in no error; metadata only where an operator asks for it.
+    for answer in answers:
+        hidden = planted if answer.status_code >= 400 else planted[:2]
+        leaks += [
+            f"{answer.request.url.path} {answer.status_code}: {text[:12]}" for text in hidden if text in answer.text
+        ]
+    for place, text in [("log", gateway.log_text()), ("store", "\n".join(whole_store(gateway)))]:
+        leaks += [f"{place}: {line[:300]}" for line in text.splitlines() if any(word in line for word in planted)]
+    assert not leaks, "\n".join(leaks[:20])

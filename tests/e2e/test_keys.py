@@ -107,7 +107,16 @@ def test_a_keys_models_hold_on_every_route(http: httpx.Client, gateway: Gateway,
 
 @pytest.mark.parametrize(
     ("route", "stream"),
-    [("chat/completions", False), ("chat/completions", True), ("completions", False), ("responses", False)],
+    [
+        ("chat/completions", False),
+        ("chat/completions", True),
+        ("completions", False),
+        ("completions", True),
+        ("responses", False),
+        ("responses", True),
+        ("messages", False),
+        ("messages", True),
+    ],
 )
 def test_options_reach_the_models_that_have_the_features_and_no_other(
     gateway: Gateway,
@@ -122,6 +131,8 @@ def test_options_reach_the_models_that_have_the_features_and_no_other(
     content: dict[str, Any] = {"messages": [{"role": "user", "content": marker}]}
     if route in ("completions", "responses"):
         content = {"prompt" if route == "completions" else "input": marker}
+    if route == "messages":
+        content["max_tokens"] = 50
     options = {"enable_lazy_edits": True, "enable_smart_context": False}
     with gateway.client(key["key"]) as holder:
         for model in ("scalix-engine", "scalix-gateway", "gpt-4", "free-claude-format"):
@@ -138,21 +149,57 @@ def test_options_reach_the_models_that_have_the_features_and_no_other(
     ]
 
 
+def command(gateway: Gateway, *arguments: str, stdin: str = "") -> str:
+    """What `scalix …` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "scalix", "--url", gateway.url, *arguments],
+        env={"PATH": os.environ["PATH"], "LITELLM_MASTER_KEY": gateway.master_key, "COLUMNS": "200"},
+        input=stdin,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_key_works_from_its_addresses_only_whatever_a_client_says_of_itself(gateway: Gateway) -> None:
+    alias = f"office-{secrets.token_hex(4)}"
+    networks = "203.0.113.0/24,2001:db8::/48"
+    secret = command(gateway, "key", "generate", "--alias", alias, "--allow-ips", networks).strip()
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
+
+    def codes() -> set[str | None]:
+        with gateway.client(secret) as holder:
+            answers = [holder.get("/v1/models")] + [
+                holder.post("/v1/chat/completions", json=body, headers=headers)
+                for headers in ({}, {"x-forwarded-for": "203.0.113.9"}, {"x-real-ip": "203.0.113.9"})
+            ]
+        return {answer.json().get("error", {}).get("code") for answer in answers}
+
+    assert codes() == {"ip_blocked"}
+    command(gateway, "key", "update", alias, "--allow-ips", "none", "--deny-ips", "203.0.113.0/24")
+    assert codes() == {None}
+    command(gateway, "key", "update", alias, "--deny-ips", "127.0.0.0/8,::1")
+    assert codes() == {"ip_blocked"}
+    shown = json.loads(command(gateway, "key", "info", alias, "--json"))
+    assert (shown["allowed_ips"], shown["denied_ips"]) == ([], ["127.0.0.0/8", "::1/128"])
+    command(gateway, "key", "delete", alias)
+
+
+def test_the_command_encrypts_all_metadata_anew(gateway: Gateway, http: httpx.Client) -> None:
+    key_of(http, metadata={"note": "x"})
+    told = json.loads(command(gateway, "secrets", "reencrypt", "--json"))
+    assert told["records"] > 0
+    assert (told["reencrypted"], told["unreadable"]) == (0, [])
+
+
 def test_the_command_makes_shows_changes_rotates_and_deletes_keys(gateway: Gateway) -> None:
     alias = f"cli-{secrets.token_hex(4)}"
 
     def run(*arguments: str, stdin: str = "") -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "scalix", "--url", gateway.url, "key", *arguments],
-            env={"PATH": os.environ["PATH"], "LITELLM_MASTER_KEY": gateway.master_key, "COLUMNS": "200"},
-            input=stdin,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return command(gateway, "key", *arguments, stdin=stdin)
 
     secret = run("generate", "--alias", alias, "--duration", "3d", "--rpm", "50", "--max-budget", "1.5").strip()
     assert secret.startswith("sk-scalix-")

@@ -1,37 +1,47 @@
-"""Two instances with two workers each on one store: what is done to a key at one holds for the next request at each."""
+"""Two instances with two workers each on one store: what is done at one holds for the next request at each.
+
+Also while the store's publish/subscribe is cut off, by a user of the store who may not use it.
+"""
 
 import secrets
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+import redis
 
 from tests.demo_server import DemoServer
-from tests.e2e.gateways import Gateway, instances
+from tests.e2e.gateways import JWT_SECRET, SECRET_ISSUER, Gateway, instances
+from tests.service.token_issuer import TokenIssuer
 
-pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("keys-everywhere")]
 
 MODEL = "free-gemini-flash"
-ROUNDS = 10
+CONNECTIONS = 6
+WITHOUT_PUBSUB = ("+@all", "-@pubsub", "resetchannels")
+PUBSUB = {"publish", "spublish", "subscribe", "psubscribe", "ssubscribe"}
 
 
 @pytest.fixture(scope="module")
-def gateways(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer) -> Iterator[list[Gateway]]:
-    with instances(tmp_path_factory.mktemp("keys"), demo_server.url) as made:
+def gateways(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer
+) -> Iterator[list[Gateway]]:
+    with instances(tmp_path_factory.mktemp("keys"), demo_server.url, rights=request.param) as made:
         yield made
 
 
-def statuses(gateways: list[Gateway], key: str, model: str = MODEL) -> set[int]:
+def statuses(gateways: list[Gateway], credential: str, model: str = MODEL) -> set[int]:
     """Of a request on each of several fresh connections to each instance, so that every worker is met."""
     body = {"model": model, "messages": [{"role": "user", "content": "hi [[demo words=1]]"}]}
     seen = set()
     for gateway in gateways:
-        for _ in range(6):
+        for _ in range(CONNECTIONS):
             answer = httpx.post(
                 f"{gateway.url}/v1/chat/completions",
                 json=body,
-                headers={"authorization": f"Bearer {key}"},
+                headers={"authorization": f"Bearer {credential}"},
                 timeout=30,
                 trust_env=False,
             )
@@ -39,29 +49,76 @@ def statuses(gateways: list[Gateway], key: str, model: str = MODEL) -> set[int]:
     return seen
 
 
-def test_every_act_holds_for_the_next_request_of_every_worker(gateways: list[Gateway]) -> None:
-    def act(number: int, path: str, **body: Any) -> dict[str, Any]:
-        with gateways[number % 2].client() as operator:
+class Operator:
+    """Acts at one instance and then at the other."""
+
+    def __init__(self, gateways: list[Gateway]) -> None:
+        self._gateways = gateways
+        self._acts = 0
+
+    def act(self, path: str, **body: Any) -> dict[str, Any]:
+        self._acts += 1
+        with self._gateways[self._acts % 2].client() as operator:
             answer = operator.post(path, json=body)
             assert answer.status_code == 200, answer.text
             return dict(answer.json())
 
-    for number in range(ROUNDS):
-        user = f"user-{secrets.token_hex(6)}"
-        act(number, "/user/new", user_id=user, tier="pro")
-        key = act(number, "/key/generate", user_id=user)
-        assert statuses(gateways, key["key"]) == {200}
-        act(number, "/key/block", key=key["token"])
-        assert statuses(gateways, key["key"]) == {403}
-        act(number + 1, "/key/unblock", key=key["token"])
-        assert statuses(gateways, key["key"]) == {200}
-        assert statuses(gateways, key["key"], "gpt-4") == {403}
-        act(number, "/user/update", user_id=user, tier="premium")
-        assert statuses(gateways, key["key"], "gpt-4") == {200}
-        act(number + 1, "/key/update", key=key["token"], models=["free-*"])
-        assert statuses(gateways, key["key"], "gpt-4") == {403}
-        fresh = act(number, "/key/regenerate", key=key["token"])
-        assert statuses(gateways, key["key"]) == {401}
-        assert statuses(gateways, fresh["key"]) == {200}
-        act(number + 1, "/key/delete", keys=[fresh["token"]])
-        assert statuses(gateways, fresh["key"]) == {401}
+
+def a_round_of_acts_on_a_key(gateways: list[Gateway], operator: Operator) -> None:
+    act, user = operator.act, f"user-{secrets.token_hex(6)}"
+    act("/user/new", user_id=user, tier="pro")
+    key = act("/key/generate", user_id=user)
+    assert statuses(gateways, key["key"]) == {200}
+    act("/key/block", key=key["token"])
+    assert statuses(gateways, key["key"]) == {403}
+    act("/key/unblock", key=key["token"])
+    assert statuses(gateways, key["key"]) == {200}
+    act("/user/update", user_id=user, blocked=True)
+    assert statuses(gateways, key["key"]) == {403}
+    act("/user/update", user_id=user, blocked=False)
+    assert statuses(gateways, key["key"]) == {200}
+    act("/key/update", key=key["token"], allowed_ips=["203.0.113.0/24"])
+    assert statuses(gateways, key["key"]) == {403}
+    act("/key/update", key=key["token"], allowed_ips=None)
+    assert statuses(gateways, key["key"]) == {200}
+    assert statuses(gateways, key["key"], "gpt-4") == {403}
+    act("/user/update", user_id=user, tier="premium")
+    assert statuses(gateways, key["key"], "gpt-4") == {200}
+    act("/key/update", key=key["token"], models=["free-*"])
+    assert statuses(gateways, key["key"], "gpt-4") == {403}
+    fresh = act("/key/regenerate", key=key["token"])
+    assert statuses(gateways, key["key"]) == {401}
+    assert statuses(gateways, fresh["key"]) == {200}
+    act("/key/delete", keys=[fresh["token"]])
+    assert statuses(gateways, fresh["key"]) == {401}
+
+
+def a_round_of_acts_on_a_token(gateways: list[Gateway], operator: Operator) -> None:
+    sub = f"user-{secrets.token_hex(6)}"
+    user = f"a:{sub}"
+    token = TokenIssuer(SECRET_ISSUER, secret=JWT_SECRET, now_s=int(time.time())).token(sub=sub, jti="one")
+    operator.act("/user/new", user_id=user, tier="pro")
+    assert statuses(gateways, token) == {200}
+    operator.act("/user/update", user_id=user, tier="premium")
+    assert statuses(gateways, token, "gpt-4") == {200}
+    operator.act("/scalix/v1/tokens/revoke", user_id=user, jti="one")
+    assert statuses(gateways, token) == {401}
+
+
+@pytest.mark.parametrize(
+    ("gateways", "rounds"),
+    [
+        pytest.param(WITHOUT_PUBSUB, 1, id="without publish and subscribe"),
+        pytest.param(WITHOUT_PUBSUB, int(__import__("os").environ.get("R","10")), id="without publish and subscribe, ten times", marks=pytest.mark.soak),
+        pytest.param((), 10, id="with them, ten times", marks=pytest.mark.soak),
+    ],
+    indirect=["gateways"],
+)
+def test_every_act_holds_for_the_next_request_of_every_worker(gateways: list[Gateway], rounds: int) -> None:
+    operator = Operator(gateways)
+    for _ in range(rounds):
+        a_round_of_acts_on_a_key(gateways, operator)
+        a_round_of_acts_on_a_token(gateways, operator)
+    asked = redis.Redis.from_url(gateways[0].extra["REDIS_URL"].replace("gateway:of-the-tests@", ""))
+    assert not {name.removeprefix("cmdstat_") for name in asked.info("commandstats")} & PUBSUB
+    asked.close()

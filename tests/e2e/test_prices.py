@@ -1,5 +1,6 @@
-"""Money: what a request costs is what LiteLLM says it costs, and a spend limit is never passed."""
+"""Money: what a request costs is what its provider takes, and neither a spend limit nor a balance is ever passed."""
 
+import json
 from collections.abc import Callable
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 from tests.demo_server import DemoServer
 from tests.e2e.calls import ANTHROPIC_MODEL, Bench
 from tests.e2e.gateways import Gateway
+from tests.e2e.test_audit import scalix
 
 pytestmark = pytest.mark.xdist_group("gateway")
 
@@ -64,3 +66,30 @@ def test_a_model_without_a_price_is_not_free_under_a_spend_limit(bench: Bench) -
     assert (answer.status_code, answer.json()["error"]["param"]) == (403, "model")
     assert "no price" in answer.json()["error"]["message"]
     assert bench.provider.requests(contains=bench.marker) == []
+
+
+def test_a_prepaid_balance_is_credited_by_the_command_line_and_used_up(
+    gateway: Gateway, demo_server: DemoServer, http: httpx.Client, new_user: Callable[..., str], marker: str
+) -> None:
+    user = new_user("prepaid")
+    bench = Bench(gateway, demo_server, http, user, marker)
+    first = bench.post("chat", "words=5")
+    assert (first.status_code, first.json()["error"]["scalix"]["limit"]) == (429, "balance")
+    assert bench.provider.requests(contains=marker) == []
+
+    for said in ("credited 0.05 USD; balance 0.050000 USD", "was credited before, nothing was added; balance 0.050000"):
+        done = scalix(gateway, "user", "credit", user, "0.05", "--id", "invoice-1")
+        assert (done.returncode, said in done.stdout) == (0, True), done.stdout + done.stderr
+    for stream in (False, True):
+        assert bench.post("chat", "words=20", stream=stream).status_code == 200
+    entries = bench.log(2)
+    cost = sum(entry["prompt_tokens"] * INPUT_USD + entry["completion_tokens"] * OUTPUT_USD for entry in entries)
+    balance = json.loads(scalix(gateway, "user", "balance", user, "--json").stdout)
+    assert balance["balance_usd"] == pytest.approx(0.05 - cost, abs=2e-9)
+    assert balance["reserved_usd"] == 0
+
+    codes = [bench.post("chat", "words=400").status_code for _ in range(4)]
+    assert codes[-1] == 429
+    assert 0 <= http.get("/user/balance", params={"user_id": user}).json()["balance_usd"] < 0.05 - cost
+    wrong = scalix(gateway, "user", "credit", user, "much", "--id", "x")
+    assert (wrong.returncode, "'amount_usd' must be an amount in US dollars" in wrong.stderr) == (1, True)

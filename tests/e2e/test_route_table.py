@@ -35,6 +35,8 @@ EXAMPLES: dict[Own, dict[str, Any]] = {
     Own.USER_DELETE: {"json": {"user_ids": ["{user}"]}},
     Own.USER_LIMITS: {"params": {"user_id": "{user}"}},
     Own.USER_LIMITS_PUT: {"json": {"user_id": "{user}", "limits": {}}},
+    Own.USER_BALANCE: {"params": {"user_id": "{user}"}},
+    Own.USER_CREDIT: {"json": {"user_id": "{user}", "amount_usd": 1, "credit_id": "route-table"}},
     Own.USER_RESET: {"json": {"user_id": "{user}", "windows": "all"}},
     Own.USER_LIST: {},
     Own.KEY_GENERATE: {"json": {}},
@@ -49,6 +51,9 @@ EXAMPLES: dict[Own, dict[str, Any]] = {
     Own.SHADOW: {},
     Own.AUDIT: {},
     Own.AUDIT_CHAIN: {},
+    Own.USER_EXPORT: {},
+    Own.USER_ERASE: {},
+    Own.RETENTION_RUN: {},
     Own.MODELS: {},
     Own.MODEL: {},
     Own.HEALTH: {},
@@ -120,7 +125,10 @@ def test_every_route_answers_every_credential_as_the_table_says(
             expected = expected_status(target, credential)
             request = request_for(target, admin)
             named = request.get("json", {}).get("key", "none") if target is Own.ONE_KEY_REGENERATE else ""
-            answer = client.request(method, path.replace("{id}", MODEL).replace("{key}", named), **request)
+            path = path.replace("{id}", MODEL).replace("{key}", named)
+            if "{user}" in path:
+                path = path.replace("{user}", admin.post("/user/new", json={}).json()["user_id"])
+            answer = client.request(method, path, **request)
             own = expected == 200 and not isinstance(target, Route) and target not in EXAMPLES
             right = answer.status_code in (200, 400, 422) if own else answer.status_code == expected
             if not right:
@@ -141,7 +149,7 @@ def test_every_other_method_is_a_405_that_names_the_right_ones(
         for path, taken in methods_of.items():
             for method in METHODS:
                 if method not in taken:
-                    answer = client.request(method, path.replace("{id}", MODEL).replace("{key}", "x"))
+                    answer = client.request(method, path.replace("{id}", MODEL).replace("{key}", "x").replace("{user}", "x"))
                     assert answer.status_code == 405, (method, path, answer.status_code)
                     assert set(answer.headers["allow"].split(", ")) == taken
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ import orjson
 from ruamel.yaml import YAML
 
 from scalix.edge.lifespan import Lifespan
-from scalix.wiring.core import build_core
+from scalix.wiring.core import Core, build_core
 from scalix.wiring.gate import build_gate
 
 MASTER_KEY = "sk-in-process-master-0123456789abcdef0123456789"
@@ -35,6 +35,7 @@ CONFIG: dict[str, Any] = {
     },
 }
 Headers = Iterable[tuple[bytes, bytes]]
+NO_VARIABLES: Mapping[str, str] = {}
 
 
 @dataclass
@@ -98,6 +99,7 @@ class InProcess:
 
     gate: Any
     inner: InnerApp
+    core: Core
 
     async def call(
         self,
@@ -158,8 +160,15 @@ class InProcess:
 
 
 @asynccontextmanager
-async def in_process(folder: Path, store_url: str, *, guard: dict[str, Any] | None = None) -> AsyncIterator[InProcess]:
-    """A gate with `guard` added to its `scalix:` section."""
+async def in_process(
+    folder: Path,
+    store_url: str,
+    *,
+    guard: dict[str, Any] | None = None,
+    inner: Any = None,
+    environ: Mapping[str, str] = NO_VARIABLES,
+) -> AsyncIterator[InProcess]:
+    """A gate with `guard` added to its `scalix:` section, around `inner` or an `InnerApp`."""
     path = folder / f"config-{secrets.token_hex(4)}.yaml"
     config = {**CONFIG, "scalix": {**CONFIG["scalix"], **(guard or {})}}
     with path.open("w", encoding="utf-8") as file:
@@ -172,9 +181,10 @@ async def in_process(folder: Path, store_url: str, *, guard: dict[str, Any] | No
         "LITELLM_MASTER_KEY": MASTER_KEY,
         "DEMO_ROOT": "http://127.0.0.1:9",
         "DEMO_KEY": "sk-in-process-provider",
+        **environ,
     }
     core = build_core(environment, facts=lambda model: model)
-    inner = InnerApp()
+    inner = inner or InnerApp()
 
     async def check_models() -> Any:
         return {}
@@ -188,6 +198,6 @@ async def in_process(folder: Path, store_url: str, *, guard: dict[str, Any] | No
         check_models=check_models,
     )
     try:
-        yield InProcess(gate, inner)
+        yield InProcess(gate, inner, core)
     finally:
         await core.close()

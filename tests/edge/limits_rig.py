@@ -31,7 +31,9 @@ scalix:
 class Instance:
     """One instance. Several with one `prefix` share their store, as the workers and instances of a gateway do."""
 
-    def __init__(self, url: str, folder: Path, prefix: str, name: str, **environ: str) -> None:
+    def __init__(
+        self, url: str, folder: Path, prefix: str, name: str, *, metrics_token: str | None = None, **environ: str
+    ) -> None:
         self.config = folder / "config.yaml"
         if not self.config.exists():
             self.config.write_text(CONFIG, encoding="utf-8")
@@ -56,6 +58,7 @@ class Instance:
             internal_token=MASTER_KEY,
             count_tokens=lambda model, text: len(text),
             check_models=nothing,
+            metrics_token=metrics_token,
         )
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(app),

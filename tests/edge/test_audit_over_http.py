@@ -89,7 +89,12 @@ async def test_every_act_says_who_what_from_where_before_and_after(make: Make) -
         {"tier": "open", "blocked": True},
     )
     assert (found[2]["before"], found[2]["after"]) == ({}, {"requests": {"hour": 1}})
-    assert found[8]["before"] == {"tier": "open", "blocked": True, "limits": {"requests": {"hour": 1}}}
+    assert found[8]["before"] == {
+        "tier": "open",
+        "blocked": True,
+        "limits": {"requests": {"hour": 1}},
+        "consent": {},
+    }
     assert all(len(entry["request_id"]) == 32 and entry["time"].endswith("Z") for entry in found)
     assert "canary" not in str(found)
     assert (await check(b)).findings == ()

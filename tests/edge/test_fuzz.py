@@ -160,7 +160,7 @@ def test_any_body_is_answered_and_only_listed_fields_get_through(runner: Runner,
     runner.check(runner.run(runner.edge.call("POST", path, body)))
     for seen in inner.bodies:
         assert seen["model"] in ("free-small", "large")
-        assert set(seen) <= set(FIELDS)
+        assert set(seen) <= {*FIELDS, "num_retries"}  # which the edge itself adds
         assert "metadata" not in seen
 
 

@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 import pytest
 
 from scalix.domain.calendar import window_end_ms, window_index
+from scalix.domain.key_limits import KeyLimit, KeyScope, KeyWindow
+from scalix.domain.key_states import KeyState, key_states
 from scalix.domain.limits import Limit, Metric, Window
-from scalix.domain.quota import WindowState
-from scalix.edge.quota_headers import duration, quota_headers
+from scalix.domain.quota import Tally, WindowState
+from scalix.edge.quota_headers import State, duration, quota_headers
 
 NOW_MS = int(datetime(2026, 2, 10, 22, 29, 30, 500_000, tzinfo=UTC).timestamp() * 1000)
 URL = "https://scalix.world/pricing"
@@ -20,7 +22,7 @@ def state(
     return WindowState(limit, used, held, window_end_ms(window, window_index(window, at)))
 
 
-def headers(*states: WindowState, tier: str | None = "free", url: str | None = URL, at: int = NOW_MS) -> dict[str, str]:
+def headers(*states: State, tier: str | None = "free", url: str | None = URL, at: int = NOW_MS) -> dict[str, str]:
     return {name.decode(): value.decode("ascii") for name, value in quota_headers(tier, url, states, at)}
 
 
@@ -134,3 +136,46 @@ def test_an_odd_upgrade_address_can_neither() -> None:
 )
 def test_durations_are_written_as_openai_writes_them(seconds: int, text: str) -> None:
     assert duration(seconds) == text
+
+
+def key_state(
+    metric: Metric, window: KeyWindow, value: int, used: int = 0, held: int = 0, *, period_ms: int = 0
+) -> KeyState:
+    scope = KeyScope("k", "1", (KeyLimit(metric, window, value),), None, NOW_MS - 1_500, period_ms)
+    tally = {
+        Metric.REQUESTS: Tally(requests_used=used, requests_held=held),
+        Metric.TOKENS: Tally(tokens_used=used, tokens_held=held),
+        Metric.SPEND: Tally(nano_usd_used=used, nano_usd_held=held),
+    }
+    [state] = key_states(scope, {window: tally[metric]}, NOW_MS)
+    return state
+
+
+def test_a_keys_limits_stand_beside_its_users_and_the_one_with_the_least_left_counts() -> None:
+    assert headers(
+        state(Metric.REQUESTS, Window.HOUR, 10, used=2),
+        key_state(Metric.REQUESTS, KeyWindow.MINUTE, 5, used=3, held=1),
+        key_state(Metric.TOKENS, KeyWindow.MINUTE, 2_000, used=100, held=500),
+        key_state(Metric.SPEND, KeyWindow.BUDGET, 2_000_000_000, used=500_000_500, period_ms=86_400_000),
+        url=None,
+    ) == {
+        "x-scalix-tier": "free",
+        "x-ratelimit-limit-requests": "5",
+        "x-ratelimit-remaining-requests": "1",
+        "x-ratelimit-reset-requests": "30s",
+        "x-ratelimit-limit-tokens": "2000",
+        "x-ratelimit-remaining-tokens": "1400",
+        "x-ratelimit-reset-tokens": "30s",
+        "ratelimit-policy": '"requests-hour";q=10;w=3600, "key-requests-minute";q=5;w=60, '
+        '"key-tokens-minute";q=2000;qu="tokens";w=60, "key-spend_usd-budget";q=2000000;qu="micro-usd";w=86400',
+        "ratelimit": '"requests-hour";r=8;t=1830, "key-requests-minute";r=1;t=30, "key-tokens-minute";r=1400;t=30, '
+        '"key-spend_usd-budget";r=1499999;t=86399',
+        "x-scalix-warning": "key-requests-minute 80%",
+    }
+
+
+def test_a_budget_for_a_keys_whole_life_has_no_window_and_no_reset() -> None:
+    told = headers(key_state(Metric.SPEND, KeyWindow.TOTAL, 1_000_000_000, used=250_000_000))
+    assert told["ratelimit-policy"] == '"key-spend_usd-total";q=1000000;qu="micro-usd"'
+    assert told["ratelimit"] == '"key-spend_usd-total";r=750000'
+    assert "x-ratelimit-limit-requests" not in told

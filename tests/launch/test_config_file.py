@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from scalix.domain.limits import Limit, Metric, Window
+from scalix.domain.peak_prices import dearest
+from scalix.domain.quota import Prices
 from scalix.launch.config_file import provider_keys_present, read_config
 from scalix.launch.problems import LaunchError
 from tests.launch.config_text import KEYS, MODELS, TIERS, problem_of, problems_of, read
@@ -107,7 +109,7 @@ def test_several_deployments_of_one_model_share_it_and_one_may_be_missing(tmp_pa
     config = read(tmp_path, text)
     assert list(config.policy.models) == ["gpt-4", "free-a"]
     assert config.left_out == ()
-    assert config.warnings == ("gpt-4: one of its deployments (azure/gpt-4.1) is left out: AZURE_API_KEY is not set",)
+    assert config.warnings[0] == "gpt-4: one of its deployments (azure/gpt-4.1) is left out: AZURE_API_KEY is not set"
     both = read(tmp_path, text, {**KEYS, "AZURE_API_KEY": "x"})
     assert [entry["model_name"] for entry in both.litellm["model_list"]] == ["gpt-4", "free-a", "gpt-4"]
     assert read(tmp_path, text, {"AZURE_API_KEY": "x"}).policy.models["gpt-4"].provider_model == "azure/gpt-4.1"
@@ -126,7 +128,7 @@ scalix: {default_tier: t, tiers: {t: {models: [a]}}}
 """
     model = read(tmp_path, text).policy.models["a"]
     assert model.max_output_tokens == 4096
-    assert (model.input_pico_usd_per_token, model.output_pico_usd_per_token) == (300_000, 2_500_000)
+    assert dearest(model.prices, 1, plain=True) == Prices(300_000, 2_500_000)
 
 
 def test_all_problems_are_reported_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """What a client can do to a connection before any app sees a request: uvicorn with our bounds, over real sockets."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ class Quick(BoundedHttpProtocol):
     head_s = 0.3
     silent_s = 0.5
     linger_s = 0.3
+    unread_s = 0.3
     most_connections = 20
 
 
@@ -29,11 +31,33 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
+    if scope["path"] == "/endless":
+        await endless(send)
+        return
+    if scope["path"] == "/large":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * LARGE_BYTES})
+        return
     names = b",".join(name for name, _ in scope["headers"])
     answer = scope["path"].encode() + b"|" + names + b"|" + body
     head = [(b"content-length", str(len(answer)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": head})
     await send({"type": "http.response.body", "body": answer})
+
+
+LARGE_BYTES = 8 * 1024 * 1024
+ended: list[int] = []
+
+
+async def endless(send: Any) -> None:
+    """A stream without an end, until sending does nothing more; notes how many parts were taken."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    parts = 0
+    try:
+        for parts in range(1_000):  # noqa: B007
+            await send({"type": "http.response.body", "body": b"y" * 65_536, "more_body": True})
+    finally:
+        ended.append(parts)
 
 
 @asynccontextmanager
@@ -198,3 +222,52 @@ async def test_more_connections_than_there_is_room_for_are_closed_at_once() -> N
             writer.close()
         await asyncio.sleep(0.05)
         assert (await say(port, GOOD, until=whole)).endswith(b"/ok|host|")
+
+
+async def unread(port: int, path: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection whose client asks for `path`, and reads no answer."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=client, limit=1_024)
+    writer.write(b"GET " + path + b" HTTP/1.1\r\nhost: h\r\n\r\n")
+    return reader, writer
+
+
+async def test_a_client_that_reads_nothing_of_a_stream_is_let_go_and_the_app_goes_on() -> None:
+    ended.clear()
+    async with serving() as port:
+        _, writer = await unread(port, b"/endless")
+        async with asyncio.timeout(20):
+            while not ended:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        writer.close()
+        assert (await say(port, GOOD, until=whole)).endswith(b"/ok|host|")
+
+
+async def test_a_client_that_reads_nothing_of_a_whole_answer_is_let_go() -> None:
+    async with serving() as port:
+        reader, writer = await unread(port, b"/large")
+        async with asyncio.timeout(20):
+            await asyncio.sleep(1.5)
+            size = 0
+            with suppress(ConnectionError):
+                while piece := await reader.read(65_536):
+                    size += len(piece)
+        assert size < LARGE_BYTES
+        writer.close()
+
+
+async def test_a_client_that_reads_slowly_but_steadily_gets_all_of_its_answer() -> None:
+    async with serving() as port:
+        reader, writer = await unread(port, b"/large")
+        size = 0
+        async with asyncio.timeout(60):
+            while size < LARGE_BYTES:
+                piece = await reader.read(65_536)
+                assert piece, size
+                size += len(piece)
+                if size < 500_000:
+                    await asyncio.sleep(0.01)
+        writer.close()

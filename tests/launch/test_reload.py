@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from scalix.domain.limits import Limit, Limits, Metric, Window
+from scalix.domain.off_peak import OffPeak, OffPeakWindow
 from scalix.domain.policy import Model, Policy, Tier
+from scalix.domain.pricing import Price
 from scalix.launch.policy_file import note_taken, read_policy, taken_by, write_policy
 from scalix.launch.problems import LaunchError
 from tests.launch.running import Gateway, Place, eventually
@@ -112,7 +114,10 @@ def test_a_terminal_that_closes_still_stops_the_gateway(place: Place) -> None:
 def test_the_policy_file_keeps_every_part_of_a_policy(tmp_path: Path) -> None:
     limits = Limits((Limit(Metric.SPEND, Window.MONTH, 2**53 - 1, enforce=False),), 3, False)
     tier = Tier("pro", limits, 8192, ("*",), frozenset({"a", "b"}), "high", "allow", "https://example.com/ü")
-    policy = Policy({"pro": tier, "free": Tier("free")}, "free", {"m": Model("m", "openai/m", 1, 2, None)})
+    off_peak = OffPeak((OffPeakWindow(0, 60, (1, 2)),), (("input_cost_per_token", 1),))
+    price = Price("2026-11-01", (("input_cost_per_token", 10**16),), 2**42, ("200k",), off_peak=off_peak)
+    free = Tier("free", markup_ppm=0, prepaid=True)
+    policy = Policy({"pro": tier, "free": free}, "free", {"m": Model("m", "openai/m", 1, prices=(price,))})
     path = tmp_path / "policy.json"
     write_policy(path, 4, policy)
     assert read_policy(path) == (4, policy)

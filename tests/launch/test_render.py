@@ -182,7 +182,7 @@ def test_a_reference_in_a_list_is_written_out_because_litellm_would_not(tmp_path
 
 def test_an_unset_reference_outside_of_the_models_is_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
-    models = "model_list:\n  - {model_name: a, litellm_params: {model: openai/a, api_base: 'http://x'}}\n"
+    models = "model_list:\n  - {model_name: a, litellm_params: {model: openai/gpt-4, api_base: 'http://x'}}\n"
     path.write_text(models + "litellm_settings: {max_budget: os.environ/BUDGET}" + TIERS, encoding="utf-8")
     (warning,) = read_config(path, {}).warnings
     assert warning.endswith("config.yaml:3: litellm_settings.max_budget refers to BUDGET, which is not set")

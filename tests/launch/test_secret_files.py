@@ -41,6 +41,7 @@ def problems(tmp_path: Path, values: dict[str, str]) -> tuple[Problem, ...]:
         "SCALIX_JWT_SECRET",
         "SCALIX_AUDIT_KEY",
         "SCALIX_ENCRYPTION_KEY",
+        "SCALIX_METRICS_TOKEN",
         "MY_OWN_MODEL_API_KEY",
     ],
 )
@@ -130,6 +131,8 @@ def test_a_secret_from_a_file_is_judged_like_any_other(tmp_path: Path) -> None:
         ({"LITELLM_MASTER_KEY_PREVIOUS": GOOD_KEY}, "is the same key as LITELLM_MASTER_KEY"),
         ({"LITELLM_MASTER_KEY_PREVIOUS": "with space" * 3}, "holds characters that an HTTP header can't carry"),
         ({"SCALIX_AUDIT_KEY": "canary"}, "SCALIX_AUDIT_KEY holds a key of less than 32 characters"),
+        ({"SCALIX_METRICS_TOKEN": "canary"}, "SCALIX_METRICS_TOKEN has less than 16 characters"),
+        ({"SCALIX_METRICS_TOKEN": GOOD_KEY}, "SCALIX_METRICS_TOKEN is a master key"),
         ({"SCALIX_ENCRYPTION_KEY": "canary"}, "SCALIX_ENCRYPTION_KEY holds a key that is not 32 bytes"),
         ({"SCALIX_ENCRYPTION_KEY": Fernet.generate_key().decode() + ",,"}, "holds a key that is not 32 bytes"),
     ],
@@ -147,6 +150,7 @@ def test_good_optional_keys_are_no_problem(tmp_path: Path) -> None:
         "SCALIX_ENV": "production",
         "LITELLM_MASTER_KEY": GOOD_KEY,
         "LITELLM_MASTER_KEY_PREVIOUS": OLD_KEY,
+        "SCALIX_METRICS_TOKEN": "t" * 16,
         "SCALIX_AUDIT_KEY": f"{'a' * 32},{'b' * 64}",
         "SCALIX_ENCRYPTION_KEY": ",".join(Fernet.generate_key().decode() for _ in range(3)),
     }

@@ -7,12 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import psutil
 import pytest
 
-from scalix.launch.status import uptime
+from scalix.launch.status import Status, ask, uptime
 from tests.launch.running import ROOT, Gateway, Place, all_gone, eventually
 
 
@@ -137,3 +140,21 @@ def test_commands_import_nothing_heavy(place: Place, arguments: list[str]) -> No
 
 def test_uptime_is_told_in_two_units() -> None:
     assert [uptime(s) for s in (5, 192, 7500, 273_600)] == ["5 s", "3 min 12 s", "2 h 5 min", "3 d 4 h"]
+
+
+def test_what_is_not_well_and_keeps_nobody_from_being_served_is_told(tmp_path: Path) -> None:
+    class Ready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"status": "ready", "store": "ok", "store_memory_percent": 84}')
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Ready) as server:
+        threading.Thread(target=server.handle_request).start()
+        trouble, alarms = ask("127.0.0.1", server.server_port)
+    assert (trouble, alarms) == ("", {"store_memory_percent": 84})
+    status = Status("ready", tmp_path, alarms=alarms)
+    assert status.as_json(0.0)["alarms"] == alarms

@@ -24,6 +24,7 @@ from scalix.edge.asgi import Receive, Scope, Send, send_json
 from scalix.edge.lifespan import Lifespan
 from scalix.launch.embedded_store import EmbeddedStore
 from scalix.service.admission import Call
+from scalix.service.audit import Actor
 from scalix.service.exchanges import Exchange
 from scalix.store.base import UserRecord
 from scalix.store.keys import Keys
@@ -199,8 +200,8 @@ class World:
         assert self._life
         await self._life
 
-    async def ask(self, user: str | None, **changes: Any) -> Reply:
-        """One chat completion for `user`, through the edge; `None` is the operator."""
+    async def ask(self, user: str | None, *, key: str = MASTER_KEY, **changes: Any) -> Reply:
+        """One chat completion for `user`, through the edge; `None` is the operator, or the holder of `key`."""
         body = orjson.dumps({**PROMPT, **({"user": user} if user else {}), **changes})
         scope: dict[str, Any] = {
             "type": "http",
@@ -215,7 +216,7 @@ class World:
             "server": ("127.0.0.1", 4000),
             "headers": [
                 (b"host", b"127.0.0.1"),
-                (b"authorization", b"Bearer " + MASTER_KEY.encode()),
+                (b"authorization", b"Bearer " + key.encode()),
                 (b"content-type", b"application/json"),
             ],
             "client": ("127.0.0.1", 1),
@@ -240,6 +241,11 @@ class World:
         """Make a user of `tier`, known to this worker."""
         self.core.users.remember(await self._users.create(UserRecord(name, tier=tier)))
         return name
+
+    async def key(self, **fields: Any) -> str:
+        """Make a virtual key; its secret."""
+        made = await self.core.keys.generate(fields, Actor("operator:master"))
+        return str(made["key"])
 
     async def day(self, user: str | None) -> Tally:
         """A user's counters of today, in the store."""

@@ -128,3 +128,19 @@ async def test_the_previous_master_key_is_said_at_most_once_a_minute(
     assert [act.name for act in trail.acts] == ["identity.previous_master_key"] * 3
     assert sum(act.details["count"] for act in trail.acts) == 12
     assert caplog.text.count("the previous master key is still in use") == 3
+
+
+async def test_the_reasons_of_alike_refusals_are_counted_and_kept_when_the_log_is_away(
+    events: IdentityEvents, trail: MemoryTrail
+) -> None:
+    for reason in ("token-expired", "token-expired", ""):
+        events.refused(WRONG, "192.0.2.1", "", "/", reason)
+    trail.away = True
+    with pytest.raises(StoreUnavailable):
+        await events.flush()
+    events.refused(WRONG, "192.0.2.1", "", "/", "token-audience")
+    trail.away = False
+    await events.flush()
+    [act] = trail.acts
+    assert act.details["count"] == 4
+    assert act.details["reasons"] == {"token-expired": 2, "token-audience": 1}

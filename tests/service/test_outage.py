@@ -3,13 +3,16 @@
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from scalix.domain.output_cap import FLOOR_TOKENS
 from scalix.domain.quota import Tally
 from scalix.service.admission import Call
+from scalix.service.key_administration import new_secret
 from scalix.store.base import StoreUnavailable
 from scalix.store.journal_entries import Release
 from tests.service.outage_rig import USED, USED_NANO_USD, StoreProcess, World
@@ -163,6 +166,79 @@ async def test_local_counters_go_on_from_what_was_last_known_and_hold_the_limit(
         await recovered(world)
         assert (await world.day(user)).requests_used == 10
         assert (await world.ask(user)).status == 429
+
+
+async def test_a_keys_requests_per_minute_hold_on_from_what_was_last_known(store: StoreProcess, tmp_path: Path) -> None:
+    async with World(store.url, tmp_path, "t:") as world:
+        user = await world.user("tim", "pro")
+        for _ in range(3):  # until one try lies in one calendar minute
+            key, roomy = await world.key(user_id=user, rpm_limit=6), await world.key(user_id=user)
+            minute = time.time() // 60
+            for _ in range(4):
+                assert (await world.ask(None, key=key)).status == 200
+            assert (await world.ask(None, key=roomy)).status == 200
+            store.kill()
+            replies = [await world.ask(None, key=key) for _ in range(5)]
+            others = await world.ask(None, key=roomy)
+            in_one = time.time() // 60 == minute
+            store.start_again()
+            await recovered(world)
+            if in_one:
+                break
+        assert [reply.status for reply in replies] == [200] * 2 + [429] * 3
+        assert replies[-1].body["error"]["scalix"]["limit"] == "key.rpm_limit"
+        assert others.status == 200
+
+
+async def test_a_keys_tokens_per_minute_hold_on_from_what_was_last_known(store: StoreProcess, tmp_path: Path) -> None:
+    async with World(store.url, tmp_path, "t:") as world:
+        user = await world.user("tim", "pro")
+        for _ in range(3):
+            assert (await world.ask(user)).status == 200
+            needed = world.provider.served[-1].admitted.receipt.prompt_tokens + FLOOR_TOKENS
+            key = await world.key(user_id=user, tpm_limit=needed + 2 * USED.total_tokens)
+            minute = time.time() // 60
+            assert (await world.ask(None, key=key)).status == 200
+            store.kill()
+            replies = [await world.ask(None, key=key) for _ in range(5)]
+            in_one = time.time() // 60 == minute
+            store.start_again()
+            await recovered(world)
+            if in_one:
+                break
+        assert [reply.status for reply in replies] == [200] * 2 + [429] * 3
+        assert replies[-1].body["error"]["scalix"]["limit"] == "key.tpm_limit"
+
+
+async def test_a_key_with_a_budget_waits_for_the_store(store: StoreProcess, tmp_path: Path) -> None:
+    async with World(store.url, tmp_path, "t:") as world:
+        user = await world.user("paula", "pro")
+        on_budget, without = await world.key(user_id=user, max_budget=1), await world.key(user_id=user)
+        for key in (on_budget, without):
+            assert (await world.ask(None, key=key)).status == 200
+        store.kill()
+        assert (await world.ask(None, key=without)).status == 200
+        reply = await world.ask(None, key=on_budget)
+        assert (reply.status, reply.body["error"]["code"]) == (503, "store_unavailable")
+        assert int(reply.headers[b"retry-after"]) > 0
+        never_seen = await world.ask(None, key=new_secret())
+        assert never_seen.status == 503
+        store.start_again()
+        await recovered(world)
+        assert (await world.ask(None, key=on_budget)).status == 200
+
+
+async def test_what_keys_use_in_the_outage_is_counted_with_them_afterwards(store: StoreProcess, tmp_path: Path) -> None:
+    async with World(store.url, tmp_path, "t:") as world:
+        key = await world.key(user_id=await world.user("paula", "pro"))
+        assert (await world.ask(None, key=key)).status == 200
+        store.kill()
+        for _ in range(5):
+            assert (await world.ask(None, key=key)).status == 200
+        store.start_again()
+        await recovered(world)
+        shown = (await world.core.keys.info(key))["info"]
+        assert (shown["requests"], shown["spend"], shown["in_flight_requests"]) == (6, 6 * USED_NANO_USD / 1e9, 0)
 
 
 async def test_a_user_who_is_not_cached_is_of_the_default_tier_while_the_store_is_away(

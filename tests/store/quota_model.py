@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from scalix.domain.calendar import window_index
 from scalix.domain.key_limits import KeyLimit, KeyWindow
+from scalix.domain.ledger import Balance, Detail, Event
 from scalix.domain.limits import Limit, Metric, Window
-from scalix.domain.quota import Ask, Charge, KeyTallies, Receipt, Tally, Verdict
+from scalix.domain.quota import Ask, Charge, KeyTallies, Outcome, Receipt, Tally, Verdict
 
 
 @dataclass
@@ -16,6 +17,7 @@ class Reserved:
     ask: Ask
     receipt: Receipt
     lapses_ms: int
+    balance_held: int = 0
 
     @property
     def tokens(self) -> int:
@@ -28,13 +30,32 @@ class Reserved:
 
 @dataclass
 class Charged:
-    """A request that has ended, with the windows that it counts in."""
+    """A request that has ended, with the windows that it counts in. `taken`: by a sweep, of the balance."""
 
     receipt: Receipt
-    requests: int
-    tokens: int
-    nano_usd: int
-    swept: bool = False
+    charge: Charge
+    taken: int = 0
+
+    @property
+    def swept(self) -> bool:
+        return self.charge.outcome is Outcome.SWEPT
+
+    @property
+    def event(self) -> Event:
+        """What the ledger has to say of it."""
+        given = self.charge
+        return Event(
+            request_id=self.receipt.request_id,
+            subject=self.receipt.subject,
+            admitted_ms=self.receipt.admitted_ms,
+            key_id=self.receipt.key_id or "",
+            outcome=given.outcome.value,
+            requests=given.requests,
+            tokens=given.tokens,
+            nano_usd=given.nano_usd,
+            estimated=given.estimated,
+            detail=given.detail,
+        )
 
 
 def price(ask: Ask, output_tokens: int) -> int:
@@ -46,11 +67,52 @@ def price(ask: Ask, output_tokens: int) -> int:
 
 @dataclass
 class Model:
-    """One subject's requests."""
+    """One subject's requests. `nano_usd` is the balance, `None` for who never paid in."""
 
     reserved: dict[str, Reserved] = field(default_factory=dict)
     charged: dict[str, Charged] = field(default_factory=dict)
     released: set[str] = field(default_factory=set)
+    nano_usd: int | None = None
+    credited: set[str] = field(default_factory=set)
+
+    @property
+    def balance(self) -> Balance | None:
+        """What is left, and what is held of it."""
+        if self.nano_usd is None:
+            return None
+        return Balance(self.nano_usd, sum(item.balance_held for item in self.reserved.values()))
+
+    def credit(self, credit_id: str, nano_usd: int) -> bool:
+        """Whether it was added."""
+        if credit_id in self.credited:
+            return False
+        self.credited.add(credit_id)
+        self.nano_usd = (self.nano_usd or 0) + nano_usd
+        return True
+
+    def balance_verdict(self, ask: Ask) -> Verdict:
+        """What the balance says to the least that the ask can do with."""
+        if not ask.is_billed:
+            return Verdict.FITS
+        balance, need = self.balance, price(ask, ask.min_output_tokens)
+        if balance is None:
+            return Verdict.EXHAUSTED if ask.prepaid else Verdict.FITS
+        if need <= balance.nano_usd - balance.held_nano_usd:
+            return Verdict.FITS
+        return Verdict.RESERVED if need <= balance.nano_usd else Verdict.EXHAUSTED
+
+    def reserve(self, ask: Ask, receipt: Receipt, now_ms: int) -> None:
+        """Admit."""
+        item = Reserved(ask, receipt, now_ms + ask.lease_ms)
+        item.balance_held = item.nano_usd if ask.is_billed and self.nano_usd is not None else 0
+        self.reserved[ask.request_id] = item
+
+    def _take(self, nano_usd: int) -> int:
+        """From the balance, if there is one; how much was taken."""
+        if self.nano_usd is None:
+            return 0
+        self.nano_usd -= nano_usd
+        return nano_usd
 
     def tally(self, window: Window, index: int) -> Tally:
         """The window's sums."""
@@ -81,9 +143,9 @@ class Model:
         used = [item for item in self.charged.values() if counts(item.receipt)]
         held = [item for item in self.reserved.values() if counts(item.receipt)]
         return Tally(
-            sum(item.requests for item in used),
-            sum(item.tokens for item in used),
-            sum(item.nano_usd for item in used),
+            sum(item.charge.requests for item in used),
+            sum(item.charge.tokens for item in used),
+            sum(item.charge.nano_usd for item in used),
             len(held),
             sum(item.tokens for item in held),
             sum(item.nano_usd for item in held),
@@ -131,9 +193,11 @@ class Model:
             for limit in ask.key.limits:
                 tally = tallies[limit.window]
                 enforced.append((limit, limit.value - tally.used(limit.metric) - tally.held(limit.metric)))
+        balance = self.balance if ask.is_billed else None
         while least < most:
             middle = (least + most + 1) // 2
-            if all(_need(limit, ask, middle) <= left for limit, left in enforced):
+            pays = balance is None or price(ask, middle) <= balance.nano_usd - balance.held_nano_usd
+            if pays and all(_need(limit, ask, middle) <= left for limit, left in enforced):
                 least = middle
             else:
                 most = middle - 1
@@ -149,7 +213,8 @@ class Model:
         if before and not before.swept:
             return "duplicate"
         self.reserved.pop(receipt.request_id, None)
-        self.charged[receipt.request_id] = Charged(receipt, charge.requests, charge.tokens, charge.nano_usd)
+        self._take(charge.detail.charge_nano_usd - (before.taken if before else 0))
+        self.charged[receipt.request_id] = Charged(receipt, charge)
         return "replaced" if before else "settled"
 
     def release(self, request_id: str, now_ms: int) -> bool:
@@ -163,6 +228,7 @@ class Model:
         if day not in (0, 1):
             return False
         del self.charged[request_id]
+        self._take(-swept.taken)
         return True
 
     def sweep(self, now_ms: int) -> int:
@@ -172,10 +238,24 @@ class Model:
             if item.lapses_ms <= now_ms:
                 del self.reserved[request_id]
                 if request_id not in self.charged:
-                    prompt = item.receipt.prompt_tokens
-                    self.charged[request_id] = Charged(item.receipt, 1, prompt, price(item.ask, 0), swept=True)
+                    charge = _charge_of_sweep(item.ask)
+                    taken = self._take(charge.detail.charge_nano_usd)
+                    self.charged[request_id] = Charged(item.receipt, charge, taken)
                     swept += 1
         return swept
+
+
+def _charge_of_sweep(ask: Ask) -> Charge:
+    nano_usd = price(ask, 0)
+    detail = Detail(
+        ask.tier,
+        ask.model,
+        prompt_tokens=ask.prompt_tokens,
+        cost_nano_usd=nano_usd if ask.prompt_cost_nano_usd is None else ask.prompt_cost_nano_usd,
+        charge_nano_usd=nano_usd if ask.is_billed else 0,
+        price_version=ask.price_version,
+    )
+    return Charge(Outcome.SWEPT, 1, ask.prompt_tokens, nano_usd, True, detail)
 
 
 def _need(limit: Limit | KeyLimit, ask: Ask, output_tokens: int) -> int:

@@ -7,13 +7,16 @@ from typing import Any, cast
 from scalix.domain.limits import Limit, Limits, Metric, Window
 from scalix.domain.quota import Ask, Charge, Outcome
 from scalix.domain.virtual_keys import KeyRecord
-from scalix.store.base import LimitTools, QuotaStore, UserStore
+from scalix.store.base import BalanceStore, LedgerReader, LimitTools, QuotaStore, UserStore
 from scalix.store.key_store import KeyStore
 from scalix.store.keys import Keys
 from scalix.store.memory import MemoryStore
 from scalix.store.memory_keys import MemoryKeyStore
+from scalix.store.memory_ledger import MemoryLedger
+from scalix.store.redis_balance import RedisBalanceStore
 from scalix.store.redis_client import connect
 from scalix.store.redis_keys import RedisKeyStore
+from scalix.store.redis_ledger import RedisLedger
 from scalix.store.redis_quota import RedisQuotaStore
 from scalix.store.redis_users import RedisUserStore
 
@@ -41,6 +44,8 @@ class Rig:
     quotas: QuotaStore
     users: UserStore
     virtual_keys: KeyStore
+    balances: BalanceStore
+    ledger: LedgerReader
     clock: Clock
     client: Any = None
     keys: Keys | None = None
@@ -58,7 +63,7 @@ class Rig:
 def memory_rig() -> Rig:
     clock = Clock()
     store = MemoryStore(clock)
-    return Rig(store, store, MemoryKeyStore(store, clock), clock)
+    return Rig(store, store, MemoryKeyStore(store, clock), store, MemoryLedger(store), clock)
 
 
 def redis_rig(url: str, prefix: str) -> Rig:
@@ -68,7 +73,9 @@ def redis_rig(url: str, prefix: str) -> Rig:
     quotas = RedisQuotaStore(client, keys, clock=clock, timeout_ms=5_000)
     users = RedisUserStore(client, keys, clock=clock, timeout_ms=5_000)
     virtual_keys = RedisKeyStore(client, keys, clock=clock, timeout_ms=5_000)
-    return Rig(quotas, users, virtual_keys, clock, client, keys)
+    balances = RedisBalanceStore(client, keys, clock=clock, timeout_ms=5_000)
+    ledger = RedisLedger(client, keys, clock=clock, timeout_ms=5_000)
+    return Rig(quotas, users, virtual_keys, balances, ledger, clock, client, keys)
 
 
 def limits(

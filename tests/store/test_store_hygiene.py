@@ -11,10 +11,12 @@ from importlib.resources import files
 import pytest
 from redis.crc import key_slot
 
+from scalix.domain.ledger import Detail
 from scalix.domain.limits import Limit, Limits, Metric, Window
 from scalix.domain.quota import Admitted, Charge, Outcome, Prices, Tally
-from scalix.store.base import StoreUnavailable, UserRecord
+from scalix.store.base import MergeStore, StoreUnavailable, UserRecord
 from scalix.store.keys import Keys
+from scalix.store.pseudonyms import pseudonym
 from scalix.store.redis_client import connect
 from scalix.store.redis_quota import RedisQuotaStore
 from scalix.store.redis_users import RedisUserStore
@@ -24,9 +26,26 @@ from tests.store.stores import SUBJECT, Rig, ask, key_of, limits, redis_rig, use
 pytestmark = pytest.mark.xdist_group("hygiene")
 
 EXACT = 2**53
-# Users' records and their names; records, windows, names and places of virtual keys, which go when the key is deleted.
-WITHOUT_END = {"u", "n", "k", "q", "o", "key", "alias", "key-list"}
-LONGEST_TTL_MS = 64 * 86_400_000
+# Users' records and their names, and their prepaid balances; records, windows, names and places of virtual keys, which
+# go when the key is deleted; the key of pseudonyms.
+WITHOUT_END = {"u", "n", "b", "c", "k", "q", "o", "key", "alias", "key-list", "pseudonym-key"}
+DAY_MS = 86_400_000
+LONGEST_TTL_MS = {
+    "w": 63 * DAY_MS,  # windows, requests in flight, leases, adjustments
+    "f": 63 * DAY_MS,
+    "l": 63 * DAY_MS,
+    "j": 63 * DAY_MS,
+    "x": 600_000,  # tombstones
+    "h": 35 * DAY_MS,  # shadow counts
+    "e": 37 * DAY_MS,  # events, sums by hour and rankings: 35 days after their day, and the clock goes back by one
+    "a": 37 * DAY_MS,
+    "rt": 37 * DAY_MS,
+    "rc": 37 * DAY_MS,
+    "s": 432 * DAY_MS,  # sums by day: 400 days after their month
+    "A": 432 * DAY_MS,
+    "m": 400 * DAY_MS,  # what an address was merged into
+}
+PSEUDONYM_KEY = bytes(range(32))
 ODD_NAMES = [
     "a b",
     "{x}",
@@ -56,6 +75,11 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield made
 
 
+def merge_of(rig: Rig) -> MergeStore:
+    assert isinstance(rig.quotas, RedisQuotaStore)
+    return rig.quotas
+
+
 async def admitted(rig: Rig, request_id: str, given: Limits | None = None, **changes: object) -> Admitted:
     decision = await rig.quotas.admit(ask(request_id, given or limits(), **changes))
     assert isinstance(decision, Admitted), decision
@@ -77,14 +101,17 @@ async def mixed_work(rig: Rig, *, rounds: int) -> None:
         given = chance.choice([limits(), limits(requests={"minute": 2, "hour": 5}), limits(concurrent=2), shadow])
         user = int(subject.removeprefix("user:"))
         scope = virtual_keys[user].scope if user < len(virtual_keys) else None
-        decision = await rig.quotas.admit(ask(f"r{number}", given, subject=subject, tier="free", key=scope))
+        billing = {"is_billed": chance.random() < 0.5, "prices": Prices(150_000, 600_000), "model": "gpt 4"}
+        decision = await rig.quotas.admit(ask(f"r{number}", given, subject=subject, tier="free", key=scope, **billing))
         if isinstance(decision, Admitted):
             receipts.append(decision.receipt)
         if receipts:
             receipt = chance.choice(receipts)
             match chance.randrange(6):
                 case 0 | 1:
-                    await rig.quotas.settle(receipt, used(chance.randrange(100)))
+                    charge = used(chance.randrange(100), nano_usd=chance.randrange(1_000))
+                    detail = Detail("free", "gpt 4", cost_nano_usd=charge.nano_usd, charge_nano_usd=charge.nano_usd)
+                    await rig.quotas.settle(receipt, replace(charge, detail=detail))
                 case 2:
                     await rig.quotas.release(receipt.request_id, receipt.subject, receipt.key_id)
                 case 3:
@@ -95,6 +122,9 @@ async def mixed_work(rig: Rig, *, rounds: int) -> None:
                     rig.clock.advance(seconds=chance.choice([1, 61, 3_700, 90_000]))
         if number % 25 == 0:
             await rig.quotas.sweep()
+            await rig.tools.reset(subject, [(Metric.TOKENS, Window.DAY), (Metric.REQUESTS, Window.HOUR)])
+            await merge_of(rig).raise_to(subject, *await rig.quotas.tallies("user:0"))
+            await rig.balances.credit(subject, 10**9, f"c{number}")
             name = subject.removeprefix("user:")
             with suppress(Exception):
                 await rig.users.create(UserRecord(name, tier="free"))
@@ -108,8 +138,8 @@ async def test_no_key_is_without_an_end_but_records(rig: Rig, key_prefix: str) -
         kind = rest.partition(":")[0] if tag.startswith("{") else tag
         ttl_ms = await rig.client.pttl(name)
         kinds.add(kind)
-        assert ttl_ms == -1 if kind in WITHOUT_END else 0 < ttl_ms <= LONGEST_TTL_MS, name
-    assert kinds == {"w", "f", "l", "e", "x", "h", *WITHOUT_END}
+        assert ttl_ms == -1 if kind in WITHOUT_END else 0 < ttl_ms <= LONGEST_TTL_MS[kind], name
+    assert kinds == {*LONGEST_TTL_MS, *WITHOUT_END}
 
 
 async def test_of_a_deleted_virtual_key_nothing_is_left_and_nothing_comes_back(rig: Rig, key_prefix: str) -> None:
@@ -157,17 +187,26 @@ async def test_scripts_touch_no_key_but_those_in_keys(own_server: Server, key_pr
         keys.key_list(),
         *(keys.secret(digit * 64) for digit in "1e"),
         *(keys.alias(f"{number}-of-alice") for number in range(1, 3)),
-        *(keys.events(subject, now_ms + days * 86_400_000) for days in range(-1, 3)),
+        *(name for days in range(-1, 3) for name in keys.books(subject, now_ms + days * DAY_MS)),
+        keys.balance(subject),
+        keys.credits(subject),
+        keys.adjustments(subject),
+        keys.merged(subject),
+        keys.pseudonym_key(),
+        keys.erased(subject, pseudonym(PSEUDONYM_KEY, subject)),
+        keys.pseudonyms_windows(subject, pseudonym(PSEUDONYM_KEY, subject)),
         *(keys.tombstone(subject, f"r{number}") for number in range(9)),
     ]
+    own_server.admin.set(keys.pseudonym_key(), PSEUDONYM_KEY.hex())
     name = key_prefix.strip(":")
     own_server.admin.execute_command("ACL", "SETUSER", name, "on", ">pass", "+@all", *(f"~{key}" for key in declared))
     rig = redis_rig(own_server.url.replace("//", f"//{name}:pass@"), key_prefix)
     shadow = Limits((Limit(Metric.REQUESTS, Window.MINUTE, 0, enforce=False),))
+    await rig.balances.credit(subject, 10**9, "c1")
     key = await rig.virtual_keys.create(key_of("alice", 1))
     assert await rig.virtual_keys.set_spend(key, 0)
     key = await rig.virtual_keys.update(key, replace(key, digest="e" * 64, alias="2-of-alice"))
-    changes = {"tier": "free", "key": key.scope}
+    changes = {"tier": "free", "key": key.scope, "is_billed": True, "prices": Prices(150_000, 600_000)}
     receipts = [(await admitted(rig, f"r{number}", shadow, **changes)).receipt for number in range(4)]
     await rig.quotas.settle(receipts[0], used(3))
     await rig.quotas.release("r1", subject, "k1")
@@ -183,6 +222,8 @@ async def test_scripts_touch_no_key_but_those_in_keys(own_server: Server, key_pr
     await admitted(rig, "r8")
     await rig.users.create(UserRecord("alice"))
     assert await day(rig) == Tally(0, 0, 0, 1, 110, 0)
+    await rig.tools.reset(subject, [(Metric.TOKENS, Window.MONTH)])
+    await merge_of(rig).raise_to(subject, rig.clock.now_ms, {Window.DAY: Tally(5, 5, 5)})
     await rig.close()
 
 
@@ -192,10 +233,9 @@ def test_scripts_name_keys_only_by_their_place() -> None:
             continue
         for call in re.findall(r"redis\.call\(([^)]*)", script.read_text("utf-8")):
             command, _, first = call.partition(",")
-            # In windows.lua the keys are parameters of functions.
-            assert command == "'TIME'" or re.match(
-                r" (KEYS\[|key\b|key_record\b|in_flight\b|leases\b|unpack\(write)", first
-            ), call
+            # In shared files the keys are parameters of functions.
+            names = r"#?KEYS|key|key_record|in_flight|leases|windows|erasure|pseudonyms|tombstone"
+            assert command == "'TIME'" or re.match(rf" (({names})\b|unpack\(write)", first), call
 
 
 async def test_scripts_that_the_server_has_lost_midway_make_no_difference(rig: Rig) -> None:
@@ -303,6 +343,23 @@ async def test_one_entry_that_is_damaged_keeps_no_other_from_its_sweep(rig: Rig,
     await rig.client.hset(keys.in_flight("user:3"), "r1", "1 nonsense")
     rig.clock.advance(seconds=61)
     assert await rig.quotas.sweep() == 19
+
+
+async def test_each_shard_has_its_turn_to_be_swept_first(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(40):
+        await admitted(rig, "r1", subject=f"user:{number}")
+    rig.clock.advance(seconds=61)
+    begun_with: list[str] = []
+
+    async def fails(store: RedisQuotaStore, member: str) -> int:
+        begun_with.append(member)
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(RedisQuotaStore, "_sweep_one", fails)
+    for _ in range(20):
+        with pytest.raises(StoreUnavailable):
+            await rig.quotas.sweep()
+    assert len(set(begun_with)) == 40
 
 
 async def test_what_a_sweep_has_charged_is_given_back_by_a_release(rig: Rig) -> None:

@@ -78,9 +78,9 @@ class Client:
         self._port = parts.port or (443 if self._https else 80)
         self._key = key
 
-    def get(self, path: str, *, with_key: bool = True) -> Answer:
+    def get(self, path: str, *, with_key: bool = True, timeout_s: float = TIMEOUT_S) -> Answer:
         """Raises `NoAnswer`."""
-        return self._send("GET", path, None, with_key=with_key, timeout_s=TIMEOUT_S)
+        return self._send("GET", path, None, with_key=with_key, timeout_s=timeout_s)
 
     def post(
         self, path: str, body: Mapping[str, Any], *, with_key: bool = True, timeout_s: float = TIMEOUT_S
@@ -91,6 +91,10 @@ class Client:
     def put(self, path: str, body: Mapping[str, Any]) -> Answer:
         """Raises `NoAnswer`."""
         return self._send("PUT", path, json.dumps(body).encode(), with_key=True, timeout_s=TIMEOUT_S)
+
+    def delete(self, path: str, *, timeout_s: float = TIMEOUT_S) -> Answer:
+        """Raises `NoAnswer`."""
+        return self._send("DELETE", path, None, with_key=True, timeout_s=timeout_s)
 
     def _send(self, method: str, path: str, body: bytes | None, *, with_key: bool, timeout_s: float) -> Answer:
         headers = {"content-type": "application/json"} if body is not None else {}

@@ -4,43 +4,55 @@
 -- KEYS  1 windows (hash)  2 requests in flight (hash: id -> reservation)  3 lease index (sorted set: "id subject")
 --       4 user's record (hash)  5 tombstone (string; there when this id was released before it was admitted)
 --       6 shadow counts of the shard (hash: "day limit tier" -> requests), touched only by a refusal in the shadow
---       with a virtual key also 7 key's windows (hash)  8 key's record (hash)
+--       7 erasure of the subject (string)  8 windows under the pseudonym (hash)  9 balance (hash)
+--       with a virtual key also 10 key's windows (hash)  11 key's record (hash)
 -- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 expected record version ('' for any)
 --       5 lease in ms  6 prompt tokens  7 output cap, tokens per choice  8 least output, tokens per choice  9 choices
 --       10 input and 11 output price, pico-dollars per token  12 nano-dollars per request
 --       13 most requests in flight (-1: any)  14 whether that is enforced (1|0)  15 tier ('' counts no shadow)
 --       16 key id ('' for none)  17 expected version of the key's record  18 most requests in flight with it (-1: any)
 --       19 start of its first budget period in ms  20 length of a period in ms (0: no periods)
+--       21 whether it is billed: taken from the balance, if there is one (1|0)  22 whether there must be a balance (1|0)
+--       23 tier and 24 model as words  25 price version as a word  26 the provider's price of the prompt alone in
+--       nano-dollars ('': as for the limits)
 --       then four for each limit: position of its metric (1 requests, 2 tokens, 3 nano-dollars), letter of its window
 --       (of the key's: km, kb, kt), value, whether it is enforced (1|0)
 -- Returns {status, now in ms, admitted in ms, output cap per choice, requests in flight, concurrent full (1|0),
 --          a verdict for each limit ('0' fits, '1' exhausted, '2' reserved), tracks minutes (1|0), version and
 --          whose it is ('user'|'key') where status is 'stale', key's concurrency full (1|0), start of its budget period,
+--          verdict of the balance, the balance ("nano held", '' where there is none or it is not billed),
 --          field, text, field, text, …} with status 'admitted' | 'refused' | 'stale' | 'finished'; the key's fields
 --          have a k before them
 
 local SHADOW_DAYS = 35
+local FIRST_LIMIT = 27
 
 local id, subject = ARGV[1], ARGV[2]
 local now = now_or_server_time(ARGV[3])
 
 if ARGV[4] ~= '' then
   local version = redis.call('HGET', KEYS[4], 'version') or '0'
-  if version ~= ARGV[4] then return {'stale', now, 0, 0, 0, 0, '', 0, version, 'user', 0, 0} end
+  if version ~= ARGV[4] then return {'stale', now, 0, 0, 0, 0, '', 0, version, 'user', 0, 0, '0', ''} end
 end
 local with_key = ARGV[16] ~= ''
 if with_key then
-  local version = redis.call('HGET', KEYS[8], 'version') or '0'
-  if version ~= ARGV[17] then return {'stale', now, 0, 0, 0, 0, '', 0, version, 'key', 0, 0} end
+  local version = redis.call('HGET', KEYS[11], 'version') or '0'
+  if version ~= ARGV[17] then return {'stale', now, 0, 0, 0, 0, '', 0, version, 'key', 0, 0, '0', ''} end
 end
-if redis.call('EXISTS', KEYS[5]) == 1 then return {'finished', now, 0, 0, 0, 0, '', 0, '', '', 0, 0} end
+if redis.call('EXISTS', KEYS[5]) == 1 then return {'finished', now, 0, 0, 0, 0, '', 0, '', '', 0, 0, '0', ''} end
 
 local prompt, cap, least, choices = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
 local input_pico, output_pico, request_nano = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
 local concurrent, enforce_concurrent = tonumber(ARGV[13]), ARGV[14] == '1'
 
+local windows, has_end = windows_of(KEYS[1], KEYS[7], KEYS[8], now)
+windows = windows or KEYS[1]
+local is_billed, balance, balance_held = ARGV[21] == '1', nil, 0
+if is_billed then balance, balance_held = balance_of(KEYS[9]) end
+local balance_verdict = '0'
+
 local tracks_minutes = false
-for position = 21, #ARGV, 4 do
+for position = FIRST_LIMIT, #ARGV, 4 do
   if ARGV[position + 1] == 'm' then tracks_minutes = true end
 end
 local key_concurrent, budget_start = tonumber(ARGV[18]), 0
@@ -78,7 +90,8 @@ local key_full, key_fields, key_texts = false, {}, {}
 
 local function finish(status, admitted_ms, in_flight, full, verdicts, minutes, fields, texts)
   local reply = {status, now, admitted_ms, cap, in_flight, full and 1 or 0, verdicts, minutes and 1 or 0, '', '',
-    key_full and 1 or 0, budget_start}
+    key_full and 1 or 0, budget_start, balance_verdict,
+    balance and string.format('%d %d', balance, balance_held) or ''}
   for position, field in ipairs(fields) do
     reply[#reply + 1] = field
     reply[#reply + 1] = texts[position] or '0 0 0 0 0 0'
@@ -96,12 +109,12 @@ if known then
   local reserved = reservation_of(known)
   cap = reserved.cap
   local fields = fields_of(indexes(reserved.admitted_ms), reserved.tracks_minutes)
-  local texts = redis.call('HMGET', KEYS[1], unpack(fields))
-  local verdicts = string.rep('0', (#ARGV - 20) / 4)
+  local texts = redis.call('HMGET', windows, unpack(fields))
+  local verdicts = string.rep('0', (#ARGV - FIRST_LIMIT + 1) / 4)
   budget_start = reserved.budget_start
   if with_key then
     key_fields = key_fields_of(reserved.admitted_ms, budget_start)
-    key_texts = redis.call('HMGET', KEYS[7], unpack(key_fields))
+    key_texts = redis.call('HMGET', KEYS[10], unpack(key_fields))
   end
   return finish('admitted', reserved.admitted_ms, in_flight, false, verdicts,
     reserved.tracks_minutes, fields, texts)
@@ -109,7 +122,7 @@ end
 
 local index = indexes(now)
 local fields = fields_of(index, tracks_minutes)
-local texts = redis.call('HMGET', KEYS[1], unpack(fields))
+local texts = redis.call('HMGET', windows, unpack(fields))
 local tallies, turned = {}, false
 for position, field in ipairs(fields) do
   tallies[string.sub(field, 1, 1)] = unpacked(texts[position])
@@ -118,7 +131,7 @@ end
 local key_turned = false
 if with_key then
   key_fields = key_fields_of(now, budget_start)
-  key_texts = redis.call('HMGET', KEYS[7], unpack(key_fields))
+  key_texts = redis.call('HMGET', KEYS[10], unpack(key_fields))
   for position, field in ipairs(key_fields) do
     tallies['k' .. string.sub(field, 1, 1)] = unpacked(key_texts[position])
     key_turned = key_turned or not key_texts[position]
@@ -135,7 +148,7 @@ local verdicts = ''
 local shadow = {}
 if full and not enforce_concurrent then shadow[1] = 'c' end
 local room_tokens, room_nano = math.huge, math.huge
-for position = 21, #ARGV, 4 do
+for position = FIRST_LIMIT, #ARGV, 4 do
   local metric, tally, value = tonumber(ARGV[position]), tallies[ARGV[position + 1]], tonumber(ARGV[position + 2])
   local used, held, enforced = tally[metric], tally[metric + 3], ARGV[position + 3] == '1'
   local verdict = '0'
@@ -148,6 +161,15 @@ for position = 21, #ARGV, 4 do
   verdicts = verdicts .. verdict
   if enforced and metric == 2 then room_tokens = math.min(room_tokens, value - used - held) end
   if enforced and metric == 3 then room_nano = math.min(room_nano, value - used - held) end
+end
+
+if balance or is_billed and ARGV[22] == '1' then
+  local room = balance and balance - balance_held or -1
+  if needs[3] > room then
+    balance_verdict = balance and needs[3] <= balance and '2' or '1'
+    refused = true
+  end
+  room_nano = math.min(room_nano, room)
 end
 
 if refused then
@@ -169,7 +191,7 @@ end
 cap = math.max(cap, least)
 
 local held_tokens, held_nano = math.min(prompt + choices * cap, MOST), math.min(cost(choices * cap), MOST)
-local write = {KEYS[1]}
+local write = {windows}
 for position, field in ipairs(fields) do
   local six = tallies[string.sub(field, 1, 1)]
   six[4], six[5], six[6] = six[4] + 1, six[5] + held_tokens, six[6] + held_nano
@@ -179,7 +201,7 @@ for position, field in ipairs(fields) do
 end
 redis.call('HSET', unpack(write))
 if with_key then
-  write = {KEYS[7]}
+  write = {KEYS[10]}
   for position, field in ipairs(key_fields) do
     local six = tallies['k' .. string.sub(field, 1, 1)]
     six[4], six[5], six[6] = six[4] + 1, six[5] + held_tokens, six[6] + held_nano
@@ -189,32 +211,36 @@ if with_key then
   end
   redis.call('HSET', unpack(write))
 end
+if balance then
+  balance_held = math.min(balance_held + held_nano, MOST)
+  redis.call('HSET', KEYS[9], 'held', string.format('%d', balance_held))
+end
 if turned then
-  keep_windows(KEYS[1], now)
+  if not has_end then keep_windows(windows, now) end
   -- Some window is new, so others may have ended. The one before the current is kept: a request admitted in it may still
   -- settle, and after a fail-over the clock may be a little behind.
   local ended = {}
-  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+  for _, field in ipairs(redis.call('HKEYS', windows)) do
     local current = index[string.sub(field, 1, 1)]
     if current and tonumber(string.sub(field, 2)) < current - 1 then ended[#ended + 1] = field end
   end
-  if #ended > 0 then redis.call('HDEL', KEYS[1], unpack(ended)) end
+  if #ended > 0 then redis.call('HDEL', windows, unpack(ended)) end
 end
 if key_turned then
   -- As above. A budget period that has ended stays for a day, so that what was in flight at its end is charged to it.
   local minute, ended = index.m, {}
-  for _, field in ipairs(redis.call('HKEYS', KEYS[7])) do
+  for _, field in ipairs(redis.call('HKEYS', KEYS[10])) do
     local letter, number = string.sub(field, 1, 1), tonumber(string.sub(field, 2))
     if letter == 'm' and number < minute - 1 then ended[#ended + 1] = field end
     if letter == 'b' and number ~= budget_start and number + tonumber(ARGV[20]) + 86400000 < now then
       ended[#ended + 1] = field
     end
   end
-  if #ended > 0 then redis.call('HDEL', KEYS[7], unpack(ended)) end
+  if #ended > 0 then redis.call('HDEL', KEYS[10], unpack(ended)) end
 end
-local reservation = string.format('%d %d %d %d %d %d %d', now, tracks_minutes and 1 or 0, prompt, cap, held_tokens,
-  held_nano, cost(0))
-if with_key then reservation = reservation .. ' ' .. ARGV[16] .. ' ' .. string.format('%d', budget_start) end
+local reservation = string.format('%d %d %d %d %d %d %d %s %d %s %s %s %s %s', now, tracks_minutes and 1 or 0, prompt, cap,
+  held_tokens, held_nano, cost(0), with_key and ARGV[16] or '-', budget_start, ARGV[23], ARGV[24],
+  balance and 'h' or is_billed and 'b' or '-', ARGV[26] == '' and string.format('%d', cost(0)) or ARGV[26], ARGV[25])
 redis.call('HSET', KEYS[2], id, reservation)
 redis.call('PEXPIRE', KEYS[2], INDEX_TTL_MS)
 redis.call('ZADD', KEYS[3], string.format('%.0f', now + tonumber(ARGV[5])), id .. ' ' .. subject)

@@ -1,23 +1,32 @@
 -- Sets the settled use of some metrics in some windows of now to zero. What requests in flight hold stays, and is charged
 -- to these windows when they end. A window without use is left alone, so nothing is created here.
 --
--- KEYS  1 windows (hash)
+-- KEYS  1 windows (hash)  2 erasure of the subject (string)  3 windows under the pseudonym (hash)
+--       4 adjustments (hash: window -> three differences): what no event explains
 -- ARGV  1 now in ms ('' for the server's time)
 --       then two for each: position of the metric (1 requests, 2 tokens, 3 nano-dollars), letter of the window
 -- Returns {now in ms, field, text, field, text, …} with the texts as they were before
 
 local now = now_or_server_time(ARGV[1])
 local index = indexes(now)
+local windows, has_end = windows_of(KEYS[1], KEYS[2], KEYS[3], now)
+if not windows then return {now} end
+local changes = {}
 local reply, write = {now}, {}
 for _, letter in ipairs(LETTERS) do
   local field = letter .. string.format('%.0f', index[letter])
-  local text = redis.call('HGET', KEYS[1], field)
+  local text = redis.call('HGET', windows, field)
   if text then
     reply[#reply + 1] = field
     reply[#reply + 1] = text
     local six = unpacked(text)
     for argument = 2, #ARGV, 2 do
-      if ARGV[argument + 1] == letter then six[tonumber(ARGV[argument])] = 0 end
+      local metric = tonumber(ARGV[argument])
+      if ARGV[argument + 1] == letter and six[metric] ~= 0 then
+        changes[field] = changes[field] or {0, 0, 0}
+        changes[field][metric] = -six[metric]
+        six[metric] = 0
+      end
     end
     if packed(six) ~= text then
       write[#write + 1] = field
@@ -25,5 +34,8 @@ for _, letter in ipairs(LETTERS) do
     end
   end
 end
-if #write > 0 then redis.call('HSET', KEYS[1], unpack(write)) end
+if #write > 0 then
+  redis.call('HSET', windows, unpack(write))
+  if not has_end then adjust(KEYS[4], now, changes) end
+end
 return reply

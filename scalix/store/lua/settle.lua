@@ -1,50 +1,73 @@
--- Charges a request what it used, gives back what it had reserved, and writes its event, all once.
+-- Charges a request what it used, gives back what it had reserved, and writes its event and the sums, all once.
 -- A settlement that comes after a sweep replaces the sweep's charge; one that comes after a settlement does nothing.
 --
--- KEYS  1 windows (hash)  2 requests in flight (hash)  3 lease index (sorted set)
---       4 the subject's events of the day of admission (hash: id -> event)
---       with a virtual key also 5 key's windows (hash)  6 key's record (hash)
--- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 admitted in ms  5 tracks minutes (1|0)
---       6 requests  7 tokens  8 nano-dollars to charge  9 outcome  10 estimated (1|0)  11 lifetime of the event in ms
---       12 key id ('' for none)  13 start of the key's budget period in ms (0: none)
--- Returns {status, field, text, field, text, …} with status 'settled' | 'replaced' | 'duplicate'
+-- KEYS  1 windows (hash)  2 requests in flight (hash)  3 lease index (sorted set)  4 erasure of the subject (string)
+--       5 windows under the pseudonym (hash)  6 tombstone (string)  7 balance (hash)
+--       8 to 13 books of the day of admission: see ledger.lua
+--       with a virtual key also 14 key's windows (hash)  15 key's record (hash)
+-- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 tracks minutes (1|0)
+--       5 start of the key's budget period in ms (0: none)
+--       6 days that events, 7 sums by hour, 8 sums by day are kept  9 event
+--       of which also 10 admitted in ms  11 requests  12 tokens  13 nano-dollars  14 charge and 15 cost in nano-dollars
+--       16 "model provider tier outcome error"  17 "model tier key"  18 its figures as sums
+-- Returns {status, balance ("nano held", '' where it was not touched), field, text, field, text, …} with status
+-- 'settled' | 'replaced' | 'duplicate'; the key's fields have a k before them
 
 local id, subject = ARGV[1], ARGV[2]
 local now = now_or_server_time(ARGV[3])
-local admitted_ms, tracks_minutes = tonumber(ARGV[4]), ARGV[5] == '1'
-local charge = {tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])}
-local held = NOTHING
-local status = 'settled'
-
-local key_id, budget_start = ARGV[12], tonumber(ARGV[13])
+local tracks_minutes, budget_start = ARGV[4] == '1', tonumber(ARGV[5])
+local events_days, hours_days, days_days = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local admitted_ms = tonumber(ARGV[10])
+local charged = {tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])}
+local charge = {charged[1], charged[2], charged[3]}
+local held, status = NOTHING, 'settled'
+local balance, balance_held = -tonumber(ARGV[14]), 0
+local addition = {
+  admitted_ms = admitted_ms, tokens = charged[2], cost = tonumber(ARGV[15]), everybodys = ARGV[16], own = ARGV[17],
+  sums = ARGV[18],
+}
 local key_changes = {}
 
-local event = redis.call('HGET', KEYS[4], id)
+local windows, has_end, is_before = windows_of(KEYS[1], KEYS[4], KEYS[5], admitted_ms)
+local event
+if is_before then
+  event = redis.call('GET', KEYS[6])
+  -- Released before it was admitted, and then let through by a gateway without store.
+  if event == '1' then event = nil end
+else
+  event = redis.call('HGET', KEYS[8], id)
+end
+
+local replaced
 if event then
-  local swept = swept_of(event)
-  if not swept then
+  if not is_swept(event) then
     local fields = fields_of(indexes(admitted_ms), tracks_minutes)
-    local reply = {'duplicate'}
-    for position, text in ipairs(redis.call('HMGET', KEYS[1], unpack(fields))) do
-      reply[#reply + 1] = fields[position]
-      reply[#reply + 1] = text or '0 0 0 0 0 0'
+    local texts = windows and redis.call('HMGET', windows, unpack(fields)) or {}
+    local reply = {'duplicate', ''}
+    for position, field in ipairs(fields) do
+      reply[#reply + 1] = field
+      reply[#reply + 1] = texts[position] or '0 0 0 0 0 0'
     end
     return reply
   end
-  status = 'replaced'
+  local words = words_of(event)
+  local swept = swept_of(words)
+  status, replaced = 'replaced', addition_of(words)
+  balance = balance + swept.balance
   if swept.key_id ~= '' then
     key_changes[#key_changes + 1] = {swept.admitted_ms, swept.budget_start, swept.used, NOTHING}
   end
   if swept.admitted_ms == admitted_ms and swept.tracks_minutes == tracks_minutes then
     for metric = 1, 3 do charge[metric] = charge[metric] + swept.used[metric] end
   else
-    change_windows(KEYS[1], now, swept.admitted_ms, swept.tracks_minutes, swept.used, NOTHING)
+    change_windows(windows, now, swept.admitted_ms, swept.tracks_minutes, swept.used, NOTHING, has_end)
   end
 end
 
 local reservation = redis.call('HGET', KEYS[2], id)
 local reserved = reservation and reservation_of(reservation)
 if reserved then
+  balance_held = -reserved.balance_held
   if reserved.key_id ~= '' then
     key_changes[#key_changes + 1] = {reserved.admitted_ms, reserved.budget_start, NOTHING, given_back(reserved)}
   end
@@ -52,16 +75,23 @@ if reserved then
     held = given_back(reserved)
   else
     -- The receipt was written by a gateway that had not heard of this reservation, by its own clock.
-    change_windows(KEYS[1], now, reserved.admitted_ms, reserved.tracks_minutes, NOTHING, given_back(reserved))
+    change_windows(windows, now, reserved.admitted_ms, reserved.tracks_minutes, NOTHING, given_back(reserved), has_end)
   end
 end
-local reply = change_windows(KEYS[1], now, admitted_ms, tracks_minutes, charge, held)
-if key_id ~= '' then
-  local charged = {tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])}
+
+local reply = change_windows(windows, now, admitted_ms, tracks_minutes, charge, held, has_end)
+write_event(8, KEYS[6], id, ARGV[9], admitted_ms, now, events_days, is_before)
+if KEYS[14] then
   key_changes[#key_changes + 1] = {admitted_ms, budget_start, charged, NOTHING}
-  for _, change in ipairs(key_changes) do change_key_windows(KEYS[5], KEYS[6], unpack(change)) end
+  local told = {}
+  for _, change in ipairs(key_changes) do told = change_key_windows(KEYS[14], KEYS[15], unpack(change)) end
+  for _, text in ipairs(told) do reply[#reply + 1] = text end
 end
-write_event(KEYS[4], id, ARGV[9], ARGV[6], ARGV[7], ARGV[8], ARGV[10], ARGV[11])
+local left = ''
+if balance ~= 0 or balance_held ~= 0 then left = change_balance(KEYS[7], balance, balance_held) end
+if replaced then sum_up(8, replaced, subject, -1, now, hours_days, days_days, is_before) end
+sum_up(8, addition, subject, 1, now, hours_days, days_days, is_before)
 if reserved then forget(KEYS[2], KEYS[3], id, subject) end
+table.insert(reply, 1, left)
 table.insert(reply, 1, status)
 return reply

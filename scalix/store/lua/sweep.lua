@@ -1,15 +1,15 @@
 -- Charges a request whose lease has lapsed (its worker died) the estimate of its prompt, once.
 --
--- KEYS  1 windows (hash)  2 requests in flight (hash)  3 lease index (sorted set)
---       4 the subject's events of the day of admission (hash)
---       with a virtual key also 5 key's windows (hash)  6 key's record (hash)
--- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 lifetime of the event in ms
---       5 admitted in ms, from which KEYS[4] was named (0: no reservation was seen)
---       6 key id, from which KEYS[5] and KEYS[6] were named ('' for none)
+-- KEYS  as those of settle, by the reservation that was seen
+-- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)
+--       4 admitted in ms, from which KEYS 8 to 13 were named (0: no reservation was seen)
+--       5 key id, from which KEYS 14 and 15 were named ('' for none)
+--       6 days that events, 7 sums by hour, 8 sums by day are kept
 -- Returns 1 if it was charged; 0 if the lease has been renewed, or the request has ended meanwhile
 
 local id, subject = ARGV[1], ARGV[2]
 local now = now_or_server_time(ARGV[3])
+local events_days, hours_days, days_days = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local lapses = redis.call('ZSCORE', KEYS[3], id .. ' ' .. subject)
 if not lapses or tonumber(lapses) > now then return 0 end
 
@@ -19,28 +19,49 @@ if not reservation then
   return 0
 end
 local reserved = reservation_of(reservation)
-if reserved.admitted_ms ~= tonumber(ARGV[5]) or reserved.key_id ~= ARGV[6] then return 0 end
+if reserved.admitted_ms ~= tonumber(ARGV[4]) or reserved.key_id ~= ARGV[5] then return 0 end
 
-local function change_keys(used)
-  if reserved.key_id == '' then return end
-  change_key_windows(KEYS[5], KEYS[6], reserved.admitted_ms, reserved.budget_start, used, given_back(reserved))
+local windows, has_end, is_before = windows_of(KEYS[1], KEYS[4], KEYS[5], reserved.admitted_ms)
+local known
+if is_before then
+  known = redis.call('GET', KEYS[6])
+  known = known and known ~= '1'
+else
+  known = redis.call('HEXISTS', KEYS[8], id) == 1
 end
 
-if redis.call('HEXISTS', KEYS[4], id) == 1 then
+local function change(used, charge)
+  if windows then
+    change_windows(windows, now, reserved.admitted_ms, reserved.tracks_minutes, used, given_back(reserved), has_end)
+  end
+  if reserved.key_id ~= '' then
+    change_key_windows(KEYS[14], KEYS[15], reserved.admitted_ms, reserved.budget_start, used, given_back(reserved))
+  end
+  if charge == 0 and reserved.balance_held == 0 then return '' end
+  return change_balance(KEYS[7], -charge, -reserved.balance_held)
+end
+
+if known then
   -- Its admission was written after its settlement, which came through the journal.
-  change_windows(KEYS[1], now, reserved.admitted_ms, reserved.tracks_minutes, NOTHING, given_back(reserved))
-  change_keys(NOTHING)
+  change(NOTHING, 0)
   forget(KEYS[2], KEYS[3], id, subject)
   return 0
 end
-local charged = {1, reserved.prompt_tokens, reserved.prompt_nano_usd}
-change_windows(KEYS[1], now, reserved.admitted_ms, reserved.tracks_minutes, charged, given_back(reserved))
-change_keys(charged)
-local marks = string.format('1 %.0f %d', reserved.admitted_ms, reserved.tracks_minutes and 1 or 0)
-if reserved.key_id ~= '' then
-  marks = marks .. ' ' .. reserved.key_id .. ' ' .. string.format('%d', reserved.budget_start)
+local charge = reserved.is_billed and reserved.prompt_nano_usd or 0
+local used = {1, reserved.prompt_tokens, reserved.prompt_nano_usd}
+local words = {
+  'swept', '1', string.format('%.0f', reserved.prompt_tokens), string.format('%.0f', reserved.prompt_nano_usd), '1',
+  string.format('%.0f', reserved.admitted_ms), reserved.key_id == '' and '-' or reserved.key_id, reserved.tier,
+  reserved.model, '-', '-', string.format('%.0f', reserved.prompt_tokens), '0', '0', '0',
+  string.format('%.0f', reserved.prompt_cost), string.format('%.0f', charge), reserved.price_version, '0', '-', '-', '-',
+  '-', reserved.tracks_minutes and '1' or '0', string.format('%.0f', reserved.budget_start), '0',
+}
+if is_before then
+  -- First: without windows to change, this is the write that a server out of memory refuses.
+  write_event(8, KEYS[6], id, table.concat(words, ' '), reserved.admitted_ms, now, events_days, true)
 end
-write_event(KEYS[4], id, 'swept', '1', string.format('%.0f', reserved.prompt_tokens),
-  string.format('%.0f', reserved.prompt_nano_usd), marks, ARGV[4])
+if change(used, charge) ~= '' and charge > 0 then words[WORDS + 3] = '1' end
+write_event(8, KEYS[6], id, table.concat(words, ' '), reserved.admitted_ms, now, events_days, is_before)
+sum_up(8, addition_of(words), subject, 1, now, hours_days, days_days, is_before)
 forget(KEYS[2], KEYS[3], id, subject)
 return 1

@@ -1,4 +1,4 @@
--- Shared by admit, settle, release and sweep, which are loaded with this text before their own.
+-- Loaded before every script's own text.
 --
 -- A subject's windows are one hash: a field for each window, named by a letter and the window's index
 -- (m: minute, h: hour, d: day, M: month), holding six whole numbers:
@@ -85,30 +85,16 @@ local function keep_windows(key, now)
   end
 end
 
--- Adds to the settled part and takes from the held part of every window that at_ms lies in. Neither goes below zero:
--- a reset or the end of a window may have emptied it before. Returns the fields and their new texts, in turn.
--- Callers do this before any other write: a server out of memory refuses HSET but not HDEL, and a script that has
--- failed must not have taken the reservation away.
-local function change_windows(key, now, at_ms, with_minutes, used, held)
-  local fields = fields_of(indexes(at_ms), with_minutes)
-  local texts = redis.call('HMGET', key, unpack(fields))
-  local reply, write, turned = {}, {key}, false
-  for position, field in ipairs(fields) do
-    turned = turned or not texts[position]
-    local six = unpacked(texts[position])
-    for metric = 1, 3 do
-      six[metric] = math.max(0, six[metric] + used[metric])
-      six[metric + 3] = math.max(0, six[metric + 3] + held[metric])
-    end
-    local text = packed(six)
-    write[#write + 1] = field
-    write[#write + 1] = text
-    reply[#reply + 1] = field
-    reply[#reply + 1] = text
-  end
-  redis.call('HSET', unpack(write))
-  if turned then keep_windows(key, now) end
-  return reply
+-- Where a subject's windows are. Those of a user who was erased stay under a pseudonym until the month ends, and are used
+-- by the same user who comes back, so that to be erased is no new quota. With `at_ms`, the time of a request: nil as the
+-- key when it is of before the erasure and its windows have gone, and whether it is of before the erasure.
+local function windows_of(own, erasure, pseudonyms, at_ms)
+  local erased_ms = redis.call('GET', erasure)
+  if not erased_ms then return own, false, false end
+  local is_before = at_ms <= tonumber(erased_ms)
+  if redis.call('EXISTS', pseudonyms) == 1 then return pseudonyms, true, is_before end
+  if is_before then return nil, false, true end
+  return own, false, false
 end
 
 local function key_fields_of(at_ms, budget_start)
@@ -117,68 +103,29 @@ local function key_fields_of(at_ms, budget_start)
   return fields
 end
 
--- The same for a key's windows. A key that was deleted meanwhile has none any more, and gets none. Only after
--- change_windows, for the same reason as there.
-local function change_key_windows(key, key_record, at_ms, budget_start, used, held)
-  if redis.call('EXISTS', key_record) == 0 then return end
-  local fields = key_fields_of(at_ms, budget_start)
-  local texts = redis.call('HMGET', key, unpack(fields))
-  local write = {key}
-  for position, field in ipairs(fields) do
-    local six = unpacked(texts[position])
-    for metric = 1, 3 do
-      six[metric] = math.max(0, six[metric] + used[metric])
-      six[metric + 3] = math.max(0, six[metric + 3] + held[metric])
-    end
-    write[#write + 1] = field
-    write[#write + 1] = packed(six)
-  end
-  redis.call('HSET', unpack(write))
-end
-
 -- A reservation's text: admitted_ms, tracks_minutes, prompt tokens, output cap per choice, tokens, nano-dollars held,
--- and the nano-dollars of the prompt alone; then, of a request with a virtual key, the key's id and the start of its
--- budget period (0: none).
-local RESERVATION = '^(%d+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) ?(%S*) ?(%d*)$'
+-- and the nano-dollars of the prompt alone; the key's id (-: none) and the start of its budget period (0: none); then
+-- tier and model as words, whether it is billed (-: no; b: yes; h: yes, and held in the balance), the provider's price of
+-- the prompt alone in nano-dollars, and the price version as a word. Older ones end with the budget period, or before it.
+local RESERVATION = '^(%d+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) ?(%S*) ?(%d*) ?(%S*) ?(%S*) ?(%S*) ?(%d*) ?(%S*)$'
 
 local function reservation_of(text)
-  local admitted_ms, minutes, prompt, cap, tokens, nano_usd, prompt_nano_usd, key_id, budget_start =
-    string.match(text, RESERVATION)
+  local admitted_ms, minutes, prompt, cap, tokens, nano_usd, prompt_nano_usd, key_id, budget_start, tier, model, billed,
+    prompt_cost, price_version = match(text, RESERVATION)
+  local known = tier ~= ''
   return {
     admitted_ms = tonumber(admitted_ms), tracks_minutes = minutes == '1', prompt_tokens = tonumber(prompt),
     cap = tonumber(cap), tokens = tonumber(tokens), nano_usd = tonumber(nano_usd),
-    prompt_nano_usd = tonumber(prompt_nano_usd), key_id = key_id, budget_start = tonumber(budget_start) or 0,
+    prompt_nano_usd = tonumber(prompt_nano_usd), key_id = key_id == '-' and '' or key_id,
+    budget_start = tonumber(budget_start) or 0, tier = known and tier or '-', model = known and model or '-',
+    is_billed = billed == 'b' or billed == 'h', balance_held = billed == 'h' and tonumber(nano_usd) or 0,
+    prompt_cost = tonumber(known and prompt_cost or prompt_nano_usd), price_version = known and price_version or '-',
   }
 end
 
--- Ends a reservation: out of the requests in flight and out of the lease index.
-local function forget(in_flight, leases, id, subject)
-  redis.call('HDEL', in_flight, id)
-  redis.call('ZREM', leases, id .. ' ' .. subject)
-end
-
-local NOTHING = {0, 0, 0}
-
--- What takes a reservation out of the held part of its windows.
-local function given_back(reserved)
-  return {-1, -reserved.tokens, -reserved.nano_usd}
-end
-
--- An event's text: outcome, requests, tokens, nano-dollars, estimated (1|0); a sweep's also admitted_ms and
--- tracks_minutes, and key and budget period where there is a key, for a release to undo it.
-local SWEPT = '^swept (%d+) (%d+) (%d+) %d (%d+) (%d) ?(%S*) ?(%d*)$'
-
--- What a sweep has charged, as what takes it back; nothing for another event.
-local function swept_of(event)
-  local requests, tokens, nano_usd, admitted_ms, minutes, key_id, budget_start = string.match(event or '', SWEPT)
-  if not requests then return nil end
-  return {
-    used = {-tonumber(requests), -tonumber(tokens), -tonumber(nano_usd)}, admitted_ms = tonumber(admitted_ms),
-    tracks_minutes = minutes == '1', key_id = key_id, budget_start = tonumber(budget_start) or 0,
-  }
-end
-
-local function write_event(key, id, outcome, requests, tokens, nano_usd, estimated, lifetime_ms)
-  redis.call('HSET', key, id, string.format('%s %s %s %s %s', outcome, requests, tokens, nano_usd, estimated))
-  redis.call('PEXPIRE', key, lifetime_ms)
+-- A balance as it is: nano-dollars and those held, or nothing where there is none.
+local function balance_of(key)
+  local found = redis.call('HMGET', key, 'nano', 'held')
+  if not found[1] then return nil end
+  return tonumber(found[1]), tonumber(found[2] or 0)
 end

@@ -1,0 +1,41 @@
+"""A study: a question that one table of turns does not answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from benchmarks.peers.base import Running
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a study runs in. `running` are the started peers by name, `folder` is its own; `quick` asks for less."""
+
+    running: Mapping[str, Running]
+    folder: Path
+    provider_url: str
+    rounds: int
+    quick: bool
+    note: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """A study's text in Markdown, its raw figures, and the figures that a bound is set for, by name."""
+
+    text: str
+    raw: Any
+    shown: Mapping[str, float]
+
+
+class Study(Protocol):
+    """One section of the page. `peers` must be running; those that could not be had are left out."""
+
+    name: str
+    title: str
+    peers: tuple[str, ...]
+
+    def run(self, setting: Setting) -> Findings:
+        """Raises `BenchmarkError`."""
+        ...

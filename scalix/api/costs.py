@@ -1,0 +1,65 @@
+"""`cost_calculator`: what a request costs at its provider, and costs that are a user's."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from scalix.api import tracking
+from scalix.api.errors import UnknownPrice
+from scalix.api.runtime import RUNTIME, Runtime
+from scalix.api.tracking import Money, Tracked
+from scalix.api.usage_values import usage_of
+from scalix.domain.limits import NANO_USD_PER_USD
+from scalix.domain.pricing import calculate
+
+
+class CostCalculator:
+    """Calculates by the prices that the gateway has in force. `aio` has the same methods for asynchronous callers."""
+
+    def __init__(self, runtime: Runtime = RUNTIME) -> None:
+        self._runtime = runtime
+        self.aio = AsyncCostCalculator(runtime, self)
+
+    def calculate_cost(self, model: str, usage: object) -> float:
+        """The provider's cost in US dollars, at the prices of now; what the user is billed is the tier's business.
+
+        Needs no store. Raises `UnknownPrice`, `SetupError`, and `ValueError` for a usage that can't be true.
+        """
+        return self.calculate_cost_nano_usd(model, usage) / NANO_USD_PER_USD
+
+    def calculate_cost_nano_usd(self, model: str, usage: object) -> int:
+        """The same in nano-dollars, exactly as the ledger has it."""
+        used = usage_of(usage)
+        known = self._runtime.place().policy.models.get(model)
+        at_ms = time.time_ns() // 1_000_000
+        price = known.price_at(at_ms) if known is not None else None
+        if price is None:
+            what = "has no price" if known is not None else "is not configured"
+            raise UnknownPrice(f"the model '{model}' {what}: write one under scalix: prices: models:")
+        return calculate(price, used, at_ms)
+
+    def track_cost(self, user_id: str, model: str, cost: Money, metadata: Mapping[str, Any] | None = None) -> Tracked:
+        """Charge a user a cost (US dollars, as the provider takes it) without a request or tokens; the tier's markup is
+        applied. Once for each `metadata["request_id"]` of a day (UTC).
+
+        Raises `StoreNotRunning`, `SetupError`, `ValueError`.
+        """
+        return self._runtime.run(lambda services: tracking.track_cost(services, user_id, model, cost, metadata))
+
+
+class AsyncCostCalculator:
+    """`CostCalculator` for asynchronous callers."""
+
+    def __init__(self, runtime: Runtime, calculator: CostCalculator) -> None:
+        self._runtime = runtime
+        self._calculator = calculator
+
+    async def calculate_cost(self, model: str, usage: object) -> float:
+        """As `CostCalculator.calculate_cost`."""
+        return self._calculator.calculate_cost(model, usage)
+
+    async def track_cost(
+        self, user_id: str, model: str, cost: Money, metadata: Mapping[str, Any] | None = None
+    ) -> Tracked:
+        """As `CostCalculator.track_cost`."""
+        return await self._runtime.arun(lambda services: tracking.track_cost(services, user_id, model, cost, metadata))

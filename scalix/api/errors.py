@@ -1,0 +1,15 @@
+"""What the Python API raises beside `ValueError` for arguments that make no sense."""
+
+from scalix.store.base import StoreUnavailable
+
+
+class StoreNotRunning(StoreUnavailable):
+    """The gateway's store does not answer. The message says which one, and how to start it."""
+
+
+class SetupError(RuntimeError):
+    """The configuration can't be read, or names no store. The message says what to write instead."""
+
+
+class UnknownPrice(LookupError):
+    """Nobody has said what this model costs."""

@@ -1,0 +1,103 @@
+"""Where the gateway's store and its policy are, found as the launcher finds them; no gateway need run."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from scalix.api.errors import SetupError, StoreNotRunning
+from scalix.launch.environment import DEFAULT_CONFIG, DEFAULT_STATE_DIR, load_environment
+from scalix.launch.problems import LaunchError
+from scalix.launch.redis_url import redis_url
+from scalix.launch.runfile import POLICY_FILE, lock_holder
+from scalix.launch.store_socket import socket_of
+
+if TYPE_CHECKING:
+    from scalix.domain.policy import Policy
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+HOW_TO_START = "start the gateway with `make run` or `python start_scalix_litellm.py`, or set REDIS_URL"
+_SECRETS = ("REDIS_URL", "REDIS_PASSWORD", "SCALIX_ENCRYPTION_KEY")
+
+
+@dataclass(frozen=True)
+class Place:
+    """One gateway's. `values` are all variables, the env files' too."""
+
+    values: Mapping[str, str] = field(repr=False)
+    state_dir: Path
+    config_path: Path
+
+    @property
+    def store_url(self) -> str:
+        """The store for redis-py. Raises `StoreNotRunning` for an embedded one that is not there, `SetupError`."""
+        named = self.values.get("SCALIX_STORE_URL") or self._configured_url()
+        if named is not None:
+            return named
+        socket = socket_of(self.state_dir)
+        if socket is None:
+            raise StoreNotRunning(f"{self._embedded} is not running: {HOW_TO_START}", maybe_acted=False)
+        return f"unix://{quote(str(socket))}"
+
+    @property
+    def key_prefix(self) -> str:
+        """What every key in the store begins with."""
+        return self.values.get("SCALIX_KEY_PREFIX") or "scalix:"
+
+    def no_answer(self, why: object) -> str:
+        """What to tell when the store does not answer."""
+        is_embedded = self.values.get("SCALIX_STORE_URL") is None and self._configured_url() is None
+        if is_embedded:
+            return f"{self._embedded} does not answer ({why}): {HOW_TO_START}"
+        return f"the store does not answer ({why}): start the Redis or Valkey server that REDIS_URL or REDIS_HOST names"
+
+    @cached_property
+    def policy(self) -> "Policy":
+        """What a running gateway has in force, else what the config says. Raises `SetupError`."""
+        # Loaded here: what only asks whether the store runs needs no config.
+        from scalix.launch.policy_file import read_policy
+
+        try:
+            accepted = self.values.get("SCALIX_POLICY")
+            if accepted is None and lock_holder(self.state_dir) is not None:
+                accepted = str(self.state_dir / POLICY_FILE)
+            if accepted is not None and Path(accepted).exists():
+                return read_policy(Path(accepted))[1]
+            return _configured_policy(self.config_path, self.values)
+        except LaunchError as error:
+            raise SetupError(str(error)) from None
+
+    @property
+    def _embedded(self) -> str:
+        return f"the embedded store of {self.state_dir}"
+
+    def _configured_url(self) -> str | None:
+        problems: list[str] = []
+        url = redis_url(self.values, lambda name, what, fix: problems.append(f"{what}; {fix}"))
+        if problems:
+            raise SetupError("; ".join(problems))
+        return url
+
+
+def find_place(environ: Mapping[str, str] | None = None, root: Path = ROOT) -> Place:
+    """The place that the environment and the env files name. Raises `SetupError`."""
+    try:
+        values = load_environment(root, os.environ if environ is None else environ, secrets=_SECRETS).values
+    except LaunchError as error:
+        raise SetupError(str(error)) from None
+
+    def path_of(name: str, default: Path) -> Path:
+        written = values.get(name, "").strip()
+        return (root / (Path(written).expanduser() if written else default)).absolute()
+
+    return Place(values, path_of("SCALIX_STATE_DIR", DEFAULT_STATE_DIR), path_of("SCALIX_CONFIG", DEFAULT_CONFIG))
+
+
+def _configured_policy(path: Path, values: Mapping[str, str]) -> "Policy":
+    from scalix.launch.config_file import read_config
+
+    # As a demo, every model is in service: what a model costs does not hang on whether its provider's key is here.
+    return read_config(path, {**values, "SCALIX_DEMO_URL": "http://127.0.0.1:0"}, demo=True).policy

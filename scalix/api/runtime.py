@@ -1,0 +1,105 @@
+"""Runs the services for callers that are not asynchronous: one event loop in a thread of this process's own."""
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from scalix.api.errors import StoreNotRunning
+from scalix.api.place import Place, find_place
+from scalix.store.base import CallRejected, StoreUnavailable
+
+if TYPE_CHECKING:
+    from scalix.api.services import Services
+
+T = TypeVar("T")
+Act = Callable[["Services"], Awaitable[T]]
+
+
+class Runtime:
+    """Finds the store at the first call, and again after one that it did not answer. A forked child gets a loop of its
+    own. `find` says where the store is."""
+
+    def __init__(self, find: Callable[[], Place] = find_place) -> None:
+        self._find = find
+        self._starting = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+        self._place: Place | None = None
+        self._services: Services | None = None
+
+    def place(self) -> Place:
+        """Where the gateway is. Raises `SetupError`."""
+        if self._place is None:
+            self._place = self._find()
+        return self._place
+
+    def run(self, act: Act[T]) -> T:
+        """What `act` returns. Raises what it raises, and `StoreNotRunning`, `SetupError`."""
+        try:
+            return self._submit(self._act(act)).result()
+        except StoreNotRunning as away:
+            # The lines that led here say nothing to whoever reads the message.
+            raise away.with_traceback(None) from None
+
+    async def arun(self, act: Act[T]) -> T:
+        """The same for asynchronous callers, in whatever loop they run."""
+        return await asyncio.wrap_future(self._submit(self._act(act)))
+
+    def close(self) -> None:
+        """Let go of the store and end the thread. The next call begins anew. A process that ends need not do it."""
+        with self._starting:
+            loop, self._loop = self._loop, None
+            services, self._services = self._services, None
+            if loop is None or self._pid != os.getpid():
+                return
+            if services is not None:
+                asyncio.run_coroutine_threadsafe(services.client.aclose(), loop).result()
+            loop.call_soon_threadsafe(loop.stop)
+            if self._thread is not None:
+                self._thread.join()
+            loop.close()
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
+        with self._starting:
+            if self._loop is None or self._pid != os.getpid():
+                self._pid, self._services, self._loop = os.getpid(), None, asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="scalix-api", daemon=True)
+                self._thread.start()
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    async def _act(self, act: Act[T]) -> T:
+        services = self._opened()
+        try:
+            return await act(services)
+        except CallRejected:
+            raise
+        except StoreUnavailable as fault:
+            if self._services is services:
+                # It may be elsewhere when it is back.
+                self._services, place, self._place = None, self.place(), None
+                await services.client.aclose()
+            else:
+                place = self.place()
+            raise StoreNotRunning(place.no_answer(fault), maybe_acted=fault.maybe_acted) from None
+
+    def _opened(self) -> "Services":
+        if self._services is None:
+            place = self.place()
+            try:
+                # First, so that a store that is not there is told without loading what speaks to one.
+                _ = place.store_url
+                from scalix.api.services import open_services
+
+                self._services = open_services(place)
+            except StoreNotRunning:
+                self._place = None
+                raise
+        return self._services
+
+
+RUNTIME = Runtime()
+"""The one that the names of `scalix_callbacks` share."""

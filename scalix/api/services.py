@@ -1,0 +1,46 @@
+"""The services of the Python API, put together over one store: the same that the gateway's edge uses."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from scalix.api.place import Place
+from scalix.service.policy_source import PolicySource
+from scalix.service.usage import UsageReading
+from scalix.service.users import UserDirectory
+from scalix.store.base import LedgerReader, QuotaStore
+from scalix.store.keys import Keys
+from scalix.store.redis_balance import RedisBalanceStore
+from scalix.store.redis_client import connect
+from scalix.store.redis_ledger import RedisLedger
+from scalix.store.redis_quota import RedisQuotaStore
+from scalix.store.redis_users import RedisUserStore
+from scalix.store.sealing import encryption_keys, sealing_of
+
+CALL_TIMEOUT_MS = 2_000
+# Each process has its own: one is enough for one thread, which waits for each answer.
+_CONNECTIONS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the API needs of one store."""
+
+    client: Any
+    quotas: QuotaStore
+    ledger: LedgerReader
+    users: UserDirectory
+    usage: UsageReading
+    policy: PolicySource
+
+
+def open_services(place: Place) -> Services:
+    """Connects at the first call. Raises `StoreNotRunning`, `SetupError`."""
+    client = connect(place.store_url, timeout_ms=CALL_TIMEOUT_MS, connections=_CONNECTIONS)
+    keys = Keys(place.key_prefix)
+    policy = PolicySource(place.policy)
+    quotas = RedisQuotaStore(client, keys, timeout_ms=CALL_TIMEOUT_MS)
+    sealing = sealing_of(encryption_keys(place.values.get("SCALIX_ENCRYPTION_KEY")))
+    users = UserDirectory(RedisUserStore(client, keys, timeout_ms=CALL_TIMEOUT_MS, sealing=sealing), policy)
+    ledger = RedisLedger(client, keys, timeout_ms=CALL_TIMEOUT_MS)
+    balances = RedisBalanceStore(client, keys, timeout_ms=CALL_TIMEOUT_MS)
+    return Services(client, quotas, ledger, users, UsageReading(ledger, quotas, balances, users, policy), policy)

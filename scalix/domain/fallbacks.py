@@ -1,0 +1,69 @@
+"""Which models may serve a request, in which order, and how long that may take."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from scalix.domain.failures import HANDLING, ErrorClass
+
+DEFAULT_SAME_MODEL = 2
+DEFAULT_MODELS = 4
+DEFAULT_FIRST_BYTE_S = 30
+DEFAULT_WHOLE_ANSWER_S = 300
+DEFAULT_FAILURES = 3
+DEFAULT_WITHIN_S = 30
+DEFAULT_COOLDOWN_S = 30
+DEFAULT_LONGEST_S = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How often a request is tried. `same_model`: how often the last model that may serve is asked again; one that
+    others may follow, once at most. `models`: how many are tried in all. A stream without a first byte after
+    `first_byte_s`, and a whole answer that is not there after `whole_answer_s`, is left for the next model; no further
+    model is tried after that time, except the one that the request is then left for."""
+
+    same_model: int = DEFAULT_SAME_MODEL
+    models: int = DEFAULT_MODELS
+    first_byte_s: int = DEFAULT_FIRST_BYTE_S
+    whole_answer_s: int = DEFAULT_WHOLE_ANSWER_S
+
+    def within_s(self, *, streamed: bool) -> int:
+        """How long the models before the last may take together, in seconds."""
+        return self.first_byte_s if streamed else self.whole_answer_s
+
+
+@dataclass(frozen=True, slots=True)
+class Cooldown:
+    """When a failing model is left alone: for `seconds` after `failures` in a row within `within_s`, or for as long as
+    its provider asks, at most `longest_s`. `seconds` of 0: never."""
+
+    failures: int = DEFAULT_FAILURES
+    within_s: int = DEFAULT_WITHIN_S
+    seconds: int = DEFAULT_COOLDOWN_S
+    longest_s: int = DEFAULT_LONGEST_S
+
+
+def may_serve(
+    asked: str,
+    fallbacks: Mapping[str, Sequence[str]],
+    in_service: Collection[str],
+    allows: Callable[[str], bool],
+    most: int,
+) -> tuple[str, ...]:
+    """The models that may serve a request for `asked`, which is the first of them: at most `most`, each once, in
+    service, and allowed to its caller. A fallback's own fallbacks are not followed."""
+    found = [asked]
+    for name in fallbacks.get(asked, ()):
+        if len(found) >= most:
+            break
+        if name not in found and name in in_service and allows(name):
+            found.append(name)
+    return tuple(found)
+
+
+def takes_over(error: ErrorClass, failed_input_tokens: int | None, next_input_tokens: int | None) -> bool:
+    """Whether a model may serve what another has failed with `error`. The figures are the largest prompts that each
+    takes, in tokens, `None` where that is not known: what was too long for one is not given to another as small."""
+    if error is ErrorClass.CONTEXT_TOO_LONG and failed_input_tokens is not None and next_input_tokens is not None:
+        return next_input_tokens > failed_input_tokens
+    return HANDLING[error].falls_back

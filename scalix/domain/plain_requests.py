@@ -1,0 +1,40 @@
+"""Whether a request is text at the usual speed, as nearly all are."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_USUAL_SERVICE = (None, "default", "standard", "standard_only", "flex")
+_OTHER_OUTPUT = ("audio", "modalities", "cache_control")
+_TEXT = ("text", "input_text", "output_text", "message", "refusal", "thinking", "function_call", "function_call_output")
+
+
+def is_plain(body: Mapping[str, Any]) -> bool:
+    """Whether no rate for other content, for an hour's cache or for faster service can apply. What is not understood is
+    not plain."""
+    if body.get("service_tier") not in _USUAL_SERVICE or any(body.get(name) for name in _OTHER_OUTPUT):
+        return False
+    return all(_is_text(body.get(name)) for name in ("messages", "input", "system", "prompt"))
+
+
+def _is_text(value: Any) -> bool:
+    if value is None or isinstance(value, str):
+        return True
+    return isinstance(value, list) and all(map(_is_text_item, value))
+
+
+def _is_text_item(item: Any) -> bool:
+    """A message, a part of one, a prompt or an array of token ids."""
+    if isinstance(item, str | int):
+        return True
+    if isinstance(item, list):
+        return all(isinstance(token, int) for token in item)
+    if not isinstance(item, dict) or "cache_control" in item or item.get("type", "text") not in _TEXT:
+        return False
+    parts = item.get("content")
+    return parts is None or isinstance(parts, str) or (isinstance(parts, list) and _all_text(parts))
+
+
+def _all_text(parts: Iterable[Any]) -> bool:
+    return all(
+        isinstance(part, dict) and part.get("type", "text") in _TEXT and "cache_control" not in part for part in parts
+    )

@@ -1,0 +1,123 @@
+"""The models that may serve one request, one after the other."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from scalix.domain.failures import REFUSALS, ErrorClass
+from scalix.domain.fallbacks import takes_over
+from scalix.domain.output_cap import OutputRequest, output_request, with_cap
+from scalix.domain.policy import Model
+from scalix.domain.routes import Route
+from scalix.edge.provider_errors import Failed
+from scalix.service.candidates import Candidates
+from scalix.service.cooldowns import Cooldowns
+from scalix.service.exchanges import Exchange
+
+# Without these an answer would be of another kind than was asked for. Others may be left out for a fallback.
+_ESSENTIAL = frozenset({"tools", "tool_choice", "functions", "function_call", "response_format", "audio", "modalities"})
+# Where LiteLLM translates a body field by field, and can leave one out that the model does not know.
+_TRANSLATED = frozenset({Route.CHAT, Route.COMPLETIONS})
+
+
+class Attempts:
+    """The attempts of one admitted request. `clock` gives seconds, monotonic; `body` is what was admitted, its output
+    cap included."""
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        cooldowns: Cooldowns,
+        exchange: Exchange,
+        body: dict[str, Any],
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._left: Sequence[Model] = candidates.models[1:]
+        self._retries = candidates.retries
+        self._cooldowns = cooldowns
+        self._exchange = exchange
+        self._body = body
+        self._clock = clock
+        self._began_s = clock()
+        self._first = candidates.models[0] if candidates.models else Model(exchange.model, "")
+        self._is_probe = candidates.is_probe
+        self._wanted: OutputRequest | None = None
+        self._largest_failed_tokens: int | None = None
+        self.gave_up_waiting = False  # whether the attempt was ended by us, for want of a first byte
+        self.model = self._first
+
+    def body(self) -> dict[str, Any]:
+        """The body for the model that is to be tried now."""
+        body, model = self._body, self.model
+        body["model"] = model.name
+        body["num_retries"] = min(self._retries.same_model, 1) if self._left else self._retries.same_model
+        if model.name == self._exchange.model:
+            return body
+        body = dict(body)
+        self._cap(body, model)
+        if self._exchange.route in _TRANSLATED and _ESSENTIAL.isdisjoint(body):
+            body["drop_params"] = True
+        return body
+
+    def patience_s(self) -> float | None:
+        """How long the model may take to its first byte; `None` if no other would take over."""
+        if not self._left:
+            return None
+        return max(0.0, self._began_s + self._retries.within_s(streamed=self._exchange.streamed) - self._clock())
+
+    def is_followed(self, failure: Failed) -> bool:
+        """Whether another model may take over from the one that has failed. It is `model` from then on."""
+        tried, failed = self._exchange.tried, self.model.name
+        is_followed = self._find_next(failure)
+        if is_followed or tried:
+            tried.append(failed)
+        return is_followed
+
+    def _find_next(self, failure: Failed) -> bool:
+        failed, is_first = self.model, self._exchange.attempt == 1
+        self.note_failure(failure)
+        if failure.error_class is ErrorClass.BAD_REQUEST and is_first:
+            return False
+        if self.patience_s() == 0 and not self.gave_up_waiting:
+            return False
+        if failure.error_class is ErrorClass.CONTEXT_TOO_LONG and failed.max_input_tokens is not None:
+            self._largest_failed_tokens = max(self._largest_failed_tokens or 0, failed.max_input_tokens)
+        for position, model in enumerate(self._left):
+            if self._may_take_over(failure.error_class, model):
+                # What has taken all the time leaves none for more than one.
+                self._left = () if self.gave_up_waiting else self._left[position + 1 :]
+                self.model = model
+                return True
+        return False
+
+    def answered(self) -> None:
+        """The model has answered."""
+        self._cooldowns.succeeded(self.model.name, was_probe=self._is_probe)
+
+    def note_failure(self, failure: Failed) -> None:
+        """The model has failed, and nobody takes over: it has broken off, or was the last."""
+        if failure.blames_model:
+            self._cooldowns.failed(self.model.name, failure.retry_after_s)
+        elif failure.error_class in REFUSALS:
+            self.answered()
+
+    def _may_take_over(self, error: ErrorClass, model: Model) -> bool:
+        if self._cooldowns.wait_s(model.name) > 0:
+            return False
+        if error is ErrorClass.BAD_REQUEST:
+            return True  # what a fallback finds wrong may be right for the next
+        if not takes_over(error, self._largest_failed_tokens, model.max_input_tokens):
+            return False
+        return self._wanted_output().min_tokens <= self._cap_tokens(model)
+
+    def _wanted_output(self) -> OutputRequest:
+        if self._wanted is None:
+            self._wanted = output_request(self._exchange.route, self._body)
+        return self._wanted
+
+    def _cap_tokens(self, model: Model) -> int:
+        granted = self._exchange.admitted.receipt.output_cap_tokens
+        return granted if model.max_output_tokens is None else min(granted, model.max_output_tokens)
+
+    def _cap(self, body: dict[str, Any], model: Model) -> None:
+        with_cap(self._exchange.route, body, self._wanted_output(), self._cap_tokens(model))

@@ -1,0 +1,140 @@
+"""`GET /metrics` in Prometheus' text format, for the operator's key or a token of its own. No user is named."""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import psutil
+
+import scalix
+from scalix.domain.ledger import Aggregate
+from scalix.domain.limits import NANO_USD_PER_USD
+from scalix.edge.asgi import Scope, token_of
+from scalix.edge.operator_routes import operator_of
+from scalix.edge.routes import Own
+from scalix.edge.tables import Page
+from scalix.service.gateway_metrics import EXPIRING_WITHIN_DAYS, GatewayMetrics, Here, Snapshot
+from scalix.service.identity import Identity
+from scalix.service.reporting import error_of
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+NO_TIER = "operator"
+_TODAY = " since 0:00 UTC, of all gateways of this store"
+
+
+class MetricsRoute:
+    """`token`, where it is set, lets a scraper in that is not the operator."""
+
+    def __init__(self, identity: Identity, metrics: GatewayMetrics, token: str | None = None) -> None:
+        self._identity = identity
+        self._metrics = metrics
+        self._digest = _digest(token) if token else None
+
+    async def answer(self, target: Own, scope: Scope) -> Page:
+        """The answer to one scrape. Raises `InvalidApiKey`, `NotPermitted`, `StoreUnavailable`."""
+        if not self._is_scraper(token_of(scope)):
+            await operator_of(self._identity, scope)
+        return page_of(await self._metrics.snapshot())
+
+    def _is_scraper(self, token: str | None) -> bool:
+        return bool(self._digest and token) and hmac.compare_digest(_digest(token or ""), self._digest or b"")
+
+
+def page_of(snapshot: Snapshot) -> Page:
+    """A snapshot as Prometheus reads it."""
+    from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(snapshot))
+    return Page(generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4.encode())
+
+
+class _Collector:
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def collect(self) -> "Iterator[Metric]":
+        snapshot = self._snapshot
+        yield _gauge("build_info", "the version of this gateway", [((scalix.__version__,), 1)], "version")
+        yield _gauge("store_up", "1 while the store answers", [((), int(snapshot.store_is_up))])
+        yield from _of_worker(snapshot.here)
+        memory = snapshot.memory
+        if memory is not None:
+            yield _gauge("store_memory_used_bytes", "memory of the store's fullest server", [((), memory.used_bytes)])
+            if memory.limit_bytes:
+                text = "what that server may use: its maxmemory, else what its machine has"
+                yield _gauge("store_memory_limit_bytes", text, [((), memory.limit_bytes)])
+        if snapshot.requests_in_flight is not None:
+            text = "requests in flight at all gateways of this store"
+            yield _gauge("store_requests_in_flight", text, [((), snapshot.requests_in_flight)])
+        if snapshot.keys_expiring is not None:
+            text = f"virtual keys that end within {EXPIRING_WITHIN_DAYS} days"
+            yield _gauge("keys_expiring", text, [((f"{EXPIRING_WITHIN_DAYS}d",), snapshot.keys_expiring)], "within")
+        if snapshot.today is not None:
+            yield from _of_today(snapshot.today)
+
+
+def _of_worker(here: Here) -> "Iterator[Metric]":
+    worker = (str(os.getpid()),)
+    rss = psutil.Process().memory_info().rss
+    for name, text, value in (
+        ("worker_requests_in_flight", "requests in flight in the worker that answers", here.requests_in_flight),
+        ("worker_journal_pending_bytes", "what that worker has still to tell the store", here.journal_pending_bytes),
+        ("worker_store_emptied", "how often that worker has found the store emptied", here.store_emptied),
+        ("worker_resident_memory_bytes", "memory of that worker", rss),
+    ):
+        yield _gauge(name, text, [(worker, value)], "worker")
+
+
+def _of_today(today: list[Aggregate]) -> "Iterator[Metric]":
+    by_outcome = ("model", "tier", "outcome")
+    requests = _summed(today, lambda one: (one.model, one.tier or NO_TIER, one.outcome), lambda one: one.sums.events)
+    yield _gauge("requests_today", f"requests that ended{_TODAY}", requests, *by_outcome)
+    tokens = _summed(today, lambda one: (one.model, one.tier or NO_TIER, one.outcome), lambda one: one.sums.tokens)
+    yield _gauge("tokens_today", f"tokens that were counted{_TODAY}", tokens, *by_outcome)
+    for name, text, figure in (
+        ("provider_cost_today_usd", "what providers take for requests that ended", "cost_nano_usd"),
+        ("charge_today_usd", "what users are billed for requests that ended", "charge_nano_usd"),
+    ):
+        amounts = _summed(
+            today,
+            lambda one: (one.model, one.tier or NO_TIER),
+            lambda one, figure=figure: getattr(one.sums, figure) / NANO_USD_PER_USD,  # type: ignore[misc]
+        )
+        yield _gauge(name, text + _TODAY, amounts, "model", "tier")
+    failed = _summed(
+        (one for one in today if error_of(one)),
+        lambda one: (one.provider, one.model, error_of(one)),
+        lambda one: one.sums.events,
+    )
+    yield _gauge("errors_today", f"requests that failed{_TODAY}", failed, "provider", "model", "error")
+
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+def _gauge(name: str, text: str, samples: Samples, *labels: str) -> "Metric":
+    from prometheus_client.core import GaugeMetricFamily
+
+    family = GaugeMetricFamily(f"scalix_{name}", text, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family
+
+
+def _summed(
+    items: Iterable[Aggregate], key: Callable[[Aggregate], tuple[str, ...]], value: Callable[[Aggregate], float]
+) -> Samples:
+    groups: dict[tuple[str, ...], float] = {}
+    for item in items:
+        group = key(item)
+        groups[group] = groups.get(group, 0) + value(item)
+    return sorted(groups.items())
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

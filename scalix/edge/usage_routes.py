@@ -1,0 +1,40 @@
+"""`GET /scalix/v1/usage` and `/scalix/v1/usage/events`: everybody's own use, whatever the credential."""
+
+from scalix.edge.asgi import Scope, credential_of
+from scalix.edge.queries import query_of
+from scalix.edge.routes import Own
+from scalix.edge.tables import Page, format_of, json_page, rows_page
+from scalix.service.callers import Caller
+from scalix.service.identity import Identity
+from scalix.service.usage import UsageReading
+from scalix.service.usage_events import EVENT_COLUMNS, OPERATORS_COLUMNS, UsageEvents
+
+USAGE_ROUTES = frozenset({Own.USAGE, Own.USAGE_EVENTS})
+
+
+class UsageRoutes:
+    """Answers callers about their own use, and the operator about anybody's."""
+
+    def __init__(self, identity: Identity, usage: UsageReading, events: UsageEvents) -> None:
+        self._identity = identity
+        self._usage = usage
+        self._events = events
+
+    async def answer(self, target: Own, scope: Scope) -> Page:
+        """The answer to one request. Raises `GatewayError`s, `StoreUnavailable`."""
+        caller = await self._caller(scope)
+        query = query_of(scope)
+        if target is Own.USAGE:
+            return json_page(await self._usage.overview(caller, query))
+        shape = format_of(scope, query, ("json", "csv", "jsonl"))
+        page = await self._events.page(caller, query)
+        if shape == "json":
+            return json_page({"events": page.rows, "next_cursor": page.next_cursor})
+        columns = (*EVENT_COLUMNS, *OPERATORS_COLUMNS) if caller.may_name_users else EVENT_COLUMNS
+        more = ((b"x-scalix-next-cursor", page.next_cursor.encode()),) if page.next_cursor else ()
+        return rows_page(page.rows, columns, shape, more)
+
+    async def _caller(self, scope: Scope) -> Caller:
+        caller = await self._identity.authenticate(credential_of(scope))
+        # No admission follows that would compare versions, so what was revoked must show here.
+        return caller if caller.reread is None else await caller.reread()

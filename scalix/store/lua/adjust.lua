@@ -1,0 +1,22 @@
+-- Loaded after windows.lua, before reset and raise_to: what they add to windows, or take.
+
+-- Notes what was added to windows, or taken, by something else than a request: field -> three differences. Kept as long
+-- as the windows are, with those that have ended taken out.
+local function adjust(key, now, changes)
+  local index, write, ended = indexes(now), {key}, {}
+  for field, change in pairs(changes) do
+    if change[1] ~= 0 or change[2] ~= 0 or change[3] ~= 0 then
+      local a, b, c = match(redis.call('HGET', key, field) or '0 0 0', '^(%-?%d+) (%-?%d+) (%-?%d+)$')
+      write[#write + 1] = field
+      write[#write + 1] = format('%d %d %d', a + change[1], b + change[2], c + change[3])
+    end
+  end
+  if #write == 1 then return end
+  redis.call('HSET', unpack(write))
+  keep_windows(key, now)
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    local current = index[string.sub(field, 1, 1)]
+    if current and tonumber(string.sub(field, 2)) < current - 1 then ended[#ended + 1] = field end
+  end
+  if #ended > 0 then redis.call('HDEL', key, unpack(ended)) end
+end

@@ -1,0 +1,124 @@
+-- Loaded after charges.lua, before settle, sweep and release: events, and the sums that are kept beside them.
+--
+-- An event's text is words in the order of EVENT_FIELDS of domain/ledger.py; a sweep's has three more, for a settlement
+-- or a release to undo it: tracks_minutes, the start of the key's budget period, and whether the balance was charged.
+--
+-- The books of one day are six keys in a row, the first of them at `first` in KEYS:
+--   events of the subject (hash: id -> event)
+--   + 1 the subject's sums of the month (hash: "day model tier key")
+--   + 2 everybody's sums of the day by hour (hash: "hour model provider tier outcome error")
+--   + 3 everybody's sums of the month by day (hash: "day model provider tier outcome error")
+--   + 4 and 5 rankings of the day by tokens and by cost (sorted sets of subjects)
+-- Sums are eleven figures in the order of `Sums` of domain/ledger.py. What is taken from sums that have gone by their age
+-- brings nothing back.
+--
+-- What an event adds to them is {admitted_ms, tokens, cost, everybodys = what follows the index in fields of everybody's
+-- sums, own = in those of the subject, sums = text of its figures}.
+
+local WORDS = 23
+local REQUESTS, TOKENS, NANO_USD, ADMITTED, KEY, COST, CHARGE = 2, 3, 4, 6, 7, 16, 17
+local DAY_MS = 86400000
+local ELEVEN = '^(%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+)$'
+local TEXT = '%d %d %d %d %d %d %d %d %d %d %d'
+
+local function is_swept(event)
+  return string.sub(event, 1, 6) == 'swept '
+end
+
+local function words_of(event)
+  local words = {}
+  for word in string.gmatch(event, '%S+') do words[#words + 1] = word end
+  return words
+end
+
+-- What a sweep has charged, as what takes it back.
+local function swept_of(words)
+  return {
+    used = {-tonumber(words[REQUESTS]), -tonumber(words[TOKENS]), -tonumber(words[NANO_USD])},
+    admitted_ms = tonumber(words[ADMITTED]), key_id = words[KEY] == '-' and '' or words[KEY],
+    tracks_minutes = words[WORDS + 1] == '1', budget_start = tonumber(words[WORDS + 2]),
+    balance = words[WORDS + 3] == '1' and tonumber(words[CHARGE]) or 0,
+  }
+end
+
+-- What a sweep's event adds to the sums.
+local function addition_of(words)
+  local model, tier = words[9], words[8]
+  return {
+    admitted_ms = tonumber(words[ADMITTED]), tokens = tonumber(words[TOKENS]), cost = tonumber(words[COST]),
+    everybodys = table.concat({model, words[11], tier, words[1], words[22]}, ' '),
+    own = table.concat({model, tier, words[KEY]}, ' '),
+    sums = table.concat({'1', words[REQUESTS], words[TOKENS], words[12], words[13], words[14], words[15],
+      words[NANO_USD], words[COST], words[CHARGE], words[19]}, ' '),
+  }
+end
+
+-- Gives a key that is new its end, which does not move any more: some days after the day, or after its month. A day from
+-- now at least, so that what is told twice within it is known.
+local function keep(key, now, day, days, by_month)
+  if redis.call('PTTL', key) >= 0 then return end
+  local ended = by_month and first_day_of_month(month_of_day(day) + 1) or day + 1
+  redis.call('PEXPIRE', key, format('%.0f', math.max((ended + days) * DAY_MS - now, DAY_MS)))
+end
+
+local function add(key, field, addition, sign, now, day, days, by_month)
+  local text = redis.call('HGET', key, field)
+  if not text then
+    if sign > 0 then
+      redis.call('HSET', key, field, addition.sums)
+      keep(key, now, day, days, by_month)
+    end
+    return
+  end
+  local a, b, c, d, e, f, g, h, i, j, k = match(text, ELEVEN)
+  if sign < 0 and tonumber(a) <= 1 then
+    redis.call('HDEL', key, field)
+    return
+  end
+  local more = addition.parts
+  if not more then
+    more = {match(addition.sums, ELEVEN)}
+    addition.parts = more
+  end
+  redis.call('HSET', key, field, format(TEXT, a + sign, b + sign * more[2], c + sign * more[3], d + sign * more[4],
+    e + sign * more[5], f + sign * more[6], g + sign * more[7], h + sign * more[8], i + sign * more[9],
+    j + sign * more[10], k + sign * more[11]))
+end
+
+local function rank(key, subject, amount, sign, now, day, days)
+  if amount == 0 or sign < 0 and not redis.call('ZSCORE', key, subject) then return end
+  local score = tonumber(redis.call('ZINCRBY', key, format('%.0f', sign * amount), subject))
+  if score <= 0 then
+    redis.call('ZREM', key, subject)
+  elseif score == amount then
+    keep(key, now, day, days)
+  end
+end
+
+-- Adds an event to the sums (`sign` of 1), or takes it out of them (-1). `hours_days` and `days_days` are how many days
+-- by hour and by day are kept. `is_nobodys`: only in the sums that name nobody.
+local function sum_up(first, addition, subject, sign, now, hours_days, days_days, is_nobodys)
+  local at_ms = addition.admitted_ms
+  local day = floor(at_ms / DAY_MS)
+  local everybodys = ' ' .. addition.everybodys
+  add(KEYS[first + 2], floor(at_ms / 3600000) .. everybodys, addition, sign, now, day, hours_days)
+  add(KEYS[first + 3], day .. everybodys, addition, sign, now, day, days_days, true)
+  if is_nobodys then return end
+  add(KEYS[first + 1], day .. ' ' .. addition.own, addition, sign, now, day, days_days, true)
+  rank(KEYS[first + 4], subject, addition.tokens, sign, now, day, hours_days)
+  rank(KEYS[first + 5], subject, addition.cost, sign, now, day, hours_days)
+end
+
+-- Writes an event. One of before its user's erasure is kept under the request's id alone, without its key.
+local function write_event(first, tombstone, id, event, at_ms, now, events_days, is_nobodys)
+  local day = floor(at_ms / DAY_MS)
+  if is_nobodys then
+    local words = words_of(event)
+    words[KEY] = '-'
+    local lifetime_ms = math.max((day + 1 + events_days) * DAY_MS - now, DAY_MS)
+    redis.call('SET', tombstone, table.concat(words, ' '), 'PX', format('%.0f', lifetime_ms))
+    return
+  end
+  redis.call('HSET', KEYS[first], id, event)
+  keep(KEYS[first], now, day, events_days)
+end

@@ -1,0 +1,49 @@
+"""Names for subjects that lead to nobody once the key that made them is gone."""
+
+import hmac
+import secrets
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+from scalix.store.keys import Keys
+from scalix.store.redis_client import CALL_TIMEOUT_MS, in_time
+
+_KEY_BYTES = 32
+_DIGITS = 32
+
+
+class Pseudonyms:
+    """The pseudonyms of one store, whose key is kept in it and made by whoever needs it first."""
+
+    def __init__(self, client: Any, keys: Keys, *, timeout_ms: int = CALL_TIMEOUT_MS) -> None:
+        self._client = client
+        self._keys = keys
+        self._timeout_ms = timeout_ms
+        self._key: bytes | None = None
+
+    async def key(self) -> bytes:
+        """The key, read once in the life of a process. Raises `StoreUnavailable`."""
+        if self._key is None:
+            async with in_time(self._timeout_ms):
+                name = self._keys.pseudonym_key()
+                kept = await self._client.get(name)
+                if kept is None:
+                    await self._client.set(name, secrets.token_hex(_KEY_BYTES), nx=True)
+                    kept = await self._client.get(name)
+            self._key = bytes.fromhex(kept)
+        return self._key
+
+    async def of(self, subject: str) -> str:
+        """The subject's pseudonym. Raises `StoreUnavailable`."""
+        return pseudonym(self._key or await self.key(), subject)
+
+    def forget(self) -> None:
+        """Read the key anew: the store was emptied, or the key was renewed."""
+        self._key = None
+
+
+@lru_cache(maxsize=8_192)
+def pseudonym(key: bytes, subject: str) -> str:
+    """`~` and 32 hex digits, by HMAC-SHA-256."""
+    return "~" + hmac.digest(key, subject.encode(), sha256).hex()[:_DIGITS]

@@ -1,0 +1,55 @@
+"""The care of the ledger, put together: check, repair, archive, and the watch over the store's memory."""
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scalix.service.archive import Archive
+from scalix.service.audit_log import AuditLog
+from scalix.service.ledger_administration import LedgerAdministration
+from scalix.service.ledger_check import LedgerCheck
+from scalix.service.policy_source import PolicySource
+from scalix.service.store_memory import StoreMemory
+from scalix.store.archive_files import ArchiveFiles
+from scalix.store.keys import Keys
+from scalix.store.pseudonyms import Pseudonyms
+from scalix.store.redis_archive import RedisArchive
+from scalix.store.redis_client import connect
+from scalix.store.redis_ledger_repair import TIMEOUT_MS, RedisBooks
+from scalix.store.redis_memory import RedisMemory, container_bytes
+
+_CONNECTIONS = 2
+
+
+@dataclass(frozen=True)
+class LedgerParts:
+    """What keeps the ledger whole and small. `client` is theirs alone: their calls may take long."""
+
+    administration: LedgerAdministration
+    books: RedisBooks
+    check: LedgerCheck
+    archive: Archive
+    memory: StoreMemory
+    client: Any
+
+
+def build_ledger(
+    url: str, keys: Keys, *, audit: AuditLog, policy: PolicySource, state_dir: Path, now_ms: Callable[[], int]
+) -> LedgerParts:
+    """The use cases, over the store at `url`."""
+    client = connect(url, timeout_ms=TIMEOUT_MS, connections=_CONNECTIONS)
+    pseudonyms = Pseudonyms(client, keys, timeout_ms=TIMEOUT_MS)
+    books = RedisBooks(client, keys, pseudonyms, lambda: policy.current.retention)
+    host = " ".join(platform.node().split()).replace(" ", "-") or "unnamed"
+    files = ArchiveFiles(state_dir / "archive")
+    archive = Archive(RedisArchive(client, keys), files, policy, now_ms=now_ms, host=host)
+    is_ours = url.startswith("unix:")
+    memory = StoreMemory(
+        RedisMemory(client, machine_bytes=container_bytes if is_ours else lambda: 0),
+        archive_early=archive.run_early,
+    )
+    check = LedgerCheck(books)
+    administration = LedgerAdministration(books, check, archive, memory, policy, audit)
+    return LedgerParts(administration, books, check, archive, memory, client)

@@ -1,0 +1,110 @@
+"""Export, erasure and retention, put together."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scalix.domain.virtual_keys import KeyRecord
+from scalix.service.archive import Archive
+from scalix.service.audit_log import AuditLog
+from scalix.service.audit_reading import AuditReading
+from scalix.service.policy_source import PolicySource
+from scalix.service.privacy import Privacy
+from scalix.service.pseudonyms import Pseudonyms
+from scalix.service.retention import ExpiredKeys, RetentionJob
+from scalix.service.users import UserDirectory
+from scalix.service.virtual_keys import VirtualKeys
+from scalix.store.base import UserStore
+from scalix.store.breaker import Breaker, guarded
+from scalix.store.key_store import KeyStore
+from scalix.store.keys import Keys
+from scalix.store.pseudonyms import Pseudonyms as ErasedUsers
+from scalix.store.redis_client import connect
+from scalix.store.redis_erasure import RedisErasure
+from scalix.store.redis_files import RedisFiles
+from scalix.store.redis_names import RedisNames
+from scalix.store.redis_personal_data import RedisPersonalData
+from scalix.store.redis_retention import RedisRetention
+from scalix.store.set_aside import SetAside
+
+# Whole users are read and removed: nobody's request waits for that, and it takes what it takes.
+TIMEOUT_MS = 5_000
+_CONNECTIONS = 2
+
+
+@dataclass(frozen=True)
+class PrivacyParts:
+    """What the gateway does for users' data. `client` is theirs alone."""
+
+    privacy: Privacy
+    retention: RetentionJob
+    client: Any
+
+
+def build_pseudonyms(client: Any, keys: Keys, breaker: Breaker) -> Pseudonyms:
+    """The names of users in the audit log."""
+    erased = ErasedUsers(client, keys)
+
+    async def erased_key(subject: str) -> str:
+        return keys.erased(subject, await erased.of(subject))
+
+    return Pseudonyms(guarded(RedisNames(client, keys, erased_key), breaker))
+
+
+def build_privacy(
+    url: str,
+    keys: Keys,
+    *,
+    users: UserStore,
+    key_store: KeyStore,
+    pseudonyms: Pseudonyms,
+    audit: AuditLog,
+    audit_reading: AuditReading,
+    policy: PolicySource,
+    directory: UserDirectory,
+    virtual_keys: VirtualKeys,
+    state_dir: Path,
+    replay: Callable[[], Awaitable[object]],
+    now_ms: Callable[[], int],
+    archive: Archive,
+) -> PrivacyParts:
+    """The use cases, over the store at `url`."""
+    client = connect(url, timeout_ms=TIMEOUT_MS, connections=_CONNECTIONS)
+    erased = ErasedUsers(client, keys, timeout_ms=TIMEOUT_MS)
+    set_aside = SetAside(state_dir / "journal")
+
+    def forget(user_id: str, records: Sequence[KeyRecord]) -> None:
+        directory.forget(user_id)
+        for record in records:
+            virtual_keys.forget(record)
+
+    privacy = Privacy(
+        users=users,
+        keys=key_store,
+        data=RedisPersonalData(client, keys, erased, timeout_ms=TIMEOUT_MS),
+        erasure=RedisErasure(client, keys, erased, timeout_ms=TIMEOUT_MS),
+        pseudonyms=pseudonyms,
+        audit=audit,
+        audit_reading=audit_reading,
+        store_files=RedisFiles(client, timeout_ms=TIMEOUT_MS),
+        files=[set_aside, archive],
+        archive=archive,
+        policy=policy,
+        replay=replay,
+        forget=forget,
+        now_ms=now_ms,
+    )
+    store = RedisRetention(client, keys, timeout_ms=TIMEOUT_MS)
+    retention = RetentionJob(
+        store,
+        audit,
+        {
+            "audit_entries": audit.trim,
+            "expired_keys": ExpiredKeys(key_store, policy, audit, forget=virtual_keys.forget, now_ms=now_ms),
+            "dead_pointers": store.remove_dead_pointers,
+            "credits": lambda: store.remove_credits(policy.current.retention.days_days),
+            "set_aside_files": lambda: set_aside.remove_older(policy.current.privacy.set_aside_days),
+        },
+    )
+    return PrivacyParts(privacy, retention, client)

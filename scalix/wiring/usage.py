@@ -1,0 +1,78 @@
+"""Usage, reports and metrics, put together."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from scalix.service.exchanges import Exchanges
+from scalix.service.gateway_metrics import GatewayMetrics, Here
+from scalix.service.policy_source import PolicySource
+from scalix.service.reporting import Reporting
+from scalix.service.store_watch import StoreWatch
+from scalix.service.usage import UsageReading
+from scalix.service.usage_events import UsageEvents
+from scalix.service.users import UserDirectory
+from scalix.store.base import LimitTools
+from scalix.store.journal import Journal
+from scalix.store.key_store import KeyStore
+from scalix.store.keys import Keys
+from scalix.store.redis_balance import RedisBalanceStore
+from scalix.store.redis_client import connect
+from scalix.store.redis_leases import RedisLeases
+from scalix.store.redis_ledger import READ_TIMEOUT_MS, RedisLedger
+from scalix.store.redis_memory import RedisMemory
+
+# Of one user there is little to read, and somebody waits for it.
+USAGE_TIMEOUT_MS = 2_000
+_CONNECTIONS = 2
+
+
+@dataclass(frozen=True)
+class UsageParts:
+    """What the gateway tells of use. `client` is theirs alone: no request waits behind what a report reads."""
+
+    usage: UsageReading
+    events: UsageEvents
+    reporting: Reporting
+    metrics: GatewayMetrics
+    client: Any
+
+
+def build_usage(
+    url: str,
+    keys: Keys,
+    *,
+    counters: LimitTools,
+    key_store: KeyStore,
+    directory: UserDirectory,
+    policy: PolicySource,
+    exchanges: Exchanges,
+    journal: Journal,
+    watch: StoreWatch,
+    machine_bytes: Callable[[], int] = lambda: 0,
+) -> UsageParts:
+    """The use cases, over the store at `url`. `machine_bytes` is the memory that a server on this machine may use."""
+    client = connect(url, timeout_ms=READ_TIMEOUT_MS, connections=_CONNECTIONS)
+    ledger = RedisLedger(client, keys, timeout_ms=USAGE_TIMEOUT_MS)
+    everybodys = RedisLedger(client, keys)
+    balances = RedisBalanceStore(client, keys, timeout_ms=USAGE_TIMEOUT_MS)
+    usage = UsageReading(ledger, counters, balances, directory, policy, key_store)
+
+    def here() -> Here:
+        return Here(len(exchanges), journal.pending_bytes, watch.times_emptied)
+
+    metrics = GatewayMetrics(
+        everybodys,
+        key_store,
+        here=here,
+        store_is_there=lambda: watch.store_is_there,
+        leases=RedisLeases(client, keys, timeout_ms=USAGE_TIMEOUT_MS).count,
+        memory=RedisMemory(client, machine_bytes=machine_bytes, timeout_ms=USAGE_TIMEOUT_MS).fullest,
+    )
+    return UsageParts(
+        usage,
+        UsageEvents(ledger, usage, policy, key_store),
+        Reporting(everybodys, policy, key_store),
+        metrics,
+        client,
+    )

@@ -1,0 +1,141 @@
+"""What LiteLLM and OpenAI's SDK no longer do for each call: only for requests from the edge, with the same result."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import pytest
+from fastapi import Request
+from hypothesis import given
+from hypothesis import strategies as st
+from litellm.litellm_core_utils.llm_cost_calc.utils import TokenTypeCostBreakdown
+from litellm.proxy.auth import user_api_key_auth as litellm_auth
+from litellm.router import Router
+from openai._types import omit
+from openai._utils import async_maybe_transform, is_given
+from openai.types.chat import completion_create_params
+from pydantic import BaseModel
+
+from scalix.domain.limits import UNLIMITED
+from scalix.domain.quota import FREE_OF_CHARGE, Admitted, Receipt
+from scalix.domain.routes import Route
+from scalix.litellm_adapter import trimmed_calls
+from scalix.litellm_adapter.bridge import EXCHANGE_ID
+from scalix.litellm_adapter.inline_executor import InlineExecutor
+from scalix.service.callers import THE_OPERATOR
+from scalix.service.exchanges import CURRENT, Exchange
+
+PARAMS = completion_create_params.CompletionCreateParamsNonStreaming
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+messages = st.lists(
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["system", "user", "assistant", "tool"]), "content": json_values},
+        optional={"tool_calls": json_values, "name": st.text(max_size=5), "unknown": json_values},
+    ),
+    max_size=4,
+)
+
+
+def exchange() -> Exchange:
+    """An exchange in flight, as the edge makes one."""
+    admitted = Admitted(Receipt("r-1", str(THE_OPERATOR.subject), 0, 0, 0, False), {}, 0)
+    return Exchange(
+        "r-1", THE_OPERATOR, Route.CHAT, "m", False, limits=UNLIMITED, admitted=admitted, prices=FREE_OF_CHARGE
+    )
+
+
+def request(**scope: Any) -> Request:
+    """A request inside LiteLLM's app."""
+    return Request({"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [], **scope})
+
+
+@given(messages=messages, rest=st.dictionaries(st.sampled_from(["tools", "stop", "user", "n", "x"]), json_values))
+def test_a_body_of_json_goes_out_as_openais_sdk_would_have_sent_it(messages: Any, rest: dict[str, Any]) -> None:
+    short = trimmed_calls._rewriting(async_maybe_transform, is_given)
+    body = {"model": "m", "messages": messages, "temperature": omit, **rest}
+
+    async def both() -> tuple[Any, Any]:
+        CURRENT.set(exchange())
+        return await short(dict(body), PARAMS), await async_maybe_transform(dict(body), PARAMS)
+
+    mine, sdks = asyncio.run(both())
+    assert mine == sdks
+
+
+async def test_what_is_no_json_is_left_to_the_sdk() -> None:
+    class Message(BaseModel):
+        role: str
+        content: str
+
+    CURRENT.set(exchange())
+    try:
+        short = trimmed_calls._rewriting(async_maybe_transform, is_given)
+        sent = await short({"model": "m", "messages": [Message(role="user", content="hi")]}, PARAMS)
+    finally:
+        CURRENT.set(None)
+    assert sent["messages"] == [{"role": "user", "content": "hi"}]
+
+
+async def test_only_the_edges_word_is_taken_for_who_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    async def own(**kwargs: Any) -> str:
+        asked.append(kwargs)
+        return "litellm's own answer"
+
+    for name in ("user_api_key_auth_builder", "_authorize_authenticated_request"):
+        monkeypatch.setattr(litellm_auth, name, own)
+    monkeypatch.setattr(litellm_auth, "_resolve_request_principal", lambda request, caller: "a principal")
+    trimmed_calls.trust_the_edge()
+    caller = await litellm_auth.user_api_key_auth_builder(request=request(scalix=exchange()), api_key="")
+    assert caller.metadata == {EXCHANGE_ID: "r-1"}
+    assert not asked
+    for forged in (request(), request(scalix="an exchange"), request(scalix={"request_id": "r-1"})):
+        assert await litellm_auth.user_api_key_auth_builder(request=forged, api_key="k") == "litellm's own answer"
+        assert litellm_auth._resolve_request_principal(forged, caller) == "a principal"
+    assert [call["api_key"] for call in asked] == ["k"] * 3
+
+
+def test_every_name_is_one_of_this_litellms() -> None:
+    assert callable(Router._increment_deployment_usage)
+    assert TokenTypeCostBreakdown(0.0, 0.0, 0.0).rates is None
+    for name in ("user_api_key_auth_builder", "_authorize_authenticated_request", "_resolve_request_principal"):
+        assert callable(getattr(litellm_auth, name))
+
+
+@pytest.mark.parametrize(
+    ("call", "inline"),
+    [
+        ({"custom_llm_provider": "openai", "model": "gpt-4", "acompletion": True}, True),
+        ({"model": "openai/gpt-4", "acompletion": True}, True),
+        ({"model": "gemini/x", "acompletion": True}, False),
+        ({"model": "openai/gpt-4", "acompletion": True, "mock_response": "hello"}, False),
+        ({"model": "openai/gpt-4"}, False),
+    ],
+)
+def test_only_preparation_that_does_not_block_runs_on_the_loop(call: dict[str, Any], inline: bool) -> None:
+    def prepare(**kwargs: Any) -> int:
+        return threading.get_ident()
+
+    with InlineExecutor(prepare) as executor:
+        ran_in = executor.submit(partial(lambda fn: fn(), partial(prepare, **call))).result()
+        other = executor.submit(threading.get_ident).result()
+    assert isinstance(executor, ThreadPoolExecutor)
+    assert (ran_in == threading.get_ident()) is inline
+    assert other != threading.get_ident()
+
+
+def test_an_error_of_the_preparation_is_the_futures() -> None:
+    def prepare(**kwargs: Any) -> None:
+        raise ValueError("no such parameter")
+
+    with InlineExecutor(prepare) as executor:
+        future = executor.submit(partial(lambda fn: fn(), partial(prepare, model="openai/x", acompletion=True)))
+    with pytest.raises(ValueError, match="no such parameter"):
+        future.result()

@@ -1,0 +1,88 @@
+"""What a model that is left alone means for requests."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.edge.fallback_rig import CONFIG, Edge, break_off, edge, fail, serve
+
+SERVED = "x-scalix-model-served"
+
+
+@pytest.fixture
+async def one(tmp_path: Path, store_url: str, key_prefix: str) -> AsyncIterator[Edge]:
+    async with edge(tmp_path, store_url, key_prefix) as made:
+        yield made
+
+
+async def test_a_failing_model_is_passed_over_and_not_asked(one: Edge) -> None:
+    one.app.behaviours["free-one"] = [fail(500)]
+    for _ in range(5):
+        assert (await one.ask()).headers[SERVED] == "free-two"
+    assert one.app.asked.count("free-one") == 3
+
+
+async def test_without_another_model_the_answer_is_503_at_once_for_nothing_and_until_when(one: Edge) -> None:
+    one.app.behaviours["alone"] = [fail(503, retry_after_s=120)]
+    assert (await one.ask("alone")).status_code == 503
+    answer = await one.ask("alone")
+
+    assert answer.status_code == 503
+    assert 118 <= int(answer.headers["retry-after"]) <= 120
+    assert "has kept failing" in answer.json()["error"]["message"]
+    assert SERVED not in answer.headers
+    assert one.app.asked == ["alone"]
+    assert len(one.charges) == 1
+
+
+async def test_another_instance_leaves_it_alone_too(tmp_path: Path, store_url: str, key_prefix: str) -> None:
+    async with (
+        edge(tmp_path, store_url, key_prefix, name="one") as one,
+        edge(tmp_path, store_url, key_prefix, name="two") as two,
+    ):
+        for worker in (one, two):
+            worker.app.behaviours["alone"] = [fail(500)]
+        for _ in range(3):
+            await one.ask("alone")
+        await asyncio.gather(*one.core.fallbacks.cooldowns._sending)
+        await two.core.fallbacks.cooldowns.refresh()
+        answer = await two.ask("alone")
+
+        assert (answer.status_code, two.app.asked) == (503, [])
+        assert 1 <= int(answer.headers["retry-after"]) <= 30
+
+
+async def test_what_is_wrong_with_requests_leaves_no_model_alone(one: Edge) -> None:
+    """Also where a client has the provider repeat words that mean something else."""
+    for message in ("bad", "API key not valid", "insufficient_quota", "content policy"):
+        one.app.behaviours["alone"] = [fail(400, message)]
+        for _ in range(4):
+            await one.ask("alone")
+    assert one.core.fallbacks.cooldowns.wait_s("alone") == 0
+
+
+async def test_streams_that_break_off_count(one: Edge) -> None:
+    one.app.behaviours["alone"] = [break_off]
+    for _ in range(3):
+        await one.ask("alone", stream=True)
+    assert one.core.fallbacks.cooldowns.wait_s("alone") > 0
+
+
+async def test_one_request_tries_whether_it_works_again(tmp_path: Path, store_url: str, key_prefix: str) -> None:
+    async with edge(tmp_path, store_url, key_prefix, CONFIG + "  cooldown: {failures: 1}\n") as one:
+        cooldowns = one.core.fallbacks.cooldowns
+        one.app.behaviours["alone"] = [fail(500), serve]
+        assert (await one.ask("alone")).status_code == 503
+        assert (await one.ask("alone")).status_code == 503
+        now_s = cooldowns._clock()
+        cooldowns._clock = lambda: now_s + 20
+        assert (await one.ask("alone")).status_code == 200
+        assert (await one.ask("alone")).status_code == 200
+        assert one.app.asked == ["alone"] * 3
+
+
+async def test_a_caller_who_may_not_use_a_model_is_not_told_how_it_is(one: Edge) -> None:
+    one.core.fallbacks.cooldowns.failed("best", 60)
+    assert (await one.ask("best")).status_code == 403

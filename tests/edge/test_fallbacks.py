@@ -1,0 +1,231 @@
+"""Who takes over when a model fails, and what is told and charged then."""
+
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from scalix.domain.failures import ErrorClass
+from scalix.domain.quota import Outcome
+from scalix.launch.config_file import read_config
+from tests.edge.fallback_rig import CONFIG, Behaviour, Edge, break_off, crash, edge, empty, fail, hang, serve
+
+PATHS = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages"]
+SERVED = "x-scalix-model-served"
+QUICK = CONFIG + "  retries: {first_byte_s: 1, whole_answer_s: 1}\n  cooldown: {seconds: 0}\n"
+
+
+@pytest.fixture
+async def one(tmp_path: Path, store_url: str, key_prefix: str) -> AsyncIterator[Edge]:
+    async with edge(tmp_path, store_url, key_prefix) as made:
+        yield made
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", PATHS)
+async def test_the_next_model_answers_on_every_route_and_the_request_is_charged_once(
+    one: Edge, path: str, stream: bool
+) -> None:
+    one.app.behaviours["free-one"] = [fail(500)]
+    more = {"stream": True} if stream and not path.endswith("embeddings") else {}
+    answer = await one.ask(path=path, **more)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.headers[SERVED] == "free-two"
+    assert one.app.asked == ["free-one", "free-two"]
+    ((_, charge),) = one.charges
+    assert (charge.requests, charge.tokens) == (1, 12)
+    (exchange,) = one.exchanges
+    assert (exchange.served_model, exchange.tried, exchange.error_class) == ("free-two", ["free-one"], None)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        *(fail(status) for status in (401, 402, 403, 404, 408, 429, 500, 502, 503, 504, 529)),
+        fail(429, kind="insufficient_quota"),
+        fail(502, kind="TransportError"),
+        fail(504, kind="TimeoutException"),
+        fail(400, "Your credit balance is too low to access the API."),
+        fail(400, "API key not valid. Please pass a valid API key.", "INVALID_ARGUMENT API_KEY_INVALID"),
+        fail(400, "flagged", "content_filter"),
+        crash,
+        empty,
+    ],
+)
+async def test_whatever_another_model_may_mend_is_given_to_it(one: Edge, failure: Behaviour) -> None:
+    one.app.behaviours["free-one"] = [failure]
+    answer = await one.ask()
+    assert (answer.status_code, answer.headers[SERVED]) == (200, "free-two")
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+async def test_what_is_wrong_with_the_request_is_given_to_nobody_else(one: Edge, status: int) -> None:
+    one.app.behaviours["free-one"] = [fail(status, "'temperature' is out of range")]
+    answer = await one.ask()
+
+    assert (answer.status_code, one.app.asked) == (status, ["free-one"])
+    assert SERVED not in answer.headers
+    assert one.charges[0][1].outcome is Outcome.PROVIDER_REFUSED
+    assert one.exchanges[0].error_class is ErrorClass.BAD_REQUEST
+
+
+async def test_a_caller_never_reaches_a_model_that_their_tier_does_not_have(one: Edge) -> None:
+    one.app.behaviours |= {"free-one": [fail(500)], "free-two": [fail(500)]}
+    assert (await one.ask()).status_code == 503
+    assert one.app.asked == ["free-one", "free-two"]
+    assert (await one.ask("best")).status_code == 403
+
+    one.app.bodies.clear()
+    assert (await one.ask(user=await one.premium())).headers[SERVED] == "best"
+    assert one.app.asked == ["free-one", "best"]
+
+
+async def test_a_virtual_key_reaches_only_its_own_models(one: Edge) -> None:
+    made = await one.http.post(
+        "/key/generate", json={"user_id": await one.premium(), "models": ["free-one", "free-two"]}
+    )
+    one.app.behaviours["free-one"] = [fail(500)]
+    one.http.headers["authorization"] = f"Bearer {made.json()['key']}"
+    assert (await one.ask()).headers[SERVED] == "free-two"
+
+
+async def test_when_all_fail_the_client_reads_of_the_first_and_pays_nothing(one: Edge) -> None:
+    one.app.behaviours |= {
+        "free-one": [fail(429, retry_after_s=17)],
+        "best": [fail(400, "unknown field")],
+        "free-two": [fail(500)],
+    }
+    answer = await one.ask(user=await one.premium())
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "17"
+    assert SERVED not in answer.headers
+    error = answer.json()["error"]
+    assert "'free-one' could not answer, nor could 2 other models" in error["message"]
+    assert (error["code"], error["scalix"]["category"]) == ("provider_unavailable", "provider_rate_limit")
+    ((_, charge),) = one.charges
+    assert (charge.outcome, charge.requests, charge.tokens) == (Outcome.PROVIDER_FAILED, 0, 0)
+    assert charge.detail.error in ("", "provider_rate_limit")
+    assert one.exchanges[0].tried == ["free-one", "best", "free-two"]
+    assert one.exchanges[0].served_model is None
+
+
+async def test_what_is_too_long_goes_only_to_a_larger_model(one: Edge) -> None:
+    one.app.behaviours |= {"free-one": [fail(400, "x", "context_length_exceeded")]}
+    small = await one.ask()
+    assert (small.status_code, one.app.asked) == (400, ["free-one"])
+    assert "larger context window" in small.json()["error"]["message"]
+    assert one.charges[0][1].requests == 1
+
+    large = await one.ask(user=await one.premium())
+    assert large.headers[SERVED] == "best"
+
+
+async def test_a_stream_that_has_begun_is_not_begun_again(one: Edge) -> None:
+    one.app.behaviours["free-one"] = [break_off]
+    answer = await one.ask(stream=True)
+
+    assert one.app.asked == ["free-one"]
+    assert answer.headers[SERVED] == "free-one"
+    assert "broke off in the middle" in answer.text
+    assert one.exchanges[0].error_class is not None
+    assert one.charges[0][1].outcome is Outcome.PROVIDER_BROKE
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_model_that_says_nothing_in_time_is_left_for_one_other(
+    tmp_path: Path, store_url: str, key_prefix: str, stream: bool
+) -> None:
+    async with edge(tmp_path, store_url, key_prefix, QUICK) as one:
+        one.app.behaviours["free-one"] = [hang]
+        answer = await one.ask(stream=stream)
+        assert answer.headers[SERVED] == "free-two"
+        assert one.charges[0][1].tokens == 12
+
+        one.app.behaviours["best"] = [fail(500)]
+        failed = await one.ask(stream=stream, user=await one.premium())
+        assert failed.status_code == 503
+        assert failed.json()["error"]["scalix"]["category"] == "timeout"
+        assert one.exchanges[-1].tried == ["free-one", "best"]
+
+
+async def test_no_more_models_are_tried_than_configured(tmp_path: Path, store_url: str, key_prefix: str) -> None:
+    async with edge(tmp_path, store_url, key_prefix, CONFIG + "  retries: {models: 2, same_model: 1}\n") as one:
+        one.app.behaviours |= {"free-one": [fail(500)], "best": [fail(500)]}
+        assert (await one.ask(user=await one.premium())).status_code == 503
+        assert one.app.asked == ["free-one", "best"]
+        assert [body["num_retries"] for body in one.app.bodies] == [1, 1]
+
+
+async def test_a_model_that_others_may_follow_is_asked_again_once_at_most(one: Edge) -> None:
+    one.app.behaviours["free-one"] = [fail(500)]
+    await one.ask()
+    await one.ask("alone")
+    assert [body["num_retries"] for body in one.app.bodies] == [1, 2, 2]
+
+
+async def test_the_answer_of_a_fallback_is_no_longer_than_it_can_be(one: Edge) -> None:
+    one.app.behaviours["free-one"] = [fail(500)]
+    await one.ask(max_tokens=80)
+    await one.ask()
+    assert [body["max_tokens"] for body in one.app.bodies] == [80, 50, 100, 50]
+
+
+async def test_a_fallback_that_can_not_think_as_long_is_passed_over(one: Edge) -> None:
+    one.app.behaviours["free-one"] = [fail(500)]
+    answer = await one.ask(path="/v1/messages", thinking={"type": "enabled", "budget_tokens": 70}, max_tokens=90)
+    assert (answer.status_code, one.app.asked) == (503, ["free-one"])
+
+
+async def test_a_fallback_may_leave_out_what_it_does_not_know_but_nothing_that_matters(one: Edge) -> None:
+    one.app.behaviours["free-one"] = [fail(500)]
+    await one.ask(logit_bias={"1": 1})
+    await one.ask(response_format={"type": "json_object"})
+    assert [body.get("drop_params") for body in one.app.bodies] == [None, True, None, None]
+
+
+async def test_what_an_earlier_model_left_behind_is_not_charged(one: Edge) -> None:
+    """Its usage, its cost, and an event of it that comes late."""
+
+    async def half(asked: object) -> None:
+        exchange = asked.exchange  # type: ignore[attr-defined]
+        exchange.provider_usage = exchange.usage = serve_usage
+        exchange.usage_is_providers, exchange.cost_nano_usd = True, 999_999
+        await fail(500)(asked)  # type: ignore[arg-type]
+
+    from scalix.domain.outcomes import Usage
+
+    serve_usage = Usage(1000, 1000)
+    one.app.behaviours["free-one"] = [half]
+    await one.ask()
+    ((_, charge),) = one.charges
+    assert charge.tokens == 12
+    assert charge.nano_usd < 999_999
+
+
+async def test_fallbacks_hold_from_the_next_request_on_after_a_reload(one: Edge) -> None:
+    one.app.behaviours["free-one"] = [fail(500)]
+    one.config.write_text(CONFIG.replace("free-one: [best, free-two], ", ""), encoding="utf-8")
+    one.core.policy.replace(read_config(one.config, {}).policy)
+    assert (await one.ask()).status_code == 503
+
+
+async def test_a_client_that_has_left_sets_nobody_else_to_work(one: Edge, caplog: pytest.LogCaptureFixture) -> None:
+    async def leave(asked: object) -> None:
+        asked.exchange.client_left = True  # type: ignore[attr-defined]
+        await fail(500)(asked)  # type: ignore[arg-type]
+
+    one.app.behaviours["free-one"] = [leave]
+    await one.ask()
+    assert one.app.asked == ["free-one"]
+
+
+async def test_a_crash_is_told_in_no_answer_and_without_a_stack(one: Edge, caplog: pytest.LogCaptureFixture) -> None:
+    one.app.behaviours |= {"alone": [crash]}
+    with caplog.at_level(logging.DEBUG):
+        answer = await one.ask("alone")
+    assert answer.status_code == 503
+    assert answer.json()["error"]["scalix"]["category"] == "internal"
+    assert "canary-of-a-crash" not in answer.text + caplog.text

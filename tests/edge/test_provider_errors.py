@@ -1,0 +1,104 @@
+"""What a client reads of a provider's error, in every provider's format: what is about its request, and no secret."""
+
+import json
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from scalix.domain.errors import ProviderFailed, ProviderRefused
+from scalix.domain.failures import ErrorClass
+from scalix.domain.quota import Outcome
+from scalix.edge.provider_errors import failed
+from scalix.litellm_adapter.provider_transport import provider_error
+from scalix.service.exchanges import Exchange, Failure
+
+CANARIES = [
+    "sk-proj-canary0123456789",
+    "AIzaSyCanary0123456789",
+    "org-CANARY0123456789",
+    "proj_canary0123456789",
+    "https://canary.internal.example/v1?key=1",
+    "ops@canary.example",
+    "projects/canary-771234",
+    "'canary-corp'",
+    "canary-tenant-9",
+    "Bearer canarycanary1",
+]
+SAID = (
+    "The field 'temperature' is out of range; key sk-proj-canary0123456789 or AIzaSyCanary0123456789 of "
+    "org-CANARY0123456789 (organization 'canary-corp', tenant canary-tenant-9, projects/canary-771234), "
+    "proj_canary0123456789 at https://canary.internal.example/v1?key=1 by ops@canary.example, Bearer canarycanary1."
+)
+FORMATS: dict[str, Any] = {
+    "openai": lambda said: {"error": {"message": said, "type": "invalid_request_error", "param": "x", "code": None}},
+    "anthropic": lambda said: {"type": "error", "error": {"type": "invalid_request_error", "message": said}},
+    "gemini": lambda said: {"error": {"code": 400, "message": said, "status": "INVALID_ARGUMENT"}},
+    "gemini stream": lambda said: [{"error": {"code": 400, "message": said, "status": "INVALID_ARGUMENT"}}],
+    "openrouter": lambda said: {"error": {"message": said, "code": 400, "metadata": {"provider_name": "canary-corp"}}},
+    "vllm": lambda said: {"object": "error", "message": said, "type": "BadRequestError", "code": 400},
+    "fastapi": lambda said: {"detail": said},
+    "text": lambda said: said,
+}
+
+
+def _exchange(**known: Any) -> Exchange:
+    return cast(Exchange, SimpleNamespace(**{"provider_error": None, "failures": [], **known}))
+
+
+@pytest.mark.parametrize("written", FORMATS)
+def test_a_refusal_says_what_is_wrong_and_no_secret(written: str) -> None:
+    body = json.dumps(FORMATS[written](SAID)).encode()
+    seen = failed(_exchange(provider_error=provider_error(400, httpx.Headers(), body)), "m", 400)
+
+    assert (seen.outcome, seen.error_class) == (Outcome.PROVIDER_REFUSED, ErrorClass.BAD_REQUEST)
+    assert isinstance(seen.error, ProviderRefused)
+    assert "'temperature' is out of range" in seen.error.message
+    assert not [canary for canary in CANARIES if canary.strip("'") in seen.error.message]
+
+
+@pytest.mark.parametrize("written", FORMATS)
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 408, 429, 500, 503, 529])
+def test_of_a_providers_own_trouble_nothing_that_it_says_is_told(written: str, status: int) -> None:
+    body = json.dumps(FORMATS[written](SAID)).encode()
+    seen = failed(_exchange(provider_error=provider_error(status, httpx.Headers(), body)), "m", status)
+
+    assert seen.outcome is Outcome.PROVIDER_FAILED
+    assert isinstance(seen.error, ProviderFailed)
+    assert "temperature" not in seen.error.message
+    assert not [canary for canary in CANARIES if canary in str(seen.error.details) + seen.error.message]
+
+
+@pytest.mark.parametrize(
+    ("said", "error_class", "told"),
+    [
+        ("prompt is too long: 9 tokens > 8 maximum", ErrorClass.CONTEXT_TOO_LONG, "larger context window"),
+        ("Content Exists Risk", ErrorClass.CONTENT_FILTER, "reword the request"),
+    ],
+)
+def test_what_the_client_can_do_is_told(said: str, error_class: ErrorClass, told: str) -> None:
+    body = json.dumps({"error": {"message": said}}).encode()
+    seen = failed(_exchange(provider_error=provider_error(400, httpx.Headers(), body)), "m", 400)
+    assert (seen.error_class, seen.error.details) == (error_class, {"category": error_class})
+    assert said in seen.error.message
+    assert told in seen.error.message
+
+
+def test_gemini_s_word_for_a_retry_after_is_understood() -> None:
+    delay = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.5s"}
+    body = json.dumps({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [delay]}}).encode()
+    seen = failed(_exchange(provider_error=provider_error(429, httpx.Headers(), body)), "m", 429)
+    assert (seen.retry_after_s, seen.error.retry_after_s, seen.blames_model) == (35, 35, True)
+
+
+def test_without_an_answer_of_the_provider_litellms_exception_says_the_class() -> None:
+    failure = Failure(None, "Timeout", "litellm.Timeout: slow", None, ErrorClass.TIMEOUT)
+    seen = failed(_exchange(failures=[failure]), "m", 500)
+    assert (seen.error_class, seen.outcome) == (ErrorClass.TIMEOUT, Outcome.PROVIDER_FAILED)
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{", b'{"error": 5}', b'{"error": {"message": []}}', b"\xff"])
+def test_an_odd_body_is_a_failure_like_any_other(body: bytes) -> None:
+    assert failed(_exchange(), "m", 400, body).error_class is ErrorClass.BAD_REQUEST
+    assert failed(_exchange(provider_error=provider_error(400, httpx.Headers(), body)), "m", 400).error.message

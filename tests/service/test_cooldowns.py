@@ -1,0 +1,180 @@
+"""When a failing model is left alone, and how other workers learn of it: over a real store, with a clock of our own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from scalix.domain.fallbacks import Cooldown
+from scalix.domain.policy import Policy, Tier
+from scalix.service.cooldowns import Cooldowns
+from scalix.service.policy_source import PolicySource
+from scalix.store.base import Cooling, StoreUnavailable
+from scalix.store.keys import Keys
+from scalix.store.redis_client import connect
+from scalix.store.redis_cooldowns import RedisCooldowns
+
+NOW_S = 1000.0
+
+
+class Worker:
+    """One worker's cooldowns."""
+
+    def __init__(self, store: Any, settings: Cooldown = Cooldown()) -> None:  # noqa: B008
+        self.now_s = NOW_S
+        policy = Policy({"free": Tier("free")}, "free", cooldown=settings)
+        self.policy = PolicySource(policy)
+        self.cooldowns = Cooldowns(store, self.policy, clock=lambda: self.now_s)
+
+    def fail(self, times: int = 1, model: str = "m", retry_after_s: int | None = None) -> None:
+        for _ in range(times):
+            self.cooldowns.failed(model, retry_after_s)
+
+    @property
+    def wait_s(self) -> float:
+        return self.cooldowns.wait_s("m")
+
+    async def told(self) -> None:
+        """Return when the store knows what this worker knows."""
+        await asyncio.gather(*self.cooldowns._sending)
+
+
+@pytest.fixture
+async def store(store_url: str, key_prefix: str) -> AsyncIterator[RedisCooldowns]:
+    client = connect(store_url)
+    yield RedisCooldowns(client, Keys(key_prefix))
+    await client.aclose()
+
+
+@pytest.fixture
+def worker(store: RedisCooldowns) -> Worker:
+    return Worker(store)
+
+
+async def test_three_failures_in_a_row_within_half_a_minute_leave_a_model_alone_for_half_a_minute(
+    worker: Worker,
+) -> None:
+    worker.fail(2)
+    assert worker.wait_s == 0
+    worker.fail()
+    assert worker.wait_s == 30
+    worker.now_s += 29
+    assert worker.wait_s == 1
+    worker.now_s += 1
+    assert worker.wait_s == 0
+    await worker.told()
+
+
+async def test_an_answer_in_between_and_the_time_begin_the_count_anew(worker: Worker) -> None:
+    worker.fail(2)
+    worker.cooldowns.succeeded("m")
+    worker.fail(2)
+    worker.now_s += 31
+    worker.fail(2)
+    assert worker.wait_s == 0
+
+
+async def test_models_are_counted_apart(worker: Worker) -> None:
+    worker.fail(2)
+    worker.fail(2, model="other")
+    assert worker.wait_s == 0
+
+
+@pytest.mark.parametrize(("asked_s", "waited_s"), [(1, 1), (90, 90), (600, 600), (86_400, 600)])
+async def test_what_a_provider_asks_for_is_obeyed_at_once_up_to_ten_minutes(
+    worker: Worker, asked_s: int, waited_s: int
+) -> None:
+    worker.fail(retry_after_s=asked_s)
+    assert worker.wait_s == waited_s
+    await worker.told()
+
+
+async def test_other_workers_learn_it_and_how_long_it_lasts(worker: Worker, store: RedisCooldowns) -> None:
+    other = Worker(store)
+    other.now_s = 77_000.0  # no clock but the store's is common to them
+    worker.fail(3)
+    await worker.told()
+    await other.cooldowns.refresh()
+    assert 25 < other.wait_s <= 30
+    assert not other.cooldowns.may_probe("m")
+
+
+async def test_a_probe_is_one_request_in_the_second_half_and_what_it_gets_is_for_all(
+    worker: Worker, store: RedisCooldowns
+) -> None:
+    other = Worker(store)
+    worker.fail(3)
+    await worker.told()
+    await other.cooldowns.refresh()
+    worker.now_s += 15
+    assert [worker.cooldowns.may_probe("m") for _ in range(3)] == [True, False, False]
+    worker.cooldowns.succeeded("m")  # of a request from before
+    assert worker.wait_s > 0
+
+    worker.cooldowns.succeeded("m", was_probe=True)
+    assert worker.wait_s == 0
+    await worker.told()
+    await other.cooldowns.refresh()
+    assert other.wait_s == 0
+
+
+async def test_what_a_provider_has_asked_for_is_not_probed(worker: Worker) -> None:
+    worker.fail(retry_after_s=60)
+    worker.now_s += 59
+    assert not worker.cooldowns.may_probe("m")
+    await worker.told()
+
+
+async def test_the_longer_of_two_cooldowns_holds(worker: Worker, store: RedisCooldowns) -> None:
+    other = Worker(store)
+    worker.fail(retry_after_s=300)
+    await worker.told()
+    other.fail(3)
+    await other.told()
+    await other.cooldowns.refresh()
+    assert 290 < other.wait_s <= 300
+
+
+async def test_the_store_forgets_them_by_itself(worker: Worker, store: RedisCooldowns) -> None:
+    worker.fail(retry_after_s=60)
+    await worker.told()
+    assert 50_000 < await store._client.pttl(store._keys.cooldowns()) <= 60_000
+    await store.cool("over", 1, asked_for=False)
+    while len(found := await store.cooling()) > 1:
+        pass
+    assert [(cooling.model, cooling.asked_for) for cooling in found] == [("m", True)]
+
+
+async def test_seconds_of_zero_switch_it_off(store: RedisCooldowns) -> None:
+    worker = Worker(store, Cooldown(seconds=0))
+    worker.fail(10, retry_after_s=60)
+    assert worker.wait_s == 0
+    assert await store.cooling() == []
+
+
+async def test_with_the_store_away_a_worker_goes_by_what_it_has_seen_and_tells_it_later(store: RedisCooldowns) -> None:
+    class Away:
+        is_away = True
+
+        async def cool(self, model: str, for_ms: int, *, asked_for: bool) -> None:
+            if self.is_away:
+                raise StoreUnavailable("away")
+            await store.cool(model, for_ms, asked_for=asked_for)
+
+        async def cooling(self) -> list[Cooling]:
+            if self.is_away:
+                raise StoreUnavailable("away")
+            return await store.cooling()
+
+    away = Away()
+    worker = Worker(away)
+    worker.fail(3)
+    await worker.told()
+    await worker.cooldowns.refresh()
+    assert worker.wait_s == 30
+
+    away.is_away = False
+    await worker.cooldowns.refresh()
+    assert [cooling.model for cooling in await store.cooling()] == ["m"]
+    assert worker.wait_s > 25

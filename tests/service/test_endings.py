@@ -1,0 +1,116 @@
+"""What the ledger is told of an exchange that is over."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scalix.domain.failures import ErrorClass
+from scalix.domain.limits import UNLIMITED
+from scalix.domain.outcomes import charge_for
+from scalix.domain.policy import Model, Tier
+from scalix.domain.pricing import Price
+from scalix.domain.quota import FREE_OF_CHARGE, Admitted, Outcome, Receipt
+from scalix.domain.routes import Route
+from scalix.domain.subjects import Subject
+from scalix.domain.usage import Usage
+from scalix.service.callers import THE_OPERATOR, Caller
+from scalix.service.endings import ending_of
+from scalix.service.exchanges import Exchange
+
+
+def priced(name: str, provider: str, *nano_usd_and_from_ms: tuple[int, int]) -> Model:
+    """A model at so many nano-dollars a token."""
+    prices = tuple(
+        Price(f"{name}@{at}", (("input_cost_per_token", nano * 10**9), ("output_cost_per_token", nano * 10**9)), at)
+        for nano, at in nano_usd_and_from_ms
+    )
+    return Model(name, f"{provider}/{name}-1", prices=prices)
+
+
+MODELS = {"asked": priced("asked", "openai", (1, 0), (10, 5_000)), "next": priced("next", "anthropic", (100, 0))}
+ALICE = Caller(Subject("user", "alice"), Tier("premium", markup_ppm=1_500_000), UNLIMITED)
+
+
+def exchange(**fields: Any) -> Exchange:
+    receipt = Receipt("r1", "user:alice", 4_999, 40, 100, False)
+    usual: dict[str, Any] = {
+        "request_id": "r1",
+        "caller": ALICE,
+        "route": Route.CHAT,
+        "model": "asked",
+        "streamed": True,
+        "limits": UNLIMITED,
+        "admitted": Admitted(receipt, {}, 0),
+        "prices": FREE_OF_CHARGE,
+        "models": MODELS,
+        "usage": Usage(7, 3, cached_tokens=2, reasoning_tokens=1),
+        "began_s": 10.0,
+        "first_token_s": 10.25,
+    }
+    return Exchange(**{**usual, **fields})
+
+
+def test_an_answer_of_the_model_that_was_asked_for() -> None:
+    charge = charge_for(ending_of(exchange(), Outcome.SUCCESS, 0, 11.5))
+    detail = charge.detail
+    assert (charge.nano_usd, detail.cost_nano_usd, detail.charge_nano_usd) == (15, 10, 15)
+    assert (detail.tier, detail.model, detail.served, detail.provider) == ("premium", "asked", "asked", "openai")
+    assert (detail.prompt_tokens, detail.completion_tokens, detail.cached_tokens, detail.reasoning_tokens) == (
+        7,
+        3,
+        2,
+        1,
+    )
+    assert (detail.latency_ms, detail.first_token_ms, detail.streamed, detail.cache_hit) == (1_500, 250, True, False)
+    assert (detail.price_version, detail.error, detail.fallbacks) == ("asked@0", "", ())
+
+
+def test_a_fallback_is_charged_once_at_its_own_price() -> None:
+    served = exchange(served_model="next", tried=["asked"])
+    detail = charge_for(ending_of(served, Outcome.SUCCESS, 0, 11.5)).detail
+    assert (detail.cost_nano_usd, detail.price_version) == (1_000, "next@0")
+    assert (detail.model, detail.served, detail.provider, detail.fallbacks) == (
+        "asked",
+        "next",
+        "anthropic",
+        ("asked",),
+    )
+
+
+def test_the_price_is_that_of_the_time_of_admission() -> None:
+    later = Admitted(replace(exchange().admitted.receipt, admitted_ms=5_000), {}, 0)
+    detail = charge_for(ending_of(exchange(admitted=later), Outcome.SUCCESS, 0, 11.5)).detail
+    assert (detail.cost_nano_usd, detail.price_version) == (100, "asked@5000")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PROVIDER_FAILED, Outcome.PROVIDER_REFUSED])
+def test_what_nobody_served_costs_nothing_and_is_recorded_with_its_error(outcome: Outcome) -> None:
+    failed = exchange(error_class=ErrorClass.TIMEOUT, first_token_s=None, tried=["asked"], cost_nano_usd=99)
+    charge = charge_for(ending_of(failed, outcome, 0, 12.0))
+    detail = charge.detail
+    assert (charge.nano_usd, charge.tokens, detail.cost_nano_usd, detail.charge_nano_usd) == (0, 0, 0, 0)
+    assert (detail.model, detail.served, detail.error, detail.fallbacks) == ("asked", "", "timeout", ("asked",))
+    assert (detail.latency_ms, detail.first_token_ms) == (2_000, None)
+
+
+def test_an_answer_from_the_cache_costs_nothing() -> None:
+    charge = charge_for(ending_of(exchange(), Outcome.CACHE_HIT, 0, 11.0))
+    assert (charge.requests, charge.nano_usd, charge.detail.cache_hit, charge.detail.served) == (1, 0, True, "asked")
+
+
+def test_the_operator_has_no_tier_and_the_price_as_it_is() -> None:
+    charge = charge_for(ending_of(exchange(caller=THE_OPERATOR), Outcome.SUCCESS, 0, 11.0))
+    assert (charge.detail.tier, charge.nano_usd, charge.detail.charge_nano_usd) == ("", 10, 10)
+
+
+def test_the_parts_of_a_usage_are_the_providers_own_where_the_wholes_agree() -> None:
+    stated = Usage(7, 3, cached_tokens=5, audio_prompt_tokens=2)
+    ended = ending_of(exchange(provider_usage=stated), Outcome.SUCCESS, 0, 11.0)
+    assert ended.usage == stated
+    other = ending_of(exchange(provider_usage=Usage(7, 2, cached_tokens=5)), Outcome.SUCCESS, 0, 11.0)
+    assert other.usage == exchange().usage
+
+
+def test_an_exchange_that_nobody_has_timed_took_no_time() -> None:
+    assert ending_of(exchange(began_s=0.0, first_token_s=None), Outcome.SUCCESS, 0, 99.0).detail.latency_ms == 0
