@@ -2,16 +2,36 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 
 from benchmarks.accounting import PAGE_BYTES, Usage, cpu_ns, parse_stat, read_stats, tree
+from benchmarks.bounds import (
+    _INSTALLED,
+    _LIMITED,
+    _OURS,
+    _PACKAGES,
+    _REDIS,
+    _REFUSING,
+    _ROUTING,
+    bounds_text,
+    shown_by_loads,
+)
 from benchmarks.environments import constraints
 from benchmarks.generator import Answers, Request
 from benchmarks.loads import LOADS
+from benchmarks.loads.paced import Step
 from benchmarks.measure import Contender, Summary, Turn, percentile, summarise, turn
 from benchmarks.peers import PEERS
+from benchmarks.processes import BenchmarkError
 from benchmarks.report import load_table, placed, ratio, spread, statuses, table
+from benchmarks.studies import STUDIES
+from benchmarks.studies.paced import most_held, search
+from benchmarks.studies.preload import _renamed, user_name
+from benchmarks.texts import check_texts, stream_text
+from scalix.domain.subjects import Subject
+from scalix.store.keys import Keys
 
 STAT = (
     "4711 (a (odd) name) S 42 4711 4711 0 -1 4194560 9000 100 0 0 250 50 7 3 20 0 12 0 "
@@ -120,3 +140,83 @@ def test_every_load_names_peers_that_exist_and_its_own_baseline() -> None:
         peers = [entry.peer for entry in load.entries]
         assert load.baseline in peers
         assert set(peers) <= set(PEERS)
+
+
+def held(*numbers: int) -> Callable[[int], Step]:
+    """A peer that holds up to `numbers[0]` streams."""
+
+    def measure(streams: int) -> Step:
+        return Step(streams, 100.0 if streams <= numbers[0] else 300.0, 50.0, 500.0, 0.5, 1.0, 0)
+
+    return measure
+
+
+@pytest.mark.parametrize("most", [1, 3, 17, 20, 21, 60, 97, 400])
+@pytest.mark.parametrize("guess", [20, 96])
+def test_the_search_for_paced_streams_encloses_the_most_that_are_held(most: int, guess: int) -> None:
+    steps = search(held(most), guess, 1.1, most_steps=30)
+    found = most_held(steps)
+    assert found <= most <= max(found + 1, found * 1.1)
+    assert len(search(held(most), guess, 1.1, most_steps=4)) <= 4
+
+
+def test_nothing_held_is_nothing_found() -> None:
+    assert most_held(search(held(0), 20, 1.1, most_steps=30)) == 0
+
+
+def test_requests_of_a_circle_are_sent_in_turn() -> None:
+    one, two, three = (Request(80, raw) for raw in (b"1", b"2", b"3"))
+    circle = Request.circle([one, two, three])
+    assert [circle.number(index) for index in range(5)] == [b"1", b"2", b"3", b"1", b"2"]
+    assert Request(80, b"x").number(7) == b"x"
+
+
+STREAM = (
+    b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
+    b'data: {"choices":[{"delta":{"content":"a b"}}]}\n\ndata: {"choices":[],"usage":{}}\n\ndata: [DONE]\n\n'
+)
+
+
+def test_a_text_that_is_not_the_providers_ends_the_run() -> None:
+    assert stream_text(STREAM) == "a b"
+    check_texts("ours", [STREAM], "a b")
+    with pytest.raises(BenchmarkError, match="the first difference at 2"):
+        check_texts("ours", [STREAM, STREAM.replace(b"a b", b"a c")], "a b")
+    with pytest.raises(BenchmarkError, match="broken event"):
+        check_texts("ours", [STREAM.replace(b'"a b"', b'"a b')], "a b")
+
+
+def test_every_bound_that_was_shown_is_judged() -> None:
+    turns = [{"cpu_ms": 2.0, "requests_per_s": 100.0}, {"cpu_ms": 2.2, "requests_per_s": 90.0}]
+    faster = [{"cpu_ms": 1.0, "requests_per_s": 200.0}, {"cpu_ms": 1.1, "requests_per_s": 180.0}]
+    kept = {
+        "not-streamed": {"this gateway, limited user": faster, "LiteLLM as installed": turns},
+        "refused-401": {"LiteLLM with prisma, opentelemetry-sdk, httptools": turns, "this gateway": faster},
+    }
+    shown = shown_by_loads(kept)
+    assert shown == {"over_installed": 2.0, "refused_401_ms": 1.05, "refused_401_times": 2.0}
+    lines = bounds_text({**shown, "burst": 0.125, "memory_growth": 0.049}).splitlines()
+    assert "| at least 1.5 × the throughput of stock as installed | 2.00 × | yes |" in lines
+    assert "| 401: at least 30 × cheaper than stock's | 2.0 × | **no** |" in lines
+    assert "| burst stream: at most 1/6 of stock's CPU | 1/8.0 | yes |" in lines
+
+
+def test_the_titles_that_bounds_are_read_by_are_those_of_the_tables() -> None:
+    titles = {peer.title for peer in PEERS.values()}
+    assert {_PACKAGES, _INSTALLED, _REDIS, _ROUTING, _REFUSING, _OURS} <= titles
+    rows = {f"{PEERS[entry.peer].title}, {entry.what}" for entry in LOADS["not-streamed"].entries}
+    assert _LIMITED in rows
+
+
+def test_every_study_names_peers_that_exist() -> None:
+    for name, study in STUDIES.items():
+        assert name == study.name
+        assert set(study.peers) <= set(PEERS)
+    assert not set(STUDIES) & set(LOADS)
+
+
+def test_a_copied_user_has_keys_of_its_own_in_its_own_shard() -> None:
+    keys = Keys("scalix:")
+    template, name = str(Subject("user", "known-example")), str(Subject("user", user_name(7)))
+    assert _renamed(keys.windows(template).encode(), "known-example", user_name(7)) == keys.windows(name).encode()
+    assert _renamed(keys.events(template, 1).encode(), "known-example", user_name(7)) == keys.events(name, 1).encode()

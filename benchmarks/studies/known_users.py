@@ -17,7 +17,7 @@ from benchmarks.studies.base import Findings, Setting
 from benchmarks.studies.preload import preload, user_name
 
 MILLION, QUICK_MILLION = 1_000_000, 50_000
-REQUESTS, QUICK_REQUESTS = 300, 100
+REQUESTS, QUICK_REQUESTS = 250, 100
 TEMPLATE = "known-example"
 _SEED = 20_26
 

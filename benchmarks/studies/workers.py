@@ -16,7 +16,7 @@ from benchmarks.report import table
 from benchmarks.studies.base import Findings, Setting
 
 CONNECTIONS = 64
-REQUESTS, QUICK_REQUESTS = 600, 200
+REQUESTS, QUICK_REQUESTS = 400, 150
 # With four cores or more: two for the gateway, the rest for the load, the provider and the store.
 _CORES = sorted(PEER_CORES | OTHER_CORES)
 HAS_ROOM = len(_CORES) >= 4

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -30,6 +29,7 @@ class Place:
     values: Mapping[str, str] = field(repr=False)
     state_dir: Path
     config_path: Path
+    _read: dict[tuple[Path, int], "Policy"] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def store_url(self) -> str:
@@ -54,21 +54,42 @@ class Place:
             return f"{self._embedded} does not answer ({why}): {HOW_TO_START}"
         return f"the store does not answer ({why}): start the Redis or Valkey server that REDIS_URL or REDIS_HOST names"
 
-    @cached_property
+    @property
     def policy(self) -> "Policy":
-        """What a running gateway has in force, else what the config says. Raises `SetupError`."""
-        # Loaded here: what only asks whether the store runs needs no config.
-        from scalix.launch.policy_file import read_policy
+        """What a running gateway has in force, else what the config says. Read anew when its file has changed.
 
+        Raises `SetupError`.
+        """
+        named = self.values.get("SCALIX_POLICY")
+        if named is None and lock_holder(self.state_dir) is not None:
+            named = str(self.state_dir / POLICY_FILE)
+        path = Path(named) if named is not None and Path(named).exists() else self.config_path
         try:
-            accepted = self.values.get("SCALIX_POLICY")
-            if accepted is None and lock_holder(self.state_dir) is not None:
-                accepted = str(self.state_dir / POLICY_FILE)
-            if accepted is not None and Path(accepted).exists():
-                return read_policy(Path(accepted))[1]
-            return _configured_policy(self.config_path, self.values)
+            mark = (path, path.stat().st_mtime_ns)
+            if mark not in self._read:
+                self._read.clear()
+                self._read[mark] = self._policy_in(path)
+            return self._read[mark]
+        except OSError as error:
+            raise SetupError(f"{path} can't be read ({(error.strerror or 'error').lower()})") from None
         except LaunchError as error:
             raise SetupError(str(error)) from None
+
+    def _policy_in(self, path: Path) -> "Policy":
+        # Loaded here: what only asks whether the store runs needs no config.
+        if path != self.config_path:
+            from scalix.api.plain_policy import read_plain_policy
+
+            try:
+                return read_plain_policy(path)
+            except ValueError:
+                from scalix.launch.policy_file import read_policy
+
+                return read_policy(path)[1]
+        from scalix.launch.config_file import read_config
+
+        # As a demo, every model is in service: what a model costs does not hang on whether its provider's key is here.
+        return read_config(path, {**self.values, "SCALIX_DEMO_URL": "http://127.0.0.1:0"}, demo=True).policy
 
     @property
     def _embedded(self) -> str:
@@ -94,10 +115,3 @@ def find_place(environ: Mapping[str, str] | None = None, root: Path = ROOT) -> P
         return (root / (Path(written).expanduser() if written else default)).absolute()
 
     return Place(values, path_of("SCALIX_STATE_DIR", DEFAULT_STATE_DIR), path_of("SCALIX_CONFIG", DEFAULT_CONFIG))
-
-
-def _configured_policy(path: Path, values: Mapping[str, str]) -> "Policy":
-    from scalix.launch.config_file import read_config
-
-    # As a demo, every model is in service: what a model costs does not hang on whether its provider's key is here.
-    return read_config(path, {**values, "SCALIX_DEMO_URL": "http://127.0.0.1:0"}, demo=True).policy

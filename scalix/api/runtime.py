@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from selectors import BaseSelector, DefaultSelector
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scalix.api.errors import StoreNotRunning
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from scalix.api.services import Services
 
 T = TypeVar("T")
+_LEFT: list[object] = []  # what a forked child has of its parent
 Act = Callable[["Services"], Awaitable[T]]
 
 
@@ -27,7 +29,8 @@ class Runtime:
         self._starting = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._pid = 0
+        self._pid = os.getpid()
+        self._selector: BaseSelector | None = None
         self._place: Place | None = None
         self._services: Services | None = None
 
@@ -65,11 +68,22 @@ class Runtime:
 
     def _submit(self, work: Coroutine[Any, Any, T]) -> "Future[T]":
         with self._starting:
-            if self._loop is None or self._pid != os.getpid():
-                self._pid, self._services, self._loop = os.getpid(), None, asyncio.new_event_loop()
+            if self._pid != os.getpid():
+                self._leave_parents_loop()
+            if self._loop is None:
+                self._selector = DefaultSelector()
+                self._loop = asyncio.SelectorEventLoop(self._selector)
                 self._thread = threading.Thread(target=self._loop.run_forever, name="scalix-api", daemon=True)
                 self._thread.start()
         return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def _leave_parents_loop(self) -> None:
+        """After a fork: to unregister the parent's connections would unregister them for the parent too, so they stay
+        as they are, with a selector that is this process's no more."""
+        if self._selector is not None:
+            self._selector.close()
+            _LEFT.append((self._loop, self._services))
+        self._pid, self._loop, self._services, self._selector = os.getpid(), None, None, None
 
     async def _act(self, act: Act[T]) -> T:
         services = self._opened()
@@ -87,8 +101,10 @@ class Runtime:
             raise StoreNotRunning(place.no_answer(fault), maybe_acted=fault.maybe_acted) from None
 
     def _opened(self) -> "Services":
-        if self._services is None:
-            place = self.place()
+        place = self.place()
+        if self._services is not None:
+            self._services.policy.replace(place.policy)
+        else:
             try:
                 # First, so that a store that is not there is told without loading what speaks to one.
                 _ = place.store_url

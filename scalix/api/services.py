@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from scalix.api.errors import SetupError
 from scalix.api.place import Place
 from scalix.service.policy_source import PolicySource
 from scalix.service.usage import UsageReading
@@ -39,7 +40,10 @@ def open_services(place: Place) -> Services:
     keys = Keys(place.key_prefix)
     policy = PolicySource(place.policy)
     quotas = RedisQuotaStore(client, keys, timeout_ms=CALL_TIMEOUT_MS)
-    sealing = sealing_of(encryption_keys(place.values.get("SCALIX_ENCRYPTION_KEY")))
+    try:
+        sealing = sealing_of(encryption_keys(place.values.get("SCALIX_ENCRYPTION_KEY")))
+    except ValueError:
+        raise SetupError("SCALIX_ENCRYPTION_KEY holds no Fernet key: write the gateway's") from None
     users = UserDirectory(RedisUserStore(client, keys, timeout_ms=CALL_TIMEOUT_MS, sealing=sealing), policy)
     ledger = RedisLedger(client, keys, timeout_ms=CALL_TIMEOUT_MS)
     balances = RedisBalanceStore(client, keys, timeout_ms=CALL_TIMEOUT_MS)

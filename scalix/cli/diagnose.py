@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -18,24 +17,18 @@ from scalix.cli.checks.pro import ProChecks
 from scalix.cli.checks.rate_limit import RateLimitChecks
 from scalix.cli.checks.report import Failed, Report
 from scalix.cli.checks.target import HOW_TO_GET_THE_KEY, HOW_TO_START, Target, find_target
+from scalix.cli.command_line import EXIT_FAILED, EXIT_WRONG_INPUT, Parser, tell_problems
 from scalix.launch.problems import LaunchError, Problem
 
 PROGRAM = "test_scalix_litellm.py"
 ROOT = Path(__file__).resolve().parent.parent.parent
-EXIT_FAILED, EXIT_WRONG_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_INTERRUPTED = 130
 
 TESTS = {"free": FreeChecks, "pro": ProChecks, "rate-limit": RateLimitChecks}
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line: the usage is for those who ask for it."""
-        print(f"{PROGRAM}: {message}; see {PROGRAM} --help", file=sys.stderr)
-        raise SystemExit(EXIT_WRONG_INPUT)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog=PROGRAM,
         allow_abbrev=False,
         description="Check a running Scalix gateway through its public API. Users are made for it and removed again.",
@@ -140,10 +133,8 @@ def _wrong_input(problems: Sequence[Problem], *, as_json: bool) -> int:
     if as_json:
         told = [{"where": problem.where, "what": problem.what, "fix": problem.fix} for problem in problems]
         print(json.dumps({"ok": False, "problems": told}))
-    else:
-        for problem in problems:
-            print(problem, file=sys.stderr)
-    return EXIT_WRONG_INPUT
+        return EXIT_WRONG_INPUT
+    return tell_problems(problems)
 
 
 def _tell(line: str) -> None:

@@ -5,7 +5,8 @@ import json
 import sys
 from typing import Any
 
-from scalix.cli.session import EXIT_FAILED, Refused, Session, print_json, print_table
+from scalix.cli.command_line import EXIT_FAILED
+from scalix.cli.session import Refused, Session, print_json, print_table
 from scalix.domain.subjects import SHARDS
 
 # Millions of events take minutes.

@@ -5,12 +5,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from scalix.cli import audit, keys, ledger, limits, privacy, reports, secrets, usage, users
+from scalix.cli import audit, command_line, keys, ledger, limits, privacy, reports, secrets, usage, users
 from scalix.cli.checks.client import NoAnswer
 from scalix.cli.checks.target import HOW_TO_START
-from scalix.cli.session import EXIT_FAILED, EXIT_WRONG_INPUT, Refused, Session
+from scalix.cli.command_line import EXIT_FAILED
+from scalix.cli.session import Refused, Session
 from scalix.launch.problems import LaunchError
 
 PROGRAM = "scalix"
@@ -18,12 +19,8 @@ PROGRAM = "scalix"
 COMMANDS = (limits, users, keys, audit, ledger, secrets, usage, reports, privacy)
 
 
-class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line: the usage is for those who ask for it."""
-
-    def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: {message}; see {self.prog} --help", file=sys.stderr)
-        raise SystemExit(EXIT_WRONG_INPUT)
+class Parser(command_line.Parser):
+    """For commands with subcommands."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Flags may stand between positionals, which argparse allows in no subcommand (bpo-14191)."""
@@ -58,9 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         session = Session.open(os.environ, url=options.url, env_file=env_file)
         options.run(options, session)
     except LaunchError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        return EXIT_WRONG_INPUT
+        return command_line.tell_problems(error.problems)
     except Refused as refused:
         print(f"{PROGRAM}: {refused}", file=sys.stderr)
         return EXIT_FAILED

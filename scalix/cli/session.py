@@ -10,7 +10,6 @@ from scalix.cli.checks.client import TIMEOUT_S, Answer, Client
 from scalix.cli.checks.target import find_target
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-EXIT_FAILED, EXIT_WRONG_INPUT = 1, 2
 
 
 class Refused(Exception):
@@ -93,7 +92,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 _NUMBERS = frozenset(
     {
-        *("seq", "value", "used", "reserved", "remaining", "requests", "tokens", "prompt", "completion", "cached"),
+        *("seq", "value", "limit value", "used", "reserved", "remaining", "requests", "tokens", "prompt"),
+        *("completion", "cached"),
         *("reasoning", "cost $", "provider $", "charge $", "margin $", "margin %", "mean ms", "errors", "events"),
         *("error rate", "rank"),
     }

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
+from scalix.cli.command_line import EXIT_WRONG_INPUT, Parser, tell_problems
 from scalix.launch.problems import LaunchError, Problem
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 PROGRAM = "start_scalix_litellm.py"
 ROOT = Path(__file__).resolve().parent.parent.parent
-EXIT_WRONG_INPUT = 2
 
 ACTIONS = ("status", "stop", "reload", "check", "version")
 # What each action listens to, beyond --env-file, which may name the state directory.
@@ -30,15 +30,8 @@ _GOES_WITH = {
 _START_ONLY = ("host", "port", "config", "workers", "demo", "demo_if_no_key", "detach", "quiet")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """One line: the usage is for those who ask for it."""
-        print(f"{PROGRAM}: {message}; see {PROGRAM} --help", file=sys.stderr)
-        raise SystemExit(EXIT_WRONG_INPUT)
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog=PROGRAM,
         allow_abbrev=False,
         description="Start the Scalix gateway: the stock LiteLLM proxy behind an edge that meters, limits and charges.",
@@ -108,9 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case _:
                 return _start(options)
     except LaunchError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        return EXIT_WRONG_INPUT
+        return tell_problems(error.problems)
     except PermissionError as error:
         print(f"{error.filename}: {error.strerror}; run this as the user who started the gateway", file=sys.stderr)
         return EXIT_WRONG_INPUT

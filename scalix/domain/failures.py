@@ -180,8 +180,8 @@ _BY_WORDS: tuple[tuple[frozenset[int], re.Pattern[str], ErrorClass], ...] = (
         re.compile(
             r"context_length_exceeded|maximum (?:context|prompt|input) length|context (?:window|length|limit)"
             r"|prompt is too long|too many (?:input )?tokens|(?:input|prompt) (?:token count|tokens?) .{0,40}exceed"
-            r"|exceeds? the (?:model'?s )?(?:max(?:imum)? (?:number of )?(?:(?:input|context|prompt) )?(?:tokens|length)"
-            r"|limit of \d+ tokens)"
+            r"|exceeds? the (?:model'?s )?"
+            r"(?:max(?:imum)? (?:number of )?(?:(?:input|context|prompt) )?(?:tokens|length)|limit of \d+ tokens)"
             r"|input length and .?max_tokens.? exceed|reduce the length of the (?:messages|prompt|input)",
             re.I,
         ),

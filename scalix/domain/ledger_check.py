@@ -9,9 +9,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from scalix.domain.calendar import window_index
+from scalix.domain.calendar import window_end_ms, window_index
 from scalix.domain.ledger import Event, Sums, event_of, name_word, sums_of
 from scalix.domain.limits import Window
+from scalix.domain.retention import Retention
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
@@ -55,6 +56,17 @@ class ShardBooks:
 
 
 SHARD_PARTS: tuple[Part, ...] = ("hours", "days", "tokens", "cost")
+ALL_PARTS: frozenset[Part] = frozenset({"windows", "summaries", *SHARD_PARTS})
+
+
+def kept_parts(day: int, today: int, retention: Retention) -> frozenset[Part]:
+    """What is still there of a day: sums may be kept for less long than events."""
+    gone: set[Part] = set()
+    if today > day + retention.hours_days:
+        gone |= {"hours", "tokens", "cost"}
+    if today >= window_end_ms(Window.MONTH, window_index(Window.MONTH, day * DAY_MS)) // DAY_MS + retention.days_days:
+        gone |= {"days", "summaries"}
+    return ALL_PARTS - gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +108,9 @@ def read_events(subject: str, day: int, texts: Texts) -> ReadEvents:
     return ReadEvents(tuple(events), tuple(faults))
 
 
-def subject_differences(books: SubjectBooks, day: int, events: Sequence[Event]) -> list[Difference]:
+def subject_differences(
+    books: SubjectBooks, day: int, events: Sequence[Event], parts: AbstractSet[Part] = ALL_PARTS
+) -> list[Difference]:
     """Where the windows and summaries of a subject differ from its events of `day`.
 
     Windows are compared as long as they are surely whole: the current one and the one before it. The month is compared
@@ -104,7 +118,7 @@ def subject_differences(books: SubjectBooks, day: int, events: Sequence[Event]) 
     """
     right = summaries_of(events)
     found = {name: text for name, text in books.summaries.items() if name.split(" ", 1)[0] == str(day)}
-    differences = _unequal(books.subject, "summaries", found, right)
+    differences = _unequal(books.subject, "summaries", found, right) if "summaries" in parts else []
     if books.under_pseudonym:
         return differences
     whole = {name: text for name, text in books.summaries.items() if name not in found} | right
@@ -120,7 +134,13 @@ def subject_differences(books: SubjectBooks, day: int, events: Sequence[Event]) 
 
 
 def shard_differences(
-    shard: str, books: ShardBooks, day: int, events: Iterable[Event], *, erased: bool = False
+    shard: str,
+    books: ShardBooks,
+    day: int,
+    events: Iterable[Event],
+    parts: AbstractSet[Part] = ALL_PARTS,
+    *,
+    erased: bool = False,
 ) -> list[Difference]:
     """Where a shard's sums differ from all its events of `day`.
 
@@ -130,6 +150,8 @@ def shard_differences(
     right = shard_sums(events)
     differences: list[Difference] = []
     for part in SHARD_PARTS:
+        if part not in parts:
+            continue
         found = books.part(part)
         if part == "days":
             found = {name: text for name, text in found.items() if name.split(" ", 1)[0] == str(day)}

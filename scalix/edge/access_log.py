@@ -95,6 +95,8 @@ class AccessLog:
             exchange = asked.exchange
             if exchange is not None:
                 line += f" model={exchange.model}"
+                if exchange.served_model not in (None, exchange.model):
+                    line += f" served={exchange.served_model}"
                 if exchange.usage is not None:
                     line += f" tokens={exchange.usage.prompt_tokens}+{exchange.usage.completion_tokens}"
         return f"{line} id={request_id}\n"

@@ -44,22 +44,6 @@ ANTHROPIC_FIELDS = frozenset(
         "top_p",
     }
 )
-# Fields of Anthropic's API that stay out: they choose another model, price, place, account or protocol version.
-ANTHROPIC_FIELDS_REFUSED = frozenset(
-    {
-        "betas",
-        "billing_policy",
-        "compaction",
-        "diagnostics",
-        "fallback_credit_token",
-        "fallbacks",
-        "inference_geo",
-        "speed",
-        "thread",
-        "user_profile_id",
-        "workspace_id",
-    }
-)
 # LiteLLM reads its own settings from `metadata`; providers get nothing useful by it.
 NOT_FORWARDED = frozenset({"metadata"})
 

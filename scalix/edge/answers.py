@@ -4,17 +4,15 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from urllib.parse import quote
 
-from scalix.domain.key_states import key_states
 from scalix.domain.outcomes import Usage
-from scalix.domain.quota import Outcome, Settled, window_states
+from scalix.domain.quota import Outcome, Settled
 from scalix.domain.routes import Route
 from scalix.domain.stream_events import EventSplitter
+from scalix.edge.answer_headers import answer_headers
 from scalix.edge.asgi import JSON, Header, Message, Send, send_bytes, send_error
 from scalix.edge.delivered import CountTokens, Delivered
 from scalix.edge.provider_errors import Failed, broken_stream, error_event, failed, final_error, provider_failed
-from scalix.edge.quota_headers import State, quota_headers
 from scalix.edge.stream_marks import is_error, is_last
 from scalix.edge.usage_chunks import answer_without_cost, completion_event, event_without_cost
 from scalix.service.exchanges import Exchange
@@ -23,7 +21,6 @@ from scalix.service.settlement import Settlement
 REPORT_WAIT_S = 0.25
 _EVENT_STREAM = b"text/event-stream"
 _SERVER_ERROR = 500
-_IN_NAMES = "/:._-@+ "
 _CHARGED_BY_TOKENS = (Outcome.SUCCESS, Outcome.CLIENT_CUT, Outcome.PROVIDER_BROKE, Outcome.CLIENT_LEFT)
 
 log = logging.getLogger("scalix.edge")
@@ -141,7 +138,7 @@ class Answer:
                 await self._wait_for_report()
             if self._is_uncounted():
                 self._delivered.add_whole(body)
-            clean = _without_cost(body)
+            clean = answer_without_cost(body)
             settled = await self._settle(Outcome.CLIENT_LEFT if self._exchange.client_left else Outcome.SUCCESS)
             await send_bytes(self._send, self._status, clean, self._headers(settled))
 
@@ -291,27 +288,5 @@ class Answer:
             return estimated_tokens
 
     def _headers(self, settled: Settled | None) -> list[Header]:
-        exchange = self._exchange
-        admitted = exchange.admitted
-        tallies = settled.tallies if settled else admitted.tallies
-        key_tallies = (settled.key_tallies if settled else None) or admitted.key_tallies
-        key = exchange.caller.key
-        states: list[State] = [
-            *window_states(exchange.limits, tallies, admitted.receipt.admitted_ms),
-            *key_states(key.scope if key else None, key_tallies, admitted.receipt.admitted_ms),
-        ]
-        headers: list[Header] = [(b"x-request-id", exchange.request_id.encode())]
-        if self.failure is None:
-            headers.append((b"x-scalix-model-served", quote(self._model, safe=_IN_NAMES).encode()))
-        if exchange.admitted.shadow:
-            headers.append((b"x-scalix-shadow", ", ".join(exchange.admitted.shadow).encode()))
-        tier = exchange.caller.tier
-        name, upgrade_url = (tier.name, tier.upgrade_url) if tier else (None, None)
-        return headers + quota_headers(name, upgrade_url, states, self._now_ms())
-
-
-def _without_cost(body: bytes) -> bytes:
-    try:
-        return answer_without_cost(body)
-    except (ValueError, TypeError, RecursionError):  # it is not what an answer looks like
-        return body
+        served = self._model if self.failure is None else None
+        return answer_headers(self._exchange, settled, served, self._now_ms())

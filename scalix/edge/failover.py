@@ -32,19 +32,21 @@ class Attempts:
         *,
         clock: Callable[[], float],
     ) -> None:
-        self._left: Sequence[Model] = candidates.models[1:]
         self._retries = candidates.retries
         self._cooldowns = cooldowns
         self._exchange = exchange
         self._body = body
         self._clock = clock
         self._began_s = clock()
-        self._first = candidates.models[0] if candidates.models else Model(exchange.model, "")
         self._is_probe = candidates.is_probe
         self._wanted: OutputRequest | None = None
         self._largest_failed_tokens: int | None = None
         self.gave_up_waiting = False  # whether the attempt was ended by us, for want of a first byte
-        self.model = self._first
+        models = candidates.models or (Model(exchange.model, ""),)
+        if models[0].name != exchange.model:  # which cools down
+            models = tuple(model for model in models if self._can_answer(model)) or models
+        self.model = models[0]
+        self._left: Sequence[Model] = models[1:]
 
     def body(self) -> dict[str, Any]:
         """The body for the model that is to be tried now."""
@@ -95,19 +97,20 @@ class Attempts:
         self._cooldowns.succeeded(self.model.name, was_probe=self._is_probe)
 
     def note_failure(self, failure: Failed) -> None:
-        """The model has failed, and nobody takes over: it has broken off, or was the last."""
+        """The model has failed, in whichever way."""
         if failure.blames_model:
             self._cooldowns.failed(self.model.name, failure.retry_after_s)
         elif failure.error_class in REFUSALS:
             self.answered()
 
     def _may_take_over(self, error: ErrorClass, model: Model) -> bool:
-        if self._cooldowns.wait_s(model.name) > 0:
+        if self._cooldowns.wait_s(model.name) > 0 or not self._can_answer(model):
             return False
-        if error is ErrorClass.BAD_REQUEST:
-            return True  # what a fallback finds wrong may be right for the next
-        if not takes_over(error, self._largest_failed_tokens, model.max_input_tokens):
-            return False
+        # What a fallback finds wrong may be right for the next.
+        return error is ErrorClass.BAD_REQUEST or takes_over(error, self._largest_failed_tokens, model.max_input_tokens)
+
+    def _can_answer(self, model: Model) -> bool:
+        """Whether the largest answer of `model` leaves room beside the thinking budget."""
         return self._wanted_output().min_tokens <= self._cap_tokens(model)
 
     def _wanted_output(self) -> OutputRequest:

@@ -1,7 +1,8 @@
 """A `receive` under which a body arrives at a decent pace, and takes no more memory than there is."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.edge.asgi import Message, Receive
@@ -10,6 +11,30 @@ from scalix.edge.asgi import Message, Receive
 GRACE_S = 15.0
 SLOWEST_BYTES_PER_S = 2_048
 LONGEST_S = 60.0
+
+
+class _Rest:
+    """What is left of an awaitable that has been taken up to `first`, which it waits for."""
+
+    def __init__(self, first: Any, rest: Generator[Any, Any, Message]) -> None:
+        self._first = first
+        self._rest = rest
+
+    def __await__(self) -> Generator[Any, Any, Message]:
+        try:
+            yield self._first
+        except BaseException as error:
+            # It is the waiting one's: a cancellation has to reach it.
+            return (yield from _thrown(self._rest, error))
+        return (yield from self._rest)
+
+
+def _thrown(rest: Generator[Any, Any, Message], error: BaseException) -> Generator[Any, Any, Message]:
+    try:
+        waits_for = rest.throw(error)
+    except StopIteration as ended:
+        return ended.value  # type: ignore[no-any-return]
+    return (yield from _Rest(waits_for, rest).__await__())
 
 
 def paced(receive: Receive, hold: Callable[[int], None] = lambda size: None) -> Receive:
@@ -27,11 +52,19 @@ def paced(receive: Receive, hold: Callable[[int], None] = lambda size: None) -> 
         now_s = asyncio.get_running_loop().time()
         started_s = now_s if started_s is None else started_s
         patience_s = min(LONGEST_S, GRACE_S + arrived / SLOWEST_BYTES_PER_S)
+        message: Message
+        waiting = receive().__await__()
         try:
-            async with asyncio.timeout_at(started_s + patience_s):
-                message = await receive()
-        except TimeoutError:
-            raise BadRequest("The request's body arrives too slowly. Send it at once.") from None
+            # Most bodies have come with their heads, and need no timer.
+            first = next(waiting)
+        except StopIteration as ready:
+            message = ready.value
+        else:
+            try:
+                async with asyncio.timeout_at(started_s + patience_s):
+                    message = await _Rest(first, waiting)
+            except TimeoutError:
+                raise BadRequest("The request's body arrives too slowly. Send it at once.") from None
         if message["type"] != "http.request":
             complete = True
             return message

@@ -3,12 +3,13 @@
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import psutil
 
 import scalix
+from scalix.domain.errors import InvalidApiKey
 from scalix.domain.ledger import Aggregate
 from scalix.domain.limits import NANO_USD_PER_USD
 from scalix.edge.asgi import Scope, token_of
@@ -16,7 +17,7 @@ from scalix.edge.operator_routes import operator_of
 from scalix.edge.routes import Own
 from scalix.edge.tables import Page
 from scalix.service.gateway_metrics import EXPIRING_WITHIN_DAYS, GatewayMetrics, Here, Snapshot
-from scalix.service.identity import Identity
+from scalix.service.identity import NO_KEY, Identity
 from scalix.service.reporting import error_of
 
 if TYPE_CHECKING:
@@ -36,12 +37,15 @@ class MetricsRoute:
 
     async def answer(self, target: Own, scope: Scope) -> Page:
         """The answer to one scrape. Raises `InvalidApiKey`, `NotPermitted`, `StoreUnavailable`."""
-        if not self._is_scraper(token_of(scope)):
+        token = token_of(scope)
+        if token is None:  # also where anonymous callers have a tier
+            raise InvalidApiKey(NO_KEY)
+        if not self._is_scraper(token):
             await operator_of(self._identity, scope)
         return page_of(await self._metrics.snapshot())
 
-    def _is_scraper(self, token: str | None) -> bool:
-        return bool(self._digest and token) and hmac.compare_digest(_digest(token or ""), self._digest or b"")
+    def _is_scraper(self, token: str) -> bool:
+        return self._digest is not None and hmac.compare_digest(_digest(token), self._digest)
 
 
 def page_of(snapshot: Snapshot) -> Page:
@@ -88,6 +92,7 @@ def _of_worker(here: Here) -> "Iterator[Metric]":
         ("worker_resident_memory_bytes", "memory of that worker", rss),
     ):
         yield _gauge(name, text, [(worker, value)], "worker")
+    yield _refusals(worker, here.refusals)
 
 
 def _of_today(today: list[Aggregate]) -> "Iterator[Metric]":
@@ -112,6 +117,16 @@ def _of_today(today: list[Aggregate]) -> "Iterator[Metric]":
         lambda one: one.sums.events,
     )
     yield _gauge("errors_today", f"requests that failed{_TODAY}", failed, "provider", "model", "error")
+
+
+def _refusals(worker: tuple[str], refusals: Mapping[str, int]) -> "Metric":
+    from prometheus_client.core import CounterMetricFamily
+
+    text = "errors that the worker which answers has answered itself, since its start"
+    family = CounterMetricFamily("scalix_worker_refusals", text, labels=("worker", "code"))
+    for code, number in sorted(refusals.items()):
+        family.add_metric((*worker, code), number)
+    return family
 
 
 Samples = Iterable[tuple[tuple[str, ...], float]]

@@ -24,6 +24,7 @@ RETRY_AFTER_S = 5
 MOST_MESSAGE_CHARS = 400
 # Statuses by which a provider says that the request itself is wrong.
 _JUDGED = frozenset({400, 413, 422})
+_ACCOUNTS = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_QUOTA})
 _OF_THE_CONNECTION = {"TimeoutException": ErrorClass.TIMEOUT, "TransportError": ErrorClass.NETWORK}
 HINTS = {
     ErrorClass.CONTEXT_TOO_LONG: "Shorten the request, or use a model with a larger context window.",
@@ -44,7 +45,8 @@ _SECRET = re.compile(
 )
 # Names of accounts: in quotes, or with a digit in them. The same words in a sentence stay.
 _ACCOUNT = re.compile(
-    r"\b((?:organi[sz]ation|project|account|workspace|tenant|subscription|customer|consumer)s?(?:[_ ](?:id|number|name))?)"
+    r"\b((?:organi[sz]ation|project|account|workspace|tenant|subscription|customer|consumer)s?"
+    r"(?:[_ ](?:id|number|name))?)"
     r"(?:[ :=/]*[\"'`][^\"'`]{2,80}[\"'`]|[ :=/]+(?=\S*\d)[\w.:/-]{3,})",
     re.I,
 )
@@ -111,7 +113,9 @@ def provider_failed(model: str, error_class: ErrorClass, retry_after_s: int | No
         "Try again shortly, or use another model."
     )
     wait_s = RETRY_AFTER_S if retry_after_s is None else retry_after_s
-    return ProviderFailed(message, details={"category": str(error_class)}, retry_after_s=wait_s)
+    # How it stands between the operator and the provider is nobody else's business.
+    told = ErrorClass.PROVIDER_DOWN if error_class in _ACCOUNTS else error_class
+    return ProviderFailed(message, details={"category": str(told)}, retry_after_s=wait_s)
 
 
 def final_error(model: str, first: Failed, failures: Sequence[Failed]) -> GatewayError:

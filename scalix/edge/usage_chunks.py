@@ -40,11 +40,14 @@ def event_without_cost(event: bytes) -> bytes:
 
 
 def answer_without_cost(body: bytes) -> bytes:
-    """A whole answer without the operator's cost in its usage."""
+    """A whole answer without the operator's cost in its usage; what is no answer stays as it is."""
     if b'"cost":' not in body:
         return body
-    answer = orjson.loads(body)
-    usage = answer.get("usage") if isinstance(answer, dict) else None
-    if not isinstance(usage, dict) or usage.pop("cost", body) is body:
+    try:
+        answer = orjson.loads(body)
+        usage = answer.get("usage") if isinstance(answer, dict) else None
+        if not isinstance(usage, dict) or usage.pop("cost", body) is body:
+            return body
+        return orjson.dumps(answer)
+    except (ValueError, TypeError, RecursionError):
         return body
-    return orjson.dumps(answer)

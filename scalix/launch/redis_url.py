@@ -103,10 +103,3 @@ def _completed_url(url: str, host: str, username: str, password: str, tls: bool,
 def _with_userinfo(parts: SplitResult, username: str, password: str) -> str:
     address = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=_userinfo(username, password) + address))
-
-
-def without_password(url: str) -> str:
-    """The same URL for people to read: no user, no password, no query."""
-    scheme, _, rest = url.partition("?")[0].partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"

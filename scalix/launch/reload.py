@@ -1,8 +1,10 @@
 """A reload: the config is read anew, and its policy put into force in every worker, or nothing changes."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scalix.launch.policy_file import write_policy
 from scalix.launch.problems import LaunchError
 
 if TYPE_CHECKING:
@@ -44,6 +46,17 @@ def read_again(plan: "Plan") -> Reload:
         listed = ", ".join(sections)
         notes.append(f"changes in {listed} come into force with a restart only: run --stop, then start again")
     return Reload(policy, notes=tuple(notes))
+
+
+def put_in_place(plan: "Plan", number: int, policy_path: Path) -> Reload:
+    """Read the config again, and write its policy to where the workers find it."""
+    outcome = read_again(plan)
+    if outcome.policy:
+        try:
+            write_policy(policy_path, number, outcome.policy)
+        except LaunchError as error:
+            return Reload(None, problems=(str(error),))
+    return outcome
 
 
 def _differs(plan: "Plan", litellm: object, name: str) -> bool:

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from scalix.launch.master_key import MASTER_KEY_FILE
@@ -84,3 +85,12 @@ def _near(path: Path) -> str:
     """`path` relative to the current directory where it is below it; links are kept, since a venv's python is one."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
+
+
+def model_lines(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What is said of the config's models before anything serves: a topic and a line each."""
+    for warning in plan.config.warnings:
+        yield "config", warning
+    yield "models", f"{len(plan.models)} in service: {', '.join(plan.models)}"
+    for name, variable in plan.config.left_out:
+        yield "models", f"{name} is left out: {variable} is not set"

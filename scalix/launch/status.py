@@ -23,8 +23,8 @@ State = Literal["ready", "not ready", "starting", "stopping", "not running"]
 class Status:
     """One look at a gateway.
 
-    `detail` says why it is not ready; `pid` is 0 when it can't be seen from here. `alarms` are what is not well and keeps
-    nobody from being served, such as `store_memory_percent`.
+    `detail` says why it is not ready; `pid` is 0 when it can't be seen from here. `alarms` are what is not well and
+    keeps nobody from being served, such as `store_memory_percent`.
     """
 
     state: State

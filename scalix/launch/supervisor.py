@@ -2,18 +2,19 @@
 
 import selectors
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import scalix
 from scalix.launch.child import Child, ChildSpec, Process, describe_exit
+from scalix.launch.child_specs import demo_spec, worker_specs
+from scalix.launch.deaths import is_hopeless, obituary
 from scalix.launch.drain import Drain
 from scalix.launch.logfile import RotatingLog
 from scalix.launch.master_key import ensure_master_key
 from scalix.launch.output import Output
-from scalix.launch.plan import ROOT, Plan, helper_environment, worker_environment
+from scalix.launch.plan import Plan, worker_environment
 from scalix.launch.policy_file import forget_taken, write_policy
 from scalix.launch.ports import base_url, port_taken, reserve_port
 from scalix.launch.prefork import Mother, mother_spec
@@ -22,16 +23,16 @@ from scalix.launch.problems import LaunchError
 from scalix.launch.process import myself
 from scalix.launch.pump import PipePump
 from scalix.launch.recycling import Recycler
-from scalix.launch.reload import Reload, read_again
+from scalix.launch.reload import put_in_place
 from scalix.launch.render import RENDERED_FILE, write_rendered
-from scalix.launch.runfile import POLICY_FILE, InstanceLock, ReloadEntry, RunFile, WorkerEntry, remove_run_file
+from scalix.launch.run_notes import RunNotes
+from scalix.launch.runfile import POLICY_FILE, InstanceLock, RunFile
 from scalix.launch.signals import RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
-from scalix.launch.start_block import start_block
+from scalix.launch.start_block import model_lines, start_block
 from scalix.launch.store_child import StoreChild, open_store
 from scalix.launch.takeover import refuse_second_start, wait_for_leavings
-from scalix.launch.worker import EXIT_CANT_LOAD, EXIT_PORT_TAKEN
+from scalix.launch.worker import EXIT_PORT_TAKEN
 
-MOST_FAILED_STARTS = 3
 _TICK_S = 0.5
 
 
@@ -88,7 +89,7 @@ class Supervisor:
         settings = self._plan.settings
         self._port = int(self._listener.getsockname()[1])
         self._url = base_url(settings.host, self._port)
-        self._run_file = RunFile(
+        first = RunFile(
             launcher=myself(),
             host=settings.host,
             port=self._port,
@@ -99,12 +100,14 @@ class Supervisor:
             log_file=str(self._log_file),
             demo=self._plan.demo,
         )
+        self._notes = RunNotes(first, settings.state_dir, self._output)
         self._note()
         self._output.say("config", str(settings.config_path))
         self._store = open_store(settings, self._pump, self._output)
         self._output.say("store", self._store.description)
         self._note()
-        self._say_models()
+        for topic, line in model_lines(self._plan):
+            self._output.say(topic, line)
         demo_url = self._start_demo() if self._plan.demo else None
         if self._leaving:
             return
@@ -120,11 +123,7 @@ class Supervisor:
         )
         self._output.keep_secret(environment)
         fd = self._listener.fileno()
-        command = (sys.executable, "-m", "scalix.launch.worker", "--fd", str(fd))
-        specs = [
-            ChildSpec(f"worker {number}", command, environment, ROOT, inherited_fds=(fd,))
-            for number in range(1, settings.workers + 1)
-        ]
+        specs = worker_specs(settings.workers, environment, fd)
         if len(specs) > 1:
             self._start_mother(specs[0])
         for spec in specs:
@@ -149,28 +148,17 @@ class Supervisor:
     def _worker_like(self, worker: Child) -> Child:
         return Child(worker.spec, self._pump, self._output, self._fork)
 
-    def _say_models(self) -> None:
-        for warning in self._plan.config.warnings:
-            self._output.say("config", warning)
-        self._output.say("models", f"{len(self._plan.models)} in service: {', '.join(self._plan.models)}")
-        for name, variable in self._plan.config.left_out:
-            self._output.say("models", f"{name} is left out: {variable} is not set")
-
     def _start_demo(self) -> str:
         # Its port is known once it runs, and stays the same when it is brought back.
-        self._demo = Child(self._demo_spec(port=0), self._pump, self._output)
+        self._demo = Child(demo_spec(self._plan, port=0), self._pump, self._output)
         self._demo.start()
         while not self._demo.is_ready and not self._leaving:
             self._step()
         port = int(self._demo.ready_line.split()[-1]) if self._demo.is_ready else 0
-        self._demo.spec = self._demo_spec(port)
+        self._demo.spec = demo_spec(self._plan, port)
         url = f"http://127.0.0.1:{port}"
         self._output.say("demo", f"stands in for every provider, at {url}")
         return url
-
-    def _demo_spec(self, port: int) -> ChildSpec:
-        command = (sys.executable, "-m", "scalix.launch.demo", "--port", str(port))
-        return ChildSpec("demo", command, helper_environment(self._plan), ROOT)
 
     def _start(self, child: Child) -> None:
         if self._leaving:
@@ -243,12 +231,12 @@ class Supervisor:
             self._output.say(child.spec.name, f"LiteLLM is loaded in {child.start_s:.1f} s")
             return
         self._output.say(child.spec.name, f"ready in {child.start_s:.1f} s")
-        if self._run_file.reload:
+        if self._notes.reloads:
             # It may have read the policy just before a reload.
             child.send(signal.SIGHUP)
         if not self._announced and self._workers and all(worker.is_ready for worker in self._workers):
             self._announced = True
-            self._run_file = self._run_file.with_phase("ready")
+            self._notes.phase("ready")
             self._note()
             version = scalix.__version__
             self._output.block(start_block(self._plan, url=self._url, log_file=self._log_file, version=version))
@@ -260,13 +248,8 @@ class Supervisor:
 
     def _reload(self) -> None:
         """Read the config anew. Its policy goes to the workers that serve; those that start read it themselves."""
-        number = self._run_file.reload.number + 1 if self._run_file.reload else 1
-        outcome = read_again(self._plan)
-        if outcome.policy:
-            try:
-                write_policy(self._policy_path, number, outcome.policy)
-            except LaunchError as error:
-                outcome = Reload(None, problems=(str(error),))
+        number = self._notes.reloads + 1
+        outcome = put_in_place(self._plan, number, self._policy_path)
         for line in (*outcome.problems, *outcome.notes):
             self._output.say("reload", line)
         if outcome.policy:
@@ -276,7 +259,7 @@ class Supervisor:
                     worker.send(signal.SIGHUP)
         else:
             self._output.say("reload", "nothing was changed")
-        self._run_file = replace(self._run_file, reload=ReloadEntry(number, outcome.problems, outcome.notes))
+        self._notes.reloaded(number, outcome)
         self._note()
 
     def _died(self, child: Child) -> None:
@@ -289,40 +272,21 @@ class Supervisor:
             return
         if child.exit_code == EXIT_PORT_TAKEN and child is not self._demo:
             raise LaunchError((port_taken(self._plan.settings.host, self._port),))
-        # What can't be loaded now can't be loaded in a second either; any other death may be an accident.
-        hopeless = child.exit_code == EXIT_CANT_LOAD or child.deaths >= MOST_FAILED_STARTS
-        if hopeless and not self._announced:
-            times = "" if child.deaths == 1 else f" {child.deaths} times"
-            reason = child.last_words.removeprefix("worker: ") or "it said nothing"
-            raise GaveUp(f"{name} ended{times} before it was ready ({how}): {reason}; see {self._log_file}")
+        if is_hopeless(child) and not self._announced:
+            raise GaveUp(f"{obituary(child)}; see {self._log_file}")
         wait_s = max(0.0, (child.next_start_s or 0.0) - time.monotonic())
         self._output.say(name, f"ended with {how}; next start in {wait_s:.1f} s")
         self._note()
 
     def _note(self) -> None:
         """Bring the run file up to date."""
-        workers = tuple(
-            WorkerEntry(worker.spec.name, worker.identity, worker.is_ready)
-            for worker in self._workers
-            if worker.identity
-        )
         helpers = [child.identity for child in (self._demo, self._store, self._mother and self._mother.child) if child]
         helpers += [child.identity for child in self._recycler.all()]
-        self._run_file = replace(
-            self._run_file,
-            workers=workers,
-            helpers=tuple(helper for helper in helpers if helper),
-            store=self._store.description if self._store else "starting",
-        )
-        try:
-            self._run_file.write(self._plan.settings.state_dir)
-        except OSError as error:
-            # A full disk must not end a gateway that serves.
-            self._output.say("launcher", f"can't write the run file, --status will be out of date: {error.strerror}")
+        self._notes.write(self._workers, helpers, self._store.description if self._store else "starting")
 
     def _stop_everything(self) -> None:
         self._listener.close()
-        self._run_file = self._run_file.with_phase("stopping")
+        self._notes.phase("stopping")
         self._note()
         demo = [self._demo] if self._demo else []
         helpers = [self._mother.child] if self._mother else []
@@ -331,5 +295,5 @@ class Supervisor:
         if self._mother:
             self._mother.close()
         self._pump.close()
-        remove_run_file(self._plan.settings.state_dir)
+        self._notes.remove()
         self._output.say("launcher", "stopped")

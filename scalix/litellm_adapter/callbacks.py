@@ -29,6 +29,7 @@ _STATUS = {
     "model_not_allowed": 403,
     "user_blocked": 403,
     "key_blocked": 403,
+    "ip_blocked": 403,
     "feature_not_allowed": 403,
     "model_not_found": 404,
     "invalid_request": 400,
@@ -49,7 +50,8 @@ async def custom_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
     if services is None or services.under_edge:
         raise InvalidApiKey("Only the gateway's edge may call this.")
     try:
-        caller = await services.identity.authenticate(Credential(api_key.removeprefix("Bearer ").strip()))
+        address = request.client.host if request.client else ""
+        caller = await services.identity.authenticate(Credential(api_key.removeprefix("Bearer ").strip(), address))
     except GatewayError as error:
         raise _http(error) from None
     return UserAPIKeyAuth(metadata={_PLAIN_CALLER: _plain_callers.ticket_of(caller)})

@@ -47,6 +47,7 @@ class InlineExecutor(ThreadPoolExecutor):
 
 async def prepare_calls_inline() -> None:
     """Call it on the loop that serves."""
-    import litellm
+    # What `litellm.completion` names is another function, around this one.
+    from litellm.main import completion
 
-    asyncio.get_running_loop().set_default_executor(InlineExecutor(litellm.completion))
+    asyncio.get_running_loop().set_default_executor(InlineExecutor(completion))

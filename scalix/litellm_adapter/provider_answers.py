@@ -93,13 +93,13 @@ class ProviderAnswer:
             else:
                 holder.pop(name)
             return True
-        self._note(sound, final=final)
+        self._note(sound, holder.get("service_tier"), final=final)
         if sound == given and not _has_odd_types(given):
             return False
         holder[name] = sound
         return True
 
-    def _note(self, usage: dict[str, Any], *, final: bool) -> None:
+    def _note(self, usage: dict[str, Any], service_tier: object, *, final: bool) -> None:
         prompt, completion = _figures(usage)
         if prompt:
             self.prompt_tokens = prompt
@@ -107,7 +107,10 @@ class ProviderAnswer:
             self._opening = usage
             return
         # Anthropic's streams tell of the prompt and its cached parts when they begin, and need not do so again.
-        believed = read_usage({**self._opening, **usage}, prompt_tokens=self.prompt_tokens)
+        stated = {**self._opening, **usage}
+        if isinstance(service_tier, str) and service_tier:
+            stated["service_tier"] = service_tier
+        believed = read_usage(stated, prompt_tokens=self.prompt_tokens)
         if believed is not None:
             self.usage = believed
         elif completion or not prompt:

@@ -20,6 +20,7 @@ ARCHIVE_EVERY_S = 3_600.0
 LEAST_AGE_DAYS = 2
 _AT_ONCE = 200
 _LOCK_TRIES, _LOCK_PAUSE_S = 100, 0.1
+_EARLY_PAUSE_MS = 15 * 60_000
 
 log = logging.getLogger("scalix.ledger")
 
@@ -54,6 +55,7 @@ class Archive:
         self._place = f"{host}:{files.directory.absolute()}"
         self._busy = asyncio.Lock()
         self._done_day = 0
+        self._early_again_ms = 0
 
     @property
     def files(self) -> ArchiveFiles:
@@ -78,9 +80,15 @@ class Archive:
         self._done_day = today
 
     async def run_early(self) -> None:
-        """All days but the last two, whatever their age: the store is nearly full. Raises `StoreUnavailable`."""
+        """All days but the last two, whatever their age: the store is nearly full. Raises `StoreUnavailable`.
+
+        May be called again and again: where there was nothing to archive, it looks again after a while.
+        """
+        if self._now_ms() < self._early_again_ms:
+            return
         try:
-            await self.archive(LEAST_AGE_DAYS)
+            if not await self.archive(LEAST_AGE_DAYS):
+                self._early_again_ms = self._now_ms() + _EARLY_PAUSE_MS
         except ArchiveFailed as error:
             log.error("%s", error)
 

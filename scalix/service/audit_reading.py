@@ -1,5 +1,6 @@
 """What operators read of the audit log: pages for people, and the bare chain for those who check it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,7 +69,8 @@ class AuditReading:
 
     async def about(self, user_id: str) -> list[dict[str, Any]]:
         """Every entry about a user, oldest first. Raises `StoreUnavailable`."""
-        signs = {f'"user:{user_id}"', *(await self._pseudonyms.of_user(user_id) if self._pseudonyms else ())}
+        # Entries of old name users as they are.
+        signs = {json.dumps(f"user:{user_id}"), *(await self._pseudonyms.of_user(user_id) if self._pseudonyms else ())}
         found: list[dict[str, Any]] = []
         after = 0
         while batch := await self._store.after(after, _BATCH):

@@ -55,7 +55,7 @@ def _usage_of(exchange: Exchange) -> Usage | None:
         return reported
     return replace(
         stated,
-        service_tier=reported.service_tier or stated.service_tier,
+        service_tier=stated.service_tier or reported.service_tier,
         has_extras=reported.has_extras or stated.has_extras,
     )
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from scalix.domain.ledger import Aggregate
@@ -42,11 +42,12 @@ class Remembered(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What this process alone knows."""
+    """What this process alone knows. `refusals` are the errors that it has answered since its start, by their code."""
 
     requests_in_flight: int
     journal_pending_bytes: int
     store_emptied: int
+    refusals: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

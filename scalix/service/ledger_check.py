@@ -2,22 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from scalix.domain.ledger import Event
 from scalix.domain.ledger_check import (
+    ALL_PARTS,
+    DAY_MS,
     SHARD_PARTS,
     Difference,
+    Part,
     ReadEvents,
     ShardBooks,
     SubjectBooks,
     Texts,
     duplicates,
+    kept_parts,
     read_events,
     shard_differences,
     subject_differences,
 )
+from scalix.domain.retention import Retention
 from scalix.domain.subjects import SHARDS, shard_of
 from scalix.store.books import Books, Listing
 
@@ -35,6 +40,7 @@ class Findings:
     """What a check has found. `moving` are fields of sums that kept changing while they were looked at."""
 
     day: int
+    parts: frozenset[Part] = ALL_PARTS
     subjects: int = 0
     events: int = 0
     differences: list[Difference] = field(default_factory=list)
@@ -55,8 +61,9 @@ class _ShardEvents:
 class LedgerCheck:
     """Safe while requests are settled: a subject is read at one moment, and sums that moved are looked at again."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, retention: Callable[[], Retention]) -> None:
         self._books = books
+        self._retention = retention
 
     async def verify(
         self, day: int, subject: str | None = None, *, archived: dict[str, Texts] | None = None
@@ -65,14 +72,14 @@ class LedgerCheck:
 
         `archived`: the events of the day, by subject, if they are no longer in the store. Raises `StoreUnavailable`.
         """
-        findings = Findings(day)
+        findings = Findings(day, parts=await self._kept(day))
         if subject is not None:
             await self._check_subjects([subject], findings, _ShardEvents(), archived)
             return findings
         doubtful = await self._check_shards(range(SHARDS), findings, archived)
         if doubtful:
             # A subject that came after the listing looks like a sum without events: look once more, with a new listing.
-            again = Findings(day)
+            again = Findings(day, parts=findings.parts)
             await self._check_shards(doubtful, again, archived)
             kept = [one for one in findings.differences if _shard_of(one) not in doubtful]
             findings.differences = kept + again.differences
@@ -92,6 +99,9 @@ class LedgerCheck:
         for shard in await self._mend_shards(shards, findings):
             findings.left += [one for one in found if one.part in SHARD_PARTS and _shard_of(one) == shard]
         return findings
+
+    async def _kept(self, day: int) -> frozenset[Part]:
+        return kept_parts(day, await self._books.now_ms() // DAY_MS, self._retention())
 
     async def _check_shards(
         self, shards: Iterable[int], findings: Findings, archived: dict[str, Texts] | None
@@ -124,7 +134,7 @@ class LedgerCheck:
         erased = shard in listing.erased
         # In a thread, so that this process answers requests meanwhile.
         differences = await asyncio.to_thread(
-            shard_differences, _name(shard), after, findings.day, of_shard.all(), erased=erased
+            shard_differences, _name(shard), after, findings.day, of_shard.all(), findings.parts, erased=erased
         )
         steady = [one for one in differences if _is_steady(one, before, after)]
         findings.moving += [f"{_name(shard)} {one.field}" for one in differences if one not in steady]
@@ -143,9 +153,9 @@ class LedgerCheck:
             for books in await asyncio.gather(*(self._books.subject(one, findings.day) for one in batch)):
                 texts = books.events if archived is None else {**archived.get(books.subject, {}), **books.events}
                 if len(texts) > _MANY:
-                    read, differences = await asyncio.to_thread(_compare, books, findings.day, texts)
+                    read, differences = await asyncio.to_thread(_compare, books, findings, texts)
                 else:
-                    read, differences = _compare(books, findings.day, texts)
+                    read, differences = _compare(books, findings, texts)
                 of_shard.events[books.subject] = read.events
                 findings.subjects += 1
                 findings.events += len(texts)
@@ -157,7 +167,7 @@ class LedgerCheck:
         for _ in range(_MOST_TRIES):
             books = await self._books.subject(subject, findings.day)
             read = read_events(subject, findings.day, books.events)
-            changes = subject_differences(books, findings.day, read.events)
+            changes = subject_differences(books, findings.day, read.events, findings.parts)
             if not changes:
                 return True
             if await self._books.mend_subject(books, findings.day, changes):
@@ -171,7 +181,7 @@ class LedgerCheck:
         for _ in range(_MOST_TRIES):
             if not left:
                 break
-            planned = {shard: await self._plan(shard, listing, findings.day) for shard in sorted(left)}
+            planned = {shard: await self._plan(shard, listing, findings) for shard in sorted(left)}
             # Whoever has come since the listing is in the sums and was not read: then all of it again.
             newer = await self._books.listing(findings.day)
             for shard, changes in planned.items():
@@ -183,21 +193,24 @@ class LedgerCheck:
             listing = newer
         return left
 
-    async def _plan(self, shard: int, listing: Listing, day: int) -> list[Difference]:
+    async def _plan(self, shard: int, listing: Listing, findings: Findings) -> list[Difference]:
         """What to write into the sums of a shard, as they are before its events are read: if one of them changes
         meanwhile, it is not written."""
+        day = findings.day
         books, _ = await self._books.shard(shard, day)
         events: list[Event] = []
         for subject in sorted(listing.subjects.get(shard, ())):
             texts = (await self._books.subject(subject, day)).events
             events += read_events(subject, day, texts).events
         erased = shard in listing.erased
-        return await asyncio.to_thread(shard_differences, _name(shard), books, day, events, erased=erased)
+        return await asyncio.to_thread(
+            shard_differences, _name(shard), books, day, events, findings.parts, erased=erased
+        )
 
 
-def _compare(books: SubjectBooks, day: int, texts: Texts) -> tuple[ReadEvents, list[Difference]]:
-    read = read_events(books.subject, day, texts)
-    return read, subject_differences(books, day, read.events)
+def _compare(books: SubjectBooks, findings: Findings, texts: Texts) -> tuple[ReadEvents, list[Difference]]:
+    read = read_events(books.subject, findings.day, texts)
+    return read, subject_differences(books, findings.day, read.events, findings.parts)
 
 
 def _name(shard: int) -> str:

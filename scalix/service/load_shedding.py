@@ -64,10 +64,6 @@ class LoadShedding:
         if self.in_flight > max(1, int(limits.in_flight * share)):
             raise _overloaded("The gateway is busy, and requests of your tier are the first to wait.")
 
-    def in_flight_from(self, group: str) -> int:
-        """The requests in flight from one address."""
-        return self._by_group.get(group, 0)
-
     def _leave(self, group: str) -> None:
         left = self._by_group[group] - 1
         if left:

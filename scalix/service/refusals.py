@@ -5,7 +5,7 @@ from typing import Any
 from scalix.domain.calendar import rfc3339
 from scalix.domain.errors import GatewayError, InsufficientQuota, QuotaReserved, RateLimitExceeded
 from scalix.domain.key_states import key_states
-from scalix.domain.limits import NANO_USD_PER_USD, Metric
+from scalix.domain.limits import NANO_USD_PER_USD, Limit, Metric
 from scalix.domain.quota import Ask, Refused, Verdict, WindowState, window_states
 from scalix.service.balance_refusals import balance_exhausted, balance_reserved
 from scalix.service.callers import Caller
@@ -46,7 +46,7 @@ def _refusal(caller: Caller, ask: Ask, refused: Refused, states: tuple[WindowSta
         return key_reserved(caller, ask.key, refused)
     details = _details(caller, "concurrent", ask.limits.concurrent, refused.in_flight)
     message = (
-        f"You have {refused.in_flight} requests in flight, the most that {_plan(caller)} allows. "
+        f"You have {refused.in_flight} requests in flight, the most {_at_once(caller)}. "
         "Wait for one to end, then try again."
     )
     return RateLimitExceeded(message, details=details, retry_after_s=RETRY_WHEN_HELD_S)
@@ -60,7 +60,7 @@ def _exhausted(caller: Caller, ask: Ask, state: WindowState, now_ms: int) -> Gat
     details = _details(caller, limit.name, _shown(limit.metric, limit.value), _shown(limit.metric, used), reset_at)
     upgrade = f" More is available at {details['upgrade_url']}." if "upgrade_url" in details else ""
     when = f"Try again in {retry_after_s} s, at {reset_at}.{upgrade}"
-    per = f"per {limit.window.value} on {_plan(caller)}"
+    per = f"per {limit.window.value} {_whose(caller, limit)}"
     if limit.metric is Metric.REQUESTS:
         message = f"You have used all {limit.value} requests {per}. {when}"
         return RateLimitExceeded(message, details=details, retry_after_s=retry_after_s)
@@ -96,14 +96,25 @@ def _reserved(caller: Caller, state: WindowState) -> GatewayError:
         rfc3339(state.reset_ms),
     )
     message = (
-        f"What is left of {limit.name} on {_plan(caller)} is reserved by your own requests in flight. "
+        f"What is left of {limit.name} {_whose(caller, limit)} is reserved by your own requests in flight. "
         "Try again when they have ended."
     )
     return QuotaReserved(message, details=details, retry_after_s=RETRY_WHEN_HELD_S)
 
 
-def _plan(caller: Caller) -> str:
-    return f"the {caller.tier.name} tier" if caller.tier else "this gateway"
+def _whose(caller: Caller, limit: Limit) -> str:
+    """Where a limit comes from: the tier, or what the operator has set for this user."""
+    if caller.tier is None:
+        return "on this gateway"
+    return f"on the {caller.tier.name} tier" if limit in caller.tier.limits.windows else "set for you"
+
+
+def _at_once(caller: Caller) -> str:
+    if caller.tier is None:
+        return "that this gateway allows"
+    if caller.limits.concurrent == caller.tier.limits.concurrent:
+        return f"that the {caller.tier.name} tier allows"
+    return "that is set for you"
 
 
 def _details(caller: Caller, limit: str, limit_value: Any, used: Any, reset_at: str | None = None) -> dict[str, Any]:

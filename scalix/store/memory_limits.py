@@ -73,8 +73,9 @@ class MemoryCounters(MemoryUsers):
 
     async def delete(self, user_id: str) -> bool:
         subject = f"user:{user_id}"
-        for kept in (self._accounts, self._balances, self._credits):
-            kept.pop(subject, None)
+        account = self._accounts.get(subject, Account())
+        account.windows.clear()
+        account.in_flight.clear()
         self._merged.discard(subject)
         return await super().delete(user_id)
 

@@ -21,25 +21,31 @@ class Pseudonyms:
         self._keys = keys
         self._timeout_ms = timeout_ms
         self._key: bytes | None = None
+        self._last: bytes | None = None
 
     async def key(self) -> bytes:
         """The key, read once in the life of a process. Raises `StoreUnavailable`."""
-        if self._key is None:
-            async with in_time(self._timeout_ms):
-                name = self._keys.pseudonym_key()
-                kept = await self._client.get(name)
-                if kept is None:
-                    await self._client.set(name, secrets.token_hex(_KEY_BYTES), nx=True)
-                    kept = await self._client.get(name)
-            self._key = bytes.fromhex(kept)
-        return self._key
+        return self._key or await self.agree()
 
     async def of(self, subject: str) -> str:
         """The subject's pseudonym. Raises `StoreUnavailable`."""
         return pseudonym(self._key or await self.key(), subject)
 
+    async def agree(self) -> bytes:
+        """Read the key anew. Into a store that was emptied meanwhile, the one that was known is written again; of
+        several processes that do so, all go on with the first one's. Raises `StoreUnavailable`."""
+        name = self._keys.pseudonym_key()
+        async with in_time(self._timeout_ms):
+            kept = await self._client.get(name)
+            if kept is None:
+                own = self._last or secrets.token_bytes(_KEY_BYTES)
+                await self._client.set(name, own.hex(), nx=True)
+                kept = await self._client.get(name)
+        self._key = self._last = bytes.fromhex(kept)
+        return self._key
+
     def forget(self) -> None:
-        """Read the key anew: the store was emptied, or the key was renewed."""
+        """Agree again at the next use: the store was emptied."""
         self._key = None
 
 

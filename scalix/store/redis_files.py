@@ -13,7 +13,7 @@ WAIT_S = 20.0
 _PAUSE_S = 0.05
 
 Rewritten = str
-"""`rewritten`, `under way`, `none` (the server keeps no such file), `not permitted` or `failed`."""
+"""`rewritten`, `under way`, `none` (the server keeps no such file), `not known`, `not permitted` or `failed`."""
 
 
 class StoreFiles(Protocol):
@@ -45,8 +45,9 @@ class RedisFiles:
         facts = await self._facts()
         has_log = any(int(one.get("aof_enabled", 0)) for one in facts)
         log = await self._renewed("BGREWRITEAOF", _log_is_busy, "aof_last_bgrewrite_status") if has_log else "none"
-        snapshot = "none"
-        if any(int(one.get("rdb_saves", 0)) for one in facts) or await self._saves():
+        saves = any(int(one.get("rdb_saves", 0)) for one in facts) or await self._saves()
+        snapshot = "not known" if saves is None else "none"
+        if saves:
             snapshot = await self._renewed("BGSAVE", _snapshot_is_busy, "rdb_last_bgsave_status")
         return {"append_only_file": log, "snapshot": snapshot}
 
@@ -78,13 +79,13 @@ class RedisFiles:
             found: list[dict[str, Any]] = await self._client.on_every_server("INFO", "persistence")
         return found
 
-    async def _saves(self) -> bool:
-        """Whether some server writes snapshots by itself, as far as it may be asked."""
+    async def _saves(self) -> bool | None:
+        """Whether some server writes snapshots by itself; `None` where that may not be asked."""
         try:
             async with in_time(self._timeout_ms):
                 answers = await self._client.on_every_server("CONFIG", "GET", "save")
         except StoreUnavailable:
-            return False
+            return None
         return any("".join(_values(answer)).strip() for answer in answers)
 
 

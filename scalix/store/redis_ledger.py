@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -22,6 +22,7 @@ _FIGURES = len(Sums().values())
 _KEYS_TOGETHER = 8
 _SHARDS_TOGETHER = 16
 _SUMS_AT_ONCE = 200
+_EVENTS_AT_ONCE = 500
 _DAY_MS = 86_400_000
 
 
@@ -51,7 +52,11 @@ class RedisLedger:
     async def events(self, subject: str, day: int) -> list[Event]:
         async with in_time(self._timeout_ms):
             texts = await self._client.hgetall(self._keys.events(subject, day * _DAY_MS))
-        found = (_event(request_id, subject, text) for request_id, text in texts.items())
+        found = []
+        for number, (request_id, text) in enumerate(texts.items()):
+            found.append(_event(request_id, subject, text))
+            if not number % _EVENTS_AT_ONCE:
+                await asyncio.sleep(0)  # as in `_aggregates`
         return sorted(filter(None, found), key=lambda event: (event.admitted_ms, event.request_id))
 
     async def summaries(self, subject: str, first_day: int, last_day: int) -> list[Summary]:
@@ -97,10 +102,9 @@ class RedisLedger:
     async def _aggregates(self, names: Sequence[str], first: int, last: int) -> list[Aggregate]:
         texts: defaultdict[str, list[str]] = defaultdict(list)
         wanted = {str(index) for index in range(first, last + 1)}
-        for begin in range(0, len(names), _KEYS_TOGETHER):
-            for fields in await self._hashes(names[begin : begin + _KEYS_TOGETHER]):
-                for field, text in fields.items():
-                    texts[field].append(text)
+        async for fields in self._read(names):
+            for field, text in fields.items():
+                texts[field].append(text)
         found = []
         for number, (field, of_shards) in enumerate(texts.items()):
             if field.partition(" ")[0] in wanted:
@@ -108,6 +112,21 @@ class RedisLedger:
             if not number % _SUMS_AT_ONCE:
                 await asyncio.sleep(0)  # whoever is served beside this must not wait for all of it
         return sorted(found, key=lambda one: (one.index, one.model, one.provider, one.tier, one.outcome, one.error))
+
+    async def _read(self, names: Sequence[str]) -> AsyncIterator[dict[str, str]]:
+        """The hashes, in the order of their names. While some are looked at, the server is busy with the next."""
+        batches = [names[begin : begin + _KEYS_TOGETHER] for begin in range(0, len(names), _KEYS_TOGETHER)]
+        coming = [asyncio.ensure_future(self._hashes(batch)) for batch in batches[:1]]
+        try:
+            for number in range(len(batches)):
+                hashes = await coming.pop()
+                coming += [asyncio.ensure_future(self._hashes(batch)) for batch in batches[number + 1 : number + 2]]
+                await asyncio.sleep(0)  # for the next to be sent
+                for fields in hashes:
+                    yield fields
+        finally:
+            for task in coming:
+                task.cancel()
 
     async def _hashes(self, names: Iterable[str]) -> list[dict[str, str]]:
         async with in_time(self._timeout_ms):

@@ -100,6 +100,7 @@ class RedisQuotaStore(RedisLimitTools):
 
     async def sweep(self) -> int:
         now_ms = await self._time_ms()
+        await self._pseudonyms.agree()  # here, where nobody waits
         # Entries that can't be swept must not keep those of later shards from their turn.
         first, self._first_shard = self._first_shard, (self._first_shard + _SHARDS_FURTHER) % SHARDS
         indexes = self._keys.all_leases()

@@ -50,6 +50,7 @@ from scalix.store.journal import MAX_BYTES as JOURNAL_MAX_BYTES
 from scalix.store.journal import Journal
 from scalix.store.keys import Keys
 from scalix.store.local import LocalCounters
+from scalix.store.pseudonyms import Pseudonyms
 from scalix.store.redis_audit import RedisAuditStore
 from scalix.store.redis_balance import RedisBalanceStore
 from scalix.store.redis_client import connect
@@ -145,18 +146,20 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
     client = connect(needed(environ, "SCALIX_STORE_URL"))
     keys = key_names(environ)
     breaker = Breaker()
-    quotas = guarded(RedisQuotaStore(client, keys), breaker)
+    erased = Pseudonyms(client, keys)
+    policy = PolicySource(_policy(environ))
+    quota_store = RedisQuotaStore(client, keys, retention=lambda: policy.current.retention, pseudonyms=erased)
+    quotas = guarded(quota_store, breaker)
     user_store = guarded(RedisUserStore(client, keys, sealing=_sealing(environ)), breaker)
     journal = open_journal(environ)
     outage = Outage(LocalCounters(now_ms), journal)
-    policy = PolicySource(_policy(environ))
     exchanges = Exchanges()
     known = KnownRefusals()
     users = UserDirectory(user_store, policy)
     key_store = guarded(RedisKeyStore(client, keys, sealing=_sealing(environ)), breaker)
     virtual_keys = VirtualKeys(key_store, users, now_ms=now_ms)
     audit_store = guarded(RedisAuditStore(client, keys), breaker)
-    pseudonyms = build_pseudonyms(client, keys, breaker)
+    pseudonyms = build_pseudonyms(client, keys, breaker, erased)
     sealer = Sealer(audit_keys(environ.get("SCALIX_AUDIT_KEY")))
     audit = AuditLog(audit_store, sealer, policy, now_ms=now_ms, pseudonyms=pseudonyms)
     audit_reading = AuditReading(audit_store, pseudonyms)
@@ -189,7 +192,13 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
     )
     state_dir = Path(environ.get("SCALIX_STATE_DIR") or ".scalix")
     ledger = build_ledger(
-        needed(environ, "SCALIX_STORE_URL"), keys, audit=audit, policy=policy, state_dir=state_dir, now_ms=now_ms
+        needed(environ, "SCALIX_STORE_URL"),
+        keys,
+        pseudonyms=erased,
+        audit=audit,
+        policy=policy,
+        state_dir=state_dir,
+        now_ms=now_ms,
     )
     return Core(
         client=client,

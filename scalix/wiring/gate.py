@@ -129,6 +129,7 @@ def build_gate(
         return {"litellm": "ok" if lifespan.is_up else "starting", "store": await _store_state(core), **_alarms(core)}
 
     def on_refusal(error: GatewayError, scope: Any) -> None:
+        core.usage.refusals[error.code] += 1
         if status_of(error) in (401, 403) and error.code != "model_not_allowed":
             address = address_of(scope)
             path = shown_path(scope["path"])

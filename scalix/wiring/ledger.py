@@ -36,7 +36,14 @@ class LedgerParts:
 
 
 def build_ledger(
-    url: str, keys: Keys, *, audit: AuditLog, policy: PolicySource, state_dir: Path, now_ms: Callable[[], int]
+    url: str,
+    keys: Keys,
+    *,
+    pseudonyms: Pseudonyms,
+    audit: AuditLog,
+    policy: PolicySource,
+    state_dir: Path,
+    now_ms: Callable[[], int],
 ) -> LedgerParts:
     """The use cases, over the store at `url`."""
     client = connect(url, timeout_ms=TIMEOUT_MS, connections=_CONNECTIONS)
@@ -50,6 +57,6 @@ def build_ledger(
         RedisMemory(client, machine_bytes=container_bytes if is_ours else lambda: 0),
         archive_early=archive.run_early,
     )
-    check = LedgerCheck(books)
+    check = LedgerCheck(books, lambda: policy.current.retention)
     administration = LedgerAdministration(books, check, archive, memory, policy, audit)
     return LedgerParts(administration, books, check, archive, memory, client)

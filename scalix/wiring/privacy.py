@@ -42,9 +42,8 @@ class PrivacyParts:
     client: Any
 
 
-def build_pseudonyms(client: Any, keys: Keys, breaker: Breaker) -> Pseudonyms:
+def build_pseudonyms(client: Any, keys: Keys, breaker: Breaker, erased: ErasedUsers) -> Pseudonyms:
     """The names of users in the audit log."""
-    erased = ErasedUsers(client, keys)
 
     async def erased_key(subject: str) -> str:
         return keys.erased(subject, await erased.of(subject))

@@ -1,5 +1,6 @@
 """Usage, reports and metrics, put together."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,13 +30,15 @@ _CONNECTIONS = 2
 
 @dataclass(frozen=True)
 class UsageParts:
-    """What the gateway tells of use. `client` is theirs alone: no request waits behind what a report reads."""
+    """What the gateway tells of use. `client` is theirs alone: no request waits behind what a report reads. `refusals`
+    counts this process's by the error's code."""
 
     usage: UsageReading
     events: UsageEvents
     reporting: Reporting
     metrics: GatewayMetrics
     client: Any
+    refusals: Counter[str]
 
 
 def build_usage(
@@ -58,8 +61,10 @@ def build_usage(
     balances = RedisBalanceStore(client, keys, timeout_ms=USAGE_TIMEOUT_MS)
     usage = UsageReading(ledger, counters, balances, directory, policy, key_store)
 
+    refusals: Counter[str] = Counter()
+
     def here() -> Here:
-        return Here(len(exchanges), journal.pending_bytes, watch.times_emptied)
+        return Here(len(exchanges), journal.pending_bytes, watch.times_emptied, dict(refusals))
 
     metrics = GatewayMetrics(
         everybodys,
@@ -75,4 +80,5 @@ def build_usage(
         Reporting(everybodys, policy, key_store),
         metrics,
         client,
+        refusals,
     )

@@ -1,6 +1,7 @@
 """Plain mode: the callbacks without the edge take each credential for what it is."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,17 @@ import pytest
 from fastapi import HTTPException, Request
 from litellm.proxy._types import UserAPIKeyAuth
 
+from scalix.domain.key_secrets import digest_of
+from scalix.domain.virtual_keys import KeyRecord
 from scalix.litellm_adapter.bridge import Services, bridge
 from scalix.litellm_adapter.callbacks import custom_auth, gateway_callbacks
 from scalix.litellm_adapter.plain_callers import PlainCallers
 from scalix.service.callers import THE_OPERATOR
 from scalix.service.exchanges import Exchanges
+from scalix.service.identity import Identity
+from scalix.service.key_administration import new_secret
+from scalix.service.virtual_keys import VirtualKeys
+from scalix.store.memory_keys import MemoryKeyStore
 from tests.service.test_token_admission import Worker
 from tests.service.token_rig import MASTER
 
@@ -52,6 +59,24 @@ async def test_what_was_not_authenticated_here_is_nobody(worker: Worker) -> None
     for metadata in ({}, {"scalix_plain_caller": "master"}, {"scalix_plain_caller": 7}):
         with pytest.raises(HTTPException, match="401"):
             await subject_of(UserAPIKeyAuth(metadata=metadata), worker)
+
+
+async def test_a_key_that_is_bound_to_addresses_is_judged_by_the_connections_other_end(worker: Worker) -> None:
+    secret = new_secret()
+    clock = worker.clock
+    keys = VirtualKeys(MemoryKeyStore(worker.store, clock), worker.users, now_ms=clock)
+    services: Any = bridge.services
+    bridge.install(replace(services, identity=Identity([keys], worker.users)))
+    record = KeyRecord("k", "alice", digest_of(secret), secret[-4:], allowed_ips=("203.0.113.0/24",))
+    await MemoryKeyStore(worker.store, clock).create(record)
+
+    def from_address(address: str) -> Request:
+        return Request({"type": "http", "headers": [], "client": (address, 1)})
+
+    assert await custom_auth(from_address("203.0.113.7"), f"Bearer {secret}")
+    for elsewhere in (from_address("198.51.100.1"), REQUEST):
+        with pytest.raises(HTTPException, match="403"):
+            await custom_auth(elsewhere, f"Bearer {secret}")
 
 
 def test_what_is_kept_of_callers_is_bounded() -> None:

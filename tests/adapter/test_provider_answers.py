@@ -156,6 +156,7 @@ def test_what_a_message_stream_says_of_caches_at_its_start_is_remembered() -> No
                 audio_prompt_tokens=10,
                 reasoning_tokens=20,
                 audio_completion_tokens=5,
+                service_tier="flex",
             ),
         ),
         (

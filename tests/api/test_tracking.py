@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,14 +17,19 @@ from scalix.api.limits import RateLimiter
 from scalix.api.place import Place, find_place
 from scalix.api.runtime import Runtime
 from scalix.api.tracking import UsageTracker
+from scalix.launch.config_file import read_config
 from scalix.launch.embedded_store import EmbeddedStore
+from scalix.launch.policy_file import write_policy
 from tests.edge.limits_rig import Instance
 
 CONFIG = """
 model_list:
   - model_name: free-model
-    litellm_params: {model: openai/free-model, api_key: "${A_KEY_THAT_IS_NOT_HERE}"}
+    litellm_params: {model: openai/free-model, api_key: none}
     model_info: {max_output_tokens: 100, input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}
+  - model_name: without-its-key
+    litellm_params: {model: openai/x, api_key: "${A_KEY_THAT_IS_NOT_HERE}"}
+    model_info: {input_cost_per_token: 0.000001, output_cost_per_token: 0.000002}
   - model_name: unpriced
     litellm_params: {model: openai/nobody-knows, api_key: none}
 scalix:
@@ -125,6 +131,7 @@ def test_a_cost_is_that_of_the_gateways_prices(runtime: Runtime) -> None:
     costs = CostCalculator(runtime)
     assert costs.calculate_cost("free-model", USAGE) == 20e-6
     assert costs.calculate_cost_nano_usd("free-model", {"input_tokens": 1, "output_tokens": 1}) == 3_000
+    assert costs.calculate_cost_nano_usd("without-its-key", USAGE) == 20_000
     for model in ("unpriced", "no-such-model"):
         with pytest.raises(UnknownPrice, match=model):
             costs.calculate_cost(model, USAGE)
@@ -155,8 +162,10 @@ async def test_a_blocked_user_and_one_with_requests_in_flight_are_told(runtime: 
     await gateway.http.put("/user/limits", json={"user_id": "ben", "limits": {"concurrent": 1}})
     gateway.provider.gate.clear()
     asking = asyncio.create_task(gateway.ask("ben"))
-    while not gateway.provider.served:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        while not gateway.provider.served:
+            assert not asking.done(), asking.result().text
+            await asyncio.sleep(0.01)
     found = await limiter.aio.check("ben")
     gateway.provider.gate.set()
     await asking
@@ -222,6 +231,23 @@ def test_a_forked_child_has_a_loop_of_its_own(runtime: Runtime) -> None:
             os._exit(status)
     assert os.waitpid(child, 0)[1] == 0
     assert tracker.get_user_usage("ann")["requests_today"] == 2
+
+
+def test_a_policy_that_the_gateway_puts_in_force_holds_for_the_next_call(
+    store_url: str, tmp_path: Path, key_prefix: str
+) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    policy = read_config(tmp_path / "config.yaml", {}).policy
+    file = tmp_path / "policy.json"
+    write_policy(file, 1, policy)
+    values = {"SCALIX_STORE_URL": store_url, "SCALIX_KEY_PREFIX": key_prefix, "SCALIX_POLICY": str(file)}
+    runtime = Runtime(lambda: find_place(values, tmp_path))
+    tracker = UsageTracker(runtime)
+    assert tracker.get_user_usage("ann")["tier"] == "free"
+    write_policy(file, 2, replace(policy, default_tier="narrow"))
+    found = tracker.get_user_usage("ann")
+    assert (found["tier"], found["limits"]) == ("narrow", {"requests-minute": 100, "spend_usd-month": 1.0})
+    runtime.close()
 
 
 def test_a_store_that_ends_is_told_and_found_again(tmp_path: Path, key_prefix: str) -> None:

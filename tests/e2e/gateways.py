@@ -22,6 +22,7 @@ SCRIPT = ROOT / "start_scalix_litellm.py"
 MASTER_KEY = "sk-test-master-0123456789abcdef0123456789"
 PROVIDER_KEY = "sk-canary-provider-5c1b7e90d2f84a66"
 AUDIT_KEY = "canary-audit-key-7f20c5d1b96e4a38"
+METRICS_TOKEN = "canary-metrics-token-2b9d41"
 ENCRYPTION_KEY = "canary0ENCRYPTION0key0of0the0tests0alone00A="
 JWT_SECRET = "canary-jwt-secret-93b1f0c27ae84d65"
 SECRET_ISSUER, KEY_SET_ISSUER = "https://issuer-a.test", "https://issuer-b.test"
@@ -42,6 +43,9 @@ EXTRA_MODELS: tuple[dict[str, Any], ...] = (
 )
 EXTRA_TIERS: dict[str, Any] = {
     "roomy": {"models": ["*"], "tokens": {"day": 50_000_000}, "requests": {"day": 1_000_000}},
+    # Unlike paid tiers, these wait for the store when it is slow.
+    "free-models": {"models": ["free-*"], "requests": {"day": 1_000_000}, "on_store_failure": "deny"},
+    "all-models": {"models": ["*"], "requests": {"day": 1_000_000}, "on_store_failure": "deny"},
     "fifty": {"models": ["*"], "requests": {"day": 50}},
     "thousand-tokens": {"models": ["*"], "tokens": {"day": 1000}},
     "ten-thousand-tokens": {"models": ["*"], "tokens": {"day": 10_000}},
@@ -130,6 +134,7 @@ class Gateway:
             "LITELLM_MASTER_KEY": self.master_key,
             "SCALIX_JWT_SECRET": JWT_SECRET,
             "SCALIX_AUDIT_KEY": AUDIT_KEY,
+            "SCALIX_METRICS_TOKEN": METRICS_TOKEN,
             "SCALIX_ENCRYPTION_KEY": ENCRYPTION_KEY,
             "TEST_PROVIDER_URL": f"{self.provider_url}/v1",
             "TEST_PROVIDER_ROOT": self.provider_url,

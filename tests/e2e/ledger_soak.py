@@ -80,11 +80,19 @@ class Soak:
         if not plan.fate.leaves:
             bench.post(route, plan.directives, model=model, stream=stream)
             return
+        newest = self.provider.last_seq()
         with bench.open(route, plan.directives, model=model, stream=stream) as connection:
             if plan.fate.leaves == "midway":
                 read_until(connection, b" demo", 2)
             else:
-                bench.wait_for_provider()
+                # After the newest alone: the log of so many requests is long.
+                self._wait_for_provider(plan.key, newest)
+
+    def _wait_for_provider(self, key: str, since: int) -> None:
+        deadline = time.monotonic() + 10
+        while not self.provider.requests(contains=key, since=since, bodies=False):
+            assert time.monotonic() < deadline, "the provider was never asked"
+            time.sleep(0.005)
 
     def expected(self) -> dict[str, list[Expected]]:
         """What the provider's log makes of them, by user."""
@@ -97,12 +105,13 @@ class Soak:
 
     def disagreements(self, ledger: Ledger, users: str) -> list[str]:
         """Where the ledger does not say what the provider's log says, of every user."""
-        events = ledger.events(users)
-        return [
-            f"{user}: {what}"
-            for user, expected in self.expected().items()
-            for what in mismatches(expected, events.get(user, []))
-        ]
+        events, found = ledger.events(users), []
+        for user, expected in self.expected().items():
+            wrong = mismatches(expected, events.get(user, []))
+            if wrong:
+                found += [f"{user}: {what}" for what in wrong]
+                print(*expected, *events.get(user, []), sep="\n  ")
+        return found
 
 
 def settled(ledger: Ledger, within_s: float) -> None:

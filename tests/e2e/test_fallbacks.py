@@ -203,3 +203,28 @@ def test_a_fallback_gets_its_own_largest_answer(bench: Bench) -> None:
 
     assert (answer.status_code, gone.headers[SERVED]) == (200, "free-claude-format")
     assert entries[-1]["body"]["max_tokens"] == 4096
+
+
+def test_the_ledger_has_the_model_that_served_and_those_that_failed(bench: Bench) -> None:
+    assert (
+        bench.post("chat", "models=free-wizardlm status=401]] [[demo words=3", model="free-wizardlm").status_code == 200
+    )
+    assert bench.post("chat", "status=429", model="free-wizardlm").status_code == 503
+    assert bench.post("chat", "status=400 error_code=content_filter", model="gpt-4").status_code == 400
+    assert bench.post("chat", "words=90 gap_ms=1 reset_after=9", model="gpt-4", stream=True).status_code == 200
+    made = bench.http.post("/key/generate", json={"user_id": bench.user})
+    with bench.gateway.client(made.json()["key"]) as client:
+        events = client.get("/scalix/v1/usage/events").json()["events"]
+    seen = {event["outcome"]: event for event in events}
+
+    assert len(events) == len(seen) == 4
+    told = {outcome: (event["model"], event["model_served"], event["fallbacks"]) for outcome, event in seen.items()}
+    assert told == {
+        "success": ("free-wizardlm", "gpt-4", ["free-wizardlm"]),
+        "provider_failed": ("free-wizardlm", None, ["free-wizardlm", "gpt-4", "free-claude-format"]),
+        "provider_refused": ("gpt-4", None, []),
+        "provider_broke": ("gpt-4", "gpt-4", []),
+    }
+    assert seen["success"]["error"] is None
+    assert seen["provider_refused"]["error"] == "content_filter"
+    assert all(seen[outcome]["error"] for outcome in ("provider_failed", "provider_broke"))

@@ -38,15 +38,23 @@ def statuses(gateways: list[Gateway], credential: str, model: str = MODEL) -> se
     seen = set()
     for gateway in gateways:
         for _ in range(CONNECTIONS):
-            answer = httpx.post(
-                f"{gateway.url}/v1/chat/completions",
-                json=body,
-                headers={"authorization": f"Bearer {credential}"},
-                timeout=30,
-                trust_env=False,
-            )
-            seen.add(answer.status_code)
+            seen.add(status_of_one(gateway, credential, body))
     return seen
+
+
+def status_of_one(gateway: Gateway, credential: str, body: dict[str, Any]) -> int:
+    """Of one request; anew where a busy machine kept the store from answering in time, which these tiers wait out."""
+    for _ in range(20):
+        answer = httpx.post(
+            f"{gateway.url}/v1/chat/completions",
+            json=body,
+            headers={"authorization": f"Bearer {credential}"},
+            timeout=30,
+            trust_env=False,
+        )
+        if answer.status_code != 503:
+            break
+    return answer.status_code
 
 
 class Operator:
@@ -66,7 +74,7 @@ class Operator:
 
 def a_round_of_acts_on_a_key(gateways: list[Gateway], operator: Operator) -> None:
     act, user = operator.act, f"user-{secrets.token_hex(6)}"
-    act("/user/new", user_id=user, tier="pro")
+    act("/user/new", user_id=user, tier="free-models")
     key = act("/key/generate", user_id=user)
     assert statuses(gateways, key["key"]) == {200}
     act("/key/block", key=key["token"])
@@ -82,7 +90,7 @@ def a_round_of_acts_on_a_key(gateways: list[Gateway], operator: Operator) -> Non
     act("/key/update", key=key["token"], allowed_ips=None)
     assert statuses(gateways, key["key"]) == {200}
     assert statuses(gateways, key["key"], "gpt-4") == {403}
-    act("/user/update", user_id=user, tier="premium")
+    act("/user/update", user_id=user, tier="all-models")
     assert statuses(gateways, key["key"], "gpt-4") == {200}
     act("/key/update", key=key["token"], models=["free-*"])
     assert statuses(gateways, key["key"], "gpt-4") == {403}
@@ -97,9 +105,9 @@ def a_round_of_acts_on_a_token(gateways: list[Gateway], operator: Operator) -> N
     sub = f"user-{secrets.token_hex(6)}"
     user = f"a:{sub}"
     token = TokenIssuer(SECRET_ISSUER, secret=JWT_SECRET, now_s=int(time.time())).token(sub=sub, jti="one")
-    operator.act("/user/new", user_id=user, tier="pro")
+    operator.act("/user/new", user_id=user, tier="free-models")
     assert statuses(gateways, token) == {200}
-    operator.act("/user/update", user_id=user, tier="premium")
+    operator.act("/user/update", user_id=user, tier="all-models")
     assert statuses(gateways, token, "gpt-4") == {200}
     operator.act("/scalix/v1/tokens/revoke", user_id=user, jti="one")
     assert statuses(gateways, token) == {401}
@@ -109,7 +117,7 @@ def a_round_of_acts_on_a_token(gateways: list[Gateway], operator: Operator) -> N
     ("gateways", "rounds"),
     [
         pytest.param(WITHOUT_PUBSUB, 1, id="without publish and subscribe"),
-        pytest.param(WITHOUT_PUBSUB, int(__import__("os").environ.get("R","10")), id="without publish and subscribe, ten times", marks=pytest.mark.soak),
+        pytest.param(WITHOUT_PUBSUB, 10, id="without publish and subscribe, ten times", marks=pytest.mark.soak),
         pytest.param((), 10, id="with them, ten times", marks=pytest.mark.soak),
     ],
     indirect=["gateways"],

@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -196,7 +195,6 @@ def test_a_store_killed_under_load_loses_no_more_than_its_stated_seconds(soaked:
     gateway, provider = soaked
     users = [f"killed-{number}" for number in range(50)]
     killed_s: list[float] = []
-    ended: dict[str, float] = {}
 
     def kill() -> None:
         killed_s.append(time.time())
@@ -205,10 +203,8 @@ def test_a_store_killed_under_load_loses_no_more_than_its_stated_seconds(soaked:
     with gateway.client() as http:
         soak = Soak(gateway, provider, http, users, f"marker-{secrets.token_hex(6)}", SEED, 1500, 16, acts={0.5: kill})
         soak.run()
-    lock = threading.Lock()
-    with lock:
-        for key, entries in by_key(provider.requests(contains=soak.marker, settled=1), soak.marker).items():
-            ended[key] = max(float(entry["finished"]) for entry in entries)
+    logged = by_key(provider.requests(contains=soak.marker, settled=1), soak.marker)
+    ended = {key: max(float(entry["finished"]) for entry in entries) for key, entries in logged.items()}
     with store_of(gateway) as client:
         ledger = Ledger(client)
         settled(ledger, 120)

@@ -14,7 +14,16 @@ from requests import Session
 
 from scalix.domain.routes import Route
 from scalix.edge.forwarding import PATHS
-from tests.e2e.gateways import AUDIT_KEY, ENCRYPTION_KEY, JWT_SECRET, MASTER_KEY, PROVIDER_KEY, ROOT, Gateway
+from tests.e2e.gateways import (
+    AUDIT_KEY,
+    ENCRYPTION_KEY,
+    JWT_SECRET,
+    MASTER_KEY,
+    METRICS_TOKEN,
+    PROVIDER_KEY,
+    ROOT,
+    Gateway,
+)
 
 pytestmark = [pytest.mark.xdist_group("gateway"), pytest.mark.timeout(300)]
 
@@ -23,7 +32,7 @@ EXAMPLES = int(os.environ.get("SCALIX_OPENAPI_EXAMPLES", "10"))
 LONGEST_ANSWER_S = 20
 MODEL = "free-gemini-flash"
 METERED = {prefix + path for route in Route for path in [PATHS[route].removeprefix("/v1")] for prefix in ("", "/v1")}
-CANARIES = (PROVIDER_KEY, MASTER_KEY, AUDIT_KEY, ENCRYPTION_KEY, JWT_SECRET)
+CANARIES = (PROVIDER_KEY, MASTER_KEY, AUDIT_KEY, ENCRYPTION_KEY, JWT_SECRET, METRICS_TOKEN)
 # The only faults that a request may meet, each a 503; the gateway's own (500) is none of them.
 FAULTS = {"overloaded", "store_unavailable", "identity_unavailable", "provider_unavailable"}
 

@@ -35,6 +35,14 @@ def test_a_request_costs_what_the_providers_usage_costs_streamed_or_not(bench: B
         assert bench.usage()["cost_today_usd"] == pytest.approx(cost, abs=2e-9)
 
 
+def test_embeddings_cost_their_prompt(bench: Bench) -> None:
+    """Hazard 7."""
+    assert bench.post("embeddings").status_code == 200
+    (entry,) = bench.log(1)
+    assert entry["prompt_tokens"] > 0
+    assert bench.usage()["cost_today_usd"] == pytest.approx(entry["prompt_tokens"] * INPUT_USD, abs=2e-9)
+
+
 def test_room_is_reserved_at_the_full_price_and_given_back(bench: Bench) -> None:
     with bench.open("chat", "words=5 hang_after=5", stream=True):
         bench.wait_for_provider()

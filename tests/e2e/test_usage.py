@@ -14,7 +14,7 @@ import pytest
 
 from tests.demo_server import DemoServer
 from tests.e2e.calls import PATHS, WAYS, body_of
-from tests.e2e.gateways import ROOT, Gateway
+from tests.e2e.gateways import METRICS_TOKEN, ROOT, Gateway
 
 pytestmark = pytest.mark.xdist_group("gateway")
 
@@ -154,3 +154,8 @@ def test_metrics_are_not_for_everybody(gateway: Gateway, http: httpx.Client) -> 
     assert answer.status_code == 200
     assert "scalix_store_up 1.0" in answer.text
     assert "user-" not in answer.text
+    with gateway.client(METRICS_TOKEN) as scraper:
+        assert scraper.get("/metrics").status_code == 200
+        for path in ("/v1/models", USAGE, "/user/list", "/key/list", "/scalix/v1/audit"):
+            assert scraper.get(path).status_code == 401
+    assert METRICS_TOKEN not in gateway.log_text()

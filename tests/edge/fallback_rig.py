@@ -145,12 +145,10 @@ class Edge:
         self, model: str = "free-one", *, user: str = "u", path: str = "/v1/chat/completions", **more: Any
     ) -> httpx.Response:
         body: dict[str, Any] = {"model": model, "user": user}
-        if path.endswith(("/completions", "/messages")) and "chat" in path or path.endswith("/messages"):
+        if path.endswith(("/chat/completions", "/messages")):
             body["messages"] = [{"role": "user", "content": "hi"}]
-        elif path.endswith("/completions"):
-            body["prompt"] = "hi"
         else:
-            body["input"] = "hi"
+            body["prompt" if path.endswith("/completions") else "input"] = "hi"
         if path.endswith("/messages"):
             body["max_tokens"] = 60
         return await self.http.post(path, json={**body, **more})

@@ -69,3 +69,15 @@ async def test_every_request_leaves_a_line_with_its_model_and_tokens(
     )
     assert re.fullmatch(r"access POST /v1/chat/completions 429 [\d.]+ms user=\w{12} tier=free id=\w{32}", refused)
     assert "alice" not in served
+
+
+def test_a_user_has_another_pseudonym_in_each_run() -> None:
+    asked = scope("/v1/chat/completions", **{ASKED: Asked(THE_OPERATOR)})
+    lines = []
+    for secret in ("of one run", "of the next"):
+        chunks: list[bytes] = []
+        access = AccessLog(chunks.append, secret, clock=lambda: 0.0)
+        access.note(asked, "r1", 200, 0.0123)
+        access.close()
+        lines.append(b"".join(chunks))
+    assert lines[0] != lines[1]

@@ -130,3 +130,23 @@ async def test_any_address_of_the_network_and_any_spelling_names_it(world: World
 async def test_what_a_merge_can_t_understand_is_named(world: World, body: dict[str, str], param: str) -> None:
     answer = await merge(world, **body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+async def test_an_address_sees_its_own_usage_and_nobody_elses(world: World) -> None:
+    await chat(world, "198.51.100.7")
+    await chat(world, "198.51.100.7")
+    found = (await call(world, "/scalix/v1/usage", "198.51.100.7")).json()
+    assert (found["user_id"], found["tier"], found["requests_today"]) == ("address:198.51.100.7", "visitor", 2)
+    assert found["limits"][0]["remaining"] == 1
+    other = (await call(world, "/scalix/v1/usage", "198.51.100.8")).json()
+    assert (other["requests_today"], other["by_model"]) == (0, [])
+    events = (await call(world, "/scalix/v1/usage/events", "198.51.100.7")).json()["events"]
+    assert len(events) == 2
+    assert (await call(world, "/scalix/v1/usage/events", "198.51.100.8")).json()["events"] == []
+    for name in ("198.51.100.7", "address:198.51.100.7"):
+        assert (await call(world, f"/scalix/v1/usage?user_id={name}", "198.51.100.8")).status_code == 403
+
+
+async def test_without_a_credential_there_are_no_metrics_and_no_reports(world: World) -> None:
+    assert (await call(world, "/metrics", "198.51.100.7")).status_code == 401
+    assert (await call(world, "/scalix/v1/reports/day", "198.51.100.7")).status_code == 403

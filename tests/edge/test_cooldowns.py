@@ -83,6 +83,12 @@ async def test_one_request_tries_whether_it_works_again(tmp_path: Path, store_ur
         assert one.app.asked == ["alone"] * 3
 
 
+async def test_what_stands_in_for_a_model_left_alone_gets_what_it_can_take(one: Edge) -> None:
+    one.core.fallbacks.cooldowns.failed("free-one", 60)
+    await one.ask(max_tokens=90)
+    assert [(body["model"], body["max_tokens"]) for body in one.app.bodies] == [("free-two", 50)]
+
+
 async def test_a_caller_who_may_not_use_a_model_is_not_told_how_it_is(one: Edge) -> None:
     one.core.fallbacks.cooldowns.failed("best", 60)
     assert (await one.ask("best")).status_code == 403

@@ -3,13 +3,15 @@
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scalix.domain.failures import ErrorClass
+from scalix.domain.outcomes import Usage
 from scalix.domain.quota import Outcome
 from scalix.launch.config_file import read_config
-from tests.edge.fallback_rig import CONFIG, Behaviour, Edge, break_off, crash, edge, empty, fail, hang, serve
+from tests.edge.fallback_rig import CONFIG, Asked, Behaviour, Edge, break_off, crash, edge, empty, fail, hang
 
 PATHS = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages"]
 SERVED = "x-scalix-model-served"
@@ -28,7 +30,7 @@ async def test_the_next_model_answers_on_every_route_and_the_request_is_charged_
     one: Edge, path: str, stream: bool
 ) -> None:
     one.app.behaviours["free-one"] = [fail(500)]
-    more = {"stream": True} if stream and not path.endswith("embeddings") else {}
+    more: dict[str, Any] = {"stream": True} if stream and not path.endswith("embeddings") else {}
     answer = await one.ask(path=path, **more)
 
     assert answer.status_code == 200, answer.text
@@ -189,16 +191,13 @@ async def test_a_fallback_may_leave_out_what_it_does_not_know_but_nothing_that_m
 async def test_what_an_earlier_model_left_behind_is_not_charged(one: Edge) -> None:
     """Its usage, its cost, and an event of it that comes late."""
 
-    async def half(asked: object) -> None:
-        exchange = asked.exchange  # type: ignore[attr-defined]
-        exchange.provider_usage = exchange.usage = serve_usage
+    async def use_and_fail(asked: Asked) -> None:
+        exchange = asked.exchange
+        exchange.provider_usage = exchange.usage = Usage(1000, 1000)
         exchange.usage_is_providers, exchange.cost_nano_usd = True, 999_999
-        await fail(500)(asked)  # type: ignore[arg-type]
+        await fail(500)(asked)
 
-    from scalix.domain.outcomes import Usage
-
-    serve_usage = Usage(1000, 1000)
-    one.app.behaviours["free-one"] = [half]
+    one.app.behaviours["free-one"] = [use_and_fail]
     await one.ask()
     ((_, charge),) = one.charges
     assert charge.tokens == 12
@@ -212,10 +211,10 @@ async def test_fallbacks_hold_from_the_next_request_on_after_a_reload(one: Edge)
     assert (await one.ask()).status_code == 503
 
 
-async def test_a_client_that_has_left_sets_nobody_else_to_work(one: Edge, caplog: pytest.LogCaptureFixture) -> None:
-    async def leave(asked: object) -> None:
-        asked.exchange.client_left = True  # type: ignore[attr-defined]
-        await fail(500)(asked)  # type: ignore[arg-type]
+async def test_a_client_that_has_left_sets_nobody_else_to_work(one: Edge) -> None:
+    async def leave(asked: Asked) -> None:
+        asked.exchange.client_left = True
+        await fail(500)(asked)
 
     one.app.behaviours["free-one"] = [leave]
     await one.ask()

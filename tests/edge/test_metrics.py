@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -73,7 +74,7 @@ async def test_what_was_used_today_by_model_tier_and_outcome(make: Make) -> None
     a = make()
     assert (await a.ask("canary-user")).status_code == 200
     at_ms = await now_ms(a)
-    more = {"model": "gpt-4", "served": "gpt-4", "tier": "premium"}
+    more: dict[str, Any] = {"model": "gpt-4", "served": "gpt-4", "tier": "premium"}
     await settle(a, "canary-other", at_ms=at_ms, tokens=40, cost=2_000_000_000, charge=3_000_000_000, **more)
     await settle(
         a,
@@ -114,6 +115,21 @@ async def test_the_store_keys_that_end_and_this_worker(make: Make) -> None:
     assert named(answer, "worker_requests_in_flight") == {worker: 0}
     assert named(answer, "worker_journal_pending_bytes") == {worker: 0}
     assert named(answer, "worker_store_emptied") == {worker: 0}
+
+
+async def test_what_the_worker_has_refused_is_counted_by_code(make: Make) -> None:
+    a = make()
+    for _ in range(3):
+        await a.ask("ann")  # two fit in the hour
+    async with client_of(a, "sk-wrong") as client:
+        await client.get("/v1/models")
+        await client.get("/nowhere")
+    refusals = named(await a.http.get("/metrics"), "worker_refusals_total")
+    assert {code: number for (code, _), number in refusals.items()} == {
+        "rate_limit_exceeded": 1,
+        "invalid_api_key": 1,
+        "route_not_found": 1,
+    }
 
 
 async def test_while_the_store_is_away_the_metrics_say_so(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,25 +1,20 @@
-"""One person's data through the edge: handed out whole, erased whole, and named by pseudonyms in the audit log."""
+"""One person's data through the edge: handed out whole, and erased whole."""
 
-import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextvars import Context
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-import httpx
 import pytest
 
-from scalix.domain.audit_chain import Link, Sealer
-from scalix.domain.audit_check import ChainCheck
 from scalix.edge.routes import shown_path
 from scalix.store.archive_files import ArchiveFiles
 from scalix.store.base import StoreUnavailable
 from scalix.store.keys import Keys
-from tests.edge.key_rig import act, ask, code_of, made
+from tests.edge.key_rig import act, ask, code_of
 from tests.edge.limits_rig import TOKENS, Instance
+from tests.edge.privacy_rig import Apart, a_life, entries, erase, export, path_of, texts_of
 
 Make = Callable[..., Instance]
 ODD = "ana.maría+x@example.com/ü %2F?#&"
@@ -30,69 +25,14 @@ async def make(store_url: str, tmp_path: Path, key_prefix: str) -> AsyncIterator
     instances: list[Instance] = []
 
     def make(**environ: str) -> Instance:
-        instances.append(Instance(store_url, tmp_path, key_prefix, f"worker-{len(instances)}", **environ))
-        return instances[-1]
+        made = Instance(store_url, tmp_path, key_prefix, f"worker-{len(instances)}", **environ)
+        made.http._transport = Apart(made.http._transport)
+        instances.append(made)
+        return made
 
     yield make
     for instance in instances:
         await instance.close()
-
-
-def path_of(user: str, rest: str = "") -> str:
-    return f"/scalix/v1/users/{quote(user, safe='')}{rest}"
-
-
-async def alone(call: Coroutine[Any, Any, httpx.Response]) -> httpx.Response:
-    """A request in a task of its own, as a server runs it: the store's time that one was granted is its own."""
-    return await asyncio.create_task(call, context=Context())
-
-
-async def export(instance: Instance, user: str) -> dict[str, Any]:
-    answer = await alone(instance.http.get(path_of(user, "/export")))
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
-
-
-async def erase(instance: Instance, user: str) -> dict[str, Any]:
-    answer = await alone(instance.http.delete(path_of(user)))
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
-
-
-async def texts_of(instance: Instance, prefix: str) -> str:
-    """All that the store holds under the prefix, names and values."""
-    client = instance.core.client
-    parts: list[Any] = []
-    async for name in client.scan_iter(match=f"{prefix}*"):
-        parts.append(name)
-        match await client.type(name):
-            case "hash":
-                parts.append(await client.hgetall(name))
-            case "zset":
-                parts.append(await client.zrange(name, 0, -1))
-            case "set":
-                parts.append(await client.smembers(name))
-            case "stream":
-                parts.append(await client.xrange(name))
-            case _:
-                parts.append(await client.get(name))
-    return str(parts)
-
-
-async def a_life(instance: Instance, user: str) -> dict[str, Any]:
-    """A user with everything that a user can have; their key as it was made."""
-    await act(instance, "/user/new", user_id=user, tier="open", metadata={"note": "private"})
-    await act(instance, "/user/update", user_id=user, consent={"usage_details": False})
-    await act(instance, "/scalix/v1/merge", user_id=user, address="198.51.100.7")
-    key = await made(instance, user_id=user, key_alias=f"laptop of {user}")
-    assert (await ask(instance, key["key"])).status_code == 200
-    assert (await ask(instance, key["key"])).status_code == 200
-    return key
-
-
-async def entries(instance: Instance, **query: str) -> list[dict[str, Any]]:
-    answer = await alone(instance.http.get("/scalix/v1/audit", params=query))
-    return list(reversed(answer.json()["entries"]))
 
 
 async def test_an_export_has_everything_of_one_user_and_no_secret(make: Make) -> None:
@@ -175,6 +115,16 @@ async def test_use_of_this_month_outlasts_an_erasure(make: Make) -> None:
     assert (await a.ask("bob")).status_code == 200
 
 
+async def test_other_workers_do_not_go_by_what_they_had_cached(make: Make) -> None:
+    a, b = make(), make()
+    await act(a, "/user/new", user_id="alice", tier="pro")
+    assert (await b.ask("alice")).headers["x-scalix-tier"] == "pro"
+    await erase(a, "alice")
+    assert (await b.ask("alice")).headers["x-scalix-tier"] == "free"
+    found = await export(b, "alice")
+    assert (found["record"], len(found["events"])) == (None, 1)
+
+
 @pytest.mark.parametrize("step", ["_erase_keys", "_erase_state", "_write_tombstones", "_book_names"])
 async def test_an_erasure_that_broke_off_is_finished_by_the_next(
     make: Make, key_prefix: str, monkeypatch: pytest.MonkeyPatch, step: str
@@ -191,51 +141,12 @@ async def test_an_erasure_that_broke_off_is_finished_by_the_next(
 
     with monkeypatch.context() as patched:
         patched.setattr(erasure, step, broken)
-        assert (await alone(a.http.delete(path_of(user)))).status_code == 503
+        assert (await a.http.delete(path_of(user))).status_code == 503
     acts = [entry["act"] for entry in await entries(a, object=f"user:{user}")]
     assert acts[-2:] == ["user.erase", "user.erase.failed"]
     await erase(a, user)
     after = await texts_of(a, key_prefix)
     assert [sign for sign in (user, key["token"], "laptop") if sign in after] == []
-
-
-async def test_the_audit_log_names_users_while_they_are_known_and_stays_whole(make: Make) -> None:
-    a = make()
-    user = "alice@example.com"
-    key = await a_life(a, user)
-    key_id = (await export(a, user))["keys"][0]["key_id"]
-    found = await entries(a, object=f"user:{user}")
-    assert [entry["act"] for entry in found] == ["user.new", "user.update", "user.merge", "user.export"]
-    assert found[2]["details"] == {"merged_address": "198.51.100.7"}
-    (generated,) = await entries(a, object=f"key:{key_id}")
-    assert generated["after"]["key_alias"] == f"laptop of {user}"
-    chain = (await a.http.get("/scalix/v1/audit/chain")).json()
-    assert [sign for sign in (user, "alice", key_id, "laptop", "198.51.100.7") if sign in str(chain)] == []
-    await erase(a, user)
-    assert await entries(a, object=f"user:{user}") == []
-    shown = await entries(a)
-    assert [entry["act"] for entry in shown][-1] == "user.erase"
-    assert re.fullmatch(r"user:p-[0-9a-f]{16}", shown[-1]["object"])
-    assert "alice" not in str(shown)
-    check = ChainCheck(Sealer())
-    links = (await a.http.get("/scalix/v1/audit/chain")).json()
-    for entry in links["entries"]:
-        check.take(Link(**entry))
-    assert check.finish(links["given_seq"]).findings == ()
-    assert key["key"] not in str(links)
-
-
-async def test_a_refusal_from_before_an_erasure_brings_no_name_back(make: Make, key_prefix: str) -> None:
-    a, b = make(), make()
-    user = "alice@example.com"
-    await act(a, "/user/new", user_id=user, tier="open")
-    await act(a, "/user/update", user_id=user, blocked=True)
-    assert (await b.ask(user)).status_code == 403
-    await erase(a, user)
-    await b.core.identity_events.flush()
-    (refused,) = await entries(a, act="identity.refused")
-    assert re.fullmatch(r"user:p-[0-9a-f]{16}", refused["actor"])
-    assert user not in await texts_of(a, key_prefix)
 
 
 async def test_charges_are_kept_by_day_without_a_name_if_that_is_configured(make: Make, key_prefix: str) -> None:

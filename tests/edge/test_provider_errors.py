@@ -67,6 +67,7 @@ def test_of_a_providers_own_trouble_nothing_that_it_says_is_told(written: str, s
     assert seen.outcome is Outcome.PROVIDER_FAILED
     assert isinstance(seen.error, ProviderFailed)
     assert "temperature" not in seen.error.message
+    assert seen.error.details["category"] not in ("auth", "provider_quota")
     assert not [canary for canary in CANARIES if canary in str(seen.error.details) + seen.error.message]
 
 

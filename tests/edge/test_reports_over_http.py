@@ -35,8 +35,8 @@ def date(at_ms: int) -> str:
 async def a_few_days(a: Instance) -> int:
     """Requests of two users on two days. Returns the time of the later ones."""
     at_ms = await now_ms(a)
-    gpt = {"model": "gpt-4", "served": "gpt-4", "tier": "premium", "provider": "openai"}
-    claude = {"model": "gpt-4", "served": "claude", "tier": "premium", "provider": "anthropic"}
+    gpt: dict[str, Any] = {"model": "gpt-4", "served": "gpt-4", "tier": "premium", "provider": "openai"}
+    claude: dict[str, Any] = {"model": "gpt-4", "served": "claude", "tier": "premium", "provider": "anthropic"}
     await settle(a, "ann", at_ms=at_ms, tokens=100, cost=1_000_000_000, charge=1_500_000_000, **gpt)
     await settle(a, "ben", at_ms=at_ms, tokens=10, cost=500_000_000, charge=0, tier="free", model="free", served="free")
     await settle(a, "ann", at_ms=at_ms - DAY_MS, tokens=50, cost=2_000_000_000, charge=2_500_000_000, **claude)

@@ -52,7 +52,7 @@ async def test_a_client_that_stops_reading_is_let_go_and_charged_what_was_delive
         client.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         assert (await asyncio.to_thread(client.recv, 1_000)).startswith(b"HTTP/1.1 200")
         async with asyncio.timeout(30):
-            while (seen := await usage(edge))["requests_today"] == 0:
+            while (seen := await usage(edge))["requests_today"] == 0:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         assert seen["in_flight_requests"] == 0
         assert seen["tokens_today"] > 2_000

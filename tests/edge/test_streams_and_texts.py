@@ -94,3 +94,10 @@ def test_a_completions_chunk_has_its_usage_only_for_who_asked() -> None:
     assert b'"usage":null' in completion_event(text, with_usage=True)
     assert b'"prompt_tokens":3' in completion_event(last, with_usage=True)
     assert completion_event(b"data: [DONE]\n\n", with_usage=False) == b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"cost":', b'["cost": 1]', b'{"usage": {"cost":1}', b'{"usage":[{"cost":1}]}', b'"cost":\xff', b"null"]
+)
+def test_a_body_that_is_no_answer_stays_as_it_is(body: bytes) -> None:
+    assert answer_without_cost(body) == body

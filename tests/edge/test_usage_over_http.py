@@ -167,6 +167,15 @@ async def test_the_operator_sees_any_user_and_not_one_that_nobody_knows(make: Ma
     assert (own["user_id"], own["tier"], own["limits"]) == ("operator:master", None, [])
 
 
+async def test_a_prepaid_balance_is_shown_to_its_user(make: Make) -> None:
+    a = make()
+    key = await key_for(a, "ann")
+    await a.core.usage.usage._balances.credit("user:ann", 2_500_000_000, "paid-1")
+    await settle(a, "ann", at_ms=await now_ms(a), cost=400_000_000, charge=500_000_000)
+    found = await got(a, USAGE, key["key"])
+    assert (found["balance_usd"], found["balance_reserved_usd"], found["cost_today_usd"]) == (2.0, 0.0, 0.5)
+
+
 async def test_a_limit_that_refuses_nobody_is_the_operators_to_see(make: Make) -> None:
     a = make()
     await a.http.post("/user/new", json={"user_id": "ann", "tier": "trial"})

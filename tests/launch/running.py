@@ -30,8 +30,10 @@ CONFIG = """\
 model_list:
   - model_name: free-tiny
     litellm_params: {model: openai/tiny, api_base: "http://127.0.0.1:9/v1", api_key: "${TINY_KEY}"}
+    model_info: {input_cost_per_token: 0, output_cost_per_token: 0}
   - model_name: free-other
     litellm_params: {model: openai/other, api_base: "http://127.0.0.1:9/v1", api_key: "${OTHER_KEY}"}
+    model_info: {input_cost_per_token: 0, output_cost_per_token: 0}
 scalix:
   default_tier: free
   tiers:

@@ -7,7 +7,6 @@ import pytest
 from scalix.launch.cores import default_workers
 from scalix.launch.environment import Environment, Settings, load_environment, resolve_settings
 from scalix.launch.problems import LaunchError, Problem
-from scalix.launch.redis_url import without_password
 
 GOOD_KEY = "sk-" + "5f" * 32
 
@@ -258,11 +257,6 @@ def test_a_bad_redis_variable_is_named_without_its_value(tmp_path: Path, values:
     (problem,) = problems_of(tmp_path, values)
     assert name in problem.what
     assert "canary" not in str(problem)
-
-
-def test_the_printed_form_of_a_url_has_no_password() -> None:
-    assert without_password("rediss://u:p%40@cache:6380/2?a=b") == "rediss://cache:6380/2"
-    assert without_password("unix:///run/redis.sock") == "unix:///run/redis.sock"
 
 
 def test_settings_do_not_show_secrets_when_printed(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_wrong_config_is_told_in_full_and_changes_nothing(gateway: Gateway) ->
     done = gateway.place.run("--reload")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert "config.yaml:10: scalix.tiers.free.requests.hour is not a positive whole number" in done.stderr
+    assert "config.yaml:12: scalix.tiers.free.requests.hour is not a positive whole number" in done.stderr
     assert "unknown key 'dya'" in done.stderr
     assert "unknown key 'modles'" in done.stderr
     assert done.stderr.splitlines()[-1] == "nothing was changed"

@@ -21,3 +21,11 @@ def test_what_is_no_age_is_said(tmp_path: Path, value: str) -> None:
 def test_a_misspelt_key_is_said_with_the_right_one(tmp_path: Path) -> None:
     problem = problem_of(tmp_path, MODELS + TIERS + "  retention: {audit_day: 30}\n")
     assert "audit_days" in problem.fix
+
+
+def test_events_are_archived_before_they_are_removed(tmp_path: Path) -> None:
+    kept = read(tmp_path, MODELS + TIERS + "  retention: {archive_after_days: 7, archive_days: 90}\n").policy.retention
+    assert (kept.archive_after_days, kept.archive_days) == (7, 90)
+    problem = problem_of(tmp_path, MODELS + TIERS + "  retention: {archive_after_days: 35}\n")
+    assert "archive_after_days is 35, and events are removed after 35 days" in problem.what
+    assert "write less than 35" in problem.fix

@@ -11,6 +11,11 @@ import pytest
 
 from tests.launch.running import CONFIG, Gateway, Place
 
+UNPRICED = """\
+  - model_name: new
+    litellm_params: {model: openai/nobody-knows-it, api_base: "http://127.0.0.1:9", api_key: none}
+"""
+
 
 def refusal(place: Place, *arguments: str, extra: dict[str, str] | None = None) -> str:
     """The one line that the command is refused with."""
@@ -107,6 +112,17 @@ def test_all_problems_are_told_at_once(place: Place) -> None:
     assert len(result.stderr.splitlines()) == 3
     for word in ("LITELLM_PORT", "LITELLM_LOG_LEVEL", "reqests"):
         assert word in result.stderr
+
+
+def test_a_model_whose_price_nobody_knows_in_production(place: Place) -> None:
+    text = CONFIG.replace("model_list:", "model_list:\n" + UNPRICED)
+    (place.folder / "config.yaml").write_text(text)
+    (place.folder / "empty.env").chmod(0o600)
+    extra = {"SCALIX_ENV": "production", "LITELLM_MASTER_KEY": f"sk-{'0123456789abcdef' * 3}"}
+    line = refusal(place, extra=extra)
+    assert "config.yaml:" in line
+    assert "the model 'new' has no price; write one under scalix.prices.models.new" in line
+    assert not place.state_dir.exists()
 
 
 def test_a_redis_that_is_not_there(place: Place) -> None:

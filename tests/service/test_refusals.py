@@ -27,11 +27,12 @@ MARCH = "2026-03-01T00:00:00Z"
 def refused(
     *limits: tuple[Limit, Verdict], tallies: dict[Window, Tally] | None = None, url: str | None = URL, **changes: Any
 ) -> GatewayError:
-    caller = Caller(Subject("user", "alice"), Tier("free", upgrade_url=url), Limits())
     values: dict[str, Any] = {"prompt_tokens": 84, "output_cap_tokens": 500, "min_output_tokens": 16, **changes}
     concurrent = values.pop("concurrent", None)
     in_flight = values.pop("in_flight", 0)
     given = Limits(tuple(limit for limit, _ in limits), concurrent)
+    tier = Tier("free", values.pop("of_the_tier", given), upgrade_url=url)
+    caller = Caller(Subject("user", "alice"), tier, given)
     verdicts = tuple(verdict for _, verdict in limits)
     decision = Refused(NOW_MS, verdicts, concurrent is not None, tallies or {}, in_flight)
     return refusal(caller, Ask("r1", "user:alice", given, **values), decision)
@@ -160,3 +161,12 @@ def test_retry_after_is_rounded_up_to_whole_seconds(before_reset_ms: int, second
     ask = Ask("r1", "user:alice", Limits((REQUESTS_HOUR,)), 1, 1, 1)
     error = refusal(caller, ask, Refused(end_ms - before_reset_ms, (Verdict.EXHAUSTED,), False, {}, 0))
     assert headers(error)["retry-after"] == seconds
+
+
+def test_a_limit_that_was_set_for_the_user_is_not_said_to_be_the_tiers() -> None:
+    used_up = refused((REQUESTS_HOUR, Verdict.EXHAUSTED), of_the_tier=Limits((REQUESTS_DAY,)))
+    assert used_up.message.startswith("You have used all 10 requests per hour set for you. Try again in")
+    held = refused((TOKENS_DAY, Verdict.RESERVED), of_the_tier=Limits())
+    assert held.message.startswith("What is left of tokens-day set for you is reserved by your own requests")
+    full = refused(concurrent=2, in_flight=2, of_the_tier=Limits())
+    assert full.message.startswith("You have 2 requests in flight, the most that is set for you.")

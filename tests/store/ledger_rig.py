@@ -47,7 +47,7 @@ class LedgerRig:
         self.books = RedisBooks(
             self.client, self.keys, self.pseudonyms, lambda: self.retention, clock=self.clock, timeout_ms=10_000
         )
-        self.check = LedgerCheck(self.books)
+        self.check = LedgerCheck(self.books, lambda: self.retention)
         self.random = random.Random(20260226)
 
     async def close(self) -> None:

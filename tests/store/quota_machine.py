@@ -1,12 +1,10 @@
 """Drives a store and the model of the contract through the same steps."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import initialize, invariant, rule
 
 from scalix.domain.calendar import window_end_ms, window_index
 from scalix.domain.key_limits import KeyScope, KeyWindow
@@ -17,50 +15,20 @@ from scalix.domain.quota import (
     Charge,
     Finished,
     Prices,
-    Receipt,
-    Refused,
     Stale,
     Tally,
-    Verdict,
 )
 from scalix.store.base import UserRecord
-from tests.store.quota_books import compare_books
-from tests.store.quota_model import Model
+from tests.store.quota_comparison import Comparison
 from tests.store.quota_strategies import SUBJECTS, some_billing, some_charge, some_limits, some_prices, some_scopes
-from tests.store.stores import NOON_MS, Rig, key_of
+from tests.store.stores import NOON_MS, key_of
 
 # The clock of a store that took over may be behind by a little.
 MOST_BACKWARD_MS = 2_000
-Result = TypeVar("Result")
 
 
-class StoreMachine(RuleBasedStateMachine):
+class StoreMachine(Comparison):
     """Does to a store and to the model the same, and compares all that can be seen after every step."""
-
-    make_rig: Callable[[int], Rig]
-    made = 0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._runner = asyncio.Runner()
-        type(self).made += 1
-        self.rig = type(self).make_rig(self.made)
-        self.models = {subject: Model() for subject in SUBJECTS}
-        self.receipts: list[Receipt] = []
-        self.versions: dict[str, str] = {}
-        self.latest_ms = NOON_MS
-        self.admitted_until_ms = dict.fromkeys(SUBJECTS, NOON_MS)
-        self.requests = 0
-        self.key_versions = {
-            f"k{number}": self.run(self.rig.virtual_keys.create(key_of("ann", number))).version for number in (1, 2, 3)
-        }
-
-    def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        return self._runner.run(work)
-
-    @property
-    def now_ms(self) -> int:
-        return self.rig.clock.now_ms
 
     @initialize(start_ms=st.integers(NOON_MS, NOON_MS + 400 * 86_400_000))
     def start(self, start_ms: int) -> None:
@@ -112,48 +80,6 @@ class StoreMachine(RuleBasedStateMachine):
             )
             self.admit_and_compare(ask)
 
-    def admit_and_compare(self, ask: Ask) -> None:
-        model, now_ms = self.models[ask.subject], self.now_ms
-        decision = self.run(self.rig.quotas.admit(ask))
-        if ask.request_id in model.released:
-            assert decision == Finished()
-            return
-        verdicts, full = model.verdicts(ask, now_ms), model.full(ask)
-        key_verdicts, key_full = model.key_verdicts(ask, now_ms)
-        of_balance = model.balance_verdict(ask)
-        refusing = [verdict is not Verdict.FITS for verdict in verdicts]
-        if (
-            (full and ask.limits.enforce_concurrent)
-            or any(no and limit.enforce for no, limit in zip(refusing, ask.limits.windows, strict=True))
-            or key_full
-            or any(verdict is not Verdict.FITS for verdict in (*key_verdicts, of_balance))
-        ):
-            assert isinstance(decision, Refused)
-            assert (decision.key_verdicts, decision.key_concurrent_full) == (key_verdicts, key_full)
-            assert (decision.now_ms, decision.verdicts, decision.concurrent_full) == (now_ms, verdicts, full)
-            assert decision.in_flight == len(model.reserved)
-            assert (decision.balance, decision.balance_now) == (of_balance, model.balance if ask.is_billed else None)
-        else:
-            assert isinstance(decision, Admitted)
-            minutes = any(limit.window is Window.MINUTE for limit in ask.limits.windows)
-            cap = model.cap(ask, now_ms)
-            receipt = Receipt(ask.request_id, ask.subject, now_ms, ask.prompt_tokens, cap, minutes)
-            if ask.key is not None:
-                start_ms = ask.key.budget_start_ms(now_ms)
-                receipt = replace(receipt, key_id=ask.key.key_id, budget_start_ms=start_ms)
-            assert decision.receipt == receipt
-            names = [limit.name for no, limit in zip(refusing, ask.limits.windows, strict=True) if no]
-            assert decision.shadow == (*names, *(["concurrent"] if full else []))
-            model.reserve(ask, receipt, now_ms)
-            assert decision.balance == (model.balance if ask.is_billed else None)
-            assert decision.in_flight == len(model.reserved)
-            self.receipts.append(receipt)
-            self.admitted_until_ms[ask.subject] = max(now_ms, self.admitted_until_ms[ask.subject])
-            if ask.key is not None:
-                found = model.key_tallies(ask.key.key_id, receipt.budget_start_ms, now_ms)
-                assert decision.key_tallies == found
-        self.compare_tallies(ask.subject, decision.tallies, now_ms)
-
     @rule(data=st.data())
     def admit_again(self, data: st.DataObject) -> None:
         flying = [item for model in self.models.values() for item in model.reserved.values()]
@@ -193,18 +119,6 @@ class StoreMachine(RuleBasedStateMachine):
         if self.receipts:
             self.settle_moved(data.draw(st.sampled_from(self.receipts[-10:])), charge, seconds, minutes)
 
-    def settle_moved(self, receipt: Receipt, charge: Charge, seconds: int, minutes: bool) -> None:
-        moved = receipt.admitted_ms + seconds * 1000
-        if window_index(Window.DAY, moved) == window_index(Window.DAY, receipt.admitted_ms):
-            self.settle_and_compare(replace(receipt, admitted_ms=moved, tracks_minutes=minutes), charge)
-
-    def settle_and_compare(self, receipt: Receipt, charge: Charge) -> None:
-        settled = self.run(self.rig.quotas.settle(receipt, charge))
-        model = self.models[receipt.subject]
-        assert settled.status == model.charge(receipt, charge)
-        assert settled.balance in (None, model.balance)
-        self.compare_tallies(receipt.subject, settled.tallies, receipt.admitted_ms)
-
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
         if self.receipts:
@@ -216,10 +130,6 @@ class StoreMachine(RuleBasedStateMachine):
         self.requests += 1
         self.release_and_compare(f"r{self.requests}", subject)
         self.admit_and_compare(Ask(f"r{self.requests}", subject, Limits(), 5, 20, 16))
-
-    def release_and_compare(self, request_id: str, subject: str, key_id: str | None = None) -> None:
-        released = self.run(self.rig.quotas.release(request_id, subject, key_id))
-        assert released == self.models[subject].release(request_id, self.now_ms)
 
     @rule(
         subject=st.sampled_from(SUBJECTS),
@@ -241,9 +151,9 @@ class StoreMachine(RuleBasedStateMachine):
                 item.lapses_ms = self.now_ms + lease_ms
 
     @rule(
-        pause_ms=st.sampled_from([0, 1_000, 60_000]),
+        pause_ms=st.sampled_from([60_000, 60_000, 1_000, 0]),
         data=st.data(),
-        then=st.sampled_from(["", "settle", "settle elsewhere", "release"]),
+        then=st.sampled_from(["settle", "settle", "settle elsewhere", "release", ""]),
     )
     def sweep(self, pause_ms: int, data: st.DataObject, then: str) -> None:
         self.move_the_clock(pause_ms)
@@ -258,6 +168,21 @@ class StoreMachine(RuleBasedStateMachine):
                 self.settle_moved(receipt, data.draw(some_charge), data.draw(st.sampled_from([-3_600, 3_600])), True)
             else:
                 self.release_and_compare(receipt.request_id, receipt.subject, receipt.key_id)
+
+    @rule(
+        subject=st.sampled_from(SUBJECTS),
+        prices=some_prices,
+        billing=some_billing,
+        data=st.data(),
+        then=st.sampled_from(["settle", "settle elsewhere", "release", ""]),
+    )
+    def lose_a_worker(
+        self, subject: str, prices: Prices, billing: dict[str, Any], data: st.DataObject, then: str
+    ) -> None:
+        self.requests += 1
+        ask = Ask(f"r{self.requests}", subject, Limits(), 57, 100, 16, prices=prices, lease_ms=1_000, **billing)
+        self.admit_and_compare(ask)
+        self.sweep(1_000, data, then)
 
     @rule(tier=st.sampled_from(["free", "pro"]))
     def write_the_record(self, tier: str) -> None:
@@ -299,22 +224,3 @@ class StoreMachine(RuleBasedStateMachine):
             tallies = self.run(self.rig.virtual_keys.tallies(record))[1]
             expected = self.models["user:ann"].key_tallies(record.key_id, 0, self.now_ms)
             assert tallies.get(KeyWindow.TOTAL, Tally()) == expected[KeyWindow.TOTAL]
-
-    async def look(self) -> Any:
-        store: Any = self.rig.quotas
-        return await asyncio.gather(
-            *(asyncio.gather(store.tallies(subject), store.in_flight(subject)) for subject in SUBJECTS)
-        )
-
-    def compare_tallies(self, subject: str, tallies: dict[Window, Tally], at_ms: int) -> None:
-        for window in Window:
-            index = window_index(window, at_ms)
-            # Those before the last are pruned when a new one begins.
-            kept = index >= window_index(window, self.admitted_until_ms[subject]) - 1
-            if kept and (window in tallies or window is not Window.MINUTE):
-                assert tallies.get(window, Tally()) == self.models[subject].tally(window, index), window
-
-    def teardown(self) -> None:
-        self.run(compare_books(self.models, self.rig.ledger))
-        self.run(self.rig.close())
-        self._runner.close()

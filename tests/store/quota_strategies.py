@@ -50,7 +50,7 @@ def some_scopes(draw: st.DrawFn) -> KeyScope:
 
 
 some_prices = st.builds(
-    Prices, st.sampled_from([0, 150_000, 18_751]), st.sampled_from([0, 600_000, 75_001]), st.sampled_from([0, 7])
+    Prices, st.sampled_from([150_000, 18_751, 0]), st.sampled_from([600_000, 75_001, 0]), st.sampled_from([7, 0])
 )
 some_details = st.builds(
     Detail,
@@ -83,7 +83,7 @@ some_charge = st.builds(
 )
 some_billing = st.fixed_dictionaries(
     {
-        "is_billed": st.sampled_from([True, True, False]),
+        "is_billed": st.sampled_from([True, True, True, False]),
         "prepaid": st.sampled_from([False, False, True]),
         "tier": st.sampled_from(["", "free"]),
         "model": st.sampled_from(["gpt-4", "free gemini, flash"]),

@@ -30,10 +30,15 @@ async def rig(store_url: str, key_prefix: str) -> AsyncIterator[LedgerRig]:
     await rig.close()
 
 
-def archive_of(rig: LedgerRig, folder: Path, host: str = "here", **retention: int) -> Archive:
+def policy_of(**retention: int) -> PolicySource:
+    """A policy whose events go to files after a week."""
     kept = Retention(**{"archive_after_days": 7, **retention})
-    policy = PolicySource(Policy({"free": Tier("free")}, "free", {}, retention=kept))
-    return Archive(RedisArchive(rig.client, rig.keys), ArchiveFiles(folder), policy, now_ms=rig.clock, host=host)
+    return PolicySource(Policy({"free": Tier("free")}, "free", {}, retention=kept))
+
+
+def archive_of(rig: LedgerRig, folder: Path, host: str = "here", **retention: int) -> Archive:
+    store, policy = RedisArchive(rig.client, rig.keys), policy_of(**retention)
+    return Archive(store, ArchiveFiles(folder), policy, now_ms=rig.clock, host=host)
 
 
 async def in_store(rig: LedgerRig, subjects: list[str], day: int = OLD) -> dict[str, dict[str, str]]:

@@ -13,13 +13,18 @@ from scalix.domain.quota import Admitted, Refused, Tally
 from scalix.store.base import UserRecord
 from scalix.store.journal_entries import Release, Settlement, encoded
 from scalix.store.pseudonyms import Pseudonyms
+from scalix.store.redis_client import connect
 from scalix.store.redis_erasure import Erased, RedisErasure
 from scalix.store.redis_files import RedisFiles
 from scalix.store.redis_names import RedisNames
+from scalix.store.redis_personal_data import RedisPersonalData
+from scalix.store.redis_retention import RedisRetention
 from scalix.store.set_aside import SetAside
+from tests.store.servers import Cluster, Server, free_ports, running
 from tests.store.stores import SUBJECT, Rig, ask, key_of, limits, redis_rig, used
 
 DAY_S = 86_400
+FILES = ("append_only_file", "snapshot")
 
 
 @pytest.fixture
@@ -195,3 +200,49 @@ async def test_the_stores_files_are_written_anew(rig: Rig) -> None:
     files = RedisFiles(rig.client, timeout_ms=5_000)
     both = await asyncio.gather(files.rewrite(), files.rewrite())
     assert list(both) == [{"append_only_file": "rewritten", "snapshot": "none"}] * 2
+
+
+async def test_an_external_servers_files_are_written_anew_as_far_as_it_lets_us(tmp_path: Path) -> None:
+    server = Server(tmp_path, free_ports(1)[0], "--appendonly", "yes", "--save", "3600 1")
+    with running(server):
+        one = connect(server.url, timeout_ms=5_000)
+        assert await RedisFiles(one, timeout_ms=5_000).rewrite() == dict.fromkeys(FILES, "rewritten")
+        assert (tmp_path / "dump.rdb").exists()
+        await one.aclose()
+        rights = ("+@all", "-bgrewriteaof", "-bgsave", "-config")
+        server.admin.execute_command("ACL", "SETUSER", "some", "on", ">word", "~*", "&*", *rights)
+        other = connect(server.url.replace("//", "//some:word@"), timeout_ms=5_000)
+        assert await RedisFiles(other, timeout_ms=5_000).rewrite() == dict.fromkeys(FILES, "not permitted")
+        await other.aclose()
+
+
+async def test_on_a_cluster_everything_is_found_and_erased_too(tmp_path: Path) -> None:
+    with running(Cluster(tmp_path)) as cluster:
+        rig = redis_rig(cluster.url, "c:")
+        assert rig.keys is not None
+        pseudonyms = Pseudonyms(rig.client, rig.keys, timeout_ms=5_000)
+        erasure = RedisErasure(rig.client, rig.keys, pseudonyms, clock=rig.clock, timeout_ms=5_000)
+        for name in ("alice", "bob"):
+            await rig.users.create(UserRecord(name, tier="pro"))
+            key = await rig.virtual_keys.create(key_of(name, len(name)))
+            await rig.balances.credit(f"user:{name}", 10**9, "payment-1")
+            one = await admitted(rig, f"r{len(name)}", subject=f"user:{name}", key=key.scope)
+            await rig.quotas.settle(one.receipt, used(5, nano_usd=7))
+        data = await RedisPersonalData(rig.client, rig.keys, pseudonyms, clock=rig.clock, timeout_ms=5_000).of(SUBJECT)
+        assert [(event.request_id, event.tokens) for event in data.events] == [("r5", 5)]
+        assert [(one.credit_id, one.nano_usd) for one in data.credits] == [("payment-1", 10**9)]
+        assert await erasure.erase("alice") == Erased(1, 1, 0, 3, 1, 1, 3)
+        left = await names_of(rig)
+        assert [name for name in left if "alice" in name] == []
+        assert [name for name in left if "bob" in name] != []
+        files = await RedisFiles(rig.client, timeout_ms=5_000).rewrite()
+        assert files == {"append_only_file": "none", "snapshot": "none"}
+        assert await RedisRetention(rig.client, rig.keys, clock=rig.clock, timeout_ms=5_000).remove_dead_pointers() == 0
+        await rig.close()
+
+
+async def test_a_request_id_that_somebody_has_made_of_the_users_id_goes_too(rig: Rig, erasure: RedisErasure) -> None:
+    for request_id in ("invoice-alice-7", "r2"):
+        await rig.quotas.settle((await admitted(rig, request_id)).receipt, used(1))
+    await erasure.erase("alice")
+    assert [name for name in await names_of(rig) if name.startswith("x:")] == ["x:r2"]

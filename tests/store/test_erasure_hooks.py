@@ -1,5 +1,6 @@
 """What comes for a user who was erased: it is counted once, in sums that name nobody, and brings nobody back."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -203,7 +204,10 @@ async def test_processes_agree_on_the_pseudonym_and_another_store_has_another(st
     assert name.startswith("~")
     assert name != await Pseudonyms(rig.client, other.keys).of(SUBJECT)
     await rig.client.delete(rig.keys.pseudonym_key())
-    mine.forget()
+    await asyncio.gather(mine.agree(), theirs.agree())
+    assert await mine.of(SUBJECT) == await theirs.of(SUBJECT) == name
+    await rig.client.set(rig.keys.pseudonym_key(), "ab" * 32)
+    await mine.agree()
     assert await mine.of(SUBJECT) != name
     await rig.close()
     await other.close()

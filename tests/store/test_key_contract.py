@@ -281,3 +281,27 @@ async def test_what_one_key_uses_is_another_ones_room_still(rig: Rig) -> None:
     await admitted(rig, "r2", two.scope)
     await refused(rig, "r3", one.scope)
     assert (await day(rig)).requests_held == 2
+
+
+async def test_a_settlement_tells_where_the_key_stands_and_a_second_one_nothing(rig: Rig) -> None:
+    record = await made(rig, rpm_limit=10, max_budget_nano_usd=10**9)
+    receipt = (await admitted(rig, "r1", record.scope)).receipt
+    await admitted(rig, "r2", record.scope)
+    settled = await rig.quotas.settle(receipt, used(30, nano_usd=500))
+    for window in (KeyWindow.MINUTE, KeyWindow.TOTAL):
+        tally = settled.key_tallies[window]
+        assert (tally.requests_used, tally.tokens_used, tally.nano_usd_used, tally.requests_held) == (1, 30, 500, 1)
+    again = await rig.quotas.settle(receipt, used(30, nano_usd=500))
+    assert (again.status, again.key_tallies) == ("duplicate", {})
+
+
+async def test_the_versions_of_key_and_user_tell_that_one_has_changed(rig: Rig) -> None:
+    record = await made(rig)
+    before = await rig.virtual_keys.versions(record.key_id, "alice")
+    assert before == (record.version, "0")
+    await rig.virtual_keys.update(record, replace(record, blocked=True))
+    await rig.users.create(UserRecord("alice"))
+    key, user = await rig.virtual_keys.versions(record.key_id, "alice")
+    assert key not in (record.version, "0")
+    assert user != "0"
+    assert await rig.virtual_keys.versions("nobody", "nobody") == ("0", "0")

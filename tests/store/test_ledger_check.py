@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from scalix.domain.ledger_check import DAY_MS, kept_parts
 from scalix.domain.limits import Metric, Window
 from scalix.domain.quota import Charge, Outcome
+from scalix.domain.retention import Retention
+from scalix.store.redis_erasure import RedisErasure
 from tests.store.ledger_rig import TODAY, LedgerRig, Names, parts
 
 Spoil = Callable[[LedgerRig, str, Names], Awaitable[object]]
@@ -158,6 +161,20 @@ async def test_the_same_request_under_two_users_and_a_text_that_is_no_event_are_
     assert {difference.why for difference in left} >= why
 
 
+async def test_sums_that_are_kept_for_less_long_than_events_are_not_missed(rig: LedgerRig) -> None:
+    rig.retention = Retention(hours_days=3, days_days=5)
+    subjects = await rig.a_day()
+    for days, left in ((3, ALL - {"windows"}), (4, {"days", "summaries"}), (40, set[str]())):
+        rig.clock.now_ms = (TODAY + days) * DAY_MS
+        assert (await rig.verify()).differences == []
+        assert kept_parts(TODAY, TODAY + days, rig.retention) - {"windows"} == left
+    # What is gone by its age is not missed, what is gone too early is.
+    names = rig.names(subjects[0])
+    rig.clock.now_ms = (TODAY + 4) * DAY_MS
+    await rig.client.delete(names.hours, names.tokens, names.days)
+    assert parts((await rig.verify()).differences) == {"days"}
+
+
 async def test_one_user_is_checked_and_mended_alone(rig: LedgerRig) -> None:
     subjects = await rig.a_day()
     for subject in subjects[:2]:
@@ -196,6 +213,24 @@ async def test_sweeps_late_settlements_releases_and_resets_leave_nothing_that_di
     await rig.settle("after-reset", subjects[3])
     _, tallies = await rig.quotas.tallies(subjects[4])
     assert await rig.quotas.raise_to(subjects[5], rig.clock.now_ms, tallies)
+    assert (await rig.verify()).differences == []
+
+
+async def test_users_who_were_erased_leave_nothing_that_differs_also_when_they_come_back(rig: LedgerRig) -> None:
+    subjects = await rig.a_day()
+    late = await rig.admit("late", subjects[0])
+    erasure = RedisErasure(rig.client, rig.keys, rig.pseudonyms, clock=rig.clock, timeout_ms=10_000)
+    for subject in subjects[:3]:
+        await erasure.erase(subject.removeprefix("user:"))
+    assert (await rig.verify()).differences == []
+    rig.clock.advance(seconds=1)
+    await rig.quotas.settle(late, rig.charge())
+    await rig.settle("back", subjects[1])
+    assert (await rig.verify()).differences == []
+    # In their shards sums may be more than the events, and not less.
+    await rig.client.delete(rig.names(subjects[1]).hours)
+    assert parts((await rig.verify()).differences) == {"hours"}
+    assert (await rig.repair()).left == []
     assert (await rig.verify()).differences == []
 
 

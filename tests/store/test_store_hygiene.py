@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
+from typing import Any
 
 import pytest
 from redis.crc import key_slot
 
-from scalix.domain.ledger import Detail
+from scalix.domain.ledger import Balance, Detail
 from scalix.domain.limits import Limit, Limits, Metric, Window
 from scalix.domain.quota import Admitted, Charge, Outcome, Prices, Tally
 from scalix.store.base import MergeStore, StoreUnavailable, UserRecord
@@ -312,14 +313,18 @@ async def test_users_with_odd_names_keep_their_records(rig: Rig) -> None:
 
 async def test_a_server_out_of_memory_does_nothing_rather_than_half(own_server: Server, key_prefix: str) -> None:
     rig = redis_rig(own_server.url, key_prefix)
-    receipts = [(await admitted(rig, f"r{number}")).receipt for number in range(3)]
-    before = await day(rig)
+    await rig.balances.credit("user:alice", 10**9, "c1")
+    billed: dict[str, Any] = {"is_billed": True, "prices": Prices(1_000_000, 1_000_000)}
+    receipts = [(await admitted(rig, f"r{number}", **billed)).receipt for number in range(3)]
+    before, balance = await day(rig), await rig.balances.balance("user:alice")
+    charge = replace(used(5, nano_usd=50), detail=Detail("free", "gpt-4", cost_nano_usd=50, charge_nano_usd=50))
     own_server.admin.config_set("maxmemory", 1)
     try:
         for attempt in (
-            rig.quotas.settle(receipts[0], used(5)),
+            rig.quotas.settle(receipts[0], charge),
             rig.quotas.release("r1", "user:alice"),
-            rig.quotas.admit(ask("r4", limits())),
+            rig.quotas.admit(ask("r4", limits(), **billed)),
+            rig.balances.credit("user:alice", 10**9, "c2"),
         ):
             with pytest.raises(StoreUnavailable):
                 await attempt
@@ -329,10 +334,20 @@ async def test_a_server_out_of_memory_does_nothing_rather_than_half(own_server: 
     finally:
         own_server.admin.config_set("maxmemory", 0)
     assert await day(rig) == before
-    assert (await rig.quotas.settle(receipts[0], used(5))).status == "settled"
+    assert await rig.balances.balance("user:alice") == balance
+    rig.clock.advance(seconds=-61)
+    today = rig.clock.now_ms // DAY_MS
+    assert await rig.ledger.events("user:alice", today) == []
+    assert await rig.ledger.by_day(today, today) == []
+    assert await rig.quotas.sweep() == 0
+    rig.clock.advance(seconds=61)
+    assert (await rig.quotas.settle(receipts[0], charge)).status == "settled"
     assert await rig.quotas.release("r1", "user:alice")
     assert await rig.quotas.sweep() == 1
-    assert await day(rig) == Tally(2, 15, 0, 0, 0, 0)
+    assert await day(rig) == Tally(2, 15, 10_050, 0, 0, 0)
+    assert await rig.balances.balance("user:alice") == Balance(10**9 - 10_050)
+    assert {one.sums.nano_usd for one in await rig.ledger.by_day(today, today)} == {50, 10_000}
+    assert sorted(one.outcome for one in await rig.ledger.events("user:alice", today)) == ["success", "swept"]
     await rig.close()
 
 

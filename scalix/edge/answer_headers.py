@@ -1,0 +1,32 @@
+"""The headers of a metered answer: whose it is, who served it, and where its caller's limits stand."""
+
+from urllib.parse import quote
+
+from scalix.domain.key_states import key_states
+from scalix.domain.quota import Settled, window_states
+from scalix.edge.asgi import Header
+from scalix.edge.quota_headers import State, quota_headers
+from scalix.service.exchanges import Exchange
+
+_IN_NAMES = "/:._-@+ "
+
+
+def answer_headers(exchange: Exchange, settled: Settled | None, served: str | None, now_ms: int) -> list[Header]:
+    """The headers for an exchange: `settled`, or still under way (`None`). `served` is the model that answers, if one
+    does; `now_ms` is Unix time."""
+    admitted = exchange.admitted
+    tallies = settled.tallies if settled else admitted.tallies
+    key_tallies = (settled.key_tallies if settled else None) or admitted.key_tallies
+    key = exchange.caller.key
+    states: list[State] = [
+        *window_states(exchange.limits, tallies, admitted.receipt.admitted_ms),
+        *key_states(key.scope if key else None, key_tallies, admitted.receipt.admitted_ms),
+    ]
+    headers: list[Header] = [(b"x-request-id", exchange.request_id.encode())]
+    if served is not None:
+        headers.append((b"x-scalix-model-served", quote(served, safe=_IN_NAMES).encode()))
+    if admitted.shadow:
+        headers.append((b"x-scalix-shadow", ", ".join(admitted.shadow).encode()))
+    tier = exchange.caller.tier
+    name, upgrade_url = (tier.name, tier.upgrade_url) if tier else (None, None)
+    return headers + quota_headers(name, upgrade_url, states, now_ms)

@@ -1,0 +1,175 @@
+"""What comes late of a model that has been given up is not taken for the next one's."""
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+import pytest
+from litellm.exceptions import APIConnectionError, BadRequestError, RateLimitError, Timeout
+
+from scalix.domain.failures import ErrorClass
+from scalix.domain.limits import UNLIMITED
+from scalix.domain.outcomes import Usage
+from scalix.domain.quota import FREE_OF_CHARGE, Admitted, Receipt
+from scalix.domain.routes import Route
+from scalix.litellm_adapter import provider_transport
+from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
+from scalix.litellm_adapter.callbacks import GatewayCallbacks, custom_auth
+from scalix.litellm_adapter.reports import failure_of
+from scalix.service.callers import THE_OPERATOR
+from scalix.service.exchanges import CURRENT, Exchange, Exchanges
+
+STREAM = {"content-type": "text/event-stream"}
+EVENT = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n'
+USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":9}}\n\n'
+REQUEST = httpx.Request("POST", "http://provider/v1/chat/completions")
+
+
+@pytest.fixture
+def exchange(monkeypatch: pytest.MonkeyPatch) -> Exchange:
+    admitted = Admitted(Receipt("r", "operator:master", 1, 50, 9999, False), {}, 1)
+    made = Exchange("r", THE_OPERATOR, Route.CHAT, "m", True, UNLIMITED, admitted, FREE_OF_CHARGE)
+    exchanges = Exchanges()
+    exchanges.add(made)
+    none = cast(Any, None)
+    monkeypatch.setattr(bridge, "_services", Services(none, none, none, exchanges, under_edge=True))
+    return made
+
+
+async def _metadata(exchange: Exchange) -> dict[str, Any]:
+    auth = await custom_auth(cast(Any, SimpleNamespace(scope={"scalix": exchange})), "")
+    return dict(auth.metadata)
+
+
+def _event(metadata: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"litellm_params": {"metadata": {"user_api_key_metadata": metadata}}, **more}
+
+
+async def test_events_of_a_model_that_was_given_up_change_nothing(exchange: Exchange) -> None:
+    old = await _metadata(exchange)
+    exchange.begin_next()
+    hooks, auth = GatewayCallbacks(), cast(Any, SimpleNamespace(metadata=old))
+    answer = {"usage": {"prompt_tokens": 9, "completion_tokens": 9}}
+    payload = {"model_group": "old", "response_cost": 5.0}
+    await hooks.async_log_success_event(_event(old, standard_logging_object=payload), answer, None, None)
+    await hooks.async_log_failure_event(_event(old, exception=ValueError()), None, None, None)
+    await hooks.async_post_call_failure_hook({}, ValueError(), auth)
+    await hooks.async_post_call_success_hook({}, auth, answer)
+
+    assert (exchange.usage, exchange.cost_nano_usd, exchange.served_model) == (None, None, None)
+    assert exchange.failures == []
+    assert not exchange.reported.is_set()
+
+    new = await _metadata(exchange)
+    assert (new[EXCHANGE_ID], old[ATTEMPT], new[ATTEMPT]) == ("r", 1, 2)
+    await hooks.async_log_failure_event(_event(new, exception=ValueError()), None, None, None)
+    assert len(exchange.failures) == 1
+
+
+async def test_a_next_model_starts_with_nothing_of_the_former(exchange: Exchange) -> None:
+    exchange.usage = exchange.provider_usage = Usage(9, 9)
+    exchange.provider_prompt_tokens = exchange.cost_nano_usd = exchange.prompt_tokens = 9
+    exchange.usage_is_providers = exchange.cache_hit = True
+    exchange.provider_error = provider_transport.provider_error(500, httpx.Headers(), b"")
+    exchange.reported.set()
+    heard = exchange.reported
+    exchange.begin_next()
+
+    left = ("usage", "provider_usage", "provider_prompt_tokens", "cost_nano_usd", "prompt_tokens", "provider_error")
+    assert [getattr(exchange, name) for name in left] == [None] * len(left)
+    assert (exchange.usage_is_providers, exchange.cache_hit) == (None, False)
+    assert exchange.reported is not heard
+    assert not exchange.reported.is_set()
+
+
+async def test_a_stream_of_a_model_that_was_given_up_notes_nothing_more(exchange: Exchange) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield EVENT
+        yield USAGE
+        raise httpx.ReadError("gone")
+
+    response = httpx.Response(200, headers=STREAM, content=pieces())
+    read = await provider_transport.read_response(response, REQUEST, exchange)
+    exchange.begin_next()
+    with pytest.raises(httpx.ReadError):
+        await read.aread()
+    assert (exchange.provider_usage, exchange.usage_is_providers, exchange.provider_error) == (None, None, None)
+
+
+async def _asked(exchange: Exchange, answer: httpx.Response | Exception) -> httpx.Response:
+    async def handle(self: object, request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    token = CURRENT.set(exchange)
+    try:
+        return await provider_transport._reading(handle)(None, REQUEST)
+    finally:
+        CURRENT.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (httpx.ConnectError("x"), "TransportError"),
+        (httpx.ReadError("x"), "TransportError"),
+        (httpx.RemoteProtocolError("x"), "TransportError"),
+        (httpx.ConnectTimeout("x"), "TimeoutException"),
+        (httpx.ReadTimeout("x"), "TimeoutException"),
+    ],
+)
+async def test_a_call_without_an_answer_is_noted_as_what_it_is(
+    exchange: Exchange, error: httpx.TransportError, kind: str
+) -> None:
+    with pytest.raises(type(error)):
+        await _asked(exchange, error)
+    assert exchange.provider_error is not None
+    assert exchange.provider_error.kind == kind
+
+
+async def test_a_stream_that_breaks_off_is_noted_before_litellm_hears_of_it(exchange: Exchange) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield EVENT
+        raise httpx.ReadTimeout("slow")
+
+    read = await _asked(exchange, httpx.Response(200, headers=STREAM, content=pieces()))
+    with pytest.raises(httpx.ReadTimeout):
+        await read.aread()
+    assert exchange.provider_error is not None
+    assert exchange.provider_error.kind == "TimeoutException"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_litellm_reads_no_more_of_a_refused_key_than_that(exchange: Exchange, status: int) -> None:
+    """Otherwise it asks again, and writes what the provider says of our account."""
+    canary = {"error": {"message": "org-canary has no access", "type": "invalid_request_error"}}
+    answer = await _asked(exchange, httpx.Response(status, json=canary))
+    assert answer.status_code == 401
+    assert b"canary" not in answer.content
+    assert exchange.provider_error is not None
+    assert exchange.provider_error.status == status
+
+
+async def test_an_error_at_the_start_of_a_stream_has_its_codes(exchange: Exchange) -> None:
+    events = b'data: {"error":{"message":"m","code":"context_length_exceeded"}}\n\n'
+    answer = await _asked(exchange, httpx.Response(200, headers=STREAM, content=events))
+    assert answer.status_code == 502
+    assert exchange.provider_error is not None
+    assert exchange.provider_error.kind == "context_length_exceeded"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RateLimitError("m", "openai", "m"), ErrorClass.PROVIDER_RATE_LIMIT),
+        (RateLimitError("insufficient_quota", "openai", "m"), ErrorClass.PROVIDER_QUOTA),
+        (Timeout("m", "m", "openai"), ErrorClass.TIMEOUT),
+        (APIConnectionError("m", "openai", "m"), ErrorClass.NETWORK),
+        (BadRequestError("m", "m", "openai"), ErrorClass.BAD_REQUEST),
+        (BadRequestError("This model's maximum context length is 5", "m", "openai"), ErrorClass.CONTEXT_TOO_LONG),
+    ],
+)
+def test_litellms_exceptions_have_their_class(error: Exception, expected: ErrorClass) -> None:
+    assert failure_of(error).error_class is expected

@@ -1,0 +1,69 @@
+"""The audit log and erasure: users are named by pseudonyms, whose meaning goes with the user."""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from scalix.domain.audit_chain import Link, Sealer
+from scalix.domain.audit_check import ChainCheck
+from tests.edge.key_rig import act
+from tests.edge.limits_rig import Instance
+from tests.edge.privacy_rig import Apart, a_life, entries, erase, export, texts_of
+
+Make = Callable[..., Instance]
+
+
+@pytest.fixture
+async def make(store_url: str, tmp_path: Path, key_prefix: str) -> AsyncIterator[Make]:
+    instances: list[Instance] = []
+
+    def make(**environ: str) -> Instance:
+        made = Instance(store_url, tmp_path, key_prefix, f"worker-{len(instances)}", **environ)
+        made.http._transport = Apart(made.http._transport)
+        instances.append(made)
+        return made
+
+    yield make
+    for instance in instances:
+        await instance.close()
+
+
+async def test_the_audit_log_names_users_while_they_are_known_and_stays_whole(make: Make) -> None:
+    a = make()
+    user = "alice@example.com"
+    key = await a_life(a, user)
+    key_id = (await export(a, user))["keys"][0]["key_id"]
+    found = await entries(a, object=f"user:{user}")
+    assert [entry["act"] for entry in found] == ["user.new", "user.update", "user.merge", "user.export"]
+    assert found[2]["details"] == {"merged_address": "198.51.100.7"}
+    (generated,) = await entries(a, object=f"key:{key_id}")
+    assert generated["after"]["key_alias"] == f"laptop of {user}"
+    chain = (await a.http.get("/scalix/v1/audit/chain")).json()
+    assert [sign for sign in (user, "alice", key_id, "laptop", "198.51.100.7") if sign in str(chain)] == []
+    await erase(a, user)
+    assert await entries(a, object=f"user:{user}") == []
+    shown = await entries(a)
+    assert [entry["act"] for entry in shown][-1] == "user.erase"
+    assert re.fullmatch(r"user:p-[0-9a-f]{16}", shown[-1]["object"])
+    assert "alice" not in str(shown)
+    check = ChainCheck(Sealer())
+    links = (await a.http.get("/scalix/v1/audit/chain")).json()
+    for entry in links["entries"]:
+        check.take(Link(**entry))
+    assert check.finish(links["given_seq"]).findings == ()
+    assert key["key"] not in str(links)
+
+
+async def test_a_refusal_from_before_an_erasure_brings_no_name_back(make: Make, key_prefix: str) -> None:
+    a, b = make(), make()
+    user = "alice@example.com"
+    await act(a, "/user/new", user_id=user, tier="open")
+    await act(a, "/user/update", user_id=user, blocked=True)
+    assert (await b.ask(user)).status_code == 403
+    await erase(a, user)
+    await b.core.identity_events.flush()
+    (refused,) = await entries(a, act="identity.refused")
+    assert re.fullmatch(r"user:p-[0-9a-f]{16}", refused["actor"])
+    assert user not in await texts_of(a, key_prefix)

@@ -1,0 +1,24 @@
+"""What a worker can't do without."""
+
+import sys
+
+import pytest
+
+from scalix.launch import worker
+from scalix.launch.http_protocol import BoundedHttpProtocol
+
+
+@pytest.mark.parametrize("package", ["uvloop", "httptools"])
+def test_a_worker_does_not_serve_without_its_fast_parts(
+    package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    assert worker.main(["--fd", "0", "--ready-fd", "0"]) == worker.EXIT_CANT_LOAD
+    assert package in capsys.readouterr().err
+
+
+def test_it_is_told_to_use_them_and_does_not_choose_for_itself() -> None:
+    server = worker._server(lambda: None, ready_fd=-1)
+    assert server.config.loop == "uvloop"
+    assert server.config.http is BoundedHttpProtocol
+    assert any(base.__module__.endswith("httptools_impl") for base in BoundedHttpProtocol.__mro__)

@@ -1,0 +1,45 @@
+"""Every dependency is one release of one content: a release that somebody has put in its place is not installed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+_PINNED = re.compile(r"[A-Za-z0-9._-]+(\[[a-z0-9,._-]+\])?==[0-9][A-Za-z0-9.!+_-]*( ?;.*)?")
+
+
+def requirements(name: str) -> list[list[str]]:
+    """Each requirement's first line, with its hashes."""
+    found: list[list[str]] = []
+    for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+        text = line.strip().removesuffix("\\").strip()
+        if not text or text.startswith("#"):
+            continue
+        if text.startswith("--hash="):
+            found[-1].append(text)
+        else:
+            found.append([text])
+    return found
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_every_requirement_has_a_version_and_hashes(name: str) -> None:
+    found = requirements(name)
+    assert len(found) > 50
+    for requirement, *hashes in found:
+        assert _PINNED.fullmatch(requirement), requirement
+        assert hashes, requirement
+        assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", text) for text in hashes), requirement
+
+
+def test_the_compromised_releases_of_litellm_are_not_among_them() -> None:
+    versions = {
+        line.partition("==")[2].split(" ")[0] for line, *_ in requirements("requirements.lock") if "litellm==" in line
+    }
+    assert versions
+    assert not versions & {"1.82.7", "1.82.8"}
+
+
+def test_set_up_installs_with_hashes_alone() -> None:
+    assert "--require-hashes" in (ROOT / "tools" / "setup.sh").read_text(encoding="utf-8")
