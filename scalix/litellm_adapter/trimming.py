@@ -48,7 +48,6 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "deployment_counts": ("tpm", "rpm", "routing_strategy", "rate_limit", "usage-based"),
     "cost_breakdown": ("success_callback", "discount", "margin"),
     "rewriting": (),
-    "threads": (),  # see `inline_executor`
 }
 PARTS = frozenset({"hooks", "middleware", *CALLS})
 # Somebody else's callback may want what ours does not.

@@ -41,7 +41,6 @@ def create_app() -> Any:
     from scalix.litellm_adapter.app import check_models, load_app, model_facts, token_counter
     from scalix.litellm_adapter.bridge import Services, bridge
     from scalix.litellm_adapter.heap import freeze_heap
-    from scalix.litellm_adapter.inline_executor import prepare_calls_inline
     from scalix.litellm_adapter.joining_clients import JoiningClients
     from scalix.litellm_adapter.quiet_logs import quiet_litellm_logs
     from scalix.litellm_adapter.trimming import parts_of, trim
@@ -69,12 +68,7 @@ def create_app() -> Any:
 
     lifespan = Lifespan(
         every=core.jobs,
-        at_start=[
-            *([joining.open] if joining else []),
-            *([prepare_calls_inline] if "threads" in trimmed else []),
-            warm,
-            freeze_heap,
-        ],
+        at_start=[*([joining.open] if joining else []), warm, freeze_heap],
         at_end=[core.close, *([joining.aclose] if joining else []), end_access_log],
     )
 

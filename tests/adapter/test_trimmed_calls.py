@@ -1,9 +1,6 @@
 """What LiteLLM and OpenAI's SDK no longer do for each call: only for requests from the edge, with the same result."""
 
 import asyncio
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 import pytest
@@ -23,7 +20,6 @@ from scalix.domain.quota import FREE_OF_CHARGE, Admitted, Receipt
 from scalix.domain.routes import Route
 from scalix.litellm_adapter import trimmed_calls
 from scalix.litellm_adapter.bridge import EXCHANGE_ID
-from scalix.litellm_adapter.inline_executor import InlineExecutor
 from scalix.service.callers import THE_OPERATOR
 from scalix.service.exchanges import CURRENT, Exchange
 
@@ -107,35 +103,3 @@ def test_every_name_is_one_of_this_litellms() -> None:
     assert TokenTypeCostBreakdown(0.0, 0.0, 0.0).rates is None
     for name in ("user_api_key_auth_builder", "_authorize_authenticated_request", "_resolve_request_principal"):
         assert callable(getattr(litellm_auth, name))
-
-
-@pytest.mark.parametrize(
-    ("call", "inline"),
-    [
-        ({"custom_llm_provider": "openai", "model": "gpt-4", "acompletion": True}, True),
-        ({"model": "openai/gpt-4", "acompletion": True}, True),
-        ({"model": "gemini/x", "acompletion": True}, False),
-        ({"model": "openai/gpt-4", "acompletion": True, "mock_response": "hello"}, False),
-        ({"model": "openai/gpt-4"}, False),
-    ],
-)
-def test_only_preparation_that_does_not_block_runs_on_the_loop(call: dict[str, Any], inline: bool) -> None:
-    def prepare(**kwargs: Any) -> int:
-        return threading.get_ident()
-
-    with InlineExecutor(prepare) as executor:
-        ran_in = executor.submit(partial(lambda fn: fn(), partial(prepare, **call))).result()
-        other = executor.submit(threading.get_ident).result()
-    assert isinstance(executor, ThreadPoolExecutor)
-    assert (ran_in == threading.get_ident()) is inline
-    assert other != threading.get_ident()
-
-
-def test_an_error_of_the_preparation_is_the_futures() -> None:
-    def prepare(**kwargs: Any) -> None:
-        raise ValueError("no such parameter")
-
-    with InlineExecutor(prepare) as executor:
-        future = executor.submit(partial(lambda fn: fn(), partial(prepare, model="openai/x", acompletion=True)))
-    with pytest.raises(ValueError, match="no such parameter"):
-        future.result()
