@@ -1,5 +1,7 @@
 """Errors as HTTP: the one table of statuses, and the two shapes (OpenAI's, and Anthropic's on `/v1/messages`)."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -75,10 +77,19 @@ def is_plain(error: GatewayError) -> bool:
     return not tells and not isinstance(error, MethodNotAllowed | ProviderRefused)
 
 
+def plain_answer(error: GatewayError, *, anthropic: bool) -> Answered:
+    """Status, body and headers of a plain error; made once for the same words."""
+    return _plain_answer(_Kind(type(error)), error.message, error.param, anthropic)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    of: Callable[..., GatewayError]
+
+
 @lru_cache(maxsize=256)
-def plain_answer(kind: type[GatewayError], message: str, param: str | None, *, anthropic: bool) -> Answered:
-    """Status, body and headers of a plain error."""
-    error = kind(message, param=param)
+def _plain_answer(kind: _Kind, message: str, param: str | None, anthropic: bool) -> Answered:
+    error = kind.of(message, param=param)
     return status_of(error), error_body(error, anthropic=anthropic), error_headers(error)
 
 

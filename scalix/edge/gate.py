@@ -121,7 +121,7 @@ class Gate:
         anthropic = scope["path"].endswith("/messages")
         answer = error.answers.get(anthropic) if error.answers else None
         if answer is None and is_plain(error):
-            answer = plain_answer(type(error), error.message, error.param, anthropic=anthropic)  # type: ignore[arg-type]  # a class can be hashed, whatever its objects are
+            answer = plain_answer(error, anthropic=anthropic)
         elif answer is None:
             headers = error_headers(error)
             states: list[State] = [*error.windows, *error.key_states]

@@ -25,7 +25,7 @@ async def test_a_body_that_has_come_is_passed_on_and_one_that_has_not_is_waited_
 
     held: list[int] = []
     assert await paced(now, held.append)() is BODY
-    waiting = asyncio.create_task(paced(later, held.append)())
+    waiting = asyncio.ensure_future(paced(later, held.append)())
     await asyncio.sleep(0)
     assert not waiting.done()
     arrived.set()
@@ -49,7 +49,7 @@ async def test_a_wait_that_ends_early_ends_inside_too(by_time: bool, monkeypatch
         with pytest.raises(BadRequest, match="too slowly"):
             await paced(never)()
     else:
-        task = asyncio.create_task(paced(never)())
+        task = asyncio.ensure_future(paced(never)())
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
