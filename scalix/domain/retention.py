@@ -14,8 +14,8 @@ class Retention:
     """Ages in days, after which entries are removed.
 
     `events_days`: the ledger's events of single requests. `hours_days`: everybody's sums by hour, and the rankings of
-    users. `days_days`: everybody's sums by day, and each user's. `archive_after_days`: events of days older than this go
-    to files (`None`: only when the store's memory gets tight), which are kept for `archive_days`.
+    users. `days_days`: everybody's sums by day, and each user's. `archive_after_days`: events of days older than this
+    go to files (`None`: only when the store's memory gets tight), which are kept for `archive_days`.
     """
 
     audit_days: int = DEFAULT_AUDIT_DAYS

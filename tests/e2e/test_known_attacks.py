@@ -45,7 +45,7 @@ def was_called(listener: socket.socket) -> bool:
 
 @pytest.mark.parametrize("route", PATHS)
 def test_a_client_that_asks_not_to_be_logged_is_counted_like_any_other(bench: Bench, route: str) -> None:
-    asking = [{"no-log": True}, {"no_log": True}, {"litellm_params": {"no-log": True}}]
+    asking: list[dict[str, Any]] = [{"no-log": True}, {"no_log": True}, {"litellm_params": {"no-log": True}}]
     for field in asking:
         answer = bench.http.post(PATHS[route], json=bench.body(route, model=FREE) | field)
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, next(iter(field)))

@@ -149,7 +149,9 @@ def test_every_other_method_is_a_405_that_names_the_right_ones(
         for path, taken in methods_of.items():
             for method in METHODS:
                 if method not in taken:
-                    answer = client.request(method, path.replace("{id}", MODEL).replace("{key}", "x").replace("{user}", "x"))
+                    answer = client.request(
+                        method, path.replace("{id}", MODEL).replace("{key}", "x").replace("{user}", "x")
+                    )
                     assert answer.status_code == 405, (method, path, answer.status_code)
                     assert set(answer.headers["allow"].split(", ")) == taken
 

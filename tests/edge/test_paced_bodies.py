@@ -1,4 +1,4 @@
-"""Bodies under a pace: those that are there are passed on at once, the others are waited for, and no wait is for ever."""
+"""Bodies under a pace: those that are there are passed on at once, others are waited for, and no wait is for ever."""
 
 import asyncio
 
