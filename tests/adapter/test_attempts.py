@@ -1,8 +1,8 @@
 """What comes late of a model that has been given up is not taken for the next one's."""
 
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -77,8 +77,10 @@ async def test_a_next_model_starts_with_nothing_of_the_former(exchange: Exchange
     heard = exchange.reported
     exchange.begin_next()
 
-    left = ("usage", "provider_usage", "provider_prompt_tokens", "cost_nano_usd", "prompt_tokens", "provider_error")
-    left += ("usage_is_providers",)
+    left = [
+        *("usage", "provider_usage", "usage_is_providers", "provider_prompt_tokens"),
+        *("cost_nano_usd", "prompt_tokens", "provider_error"),
+    ]
     assert [getattr(exchange, name) for name in left] == [None] * len(left)
     assert exchange == replace(exchange, cache_hit=False)
     assert exchange.reported is not heard
