@@ -83,14 +83,17 @@ class RedisUserStore:
     async def delete(self, user_id: str) -> bool:
         subject = _subject(user_id)
         keys = self._keys
+        names = [
+            keys.record(subject),
+            keys.user_names(subject),
+            keys.windows(subject),
+            keys.in_flight(subject),
+            keys.merged(subject),
+            keys.adjustments(subject),
+        ]
+        now = "" if self._clock is None else self._clock()
         async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            pipeline.delete(keys.record(subject))
-            pipeline.zrem(keys.user_names(subject), user_id)
-            # Together: a settlement that still comes finds no reservation to take from somebody else's.
-            pipeline.delete(keys.windows(subject), keys.in_flight(subject), keys.merged(subject))
-            removed, *_ = await pipeline.execute()
-        return bool(removed)
+            return bool(await scripts.run(self._client, "delete_user", names, [now, user_id]))
 
     async def page(self, first: int, most: int) -> tuple[int, list[UserRecord]]:
         indexes = self._keys.all_user_names()

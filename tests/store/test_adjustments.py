@@ -49,6 +49,16 @@ async def test_a_reset_is_written_down_as_what_it_took(rig: Rig) -> None:
     assert await adjustments(rig) == dict.fromkeys(FIELDS.values(), "-2 -35 -350")
 
 
+async def test_a_deleted_user_leaves_what_the_counters_have_lost(rig: Rig) -> None:
+    await serve(rig, "r1", 30)
+    assert not await rig.users.delete(SUBJECT.removeprefix("user:"))
+    assert await adjustments(rig) == dict.fromkeys(FIELDS.values(), "-1 -30 -300")
+    assert (await rig.tools.tallies(SUBJECT))[1] == {}
+    await serve(rig, "r2", 5)
+    await rig.users.delete(SUBJECT.removeprefix("user:"))
+    assert await adjustments(rig) == dict.fromkeys(FIELDS.values(), "-2 -35 -350")
+
+
 async def test_a_reset_of_nothing_writes_nothing(rig: Rig) -> None:
     await rig.tools.reset(SUBJECT, EVERYTHING)
     assert await adjustments(rig) == {}

@@ -10,6 +10,7 @@ from scalix.domain.limits import Metric, Window
 from scalix.domain.quota import Charge, Outcome
 from scalix.domain.retention import Retention
 from scalix.store.redis_erasure import RedisErasure
+from scalix.store.redis_users import RedisUserStore
 from tests.store.ledger_rig import TODAY, LedgerRig, Names, parts
 
 Spoil = Callable[[LedgerRig, str, Names], Awaitable[object]]
@@ -213,6 +214,16 @@ async def test_sweeps_late_settlements_releases_and_resets_leave_nothing_that_di
     await rig.settle("after-reset", subjects[3])
     _, tallies = await rig.quotas.tallies(subjects[4])
     assert await rig.quotas.raise_to(subjects[5], rig.clock.now_ms, tallies)
+    assert (await rig.verify()).differences == []
+
+
+async def test_a_deleted_user_leaves_nothing_that_differs_also_when_they_come_back(rig: LedgerRig) -> None:
+    subjects = await rig.a_day()
+    await rig.admit("late", subjects[0])
+    users = RedisUserStore(rig.client, rig.keys, clock=rig.clock, timeout_ms=10_000)
+    await users.delete(subjects[0].removeprefix("user:"))
+    assert (await rig.verify()).differences == []
+    await rig.settle("again", subjects[0])
     assert (await rig.verify()).differences == []
 
 

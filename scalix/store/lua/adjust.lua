@@ -1,4 +1,4 @@
--- Loaded after windows.lua, before reset and raise_to: what they add to windows, or take.
+-- Loaded after windows.lua, before reset, raise_to and delete_user: what they add to windows, or take.
 
 -- Notes what was added to windows, or taken, by something else than a request: field -> three differences. Kept as long
 -- as the windows are, with those that have ended taken out.
