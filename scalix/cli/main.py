@@ -10,8 +10,8 @@ from typing import Any
 from scalix.cli import audit, command_line, keys, ledger, limits, privacy, reports, secrets, usage, users
 from scalix.cli.checks.client import NoAnswer
 from scalix.cli.checks.target import HOW_TO_START
-from scalix.cli.command_line import EXIT_FAILED
-from scalix.cli.session import Refused, Session
+from scalix.cli.command_line import EXIT_FAILED, EXIT_WRONG_INPUT
+from scalix.cli.session import Refused, Session, WrongUsage
 from scalix.launch.problems import LaunchError
 
 PROGRAM = "scalix"
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command_line.tell_problems(error.problems)
     except Refused as refused:
         print(f"{PROGRAM}: {refused}", file=sys.stderr)
-        return EXIT_FAILED
+        return EXIT_WRONG_INPUT if isinstance(refused, WrongUsage) else EXIT_FAILED
     except NoAnswer as error:
         print(f"{PROGRAM}: the gateway does not answer ({error}); {HOW_TO_START}", file=sys.stderr)
         return EXIT_FAILED

@@ -53,6 +53,8 @@ def _erase(options: argparse.Namespace, session: Session) -> None:
     rows += [(f"store: {name.replace('_', ' ')}", state) for name, state in answer["store_files"].items()]
     rows.append(("days of billing kept without a name", f"{answer['billing_days_kept']:,}"))
     print_table(f"{options.user} is erased", ("what", "how many"), rows)
+    if not any(count for name, count in answer["erased"].items() if name != "audit_names"):
+        print("nothing was kept under this name: is it the right one?")
     for day, host in answer["archived_elsewhere"].items():
         print(f"the events of {day} are in an archive on {host}: erase the user there too")
 

@@ -20,6 +20,10 @@ class Refused(Exception):
         self.code = code
 
 
+class WrongUsage(Refused):
+    """The command line makes no sense, and the gateway was not asked."""
+
+
 class Session:
     """One gateway, with the operator's key."""
 
@@ -44,8 +48,14 @@ class Session:
 
     def text(self, path: str, **query: str) -> str:
         """The answer as it came, such as CSV. Raises `Refused`, `NoAnswer`."""
-        answer = self._client.get(f"{path}?{urlencode(query)}" if query else path)
-        return answer.body.decode("utf-8", "replace") if answer.status == 200 else str(_body(answer))
+        return self.page(path, **query)[0]
+
+    def page(self, path: str, **query: str) -> tuple[str, str | None]:
+        """The same, and where the next page begins; `None` if that was the last. Raises `Refused`, `NoAnswer`."""
+        answer = self._client.get(f"{path}?{urlencode(query)}" if query else path, timeout_s=self._timeout_s)
+        if answer.status != 200:
+            return str(_body(answer)), None
+        return answer.body.decode("utf-8", "replace"), answer.headers.get("x-scalix-next-cursor")
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """As `get`."""

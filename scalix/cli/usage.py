@@ -2,10 +2,11 @@
 
 import argparse
 import json
+import sys
 from typing import Any
 
 from scalix.cli.amounts import cells_of, column_of, shown
-from scalix.cli.session import Refused, Session, print_json, print_table
+from scalix.cli.session import Session, WrongUsage, print_json, print_table
 
 EVENTS = "events"
 _LIMITS = ("limit", "limit_value", "used", "reserved", "remaining", "reset_at")
@@ -51,18 +52,18 @@ def _run(options: argparse.Namespace, session: Session) -> None:
     if asks_events:
         words.pop(0)
     if len(words) > 1 or (words and options.user_id is not None):
-        raise Refused("name one user")
+        raise WrongUsage("name one user")
     user_id = options.user_id if options.user_id is not None else next(iter(words), None)
     query = {} if user_id is None else {"user_id": user_id}
     filters = {name: value for name in _FILTERS if (value := getattr(options, f"by_{name}")) is not None}
     if asks_events:
         if options.days is not None:
-            raise Refused(f"--days is not for {EVENTS}: write --from and --to")
+            raise WrongUsage(f"--days is not for {EVENTS}: write --from and --to")
         _events(options, session, {**query, **filters})
         return
     if filters or options.csv:
         named = f"--{next(iter(filters))}" if filters else "--csv"
-        raise Refused(f"{named} is for single requests: write scalix usage {EVENTS} …")
+        raise WrongUsage(f"{named} is for single requests: write scalix usage {EVENTS} …")
     _overview(options, session, {**query, **({"days": options.days} if options.days is not None else {})})
 
 
@@ -89,7 +90,11 @@ def _overview(options: argparse.Namespace, session: Session, query: dict[str, st
 def _events(options: argparse.Namespace, session: Session, query: dict[str, str]) -> None:
     path = "/scalix/v1/usage/events"
     if options.csv:
-        print(session.text(path, format="csv", **query), end="")
+        text, cursor = session.page(path, format="csv", **query)
+        print(text, end="")
+        if cursor is not None:
+            # Beside the file that it is written to, which must not pass for all of them.
+            print(f"more: add --cursor {cursor}", file=sys.stderr)
         return
     answer = session.get(path, **query)
     if options.json:

@@ -6,6 +6,7 @@ from typing import Any
 from scalix.domain.failures import REFUSALS, ErrorClass
 from scalix.domain.fallbacks import takes_over
 from scalix.domain.output_cap import OutputRequest, output_request, with_cap
+from scalix.domain.plain_requests import is_plain
 from scalix.domain.policy import Model
 from scalix.domain.routes import Route
 from scalix.edge.provider_errors import Failed
@@ -88,6 +89,7 @@ class Attempts:
             if self._may_take_over(failure.error_class, model):
                 # What has taken all the time leaves none for more than one.
                 self._left = () if self.gave_up_waiting else self._left[position + 1 :]
+                self.gave_up_waiting = False
                 self.model = model
                 return True
         return False
@@ -98,10 +100,15 @@ class Attempts:
 
     def note_failure(self, failure: Failed) -> None:
         """The model has failed, in whichever way."""
-        if failure.blames_model:
+        if failure.blames_model and not (self.gave_up_waiting and self._is_excused()):
             self._cooldowns.failed(self.model.name, failure.retry_after_s)
         elif failure.error_class in REFUSALS:
             self.answered()
+
+    def _is_excused(self) -> bool:
+        """Whether a model that we gave up waiting for may have done its best: what it had was the rest of another's
+        time, or it has begun to answer and thinks, or it waits for what the client has named to be fetched."""
+        return self._exchange.attempt > 1 or self._exchange.hang_up is not None or not is_plain(self._body)
 
     def _may_take_over(self, error: ErrorClass, model: Model) -> bool:
         if self._cooldowns.wait_s(model.name) > 0 or not self._can_answer(model):

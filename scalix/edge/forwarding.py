@@ -87,6 +87,8 @@ class Forwarding:
         candidates = self._fallbacks.candidates(caller, body.get("model"), answers=route is not Route.EMBEDDINGS)
         exchange = await self._admission.admit(caller, Call(request_id, route, body))
         asked.exchange = exchange
+        if exchange.caller is not caller:  # whose record was another than the one cached, and maybe the tier
+            candidates = self._fallbacks.narrowed(candidates, exchange.caller, answers=route is not Route.EMBEDDINGS)
         attempts = Attempts(candidates, self._fallbacks.cooldowns, exchange, body, clock=self._clock)
         answer = Answer(
             exchange,

@@ -24,7 +24,10 @@ RETRY_AFTER_S = 5
 MOST_MESSAGE_CHARS = 400
 # Statuses by which a provider says that the request itself is wrong.
 _JUDGED = frozenset({400, 413, 422})
+_TOO_MANY = 429
 _ACCOUNTS = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_QUOTA})
+# How OpenAI answers one that can never fit into a minute's tokens.
+_OF_ONE_REQUEST = re.compile(r"request too large", re.I)
 _OF_THE_CONNECTION = {"TimeoutException": ErrorClass.TIMEOUT, "TransportError": ErrorClass.NETWORK}
 HINTS = {
     ErrorClass.CONTEXT_TOO_LONG: "Shorten the request, or use a model with a larger context window.",
@@ -76,7 +79,7 @@ def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Fa
         refused = ProviderRefused(message, details={"category": str(error_class)})
         refused.status = status if status in _JUDGED else 400
         return Failed(Outcome.PROVIDER_REFUSED, refused, error_class)
-    blames_model = HANDLING[error_class].cools and status not in _JUDGED
+    blames_model = HANDLING[error_class].cools and status not in _JUDGED and not _is_of_one_request(exchange)
     error = provider_failed(model, error_class, retry_after_s)
     return Failed(Outcome.PROVIDER_FAILED, error, error_class, retry_after_s, blames_model)
 
@@ -97,6 +100,12 @@ def _status(exchange: Exchange, status: int) -> int:
     if exchange.provider_error is not None:
         return exchange.provider_error.status
     return (exchange.failures[-1].status if exchange.failures else None) or status
+
+
+def _is_of_one_request(exchange: Exchange) -> bool:
+    """Whether the provider would take a smaller request now."""
+    seen = exchange.provider_error
+    return seen is not None and seen.status == _TOO_MANY and bool(_OF_ONE_REQUEST.search(seen.message))
 
 
 def _retry_after_s(exchange: Exchange) -> int | None:

@@ -1,5 +1,10 @@
 """`GET /scalix/v1/usage` and `/scalix/v1/usage/events`: everybody's own use, whatever the credential."""
 
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+
+from scalix.domain.errors import Overloaded
 from scalix.edge.asgi import Scope, credential_of
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own
@@ -7,9 +12,13 @@ from scalix.edge.tables import Page, format_of, json_page, rows_page
 from scalix.service.callers import Caller
 from scalix.service.identity import Identity
 from scalix.service.usage import UsageReading
-from scalix.service.usage_events import EVENT_COLUMNS, OPERATORS_COLUMNS, UsageEvents
+from scalix.service.usage_events import EVENT_COLUMNS, OPERATORS_COLUMNS, EventsPage, UsageEvents
 
 USAGE_ROUTES = frozenset({Own.USAGE, Own.USAGE_EVENTS})
+# A page may go through all events of many days, and no quota counts it: so many at once in one worker, of everybody and
+# of one caller, those that wait included.
+MOST_AT_ONCE, MOST_OF_ONE = 4, 3
+_RETRY_S = 2
 
 
 class UsageRoutes:
@@ -19,6 +28,8 @@ class UsageRoutes:
         self._identity = identity
         self._usage = usage
         self._events = events
+        self._turn = asyncio.Semaphore(MOST_AT_ONCE)
+        self._asking: Counter[str] = Counter()
 
     async def answer(self, target: Own, scope: Scope) -> Page:
         """The answer to one request. Raises `GatewayError`s, `StoreUnavailable`."""
@@ -27,12 +38,26 @@ class UsageRoutes:
         if target is Own.USAGE:
             return json_page(await self._usage.overview(caller, query))
         shape = format_of(scope, query, ("json", "csv", "jsonl"))
-        page = await self._events.page(caller, query)
+        page = await self._page(caller, query)
         if shape == "json":
             return json_page({"events": page.rows, "next_cursor": page.next_cursor})
         columns = (*EVENT_COLUMNS, *OPERATORS_COLUMNS) if caller.may_name_users else EVENT_COLUMNS
         more = ((b"x-scalix-next-cursor", page.next_cursor.encode()),) if page.next_cursor else ()
         return rows_page(page.rows, columns, shape, more)
+
+    async def _page(self, caller: Caller, query: Mapping[str, str]) -> EventsPage:
+        who = str(caller.subject)
+        if not caller.may_name_users and self._asking[who] >= MOST_OF_ONE:
+            message = f"{MOST_OF_ONE} of your requests for events are being answered. Try again in {_RETRY_S} seconds."
+            raise Overloaded(message, retry_after_s=_RETRY_S)
+        self._asking[who] += 1
+        try:
+            async with self._turn:
+                return await self._events.page(caller, query)
+        finally:
+            self._asking[who] -= 1
+            if not self._asking[who]:
+                del self._asking[who]
 
     async def _caller(self, scope: Scope) -> Caller:
         caller = await self._identity.authenticate(credential_of(scope))

@@ -8,7 +8,7 @@ from scalix.launch.policy_file import write_policy
 from scalix.launch.problems import LaunchError
 
 if TYPE_CHECKING:
-    from scalix.domain.policy import Policy
+    from scalix.domain.policy import Model, Policy
     from scalix.launch.plan import Plan
 
 
@@ -22,7 +22,8 @@ class Reload:
 
 
 def read_again(plan: "Plan") -> Reload:
-    """The policy that the config file of a running gateway says now, for the models that it runs with."""
+    """The policy that the config file of a running gateway says now, for the models that it runs with, at the prices of
+    now."""
     from scalix.launch.config_file import read_config
 
     settings = plan.settings
@@ -35,9 +36,10 @@ def read_again(plan: "Plan") -> Reload:
     except Exception as error:
         # Whatever is wrong with a file, or with us, a gateway that serves goes on serving.
         return Reload(None, problems=(f"{settings.config_path}: reading it failed: {type(error).__name__}: {error}",))
-    policy = replace(config.policy, models=plan.config.policy.models)
+    models, now = plan.config.policy.models, config.policy.models
+    policy = replace(config.policy, models={name: _repriced(model, now.get(name)) for name, model in models.items()})
     sections = [name for name in {**plan.config.litellm, **config.litellm} if _differs(plan, config.litellm, name)]
-    if not sections and config.policy.models != plan.config.policy.models:
+    if not sections and now != policy.models:
         sections = ["model_list"]
     if config.identity != plan.config.identity:
         sections += ["scalix.jwt", "scalix.anonymous", "scalix.trusted_proxies"]
@@ -46,6 +48,11 @@ def read_again(plan: "Plan") -> Reload:
         listed = ", ".join(sections)
         notes.append(f"changes in {listed} come into force with a restart only: run --stop, then start again")
     return Reload(policy, notes=tuple(notes))
+
+
+def _repriced(model: "Model", now: "Model | None") -> "Model":
+    """`model` at the prices of now, unless it is another one now."""
+    return now if now is not None and replace(now, prices=model.prices) == model else model
 
 
 def put_in_place(plan: "Plan", number: int, policy_path: Path) -> Reload:
@@ -70,6 +77,7 @@ def _summary(before: "Policy", after: "Policy") -> str:
         ("changed", changed),
         ("new", [name for name in after.tiers if name not in before.tiers]),
         ("gone", [name for name in before.tiers if name not in after.tiers]),
+        ("new prices", [name for name, model in after.models.items() if before.models[name].prices != model.prices]),
     ):
         if names:
             parts.append(f"{words}: {', '.join(names)}")

@@ -47,12 +47,14 @@ def model_facts() -> Callable[[Model], Model]:
     """A function that completes a model with what LiteLLM's own map knows: largest prompt and answer."""
     import litellm
 
-    known: dict[str, Model] = {}
+    known: dict[str, tuple[Model, Model]] = {}
 
     def complete(model: Model) -> Model:
-        if model.name not in known:
-            known[model.name] = _completed(model, _map_entry(litellm.model_cost, model.provider_model))
-        return known[model.name]
+        found = known.get(model.name)
+        if found is None or found[0] is not model:  # after a reload it may have other prices
+            found = (model, _completed(model, _map_entry(litellm.model_cost, model.provider_model)))
+            known[model.name] = found
+        return found[1]
 
     return complete
 

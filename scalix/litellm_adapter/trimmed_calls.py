@@ -10,9 +10,7 @@ from typing import Any
 from fastapi import Request
 from litellm.proxy._types import UserAPIKeyAuth
 
-from scalix.litellm_adapter.bridge import EXCHANGE_ID
-from scalix.litellm_adapter.reports import usage_of
-from scalix.service.endings import needs_report
+from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID
 from scalix.service.exchanges import CURRENT, Exchange
 
 log = logging.getLogger("scalix.trimming")
@@ -49,7 +47,7 @@ def _from_edge(instead: Handler, own: Handler) -> Handler:
 
 async def _caller(request: Request, exchange: Exchange) -> UserAPIKeyAuth:
     request.state.litellm_received_at = datetime.now(UTC)
-    caller = UserAPIKeyAuth(metadata={EXCHANGE_ID: exchange.request_id})
+    caller = UserAPIKeyAuth(metadata={EXCHANGE_ID: exchange.request_id, ATTEMPT: exchange.attempt})
     caller.authenticated_by_custom_auth = True
     return caller
 
@@ -87,24 +85,6 @@ def leave_out_cost_breakdown() -> None:
     if breakdown is not None and _found("litellm.cost_calculator", "get_token_type_cost_breakdown") is not None:
         none = breakdown(reasoning_cost=0.0, cache_read_cost=0.0, cache_creation_cost=0.0)
         importlib.import_module("litellm.cost_calculator").get_token_type_cost_breakdown = lambda **kwargs: none  # type: ignore[attr-defined]
-
-
-def leave_out_cost() -> None:
-    """What an answer costs, where the gateway's own calculation does not ask for LiteLLM's figure."""
-    logging_class = _found("litellm.litellm_core_utils.litellm_logging", "Logging")
-    own = getattr(logging_class, "response_cost_calculator", None)
-    if own is None:
-        log.warning("LiteLLM calculates costs elsewhere now: nothing to leave out")
-        return
-
-    def response_cost_calculator(self: Any, result: Any, *args: Any, **kwargs: Any) -> Any:
-        exchange = CURRENT.get()
-        if exchange is None or needs_report(exchange, usage_of(result)):
-            return own(self, result, *args, **kwargs)
-        return 0.0  # none would be a failure to LiteLLM
-
-    logging_class.response_cost_calculator = response_cost_calculator
-    logging_class._response_cost_calculator = response_cost_calculator
 
 
 def leave_out_rewriting() -> None:

@@ -47,7 +47,6 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "auth": ("custom_auth_run_common_checks", "enable_post_custom_auth_checks", "otel", "opentelemetry"),
     "deployment_counts": ("tpm", "rpm", "routing_strategy", "rate_limit", "usage-based"),
     "cost_breakdown": ("success_callback", "discount", "margin"),
-    "cost": ("success_callback", "discount", "margin", "budget", "otel", "opentelemetry", "prometheus"),
     "rewriting": (),
 }
 PARTS = frozenset({"hooks", "middleware", *CALLS})
@@ -82,8 +81,6 @@ def _trim_calls(parts: frozenset[str], *, several_callbacks: bool) -> None:
         trimmed_calls.leave_out_deployment_counts()
     if "cost_breakdown" in parts and not several_callbacks:
         trimmed_calls.leave_out_cost_breakdown()
-    if "cost" in parts and not several_callbacks:
-        trimmed_calls.leave_out_cost()
     if "rewriting" in parts:
         trimmed_calls.leave_out_rewriting()
 

@@ -68,16 +68,33 @@ class Archive:
         if self._done_day == today:
             return
         try:
-            if self._retention.archive_after_days is not None:
-                await self.archive()
-            with _told():
-                gone = await asyncio.to_thread(self._files.remove_before, today - self._retention.archive_days)
+            if self._retention.archive_after_days is not None and await self.archive() is None:
+                return
+            removed = await self.remove_old()
         except ArchiveFailed as error:
             log.error("%s", error)
             return
+        if removed is not None:
+            self._done_day = today
+
+    async def remove_old(self) -> int | None:
+        """Remove this machine's files that are older than retention says, and what a crash has left; how many files.
+
+        `None`: another process is at the files. Raises `StoreUnavailable`, `ArchiveFailed`.
+        """
+        oldest = self._now_ms() // DAY_MS - self._retention.archive_days
+        async with self._busy:
+            # Under the lock only: what nobody is writing has been left by a crash.
+            if not await self._store.lock():
+                return None
+            try:
+                with _told():
+                    gone = await asyncio.to_thread(self._files.remove_before, oldest)
+            finally:
+                await self._store.unlock()
         if gone:
             log.info("archive: removed by age: %s", ", ".join(gone))
-        self._done_day = today
+        return len(gone)
 
     async def run_early(self) -> None:
         """All days but the last two, whatever their age: the store is nearly full. Raises `StoreUnavailable`.
@@ -131,9 +148,13 @@ class Archive:
                 await self._store.unlock()
 
     async def elsewhere(self) -> dict[int, str]:
-        """The days that are in files of other machines: day -> machine. Raises `StoreUnavailable`."""
-        places = {day: note.split(" ", 2)[-1] for day, note in (await self._store.notes()).items()}
-        return {day: place for day, place in places.items() if place != self._place}
+        """The days that are in files of other machines: day -> machines. Raises `StoreUnavailable`."""
+        oldest = self._now_ms() // DAY_MS - self._retention.archive_days
+        places: dict[int, list[str]] = {}
+        for day, place in sorted(await self._store.notes()):
+            if place != self._place and day >= oldest:
+                places.setdefault(day, []).append(place)
+        return {day: ", ".join(some) for day, some in places.items()}
 
     async def read(self, day: int) -> dict[str, Texts] | None:
         """The events of a day in this machine's file; `None` where there is none."""
@@ -160,7 +181,7 @@ class Archive:
             events = await asyncio.to_thread(draft.commit)
         # In the file first, on disk; only then out of the store.
         lifetime_ms = (self._retention.archive_days + 1) * DAY_MS
-        await self._store.note(day, f"{events} {self._now_ms()} {self._place}", lifetime_ms)
+        await self._store.note(day, self._place, f"{events} {self._now_ms()}", lifetime_ms)
         removed = await self._trim(day, set(subjects))
         path = str(self._files.path(day))
         log.info("archive: %s: %d events, %d taken out of the store: %s", day_text(day), events, removed, path)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scalix.domain.errors import GatewayError, ProviderFailed
 from scalix.domain.failures import ErrorClass
@@ -61,6 +61,16 @@ class Fallbacks:
         if not self.cooldowns.may_probe(asked):
             raise _cools_down(asked, {model.name: waits_s[model.name] for model in models})
         return Candidates(models[:1], True, policy.retries)
+
+    def narrowed(self, candidates: Candidates, caller: Caller, *, answers: bool = True) -> Candidates:
+        """Those of the candidates that `caller` may use, whose record has been read anew since they were found."""
+        is_limited = _has_limited_money(caller)
+        models = tuple(
+            model
+            for model in candidates.models
+            if caller.allows(model.name) and (not is_limited or self._has_price(model, answers))
+        )
+        return replace(candidates, models=models)
 
     def _has_price(self, model: Model, answers: bool) -> bool:
         price = model.price_at(self._now_ms())

@@ -46,15 +46,6 @@ def ending_of(exchange: Exchange, outcome: Outcome, delivered_tokens: int, now_s
     )
 
 
-def needs_report(exchange: Exchange, usage: Usage | None) -> bool:
-    """Whether LiteLLM's figure of the cost may be asked for in the end, see `outcomes.cost_of`."""
-    if usage is None or usage.has_extras or not exchange.models:
-        return True
-    at_ms = exchange.admitted.receipt.admitted_ms
-    prices = [model.price_at(at_ms) for model in exchange.models.values()]
-    return any(price is None or price.reported for price in prices)
-
-
 def _usage_of(exchange: Exchange) -> Usage | None:
     """LiteLLM's report, with the parts that the provider itself has stated: LiteLLM knows some of them by no name."""
     reported, stated = exchange.usage, exchange.provider_usage

@@ -92,10 +92,14 @@ class GatewayMetrics:
         if not self._store_is_there():
             return Snapshot(False, here)
         try:
-            in_flight, memory = await self._leases(), await self._memory()
-            return Snapshot(True, here, await self._today.get(), in_flight, await self._expiring.get(), memory)
+            in_flight, today, expiring = await self._leases(), await self._today.get(), await self._expiring.get()
         except StoreUnavailable:
             return Snapshot(False, here)
+        try:
+            memory = await self._memory()
+        except StoreUnavailable:
+            memory = None  # a managed store may not be asked, and serves all the same
+        return Snapshot(True, here, today, in_flight, expiring, memory)
 
     async def _read_today(self) -> list[Aggregate]:
         now_ms = await self._ledger.now_ms()

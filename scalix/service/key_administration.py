@@ -13,7 +13,7 @@ from scalix.domain.virtual_keys import KeyRecord
 from scalix.service.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.identity import checked_user_id
 from scalix.service.key_fields import SETTABLE, changed, check_names, grace_ms, spend_in
-from scalix.service.key_views import shown_key, told_key
+from scalix.service.key_views import names_in, shown_key, told_key
 from scalix.service.policy_source import PolicySource
 from scalix.service.virtual_keys import VirtualKeys
 from scalix.store.base import RecordChanged
@@ -231,9 +231,9 @@ def _act(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
 ) -> Act:
-    aliases = tuple(told["key_alias"] for told in (before, after) if told and told.get("key_alias"))
+    hides = tuple(name for told in (before, after) if told for name in names_in(told))
     target = f"key:{record.key_id}"
-    return Act(name, by, record.user_id, before=before, after=after, object=target, hides=aliases)
+    return Act(name, by, record.user_id, before=before, after=after, object=target, hides=hides)
 
 
 def _alias_taken(record: KeyRecord) -> KeyAliasTaken:

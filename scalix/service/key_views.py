@@ -1,5 +1,6 @@
 """How a virtual key is shown to operators: in LiteLLM's fields. Never its secret."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from scalix.domain.calendar import rfc3339
@@ -64,6 +65,12 @@ def told_key(record: KeyRecord) -> dict[str, Any]:
         "allowed_ips": list(record.allowed_ips),
         "denied_ips": list(record.denied_ips),
     }
+
+
+def names_in(told: Mapping[str, Any]) -> tuple[str, ...]:
+    """What tells of what `told_key` says whose key it is: its alias, and the networks that it is used from."""
+    networks = (*told.get("allowed_ips", ()), *told.get("denied_ips", ()))
+    return tuple(filter(None, (told.get("key_alias"), *networks)))
 
 
 def _usd(nano_usd: int | None) -> float | None:

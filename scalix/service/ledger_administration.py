@@ -124,14 +124,17 @@ class LedgerAdministration:
         Raises `BadRequest`, `StoreUnavailable`, `StoreIsDown`.
         """
         refuse_unknown_fields(query, frozenset({"day", "shard"}))
-        day = _day_in(query, await self._today())
+        today = await self._today()
+        day = _day_in(query, today)
         text = query.get("shard", "")
         if not text.isascii() or not text.isdigit() or len(text) > 3 or int(text) >= SHARDS:
             raise BadRequest(f"'shard' must be a whole number from 0 to {SHARDS - 1}.", param="shard")
         shard = int(text)
-        archived = await _readable_archive(self._archive.read(day)) or {}
+        archived = await _readable_archive(self._archive.read(day))
+        if archived is None:
+            await self._refuse_gone(day, today)
         found: dict[str, dict[str, str]] = {
-            subject: dict(texts) for subject, texts in archived.items() if shard_of(subject) == shard
+            subject: dict(texts) for subject, texts in (archived or {}).items() if shard_of(subject) == shard
         }
         subjects = sorted((await self._listed(day)).subjects.get(shard, ()))
         for start in range(0, len(subjects), _AT_ONCE):
@@ -167,13 +170,17 @@ class LedgerAdministration:
         archived = await _readable_archive(self._archive.read(day))
         if archived is not None:
             return day, subject, archived
+        await self._refuse_gone(day, today)
+        return day, subject, None
+
+    async def _refuse_gone(self, day: int, today: int) -> None:
+        """Raise `BadRequest` for a day whose events the store can't have, where no file here has them either."""
         host = (await self._archive.elsewhere()).get(day)
         if host is not None:
             raise BadRequest(f"The events of that day are in a file on {host}: ask the gateway there.", param="day")
         kept = self._policy.current.retention.events_days
         if day < today - kept:
             raise BadRequest(f"The events of that day are no longer kept: retention is {kept} days.", param="day")
-        return day, subject, None
 
 
 async def _readable_archive(reading: Awaitable[_Read]) -> _Read:

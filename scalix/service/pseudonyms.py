@@ -69,11 +69,11 @@ def hidden_in(facts: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, A
         return pattern.sub(lambda match: given[match[0]], text) if pattern else text
 
     hidden = dict(facts)
-    for field in ("object", "address", "before", "after", "details"):
+    # An operator's address is the operator's, whatever it has in common with the user's.
+    of_actor = ("actor", "address") if str(hidden.get("actor", "")).startswith(_KINDS) else ()
+    for field in (*of_actor, "object", "before", "after", "details"):
         if field in hidden:
             hidden[field] = _mapped(hidden[field], hide)
-    if str(hidden.get("actor", "")).startswith(_KINDS):
-        hidden["actor"] = hide(hidden["actor"])
     return hidden
 
 

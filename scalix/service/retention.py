@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from scalix.domain.virtual_keys import KeyRecord
 from scalix.service.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.audit_log import THE_GATEWAY
-from scalix.service.key_views import told_key
+from scalix.service.key_views import names_in, told_key
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreError
 from scalix.store.key_store import KeyStore
@@ -25,21 +25,31 @@ Removal = Callable[[], Awaitable[int]]
 class RetentionJob:
     """`run_daily` is to be called every now and then by every process: one of them does the work of a day.
 
-    `removals` by the word that an answer and the log have for them.
+    `removals` by the word that an answer and the log have for them; those of `of_this_machine` are of files that
+    processes of other machines have no hold of, and so are made by each process.
     """
 
-    def __init__(self, store: RetentionStore, audit: AuditTrail, removals: Mapping[str, Removal]) -> None:
+    def __init__(
+        self,
+        store: RetentionStore,
+        audit: AuditTrail,
+        removals: Mapping[str, Removal],
+        *,
+        of_this_machine: Mapping[str, Removal] | None = None,
+    ) -> None:
         log.setLevel(logging.INFO)
         self._store = store
         self._audit = audit
         self._removals = removals
+        self._of_this_machine = of_this_machine or {}
 
     async def run_daily(self) -> None:
         """Remove what is too old, unless that was done today. Raises `StoreUnavailable`."""
+        await _remove(self._of_this_machine)
         if not await self._store.claim_today():
             return
         try:
-            await self._remove()
+            await _remove(self._removals)
         except Exception:
             await self._store.give_back_today()
             raise
@@ -47,22 +57,24 @@ class RetentionJob:
     async def run(self, by: Actor) -> dict[str, int]:
         """Remove what is too old now; how much that was of each kind. Raises `StoreUnavailable`."""
         await self._audit.record(Act("retention.run", by, "", object="retention"))
-        return await self._remove()
+        return await _remove({**self._removals, **self._of_this_machine})
 
-    async def _remove(self) -> dict[str, int]:
-        removed: dict[str, int] = {}
-        fault: Exception | None = None
-        for name, removal in self._removals.items():
-            try:
-                removed[name] = await removal()
-            except (StoreError, OSError, ValueError) as error:
-                # One kind that can't be removed must not keep the others.
-                log.error("retention: %s could not be removed: %s", name, error)
-                fault = fault or error
+
+async def _remove(removals: Mapping[str, Removal]) -> dict[str, int]:
+    removed: dict[str, int] = {}
+    fault: Exception | None = None
+    for name, removal in removals.items():
+        try:
+            removed[name] = await removal()
+        except (StoreError, OSError, ValueError) as error:
+            # One kind that can't be removed must not keep the others.
+            log.error("retention: %s could not be removed: %s", name, error)
+            fault = fault or error
+    if any(removed.values()):
         log.info("retention: removed %s", ", ".join(f"{name} {count}" for name, count in removed.items()))
-        if isinstance(fault, StoreError):
-            raise fault
-        return removed
+    if isinstance(fault, StoreError):
+        raise fault
+    return removed
 
 
 class ExpiredKeys:
@@ -88,13 +100,14 @@ class ExpiredKeys:
         oldest_ms = self._now_ms() - self._policy.current.privacy.expired_keys_days * _DAY_MS
         old = await self._expired_before(oldest_ms)
         for record in old:
+            told = told_key(record)
             act = Act(
                 "key.purge",
                 THE_GATEWAY,
                 record.user_id,
-                before=told_key(record),
+                before=told,
                 object=f"key:{record.key_id}",
-                hides=(record.alias or "",),
+                hides=names_in(told),
             )
             async with recorded(self._audit, act):
                 await self._keys.delete(record)

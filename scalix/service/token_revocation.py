@@ -48,7 +48,8 @@ class TokenRevocation:
             return replace(record, tokens_valid_after_ms=valid_after_ms, revoked_tokens={})
 
         def act(before: UserRecord, after: UserRecord) -> Act:
-            return Act("tokens.revoke", by, user_id, {"revoked": _revoked(after), "token": token})
+            details = {"revoked": _revoked(after), "token": token}
+            return Act("tokens.revoke", by, user_id, details, hides=(token,) if token else ())
 
         _, written = await change_record(self._users, user_id, change, self._audit, act)
         self._directory.remember(written)

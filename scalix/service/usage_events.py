@@ -19,6 +19,7 @@ from scalix.service.callers import Caller
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import DAY_MS, moment_ms, one_of, refuse_unknown_parameters, whole_number
 from scalix.service.usage import USER, UsageReading
+from scalix.service.user_records import refuse_unknown_user
 from scalix.store.base import LedgerReader
 from scalix.store.key_store import KeyStore
 
@@ -78,7 +79,7 @@ class UsageEvents:
 
     async def page(self, caller: Caller, query: Mapping[str, str]) -> EventsPage:
         """Up to `limit` events that the filters take, from `cursor` on. Raises `BadRequest`, `NotPermitted`,
-        `StoreUnavailable`.
+        `UserNotFound`, `StoreUnavailable`.
 
         An event is written when its request ends and stands at the time of its admission, so a page that has been read
         never changes by requests that come later.
@@ -109,6 +110,9 @@ class UsageEvents:
                 found.append(event)
                 if len(found) > limit:
                     break
+        if whose.record is not None and not found:
+            # The operator has named a user: one that there is not must not pass for one that asks for nothing.
+            refuse_unknown_user(whose.record, (await self._usage.use(whose)).tallies)
         rows = [shown_event(event, keys.named(event.key_id), whose.is_operators_view) for event in found[:limit]]
         last = found[limit - 1] if len(found) > limit else None
         return EventsPage(rows, cursor_of(last) if last else None)

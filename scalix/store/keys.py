@@ -34,7 +34,7 @@
 | `pseudonym:<pseudonym>`      | string     | the text that it stands for               | as the newest entry         |
 | `billing:<pseudonym>`        | hash       | charges of an erased user: day -> nano-dollars | `days_days`            |
 | `archive-lock`               | string     | whose turn it is to write days to files   | ten minutes, renewed        |
-| `archived`                   | hash       | days in files: day -> "events at_ms host" | as the oldest file may      |
+| `archived`                   | hash       | days in files: "day host" -> "events at_ms" | as the oldest file may    |
 | `retention-run`              | string     | the day of the last daily removal         | until that day ends         |
 """
 

@@ -77,6 +77,8 @@ class MemoryCounters(MemoryUsers):
         account.windows.clear()
         account.in_flight.clear()
         self._merged.discard(subject)
+        if subject in self._balances:
+            self._balances[subject] = replace(self._balances[subject], held_nano_usd=0)
         return await super().delete(user_id)
 
     async def balance(self, subject: str) -> Balance | None:

@@ -57,15 +57,16 @@ class RedisArchive:
             removed += int(await self._run("ledger_trim", [self._keys.events(subject, day * DAY_MS)], args))
         return removed
 
-    async def note(self, day: int, text: str, lifetime_ms: int) -> None:
-        """Keep where the events of a day are now."""
-        await self._run("archive_note", [self._keys.archived()], [day, text, lifetime_ms])
+    async def note(self, day: int, place: str, text: str, lifetime_ms: int) -> None:
+        """Keep that events of a day are in a file at `place`. Late ones may be at another place than the rest."""
+        await self._run("archive_note", [self._keys.archived()], [f"{day} {place}", text, lifetime_ms])
 
-    async def notes(self) -> dict[int, str]:
-        """What was noted, by day."""
+    async def notes(self) -> set[tuple[int, str]]:
+        """The days that were noted, each with a place."""
         async with in_time(self._timeout_ms):
-            found = await self._client.hgetall(self._keys.archived())
-        return {int(day): text for day, text in found.items()}
+            found = await self._client.hkeys(self._keys.archived())
+        parts = (field.partition(" ") for field in found)
+        return {(int(day), place) for day, _, place in parts if place}
 
     async def _run(self, name: str, keys: list[str], args: Sequence[str | int]) -> Any:
         async with in_time(self._timeout_ms):

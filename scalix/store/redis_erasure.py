@@ -1,5 +1,6 @@
 """Everything that is kept of one user, read for an export and removed for good, in Redis or Valkey."""
 
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,6 +24,8 @@ _TOGETHER = 400
 # What was settled this long ago may still be told again, by a journal.
 _TOLD_AGAIN_DAYS = 3
 _KEY_WORD = EVENT_FIELDS.index("key_id")
+# In random digits a short name is found by chance.
+_OUR_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ class RedisErasure:
                 async with in_time(self._timeout_ms):
                     pipeline = self._client.pipeline(transaction=False)
                     for request_id, text in events.items():
-                        if name_of_user in request_id:
+                        if name_of_user in request_id and not _OUR_ID.fullmatch(request_id):
                             continue  # an id of somebody else's making, which no journal holds
                         key = self._keys.tombstone(subject, request_id)
                         pipeline.set(key, _without_key(text), px=_TOLD_AGAIN_DAYS * _DAY_MS, nx=True)

@@ -90,6 +90,7 @@ class RedisUserStore:
             keys.in_flight(subject),
             keys.merged(subject),
             keys.adjustments(subject),
+            keys.balance(subject),
         ]
         now = "" if self._clock is None else self._clock()
         async with in_time(self._timeout_ms):

@@ -1,6 +1,7 @@
 """Lines that no journal could replay: kept beside the journals until they are old, or their user is erased."""
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import time
@@ -35,10 +36,14 @@ class SetAside:
 
     def _remove_older(self, days: int) -> int:
         oldest_s = self._clock_s() - days * _DAY_S
-        old = [path for path in self._directory.glob(f"*{SET_ASIDE_SUFFIX}") if path.stat().st_mtime < oldest_s]
-        for path in old:
-            path.unlink(missing_ok=True)
-        return len(old)
+        removed = 0
+        for path in self._directory.glob(f"*{SET_ASIDE_SUFFIX}"):
+            # Another process of this machine may be quicker.
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < oldest_s:
+                    path.unlink()
+                    removed += 1
+        return removed
 
 
 def _cut(path: Path, subject: str) -> int:

@@ -61,7 +61,7 @@ from scalix.store.redis_quota import RedisQuotaStore
 from scalix.store.redis_resealing import RedisResealing
 from scalix.store.redis_users import RedisUserStore
 from scalix.store.sealing import Sealing, encryption_keys, sealing_of
-from scalix.wiring.ledger import LedgerParts, build_ledger
+from scalix.wiring.ledger import LedgerParts, build_ledger, machine_bytes_of
 from scalix.wiring.privacy import PrivacyParts, build_privacy, build_pseudonyms
 from scalix.wiring.usage import UsageParts, build_usage
 
@@ -254,6 +254,7 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
             exchanges=exchanges,
             journal=journal,
             watch=watch,
+            machine_bytes=machine_bytes_of(needed(environ, "SCALIX_STORE_URL")),
         ),
         fallbacks=Fallbacks(
             policy,

@@ -35,6 +35,11 @@ class LedgerParts:
     client: Any
 
 
+def machine_bytes_of(url: str) -> Callable[[], int]:
+    """How much memory the store may use of the container that it shares with this process; 0 for any other store."""
+    return container_bytes if url.startswith("unix:") else lambda: 0
+
+
 def build_ledger(
     url: str,
     keys: Keys,
@@ -52,9 +57,8 @@ def build_ledger(
     host = " ".join(platform.node().split()).replace(" ", "-") or "unnamed"
     files = ArchiveFiles(state_dir / "archive")
     archive = Archive(RedisArchive(client, keys), files, policy, now_ms=now_ms, host=host)
-    is_ours = url.startswith("unix:")
     memory = StoreMemory(
-        RedisMemory(client, machine_bytes=container_bytes if is_ours else lambda: 0),
+        RedisMemory(client, machine_bytes=machine_bytes_of(url)),
         archive_early=archive.run_early,
     )
     check = LedgerCheck(books, lambda: policy.current.retention)

@@ -78,6 +78,9 @@ def build_privacy(
         for record in records:
             virtual_keys.forget(record)
 
+    async def archive_files() -> int:
+        return await archive.remove_old() or 0
+
     privacy = Privacy(
         users=users,
         keys=key_store,
@@ -103,6 +106,9 @@ def build_privacy(
             "expired_keys": ExpiredKeys(key_store, policy, audit, forget=virtual_keys.forget, now_ms=now_ms),
             "dead_pointers": store.remove_dead_pointers,
             "credits": lambda: store.remove_credits(policy.current.retention.days_days),
+            "archive_files": archive_files,
+        },
+        of_this_machine={
             "set_aside_files": lambda: set_aside.remove_older(policy.current.privacy.set_aside_days),
         },
     )

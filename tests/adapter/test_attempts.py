@@ -14,7 +14,7 @@ from scalix.domain.limits import UNLIMITED
 from scalix.domain.outcomes import Usage
 from scalix.domain.quota import FREE_OF_CHARGE, Admitted, Receipt
 from scalix.domain.routes import Route
-from scalix.litellm_adapter import provider_transport
+from scalix.litellm_adapter import provider_transport, trimmed_calls
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
 from scalix.litellm_adapter.callbacks import GatewayCallbacks, custom_auth
 from scalix.litellm_adapter.reports import failure_of
@@ -39,7 +39,9 @@ def exchange(monkeypatch: pytest.MonkeyPatch) -> Exchange:
 
 
 async def _metadata(exchange: Exchange) -> dict[str, Any]:
-    auth = await custom_auth(cast(Any, SimpleNamespace(scope={"scalix": exchange})), "")
+    request = cast(Any, SimpleNamespace(scope={"scalix": exchange}, state=SimpleNamespace()))
+    auth = await custom_auth(request, "")
+    assert (await trimmed_calls._caller(request, exchange)).metadata == auth.metadata
     return dict(auth.metadata)
 
 

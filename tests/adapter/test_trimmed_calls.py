@@ -19,7 +19,7 @@ from scalix.domain.limits import UNLIMITED
 from scalix.domain.quota import FREE_OF_CHARGE, Admitted, Receipt
 from scalix.domain.routes import Route
 from scalix.litellm_adapter import trimmed_calls
-from scalix.litellm_adapter.bridge import EXCHANGE_ID
+from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID
 from scalix.service.callers import THE_OPERATOR
 from scalix.service.exchanges import CURRENT, Exchange
 
@@ -90,7 +90,7 @@ async def test_only_the_edges_word_is_taken_for_who_calls(monkeypatch: pytest.Mo
     monkeypatch.setattr(litellm_auth, "_resolve_request_principal", lambda request, caller: "a principal")
     trimmed_calls.trust_the_edge()
     caller = await litellm_auth.user_api_key_auth_builder(request=request(scalix=exchange()), api_key="")
-    assert caller.metadata == {EXCHANGE_ID: "r-1"}
+    assert caller.metadata == {EXCHANGE_ID: "r-1", ATTEMPT: 1}
     assert not asked
     for forged in (request(), request(scalix="an exchange"), request(scalix={"request_id": "r-1"})):
         assert await litellm_auth.user_api_key_auth_builder(request=forged, api_key="k") == "litellm's own answer"

@@ -7,7 +7,7 @@ import pytest
 
 from scalix.cli import main
 from scalix.cli.amounts import shown
-from scalix.cli.session import Session
+from scalix.cli.session import Session, WrongUsage
 from scalix.service.reporting import REPORTS
 
 OVERVIEW: dict[str, Any] = {
@@ -44,9 +44,9 @@ class Asked(Session):
         self.asked.append((path, query))
         return self.answer
 
-    def text(self, path: str, **query: str) -> str:
+    def page(self, path: str, **query: str) -> tuple[str, str | None]:
         self.asked.append((path, query))
-        return "a,b\r\n1,2\r\n"
+        return "a,b\r\n1,2\r\n", self.answer
 
 
 def run(session: Session, *arguments: str) -> None:
@@ -118,7 +118,12 @@ def test_csv_is_printed_as_it_came(arguments: list[str], capsys: pytest.CaptureF
     session = Asked(None)
     run(session, *arguments, "--csv")
     assert session.asked[0][1]["format"] == "csv"
-    assert capsys.readouterr().out == "a,b\r\n1,2\r\n"
+    assert capsys.readouterr() == ("a,b\r\n1,2\r\n", "")
+
+
+def test_a_file_of_csv_does_not_pass_for_all_events(capsys: pytest.CaptureFixture[str]) -> None:
+    run(Asked("abc"), "usage", "events", "ann", "--csv")
+    assert capsys.readouterr() == ("a,b\r\n1,2\r\n", "more: add --cursor abc\n")
 
 
 @pytest.mark.parametrize(
@@ -132,9 +137,7 @@ def test_csv_is_printed_as_it_came(arguments: list[str], capsys: pytest.CaptureF
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments: list[str], what: str) -> None:
-    from scalix.cli.session import Refused
-
-    with pytest.raises(Refused, match=what):
+    with pytest.raises(WrongUsage, match=what):
         run(Asked(OVERVIEW), *arguments)
 
 

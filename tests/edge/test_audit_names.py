@@ -8,7 +8,10 @@ import pytest
 
 from scalix.domain.audit_chain import Link, Sealer
 from scalix.domain.audit_check import ChainCheck
-from tests.edge.key_rig import act
+from scalix.domain.token_claims import digest_of_jti
+from scalix.service.audit import Act, Actor
+from scalix.service.pseudonyms import hidden_in
+from tests.edge.key_rig import act, made
 from tests.edge.limits_rig import Instance
 from tests.edge.privacy_rig import Apart, a_life, entries, erase, export, texts_of
 
@@ -67,3 +70,23 @@ async def test_a_refusal_from_before_an_erasure_brings_no_name_back(make: Make, 
     (refused,) = await entries(a, act="identity.refused")
     assert re.fullmatch(r"user:p-[0-9a-f]{16}", refused["actor"])
     assert user not in await texts_of(a, key_prefix)
+
+
+async def test_the_addresses_of_a_key_and_a_revoked_token_are_named_by_pseudonyms_too(make: Make) -> None:
+    a = make()
+    await made(a, user_id="alice", allowed_ips=["203.0.113.7", "2001:db8:1::/48"], denied_ips=["203.0.113.66"])
+    await act(a, "/scalix/v1/tokens/revoke", user_id="alice", jti="one")
+    signs = ("203.0.113", "2001:db8:1", digest_of_jti("one"))
+    (generated,) = await entries(a, act="key.generate")
+    assert [sign for sign in signs if sign not in str(await entries(a))] == []
+    assert generated["after"]["allowed_ips"] == ["203.0.113.7/32", "2001:db8:1::/48"]
+    assert [sign for sign in signs if sign in (await a.http.get("/scalix/v1/audit/chain")).text] == []
+    await erase(a, "alice")
+    assert [sign for sign in signs if sign in str(await entries(a))] == []
+
+
+def test_an_operators_address_stays_whatever_it_has_in_common_with_a_users() -> None:
+    address = "198.51.100.70"
+    act = Act("user.merge", Actor("operator:master", "r", address), "alice", {"merged_address": "198.51.100.7"})
+    hidden = hidden_in(act.facts, {"alice": "p-1", "198.51.100.7": "p-2"})
+    assert (hidden["address"], hidden["details"], hidden["object"]) == (address, {"merged_address": "p-2"}, "user:p-1")

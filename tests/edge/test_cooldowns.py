@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.edge.fallback_rig import CONFIG, Edge, break_off, edge, fail, serve
+from tests.edge.fallback_rig import CONFIG, Asked, Behaviour, Edge, break_off, edge, fail, hang, serve
 
 SERVED = "x-scalix-model-served"
 
@@ -92,3 +93,49 @@ async def test_what_stands_in_for_a_model_left_alone_gets_what_it_can_take(one: 
 async def test_a_caller_who_may_not_use_a_model_is_not_told_how_it_is(one: Edge) -> None:
     one.core.fallbacks.cooldowns.failed("best", 60)
     assert (await one.ask("best")).status_code == 403
+
+
+async def _hung_up_on(tmp_path: Path, store_url: str, key_prefix: str, behaviour: Behaviour, **more: Any) -> float:
+    """How long a model is left alone by whom it lets wait once."""
+    settings = "  retries: {first_byte_s: 1, whole_answer_s: 1}\n  cooldown: {failures: 1}\n"
+    async with edge(tmp_path, store_url, key_prefix, CONFIG + settings) as one:
+        one.app.behaviours["free-one"] = [behaviour]
+        assert (await one.ask(stream=True, **more)).headers[SERVED] == "free-two"
+        return one.core.fallbacks.cooldowns.wait_s("free-one")
+
+
+async def test_a_model_that_says_nothing_is_left_alone(tmp_path: Path, store_url: str, key_prefix: str) -> None:
+    assert await _hung_up_on(tmp_path, store_url, key_prefix, hang) > 0
+
+
+async def test_one_that_thinks_for_long_or_waits_for_a_clients_image_is_not(
+    tmp_path: Path, store_url: str, key_prefix: str
+) -> None:
+    """Anybody could take it from everybody else."""
+
+    async def think(asked: Asked) -> None:
+        async def nothing() -> None:
+            pass
+
+        asked.exchange.hang_up = nothing
+        await hang(asked)
+
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/slow.png"}}
+    messages = [{"role": "user", "content": [{"type": "text", "text": "hi"}, image]}]
+    assert await _hung_up_on(tmp_path, store_url, key_prefix, think) == 0
+    assert await _hung_up_on(tmp_path, store_url, key_prefix, hang, messages=messages) == 0
+
+
+async def test_a_model_that_had_only_the_rest_of_anothers_time_is_not(
+    tmp_path: Path, store_url: str, key_prefix: str
+) -> None:
+    async def fail_late(asked: Asked) -> None:
+        await asyncio.sleep(0.7)
+        await fail(500)(asked)
+
+    settings = "  retries: {first_byte_s: 1, whole_answer_s: 1}\n  cooldown: {failures: 1}\n"
+    async with edge(tmp_path, store_url, key_prefix, CONFIG + settings) as one:
+        one.app.behaviours |= {"free-one": [fail_late], "best": [hang]}
+        assert (await one.ask(user=await one.premium())).headers[SERVED] == "free-two"
+        assert one.core.fallbacks.cooldowns.wait_s("free-one") > 0
+        assert one.core.fallbacks.cooldowns.wait_s("best") == 0

@@ -228,3 +228,20 @@ async def test_a_crash_is_told_in_no_answer_and_without_a_stack(one: Edge, caplo
     assert answer.status_code == 503
     assert answer.json()["error"]["scalix"]["category"] == "internal"
     assert "canary-of-a-crash" not in answer.text + caplog.text
+
+
+async def test_a_tier_that_was_taken_away_elsewhere_takes_its_fallbacks_along(
+    tmp_path: Path, store_url: str, key_prefix: str
+) -> None:
+    """Admission alone finds out that what is cached of a caller is old."""
+    async with (
+        edge(tmp_path, store_url, key_prefix, name="one") as one,
+        edge(tmp_path, store_url, key_prefix, name="two") as two,
+    ):
+        assert (await one.ask(user=await one.premium())).status_code == 200
+        changed = await two.http.post("/user/update", json={"user_id": "rich", "tier": "free"})
+        assert changed.status_code == 200
+        one.app.bodies.clear()
+        one.app.behaviours["free-one"] = [fail(500)]
+        answer = await one.ask(user="rich")
+        assert (answer.headers[SERVED], one.app.asked) == ("free-two", ["free-one", "free-two"])

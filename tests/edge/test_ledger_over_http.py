@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from scalix.domain.ledger_check import DAY_MS
+from scalix.store.archive_files import day_text
 from scalix.store.keys import Keys
 from tests.edge.limits_rig import TOKENS, Instance
 
@@ -144,3 +145,14 @@ async def test_users_have_no_business_there(gateway: Instance) -> None:
     headers = {"authorization": "Bearer sk-nobody"}
     for path in ("", "/verify", "/export"):
         assert (await gateway.http.get(f"/scalix/v1/ledger{path}", headers=headers)).status_code == 401
+
+
+async def test_an_export_of_a_day_that_is_at_another_machine_names_it(gateway: Instance) -> None:
+    day = time.time_ns() // 10**6 // DAY_MS - 5
+    await gateway.core.ledger.archive._store.note(day, "there:/files", "2 0", 60_000)
+    for path, query in (("/verify", {}), ("/export", {"shard": 0})):
+        answer = await get(gateway, path, day=day_text(day), **query)
+        assert answer.status_code == 400
+        assert "are in a file on there:/files" in answer.json()["error"]["message"]
+    gone = await get(gateway, "/export", day="2001-01-01", shard=0)
+    assert "no longer kept: retention is 35 days" in gone.json()["error"]["message"]

@@ -159,3 +159,17 @@ async def test_what_is_costly_to_read_is_read_once_in_its_time() -> None:
     assert await remembered.get() == 1
     now_s = 10.0
     assert await remembered.get() == 2
+
+
+async def test_a_store_that_tells_nothing_of_its_memory_is_up_all_the_same(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = make()
+
+    async def not_permitted() -> int:
+        raise StoreUnavailable("NOPERM")
+
+    monkeypatch.setattr(a.core.usage.metrics, "_memory", not_permitted)
+    answer = await a.http.get("/metrics")
+    assert named(answer, "store_up") == {(): 1}
+    assert named(answer, "store_memory_used_bytes") == {}

@@ -93,6 +93,17 @@ def test_gemini_s_word_for_a_retry_after_is_understood() -> None:
     assert (seen.retry_after_s, seen.error.retry_after_s, seen.blames_model) == (35, 35, True)
 
 
+def test_a_request_that_is_too_large_for_a_minutes_tokens_blames_no_model() -> None:
+    said = (
+        "Request too large for gpt-4 in organization org-CANARY0123456789 on tokens per min (TPM): Limit 10000, "
+        "Requested 12000. The input or output tokens must be reduced in order to run successfully."
+    )
+    body = json.dumps({"error": {"message": said, "type": "tokens", "code": "rate_limit_exceeded"}}).encode()
+    seen = failed(_exchange(provider_error=provider_error(429, httpx.Headers({"retry-after": "60"}), body)), "m", 429)
+    assert (seen.outcome, seen.error_class) == (Outcome.PROVIDER_FAILED, ErrorClass.PROVIDER_RATE_LIMIT)
+    assert not seen.blames_model
+
+
 def test_without_an_answer_of_the_provider_litellms_exception_says_the_class() -> None:
     failure = Failure(None, "Timeout", "litellm.Timeout: slow", None, ErrorClass.TIMEOUT)
     seen = failed(_exchange(failures=[failure]), "m", 500)

@@ -351,3 +351,13 @@ async def test_a_revoked_key_sees_nothing_more_on_any_instance(make: Make) -> No
     async with client_of(b, key["key"]) as client:
         assert (await client.get(USAGE)).status_code == 401
         assert (await client.get(EVENTS)).status_code == 401
+
+
+async def test_a_user_that_there_is_not_is_no_user_without_requests(make: Make) -> None:
+    a = make()
+    await a.http.post("/user/new", json={"user_id": "idle"})
+    assert (await got(a, EVENTS, user_id="idle"))["events"] == []
+    assert (await a.ask("ann")).status_code == 200
+    assert (await got(a, EVENTS, user_id="ann", model="another"))["events"] == []
+    answer = await a.http.get(EVENTS, params={"user_id": "anm"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "user_not_found")

@@ -4,6 +4,8 @@ import os
 import pty
 import signal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -11,8 +13,10 @@ from scalix.domain.limits import Limit, Limits, Metric, Window
 from scalix.domain.off_peak import OffPeak, OffPeakWindow
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.domain.pricing import Price
+from scalix.launch.config_file import read_config
 from scalix.launch.policy_file import note_taken, read_policy, taken_by, write_policy
 from scalix.launch.problems import LaunchError
+from scalix.launch.reload import read_again
 from tests.launch.running import Gateway, Place, eventually
 
 APP = {"SCALIX_APP": "tests.launch.tiny_app:create_reloading_app"}
@@ -133,3 +137,33 @@ def test_a_broken_policy_file_is_one_clear_line(tmp_path: Path) -> None:
     path.write_text('{"number": 1, "policy": {"tiers": {}}}')
     with pytest.raises(LaunchError, match="the policy can't be read"):
         read_policy(path)
+
+
+def test_new_prices_are_in_force_and_those_of_another_model_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    text = """
+model_list:
+  - {model_name: one, litellm_params: {model: openai/one, api_base: "http://x", api_key: none}}
+  - {model_name: two, litellm_params: {model: openai/two, api_base: "http://x", api_key: none}}
+scalix:
+  default_tier: free
+  tiers: {free: {models: ["*"]}}
+  prices:
+    models: {one: {input_usd_per_million: 1, output_usd_per_million: 1}, two: {request_usd: 1}}
+"""
+    path.write_text(text)
+    settings = SimpleNamespace(config_path=path, production=False)
+    before = read_config(path, {})
+    variables = SimpleNamespace(values={})
+    plan = cast(Any, SimpleNamespace(settings=settings, environment=variables, config=before, demo=False))
+    path.write_text(text.replace("input_usd_per_million: 1", "input_usd_per_million: 7"))
+    repriced = read_again(plan)
+    assert repriced.policy is not None
+    assert repriced.policy.models == read_config(path, {}).policy.models != before.policy.models
+    assert repriced.notes == ("tiers reloaded (new prices: one)",)
+
+    path.write_text(text.replace("openai/two", "openai/three").replace("request_usd: 1", "request_usd: 9"))
+    other = read_again(plan)
+    assert other.policy is not None
+    assert other.policy.models == before.policy.models
+    assert "changes in model_list come into force with a restart only" in other.notes[1]

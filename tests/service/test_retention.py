@@ -156,3 +156,20 @@ async def test_what_leads_to_no_key_any_more_is_removed_and_what_is_being_made_i
     assert await client.exists(keys.secret("2" * 64), keys.alias("gone")) == 0
     assert await client.exists(keys.secret("3" * 64), keys.secret(record.digest)) == 2
     assert await client.zscore(keys.key_list(), "k2 alice") is None
+
+
+async def test_files_are_removed_at_each_machine_whoever_does_the_work_of_the_day(world: World) -> None:
+    done: list[str] = []
+    jobs = [
+        RetentionJob(
+            world.store,
+            world.trail,
+            {"things": counting(done, f"things {number}")},
+            of_this_machine={"files": counting(done, f"files {number}")},
+        )
+        for number in range(2)
+    ]
+    for job in jobs:
+        await job.run_daily()
+    assert done == ["files 0", "things 0", "files 1"]
+    assert await jobs[1].run(OPERATOR) == {"things": 1, "files": 1}

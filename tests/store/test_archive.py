@@ -247,3 +247,35 @@ async def test_a_day_in_a_file_of_another_machine_is_known(rig: LedgerRig, tmp_p
     assert await here.elsewhere() == {OLD: f"there:{tmp_path / 'there'}"}
     assert await here.read(OLD) is None
     assert await rig.client.pttl(rig.keys.archived()) > 0
+
+
+async def test_late_events_in_a_file_of_a_second_machine_hide_no_file_of_the_first(
+    rig: LedgerRig, tmp_path: Path
+) -> None:
+    subjects = await rig.a_day()
+    rig.clock.now_ms = TODAY * DAY_MS
+    await archive_of(rig, tmp_path / "first", "first").archive()
+    rig.clock.now_ms = OLD * DAY_MS + 1
+    await rig.settle("late", subjects[0])
+    rig.clock.now_ms = TODAY * DAY_MS
+    second = archive_of(rig, tmp_path / "second", "second")
+    assert [done.events for done in await second.archive() or []] == [1]
+    assert await second.elsewhere() == {OLD: f"first:{tmp_path / 'first'}"}
+    here = archive_of(rig, tmp_path / "here", archive_days=30)
+    assert await here.elsewhere() == {OLD: f"first:{tmp_path / 'first'}, second:{tmp_path / 'second'}"}
+    rig.clock.advance(hours=24 * 21)
+    assert await here.elsewhere() == {}  # removed there by their age
+
+
+async def test_what_another_process_is_writing_is_no_leaving_of_a_crash(rig: LedgerRig, tmp_path: Path) -> None:
+    await rig.a_day()
+    rig.clock.now_ms = TODAY * DAY_MS
+    archive, writer = archive_of(rig, tmp_path), RedisArchive(rig.client, rig.keys)
+    (tmp_path / "events-2026-02-16.jsonl.gz.0123.draft").write_bytes(b"half")
+    assert await writer.lock()
+    await archive.run()
+    assert await archive.remove_old() is None
+    assert names(tmp_path) == ["events-2026-02-16.jsonl.gz.0123.draft"]
+    await writer.unlock()
+    await archive.run()  # the day's work was left to do
+    assert names(tmp_path) == ["events-2026-02-16.jsonl.gz"]

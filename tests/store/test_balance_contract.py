@@ -201,3 +201,12 @@ async def test_great_and_negative_sums_stay_exact(rig: Rig) -> None:
     await settle(rig, admitted, 1)
     assert await balance(rig) == Balance(great - 2)
     assert (await rig.quotas.tallies(SUBJECT))[1][Window.DAY].nano_usd_used == 1
+
+
+async def test_a_user_who_is_deleted_with_a_request_in_flight_has_nothing_held(rig: Rig) -> None:
+    await credit(rig, 10)
+    admitted = await admit(rig, "r1")
+    await rig.users.delete("alice")
+    assert await balance(rig) == Balance(10 * DOLLAR)
+    await settle(rig, admitted, DOLLAR)
+    assert await balance(rig) == Balance(9 * DOLLAR)

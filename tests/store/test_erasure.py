@@ -246,3 +246,12 @@ async def test_a_request_id_that_somebody_has_made_of_the_users_id_goes_too(rig:
         await rig.quotas.settle((await admitted(rig, request_id)).receipt, used(1))
     await erasure.erase("alice")
     assert [name for name in await names_of(rig) if name.startswith("x:")] == ["x:r2"]
+
+
+async def test_a_short_name_that_request_ids_hold_by_chance_changes_nothing(rig: Rig, erasure: RedisErasure) -> None:
+    request_id = "7" * 32
+    receipt = (await admitted(rig, request_id, subject="user:7")).receipt
+    await rig.quotas.settle(receipt, used(40))
+    await erasure.erase("7")
+    assert (await rig.quotas.settle(receipt, used(40))).status == "duplicate"
+    assert await global_tokens(rig) == 40

@@ -1,7 +1,7 @@
 -- Removes a user's record and counters, and notes what the counters have lost, which no event explains.
 --
 -- KEYS  1 user's record (hash)  2 names of the shard's users (sorted set)  3 windows (hash)  4 requests in flight (hash)
---       5 marker of a merge (string)  6 adjustments (hash: window -> three differences)
+--       5 marker of a merge (string)  6 adjustments (hash: window -> three differences)  7 balance (hash), which stays
 -- ARGV  1 now in ms ('' for the server's time)  2 user's name
 -- Returns 1, or 0 when there was no record
 
@@ -14,6 +14,8 @@ for position = 1, #pairs_of, 2 do
 end
 -- First: a server out of memory refuses this write, and takes the deletions.
 adjust(KEYS[6], now, changes)
+-- Nothing will give back what the requests in flight hold of it.
+if redis.call('HEXISTS', KEYS[7], 'held') == 1 then redis.call('HSET', KEYS[7], 'held', '0') end
 local removed = redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[2])
 -- Together: a settlement that still comes finds no reservation to take from somebody else's.
