@@ -1,6 +1,7 @@
 """`error_handler`: what an error of a provider means, and what to do about it."""
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -84,6 +85,6 @@ def _seconds(said: object) -> int | None:
     except ValueError:
         try:
             wait_s = parsedate_to_datetime(str(said)).timestamp() - time.time()
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             return None
-    return max(0, min(MOST_WAIT_S, -int(-wait_s // 1))) if wait_s == wait_s else None
+    return max(0, min(MOST_WAIT_S, math.ceil(wait_s))) if math.isfinite(wait_s) else None

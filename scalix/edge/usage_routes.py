@@ -17,7 +17,7 @@ from scalix.service.usage_events import EVENT_COLUMNS, OPERATORS_COLUMNS, Events
 USAGE_ROUTES = frozenset({Own.USAGE, Own.USAGE_EVENTS})
 # A page may go through all events of many days, and no quota counts it: so many at once in one worker, of everybody and
 # of one caller, those that wait included.
-MOST_AT_ONCE, MOST_OF_ONE = 4, 3
+MOST_AT_ONCE, MOST_OF_ONE = 2, 3
 _RETRY_S = 2
 
 

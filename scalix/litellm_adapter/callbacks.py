@@ -13,6 +13,7 @@ from scalix.domain.errors import GatewayError, InvalidApiKey
 from scalix.domain.quota import Outcome
 from scalix.domain.routes import Route
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
+from scalix.litellm_adapter.kept_caps import with_caps
 from scalix.litellm_adapter.model_options import with_options
 from scalix.litellm_adapter.plain_callers import PlainCallers
 from scalix.litellm_adapter.reports import failure_of, is_from_cache, report_success, reported_cost_of, usage_of
@@ -69,7 +70,7 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
         return await _admit_plainly(services, user_api_key_dict, data, call_type)
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
-        kwargs = with_options(kwargs)
+        kwargs = with_caps(with_options(kwargs))
         joining = bridge.joining
         if joining is None or not kwargs.get("stream") or kwargs.get("client") is not None:
             return kwargs

@@ -15,6 +15,7 @@ from scalix.domain.features import features_of, taken_options
 from scalix.domain.limits import Metric
 from scalix.domain.outcomes import UNPRICED
 from scalix.domain.output_cap import FLOOR_TOKENS, OutputRequest, output_request, with_cap
+from scalix.domain.peak_prices import PPM, marked_up
 from scalix.domain.policy import Model, Policy
 from scalix.domain.pricing import calculate
 from scalix.domain.quota import Admitted, Ask, Decision, Refused, Stale
@@ -215,6 +216,7 @@ class Admission:
         prompt_tokens = estimate_prompt_tokens(call.route, call.body, providers)
         now_ms = self._now_ms()
         price = model.price_at(now_ms)
+        prompt_cost_nano_usd = calculate(price, Usage(prompt_tokens, 0), now_ms) if price else 0
         return Ask(
             request_id=call.request_id,
             subject=str(caller.subject),
@@ -230,7 +232,8 @@ class Admission:
             model=model.name,
             is_billed=tier is not None and tier.markup_ppm > 0,
             prepaid=tier is not None and tier.prepaid,
-            prompt_cost_nano_usd=calculate(price, Usage(prompt_tokens, 0), now_ms) if price else 0,
+            prompt_cost_nano_usd=prompt_cost_nano_usd,
+            prompt_charge_nano_usd=marked_up(prompt_cost_nano_usd, (tier.markup_ppm or PPM) if tier else PPM),
             price_version=price.version if price else UNPRICED,
         )
 

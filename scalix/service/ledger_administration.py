@@ -46,14 +46,11 @@ class LedgerAdministration:
 
     async def status(self) -> dict[str, Any]:
         """How full the store is, and which days are in files. Raises `StoreUnavailable`."""
-        await self._memory.look()
-        latest = self._memory.latest
+        latest = await self._memory.read()
         files = self._archive.files
         kept = self._policy.current.retention
         return {
-            "store": None
-            if latest is None
-            else {
+            "store": {
                 "used_bytes": latest.used_bytes,
                 "limit_bytes": latest.limit_bytes or None,
                 "limit_is_maxmemory": latest.is_configured,

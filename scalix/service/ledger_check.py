@@ -48,6 +48,24 @@ class Findings:
     mended: int = 0
     left: list[Difference] = field(default_factory=list)
 
+    def take(self, looked: "_Looked") -> None:
+        """Add what was found in one shard."""
+        self.subjects += looked.findings.subjects
+        self.events += looked.findings.events
+        self.differences += looked.findings.differences
+        self.moving += looked.moving
+
+
+class _Looked:
+    """One look at a shard, and at these subjects."""
+
+    def __init__(self, shard: int, subjects: set[str], day: int, parts: frozenset[Part]) -> None:
+        self.shard = shard
+        self.subjects = subjects
+        self.findings = Findings(day, parts)
+        self.moving: list[str] = []
+        self.has_shard_differences = False
+
 
 @dataclass
 class _ShardEvents:
@@ -76,14 +94,22 @@ class LedgerCheck:
         if subject is not None:
             await self._check_subjects([subject], findings, _ShardEvents(), archived)
             return findings
-        doubtful = await self._check_shards(range(SHARDS), findings, archived)
-        if doubtful:
-            # A subject that came after the listing looks like a sum without events: look once more, with a new listing.
-            again = Findings(day, parts=findings.parts)
-            await self._check_shards(doubtful, again, archived)
-            kept = [one for one in findings.differences if _shard_of(one) not in doubtful]
-            findings.differences = kept + again.differences
-            findings.moving = again.moving
+        shards: Iterable[int] = range(SHARDS)
+        listing = await self._listing(day, archived)
+        for look in range(_MOST_LOOKS):
+            looked = [await self._check_shard(shard, listing, findings, archived) for shard in shards]
+            doubtful = [one for one in looked if one.moving or one.has_shard_differences]
+            # Whoever is in a sum that was read is in a listing that is made after it.
+            newer = await self._listing(day, archived) if doubtful else listing
+            again = {one.shard for one in doubtful if one.moving or newer.subjects.get(one.shard, set()) - one.subjects}
+            if look == _MOST_LOOKS - 1:
+                again = set()
+            for one in looked:
+                if one.shard not in again:
+                    findings.take(one)
+            shards, listing = sorted(again), newer
+            if not again:
+                break
         return findings
 
     async def repair(self, day: int, subject: str | None = None) -> Findings:
@@ -103,47 +129,33 @@ class LedgerCheck:
     async def _kept(self, day: int) -> frozenset[Part]:
         return kept_parts(day, await self._books.now_ms() // DAY_MS, self._retention())
 
-    async def _check_shards(
-        self, shards: Iterable[int], findings: Findings, archived: dict[str, Texts] | None
-    ) -> set[int]:
-        """Check these shards; those whose sums differ."""
-        listing = await self._books.listing(findings.day)
+    async def _listing(self, day: int, archived: dict[str, Texts] | None) -> Listing:
+        listing = await self._books.listing(day)
         for subject in archived or ():
             listing.subjects.setdefault(shard_of(subject), set()).add(subject)
-        doubtful = set()
-        for shard in shards:
-            if await self._check_shard(shard, listing, findings, archived):
-                doubtful.add(shard)
-        return doubtful
+        return listing
 
     async def _check_shard(
         self, shard: int, listing: Listing, findings: Findings, archived: dict[str, Texts] | None
-    ) -> bool:
+    ) -> _Looked:
+        """What differs in a shard. A sum is judged only if it was the same before its events were read and after."""
         before, _ = await self._books.shard(shard, findings.day)
-        subjects = listing.subjects.get(shard, set()) | set(before.tokens)
+        looked = _Looked(shard, listing.subjects.get(shard, set()) | set(before.tokens), findings.day, findings.parts)
         of_shard = _ShardEvents()
-        await self._check_subjects(sorted(subjects), findings, of_shard, archived)
+        await self._check_subjects(sorted(looked.subjects), looked.findings, of_shard, archived)
         after, _ = await self._books.shard(shard, findings.day)
-        for _ in range(_MOST_LOOKS):
-            if before == after:
-                break
-            before = after
-            subjects |= set(before.tokens)
-            of_shard.events = {one: await self._events(one, findings.day, archived) for one in sorted(subjects)}
-            after, _ = await self._books.shard(shard, findings.day)
         erased = shard in listing.erased
         # In a thread, so that this process answers requests meanwhile.
         differences = await asyncio.to_thread(
             shard_differences, _name(shard), after, findings.day, of_shard.all(), findings.parts, erased=erased
         )
-        steady = [one for one in differences if _is_steady(one, before, after)]
-        findings.moving += [f"{_name(shard)} {one.field}" for one in differences if one not in steady]
-        findings.differences += steady
-        return bool(differences)
-
-    async def _events(self, subject: str, day: int, archived: dict[str, Texts] | None) -> tuple[Event, ...]:
-        texts = (await self._books.subject(subject, day)).events
-        return read_events(subject, day, texts if archived is None else {**archived.get(subject, {}), **texts}).events
+        for one in differences:
+            if _is_steady(one, before, after):
+                looked.findings.differences.append(one)
+                looked.has_shard_differences = True
+            else:
+                looked.moving.append(f"{_name(shard)} {one.field}")
+        return looked
 
     async def _check_subjects(
         self, subjects: Sequence[str], findings: Findings, of_shard: _ShardEvents, archived: dict[str, Texts] | None

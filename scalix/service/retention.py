@@ -1,5 +1,6 @@
 """Once a day: what is older than its retention, and has no end of its own in the store, is removed."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -50,7 +51,7 @@ class RetentionJob:
             return
         try:
             await _remove(self._removals)
-        except Exception:
+        except (Exception, asyncio.CancelledError):  # the latter at the end of this process
             await self._store.give_back_today()
             raise
 

@@ -36,7 +36,13 @@ class StoreMemory:
         return self.latest.percent if self._told and self.latest is not None else 0
 
     async def look(self) -> None:
-        """Look once; to be called every minute or so. Raises `StoreUnavailable`."""
+        """Look once, and archive where that is due; to be called every minute or so. Raises `StoreUnavailable`."""
+        latest = await self.read()
+        if latest.percent >= ARCHIVE_PERCENT:
+            await self._archive_early()
+
+    async def read(self) -> ServerMemory:
+        """Look once, for whoever must not wait until an archive is written. Raises `StoreUnavailable`."""
         self.latest = latest = await self._memory.fullest()
         mark = max((mark for mark in (ALARM_PERCENT, ARCHIVE_PERCENT) if latest.percent >= mark), default=0)
         if mark > self._told:
@@ -54,5 +60,4 @@ class StoreMemory:
         elif self._told and latest.percent < CALM_PERCENT:
             self._told = 0
             log.warning("the store is %d %% full: there is room again", latest.percent)
-        if latest.percent >= ARCHIVE_PERCENT:
-            await self._archive_early()
+        return latest

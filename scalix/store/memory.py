@@ -231,19 +231,22 @@ def _receipt(ask: Ask, now_ms: int, tracks_minutes: bool) -> Receipt:
 def _reservation(ask: Ask, receipt: Receipt, balance: Balance | None) -> Reservation:
     output = ask.choices * receipt.output_cap_tokens
     held = (1, ask.prompt_tokens + output, ask.prices.cost_nano_usd(ask.prompt_tokens, output))
-    if_swept = (1, ask.prompt_tokens, ask.prices.cost_nano_usd(ask.prompt_tokens, 0))
+    charge = ask.prompt_charge_nano_usd
+    if_swept = (1, ask.prompt_tokens, ask.prices.cost_nano_usd(ask.prompt_tokens, 0) if charge is None else charge)
     lapses_ms = receipt.admitted_ms + ask.lease_ms
     return Reservation(ask, receipt, held, if_swept, lapses_ms, held[2] if balance is not None else 0)
 
 
 def _swept_event(reservation: Reservation) -> Event:
-    ask, nano_usd = reservation.ask, reservation.if_swept[2]
+    ask, cost_nano_usd = reservation.ask, reservation.ask.prompt_cost_nano_usd
+    if cost_nano_usd is None:
+        cost_nano_usd = ask.prices.cost_nano_usd(ask.prompt_tokens, 0)
     detail = Detail(
         tier=ask.tier,
         model=ask.model,
         prompt_tokens=ask.prompt_tokens,
-        cost_nano_usd=nano_usd if ask.prompt_cost_nano_usd is None else ask.prompt_cost_nano_usd,
-        charge_nano_usd=nano_usd if ask.is_billed else 0,
+        cost_nano_usd=cost_nano_usd,
+        charge_nano_usd=reservation.if_swept[2] if ask.is_billed else 0,
         price_version=ask.price_version,
     )
     charge = Charge(Outcome.SWEPT, *reservation.if_swept, estimated=True, detail=detail)

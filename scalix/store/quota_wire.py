@@ -60,6 +60,7 @@ def admit_args(ask: Ask, now: Now) -> list[str | int]:
         name_word(ask.model),
         name_word(ask.price_version),
         "" if ask.prompt_cost_nano_usd is None else ask.prompt_cost_nano_usd,
+        "" if ask.prompt_charge_nano_usd is None else ask.prompt_charge_nano_usd,
     ]
     for limit in ask.limits.windows:
         args += [POSITION[limit.metric], LETTER[limit.window], limit.value, int(limit.enforce)]

@@ -31,6 +31,8 @@ class RateLimitError(Exception):
         (RateLimitError("slow down", {"retry-after": "99999999"}), None, "provider_rate_limit", True, 3_600),
         (RateLimitError("x", {"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}), None, "provider_rate_limit", True, 0),
         (RateLimitError("x", {"retry-after": "soon"}), None, "provider_rate_limit", True, 5),
+        (RateLimitError("x", {"retry-after": "Infinity"}), None, "provider_rate_limit", True, 5),
+        (RateLimitError("x", {"retry-after": "1e999"}), None, "provider_rate_limit", True, 5),
         (RateLimitError("You exceeded: insufficient_quota"), None, "provider_quota", False, None),
         ("too many", {"status_code": 429, "retry_after": 3}, "provider_rate_limit", True, 3),
         ("Incorrect API key", {"status_code": 401}, "auth", False, None),

@@ -73,7 +73,7 @@ class Copy:
         state = self.folder / ".scalix"
         state.mkdir(mode=0o700)
         (state / "master.key").write_text(f"{self.gateway.master_key}\n")
-        for name in ("gateway.json", "gateway.lock"):
+        for name in ("gateway.json", "gateway.lock", "store", "policy.json"):
             (state / name).symlink_to(self.gateway.state_dir / name)
         (self.folder / "logs").mkdir(exist_ok=True)
         (self.folder / "logs" / "litellm.log").symlink_to(self.gateway.log)
@@ -153,6 +153,7 @@ RULES = (
     (rf"\.venv/bin/python {_START} --(status|check|help)", run_as_written),
     (r"\.venv/bin/python test_scalix_litellm\.py --test [\w-]+", run_as_written),
     (r"\.venv/bin/python -m scalix \w+ .*", run_as_written),
+    (r"\.venv/bin/python -c .*", run_as_written),
     (r"(for i in .*)?curl .*", run_curl),
     (r"(cp|chmod|tail) .*", run_as_written),
 )

@@ -1,5 +1,6 @@
 """The daily removal of what has no end of its own: once a day over all processes, each kind by its own age."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -173,3 +174,20 @@ async def test_files_are_removed_at_each_machine_whoever_does_the_work_of_the_da
         await job.run_daily()
     assert done == ["files 0", "things 0", "files 1"]
     assert await jobs[1].run(OPERATOR) == {"things": 1, "files": 1}
+
+
+async def test_a_process_that_ends_in_the_middle_leaves_the_work_to_another(world: World) -> None:
+    done: list[str] = []
+    begun = asyncio.Event()
+
+    async def endless() -> int:
+        begun.set()
+        await asyncio.Event().wait()
+        return 0
+
+    task = asyncio.create_task(RetentionJob(world.store, world.trail, {"things": endless}).run_daily())
+    await begun.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await RetentionJob(world.store, world.trail, {"things": counting(done, "again")}).run_daily()
+    assert done == ["again"]

@@ -247,15 +247,16 @@ class Model:
 
 def _charge_of_sweep(ask: Ask) -> Charge:
     nano_usd = price(ask, 0)
+    charged = nano_usd if ask.prompt_charge_nano_usd is None else ask.prompt_charge_nano_usd
     detail = Detail(
         ask.tier,
         ask.model,
         prompt_tokens=ask.prompt_tokens,
         cost_nano_usd=nano_usd if ask.prompt_cost_nano_usd is None else ask.prompt_cost_nano_usd,
-        charge_nano_usd=nano_usd if ask.is_billed else 0,
+        charge_nano_usd=charged if ask.is_billed else 0,
         price_version=ask.price_version,
     )
-    return Charge(Outcome.SWEPT, 1, ask.prompt_tokens, nano_usd, True, detail)
+    return Charge(Outcome.SWEPT, 1, ask.prompt_tokens, charged, True, detail)
 
 
 def _need(limit: Limit | KeyLimit, ask: Ask, output_tokens: int) -> int:

@@ -88,6 +88,7 @@ some_billing = st.fixed_dictionaries(
         "tier": st.sampled_from(["", "free"]),
         "model": st.sampled_from(["gpt-4", "free gemini, flash"]),
         "prompt_cost_nano_usd": st.sampled_from([None, None, 0, 5]),
+        "prompt_charge_nano_usd": st.sampled_from([None, None, 0, 7]),
         "price_version": st.sampled_from(["", "v 1"]),
     }
 )

@@ -210,3 +210,12 @@ async def test_a_user_who_is_deleted_with_a_request_in_flight_has_nothing_held(r
     assert await balance(rig) == Balance(10 * DOLLAR)
     await settle(rig, admitted, DOLLAR)
     assert await balance(rig) == Balance(9 * DOLLAR)
+
+
+async def test_a_request_whose_worker_died_is_not_charged_the_price_of_a_fallback(rig: Rig) -> None:
+    await credit(rig, 10)
+    await admit(rig, "r1", prompt_cost_nano_usd=5, prompt_charge_nano_usd=6)
+    rig.clock.advance(seconds=61)
+    assert await rig.quotas.sweep() == 1
+    assert await balance(rig) == Balance(10 * DOLLAR - 6)
+    assert (await rig.quotas.tallies(SUBJECT))[1][Window.DAY].nano_usd_used == 6

@@ -51,6 +51,8 @@ async def test_a_filling_store_is_told_once_for_each_mark_and_archived_early(
         assert "MiB of its maxmemory" in told.getMessage()
         assert archived == 0
         fill(server, 55 * MIB)
+        assert (await memory.read()).percent >= 90
+        assert archived == 0  # whoever only asks has not to wait for it
         await memory.look()
         await memory.look()
         assert (len(caplog.records), archived) == (2, 2)

@@ -14,7 +14,7 @@
 --       19 start of its first budget period in ms  20 length of a period in ms (0: no periods)
 --       21 whether it is billed: taken from the balance, if there is one (1|0)  22 whether there must be a balance (1|0)
 --       23 tier and 24 model as words  25 price version as a word  26 the provider's price of the prompt alone in
---       nano-dollars ('': as for the limits)
+--       nano-dollars ('': as for the limits)  27 what is charged for the prompt alone if the worker dies ('': likewise)
 --       then four for each limit: position of its metric (1 requests, 2 tokens, 3 nano-dollars), letter of its window
 --       (of the key's: km, kb, kt), value, whether it is enforced (1|0)
 -- Returns {status, now in ms, admitted in ms, output cap per choice, requests in flight, concurrent full (1|0),
@@ -25,7 +25,7 @@
 --          have a k before them
 
 local SHADOW_DAYS = 35
-local FIRST_LIMIT = 27
+local FIRST_LIMIT = 28
 
 local id, subject = ARGV[1], ARGV[2]
 local now = now_or_server_time(ARGV[3])
@@ -238,8 +238,9 @@ if key_turned then
   end
   if #ended > 0 then redis.call('HDEL', KEYS[10], unpack(ended)) end
 end
+local if_swept = ARGV[27] == '' and cost(0) or tonumber(ARGV[27])
 local reservation = string.format('%d %d %d %d %d %d %d %s %d %s %s %s %s %s', now, tracks_minutes and 1 or 0, prompt, cap,
-  held_tokens, held_nano, cost(0), with_key and ARGV[16] or '-', budget_start, ARGV[23], ARGV[24],
+  held_tokens, held_nano, if_swept, with_key and ARGV[16] or '-', budget_start, ARGV[23], ARGV[24],
   balance and 'h' or is_billed and 'b' or '-', ARGV[26] == '' and string.format('%d', cost(0)) or ARGV[26], ARGV[25])
 redis.call('HSET', KEYS[2], id, reservation)
 redis.call('PEXPIRE', KEYS[2], INDEX_TTL_MS)

@@ -104,7 +104,7 @@ local function key_fields_of(at_ms, budget_start)
 end
 
 -- A reservation's text: admitted_ms, tracks_minutes, prompt tokens, output cap per choice, tokens, nano-dollars held,
--- and the nano-dollars of the prompt alone; the key's id (-: none) and the start of its budget period (0: none); then
+-- and the nano-dollars to be charged for the prompt alone; the key's id (-: none) and the start of its budget period (0: none); then
 -- tier and model as words, whether it is billed (-: no; b: yes; h: yes, and held in the balance), the provider's price of
 -- the prompt alone in nano-dollars, and the price version as a word. Older ones end with the budget period, or before it.
 local RESERVATION = '^(%d+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) ?(%S*) ?(%d*) ?(%S*) ?(%S*) ?(%S*) ?(%d*) ?(%S*)$'
