@@ -39,9 +39,9 @@ class Ask:
     be; `None` skips the comparison. `key` is the virtual key that the request came with: its limits hold beside the
     subject's. `tier` is what refusals by limits that are not enforced are counted under; the empty text counts none.
     `model` is the one that was asked for. `is_billed`: what it costs is taken from the subject's prepaid balance, if it
-    has one; `prepaid`: it must have one. For a request whose worker dies: `prompt_charge_nano_usd` is what is charged for
-    the prompt alone, where `prices` may be those of a fallback that nobody asked; for its event `prompt_cost_nano_usd` is the
-    provider's price of the prompt (`None`: as `prices` say), by the prices of `price_version`.
+    has one; `prepaid`: it must have one. For a request whose worker dies: `prompt_charge_nano_usd` is what is charged
+    for the prompt alone, as `prices` may be those of a fallback, and `prompt_cost_nano_usd` the provider's price of it
+    by the prices of `price_version` (`None` each: as `prices` say).
     """
 
     request_id: str

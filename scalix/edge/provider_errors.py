@@ -24,10 +24,12 @@ RETRY_AFTER_S = 5
 MOST_MESSAGE_CHARS = 400
 # Statuses by which a provider says that the request itself is wrong.
 _JUDGED = frozenset({400, 413, 422})
-_TOO_MANY = 429
 _ACCOUNTS = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_QUOTA})
-# How OpenAI answers one that can never fit into a minute's tokens.
-_OF_ONE_REQUEST = re.compile(r"request too large", re.I)
+# How OpenAI answers one that can never fit into a minute's tokens, and Gemini one with a file that is somebody else's.
+_OF_ONE_REQUEST = {
+    429: re.compile(r"request too large", re.I),
+    403: re.compile(r"permission to access the file", re.I),
+}
 _OF_THE_CONNECTION = {"TimeoutException": ErrorClass.TIMEOUT, "TransportError": ErrorClass.NETWORK}
 HINTS = {
     ErrorClass.CONTEXT_TOO_LONG: "Shorten the request, or use a model with a larger context window.",
@@ -103,9 +105,10 @@ def _status(exchange: Exchange, status: int) -> int:
 
 
 def _is_of_one_request(exchange: Exchange) -> bool:
-    """Whether the provider would take a smaller request now."""
+    """Whether the provider has refused what the client sent, under a status that says something else."""
     seen = exchange.provider_error
-    return seen is not None and seen.status == _TOO_MANY and bool(_OF_ONE_REQUEST.search(seen.message))
+    said = _OF_ONE_REQUEST.get(seen.status) if seen is not None else None
+    return seen is not None and said is not None and said.search(seen.message) is not None
 
 
 def _retry_after_s(exchange: Exchange) -> int | None:

@@ -40,6 +40,7 @@ class Journal:
         self._max_bytes = max_bytes
         self._file = JournalFile.create(directory)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._replaying = asyncio.Lock()
         self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
         self._flusher: asyncio.Task[None] | None = None
         self._writing_since_s: float | None = None
@@ -151,6 +152,11 @@ class Journal:
         `apply` must do nothing for an entry that it has had before: after a crash it gets some again. Returns how many
         were replayed. Raises `StoreUnavailable` as `apply` does, and goes on from there the next time.
         """
+        # One at a time: a second one would mark as done what was written after the first had emptied the file.
+        async with self._replaying:
+            return await self._replay_all(apply)
+
+    async def _replay_all(self, apply: Apply) -> int:
         replayed = 0
         if self._flusher is not None and not self._flusher.done():
             await asyncio.wait([self._flusher], timeout=WRITE_WAIT_S)

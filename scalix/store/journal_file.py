@@ -123,15 +123,17 @@ class JournalFile:
     def set_aside(self, line: Line) -> Path:
         """Keep a line that can't be replayed in a file of its own; where it is."""
         path = self.path.with_suffix(SET_ASIDE_SUFFIX)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            # Whoever cuts lines out of it holds the lock meanwhile.
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            os.write(fd, line.raw)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        return path
+        while True:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                # Whoever cuts lines out of it holds the lock meanwhile, and has removed it after the last one.
+                fcntl.flock(fd, fcntl.LOCK_EX)
+                if os.fstat(fd).st_nlink:
+                    os.write(fd, line.raw)
+                    os.fsync(fd)
+                    return path
+            finally:
+                os.close(fd)
 
     def remove(self) -> None:
         """Delete the file and let go of it."""

@@ -120,6 +120,7 @@ def test_the_command_line_exports_erases_and_removes_what_is_old(gateway: Gatewa
         "expired_keys",
         "dead_pointers",
         "credits",
+        "archive_files",
         "set_aside_files",
     }
 

@@ -104,6 +104,14 @@ def test_a_request_that_is_too_large_for_a_minutes_tokens_blames_no_model() -> N
     assert not seen.blames_model
 
 
+def test_a_file_that_is_somebody_elses_blames_no_model() -> None:
+    said = "You do not have permission to access the File abc123 or it may not exist."
+    for message, blames_model in ((said, False), ("Permission denied: the key was revoked.", True)):
+        body = json.dumps({"error": {"code": 403, "message": message, "status": "PERMISSION_DENIED"}}).encode()
+        seen = failed(_exchange(provider_error=provider_error(403, httpx.Headers(), body)), "m", 403)
+        assert (seen.error_class, seen.blames_model) == (ErrorClass.AUTH, blames_model)
+
+
 def test_without_an_answer_of_the_provider_litellms_exception_says_the_class() -> None:
     failure = Failure(None, "Timeout", "litellm.Timeout: slow", None, ErrorClass.TIMEOUT)
     seen = failed(_exchange(failures=[failure]), "m", 500)

@@ -92,6 +92,25 @@ async def test_the_dearest_of_the_model_and_its_fallbacks_is_reserved(
     assert (prices.input_pico_usd_per_token, prices.output_pico_usd_per_token) == expected
 
 
+@pytest.mark.parametrize(("tier", "charge"), [("all", 1_000), ("marked", 1_500)])
+async def test_for_a_worker_that_dies_the_price_of_the_model_itself_is_noted(
+    world: World, tier: str, charge: int
+) -> None:
+    asks: list[Ask] = []
+    store: Any = world.core.admission._store
+    admit = store.admit
+
+    async def noting(ask: Ask) -> Any:
+        asks.append(ask)
+        return await admit(ask)
+
+    store.admit = noting
+    await admitted(world, tier, TEXT)
+    (asked,) = asks
+    assert asked.prompt_cost_nano_usd == 1_000 * asked.prompt_tokens
+    assert asked.prompt_charge_nano_usd == charge * asked.prompt_tokens
+
+
 async def test_sound_has_its_own_price_where_there_is_some(world: World) -> None:
     body = {**TEXT, "messages": [{"role": "user", "content": [SOUND]}]}
     assert (await admitted(world, "all", body)).prices.input_pico_usd_per_token == 70_000_000

@@ -1,6 +1,7 @@
 """The journal on disk: nothing is lost and nothing counts twice, wherever its process ends."""
 
 import asyncio
+import fcntl
 import logging
 import os
 import stat
@@ -411,3 +412,40 @@ def test_a_line_longer_than_any_entry_does_not_fill_the_memory(tmp_path: Path) -
     assert all(line.entry is None for line in lines)
     assert max(len(line.raw) for line in lines) <= 1 << 20
     file.remove()
+
+
+async def test_two_replays_at_once_lose_nothing_that_comes_meanwhile(tmp_path: Path) -> None:
+    journal, told = Journal(tmp_path), Told()
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def slow(given: Entry) -> None:
+        begun.set()
+        await gate.wait()
+        await told(given)
+
+    for number in range(3):
+        await journal.write(entry(number))
+    first = asyncio.create_task(journal.replay(slow))  # an erasure's, while the job's own comes
+    await begun.wait()
+    second = asyncio.create_task(journal.replay(told))
+    await asyncio.wait([second], timeout=0.2)
+    await journal.write(entry(3))
+    gate.set()
+    await asyncio.gather(first, second)
+    await journal.replay(told)
+    assert told.entries == [entry(number) for number in range(4)]
+    await journal.close()
+
+
+async def test_a_line_that_is_set_aside_while_the_file_is_removed_is_in_a_new_one(tmp_path: Path) -> None:
+    file = JournalFile.create(tmp_path)
+    path = file.path.with_suffix(".set-aside")
+    path.write_bytes(b"of somebody who is erased\n")
+    with path.open("rb") as cutter:
+        fcntl.flock(cutter, fcntl.LOCK_EX)
+        writing = asyncio.create_task(asyncio.to_thread(file.set_aside, Line(b"another\n", None, 8)))
+        await asyncio.wait([writing], timeout=0.1)
+        path.unlink()
+    assert await writing == path
+    assert path.read_bytes() == b"another\n"
+    file.close()
