@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from scalix.domain.outcomes import Usage
 from scalix.domain.quota import Outcome, Settled
@@ -26,6 +26,10 @@ _CHARGED_BY_TOKENS = (Outcome.SUCCESS, Outcome.CLIENT_CUT, Outcome.PROVIDER_BROK
 log = logging.getLogger("scalix.edge")
 
 
+async def nothing() -> None:
+    """What is awaited where nobody has anything to do."""
+
+
 class Answer:
     """One exchange's answer. `send` goes to LiteLLM's app; `conclude` must be called when that app has ended, and
     `settle_anyway` after everything.
@@ -34,8 +38,8 @@ class Answer:
     LiteLLM's app runs: `is_forwarded`, and `usage_wanted` if the client of a streamed completion wants its usage.
 
     `is_followed` is asked when a model has failed before its first byte. If it says yes, nothing is sent, and `begin`
-    makes this the answer of the next model; else the first failure is sent. `on_first_byte` is called when there is
-    no way back any more. `failure` is that of the latest model, if it has failed.
+    makes this the answer of the next model; else the first failure is sent. `on_first_byte` is awaited before
+    it is decided. `failure` is that of the latest model, if it has failed.
     """
 
     def __init__(
@@ -58,7 +62,7 @@ class Answer:
         self.is_forwarded = False
         self._count_tokens = count_tokens
         self._is_followed = is_followed
-        self.on_first_byte: Callable[[], None] = lambda: None
+        self.on_first_byte: Callable[[], Awaitable[None]] = nothing
         self._anthropic = exchange.route is Route.MESSAGES
         self._failures: list[Failed] = []
         self.has_started = False  # whether the client has had a first byte
@@ -131,8 +135,8 @@ class Answer:
         elif not body.strip() or body.startswith((b"null", b'{"error":', b'{"type":"error"')):
             await self._fail(_SERVER_ERROR, body)
         else:
+            await self.on_first_byte()
             self._ended = True
-            self.on_first_byte()
             if self._exchange.route is Route.MESSAGES and self._exchange.usage_is_providers is None:
                 # No provider was seen to answer: it may be LiteLLM's cache, which on this route its event alone says.
                 await self._wait_for_report()
@@ -144,13 +148,13 @@ class Answer:
 
     async def _fail(self, status: int, body: bytes = b"") -> None:
         """The model has failed before its first byte."""
+        await self.on_first_byte()
         self._ended = True
         exchange = self._exchange
         self.failure = failed(exchange, self._model, status, body)
         self._failures.append(self.failure)
         if not exchange.client_left and self._is_followed(self.failure):
             return
-        self.on_first_byte()
         first = self._failures[0]
         outcome = first.outcome
         if exchange.client_left and not exchange.failures and len(self._failures) == 1:
@@ -187,8 +191,8 @@ class Answer:
 
     async def _send_part(self, part: bytes, more: bool = True) -> None:
         if not self.has_started:
+            await self.on_first_byte()
             self.has_started = True
-            self.on_first_byte()
             self._exchange.first_token_s = time.monotonic()
             headers = [
                 (b"content-type", b"text/event-stream; charset=utf-8"),

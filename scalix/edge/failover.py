@@ -62,11 +62,13 @@ class Attempts:
             body["drop_params"] = True
         return body
 
-    def patience_s(self) -> float | None:
-        """How long the model may take to its first byte; `None` if no other would take over."""
+    def patience_s(self, *, has_begun: bool = False) -> float | None:
+        """How long the model may take to its first byte; `None` if no other would take over. `has_begun`: it streams,
+        and has said nothing yet, as one that thinks: then as long as a whole answer may take."""
         if not self._left:
             return None
-        return max(0.0, self._began_s + self._retries.within_s(streamed=self._exchange.streamed) - self._clock())
+        within_s = self._retries.within_s(streamed=self._exchange.streamed and not has_begun)
+        return max(0.0, self._began_s + within_s - self._clock())
 
     def is_followed(self, failure: Failed) -> bool:
         """Whether another model may take over from the one that has failed. It is `model` from then on."""

@@ -14,7 +14,7 @@ from scalix.domain.estimate import REQUEST_TOKENS, estimate_prompt_tokens
 from scalix.domain.routes import Route
 from scalix.edge.access_log import ASKED, Asked
 from scalix.edge.allowed_fields import NOT_FORWARDED, check_fields
-from scalix.edge.answers import Answer
+from scalix.edge.answers import Answer, nothing
 from scalix.edge.asgi import ASGIApp, Receive, Scope, Send
 from scalix.edge.bodies import read_json
 from scalix.edge.body_shapes import check_shapes
@@ -145,7 +145,8 @@ class Forwarding:
         answer.is_forwarded = True
         try:
             async with asyncio.timeout(attempts.patience_s()) as patience:
-                answer.on_first_byte = lambda: None if patience.expired() else patience.reschedule(None)
+                answer.on_first_byte = lambda: _wait_for_ever(patience)
+                exchange.on_open = lambda: _wait_longer(patience, attempts.patience_s(has_begun=True))
                 await self._app(inner, client.replaying(raw), answer.send)
         except TimeoutError:
             attempts.gave_up_waiting = patience.expired()
@@ -155,7 +156,7 @@ class Forwarding:
             if not exchange.client_left:
                 log.error("request %s: the inner app failed with %s", exchange.request_id, type(error).__name__)
         finally:
-            answer.on_first_byte = lambda: None
+            answer.on_first_byte, exchange.on_open = nothing, lambda: None
         await answer.conclude()
         if answer.failure is None:
             if not exchange.client_left:
@@ -182,6 +183,17 @@ class Forwarding:
         inner["scalix"] = exchange
         inner["state"] = dict(scope.get("state", ()))
         return inner
+
+
+async def _wait_for_ever(patience: asyncio.Timeout) -> None:
+    if patience.expired():
+        await asyncio.sleep(0)  # where the cancellation that is on its way comes, before anything is sent
+    patience.reschedule(None)
+
+
+def _wait_longer(patience: asyncio.Timeout, seconds: float | None) -> None:
+    if seconds is not None and patience.when() is not None and not patience.expired():
+        patience.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 async def _hang_up(exchange: Exchange) -> None:

@@ -145,6 +145,8 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
     exchange.hang_up = stream.aclose
     failed = await stream.open()
     if failed is None:
+        if exchange.attempt == attempt:
+            exchange.on_open()
         return httpx.Response(200, headers=headers, stream=stream, request=request, extensions=response.extensions)
     await stream.aclose()
     headers = [(name, value) for name, value in headers if name != "content-type"]

@@ -66,6 +66,7 @@ class Exchange:
     provider_prompt_tokens: int | None = None
     provider_error: ProviderError | None = None  # the last one
     hang_up: Callable[[], Awaitable[None]] | None = None  # ends the provider's stream
+    on_open: Callable[[], None] = lambda: None  # told when the provider has begun a stream
     # known by the edge
     began_s: float = 0.0  # by the monotonic clock
     first_token_s: float | None = None

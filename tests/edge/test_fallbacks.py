@@ -1,5 +1,6 @@
 """Who takes over when a model fails, and what is told and charged then."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from scalix.domain.failures import ErrorClass
 from scalix.domain.outcomes import Usage
 from scalix.domain.quota import Outcome
 from scalix.launch.config_file import read_config
-from tests.edge.fallback_rig import CONFIG, Asked, Behaviour, Edge, break_off, crash, edge, empty, fail, hang
+from tests.edge.fallback_rig import CONFIG, Asked, Behaviour, Edge, break_off, crash, edge, empty, fail, hang, serve
 
 PATHS = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages"]
 SERVED = "x-scalix-model-served"
@@ -151,6 +152,20 @@ async def test_a_model_that_says_nothing_in_time_is_left_for_one_other(
         assert failed.status_code == 503
         assert failed.json()["error"]["scalix"]["category"] == "timeout"
         assert one.exchanges[-1].tried == ["free-one", "best"]
+
+
+async def test_a_model_that_streams_and_thinks_is_waited_for_as_long_as_for_a_whole_answer(
+    tmp_path: Path, store_url: str, key_prefix: str
+) -> None:
+    async def think(asked: Asked) -> None:
+        asked.exchange.on_open()
+        await asyncio.sleep(1.2)
+        await serve(asked)
+
+    patient = CONFIG + "  retries: {first_byte_s: 1, whole_answer_s: 60}\n  cooldown: {seconds: 0}\n"
+    async with edge(tmp_path, store_url, key_prefix, patient) as one:
+        one.app.behaviours["free-one"] = [think]
+        assert (await one.ask(stream=True)).headers[SERVED] == "free-one"
 
 
 async def test_no_more_models_are_tried_than_configured(tmp_path: Path, store_url: str, key_prefix: str) -> None:
