@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from benchmarks.estimate_samples import bundled_tokenizers, samples, tokenizer_from
-from scalix.domain.estimate import estimate_prompt_tokens
-from scalix.domain.routes import Route
-from scalix.domain.text_tokens import text_tokens
+from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.estimate import estimate_prompt_tokens
+from scalix.domain.tokens.text_tokens import text_tokens
 
 PROMPT_TOKENS = 10_000
 RUNS = 301

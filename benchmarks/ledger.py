@@ -18,15 +18,15 @@ import redis
 import uvloop
 
 from benchmarks.store import start_server
-from scalix.domain.calendar import window_index
-from scalix.domain.ledger import Detail
-from scalix.domain.limits import Limits, Window
-from scalix.domain.quota import Charge, Outcome, Receipt
-from scalix.domain.subjects import SHARDS, shard_of
+from scalix.domain.identity.subjects import SHARDS, shard_of
+from scalix.domain.ledger.ledger import Detail
+from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.limits import Limits, Window
+from scalix.domain.limits.quota import Charge, Outcome, Receipt
+from scalix.store.connection.redis_client import connect
 from scalix.store.keys import Keys
-from scalix.store.redis_client import connect
-from scalix.store.redis_ledger import RedisLedger
-from scalix.store.redis_quota import RedisQuotaStore
+from scalix.store.ledger.redis_ledger import RedisLedger
+from scalix.store.quota.redis_quota import RedisQuotaStore
 
 DAYS = 30
 DAY_MS = 86_400_000

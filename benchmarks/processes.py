@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scalix.launch.child_process import die_with_parent
+from scalix.launch.processes.child_process import die_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".bench"

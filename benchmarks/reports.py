@@ -20,18 +20,18 @@ from pathlib import Path
 import orjson
 import redis
 
-from scalix.domain.calendar import window_index
-from scalix.domain.ledger import Sums, name_word
-from scalix.domain.limits import Window
+from scalix.domain.identity.subjects import SHARDS, shard_of
+from scalix.domain.ledger.ledger import Sums, name_word
+from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.limits import Window
 from scalix.domain.policy import Policy, Tier
-from scalix.domain.subjects import SHARDS, shard_of
-from scalix.launch.embedded_store import EmbeddedStore
-from scalix.service.policy_source import PolicySource
-from scalix.service.reporting import REPORTS, Reporting
-from scalix.store.client import StoreClient
+from scalix.launch.embedded.embedded_store import EmbeddedStore
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.usage.reporting import REPORTS, Reporting
+from scalix.store.connection.client import StoreClient
+from scalix.store.connection.redis_client import connect
 from scalix.store.keys import Keys
-from scalix.store.redis_client import connect
-from scalix.store.redis_ledger import READ_TIMEOUT_MS, RedisLedger
+from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, RedisLedger
 
 EVENTS, DAYS, USERS = 10_000_000, 30, 20_000
 RUNS = 7

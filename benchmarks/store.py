@@ -22,15 +22,15 @@ import redis
 import redis.asyncio
 import uvloop
 
-from scalix.domain.calendar import window_index
-from scalix.domain.limits import Limit, Limits, Metric, Window
-from scalix.domain.quota import Admitted, Ask, Charge, Outcome, Prices, Receipt
-from scalix.launch.child_process import die_with_parent
-from scalix.launch.store_binary import find_server_binary, server_environment
+from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.limits import Limit, Limits, Metric, Window
+from scalix.domain.limits.quota import Admitted, Ask, Charge, Outcome, Prices, Receipt
+from scalix.launch.embedded.store_binary import find_server_binary, server_environment
+from scalix.launch.processes.child_process import die_with_parent
+from scalix.store.connection.redis_client import connect
 from scalix.store.keys import Keys
-from scalix.store.redis_client import connect
-from scalix.store.redis_quota import RedisQuotaStore
-from scalix.store.redis_users import RedisUserStore
+from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.records.redis_users import RedisUserStore
 
 PREFIX = "scalix:"
 CALLS = 4_000

@@ -20,7 +20,7 @@ def pytest_configure() -> None:
     under test obey a hang-up, also where whatever runs the tests (nohup, a build machine) ignores it."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if "PYTEST_XDIST_WORKER" in os.environ:
-        from scalix.launch.child_process import end_with
+        from scalix.launch.processes.child_process import end_with
 
         end_with(os.getppid())
 
@@ -28,7 +28,7 @@ def pytest_configure() -> None:
 @pytest.fixture(scope="session")
 def store_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a real server, shared by the tests of this process: keep to keys under `key_prefix`, never flush."""
-    from scalix.launch.embedded_store import EmbeddedStore
+    from scalix.launch.embedded.embedded_store import EmbeddedStore
 
     directory = tmp_path_factory.mktemp("shared-store")
     with (directory / "server.log").open("wb") as log, EmbeddedStore(directory / "state", output=log) as store:

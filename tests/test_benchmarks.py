@@ -30,7 +30,7 @@ from benchmarks.studies import STUDIES
 from benchmarks.studies.paced import most_held, search
 from benchmarks.studies.preload import _renamed, user_name
 from benchmarks.texts import check_texts, stream_text
-from scalix.domain.subjects import Subject
+from scalix.domain.identity.subjects import Subject
 from scalix.store.keys import Keys
 
 STAT = (

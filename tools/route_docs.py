@@ -15,11 +15,11 @@ if __name__ == "__main__":
 from ruamel.yaml import YAML  # noqa: E402
 
 import scalix  # noqa: E402
-from scalix.domain.routes import Route  # noqa: E402
+from scalix.domain.requests.routes import Route  # noqa: E402
 from scalix.edge.allowed_fields import allowed_fields  # noqa: E402
 from scalix.edge.route_access import Access, access_of, all_routes  # noqa: E402
 from scalix.edge.routes import Own  # noqa: E402
-from scalix.service.reporting import REPORTS  # noqa: E402
+from scalix.service.usage.reporting import REPORTS  # noqa: E402
 
 CREDENTIALS = ("none", "wrong", "expired", "blocked", "free", "pro", "admin", "key", "expired key", "blocked key")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from benchmarks.processes import OTHER_CORES, BenchmarkError, free_port, start, stop
-from scalix.launch.store_binary import find_server_binary
+from scalix.launch.embedded.store_binary import find_server_binary
 
 
 def start_redis(folder: Path) -> tuple[subprocess.Popen[bytes], int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import redis
 
 from benchmarks.processes import BenchmarkError
-from scalix.domain.subjects import Subject, shard_of
+from scalix.domain.identity.subjects import Subject, shard_of
 
 _TAG = re.compile(rb"\{s[0-9a-f]{2}\}")
 _BATCH = 20_000

@@ -9,8 +9,8 @@ from scalix.api.errors import UnknownPrice
 from scalix.api.runtime import RUNTIME, Runtime
 from scalix.api.tracking import Money, Tracked
 from scalix.api.usage_values import usage_of
-from scalix.domain.limits import NANO_USD_PER_USD
-from scalix.domain.pricing import calculate
+from scalix.domain.limits.limits import NANO_USD_PER_USD
+from scalix.domain.prices.pricing import calculate
 
 
 class CostCalculator:

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, TypedDict
 
 from scalix.api.runtime import RUNTIME, Runtime
 from scalix.api.tracking import UserUsage, checked_name, user_usage
-from scalix.domain.limits import Metric
-from scalix.domain.quota import window_states
-from scalix.service.usage import Use, Whose
+from scalix.domain.limits.limits import Metric
+from scalix.domain.limits.quota import window_states
+from scalix.service.usage.usage import Use, Whose
 
 if TYPE_CHECKING:
     from scalix.api.services import Services

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from scalix.api.errors import SetupError, StoreNotRunning
-from scalix.launch.environment import DEFAULT_CONFIG, DEFAULT_STATE_DIR, load_environment
+from scalix.launch.embedded.store_socket import socket_of
 from scalix.launch.problems import LaunchError
-from scalix.launch.redis_url import redis_url
-from scalix.launch.runfile import POLICY_FILE, lock_holder
-from scalix.launch.store_socket import socket_of
+from scalix.launch.processes.runfile import POLICY_FILE, lock_holder
+from scalix.launch.settings.environment import DEFAULT_CONFIG, DEFAULT_STATE_DIR, load_environment
+from scalix.launch.settings.redis_url import redis_url
 
 if TYPE_CHECKING:
     from scalix.domain.policy import Policy
@@ -83,10 +83,10 @@ class Place:
             try:
                 return read_plain_policy(path)
             except ValueError:
-                from scalix.launch.policy_file import read_policy
+                from scalix.launch.config.policy_file import read_policy
 
                 return read_policy(path)[1]
-        from scalix.launch.config_file import read_config
+        from scalix.launch.config.config_file import read_config
 
         # As a demo, every model is in service: what a model costs does not hang on whether its provider's key is here.
         return read_config(path, {**self.values, "SCALIX_DEMO_URL": "http://127.0.0.1:0"}, demo=True).policy

@@ -5,17 +5,17 @@ from typing import Any
 
 from scalix.api.errors import SetupError
 from scalix.api.place import Place
-from scalix.service.policy_source import PolicySource
-from scalix.service.usage import UsageReading
-from scalix.service.users import UserDirectory
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.identity.users import UserDirectory
+from scalix.service.usage.usage import UsageReading
 from scalix.store.base import LedgerReader, QuotaStore
+from scalix.store.connection.redis_client import connect
 from scalix.store.keys import Keys
-from scalix.store.redis_balance import RedisBalanceStore
-from scalix.store.redis_client import connect
-from scalix.store.redis_ledger import RedisLedger
-from scalix.store.redis_quota import RedisQuotaStore
-from scalix.store.redis_users import RedisUserStore
-from scalix.store.sealing import encryption_keys, sealing_of
+from scalix.store.ledger.redis_ledger import RedisLedger
+from scalix.store.quota.redis_balance import RedisBalanceStore
+from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.records.redis_users import RedisUserStore
+from scalix.store.records.sealing import encryption_keys, sealing_of
 
 CALL_TIMEOUT_MS = 2_000
 # Each process has its own: one is enough for one thread, which waits for each answer.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from scalix.domain.usage import Usage, usage_from
+from scalix.domain.tokens.usage import Usage, usage_from
 
 _PROMPT_DETAILS = ("prompt_tokens_details", "input_tokens_details")
 _COMPLETION_DETAILS = ("completion_tokens_details", "output_tokens_details")

@@ -7,9 +7,9 @@ import re
 from typing import Any
 
 from scalix.cli.session import ROOT, Refused, Session, print_json, print_table
-from scalix.domain.audit_chain import Link, Sealer, audit_keys
-from scalix.domain.audit_check import ChainCheck, Report
-from scalix.launch.environment import load_environment
+from scalix.domain.ledger.audit_chain import Link, Sealer, audit_keys
+from scalix.domain.ledger.audit_check import ChainCheck, Report
+from scalix.launch.settings.environment import load_environment
 
 _KNOWN = re.compile(r"([1-9][0-9]{0,15}):([0-9a-f]{64})")
 _PAGE = "1000"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scalix.cli.session import Refused, Session, print_json, print_table
-from scalix.domain.key_secrets import is_digest
-from scalix.domain.spans import span_ms
+from scalix.domain.identity.key_secrets import is_digest
+from scalix.domain.limits.spans import span_ms
 
 NEVER, NONE = "never", "none"
 _PAGE = 100
@@ -185,7 +185,7 @@ def _info(options: argparse.Namespace, session: Session) -> None:
     # By its token: a secret would stand in the URL, and so in the logs of whatever is in between.
     named = _named(options, session)
     if not is_digest(named):
-        from scalix.domain.key_secrets import digest_of
+        from scalix.domain.identity.key_secrets import digest_of
 
         named = digest_of(named)
     _tell(options, session.get("/key/info", key=named)["info"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from scalix.cli.command_line import EXIT_FAILED
 from scalix.cli.session import Refused, Session, print_json, print_table
-from scalix.domain.subjects import SHARDS
+from scalix.domain.identity.subjects import SHARDS
 
 # Millions of events take minutes.
 _PATIENCE_S = 3_600.0

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from scalix.cli.session import Refused, Session, print_json, print_table
-from scalix.domain.limits import Metric, Window, limit_name
+from scalix.domain.limits.limits import Metric, Window, limit_name
 
 _NAMES = {limit_name(metric, window): (metric.value, window.value) for metric in Metric for window in Window}
 CONCURRENT = "concurrent"

@@ -5,7 +5,7 @@ from typing import Any
 
 from scalix.cli.amounts import cells_of, column_of
 from scalix.cli.session import Session, print_json, print_table
-from scalix.service.reporting import REPORTS
+from scalix.service.usage.reporting import REPORTS
 
 _OF_A_USER = ("user", "key")
 

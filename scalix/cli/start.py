@@ -13,7 +13,7 @@ from scalix.cli.command_line import EXIT_WRONG_INPUT, Parser, tell_problems
 from scalix.launch.problems import LaunchError, Problem
 
 if TYPE_CHECKING:
-    from scalix.launch.plan import Plan
+    from scalix.launch.processes.plan import Plan
 
 PROGRAM = "start_scalix_litellm.py"
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -80,20 +80,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         match action:
             case "version":
-                from scalix.launch.plan import versions
+                from scalix.launch.processes.plan import versions
 
                 print(versions())
                 return 0
             case "status":
-                from scalix.launch.status import print_status
+                from scalix.launch.processes.status import print_status
 
                 return print_status(_state_dir(options), as_json=options.json)
             case "stop":
-                from scalix.launch.stop import stop_gateway
+                from scalix.launch.processes.stop import stop_gateway
 
                 return stop_gateway(_state_dir(options))
             case "reload":
-                from scalix.launch.reload_request import reload_gateway
+                from scalix.launch.processes.reload_request import reload_gateway
 
                 return reload_gateway(_state_dir(options))
             case "check":
@@ -133,7 +133,7 @@ def _action(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str
 
 def _state_dir(options: argparse.Namespace) -> Path:
     """The state directory alone: other settings may be wrong without keeping anyone from stopping the gateway."""
-    from scalix.launch.environment import DEFAULT_STATE_DIR, load_environment
+    from scalix.launch.settings.environment import DEFAULT_STATE_DIR, load_environment
 
     named = os.environ.get("SCALIX_STATE_DIR", "").strip()
     if not named:
@@ -148,8 +148,8 @@ def _env_file(options: argparse.Namespace) -> Path | None:
 
 
 def _plan(options: argparse.Namespace) -> "Plan":
-    from scalix.launch.environment import load_environment, resolve_settings
-    from scalix.launch.plan import Plan
+    from scalix.launch.processes.plan import Plan
+    from scalix.launch.settings.environment import load_environment, resolve_settings
 
     environment = load_environment(ROOT, os.environ, _env_file(options))
     problems: list[Problem] = []
@@ -168,7 +168,7 @@ def _plan(options: argparse.Namespace) -> "Plan":
         settings = None
     config_path = settings.config_path if settings else _config_path(options, environment.values)
 
-    from scalix.launch.config_file import read_config
+    from scalix.launch.config.config_file import read_config
 
     production = environment.scalix_env == "production"
     demo = bool(options.demo)
@@ -188,7 +188,7 @@ def _plan(options: argparse.Namespace) -> "Plan":
 
 def _config_path(options: argparse.Namespace, values: Mapping[str, str]) -> Path:
     """The config file, known even where other settings are wrong, so that its problems are told with theirs."""
-    from scalix.launch.environment import DEFAULT_CONFIG
+    from scalix.launch.settings.environment import DEFAULT_CONFIG
 
     if options.config:
         return Path(options.config).expanduser().absolute()
@@ -206,7 +206,7 @@ def _check(options: argparse.Namespace) -> int:
         problems = [{"where": problem.where, "what": problem.what, "fix": problem.fix} for problem in error.problems]
         print(json.dumps({"ok": False, "problems": problems}))
         return EXIT_WRONG_INPUT
-    from scalix.launch.check_report import as_json, as_text
+    from scalix.launch.processes.check_report import as_json, as_text
 
     print(json.dumps(as_json(plan)) if options.json else as_text(plan))
     return 0
@@ -217,15 +217,15 @@ def _start(options: argparse.Namespace) -> int:
     if not options.detach:
         return _run(plan, quiet=options.quiet)
 
-    from scalix.launch.detach import run_detached
+    from scalix.launch.processes.detach import run_detached
 
     return run_detached(lambda on_ready: _run(plan, quiet=False, on_ready=on_ready))
 
 
 def _run(plan: "Plan", *, quiet: bool, on_ready: Callable[[], None] = lambda: None) -> int:
     """Run the gateway until it is stopped."""
-    from scalix.launch.output import Output
-    from scalix.launch.supervisor import Supervisor
+    from scalix.launch.processes.output import Output
+    from scalix.launch.processes.supervisor import Supervisor
 
     output = Output(quiet=quiet, verbose=plan.settings.debug or plan.settings.log_level == "DEBUG")
     try:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from scalix.domain.key_states import KeyState
-from scalix.domain.quota import WindowState
+from scalix.domain.limits.key_states import KeyState
+from scalix.domain.limits.quota import WindowState
 
 
 @dataclass(eq=False)

@@ -7,12 +7,12 @@ from functools import lru_cache
 from typing import Literal
 
 from scalix.domain.fallbacks import Cooldown, Retries
-from scalix.domain.guard import GuardSettings
-from scalix.domain.limits import UNLIMITED, Limits
-from scalix.domain.peak_prices import PPM
-from scalix.domain.pricing import Price
-from scalix.domain.privacy import PrivacySettings
-from scalix.domain.retention import Retention
+from scalix.domain.ledger.privacy import PrivacySettings
+from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.limits import UNLIMITED, Limits
+from scalix.domain.prices.peak_prices import PPM
+from scalix.domain.prices.pricing import Price
+from scalix.domain.requests.guard import GuardSettings
 
 OnStoreFailure = Literal["deny", "allow"]
 Priority = Literal["low", "normal", "high"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from scalix.edge.asgi import Scope
 from scalix.edge.routes import shown_path
-from scalix.service.callers import Caller
-from scalix.service.exchanges import Exchange
+from scalix.service.exchange.exchanges import Exchange
+from scalix.service.identity.callers import Caller
 
 # Where the edge notes in a scope what it finds out on the way: an `Asked`.
 ASKED = "scalix_asked"

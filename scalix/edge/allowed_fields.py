@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
-from scalix.domain.control_fields import nested_control_field
 from scalix.domain.errors import BadRequest
-from scalix.domain.features import FIELD as OPTIONS
-from scalix.domain.routes import Route
+from scalix.domain.requests.control_fields import nested_control_field
+from scalix.domain.requests.features import FIELD as OPTIONS
+from scalix.domain.requests.routes import Route
 
 # Sampling settings that open models' servers take beside OpenAI's.
 _COMMON_EXTRAS = frozenset({"top_k", "min_p", "repetition_penalty", "thinking"})

@@ -2,11 +2,11 @@
 
 from urllib.parse import quote
 
-from scalix.domain.key_states import key_states
-from scalix.domain.quota import Settled, window_states
+from scalix.domain.limits.key_states import key_states
+from scalix.domain.limits.quota import Settled, window_states
 from scalix.edge.asgi import Header
 from scalix.edge.quota_headers import State, quota_headers
-from scalix.service.exchanges import Exchange
+from scalix.service.exchange.exchanges import Exchange
 
 _IN_NAMES = "/:._-@+ "
 

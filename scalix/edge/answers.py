@@ -5,18 +5,18 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from scalix.domain.outcomes import Usage
-from scalix.domain.quota import Outcome, Settled
-from scalix.domain.routes import Route
-from scalix.domain.stream_events import EventSplitter
+from scalix.domain.ledger.outcomes import Usage
+from scalix.domain.limits.quota import Outcome, Settled
+from scalix.domain.requests.routes import Route
+from scalix.domain.requests.stream_events import EventSplitter
 from scalix.edge.answer_headers import answer_headers
 from scalix.edge.asgi import JSON, Header, Message, Send, send_bytes, send_error
 from scalix.edge.delivered import CountTokens, Delivered
 from scalix.edge.provider_errors import Failed, broken_stream, error_event, failed, final_error, provider_failed
 from scalix.edge.stream_marks import is_error, is_last
 from scalix.edge.usage_chunks import answer_without_cost, completion_event, event_without_cost
-from scalix.service.exchanges import Exchange
-from scalix.service.settlement import Settlement
+from scalix.service.exchange.exchanges import Exchange
+from scalix.service.exchange.settlement import Settlement
 
 REPORT_WAIT_S = 0.25
 _EVENT_STREAM = b"text/event-stream"

@@ -6,10 +6,10 @@ from typing import Any
 
 import orjson
 
-from scalix.domain.addresses import Address
 from scalix.domain.errors import GatewayError
+from scalix.domain.identity.addresses import Address
 from scalix.edge.errors import error_body, error_headers, status_of
-from scalix.service.identity import Credential
+from scalix.service.identity.identity import Credential
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

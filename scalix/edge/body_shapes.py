@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scalix.domain.errors import BadRequest
-from scalix.domain.routes import Route
+from scalix.domain.requests.routes import Route
 
 _NUMBERS = frozenset(
     {"temperature", "top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty"}

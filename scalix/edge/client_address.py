@@ -1,6 +1,6 @@
 """Where a request comes from, as one decision for everything that counts or judges by address."""
 
-from scalix.domain.addresses import NO_NETWORKS, Address, Networks, client_address, parse_address
+from scalix.domain.identity.addresses import NO_NETWORKS, Address, Networks, client_address, parse_address
 from scalix.edge.asgi import CLIENT_ADDRESS, Scope
 
 _FORWARDED_FOR = b"x-forwarded-for"

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from scalix.edge.asgi import Message, Receive
-from scalix.service.exchanges import Exchange
+from scalix.service.exchange.exchanges import Exchange
 
 # A provider that is at work when the client leaves may finish an answer that is not streamed: it is charged as it is.
 FINISH_WHOLE_S = 30.0

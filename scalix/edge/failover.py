@@ -5,14 +5,14 @@ from typing import Any
 
 from scalix.domain.failures import REFUSALS, ErrorClass
 from scalix.domain.fallbacks import takes_over
-from scalix.domain.output_cap import OutputRequest, output_request, with_cap
-from scalix.domain.plain_requests import is_plain
 from scalix.domain.policy import Model
-from scalix.domain.routes import Route
+from scalix.domain.prices.plain_requests import is_plain
+from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.output_cap import OutputRequest, output_request, with_cap
 from scalix.edge.provider_errors import Failed
-from scalix.service.candidates import Candidates
-from scalix.service.cooldowns import Cooldowns
-from scalix.service.exchanges import Exchange
+from scalix.service.exchange.candidates import Candidates
+from scalix.service.exchange.cooldowns import Cooldowns
+from scalix.service.exchange.exchanges import Exchange
 
 # Without these an answer would be of another kind than was asked for. Others may be left out for a fallback.
 _ESSENTIAL = frozenset({"tools", "tool_choice", "functions", "function_call", "response_format", "audio", "modalities"})

@@ -10,8 +10,8 @@ from typing import Any
 import orjson
 
 from scalix.domain.errors import BadRequest
-from scalix.domain.estimate import REQUEST_TOKENS, estimate_prompt_tokens
-from scalix.domain.routes import Route
+from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.estimate import REQUEST_TOKENS, estimate_prompt_tokens
 from scalix.edge.access_log import ASKED, Asked
 from scalix.edge.allowed_fields import NOT_FORWARDED, check_fields
 from scalix.edge.answers import Answer, nothing
@@ -23,12 +23,12 @@ from scalix.edge.delivered import CountTokens
 from scalix.edge.failover import Attempts
 from scalix.edge.guard import Guard
 from scalix.edge.outbound_urls import check_outbound_urls
-from scalix.service.admission import Admission, Call
-from scalix.service.callers import Caller
-from scalix.service.candidates import Fallbacks
-from scalix.service.exchanges import CURRENT, Exchange, ProviderError
-from scalix.service.identity import Identity
-from scalix.service.settlement import Settlement
+from scalix.service.exchange.admission import Admission, Call
+from scalix.service.exchange.candidates import Fallbacks
+from scalix.service.exchange.exchanges import CURRENT, Exchange, ProviderError
+from scalix.service.exchange.settlement import Settlement
+from scalix.service.identity.callers import Caller
+from scalix.service.identity.identity import Identity
 
 PATHS = {
     Route.CHAT: "/v1/chat/completions",

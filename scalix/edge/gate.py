@@ -13,8 +13,8 @@ from scalix.domain.errors import (
     RouteNotFound,
     StoreIsDown,
 )
-from scalix.domain.routes import Route
-from scalix.domain.shown_texts import shown
+from scalix.domain.requests.routes import Route
+from scalix.domain.requests.shown_texts import shown
 from scalix.edge.access_log import AccessLog
 from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, answer_whole, credential_of
 from scalix.edge.bodies import ClientGone
@@ -27,9 +27,9 @@ from scalix.edge.lifespan import Lifespan
 from scalix.edge.own_routes import OwnRoutes
 from scalix.edge.quota_headers import State, quota_headers
 from scalix.edge.routes import find
-from scalix.service.identity import Identity
+from scalix.service.identity.identity import Identity
 from scalix.store.base import StoreUnavailable
-from scalix.store.deadline import grant_store_time
+from scalix.store.connection.deadline import grant_store_time
 
 log = logging.getLogger("scalix.edge")
 

@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scalix.domain.addresses import NO_NETWORKS, Address, Networks, group_of, parse_network
 from scalix.domain.errors import IpBlocked
-from scalix.domain.guard import GuardSettings
-from scalix.domain.ip_rules import ANYBODY, IpRules
+from scalix.domain.identity.addresses import NO_NETWORKS, Address, Networks, group_of, parse_network
+from scalix.domain.identity.ip_rules import ANYBODY, IpRules
+from scalix.domain.requests.guard import GuardSettings
 from scalix.edge.asgi import Receive, Scope, token_of
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.guard_bodies import paced
 from scalix.edge.guard_headers import check_headers, check_host
-from scalix.service.callers import Caller
-from scalix.service.load_shedding import LoadShedding
-from scalix.service.policy_source import PolicySource
-from scalix.service.throttle import Throttle
+from scalix.service.exchange.load_shedding import LoadShedding
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.identity.callers import Caller
+from scalix.service.identity.throttle import Throttle
 
 _EXEMPT_FROM_RULES = frozenset({"/health/liveliness", "/health/readiness"})
 

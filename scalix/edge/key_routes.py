@@ -7,8 +7,8 @@ from scalix.edge.asgi import Receive, Scope
 from scalix.edge.bodies import read_json
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own, key_in
-from scalix.service.audit import Actor
-from scalix.service.key_administration import KeyAdministration
+from scalix.service.administration.key_administration import KeyAdministration
+from scalix.service.audit.audit import Actor
 
 KEY_ROUTES = frozenset(
     {

@@ -6,9 +6,9 @@ from scalix.edge.asgi import Receive, Scope
 from scalix.edge.bodies import read_json
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own
-from scalix.service.audit import Actor
-from scalix.service.ledger_administration import LedgerAdministration
-from scalix.store.deadline import grant_store_time
+from scalix.service.audit.audit import Actor
+from scalix.service.ledger.ledger_administration import LedgerAdministration
+from scalix.store.connection.deadline import grant_store_time
 
 _STORE_TIME_MS = 3_600_000.0
 

@@ -10,15 +10,15 @@ import psutil
 
 import scalix
 from scalix.domain.errors import InvalidApiKey
-from scalix.domain.ledger import Aggregate
-from scalix.domain.limits import NANO_USD_PER_USD
+from scalix.domain.ledger.ledger import Aggregate
+from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.edge.asgi import Scope, token_of
 from scalix.edge.operator_routes import operator_of
 from scalix.edge.routes import Own
 from scalix.edge.tables import Page
-from scalix.service.gateway_metrics import EXPIRING_WITHIN_DAYS, GatewayMetrics, Here, Snapshot
-from scalix.service.identity import NO_KEY, Identity
-from scalix.service.reporting import error_of
+from scalix.service.identity.identity import NO_KEY, Identity
+from scalix.service.usage.gateway_metrics import EXPIRING_WITHIN_DAYS, GatewayMetrics, Here, Snapshot
+from scalix.service.usage.reporting import error_of
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

@@ -10,16 +10,16 @@ from scalix.edge.ledger_routes import LEDGER_ROUTES, LedgerRoutes
 from scalix.edge.privacy_routes import PRIVACY_ROUTES, PrivacyRoutes
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own
-from scalix.service.administration import UserAdministration
-from scalix.service.audit import Actor
-from scalix.service.audit_reading import AuditReading
-from scalix.service.balances import Balances
-from scalix.service.callers import Caller
-from scalix.service.identity import Identity
-from scalix.service.limit_administration import LimitAdministration
-from scalix.service.merging import Merging
-from scalix.service.resealing import SecretsAdministration
-from scalix.service.token_revocation import TokenRevocation
+from scalix.service.administration.administration import UserAdministration
+from scalix.service.administration.balances import Balances
+from scalix.service.administration.limit_administration import LimitAdministration
+from scalix.service.administration.merging import Merging
+from scalix.service.administration.resealing import SecretsAdministration
+from scalix.service.audit.audit import Actor
+from scalix.service.audit.audit_reading import AuditReading
+from scalix.service.identity.callers import Caller
+from scalix.service.identity.identity import Identity
+from scalix.service.identity.token_revocation import TokenRevocation
 
 
 class OperatorRoutes:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scalix.domain.errors import BadRequest
-from scalix.domain.private_hosts import is_public_host
+from scalix.domain.requests.private_hosts import is_public_host
 
 LONGEST_URL = 8_192
 # Where a content part, a source or a tool names what is to be fetched. Gemini's files come by URL under `file_id`.

@@ -4,15 +4,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from scalix.domain.errors import ModelNotFound
-from scalix.domain.shown_texts import shown
+from scalix.domain.requests.shown_texts import shown
 from scalix.edge.asgi import Receive, Scope, Send, credential_of, send_bytes, send_json, token_of
 from scalix.edge.operator_routes import OperatorRoutes, operator_of
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own, model_in
 from scalix.edge.tables import Page
-from scalix.service.callers import Caller
-from scalix.service.identity import Identity
-from scalix.service.policy_source import PolicySource
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.identity.callers import Caller
+from scalix.service.identity.identity import Identity
 from scalix.store.base import StoreUnavailable
 
 Check = Callable[[], Awaitable[Any]]

@@ -5,9 +5,9 @@ from typing import Any
 from scalix.domain.errors import BadRequest, RouteNotFound
 from scalix.edge.asgi import Scope
 from scalix.edge.routes import Own, user_in
-from scalix.service.audit import Actor
-from scalix.service.privacy import Privacy
-from scalix.service.retention import RetentionJob
+from scalix.service.audit.audit import Actor
+from scalix.service.ledger.retention import RetentionJob
+from scalix.service.privacy.privacy import Privacy
 
 PRIVACY_ROUTES = frozenset({Own.USER_EXPORT, Own.USER_ERASE, Own.RETENTION_RUN})
 

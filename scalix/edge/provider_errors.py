@@ -15,10 +15,10 @@ from scalix.domain.failures import (
     class_of_status,
     kind_of_body,
 )
-from scalix.domain.quota import Outcome
-from scalix.domain.routes import Route
+from scalix.domain.limits.quota import Outcome
+from scalix.domain.requests.routes import Route
 from scalix.edge.errors import error_body
-from scalix.service.exchanges import Exchange
+from scalix.service.exchange.exchanges import Exchange
 
 RETRY_AFTER_S = 5
 MOST_MESSAGE_CHARS = 400

@@ -6,10 +6,10 @@ Limits that are not enforced are in none of them: clients that slow down by thes
 
 from collections.abc import Sequence
 
-from scalix.domain.calendar import window_length_ms
-from scalix.domain.key_states import KeyState
-from scalix.domain.limits import Metric
-from scalix.domain.quota import WindowState
+from scalix.domain.limits.calendar import window_length_ms
+from scalix.domain.limits.key_states import KeyState
+from scalix.domain.limits.limits import Metric
+from scalix.domain.limits.quota import WindowState
 
 Header = tuple[bytes, bytes]
 State = WindowState | KeyState

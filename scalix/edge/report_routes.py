@@ -5,8 +5,8 @@ from scalix.edge.operator_routes import operator_of
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own, report_in
 from scalix.edge.tables import Page, format_of, json_page, rows_page
-from scalix.service.identity import Identity
-from scalix.service.reporting import Reporting
+from scalix.service.identity.identity import Identity
+from scalix.service.usage.reporting import Reporting
 
 
 class ReportRoutes:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from enum import StrEnum
 
-from scalix.domain.routes import Route
+from scalix.domain.requests.routes import Route
 from scalix.edge.routes import ENTRIES, ONE_KEY, ONE_USER, USERS_DATA, Own
 
 

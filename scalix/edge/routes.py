@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from urllib.parse import unquote_to_bytes
 
-from scalix.domain.routes import Route
-from scalix.service.reporting import REPORTS
+from scalix.domain.requests.routes import Route
+from scalix.service.usage.reporting import REPORTS
 
 
 class Own(Enum):

@@ -9,10 +9,10 @@ from scalix.edge.asgi import Scope, credential_of
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own
 from scalix.edge.tables import Page, format_of, json_page, rows_page
-from scalix.service.callers import Caller
-from scalix.service.identity import Identity
-from scalix.service.usage import UsageReading
-from scalix.service.usage_events import EVENT_COLUMNS, OPERATORS_COLUMNS, EventsPage, UsageEvents
+from scalix.service.identity.callers import Caller
+from scalix.service.identity.identity import Identity
+from scalix.service.usage.usage import UsageReading
+from scalix.service.usage.usage_events import EVENT_COLUMNS, OPERATORS_COLUMNS, EventsPage, UsageEvents
 
 USAGE_ROUTES = frozenset({Own.USAGE, Own.USAGE_EVENTS})
 # A page may go through all events of many days, and no quota counts it: so many at once in one worker, of everybody and

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from scalix.domain.policy import Model
-from scalix.domain.text_tokens import text_tokens
+from scalix.domain.tokens.text_tokens import text_tokens
 from scalix.litellm_adapter.provider_transport import install_reading
 
 log = logging.getLogger("scalix.provider")

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scalix.service.admission import Admission
-from scalix.service.exchanges import Exchanges
-from scalix.service.identity import Identity
-from scalix.service.settlement import Settlement
+from scalix.service.exchange.admission import Admission
+from scalix.service.exchange.exchanges import Exchanges
+from scalix.service.exchange.settlement import Settlement
+from scalix.service.identity.identity import Identity
 
 if TYPE_CHECKING:
     from scalix.litellm_adapter.joining_clients import JoiningClients

@@ -10,16 +10,16 @@ from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
 from scalix.domain.errors import GatewayError, InvalidApiKey
-from scalix.domain.quota import Outcome
-from scalix.domain.routes import Route
+from scalix.domain.limits.quota import Outcome
+from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
 from scalix.litellm_adapter.kept_caps import with_caps
 from scalix.litellm_adapter.model_options import with_options
 from scalix.litellm_adapter.plain_callers import PlainCallers
 from scalix.litellm_adapter.reports import failure_of, is_from_cache, report_success, reported_cost_of, usage_of
-from scalix.service.admission import Call
-from scalix.service.exchanges import Exchange
-from scalix.service.identity import Credential
+from scalix.service.exchange.admission import Call
+from scalix.service.exchange.exchanges import Exchange
+from scalix.service.identity.identity import Credential
 
 log = logging.getLogger("scalix.callbacks")
 

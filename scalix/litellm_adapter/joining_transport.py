@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import httpx
 import orjson
 
-from scalix.domain.stream_events import EventSplitter
-from scalix.domain.stream_joining import Joiner
+from scalix.domain.requests.stream_events import EventSplitter
+from scalix.domain.requests.stream_joining import Joiner
 from scalix.litellm_adapter.pressure import Pressure
 
 # So many events in one read mean that they have been waiting for us.

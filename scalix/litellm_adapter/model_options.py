@@ -6,8 +6,8 @@ They are added when a deployment has been chosen, so that a fallback of another 
 from collections.abc import Mapping
 from typing import Any
 
-from scalix.domain.features import FIELD, options_for
-from scalix.service.exchanges import CURRENT
+from scalix.domain.requests.features import FIELD, options_for
+from scalix.service.exchange.exchanges import CURRENT
 
 
 def with_options(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import secrets
 from collections import OrderedDict
 
-from scalix.service.callers import Caller
+from scalix.service.identity.callers import Caller
 
 MAX_CALLERS = 10_000
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from scalix.domain.usage import IMPOSSIBLE_TOKENS, Usage
-from scalix.domain.usage_reading import read_usage
+from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage
+from scalix.domain.tokens.usage_reading import read_usage
 
 # prompt, completion
 _FIGURES = (

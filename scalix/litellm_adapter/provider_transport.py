@@ -9,7 +9,7 @@ import httpx
 import orjson
 
 from scalix.domain.failures import kind_of_body
-from scalix.domain.stream_events import EventSplitter
+from scalix.domain.requests.stream_events import EventSplitter
 from scalix.litellm_adapter.provider_answers import (
     ProviderAnswer,
     event_failure,
@@ -17,7 +17,7 @@ from scalix.litellm_adapter.provider_answers import (
     is_substantial,
 )
 from scalix.litellm_adapter.reports import seconds
-from scalix.service.exchanges import CURRENT, Exchange, ProviderError
+from scalix.service.exchange.exchanges import CURRENT, Exchange, ProviderError
 
 log = logging.getLogger("scalix.provider")
 

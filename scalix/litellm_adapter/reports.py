@@ -8,9 +8,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from scalix.domain.failures import ErrorClass, class_of_exception
-from scalix.domain.usage import Usage, usage_from
-from scalix.domain.usage_reading import TRAFFIC, field, usage_in
-from scalix.service.exchanges import Exchange, Failure
+from scalix.domain.tokens.usage import Usage, usage_from
+from scalix.domain.tokens.usage_reading import TRAFFIC, field, usage_in
+from scalix.service.exchange.exchanges import Exchange, Failure
 
 NANO = 1_000_000_000
 

@@ -11,7 +11,7 @@ from fastapi import Request
 from litellm.proxy._types import UserAPIKeyAuth
 
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID
-from scalix.service.exchanges import CURRENT, Exchange
+from scalix.service.exchange.exchanges import CURRENT, Exchange
 
 log = logging.getLogger("scalix.trimming")
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from scalix.domain.limits import UNLIMITED
-from scalix.domain.quota import FREE_OF_CHARGE, Admitted, Receipt
-from scalix.domain.routes import Route
-from scalix.service.callers import THE_OPERATOR
-from scalix.service.exchanges import Exchange
+from scalix.domain.limits.limits import UNLIMITED
+from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Receipt
+from scalix.domain.requests.routes import Route
+from scalix.service.exchange.exchanges import Exchange
+from scalix.service.identity.callers import THE_OPERATOR
 
 log = logging.getLogger("scalix.warm_up")
 

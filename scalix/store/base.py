@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from scalix.domain.audit_chain import Head, Link
-from scalix.domain.ledger import Aggregate, Balance, Event, Summary
-from scalix.domain.limits import Metric, Window
-from scalix.domain.quota import UNKNOWN_VERSION, Ask, Charge, Decision, Receipt, Settled, ShadowCount, Tallies
+from scalix.domain.ledger.audit_chain import Head, Link
+from scalix.domain.ledger.ledger import Aggregate, Balance, Event, Summary
+from scalix.domain.limits.limits import Metric, Window
+from scalix.domain.limits.quota import UNKNOWN_VERSION, Ask, Charge, Decision, Receipt, Settled, ShadowCount, Tallies
 
 
 class StoreError(Exception):

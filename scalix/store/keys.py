@@ -41,9 +41,9 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from scalix.domain.calendar import window_index
-from scalix.domain.limits import Window
-from scalix.domain.subjects import SHARDS, shard_of
+from scalix.domain.identity.subjects import SHARDS, shard_of
+from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.limits import Window
 
 TOMBSTONE_LIFETIME_MS = 10 * 60_000
 EPOCH_LIFETIME_MS = 7 * 86_400_000

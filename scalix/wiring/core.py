@@ -7,60 +7,60 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scalix.domain.addresses import Networks
-from scalix.domain.audit_chain import Sealer, audit_keys
-from scalix.domain.identity import IdentitySettings
+from scalix.domain.identity.addresses import Networks
+from scalix.domain.identity.identity import IdentitySettings
+from scalix.domain.ledger.audit_chain import Sealer, audit_keys
 from scalix.domain.policy import Model, Policy
-from scalix.launch.config_file import GatewayConfig, read_config
-from scalix.launch.identity_builder import identity_from_text
-from scalix.launch.policy_file import read_policy
+from scalix.launch.config.config_file import GatewayConfig, read_config
+from scalix.launch.config.identity_builder import identity_from_text
+from scalix.launch.config.policy_file import read_policy
 from scalix.launch.problems import LaunchError, Problem
-from scalix.service.administration import UserAdministration
-from scalix.service.admission import Admission
-from scalix.service.anonymous import AnonymousCallers
-from scalix.service.archive import ARCHIVE_EVERY_S
-from scalix.service.audit_log import TRIM_EVERY_S, AuditLog
-from scalix.service.audit_reading import AuditReading
-from scalix.service.balances import Balances
-from scalix.service.candidates import Fallbacks
-from scalix.service.cooldowns import REFRESH_EVERY_S as COOLDOWNS_EVERY_S
-from scalix.service.cooldowns import Cooldowns
-from scalix.service.exchanges import Exchanges
-from scalix.service.identity import CredentialKind, Identity, MasterKey
-from scalix.service.identity_events import FLUSH_EVERY_S, IdentityEvents
-from scalix.service.key_administration import KeyAdministration
-from scalix.service.known_refusals import KnownRefusals
-from scalix.service.limit_administration import LimitAdministration
-from scalix.service.merging import Merging
-from scalix.service.outage import Outage
-from scalix.service.policy_source import PolicySource
-from scalix.service.resealing import SecretsAdministration
-from scalix.service.retention import TRY_EVERY_S as RETENTION_EVERY_S
-from scalix.service.settlement import RENEW_EVERY_S, SWEEP_EVERY_S, Settlement
-from scalix.service.store_memory import LOOK_EVERY_S
-from scalix.service.store_watch import CHECK_EVERY_S, REPLAY_EVERY_S, StoreWatch
-from scalix.service.token_issuers import tokens_of
-from scalix.service.token_revocation import TokenRevocation
-from scalix.service.tokens import REFRESH_EVERY_S, JsonWebTokens
-from scalix.service.users import UserDirectory
-from scalix.service.virtual_keys import VirtualKeys
+from scalix.service.administration.administration import UserAdministration
+from scalix.service.administration.balances import Balances
+from scalix.service.administration.key_administration import KeyAdministration
+from scalix.service.administration.limit_administration import LimitAdministration
+from scalix.service.administration.merging import Merging
+from scalix.service.administration.resealing import SecretsAdministration
+from scalix.service.audit.audit_log import TRIM_EVERY_S, AuditLog
+from scalix.service.audit.audit_reading import AuditReading
+from scalix.service.audit.identity_events import FLUSH_EVERY_S, IdentityEvents
+from scalix.service.exchange.admission import Admission
+from scalix.service.exchange.candidates import Fallbacks
+from scalix.service.exchange.cooldowns import REFRESH_EVERY_S as COOLDOWNS_EVERY_S
+from scalix.service.exchange.cooldowns import Cooldowns
+from scalix.service.exchange.exchanges import Exchanges
+from scalix.service.exchange.known_refusals import KnownRefusals
+from scalix.service.exchange.outage import Outage
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.exchange.settlement import RENEW_EVERY_S, SWEEP_EVERY_S, Settlement
+from scalix.service.exchange.store_watch import CHECK_EVERY_S, REPLAY_EVERY_S, StoreWatch
+from scalix.service.identity.anonymous import AnonymousCallers
+from scalix.service.identity.identity import CredentialKind, Identity, MasterKey
+from scalix.service.identity.token_issuers import tokens_of
+from scalix.service.identity.token_revocation import TokenRevocation
+from scalix.service.identity.tokens import REFRESH_EVERY_S, JsonWebTokens
+from scalix.service.identity.users import UserDirectory
+from scalix.service.identity.virtual_keys import VirtualKeys
+from scalix.service.ledger.archive import ARCHIVE_EVERY_S
+from scalix.service.ledger.retention import TRY_EVERY_S as RETENTION_EVERY_S
+from scalix.service.ledger.store_memory import LOOK_EVERY_S
 from scalix.store.base import StoreUnavailable
-from scalix.store.breaker import Breaker, guarded
-from scalix.store.journal import MAX_BYTES as JOURNAL_MAX_BYTES
-from scalix.store.journal import Journal
+from scalix.store.connection.breaker import Breaker, guarded
+from scalix.store.connection.redis_client import connect
+from scalix.store.journal.journal import MAX_BYTES as JOURNAL_MAX_BYTES
+from scalix.store.journal.journal import Journal
 from scalix.store.keys import Keys
-from scalix.store.local import LocalCounters
-from scalix.store.pseudonyms import Pseudonyms
-from scalix.store.redis_audit import RedisAuditStore
-from scalix.store.redis_balance import RedisBalanceStore
-from scalix.store.redis_client import connect
-from scalix.store.redis_cooldowns import RedisCooldowns
-from scalix.store.redis_epoch import RedisEpoch
-from scalix.store.redis_keys import RedisKeyStore
-from scalix.store.redis_quota import RedisQuotaStore
-from scalix.store.redis_resealing import RedisResealing
-from scalix.store.redis_users import RedisUserStore
-from scalix.store.sealing import Sealing, encryption_keys, sealing_of
+from scalix.store.quota.local import LocalCounters
+from scalix.store.quota.redis_balance import RedisBalanceStore
+from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.records.pseudonyms import Pseudonyms
+from scalix.store.records.redis_audit import RedisAuditStore
+from scalix.store.records.redis_cooldowns import RedisCooldowns
+from scalix.store.records.redis_epoch import RedisEpoch
+from scalix.store.records.redis_keys import RedisKeyStore
+from scalix.store.records.redis_resealing import RedisResealing
+from scalix.store.records.redis_users import RedisUserStore
+from scalix.store.records.sealing import Sealing, encryption_keys, sealing_of
 from scalix.wiring.ledger import LedgerParts, build_ledger, machine_bytes_of
 from scalix.wiring.privacy import PrivacyParts, build_privacy, build_pseudonyms
 from scalix.wiring.usage import UsageParts, build_usage

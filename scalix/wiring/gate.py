@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import scalix
 from scalix.domain.errors import GatewayError
-from scalix.launch.environment import DEFAULT_STREAM_JOIN_MS
-from scalix.launch.policy_file import read_policy
-from scalix.service.load_shedding import LoadShedding
-from scalix.service.throttle import Throttle
+from scalix.launch.config.policy_file import read_policy
+from scalix.launch.settings.environment import DEFAULT_STREAM_JOIN_MS
+from scalix.service.exchange.load_shedding import LoadShedding
+from scalix.service.identity.throttle import Throttle
 from scalix.store.base import StoreUnavailable
-from scalix.store.calls import in_time
+from scalix.store.connection.calls import in_time
 from scalix.wiring.core import Core, build_core, needed, now_ms
 
 if TYPE_CHECKING:

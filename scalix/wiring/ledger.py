@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scalix.service.archive import Archive
-from scalix.service.audit_log import AuditLog
-from scalix.service.ledger_administration import LedgerAdministration
-from scalix.service.ledger_check import LedgerCheck
-from scalix.service.policy_source import PolicySource
-from scalix.service.store_memory import StoreMemory
-from scalix.store.archive_files import ArchiveFiles
+from scalix.service.audit.audit_log import AuditLog
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.ledger.archive import Archive
+from scalix.service.ledger.ledger_administration import LedgerAdministration
+from scalix.service.ledger.ledger_check import LedgerCheck
+from scalix.service.ledger.store_memory import StoreMemory
+from scalix.store.connection.redis_client import connect
 from scalix.store.keys import Keys
-from scalix.store.pseudonyms import Pseudonyms
-from scalix.store.redis_archive import RedisArchive
-from scalix.store.redis_client import connect
-from scalix.store.redis_ledger_repair import TIMEOUT_MS, RedisBooks
-from scalix.store.redis_memory import RedisMemory, container_bytes
+from scalix.store.ledger.archive_files import ArchiveFiles
+from scalix.store.ledger.redis_archive import RedisArchive
+from scalix.store.ledger.redis_ledger_repair import TIMEOUT_MS, RedisBooks
+from scalix.store.ledger.redis_memory import RedisMemory, container_bytes
+from scalix.store.records.pseudonyms import Pseudonyms
 
 _CONNECTIONS = 2
 

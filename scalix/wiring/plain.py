@@ -26,7 +26,7 @@ def ensure_plain_services() -> None:
 
 
 def _plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    from scalix.launch.redis_url import redis_url
+    from scalix.launch.settings.redis_url import redis_url
 
     values = dict(environ)
     values.setdefault("SCALIX_CONFIG", values.get("CONFIG_FILE_PATH") or "litellm_proxy_config.yaml")

@@ -5,28 +5,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scalix.domain.virtual_keys import KeyRecord
-from scalix.service.archive import Archive
-from scalix.service.audit_log import AuditLog
-from scalix.service.audit_reading import AuditReading
-from scalix.service.policy_source import PolicySource
-from scalix.service.privacy import Privacy
-from scalix.service.pseudonyms import Pseudonyms
-from scalix.service.retention import ExpiredKeys, RetentionJob
-from scalix.service.users import UserDirectory
-from scalix.service.virtual_keys import VirtualKeys
+from scalix.domain.identity.virtual_keys import KeyRecord
+from scalix.service.audit.audit_log import AuditLog
+from scalix.service.audit.audit_reading import AuditReading
+from scalix.service.audit.pseudonyms import Pseudonyms
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.identity.users import UserDirectory
+from scalix.service.identity.virtual_keys import VirtualKeys
+from scalix.service.ledger.archive import Archive
+from scalix.service.ledger.retention import ExpiredKeys, RetentionJob
+from scalix.service.privacy.privacy import Privacy
 from scalix.store.base import UserStore
-from scalix.store.breaker import Breaker, guarded
-from scalix.store.key_store import KeyStore
+from scalix.store.connection.breaker import Breaker, guarded
+from scalix.store.connection.redis_client import connect
+from scalix.store.journal.set_aside import SetAside
 from scalix.store.keys import Keys
-from scalix.store.pseudonyms import Pseudonyms as ErasedUsers
-from scalix.store.redis_client import connect
-from scalix.store.redis_erasure import RedisErasure
-from scalix.store.redis_files import RedisFiles
-from scalix.store.redis_names import RedisNames
-from scalix.store.redis_personal_data import RedisPersonalData
-from scalix.store.redis_retention import RedisRetention
-from scalix.store.set_aside import SetAside
+from scalix.store.privacy.redis_erasure import RedisErasure
+from scalix.store.privacy.redis_files import RedisFiles
+from scalix.store.privacy.redis_personal_data import RedisPersonalData
+from scalix.store.privacy.redis_retention import RedisRetention
+from scalix.store.records.key_store import KeyStore
+from scalix.store.records.pseudonyms import Pseudonyms as ErasedUsers
+from scalix.store.records.redis_names import RedisNames
 
 # Whole users are read and removed: nobody's request waits for that, and it takes what it takes.
 TIMEOUT_MS = 5_000

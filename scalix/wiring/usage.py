@@ -5,23 +5,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scalix.service.exchanges import Exchanges
-from scalix.service.gateway_metrics import GatewayMetrics, Here
-from scalix.service.policy_source import PolicySource
-from scalix.service.reporting import Reporting
-from scalix.service.store_watch import StoreWatch
-from scalix.service.usage import UsageReading
-from scalix.service.usage_events import UsageEvents
-from scalix.service.users import UserDirectory
+from scalix.service.exchange.exchanges import Exchanges
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.exchange.store_watch import StoreWatch
+from scalix.service.identity.users import UserDirectory
+from scalix.service.usage.gateway_metrics import GatewayMetrics, Here
+from scalix.service.usage.reporting import Reporting
+from scalix.service.usage.usage import UsageReading
+from scalix.service.usage.usage_events import UsageEvents
 from scalix.store.base import LimitTools
-from scalix.store.journal import Journal
-from scalix.store.key_store import KeyStore
+from scalix.store.connection.redis_client import connect
+from scalix.store.journal.journal import Journal
 from scalix.store.keys import Keys
-from scalix.store.redis_balance import RedisBalanceStore
-from scalix.store.redis_client import connect
-from scalix.store.redis_leases import RedisLeases
-from scalix.store.redis_ledger import READ_TIMEOUT_MS, RedisLedger
-from scalix.store.redis_memory import RedisMemory
+from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, RedisLedger
+from scalix.store.ledger.redis_memory import RedisMemory
+from scalix.store.quota.redis_balance import RedisBalanceStore
+from scalix.store.quota.redis_leases import RedisLeases
+from scalix.store.records.key_store import KeyStore
 
 # Of one user there is little to read, and somebody waits for it.
 USAGE_TIMEOUT_MS = 2_000

@@ -10,16 +10,16 @@ import pytest
 from litellm.exceptions import APIConnectionError, BadRequestError, RateLimitError, Timeout
 
 from scalix.domain.failures import ErrorClass
-from scalix.domain.limits import UNLIMITED
-from scalix.domain.outcomes import Usage
-from scalix.domain.quota import FREE_OF_CHARGE, Admitted, Receipt
-from scalix.domain.routes import Route
+from scalix.domain.ledger.outcomes import Usage
+from scalix.domain.limits.limits import UNLIMITED
+from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Receipt
+from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter import provider_transport, trimmed_calls
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
 from scalix.litellm_adapter.callbacks import GatewayCallbacks, custom_auth
 from scalix.litellm_adapter.reports import failure_of
-from scalix.service.callers import THE_OPERATOR
-from scalix.service.exchanges import CURRENT, Exchange, Exchanges
+from scalix.service.exchange.exchanges import CURRENT, Exchange, Exchanges
+from scalix.service.identity.callers import THE_OPERATOR
 
 STREAM = {"content-type": "text/event-stream"}
 EVENT = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n'

@@ -14,10 +14,10 @@ from litellm._internal_context import pinned_billing_time
 from litellm.llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini import VertexGeminiConfig
 from litellm.responses.utils import ResponseAPILoggingUtils
 
-from scalix.domain.pricing import Price, calculate
-from scalix.domain.usage import Usage
-from scalix.domain.usage_reading import read_usage
-from scalix.launch.config_file import read_config
+from scalix.domain.prices.pricing import Price, calculate
+from scalix.domain.tokens.usage import Usage
+from scalix.domain.tokens.usage_reading import read_usage
+from scalix.launch.config.config_file import read_config
 from scalix.litellm_adapter.reports import usage_of
 from tests.adapter.usage_shapes import CHAT, GEMINI, MESSAGES, RESPONSES, SHAPES, Shape
 

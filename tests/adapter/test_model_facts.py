@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from scalix.domain.policy import Model
-from scalix.domain.pricing import Price
+from scalix.domain.prices.pricing import Price
 from scalix.litellm_adapter.app import model_facts
 
 

@@ -9,17 +9,17 @@ import pytest
 from fastapi import HTTPException, Request
 from litellm.proxy._types import UserAPIKeyAuth
 
-from scalix.domain.key_secrets import digest_of
-from scalix.domain.virtual_keys import KeyRecord
+from scalix.domain.identity.key_secrets import digest_of
+from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.litellm_adapter.bridge import Services, bridge
 from scalix.litellm_adapter.callbacks import custom_auth, gateway_callbacks
 from scalix.litellm_adapter.plain_callers import PlainCallers
-from scalix.service.callers import THE_OPERATOR
-from scalix.service.exchanges import Exchanges
-from scalix.service.identity import Identity
-from scalix.service.key_administration import new_secret
-from scalix.service.virtual_keys import VirtualKeys
-from scalix.store.memory_keys import MemoryKeyStore
+from scalix.service.administration.key_administration import new_secret
+from scalix.service.exchange.exchanges import Exchanges
+from scalix.service.identity.callers import THE_OPERATOR
+from scalix.service.identity.identity import Identity
+from scalix.service.identity.virtual_keys import VirtualKeys
+from scalix.store.memory.memory_keys import MemoryKeyStore
 from tests.service.test_token_admission import Worker
 from tests.service.token_rig import MASTER
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scalix.domain.outcomes import Usage
+from scalix.domain.ledger.outcomes import Usage
 from scalix.litellm_adapter.provider_answers import (
     ProviderAnswer,
     event_failure_status,

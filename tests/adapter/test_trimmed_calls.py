@@ -15,13 +15,13 @@ from openai._utils import async_maybe_transform, is_given
 from openai.types.chat import completion_create_params
 from pydantic import BaseModel
 
-from scalix.domain.limits import UNLIMITED
-from scalix.domain.quota import FREE_OF_CHARGE, Admitted, Receipt
-from scalix.domain.routes import Route
+from scalix.domain.limits.limits import UNLIMITED
+from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Receipt
+from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter import trimmed_calls
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID
-from scalix.service.callers import THE_OPERATOR
-from scalix.service.exchanges import CURRENT, Exchange
+from scalix.service.exchange.exchanges import CURRENT, Exchange
+from scalix.service.identity.callers import THE_OPERATOR
 
 PARAMS = completion_create_params.CompletionCreateParamsNonStreaming
 json_values = st.recursive(

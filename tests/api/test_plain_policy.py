@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from scalix.api.plain_policy import read_plain_policy
-from scalix.launch.config_file import read_config
-from scalix.launch.policy_file import read_policy, write_policy
+from scalix.launch.config.config_file import read_config
+from scalix.launch.config.policy_file import read_policy, write_policy
 from tests.api.test_tracking import CONFIG
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scalix.launch.config_file import read_config
-from scalix.launch.policy_file import write_policy
+from scalix.launch.config.config_file import read_config
+from scalix.launch.config.policy_file import write_policy
 from tests.api.test_tracking import CONFIG
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -17,9 +17,9 @@ from scalix.api.limits import RateLimiter
 from scalix.api.place import Place, find_place
 from scalix.api.runtime import Runtime
 from scalix.api.tracking import UsageTracker
-from scalix.launch.config_file import read_config
-from scalix.launch.embedded_store import EmbeddedStore
-from scalix.launch.policy_file import write_policy
+from scalix.launch.config.config_file import read_config
+from scalix.launch.config.policy_file import write_policy
+from scalix.launch.embedded.embedded_store import EmbeddedStore
 from tests.edge.limits_rig import Instance
 
 CONFIG = """

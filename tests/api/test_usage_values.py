@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scalix.api.usage_values import usage_of
-from scalix.domain.usage import Usage
+from scalix.domain.tokens.usage import Usage
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scalix.domain.addresses import (
+from scalix.domain.identity.addresses import (
     NO_NETWORKS,
     Address,
     Networks,

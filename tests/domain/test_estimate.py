@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.estimate_samples import CODE, LANGUAGES, Count, bundled_tokenizers, samples
-from scalix.domain.estimate import MESSAGE_TOKENS, REQUEST_TOKENS, TOOLS_TOKENS, estimate_prompt_tokens
-from scalix.domain.media_tokens import IMAGE_TOKENS, PAGE_TOKENS, image_tokens
-from scalix.domain.routes import Route
-from scalix.domain.text_tokens import text_tokens
+from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.estimate import MESSAGE_TOKENS, REQUEST_TOKENS, TOOLS_TOKENS, estimate_prompt_tokens
+from scalix.domain.tokens.media_tokens import IMAGE_TOKENS, PAGE_TOKENS, image_tokens
+from scalix.domain.tokens.text_tokens import text_tokens
 
 SAMPLES = samples()
 CL100K = bundled_tokenizers()["cl100k"]

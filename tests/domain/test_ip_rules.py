@@ -1,7 +1,7 @@
 """Allow and deny lists of addresses."""
 
-from scalix.domain.addresses import parse_address
-from scalix.domain.ip_rules import ANYBODY, IpRules
+from scalix.domain.identity.addresses import parse_address
+from scalix.domain.identity.ip_rules import ANYBODY, IpRules
 
 
 def test_without_rules_anybody_may_call_from_anywhere() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalix.domain.ledger import EVENT_FIELDS, Detail, Event, detail_words, event_of, name_of, name_word
+from scalix.domain.ledger.ledger import EVENT_FIELDS, Detail, Event, detail_words, event_of, name_of, name_word
 
 names = st.text(max_size=20)
 counts = st.integers(0, 2**53)

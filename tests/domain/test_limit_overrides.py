@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.limit_overrides import LimitSyntaxError, parse_overrides
-from scalix.domain.limits import UNLIMITED, Limit, Limits, Metric, Window
+from scalix.domain.limits.limit_overrides import LimitSyntaxError, parse_overrides
+from scalix.domain.limits.limits import UNLIMITED, Limit, Limits, Metric, Window
 
 TIER = Limits(
     (

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from scalix.domain.ledger import Detail
-from scalix.domain.outcomes import Ending, Usage, charge_for, cost_of, usage_from
-from scalix.domain.pricing import Price
-from scalix.domain.quota import Outcome
+from scalix.domain.ledger.ledger import Detail
+from scalix.domain.ledger.outcomes import Ending, Usage, charge_for, cost_of, usage_from
+from scalix.domain.limits.quota import Outcome
+from scalix.domain.prices.pricing import Price
 
 # 1,000 and 2,000 nano-dollars a token
 PRICE = Price("info", (("input_cost_per_token", 10**12), ("output_cost_per_token", 2 * 10**12)))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalix.domain.errors import BadRequest
-from scalix.domain.output_cap import MAX_TOKENS, OutputRequest, output_request, with_cap
-from scalix.domain.routes import Route
+from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.output_cap import MAX_TOKENS, OutputRequest, output_request, with_cap
 
 WITH_OUTPUT = [Route.CHAT, Route.COMPLETIONS, Route.RESPONSES, Route.MESSAGES]
 USUAL = {

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalix.domain.off_peak import OffPeak, OffPeakWindow
-from scalix.domain.peak_prices import PPM, dearest, marked_up, one_price
-from scalix.domain.plain_requests import is_plain
-from scalix.domain.price_map import read_price
-from scalix.domain.pricing import calculate
-from scalix.domain.quota import Prices
-from scalix.domain.usage import Usage, usage_from
+from scalix.domain.limits.quota import Prices
+from scalix.domain.prices.off_peak import OffPeak, OffPeakWindow
+from scalix.domain.prices.peak_prices import PPM, dearest, marked_up, one_price
+from scalix.domain.prices.plain_requests import is_plain
+from scalix.domain.prices.price_map import read_price
+from scalix.domain.prices.pricing import calculate
+from scalix.domain.tokens.usage import Usage, usage_from
 
 OPUS = read_price(
     {

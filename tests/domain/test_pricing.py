@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from scalix.domain.policy import Model
-from scalix.domain.price_map import atto_usd, is_price_name, read_price
-from scalix.domain.pricing import Price, calculate
-from scalix.domain.usage import Usage
-from scalix.domain.usage_reading import read_usage, usage_in
+from scalix.domain.prices.price_map import atto_usd, is_price_name, read_price
+from scalix.domain.prices.pricing import Price, calculate
+from scalix.domain.tokens.usage import Usage
+from scalix.domain.tokens.usage_reading import read_usage, usage_in
 
 PER_TOKEN = {"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scalix.domain.shown_texts import shown
+from scalix.domain.requests.shown_texts import shown
 
 KEY = "sk-scalix-0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX2yZ3aB4cD5eF6gH7i"
 

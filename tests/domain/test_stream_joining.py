@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalix.domain.stream_events import EventSplitter
-from scalix.domain.stream_joining import Joiner
+from scalix.domain.requests.stream_events import EventSplitter
+from scalix.domain.requests.stream_joining import Joiner
 from tests.domain.streams import HEAD, Event, chunk, data, in_pieces, meaning, read_back, streams
 
 JOINERS = [pytest.param(Joiner, id="json"), pytest.param(lambda: Joiner(orjson.loads, orjson.dumps), id="orjson")]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalix.domain.estimate import unknown_size_field
-from scalix.domain.routes import Route
+from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.estimate import unknown_size_field
 
 PART = "messages[1].content[0]"
 INPUT_PART = "input[1].content[0]"

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from scalix.domain.ledger import Event, event_of
+from scalix.domain.ledger.ledger import Event, event_of
 from tests.e2e.chaos import Fate
 
 FREE_ENDS = ("dropped", "empty")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from scalix.edge.route_access import Access, access_of, all_routes
-from scalix.service.key_administration import new_secret
+from scalix.service.administration.key_administration import new_secret
 from tests.demo_server import DemoServer
 from tests.e2e.calls import PATHS, Bench, body_of
 from tests.e2e.conftest import NewUser

@@ -12,7 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from requests import Session
 
-from scalix.domain.routes import Route
+from scalix.domain.requests.routes import Route
 from scalix.edge.forwarding import PATHS
 from tests.e2e.gateways import (
     AUDIT_KEY,

@@ -223,7 +223,7 @@ def test_blocks_of_other_kinds_hold_no_commands() -> None:
 
 
 def test_the_tiers_in_the_readme_are_those_of_the_shipped_config() -> None:
-    from scalix.launch.config_file import read_config
+    from scalix.launch.config.config_file import read_config
 
     tiers = read_config(ROOT / "litellm_proxy_config.yaml", {}, demo=True, production=False).policy.tiers
     rows = re.findall(r"^\| (free|pro|premium) \| (.*) \|$", README.read_text(encoding="utf-8"), re.MULTILINE)

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scalix.domain.routes import Route
+from scalix.domain.requests.routes import Route
 from scalix.edge.routes import Own, find
 from tests.e2e.gateways import JWT_SECRET, SECRET_ISSUER, Gateway
 from tests.service.token_issuer import TokenIssuer

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import orjson
 
-from scalix.domain.outcomes import Usage
-from scalix.domain.quota import Charge, Receipt, Settled
+from scalix.domain.ledger.outcomes import Usage
+from scalix.domain.limits.quota import Charge, Receipt, Settled
 from scalix.edge.asgi import Receive, Scope, Send, send_bytes
 from scalix.edge.lifespan import Lifespan
-from scalix.service.exchanges import Exchange, ProviderError
+from scalix.service.exchange.exchanges import Exchange, ProviderError
 from scalix.wiring.core import Core, build_core
 from scalix.wiring.gate import build_gate
 from tests.service.outage_rig import MASTER_KEY

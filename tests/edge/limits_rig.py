@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from scalix.edge.lifespan import Lifespan
-from scalix.launch.config_file import read_config
+from scalix.launch.config.config_file import read_config
 from scalix.wiring.core import build_core
 from scalix.wiring.gate import build_gate
 from tests.service.outage_rig import MASTER_KEY, PROMPT, Provider

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from scalix.edge.access_log import ASKED, MOST_REFUSALS_PER_S, AccessLog, Asked
-from scalix.service.callers import THE_OPERATOR
+from scalix.service.identity.callers import THE_OPERATOR
 from tests.edge.limits_rig import Instance
 
 CANARY = "sk-canary-0123456789abcdef"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.control_fields import is_control_field
 from scalix.domain.errors import BadRequest
-from scalix.domain.routes import Route
+from scalix.domain.requests.control_fields import is_control_field
+from scalix.domain.requests.routes import Route
 from scalix.edge.allowed_fields import ANTHROPIC_FIELDS, allowed_fields, check_fields
 
 # They choose another model, price, place, account or protocol version.

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from scalix.domain.audit_chain import Link, Sealer
-from scalix.domain.audit_check import ChainCheck
-from scalix.domain.token_claims import digest_of_jti
-from scalix.service.audit import Act, Actor
-from scalix.service.pseudonyms import hidden_in
+from scalix.domain.identity.token_claims import digest_of_jti
+from scalix.domain.ledger.audit_chain import Link, Sealer
+from scalix.domain.ledger.audit_check import ChainCheck
+from scalix.service.audit.audit import Act, Actor
+from scalix.service.audit.pseudonyms import hidden_in
 from tests.edge.key_rig import act, made
 from tests.edge.limits_rig import Instance
 from tests.edge.privacy_rig import Apart, a_life, entries, erase, export, texts_of

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from cryptography.fernet import Fernet
 
-from scalix.domain.audit_chain import Link, Sealer
-from scalix.domain.audit_check import ChainCheck, Report
+from scalix.domain.ledger.audit_chain import Link, Sealer
+from scalix.domain.ledger.audit_check import ChainCheck, Report
 from scalix.store.base import StoreUnavailable
 from scalix.store.keys import Keys
 from tests.edge.limits_rig import Instance

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from scalix.domain.ledger import Event
-from scalix.domain.usage import Usage
-from scalix.service.exchanges import Exchange
+from scalix.domain.ledger.ledger import Event
+from scalix.domain.tokens.usage import Usage
+from scalix.service.exchange.exchanges import Exchange
 from scalix.store.keys import Keys
-from scalix.store.redis_ledger import RedisLedger
+from scalix.store.ledger.redis_ledger import RedisLedger
 from tests.edge.limits_rig import Instance
 from tests.service import outage_rig
 

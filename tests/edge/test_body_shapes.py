@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scalix.domain.errors import BadRequest
-from scalix.domain.routes import Route
+from scalix.domain.requests.routes import Route
 from scalix.edge.body_shapes import check_shapes
 
 USER = {"role": "user", "content": "hi"}

@@ -6,18 +6,18 @@ from typing import Any
 import orjson
 import pytest
 
-from scalix.domain.addresses import Networks, parse_network
 from scalix.domain.errors import InvalidApiKey
+from scalix.domain.identity.addresses import Networks, parse_network
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.edge.asgi import credential_of
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.own_routes import OwnRoutes
 from scalix.edge.routes import Own
-from scalix.service.anonymous import AnonymousCallers
-from scalix.service.identity import Credential, CredentialKind, Identity, MasterKey
-from scalix.service.policy_source import PolicySource
-from scalix.service.users import UserDirectory
-from scalix.store.memory import MemoryStore
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.identity.anonymous import AnonymousCallers
+from scalix.service.identity.identity import Credential, CredentialKind, Identity, MasterKey
+from scalix.service.identity.users import UserDirectory
+from scalix.store.memory.memory import MemoryStore
 
 MASTER = "sk-master-key-of-this-test-0123456789"
 TIERS = {"visitor": Tier("visitor", models=("free-*",)), "pro": Tier("pro", models=("*",))}

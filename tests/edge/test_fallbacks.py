@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from scalix.domain.failures import ErrorClass
-from scalix.domain.outcomes import Usage
-from scalix.domain.quota import Outcome
-from scalix.launch.config_file import read_config
+from scalix.domain.ledger.outcomes import Usage
+from scalix.domain.limits.quota import Outcome
+from scalix.launch.config.config_file import read_config
 from tests.edge.fallback_rig import CONFIG, Asked, Behaviour, Edge, break_off, crash, edge, empty, fail, hang, serve
 
 PATHS = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages"]

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalix.domain.routes import Route
+from scalix.domain.requests.routes import Route
 from scalix.edge.allowed_fields import allowed_fields
 from scalix.edge.route_access import all_routes
 from tests.edge.gates import MASTER_KEY, Answered, InProcess, in_process

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.key_secrets import digest_of, is_well_formed
-from scalix.service.key_administration import new_secret
+from scalix.domain.identity.key_secrets import digest_of, is_well_formed
+from scalix.service.administration.key_administration import new_secret
 from tests.edge.key_rig import act, ask, code_of, info, made, until, with_key
 from tests.edge.limits_rig import Instance
 from tests.service.outage_rig import USED_NANO_USD

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scalix.service.known_refusals import KNOWN_S
+from scalix.service.exchange.known_refusals import KNOWN_S
 from tests.edge.limits_rig import Instance
 
 Pair = tuple[Instance, Instance]

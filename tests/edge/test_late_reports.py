@@ -7,16 +7,16 @@ import httpx
 import orjson
 import pytest
 
-from scalix.domain.limits import UNLIMITED
-from scalix.domain.outcomes import Usage
-from scalix.domain.quota import FREE_OF_CHARGE, Admitted, Charge, Outcome, Receipt, Settled
-from scalix.domain.routes import Route
+from scalix.domain.ledger.outcomes import Usage
+from scalix.domain.limits.limits import UNLIMITED
+from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Charge, Outcome, Receipt, Settled
+from scalix.domain.requests.routes import Route
 from scalix.edge import answers
 from scalix.edge.asgi import Message
 from scalix.litellm_adapter.provider_transport import read_response
-from scalix.service.callers import THE_OPERATOR
-from scalix.service.exchanges import Exchange, Exchanges
-from scalix.service.settlement import Settlement
+from scalix.service.exchange.exchanges import Exchange, Exchanges
+from scalix.service.exchange.settlement import Settlement
+from scalix.service.identity.callers import THE_OPERATOR
 
 TEXT = b'data: {"choices":[{"delta":{"content":"a short answer"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from scalix.domain.ledger_check import DAY_MS
-from scalix.store.archive_files import day_text
+from scalix.domain.ledger.ledger_check import DAY_MS
 from scalix.store.keys import Keys
+from scalix.store.ledger.archive_files import day_text
 from tests.edge.limits_rig import TOKENS, Instance
 
 

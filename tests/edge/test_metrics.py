@@ -8,8 +8,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from scalix.domain.quota import Outcome
-from scalix.service.gateway_metrics import Remembered
+from scalix.domain.limits.quota import Outcome
+from scalix.service.usage.gateway_metrics import Remembered
 from scalix.store.base import StoreUnavailable
 from tests.edge.limits_rig import TOKENS, Instance
 from tests.edge.usage_rig import client_of, key_for, now_ms, settle

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from scalix.edge.routes import shown_path
-from scalix.store.archive_files import ArchiveFiles
 from scalix.store.base import StoreUnavailable
 from scalix.store.keys import Keys
+from scalix.store.ledger.archive_files import ArchiveFiles
 from tests.edge.key_rig import act, ask, code_of
 from tests.edge.limits_rig import TOKENS, Instance
 from tests.edge.privacy_rig import Apart, a_life, entries, erase, export, path_of, texts_of

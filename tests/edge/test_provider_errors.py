@@ -9,10 +9,10 @@ import pytest
 
 from scalix.domain.errors import ProviderFailed, ProviderRefused
 from scalix.domain.failures import ErrorClass
-from scalix.domain.quota import Outcome
+from scalix.domain.limits.quota import Outcome
 from scalix.edge.provider_errors import failed
 from scalix.litellm_adapter.provider_transport import provider_error
-from scalix.service.exchanges import Exchange, Failure
+from scalix.service.exchange.exchanges import Exchange, Failure
 
 CANARIES = [
     "sk-proj-canary0123456789",

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from scalix.domain.calendar import window_end_ms, window_index
-from scalix.domain.key_limits import KeyLimit, KeyScope, KeyWindow
-from scalix.domain.key_states import KeyState, key_states
-from scalix.domain.limits import Limit, Metric, Window
-from scalix.domain.quota import Tally, WindowState
+from scalix.domain.limits.calendar import window_end_ms, window_index
+from scalix.domain.limits.key_limits import KeyLimit, KeyScope, KeyWindow
+from scalix.domain.limits.key_states import KeyState, key_states
+from scalix.domain.limits.limits import Limit, Metric, Window
+from scalix.domain.limits.quota import Tally, WindowState
 from scalix.edge.quota_headers import State, duration, quota_headers
 
 NOW_MS = int(datetime(2026, 2, 10, 22, 29, 30, 500_000, tzinfo=UTC).timestamp() * 1000)

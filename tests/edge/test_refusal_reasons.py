@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scalix.service.key_administration import new_secret
+from scalix.service.administration.key_administration import new_secret
 from tests.edge.key_rig import act, made, with_key
 from tests.edge.limits_rig import CONFIG, Instance
 from tests.service.token_issuer import SECRET, TokenIssuer

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.quota import Outcome
+from scalix.domain.limits.quota import Outcome
 from tests.edge.limits_rig import TOKENS, Instance
 from tests.edge.usage_rig import DAY_MS, client_of, key_for, now_ms, settle
 

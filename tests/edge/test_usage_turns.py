@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from scalix.domain.errors import Overloaded
-from scalix.domain.limits import UNLIMITED
-from scalix.domain.subjects import Subject
+from scalix.domain.identity.subjects import Subject
+from scalix.domain.limits.limits import UNLIMITED
 from scalix.edge.routes import Own
 from scalix.edge.usage_routes import MOST_AT_ONCE, MOST_OF_ONE, UsageRoutes
-from scalix.service.callers import THE_OPERATOR, Caller
-from scalix.service.usage_events import EventsPage
+from scalix.service.identity.callers import THE_OPERATOR, Caller
+from scalix.service.usage.usage_events import EventsPage
 
 ANN, BEN = (Caller(Subject("user", name), None, UNLIMITED) for name in ("ann", "ben"))
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from scalix.domain.ledger import Detail
-from scalix.domain.quota import Charge, Outcome, Receipt
+from scalix.domain.ledger.ledger import Detail
+from scalix.domain.limits.quota import Charge, Outcome, Receipt
 from scalix.store.base import QuotaStore
 from tests.edge.limits_rig import Instance
 

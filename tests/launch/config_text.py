@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scalix.launch.config_file import GatewayConfig, read_config
+from scalix.launch.config.config_file import GatewayConfig, read_config
 from scalix.launch.problems import LaunchError, Problem
 
 MODELS = """

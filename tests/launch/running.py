@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from scalix.cli.start import main
-from scalix.launch.runfile import RunFile, read_run_file
+from scalix.launch.processes.runfile import RunFile, read_run_file
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = ROOT / "start_scalix_litellm.py"

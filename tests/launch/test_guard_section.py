@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from scalix.domain.guard import GuardSettings, Overload
-from scalix.launch.config_file import read_config
-from scalix.launch.policy_file import read_policy, write_policy
+from scalix.domain.requests.guard import GuardSettings, Overload
+from scalix.launch.config.config_file import read_config
+from scalix.launch.config.policy_file import read_policy, write_policy
 from scalix.launch.problems import LaunchError
 
 

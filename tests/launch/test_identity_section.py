@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scalix.domain.identity import IdentitySettings, Issuer
-from scalix.launch.identity_builder import identity_from_text, identity_to_text
+from scalix.domain.identity.identity import IdentitySettings, Issuer
+from scalix.launch.config.identity_builder import identity_from_text, identity_to_text
 from scalix.launch.problems import Problem
 from tests.launch.config_text import KEYS, MODELS, TIERS, problem_of, problems_of, read
 

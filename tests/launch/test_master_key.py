@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scalix.launch.master_key import ensure_master_key
 from scalix.launch.problems import LaunchError
+from scalix.launch.settings.master_key import ensure_master_key
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +30,7 @@ def test_two_state_directories_have_two_keys(tmp_path: Path) -> None:
 
 def test_processes_that_start_at_once_get_one_key(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from scalix.launch.master_key import ensure_master_key\n"
+        "import sys; from pathlib import Path; from scalix.launch.settings.master_key import ensure_master_key\n"
         "sys.stdin.read(); print(ensure_master_key(Path(sys.argv[1])))"
     )
     racers = [

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from scalix.launch.child import restart_delay_s
-from scalix.launch.logfile import RotatingLog
-from scalix.launch.output import Output, Redactor, Sink
-from scalix.launch.ports import allow_listen, base_url, describe_owner, reserve_port
 from scalix.launch.problems import LaunchError
-from scalix.launch.process import ProcessIdentity, myself
-from scalix.launch.pump import LineReader, PipePump
+from scalix.launch.processes.child import restart_delay_s
+from scalix.launch.processes.logfile import RotatingLog
+from scalix.launch.processes.output import Output, Redactor, Sink
+from scalix.launch.processes.ports import allow_listen, base_url, describe_owner, reserve_port
+from scalix.launch.processes.process import ProcessIdentity, myself
+from scalix.launch.processes.pump import LineReader, PipePump
 
 
 def lines_of(*chunks: bytes, longest: int = 100) -> list[bytes]:

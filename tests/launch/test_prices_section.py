@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from scalix.domain.policy import Model
-from scalix.domain.pricing import calculate
-from scalix.domain.usage import Usage
-from scalix.launch.config_file import read_config
+from scalix.domain.prices.pricing import calculate
+from scalix.domain.tokens.usage import Usage
+from scalix.launch.config.config_file import read_config
 from scalix.launch.problems import LaunchError
 from tests.launch.config_text import problem_of, problems_of, read
 
@@ -186,7 +186,7 @@ def test_every_model_that_is_shipped_has_a_price_with_the_demo_provider_too() ->
 
 def test_prices_are_read_without_litellm(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from scalix.launch.config_file import read_config;"
+        "import sys; from pathlib import Path; from scalix.launch.config.config_file import read_config;"
         f"read_config(Path({str(SHIPPED)!r}), {{'OPENAI_API_KEY': 'x'}}).policy.models['gpt-4'].prices[0];"
         "sys.exit('litellm' in sys.modules)"
     )

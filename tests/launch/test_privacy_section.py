@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from scalix.domain.ledger import Detail
-from scalix.domain.privacy import PrivacySettings, permitted
-from scalix.launch.policy_file import read_policy, write_policy
+from scalix.domain.ledger.ledger import Detail
+from scalix.domain.ledger.privacy import PrivacySettings, permitted
+from scalix.launch.config.policy_file import read_policy, write_policy
 from tests.launch.config_text import MODELS, TIERS, problem_of, read
 
 

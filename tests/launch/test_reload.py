@@ -9,14 +9,14 @@ from typing import Any, cast
 
 import pytest
 
-from scalix.domain.limits import Limit, Limits, Metric, Window
-from scalix.domain.off_peak import OffPeak, OffPeakWindow
+from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Model, Policy, Tier
-from scalix.domain.pricing import Price
-from scalix.launch.config_file import read_config
-from scalix.launch.policy_file import note_taken, read_policy, taken_by, write_policy
+from scalix.domain.prices.off_peak import OffPeak, OffPeakWindow
+from scalix.domain.prices.pricing import Price
+from scalix.launch.config.config_file import read_config
+from scalix.launch.config.policy_file import note_taken, read_policy, taken_by, write_policy
 from scalix.launch.problems import LaunchError
-from scalix.launch.reload import read_again
+from scalix.launch.processes.reload import read_again
 from tests.launch.running import Gateway, Place, eventually
 
 APP = {"SCALIX_APP": "tests.launch.tiny_app:create_reloading_app"}

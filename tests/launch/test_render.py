@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from scalix.launch.config_file import read_config
+from scalix.launch.config.config_file import read_config
+from scalix.launch.config.render import render, write_rendered
 from scalix.launch.problems import LaunchError
-from scalix.launch.render import render, write_rendered
 
 SHIPPED = Path(__file__).parents[2] / "litellm_proxy_config.yaml"
 NAMES = (

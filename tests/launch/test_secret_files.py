@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
-from scalix.launch import secret_files
-from scalix.launch.environment import load_environment, resolve_settings
 from scalix.launch.problems import LaunchError, Problem
+from scalix.launch.settings import secret_files
+from scalix.launch.settings.environment import load_environment, resolve_settings
 
 SCRIPT = Path(__file__).resolve().parent.parent.parent / "start_scalix_litellm.py"
 GOOD_KEY, OLD_KEY = "sk-" + "5f" * 32, "sk-" + "a7" * 32

@@ -11,10 +11,10 @@ from typing import cast
 
 import pytest
 
-from scalix.launch.config_file import GatewayConfig
-from scalix.launch.environment import load_environment, resolve_settings
-from scalix.launch.plan import Plan
-from scalix.launch.start_block import key_in_a_shell
+from scalix.launch.config.config_file import GatewayConfig
+from scalix.launch.processes.plan import Plan
+from scalix.launch.processes.start_block import key_in_a_shell
+from scalix.launch.settings.environment import load_environment, resolve_settings
 from tests.launch.running import KEY, Gateway, Place, eventually
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scalix.launch.status import Status, ask, uptime
+from scalix.launch.processes.status import Status, ask, uptime
 from tests.launch.running import ROOT, Gateway, Place, all_gone, eventually
 
 

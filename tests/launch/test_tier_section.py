@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scalix.domain.limits import Limit, Metric, Window
+from scalix.domain.limits.limits import Limit, Metric, Window
 from scalix.domain.policy import Tier
 from scalix.launch.problems import Problem
 from tests.launch.config_text import MODELS, TIERS, problem_of, problems_of, read

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from scalix.launch.policy_file import read_policy
-from scalix.launch.worker import EXIT_PORT_TAKEN
+from scalix.launch.config.policy_file import read_policy
+from scalix.launch.serving.worker import EXIT_PORT_TAKEN
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

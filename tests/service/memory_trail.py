@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from scalix.service.audit import Act
+from scalix.service.audit.audit import Act
 from scalix.store.base import StoreUnavailable
 
 

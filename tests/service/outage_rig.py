@@ -15,21 +15,21 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from scalix.domain.limits import Window
-from scalix.domain.outcomes import Usage
-from scalix.domain.quota import Tally
-from scalix.domain.routes import Route
-from scalix.domain.subjects import OPERATOR
+from scalix.domain.identity.subjects import OPERATOR
+from scalix.domain.ledger.outcomes import Usage
+from scalix.domain.limits.limits import Window
+from scalix.domain.limits.quota import Tally
+from scalix.domain.requests.routes import Route
 from scalix.edge.asgi import Receive, Scope, Send, send_json
 from scalix.edge.lifespan import Lifespan
-from scalix.launch.embedded_store import EmbeddedStore
-from scalix.service.admission import Call
-from scalix.service.audit import Actor
-from scalix.service.exchanges import Exchange
+from scalix.launch.embedded.embedded_store import EmbeddedStore
+from scalix.service.audit.audit import Actor
+from scalix.service.exchange.admission import Call
+from scalix.service.exchange.exchanges import Exchange
 from scalix.store.base import UserRecord
 from scalix.store.keys import Keys
-from scalix.store.redis_quota import RedisQuotaStore
-from scalix.store.redis_users import RedisUserStore
+from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.records.redis_users import RedisUserStore
 from scalix.wiring.core import Core, build_core
 from scalix.wiring.gate import build_gate
 

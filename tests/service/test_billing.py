@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from scalix.domain.errors import GatewayError
-from scalix.domain.ledger import Balance
-from scalix.domain.limits import UNLIMITED
+from scalix.domain.identity.subjects import Subject
+from scalix.domain.ledger.ledger import Balance
+from scalix.domain.limits.limits import UNLIMITED
+from scalix.domain.limits.quota import Ask, Outcome, Prices, Refused, Verdict
 from scalix.domain.policy import Tier
-from scalix.domain.quota import Ask, Outcome, Prices, Refused, Verdict
-from scalix.domain.routes import Route
-from scalix.domain.subjects import Subject
+from scalix.domain.requests.routes import Route
 from scalix.edge.errors import error_headers
-from scalix.service.admission import Call
-from scalix.service.audit import Actor
-from scalix.service.callers import Caller
-from scalix.service.exchanges import Exchange
-from scalix.service.refusals import refusal
+from scalix.service.audit.audit import Actor
+from scalix.service.exchange.admission import Call
+from scalix.service.exchange.exchanges import Exchange
+from scalix.service.exchange.refusals import refusal
+from scalix.service.identity.callers import Caller
 from tests.service.outage_rig import StoreProcess, World
 
 CONFIG = """

@@ -8,12 +8,12 @@ import pytest
 
 from scalix.domain.fallbacks import Cooldown
 from scalix.domain.policy import Policy, Tier
-from scalix.service.cooldowns import Cooldowns
-from scalix.service.policy_source import PolicySource
+from scalix.service.exchange.cooldowns import Cooldowns
+from scalix.service.exchange.policy_source import PolicySource
 from scalix.store.base import Cooling, StoreUnavailable
+from scalix.store.connection.redis_client import connect
 from scalix.store.keys import Keys
-from scalix.store.redis_client import connect
-from scalix.store.redis_cooldowns import RedisCooldowns
+from scalix.store.records.redis_cooldowns import RedisCooldowns
 
 NOW_S = 1000.0
 

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from scalix.domain.failures import ErrorClass
-from scalix.domain.limits import UNLIMITED
-from scalix.domain.outcomes import charge_for
+from scalix.domain.identity.subjects import Subject
+from scalix.domain.ledger.outcomes import charge_for
+from scalix.domain.limits.limits import UNLIMITED
+from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Outcome, Receipt
 from scalix.domain.policy import Model, Tier
-from scalix.domain.pricing import Price
-from scalix.domain.quota import FREE_OF_CHARGE, Admitted, Outcome, Receipt
-from scalix.domain.routes import Route
-from scalix.domain.subjects import Subject
-from scalix.domain.usage import Usage
-from scalix.service.callers import THE_OPERATOR, Caller
-from scalix.service.endings import ending_of
-from scalix.service.exchanges import Exchange
+from scalix.domain.prices.pricing import Price
+from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.usage import Usage
+from scalix.service.exchange.endings import ending_of
+from scalix.service.exchange.exchanges import Exchange
+from scalix.service.identity.callers import THE_OPERATOR, Caller
 
 
 def priced(name: str, provider: str, *nano_usd_and_from_ms: tuple[int, int]) -> Model:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scalix.service.audit import Act
-from scalix.service.identity_events import BURST, ENTRIES_PER_MINUTE, IdentityEvents
+from scalix.service.audit.audit import Act
+from scalix.service.audit.identity_events import BURST, ENTRIES_PER_MINUTE, IdentityEvents
 from scalix.store.base import StoreUnavailable
 from tests.service.memory_trail import MemoryTrail
 from tests.store.stores import Clock

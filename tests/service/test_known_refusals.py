@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from scalix.domain.errors import GatewayError
-from scalix.domain.limits import Limit, Limits, Metric, Window
+from scalix.domain.identity.subjects import Subject
+from scalix.domain.limits.limits import Limit, Limits, Metric, Window
+from scalix.domain.limits.quota import Admitted, Ask, Receipt, Refused, Tally, Verdict
 from scalix.domain.policy import Tier
-from scalix.domain.quota import Admitted, Ask, Receipt, Refused, Tally, Verdict
-from scalix.domain.subjects import Subject
-from scalix.service.callers import Caller
-from scalix.service.known_refusals import KNOWN_S, KnownRefusals
+from scalix.service.exchange.known_refusals import KNOWN_S, KnownRefusals
+from scalix.service.identity.callers import Caller
 from scalix.store.base import UserRecord
 
 NOW_MS = int(datetime(2026, 2, 10, 22, 29, 30, tzinfo=UTC).timestamp() * 1000)

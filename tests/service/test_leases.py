@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from scalix.domain.identity.subjects import Subject
+from scalix.domain.limits.quota import Admitted, Outcome
 from scalix.domain.policy import Tier
-from scalix.domain.quota import Admitted, Outcome
-from scalix.domain.routes import Route
-from scalix.domain.subjects import Subject
-from scalix.service.callers import Caller
-from scalix.service.exchanges import Exchange, Exchanges
-from scalix.service.outage import Outage
-from scalix.service.settlement import LEASE_MS, Settlement
-from scalix.store.journal import Journal
-from scalix.store.local import LocalCounters
+from scalix.domain.requests.routes import Route
+from scalix.service.exchange.exchanges import Exchange, Exchanges
+from scalix.service.exchange.outage import Outage
+from scalix.service.exchange.settlement import LEASE_MS, Settlement
+from scalix.service.identity.callers import Caller
+from scalix.store.journal.journal import Journal
+from scalix.store.quota.local import LocalCounters
 from tests.store.stores import Rig, ask, limits, memory_rig, redis_rig
 
 LIMITS = limits(requests={"hour": 10}, tokens={"day": 10_000})

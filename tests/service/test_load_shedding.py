@@ -5,12 +5,12 @@ from contextlib import ExitStack
 import pytest
 
 from scalix.domain.errors import Overloaded
-from scalix.domain.guard import Overload
-from scalix.domain.limits import UNLIMITED
+from scalix.domain.identity.subjects import Subject
+from scalix.domain.limits.limits import UNLIMITED
 from scalix.domain.policy import Priority, Tier
-from scalix.domain.subjects import Subject
-from scalix.service.callers import THE_OPERATOR, Caller
-from scalix.service.load_shedding import LoadShedding
+from scalix.domain.requests.guard import Overload
+from scalix.service.exchange.load_shedding import LoadShedding
+from scalix.service.identity.callers import THE_OPERATOR, Caller
 
 LIMITS = Overload(in_flight=20, in_flight_per_address=3, body_memory_mib=1)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from scalix.domain.output_cap import FLOOR_TOKENS
-from scalix.domain.quota import Tally
-from scalix.service.admission import Call
-from scalix.service.key_administration import new_secret
+from scalix.domain.limits.quota import Tally
+from scalix.domain.tokens.output_cap import FLOOR_TOKENS
+from scalix.service.administration.key_administration import new_secret
+from scalix.service.exchange.admission import Call
 from scalix.store.base import StoreUnavailable
-from scalix.store.journal_entries import Release
+from scalix.store.journal.journal_entries import Release
 from tests.service.outage_rig import USED, USED_NANO_USD, StoreProcess, World
 from tests.store.servers import Server
 

@@ -7,13 +7,13 @@ import orjson
 import pytest
 
 from scalix.domain.errors import GatewayError
-from scalix.domain.limits import Limit, Limits, Metric, Window
+from scalix.domain.identity.subjects import Subject
+from scalix.domain.limits.limits import Limit, Limits, Metric, Window
+from scalix.domain.limits.quota import Ask, Prices, Refused, Tally, Verdict
 from scalix.domain.policy import Tier
-from scalix.domain.quota import Ask, Prices, Refused, Tally, Verdict
-from scalix.domain.subjects import Subject
 from scalix.edge.errors import error_body, error_headers, status_of
-from scalix.service.callers import Caller
-from scalix.service.refusals import refusal
+from scalix.service.exchange.refusals import refusal
+from scalix.service.identity.callers import Caller
 
 NOW_MS = int(datetime(2026, 2, 10, 22, 29, 30, 500_000, tzinfo=UTC).timestamp() * 1000)
 URL = "https://scalix.world/pricing"

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
+from scalix.domain.ledger.privacy import PrivacySettings
 from scalix.domain.policy import Policy, Tier
-from scalix.domain.privacy import PrivacySettings
-from scalix.service.audit import Actor
-from scalix.service.policy_source import PolicySource
-from scalix.service.retention import ExpiredKeys, RetentionJob
+from scalix.service.audit.audit import Actor
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.ledger.retention import ExpiredKeys, RetentionJob
 from scalix.store.base import StoreUnavailable
-from scalix.store.key_store import KeyStore
 from scalix.store.keys import Keys
-from scalix.store.redis_retention import RedisRetention
+from scalix.store.privacy.redis_retention import RedisRetention
+from scalix.store.records.key_store import KeyStore
 from tests.service.memory_trail import MemoryTrail
 from tests.store.stores import SUBJECT, Clock, Rig, key_of, redis_rig
 

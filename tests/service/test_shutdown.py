@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from scalix.domain.errors import BadRequest
-from scalix.domain.quota import Outcome
+from scalix.domain.limits.quota import Outcome
 from scalix.edge import forwarding
 from scalix.edge.answers import Answer
-from scalix.store.journal import Journal
-from scalix.store.journal_entries import Entry, Release
+from scalix.store.journal.journal import Journal
+from scalix.store.journal.journal_entries import Entry, Release
 from tests.service.outage_rig import World
 
 

@@ -1,6 +1,6 @@
 """What wrong credentials cost, on a clock that the test moves."""
 
-from scalix.service.throttle import FORGOTTEN_AFTER_S, FREE_FAILURES, Throttle
+from scalix.service.identity.throttle import FORGOTTEN_AFTER_S, FREE_FAILURES, Throttle
 
 
 class Clock:

@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from scalix.domain.errors import InvalidApiKey, RateLimitExceeded
-from scalix.domain.limits import Window
-from scalix.domain.quota import Tally
-from scalix.domain.routes import Route
-from scalix.service.admission import Admission, Call
-from scalix.service.exchanges import Exchange, Exchanges
-from scalix.service.outage import Outage
+from scalix.domain.limits.limits import Window
+from scalix.domain.limits.quota import Tally
+from scalix.domain.requests.routes import Route
+from scalix.service.exchange.admission import Admission, Call
+from scalix.service.exchange.exchanges import Exchange, Exchanges
+from scalix.service.exchange.outage import Outage
 from scalix.store.base import UserRecord
-from scalix.store.journal import Journal
-from scalix.store.local import LocalCounters
+from scalix.store.journal.journal import Journal
+from scalix.store.quota.local import LocalCounters
 from tests.service.token_rig import BY, TokenRig
 
 

@@ -14,8 +14,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from scalix.domain.errors import InvalidApiKey, KeysUnavailable, UserBlocked
-from scalix.service.identity import WRONG_KEY
-from scalix.service.tokens import MAX_TOKEN_CHARS
+from scalix.service.identity.identity import WRONG_KEY
+from scalix.service.identity.tokens import MAX_TOKEN_CHARS
 from scalix.store.base import UserRecord
 from tests.service.token_issuer import SECRET, TokenIssuer, key_set, private_key, public_jwk, segment
 from tests.service.token_rig import BY, MASTER, OTHER, TokenRig

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from scalix.domain.limits import Limit, Limits, Metric, Window
+from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Policy, Tier
-from scalix.service.policy_source import PolicySource
-from scalix.service.users import UserDirectory
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.identity.users import UserDirectory
 from scalix.store.base import UserRecord
-from scalix.store.memory import MemoryStore
+from scalix.store.memory.memory import MemoryStore
 from tests.store.stores import Clock
 
 FREE = Tier("free", Limits((Limit(Metric.REQUESTS, Window.DAY, 50),)), models=("*",))

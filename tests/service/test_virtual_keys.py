@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from scalix.domain.errors import InvalidApiKey, KeyBlocked
-from scalix.domain.key_secrets import digest_of, is_well_formed, secret_of
+from scalix.domain.identity.key_secrets import digest_of, is_well_formed, secret_of
+from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.policy import Model, Policy, Tier
-from scalix.domain.virtual_keys import KeyRecord
-from scalix.service.callers import Caller
-from scalix.service.identity import Credential
-from scalix.service.key_administration import new_secret
-from scalix.service.policy_source import PolicySource
-from scalix.service.users import UserDirectory
-from scalix.service.virtual_keys import WRONG_FOR_MS, VirtualKeys
-from scalix.store.memory import MemoryStore
-from scalix.store.memory_keys import MemoryKeyStore
+from scalix.service.administration.key_administration import new_secret
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.identity.callers import Caller
+from scalix.service.identity.identity import Credential
+from scalix.service.identity.users import UserDirectory
+from scalix.service.identity.virtual_keys import WRONG_FOR_MS, VirtualKeys
+from scalix.store.memory.memory import MemoryStore
+from scalix.store.memory.memory_keys import MemoryKeyStore
 from tests.store.stores import Clock
 
 

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scalix.domain.calendar import window_index
-from scalix.domain.ledger import Detail
-from scalix.domain.ledger_check import DAY_MS, Difference
-from scalix.domain.limits import Window
-from scalix.domain.quota import Admitted, Charge, Outcome, Receipt
-from scalix.domain.retention import Retention
-from scalix.domain.subjects import shard_of
-from scalix.service.ledger_check import Findings, LedgerCheck
+from scalix.domain.identity.subjects import shard_of
+from scalix.domain.ledger.ledger import Detail
+from scalix.domain.ledger.ledger_check import DAY_MS, Difference
+from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.limits import Window
+from scalix.domain.limits.quota import Admitted, Charge, Outcome, Receipt
+from scalix.service.ledger.ledger_check import Findings, LedgerCheck
+from scalix.store.connection.redis_client import connect
 from scalix.store.keys import Keys
-from scalix.store.pseudonyms import Pseudonyms
-from scalix.store.redis_client import connect
-from scalix.store.redis_ledger_repair import RedisBooks
-from scalix.store.redis_quota import RedisQuotaStore
+from scalix.store.ledger.redis_ledger_repair import RedisBooks
+from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.records.pseudonyms import Pseudonyms
 from tests.store.stores import NOON_MS, Clock, ask, limits
 
 TODAY = NOON_MS // DAY_MS

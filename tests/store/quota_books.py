@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from scalix.domain.ledger import Event, Sums, sums_of
+from scalix.domain.ledger.ledger import Event, Sums, sums_of
 from scalix.store.base import LedgerReader
 from tests.store.quota_model import Model
 

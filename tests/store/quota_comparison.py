@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from scalix.domain.calendar import window_index
-from scalix.domain.limits import Window
-from scalix.domain.quota import (
+from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.limits import Window
+from scalix.domain.limits.quota import (
     Admitted,
     Ask,
     Charge,

@@ -6,10 +6,10 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
-from scalix.domain.calendar import window_end_ms, window_index
-from scalix.domain.key_limits import KeyScope, KeyWindow
-from scalix.domain.limits import Limits, Window
-from scalix.domain.quota import (
+from scalix.domain.limits.calendar import window_end_ms, window_index
+from scalix.domain.limits.key_limits import KeyScope, KeyWindow
+from scalix.domain.limits.limits import Limits, Window
+from scalix.domain.limits.quota import (
     Admitted,
     Ask,
     Charge,

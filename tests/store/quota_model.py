@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from scalix.domain.calendar import window_index
-from scalix.domain.key_limits import KeyLimit, KeyWindow
-from scalix.domain.ledger import Balance, Detail, Event
-from scalix.domain.limits import Limit, Metric, Window
-from scalix.domain.quota import Ask, Charge, KeyTallies, Outcome, Receipt, Tally, Verdict
+from scalix.domain.ledger.ledger import Balance, Detail, Event
+from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.key_limits import KeyLimit, KeyWindow
+from scalix.domain.limits.limits import Limit, Metric, Window
+from scalix.domain.limits.quota import Ask, Charge, KeyTallies, Outcome, Receipt, Tally, Verdict
 
 
 @dataclass

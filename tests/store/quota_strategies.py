@@ -2,10 +2,10 @@
 
 from hypothesis import strategies as st
 
-from scalix.domain.key_limits import KeyLimit, KeyScope, KeyWindow
-from scalix.domain.ledger import Detail
-from scalix.domain.limits import Limit, Limits, Metric, Window
-from scalix.domain.quota import Charge, Outcome, Prices
+from scalix.domain.ledger.ledger import Detail
+from scalix.domain.limits.key_limits import KeyLimit, KeyScope, KeyWindow
+from scalix.domain.limits.limits import Limit, Limits, Metric, Window
+from scalix.domain.limits.quota import Charge, Outcome, Prices
 from tests.store.stores import NOON_MS
 
 SUBJECTS = ("user:ann", "user:b{o}b", "address:2001:db8::/64")

@@ -10,8 +10,8 @@ from typing import Any
 
 import redis
 
-from scalix.launch.child_process import die_with_parent
-from scalix.launch.store_binary import find_server_binary, server_environment
+from scalix.launch.embedded.store_binary import find_server_binary, server_environment
+from scalix.launch.processes.child_process import die_with_parent
 
 SLOTS = 16_384
 

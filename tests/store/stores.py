@@ -4,21 +4,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from scalix.domain.limits import Limit, Limits, Metric, Window
-from scalix.domain.quota import Ask, Charge, Outcome
-from scalix.domain.virtual_keys import KeyRecord
+from scalix.domain.identity.virtual_keys import KeyRecord
+from scalix.domain.limits.limits import Limit, Limits, Metric, Window
+from scalix.domain.limits.quota import Ask, Charge, Outcome
 from scalix.store.base import BalanceStore, LedgerReader, LimitTools, QuotaStore, UserStore
-from scalix.store.key_store import KeyStore
+from scalix.store.connection.redis_client import connect
 from scalix.store.keys import Keys
-from scalix.store.memory import MemoryStore
-from scalix.store.memory_keys import MemoryKeyStore
-from scalix.store.memory_ledger import MemoryLedger
-from scalix.store.redis_balance import RedisBalanceStore
-from scalix.store.redis_client import connect
-from scalix.store.redis_keys import RedisKeyStore
-from scalix.store.redis_ledger import RedisLedger
-from scalix.store.redis_quota import RedisQuotaStore
-from scalix.store.redis_users import RedisUserStore
+from scalix.store.ledger.redis_ledger import RedisLedger
+from scalix.store.memory.memory import MemoryStore
+from scalix.store.memory.memory_keys import MemoryKeyStore
+from scalix.store.memory.memory_ledger import MemoryLedger
+from scalix.store.quota.redis_balance import RedisBalanceStore
+from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.records.key_store import KeyStore
+from scalix.store.records.redis_keys import RedisKeyStore
+from scalix.store.records.redis_users import RedisUserStore
 
 NOON_MS = 1_772_107_200_000  # 2026-02-26T12:00:00Z
 SUBJECT = "user:alice"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.key_limits import KeyWindow
-from scalix.domain.limits import Metric, Window
-from scalix.domain.quota import Admitted, Tally
+from scalix.domain.limits.key_limits import KeyWindow
+from scalix.domain.limits.limits import Metric, Window
+from scalix.domain.limits.quota import Admitted, Tally
 from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, key_of, limits, redis_rig, used
 
 DAY_MS = 86_400_000

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.ledger_check import DAY_MS, Texts
+from scalix.domain.ledger.ledger_check import DAY_MS, Texts
+from scalix.domain.ledger.retention import Retention
 from scalix.domain.policy import Policy, Tier
-from scalix.domain.retention import Retention
-from scalix.service.archive import Archive, ArchiveFailed
-from scalix.service.policy_source import PolicySource
-from scalix.store.archive_files import ArchiveFiles, Draft
-from scalix.store.redis_archive import RedisArchive
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.ledger.archive import Archive, ArchiveFailed
+from scalix.store.ledger.archive_files import ArchiveFiles, Draft
+from scalix.store.ledger.redis_archive import RedisArchive
 from tests.store.ledger_rig import TODAY, LedgerRig
 from tests.store.stores import Clock
 

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.audit_chain import GENESIS, MOST_TEXT_CHARS, TRIMMED, Link, Sealer
-from scalix.domain.audit_check import ChainCheck, Report
+from scalix.domain.ledger.audit_chain import GENESIS, MOST_TEXT_CHARS, TRIMMED, Link, Sealer
+from scalix.domain.ledger.audit_check import ChainCheck, Report
+from scalix.domain.ledger.retention import Retention
 from scalix.domain.policy import Policy, Tier
-from scalix.domain.retention import Retention
-from scalix.service.audit import Act, Actor
-from scalix.service.audit_log import AuditLog
-from scalix.service.policy_source import PolicySource
+from scalix.service.audit.audit import Act, Actor
+from scalix.service.audit.audit_log import AuditLog
+from scalix.service.exchange.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
+from scalix.store.connection.redis_client import connect
 from scalix.store.keys import Keys
-from scalix.store.redis_audit import RedisAuditStore
-from scalix.store.redis_client import connect
+from scalix.store.records.redis_audit import RedisAuditStore
 from tests.store.stores import Clock
 
 KEY, NEXT_KEY = "audit-key-0123456789abcdef0123456789", "next-audit-key-0123456789abcdef01234"

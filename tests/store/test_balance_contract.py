@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.ledger import Balance, Detail
-from scalix.domain.limits import Window
-from scalix.domain.quota import Admitted, Charge, Outcome, Prices, Refused, Settled, Verdict
+from scalix.domain.ledger.ledger import Balance, Detail
+from scalix.domain.limits.limits import Window
+from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Refused, Settled, Verdict
 from tests.store.stores import SUBJECT, Rig, ask, limits, memory_rig, redis_rig
 
 DOLLAR = 10**9

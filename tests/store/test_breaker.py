@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from scalix.store.base import CallRejected, StoreError, StoreUnavailable, UserExists
-from scalix.store.breaker import Breaker, guarded
-from scalix.store.calls import in_time
-from scalix.store.deadline import CalmClock, Patience, grant_store_time, granted_store_time
+from scalix.store.connection.breaker import Breaker, guarded
+from scalix.store.connection.calls import in_time
+from scalix.store.connection.deadline import CalmClock, Patience, grant_store_time, granted_store_time
 
 
 class Seconds:

@@ -16,8 +16,8 @@ from redis.exceptions import (
 )
 
 from scalix.store.base import CallRejected, StoreUnavailable
-from scalix.store.calls import fault_of, in_time
-from scalix.store.redis_client import connect
+from scalix.store.connection.calls import fault_of, in_time
+from scalix.store.connection.redis_client import connect
 from tests.store.servers import Server
 
 

@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from redis.crc import key_slot
 
-from scalix.domain.limits import Window
-from scalix.domain.quota import Admitted, Refused
+from scalix.domain.limits.limits import Window
+from scalix.domain.limits.quota import Admitted, Refused
 from scalix.store.base import StoreUnavailable, UserRecord
+from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, connect
 from scalix.store.keys import Keys
-from scalix.store.redis_client import CALL_TIMEOUT_MS, connect
-from scalix.store.redis_quota import RedisQuotaStore
-from scalix.store.redis_users import RedisUserStore
+from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.records.redis_users import RedisUserStore
 from tests.store.servers import Cluster, Server, running
 from tests.store.stores import ask, limits, redis_rig, used
 from tests.store.test_quota_model import drive

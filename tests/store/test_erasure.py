@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from scalix.domain.ledger import Detail
-from scalix.domain.limits import Window
-from scalix.domain.quota import Admitted, Refused, Tally
+from scalix.domain.ledger.ledger import Detail
+from scalix.domain.limits.limits import Window
+from scalix.domain.limits.quota import Admitted, Refused, Tally
 from scalix.store.base import UserRecord
-from scalix.store.journal_entries import Release, Settlement, encoded
-from scalix.store.pseudonyms import Pseudonyms
-from scalix.store.redis_client import connect
-from scalix.store.redis_erasure import Erased, RedisErasure
-from scalix.store.redis_files import RedisFiles
-from scalix.store.redis_names import RedisNames
-from scalix.store.redis_personal_data import RedisPersonalData
-from scalix.store.redis_retention import RedisRetention
-from scalix.store.set_aside import SetAside
+from scalix.store.connection.redis_client import connect
+from scalix.store.journal.journal_entries import Release, Settlement, encoded
+from scalix.store.journal.set_aside import SetAside
+from scalix.store.privacy.redis_erasure import Erased, RedisErasure
+from scalix.store.privacy.redis_files import RedisFiles
+from scalix.store.privacy.redis_personal_data import RedisPersonalData
+from scalix.store.privacy.redis_retention import RedisRetention
+from scalix.store.records.pseudonyms import Pseudonyms
+from scalix.store.records.redis_names import RedisNames
 from tests.store.servers import Cluster, Server, free_ports, running
 from tests.store.stores import SUBJECT, Rig, ask, key_of, limits, redis_rig, used
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from scalix.domain.quota import Charge, Outcome, Receipt
+from scalix.domain.limits.quota import Charge, Outcome, Receipt
 from scalix.store.base import CallRejected, StoreUnavailable
-from scalix.store.journal import Journal
-from scalix.store.journal_entries import Entry, Release, Settlement, decoded, encoded
-from scalix.store.journal_file import HEADER_BYTES, JournalFile, Line
+from scalix.store.journal.journal import Journal
+from scalix.store.journal.journal_entries import Entry, Release, Settlement, decoded, encoded
+from scalix.store.journal.journal_file import HEADER_BYTES, JournalFile, Line
 
 
 def entry(number: int) -> Settlement:
@@ -370,7 +370,7 @@ class FullDisk(JournalFile):
 async def test_a_full_disk_is_said_once_and_nothing_is_lost_when_it_has_room_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scalix.store.journal.RETRY_S", 0.001)
+    monkeypatch.setattr("scalix.store.journal.journal.RETRY_S", 0.001)
     journal, told = Journal(tmp_path), Told()
     journal._file.remove()
     file = journal._file = FullDisk.create(tmp_path)

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.ledger import Balance, Detail, Sums, sums_of
-from scalix.domain.limits import Window
-from scalix.domain.quota import Admitted, Charge, Outcome, Prices, Receipt, Tally
-from scalix.service.outage import apply_to
+from scalix.domain.ledger.ledger import Balance, Detail, Sums, sums_of
+from scalix.domain.limits.limits import Window
+from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Receipt, Tally
+from scalix.service.exchange.outage import apply_to
 from scalix.store.base import QuotaStore, StoreUnavailable
-from scalix.store.journal import Journal
-from scalix.store.journal_entries import Entry, Release, Settlement
-from scalix.store.journal_file import JournalFile
+from scalix.store.journal.journal import Journal
+from scalix.store.journal.journal_entries import Entry, Release, Settlement
+from scalix.store.journal.journal_file import JournalFile
 from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, limits, memory_rig, redis_rig
 
 DAY = NOON_MS // 86_400_000
@@ -228,7 +228,7 @@ async def test_a_death_of_the_one_who_took_over_counts_nothing_twice(
     die(dead)
     second = Journal(tmp_path)
     SteppedFile.steps = Steps(step, after, number)
-    monkeypatch.setattr("scalix.store.journal.JournalFile", SteppedFile)
+    monkeypatch.setattr("scalix.store.journal.journal.JournalFile", SteppedFile)
     with pytest.raises(Crash):
         await second.replay(lambda entry: apply_to(rig.quotas, entry))
     monkeypatch.undo()
@@ -277,7 +277,7 @@ async def test_a_whole_journal_that_is_told_again_days_later_changes_nothing(rig
 async def test_a_file_that_goes_while_it_is_looked_for_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scalix.store.journal_file import waiting_files
+    from scalix.store.journal.journal_file import waiting_files
 
     for name in ("a", "b", "c"):
         (tmp_path / f"{name}.journal").touch()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scalix.domain.ledger import EVENT_FIELDS
+from scalix.domain.ledger.ledger import EVENT_FIELDS
 from scalix.launch.problems import LaunchError
 from scalix.store.keys import Keys
 from scalix.wiring.core import key_names

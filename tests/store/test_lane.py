@@ -12,13 +12,13 @@ import pytest
 import redis.asyncio
 from redis.exceptions import ResponseError
 
-from scalix.domain.quota import Admitted
+from scalix.domain.limits.quota import Admitted
 from scalix.store.base import StoreUnavailable
-from scalix.store.client import StoreClient
+from scalix.store.connection.client import StoreClient
+from scalix.store.connection.lane import Lane
+from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, CONNECTIONS, connect, in_time
 from scalix.store.keys import Keys
-from scalix.store.lane import Lane
-from scalix.store.redis_client import CALL_TIMEOUT_MS, CONNECTIONS, connect, in_time
-from scalix.store.redis_quota import RedisQuotaStore
+from scalix.store.quota.redis_quota import RedisQuotaStore
 from tests.store.servers import Server, free_ports, running
 from tests.store.stores import ask, limits
 

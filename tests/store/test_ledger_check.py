@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from scalix.domain.ledger_check import DAY_MS, kept_parts
-from scalix.domain.limits import Metric, Window
-from scalix.domain.quota import Charge, Outcome
-from scalix.domain.retention import Retention
-from scalix.store.redis_erasure import RedisErasure
-from scalix.store.redis_users import RedisUserStore
+from scalix.domain.ledger.ledger_check import DAY_MS, kept_parts
+from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.limits import Metric, Window
+from scalix.domain.limits.quota import Charge, Outcome
+from scalix.store.privacy.redis_erasure import RedisErasure
+from scalix.store.records.redis_users import RedisUserStore
 from tests.store.ledger_rig import TODAY, LedgerRig, Names, parts
 
 Spoil = Callable[[LedgerRig, str, Names], Awaitable[object]]

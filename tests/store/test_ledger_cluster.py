@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from scalix.service.archive import Archive
-from scalix.store.archive_files import ArchiveFiles
-from scalix.store.redis_archive import RedisArchive
-from scalix.store.redis_memory import RedisMemory
+from scalix.service.ledger.archive import Archive
+from scalix.store.ledger.archive_files import ArchiveFiles
+from scalix.store.ledger.redis_archive import RedisArchive
+from scalix.store.ledger.redis_memory import RedisMemory
 from tests.store.ledger_rig import TODAY, LedgerRig, parts
 from tests.store.servers import Cluster, running
 from tests.store.test_archive import policy_of

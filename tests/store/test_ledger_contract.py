@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.ledger import Aggregate, Detail, Event, Summary, Sums, sums_of
-from scalix.domain.limits import Window
-from scalix.domain.quota import Admitted, Charge, Outcome, Prices, Receipt, Tally
-from scalix.domain.retention import Retention
-from scalix.store.journal_entries import Release, Settlement, decoded, encoded
-from scalix.store.redis_quota import RedisQuotaStore
+from scalix.domain.ledger.ledger import Aggregate, Detail, Event, Summary, Sums, sums_of
+from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.limits import Window
+from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Receipt, Tally
+from scalix.store.journal.journal_entries import Release, Settlement, decoded, encoded
+from scalix.store.quota.redis_quota import RedisQuotaStore
 from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, key_of, limits, memory_rig, redis_rig, used
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000

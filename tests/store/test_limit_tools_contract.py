@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from scalix.domain.limits import Limit, Limits, Metric, Window
-from scalix.domain.quota import Admitted, Refused, ShadowCount, Tally
+from scalix.domain.limits.limits import Limit, Limits, Metric, Window
+from scalix.domain.limits.quota import Admitted, Refused, ShadowCount, Tally
 from scalix.store.base import RecordChanged, UserRecord
 from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, limits, memory_rig, redis_rig, used
 

@@ -1,9 +1,9 @@
 """The counters of one process for virtual keys, by a clock that stands still."""
 
-from scalix.domain.key_limits import KeyLimit, KeyScope, KeyWindow
-from scalix.domain.limits import UNLIMITED, Metric
-from scalix.domain.quota import Admitted, Decision, Refused, Tally
-from scalix.store.local import LocalCounters
+from scalix.domain.limits.key_limits import KeyLimit, KeyScope, KeyWindow
+from scalix.domain.limits.limits import UNLIMITED, Metric
+from scalix.domain.limits.quota import Admitted, Decision, Refused, Tally
+from scalix.store.quota.local import LocalCounters
 from tests.store.stores import Clock, ask, used
 
 THREE = (KeyLimit(Metric.REQUESTS, KeyWindow.MINUTE, 3),)

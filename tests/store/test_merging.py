@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from scalix.domain.limits import Window
-from scalix.domain.quota import Admitted, Tally
+from scalix.domain.limits.limits import Window
+from scalix.domain.limits.quota import Admitted, Tally
 from scalix.store.base import MergeStore, UserRecord
-from scalix.store.memory import MemoryStore
-from scalix.store.redis_quota import RedisQuotaStore
+from scalix.store.memory.memory import MemoryStore
+from scalix.store.quota.redis_quota import RedisQuotaStore
 from tests.store.stores import SUBJECT, Rig, ask, limits, memory_rig, redis_rig, used
 
 ADDRESS = "address:192.0.2.1"

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from scalix.domain.calendar import window_end_ms, window_index
-from scalix.domain.limits import Limit, Limits, Metric, Window
-from scalix.domain.quota import Admitted, Finished, Outcome, Prices, Refused, Stale, Tally, Verdict
+from scalix.domain.limits.calendar import window_end_ms, window_index
+from scalix.domain.limits.limits import Limit, Limits, Metric, Window
+from scalix.domain.limits.quota import Admitted, Finished, Outcome, Prices, Refused, Stale, Tally, Verdict
 from scalix.store.base import UserExists, UserRecord
 from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, limits, memory_rig, redis_rig, used
 

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from scalix.store import scripts
 from scalix.store.base import UserRecord
+from scalix.store.connection import scripts
+from scalix.store.connection.redis_client import connect
 from scalix.store.keys import Keys
-from scalix.store.redis_client import connect
-from scalix.store.redis_keys import RedisKeyStore
-from scalix.store.redis_resealing import RedisResealing
-from scalix.store.redis_users import RedisUserStore
-from scalix.store.resealing import START, Resealed
-from scalix.store.sealing import sealing_of
+from scalix.store.records.redis_keys import RedisKeyStore
+from scalix.store.records.redis_resealing import RedisResealing
+from scalix.store.records.redis_users import RedisUserStore
+from scalix.store.records.resealing import START, Resealed
+from scalix.store.records.sealing import sealing_of
 from tests.store.stores import key_of
 
 OLD, NEW, LOST = (Fernet.generate_key().decode() for _ in range(3))

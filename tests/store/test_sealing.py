@@ -7,10 +7,10 @@ import pytest
 from cryptography.fernet import Fernet
 
 from scalix.store.base import UserRecord
+from scalix.store.connection.redis_client import connect
 from scalix.store.keys import Keys
-from scalix.store.redis_client import connect
-from scalix.store.redis_users import RedisUserStore
-from scalix.store.sealing import CannotOpen, FernetSealing, Unsealed, encryption_keys, sealing_of
+from scalix.store.records.redis_users import RedisUserStore
+from scalix.store.records.sealing import CannotOpen, FernetSealing, Unsealed, encryption_keys, sealing_of
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 Stores = Callable[..., RedisUserStore]

@@ -20,9 +20,9 @@ from cryptography.x509.oid import NameOID
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from scalix.launch.child_process import die_with_parent
-from scalix.launch.embedded_store import find_server_binary
-from scalix.store.server_check import StoreUnusable, check_server, redacted
+from scalix.launch.embedded.embedded_store import find_server_binary
+from scalix.launch.processes.child_process import die_with_parent
+from scalix.store.connection.server_check import StoreUnusable, check_server, redacted
 
 PASSWORD = "canary-7f31"
 StartServer = Callable[..., str]

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
-from scalix.domain.ledger import Balance, Detail
-from scalix.domain.limits import Limit, Limits, Metric, Window
-from scalix.domain.quota import Admitted, Charge, Outcome, Prices, Tally
+from scalix.domain.ledger.ledger import Balance, Detail
+from scalix.domain.limits.limits import Limit, Limits, Metric, Window
+from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Tally
 from scalix.store.base import MergeStore, StoreUnavailable, UserRecord
+from scalix.store.connection.redis_client import connect
 from scalix.store.keys import Keys
-from scalix.store.pseudonyms import pseudonym
-from scalix.store.redis_client import connect
-from scalix.store.redis_quota import RedisQuotaStore
-from scalix.store.redis_users import RedisUserStore
+from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.records.pseudonyms import pseudonym
+from scalix.store.records.redis_users import RedisUserStore
 from tests.store.servers import Server, free_ports, running
 from tests.store.stores import SUBJECT, Rig, ask, key_of, limits, redis_rig, used
 

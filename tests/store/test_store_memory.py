@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scalix.service.store_memory import StoreMemory
-from scalix.store.redis_client import connect
-from scalix.store.redis_memory import RedisMemory, ServerMemory
+from scalix.service.ledger.store_memory import StoreMemory
+from scalix.store.connection.redis_client import connect
+from scalix.store.ledger.redis_memory import RedisMemory, ServerMemory
 from tests.store.servers import Server, free_ports, running
 
 MIB = 1 << 20

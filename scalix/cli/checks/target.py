@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from scalix.launch.environment import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_STATE_DIR, load_environment
-from scalix.launch.master_key import MASTER_KEY_FILE
-from scalix.launch.ports import base_url
 from scalix.launch.problems import LaunchError, Problem, shown
-from scalix.launch.runfile import lock_holder, read_run_file
+from scalix.launch.processes.ports import base_url
+from scalix.launch.processes.runfile import lock_holder, read_run_file
+from scalix.launch.settings.environment import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_STATE_DIR, load_environment
+from scalix.launch.settings.master_key import MASTER_KEY_FILE
 
 HOW_TO_GET_THE_KEY = (
     "give the key that the gateway was started with: --key, or LITELLM_MASTER_KEY in the environment or in "

@@ -1,0 +1,94 @@
+"""A virtual key's record: whose it is, what it may do, until when."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from scalix.domain.identity.addresses import Address
+from scalix.domain.identity.ip_rules import rules_of
+from scalix.domain.limits.key_limits import KeyLimit, KeyScope, KeyWindow, budget_start_ms
+from scalix.domain.limits.limits import Metric
+from scalix.domain.limits.quota import UNKNOWN_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What is kept about a key; never its secret, of which `digest` is the SHA-256 and `last_four` the end.
+
+    `key_id` stays over rotations, `digest` does not: `former` maps the digests of replaced secrets to the Unix time in
+    ms until which they still work. `models` are exact names or `*` patterns; none means all that the user's tier has.
+    `allowed_ips` and `denied_ips` are networks in CIDR notation, `IpRules` for whoever shows the key.
+    `sealed_metadata` is metadata that can't be read here, to be kept as it is.
+    """
+
+    key_id: str
+    user_id: str
+    digest: str
+    last_four: str
+    version: str = UNKNOWN_VERSION
+    alias: str | None = None
+    models: tuple[str, ...] = ()
+    max_budget_nano_usd: int | None = None
+    budget_duration: str | None = None
+    budget_period_ms: int = 0
+    budget_anchor_ms: int = 0
+    expires_ms: int | None = None
+    tpm_limit: int | None = None
+    rpm_limit: int | None = None
+    max_parallel_requests: int | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    sealed_metadata: str | None = None
+    blocked: bool = False
+    allowed_ips: tuple[str, ...] = ()
+    denied_ips: tuple[str, ...] = ()
+    former: Mapping[str, int] = field(default_factory=dict)
+    created_by: str = ""
+    created_ms: int = 0
+    updated_ms: int = 0
+
+    def accepts(self, digest: str, now_ms: int) -> bool:
+        """Whether the secret with this digest is the key's, or a replaced one in its time of grace."""
+        return digest == self.digest or self.former.get(digest, 0) > now_ms
+
+    def has_expired(self, now_ms: int) -> bool:
+        """Whether its time is over."""
+        return self.expires_ms is not None and self.expires_ms <= now_ms
+
+    def permits(self, address: Address | None) -> bool:
+        """Whether the key may be used from `address`; `None` is an unknown one."""
+        if not self.allowed_ips and not self.denied_ips:
+            return True
+        return rules_of(self.allowed_ips, self.denied_ips).permits(address)
+
+    def allows(self, model: str) -> bool:
+        """Whether `model`, an exact configured name, is among the key's."""
+        return not self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
+
+    @property
+    def scope(self) -> KeyScope:
+        """The key as admission sees it."""
+        return KeyScope(
+            key_id=self.key_id,
+            version=self.version,
+            limits=self._limits(),
+            concurrent=self.max_parallel_requests,
+            budget_anchor_ms=self.budget_anchor_ms,
+            budget_period_ms=self.budget_period_ms,
+        )
+
+    def budget_resets_ms(self, now_ms: int) -> int | None:
+        """When the budget period of now ends; `None` without periods."""
+        if not self.budget_period_ms:
+            return None
+        return budget_start_ms(self.budget_anchor_ms, self.budget_period_ms, now_ms) + self.budget_period_ms
+
+    def _limits(self) -> tuple[KeyLimit, ...]:
+        limits = []
+        if self.rpm_limit is not None:
+            limits.append(KeyLimit(Metric.REQUESTS, KeyWindow.MINUTE, self.rpm_limit))
+        if self.tpm_limit is not None:
+            limits.append(KeyLimit(Metric.TOKENS, KeyWindow.MINUTE, self.tpm_limit))
+        if self.max_budget_nano_usd is not None:
+            window = KeyWindow.BUDGET if self.budget_period_ms else KeyWindow.TOTAL
+            limits.append(KeyLimit(Metric.SPEND, window, self.max_budget_nano_usd))
+        return tuple(limits)

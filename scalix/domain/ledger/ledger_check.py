@@ -1,0 +1,292 @@
+"""What the events of a day make of every counter and sum that is kept beside them, and where those differ.
+
+Fields and texts here are those of the store: a window's is "h491234" -> six numbers, a sum's "20780 gpt-4 free -" ->
+the figures of `Sums`. The events are the truth.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from scalix.domain.ledger.ledger import Event, Sums, event_of, name_word, sums_of
+from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.calendar import window_end_ms, window_index
+from scalix.domain.limits.limits import Window
+
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+
+Part = Literal["windows", "summaries", "hours", "days", "tokens", "cost"]
+"""Which of the store's keys: a subject's windows and summaries; everybody's sums by hour and by day; the rankings."""
+
+Texts = Mapping[str, str]
+Used = tuple[int, int, int]  # requests, tokens, nano-dollars
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectBooks:
+    """All that the store holds of one subject and day, read at one moment.
+
+    `adjustments` are what operators and merges have added to windows (or taken: negative), which no event explains.
+    `under_pseudonym`: the subject was erased and has come back, and the windows are those of before, without this name.
+    """
+
+    subject: str
+    now_ms: int
+    events: Texts
+    windows: Texts
+    summaries: Texts
+    adjustments: Texts = field(default_factory=dict)
+    under_pseudonym: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShardBooks:
+    """Everybody's sums of one shard and day: by hour, by day, and the rankings by tokens and by cost."""
+
+    hours: Texts
+    days: Texts
+    tokens: Texts
+    cost: Texts
+
+    def part(self, name: Part) -> Texts:
+        """One of the four."""
+        texts: Texts = getattr(self, name)
+        return texts
+
+
+SHARD_PARTS: tuple[Part, ...] = ("hours", "days", "tokens", "cost")
+ALL_PARTS: frozenset[Part] = frozenset({"windows", "summaries", *SHARD_PARTS})
+
+
+def kept_parts(day: int, today: int, retention: Retention) -> frozenset[Part]:
+    """What is still there of a day: sums may be kept for less long than events."""
+    gone: set[Part] = set()
+    if today > day + retention.hours_days:
+        gone |= {"hours", "tokens", "cost"}
+    if today >= window_end_ms(Window.MONTH, window_index(Window.MONTH, day * DAY_MS)) // DAY_MS + retention.days_days:
+        gone |= {"days", "summaries"}
+    return ALL_PARTS - gone
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field that does not say what the events say. `found` and `right` are texts of the store; `None`: no field.
+
+    `where` is a subject, or a shard such as `s3f`. What has no `part` can't be mended from events: `why` says what
+    is wrong with it.
+    """
+
+    where: str
+    part: Part | None
+    field: str
+    found: str | None
+    right: str | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvents:
+    """The events of one subject and day as far as they can be read, and what is wrong with the others."""
+
+    events: tuple[Event, ...]
+    faults: tuple[Difference, ...]
+
+
+def read_events(subject: str, day: int, texts: Texts) -> ReadEvents:
+    """Every text as an event. One that is none, or lies in another day than its key says, is a fault."""
+    events, faults = [], []
+    for request_id, text in texts.items():
+        try:
+            event = event_of(request_id, subject, text)
+        except ValueError:
+            faults.append(Difference(subject, None, request_id, text, None, "the event can't be read"))
+            continue
+        events.append(event)
+        if event.admitted_ms // DAY_MS != day:
+            faults.append(Difference(subject, None, request_id, text, None, "the event is of another day"))
+    return ReadEvents(tuple(events), tuple(faults))
+
+
+def subject_differences(
+    books: SubjectBooks, day: int, events: Sequence[Event], parts: AbstractSet[Part] = ALL_PARTS
+) -> list[Difference]:
+    """Where the windows and summaries of a subject differ from its events of `day`.
+
+    Windows are compared as long as they are surely whole: the current one and the one before it. The month is compared
+    with the summaries as the events of `day` make them.
+    """
+    right = summaries_of(events)
+    found = {name: text for name, text in books.summaries.items() if name.split(" ", 1)[0] == str(day)}
+    differences = _unequal(books.subject, "summaries", found, right) if "summaries" in parts else []
+    if books.under_pseudonym:
+        return differences
+    whole = {name: text for name, text in books.summaries.items() if name not in found} | right
+    expected = _day_windows(events, day) | _month_window(whole, day)
+    for name, used in expected.items():
+        if not _is_whole(name, books.now_ms):
+            continue
+        adjusted = _clipped(used, books.adjustments.get(name))
+        text = books.windows.get(name)
+        if _used_in(text) != adjusted:
+            differences.append(Difference(books.subject, "windows", name, text, _window_text(adjusted, text)))
+    return differences
+
+
+def shard_differences(
+    shard: str,
+    books: ShardBooks,
+    day: int,
+    events: Iterable[Event],
+    parts: AbstractSet[Part] = ALL_PARTS,
+    *,
+    erased: bool = False,
+) -> list[Difference]:
+    """Where a shard's sums differ from all its events of `day`.
+
+    `erased`: users of this shard have been erased since. Their events are gone and stay in everybody's sums, so that
+    only sums which are less than the events are named, and what is right is not less than what was found.
+    """
+    right = shard_sums(events)
+    differences: list[Difference] = []
+    for part in SHARD_PARTS:
+        if part not in parts:
+            continue
+        found = books.part(part)
+        if part == "days":
+            found = {name: text for name, text in found.items() if name.split(" ", 1)[0] == str(day)}
+        unequal = _unequal(shard, part, found, right[part])
+        if erased and part in ("hours", "days"):
+            unequal = [raised for raised in map(_raised, unequal) if raised.found != raised.right]
+        differences += unequal
+    return differences
+
+
+def summaries_of(events: Iterable[Event]) -> dict[str, str]:
+    """The summaries that the events make: field -> text."""
+    return _added(events, lambda event: _line(event.admitted_ms // DAY_MS, _model(event), _tier(event), event.key_id))
+
+
+def shard_sums(events: Iterable[Event]) -> dict[Part, dict[str, str]]:
+    """Everybody's sums and rankings that the events make: field -> text."""
+    kept = list(events)
+    ranked: dict[Part, dict[str, int]] = {"tokens": {}, "cost": {}}
+    for event in kept:
+        for part, amount in (("tokens", event.tokens), ("cost", event.detail.cost_nano_usd)):
+            scores = ranked[part]  # type: ignore[index]
+            scores[event.subject] = scores.get(event.subject, 0) + amount
+    return {
+        "hours": _added(kept, lambda event: _aggregate(event.admitted_ms // HOUR_MS, event)),
+        "days": _added(kept, lambda event: _aggregate(event.admitted_ms // DAY_MS, event)),
+        **{part: {name: str(score) for name, score in scores.items()} for part, scores in ranked.items()},
+    }
+
+
+def duplicates(subject: str, ids: AbstractSet[str], seen: set[str]) -> list[Difference]:
+    """Request ids that another subject's events have too. Adds `ids` to `seen`."""
+    twice = [Difference(subject, None, one, None, None, "the request is in the ledger twice") for one in ids & seen]
+    seen.update(ids)
+    return twice
+
+
+def _added(events: Iterable[Event], name_of: Callable[[Event], str]) -> dict[str, str]:
+    # Lists, as there may be millions of events.
+    totals: dict[str, list[int]] = {}
+    for event in events:
+        figures = sums_of(event).values()
+        total = totals.get(name := name_of(event))
+        totals[name] = list(figures) if total is None else list(map(int.__add__, total, figures))
+    return {name: " ".join(map(str, total)) for name, total in totals.items()}
+
+
+_NO_SUMS = Sums()
+
+
+def _model(event: Event) -> str:
+    return event.detail.served or event.detail.model
+
+
+def _tier(event: Event) -> str:
+    return event.detail.tier
+
+
+def _aggregate(index: int, event: Event) -> str:
+    detail = event.detail
+    return _line(index, _model(event), detail.provider, detail.tier, event.outcome, detail.error)
+
+
+def _line(index: int, *names: str) -> str:
+    return " ".join([str(index), *map(name_word, names)])
+
+
+def _unequal(where: str, part: Part, found: Texts, right: Texts) -> list[Difference]:
+    differences = []
+    for name in sorted(found.keys() | right.keys()):
+        is_there, should_be = found.get(name), right.get(name)
+        if is_there != should_be and not (_is_nothing(is_there) and _is_nothing(should_be)):
+            differences.append(Difference(where, part, name, is_there, should_be))
+    return differences
+
+
+def _is_nothing(text: str | None) -> bool:
+    """A field of zeros says the same as no field: what a settlement takes back leaves it."""
+    return text is None or not text.strip("0 -")
+
+
+def _raised(difference: Difference) -> Difference:
+    found, right = _numbers(difference.found), _numbers(difference.right)
+    if len(found) != len(right):
+        return difference
+    return replace(difference, right=" ".join(str(max(pair)) for pair in zip(found, right, strict=True)))
+
+
+def _numbers(text: str | None) -> list[int]:
+    try:
+        return [int(word) for word in text.split(" ")] if text is not None else [0] * len(_NO_SUMS.values())
+    except ValueError:
+        return []
+
+
+def _day_windows(events: Iterable[Event], day: int) -> dict[str, Used]:
+    """Of every hour of the day and of the day itself, those without use too."""
+    windows: dict[str, Used] = {f"h{day * 24 + hour}": (0, 0, 0) for hour in range(24)}
+    windows[f"d{day}"] = (0, 0, 0)
+    for event in events:
+        for name in (f"h{event.admitted_ms // HOUR_MS}", f"d{event.admitted_ms // DAY_MS}"):
+            requests, tokens, nano_usd = windows.get(name, (0, 0, 0))
+            windows[name] = (requests + event.requests, tokens + event.tokens, nano_usd + event.nano_usd)
+    return windows
+
+
+def _month_window(summaries: Texts, day: int) -> dict[str, Used]:
+    total = _NO_SUMS
+    for text in summaries.values():
+        words = _numbers(text)
+        if len(words) == len(total.values()):
+            total += Sums(*words)
+    return {f"M{window_index(Window.MONTH, day * DAY_MS)}": (total.requests, total.tokens, total.nano_usd)}
+
+
+_WINDOWS = {"h": Window.HOUR, "d": Window.DAY, "M": Window.MONTH}
+
+
+def _is_whole(name: str, now_ms: int) -> bool:
+    """Older windows are removed one by one, and one that a late settlement makes again holds that alone."""
+    return int(name[1:]) >= window_index(_WINDOWS[name[0]], now_ms) - 1
+
+
+def _clipped(used: Used, adjustment: str | None) -> Used:
+    more = _numbers(adjustment) if adjustment else [0, 0, 0]
+    requests, tokens, nano_usd = (max(0, one + other) for one, other in zip(used, more, strict=True))
+    return requests, tokens, nano_usd
+
+
+def _used_in(text: str | None) -> Used | None:
+    words = _numbers(text) if text is not None else [0, 0, 0]
+    return (words[0], words[1], words[2]) if len(words) in (3, 6) else None
+
+
+def _window_text(used: Used, found: str | None) -> str:
+    words = found.split(" ") if found is not None else []
+    held = words[3:] if len(words) == 6 else ["0", "0", "0"]
+    return " ".join([*map(str, used), *held])

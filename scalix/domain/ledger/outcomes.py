@@ -1,0 +1,83 @@
+"""The outcome table: what each way for a request to end is charged."""
+
+from dataclasses import dataclass, replace
+
+from scalix.domain.ledger.ledger import NO_DETAIL, Detail
+from scalix.domain.limits.quota import Charge, Outcome
+from scalix.domain.prices.peak_prices import PPM, marked_up
+from scalix.domain.prices.pricing import Price, calculate
+from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage, usage_from
+
+__all__ = ["IMPOSSIBLE_TOKENS", "Ending", "Usage", "charge_for", "cost_of", "usage_from"]
+
+BY_LITELLM = "litellm"
+"""The version of a cost that is what LiteLLM has reported."""
+UNPRICED = "none"
+"""The version of a cost that nobody knows the price for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a request ended, and all that is known of its use.
+
+    `usage` is `None` when the provider gave none that can be true; then `prompt_tokens` (our estimate) and
+    `delivered_tokens` (our count of what went out) stand in for it. `price` is that of the model that served, as it was
+    at `at_ms` (Unix time); `None`: nobody knows one. `reported_nano_usd` is the cost that LiteLLM has reckoned.
+    `markup_ppm` is the tier's, in parts per million. `detail` is what else the ledger is to say.
+    """
+
+    outcome: Outcome
+    usage: Usage | None
+    prompt_tokens: int
+    delivered_tokens: int
+    price: Price | None
+    at_ms: int = 0
+    reported_nano_usd: int | None = None
+    markup_ppm: int = PPM
+    detail: Detail = NO_DETAIL
+
+
+_UNCHARGED = {Outcome.PROVIDER_FAILED: 0, Outcome.PROVIDER_REFUSED: 1, Outcome.CACHE_HIT: 1}
+
+
+def charge_for(ending: Ending) -> Charge:
+    """The charge of an ended request. Never negative: a provider's nonsense gives nobody credit."""
+    if ending.outcome in _UNCHARGED:
+        return Charge(ending.outcome, _UNCHARGED[ending.outcome], 0, 0, detail=ending.detail)
+    usage = ending.usage or Usage(ending.prompt_tokens, ending.delivered_tokens)
+    reported_nano_usd = ending.reported_nano_usd if ending.usage is not None else None
+    cost_nano_usd, version = cost_of(ending.price, usage, ending.at_ms, reported_nano_usd)
+    charge_nano_usd = marked_up(cost_nano_usd, ending.markup_ppm)
+    return Charge(
+        ending.outcome,
+        1,
+        usage.total_tokens,
+        charge_nano_usd if ending.markup_ppm else cost_nano_usd,
+        estimated=ending.usage is None,
+        detail=replace(
+            ending.detail,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cached_tokens=usage.cached_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cost_nano_usd=cost_nano_usd,
+            charge_nano_usd=charge_nano_usd,
+            price_version=version,
+        ),
+    )
+
+
+def cost_of(price: Price | None, usage: Usage, at_ms: int, reported_nano_usd: int | None) -> tuple[int, str]:
+    """The provider's cost in nano-dollars, and the version of the price that it comes from.
+
+    It is our own calculation, but where the price, or what was used, goes beyond it: then what LiteLLM reports.
+    """
+    if price is None:
+        return (0, UNPRICED) if reported_nano_usd is None else (reported_nano_usd, BY_LITELLM)
+    own_nano_usd = calculate(price, usage, at_ms)
+    if reported_nano_usd is not None:
+        if price.reported:
+            return reported_nano_usd, BY_LITELLM
+        if usage.has_extras and reported_nano_usd > own_nano_usd:
+            return reported_nano_usd, BY_LITELLM
+    return own_nano_usd, price.version

@@ -1,0 +1,1 @@
+"""Limits, windows, and the words of admission and settlement."""

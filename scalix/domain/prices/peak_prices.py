@@ -1,0 +1,145 @@
+"""The dearest that a request may come to, which is what is reserved for it."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from scalix.domain.limits.quota import Prices
+from scalix.domain.prices.pricing import (
+    ATTO_PER_NANO,
+    ATTO_PER_PICO,
+    CACHE_READ,
+    CACHE_WRITE,
+    CACHE_WRITE_1H,
+    IMAGE,
+    IMAGE_OUTPUT,
+    INPUT,
+    OUTPUT,
+    REASONING,
+    REQUEST,
+    SERVICE_TIERS,
+    Price,
+    Rates,
+    is_crossed,
+    threshold_tokens,
+)
+
+PPM = 1_000_000
+"""Parts per million: a markup of 1."""
+
+_PROMPT, _ANSWER = (INPUT, CACHE_READ, CACHE_WRITE), (OUTPUT, REASONING)
+_OF_PROMPTS = ("input_cost_per_", "cache_")
+_OF_ANSWERS = ("output_cost_per_",)
+_BY_THE_PIECE = (IMAGE, REQUEST)
+
+
+@dataclass(frozen=True, slots=True)
+class _Peak:
+    input: int = 0
+    output: int = 0
+    request: int = 0
+
+
+def dearest(prices: Iterable[Price], prompt_tokens: int, *, plain: bool, markup_ppm: int = PPM) -> Prices:
+    """The dearest of each component among `prices`, times the markup, rounded up.
+
+    `prompt_tokens` is at least what the prompt will count. `plain`: text at the usual speed, which no rate for other
+    kinds of content, longer caches or faster service applies to.
+    """
+    known = tuple(prices)
+    return _dearest(known, tuple([_size(price, prompt_tokens) for price in known]), plain, markup_ppm)
+
+
+@lru_cache(maxsize=4_096)
+def _dearest(prices: tuple[Price, ...], sizes: tuple[int, ...], plain: bool, markup_ppm: int) -> Prices:
+    peaks = [_peak(price, size, plain) for price, size in zip(prices, sizes, strict=True)]
+    return Prices(
+        input_pico_usd_per_token=_up(max((peak.input for peak in peaks), default=0) * markup_ppm, ATTO_PER_PICO),
+        output_pico_usd_per_token=_up(max((peak.output for peak in peaks), default=0) * markup_ppm, ATTO_PER_PICO),
+        request_nano_usd=_up(max((peak.request for peak in peaks), default=0) * markup_ppm, ATTO_PER_NANO),
+    )
+
+
+def marked_up(nano_usd: int, markup_ppm: int) -> int:
+    """`nano_usd` times a markup, rounded up to a nano-dollar."""
+    return -(-nano_usd * markup_ppm // PPM)
+
+
+def _up(atto_ppm: int, unit: int) -> int:
+    return -(-atto_ppm // (unit * PPM))
+
+
+def _size(price: Price, prompt_tokens: int) -> int:
+    """The size of the prompt as far as it matters: 0 where it never does, so that few answers are enough to know."""
+    if not price.thresholds and not price.ranges:
+        return 0
+    sizes = [threshold_tokens(word) - price.at_threshold for word in price.thresholds]
+    sizes += [part.above_tokens for part in price.ranges]
+    return max((size + 1 for size in sizes if size < prompt_tokens), default=0)
+
+
+def _peak(price: Price, prompt_tokens: int, plain: bool) -> _Peak:
+    inputs, outputs, request = [0], [0], [0]
+    tables: list[Rates] = [price.rates, *(part.rates for part in price.ranges if part.above_tokens < prompt_tokens)]
+    tables += [price.off_peak.rates] if price.off_peak else []
+    for name, rate in (item for table in tables for item in table):
+        if name in _BY_THE_PIECE:
+            request += [rate] if name == REQUEST else []
+        elif plain and not _is_plain(price, name, prompt_tokens):
+            continue
+        elif name.startswith(_OF_PROMPTS):
+            inputs.append(rate)
+        elif name.startswith(_OF_ANSWERS):
+            outputs.append(rate)
+    if len(outputs) == 1:
+        outputs += [rate for name, rate in price.rates if name == IMAGE_OUTPUT]
+    return _Peak(max(inputs), max(outputs), max(request))
+
+
+def _is_plain(price: Price, name: str, prompt_tokens: int) -> bool:
+    base, above, rest = name.partition("_above_")
+    if base not in (*_PROMPT, *_ANSWER):
+        return False
+    word, tokens, service = rest.partition("_tokens")
+    if not above:
+        return True
+    # What is left of the one for an hour's cache is "1hr", which a request has to ask for.
+    return bool(tokens) and not service and "1hr" not in word and is_crossed(price, word, prompt_tokens)
+
+
+def one_price(prices: Sequence[Price]) -> Price:
+    """The price of a model that is served at several: each rate is the dearest."""
+    first = prices[0]
+    if all(price == first for price in prices):
+        return first
+    if any(price.ranges for price in prices):
+        return max(prices, key=lambda price: _peak(price, sys.maxsize, plain=True).input)
+    tables = [dict(price.rates) for price in prices]
+    names = sorted(set[str]().union(*tables))
+    rates = tuple((name, max(_rate(table, name) for table in tables)) for name in names)
+    words = {word for price in prices for word in price.thresholds}
+    return replace(
+        first,
+        rates=rates,
+        thresholds=tuple(sorted(words, key=threshold_tokens)),
+        at_threshold=any(price.at_threshold for price in prices),
+        off_peak=None,
+        reported=any(price.reported for price in prices),
+    )
+
+
+def _rate(table: dict[str, int], name: str) -> int:
+    """The rate that a request is billed by where a price has none of this name."""
+    if name in table:
+        return table[name]
+    usual = next((name.removesuffix(end) for end in SERVICE_TIERS.values() if name.endswith(end)), name)
+    if usual != name:
+        return _rate(table, usual)
+    if name.endswith("_tokens"):
+        return _rate(table, name.rpartition("_above_")[0])
+    if name == CACHE_WRITE_1H:
+        return _rate(table, CACHE_WRITE)
+    if name in (INPUT, OUTPUT, *_BY_THE_PIECE):
+        return 0
+    return _rate(table, OUTPUT if name.startswith(_OF_ANSWERS) else INPUT)

@@ -1,0 +1,1 @@
+"""What a client may send, and what streams are made of."""

@@ -1,0 +1,1 @@
+"""Tokens: estimated before a call, bounded, and read after it."""

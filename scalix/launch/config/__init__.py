@@ -1,0 +1,1 @@
+"""The config file: its shape, its problems, and what is made of it."""

@@ -1,0 +1,198 @@
+"""Reads the operator's config: our policy, and what LiteLLM is to read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from scalix.domain.identity.identity import IdentitySettings
+from scalix.domain.policy import Model, Policy
+from scalix.launch.config.config_names import name_problems
+from scalix.launch.config.config_schema import ConfigFile
+from scalix.launch.config.deployments import DEMO_URL_VARIABLE, Rendered, render_deployments
+from scalix.launch.config.gateway_settings import with_gateway_settings, without_models
+from scalix.launch.config.identity_builder import build_identity
+from scalix.launch.config.policy_builder import build_model, build_policy
+from scalix.launch.config.price_builder import known_entry, map_names, prices_of
+from scalix.launch.config.price_checks import price_problems, unpriced
+from scalix.launch.config.references import References
+from scalix.launch.config.schema_errors import dotted, problems_of
+from scalix.launch.config.yaml_source import Step, YamlSource, load_yaml
+from scalix.launch.problems import LaunchError, Problem, shown
+
+OUR_SECTION = "scalix"
+Steps = tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """What one config file gives. `policy` and `litellm` hold the models in service only.
+
+    `litellm` is LiteLLM's config, with `os.environ/NAME` in place of every secret. `left_out` names each public model
+    that can't be served and the variable it lacks; `warnings` are whole lines for the operator.
+    """
+
+    policy: Policy
+    litellm: Mapping[str, Any]
+    left_out: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    identity: IdentitySettings
+
+    @property
+    def provider_keys_present(self) -> bool:
+        """Whether any model is in service."""
+        return bool(self.policy.models)
+
+
+def provider_keys_present(path: Path, values: Mapping[str, str]) -> bool:
+    """Whether any model of the file could be served without the demo provider. Raises `LaunchError` as
+    `read_config` does."""
+    return read_config(path, values, demo=False, production=False).provider_keys_present
+
+
+def read_config(
+    path: Path, values: Mapping[str, str], *, demo: bool = False, production: bool = False
+) -> GatewayConfig:
+    """The config in `path` against the variables in `values`.
+
+    With `demo` every model is in service, at the demo provider. Raises `LaunchError` with all problems of the file,
+    each with its line; in production also when no model can be served.
+    """
+    source = load_yaml(path)
+    problems: list[Problem] = []
+    if not isinstance(source.data, dict) or not source.data:
+        fix = "write model_list and scalix, as in the litellm_proxy_config.yaml that is delivered"
+        raise LaunchError([Problem(source.where(()), "the file has no sections", fix)])
+    for steps, tag in source.tagged():
+        problems.append(Problem(source.where(steps), f"the YAML tag {tag} means nothing here", "write ${NAME}"))
+    declared = _validated(source, problems)
+    references = References(source, values, problems)
+    litellm = {
+        key: references.translated(section, (key,))
+        for key, section in source.data.items()
+        if key not in (OUR_SECTION, "model_list")
+    }
+    litellm = with_gateway_settings(litellm, source, problems)
+    problems += name_problems(source)
+    problems += price_problems(source)
+    if declared is None:
+        _scan_models(source, references)
+        raise LaunchError(_in_order(problems))
+    identity = build_identity(declared.scalix, source, values, problems)
+    rendered = render_deployments(source.data["model_list"], declared.model_list, references, values, demo=demo)
+
+    in_service = [deployment for deployment in rendered if not deployment.missing]
+    models = _models(in_service, declared)
+    left_out = _left_out(rendered, models)
+    if production and not models:
+        lacking = ", ".join(dict.fromkeys(variable for _, variable in left_out))
+        problems.append(Problem(shown(path), "no model can be served", f"set one of {lacking}"))
+    without_price = list(unpriced(models, source))
+    if production:
+        problems += without_price
+    if problems:
+        raise LaunchError(_in_order(problems))
+
+    names_out = {name for name, _ in left_out}
+    litellm = {"model_list": [deployment.entry for deployment in in_service], **without_models(litellm, names_out)}
+    return GatewayConfig(
+        policy=build_policy(declared.scalix, models, num_retries=(declared.litellm_settings or {}).get("num_retries")),
+        litellm=_without_decimals(litellm),
+        left_out=left_out,
+        warnings=(*_warnings(rendered, models, references, source), *map(str, without_price)),
+        identity=identity,
+    )
+
+
+def _validated(source: YamlSource, problems: list[Problem]) -> ConfigFile | None:
+    """The file as pydantic models, or `None` with what is wrong added to `problems`."""
+    empty = list(_empty(source.data.get(OUR_SECTION, {}), (OUR_SECTION,)))
+    for steps in empty:
+        problems.append(Problem(source.where(steps), f"{dotted(steps)} has no value", "give it one, or remove the key"))
+    data = {key: value for key, value in source.data.items() if value is not None}
+    if OUR_SECTION in data:
+        data[OUR_SECTION] = _without_empty(data[OUR_SECTION])
+    try:
+        return ConfigFile.model_validate(data)
+    except ValidationError as error:
+        problems += problems_of(error, source, skip=[*empty, *(steps[:-1] for steps in empty)])
+        return None
+
+
+def _empty(value: Any, steps: Steps) -> Iterable[Steps]:
+    if value is None:
+        yield steps
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _empty(item, (*steps, key))
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_empty(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def _scan_models(source: YamlSource, references: References) -> None:
+    """The secrets and broken references among models that are not well-formed, so that they are reported too."""
+    models = source.data.get("model_list")
+    if isinstance(models, list):
+        references.translated(models, ("model_list",))
+
+
+def _models(in_service: list[Rendered], declared: ConfigFile) -> dict[str, Model]:
+    served: dict[str, list[Rendered]] = {}
+    for deployment in in_service:
+        served.setdefault(deployment.name, []).append(deployment)
+    names = map_names(declared.model_list)
+    models: dict[str, Model] = {}
+    for name, group in served.items():
+        deployments = [item for item in declared.model_list if item.model_name == name]
+        models[name] = build_model(
+            name,
+            deployments,
+            group[0].provider_model,
+            prices_of(name, deployments, declared.scalix, names),
+            [known_entry(item, names) for item in deployments],
+        )
+    return models
+
+
+def _left_out(rendered: list[Rendered], models: Mapping[str, Model]) -> tuple[tuple[str, str], ...]:
+    lacking = [(item.name, item.missing[0]) for item in rendered if item.missing and item.name not in models]
+    return tuple(dict(reversed(lacking)).items())[::-1]
+
+
+def _warnings(
+    rendered: list[Rendered], models: Mapping[str, Model], references: References, source: YamlSource
+) -> Iterable[str]:
+    for item in rendered:
+        if item.missing and item.name in models:
+            variable = item.missing[0]
+            yield f"{item.name}: one of its deployments ({item.provider_model}) is left out: {variable} is not set"
+    if not models:
+        yield "no model is in service: set a provider's key, or start with --demo"
+    for steps, names in references.missing.items():
+        if steps[0] != "model_list" and DEMO_URL_VARIABLE not in names and steps[-1] != "master_key":
+            yield f"{source.where(steps)}: {dotted(steps)} refers to {names[0]}, which is not set"
+
+
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    """By line, and each once."""
+
+    def line(problem: Problem) -> int:
+        number = problem.where.rpartition(":")[2]
+        return int(number) if number.isdigit() else 0
+
+    return sorted(dict.fromkeys(problems), key=line)
+
+
+def _without_decimals(value: Any) -> Any:
+    """LiteLLM computes with binary fractions; our own prices and amounts are whole numbers in the policy."""
+    if isinstance(value, Mapping):
+        return {key: _without_decimals(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_decimals(item) for item in value]
+    return value if isinstance(value, str | int | bool) or value is None else float(value)

@@ -1,0 +1,49 @@
+"""Whether the names in a config file fit together, however wrong the rest of it is."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from scalix.launch.config.failover_schema import fallback_problems
+from scalix.launch.config.yaml_source import YamlSource
+from scalix.launch.problems import Problem, nearest
+
+
+def name_problems(source: YamlSource) -> Iterable[Problem]:
+    """A default tier that is none of the tiers, and models of a tier that `model_list` does not have.
+
+    Reads the file as it is, so that these are reported together with what is malformed; parts that are malformed
+    themselves are passed over.
+    """
+    section = _mapping(source.data.get("scalix"))
+    tiers = {str(name): tier for name, tier in _mapping(section.get("tiers")).items()}
+    default = section.get("default_tier")
+    if tiers and isinstance(default, str) and default not in tiers:
+        guess = nearest(default, tiers) or next(iter(tiers))
+        where = source.where(("scalix", "default_tier"))
+        yield Problem(where, f"there is no tier '{default}'", f"write default_tier: {guess}")
+    models = [
+        str(model["model_name"])
+        for model in _list(source.data.get("model_list"))
+        if isinstance(model, dict) and "model_name" in model
+    ]
+    for tier_name, tier in tiers.items():
+        for index, pattern in enumerate(_list(_mapping(tier).get("models"))):
+            if not isinstance(pattern, str) or not models or any(fnmatchcase(name, pattern) for name in models):
+                continue
+            where = source.where(("scalix", "tiers", tier_name, "models", index))
+            what = f"tier '{tier_name}' names the model '{pattern}', which model_list does not have"
+            if "*" in pattern:
+                what = f"no model in model_list matches '{pattern}' of tier '{tier_name}'"
+            guessed = nearest(pattern, models)
+            fix = f"write {guessed}, or add the model" if guessed else "add the model to model_list, or remove the name"
+            yield Problem(where, what, fix)
+    yield from fallback_problems(source, section.get("fallbacks"), models)
+
+
+def _mapping(value: Any) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

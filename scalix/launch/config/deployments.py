@@ -1,0 +1,111 @@
+"""The models of the file: which can be served with the keys at hand, and what LiteLLM is told of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scalix.launch.config.config_schema import Deployment
+from scalix.launch.config.references import LITELLM_PREFIX, References, referenced
+
+DEMO_URL_VARIABLE = "SCALIX_DEMO_URL"
+DEMO_API_KEY = "demo"
+"""The demo provider asks for no key, but LiteLLM's client needs one to send."""
+
+# The variable that LiteLLM itself reads for a provider when a deployment gives no key. Any one of them will do.
+IMPLICIT_KEYS: Mapping[str, tuple[str, ...]] = {
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "azure": ("AZURE_API_KEY",),
+    "cohere": ("COHERE_API_KEY",),
+    "deepseek": ("DEEPSEEK_API_KEY",),
+    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    "groq": ("GROQ_API_KEY",),
+    "mistral": ("MISTRAL_API_KEY",),
+    "novita": ("NOVITA_API_KEY",),
+    "openai": ("OPENAI_API_KEY",),
+    "openrouter": ("OPENROUTER_API_KEY",),
+    "together_ai": ("TOGETHERAI_API_KEY",),
+    "xai": ("XAI_API_KEY",),
+}
+_BARE_NAMES = (("gpt-", "openai"), ("chatgpt-", "openai"), ("o1", "openai"), ("o3", "openai"), ("claude", "anthropic"))
+# LiteLLM's own `tier` of a model is one of these two, and it drops a deployment that says another word.
+_LITELLM_TIERS = ("free", "paid")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One deployment as LiteLLM reads it. `missing` are the unset variables that keep it out of service."""
+
+    name: str
+    provider_model: str
+    entry: Mapping[str, Any]
+    missing: tuple[str, ...]
+    declared: Deployment
+
+
+def render_deployments(
+    raw: list[Mapping[str, Any]],
+    declared: list[Deployment],
+    references: References,
+    values: Mapping[str, str],
+    *,
+    demo: bool,
+) -> list[Rendered]:
+    """Each deployment of the file in LiteLLM's syntax. With `demo` each public model is the demo provider's."""
+    rendered: list[Rendered] = []
+    for index, (source, deployment) in enumerate(zip(raw, declared, strict=True)):
+        steps = ("model_list", index)
+        entry = references.translated(source, steps)
+        params = _params(entry["litellm_params"])
+        info = _model_info(entry, params)
+        missing = references.missing_under((*steps, "litellm_params")) or _missing_implicit_key(params, values)
+        if demo:
+            if any(other.name == deployment.model_name for other in rendered):
+                continue
+            info.update({key: price for key, price in params.items() if key.endswith("_cost_per_token")})
+            params = demo_params(deployment.model_name)
+            missing = []
+        entry = {**entry, "litellm_params": params}
+        entry.pop("model_info", None)
+        if info:
+            entry["model_info"] = info
+        rendered.append(Rendered(deployment.model_name, params["model"], entry, tuple(missing), deployment))
+    return rendered
+
+
+def demo_params(public_name: str) -> dict[str, str]:
+    """How the demo provider is reached; the launcher sets the variable to its base URL, with `/v1`."""
+    return {
+        "model": f"openai/{public_name}",
+        "api_base": LITELLM_PREFIX + DEMO_URL_VARIABLE,
+        "api_key": DEMO_API_KEY,
+    }
+
+
+def _params(written: Mapping[str, Any]) -> dict[str, Any]:
+    params = dict(written)
+    if "base_url" in params:
+        params.setdefault("api_base", params["base_url"])
+        del params["base_url"]
+    model = str(params["model"])
+    if model.startswith("openai-compatible/"):
+        params["model"] = "openai/" + model.removeprefix("openai-compatible/")
+    return params
+
+
+def _model_info(entry: Mapping[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """What stands in `model_info` and in `litellm_params.metadata`, which LiteLLM would send to the provider."""
+    info = {**(params.pop("metadata", None) or {}), **(entry.get("model_info") or {})}
+    if info.get("tier", "free") not in _LITELLM_TIERS:
+        info["scalix_tier"] = info.pop("tier")
+    return info
+
+
+def _missing_implicit_key(params: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
+    """The key that LiteLLM would look for by itself, if the deployment names none and it is unset."""
+    if any(name in params for name in ("api_key", "api_base", "litellm_credential_name")) or any(referenced(params)):
+        return []
+    provider, slash, _ = str(params["model"]).partition("/")
+    if not slash:
+        provider = next((known for prefix, known in _BARE_NAMES if provider.startswith(prefix)), "")
+    names = IMPLICIT_KEYS.get(str(params.get("custom_llm_provider") or provider), ())
+    return [] if any(values.get(name, "").strip() for name in names) else list(names[:1])

@@ -1,0 +1,145 @@
+"""Builds the domain's `IdentitySettings` from what the config file says, and writes them for workers to read."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from scalix.domain.identity.identity import (
+    KEY_SET_ALGORITHMS,
+    LEAST_SECRET_BYTES,
+    SECRET_ALGORITHMS,
+    IdentitySettings,
+    Issuer,
+)
+from scalix.launch.config.config_schema import ScalixSection
+from scalix.launch.config.identity_schema import IssuerSection
+from scalix.launch.config.yaml_source import Step, YamlSource
+from scalix.launch.problems import Problem, nearest, one_of
+
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
+_CODEC = TypeAdapter(IdentitySettings)
+_ISSUERS: tuple[Step, ...] = ("scalix", "jwt", "issuers")
+
+
+def build_identity(
+    section: ScalixSection, source: YamlSource, values: Mapping[str, str], problems: list[Problem]
+) -> IdentitySettings:
+    """Who may call, with secrets taken from `values`. What does not fit is added to `problems`."""
+    written = section.jwt.issuers if section.jwt else []
+    problems += _conflicts(written, source)
+    issuers = [_issuer(issuer, (*_ISSUERS, index), source, values, problems) for index, issuer in enumerate(written)]
+    anonymous = section.anonymous
+    if anonymous and anonymous.tier not in section.tiers:
+        guess = nearest(anonymous.tier, section.tiers)
+        fix = f"write tier: {guess}" if guess else f"write {one_of(section.tiers)}"
+        where = source.where(("scalix", "anonymous", "tier"))
+        problems.append(Problem(where, f"there is no tier '{anonymous.tier}'", fix))
+    return IdentitySettings(
+        issuers=tuple(issuers),
+        anonymous_tier=anonymous.tier if anonymous and anonymous.enabled else None,
+        trusted_proxies=tuple(section.trusted_proxies),
+    )
+
+
+def _conflicts(written: list[IssuerSection], source: YamlSource) -> Iterator[Problem]:
+    """Two issuers of one name, and prefixes by which one issuer's users could be another's."""
+    for (one, first), (other, second) in combinations(enumerate(written), 2):
+        where = source.where((*_ISSUERS, other))
+        if first.issuer == second.issuer:
+            yield Problem(where, f"the issuer '{first.issuer}' is there twice", "remove one of the two")
+        elif first.user_prefix.startswith(second.user_prefix) or second.user_prefix.startswith(first.user_prefix):
+            what = (
+                f"one user_prefix of jwt.issuers[{one}] and [{other}] begins the other, so that users could be confused"
+            )
+            yield Problem(where, what, "give each issuer a user_prefix of its own, such as acme: and other:")
+
+
+def _issuer(
+    written: IssuerSection,
+    steps: tuple[Step, ...],
+    source: YamlSource,
+    values: Mapping[str, str],
+    problems: list[Problem],
+) -> Issuer:
+    def report(key: str, what: str, fix: str) -> None:
+        problems.append(Problem(source.where((*steps, key)), what, fix))
+
+    variable, key_file = None, None
+    try:
+        if written.secret is not None:
+            variable = _variable(written.secret)
+            _check_secret(variable, values.get(variable, "").encode())
+        if written.jwks_file is not None:
+            key_file = (source.path.parent / written.jwks_file).resolve()
+            _check_key_file(key_file)
+    except _Wrong as wrong:
+        report("secret" if written.secret is not None else "jwks_file", wrong.what, wrong.fix)
+    default = SECRET_ALGORITHMS if written.secret is not None else KEY_SET_ALGORITHMS
+    return Issuer(
+        name=written.issuer,
+        audiences=tuple(written.audience),
+        algorithms=tuple(written.algorithms or default),
+        secret_variable=variable,
+        jwks_url=written.jwks_url,
+        jwks_file=None if key_file is None else str(key_file),
+        user_claim=written.user_claim,
+        tier_claim=written.tier_claim if written.trust_tier else None,
+        user_prefix=written.user_prefix,
+        leeway_s=written.leeway_s,
+        refresh_s=written.refresh_s,
+    )
+
+
+def identity_to_text(settings: IdentitySettings) -> str:
+    """The settings as one line for a worker's environment. No secret is in them."""
+    return _CODEC.dump_json(settings).decode()
+
+
+def identity_from_text(text: str) -> IdentitySettings:
+    """What `identity_to_text` wrote. Raises `ValueError`."""
+    return _CODEC.validate_json(text)
+
+
+class _Wrong(Exception):
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+
+
+def _variable(reference: str) -> str:
+    match = _REFERENCE.fullmatch(reference)
+    if match is None:
+        fix = "write secret: ${SCALIX_JWT_SECRET}, and set that variable in the environment or an env file"
+        raise _Wrong("the secret of an issuer stands here in plain text", fix)
+    return match[1] or match[2]
+
+
+def _check_secret(name: str, secret: bytes) -> None:
+    make_one = f"set {name} to the issuer's secret, at least {LEAST_SECRET_BYTES} bytes, such as `openssl rand -hex 32`"
+    if not secret:
+        raise _Wrong(f"{name} is not set", f"{make_one} prints")
+    if len(secret) < LEAST_SECRET_BYTES:
+        raise _Wrong(f"{name} has {len(secret)} bytes, so few that tokens could be forged", f"{make_one} prints")
+    if b"-----BEGIN" in secret or secret.startswith((b"ssh-", b"ecdsa-")):
+        fix = "put public keys into a key set and name it with jwks_file:"
+        raise _Wrong(f"{name} is a key of a key pair, not a shared secret", fix)
+    if len(set(secret)) < 8:
+        raise _Wrong(f"{name} repeats a few characters, so that it could be guessed", f"{make_one} prints")
+
+
+def _check_key_file(path: Path) -> None:
+    try:
+        found = json.loads(path.read_bytes())
+    except OSError as error:
+        raise _Wrong(
+            f"can't read the key set {path}: {error.strerror}", "name a file with a JSON Web Key Set"
+        ) from None
+    except ValueError:
+        raise _Wrong(f"the key set {path} is not JSON", 'write {"keys": [...]}, as in RFC 7517') from None
+    if not isinstance(found, dict) or not isinstance(found.get("keys"), list) or not found["keys"]:
+        raise _Wrong(f"the key set {path} holds no keys", 'write {"keys": [...]}, as in RFC 7517')

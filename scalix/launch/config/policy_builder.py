@@ -1,0 +1,105 @@
+"""Builds the domain's `Policy` from what the config file says."""
+
+from collections.abc import Mapping, Sequence
+
+from scalix.domain.fallbacks import Cooldown, Retries
+from scalix.domain.ledger.privacy import PrivacySettings
+from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.limits import Limit, Limits, Metric, Window
+from scalix.domain.policy import Model, Policy, Tier
+from scalix.domain.prices.peak_prices import PPM
+from scalix.domain.prices.pricing import Price
+from scalix.launch.config.config_schema import CountWindows, Deployment, ScalixSection, SpendWindows, TierSection
+from scalix.launch.config.failover_schema import RetriesSection
+from scalix.launch.config.guard_builder import build_guard
+from scalix.launch.config.price_map_file import Entry
+
+
+def build_policy(section: ScalixSection, models: Mapping[str, Model], *, num_retries: object = None) -> Policy:
+    """The policy with `models` in service. Its names must have been checked with `scalix.launch.config.config_names`.
+    `num_retries` is LiteLLM's setting of that name, which holds where `retries.same_model` is not set."""
+    markup = section.prices.markup
+    tiers = {
+        name: _tier(name, tier, section.upgrade_url, markup.get(name, PPM)) for name, tier in section.tiers.items()
+    }
+    return Policy(
+        tiers=tiers,
+        default_tier=section.default_tier,
+        models=dict(models),
+        guard=build_guard(section),
+        retention=Retention(**section.retention.model_dump()),
+        privacy=PrivacySettings(**section.privacy.model_dump()),
+        fallbacks={model: tuple(chain) for model, chain in section.fallbacks.items()},
+        retries=_retries(section.retries, num_retries),
+        cooldown=Cooldown(**section.cooldown.model_dump()),
+    )
+
+
+def _retries(section: RetriesSection, num_retries: object) -> Retries:
+    written = section.model_dump(exclude_none=True)
+    if isinstance(num_retries, int) and num_retries >= 0:
+        written.setdefault("same_model", num_retries)
+    return Retries(**written)
+
+
+def build_model(
+    name: str,
+    deployments: Sequence[Deployment],
+    provider_model: str,
+    prices: tuple[Price, ...] = (),
+    known: Sequence[Entry] = (),
+) -> Model:
+    """The public model over `deployments`: the least maximum that each can do. `known` is what LiteLLM's map says of
+    them, which counts where they say nothing themselves."""
+    maxima, prompts = set[int](), set[int]()
+    for deployment in deployments:
+        for info in (deployment.model_info, deployment.litellm_params.metadata):
+            if info is not None:
+                maxima.update(value for value in (info.max_output_tokens or info.max_tokens,) if value is not None)
+                prompts.update(value for value in (info.max_input_tokens,) if value is not None)
+    return Model(
+        name=name,
+        provider_model=provider_model,
+        max_output_tokens=min(maxima or _said(known, "max_output_tokens"), default=None),
+        max_input_tokens=min(prompts or _said(known, "max_input_tokens"), default=None),
+        prices=prices,
+    )
+
+
+def _said(known: Sequence[Entry], name: str) -> set[int]:
+    return {entry[name] for entry in known if isinstance(entry.get(name), int) and entry[name] > 0}
+
+
+def _tier(name: str, section: TierSection, upgrade_url: str | None, markup_ppm: int) -> Tier:
+    windows = (
+        *_limits(Metric.REQUESTS, section.requests, section.enforce),
+        *_limits(Metric.TOKENS, section.tokens, section.enforce),
+        *_limits(Metric.SPEND, section.spend_usd, section.enforce),
+    )
+    concurrent = section.concurrent
+    return Tier(
+        name=name,
+        limits=Limits(
+            windows=windows,
+            concurrent=concurrent.limit if concurrent else None,
+            enforce_concurrent=section.enforce and (concurrent is None or concurrent.enforce),
+        ),
+        max_output_tokens=section.max_output_tokens,
+        models=tuple(section.models),
+        features=frozenset(section.features),
+        priority=section.priority,
+        on_store_failure=section.on_store_failure,
+        upgrade_url=section.upgrade_url or upgrade_url,
+        markup_ppm=markup_ppm,
+        prepaid=section.prepaid,
+    )
+
+
+def _limits(metric: Metric, windows: CountWindows | SpendWindows | None, enforce: bool) -> list[Limit]:
+    """The limits of one metric, shortest window first."""
+    found = []
+    for window in Window:
+        written = getattr(windows, window.value, None)
+        if written is not None:
+            found.append(Limit(metric, window, written.limit, enforce and written.enforce))
+    return found

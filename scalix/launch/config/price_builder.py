@@ -1,0 +1,107 @@
+"""What each model costs: LiteLLM's map, over it what the deployments say, over that `scalix.prices`."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from scalix.domain.prices.peak_prices import one_price
+from scalix.domain.prices.price_map import is_price_name, read_price
+from scalix.domain.prices.pricing import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, INPUT, OUTPUT, REQUEST, Price
+from scalix.launch.config.config_schema import Deployment, ScalixSection
+from scalix.launch.config.price_map_file import Entry, map_entry, map_version
+from scalix.launch.config.pricing_schema import moment_ms
+
+INFO_VERSION, CONFIG_VERSION = "info", "config"
+# What a deployment that states its own price still has from the map, as in LiteLLM.
+_FROM_MAP = (CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H)
+_TABLES = ("tiered_pricing", "off_peak_pricing")
+_MILLION = 1_000_000
+_STATED = {
+    "input_usd_per_million": INPUT,
+    "output_usd_per_million": OUTPUT,
+    "cached_input_usd_per_million": CACHE_READ,
+    "cache_write_usd_per_million": CACHE_WRITE,
+}
+# A price for prompts or for answers takes the place of all finer ones of its kind.
+_FINER = {
+    "input_usd_per_million": ("input_cost_per_", "cache_", *_TABLES),
+    "output_usd_per_million": ("output_cost_per_", *_TABLES),
+}
+
+
+def map_names(deployments: Iterable[Deployment]) -> frozenset[str]:
+    """Every name under which LiteLLM's map may know one of `deployments`."""
+    return frozenset(name for deployment in deployments for name in _names(deployment))
+
+
+def known_entry(deployment: Deployment, names: frozenset[str]) -> Entry:
+    """What LiteLLM's map says of a deployment."""
+    return map_entry(names, *_names(deployment))
+
+
+def prices_of(
+    name: str, deployments: Sequence[Deployment], section: ScalixSection, names: frozenset[str]
+) -> tuple[Price, ...]:
+    """The prices of a public model, the oldest first; of several deployments the dearest, component by component."""
+    found = [_deployment_entry(deployment, names) for deployment in deployments]
+    prices = [
+        read_price(entry, version, provider=_provider(deployment), regional=_is_regional(deployment))
+        for deployment, (entry, version) in zip(deployments, found, strict=True)
+        if version
+    ]
+    base = [one_price(prices)] if prices else []
+    entry = found[0][0] if found else {}
+    for stated in section.prices.models.get(name, []):
+        written = stated.model_dump(exclude_none=True)
+        since = written.pop("from", None)
+        price = read_price(
+            _laid_over(entry, written), since or CONFIG_VERSION, from_ms=moment_ms(since) if since else 0
+        )
+        base = [*(other for other in base if other.from_ms != price.from_ms), price]
+    return tuple(sorted(base, key=lambda price: price.from_ms))
+
+
+def _laid_over(entry: Entry, written: Mapping[str, Decimal]) -> dict[str, Any]:
+    replaced = tuple(prefix for key in written for prefix in _FINER.get(key, ()))
+    kept = {name: value for name, value in entry.items() if not (replaced and name.startswith(replaced))}
+    for key, usd in written.items():
+        kept[_STATED.get(key, REQUEST)] = usd / _MILLION if key in _STATED else usd
+    return kept
+
+
+def _deployment_entry(deployment: Deployment, names: frozenset[str]) -> tuple[dict[str, Any], str]:
+    """The price in LiteLLM's words, and its version; empty where nobody knows it."""
+    params = deployment.litellm_params
+    known = dict(known_entry(deployment, names))
+    stated: dict[str, Any] = {}
+    for part in (params.metadata, deployment.model_info, params):
+        if part is not None:
+            members = {**part.model_dump(exclude_none=True), **(part.model_extra or {})}
+            stated |= {key: value for key, value in members.items() if is_price_name(key) or key in _TABLES}
+    if not stated:
+        return (known, map_version()) if known else ({}, "")
+    if INPUT in stated or OUTPUT in stated:
+        known = {key: known[key] for key in (*_FROM_MAP, INPUT, OUTPUT) if known.get(key) is not None}
+    return {**known, **stated}, INFO_VERSION
+
+
+def _names(deployment: Deployment) -> tuple[str, ...]:
+    params = deployment.litellm_params
+    own = (params.model_extra or {}).get("custom_llm_provider")
+    base = (deployment.model_info.model_extra or {}).get("base_model")
+    model = params.model
+    names = [base, f"{own}/{model}" if own else None, model, model.partition("/")[2]]
+    return tuple(name for name in names if isinstance(name, str) and name)
+
+
+def _provider(deployment: Deployment) -> str:
+    own = (deployment.litellm_params.model_extra or {}).get("custom_llm_provider")
+    return str(own or deployment.litellm_params.model.partition("/")[0])
+
+
+def _is_regional(deployment: Deployment) -> bool:
+    """Whether it may be served from a place that costs more: which one it is only LiteLLM knows."""
+    extra = deployment.litellm_params.model_extra or {}
+    address = str(extra.get("api_base") or extra.get("base_url") or "")
+    named = any(extra.get(name) for name in ("vertex_location", "vertex_ai_location"))
+    return named or "api.openai.com" in address or address.startswith(("${", "os.environ/"))

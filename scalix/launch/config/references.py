@@ -1,0 +1,145 @@
+"""References to the environment in a config, and secrets that stand in it in plain text.
+
+The operator may write `${NAME}` or LiteLLM's own `os.environ/NAME`. What LiteLLM gets holds the latter only, so that
+no secret is written to disk.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scalix.launch.config.yaml_source import Step, YamlSource
+from scalix.launch.problems import Problem
+
+LITELLM_PREFIX = "os.environ/"
+Steps = tuple[Step, ...]
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BRACED = re.compile(r"\$\{([^}]*)\}")
+# Fields and variables that hold a secret. `input_cost_per_token` and the like end in the same words.
+_SECRET_NAME = re.compile(
+    r"(?:^|[_-])(?:key|key_id|keys|secret|password|passwd|token|credentials?|authorization|license|private_key|dsn)$",
+    re.I,
+)
+_NO_SECRET = re.compile(
+    r"per_(?:token|\w+_token)$|^(?:prompt_cache_key|cache_key|max_tokens?|vertex_credentials)$|public_key$", re.I
+)
+# Local servers want some key and ignore which.
+_PLACEHOLDERS = frozenset(
+    {"", "none", "null", "empty", "dummy", "demo", "fake", "fake-key", "not-needed", "unused", "x"}
+)
+_LOOKS_SECRET = re.compile(
+    r"^(?:sk-|sk_|AIza|AKIA|ASIA|gh[pousr]_|github_pat_|xox[abprs]-|gsk_|hf_|Bearer\s|Basic\s|-----BEGIN )"
+)
+_PASSWORD_IN_URL = re.compile(r"^[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", re.I)
+
+
+class References:
+    """Translates the references of one file against the variables in `values`; problems are added to `problems`."""
+
+    def __init__(self, source: YamlSource, values: Mapping[str, str], problems: list[Problem]) -> None:
+        self._source = source
+        self._values = values
+        self._problems = problems
+        self.missing: dict[Steps, list[str]] = {}
+        """Unset or empty variables, by the place that needs them."""
+
+    def translated(self, value: Any, steps: Steps) -> Any:
+        """`value` as LiteLLM is to read it. `steps` say where it stands in the file."""
+        if isinstance(value, Mapping):
+            return {key: self.translated(item, (*steps, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.translated(item, (*steps, index)) for index, item in enumerate(value)]
+        return self._text(value, steps) if isinstance(value, str) else value
+
+    def missing_under(self, steps: Steps) -> list[str]:
+        """The unset variables that anything below `steps` needs, in the order of the file."""
+        found = [name for place, names in self.missing.items() if place[: len(steps)] == steps for name in names]
+        return list(dict.fromkeys(found))
+
+    def _text(self, text: str, steps: Steps) -> str:
+        if text.startswith(LITELLM_PREFIX):
+            return self._whole(text.removeprefix(LITELLM_PREFIX), steps)
+        names = _BRACED.findall(text)
+        if not names:
+            if _in_plain_text(text, steps):
+                self._report(steps, f"{_label(steps)} holds a secret in plain text", f"write {_suggestion(steps)}")
+            return text
+        bad = [name for name in names if not _NAME.fullmatch(name)]
+        if bad:
+            fix = "write ${NAME} only, and put a default value into the env file"
+            self._report(steps, f"'${{{bad[0]}}}' names no variable", fix)
+            return text
+        # LiteLLM resolves a reference that is the whole value of a key, and none that is an item of a list.
+        if len(names) == 1 and text == f"${{{names[0]}}}" and isinstance(steps[-1], str):
+            return self._whole(names[0], steps)
+        return self._inside(text, names, steps)
+
+    def _whole(self, name: str, steps: Steps) -> str:
+        if not _NAME.fullmatch(name):
+            self._report(steps, f"'{LITELLM_PREFIX}{name}' names no variable", "write ${NAME}")
+        self._need(name, steps)
+        return LITELLM_PREFIX + name
+
+    def _inside(self, text: str, names: list[str], steps: Steps) -> str:
+        """LiteLLM has no syntax for a reference within a longer text, so its value must be written out."""
+        for name in names:
+            self._need(name, steps)
+        secret = next((name for name in names if _is_secret_name(name)), None)
+        if secret or _holds_secret(steps) or any(_PASSWORD_IN_URL.match(self._values.get(name, "")) for name in names):
+            fix = "put the whole value into one variable and write ${NAME} alone"
+            self._report(steps, f"{_label(steps)} mixes a secret with other text", fix)
+            return text
+        return _BRACED.sub(lambda match: self._values.get(match.group(1), ""), text)
+
+    def _need(self, name: str, steps: Steps) -> None:
+        if not self._values.get(name, "").strip():
+            self.missing.setdefault(steps, []).append(name)
+
+    def _report(self, steps: Steps, what: str, fix: str) -> None:
+        self._problems.append(Problem(self._source.where(steps), what, fix))
+
+
+def referenced(value: Any) -> Iterator[str]:
+    """The names of all variables that a translated value refers to."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from referenced(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from referenced(item)
+    elif isinstance(value, str) and value.startswith(LITELLM_PREFIX):
+        yield value.removeprefix(LITELLM_PREFIX)
+
+
+def _is_secret_name(name: str) -> bool:
+    return bool(_SECRET_NAME.search(name)) and not _NO_SECRET.search(name)
+
+
+def _holds_secret(steps: Steps) -> bool:
+    """Whether the place is for a secret by its name, or within headers, where any field may carry one."""
+    keys = [step for step in steps if isinstance(step, str)]
+    return bool(keys) and (_is_secret_name(keys[-1]) or any(key.casefold().endswith("headers") for key in keys[:-1]))
+
+
+def _in_plain_text(text: str, steps: Steps) -> bool:
+    keys = [step for step in steps if isinstance(step, str)]
+    if text.strip().casefold() in _PLACEHOLDERS or not keys:
+        return False
+    # LiteLLM reads both itself: a token from the machine's identity, and a reference behind a word such as `Bearer`.
+    if text.startswith("oidc/") or LITELLM_PREFIX in text:
+        return False
+    # Of headers only those that look like a secret: a fixed `HTTP-Referer` is none.
+    return _is_secret_name(keys[-1]) or bool(_LOOKS_SECRET.match(text)) or bool(_PASSWORD_IN_URL.match(text))
+
+
+def _label(steps: Steps) -> str:
+    return ".".join(str(step) for step in steps if isinstance(step, str)) or "this value"
+
+
+def _suggestion(steps: Steps) -> str:
+    key = next((step for step in reversed(steps) if isinstance(step, str)), "secret")
+    if key == "master_key":
+        return f"{key}: {LITELLM_PREFIX}LITELLM_MASTER_KEY, and set that variable in the environment or an env file"
+    name = re.sub(r"[^A-Za-z0-9]+", "_", key).upper()
+    return f"{key}: ${{YOUR_{name}}}, and set that variable in the environment or an env file"

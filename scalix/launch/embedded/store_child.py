@@ -1,0 +1,75 @@
+"""The store as the launcher sees it: the operator's server, checked, or one of our own, started and kept running."""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from scalix.launch.problems import LaunchError, Problem
+from scalix.launch.processes.output import Output
+from scalix.launch.processes.process import ProcessIdentity, identify
+from scalix.launch.processes.pump import PipePump
+from scalix.store.connection.server_check import StoreUnusable, check_server, redacted
+
+if TYPE_CHECKING:
+    from scalix.launch.embedded.embedded_store import EmbeddedStore
+    from scalix.launch.settings.environment import Settings
+
+
+class StoreChild:
+    """A usable store. `description` is one line for the operator, without a password; `url` is for redis-py."""
+
+    def __init__(self, url: str, description: str, server: "EmbeddedStore | None", say: Callable[[str], None]) -> None:
+        self.url = url
+        self.description = description
+        self._server = server
+        self._say = say
+
+    @property
+    def identity(self) -> ProcessIdentity | None:
+        """The server's process, where it is our child."""
+        pid = self._server.pid if self._server else None
+        return identify(pid) if pid else None
+
+    def ensure_running(self) -> bool:
+        """Bring our own server back if it has died. True when something has changed."""
+        line = self._server.ensure_running() if self._server else None
+        if line:
+            self._say(line)
+        return line is not None
+
+    def stop(self, timeout_s: float) -> None:
+        if self._server:
+            self._server.stop(timeout_s)
+
+
+def open_store(settings: "Settings", pump: PipePump, output: Output) -> StoreChild:
+    """The store of `settings`, running and fit for use. Raises LaunchError."""
+
+    def say(line: str) -> None:
+        output.say("store", line)
+
+    if settings.redis_url is not None:
+        flavour, version = _check(settings.redis_url, "REDIS_URL")
+        return StoreChild(settings.redis_url, f"{flavour} {version} at {redacted(settings.redis_url)}", None, say)
+
+    from scalix.launch.embedded.embedded_store import EmbeddedStore
+
+    read_fd, write_fd = os.pipe()
+    # The server's log is for the log file: what an operator has to know of it, the launcher says.
+    pump.watch(read_fd, lambda line: output.from_child("store", line, terminal=False))
+    server = EmbeddedStore(settings.state_dir, output=write_fd)
+    server.start()
+    try:
+        flavour, version = _check(server.url, str(settings.state_dir))
+    except BaseException:
+        server.stop()
+        raise
+    return StoreChild(server.url, f"embedded {flavour} {version}, {settings.state_dir / 'store'}", server, say)
+
+
+def _check(url: str, where: str) -> tuple[str, str]:
+    try:
+        facts = check_server(url)
+    except StoreUnusable as error:
+        raise LaunchError((Problem(where, error.what, error.fix),)) from None
+    return facts.flavour, facts.version

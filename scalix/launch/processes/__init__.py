@@ -1,0 +1,1 @@
+"""Starting, watching, replacing and stopping processes."""

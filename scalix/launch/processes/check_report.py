@@ -1,0 +1,97 @@
+"""What `--check` prints: what would run, without starting any of it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from scalix.domain.identity.identity import IdentitySettings
+from scalix.launch.processes.plan import Plan
+from scalix.store.connection.server_check import redacted
+
+
+def as_json(plan: Plan) -> dict[str, Any]:
+    """The plan as plain data; nothing secret in it."""
+    settings = plan.settings
+    return {
+        "ok": True,
+        "host": settings.host,
+        "port": settings.port,
+        "workers": settings.workers,
+        "scalix_env": settings.scalix_env,
+        "config": str(settings.config_path),
+        "env_files": [str(path) for path in plan.environment.sources],
+        "state_dir": str(settings.state_dir),
+        "log_file": str(settings.log_file),
+        "demo": plan.demo,
+        "store": _store(plan),
+        "models": list(plan.models),
+        "left_out": [{"model": name, "missing": variable} for name, variable in plan.config.left_out],
+        "tiers": {
+            name: {
+                "limits": {limit.name: limit.value for limit in tier.limits.windows},
+                "models": [model for model in plan.models if tier.allows(model)],
+            }
+            for name, tier in plan.config.policy.tiers.items()
+        },
+        "identity": _identity(plan.config.identity),
+        "warnings": list(plan.config.warnings),
+    }
+
+
+def as_text(plan: Plan) -> str:
+    """The same, in lines."""
+    return "\n".join(f"{label:<9}{text}" for label, text in _rows(plan))
+
+
+def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
+    facts = as_json(plan)
+    files = ", ".join(facts["env_files"]) or "no env file"
+    yield "config", facts["config"]
+    yield "settings", f"{files}; SCALIX_ENV={facts['scalix_env']}"
+    yield "address", f"{facts['host']} port {facts['port']}, {facts['workers']} worker(s)"
+    yield "store", facts["store"]
+    if plan.demo:
+        yield "demo", "the demo provider stands in for every provider"
+    yield "models", f"{len(plan.models)} in service: {', '.join(plan.models) or 'none'}"
+    for name, variable in plan.config.left_out:
+        yield "models", f"{name} is left out: {variable} is not set"
+    for name, tier in facts["tiers"].items():
+        limits = ", ".join(f"{value:,} {limit}" for limit, value in tier["limits"].items()) or "unlimited"
+        default = " (default)" if name == plan.config.policy.default_tier else ""
+        yield "tier", f"{name}{default}: {limits}; {len(tier['models'])} models"
+    for issuer in facts["identity"]["issuers"]:
+        users = f"{issuer['user_prefix']}<{issuer['user_claim']}>"
+        tier = f", tier from {issuer['tier_claim']}" if issuer["tier_claim"] else ""
+        yield (
+            "tokens",
+            f"{issuer['issuer']}: {', '.join(issuer['algorithms'])} by {issuer['keys']}; users {users}{tier}",
+        )
+    if facts["identity"]["anonymous_tier"]:
+        yield "callers", f"without a credential: by address, tier {facts['identity']['anonymous_tier']}"
+    if facts["identity"]["trusted_proxies"]:
+        yield "proxies", f"believed: {', '.join(facts['identity']['trusted_proxies'])}"
+    for warning in plan.config.warnings:
+        yield "warning", warning
+    yield "check", "all well; nothing was started"
+
+
+def _identity(settings: IdentitySettings) -> dict[str, Any]:
+    return {
+        "issuers": [
+            {
+                "issuer": issuer.name,
+                "algorithms": list(issuer.algorithms),
+                "keys": issuer.secret_variable or issuer.jwks_url or issuer.jwks_file,
+                "user_claim": issuer.user_claim,
+                "user_prefix": issuer.user_prefix,
+                "tier_claim": issuer.tier_claim,
+            }
+            for issuer in settings.issuers
+        ],
+        "anonymous_tier": settings.anonymous_tier,
+        "trusted_proxies": [str(network) for network in settings.trusted_proxies],
+    }
+
+
+def _store(plan: Plan) -> str:
+    url = plan.settings.redis_url
+    return f"the server at {redacted(url)}" if url else f"embedded, in {plan.settings.state_dir / 'store'}"

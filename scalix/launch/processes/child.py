@@ -1,0 +1,240 @@
+"""One program that the launcher keeps running: started, watched until it is ready, brought back, stopped."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from scalix.launch.processes.child_process import die_with_parent
+from scalix.launch.processes.output import Output
+from scalix.launch.processes.process import ProcessIdentity, identify
+from scalix.launch.processes.pump import PipePump
+
+# A child that has been ready this long and then dies starts again with the shortest delay.
+STEADY_S = 60.0
+FIRST_DELAY_S = 0.25
+LONGEST_DELAY_S = 30.0
+START_LIMIT_S = 120.0
+_TAIL_LINES = 40
+
+
+@dataclass(frozen=True)
+class ChildSpec:
+    """How to start a child. It writes one line to the descriptor after `--ready-fd` once it is ready."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    directory: Path
+    inherited_fds: tuple[int, ...] = ()
+    death_signal: signal.Signals = signal.SIGTERM
+
+
+class Process(Protocol):
+    """What a `Child` needs of a process, as `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def send_signal(self, sig: int) -> None: ...
+    def kill(self) -> None: ...
+
+
+# A quicker way to a process than to start its program: (spec, standard output, standard error, readiness descriptor).
+# `None` where it can't be gone now.
+Shortcut = Callable[[ChildSpec, int, int, int], Process | None]
+
+
+def restart_delay_s(deaths: int) -> float:
+    """How long to wait before start number `deaths + 1`, seconds: doubling, bounded."""
+    return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** max(0, min(deaths - 1, 10)))
+
+
+@dataclass
+class _Running:
+    popen: Process
+    identity: ProcessIdentity
+    ready_fd: int
+    started_at_s: float
+    pipes_ended: list[threading.Event]
+    ready_at_s: float | None = None
+    ready_line: bytes = b""
+    tail: deque[bytes] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
+
+
+class Child:
+    """One program, over as many processes as it takes. For the main thread only; times are monotonic seconds."""
+
+    def __init__(self, spec: ChildSpec, pump: PipePump, output: Output, shortcut: Shortcut = lambda *_: None) -> None:
+        self.spec = spec
+        self._shortcut = shortcut
+        self.deaths = 0
+        self.ever_ready = False
+        self.last_words = ""
+        self.exit_code: int | None = None
+        self._pump = pump
+        self._output = output
+        self._running: _Running | None = None
+        self._start_at_s: float | None = None
+
+    @property
+    def identity(self) -> ProcessIdentity | None:
+        """The process of now; None while there is none."""
+        return self._running.identity if self._running else None
+
+    @property
+    def is_ready(self) -> bool:
+        return self._running is not None and self._running.ready_at_s is not None
+
+    @property
+    def ready_line(self) -> bytes:
+        """What the child wrote when it became ready, without the newline."""
+        return self._running.ready_line if self._running else b""
+
+    @property
+    def start_s(self) -> float:
+        """How long the start took."""
+        running = self._running
+        return (running.ready_at_s or running.started_at_s) - running.started_at_s if running else 0.0
+
+    @property
+    def next_start_s(self) -> float | None:
+        """When it will be started again; None unless it is waiting for that."""
+        return self._start_at_s
+
+    @property
+    def ready_fd(self) -> int | None:
+        """The descriptor to select on; None when nothing is expected on it."""
+        running = self._running
+        return running.ready_fd if running and running.ready_fd >= 0 else None
+
+    def start(self) -> None:
+        """Start the program. Raises OSError when the system can't."""
+        pipes = [os.pipe() for _ in range(3)]
+        (ready_read, ready_write), (out_read, out_write), (err_read, err_write) = pipes
+        os.set_blocking(ready_read, False)
+        try:
+            popen = self._shortcut(self.spec, out_write, err_write, ready_write) or self._started(
+                out_write, err_write, ready_write
+            )
+        except OSError:
+            for fd in (ready_read, out_read, err_read):
+                os.close(fd)
+            raise
+        finally:
+            for _, write_end in pipes:
+                os.close(write_end)
+        identity = identify(popen.pid) or ProcessIdentity(popen.pid, -1)
+        running = _Running(popen, identity, ready_read, time.monotonic(), [])
+        running.pipes_ended = [self._watch(fd, running) for fd in (out_read, err_read)]
+        self._running, self._start_at_s, self.exit_code = running, None, None
+
+    def _started(self, stdout: int, stderr: int, ready: int) -> Process:
+        return subprocess.Popen(
+            [*self.spec.command, "--ready-fd", str(ready)],
+            env=dict(self.spec.environment),
+            cwd=self.spec.directory,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=(*self.spec.inherited_fds, ready),
+            # A session of its own: Ctrl-C in the terminal reaches the launcher alone, which then drains in order.
+            start_new_session=True,
+            preexec_fn=die_with_parent(self.spec.death_signal),
+        )
+
+    def _watch(self, fd: int, running: _Running) -> threading.Event:
+        def on_line(line: bytes) -> None:
+            running.tail.append(line)
+            # Until it is ready a child writes banners and, if it fails, traces: for the log. Its last words are told.
+            self._output.from_child(self.spec.name, line, terminal=running.ready_at_s is not None)
+
+        return self._pump.watch(fd, on_line)
+
+    def read_readiness(self) -> bool:
+        """Call when `ready_fd` can be read. True when the child has just become ready."""
+        running = self._running
+        if running is None:
+            return False
+        try:
+            data = os.read(running.ready_fd, 4096)
+        except BlockingIOError:
+            return False
+        running.ready_line += data
+        if data and b"\n" not in data:
+            return False
+        os.close(running.ready_fd)
+        running.ready_fd = -1
+        if not data:  # closed without a word: its end will follow
+            return False
+        # What it wrote before is for the log, however late it is read.
+        self._pump.catch_up()
+        running.ready_line = running.ready_line.strip()
+        running.ready_at_s = time.monotonic()
+        self.ever_ready = True
+        return True
+
+    def check_alive(self) -> bool:
+        """False when the child has just been found dead; its next start is then set, and `exit_code`, `last_words`."""
+        running = self._running
+        if running is None:
+            return True
+        code = running.popen.poll()
+        now = time.monotonic()
+        if code is None:
+            if running.ready_at_s is None and now - running.started_at_s > START_LIMIT_S:
+                running.popen.kill()
+            return True
+        for ended in running.pipes_ended:
+            ended.wait(0.5)
+        steady = running.ready_at_s is not None and now - running.ready_at_s > STEADY_S
+        self.deaths = 1 if steady else self.deaths + 1
+        self.exit_code = code
+        self.last_words = _last_words(list(running.tail))
+        self._forget()
+        self._start_at_s = now + restart_delay_s(self.deaths)
+        return False
+
+    def postpone(self) -> None:
+        """Count a start that the system did not allow as a death, and set the next one."""
+        self.deaths += 1
+        self._start_at_s = time.monotonic() + restart_delay_s(self.deaths)
+
+    def send(self, signum: signal.Signals) -> None:
+        if self._running and self._running.popen.poll() is None:
+            self._running.popen.send_signal(signum)
+
+    def has_ended(self) -> bool:
+        """Whether no process of this child runs now."""
+        if self._running and self._running.popen.poll() is not None:
+            self._forget()
+        return self._running is None
+
+    def _forget(self) -> None:
+        if self._running and self._running.ready_fd >= 0:
+            os.close(self._running.ready_fd)
+        self._running = None
+
+
+def _last_words(lines: list[bytes]) -> str:
+    """What a child that has died said of the reason: its own word before that of a library."""
+    ours = [line for line in lines if line.startswith(b"worker: ")]
+    return (ours or lines or [b""])[-1].decode(errors="replace")
+
+
+def describe_exit(code: int | None) -> str:
+    """`exit code 1`, or `signal SIGKILL`."""
+    if code is None:
+        return "no exit code"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"

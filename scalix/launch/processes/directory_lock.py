@@ -1,0 +1,84 @@
+"""One gateway per state directory."""
+
+import contextlib
+import fcntl
+import os
+import time
+from pathlib import Path
+
+from scalix.launch.problems import LaunchError, Problem
+from scalix.launch.processes.process import start_ticks_of
+
+
+class DirectoryLock:
+    """An advisory lock on a file, held as long as any process has the open file that `fd` names.
+
+    The store's server inherits it. So a server that outlives its killed gateway for a moment, to write its last data,
+    still keeps a second one away from its files.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+
+    @property
+    def fd(self) -> int:
+        """The descriptor to hand to the child. Raises RuntimeError when the lock is not held."""
+        if self._fd is None:
+            raise RuntimeError("the lock is not held")
+        return self._fd
+
+    def acquire(self, *, patience_s: float = 10.0) -> None:
+        """Take the lock. Raises LaunchError, naming the process, when another one holds it.
+
+        Waits only for the leavings of a dead gateway, at most `patience_s` seconds.
+        """
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        deadline = time.monotonic() + patience_s
+        try:
+            while not _locked(fd):
+                holders = _pids(fd)
+                if (holders and _runs(holders[0])) or time.monotonic() >= deadline:
+                    raise self._refusal(holders)
+                time.sleep(0.02)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = fd
+        self.note(os.getpid())
+
+    def note(self, *pids: int) -> None:
+        """Write down who holds the lock, the gateway first, for the message that the next one gets."""
+        os.ftruncate(self.fd, 0)
+        os.pwrite(self.fd, "\n".join(map(str, pids)).encode() + b"\n", 0)
+
+    def release(self) -> None:
+        """Let go. Idempotent. The file stays: removing it would let two processes lock two files of one name."""
+        if self._fd is not None:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, 0)
+            os.close(self._fd)
+            self._fd = None
+
+    def _refusal(self, holders: tuple[int, ...]) -> LaunchError:
+        living = [str(pid) for pid in holders if _runs(pid)]
+        who = f"process {living[0]}" if living else "another process"
+        what = f"this state directory is in use by {who}"
+        fix = "stop that gateway, or set SCALIX_STATE_DIR to another directory for a second one"
+        return LaunchError((Problem(where=str(self._path.parent), what=what, fix=fix),))
+
+
+def _locked(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _pids(fd: int) -> tuple[int, ...]:
+    return tuple(int(word) for word in os.pread(fd, 200, 0).split() if word.isdigit())
+
+
+def _runs(pid: int) -> bool:
+    return start_ticks_of(pid) is not None

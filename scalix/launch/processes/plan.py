@@ -1,0 +1,104 @@
+"""What is about to be started, worked out before anything is."""
+
+import platform
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import scalix
+from scalix.launch.processes.runfile import POLICY_FILE
+from scalix.launch.settings.environment import Environment, Settings
+
+if TYPE_CHECKING:
+    from scalix.launch.config.config_file import GatewayConfig
+
+ROOT = Path(scalix.__file__).resolve().parent.parent
+
+# A database would make LiteLLM keep keys and spend of its own; all state of the gateway is in its store.
+_NOT_FOR_WORKERS = ("DATABASE_URL", "DIRECT_URL", "DATABASE_HOST", "LITELLM_CONFIG_BUCKET_NAME")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settings, environment and configuration of one gateway."""
+
+    settings: Settings
+    environment: Environment
+    config: "GatewayConfig"
+    demo: bool
+    detached: bool = False
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of the models in service, in the order of the file."""
+        return tuple(self.config.policy.models)
+
+
+def worker_environment(
+    plan: Plan, *, rendered_config: Path, store_url: str, master_key: str, demo_url: str | None
+) -> dict[str, str]:
+    """The variables of a worker: the operator's, and what the launcher has worked out."""
+    from scalix.launch.config.identity_builder import identity_to_text
+
+    settings = plan.settings
+    values = {name: value for name, value in plan.environment.values.items() if name not in _NOT_FOR_WORKERS}
+    values.update(
+        CONFIG_FILE_PATH=str(rendered_config),
+        SCALIX_CONFIG=str(settings.config_path),
+        SCALIX_IDENTITY=identity_to_text(plan.config.identity),
+        SCALIX_POLICY=str(settings.state_dir / POLICY_FILE),
+        SCALIX_STORE_URL=store_url,
+        SCALIX_STATE_DIR=str(settings.state_dir),
+        SCALIX_ENV=settings.scalix_env,
+        SCALIX_STREAM_JOIN_MS=str(settings.stream_join_ms),
+        SCALIX_DEMO="1" if plan.demo else "0",
+        # By it the log names users, for as long as this run lasts: nobody can tell afterwards whom a line is about.
+        SCALIX_LOG_KEY=secrets.token_hex(16),
+        LITELLM_MASTER_KEY=master_key,
+        LITELLM_LOG_LEVEL=settings.log_level,
+        LITELLM_LOG=_litellm_log(values, settings.log_level),
+        # Its price map comes with the package; fetching it would make each start need the network.
+        LITELLM_LOCAL_MODEL_COST_MAP="True",
+        LITELLM_DONT_SHOW_FEEDBACK_BOX="true",
+        # Otherwise it loads the nearest .env by itself, even beside --env-file.
+        LITELLM_MODE="PRODUCTION",
+        DISABLE_ADMIN_UI="True",
+        NO_DOCS="True",
+        NO_REDOC="True",
+        PYTHONPATH=_python_path(values),
+        PYTHONUNBUFFERED="1",
+    )
+    if demo_url:
+        values["SCALIX_DEMO_URL"] = demo_url
+    return values
+
+
+def helper_environment(plan: Plan) -> dict[str, str]:
+    """The variables of the demo provider: no keys, as it needs none."""
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
+    values = {name: value for name, value in plan.environment.values.items() if name in kept}
+    values.update({name: value for name, value in plan.environment.values.items() if name.startswith("SCALIX_DEMO_")})
+    values.update(PYTHONPATH=_python_path(plan.environment.values), PYTHONUNBUFFERED="1")
+    return values
+
+
+def versions() -> str:
+    """`scalix-gateway 0.1.0 (LiteLLM 1.106.2, Python 3.11.7)`, read from package metadata."""
+    try:
+        litellm = version("litellm")
+    except PackageNotFoundError:
+        litellm = "not installed"
+    return f"scalix-gateway {scalix.__version__} (LiteLLM {litellm}, Python {platform.python_version()})"
+
+
+def _python_path(values: Mapping[str, str]) -> str:
+    others = values.get("PYTHONPATH")
+    return f"{ROOT}:{others}" if others else str(ROOT)
+
+
+def _litellm_log(values: Mapping[str, str], level: str) -> str:
+    # At INFO it writes several lines for each request, which costs more than metering it.
+    return values.get("LITELLM_LOG") or ("WARNING" if level == "INFO" else level)

@@ -1,0 +1,101 @@
+"""Replaces workers that have grown too large: the new one serves before the old one stops to take requests."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from scalix.launch.processes.child import Child
+from scalix.launch.processes.output import Output
+from scalix.launch.processes.signals import RETIRE_SIGNAL
+
+LOOK_EVERY_S = 5.0
+# A worker that has passed the bound again this soon is replaced later and later: the bound is too low for it.
+SOON_S = 600.0
+LONGEST_WAIT_S = 3600.0
+_MIB = 2**20
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def resident_mib(pid: int) -> float:
+    """What a process has in memory, shared pages too; 0 where that can't be read."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES / _MIB
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+class Recycler:
+    """One replacement at a time. `most_mib` of 0 replaces none. `twin` makes an unstarted child like another."""
+
+    def __init__(
+        self,
+        most_mib: int,
+        twin: Callable[[Child], Child],
+        output: Output,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._most_mib = most_mib
+        self._twin = twin
+        self._output = output
+        self._clock = clock
+        self._replaced: Child | None = None
+        self._incoming: Child | None = None
+        self._retiring: list[Child] = []
+        self._look_at_s = 0.0
+        self._wait_s = LOOK_EVERY_S
+        self._last_s = -SOON_S
+
+    @property
+    def incoming(self) -> Child | None:
+        """The worker that is starting in another's place."""
+        return self._incoming
+
+    def all(self) -> Iterator[Child]:
+        """The children that are in nobody else's care."""
+        if self._incoming is not None:
+            yield self._incoming
+        yield from self._retiring
+
+    def step(self, workers: list[Child]) -> bool:
+        """Do what is due, `workers` in place; whether something has changed. Raises OSError when one can't start."""
+        gone = [child for child in self._retiring if child.has_ended()]
+        self._retiring = [child for child in self._retiring if child not in gone]
+        if self._incoming is not None:
+            return self._watch_incoming(workers) or bool(gone)
+        now_s = self._clock()
+        if self._most_mib and now_s >= self._look_at_s and not self._retiring:
+            self._look_at_s = now_s + LOOK_EVERY_S
+            return self._look(workers, now_s) or bool(gone)
+        return bool(gone)
+
+    def _look(self, workers: list[Child], now_s: float) -> bool:
+        if now_s - self._last_s < self._wait_s or not all(worker.is_ready for worker in workers):
+            return False
+        sizes = {worker: resident_mib(worker.identity.pid) for worker in workers if worker.identity}
+        largest = max(sizes, key=lambda worker: sizes[worker], default=None)
+        if largest is None or sizes[largest] <= self._most_mib:
+            return False
+        self._wait_s = min(LONGEST_WAIT_S, 2 * self._wait_s) if now_s - self._last_s < SOON_S else LOOK_EVERY_S
+        self._last_s = now_s
+        incoming = self._twin(largest)
+        incoming.start()
+        self._replaced, self._incoming = largest, incoming
+        self._output.say(largest.spec.name, f"has grown to {sizes[largest]:.0f} MiB and is replaced")
+        return True
+
+    def _watch_incoming(self, workers: list[Child]) -> bool:
+        incoming, replaced = self._incoming, self._replaced
+        if incoming is None or replaced is None:
+            return False
+        if incoming.is_ready:
+            workers[workers.index(replaced)] = incoming
+            replaced.send(RETIRE_SIGNAL)
+            self._retiring.append(replaced)
+        elif incoming.check_alive():
+            return False
+        else:
+            self._output.say(incoming.spec.name, "its replacement has not come up; it serves on")
+        self._incoming = self._replaced = None
+        return True

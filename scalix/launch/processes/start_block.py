@@ -1,0 +1,96 @@
+"""What the terminal shows when the gateway is ready: the address, a key, a request to paste, the log, how to stop."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from scalix.launch.processes.plan import ROOT, Plan
+from scalix.launch.settings.master_key import MASTER_KEY_FILE
+
+START_SCRIPT = "start_scalix_litellm.py"
+
+
+def start_block(plan: Plan, *, url: str, log_file: Path, version: str) -> list[str]:
+    """The lines of the block. The key itself is never among them, only where a shell finds it."""
+    key, source = key_in_a_shell(plan)
+    model = "free-gemini-flash" if "free-gemini-flash" in plan.models else next(iter(plan.models), "free-gemini-flash")
+    body = {"model": model, "user": "alice", "messages": [{"role": "user", "content": "Hello"}]}
+    curl = (
+        f'curl -i {url}/v1/chat/completions -H "Authorization: Bearer {key}"'
+        f' -H "Content-Type: application/json" -d {shlex.quote(json.dumps(body))}'
+    )
+    stop = f"{stop_command(plan)}" if plan.detached else f"Ctrl-C here, or: {stop_command(plan)}"
+    demo = (
+        ["", "  Every answer comes from the demo provider: no provider is called, no key is used."] if plan.demo else []
+    )
+    return [
+        "",
+        f"Scalix gateway {version} is ready at {url}",
+        *demo,
+        "",
+        f"  key   {source}",
+        f"  try   {curl}",
+        f"  log   {log_file}",
+        f"  stop  {stop}",
+        "",
+    ]
+
+
+def key_in_a_shell(plan: Plan) -> tuple[str, str]:
+    """How a shell reads the master key inside double quotes, and in words where it is."""
+    if plan.settings.master_key is None:
+        path = plan.settings.state_dir / MASTER_KEY_FILE
+        return f"$(cat {shlex.quote(str(path))})", f"the master key, in {path}"
+    secret_file = plan.environment.secret_files.get("LITELLM_MASTER_KEY")
+    if secret_file is not None:
+        path = secret_file.absolute()
+        return f"$(cat {shlex.quote(str(path))})", f"the master key, in {path}"
+    origin, _, line = plan.environment.origins.get("LITELLM_MASTER_KEY", "").rpartition(":")
+    if not origin:
+        return "$LITELLM_MASTER_KEY", "the master key, in $LITELLM_MASTER_KEY"
+    path = Path(origin).absolute()
+    if _stands_bare(path, int(line), plan.settings.master_key):
+        command = f"sed -n 's/^LITELLM_MASTER_KEY=//p' {shlex.quote(str(path))}"
+    else:
+        command = f"{_python()} -m dotenv -f {shlex.quote(str(path))} get LITELLM_MASTER_KEY"
+    return f"$({command})", f"the master key, LITELLM_MASTER_KEY in {path}"
+
+
+def stop_command(plan: Plan) -> str:
+    """The command that stops this gateway, from the current directory."""
+    prefix = ""
+    if "SCALIX_STATE_DIR" in plan.environment.values and "SCALIX_STATE_DIR" not in plan.environment.origins:
+        prefix = f"SCALIX_STATE_DIR={shlex.quote(str(plan.settings.state_dir))} "
+    return f"{prefix}{_python()} {shlex.quote(_near(ROOT / START_SCRIPT))} --stop"
+
+
+def _stands_bare(path: Path, line: int, key: str) -> bool:
+    """Whether the key stands in its line as it is, once, without quotes."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    settings = [text for text in lines if text.startswith("LITELLM_MASTER_KEY=")]
+    return settings == [f"LITELLM_MASTER_KEY={key}"] and lines[line - 1] == settings[0]
+
+
+def _python() -> str:
+    return shlex.quote(_near(Path(sys.executable)))
+
+
+def _near(path: Path) -> str:
+    """`path` relative to the current directory where it is below it; links are kept, since a venv's python is one."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def model_lines(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What is said of the config's models before anything serves: a topic and a line each."""
+    for warning in plan.config.warnings:
+        yield "config", warning
+    yield "models", f"{len(plan.models)} in service: {', '.join(plan.models)}"
+    for name, variable in plan.config.left_out:
+        yield "models", f"{name} is left out: {variable} is not set"

@@ -1,0 +1,154 @@
+"""What `--status` tells: whether a gateway runs from a state directory, and whether it answers."""
+
+import http.client
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from scalix.launch.processes.ports import base_url, reachable_host
+from scalix.launch.processes.runfile import FOREIGN_PID, RunFile, lock_holder, read_run_file
+
+PROBE_PATH = "/health/readiness"
+PROBE_TIMEOUT_S = 1.0
+EXIT_READY, EXIT_NOT_READY, EXIT_NOT_RUNNING = 0, 1, 3
+
+State = Literal["ready", "not ready", "starting", "stopping", "not running"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One look at a gateway.
+
+    `detail` says why it is not ready; `pid` is 0 when it can't be seen from here. `alarms` are what is not well and
+    keeps nobody from being served, such as `store_memory_percent`.
+    """
+
+    state: State
+    state_dir: Path
+    pid: int | None = None
+    run_file: RunFile | None = None
+    detail: str = ""
+    alarms: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        if self.state == "ready":
+            return EXIT_READY
+        return EXIT_NOT_RUNNING if self.state == "not running" else EXIT_NOT_READY
+
+    def as_json(self, now_s: float) -> dict[str, Any]:
+        """`now_s` is in seconds since 1970."""
+        answer: dict[str, Any] = {"state": self.state, "ready": self.state == "ready", "pid": self.pid}
+        if self.detail:
+            answer["detail"] = self.detail
+        if self.alarms:
+            answer["alarms"] = dict(self.alarms)
+        if run := self.run_file:
+            answer.update(
+                address=base_url(run.host, run.port),
+                host=run.host,
+                port=run.port,
+                started_at=datetime.fromtimestamp(run.started_at, UTC).isoformat(timespec="seconds"),
+                uptime_s=max(0, int(now_s - run.started_at)),
+                workers=[{"name": w.name, "pid": w.process.pid, "ready": w.ready} for w in run.workers],
+                store=run.store,
+                demo=run.demo,
+                version=run.version,
+                log_file=run.log_file,
+            )
+        return answer | {"state_dir": str(self.state_dir)}
+
+    def as_text(self, now_s: float) -> str:
+        """Lines for a person; `now_s` as above."""
+        headline = f"{self.state} ({self.detail})" if self.detail else self.state
+        run = self.run_file
+        if run is None:
+            pid = f", pid {self.pid}" if self.pid else ""
+            return f"{headline}{pid}, state directory {self.state_dir}"
+        ready = sum(worker.ready for worker in run.workers)
+        pids = ", ".join(str(worker.process.pid) for worker in run.workers)
+        rows = {
+            "state": headline,
+            "address": base_url(run.host, run.port) + (" (demo provider)" if run.demo else ""),
+            "pid": str(self.pid or run.launcher.pid),
+            "uptime": uptime(now_s - run.started_at),
+            "workers": f"{ready} of {len(run.workers)} ready" + (f" (pid {pids})" if pids else ""),
+            "store": run.store,
+            "version": run.version,
+            "log": run.log_file,
+            **({"alarms": ", ".join(f"{name} {value}" for name, value in self.alarms.items())} if self.alarms else {}),
+        }
+        return "\n".join(f"{name:<9}{value}" for name, value in rows.items())
+
+
+def look(state_dir: Path) -> Status:
+    """The status of the gateway of `state_dir`, within about a second. Raises OSError where that can't be read."""
+    holder = lock_holder(state_dir)
+    run_file = read_run_file(state_dir)
+    if holder is None:
+        stale = "it ended without cleaning up" if run_file else ""
+        return Status("not running", state_dir, detail=stale)
+    if run_file is None or holder not in (run_file.launcher.pid, FOREIGN_PID):
+        return Status("starting", state_dir, holder)
+    if run_file.phase != "ready":
+        return Status(run_file.phase, state_dir, holder, run_file)
+    trouble, alarms = ask(run_file.host, run_file.port)
+    return Status("not ready" if trouble else "ready", state_dir, holder, run_file, trouble, alarms)
+
+
+def ask(host: str, port: int) -> tuple[str, dict[str, int]]:
+    """Ask the gateway whether it is ready: empty when it is, else the reason; and its alarms."""
+    connection = http.client.HTTPConnection(reachable_host(host), port, timeout=PROBE_TIMEOUT_S)
+    try:
+        connection.request("GET", PROBE_PATH)
+        response = connection.getresponse()
+        body = response.read(4096)
+    except TimeoutError:
+        return f"no answer within {PROBE_TIMEOUT_S:g} s", {}
+    except (OSError, http.client.HTTPException) as error:
+        return f"no answer: {getattr(error, 'strerror', None) or type(error).__name__}", {}
+    finally:
+        connection.close()
+    if response.status == http.HTTPStatus.OK:
+        return "", _alarms(body)
+    return f"{PROBE_PATH} answers {response.status}{_reason(body)}", _alarms(body)
+
+
+def _alarms(body: bytes) -> dict[str, int]:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return {}
+    return {name: value for name, value in answer.items() if isinstance(value, int)} if isinstance(answer, dict) else {}
+
+
+def _reason(body: bytes) -> str:
+    """What the readiness answer says is not well, such as `, store: unreachable`."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return ""
+    if not isinstance(answer, dict):
+        return ""
+    return "".join(f", {name}: {value}" for name, value in answer.items() if isinstance(value, str))[:200]
+
+
+def uptime(seconds: float) -> str:
+    """`3 d 4 h`, `2 h 5 min`, `3 min 12 s`, `12 s`."""
+    whole = max(0, int(seconds))
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
+    while len(parts) > 1 and parts[0][0] == 0:
+        parts.pop(0)
+    return " ".join(f"{count} {unit}" for count, unit in parts[:2])
+
+
+def print_status(state_dir: Path, *, as_json: bool) -> int:
+    """Print the status and return the exit code: 0 ready, 1 up but not ready, 3 not running."""
+    status = look(state_dir)
+    now_s = time.time()
+    print(json.dumps(status.as_json(now_s)) if as_json else status.as_text(now_s))
+    return status.exit_code

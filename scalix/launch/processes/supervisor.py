@@ -1,0 +1,299 @@
+"""Runs one gateway: store, demo provider and workers, from the first bind to the last child's end."""
+
+import selectors
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import scalix
+from scalix.launch.config.policy_file import forget_taken, write_policy
+from scalix.launch.config.render import RENDERED_FILE, write_rendered
+from scalix.launch.embedded.store_child import StoreChild, open_store
+from scalix.launch.problems import LaunchError
+from scalix.launch.processes.child import Child, ChildSpec, Process, describe_exit
+from scalix.launch.processes.child_specs import demo_spec, worker_specs
+from scalix.launch.processes.deaths import is_hopeless, obituary
+from scalix.launch.processes.drain import Drain
+from scalix.launch.processes.logfile import RotatingLog
+from scalix.launch.processes.output import Output
+from scalix.launch.processes.plan import Plan, worker_environment
+from scalix.launch.processes.ports import base_url, port_taken, reserve_port
+from scalix.launch.processes.prefork import Mother, mother_spec
+from scalix.launch.processes.private_directory import make_private
+from scalix.launch.processes.process import myself
+from scalix.launch.processes.pump import PipePump
+from scalix.launch.processes.recycling import Recycler
+from scalix.launch.processes.reload import put_in_place
+from scalix.launch.processes.run_notes import RunNotes
+from scalix.launch.processes.runfile import POLICY_FILE, InstanceLock, RunFile
+from scalix.launch.processes.signals import RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
+from scalix.launch.processes.start_block import model_lines, start_block
+from scalix.launch.processes.takeover import refuse_second_start, wait_for_leavings
+from scalix.launch.serving.worker import EXIT_PORT_TAKEN
+from scalix.launch.settings.master_key import ensure_master_key
+
+_TICK_S = 0.5
+
+
+class GaveUp(Exception):
+    """A child can't be started at all; the text is the reason."""
+
+
+class Supervisor:
+    """One run of the gateway. `on_ready` is called once, when every worker serves for the first time."""
+
+    def __init__(self, plan: Plan, output: Output, on_ready: Callable[[], None] = lambda: None) -> None:
+        self._plan = plan
+        self._output = output
+        self._on_ready = on_ready
+        self._pump = PipePump()
+        self._lock = InstanceLock(plan.settings.state_dir)
+        self._store: StoreChild | None = None
+        self._demo: Child | None = None
+        self._workers: list[Child] = []
+        self._mother: Mother | None = None
+        self._recycler = Recycler(plan.settings.worker_max_rss_mb, self._worker_like, output)
+        self._announced = False
+        self._leaving = False
+        self._policy_path = plan.settings.state_dir / POLICY_FILE
+
+    def run(self) -> int:
+        """Returns the exit code: 0 stopped when asked to, 1 given up.
+
+        Raises LaunchError when something is wrong with what the operator set; nothing is left running then.
+        """
+        settings = self._plan.settings
+        make_private(settings.state_dir)
+        if not self._lock.acquire():
+            refuse_second_start(settings.state_dir)
+        with SignalInbox(hear_hangup=self._plan.detached) as self._inbox:
+            log = RotatingLog(settings.log_file)
+            self._output.open_log(log)
+            self._output.keep_secret(self._plan.environment.values)
+            self._log_file = log.path
+            wait_for_leavings(settings.state_dir, self._output, self._inbox)
+            self._listener = reserve_port(settings.host, settings.port)
+            try:
+                self._start_everything()
+                while not self._leaving:
+                    self._step()
+                return 0
+            except GaveUp as reason:
+                self._output.fail(str(reason))
+                return 1
+            finally:
+                self._stop_everything()
+
+    def _start_everything(self) -> None:
+        settings = self._plan.settings
+        self._port = int(self._listener.getsockname()[1])
+        self._url = base_url(settings.host, self._port)
+        first = RunFile(
+            launcher=myself(),
+            host=settings.host,
+            port=self._port,
+            phase="starting",
+            started_at=time.time(),
+            version=scalix.__version__,
+            store="starting",
+            log_file=str(self._log_file),
+            demo=self._plan.demo,
+        )
+        self._notes = RunNotes(first, settings.state_dir, self._output)
+        self._note()
+        self._output.say("config", str(settings.config_path))
+        self._store = open_store(settings, self._pump, self._output)
+        self._output.say("store", self._store.description)
+        self._note()
+        for topic, line in model_lines(self._plan):
+            self._output.say(topic, line)
+        demo_url = self._start_demo() if self._plan.demo else None
+        if self._leaving:
+            return
+        write_policy(self._policy_path, 0, self._plan.config.policy)
+        forget_taken(self._policy_path)
+        rendered = write_rendered(settings.state_dir / RENDERED_FILE, self._plan.config.litellm)
+        environment = worker_environment(
+            self._plan,
+            rendered_config=rendered,
+            store_url=self._store.url,
+            master_key=settings.master_key or ensure_master_key(settings.state_dir),
+            demo_url=demo_url,
+        )
+        self._output.keep_secret(environment)
+        fd = self._listener.fileno()
+        specs = worker_specs(settings.workers, environment, fd)
+        if len(specs) > 1:
+            self._start_mother(specs[0])
+        for spec in specs:
+            worker = Child(spec, self._pump, self._output, self._fork)
+            self._workers.append(worker)
+            self._start(worker)
+
+    def _start_mother(self, worker: ChildSpec) -> None:
+        """Start the process that workers are forked from; without it each loads everything anew."""
+        try:
+            self._mother = Mother(mother_spec(worker), self._pump, self._output)
+        except OSError as error:
+            self._output.say("loader", f"workers load LiteLLM one by one: {error}")
+            return
+        self._start(self._mother.child)
+        while self._mother is not None and not self._mother.child.is_ready and not self._leaving:
+            self._step()
+
+    def _fork(self, spec: ChildSpec, stdout: int, stderr: int, ready: int) -> Process | None:
+        return self._mother.fork(spec, stdout, stderr, ready) if self._mother else None
+
+    def _worker_like(self, worker: Child) -> Child:
+        return Child(worker.spec, self._pump, self._output, self._fork)
+
+    def _start_demo(self) -> str:
+        # Its port is known once it runs, and stays the same when it is brought back.
+        self._demo = Child(demo_spec(self._plan, port=0), self._pump, self._output)
+        self._demo.start()
+        while not self._demo.is_ready and not self._leaving:
+            self._step()
+        port = int(self._demo.ready_line.split()[-1]) if self._demo.is_ready else 0
+        self._demo.spec = demo_spec(self._plan, port)
+        url = f"http://127.0.0.1:{port}"
+        self._output.say("demo", f"stands in for every provider, at {url}")
+        return url
+
+    def _start(self, child: Child) -> None:
+        if self._leaving:
+            return
+        try:
+            child.start()
+        except OSError as error:
+            if not self._announced:
+                raise GaveUp(f"can't start {child.spec.name}: {error}") from None
+            # As when the system is out of processes for a while.
+            child.postpone()
+            self._output.say(child.spec.name, f"can't be started: {error}")
+            return
+        if child is not self._demo and not (self._mother and self._mother.child.is_ready):
+            self._output.say(child.spec.name, "loading LiteLLM")
+        self._note()
+
+    def _step(self) -> None:
+        """Wait for something to happen, at most `_TICK_S`, and answer to it."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._inbox, selectors.EVENT_READ)
+            for child in (*self._children(), *self._recycler.all()):
+                if child.ready_fd is not None:
+                    selector.register(child.ready_fd, selectors.EVENT_READ, child)
+            ready = selector.select(self._patience_s())
+        signals = set(self._inbox.take())
+        if signals & STOP_SIGNALS:
+            self._leaving = True
+            return
+        if signals & RELOAD_SIGNALS:
+            self._reload()
+        for key, _ in ready:
+            if key.data is not None and key.data.read_readiness():
+                self._became_ready(key.data)
+        for child in self._children():
+            if not child.check_alive():
+                self._died(child)
+            elif child.next_start_s is not None and child.next_start_s <= time.monotonic():
+                self._start(child)
+        if self._store and self._store.ensure_running():
+            self._note()
+        if self._announced:
+            self._recycle()
+
+    def _recycle(self) -> None:
+        try:
+            changed = self._recycler.step(self._workers)
+        except OSError as error:
+            self._output.say("launcher", f"can't start a worker: {error}")
+            return
+        if changed:
+            self._note()
+
+    def _patience_s(self) -> float:
+        now = time.monotonic()
+        starts = [child.next_start_s - now for child in self._children() if child.next_start_s is not None]
+        return max(0.0, min([_TICK_S, *starts]))
+
+    def _children(self) -> Iterator[Child]:
+        if self._demo:
+            yield self._demo
+        if self._mother:
+            yield self._mother.child
+        yield from self._workers
+
+    def _became_ready(self, child: Child) -> None:
+        if child is self._demo:
+            return
+        if self._mother and child is self._mother.child:
+            self._output.say(child.spec.name, f"LiteLLM is loaded in {child.start_s:.1f} s")
+            return
+        self._output.say(child.spec.name, f"ready in {child.start_s:.1f} s")
+        if self._notes.reloads:
+            # It may have read the policy just before a reload.
+            child.send(signal.SIGHUP)
+        if not self._announced and self._workers and all(worker.is_ready for worker in self._workers):
+            self._announced = True
+            self._notes.phase("ready")
+            self._note()
+            version = scalix.__version__
+            self._output.block(start_block(self._plan, url=self._url, log_file=self._log_file, version=version))
+            if self._plan.detached:
+                self._output.leave_terminal()
+            self._on_ready()
+        else:
+            self._note()
+
+    def _reload(self) -> None:
+        """Read the config anew. Its policy goes to the workers that serve; those that start read it themselves."""
+        number = self._notes.reloads + 1
+        outcome = put_in_place(self._plan, number, self._policy_path)
+        for line in (*outcome.problems, *outcome.notes):
+            self._output.say("reload", line)
+        if outcome.policy:
+            self._plan = replace(self._plan, config=replace(self._plan.config, policy=outcome.policy))
+            for worker in self._workers:
+                if worker.is_ready:
+                    worker.send(signal.SIGHUP)
+        else:
+            self._output.say("reload", "nothing was changed")
+        self._notes.reloaded(number, outcome)
+        self._note()
+
+    def _died(self, child: Child) -> None:
+        name, how = child.spec.name, describe_exit(child.exit_code)
+        if self._mother and child is self._mother.child and not child.ever_ready:
+            # The workers will say themselves what is wrong, if it is not the mother alone.
+            self._output.say(name, f"ended with {how}; workers load LiteLLM one by one")
+            self._mother.close()
+            self._mother = None
+            return
+        if child.exit_code == EXIT_PORT_TAKEN and child is not self._demo:
+            raise LaunchError((port_taken(self._plan.settings.host, self._port),))
+        if is_hopeless(child) and not self._announced:
+            raise GaveUp(f"{obituary(child)}; see {self._log_file}")
+        wait_s = max(0.0, (child.next_start_s or 0.0) - time.monotonic())
+        self._output.say(name, f"ended with {how}; next start in {wait_s:.1f} s")
+        self._note()
+
+    def _note(self) -> None:
+        """Bring the run file up to date."""
+        helpers = [child.identity for child in (self._demo, self._store, self._mother and self._mother.child) if child]
+        helpers += [child.identity for child in self._recycler.all()]
+        self._notes.write(self._workers, helpers, self._store.description if self._store else "starting")
+
+    def _stop_everything(self) -> None:
+        self._listener.close()
+        self._notes.phase("stopping")
+        self._note()
+        demo = [self._demo] if self._demo else []
+        helpers = [self._mother.child] if self._mother else []
+        workers = [*self._workers, *self._recycler.all()]
+        Drain(self._output, self._inbox).run(workers, [*demo, *helpers], self._store)
+        if self._mother:
+            self._mother.close()
+        self._pump.close()
+        self._notes.remove()
+        self._output.say("launcher", "stopped")

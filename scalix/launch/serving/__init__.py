@@ -1,0 +1,1 @@
+"""A worker: the server around the app."""

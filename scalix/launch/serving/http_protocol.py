@@ -1,0 +1,155 @@
+"""uvicorn's HTTP protocol with the bounds that it lacks: on heads, on silence, on slow readers, on connections.
+
+uvicorn alone waits for ever for a head, keeps one of any size, takes the trailers of a chunked body for headers, and
+reads the rest of a body that nobody wants for as long as it trickles in, and holds what nobody reads.
+"""
+
+import resource
+from asyncio import TimerHandle
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from scalix.launch.serving.slow_readers import WriteWatch
+from scalix.launch.serving.whole_answers import EXTENSION, whole_answer
+
+LARGEST_HEAD_BYTES = 64 * 1024
+# From the first byte of a head to its end.
+HEAD_S = 15.0
+# A new connection that says nothing; proxies may open some ahead of use.
+SILENT_S = 60.0
+# The rest of a body after its answer has gone out: long enough for a client to read the answer.
+LINGER_S = 5.0
+# A client that takes nothing of its answer; what was written for it counts as delivered.
+UNREAD_S = 60.0
+# Between requests. Clients and proxies keep connections for a minute, and a request on one that has just been closed
+# here would fail.
+KEEP_ALIVE_S = 75
+_DESCRIPTORS_KEPT_BACK = 256
+_FEWEST_CONNECTIONS = 64
+
+
+def _most_connections() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return 1_000_000
+    # The rest is for the store, providers and files; without it a flood of connections would stop the worker.
+    return max(_FEWEST_CONNECTIONS, soft - max(_DESCRIPTORS_KEPT_BACK, soft // 4))
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    head_s = HEAD_S
+    silent_s = SILENT_S
+    linger_s = LINGER_S
+    unread_s = UNREAD_S
+    most_connections = _most_connections()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = True
+        self._head_bytes = 0
+        self._head_timer: TimerHandle | None = None
+        self._linger_timer: TimerHandle | None = None
+        self._head_begun = False
+        self._unread: WriteWatch | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if len(self.connections) > self.most_connections:
+            transport.abort()
+            return
+        self._head_timer = self.loop.call_later(self.silent_s, self._head_is_late)
+        self._unread = WriteWatch(transport, self.loop, self.unread_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._unread is not None:
+            self._unread.stop()
+        self._stop_head_timer()
+        self._stop_linger_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes and not self._head_begun:
+            # Most heads come whole, and need no timer.
+            self._head_begun = True
+            self._stop_head_timer()
+            self._head_timer = self.loop.call_later(self.head_s, self._head_is_late)
+        if self._in_head and self._head_bytes > LARGEST_HEAD_BYTES and not self.transport.is_closing():
+            self._refuse_large_head()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread is not None:
+            self._unread.begin()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        # More is about to be written, unless the answer is complete: then the rest has to be taken too.
+        if self._unread is not None and (self.cycle is None or not self.cycle.response_complete):
+            self._unread.stop()
+
+    # what the parser calls
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # and not in the trailers of a chunked body
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._stop_head_timer()
+        self._in_head = False
+        super().on_headers_complete()
+        self.scope[EXTENSION] = whole_answer(self.cycle)  # type: ignore[literal-required]
+        if not self.url.startswith(b"/"):
+            # A request to a proxy. It is no route here, whatever the path behind the other host's name.
+            self.scope["path"] = self.url[:200].decode("latin-1")
+            self.scope["raw_path"] = self.url
+
+    def on_message_complete(self) -> None:
+        self._in_head, self._head_begun, self._head_bytes = True, False, 0
+        self._stop_linger_timer()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._unread is not None:
+            self._unread.begin()
+        cycle = self.cycle
+        if cycle.response_complete and cycle.more_body and not self.transport.is_closing():
+            self._stop_linger_timer()
+            self._linger_timer = self.loop.call_later(self.linger_s, self.transport.close)
+
+    # timers
+
+    def _head_is_late(self) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            # An answer is on its way; what comes after it is judged when it has gone out.
+            self._head_timer = self.loop.call_later(self.head_s, self._head_is_late)
+        elif not self.transport.is_closing():
+            self.transport.close()
+
+    def _refuse_large_head(self) -> None:
+        text = b"The head of the request is too large."
+        lines = (
+            STATUS_LINE[431],
+            b"content-type: text/plain; charset=utf-8\r\n",
+            b"content-length: %d\r\n" % len(text),
+            b"connection: close\r\n\r\n",
+            text,
+        )
+        self.transport.write(b"".join(lines))
+        self.transport.close()
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _stop_linger_timer(self) -> None:
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+            self._linger_timer = None

@@ -1,0 +1,197 @@
+"""One worker process: uvicorn around the gateway's app, on a socket that the launcher has bound.
+
+Run by the launcher as `python -m scalix.launch.serving.worker --fd N --ready-fd M`. `SCALIX_APP`, `module:factory`,
+puts another app in the gateway's place, for tests.
+"""
+
+import argparse
+import asyncio
+import errno
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from scalix.launch.problems import LaunchError
+from scalix.launch.processes.ports import allow_listen
+from scalix.launch.processes.signals import RETIRE_SIGNAL
+from scalix.launch.serving.worker_reload import reload_on_hangup
+
+if TYPE_CHECKING:
+    import uvicorn
+
+DEFAULT_APP = "scalix.wiring.gate:create_app"
+EXIT_CANT_LOAD = 70
+EXIT_PORT_TAKEN = 98
+
+# A drain, in seconds from SIGTERM: requests in flight may run on for `DRAIN_S`, are then cut, and the app's own
+# shutdown gets the rest. The kernel ends what is still there after `HARD_LIMIT_S`, launcher alive or not.
+DRAIN_S = 6
+HARD_LIMIT_S = 8.0
+# Of one that is replaced, and has all the time that its longest request may take.
+RETIRE_S = 900
+RETIRE_PAUSE_S = 1.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGTERM. Returns the exit code: 0 drained, `EXIT_CANT_LOAD`, `EXIT_PORT_TAKEN`."""
+    parser = argparse.ArgumentParser(prog="python -m scalix.launch.serving.worker", allow_abbrev=False)
+    parser.add_argument("--fd", type=int, required=True, help="descriptor of the bound socket")
+    parser.add_argument("--ready-fd", type=int, required=True, help="descriptor to write to once ready")
+    options = parser.parse_args(arguments)
+    _configure_logging(os.environ.get("LITELLM_LOG_LEVEL", "INFO").upper())
+    try:
+        # Without them uvicorn would serve at half the speed and not say so.
+        import httptools  # noqa: F401
+        import uvloop
+    except ImportError as error:
+        return _give_up(f"{error}; run tools/setup.sh")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            return runner.run(_serve(options.fd, options.ready_fd))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            print("worker: another program has begun to listen on the port", file=sys.stderr)
+            return EXIT_PORT_TAKEN
+
+
+async def _serve(fd: int, ready_fd: int) -> int:
+    # Before there is a server there is nothing to drain.
+    signal.signal(signal.SIGTERM, _leave_at_once)
+    name = os.environ.get("SCALIX_APP", DEFAULT_APP)
+    try:
+        app = _load(name)
+    except LaunchError as error:
+        for problem in error.problems:
+            print(f"worker: {problem}", file=sys.stderr)
+        return EXIT_CANT_LOAD
+    except Exception as error:
+        traceback.print_exc()
+        return _give_up(f"can't load {name}: {type(error).__name__}: {error}")
+    policy = os.environ.get("SCALIX_POLICY")
+    reload_on_hangup(app, Path(policy) if policy else None)
+    server = _server(app, ready_fd)
+    # uvicorn sends itself the signal again when it is done; by then it has been obeyed.
+    signal.signal(signal.SIGTERM, _ignore)
+    signal.signal(signal.SIGINT, _ignore)
+    sock = socket.socket(fileno=fd)
+    sock.set_inheritable(False)
+    allow_listen(sock)
+    try:
+        await server.serve(sockets=[sock])
+    except SystemExit:
+        return _give_up("the app's start-up failed, see above")
+    return 0
+
+
+def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
+    import uvicorn
+
+    from scalix.launch.serving.http_protocol import KEEP_ALIVE_S, BoundedHttpProtocol
+
+    class Server(uvicorn.Server):
+        """Tells the launcher when it serves, and leaves within `HARD_LIMIT_S` of the first signal."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            self.loop = asyncio.get_running_loop()
+            self.retiring = False
+            await super().startup(sockets=sockets)
+            self.loop.add_signal_handler(RETIRE_SIGNAL, self._retire)
+            os.write(ready_fd, b"ready\n")
+            os.close(ready_fd)
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if self.retiring:
+                # The gateway stops: what is in flight has as long as it has in the other workers.
+                self.retiring, self.should_exit = False, True
+                signal.setitimer(signal.ITIMER_REAL, HARD_LIMIT_S)
+                self.loop.call_soon_threadsafe(self.loop.call_later, DRAIN_S, self._cut)
+            elif self.should_exit:
+                # A second signal: cut what is in flight. It is settled as cut, and the app still shuts down.
+                self.loop.call_soon_threadsafe(self._cut)
+            else:
+                self.should_exit = True
+                signal.setitimer(signal.ITIMER_REAL, HARD_LIMIT_S)
+
+        def _retire(self) -> None:
+            if self.should_exit or self.retiring:
+                return
+            self.retiring = True
+            self.config.timeout_graceful_shutdown = RETIRE_S
+            for server in self.servers:
+                server.close()
+            # Connections that were just accepted are idle until their request is read, and idle ones are closed.
+            self.loop.call_later(RETIRE_PAUSE_S, setattr, self, "should_exit", True)
+
+        def _cut(self) -> None:
+            for task in self.server_state.tasks:
+                task.cancel(msg="hurried shutdown")
+
+    return Server(
+        uvicorn.Config(
+            app,
+            loop="uvloop",
+            http=BoundedHttpProtocol,
+            ws="none",
+            lifespan="on",
+            interface="asgi3",
+            access_log=False,
+            server_header=False,
+            # Whose X-Forwarded-For counts is the edge's to decide; uvicorn would believe everyone on this machine.
+            proxy_headers=False,
+            log_config=None,
+            timeout_graceful_shutdown=DRAIN_S,
+            timeout_keep_alive=KEEP_ALIVE_S,
+        )
+    )
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    factory: Callable[[], Any] = getattr(importlib.import_module(module), attribute or "create_app")
+    return factory()
+
+
+def _give_up(reason: str) -> int:
+    print(f"worker: {reason}", file=sys.stderr)
+    return EXIT_CANT_LOAD
+
+
+def _leave_at_once(signum: int, frame: FrameType | None) -> None:
+    os._exit(0)
+
+
+def _ignore(signum: int, frame: FrameType | None) -> None:
+    pass
+
+
+def _configure_logging(level: str) -> None:
+    """Our own loggers to standard error; the launcher adds time and worker. LiteLLM brings its own handlers."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    for name in ("scalix", "uvicorn", "asyncio"):
+        logger = logging.getLogger(name)
+        logger.addHandler(handler)
+        logger.propagate = False
+        # What uvicorn says at INFO, the launcher says better.
+        logger.setLevel(level if name == "scalix" or level != "INFO" else "WARNING")
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now. Everything is settled and closed; freeing what LiteLLM has loaded would take seconds."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    leave(main())

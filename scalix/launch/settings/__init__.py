@@ -1,0 +1,1 @@
+"""Environment, env files and secrets."""

@@ -1,0 +1,238 @@
+"""The environment of the gateway, in layers, and the settings that are read from it."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, get_args
+
+from scalix.launch.problems import LaunchError, Problem, nearest, one_of, shown
+from scalix.launch.processes.cores import default_workers
+from scalix.launch.settings.env_files import EnvFile, read_env_file
+from scalix.launch.settings.master_key import master_key_problem
+from scalix.launch.settings.redis_url import Report, parse_flag, parse_whole_number, redis_url
+from scalix.launch.settings.secret_checks import optional_key_problems
+from scalix.launch.settings.secret_files import take_secret_files
+
+ScalixEnv = Literal["development", "staging", "production"]
+SCALIX_ENVS: tuple[ScalixEnv, ...] = get_args(ScalixEnv)
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 4000
+MOST_WORKERS = 256
+DEFAULT_WORKER_MAX_RSS_MB = 1_500
+LEAST_WORKER_MAX_RSS_MB = 100
+DEFAULT_STREAM_JOIN_MS = 100
+MOST_STREAM_JOIN_MS = 1000
+DEFAULT_LOG_LEVEL = "INFO"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+DEFAULT_LOG_FILE = Path("logs/litellm.log")
+DEFAULT_STATE_DIR = Path(".scalix")
+DEFAULT_CONFIG = Path("litellm_proxy_config.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """All variables, the real environment's and the files' together.
+
+    `sources` are the files that were read, strongest first; `origins` says `file:line` for each name that a file gave.
+    `secret_files` are the files that hold a whole secret, by the secret's name.
+    """
+
+    values: Mapping[str, str]
+    sources: tuple[Path, ...]
+    scalix_env: ScalixEnv
+    origins: Mapping[str, str] = field(default_factory=dict)
+    secret_files: Mapping[str, Path] = field(default_factory=dict)
+
+    def where(self, name: str) -> str:
+        """Where a variable was set, for a `Problem`."""
+        return self.origins.get(name, "environment")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the launcher runs with. `redis_url` of `None` is the embedded store; `master_key` of `None` (only in
+    development) is one to be generated."""
+
+    host: str
+    port: int
+    workers: int
+    log_level: str
+    log_file: Path
+    debug: bool
+    state_dir: Path
+    config_path: Path
+    redis_url: str | None = field(repr=False)
+    master_key: str | None = field(repr=False)
+    scalix_env: ScalixEnv
+    demo: bool
+    stream_join_ms: int = DEFAULT_STREAM_JOIN_MS
+    worker_max_rss_mb: int = DEFAULT_WORKER_MAX_RSS_MB
+
+    @property
+    def production(self) -> bool:
+        """Whether the rules for production hold."""
+        return self.scalix_env == "production"
+
+
+def load_environment(
+    cwd: Path, base: Mapping[str, str], env_file: Path | None = None, *, secrets: Collection[str] | None = None
+) -> Environment:
+    """The variables of `base`, then of `env_file`, or without one of `scalix_config.<SCALIX_ENV>.env`,
+    `scalix_config.env` and `.env` in `cwd`; what comes first wins. An `env_file` stands alone, so that a forgotten
+    `.env` can't add to it.
+
+    Where `NAME_FILE` is set for a secret, the file's content is the value of `NAME`. `secrets` are the names for which
+    such files are read; `None` means all.
+
+    Raises `LaunchError` with every problem: a missing `env_file`, unreadable files, lines that are no assignments.
+    """
+    problems: list[Problem] = []
+    if env_file is not None:
+        files = [read_env_file(cwd / env_file, problems)]
+        scalix_env = _scalix_env(base, files, problems)
+    else:
+        files = [read_env_file(path, problems) for path in (cwd / "scalix_config.env", cwd / ".env") if path.is_file()]
+        scalix_env = _scalix_env(base, files, problems)
+        own = cwd / f"scalix_config.{scalix_env}.env"
+        if own.is_file():
+            files.insert(0, read_env_file(own, problems))
+    if problems:
+        raise LaunchError(problems)
+    values: dict[str, str] = {}
+    origins: dict[str, str] = {}
+    for file in reversed(files):
+        values.update(file.values)
+        origins.update({name: f"{shown(file.path)}:{line}" for name, line in file.lines.items()})
+    values.update(base)
+    values["SCALIX_ENV"] = scalix_env
+    origins = {name: origin for name, origin in origins.items() if name not in base}
+    secret_files = take_secret_files(
+        cwd, values, origins, problems, only=secrets, production=scalix_env == "production"
+    )
+    if problems:
+        raise LaunchError(problems)
+    return Environment(
+        values=MappingProxyType(values),
+        sources=tuple(file.path for file in files),
+        scalix_env=scalix_env,
+        origins=origins,
+        secret_files=secret_files,
+    )
+
+
+def _scalix_env(base: Mapping[str, str], files: list[EnvFile], problems: list[Problem]) -> ScalixEnv:
+    layers: list[tuple[str, Mapping[str, str]]] = [("environment", base)]
+    layers += [(f"{shown(file.path)}:{file.lines.get('SCALIX_ENV')}", file.values) for file in files]
+    for where, values in layers:
+        if "SCALIX_ENV" not in values:
+            continue
+        word = values["SCALIX_ENV"].strip()
+        for known in SCALIX_ENVS:
+            if (word or "development") == known:
+                return known
+        guess = nearest(word, SCALIX_ENVS)
+        fix = f"write SCALIX_ENV={guess}" if guess else f"write {one_of(SCALIX_ENVS)}"
+        problems.append(Problem(where, f"SCALIX_ENV is '{word}', which is no environment", fix))
+        break
+    return "development"
+
+
+def resolve_settings(
+    environment: Environment,
+    *,
+    root: Path,
+    host: str | None = None,
+    port: int | None = None,
+    workers: int | None = None,
+    config: Path | None = None,
+    demo: bool = False,
+) -> Settings:
+    """The settings of `environment`; an option that is not `None` is stronger than its variable.
+
+    Relative paths of variables are taken from `root`, the project's directory, those of options from the current one.
+    Raises `LaunchError` with every problem.
+    """
+    problems: list[Problem] = []
+    values = dict(environment.values)
+    options = {"LITELLM_HOST": host, "LITELLM_PORT": port, "LITELLM_MAX_WORKERS": workers}
+    flags = {"LITELLM_HOST": "--host", "LITELLM_PORT": "--port", "LITELLM_MAX_WORKERS": "--workers"}
+    values.update({name: str(option) for name, option in options.items() if option is not None})
+
+    def report(name: str, what: str, fix: str) -> None:
+        if options.get(name) is not None:
+            flag = flags[name]
+            problems.append(Problem("command line", what.replace(name, flag), fix.replace(f"{name}=", f"{flag} ")))
+        else:
+            problems.append(Problem(environment.where(name), what, fix))
+
+    def path_of(name: str, default: Path) -> Path:
+        return root / (Path(values[name].strip()).expanduser() if values.get(name, "").strip() else default)
+
+    debug = parse_flag(values, "DEBUG_MODE", report)
+    master_key = values.get("LITELLM_MASTER_KEY") or None
+    if key_problem := master_key_problem(master_key, environment.scalix_env):
+        report("LITELLM_MASTER_KEY", *key_problem)
+    for name, what, fix in optional_key_problems(values, environment.scalix_env):
+        report(name, what, fix)
+    if environment.scalix_env == "production":
+        problems += _world_readable(environment.sources)
+    settings = Settings(
+        host=_host(values, report),
+        port=parse_whole_number(values, "LITELLM_PORT", DEFAULT_PORT, 1, 65535, report),
+        workers=parse_whole_number(
+            values, "LITELLM_MAX_WORKERS", 1 if demo else default_workers(), 1, MOST_WORKERS, report
+        ),
+        log_level="DEBUG" if debug else _log_level(values, report),
+        log_file=path_of("LITELLM_LOG_FILE", DEFAULT_LOG_FILE),
+        debug=debug,
+        state_dir=path_of("SCALIX_STATE_DIR", DEFAULT_STATE_DIR),
+        config_path=config.expanduser().absolute() if config is not None else path_of("SCALIX_CONFIG", DEFAULT_CONFIG),
+        redis_url=redis_url(values, report),
+        master_key=master_key,
+        scalix_env=environment.scalix_env,
+        demo=demo,
+        stream_join_ms=parse_whole_number(
+            values, "SCALIX_STREAM_JOIN_MS", DEFAULT_STREAM_JOIN_MS, 0, MOST_STREAM_JOIN_MS, report
+        ),
+        worker_max_rss_mb=_worker_max_rss_mb(values, report),
+    )
+    if problems:
+        raise LaunchError(problems)
+    return settings
+
+
+def _worker_max_rss_mb(values: Mapping[str, str], report: Report) -> int:
+    name = "SCALIX_WORKER_MAX_RSS_MB"
+    most = parse_whole_number(values, name, DEFAULT_WORKER_MAX_RSS_MB, 0, 2**20, report)
+    if 0 < most < LEAST_WORKER_MAX_RSS_MB:
+        fix = f"write at least {LEAST_WORKER_MAX_RSS_MB}, or {name}=0 to replace no worker"
+        report(name, f"{name} is {most}, less than a worker has from the start", fix)
+    return most
+
+
+def _host(values: Mapping[str, str], report: Report) -> str:
+    host = values.get("LITELLM_HOST", "").strip() or DEFAULT_HOST
+    if any(character in host for character in "/ @?#") or host.count(":") == 1:
+        report("LITELLM_HOST", "LITELLM_HOST is not an address", f"write for example LITELLM_HOST={DEFAULT_HOST}")
+    return host
+
+
+def _log_level(values: Mapping[str, str], report: Report) -> str:
+    word = values.get("LITELLM_LOG_LEVEL", "").strip().upper() or DEFAULT_LOG_LEVEL
+    word = {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(word, word)
+    if word not in LOG_LEVELS:
+        guess = nearest(word, LOG_LEVELS)
+        fix = f"write LITELLM_LOG_LEVEL={guess}" if guess else f"write {one_of(LOG_LEVELS)}"
+        report("LITELLM_LOG_LEVEL", "LITELLM_LOG_LEVEL is no log level", fix)
+    return word
+
+
+def _world_readable(sources: tuple[Path, ...]) -> list[Problem]:
+    """An env file holds the providers' keys, so in production no other user of the machine may read it."""
+    return [
+        Problem(shown(path), "every user of this machine can read this env file", f"run chmod 600 {shown(path)}")
+        for path in sources
+        if path.stat().st_mode & 0o004
+    ]

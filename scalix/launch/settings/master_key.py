@@ -1,0 +1,96 @@
+"""The master key: which ones are refused, and the one that development makes for itself."""
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from scalix.launch.problems import LaunchError, Problem, shown
+from scalix.launch.processes.private_directory import make_private
+
+MASTER_KEY_FILE = "master.key"
+SHORTEST_PRODUCTION_KEY = 16
+KEY_BITS = 256
+HOW_TO_MAKE_ONE = 'write one made by: echo "sk-$(openssl rand -hex 32)"'
+
+# LiteLLM does not start with this one, in any environment.
+REFUSED_BY_LITELLM = frozenset({"sk-1234"})
+# Keys that stand in documentation, ours and LiteLLM's: everybody knows them.
+PUBLISHED_KEYS = REFUSED_BY_LITELLM | {
+    "sk-scalix-example-key",
+    "sk-scalix-change-me-to-a-long-random-value",
+    "sk-scalix-master-key",
+    "sk-your-master-key-here",
+    "sk-replace-with-openssl-rand-hex-32",
+    "changeme",
+    "change-me",
+    "secret",
+    "password",
+}
+
+
+def master_key_problem(key: str | None, scalix_env: str) -> tuple[str, str] | None:
+    """What is wrong with `LITELLM_MASTER_KEY` and what to write instead, or `None`. Never holds the key.
+
+    Only development may go without one; only production refuses published and short ones.
+    """
+    if key is None or not key.strip():
+        if scalix_env == "development":
+            return None
+        return f"LITELLM_MASTER_KEY is not set, and {scalix_env} needs one", HOW_TO_MAKE_ONE
+    if key.strip() in REFUSED_BY_LITELLM:
+        return "LITELLM_MASTER_KEY is publicly known, and LiteLLM refuses it", HOW_TO_MAKE_ONE
+    if not all("!" <= character <= "~" for character in key):
+        return "LITELLM_MASTER_KEY holds characters that an HTTP header can't carry", HOW_TO_MAKE_ONE
+    if scalix_env != "production":
+        return None
+    if key.casefold() in PUBLISHED_KEYS:
+        return "LITELLM_MASTER_KEY is an example that everybody can read", HOW_TO_MAKE_ONE
+    if len(key) < SHORTEST_PRODUCTION_KEY:
+        return f"LITELLM_MASTER_KEY is shorter than {SHORTEST_PRODUCTION_KEY} characters", HOW_TO_MAKE_ONE
+    return None
+
+
+def ensure_master_key(state_dir: Path) -> str:
+    """The key in `<state_dir>/master.key`, made there (0600) when there is none.
+
+    Of several processes that start at once all get the same key. Raises `LaunchError` when the directory can't be
+    written or the file holds no key.
+    """
+    path = make_private(state_dir) / MASTER_KEY_FILE
+    try:
+        if not path.exists():
+            _create(path)
+        return _read(path)
+    except OSError as error:
+        reason = (error.strerror or "error").lower()
+        fix = "set SCALIX_STATE_DIR to a directory that this user may write"
+        raise LaunchError([Problem(shown(path), f"the master key can't be kept here ({reason})", fix)]) from error
+
+
+def _create(path: Path) -> None:
+    """Writes a whole key under a name of its own and links it into place, so that nobody ever reads half a key."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"sk-{secrets.token_hex(KEY_BITS // 8)}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        # Unlike a rename, a link fails when another process was first; its key then holds.
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> str:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, encoding="ascii", errors="replace") as file:
+        if os.fstat(file.fileno()).st_mode & 0o077:
+            os.fchmod(file.fileno(), 0o600)
+        key = file.read(4096).strip()
+    if problem := master_key_problem(key or None, "production"):
+        what = problem[0].replace("LITELLM_MASTER_KEY", "the key in this file")
+        raise LaunchError([Problem(shown(path), what, "delete the file, and a new key is made at the next start")])
+    return key

@@ -1,0 +1,48 @@
+"""What is wrong with the optional keys: the previous master key, those of the audit log, of encryption, of metrics."""
+
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator, Mapping
+
+from scalix.domain.ledger.audit_chain import audit_keys
+from scalix.launch.settings.master_key import master_key_problem
+
+PREVIOUS, AUDIT, ENCRYPTION = "LITELLM_MASTER_KEY_PREVIOUS", "SCALIX_AUDIT_KEY", "SCALIX_ENCRYPTION_KEY"
+METRICS = "SCALIX_METRICS_TOKEN"
+SHORTEST_AUDIT_KEY = 32
+SHORTEST_METRICS_TOKEN = 16
+_FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
+_FERNET_KEY_BYTES = 32
+
+
+def optional_key_problems(values: Mapping[str, str], scalix_env: str) -> Iterator[tuple[str, str, str]]:
+    """Variable, what is wrong with it, what to write instead. Never holds a key."""
+    previous = values.get(PREVIOUS) or None
+    if previous is not None:
+        problem = master_key_problem(previous, scalix_env)
+        if problem is not None:
+            fix = "write the key that is being replaced; if that is what it was, remove the line: it protects nothing"
+            yield PREVIOUS, problem[0].replace("LITELLM_MASTER_KEY", PREVIOUS), fix
+        if previous == values.get("LITELLM_MASTER_KEY"):
+            yield PREVIOUS, f"{PREVIOUS} is the same key as LITELLM_MASTER_KEY", "write the old key, or remove the line"
+    for key in audit_keys(values.get(AUDIT)):
+        if len(key) < SHORTEST_AUDIT_KEY:
+            what = f"{AUDIT} holds a key of less than {SHORTEST_AUDIT_KEY} characters"
+            yield AUDIT, what, "write one made by: openssl rand -hex 32"
+            break
+    token = values.get(METRICS) or None
+    if token is not None and len(token) < SHORTEST_METRICS_TOKEN:
+        what = f"{METRICS} has less than {SHORTEST_METRICS_TOKEN} characters"
+        yield METRICS, what, "write one made by: openssl rand -hex 16"
+    elif token is not None and token in (values.get("LITELLM_MASTER_KEY"), previous):
+        what = f"{METRICS} is a master key, which opens far more than the metrics"
+        yield METRICS, what, "write one made by: openssl rand -hex 16"
+    for key in (part.strip() for part in values.get(ENCRYPTION, "").split(",")):
+        if values.get(ENCRYPTION, "").strip() and not _is_fernet_key(key):
+            what = f"{ENCRYPTION} holds a key that is not 32 bytes in URL-safe base64"
+            yield ENCRYPTION, what, "write one made by: openssl rand -base64 32 | tr +/ -_"
+            break
+
+
+def _is_fernet_key(key: str) -> bool:
+    return bool(_FERNET_KEY.fullmatch(key)) and len(urlsafe_b64decode(key)) == _FERNET_KEY_BYTES

@@ -1,0 +1,1 @@
+"""What operators do to users, keys, limits and balances."""

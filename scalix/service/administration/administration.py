@@ -1,0 +1,267 @@
+"""Operators' acts on users' records."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from scalix.domain.errors import BadRequest, UserAlreadyExists, UserNotFound
+from scalix.domain.identity.subjects import Subject
+from scalix.domain.ledger.privacy import CONSENTS, consents
+from scalix.domain.limits.calendar import rfc3339
+from scalix.domain.limits.limits import NANO_USD_PER_USD, Window
+from scalix.domain.limits.quota import Tallies, Tally
+from scalix.service.administration.limit_views import shown_windows
+from scalix.service.administration.user_records import (
+    change_record,
+    checked_limits,
+    refuse_unknown_fields,
+    refuse_unknown_user,
+    user_id_in,
+)
+from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.identity.identity import checked_user_id
+from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
+from scalix.store.base import LimitTools, UserExists, UserRecord, UserStore
+
+# Of LiteLLM's fields those that mean something here; descriptions are kept in the metadata.
+_DESCRIPTIONS = ("user_alias", "user_email")
+_FIELDS = frozenset({"user_id", "tier", "blocked", "limits", "metadata", "consent", "user_role", *_DESCRIPTIONS})
+_LIST_FIELDS = frozenset({"page", "page_size", "user_ids"})
+THE_ROLE = "internal_user"
+MOST_DESCRIPTION_CHARS = 320
+DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 25, 100, 1_000_000
+UNREADABLE = "This user's metadata is encrypted with a key that is not among those of SCALIX_ENCRYPTION_KEY"
+# Metadata is the operator's own data about a person: that it was changed is told, not to what.
+_TOLD_IN_AUDIT = ("tier", "blocked", "limits", "consent")
+
+
+class UserAdministration:
+    """Makes, reads, changes and deletes users. Field names are those of LiteLLM's `/user/*` routes."""
+
+    def __init__(
+        self,
+        users: UserStore,
+        counters: LimitTools,
+        directory: UserDirectory,
+        policy: PolicySource,
+        audit: AuditTrail,
+        *,
+        delete_keys_of: Callable[[str, Actor], Awaitable[None]] | None = None,
+    ) -> None:
+        self._delete_keys_of = delete_keys_of
+        self._users = users
+        self._counters = counters
+        self._directory = directory
+        self._policy = policy
+        self._audit = audit
+
+    async def new(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        """Write a record for a user without one. Raises `BadRequest`, `UserAlreadyExists`."""
+        named = body if "user_id" in body else {**body, "user_id": str(uuid4())}
+        record = self._changed(UserRecord(user_id_in(named)), named)
+        try:
+            async with recorded(self._audit, _act("user.new", by, UserRecord(record.user_id), record, body)):
+                written = await self._users.create(record)
+        except UserExists:
+            message = f"The user '{record.user_id}' exists already. Change it with POST /user/update."
+            raise UserAlreadyExists(message, param="user_id") from None
+        return await self._shown(written)
+
+    async def listing(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """The users that have a record, in LiteLLM's pages. `user_ids` names some, separated by commas.
+
+        Raises `BadRequest`.
+        """
+        refuse_unknown_fields(query, _LIST_FIELDS)
+        page = _whole(query, "page", 1, MOST_PAGES)
+        size = _whole(query, "page_size", DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE)
+        first = (page - 1) * size
+        if query.get("user_ids"):
+            wanted = sorted({name.strip() for name in query["user_ids"].split(",") if name.strip()})
+            if len(wanted) > MOST_PAGE_SIZE:
+                raise BadRequest(f"'user_ids' names more than {MOST_PAGE_SIZE} users.", param="user_ids")
+            known = [await self._users.get(checked_user_id(name, "user_ids")) for name in wanted]
+            known = [record for record in known if record.exists]
+            total, records = len(known), known[first : first + size]
+        else:
+            total, records = await self._users.page(first, size)
+        return {
+            "users": [self._listed(record) for record in records],
+            "total": total,
+            "page": page,
+            "page_size": size,
+            "total_pages": -(-total // size),
+        }
+
+    async def update(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        """Change a record; a user without one gets one. Raises `BadRequest`, `UserChanging`."""
+        user_id = user_id_in(body)
+        _, written = await change_record(
+            self._users,
+            user_id,
+            lambda before: self._changed(before, body),
+            self._audit,
+            lambda before, after: _act("user.update", by, before, after, body),
+        )
+        return await self._shown(written)
+
+    async def info(self, user_id: str) -> dict[str, Any]:
+        """A user's record and use. Raises `UserNotFound` for a name that nobody has written or called with."""
+        record = await self._users.get(checked_user_id(user_id, "user_id"))
+        return await self._shown(record)
+
+    async def delete(self, user_ids: object, by: Actor) -> dict[str, Any]:
+        """Delete records, counters and virtual keys. Raises `BadRequest`, `UserNotFound`."""
+        if not isinstance(user_ids, list) or not user_ids:
+            raise BadRequest("'user_ids' must be a list of user ids.", param="user_ids")
+        names = [checked_user_id(name, "user_ids") for name in user_ids]
+        for name in names:
+            if not await self._is_known(name):
+                raise UserNotFound(f"The user '{name}' is not known. Nothing was deleted.", param="user_ids")
+        for name in names:
+            if self._delete_keys_of is not None:
+                await self._delete_keys_of(name, by)
+            async with recorded(self._audit, Act("user.delete", by, name, before=_told(await self._users.get(name)))):
+                await self._users.delete(name)
+            self._directory.forget(name)
+        return {"deleted": names}
+
+    async def _is_known(self, user_id: str) -> bool:
+        record = await self._users.get(user_id)
+        return record.exists or bool((await self._counters.tallies(_subject(user_id)))[1])
+
+    def _changed(self, record: UserRecord, body: Mapping[str, Any]) -> UserRecord:
+        refuse_unknown_fields(body, _FIELDS)
+        if body.get("user_role", THE_ROLE) != THE_ROLE:
+            message = f"'user_role' must be {THE_ROLE}: only the master key is the operator's."
+            raise BadRequest(message, param="user_role")
+        metadata, sealed = record.metadata, record.sealed_metadata
+        if "metadata" in body:
+            metadata, sealed = _object(body["metadata"], "metadata"), None
+        described = {name: body[name] for name in _DESCRIPTIONS if body.get(name) is not None}
+        if described and sealed is not None:
+            raise BadRequest(f"{UNREADABLE}, so nothing can be added to it.", param=min(described))
+        for name, text in described.items():
+            if not isinstance(text, str) or len(text) > MOST_DESCRIPTION_CHARS:
+                message = f"'{name}' must be a text of up to {MOST_DESCRIPTION_CHARS} characters."
+                raise BadRequest(message, param=name)
+        metadata = {**metadata, **described}
+        return replace(
+            record,
+            tier=self._tier(body["tier"]) if "tier" in body else record.tier,
+            blocked=_flag(body["blocked"]) if "blocked" in body else record.blocked,
+            limits=checked_limits(body["limits"]) if "limits" in body else record.limits,
+            metadata=metadata,
+            sealed_metadata=sealed,
+            consent=_consent(record.consent, body["consent"]) if "consent" in body else record.consent,
+        )
+
+    def _tier(self, name: object) -> str | None:
+        tiers = self._policy.current.tiers
+        if name is not None and (not isinstance(name, str) or name not in tiers):
+            raise BadRequest(f"'tier' must be one of: {', '.join(tiers)}.", param="tier")
+        return name
+
+    def _listed(self, record: UserRecord) -> dict[str, Any]:
+        return {
+            "user_id": record.user_id,
+            "user_role": THE_ROLE,
+            "tier": self._policy.current.tier_or_default(record.tier).name,
+            "blocked": record.blocked,
+            **_metadata(record),
+            "overrides": record.limits,
+            "created_at": rfc3339(record.created_ms) if record.created_ms else None,
+            "updated_at": rfc3339(record.updated_ms) if record.updated_ms else None,
+        }
+
+    async def _shown(self, record: UserRecord) -> dict[str, Any]:
+        now_ms, tallies = await self._counters.tallies(_subject(record.user_id))
+        refuse_unknown_user(record, tallies)
+        if record.exists:
+            self._directory.remember(record)
+        tier = self._policy.current.tier_or_default(record.tier)
+        info = {
+            "user_id": record.user_id,
+            "tier": tier.name,
+            "blocked": record.blocked,
+            **_metadata(record),
+            "consent": consents(record.consent, self._policy.current.privacy),
+            "usage": _usage(tallies),
+            "limits": shown_windows(effective_limits(tier, record), overrides_of(record), tallies, now_ms),
+            "overrides": record.limits,
+            "created_at": rfc3339(record.created_ms) if record.created_ms else None,
+            "updated_at": rfc3339(record.updated_ms) if record.updated_ms else None,
+        }
+        # LiteLLM's clients read the inner object, curl users the outer one.
+        return {**info, "user_info": info}
+
+
+def _metadata(record: UserRecord) -> dict[str, Any]:
+    if record.sealed_metadata is not None:
+        return {"metadata": None, "metadata_error": UNREADABLE}
+    return {"metadata": record.metadata, **{name: record.metadata.get(name) for name in _DESCRIPTIONS}}
+
+
+def _act(name: str, by: Actor, before: UserRecord, after: UserRecord, body: Mapping[str, Any]) -> Act:
+    told_before, told_after = _told(before), _told(after)
+    changed = [field for field in told_after if told_before[field] != told_after[field]]
+    return Act(
+        name,
+        by,
+        after.user_id,
+        {"fields": sorted(body.keys() - {"user_id"})},
+        before={field: told_before[field] for field in changed} if before.exists else None,
+        after={field: told_after[field] for field in changed},
+    )
+
+
+def _told(record: UserRecord) -> dict[str, Any]:
+    return {field: getattr(record, field) for field in _TOLD_IN_AUDIT}
+
+
+def _whole(query: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = query.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= most:
+        raise BadRequest(f"'{name}' must be a whole number from 1 to {most}.", param=name)
+    return int(text)
+
+
+def _usage(tallies: Tallies) -> dict[str, Any]:
+    hour, day = tallies.get(Window.HOUR, Tally()), tallies.get(Window.DAY, Tally())
+    return {
+        "requests_this_hour": hour.requests_used,
+        "requests_today": day.requests_used,
+        "tokens_today": day.tokens_used,
+        "cost_today_usd": day.nano_usd_used / NANO_USD_PER_USD,
+        "in_flight_requests": day.requests_held,
+    }
+
+
+def _subject(user_id: str) -> str:
+    return str(Subject("user", user_id))
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise BadRequest("'blocked' must be true or false.", param="blocked")
+    return value
+
+
+def _consent(said: Mapping[str, bool], value: object) -> dict[str, bool]:
+    """What the user has said, with what is said now; `null` takes back."""
+    changes = _object(value, "consent")
+    for name, answer in changes.items():
+        if name not in CONSENTS:
+            message = f"'consent.{name[:100]}' is not known here. Known are: {', '.join(CONSENTS)}."
+            raise BadRequest(message, param="consent")
+        if answer is not None and not isinstance(answer, bool):
+            raise BadRequest(f"'consent.{name}' must be true, false, or null for what is configured.", param="consent")
+    return {name: answer for name, answer in {**said, **changes}.items() if answer is not None}
+
+
+def _object(value: object, param: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadRequest(f"'{param}' must be an object.", param=param)
+    return value

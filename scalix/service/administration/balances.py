@@ -1,0 +1,91 @@
+"""Prepaid balances: what users have paid in, and what is left of it."""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from scalix.domain.errors import BadRequest
+from scalix.domain.identity.subjects import Subject
+from scalix.domain.ledger.ledger import Balance
+from scalix.domain.limits.limit_amounts import LARGEST_COUNT
+from scalix.domain.limits.limits import NANO_USD_PER_USD
+from scalix.service.administration.user_records import refuse_unknown_fields, user_id_in
+from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
+from scalix.service.identity.identity import checked_user_id
+from scalix.store.base import BalanceStore
+
+MOST_ID_CHARS = 128
+_FIELDS = frozenset({"user_id", "amount_usd", "credit_id"})
+
+
+class Balances:
+    """Reads and credits balances, for the operator."""
+
+    def __init__(self, store: BalanceStore, audit: AuditTrail) -> None:
+        self._store = store
+        self._audit = audit
+
+    async def show(self, user_id: str) -> dict[str, Any]:
+        """A user's balance; `None` under each figure for one who was never credited. Raises `BadRequest`."""
+        name = checked_user_id(user_id, "user_id")
+        return {"user_id": name, **shown_balance(await self._store.balance(_subject(name)))}
+
+    async def credit(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        """Add `amount_usd` to a balance (a negative amount takes from it), once for each `credit_id` of a user: whoever
+        is not sure that it was done sends it again. Raises `BadRequest`."""
+        refuse_unknown_fields(body, _FIELDS)
+        name = user_id_in(body)
+        credit_id = _credit_id(body.get("credit_id"))
+        nano_usd = _nano_usd(body.get("amount_usd"))
+        details = {"credit_id": credit_id, "amount_usd": usd(nano_usd)}
+        async with recorded(self._audit, Act("user.credit", by, name, details)):
+            added, balance = await self._store.credit(_subject(name), nano_usd, credit_id)
+        return {"user_id": name, **details, "credited": added, **shown_balance(balance)}
+
+
+def shown_balance(balance: Balance | None) -> dict[str, Any]:
+    """A balance in dollars: what is there, what requests in flight have reserved of it, and what is left."""
+    if balance is None:
+        return {"balance_usd": None, "reserved_usd": None, "available_usd": None}
+    return {
+        "balance_usd": usd(balance.nano_usd),
+        "reserved_usd": usd(balance.held_nano_usd),
+        "available_usd": usd(balance.nano_usd - balance.held_nano_usd),
+    }
+
+
+def usd(nano_usd: int) -> float:
+    """Dollars, as JSON has them."""
+    return nano_usd / NANO_USD_PER_USD
+
+
+def _credit_id(value: object) -> str:
+    if not isinstance(value, str) or not value or len(value) > MOST_ID_CHARS or not value.isprintable() or " " in value:
+        message = (
+            f"'credit_id' must be a text of up to {MOST_ID_CHARS} characters without spaces that names this payment, "
+            "such as the invoice's number: sent again with it, the amount is not added again."
+        )
+        raise BadRequest(message, param="credit_id")
+    return value
+
+
+def _nano_usd(value: object) -> int:
+    number = repr(value) if isinstance(value, float) else value
+    try:
+        if isinstance(number, bool) or not isinstance(number, int | str):
+            raise InvalidOperation
+        nano = Decimal(number) * NANO_USD_PER_USD
+        whole = nano.is_finite() and nano == nano.to_integral_value() and 0 < abs(nano) <= LARGEST_COUNT
+    except InvalidOperation:
+        whole = False
+    if not whole:
+        message = (
+            "'amount_usd' must be an amount in US dollars that is not 0, no finer than a nano-dollar and at most "
+            f'{LARGEST_COUNT // NANO_USD_PER_USD}: a number or a text such as "25.00".'
+        )
+        raise BadRequest(message, param="amount_usd")
+    return int(nano)
+
+
+def _subject(user_id: str) -> str:
+    return str(Subject("user", user_id))

@@ -1,0 +1,256 @@
+"""Operators' acts on virtual keys. Paths and field names are those of LiteLLM's `/key/*` routes."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from scalix.domain.errors import BadRequest, KeyAliasTaken, KeyChanging, KeyNotFound
+from scalix.domain.identity.key_secrets import digest_of, is_digest, secret_of
+from scalix.domain.identity.virtual_keys import KeyRecord
+from scalix.domain.requests.shown_texts import shown
+from scalix.service.administration.key_fields import SETTABLE, changed, check_names, grace_ms, spend_in
+from scalix.service.administration.key_views import names_in, shown_key, told_key
+from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.identity.identity import checked_user_id
+from scalix.service.identity.virtual_keys import VirtualKeys
+from scalix.store.base import RecordChanged
+from scalix.store.records.key_store import AliasTaken, KeyStore
+
+DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 10, 100, 1_000_000
+MOST_DELETED = 100
+MOST_FORMER = 5
+_MOST_TRIES = 8
+_LIST_FIELDS = frozenset(
+    {"page", "size", "user_id", "key_alias", "key_hash", "return_full_object", "include_team_keys"}
+)
+
+
+class KeyAdministration:
+    """Makes, reads, changes and deletes keys. `now_ms` is Unix time, from which lives and periods count."""
+
+    def __init__(
+        self,
+        keys: KeyStore,
+        credentials: VirtualKeys,
+        policy: PolicySource,
+        audit: AuditTrail,
+        *,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._keys = keys
+        self._credentials = credentials
+        self._policy = policy
+        self._audit = audit
+        self._now_ms = now_ms
+
+    async def generate(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        """Make a key and show it, this once. One without `user_id` is of a user of its own, `key:<id>`.
+
+        Raises `BadRequest`, `KeyAliasTaken`.
+        """
+        check_names(body, SETTABLE)
+        key_id, secret = secrets.token_hex(8), new_secret()
+        user_id = body.get("user_id")
+        user_id = f"key:{key_id}" if user_id is None else checked_user_id(user_id, "user_id")
+        blank = KeyRecord(key_id, user_id, digest_of(secret), secret[-4:], created_by=by.name)
+        record, spend = self._changed(blank, body), spend_in(body)
+        try:
+            async with recorded(self._audit, _act("key.generate", by, record, after=told_key(record))):
+                written = await self._keys.create(record)
+        except AliasTaken:
+            raise _alias_taken(record) from None
+        if spend:
+            await self._keys.set_spend(written, spend)
+        self._credentials.forget(written)
+        return {**await self._shown(written), "key": secret}
+
+    async def info(self, key: object) -> dict[str, Any]:
+        """A key and its use. `key` is its secret or its SHA-256. Raises `BadRequest`, `KeyNotFound`."""
+        record = await self._found(key)
+        return {"key": record.digest, "info": await self._shown(record)}
+
+    async def listing(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """A page of keys, the newest first: their SHA-256, or all of them. Raises `BadRequest`."""
+        unknown = query.keys() - _LIST_FIELDS
+        if unknown:
+            name = min(unknown)
+            message = f"'{name[:100]}' can't be listed by. Known are: {', '.join(sorted(_LIST_FIELDS))}."
+            raise BadRequest(message, param=name[:100])
+        page, size = _whole(query, "page", 1, MOST_PAGES), _whole(query, "size", DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE)
+        user_id, first = query.get("user_id"), (page - 1) * size
+        if "key_hash" in query or "key_alias" in query:
+            record = await self._one(query)
+            found = [record] if record is not None and user_id in (None, record.user_id) else []
+            total, records = len(found), found[first : first + size]
+        else:
+            total, records = await self._keys.page(first, size, user_id)
+        full = query.get("return_full_object", "false").lower() == "true"
+        return {
+            "keys": await asyncio.gather(*map(self._shown, records)) if full else [item.digest for item in records],
+            "total_count": total,
+            "current_page": page,
+            "total_pages": -(-total // size),
+        }
+
+    async def update(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        """Change a key; what is not named stays. Raises `BadRequest`, `KeyNotFound`, `KeyAliasTaken`, `KeyChanging`."""
+        check_names(body, SETTABLE | {"key"})
+        spend = spend_in(body)
+        written = await self._change("key.update", body.get("key"), lambda record: self._changed(record, body), by)
+        if spend is not None:
+            details = {"spend": body["spend"]}
+            async with recorded(self._audit, replace(_act("key.spend", by, written), details=details)):
+                await self._keys.set_spend(written, spend)
+        shown = await self._shown(written)
+        return {**shown, "key": written.digest}
+
+    async def set_blocked(self, body: Mapping[str, Any], by: Actor, *, blocked: bool) -> dict[str, Any]:
+        """Block or unblock a key. Raises `BadRequest`, `KeyNotFound`, `KeyChanging`."""
+        check_names(body, {"key"})
+        name = "key.block" if blocked else "key.unblock"
+        written = await self._change(name, body.get("key"), lambda record: replace(record, blocked=blocked), by)
+        return await self._shown(written)
+
+    async def delete(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        """Delete keys by secret or SHA-256 (`keys`) or by alias (`key_aliases`): all, or none of them if one is not
+        known. Raises `BadRequest`, `KeyNotFound`."""
+        check_names(body, {"keys", "key_aliases"})
+        keys, aliases = _texts(body, "keys"), _texts(body, "key_aliases")
+        if not keys and not aliases:
+            raise BadRequest("Name the keys to delete, in 'keys' or in 'key_aliases'.", param="keys")
+        records = [await self._found(key, "keys") for key in keys]
+        for alias in aliases:
+            record = await self._keys.find_alias(alias)
+            if record is None:
+                raise KeyNotFound(f"There is no key with the alias '{shown(alias, 100)}'.", param="key_aliases")
+            records.append(record)
+        for record in records:
+            await self._delete(record, by)
+        return {"deleted_keys": [record.digest for record in records]}
+
+    async def delete_all_of(self, user_id: str, by: Actor) -> None:
+        """Delete every key of a user."""
+        while True:
+            _, records = await self._keys.page(0, MOST_DELETED, user_id)
+            if not records:
+                return
+            for record in records:
+                await self._delete(record, by)
+
+    async def regenerate(self, key: object, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        """Give a key a new secret, and show it, this once. The old one works for `grace_period` more, by default not at
+        all. Other fields change as in `update`. Raises `BadRequest`, `KeyNotFound`, `KeyAliasTaken`, `KeyChanging`."""
+        check_names(body, SETTABLE - {"spend"} | {"key", "grace_period"})
+        secret, grace = new_secret(), grace_ms(body)
+
+        def rotated(record: KeyRecord) -> KeyRecord:
+            now_ms = self._now_ms()
+            former = {digest: end for digest, end in record.former.items() if end > now_ms}
+            if grace:
+                former[record.digest] = now_ms + grace
+            kept = sorted(former.items(), key=lambda pair: -pair[1])[:MOST_FORMER]
+            fresh = replace(record, digest=digest_of(secret), last_four=secret[-4:], former=dict(kept))
+            return self._changed(fresh, body)
+
+        written = await self._change("key.regenerate", body.get("key") if key is None else key, rotated, by)
+        return {**await self._shown(written), "key": secret}
+
+    async def _change(self, name: str, key: object, change: Callable[[KeyRecord], KeyRecord], by: Actor) -> KeyRecord:
+        """Apply `change` to the record as it is now; anew, when somebody else has written it in between."""
+        for _ in range(_MOST_TRIES):
+            before = await self._found(key)
+            after = change(before)
+            told_before, told_after = told_key(before), told_key(after)
+            fields = [field for field in told_after if told_before[field] != told_after[field]]
+            act = _act(
+                name,
+                by,
+                after,
+                before={field: told_before[field] for field in fields},
+                after={field: told_after[field] for field in fields},
+            )
+            try:
+                async with recorded(self._audit, act):
+                    written = await self._keys.update(before, after)
+            except RecordChanged:
+                continue
+            except AliasTaken:
+                raise _alias_taken(after) from None
+            self._credentials.forget(before)
+            self._credentials.forget(written)
+            return written
+        raise KeyChanging("The key is being changed by others. Try again.", param="key")
+
+    async def _delete(self, record: KeyRecord, by: Actor) -> None:
+        async with recorded(self._audit, _act("key.delete", by, record, before=told_key(record))):
+            await self._keys.delete(record)
+        self._credentials.forget(record)
+
+    def _changed(self, record: KeyRecord, body: Mapping[str, Any]) -> KeyRecord:
+        if body.get("user_id") not in (None, record.user_id):
+            message = f"A key stays with its user, '{record.user_id}'. Make a new key for the other one."
+            raise BadRequest(message, param="user_id")
+        return changed(record, body, self._policy.current.models, self._now_ms())
+
+    async def _found(self, key: object, param: str = "key") -> KeyRecord:
+        if not isinstance(key, str) or not key:
+            raise BadRequest(f"'{param}' is missing: name the key, or its SHA-256 ('token').", param=param)
+        if not key.startswith("sk-") and not is_digest(key):
+            message = f"'{param}' must be a key (sk-…) or its SHA-256 ('token', 64 characters)."
+            raise BadRequest(message, param=param)
+        record = await self._keys.find(key if is_digest(key) else digest_of(key))
+        if record is None:
+            raise KeyNotFound("There is no such key. GET /key/list lists those that there are.", param=param)
+        return record
+
+    async def _one(self, query: Mapping[str, str]) -> KeyRecord | None:
+        """The key with the SHA-256 and the alias that a query names."""
+        if "key_alias" not in query:
+            return await self._keys.find(query["key_hash"])
+        record = await self._keys.find_alias(query["key_alias"])
+        return record if record is not None and query.get("key_hash") in (None, record.digest) else None
+
+    async def _shown(self, record: KeyRecord) -> dict[str, Any]:
+        _, tallies = await self._keys.tallies(record)
+        return shown_key(record, tallies, self._now_ms())
+
+
+def new_secret() -> str:
+    """A key that nobody has, from the system's source of randomness."""
+    return secret_of(secrets.randbits(256))
+
+
+def _act(
+    name: str,
+    by: Actor,
+    record: KeyRecord,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> Act:
+    hides = tuple(name for told in (before, after) if told for name in names_in(told))
+    target = f"key:{record.key_id}"
+    return Act(name, by, record.user_id, before=before, after=after, object=target, hides=hides)
+
+
+def _alias_taken(record: KeyRecord) -> KeyAliasTaken:
+    return KeyAliasTaken(f"Another key has the alias '{record.alias}' already.", param="key_alias")
+
+
+def _texts(body: Mapping[str, Any], name: str) -> list[str]:
+    value = body.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or len(value) > MOST_DELETED or not all(isinstance(item, str) for item in value):
+        raise BadRequest(f"'{name}' must be a list of up to {MOST_DELETED} texts.", param=name)
+    return list(dict.fromkeys(value))
+
+
+def _whole(query: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = query.get(name, str(default))
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= most:
+        raise BadRequest(f"'{name}' must be a whole number from 1 to {most}.", param=name)
+    return int(text)

@@ -1,0 +1,190 @@
+"""What operators may write of a virtual key: LiteLLM's fields, judged one by one.
+
+A field of LiteLLM that means nothing here is refused rather than ignored: it may be a limit that somebody relies on.
+Empty values of such fields limit nothing, and LiteLLM's own tools send them.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+import orjson
+
+from scalix.domain.errors import BadRequest
+from scalix.domain.identity.addresses import parse_network
+from scalix.domain.identity.key_secrets import is_digest
+from scalix.domain.identity.virtual_keys import KeyRecord
+from scalix.domain.limits import limit_amounts
+from scalix.domain.limits.limit_amounts import WrongAmount
+from scalix.domain.limits.spans import span_ms
+from scalix.domain.requests.shown_texts import shown
+
+MOST_METADATA_BYTES = 16_384
+MOST_MODELS = 200
+MOST_NETWORKS = 100
+MOST_ALIAS_CHARS = 255
+NEVER = "-1"  # LiteLLM's word for a key without an end
+
+SETTABLE = frozenset(
+    {
+        *("key_alias", "models", "max_budget", "budget_duration", "duration", "tpm_limit", "rpm_limit"),
+        *("max_parallel_requests", "metadata", "blocked", "spend", "user_id", "key_type"),
+        *("allowed_ips", "denied_ips"),
+    }
+)
+# `litellm.proxy._types.GenerateKeyRequest`, `UpdateKeyRequest` and `RegenerateKeyRequest`, without those above.
+OTHERS_OF_LITELLM = frozenset(
+    {
+        *("access_group_ids", "agent_id", "aliases", "allowed_cache_controls", "allowed_passthrough_routes"),
+        *("allowed_routes", "allowed_vector_store_indexes", "auto_rotate", "budget_fallbacks", "budget_id"),
+        *("budget_limits", "config", "default_estimated_output_tokens", "default_estimated_output_tokens_per_model"),
+        *("denied_passthrough_routes", "disable_global_guardrails", "enable_prompt_caching", "end_user_budget_id"),
+        *("enforced_params", "grace_period", "guardrails", "key", "mcp_rpm_limit", "model_max_budget"),
+        *("model_rpm_limit", "model_tpm_limit", "new_key", "new_master_key", "object_permission", "organization_id"),
+        *("permissions", "policies", "project_id", "prompts", "rotation_interval", "router_settings"),
+        *("rpm_limit_type", "send_invite_email", "soft_budget", "tag_rpm_limit", "tags", "team_id"),
+        *("temp_budget_expiry", "temp_budget_increase", "throttle_on_budget_exceeded", "tpd_limit", "tpm_limit_type"),
+    }
+)
+
+
+def check_names(body: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raises `BadRequest` that names a field which is not `known`, unless it is LiteLLM's and empty."""
+    for name in sorted(body.keys() - set(known)):
+        if name not in OTHERS_OF_LITELLM:
+            listed = ", ".join(sorted(known))
+            raise BadRequest(f"The field '{name[:100]}' is not known here. Known are: {listed}.", param=name[:100])
+        if body[name] not in (None, False, "", [], {}):
+            message = f"LiteLLM's field '{name}' has no effect on this gateway, so it is refused. Leave it out."
+            raise BadRequest(message, param=name)
+
+
+def changed(record: KeyRecord, body: Mapping[str, Any], models: Collection[str], now_ms: int) -> KeyRecord:
+    """The record with what `body` says. `models` are those in service; `null` takes a setting away.
+
+    Raises `BadRequest`.
+    """
+    changes: dict[str, Any] = {}
+    for name, read in _READERS.items():
+        if name in body:
+            changes[_ATTRIBUTES.get(name, name)] = None if body[name] is None else read(body[name], name)
+    if "models" in body:
+        changes["models"] = _models(body["models"], models)
+    for name in ("allowed_ips", "denied_ips"):
+        if name in body:
+            changes[name] = _networks(body[name], name)
+    if "metadata" in body:
+        changes |= {"metadata": _metadata(body["metadata"]), "sealed_metadata": None}
+    if "blocked" in body:
+        changes["blocked"] = _flag(body["blocked"])
+    if "duration" in body:
+        never = body["duration"] in (None, NEVER)
+        changes["expires_ms"] = None if never else now_ms + _span(body["duration"], "duration")
+    if "budget_duration" in body:
+        text = body["budget_duration"]
+        period_ms = 0 if text is None else _span(text, "budget_duration")
+        if period_ms != record.budget_period_ms:
+            changes |= {"budget_period_ms": period_ms, "budget_anchor_ms": now_ms if period_ms else 0}
+        changes["budget_duration"] = text
+    if body.get("key_type") not in (None, "default", "llm_api"):
+        message = "'key_type' must be llm_api: a virtual key can use models and nothing else."
+        raise BadRequest(message, param="key_type")
+    return replace(record, **changes)
+
+
+def spend_in(body: Mapping[str, Any]) -> int | None:
+    """What the key is said to have spent, in nano-dollars; `None` when nothing is said."""
+    value = body.get("spend")
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and value == 0:
+        return 0
+    return _usd(value, "spend")
+
+
+def grace_ms(body: Mapping[str, Any]) -> int:
+    """For how long a replaced secret still works. Raises `BadRequest`."""
+    text = body.get("grace_period")
+    return 0 if text in (None, "", "0", "0s") else _span(text, "grace_period")
+
+
+def _alias(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > MOST_ALIAS_CHARS or not value.isprintable():
+        raise BadRequest(f"'{name}' must be a printable text of 1 to {MOST_ALIAS_CHARS} characters.", param=name)
+    if value.startswith("sk-") or is_digest(value):
+        raise BadRequest(f"'{name}' looks like a key. An alias is shown in lists: choose a name.", param=name)
+    return value
+
+
+def _count(value: Any, name: str) -> int:
+    try:
+        return limit_amounts.count(value)
+    except WrongAmount as error:
+        raise BadRequest(f"'{name}' {error.what}: {error.fix}, or null for no limit.", param=name) from None
+
+
+def _usd(value: Any, name: str) -> int:
+    try:
+        return limit_amounts.nano_usd(value)
+    except WrongAmount as error:
+        raise BadRequest(f"'{name}' {error.what}: {error.fix}, or null for no limit.", param=name) from None
+
+
+def _models(value: Any, existing: Collection[str]) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) > MOST_MODELS or not all(isinstance(name, str) for name in value):
+        raise BadRequest(f"'models' must be a list of up to {MOST_MODELS} names or patterns.", param="models")
+    for pattern in value:
+        if not any(fnmatchcase(model, pattern) for model in existing):
+            message = f"'{shown(pattern, 100)}' is no model here, and fits none. GET /v1/models lists those in service."
+            raise BadRequest(message, param="models")
+    return tuple(dict.fromkeys(value))
+
+
+def _networks(value: Any, name: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) > MOST_NETWORKS or not all(isinstance(text, str) for text in value):
+        raise BadRequest(f"'{name}' must be a list of up to {MOST_NETWORKS} networks.", param=name)
+    found = []
+    for text in value:
+        try:
+            found.append(str(parse_network(text)))
+        except ValueError:
+            fix = "write one such as 203.0.113.0/24, or an address alone"
+            message = f"'{shown(text, 60)}' in '{name}' is no network: {fix}."
+            raise BadRequest(message, param=name) from None
+    return tuple(dict.fromkeys(found))
+
+
+def _metadata(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or len(orjson.dumps(value)) > MOST_METADATA_BYTES:
+        raise BadRequest(f"'metadata' must be an object of up to {MOST_METADATA_BYTES} bytes.", param="metadata")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise BadRequest("'blocked' must be true or false.", param="blocked")
+    return bool(value)
+
+
+def _span(value: Any, name: str) -> int:
+    length_ms = span_ms(value)
+    if length_ms is None:
+        raise BadRequest(f"'{name}' must be a time such as 30s, 15m, 24h, 30d, 2w or 1mo.", param=name)
+    return length_ms
+
+
+_READERS: dict[str, Callable[[Any, str], Any]] = {
+    "key_alias": _alias,
+    "max_budget": _usd,
+    "tpm_limit": _count,
+    "rpm_limit": _count,
+    "max_parallel_requests": _count,
+}
+_ATTRIBUTES = {"key_alias": "alias", "max_budget": "max_budget_nano_usd"}

@@ -1,0 +1,81 @@
+"""How a virtual key is shown to operators: in LiteLLM's fields. Never its secret."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scalix.domain.identity.virtual_keys import KeyRecord
+from scalix.domain.limits.calendar import rfc3339
+from scalix.domain.limits.key_limits import KeyWindow
+from scalix.domain.limits.limits import NANO_USD_PER_USD
+from scalix.domain.limits.quota import KeyTallies, Tally
+
+UNREADABLE = "This key's metadata is encrypted with a key that is not among those of SCALIX_ENCRYPTION_KEY"
+
+
+def shown_key(record: KeyRecord, tallies: KeyTallies, now_ms: int) -> dict[str, Any]:
+    """The key with its use. As with LiteLLM, `spend` is that of the running budget period, where there are periods."""
+    total = tallies.get(KeyWindow.TOTAL, Tally())
+    period = tallies.get(KeyWindow.BUDGET, Tally()) if record.budget_period_ms else total
+    resets_ms = record.budget_resets_ms(now_ms)
+    shown = {
+        "token": record.digest,
+        "token_id": record.digest,
+        "key_name": f"sk-...{record.last_four}",
+        "key_alias": record.alias,
+        "user_id": record.user_id,
+        "models": list(record.models),
+        "spend": period.nano_usd_used / NANO_USD_PER_USD,
+        "total_spend": total.nano_usd_used / NANO_USD_PER_USD,
+        "max_budget": _usd(record.max_budget_nano_usd),
+        "budget_duration": record.budget_duration,
+        "budget_reset_at": _time(resets_ms),
+        "expires": _time(record.expires_ms),
+        "tpm_limit": record.tpm_limit,
+        "rpm_limit": record.rpm_limit,
+        "max_parallel_requests": record.max_parallel_requests,
+        "metadata": record.metadata,
+        "blocked": record.blocked,
+        "allowed_ips": list(record.allowed_ips),
+        "denied_ips": list(record.denied_ips),
+        "status": "revoked" if record.blocked else "expired" if record.has_expired(now_ms) else "active",
+        "requests": total.requests_used,
+        "tokens": total.tokens_used,
+        "in_flight_requests": total.requests_held,
+        "replaced_keys_valid_until": _time(max((end for end in record.former.values() if end > now_ms), default=None)),
+        "created_at": _time(record.created_ms),
+        "created_by": record.created_by,
+        "updated_at": _time(record.updated_ms),
+    }
+    return shown if record.sealed_metadata is None else {**shown, "metadata": None, "metadata_error": UNREADABLE}
+
+
+def told_key(record: KeyRecord) -> dict[str, Any]:
+    """What the audit log keeps of a key: no metadata, which is the operator's own data."""
+    return {
+        "key_name": f"sk-...{record.last_four}",
+        "key_alias": record.alias,
+        "models": list(record.models),
+        "max_budget": _usd(record.max_budget_nano_usd),
+        "budget_duration": record.budget_duration,
+        "expires": _time(record.expires_ms),
+        "tpm_limit": record.tpm_limit,
+        "rpm_limit": record.rpm_limit,
+        "max_parallel_requests": record.max_parallel_requests,
+        "blocked": record.blocked,
+        "allowed_ips": list(record.allowed_ips),
+        "denied_ips": list(record.denied_ips),
+    }
+
+
+def names_in(told: Mapping[str, Any]) -> tuple[str, ...]:
+    """What tells of what `told_key` says whose key it is: its alias, and the networks that it is used from."""
+    networks = (*told.get("allowed_ips", ()), *told.get("denied_ips", ()))
+    return tuple(filter(None, (told.get("key_alias"), *networks)))
+
+
+def _usd(nano_usd: int | None) -> float | None:
+    return None if nano_usd is None else nano_usd / NANO_USD_PER_USD
+
+
+def _time(at_ms: int | None) -> str | None:
+    return rfc3339(at_ms) if at_ms else None

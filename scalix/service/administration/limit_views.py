@@ -1,0 +1,71 @@
+"""How limits and their use are shown to operators."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from scalix.domain.limits.calendar import rfc3339, window_end_ms, window_index
+from scalix.domain.limits.limit_overrides import Overrides
+from scalix.domain.limits.limits import NANO_USD_PER_USD, Limits, Metric, Window, limit_name
+from scalix.domain.limits.quota import CONCURRENT, Tallies, Tally, window_states
+
+
+def shown_windows(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int) -> list[dict[str, Any]]:
+    """Each limit of a window with its use. `limits` are the effective ones; amounts of money are US dollars."""
+    return [
+        {
+            "limit": state.limit.name,
+            "limit_value": shown_amount(state.limit.metric, state.limit.value),
+            "used": shown_amount(state.limit.metric, state.used),
+            "reserved": shown_amount(state.limit.metric, state.held),
+            "remaining": shown_amount(state.limit.metric, state.remaining),
+            "reset_at": rfc3339(state.reset_ms),
+            "source": "override" if own.replaces(state.limit.metric, state.limit.window) else "tier",
+            "enforce": state.limit.enforce,
+        }
+        for state in window_states(limits, tallies, now_ms)
+    ]
+
+
+def shown_limits(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int, in_flight: int) -> list[dict[str, Any]]:
+    """The same, with the limits that an override has lifted (`limit_value` is then `None`), and requests at once."""
+    shown = [*shown_windows(limits, own, tallies, now_ms), *_lifted(own, tallies, now_ms)]
+    if limits.concurrent is not None or own.concurrent is not None:
+        value = limits.concurrent
+        shown.append(
+            {
+                "limit": CONCURRENT,
+                "limit_value": value,
+                "used": in_flight,
+                "reserved": 0,
+                "remaining": None if value is None else max(0, value - in_flight),
+                "reset_at": None,
+                "source": "override" if own.concurrent is not None else "tier",
+                "enforce": limits.enforce_concurrent,
+            }
+        )
+    return shown
+
+
+def shown_amount(metric: Metric, value: int) -> int | float:
+    """Requests and tokens as they are, nano-dollars as US dollars."""
+    return value / NANO_USD_PER_USD if metric is Metric.SPEND else value
+
+
+def used_of(tallies: Tallies, metric: Metric, window: Window) -> int | float:
+    """Settled use, in the unit that is shown."""
+    return shown_amount(metric, tallies.get(window, Tally()).used(metric))
+
+
+def _lifted(own: Overrides, tallies: Tallies, now_ms: int) -> Iterator[dict[str, Any]]:
+    for (metric, window), limit in own.windows.items():
+        if limit is None:
+            yield {
+                "limit": limit_name(metric, window),
+                "limit_value": None,
+                "used": used_of(tallies, metric, window),
+                "reserved": shown_amount(metric, tallies.get(window, Tally()).held(metric)),
+                "remaining": None,
+                "reset_at": rfc3339(window_end_ms(window, window_index(window, now_ms))),
+                "source": "override",
+                "enforce": True,
+            }

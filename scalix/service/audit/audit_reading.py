@@ -1,0 +1,125 @@
+"""What operators read of the audit log: pages for people, and the bare chain for those who check it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from scalix.domain.errors import BadRequest
+from scalix.domain.ledger.audit_chain import Link
+from scalix.domain.limits.calendar import rfc3339
+from scalix.service.audit.pseudonyms import Pseudonyms
+from scalix.store.base import AuditStore
+
+DEFAULT_LIMIT, MOST_LIMIT = 50, 500
+MOST_CHAIN_LIMIT = 1_000
+# A filter that nothing fits must not read the whole log in one request; the answer says where to go on.
+_BATCH, _MOST_READ = 1_000, 10_000
+_MOST_SEQ = 2**53
+_YEAR_10000_MS = 253_402_300_800_000
+_PAGE_FIELDS = frozenset({"limit", "before", "actor", "act", "object"})
+_CHAIN_FIELDS = frozenset({"limit", "after"})
+
+
+class AuditReading:
+    """The use cases behind `GET /scalix/v1/audit` and `GET /scalix/v1/audit/chain`."""
+
+    def __init__(self, store: AuditStore, pseudonyms: Pseudonyms | None = None) -> None:
+        self._store = store
+        self._pseudonyms = pseudonyms
+
+    async def page(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """The newest entries, newest first: up to `limit`, of numbers less than `before`, by `actor`, by `act` (or all
+        whose name begins with it and a dot) and by `object`, each by the names that are known of pseudonyms.
+        `next_before` is where the next page begins, or null.
+
+        Raises `BadRequest`, `StoreUnavailable`.
+        """
+        _refuse_unknown(query, _PAGE_FIELDS)
+        limit = _number(query, "limit", DEFAULT_LIMIT, 1, MOST_LIMIT)
+        before = _number(query, "before", 0, 1, _MOST_SEQ) or None
+        found: list[dict[str, Any]] = []
+        read = 0
+        while read < _MOST_READ:
+            batch = await self._store.before(before, _BATCH)
+            for link, entry in zip(batch, await self._entries(batch), strict=True):
+                before = link.seq
+                if _fits(entry, query):
+                    found.append(_shown(link, entry))
+                    if len(found) == limit:
+                        return {"entries": found, "next_before": before}
+            read += len(batch)
+            if len(batch) < _BATCH:
+                return {"entries": found, "next_before": None}
+        return {"entries": found, "next_before": before}
+
+    async def chain(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Entries as they are kept, oldest first: up to `limit`, of numbers greater than `after`. `given_seq` is the
+        number that the store gave last. Raises `BadRequest`, `StoreUnavailable`."""
+        _refuse_unknown(query, _CHAIN_FIELDS)
+        limit = _number(query, "limit", MOST_CHAIN_LIMIT, 1, MOST_CHAIN_LIMIT)
+        links = await self._store.after(_number(query, "after", 0, 0, _MOST_SEQ), limit)
+        head = await self._store.head()
+        entries = [
+            {"seq": link.seq, "text": link.text, "prev": link.prev, "hash": link.hash, "mac": link.mac}
+            for link in links
+        ]
+        return {"entries": entries, "given_seq": head.given_seq}
+
+    async def about(self, user_id: str) -> list[dict[str, Any]]:
+        """Every entry about a user, oldest first. Raises `StoreUnavailable`."""
+        # Entries of old name users as they are.
+        signs = {json.dumps(f"user:{user_id}"), *(await self._pseudonyms.of_user(user_id) if self._pseudonyms else ())}
+        found: list[dict[str, Any]] = []
+        after = 0
+        while batch := await self._store.after(after, _BATCH):
+            after = batch[-1].seq
+            meant = [link for link in batch if any(sign in link.text for sign in signs)]
+            found += [_shown(link, entry) for link, entry in zip(meant, await self._entries(meant), strict=True)]
+        return found
+
+    async def _entries(self, links: Sequence[Link]) -> list[dict[str, Any]]:
+        entries = [link.entry for link in links]
+        return entries if self._pseudonyms is None else await self._pseudonyms.shown(entries)
+
+
+def _fits(entry: Mapping[str, Any], query: Mapping[str, str]) -> bool:
+    act, wanted = str(entry.get("act")), query.get("act")
+    return (
+        ("actor" not in query or entry.get("actor") == query["actor"])
+        and ("object" not in query or entry.get("object") == query["object"])
+        and (wanted is None or act == wanted or act.startswith(f"{wanted}."))
+    )
+
+
+def _shown(link: Link, entry: dict[str, Any]) -> dict[str, Any]:
+    try:
+        orjson.dumps(entry)
+    except TypeError:
+        entry = {}  # text of somebody else's, which no JSON of ours can carry
+    time_ms = entry.get("time_ms")
+    readable = isinstance(time_ms, int) and 0 <= time_ms < _YEAR_10000_MS
+    return {
+        **entry,
+        "seq": link.seq,
+        "time": rfc3339(time_ms) if readable and isinstance(time_ms, int) else None,
+        "hash": link.hash,
+        "signed": link.is_keyed,
+    }
+
+
+def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit() or len(text) > 16 or not least <= int(text) <= most:
+        raise BadRequest(f"'{name}' must be a whole number from {least} to {most}.", param=name)
+    return int(text)
+
+
+def _refuse_unknown(query: Mapping[str, str], known: frozenset[str]) -> None:
+    unknown = query.keys() - known
+    if unknown:
+        name = min(unknown)[:100]
+        raise BadRequest(f"'{name}' is not known here. Known are: {', '.join(sorted(known))}.", param=name)

@@ -1,0 +1,1 @@
+"""One request from admission to settlement, and what it meets on the way."""

@@ -1,0 +1,271 @@
+"""May this caller send this request, and is there room for it?"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scalix.domain.errors import BadRequest, FeatureNotAllowed, GatewayError, ModelNotAllowed, ModelNotFound
+from scalix.domain.fallbacks import may_serve
+from scalix.domain.ledger.outcomes import UNPRICED
+from scalix.domain.limits.limits import Metric
+from scalix.domain.limits.quota import Admitted, Ask, Decision, Refused, Stale
+from scalix.domain.policy import Model, Policy
+from scalix.domain.prices.peak_prices import PPM, marked_up
+from scalix.domain.prices.pricing import calculate
+from scalix.domain.requests.features import FIELD as OPTIONS
+from scalix.domain.requests.features import features_of, taken_options
+from scalix.domain.requests.routes import Route
+from scalix.domain.requests.shown_texts import shown
+from scalix.domain.tokens.estimate import estimate_prompt_tokens, unknown_size_field
+from scalix.domain.tokens.output_cap import FLOOR_TOKENS, OutputRequest, output_request, with_cap
+from scalix.domain.tokens.usage import Usage
+from scalix.service.exchange.asked_prices import dearest_prices, refuse_unpriced
+from scalix.service.exchange.exchanges import Exchange, Exchanges
+from scalix.service.exchange.known_refusals import KnownRefusals
+from scalix.service.exchange.outage import Outage, store_is_down
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.exchange.refusals import refusal
+from scalix.service.identity.callers import Caller
+from scalix.service.identity.users import UserDirectory
+from scalix.store.base import CallRejected, QuotaStore, StoreUnavailable
+
+DEFAULT_MAX_OUTPUT_TOKENS = 4_096
+_MOST_READINGS = 3  # of a record that changes under us
+
+log = logging.getLogger("scalix.admission")
+
+ModelFacts = Callable[[Model], Model]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request as the edge read it. `body` is changed in place: the output cap is written into it."""
+
+    request_id: str
+    route: Route
+    body: dict[str, Any]
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the client asked for a stream."""
+        return self.body.get("stream") is True
+
+
+class Admission:
+    """Judges calls and reserves their room. `facts` completes a configured model with what else is known of it.
+
+    `now_ms` gives Unix time, by which prices are chosen; `clock` seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        store: QuotaStore,
+        users: UserDirectory,
+        policy: PolicySource,
+        exchanges: Exchanges,
+        outage: Outage,
+        *,
+        facts: ModelFacts = lambda model: model,
+        known: KnownRefusals | None = None,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._users = users
+        self._policy = policy
+        self._exchanges = exchanges
+        self._outage = outage
+        self._facts = facts
+        self._known = known or KnownRefusals()
+        self._now_ms = now_ms
+        self._clock = clock
+
+    async def admit(self, caller: Caller, call: Call) -> Exchange:
+        """The exchange, with its room reserved and its cap written into the body. Raises `GatewayError`s."""
+        began_s = self._clock()
+        policy = self._policy.current
+        model = self._known_model(policy, call.body)
+        options = taken_options(call.body, policy.features)
+        wants = features_of(options)
+        caller = await self._allowed(policy, caller, model, wants)
+        known = self._known.refusal_of_any_request(caller)
+        if known is not None:
+            # One that is raised again and again would collect the traceback of each time.
+            raise known.with_traceback(None)
+        wanted = output_request(call.route, call.body)
+        for _ in range(_MOST_READINGS):
+            self._refuse_unknown_size(caller, call)
+            names = may_serve(model.name, policy.fallbacks, policy.models, caller.allows, policy.retries.models)
+            serving = (model, *(policy.models[name] for name in names[1:]))
+            refuse_unpriced(caller, call.route, model, self._now_ms())
+            ask = self._ask(caller, call, serving, wanted)
+            known = self._known.refusal(caller, ask)
+            if known is not None:
+                raise known.with_traceback(None)
+            decision, local = await self._decide(caller, ask)
+            if isinstance(decision, Admitted):
+                with_cap(call.route, call.body, wanted, decision.receipt.output_cap_tokens)
+                exchange = Exchange(
+                    request_id=call.request_id,
+                    caller=caller,
+                    route=call.route,
+                    model=model.name,
+                    streamed=call.streamed,
+                    limits=ask.limits,
+                    admitted=decision,
+                    prices=ask.prices,
+                    local=local,
+                    options=options,
+                    models=policy.models,
+                    began_s=began_s,
+                )
+                self._exchanges.add(exchange)
+                return exchange
+            if isinstance(decision, Refused):
+                raise refusal(caller, ask, decision)
+            if not isinstance(decision, Stale):
+                break
+            caller = await self._allowed(policy, await self._reread(caller), model, wants)
+        raise store_is_down()
+
+    async def _decide(self, caller: Caller, ask: Ask) -> tuple[Decision, bool]:
+        """The store's decision, or the one made in its place, and whether it is such a one. Raises `StoreIsDown`."""
+        try:
+            decision = await self._store.admit(ask)
+        except CallRejected as fault:
+            # The store is there and could not judge this one: to go on without it would let it through unjudged.
+            log.error("request %s was not admitted: %s", ask.request_id, fault)
+            raise store_is_down() from None
+        except StoreUnavailable as fault:
+            return await self._outage.admit(caller, ask, fault), True
+        except asyncio.CancelledError:
+            self._outage.release_later(ask)
+            raise
+        self._known.learn(ask, decision)
+        if isinstance(decision, Admitted):
+            self._outage.learn(caller, decision.receipt.admitted_ms, decision.tallies, decision.key_tallies)
+        return decision, False
+
+    def _known_model(self, policy: Policy, body: Mapping[str, Any]) -> Model:
+        name = body.get("model")
+        if not isinstance(name, str) or not name:
+            raise BadRequest("'model' is missing: name one of the models that GET /v1/models lists.", param="model")
+        model = policy.models.get(name)
+        if model is None:
+            message = f"The model '{shown(name, 100)}' does not exist here. GET /v1/models lists those that do."
+            raise ModelNotFound(message, param="model")
+        return self._facts(model)
+
+    async def _allowed(self, policy: Policy, caller: Caller, model: Model, wants: Sequence[str]) -> Caller:
+        """The caller, read anew if that is what it takes to let them use `model` and the features that they want.
+
+        Raises `ModelNotAllowed`, `FeatureNotAllowed`.
+        """
+        if not caller.allows(model.name) or _missing_feature(policy, caller, wants):
+            caller = await self._reread(caller)
+        if not caller.allows(model.name):
+            raise _not_allowed(policy, caller, model.name)
+        missing = _missing_feature(policy, caller, wants)
+        if missing is not None:
+            raise missing
+        return caller
+
+    async def _reread(self, caller: Caller) -> Caller:
+        if caller.reread is None:
+            return caller
+        try:
+            return await caller.reread()
+        except StoreUnavailable:
+            raise store_is_down() from None
+
+    def _refuse_unknown_size(self, caller: Caller, call: Call) -> None:
+        limited = any(limit.metric is not Metric.REQUESTS and limit.enforce for limit in caller.limits.windows)
+        by_key = caller.key is not None and any(
+            limit.metric is not Metric.REQUESTS for limit in caller.key.scope.limits
+        )
+        prepaid = caller.tier is not None and caller.tier.prepaid
+        field = unknown_size_field(call.route, call.body) if limited or by_key or prepaid else None
+        if field:
+            whose = "the token limits of your tier" if limited else "the token limits of your API key"
+            if not limited and not by_key:
+                whose = "a prepaid balance"
+            message = (
+                f"'{field}' brings in text of unknown size, which {whose} can't account for. "
+                "Send the content itself instead."
+            )
+            raise BadRequest(message, param=field)
+
+    def _ask(self, caller: Caller, call: Call, serving: Sequence[Model], wanted: OutputRequest) -> Ask:
+        model = serving[0]
+        cap = model.max_output_tokens or DEFAULT_MAX_OUTPUT_TOKENS
+        if caller.tier and caller.tier.max_output_tokens is not None:
+            cap = min(cap, caller.tier.max_output_tokens)
+        if wanted.cap_tokens is not None:
+            cap = min(cap, wanted.cap_tokens)
+        if wanted.min_tokens > FLOOR_TOKENS and cap < wanted.min_tokens:
+            message = (
+                f"Thinking takes {wanted.min_tokens - 1} tokens of the answer, and one of '{model.name}' may have "
+                f"{cap} here. Ask for a smaller thinking budget."
+            )
+            raise BadRequest(message, param="thinking")
+        tier = caller.tier
+        providers = tuple(dict.fromkeys(model.provider_model for model in serving))
+        prompt_tokens = estimate_prompt_tokens(call.route, call.body, providers)
+        now_ms = self._now_ms()
+        price = model.price_at(now_ms)
+        prompt_cost_nano_usd = calculate(price, Usage(prompt_tokens, 0), now_ms) if price else 0
+        return Ask(
+            request_id=call.request_id,
+            subject=str(caller.subject),
+            limits=caller.limits,
+            prompt_tokens=prompt_tokens,
+            output_cap_tokens=cap,
+            min_output_tokens=min(cap, wanted.min_tokens),
+            choices=wanted.choices,
+            prices=dearest_prices(serving, call.body, prompt_tokens, tier, now_ms),
+            user_version=caller.version,
+            tier=tier.name if tier else "",
+            key=caller.key.scope if caller.key else None,
+            model=model.name,
+            is_billed=tier is not None and tier.markup_ppm > 0,
+            prepaid=tier is not None and tier.prepaid,
+            prompt_cost_nano_usd=prompt_cost_nano_usd,
+            prompt_charge_nano_usd=marked_up(prompt_cost_nano_usd, (tier.markup_ppm or PPM) if tier else PPM),
+            price_version=price.version if price else UNPRICED,
+        )
+
+
+def _missing_feature(policy: Policy, caller: Caller, wanted: Sequence[str]) -> GatewayError | None:
+    for feature in wanted:
+        if caller.tier is not None and feature not in caller.tier.features:
+            having = [tier.name for tier in policy.tiers.values() if feature in tier.features]
+            message, details = _belongs_to(f"The feature '{feature}'", having, caller)
+            return FeatureNotAllowed(message, param=f"{OPTIONS}.enable_{feature}", details=details)
+    return None
+
+
+def _not_allowed(policy: Policy, caller: Caller, model: str) -> GatewayError:
+    if caller.key is not None and not caller.key.allows(model):
+        message = f"This API key may not use the model '{model}'. GET /v1/models lists those that it may."
+        return ModelNotAllowed(message, param="model", details={"key_models": list(caller.key.models)})
+    message, details = _belongs_to(f"The model '{model}'", [tier.name for tier in policy.tiers_with(model)], caller)
+    return ModelNotAllowed(message, param="model", details=details)
+
+
+def _belongs_to(what: str, having: list[str], caller: Caller) -> tuple[str, dict[str, Any]]:
+    """The message and the details for something that other tiers have."""
+    mine = caller.tier.name if caller.tier else "this"
+    where = f"It is in the {_listed(having)} tier{'s' if len(having) > 1 else ''}." if having else "No tier has it."
+    upgrade = caller.tier.upgrade_url if caller.tier else None
+    message = f"{what} is not in the {mine} tier. {where}" + (f" Upgrade at {upgrade}." if upgrade else "")
+    details: dict[str, Any] = {"tier": mine, "available_in": having}
+    if upgrade:
+        details["upgrade_url"] = upgrade
+    return message, details
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

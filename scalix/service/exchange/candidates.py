@@ -1,0 +1,95 @@
+"""Which models may serve a request: the one asked for, and its fallbacks, as far as they are in working order."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from scalix.domain.errors import GatewayError, ProviderFailed
+from scalix.domain.failures import ErrorClass
+from scalix.domain.fallbacks import Retries, may_serve
+from scalix.domain.limits.limits import Metric
+from scalix.domain.policy import Model
+from scalix.service.exchange.cooldowns import Cooldowns
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.identity.callers import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The models to try, in order. `is_probe`: the one that there is cools down, and is tried all the same."""
+
+    models: tuple[Model, ...]
+    is_probe: bool
+    retries: Retries
+
+
+class Fallbacks:
+    """Finds the candidates for a request. `facts` completes a configured model with what else is known of it; `now_ms`
+    gives Unix time."""
+
+    def __init__(
+        self,
+        policy: PolicySource,
+        cooldowns: Cooldowns,
+        *,
+        facts: Callable[[Model], Model],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._policy = policy
+        self._facts = facts
+        self._now_ms = now_ms
+        self.cooldowns = cooldowns
+
+    def candidates(self, caller: Caller, asked: object, *, answers: bool = True) -> Candidates:
+        """The models that may serve a request of `caller` for `asked`, those that cool down left out. `answers`:
+        whether it is for more than embeddings.
+
+        Raises `ProviderFailed` if that leaves none. Of a model that the caller may not use there are no candidates:
+        admission says why.
+        """
+        policy = self._policy.current
+        if not isinstance(asked, str) or asked not in policy.models or not caller.allows(asked):
+            return Candidates((), False, policy.retries)
+        names = may_serve(asked, policy.fallbacks, policy.models, caller.allows, policy.retries.models)
+        waits_s = {name: wait_s for name in names if (wait_s := self.cooldowns.wait_s(name)) > 0}
+        models = tuple(self._facts(policy.models[name]) for name in names)
+        if len(models) > 1 and _has_limited_money(caller):
+            models = (models[0], *(model for model in models[1:] if self._has_price(model, answers)))
+        fit = tuple(model for model in models if model.name not in waits_s)
+        if fit:
+            return Candidates(fit, False, policy.retries)
+        if not self.cooldowns.may_probe(asked):
+            raise _cools_down(asked, {model.name: waits_s[model.name] for model in models})
+        return Candidates(models[:1], True, policy.retries)
+
+    def narrowed(self, candidates: Candidates, caller: Caller, *, answers: bool = True) -> Candidates:
+        """Those of the candidates that `caller` may use, whose record has been read anew since they were found."""
+        is_limited = _has_limited_money(caller)
+        models = tuple(
+            model
+            for model in candidates.models
+            if caller.allows(model.name) and (not is_limited or self._has_price(model, answers))
+        )
+        return replace(candidates, models=models)
+
+    def _has_price(self, model: Model, answers: bool) -> bool:
+        price = model.price_at(self._now_ms())
+        return price is not None and price.has_rates(answers=answers)
+
+
+def _has_limited_money(caller: Caller) -> bool:
+    """Whether what the caller may spend is limited: then nothing may be used whose price nobody knows."""
+    if caller.key is not None and caller.key.max_budget_nano_usd is not None:
+        return True
+    if caller.tier is not None and caller.tier.prepaid:
+        return True
+    return any(limit.metric is Metric.SPEND and limit.enforce for limit in caller.limits.windows)
+
+
+def _cools_down(asked: str, waits_s: Mapping[str, float]) -> GatewayError:
+    wait_s = max(1, math.ceil(min(waits_s.values())))
+    message = (
+        f"The provider of '{asked}' has kept failing, so it is not asked before {wait_s} seconds are over. Nothing was "
+        "charged. Try again then, or use another model."
+    )
+    return ProviderFailed(message, details={"category": str(ErrorClass.PROVIDER_DOWN)}, retry_after_s=wait_s)

@@ -1,0 +1,121 @@
+"""One request on its way through the gateway, and what is reported of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from scalix.domain.failures import ErrorClass
+from scalix.domain.limits.limits import Limits
+from scalix.domain.limits.quota import Admitted, Prices
+from scalix.domain.policy import Model
+from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.usage import Usage
+from scalix.service.identity.callers import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed attempt at a provider. `message` may hold secrets: it is never sent on as it is."""
+
+    status: int | None
+    kind: str
+    message: str
+    retry_after_s: int | None = None
+    error_class: ErrorClass = ErrorClass.INTERNAL
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderError:
+    """An HTTP error as the provider sent it. `message` may hold secrets; `kind` are its codes and types, as words.
+    What is wrong with the connection has a status of the 500s, and the exception's name for its kind."""
+
+    status: int
+    message: str
+    retry_after_s: int | None = None
+    kind: str = ""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Everything about one admitted request until it is settled."""
+
+    request_id: str
+    caller: Caller
+    route: Route
+    model: str
+    streamed: bool
+    limits: Limits
+    admitted: Admitted
+    prices: Prices
+    local: bool = False  # admitted by this process while the store was away
+    options: Mapping[str, bool] = field(default_factory=dict)  # `scalix_options`, for models that have the features
+    models: Mapping[str, Model] = field(default_factory=dict)  # as they were, and cost, when it was admitted
+    attempt: int = 1  # which model of those that may serve is being tried; reports on an earlier one are not taken
+    # reported by LiteLLM's callbacks, of this attempt
+    usage: Usage | None = None
+    cost_nano_usd: int | None = None
+    served_model: str | None = None
+    cache_hit: bool = False
+    failures: list[Failure] = field(default_factory=list)
+    reported: asyncio.Event = field(default_factory=asyncio.Event)
+    # seen in the provider's own answer; None where its format is not one that is read
+    usage_is_providers: bool | None = None
+    provider_usage: Usage | None = None  # the last one stated that can be true; LiteLLM's event may come too late
+    provider_prompt_tokens: int | None = None
+    provider_error: ProviderError | None = None  # the last one
+    hang_up: Callable[[], Awaitable[None]] | None = None  # ends the provider's stream
+    on_open: Callable[[], None] = lambda: None  # told when the provider has begun a stream
+    # known by the edge
+    began_s: float = 0.0  # by the monotonic clock
+    first_token_s: float | None = None
+    tried: list[str] = field(default_factory=list)  # models that failed before the one that serves now
+    error_class: ErrorClass | None = None
+    prompt_tokens: int | None = None  # counted, where the provider's figure is missing; better than the estimate
+    client_left: bool = False
+    settled: bool = False
+
+    def begin_next(self) -> None:
+        """Forget what is known of a failed attempt: another model is about to be tried."""
+        self.attempt += 1
+        for name, fresh in _OF_AN_ATTEMPT.items():
+            setattr(self, name, fresh)
+        self.failures = []
+        self.reported = asyncio.Event()  # of the old one nobody may hear any more
+
+
+_OF_AN_ATTEMPT: Mapping[str, Any] = {
+    **dict.fromkeys(("usage", "cost_nano_usd", "served_model", "usage_is_providers", "provider_usage")),
+    **dict.fromkeys(("provider_prompt_tokens", "provider_error", "hang_up", "prompt_tokens")),
+    "cache_hit": False,
+}
+
+CURRENT: ContextVar[Exchange | None] = ContextVar("scalix_exchange", default=None)
+"""The exchange that the running task serves, for what is called through LiteLLM without a request of its own."""
+
+
+class Exchanges:
+    """The requests of this process that are in flight, by id. Callbacks find theirs here."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Exchange] = {}
+
+    def add(self, exchange: Exchange) -> None:
+        """Make an exchange findable until it is removed."""
+        self._by_id[exchange.request_id] = exchange
+
+    def get(self, request_id: Any) -> Exchange | None:
+        """The exchange with this id, if it is still known."""
+        return self._by_id.get(request_id)
+
+    def remove(self, exchange: Exchange) -> None:
+        """Forget an exchange."""
+        self._by_id.pop(exchange.request_id, None)
+
+    def all(self) -> list[Exchange]:
+        """Every exchange in flight."""
+        return list(self._by_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_id)

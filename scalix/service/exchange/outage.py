@@ -1,0 +1,70 @@
+"""What goes on while the store is away: local admission where the tier wants it, and the journal."""
+
+from scalix.domain.errors import StoreIsDown
+from scalix.domain.limits.quota import Ask, Charge, Decision, KeyTallies, Receipt, Settled, Tallies
+from scalix.service.identity.callers import Caller
+from scalix.store.base import QuotaStore, StoreUnavailable
+from scalix.store.journal.journal import Journal
+from scalix.store.journal.journal_entries import Entry, Release, Settlement
+from scalix.store.quota.local import LocalCounters
+
+RETRY_WHEN_STORE_IS_DOWN_S = 5
+
+
+def store_is_down() -> StoreIsDown:
+    """The refusal of callers whose tier does not go on without the store."""
+    message = "Usage can't be checked right now, so this request was not let through. Try again shortly."
+    return StoreIsDown(message, retry_after_s=RETRY_WHEN_STORE_IS_DOWN_S)
+
+
+class Outage:
+    """Stands in for the store while it is away. `journal` gets what the store has to be told later."""
+
+    def __init__(self, local: LocalCounters, journal: Journal) -> None:
+        self._local = local
+        self._journal = journal
+
+    def learn(self, caller: Caller, at_ms: int, tallies: Tallies, key_tallies: KeyTallies) -> None:
+        """Note what the store says of a caller and of the key that was shown, to go on from there when it is away."""
+        if _goes_on(caller):
+            if caller.key is not None:
+                self._local.learn_key(caller.key.key_id, at_ms, key_tallies)
+            self._local.learn(str(caller.subject), at_ms, tallies if caller.limits.windows else {})
+
+    async def admit(self, caller: Caller, ask: Ask, fault: StoreUnavailable) -> Decision:
+        """Decide in the store's place after it failed with `fault`. Raises `StoreIsDown`."""
+        if fault.maybe_acted:
+            self.release_later(ask)
+        if not _goes_on(caller) or _has_budget(caller) or not self._journal.has_room:
+            raise store_is_down()
+        return await self._local.admit(ask)
+
+    def release_later(self, ask: Ask) -> None:
+        """The store may have reserved for this ask, or may still do so, and nobody has the receipt."""
+        key_id = ask.key.key_id if ask.key else None
+        self._journal.add(Release(ask.request_id, ask.subject, key_id, self._local.now_ms()))
+
+    async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
+        """Charge in the store's place: in the counters of this process, and for later in the journal."""
+        settled = await self._local.settle(receipt, charge)
+        await self._journal.write(Settlement(receipt, charge))
+        return settled
+
+
+def _has_budget(caller: Caller) -> bool:
+    """Whether a hard amount of money is at stake, which counters of one process can't hold."""
+    if caller.tier is not None and caller.tier.prepaid:
+        return True
+    return caller.key is not None and caller.key.max_budget_nano_usd is not None
+
+
+def _goes_on(caller: Caller) -> bool:
+    return caller.tier is None or caller.tier.on_store_failure == "allow"
+
+
+async def apply_to(store: QuotaStore, entry: Entry) -> None:
+    """Tell the store what a journal's entry says; a second time changes nothing. Raises `StoreUnavailable`."""
+    if isinstance(entry, Settlement):
+        await store.settle(entry.receipt, entry.charge)
+    else:
+        await store.release(entry.request_id, entry.subject, entry.key_id, entry.at_ms)

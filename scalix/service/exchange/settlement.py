@@ -1,0 +1,106 @@
+"""Ends an exchange: charges it once, whatever happened to it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from scalix.domain.ledger.outcomes import charge_for
+from scalix.domain.ledger.privacy import PrivacySettings, permitted
+from scalix.domain.limits.quota import Charge, Outcome, Settled
+from scalix.service.exchange.endings import ending_of
+from scalix.service.exchange.exchanges import Exchange, Exchanges
+from scalix.service.exchange.outage import Outage
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.store.base import QuotaStore, StoreUnavailable
+
+LEASE_MS = 60_000
+RENEW_EVERY_S = 20.0
+SWEEP_EVERY_S = 15.0
+
+log = logging.getLogger("scalix.settlement")
+
+
+class Settlement:
+    """Settles exchanges against the store, and keeps the leases of those still in flight. `clock` gives seconds,
+    monotonic: the one by which an exchange began. `policy` says what may be kept of users who have said nothing."""
+
+    def __init__(
+        self,
+        store: QuotaStore,
+        exchanges: Exchanges,
+        outage: Outage,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        policy: PolicySource | None = None,
+    ) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._store = store
+        self._outage = outage
+        self._exchanges = exchanges
+        self._running: set[asyncio.Task[Settled]] = set()
+        self._one_ended = asyncio.Event()
+        self.is_closing = False  # the process is about to end: nothing is worth a wait any more
+
+    async def settle(self, exchange: Exchange, outcome: Outcome, *, delivered_tokens: int = 0) -> Settled | None:
+        """Charge an ended exchange, in the store or for later in the journal. A second call does nothing: `None`."""
+        if exchange.settled:
+            return None
+        exchange.settled = True
+        self._exchanges.remove(exchange)
+        if exchange.cache_hit and outcome is Outcome.SUCCESS:
+            outcome = Outcome.CACHE_HIT
+        charge = self._permitted(exchange, charge_for(ending_of(exchange, outcome, delivered_tokens, self._clock())))
+        task = asyncio.create_task(self._charge(exchange, charge))
+        self._running.add(task)
+        task.add_done_callback(self._end)
+        # The client may go while this runs; what it has used is settled all the same.
+        return await asyncio.shield(task)
+
+    def _permitted(self, exchange: Exchange, charge: Charge) -> Charge:
+        """The charge with what may be kept of this user's requests."""
+        record = exchange.caller.record
+        settings = self._policy.current.privacy if self._policy else PrivacySettings()
+        detail = permitted(charge.detail, record.consent if record else {}, settings)
+        return charge if detail is charge.detail else replace(charge, detail=detail)
+
+    def _end(self, task: asyncio.Task[Settled]) -> None:
+        self._running.discard(task)
+        self._one_ended.set()
+
+    async def _charge(self, exchange: Exchange, charge: Charge) -> Settled:
+        receipt = exchange.admitted.receipt
+        try:
+            settled = await self._store.settle(receipt, charge)
+        except StoreUnavailable as fault:
+            log.debug("request %s goes to the journal: %s", exchange.request_id, fault)
+            return await self._outage.settle(receipt, charge)
+        self._outage.learn(exchange.caller, receipt.admitted_ms, settled.tallies, settled.key_tallies)
+        return settled
+
+    async def renew_leases(self) -> None:
+        """Extend the lease of every exchange in flight."""
+        receipts = [exchange.admitted.receipt for exchange in self._exchanges.all() if not exchange.local]
+        if receipts:
+            await self._store.renew(receipts, LEASE_MS)
+
+    async def sweep(self) -> int:
+        """Charge the requests of workers that died; how many there were."""
+        swept = await self._store.sweep()
+        if swept:
+            log.warning("swept %d requests whose worker died", swept)
+        return swept
+
+    async def finish_late(self, timeout_s: float) -> None:
+        """Wait until every exchange in flight is settled, at most `timeout_s` seconds. For shutdown."""
+        self.is_closing = True
+        try:
+            async with asyncio.timeout(timeout_s):
+                # A server that has cancelled its requests does not wait for them to unwind.
+                while self._running or len(self._exchanges):
+                    self._one_ended.clear()
+                    await self._one_ended.wait()
+        except TimeoutError:
+            log.error("%d requests are not settled at shutdown", len(self._running) + len(self._exchanges))

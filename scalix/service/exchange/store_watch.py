@@ -1,0 +1,101 @@
+"""Watches the store: is it back, and is it still the one that it was?"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+
+from scalix.service.exchange.outage import apply_to
+from scalix.store.base import EpochStore, QuotaStore, StoreUnavailable
+from scalix.store.connection.breaker import Breaker
+from scalix.store.journal.journal import Journal
+
+CHECK_EVERY_S = 1.0
+REPLAY_EVERY_S = 1.0
+LAST_REPLAY_S = 2.0
+
+log = logging.getLogger("scalix.store")
+
+Act = Callable[[], Awaitable[object]]
+
+
+async def _nothing() -> None:
+    pass
+
+
+class StoreWatch:
+    """Two jobs to run every second or so: `check` and `replay`.
+
+    `quotas` and `epochs` are behind `breaker`. `when_away` is called at each failed check, `when_back` once.
+    """
+
+    def __init__(
+        self,
+        quotas: QuotaStore,
+        epochs: EpochStore,
+        breaker: Breaker,
+        journal: Journal,
+        *,
+        when_away: Act = _nothing,
+        when_back: Act = _nothing,
+    ) -> None:
+        self._quotas = quotas
+        self._epochs = epochs
+        self._breaker = breaker
+        self._journal = journal
+        self._when_away = when_away
+        self._when_back = when_back
+        self._epoch: str | None = None
+        self.times_emptied = 0
+
+    @property
+    def store_is_there(self) -> bool:
+        """Whether calls to the store go through."""
+        return self._breaker.is_closed
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether this process has still to tell the store something."""
+        return not self._journal.is_empty
+
+    async def check(self) -> None:
+        """Try the store: after a failure with a write, before any caller has to. Notices that it was emptied."""
+        was_away = not self._breaker.is_closed
+        try:
+            with self._breaker.probe():
+                epoch = await self._epochs.epoch(secrets.token_hex(8), write=not self._breaker.is_well)
+        except StoreUnavailable:
+            await self._when_away()
+            return
+        self._compare(epoch)
+        if was_away:
+            await self._when_back()
+
+    def _compare(self, epoch: str) -> None:
+        known, self._epoch = self._epoch, epoch
+        if known is None or known == epoch:
+            return
+        self.times_emptied += 1
+        log.critical(
+            "THE STORE WAS EMPTIED (FLUSHALL, FLUSHDB, or a server without the data of the one before): all counters, "
+            "users' records and keys in it are gone. The gateway goes on: every user begins all windows anew, on the "
+            "default tier. Restore the store's last backup, or write users and keys again"
+        )
+
+    async def replay(self) -> int:
+        """Tell the store what the journal holds for it, if it is there; how many entries. Raises `StoreUnavailable`."""
+        if not self._breaker.is_closed:
+            return 0
+        replayed = await self._journal.replay(lambda entry: apply_to(self._quotas, entry))
+        if replayed:
+            log.warning("the journal is replayed: %d entries", replayed)
+        return replayed
+
+    async def close(self) -> None:
+        """Replay what can be replayed at once; the rest stays on disk for the next start."""
+        try:
+            async with asyncio.timeout(LAST_REPLAY_S):
+                await self.replay()
+        except (StoreUnavailable, TimeoutError):
+            log.warning("%d bytes of the journal stay for the next start", self._journal.pending_bytes)
+        await self._journal.close()

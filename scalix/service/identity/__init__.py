@@ -1,0 +1,1 @@
+"""Who is calling: credentials, callers, and what is known of them."""

@@ -1,0 +1,92 @@
+"""From a credential to a caller."""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from scalix.domain.errors import BadRequest, InvalidApiKey
+from scalix.service.identity.callers import THE_OPERATOR, Caller
+from scalix.service.identity.users import MAX_USER_ID_CHARS, UserDirectory
+
+NO_KEY = (
+    "No API key was given. Send it as 'Authorization: Bearer <key>'. "
+    "The operator of this gateway issues keys; see the README for the first request."
+)
+WRONG_KEY = "The API key is not valid. Check for missing characters, or ask the operator of this gateway for a new one."
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a request shows of its sender: its bearer token, if any, and the address that it comes from."""
+
+    token: str | None
+    address: str = ""
+
+
+class CredentialKind(Protocol):
+    """One kind of credential: virtual keys, JWTs, addresses."""
+
+    async def caller(self, credential: Credential) -> Caller | None:
+        """The caller; `None` if the credential is not of this kind. Raises `InvalidApiKey` for a bad one that is."""
+        ...
+
+
+class MasterKey:
+    """The operator's key. Digests have one length, so a comparison takes as long for every wrong token.
+
+    While it is being changed, `previous` counts beside it; `on_previous` is called with the address of each use.
+    """
+
+    def __init__(
+        self, master_key: str, previous: str | None = None, *, on_previous: Callable[[str], None] = lambda address: None
+    ) -> None:
+        self._digest = _digest(master_key)
+        self._previous = _digest(previous) if previous else None
+        self._on_previous = on_previous
+
+    async def caller(self, credential: Credential) -> Caller | None:
+        if not credential.token:
+            return None
+        digest = _digest(credential.token)
+        if hmac.compare_digest(digest, self._digest):
+            return THE_OPERATOR
+        if self._previous is not None and hmac.compare_digest(digest, self._previous):
+            self._on_previous(credential.address)
+            return THE_OPERATOR
+        return None
+
+
+class Identity:
+    """Tries the kinds of credential in turn."""
+
+    def __init__(self, kinds: Sequence[CredentialKind], users: UserDirectory) -> None:
+        self._kinds = tuple(kinds)
+        self._users = users
+
+    async def authenticate(self, credential: Credential) -> Caller:
+        """Whose credential this is. Raises `InvalidApiKey`, `StoreUnavailable`."""
+        for kind in self._kinds:
+            caller = await kind.caller(credential)
+            if caller is not None:
+                return caller
+        raise InvalidApiKey(WRONG_KEY if credential.token else NO_KEY)
+
+    async def charged_caller(self, holder: Caller, body: Mapping[str, Any]) -> Caller:
+        """Who is charged for a request with this body: the user it names, where the credential may name one."""
+        user = body.get("user")
+        if not holder.may_name_users or user is None:
+            return holder
+        return await self._users.caller(checked_user_id(user))
+
+
+def checked_user_id(user: object, param: str = "user") -> str:
+    """`user` if it can name a user, else `BadRequest`."""
+    if not isinstance(user, str) or not user.strip() or len(user) > MAX_USER_ID_CHARS or not user.isprintable():
+        raise BadRequest(f"'{param}' must be a printable text of 1 to {MAX_USER_ID_CHARS} characters.", param=param)
+    return user
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

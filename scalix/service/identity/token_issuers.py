@@ -1,0 +1,41 @@
+"""Puts together the issuers of tokens that the operator trusts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from scalix.domain.identity.identity import Issuer
+from scalix.service.identity.key_sets import Keys, KeySetKeys, SecretKey, Source
+from scalix.service.identity.tokens import JsonWebTokens
+from scalix.service.identity.users import UserDirectory
+from scalix.store.records.key_sets import KeptCopy, KeySetFile, KeySetUrl
+
+COPIES = "jwks"  # within the state directory
+
+
+def tokens_of(
+    issuers: Sequence[Issuer],
+    users: UserDirectory,
+    *,
+    secrets: Mapping[str, str],
+    state_dir: Path,
+    now_ms: Callable[[], int],
+) -> JsonWebTokens:
+    """The tokens of `issuers`. `secrets` holds the variables that they name."""
+    tokens = JsonWebTokens(users, now_ms=now_ms)
+    for issuer in issuers:
+        tokens.trust(issuer, _keys(issuer, tokens, secrets, state_dir, now_ms))
+    return tokens
+
+
+def _keys(
+    issuer: Issuer, tokens: JsonWebTokens, secrets: Mapping[str, str], state_dir: Path, now_ms: Callable[[], int]
+) -> Keys:
+    if issuer.secret_variable is not None:
+        return SecretKey(secrets[issuer.secret_variable].encode())
+    source: Source
+    copy = None
+    if issuer.jwks_url is not None:
+        source, copy = KeySetUrl(issuer.jwks_url), KeptCopy(state_dir / COPIES, issuer.jwks_url)
+    else:
+        source = KeySetFile(Path(issuer.jwks_file or ""))
+    return KeySetKeys(source, refresh_s=issuer.refresh_s, now_ms=now_ms, copy=copy, changed=tokens.forget)

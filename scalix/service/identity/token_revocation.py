@@ -1,0 +1,77 @@
+"""Revoking JSON Web Tokens: one by its `jti`, or all that a user has now."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from scalix.domain.errors import BadRequest
+from scalix.domain.identity.token_claims import digest_of_jti, with_revoked
+from scalix.service.administration.user_records import change_record, refuse_unknown_fields, user_id_in
+from scalix.service.audit.audit import Act, Actor, AuditTrail
+from scalix.service.identity.users import UserDirectory
+from scalix.store.base import UserRecord, UserStore
+
+_FIELDS = frozenset({"user_id", "jti", "exp"})
+_LONGEST_JTI = 1_024
+_LATEST_S = 10**11
+
+
+class TokenRevocation:
+    """The use case behind `POST /scalix/v1/tokens/revoke`. What is revoked stands in the user's record, whose version
+    every admission compares: it holds for the next request everywhere."""
+
+    def __init__(
+        self, users: UserStore, directory: UserDirectory, audit: AuditTrail, *, now_ms: Callable[[], int]
+    ) -> None:
+        self._users = users
+        self._directory = directory
+        self._audit = audit
+        self._now_ms = now_ms
+
+    async def revoke(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        """Revoke the token `jti` of `user_id`, or without `jti` all tokens of the user that were issued before now.
+
+        `exp`, Unix time in s, says until when a revoked token has to be remembered. Of more than `MAX_REVOKED_TOKENS`
+        at a time, all of the user's tokens are revoked instead. Raises `BadRequest`, `UserChanging`.
+        """
+        refuse_unknown_fields(body, _FIELDS)
+        user_id = user_id_in(body)
+        token = _token(body)
+        ends_s = _ends_s(body)
+        now_ms = self._now_ms()
+
+        def change(record: UserRecord) -> UserRecord:
+            tokens = None if token is None else with_revoked(record.revoked_tokens, token, ends_s, now_ms)
+            if tokens is not None:
+                return replace(record, revoked_tokens=tokens)
+            valid_after_ms = max(record.tokens_valid_after_ms, now_ms)
+            return replace(record, tokens_valid_after_ms=valid_after_ms, revoked_tokens={})
+
+        def act(before: UserRecord, after: UserRecord) -> Act:
+            details = {"revoked": _revoked(after), "token": token}
+            return Act("tokens.revoke", by, user_id, details, hides=(token,) if token else ())
+
+        _, written = await change_record(self._users, user_id, change, self._audit, act)
+        self._directory.remember(written)
+        revoked = _revoked(written)
+        return {"user_id": user_id, "revoked": revoked}
+
+
+def _revoked(record: UserRecord) -> str:
+    return "one" if record.revoked_tokens else "all"
+
+
+def _token(body: Mapping[str, Any]) -> str | None:
+    if "jti" not in body:
+        return None
+    jti = body["jti"]
+    if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_JTI:
+        raise BadRequest(f"'jti' must be a text of 1 to {_LONGEST_JTI} characters.", param="jti")
+    return digest_of_jti(jti)
+
+
+def _ends_s(body: Mapping[str, Any]) -> int:
+    ends_s = body.get("exp", 0)
+    if not isinstance(ends_s, int) or isinstance(ends_s, bool) or not 0 <= ends_s <= _LATEST_S:
+        raise BadRequest("'exp' must be the token's exp, a whole number of seconds since 1970.", param="exp")
+    return ends_s

@@ -1,0 +1,252 @@
+"""JSON Web Tokens (RFC 7519) as credentials, by the rules of RFC 8725."""
+
+import hashlib
+import json
+import logging
+import math
+from base64 import urlsafe_b64decode
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jwt
+
+from scalix.domain.errors import InvalidApiKey, KeysUnavailable
+from scalix.domain.identity.identity import Issuer
+from scalix.domain.identity.token_claims import TokenClaims, digest_of_jti, is_revoked
+from scalix.service.identity.callers import Caller
+from scalix.service.identity.identity import WRONG_KEY, Credential
+from scalix.service.identity.key_sets import Keys, VerifyKey
+from scalix.service.identity.users import MAX_USER_ID_CHARS, UserDirectory
+from scalix.store.records.key_sets import KeySetUnavailable
+
+MAX_TOKEN_CHARS = 8_192
+CACHED_TOKENS = 10_000
+RETRY_WITHOUT_KEYS_S = 10
+REFRESH_EVERY_S = 15.0
+_LOG_EVERY_MS = 1_000
+# A time beyond it is no time: it would overflow what we count in.
+_LATEST_S = 10**11
+# Times are checked here, by our own clock, because a token that is cached must be checked again.
+_OPTIONS: Any = {
+    "require": ["iss", "aud", "exp"],
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+}
+
+log = logging.getLogger("scalix.tokens")
+
+
+class Refused(Exception):
+    """A token does not count. `args[0]` is a code for the log; a client is not told it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedIssuer:
+    """An issuer and the keys that its tokens are signed with."""
+
+    issuer: Issuer
+    keys: Keys
+
+
+class JsonWebTokens:
+    """The `CredentialKind` of tokens. Signatures are checked on the event loop: each takes less than 0.2 ms.
+
+    What was verified is kept until the token ends, by the SHA-256 of the whole token. `forget` drops it all: it must be
+    called when an issuer's keys change.
+    """
+
+    def __init__(self, users: UserDirectory, *, now_ms: Callable[[], int], cached_tokens: int = CACHED_TOKENS) -> None:
+        self._users = users
+        self._now_ms = now_ms
+        self._issuers: dict[str, TrustedIssuer] = {}
+        self._verified: OrderedDict[bytes, TokenClaims] = OrderedDict()
+        self._capacity = cached_tokens
+        self._generation = 0
+        self._refusals = _RefusalLog(now_ms)
+
+    def trust(self, issuer: Issuer, keys: Keys) -> None:
+        """Believe an issuer's tokens."""
+        self._issuers[issuer.name] = TrustedIssuer(issuer, keys)
+
+    def forget(self) -> None:
+        """Verify every token anew."""
+        self._generation += 1
+        self._verified.clear()
+
+    async def refresh(self) -> None:
+        """Read the key sets anew that are older than they may be. To be called every few seconds."""
+        for trusted in self._issuers.values():
+            await trusted.keys.refresh()
+
+    async def caller(self, credential: Credential) -> Caller | None:
+        """As `CredentialKind.caller`. Raises also `UserBlocked`, `KeysUnavailable`, `StoreUnavailable`."""
+        token = credential.token
+        if not token or token.count(".") != 2 or not token.startswith("ey"):
+            return None
+        try:
+            claims = await self._claims(token)
+        except Refused as refused:
+            raise self._refusal(refused) from None
+        except KeySetUnavailable:
+            message = "Tokens can't be checked right now. Try again shortly."
+            raise KeysUnavailable(message, retry_after_s=RETRY_WITHOUT_KEYS_S) from None
+        return await self._as_user(claims)
+
+    async def _as_user(self, claims: TokenClaims, *, fresh: bool = False) -> Caller:
+        """The caller that the token is of, by the user's record. Admission compares its version, so that what is
+        revoked holds for the next request without a round trip of its own."""
+        record = await self._users.record(claims.user_id, fresh=fresh)
+        revoked = is_revoked(claims, record.tokens_valid_after_ms, record.revoked_tokens)
+        if (revoked or record.blocked) and not fresh:
+            return await self._as_user(claims, fresh=True)
+        try:
+            if revoked:
+                raise Refused("revoked")
+            _check_times(claims, self._now_ms())
+        except Refused as refused:
+            raise self._refusal(refused, f"user:{claims.user_id}") from None
+        caller = self._users.caller_of(record, claimed_tier=claims.tier)
+        return replace(caller, reread=partial(self._as_user, claims, fresh=True))
+
+    async def _claims(self, token: str) -> TokenClaims:
+        if len(token) > MAX_TOKEN_CHARS:
+            raise Refused("too-long")
+        key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        known = self._verified.get(key)
+        if known is None:
+            generation = self._generation
+            known = await self._verify(token)
+            if generation == self._generation:
+                self._verified[key] = known
+                if len(self._verified) > self._capacity:
+                    self._verified.popitem(last=False)
+        else:
+            self._verified.move_to_end(key)
+        try:
+            _check_times(known, self._now_ms())
+        except Refused:
+            self._verified.pop(key, None)
+            raise
+        return known
+
+    async def _verify(self, token: str) -> TokenClaims:
+        kid, algorithm, name = _read_unverified(token)
+        trusted = self._issuers.get(name)
+        if trusted is None:
+            raise Refused("issuer")
+        if algorithm not in trusted.issuer.algorithms:
+            raise Refused("algorithm")
+        key = await trusted.keys.key(kid, algorithm)
+        if key is None:
+            raise Refused("key")
+        return _claims_of(_decoded(token, key, algorithm, trusted.issuer), trusted.issuer, self._now_ms())
+
+    def _refusal(self, refused: Refused, who: str = "") -> InvalidApiKey:
+        """The client's error. `who` is said of tokens that an issuer has signed, and of no other."""
+        self._refusals.note(str(refused))
+        error = InvalidApiKey(WRONG_KEY)
+        error.reason, error.who = f"token-{refused}", who
+        return error
+
+
+def _read_unverified(token: str) -> tuple[str | None, str, str]:
+    """Key name, algorithm and issuer as the token claims them: they only choose what it is checked against."""
+    header_text, payload_text, _ = token.split(".")
+    header, payload = _object(header_text), _object(payload_text)
+    kid, algorithm, issuer = header.get("kid"), header.get("alg"), payload.get("iss")
+    if not isinstance(algorithm, str) or not isinstance(issuer, str) or not (kid is None or isinstance(kid, str)):
+        raise Refused("malformed")
+    return kid, algorithm, issuer
+
+
+def _object(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (ValueError, RecursionError):
+        raise Refused("malformed") from None
+    if not isinstance(found, dict):
+        raise Refused("malformed")
+    return found
+
+
+def _decoded(token: str, key: VerifyKey, algorithm: str, issuer: Issuer) -> Mapping[str, Any]:
+    """The claims of a token with the right signature, issuer and audience. Raises `Refused`."""
+    try:
+        return jwt.decode(
+            token, key, algorithms=[algorithm], audience=issuer.audiences, issuer=issuer.name, options=_OPTIONS
+        )
+    except jwt.InvalidSignatureError:
+        raise Refused("signature") from None
+    except jwt.InvalidAudienceError:
+        raise Refused("audience") from None
+    except jwt.MissingRequiredClaimError:
+        raise Refused("missing-claim") from None
+    except jwt.PyJWTError:
+        raise Refused("malformed") from None
+    except Exception as error:  # what a stranger wrote must not become an error of ours
+        log.warning("a token could not be read: %s", type(error).__name__)
+        raise Refused("malformed") from None
+
+
+def _claims_of(payload: Mapping[str, Any], issuer: Issuer, now_ms: int) -> TokenClaims:
+    leeway_ms = issuer.leeway_s * 1000
+    issued_ms, begins_ms = _time_ms(payload, "iat"), _time_ms(payload, "nbf")
+    if max(issued_ms or 0, begins_ms or 0) > now_ms + leeway_ms:
+        raise Refused("not-yet")
+    ends_ms = _time_ms(payload, "exp")
+    if ends_ms is None:
+        raise Refused("missing-claim")
+    user, jti = payload.get(issuer.user_claim), payload.get("jti")
+    if not isinstance(user, str) or not user.strip() or not (jti is None or isinstance(jti, str)):
+        raise Refused("user-claim")
+    user_id = issuer.user_prefix + user
+    if len(user_id) > MAX_USER_ID_CHARS or not user_id.isprintable():
+        raise Refused("user-claim")
+    tier = payload.get(issuer.tier_claim) if issuer.tier_claim is not None else None
+    return TokenClaims(
+        issuer=issuer.name,
+        user_id=user_id,
+        tier=tier if isinstance(tier, str) else None,
+        token=None if jti is None else digest_of_jti(jti),
+        issued_ms=issued_ms,
+        ends_ms=ends_ms + leeway_ms,
+    )
+
+
+def _time_ms(payload: Mapping[str, Any], claim: str) -> int | None:
+    """A NumericDate in ms; `None` for a claim that is not there."""
+    value = payload.get(claim)
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise Refused("time")
+    if abs(value) > _LATEST_S:
+        raise Refused("time")
+    return int(value * 1000)
+
+
+def _check_times(claims: TokenClaims, now_ms: int) -> None:
+    if claims.ends_ms <= now_ms:
+        raise Refused("expired")
+
+
+class _RefusalLog:
+    """Says why tokens were refused, in one line a second at most: strangers must not fill the disk."""
+
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
+        self._counts: Counter[str] = Counter()
+        self._said_ms = 0
+
+    def note(self, reason: str) -> None:
+        self._counts[reason] += 1
+        now_ms = self._now_ms()
+        if now_ms - self._said_ms >= _LOG_EVERY_MS:
+            reasons = ", ".join(f"{reason} ({count})" for reason, count in sorted(self._counts.items()))
+            log.info("tokens refused: %s", reasons)
+            self._counts.clear()
+            self._said_ms = now_ms

@@ -1,0 +1,136 @@
+"""Virtual keys as credentials."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from scalix.domain.errors import GatewayError, InvalidApiKey, IpBlocked, KeyBlocked
+from scalix.domain.identity.addresses import parse_address
+from scalix.domain.identity.key_secrets import PREFIX, digest_of, is_well_formed
+from scalix.domain.identity.virtual_keys import KeyRecord
+from scalix.domain.limits.calendar import rfc3339
+from scalix.service.identity.callers import Caller
+from scalix.service.identity.identity import WRONG_KEY, Credential
+from scalix.service.identity.users import UserDirectory
+from scalix.store.base import UserRecord
+from scalix.store.records.key_store import KeyStore
+
+CACHED_KEYS = 50_000
+CACHED_WRONG_KEYS = 10_000
+WRONG_FOR_MS = 1_000
+
+
+class VirtualKeys:
+    """The `CredentialKind` of keys. `now_ms` is Unix time, by which keys expire.
+
+    Records are cached by the SHA-256 of the whole secret. A cached one is never trusted for long: admission compares
+    its version in the step that reserves, so that what was revoked, blocked or changed anywhere holds for the next
+    request without a round trip of its own. A key that is not known is looked up once a second at most.
+    """
+
+    def __init__(
+        self,
+        keys: KeyStore,
+        users: UserDirectory,
+        *,
+        now_ms: Callable[[], int],
+        cached_keys: int = CACHED_KEYS,
+        cached_wrong_keys: int = CACHED_WRONG_KEYS,
+    ) -> None:
+        self._keys = keys
+        self._users = users
+        self._now_ms = now_ms
+        self._records: OrderedDict[str, KeyRecord] = OrderedDict()
+        self._wrong: OrderedDict[str, int] = OrderedDict()
+        self._capacity = cached_keys
+        self._wrong_capacity = cached_wrong_keys
+
+    async def caller(self, credential: Credential) -> Caller | None:
+        """As `CredentialKind.caller`. Raises also `KeyBlocked`, `IpBlocked`, `UserBlocked`, `StoreUnavailable`."""
+        token, address = credential.token, credential.address
+        if not token or not token.startswith(PREFIX):
+            return None
+        if not is_well_formed(token):
+            raise _wrong("key-malformed")
+        digest = digest_of(token)
+        record = self._records.get(digest)
+        if record is None:
+            if self._wrong.get(digest, 0) > self._now_ms():
+                raise _wrong("key-unknown")
+            return await self._first_seen(digest, address)
+        self._records.move_to_end(digest)
+        user = await self._users.record(record.user_id)
+        if user.blocked or self._problem(digest, record, address) is not None:
+            # Admission compares versions only for those it lets through: what was lifted elsewhere shows here.
+            now = await self._keys.versions(record.key_id, record.user_id)
+            if user.unread or now != (record.version, user.version):
+                return await self._reread(digest, record, address)
+        return self._caller(digest, record, user, address)
+
+    def forget(self, record: KeyRecord) -> None:
+        """Drop what is cached of a key that was just written here."""
+        for digest in (record.digest, *record.former):
+            self._records.pop(digest, None)
+            self._wrong.pop(digest, None)
+
+    async def _reread(self, digest: str, record: KeyRecord, address: str) -> Caller:
+        """The caller by what the store holds now, in one round trip: the reads of key and user go together."""
+        found, user = await asyncio.gather(
+            self._keys.get(record.key_id, record.user_id), self._users.record(record.user_id, fresh=True)
+        )
+        return self._caller(digest, self._remembered(digest, found), user, address)
+
+    async def _first_seen(self, digest: str, address: str) -> Caller:
+        record = self._remembered(digest, await self._keys.find(digest))
+        user = await self._users.record(record.user_id)
+        if user.blocked:
+            user = await self._users.record(record.user_id, fresh=True)
+        return self._caller(digest, record, user, address)
+
+    def _caller(self, digest: str, record: KeyRecord, user: UserRecord, address: str) -> Caller:
+        problem = self._problem(digest, record, address)
+        if problem is not None:
+            raise problem
+        caller = self._users.caller_of(user)
+        return replace(caller, key=record, reread=partial(self._reread, digest, record, address))
+
+    def _problem(self, digest: str, record: KeyRecord, address: str) -> GatewayError | None:
+        now_ms = self._now_ms()
+        problem: GatewayError | None = None
+        if not record.accepts(digest, now_ms):
+            problem = _wrong("key-replaced")
+        elif not record.permits(parse_address(address)):  # before all that would tell a stranger of the key's state
+            problem = IpBlocked("This API key may not be used from your address. Ask the operator of this gateway.")
+        elif record.expires_ms is not None and record.has_expired(now_ms):
+            when = rfc3339(record.expires_ms)
+            problem = InvalidApiKey(f"The API key expired at {when}. Ask the operator of this gateway for a new one.")
+            problem.reason = "key-expired"
+        elif record.blocked:
+            problem = KeyBlocked("This API key is blocked. Ask the operator of this gateway.")
+        if problem is not None:
+            problem.who = f"key:{record.key_id} {record.user_id}"
+        return problem
+
+    def _remembered(self, digest: str, record: KeyRecord | None) -> KeyRecord:
+        """Cache what was read. Raises `InvalidApiKey` for nothing."""
+        if record is None:
+            self._records.pop(digest, None)
+            self._wrong[digest] = self._now_ms() + WRONG_FOR_MS
+            if len(self._wrong) > self._wrong_capacity:
+                self._wrong.popitem(last=False)
+            raise _wrong("key-unknown")
+        self._wrong.pop(digest, None)
+        self._records[digest] = record
+        self._records.move_to_end(digest)
+        if len(self._records) > self._capacity:
+            self._records.popitem(last=False)
+        return record
+
+
+def _wrong(reason: str) -> InvalidApiKey:
+    """One text for all that is no key of ours, whatever the `reason`, which the audit log alone is told."""
+    error = InvalidApiKey(WRONG_KEY)
+    error.reason = reason
+    return error

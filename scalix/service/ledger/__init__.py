@@ -1,0 +1,1 @@
+"""Keeping the books true and small: check, mend, archive, retention."""

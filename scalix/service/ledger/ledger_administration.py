@@ -1,0 +1,251 @@
+"""What operators do with the ledger: see how full it is, check it, mend it, write old days to files, read a day."""
+
+from collections.abc import Awaitable, Mapping
+from typing import Any, TypeVar
+
+from scalix.domain.errors import BadRequest, StoreIsDown
+from scalix.domain.identity.subjects import SHARDS, Subject, shard_of
+from scalix.domain.ledger.ledger_check import DAY_MS, SHARD_PARTS, Difference, Texts
+from scalix.domain.ledger.ledger_lines import event_fields
+from scalix.domain.limits.calendar import rfc3339
+from scalix.service.administration.user_records import refuse_unknown_fields
+from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.identity.identity import checked_user_id
+from scalix.service.ledger.archive import Archive, ArchiveFailed
+from scalix.service.ledger.ledger_check import Findings, LedgerCheck
+from scalix.service.ledger.store_memory import StoreMemory
+from scalix.store.ledger.archive_files import day_index, day_text
+from scalix.store.ledger.books import Books, Listing
+
+MOST_SHOWN = 1_000
+_AT_ONCE = 200
+_LISTING_MS = 60_000
+_Read = TypeVar("_Read")
+
+
+class LedgerAdministration:
+    """The use cases behind `/scalix/v1/ledger…`."""
+
+    def __init__(
+        self,
+        books: Books,
+        check: LedgerCheck,
+        archive: Archive,
+        memory: StoreMemory,
+        policy: PolicySource,
+        audit: AuditTrail,
+    ) -> None:
+        self._books = books
+        self._check = check
+        self._archive = archive
+        self._memory = memory
+        self._policy = policy
+        self._audit = audit
+        self._listing: tuple[int, int, Listing] | None = None
+
+    async def status(self) -> dict[str, Any]:
+        """How full the store is, and which days are in files. Raises `StoreUnavailable`."""
+        latest = await self._memory.read()
+        files = self._archive.files
+        kept = self._policy.current.retention
+        return {
+            "store": {
+                "used_bytes": latest.used_bytes,
+                "limit_bytes": latest.limit_bytes or None,
+                "limit_is_maxmemory": latest.is_configured,
+                "percent": latest.percent,
+                "alarm": bool(self._memory.alarm_percent),
+            },
+            "retention": {
+                "events_days": kept.events_days,
+                "hours_days": kept.hours_days,
+                "days_days": kept.days_days,
+                "archive_after_days": kept.archive_after_days,
+                "archive_days": kept.archive_days,
+            },
+            "archived": [{"day": day_text(day), "file": str(files.path(day))} for day in files.days()],
+            "archived_elsewhere": {day_text(day): host for day, host in (await self._archive.elsewhere()).items()},
+        }
+
+    async def verify(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """Compare a day's counters and sums with its events. Raises `BadRequest`, `StoreUnavailable`."""
+        refuse_unknown_fields(query, frozenset({"day", "user_id"}))
+        day, subject, archived = await self._asked(query)
+        return _shown(await self._check.verify(day, subject, archived=archived), archived is not None)
+
+    async def repair(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        """Write what the events say into counters and sums; with `dry_run`, only say what that would be.
+
+        Raises `BadRequest`, `StoreUnavailable`.
+        """
+        refuse_unknown_fields(body, frozenset({"day", "user_id", "dry_run"}))
+        day, subject, archived = await self._asked(body)
+        if archived is not None:
+            raise BadRequest(
+                "That day is in the archive: its counters are settled, and only verify reads it.", param="day"
+            )
+        found = await self._check.verify(day, subject)
+        if body.get("dry_run") or not found.differences:
+            return _shown(found, False)
+        details: dict[str, Any] = {"day": day_text(day), "differences": len(found.differences)}
+        details["differ"] = [_row(one) for one in found.differences[:20]]
+        act = Act("ledger.repair", by, "", details, object=f"ledger:{day_text(day)}")
+        async with recorded(self._audit, act):
+            return _shown(await self._check.repair(day, subject), False)
+
+    async def archive(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        """Write old days to files now. Raises `BadRequest`, `StoreUnavailable`, `StoreIsDown`."""
+        refuse_unknown_fields(body, frozenset({"after_days"}))
+        after = body.get("after_days")
+        if after is not None and (not isinstance(after, int) or isinstance(after, bool) or not 1 <= after <= 3_650):
+            raise BadRequest("'after_days' must be a whole number from 1 to 3650.", param="after_days")
+        if after is None and self._policy.current.retention.archive_after_days is None:
+            message = "Say what is old: 'after_days', or scalix.retention.archive_after_days in the config."
+            raise BadRequest(message, param="after_days")
+        act = Act("ledger.archive", by, "", {"after_days": after}, object="ledger")
+        async with recorded(self._audit, act):
+            done = await _readable_archive(self._archive.archive(None if after is None else after + 1))
+        if done is None:
+            raise BadRequest("Another process is writing the archive now; try again in a while.", param="after_days")
+        return {
+            "archived": [
+                {"day": day_text(one.day), "events": one.events, "removed": one.removed, "file": one.path}
+                for one in done
+            ]
+        }
+
+    async def export(self, query: Mapping[str, str]) -> dict[str, Any]:
+        """The events of a day and one of the 256 shards, from the store and this machine's files together.
+
+        Raises `BadRequest`, `StoreUnavailable`, `StoreIsDown`.
+        """
+        refuse_unknown_fields(query, frozenset({"day", "shard"}))
+        today = await self._today()
+        day = _day_in(query, today)
+        text = query.get("shard", "")
+        if not text.isascii() or not text.isdigit() or len(text) > 3 or int(text) >= SHARDS:
+            raise BadRequest(f"'shard' must be a whole number from 0 to {SHARDS - 1}.", param="shard")
+        shard = int(text)
+        archived = await _readable_archive(self._archive.read(day))
+        if archived is None:
+            await self._refuse_gone(day, today)
+        found: dict[str, dict[str, str]] = {
+            subject: dict(texts) for subject, texts in (archived or {}).items() if shard_of(subject) == shard
+        }
+        subjects = sorted((await self._listed(day)).subjects.get(shard, ()))
+        for start in range(0, len(subjects), _AT_ONCE):
+            _, kept = await self._books.shard(shard, day, subjects[start : start + _AT_ONCE])
+            for subject, texts in kept.items():
+                found[subject] = found.get(subject, {}) | dict(texts)
+        return {
+            "events": [
+                event_fields(subject, request_id, text)
+                for subject in sorted(found)
+                for request_id, text in found[subject].items()
+            ]
+        }
+
+    async def _listed(self, day: int) -> Listing:
+        """Whom the store knows; an export asks 256 times, and reads all names of keys once."""
+        now_ms = await self._books.now_ms()
+        if self._listing is None or self._listing[0] != day or now_ms - self._listing[1] > _LISTING_MS:
+            self._listing = day, now_ms, await self._books.listing(day)
+        return self._listing[2]
+
+    async def _today(self) -> int:
+        return await self._books.now_ms() // DAY_MS
+
+    async def _asked(self, query: Mapping[str, Any]) -> tuple[int, str | None, dict[str, Texts] | None]:
+        """The day, the subject or `None` for all, and the events if they are in a file."""
+        today = await self._today()
+        day = _day_in(query, today)
+        subject = None
+        if query.get("user_id") is not None:
+            user_id = checked_user_id(query["user_id"], "user_id")
+            subject = str(Subject("user", user_id))
+        archived = await _readable_archive(self._archive.read(day))
+        if archived is not None:
+            return day, subject, archived
+        await self._refuse_gone(day, today)
+        return day, subject, None
+
+    async def _refuse_gone(self, day: int, today: int) -> None:
+        """Raise `BadRequest` for a day whose events the store can't have, where no file here has them either."""
+        host = (await self._archive.elsewhere()).get(day)
+        if host is not None:
+            raise BadRequest(f"The events of that day are in a file on {host}: ask the gateway there.", param="day")
+        kept = self._policy.current.retention.events_days
+        if day < today - kept:
+            raise BadRequest(f"The events of that day are no longer kept: retention is {kept} days.", param="day")
+
+
+async def _readable_archive(reading: Awaitable[_Read]) -> _Read:
+    try:
+        return await reading
+    except ArchiveFailed as error:
+        raise StoreIsDown(f"{str(error).capitalize()}.") from None
+
+
+def _day_in(query: Mapping[str, Any], today: int) -> int:
+    text = query.get("day")
+    if text is None:
+        return today
+    try:
+        day = day_index(str(text))
+    except ValueError:
+        raise BadRequest("'day' must be a date such as 2026-11-01, in UTC.", param="day") from None
+    if not 0 <= day <= today:
+        raise BadRequest("'day' must not be in the future.", param="day")
+    return day
+
+
+def _shown(findings: Findings, is_archived: bool) -> dict[str, Any]:
+    return {
+        "day": day_text(findings.day),
+        "from": "archive" if is_archived else "store",
+        "whole": not findings.differences,
+        "subjects": findings.subjects,
+        "events": findings.events,
+        "differences": [_row(one) for one in findings.differences[:MOST_SHOWN]],
+        "difference_count": len(findings.differences),
+        "moving": findings.moving[:MOST_SHOWN],
+        "mended": findings.mended,
+        "left": [_row(one) for one in findings.left[:MOST_SHOWN]],
+    }
+
+
+_PARTS = {
+    "windows": "window",
+    "summaries": "user's sum",
+    "hours": "sum by hour",
+    "days": "sum by day",
+    "tokens": "ranking by tokens",
+    "cost": "ranking by cost",
+}
+_WINDOW_NAMES = {"h": ("hour", 3_600_000), "d": ("day", DAY_MS)}
+
+
+def _row(difference: Difference) -> dict[str, Any]:
+    return {
+        "where": difference.where if difference.part not in SHARD_PARTS else f"shard {difference.where}",
+        "what": _PARTS.get(difference.part or "", "event"),
+        "field": _readable(difference),
+        "found": difference.found,
+        "right": difference.right,
+        **({"why": difference.why} if difference.why else {}),
+    }
+
+
+def _readable(difference: Difference) -> str:
+    """`hour 2026-11-01T17:00:00Z` for a window, and a sum's day or hour likewise; other fields as they are."""
+    name, part = difference.field, difference.part
+    if part == "windows" and name[0] in _WINDOW_NAMES:
+        word, length_ms = _WINDOW_NAMES[name[0]]
+        return f"{word} {rfc3339(int(name[1:]) * length_ms)}"
+    if part == "windows":
+        return f"month {int(name[1:]) // 12}-{int(name[1:]) % 12 + 1:02d}"
+    index, space, rest = name.partition(" ")
+    if part in ("hours", "days", "summaries") and space and index.isdigit():
+        return f"{rfc3339(int(index) * (3_600_000 if part == 'hours' else DAY_MS))} {rest}"
+    return name

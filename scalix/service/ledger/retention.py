@@ -1,0 +1,125 @@
+"""Once a day: what is older than its retention, and has no end of its own in the store, is removed."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from scalix.domain.identity.virtual_keys import KeyRecord
+from scalix.service.administration.key_views import names_in, told_key
+from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
+from scalix.service.audit.audit_log import THE_GATEWAY
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.store.base import StoreError
+from scalix.store.privacy.redis_retention import RetentionStore
+from scalix.store.records.key_store import KeyStore
+
+TRY_EVERY_S = 1_800.0
+_DAY_MS = 86_400_000
+_PAGE = 100
+
+log = logging.getLogger("scalix.retention")
+
+Removal = Callable[[], Awaitable[int]]
+"""Removes what is too old of one kind, and says how much that was."""
+
+
+class RetentionJob:
+    """`run_daily` is to be called every now and then by every process: one of them does the work of a day.
+
+    `removals` by the word that an answer and the log have for them; those of `of_this_machine` are of files that
+    processes of other machines have no hold of, and so are made by each process.
+    """
+
+    def __init__(
+        self,
+        store: RetentionStore,
+        audit: AuditTrail,
+        removals: Mapping[str, Removal],
+        *,
+        of_this_machine: Mapping[str, Removal] | None = None,
+    ) -> None:
+        log.setLevel(logging.INFO)
+        self._store = store
+        self._audit = audit
+        self._removals = removals
+        self._of_this_machine = of_this_machine or {}
+
+    async def run_daily(self) -> None:
+        """Remove what is too old, unless that was done today. Raises `StoreUnavailable`."""
+        await _remove(self._of_this_machine)
+        if not await self._store.claim_today():
+            return
+        try:
+            await _remove(self._removals)
+        except (Exception, asyncio.CancelledError):  # the latter at the end of this process
+            await self._store.give_back_today()
+            raise
+
+    async def run(self, by: Actor) -> dict[str, int]:
+        """Remove what is too old now; how much that was of each kind. Raises `StoreUnavailable`."""
+        await self._audit.record(Act("retention.run", by, "", object="retention"))
+        return await _remove({**self._removals, **self._of_this_machine})
+
+
+async def _remove(removals: Mapping[str, Removal]) -> dict[str, int]:
+    removed: dict[str, int] = {}
+    fault: Exception | None = None
+    for name, removal in removals.items():
+        try:
+            removed[name] = await removal()
+        except (StoreError, OSError, ValueError) as error:
+            # One kind that can't be removed must not keep the others.
+            log.error("retention: %s could not be removed: %s", name, error)
+            fault = fault or error
+    if any(removed.values()):
+        log.info("retention: removed %s", ", ".join(f"{name} {count}" for name, count in removed.items()))
+    if isinstance(fault, StoreError):
+        raise fault
+    return removed
+
+
+class ExpiredKeys:
+    """Removes virtual keys whose time was over so long ago that nobody asks for them any more."""
+
+    def __init__(
+        self,
+        keys: KeyStore,
+        policy: PolicySource,
+        audit: AuditTrail,
+        *,
+        forget: Callable[[KeyRecord], None],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._keys = keys
+        self._policy = policy
+        self._audit = audit
+        self._forget = forget
+        self._now_ms = now_ms
+
+    async def __call__(self) -> int:
+        """How many were removed. Raises `StoreUnavailable`."""
+        oldest_ms = self._now_ms() - self._policy.current.privacy.expired_keys_days * _DAY_MS
+        old = await self._expired_before(oldest_ms)
+        for record in old:
+            told = told_key(record)
+            act = Act(
+                "key.purge",
+                THE_GATEWAY,
+                record.user_id,
+                before=told,
+                object=f"key:{record.key_id}",
+                hides=names_in(told),
+            )
+            async with recorded(self._audit, act):
+                await self._keys.delete(record)
+            self._forget(record)
+        return len(old)
+
+    async def _expired_before(self, oldest_ms: int) -> list[KeyRecord]:
+        old: list[KeyRecord] = []
+        first, total = 0, 1
+        while first < total:
+            total, some = await self._keys.page(first, _PAGE)
+            old += [record for record in some if record.expires_ms is not None and record.expires_ms < oldest_ms]
+            first += _PAGE
+        return old

@@ -1,0 +1,204 @@
+"""What operators do for one person: hand out everything that is kept of them, and erase it."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, replace
+from typing import Any, Protocol
+
+from scalix.domain.errors import UserNotFound
+from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.virtual_keys import KeyRecord
+from scalix.domain.ledger.ledger import Event
+from scalix.domain.ledger.privacy import consents
+from scalix.domain.limits.calendar import rfc3339
+from scalix.service.administration.key_views import shown_key
+from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
+from scalix.service.audit.audit_reading import AuditReading
+from scalix.service.audit.pseudonyms import Pseudonyms
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.identity.identity import checked_user_id
+from scalix.service.privacy.privacy_views import shown_data, shown_record
+from scalix.store.base import StoreUnavailable, UserStore
+from scalix.store.privacy.redis_erasure import ErasureStore
+from scalix.store.privacy.redis_files import StoreFiles
+from scalix.store.privacy.redis_personal_data import PersonalData, PersonalDataStore
+from scalix.store.records.key_store import KeyStore
+
+_PAGE = 100
+_DAY_MS = 86_400_000
+# Beside the names of users in the audit log, which are never this.
+_BILLING = "billing of an erased user"
+
+log = logging.getLogger("scalix.privacy")
+
+
+class Files(Protocol):
+    """Files of this machine that name subjects."""
+
+    async def forget(self, subject: str) -> int:
+        """Remove a subject's lines; how many there were. May raise `OSError`."""
+        ...
+
+
+class EventFiles(Protocol):
+    """Files of events that are no longer in the store."""
+
+    async def events_of(self, subject: str) -> list[Event]:
+        """A subject's events in this machine's files. May raise `OSError`."""
+        ...
+
+    async def elsewhere(self) -> dict[int, str]:
+        """The days (since 1970-01-01) that are in files of other machines. May raise `StoreUnavailable`."""
+        ...
+
+
+class Privacy:
+    """The use cases behind `/scalix/v1/users/{id}`.
+
+    `replay` tells the store what the journal holds. `forget` drops what this process has cached of a user and keys;
+    others notice at the next request, as every admission compares versions.
+    """
+
+    def __init__(
+        self,
+        *,
+        users: UserStore,
+        keys: KeyStore,
+        data: PersonalDataStore,
+        erasure: ErasureStore,
+        pseudonyms: Pseudonyms,
+        audit: AuditTrail,
+        audit_reading: AuditReading,
+        store_files: StoreFiles,
+        files: Sequence[Files],
+        archive: EventFiles,
+        policy: PolicySource,
+        replay: Callable[[], Awaitable[object]],
+        forget: Callable[[str, Sequence[KeyRecord]], None],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._users = users
+        self._keys = keys
+        self._data = data
+        self._erasure = erasure
+        self._pseudonyms = pseudonyms
+        self._audit = audit
+        self._audit_reading = audit_reading
+        self._store_files = store_files
+        self._files = files
+        self._archive = archive
+        self._policy = policy
+        self._replay = replay
+        self._forget = forget
+        self._now_ms = now_ms
+
+    async def export(self, user: str, by: Actor) -> dict[str, Any]:
+        """All that is kept of a user. Raises `BadRequest`, `UserNotFound`, `StoreUnavailable`."""
+        user_id = checked_user_id(user, "user_id")
+        record = await self._users.get(user_id)
+        keys = await self._keys_of(user_id)
+        data = await self._all_data(_subject(user_id))
+        entries = await self._audit_reading.about(user_id)
+        if not record.exists and not keys and data.is_empty and not entries:
+            raise UserNotFound(f"The user '{user_id}' is not known: nothing is kept of it.", param="user_id")
+        await self._audit.record(Act("user.export", by, user_id))
+        now_ms = self._now_ms()
+        # In a thread: of a hundred thousand events it takes a second, and this process answers requests meanwhile.
+        shown = await asyncio.to_thread(shown_data, data)
+        return {
+            "user_id": user_id,
+            "exported_at": rfc3339(now_ms),
+            "record": shown_record(record),
+            "consent": consents(record.consent, self._policy.current.privacy),
+            "keys": [
+                {"key_id": key.key_id, **shown_key(key, (await self._keys.tallies(key))[1], now_ms)} for key in keys
+            ],
+            **shown,
+            "archived_elsewhere": await self._elsewhere(),
+            "audit": entries,
+        }
+
+    async def erase(self, user: str, by: Actor) -> dict[str, Any]:
+        """Erase all that is kept of a user, known or not; a call that failed in the middle can be made again, and goes
+        on. Raises `BadRequest`, `StoreUnavailable`."""
+        user_id = checked_user_id(user, "user_id")
+        subject = _subject(user_id)
+        async with recorded(self._audit, Act("user.erase", by, user_id)):
+            await self._replay()
+            keys = await self._keys_of(user_id)
+            billing_days = await self._keep_billing(user_id)
+            erased = await self._erasure.erase(user_id)
+            self._forget(user_id, keys)
+            lines = await self._forget_in_files(subject)
+            # Last: until here a second call finds in the audit log whom the first one meant.
+            names = await self._pseudonyms.forget(user_id)
+        return {
+            "user_id": user_id,
+            "erased": {**asdict(erased), "file_lines": lines, "audit_names": names},
+            "billing_days_kept": billing_days,
+            "archived_elsewhere": await self._elsewhere(),
+            "store_files": await self._rewritten(),
+        }
+
+    async def _all_data(self, subject: str) -> PersonalData:
+        data = await self._data.of(subject)
+        try:
+            archived = await self._archive.events_of(subject)
+        except (OSError, ValueError) as error:
+            raise StoreUnavailable(f"the archive can't be read ({type(error).__name__})", counts=False) from error
+        return replace(data, events=await asyncio.to_thread(_merged, archived, data.events))
+
+    async def _elsewhere(self) -> dict[str, str]:
+        return {rfc3339(day * _DAY_MS)[:10]: host for day, host in sorted((await self._archive.elsewhere()).items())}
+
+    async def _keep_billing(self, user_id: str) -> int:
+        if not self._policy.current.privacy.keep_billing:
+            return 0
+        charges: Counter[int] = Counter()
+        for summary in (await self._data.of(_subject(user_id))).summaries:
+            charges[summary.day] += summary.sums.charge_nano_usd
+        charges = +charges
+        if charges:
+            keep_days = self._policy.current.retention.days_days
+            # Of one name for all tries to erase this user, and lost with the user's other names.
+            name = await self._pseudonyms.named(user_id, _BILLING, keep_days)
+            await self._erasure.keep_billing(user_id, name, dict(charges), keep_days)
+        return len(charges)
+
+    async def _forget_in_files(self, subject: str) -> int:
+        lines = 0
+        for files in self._files:
+            try:
+                lines += await files.forget(subject)
+            except (OSError, ValueError) as error:
+                message = f"files of the state directory could not be written ({type(error).__name__})"
+                log.error("an erasure has to be made again: %s: %s", message, error)
+                raise StoreUnavailable(message, counts=False) from error
+        return lines
+
+    async def _rewritten(self) -> dict[str, str]:
+        try:
+            return await self._store_files.rewrite()
+        except StoreUnavailable as fault:
+            log.warning("the store's files still hold an erased user, until they are written anew: %s", fault)
+            return {"append_only_file": "failed", "snapshot": "failed"}
+
+    async def _keys_of(self, user_id: str) -> list[KeyRecord]:
+        found: list[KeyRecord] = []
+        while True:
+            total, some = await self._keys.page(len(found), _PAGE, user_id)
+            found += some
+            if not some or len(found) >= total:
+                return found
+
+
+def _merged(archived: Sequence[Event], kept: Sequence[Event]) -> list[Event]:
+    # A day that is just being archived is in both.
+    events = {event.request_id: event for event in [*archived, *kept]}
+    return sorted(events.values(), key=lambda event: (event.admitted_ms, event.request_id))
+
+
+def _subject(user_id: str) -> str:
+    return str(Subject("user", user_id))

@@ -1,0 +1,96 @@
+"""What an export shows of one person: every figure in words that say their unit."""
+
+from dataclasses import asdict
+from typing import Any
+
+from scalix.domain.ledger.ledger import Event, Summary
+from scalix.domain.limits.calendar import rfc3339, window_end_ms
+from scalix.domain.limits.limits import NANO_USD_PER_USD
+from scalix.store.base import UserRecord
+from scalix.store.privacy.redis_personal_data import PersonalData
+
+_DAY_MS = 86_400_000
+
+
+def shown_record(record: UserRecord) -> dict[str, Any] | None:
+    """The user's record; `None` without one."""
+    if not record.exists:
+        return None
+    return {
+        "tier": record.tier,
+        "blocked": record.blocked,
+        "limits": record.limits,
+        "metadata": record.metadata if record.sealed_metadata is None else None,
+        "metadata_is_readable": record.sealed_metadata is None,
+        "tokens_valid_after": rfc3339(record.tokens_valid_after_ms) if record.tokens_valid_after_ms else None,
+        "revoked_tokens": {digest: rfc3339(ends_s * 1000) for digest, ends_s in record.revoked_tokens.items()},
+        "created_at": rfc3339(record.created_ms),
+        "updated_at": rfc3339(record.updated_ms),
+    }
+
+
+def shown_data(data: PersonalData) -> dict[str, Any]:
+    """Counters, ledger and balance."""
+    return {
+        "counters": [
+            {
+                "window": window.value,
+                "ends_at": rfc3339(window_end_ms(window, index)),
+                "requests": tally.requests_used,
+                "tokens": tally.tokens_used,
+                "spend_usd": _usd(tally.nano_usd_used),
+                "requests_reserved": tally.requests_held,
+                "tokens_reserved": tally.tokens_held,
+                "spend_reserved_usd": _usd(tally.nano_usd_held),
+            }
+            for (window, index), tally in data.windows.items()
+        ],
+        "adjustments": dict(data.adjustments),
+        "requests_in_flight": [
+            {"id": request_id, "admitted_at": rfc3339(at_ms)} for request_id, at_ms in data.in_flight.items()
+        ],
+        "address_merged_at": rfc3339(data.merged_ms) if data.merged_ms else None,
+        "balance": data.balance
+        and {"usd": _usd(data.balance.get("nano", 0)), "held_usd": _usd(data.balance.get("held", 0))},
+        "credits": [
+            {"id": credit.credit_id, "usd": _usd(credit.nano_usd), "at": rfc3339(credit.at_ms)}
+            for credit in data.credits
+        ],
+        "events": [_event(event) for event in data.events],
+        "summaries": [_summary(summary) for summary in data.summaries],
+    }
+
+
+def _event(event: Event) -> dict[str, Any]:
+    detail = asdict(event.detail)
+    costs = {
+        "cost_usd": _usd(detail.pop("cost_nano_usd")),
+        "charge_usd": _usd(detail.pop("charge_nano_usd")),
+        "spend_usd": _usd(event.nano_usd),
+    }
+    return {
+        "id": event.request_id,
+        "at": rfc3339(event.admitted_ms),
+        "key_id": event.key_id or None,
+        "outcome": event.outcome,
+        "requests": event.requests,
+        "tokens": event.tokens,
+        "estimated": event.estimated,
+        **detail,
+        **costs,
+    }
+
+
+def _summary(summary: Summary) -> dict[str, Any]:
+    sums = asdict(summary.sums)
+    costs = {
+        "cost_usd": _usd(sums.pop("cost_nano_usd")),
+        "charge_usd": _usd(sums.pop("charge_nano_usd")),
+        "spend_usd": _usd(sums.pop("nano_usd")),
+    }
+    day = rfc3339(summary.day * _DAY_MS)[:10]
+    return {"day": day, "model": summary.model, "tier": summary.tier, "key_id": summary.key_id or None, **sums, **costs}
+
+
+def _usd(nano_usd: int) -> float:
+    return nano_usd / NANO_USD_PER_USD

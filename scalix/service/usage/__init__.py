@@ -1,0 +1,1 @@
+"""What was used, for its owners and for operators."""

@@ -1,0 +1,119 @@
+"""What is measured of a gateway, read no more often than it changes."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from scalix.domain.ledger.ledger import Aggregate
+from scalix.service.usage.queries import DAY_MS
+from scalix.store.base import LedgerReader, StoreUnavailable
+from scalix.store.ledger.redis_memory import ServerMemory
+from scalix.store.records.key_store import KeyStore
+
+EXPIRING_WITHIN_DAYS = 7
+SUMS_FOR_S, KEYS_FOR_S = 15.0, 600.0
+_HOUR_MS = 3_600_000
+_KEYS_PAGE = 100
+# Of more keys than this the number is not told, rather than a wrong one.
+_MOST_KEYS = 20_000
+
+T = TypeVar("T")
+
+
+class Remembered(Generic[T]):
+    """Something that is costly to read: read anew after `for_s` seconds, once for all who wait for it."""
+
+    def __init__(self, read: Callable[[], Awaitable[T]], for_s: float, clock: Callable[[], float]) -> None:
+        self._read = read
+        self._for_s = for_s
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._known: tuple[float, T] | None = None
+
+    async def get(self) -> T:
+        """What is known, or read now. Raises what reading raises."""
+        async with self._lock:
+            if self._known is None or self._clock() - self._known[0] >= self._for_s:
+                self._known = self._clock(), await self._read()
+            return self._known[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What this process alone knows. `refusals` are the errors that it has answered since its start, by their code."""
+
+    requests_in_flight: int
+    journal_pending_bytes: int
+    store_emptied: int
+    refusals: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All figures of one moment. `None`: not to be had."""
+
+    store_is_up: bool
+    here: Here
+    today: list[Aggregate] | None = None
+    requests_in_flight: int | None = None
+    keys_expiring: int | None = None
+    memory: ServerMemory | None = None
+
+
+class GatewayMetrics:
+    """`here` looks at this process; `leases` counts the requests in flight at all gateways of the store, `memory` is
+    that of its fullest server."""
+
+    def __init__(
+        self,
+        ledger: LedgerReader,
+        keys: KeyStore,
+        *,
+        here: Callable[[], Here],
+        store_is_there: Callable[[], bool],
+        leases: Callable[[], Awaitable[int]],
+        memory: Callable[[], Awaitable[ServerMemory]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ledger = ledger
+        self._keys = keys
+        self._here = here
+        self._store_is_there = store_is_there
+        self._leases = leases
+        self._memory = memory
+        self._today = Remembered(self._read_today, SUMS_FOR_S, clock)
+        self._expiring = Remembered(self._count_expiring, KEYS_FOR_S, clock)
+
+    async def snapshot(self) -> Snapshot:
+        """The figures of now. While the store is away, what this process knows."""
+        here = self._here()
+        if not self._store_is_there():
+            return Snapshot(False, here)
+        try:
+            in_flight, today, expiring = await self._leases(), await self._today.get(), await self._expiring.get()
+        except StoreUnavailable:
+            return Snapshot(False, here)
+        try:
+            memory = await self._memory()
+        except StoreUnavailable:
+            memory = None  # a managed store may not be asked, and serves all the same
+        return Snapshot(True, here, today, in_flight, expiring, memory)
+
+    async def _read_today(self) -> list[Aggregate]:
+        now_ms = await self._ledger.now_ms()
+        return await self._ledger.by_hour(now_ms // DAY_MS * 24, now_ms // _HOUR_MS)
+
+    async def _count_expiring(self) -> int | None:
+        now_ms = await self._ledger.now_ms()
+        until_ms = now_ms + EXPIRING_WITHIN_DAYS * DAY_MS
+        read = expiring = 0
+        while True:
+            total, records = await self._keys.page(read, _KEYS_PAGE)
+            if total > _MOST_KEYS:
+                return None
+            read += len(records)
+            expiring += sum(now_ms < record.expires_ms <= until_ms for record in records if record.expires_ms)
+            if not records or read >= total:
+                return expiring

@@ -1,0 +1,201 @@
+"""The ledger's events of one subject, newest first, in pages."""
+
+import asyncio
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scalix.domain.errors import BadRequest
+from scalix.domain.failures import ErrorClass
+from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.virtual_keys import KeyRecord
+from scalix.domain.ledger.ledger import Event
+from scalix.domain.limits.calendar import rfc3339
+from scalix.domain.limits.limits import NANO_USD_PER_USD
+from scalix.domain.limits.quota import Outcome
+from scalix.service.administration.user_records import refuse_unknown_user
+from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.identity.callers import Caller
+from scalix.service.usage.queries import DAY_MS, moment_ms, one_of, refuse_unknown_parameters, whole_number
+from scalix.service.usage.usage import USER, UsageReading
+from scalix.store.base import LedgerReader
+from scalix.store.records.key_store import KeyStore
+
+DEFAULT_LIMIT, MOST_LIMIT = 100, 1_000
+_PARAMETERS = frozenset({"limit", "cursor", "from", "to", "model", "outcome", "key", USER})
+_LONGEST_CURSOR = 2_000
+_AT_ONCE = 1_000
+EVENT_COLUMNS = (
+    *("id", "time", "model", "model_served", "tier", "key", "key_id", "outcome", "error", "requests", "tokens"),
+    *("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "estimated", "cost_usd", "latency_ms"),
+    *("first_token_ms", "stream", "cache_hit", "fallbacks"),
+)
+OPERATORS_COLUMNS = ("provider", "provider_cost_usd", "price_version")
+_OUTCOMES = tuple(outcome.value for outcome in Outcome)
+# That our own account at a provider is at fault is told to the operator alone.
+_OURS = frozenset({ErrorClass.AUTH.value, ErrorClass.PROVIDER_QUOTA.value})
+
+Place = tuple[int, str]  # where an event stands in the order: admitted at (ms), and its id
+BEFORE_ALL: Place = (2**62, "")
+
+
+@dataclass(frozen=True, slots=True)
+class EventsPage:
+    """Some events as they are shown, and where the next page begins; `None` when there is nothing more."""
+
+    rows: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Filter:
+    first_ms: int
+    end_ms: int
+    model: str | None
+    outcome: str | None
+    key: str | None
+
+    def takes(self, event: Event, key_alias: Callable[[str], str | None]) -> bool:
+        return (
+            self.first_ms <= event.admitted_ms < self.end_ms
+            and self.model in (None, event.detail.model, event.detail.served)
+            and self.outcome in (None, event.outcome)
+            and (self.key is None or self.key in (event.key_id, key_alias(event.key_id)))
+        )
+
+
+class UsageEvents:
+    """The use case behind `GET /scalix/v1/usage/events`."""
+
+    def __init__(
+        self, ledger: LedgerReader, usage: UsageReading, policy: PolicySource, keys: KeyStore | None = None
+    ) -> None:
+        self._ledger = ledger
+        self._usage = usage
+        self._policy = policy
+        self._keys = keys
+
+    async def page(self, caller: Caller, query: Mapping[str, str]) -> EventsPage:
+        """Up to `limit` events that the filters take, from `cursor` on. Raises `BadRequest`, `NotPermitted`,
+        `UserNotFound`, `StoreUnavailable`.
+
+        An event is written when its request ends and stands at the time of its admission, so a page that has been read
+        never changes by requests that come later.
+        """
+        refuse_unknown_parameters(query, _PARAMETERS)
+        limit = whole_number(query, "limit", DEFAULT_LIMIT, MOST_LIMIT)
+        if "outcome" in query:
+            one_of(query, "outcome", _OUTCOMES, "")
+        before = place_of(query["cursor"]) if "cursor" in query else BEFORE_ALL
+        first_ms, end_ms = moment_ms(query, "from"), moment_ms(query, "to", is_end=True)
+        if first_ms is not None and end_ms is not None and first_ms >= end_ms:
+            raise BadRequest("'from' must be earlier than 'to'.", param="from")
+        whose = await self._usage.whose(caller, query)
+        now_ms = await self._ledger.now_ms()
+        oldest_ms = now_ms - self._policy.current.retention.events_days * DAY_MS
+        keys = _KeysOf(whose.subject, self._keys)
+        wanted = _Filter(
+            max(first_ms or 0, oldest_ms),
+            2**62 if end_ms is None else end_ms,
+            *(query.get(name) for name in ("model", "outcome", "key")),
+        )
+        found: list[Event] = []
+        # An instance whose clock is ahead may have written into tomorrow.
+        newest_ms = min(wanted.end_ms, before[0], now_ms + DAY_MS)
+        async for event in self._newest_first(str(whose.subject), newest_ms, wanted.first_ms):
+            await keys.learn(event.key_id)
+            if (event.admitted_ms, event.request_id) < before and wanted.takes(event, keys.alias):
+                found.append(event)
+                if len(found) > limit:
+                    break
+        if whose.record is not None and not found:
+            # The operator has named a user: one that there is not must not pass for one that asks for nothing.
+            refuse_unknown_user(whose.record, (await self._usage.use(whose)).tallies)
+        rows = [shown_event(event, keys.named(event.key_id), whose.is_operators_view) for event in found[:limit]]
+        last = found[limit - 1] if len(found) > limit else None
+        return EventsPage(rows, cursor_of(last) if last else None)
+
+    async def _newest_first(self, subject: str, newest_ms: int, oldest_ms: int) -> AsyncIterator[Event]:
+        for day in range(newest_ms // DAY_MS, oldest_ms // DAY_MS - 1, -1):
+            for number, event in enumerate(reversed(await self._ledger.events(subject, day))):
+                if not number % _AT_ONCE:
+                    await asyncio.sleep(0)  # a filter that little fits goes through many
+                yield event
+
+
+class _KeysOf:
+    """The virtual keys of one subject, by id, read when they are first met."""
+
+    def __init__(self, subject: Subject, keys: KeyStore | None) -> None:
+        self._user_id = subject.name if subject.kind == "user" else None
+        self._keys = keys
+        self._known: dict[str, KeyRecord | None] = {}
+
+    async def learn(self, key_id: str) -> None:
+        if key_id and key_id not in self._known and self._keys is not None and self._user_id is not None:
+            self._known[key_id] = await self._keys.get(key_id, self._user_id)
+
+    def alias(self, key_id: str) -> str | None:
+        record = self._known.get(key_id)
+        return record.alias if record else None
+
+    def named(self, key_id: str) -> str | None:
+        record = self._known.get(key_id)
+        return None if record is None else record.alias or f"sk-...{record.last_four}"
+
+
+def shown_event(event: Event, key: str | None, is_operators_view: bool) -> dict[str, Any]:
+    """An event as its user sees it: `cost_usd` is what is billed. The operator sees what the provider takes, too."""
+    detail = event.detail
+    error = detail.error if is_operators_view or detail.error not in _OURS else ErrorClass.PROVIDER_DOWN.value
+    shown = {
+        "id": event.request_id,
+        "time": f"{rfc3339(event.admitted_ms)[:-1]}.{event.admitted_ms % 1000:03d}Z",
+        "model": detail.model,
+        "model_served": detail.served or None,
+        "tier": detail.tier or None,
+        "key": key,
+        "key_id": event.key_id or None,
+        "outcome": event.outcome,
+        "error": error or None,
+        "requests": event.requests,
+        "tokens": event.tokens,
+        "prompt_tokens": detail.prompt_tokens,
+        "completion_tokens": detail.completion_tokens,
+        "cached_tokens": detail.cached_tokens,
+        "reasoning_tokens": detail.reasoning_tokens,
+        "estimated": event.estimated,
+        "cost_usd": detail.charge_nano_usd / NANO_USD_PER_USD,
+        "latency_ms": detail.latency_ms,
+        "first_token_ms": detail.first_token_ms,
+        "stream": detail.streamed,
+        "cache_hit": detail.cache_hit,
+        "fallbacks": list(detail.fallbacks),
+    }
+    if is_operators_view:
+        shown["provider"] = detail.provider or None
+        shown["provider_cost_usd"] = detail.cost_nano_usd / NANO_USD_PER_USD
+        shown["price_version"] = detail.price_version or None
+    return shown
+
+
+def cursor_of(event: Event) -> str:
+    """The place after an event, as a word that means nothing to anybody else."""
+    return urlsafe_b64encode(f"{event.admitted_ms} {event.request_id}".encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str) -> Place:
+    """The place that a cursor names. Raises `BadRequest`."""
+    try:
+        if not cursor.isascii() or len(cursor) > _LONGEST_CURSOR:
+            raise ValueError
+        padded = cursor + "=" * (-len(cursor) % 4)
+        time_ms, _, request_id = urlsafe_b64decode(padded.encode()).decode().partition(" ")
+        if not time_ms.isascii() or not time_ms.isdigit() or len(time_ms) > 15 or not request_id:
+            raise ValueError
+    except (ValueError, binascii.Error):
+        message = "'cursor' must be a 'next_cursor' of an earlier page, as it was given."
+        raise BadRequest(message, param="cursor") from None
+    return int(time_ms), request_id

@@ -1,0 +1,1 @@
+"""Speaking to Redis or Valkey: connections, time limits, scripts."""

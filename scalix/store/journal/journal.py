@@ -1,0 +1,266 @@
+"""What could not be written to the store, kept on disk until it can be: a file per process, replayed in order."""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from scalix.store.base import CallRejected
+from scalix.store.journal.journal_entries import Entry, subject_of
+from scalix.store.journal.journal_file import JournalFile, Line, waiting_files
+
+MAX_BYTES = 64 * 1024 * 1024
+WRITE_WAIT_S = 0.25
+RETRY_S = 1.0
+_STUCK_AFTER_S = 2.0
+_ALARM_AT = 0.8
+_TRIES_OF_A_REJECTED_ENTRY = 5
+_TOGETHER = 64
+
+Apply = Callable[[Entry], Awaitable[object]]
+_T = TypeVar("_T")
+
+log = logging.getLogger("scalix.journal")
+
+
+class Journal:
+    """Opens a file of its own in `directory` (made with mode 0700). Raises `OSError` where that can't be done.
+
+    `max_bytes` is the size from which on `has_room` is false. Nothing that is given to `write` is refused for it.
+    """
+
+    def __init__(self, directory: Path, *, max_bytes: int = MAX_BYTES) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory = directory
+        self._max_bytes = max_bytes
+        self._file = JournalFile.create(directory)
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._replaying = asyncio.Lock()
+        self._waiting: list[tuple[Entry, asyncio.Future[None]]] = []
+        self._flusher: asyncio.Task[None] | None = None
+        self._writing_since_s: float | None = None
+        self._failed = False
+        self._closed = False
+        self._alarmed_bytes = 0
+        self._rejections: Counter[tuple[Path, int]] = Counter()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether new requests may count on being written here: there is room, and the disk does its work."""
+        stuck = self._writing_since_s is not None and time.monotonic() - self._writing_since_s > _STUCK_AFTER_S
+        return not self._failed and not stuck and self._file.size < self._max_bytes
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much of this process's own file has not been replayed."""
+        return self._file.pending_bytes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of this process waits to be written or replayed."""
+        return not (self._waiting or self._writing_since_s is not None or self._file.pending_bytes)
+
+    async def write(self, entry: Entry, *, wait_s: float = WRITE_WAIT_S) -> bool:
+        """Keep an entry. Waits until it is on disk, at most `wait_s` seconds; whether it is. It is written anyway."""
+        done = self.add(entry)
+        await asyncio.wait([done], timeout=wait_s)
+        if not done.done():
+            log.warning("the disk of the journal is slow: an answer did not wait for it")
+        return done.done()
+
+    def add(self, entry: Entry) -> asyncio.Future[None]:
+        """Keep an entry without waiting for the disk; the future is done when it is there."""
+        done = asyncio.get_running_loop().create_future()
+        if self._closed:
+            self._write_after_close(entry, done)
+            return done
+        self._waiting.append((entry, done))
+        if self._flusher is None or self._flusher.done():
+            self._flusher = asyncio.create_task(self._flush())
+        return done
+
+    def _write_after_close(self, entry: Entry, done: asyncio.Future[None]) -> None:
+        # The event loop may not run for long any more, and another process may have our file already.
+        try:
+            file = JournalFile.create(self._directory)
+            try:
+                file.append([entry])
+            finally:
+                file.close()
+        except OSError as error:
+            log.critical("an entry of usage could not be written to %s: %s", self._directory, error.strerror or error)
+        else:
+            done.set_result(None)
+
+    async def _flush(self) -> None:
+        # What comes while the disk is busy goes along with the next write: one fsync for all of it.
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            if not await self._append(batch):
+                await asyncio.sleep(RETRY_S)
+
+    async def _append(self, batch: list[tuple[Entry, asyncio.Future[None]]]) -> bool:
+        self._writing_since_s = time.monotonic()
+        try:
+            await self._on_disk(self._file.append, [entry for entry, _ in batch])
+        except OSError as error:
+            self._waiting = batch + self._waiting
+            if not self._failed:
+                log.critical(
+                    "the journal %s can't be written (%s): usage is held in memory only, and nobody is let through "
+                    "without the store until it can",
+                    self._file.path,
+                    error.strerror or error,
+                )
+            self._failed = True
+            return False
+        finally:
+            self._writing_since_s = None
+        if self._failed:
+            log.warning("the journal %s is written again", self._file.path)
+        self._failed = False
+        for _, done in batch:
+            if not done.done():
+                done.set_result(None)
+        self._watch_size()
+        return True
+
+    def _watch_size(self) -> None:
+        size = self._file.size
+        if size >= self._max_bytes > self._alarmed_bytes:
+            self._alarmed_bytes = size
+            log.critical(
+                "the journal %s is full (%d of %d bytes): nobody is let through without the store any more; bring the "
+                "store back, or raise SCALIX_JOURNAL_MAX_BYTES",
+                *(self._file.path, size, self._max_bytes),
+            )
+        elif size >= _ALARM_AT * self._max_bytes > self._alarmed_bytes:
+            self._alarmed_bytes = size
+            log.error(
+                "the journal %s is %d %% full (%d of %d bytes); bring the store back",
+                *(self._file.path, size * 100 // self._max_bytes, size, self._max_bytes),
+            )
+
+    async def replay(self, apply: Apply) -> int:
+        """Hand every entry to `apply`, in order for each subject: those of this process, and those of dead ones.
+
+        `apply` must do nothing for an entry that it has had before: after a crash it gets some again. Returns how many
+        were replayed. Raises `StoreUnavailable` as `apply` does, and goes on from there the next time.
+        """
+        # One at a time: a second one would mark as done what was written after the first had emptied the file.
+        async with self._replaying:
+            return await self._replay_all(apply)
+
+    async def _replay_all(self, apply: Apply) -> int:
+        replayed = 0
+        if self._flusher is not None and not self._flusher.done():
+            await asyncio.wait([self._flusher], timeout=WRITE_WAIT_S)
+        if self._file.pending_bytes:
+            replayed += await self._replay_file(self._file, apply)
+        for path in await self._on_disk(waiting_files, self._directory):
+            replayed += await self._replay_abandoned(path, apply)
+        return replayed
+
+    async def _replay_abandoned(self, path: Path, apply: Apply) -> int:
+        file = None if path == self._file.path else await self._on_disk(JournalFile.take, path)
+        if file is None:
+            return 0
+        try:
+            replayed = await self._replay_file(file, apply)
+            if replayed:
+                log.warning("took over %d entries of a process that has gone, from %s", replayed, path)
+            await self._on_disk(file.remove)
+        finally:
+            # Where it was used: a file must not be closed under the thread that still writes to it.
+            await self._on_disk(file.close)
+        return replayed
+
+    async def _replay_file(self, file: JournalFile, apply: Apply) -> int:
+        replayed, offset = 0, file.done
+        try:
+            while lines := await self._on_disk(file.lines, offset):
+                for first in range(0, len(lines), _TOGETHER):
+                    told, fault = await self._replay_lines(file, lines[first : first + _TOGETHER], apply)
+                    if told:
+                        offset = told[-1].end
+                        replayed += len(told)
+                    if fault is not None:
+                        raise fault
+                await self._on_disk(file.mark, offset)
+        finally:
+            if offset > file.done:
+                await self._on_disk(file.mark, offset)
+        if file is self._file:
+            await self._on_disk(self._truncate_if_done)
+        elif file.size > offset:
+            log.warning("%s ends in %d bytes of an unfinished entry, ignored", file.path, file.size - offset)
+        return replayed
+
+    async def _replay_lines(
+        self, file: JournalFile, lines: list[Line], apply: Apply
+    ) -> tuple[list[Line], BaseException | None]:
+        """Replay lines of different subjects at once, those of one in order. Those before the first fault, and it."""
+        by_subject: dict[str, list[Line]] = {}
+        for line in lines:
+            by_subject.setdefault(subject_of(line.entry) if line.entry else "", []).append(line)
+        told: set[int] = set()
+
+        async def in_turn(chain: list[Line]) -> None:
+            for line in chain:
+                await self._replay_line(file, line, apply)
+                told.add(line.end)
+
+        ended = await asyncio.gather(*map(in_turn, by_subject.values()), return_exceptions=True)
+        # Of those after a fault some were told too: they will be told again, which changes nothing.
+        before_fault = list(itertools.takewhile(lambda line: line.end in told, lines))
+        return before_fault, next((error for error in ended if error is not None), None)
+
+    async def _replay_line(self, file: JournalFile, line: Line, apply: Apply) -> None:
+        if line.entry is None:
+            await self._set_aside(file, line, "can't be read")
+            return
+        try:
+            await apply(line.entry)
+        except CallRejected as fault:
+            key = (file.path, line.end)
+            self._rejections[key] += 1
+            if self._rejections[key] < _TRIES_OF_A_REJECTED_ENTRY:
+                raise
+            del self._rejections[key]
+            await self._set_aside(file, line, f"is not taken by the store ({fault})")
+
+    async def _set_aside(self, file: JournalFile, line: Line, why: str) -> None:
+        path = await self._on_disk(file.set_aside, line)
+        log.critical("an entry of %s before byte %d %s; it is kept in %s", file.path, line.end, why, path)
+
+    def _truncate_if_done(self) -> None:
+        if not self._file.pending_bytes:
+            self._file.truncate()
+            self._alarmed_bytes = 0
+
+    async def close(self) -> None:
+        """Write what waits, and let go of the file: without entries it is deleted, else the next process finds it."""
+        if self._flusher is not None:
+            await asyncio.wait([self._flusher], timeout=_STUCK_AFTER_S)
+            self._flusher.cancel()
+        self._closed = True
+        batch, self._waiting = self._waiting, []
+        if batch and not await self._append(batch):
+            log.critical("%d entries of usage could not be written to %s", len(self._waiting), self._file.path)
+        await self._on_disk(self._let_go)
+        self._disk.shutdown(wait=False)
+
+    def _let_go(self) -> None:
+        # Asked on the thread of the disk, where a write that was slow has come to its end.
+        if self._file.pending_bytes:
+            self._file.close()
+        else:
+            self._file.remove()
+
+    async def _on_disk(self, act: Callable[..., _T], *args: object) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._disk, lambda: act(*args))

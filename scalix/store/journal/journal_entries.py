@@ -1,0 +1,77 @@
+"""What a journal holds: settlements that could not be written, and reservations to be given back."""
+
+import zlib
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import orjson
+
+from scalix.domain.ledger.ledger import Detail
+from scalix.domain.limits.quota import Charge, Outcome, Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """A charge that the store has not taken yet."""
+
+    receipt: Receipt
+    charge: Charge
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A reservation that the store may have made, or may still make, for a request that did not get it. `at_ms` is the
+    Unix time of the request."""
+
+    request_id: str
+    subject: str
+    key_id: str | None = None
+    at_ms: int | None = None
+
+
+Entry = Settlement | Release
+
+
+def subject_of(entry: Entry) -> str:
+    """Whom the entry is about."""
+    return entry.receipt.subject if isinstance(entry, Settlement) else entry.subject
+
+
+def encoded(entry: Entry) -> bytes:
+    """One line: a checksum, and the entry as JSON."""
+    if isinstance(entry, Settlement):
+        value = {"op": "settle", "receipt": asdict(entry.receipt), "charge": asdict(entry.charge)}
+    else:
+        value = {"op": "release", **asdict(entry)}
+    text = orjson.dumps(value)
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def decoded(line: bytes) -> Entry | None:
+    """The entry of a line; `None` if the line is damaged, or of a kind that this version does not know."""
+    checksum, _, text = line.removesuffix(b"\n").partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(text):
+        return None
+    try:
+        value = orjson.loads(text)
+        if value["op"] == "settle":
+            charge = _known(Charge, value["charge"])
+            charge["outcome"] = Outcome(charge["outcome"])
+            charge["detail"] = _detail(charge.get("detail", {}))
+            return Settlement(Receipt(**_known(Receipt, value["receipt"])), Charge(**charge))
+        if value["op"] == "release":
+            return Release(**_known(Release, value))
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return None
+    return None
+
+
+def _detail(values: dict[str, Any]) -> Detail:
+    known = _known(Detail, values)
+    return Detail(**{**known, "fallbacks": tuple(known.get("fallbacks", ()))})
+
+
+def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
+    """The values that a class of this version has a field for: a journal may be older or newer than we are."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}

@@ -1,0 +1,79 @@
+"""Lines that no journal could replay: kept beside the journals until they are old, or their user is erased."""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+
+from scalix.store.journal.journal_entries import decoded, subject_of
+from scalix.store.journal.journal_file import SET_ASIDE_SUFFIX
+
+_DAY_S = 86_400
+
+
+class SetAside:
+    """The set-aside files of a directory of journals."""
+
+    def __init__(self, directory: Path, *, clock_s: Callable[[], float] = time.time) -> None:
+        self._directory = directory
+        self._clock_s = clock_s
+
+    async def forget(self, subject: str) -> int:
+        """Remove a subject's lines; how many there were. Raises `OSError`."""
+        return await asyncio.to_thread(self._forget, subject)
+
+    async def remove_older(self, days: int) -> int:
+        """Remove the files that nothing was added to for so many days; how many. Raises `OSError`."""
+        return await asyncio.to_thread(self._remove_older, days)
+
+    def _forget(self, subject: str) -> int:
+        return sum(_cut(path, subject) for path in self._directory.glob(f"*{SET_ASIDE_SUFFIX}"))
+
+    def _remove_older(self, days: int) -> int:
+        oldest_s = self._clock_s() - days * _DAY_S
+        removed = 0
+        for path in self._directory.glob(f"*{SET_ASIDE_SUFFIX}"):
+            # Another process of this machine may be quicker.
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < oldest_s:
+                    path.unlink()
+                    removed += 1
+        return removed
+
+
+def _cut(path: Path, subject: str) -> int:
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        lines = _read(fd).splitlines(keepends=True)
+        kept = [line for line in lines if not _is_about(line, subject)]
+        if len(kept) < len(lines):
+            data = b"".join(kept)
+            os.pwrite(fd, data, 0)
+            os.ftruncate(fd, len(data))
+            os.fsync(fd)
+            if not data:
+                path.unlink(missing_ok=True)
+        return len(lines) - len(kept)
+    finally:
+        os.close(fd)
+
+
+def _is_about(line: bytes, subject: str) -> bool:
+    entry = decoded(line)
+    # A damaged line is about whom it names.
+    return subject_of(entry) == subject if entry is not None else orjson.dumps(subject) in line
+
+
+def _read(fd: int) -> bytes:
+    parts = []
+    offset = 0
+    while part := os.pread(fd, 1 << 20, offset):
+        parts.append(part)
+        offset += len(part)
+    return b"".join(parts)

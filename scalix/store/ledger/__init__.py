@@ -1,0 +1,1 @@
+"""Events and sums: reading, comparing, archiving."""

@@ -1,0 +1,159 @@
+"""Reads events, sums and rankings from Redis or Valkey. What is everybody's lies in 256 shards, added up here."""
+
+import asyncio
+import heapq
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from scalix.domain.identity.subjects import SHARDS
+from scalix.domain.ledger.ledger import Aggregate, Event, Summary, Sums, event_of, name_of
+from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.limits import Window
+from scalix.store.base import Ranking
+from scalix.store.connection import scripts
+from scalix.store.connection.redis_client import in_time
+from scalix.store.keys import Keys
+
+READ_TIMEOUT_MS = 10_000
+_FIGURES = len(Sums().values())
+_KEYS_TOGETHER = 8
+_SHARDS_TOGETHER = 16
+_SUMS_AT_ONCE = 200
+_EVENTS_AT_ONCE = 500
+_DAY_MS = 86_400_000
+
+
+class RedisLedger:
+    """A `LedgerReader` over one server or cluster. Without `clock`, time is the server's."""
+
+    def __init__(
+        self,
+        client: Any,
+        keys: Keys,
+        *,
+        clock: Callable[[], int] | None = None,
+        timeout_ms: int = READ_TIMEOUT_MS,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._clock = clock
+        self._timeout_ms = timeout_ms
+
+    async def now_ms(self) -> int:
+        if self._clock is not None:
+            return self._clock()
+        async with in_time(self._timeout_ms):
+            seconds, microseconds = await self._client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+    async def events(self, subject: str, day: int) -> list[Event]:
+        async with in_time(self._timeout_ms):
+            texts = await self._client.hgetall(self._keys.events(subject, day * _DAY_MS))
+        found = []
+        for number, (request_id, text) in enumerate(texts.items()):
+            found.append(_event(request_id, subject, text))
+            if not number % _EVENTS_AT_ONCE:
+                await asyncio.sleep(0)  # as in `_aggregates`
+        return sorted(filter(None, found), key=lambda event: (event.admitted_ms, event.request_id))
+
+    async def summaries(self, subject: str, first_day: int, last_day: int) -> list[Summary]:
+        found = []
+        names = [self._keys.summaries(subject, month) for month in _months(first_day, last_day)]
+        for fields in await self._hashes(names):
+            for field, text in fields.items():
+                day, model, tier, key_id = field.split(" ")
+                if first_day <= int(day) <= last_day:
+                    sums = Sums(*map(int, text.split(" ")))
+                    found.append(Summary(int(day), name_of(model), name_of(tier), name_of(key_id), sums))
+        return sorted(found, key=lambda one: (one.day, one.model, one.tier, one.key_id))
+
+    async def by_hour(self, first_hour: int, last_hour: int) -> list[Aggregate]:
+        days = range(first_hour // 24, last_hour // 24 + 1)
+        names = [self._keys.hour_sums(shard, day) for day in days for shard in range(SHARDS)]
+        return await self._aggregates(names, first_hour, last_hour)
+
+    async def by_day(self, first_day: int, last_day: int) -> list[Aggregate]:
+        months = _months(first_day, last_day)
+        names = [self._keys.day_sums(shard, month) for month in months for shard in range(SHARDS)]
+        return await self._aggregates(names, first_day, last_day)
+
+    async def top(self, first_day: int, last_day: int, by: Ranking, most: int) -> list[tuple[str, int]]:
+        found: list[tuple[str, int]] = []
+        days = range(first_day, last_day + 1)
+        if most <= 0 or not days:
+            return []
+        for first in range(0, SHARDS, _SHARDS_TOGETHER):
+            shards = range(first, min(first + _SHARDS_TOGETHER, SHARDS))
+            async with in_time(self._timeout_ms):
+                replies = await asyncio.gather(
+                    *(
+                        scripts.run(self._client, "top", [self._keys.ranking(shard, day, by) for day in days], [most])
+                        for shard in shards
+                    )
+                )
+            # A subject lies in one shard, so the first of all are among the first of each.
+            for reply in replies:
+                found += ((subject, int(float(score))) for subject, score in zip(reply[::2], reply[1::2], strict=True))
+        return heapq.nsmallest(most, found, key=lambda one: (-one[1], one[0]))
+
+    async def _aggregates(self, names: Sequence[str], first: int, last: int) -> list[Aggregate]:
+        texts: defaultdict[str, list[str]] = defaultdict(list)
+        wanted = {str(index) for index in range(first, last + 1)}
+        async for fields in self._read(names):
+            for field, text in fields.items():
+                texts[field].append(text)
+        found = []
+        for number, (field, of_shards) in enumerate(texts.items()):
+            if field.partition(" ")[0] in wanted:
+                found.append(_aggregate(field, of_shards))
+            if not number % _SUMS_AT_ONCE:
+                await asyncio.sleep(0)  # whoever is served beside this must not wait for all of it
+        return sorted(found, key=lambda one: (one.index, one.model, one.provider, one.tier, one.outcome, one.error))
+
+    async def _read(self, names: Sequence[str]) -> AsyncIterator[dict[str, str]]:
+        """The hashes, in the order of their names. While some are looked at, the server is busy with the next."""
+        batches = [names[begin : begin + _KEYS_TOGETHER] for begin in range(0, len(names), _KEYS_TOGETHER)]
+        coming = [asyncio.ensure_future(self._hashes(batch)) for batch in batches[:1]]
+        try:
+            for number in range(len(batches)):
+                hashes = await coming.pop()
+                coming += [asyncio.ensure_future(self._hashes(batch)) for batch in batches[number + 1 : number + 2]]
+                await asyncio.sleep(0)  # for the next to be sent
+                for fields in hashes:
+                    yield fields
+        finally:
+            for task in coming:
+                task.cancel()
+
+    async def _hashes(self, names: Iterable[str]) -> list[dict[str, str]]:
+        async with in_time(self._timeout_ms):
+            pipeline = self._client.pipeline(transaction=False)
+            for name in names:
+                pipeline.hgetall(name)
+            return list(await pipeline.execute())
+
+
+def _months(first_day: int, last_day: int) -> list[int]:
+    if last_day < first_day:
+        return []
+    first, last = (window_index(Window.MONTH, day * _DAY_MS) for day in (first_day, last_day))
+    return list(range(first, last + 1))
+
+
+def _event(request_id: str, subject: str, text: str) -> Event | None:
+    """`None` for what is no event; `scalix ledger verify` tells of it."""
+    try:
+        return event_of(request_id, subject, text)
+    except ValueError:
+        return None
+
+
+def _aggregate(field: str, texts: Sequence[str]) -> Aggregate:
+    # All figures of all shards at once: in hundreds of thousands of texts, that is what the time goes into.
+    figures = orjson.loads(f"[{' '.join(texts).replace(' ', ',')}]")
+    sums = Sums(*(sum(figures[place::_FIGURES]) for place in range(_FIGURES)))
+    index, model, provider, tier, outcome, error = field.split(" ")
+    return Aggregate(int(index), name_of(model), name_of(provider), name_of(tier), outcome, name_of(error), sums)

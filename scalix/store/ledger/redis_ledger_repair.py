@@ -1,0 +1,162 @@
+"""Reads and mends the books of the ledger in Redis or Valkey, each subject or shard in one script."""
+
+import re
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from typing import Any
+
+from scalix.domain.ledger.ledger_check import DAY_MS, SHARD_PARTS, Difference, Part, ShardBooks, SubjectBooks, Texts
+from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.limits import Window
+from scalix.store.connection import scripts
+from scalix.store.connection.redis_client import in_time
+from scalix.store.keys import Keys
+from scalix.store.ledger.books import Listing
+from scalix.store.records.pseudonyms import Pseudonyms
+
+TIMEOUT_MS = 10_000
+_SCAN_COUNT = 1_000
+_WINDOWS_LIFETIME_MS = 63 * DAY_MS
+_ESCAPED = r"\\\1"
+_SPECIAL = re.compile(r"([\\*?\[\]])")
+
+
+class RedisBooks:
+    """`Books` over one server or cluster. Give it a client of its own: its calls may take long.
+
+    `retention` says for how long a key may live that has lost its end.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        keys: Keys,
+        pseudonyms: Pseudonyms,
+        retention: Callable[[], Retention],
+        *,
+        clock: Callable[[], int] | None = None,
+        timeout_ms: int = TIMEOUT_MS,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._pseudonyms = pseudonyms
+        self._retention = retention
+        self._clock = clock
+        self._timeout_ms = timeout_ms
+
+    async def now_ms(self) -> int:
+        if self._clock is not None:
+            return self._clock()
+        async with in_time(self._timeout_ms):
+            seconds, microseconds = await self._client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+    async def listing(self, day: int) -> Listing:
+        month = str(_month_of(day))
+        subjects: dict[int, set[str]] = {}
+        erasures: dict[str, int] = {}
+        async for tag, kind, rest in names_of_shards(self._client, self._keys.prefix):
+            subject = rest
+            if kind in ("e", "s"):
+                subject, _, index = rest.rpartition(":")
+                if index != (str(day) if kind == "e" else month):
+                    continue
+            elif kind == "z":
+                erasures[f"{self._keys.prefix}{{s{tag:02x}}}:z:{rest}"] = tag
+                continue
+            elif kind != "w" or subject.startswith("~"):
+                continue
+            subjects.setdefault(tag, set()).add(subject)
+        return Listing(subjects, frozenset(await self._erased_since(erasures, day * DAY_MS)))
+
+    async def _erased_since(self, erasures: dict[str, int], at_ms: int) -> set[int]:
+        shards = set()
+        for name, shard in erasures.items():
+            async with in_time(self._timeout_ms):
+                erased_ms = await self._client.get(name)
+            if erased_ms is not None and int(erased_ms) >= at_ms:
+                shards.add(shard)
+        return shards
+
+    async def subject(self, subject: str, day: int) -> SubjectBooks:
+        names = [self._keys.events(subject, day * DAY_MS), *self._subject_names(subject, day).values()]
+        pseudonym = await self._pseudonyms.of(subject)
+        names += [self._keys.adjustments(subject), self._keys.pseudonyms_windows(subject, pseudonym)]
+        async with in_time(self._timeout_ms):
+            server_ms, elsewhere, *found = await scripts.run(self._client, "ledger_read", names, [])
+        events, windows, summaries, adjustments = map(_texts, found)
+        now_ms = int(server_ms) if self._clock is None else self._clock()
+        return SubjectBooks(subject, now_ms, events, windows, summaries, adjustments, bool(elsewhere))
+
+    async def shard(self, shard: int, day: int, subjects: Collection[str] = ()) -> tuple[ShardBooks, dict[str, Texts]]:
+        names = [*self._shard_names(shard, day).values()]
+        names += [self._keys.events(subject, day * DAY_MS) for subject in subjects]
+        async with in_time(self._timeout_ms):
+            reply = await scripts.run(self._client, "ledger_read_shard", names, [])
+        hours, days, *ranked = map(_texts, reply[: len(SHARD_PARTS)])
+        tokens, cost = ({name: _whole(score) for name, score in texts.items()} for texts in ranked)
+        events: dict[str, Texts] = dict(zip(subjects, map(_texts, reply[len(SHARD_PARTS) :]), strict=True))
+        return ShardBooks(hours, days, tokens, cost), events
+
+    async def mend_subject(self, books: SubjectBooks, day: int, changes: Sequence[Difference]) -> bool:
+        names = self._subject_names(books.subject, day)
+        return await self._mend(self._keys.events(books.subject, day * DAY_MS), len(books.events), names, changes)
+
+    async def mend_shard(self, shard: int, day: int, changes: Sequence[Difference]) -> bool:
+        names = self._shard_names(shard, day)
+        return await self._mend(names["hours"], "", names, changes)
+
+    async def _mend(self, first: str, count: int | str, names: dict[Part, str], changes: Sequence[Difference]) -> bool:
+        parts = [*names]
+        args: list[str | int] = [count, *(self._lifetime_ms(part) for part in parts)]
+        for change in changes:
+            if change.part is None:
+                raise ValueError("nothing says what is right here")
+            kind = "z" if change.part in ("tokens", "cost") else "h"
+            args += [parts.index(change.part) + 2, kind, change.field, change.found or "", change.right or ""]
+        async with in_time(self._timeout_ms):
+            return bool(await scripts.run(self._client, "ledger_mend", [first, *names.values()], args))
+
+    def _lifetime_ms(self, part: Part) -> int:
+        kept = self._retention()
+        if part == "windows":
+            return _WINDOWS_LIFETIME_MS
+        return (kept.days_days if part in ("summaries", "days") else kept.hours_days) * DAY_MS
+
+    def _subject_names(self, subject: str, day: int) -> dict[Part, str]:
+        return {
+            "windows": self._keys.windows(subject),
+            "summaries": self._keys.summaries(subject, _month_of(day)),
+        }
+
+    def _shard_names(self, shard: int, day: int) -> dict[Part, str]:
+        keys = self._keys
+        return {
+            "hours": keys.hour_sums(shard, day),
+            "days": keys.day_sums(shard, _month_of(day)),
+            "tokens": keys.ranking(shard, day, "tokens"),
+            "cost": keys.ranking(shard, day, "cost"),
+        }
+
+
+async def names_of_shards(client: Any, prefix: str) -> AsyncIterator[tuple[int, str, str]]:
+    """Every key of the shards: the shard, the letter of its kind, and the rest; one may come twice."""
+    head = f"{prefix}{{s"
+    async for name in client.scan_iter(f"{_SPECIAL.sub(_ESCAPED, head)}*", count=_SCAN_COUNT):
+        tag, _, rest = name[len(head) :].partition("}:")
+        kind, _, rest = rest.partition(":")
+        yield int(tag, 16), kind, rest
+
+
+def _month_of(day: int) -> int:
+    return window_index(Window.MONTH, day * DAY_MS)
+
+
+def _texts(pairs: Sequence[str]) -> dict[str, str]:
+    return dict(zip(pairs[::2], pairs[1::2], strict=True))
+
+
+def _whole(score: str) -> str:
+    """A sorted set's score as a whole number, which all of ours are."""
+    number = float(score)
+    return str(int(number)) if number.is_integer() else str(score)

@@ -1,0 +1,253 @@
+"""A store in one process's memory: the contract in plain Python, and the local counters when the real one is away."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from scalix.domain.ledger.ledger import Balance, Detail, Event
+from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.key_limits import KeyScope, KeyWindow
+from scalix.domain.limits.limits import Window
+from scalix.domain.limits.quota import (
+    ANY_LIMIT,
+    UNKNOWN_VERSION,
+    Admitted,
+    Ask,
+    Charge,
+    Decision,
+    Finished,
+    KeyTallies,
+    Outcome,
+    Receipt,
+    Refused,
+    Settled,
+    Stale,
+    Tally,
+    Verdict,
+    shadowed,
+)
+from scalix.store.memory.memory_accounts import (
+    NOTHING,
+    Account,
+    Amounts,
+    Reservation,
+    amounts,
+    change,
+    current,
+    event_of_charge,
+    minus,
+    windows_at,
+    windows_of_key,
+)
+from scalix.store.memory.memory_limits import MemoryCounters
+from scalix.store.memory.memory_room import balance_verdict, cap_by_room, key_verdicts, needs_of, verdict
+
+_DAY_MS = 86_400_000
+
+
+class MemoryStore(MemoryCounters):
+    """A `QuotaStore` and a `UserStore`. `clock` returns Unix time in ms. `knows_keys` false: takes any virtual key."""
+
+    knows_keys = True
+
+    async def admit(self, ask: Ask) -> Decision:
+        now_ms = self._clock()
+        stale = self._stale(ask)
+        if stale is not None:
+            return stale
+        account = self._accounts.setdefault(ask.subject, Account())
+        if ask.request_id in account.released:
+            return Finished()
+        windows = self._windows_of(ask.subject, now_ms)
+        if windows is None:
+            windows = account.windows
+        balance = self._balances.get(ask.subject) if ask.is_billed else None
+        known = account.in_flight.get(ask.request_id)
+        if known:
+            receipt = known.receipt
+            tallies = current(windows, receipt.admitted_ms, receipt.tracks_minutes)
+            key_tallies = self._key_tallies(receipt)
+            return Admitted(receipt, tallies, len(account.in_flight), key_tallies=key_tallies, balance=balance)
+
+        tracks_minutes = any(limit.window is Window.MINUTE for limit in ask.limits.windows)
+        tallies = current(windows, now_ms, tracks_minutes)
+        turned = any(key not in windows for key in windows_at(now_ms, tracks_minutes))
+        in_flight = len(account.in_flight)
+        needs = needs_of(ask)
+        verdicts = tuple(
+            verdict(limit.metric, limit.value, tallies[limit.window], needs) for limit in ask.limits.windows
+        )
+        full = ask.limits.concurrent is not None and in_flight >= ask.limits.concurrent
+        receipt = _receipt(ask, now_ms, tracks_minutes)
+        key_tallies = self._key_tallies(receipt)
+        of_key, key_full = key_verdicts(ask.key, key_tallies, needs)
+        of_balance = balance_verdict(ask, balance, needs)
+        enforced = [said for limit, said in zip(ask.limits.windows, verdicts, strict=True) if limit.enforce]
+        no_room = any(said is not Verdict.FITS for said in (*enforced, *of_key, of_balance))
+        if no_room or key_full or (full and ask.limits.enforce_concurrent):
+            return Refused(
+                now_ms, verdicts, full, tallies, in_flight, of_key, key_full, key_tallies, of_balance, balance
+            )
+
+        shadow = shadowed(ask.limits, verdicts, full)
+        if shadow and ask.tier:
+            today = window_index(Window.DAY, now_ms)
+            self._shadow.update((today, ask.tier, name) for name in (*shadow, ANY_LIMIT))
+        room = cap_by_room(ask, tallies, key_tallies, balance)
+        receipt = replace(receipt, output_cap_tokens=max(ask.min_output_tokens, min(ask.output_cap_tokens, room)))
+        reservation = _reservation(ask, receipt, balance)
+        account.in_flight[ask.request_id] = reservation
+        self._change_all(receipt, used=NOTHING, held=reservation.held)
+        changed = self._change_balance(ask.subject, nano_usd=0, held=reservation.balance_held)
+        self._prune_key(ask.key, now_ms)
+        if turned:
+            ended = [key for key in windows if key[1] < window_index(key[0], now_ms) - 1]
+            for key in ended:
+                del windows[key]
+        tallies = current(windows, now_ms, tracks_minutes)
+        return Admitted(receipt, tallies, in_flight + 1, shadow, self._key_tallies(receipt), changed or balance)
+
+    def _stale(self, ask: Ask) -> Stale | None:
+        user = self._users.get(ask.subject.removeprefix("user:"))
+        version = user.version if user and ask.subject.startswith("user:") else UNKNOWN_VERSION
+        if ask.user_version not in (None, version):
+            return Stale(version)
+        if ask.key is not None and self.knows_keys:
+            known_key = self.keys.get(ask.key.key_id)
+            version = known_key.version if known_key else UNKNOWN_VERSION
+            if version != ask.key.version:
+                return Stale(version, "key")
+        return None
+
+    async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
+        is_before = self._is_before_erasure(receipt.subject, receipt.admitted_ms)
+        account = self._nobodys if is_before else self._accounts.setdefault(receipt.subject, Account())
+        windows = self._windows_of(receipt.subject, receipt.admitted_ms) or {}
+        before = account.events.get(receipt.request_id)
+        if before and before.outcome != Outcome.SWEPT.value:
+            return Settled("duplicate", current(windows, receipt.admitted_ms, receipt.tracks_minutes))
+        nano_usd, held = -charge.detail.charge_nano_usd, 0
+        if before:
+            swept = account.swept.pop(receipt.request_id)
+            nano_usd += swept.balance_charged
+            self._change_all(swept.receipt, used=minus(NOTHING, swept.if_swept), held=NOTHING)
+        reservation = account.in_flight.pop(receipt.request_id, None)
+        if reservation:
+            held = -reservation.balance_held
+            self._change_all(reservation.receipt, used=NOTHING, held=minus(NOTHING, reservation.held))
+        self._change_all(receipt, used=amounts(charge), held=NOTHING)
+        balance = self._change_balance(receipt.subject, nano_usd=nano_usd, held=held)
+        account.events[receipt.request_id] = event_of_charge(receipt, charge)
+        windows = self._windows_of(receipt.subject, receipt.admitted_ms) or {}
+        tallies = current(windows, receipt.admitted_ms, receipt.tracks_minutes)
+        known_key = receipt.key_id is not None and (receipt.key_id in self.keys or not self.knows_keys)
+        key_tallies = self._key_tallies(receipt) if known_key else {}
+        return Settled("replaced" if before else "settled", tallies, key_tallies, balance)
+
+    async def release(self, request_id: str, subject: str, key_id: str | None = None, at_ms: int | None = None) -> bool:
+        account = self._accounts.setdefault(subject, Account())
+        account.released.add(request_id)
+        reservation = account.in_flight.pop(request_id, None)
+        if reservation:
+            self._change_all(reservation.receipt, used=NOTHING, held=minus(NOTHING, reservation.held))
+            self._change_balance(subject, nano_usd=0, held=-reservation.balance_held)
+            return True
+        if request_id in self._nobodys.swept:
+            account = self._nobodys
+        swept = account.swept.get(request_id)
+        now_ms = self._clock()
+        looked_at = (now_ms, now_ms - _DAY_MS) if at_ms is None else (at_ms - _DAY_MS // 2, at_ms + _DAY_MS // 2)
+        if swept and swept.receipt.admitted_ms // _DAY_MS in [moment // _DAY_MS for moment in looked_at]:
+            del account.swept[request_id]
+            del account.events[request_id]
+            self._change_all(swept.receipt, used=minus(NOTHING, swept.if_swept), held=NOTHING)
+            self._change_balance(subject, nano_usd=swept.balance_charged, held=0)
+            return True
+        return False
+
+    async def renew(self, receipts: Iterable[Receipt], lease_ms: int) -> None:
+        for receipt in receipts:
+            account = self._accounts.get(receipt.subject)
+            if account and receipt.request_id in account.in_flight:
+                account.in_flight[receipt.request_id].lapses_ms = self._clock() + lease_ms
+
+    async def sweep(self) -> int:
+        return sum(self._sweep_account(subject, account) for subject, account in self._accounts.items())
+
+    def _sweep_account(self, subject: str, account: Account) -> int:
+        swept = 0
+        lapsed = [key for key, item in account.in_flight.items() if item.lapses_ms <= self._clock()]
+        for request_id in lapsed:
+            reservation = account.in_flight.pop(request_id)
+            known = request_id in account.events
+            used = NOTHING if known else reservation.if_swept
+            self._change_all(reservation.receipt, used=used, held=minus(NOTHING, reservation.held))
+            event = _swept_event(reservation)
+            charge = 0 if known else event.detail.charge_nano_usd
+            changed = self._change_balance(subject, nano_usd=-charge, held=-reservation.balance_held)
+            if not known:
+                reservation.balance_charged = charge if changed else 0
+                account.swept[request_id] = reservation
+                account.events[request_id] = event
+                swept += 1
+        return swept
+
+    def _change_all(self, receipt: Receipt, *, used: Amounts, held: Amounts) -> None:
+        """In the windows of the subject, and of the key that the request came with, unless it was deleted."""
+        windows = self._windows_of(receipt.subject, receipt.admitted_ms)
+        if windows is not None:
+            change(windows, windows_at(receipt.admitted_ms, receipt.tracks_minutes), used=used, held=held)
+        if receipt.key_id is not None and (receipt.key_id in self.keys or not self.knows_keys):
+            of_key = self.key_windows.setdefault(receipt.key_id, {})
+            change(of_key, windows_of_key(receipt.admitted_ms, receipt.budget_start_ms), used=used, held=held)
+
+    def _key_tallies(self, receipt: Receipt) -> KeyTallies:
+        if receipt.key_id is None:
+            return {}
+        windows = self.key_windows.get(receipt.key_id, {})
+        keys = windows_of_key(receipt.admitted_ms, receipt.budget_start_ms)
+        return {key[0]: windows.get(key, Tally()) for key in keys}
+
+    def _prune_key(self, scope: KeyScope | None, now_ms: int) -> None:
+        if scope is None or scope.key_id not in self.key_windows:
+            return
+        minute, start_ms = window_index(Window.MINUTE, now_ms), scope.budget_start_ms(now_ms)
+
+        def stays(window: KeyWindow, index: int) -> bool:
+            if window is KeyWindow.MINUTE:
+                return index >= minute - 1
+            if window is KeyWindow.BUDGET and index != start_ms:
+                return index + scope.budget_period_ms + _DAY_MS >= now_ms
+            return True
+
+        windows = self.key_windows[scope.key_id]
+        self.key_windows[scope.key_id] = {key: tally for key, tally in windows.items() if stays(*key)}
+
+
+def _receipt(ask: Ask, now_ms: int, tracks_minutes: bool) -> Receipt:
+    key_id, start_ms = (ask.key.key_id, ask.key.budget_start_ms(now_ms)) if ask.key else (None, 0)
+    return Receipt(ask.request_id, ask.subject, now_ms, ask.prompt_tokens, 0, tracks_minutes, key_id, start_ms)
+
+
+def _reservation(ask: Ask, receipt: Receipt, balance: Balance | None) -> Reservation:
+    output = ask.choices * receipt.output_cap_tokens
+    held = (1, ask.prompt_tokens + output, ask.prices.cost_nano_usd(ask.prompt_tokens, output))
+    charge = ask.prompt_charge_nano_usd
+    if_swept = (1, ask.prompt_tokens, ask.prices.cost_nano_usd(ask.prompt_tokens, 0) if charge is None else charge)
+    lapses_ms = receipt.admitted_ms + ask.lease_ms
+    return Reservation(ask, receipt, held, if_swept, lapses_ms, held[2] if balance is not None else 0)
+
+
+def _swept_event(reservation: Reservation) -> Event:
+    ask, cost_nano_usd = reservation.ask, reservation.ask.prompt_cost_nano_usd
+    if cost_nano_usd is None:
+        cost_nano_usd = ask.prices.cost_nano_usd(ask.prompt_tokens, 0)
+    detail = Detail(
+        tier=ask.tier,
+        model=ask.model,
+        prompt_tokens=ask.prompt_tokens,
+        cost_nano_usd=cost_nano_usd,
+        charge_nano_usd=reservation.if_swept[2] if ask.is_billed else 0,
+        price_version=ask.price_version,
+    )
+    charge = Charge(Outcome.SWEPT, *reservation.if_swept, estimated=True, detail=detail)
+    return event_of_charge(reservation.receipt, charge)

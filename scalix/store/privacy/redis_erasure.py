@@ -1,0 +1,213 @@
+"""Everything that is kept of one user, read for an export and removed for good, in Redis or Valkey."""
+
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from scalix.domain.identity.subjects import Subject, shard_of
+from scalix.domain.ledger.ledger import EVENT_FIELDS
+from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.limits import Window
+from scalix.store.connection import scripts
+from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
+from scalix.store.keys import ERASED_LIFETIME_MS, Keys
+from scalix.store.quota.redis_quota import Clock
+from scalix.store.records.pseudonyms import Pseudonyms
+
+# The longest that books may be kept: whatever was configured when an entry was written, it is found.
+MOST_DAYS = 3_660
+_DAY_MS = 86_400_000
+_TOGETHER = 400
+# What was settled this long ago may still be told again, by a journal.
+_TOLD_AGAIN_DAYS = 3
+_KEY_WORD = EVENT_FIELDS.index("key_id")
+# In random digits a short name is found by chance.
+_OUR_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many there were of each kind."""
+
+    records: int = 0
+    keys: int = 0
+    requests_in_flight: int = 0
+    windows: int = 0
+    balances: int = 0
+    credits: int = 0
+    ledger_entries: int = 0
+
+
+class ErasureStore(Protocol):
+    """Removes users. Every method may raise `StoreUnavailable`, and may then be called again."""
+
+    async def erase(self, user_id: str) -> Erased:
+        """Remove all that is kept of a user, but for the names in the audit log."""
+        ...
+
+    async def keep_billing(self, user_id: str, name: str, days: dict[int, int], keep_days: int) -> None:
+        """Keep charges in nano-dollars by day under `name`, in place of what was kept under it."""
+        ...
+
+
+class RedisErasure:
+    """An `ErasureStore` over one server or cluster. Without `clock`, time is the server's."""
+
+    def __init__(
+        self,
+        client: Any,
+        keys: Keys,
+        pseudonyms: Pseudonyms,
+        *,
+        clock: Clock | None = None,
+        timeout_ms: int = CALL_TIMEOUT_MS,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._pseudonyms = pseudonyms
+        self._clock = clock
+        self._timeout_ms = timeout_ms
+
+    async def erased_key(self, subject: str) -> str:
+        """The name of the mark of an erased subject."""
+        return self._keys.erased(subject, await self._pseudonyms.of(subject))
+
+    async def erase(self, user_id: str) -> Erased:
+        subject = str(Subject("user", user_id))
+        await self._pseudonyms.agree()  # an erasure is rare, and must not go by the key of a store that was emptied
+        # Keys first, so that nobody comes in by them; the books last, as from the mark on nothing is added to them.
+        keys = await self._erase_keys(subject, user_id)
+        records, in_flight, windows, balances, credits_ = await self._erase_state(subject, user_id)
+        await self._write_tombstones(subject)
+        entries = 0
+        for names in _chunks(await self._book_names(subject)):
+            async with in_time(self._timeout_ms):
+                entries += await scripts.run(self._client, "erase_books", names, [subject])
+        return Erased(records, keys, in_flight, windows, balances, credits_, entries)
+
+    async def keep_billing(self, user_id: str, name: str, days: dict[int, int], keep_days: int) -> None:
+        key = self._keys.kept_billing(name)
+        async with in_time(self._timeout_ms):
+            await self._client.delete(key)
+            if days:
+                await self._client.hset(key, mapping={str(day): nano_usd for day, nano_usd in days.items()})
+                await self._client.pexpire(key, keep_days * _DAY_MS)
+
+    async def _erase_keys(self, subject: str, user_id: str) -> int:
+        async with in_time(self._timeout_ms):
+            ids = await self._client.smembers(self._keys.keys_of(subject))
+        for key_id in ids:
+            # What leads to a record goes before it: whoever dies in between can begin again.
+            place = f"{key_id} {user_id}"
+            names = [self._keys.key_record(subject, key_id), self._keys.key_windows(subject, key_id)]
+            async with in_time(self._timeout_ms):
+                text = await self._client.hget(names[0], "record")
+                await self._forget_pointers(text, place)
+                await self._client.zrem(self._keys.key_list(), place)
+                await scripts.run(self._client, "delete_key", [*names, self._keys.keys_of(subject)], [key_id])
+        async for place in self._places_of(user_id):
+            async with in_time(self._timeout_ms):
+                await self._client.zrem(self._keys.key_list(), place)
+        return len(ids)
+
+    async def _forget_pointers(self, text: str | None, place: str) -> None:
+        record = orjson.loads(text) if text else {}
+        names = [self._keys.secret(digest) for digest in (record.get("digest"), *record.get("former", ())) if digest]
+        if record.get("alias"):
+            names.append(self._keys.alias(record["alias"]))
+        for name in names:
+            # An alias may have been given to somebody else's key by now.
+            if await self._client.get(name) == place:
+                await self._client.delete(name)
+
+    async def _places_of(self, user_id: str) -> AsyncIterator[str]:
+        """What deletions that broke off have left of the user in the list of all keys."""
+        cursor: Any = 0
+        while True:
+            async with in_time(self._timeout_ms):
+                cursor, pairs = await self._client.zscan(self._keys.key_list(), cursor, count=1_000)
+            for place, _ in pairs:
+                if place.partition(" ")[2] == user_id:
+                    yield place
+            if not int(cursor):
+                return
+
+    async def _erase_state(self, subject: str, user_id: str) -> tuple[int, int, int, int, int]:
+        keys = self._keys
+        pseudonym = await self._pseudonyms.of(subject)
+        names = [
+            keys.windows(subject),
+            keys.in_flight(subject),
+            keys.leases(subject),
+            keys.record(subject),
+            keys.user_names(subject),
+            keys.merged(subject),
+            keys.balance(subject),
+            keys.credits(subject),
+            keys.erased(subject, pseudonym),
+            keys.pseudonyms_windows(subject, pseudonym),
+            keys.adjustments(subject),
+        ]
+        args = [subject, user_id, "" if self._clock is None else self._clock(), ERASED_LIFETIME_MS]
+        async with in_time(self._timeout_ms):
+            reply = await scripts.run(self._client, "erase", names, args)
+        records, in_flight, windows, balances, credits_ = map(int, reply)
+        return records, in_flight, windows, balances, credits_
+
+    async def _write_tombstones(self, subject: str) -> None:
+        """Keep the last days' events under their requests' ids alone: a journal may tell them again, in vain."""
+        now_ms, name_of_user = await self._now_ms(), subject.partition(":")[2]
+        for day in range(_TOLD_AGAIN_DAYS):
+            name = self._keys.events(subject, now_ms - day * _DAY_MS)
+            async for events in self._events(name):
+                async with in_time(self._timeout_ms):
+                    pipeline = self._client.pipeline(transaction=False)
+                    for request_id, text in events.items():
+                        if name_of_user in request_id and not _OUR_ID.fullmatch(request_id):
+                            continue  # an id of somebody else's making, which no journal holds
+                        key = self._keys.tombstone(subject, request_id)
+                        pipeline.set(key, _without_key(text), px=_TOLD_AGAIN_DAYS * _DAY_MS, nx=True)
+                    if len(pipeline):
+                        await pipeline.execute()
+
+    async def _events(self, name: str) -> AsyncIterator[dict[str, str]]:
+        cursor: Any = 0
+        while True:
+            async with in_time(self._timeout_ms):
+                cursor, events = await self._client.hscan(name, cursor, count=_TOGETHER)
+            if events:
+                yield events
+            if not int(cursor):
+                return
+
+    async def _book_names(self, subject: str) -> list[str]:
+        now_ms = await self._now_ms()
+        shard, month = shard_of(subject), window_index(Window.MONTH, now_ms)
+        names = [self._keys.summaries(subject, month + 1 - back) for back in range(MOST_DAYS // 30 + 2)]
+        for back in range(-1, MOST_DAYS):
+            at_ms = now_ms - back * _DAY_MS
+            day = window_index(Window.DAY, at_ms)
+            names += [self._keys.events(subject, at_ms)]
+            names += [self._keys.ranking(shard, day, by) for by in ("tokens", "cost")]
+        return names
+
+    async def _now_ms(self) -> int:
+        if self._clock is not None:
+            return self._clock()
+        async with in_time(self._timeout_ms):
+            seconds, microseconds = await self._client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def _without_key(text: str) -> str:
+    words = text.split(" ")
+    if len(words) > _KEY_WORD:
+        words[_KEY_WORD] = "-"
+    return " ".join(words)
+
+
+def _chunks(names: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (names[first : first + _TOGETHER] for first in range(0, len(names), _TOGETHER))

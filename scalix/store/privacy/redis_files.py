@@ -1,0 +1,103 @@
+"""What the store's servers keep on disk, written anew, so that nothing of what was erased is left in it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from redis.exceptions import RedisError
+
+from scalix.store.base import StoreUnavailable
+from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
+
+WAIT_S = 20.0
+_PAUSE_S = 0.05
+
+Rewritten = str
+"""`rewritten`, `under way`, `none` (the server keeps no such file), `not known`, `not permitted` or `failed`."""
+
+
+class StoreFiles(Protocol):
+    """The files of the store's servers."""
+
+    async def rewrite(self) -> dict[str, Rewritten]:
+        """Write `append_only_file` and `snapshot` anew, and wait for it, but not for ever. May raise
+        `StoreUnavailable`."""
+        ...
+
+
+class RedisFiles:
+    """`StoreFiles` of every server that holds a part of the keys; its replicas and backups are out of its reach."""
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        wait_s: float = WAIT_S,
+        timeout_ms: int = CALL_TIMEOUT_MS,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._client = client
+        self._tries = int(wait_s / _PAUSE_S)
+        self._timeout_ms = timeout_ms
+        self._sleep = sleep
+
+    async def rewrite(self) -> dict[str, Rewritten]:
+        facts = await self._facts()
+        has_log = any(int(one.get("aof_enabled", 0)) for one in facts)
+        log = await self._renewed("BGREWRITEAOF", _log_is_busy, "aof_last_bgrewrite_status") if has_log else "none"
+        saves = any(int(one.get("rdb_saves", 0)) for one in facts) or await self._saves()
+        snapshot = "not known" if saves is None else "none"
+        if saves:
+            snapshot = await self._renewed("BGSAVE", _snapshot_is_busy, "rdb_last_bgsave_status")
+        return {"append_only_file": log, "snapshot": snapshot}
+
+    async def _renewed(self, command: str, is_busy: Callable[[dict[str, Any]], bool], status: str) -> Rewritten:
+        while True:
+            # One that is under way began before the erasure, and has to end before the next can begin.
+            if not await self._until_idle(is_busy):
+                return "under way"
+            try:
+                async with in_time(self._timeout_ms):
+                    await self._client.on_every_server(command)
+                break
+            except StoreUnavailable as fault:
+                if "in progress" not in str(fault.__cause__):
+                    return "not permitted" if isinstance(fault.__cause__, RedisError) else "failed"
+        if not await self._until_idle(is_busy):
+            return "under way"
+        return "rewritten" if all(one.get(status, "ok") == "ok" for one in await self._facts()) else "failed"
+
+    async def _until_idle(self, is_busy: Callable[[dict[str, Any]], bool]) -> bool:
+        for _ in range(self._tries):
+            if not any(map(is_busy, await self._facts())):
+                return True
+            await self._sleep(_PAUSE_S)
+        return False
+
+    async def _facts(self) -> list[dict[str, Any]]:
+        async with in_time(self._timeout_ms):
+            found: list[dict[str, Any]] = await self._client.on_every_server("INFO", "persistence")
+        return found
+
+    async def _saves(self) -> bool | None:
+        """Whether some server writes snapshots by itself; `None` where that may not be asked."""
+        try:
+            async with in_time(self._timeout_ms):
+                answers = await self._client.on_every_server("CONFIG", "GET", "save")
+        except StoreUnavailable:
+            return None
+        return any("".join(_values(answer)).strip() for answer in answers)
+
+
+def _values(answer: Any) -> list[str]:
+    if isinstance(answer, dict):
+        return [str(value) for value in answer.values()]
+    return [str(value) for value in (answer or ())[1::2]]
+
+
+def _log_is_busy(facts: dict[str, Any]) -> bool:
+    return bool(int(facts.get("aof_rewrite_in_progress", 0)) or int(facts.get("aof_rewrite_scheduled", 0)))
+
+
+def _snapshot_is_busy(facts: dict[str, Any]) -> bool:
+    return bool(int(facts.get("rdb_bgsave_in_progress", 0)) or int(facts.get("aof_rewrite_in_progress", 0)))

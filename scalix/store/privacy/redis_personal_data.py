@@ -1,0 +1,160 @@
+"""Everything that is kept of one subject beside records and keys, as it is kept, in Redis or Valkey."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from scalix.domain.ledger.ledger import Event, Summary, Sums, event_of, name_of
+from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.limits import Window
+from scalix.domain.limits.quota import Tally
+from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
+from scalix.store.keys import Keys
+from scalix.store.privacy.redis_erasure import MOST_DAYS
+from scalix.store.quota.redis_quota import Clock
+from scalix.store.records.pseudonyms import Pseudonyms
+
+_DAY_MS = 86_400_000
+_TOGETHER = 500
+_WINDOWS = {"m": Window.MINUTE, "h": Window.HOUR, "d": Window.DAY, "M": Window.MONTH}
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """What was added to a balance."""
+
+    credit_id: str
+    nano_usd: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalData:
+    """What is kept of a subject. `windows` are by kind and index; `merged_ms` is when an address was merged into it."""
+
+    windows: Mapping[tuple[Window, int], Tally]
+    in_flight: Mapping[str, int]  # id -> admitted at, in ms
+    merged_ms: int | None
+    balance: Mapping[str, int] | None
+    credits: tuple[Credit, ...]
+    adjustments: Mapping[str, str]
+    events: list[Event] = field(repr=False)
+    summaries: list[Summary] = field(repr=False)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is kept."""
+        return not (
+            self.windows or self.in_flight or self.merged_ms or self.balance or self.credits or self.events
+        ) and not (self.summaries or self.adjustments)
+
+
+class PersonalDataStore(Protocol):
+    """Reads for exports. May raise `StoreUnavailable`."""
+
+    async def of(self, subject: str) -> PersonalData:
+        """All that is kept of a subject."""
+        ...
+
+
+class RedisPersonalData:
+    """A `PersonalDataStore` over one server or cluster. Without `clock`, time is the server's."""
+
+    def __init__(
+        self,
+        client: Any,
+        keys: Keys,
+        pseudonyms: Pseudonyms,
+        *,
+        clock: Clock | None = None,
+        timeout_ms: int = CALL_TIMEOUT_MS,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._pseudonyms = pseudonyms
+        self._clock = clock
+        self._timeout_ms = timeout_ms
+
+    async def of(self, subject: str) -> PersonalData:
+        keys = self._keys
+        under_pseudonym = keys.pseudonyms_windows(subject, await self._pseudonyms.of(subject))
+        async with in_time(self._timeout_ms):
+            own = await self._client.hgetall(keys.windows(subject))
+            kept = await self._client.hgetall(under_pseudonym)
+            in_flight = await self._client.hgetall(keys.in_flight(subject))
+            merged = await self._client.get(keys.merged(subject))
+            balance = await self._client.hgetall(keys.balance(subject))
+            credits_ = await self._client.hgetall(keys.credits(subject))
+            adjustments = await self._client.hgetall(keys.adjustments(subject))
+        # Somebody who was erased and has come back uses the windows that were kept; alone they are nobody's.
+        is_known = bool(own or in_flight or balance)
+        events = [event async for event in self._events(subject)]
+        summaries = [summary async for summary in self._summaries(subject)]
+        windows = {**own, **(kept if is_known or events else {})}
+        return PersonalData(
+            windows={
+                (_WINDOWS[name[0]], int(name[1:])): Tally(*map(int, text.split(" ")))
+                for name, text in sorted(windows.items())
+                if name[0] in _WINDOWS
+            },
+            in_flight={request_id: int(text.split(" ")[0]) for request_id, text in in_flight.items()},
+            merged_ms=int(merged) if merged else None,
+            balance={name: int(value) for name, value in balance.items()} or None,
+            credits=tuple(sorted(map(_credit, credits_.items()), key=lambda credit: credit.at_ms)),
+            adjustments=adjustments,
+            events=sorted(events, key=lambda event: (event.admitted_ms, event.request_id)),
+            summaries=sorted(summaries, key=lambda one: (one.day, one.model, one.tier, one.key_id)),
+        )
+
+    async def _events(self, subject: str) -> AsyncIterator[Event]:
+        now_ms = await self._now_ms()
+        days = [self._keys.events(subject, now_ms - back * _DAY_MS) for back in range(-1, MOST_DAYS)]
+        for name in await self._there(days):
+            async for request_id, text in self._fields(name):
+                yield event_of(request_id, subject, text)
+
+    async def _summaries(self, subject: str) -> AsyncIterator[Summary]:
+        month = window_index(Window.MONTH, await self._now_ms())
+        months = [self._keys.summaries(subject, month + 1 - back) for back in range(MOST_DAYS // 30 + 2)]
+        for name in await self._there(months):
+            async for words, figures in self._fields(name):
+                day, model, tier, key_id = words.split(" ")
+                sums = Sums(*map(int, figures.split(" ")))
+                yield Summary(int(day), name_of(model), name_of(tier), name_of(key_id), sums)
+
+    async def _there(self, names: list[str]) -> list[str]:
+        """Those of the keys that exist."""
+        found = []
+        for first in range(0, len(names), _TOGETHER):
+            some = names[first : first + _TOGETHER]
+            async with in_time(self._timeout_ms):
+                pipeline = self._client.pipeline(transaction=False)
+                for name in some:
+                    pipeline.exists(name)
+                found += [name for name, is_there in zip(some, await pipeline.execute(), strict=True) if is_there]
+        return found
+
+    async def _fields(self, name: str) -> AsyncIterator[tuple[str, str]]:
+        seen: set[str] = set()  # a scan may give a field twice
+        cursor: Any = 0
+        while True:
+            async with in_time(self._timeout_ms):
+                cursor, fields = await self._client.hscan(name, cursor, count=_TOGETHER)
+            for field_name, text in fields.items():
+                if field_name not in seen:
+                    seen.add(field_name)
+                    yield field_name, text
+            if not int(cursor):
+                return
+
+    async def _now_ms(self) -> int:
+        if self._clock is not None:
+            return self._clock()
+        async with in_time(self._timeout_ms):
+            seconds, microseconds = await self._client.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def _credit(pair: tuple[str, str]) -> Credit:
+    nano_usd, _, at_ms = pair[1].partition(" ")
+    return Credit(pair[0], int(nano_usd), int(at_ms))

@@ -1,0 +1,1 @@
+"""Reservations, charges and balances."""

@@ -1,0 +1,1 @@
+"""Records of users, keys, acts and names."""

@@ -1,0 +1,55 @@
+"""Names for subjects that lead to nobody once the key that made them is gone."""
+
+import hmac
+import secrets
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
+from scalix.store.keys import Keys
+
+_KEY_BYTES = 32
+_DIGITS = 32
+
+
+class Pseudonyms:
+    """The pseudonyms of one store, whose key is kept in it and made by whoever needs it first."""
+
+    def __init__(self, client: Any, keys: Keys, *, timeout_ms: int = CALL_TIMEOUT_MS) -> None:
+        self._client = client
+        self._keys = keys
+        self._timeout_ms = timeout_ms
+        self._key: bytes | None = None
+        self._last: bytes | None = None
+
+    async def key(self) -> bytes:
+        """The key, read once in the life of a process. Raises `StoreUnavailable`."""
+        return self._key or await self.agree()
+
+    async def of(self, subject: str) -> str:
+        """The subject's pseudonym. Raises `StoreUnavailable`."""
+        return pseudonym(self._key or await self.key(), subject)
+
+    async def agree(self) -> bytes:
+        """Read the key anew. Into a store that was emptied meanwhile, the one that was known is written again; of
+        several processes that do so, all go on with the first one's. Raises `StoreUnavailable`."""
+        name = self._keys.pseudonym_key()
+        async with in_time(self._timeout_ms):
+            kept = await self._client.get(name)
+            if kept is None:
+                own = self._last or secrets.token_bytes(_KEY_BYTES)
+                await self._client.set(name, own.hex(), nx=True)
+                kept = await self._client.get(name)
+        self._key = self._last = bytes.fromhex(kept)
+        return self._key
+
+    def forget(self) -> None:
+        """Agree again at the next use: the store was emptied."""
+        self._key = None
+
+
+@lru_cache(maxsize=8_192)
+def pseudonym(key: bytes, subject: str) -> str:
+    """`~` and 32 hex digits, by HMAC-SHA-256."""
+    return "~" + hmac.digest(key, subject.encode(), sha256).hex()[:_DIGITS]

@@ -1,0 +1,175 @@
+"""Users' records in Redis or Valkey."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from scalix.domain.identity.subjects import Subject
+from scalix.domain.limits.quota import UNKNOWN_VERSION
+from scalix.store.base import RecordChanged, UserExists, UserRecord
+from scalix.store.connection import scripts
+from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
+from scalix.store.keys import Keys
+from scalix.store.quota.redis_quota import Clock
+from scalix.store.records.sealing import CannotOpen, Sealing, Unsealed
+
+# Up to here all names are read and put in order, 256 short answers; beyond, the shards are gone through one by one.
+MOST_IN_ORDER = 10_000
+
+log = logging.getLogger("scalix.users")
+
+
+class RedisUserStore:
+    """A `UserStore` over one server or cluster. Without `clock`, time is the server's. `sealing` is for metadata."""
+
+    def __init__(
+        self,
+        client: Any,
+        keys: Keys,
+        *,
+        clock: Clock | None = None,
+        timeout_ms: int = CALL_TIMEOUT_MS,
+        sealing: Sealing | None = None,
+        most_in_order: int = MOST_IN_ORDER,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._clock = clock
+        self._timeout_ms = timeout_ms
+        self._sealing = sealing or Unsealed()
+        self._most_in_order = most_in_order
+        self._said = False
+
+    async def get(self, user_id: str) -> UserRecord:
+        async with in_time(self._timeout_ms):
+            fields = await self._client.hgetall(self._keys.record(_subject(user_id)))
+        return self._record(user_id, fields)
+
+    async def create(self, record: UserRecord) -> UserRecord:
+        written = await self._put(replace(record, version=UNKNOWN_VERSION))
+        if written is None:
+            raise UserExists(record.user_id)
+        return written
+
+    async def update(self, record: UserRecord) -> UserRecord:
+        written = await self._put(record)
+        if written is None:
+            raise RecordChanged(record.user_id)
+        return written
+
+    async def _put(self, record: UserRecord) -> UserRecord | None:
+        """The record as written; `None` when it has another version now."""
+        subject = _subject(record.user_id)
+        names = [self._keys.record(subject), self._keys.user_names(subject)]
+        now = "" if self._clock is None else self._clock()
+        fields: list[str | int] = [
+            *("tier", record.tier or ""),
+            *("blocked", int(record.blocked)),
+            *("limits", orjson.dumps(record.limits).decode()),
+            *("metadata", self._kept_metadata(record)),
+            *("tokens_valid_after_ms", record.tokens_valid_after_ms),
+            *("revoked_tokens", orjson.dumps(record.revoked_tokens).decode()),
+            *("consent", orjson.dumps(record.consent).decode()),
+        ]
+        async with in_time(self._timeout_ms):
+            version = await scripts.run(self._client, "put_user", names, [now, record.version, record.user_id, *fields])
+        if not version:
+            return None
+        return replace(await self.get(record.user_id), version=version)
+
+    async def delete(self, user_id: str) -> bool:
+        subject = _subject(user_id)
+        keys = self._keys
+        names = [
+            keys.record(subject),
+            keys.user_names(subject),
+            keys.windows(subject),
+            keys.in_flight(subject),
+            keys.merged(subject),
+            keys.adjustments(subject),
+            keys.balance(subject),
+        ]
+        now = "" if self._clock is None else self._clock()
+        async with in_time(self._timeout_ms):
+            return bool(await scripts.run(self._client, "delete_user", names, [now, user_id]))
+
+    async def page(self, first: int, most: int) -> tuple[int, list[UserRecord]]:
+        indexes = self._keys.all_user_names()
+        async with in_time(self._timeout_ms):
+            pipeline = self._client.pipeline(transaction=False)
+            for index in indexes:
+                pipeline.zcard(index)
+            counts = [int(count) for count in await pipeline.execute()]
+        total = sum(counts)
+        if total <= self._most_in_order:
+            wanted = [(index, 0, -1) for index, count in zip(indexes, counts, strict=True) if count]
+        else:
+            wanted = list(_parts(indexes, counts, first, most))
+        names = await self._names(wanted)
+        if total <= self._most_in_order:
+            names = sorted(names)[first : first + most]
+        async with in_time(self._timeout_ms):
+            pipeline = self._client.pipeline(transaction=False)
+            for name in names:
+                pipeline.hgetall(self._keys.record(_subject(name)))
+            found = await pipeline.execute() if names else []
+        return total, [self._record(name, fields) for name, fields in zip(names, found, strict=True) if fields]
+
+    async def _names(self, wanted: Sequence[tuple[str, int, int]]) -> list[str]:
+        async with in_time(self._timeout_ms):
+            pipeline = self._client.pipeline(transaction=False)
+            for index, begin, end in wanted:
+                pipeline.zrange(index, begin, end)
+            return [name for names in await pipeline.execute() for name in names] if wanted else []
+
+    def _kept_metadata(self, record: UserRecord) -> str:
+        if record.sealed_metadata is not None:
+            return record.sealed_metadata
+        return self._sealing.seal(record.user_id, orjson.dumps(record.metadata).decode())
+
+    def _record(self, user_id: str, fields: Mapping[str, str]) -> UserRecord:
+        record = _record(user_id, fields)
+        kept = fields.get("metadata") or "{}"
+        try:
+            return replace(record, metadata=orjson.loads(self._sealing.open(user_id, kept)))
+        except CannotOpen as fault:
+            if not self._said:
+                self._said = True
+                log.error("metadata of users can't be read: %s; the rest of their records is used", fault)
+            return replace(record, sealed_metadata=kept)
+
+
+def _parts(indexes: Sequence[str], counts: Sequence[int], first: int, most: int) -> Iterator[tuple[str, int, int]]:
+    """The ranges of shards that hold the names from the `first` on, `most` in all."""
+    for index, count in zip(indexes, counts, strict=True):
+        if most <= 0:
+            return
+        if first < count:
+            taken = min(count - first, most)
+            yield index, first, first + taken - 1
+            most -= taken
+        first = max(0, first - count)
+
+
+def _subject(user_id: str) -> str:
+    return str(Subject("user", user_id))
+
+
+def _record(user_id: str, fields: Mapping[str, str]) -> UserRecord:
+    if not fields:
+        return UserRecord(user_id)
+    return UserRecord(
+        user_id=user_id,
+        version=fields.get("version", UNKNOWN_VERSION),
+        tier=fields.get("tier") or None,
+        blocked=fields.get("blocked") == "1",
+        limits=orjson.loads(fields.get("limits") or "{}"),
+        tokens_valid_after_ms=int(fields.get("tokens_valid_after_ms") or 0),
+        revoked_tokens=orjson.loads(fields.get("revoked_tokens") or "{}"),
+        consent=orjson.loads(fields.get("consent") or "{}"),
+        created_ms=int(fields.get("created_ms") or 0),
+        updated_ms=int(fields.get("updated_ms") or 0),
+    )
