@@ -3,7 +3,8 @@ and shares the memory of what was loaded.
 
 Run by the launcher as `python -m scalix.launch.processes.mother --control N --ready-fd M`. It has one thread, no event
 loop, no connection and no file open but its control socket, so that a fork of it is as good as a new process. It forks
-twice: a worker whose parent is gone becomes a child of the launcher, its subreaper, and so lives and dies with the launcher.
+twice: a worker whose parent is gone becomes a child of the launcher, its subreaper, and so lives and dies with the
+launcher.
 """
 
 import argparse
