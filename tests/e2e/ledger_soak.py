@@ -19,6 +19,8 @@ from tests.e2e.chaos import FATES, Fate
 from tests.e2e.gateways import ROOT, Gateway
 from tests.e2e.ledger_truth import Expected, Ledger, by_key, expected_of, mismatches
 
+SETTLED_WITHIN_S = 5.0
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -46,6 +48,8 @@ class Soak:
     acts: Mapping[float, Callable[[], None]] = field(default_factory=dict)
     plans: list[Plan] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)  # whose worker may have died under them
+    left: list[tuple[str, float, float]] = field(default_factory=list)  # by their clients: key, begun, left
+    acted: list[tuple[float, float]] = field(default_factory=list)
 
     def run(self) -> None:
         """Send them all."""
@@ -65,14 +69,23 @@ class Soak:
                 begun += 1
                 act = acts.get(begun)
             if act is not None:
+                begun_s = time.monotonic()
                 act()
+                self.acted.append((begun_s, time.monotonic()))
+            begun_s = time.monotonic()
             try:
                 self._send(plan)
             except (httpx.TransportError, OSError, AssertionError):
                 self.broken.add(plan.key)
+            if plan.fate.leaves:
+                self.left.append((plan.key, begun_s, time.monotonic()))
 
         with ThreadPoolExecutor(self.at_once) as pool:
             list(pool.map(one, self.plans))
+        # A client that leaves does not see how its request ends: with its worker, maybe.
+        for key, begun_s, left_s in self.left:
+            if any(begun_s <= ended_s and began_s <= left_s + SETTLED_WITHIN_S for began_s, ended_s in self.acted):
+                self.broken.add(key)
 
     def _send(self, plan: Plan) -> None:
         route, model, stream = plan.way
