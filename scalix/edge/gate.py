@@ -20,6 +20,7 @@ from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, answer_whol
 from scalix.edge.bodies import ClientGone
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.errors import error_body, error_headers, is_plain, plain_answer, status_of
+from scalix.edge.faults import shown_fault
 from scalix.edge.forwarding import Forwarding
 from scalix.edge.guard import Guard
 from scalix.edge.guard_bodies import paced
@@ -113,8 +114,8 @@ class Gate:
             log.warning("request %s: %s", request_id, fault)
             message = "The gateway's store is not available right now. Try again shortly."
             return StoreIsDown(message, retry_after_s=5)
-        except Exception:
-            log.exception("request %s failed inside the gateway", request_id)
+        except Exception as error:
+            log.error("request %s failed inside the gateway: %s", request_id, shown_fault(error))
             return InternalError(f"The gateway failed. Tell its operator the request id {request_id}.")
 
     async def _refuse(self, scope: Scope, send: Send, request_id: str, error: GatewayError) -> None:

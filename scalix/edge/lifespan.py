@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send
+from scalix.edge.faults import shown_fault
 from scalix.store.base import StoreError
 
 log = logging.getLogger("scalix.edge")
@@ -66,5 +67,5 @@ async def _repeat(pause_s: float, job: Job) -> None:
             await job()
         except StoreError as fault:
             log.warning("a background job has to wait: %s", fault)
-        except Exception:
-            log.exception("a background job failed")
+        except Exception as error:
+            log.error("a background job failed: %s", shown_fault(error))
