@@ -1,4 +1,4 @@
-"""What the services need of a store. Implementations: `memory.py` (one process) and `redis_quota.py` (shared)."""
+"""What the services need of a store. Implementations: in the folders beside this file, `memory` for one process."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

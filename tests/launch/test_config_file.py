@@ -240,3 +240,10 @@ def test_another_authentication_or_master_key_is_a_problem(tmp_path: Path) -> No
     auth, key = problems_of(tmp_path, text)
     assert "write custom_auth: scalix_callbacks.custom_auth" in auth.fix
     assert "write master_key: os.environ/LITELLM_MASTER_KEY" in key.fix
+
+
+def test_a_setting_by_which_the_output_cap_could_get_lost_is_refused(tmp_path: Path) -> None:
+    text = MODELS + TIERS + "litellm_settings:\n  drop_params: true\n"
+    (found,) = problems_of(tmp_path, text)
+    assert "no limit would hold" in found.what
+    assert found.fix.startswith("write drop_params: false")

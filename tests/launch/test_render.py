@@ -219,13 +219,13 @@ litellm_settings:
 
 def test_litellms_own_settings_come_through_as_litellm_would_have_read_them(tmp_path: Path) -> None:
     rest = """
-litellm_settings: {drop_params: yes, request_timeout: 0.5, cache: off, name: 'on', day: 2026-01-02, big: 1_000}
+litellm_settings: {drop: yes, request_timeout: 0.5, cache: off, name: 'on', day: 2026-01-02, big: 1_000}
 router_settings: {a: {}, b: [], c: null, d: [[1, {x: y}]], e: "ünï ☃ 😀 \\" \\\\ \\t\\n", f: 1.0e-9, g: "1e-9", 403: z}
 """
     config = rendered(tmp_path, "model: openai/a, api_base: http://x", {}, rest)
     settings = {key: value for key, value in config["litellm_settings"].items() if key != "callbacks"}
     assert settings == {
-        "drop_params": True, "request_timeout": 0.5, "cache": False, "name": "on", "day": "2026-01-02", "big": 1000
+        "drop": True, "request_timeout": 0.5, "cache": False, "name": "on", "day": "2026-01-02", "big": 1000
     }  # fmt: skip
     assert config["router_settings"] == {
         "a": {}, "b": [], "c": None, "d": [[1, {"x": "y"}]], "e": 'ünï ☃ 😀 " \\ \t\n', "f": 1e-9, "g": "1e-9", 403: "z",  # noqa: E501

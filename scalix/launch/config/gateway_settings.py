@@ -28,6 +28,13 @@ def with_gateway_settings(litellm: Mapping[str, Any], source: YamlSource, proble
         ):
             problems.append(Problem(where, what, f"write {name}: {ours}, or remove the line"))
     settings = _mapping(litellm.get("litellm_settings"))
+    if settings.get("drop_params") is True:
+        where = source.where(("litellm_settings", "drop_params"))
+        what = (
+            "litellm_settings.drop_params leaves out the output cap for models that do not know it: no limit would hold"
+        )
+        fix = "write drop_params: false, and name what a model refuses in its additional_drop_params"
+        problems.append(Problem(where, what, fix))
     written = settings.get("callbacks")
     callbacks = list(written) if isinstance(written, list) else [written] if written else []
     if CALLBACKS not in callbacks:
