@@ -13,7 +13,7 @@ from scalix.domain.errors import BadRequest
 from scalix.domain.ledger.ledger import Detail
 from scalix.domain.ledger.outcomes import Ending, charge_for
 from scalix.domain.ledger.privacy import permitted
-from scalix.domain.limits.calendar import rfc3339
+from scalix.domain.limits.calendar import DAY_MS, rfc3339
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Window
 from scalix.domain.limits.quota import Charge, Outcome, Receipt, window_states
 from scalix.domain.policy import Tier
@@ -214,7 +214,7 @@ def _time_ms(time: object, now_ms: int) -> int:
     if not isinstance(time, datetime) or time.tzinfo is None:
         raise ValueError("metadata['time'] must be a datetime with its zone: when the request began")
     at_ms = int(time.timestamp() * 1000)
-    if not now_ms - 86_400_000 <= at_ms <= now_ms + 60_000:
+    if not now_ms - DAY_MS <= at_ms <= now_ms + 60_000:
         raise ValueError("metadata['time'] must lie within the last 24 hours: older books are closed")
     return min(at_ms, now_ms)
 

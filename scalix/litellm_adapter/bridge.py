@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from scalix.service.exchange.admission import Admission
-from scalix.service.exchange.exchanges import Exchanges
+from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.identity.identity import Identity
 
@@ -43,3 +43,8 @@ class Bridge:
 bridge = Bridge()
 EXCHANGE_ID = "scalix_request_id"
 ATTEMPT = "scalix_attempt"
+
+
+def marks_of(exchange: Exchange) -> dict[str, object]:
+    """By which LiteLLM's events find their exchange, and tell one attempt from the next."""
+    return {EXCHANGE_ID: exchange.request_id, ATTEMPT: exchange.attempt}

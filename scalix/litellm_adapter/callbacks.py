@@ -12,7 +12,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 from scalix.domain.errors import GatewayError, InvalidApiKey
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.routes import Route
-from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
+from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge, marks_of
 from scalix.litellm_adapter.kept_caps import with_caps
 from scalix.litellm_adapter.model_options import with_options
 from scalix.litellm_adapter.plain_callers import PlainCallers
@@ -46,7 +46,7 @@ async def custom_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
     """
     exchange = request.scope.get("scalix")
     if isinstance(exchange, Exchange):
-        return UserAPIKeyAuth(metadata={EXCHANGE_ID: exchange.request_id, ATTEMPT: exchange.attempt})
+        return UserAPIKeyAuth(metadata=marks_of(exchange))
     services = bridge.services
     if services is None or services.under_edge:
         raise InvalidApiKey("Only the gateway's edge may call this.")

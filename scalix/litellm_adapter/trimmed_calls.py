@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Request
 from litellm.proxy._types import UserAPIKeyAuth
 
-from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID
+from scalix.litellm_adapter.bridge import marks_of
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 
 log = logging.getLogger("scalix.trimming")
@@ -47,7 +47,7 @@ def _from_edge(instead: Handler, own: Handler) -> Handler:
 
 async def _caller(request: Request, exchange: Exchange) -> UserAPIKeyAuth:
     request.state.litellm_received_at = datetime.now(UTC)
-    caller = UserAPIKeyAuth(metadata={EXCHANGE_ID: exchange.request_id, ATTEMPT: exchange.attempt})
+    caller = UserAPIKeyAuth(metadata=marks_of(exchange))
     caller.authenticated_by_custom_auth = True
     return caller
 

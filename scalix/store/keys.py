@@ -42,13 +42,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from scalix.domain.identity.subjects import SHARDS, shard_of
-from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 
 TOMBSTONE_LIFETIME_MS = 10 * 60_000
-EPOCH_LIFETIME_MS = 7 * 86_400_000
-MERGED_LIFETIME_MS = 400 * 86_400_000
-ERASED_LIFETIME_MS = 63 * 86_400_000
+EPOCH_LIFETIME_MS = 7 * DAY_MS
+MERGED_LIFETIME_MS = 400 * DAY_MS
+ERASED_LIFETIME_MS = 63 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,18 +145,19 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
     """Everything below the edge, from the variables that the launcher sets. Raises `LaunchError`."""
     client = connect(needed(environ, "SCALIX_STORE_URL"))
     keys = key_names(environ)
+    sealing = _sealing(environ)
     breaker = Breaker()
     erased = Pseudonyms(client, keys)
     policy = PolicySource(_policy(environ))
     quota_store = RedisQuotaStore(client, keys, retention=lambda: policy.current.retention, pseudonyms=erased)
     quotas = guarded(quota_store, breaker)
-    user_store = guarded(RedisUserStore(client, keys, sealing=_sealing(environ)), breaker)
+    user_store = guarded(RedisUserStore(client, keys, sealing=sealing), breaker)
     journal = open_journal(environ)
     outage = Outage(LocalCounters(now_ms), journal)
     exchanges = Exchanges()
     known = KnownRefusals()
     users = UserDirectory(user_store, policy)
-    key_store = guarded(RedisKeyStore(client, keys, sealing=_sealing(environ)), breaker)
+    key_store = guarded(RedisKeyStore(client, keys, sealing=sealing), breaker)
     virtual_keys = VirtualKeys(key_store, users, now_ms=now_ms)
     audit_store = guarded(RedisAuditStore(client, keys), breaker)
     pseudonyms = build_pseudonyms(client, keys, breaker, erased)
@@ -216,7 +217,7 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
         ),
         keys=key_administration,
         secrets=SecretsAdministration(
-            guarded(RedisResealing(client, keys, _sealing(environ)), breaker),
+            guarded(RedisResealing(client, keys, sealing), breaker),
             audit,
             is_sealing=bool(encryption_keys(environ.get("SCALIX_ENCRYPTION_KEY"))),
         ),

@@ -1,7 +1,10 @@
 """One person's data at instances of the gateway in this process."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from contextvars import Context
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -20,6 +23,27 @@ class Apart(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         return await asyncio.create_task(self._inner.handle_async_request(request), context=Context())
+
+
+Make = Callable[..., Instance]
+
+
+@asynccontextmanager
+async def instances(store_url: str, folder: Path, key_prefix: str) -> AsyncIterator[Make]:
+    """Makes instances of one store, with variables of their own, and closes them."""
+    made: list[Instance] = []
+
+    def make(**environ: str) -> Instance:
+        one = Instance(store_url, folder, key_prefix, f"worker-{len(made)}", **environ)
+        one.http._transport = Apart(one.http._transport)
+        made.append(one)
+        return one
+
+    try:
+        yield make
+    finally:
+        for one in made:
+            await one.close()
 
 
 ODD = "ana.maría+x@example.com/ü %2F?#&"

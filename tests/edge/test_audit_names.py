@@ -1,7 +1,7 @@
 """The audit log and erasure: users are named by pseudonyms, whose meaning goes with the user."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,25 +12,13 @@ from scalix.domain.ledger.audit_check import ChainCheck
 from scalix.service.audit.audit import Act, Actor
 from scalix.service.audit.pseudonyms import hidden_in
 from tests.edge.key_rig import act, made
-from tests.edge.limits_rig import Instance
-from tests.edge.privacy_rig import Apart, a_life, entries, erase, export, texts_of
-
-Make = Callable[..., Instance]
+from tests.edge.privacy_rig import Make, a_life, entries, erase, export, instances, texts_of
 
 
 @pytest.fixture
 async def make(store_url: str, tmp_path: Path, key_prefix: str) -> AsyncIterator[Make]:
-    instances: list[Instance] = []
-
-    def make(**environ: str) -> Instance:
-        made = Instance(store_url, tmp_path, key_prefix, f"worker-{len(instances)}", **environ)
-        made.http._transport = Apart(made.http._transport)
-        instances.append(made)
-        return made
-
-    yield make
-    for instance in instances:
-        await instance.close()
+    async with instances(store_url, tmp_path, key_prefix) as made:
+        yield made
 
 
 async def test_the_audit_log_names_users_while_they_are_known_and_stays_whole(make: Make) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scalix.domain.ledger.ledger_check import DAY_MS
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.keys import Keys
 from scalix.store.ledger.archive_files import day_text
 from tests.edge.limits_rig import TOKENS, Instance

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +13,14 @@ from scalix.store.base import StoreUnavailable
 from scalix.store.keys import Keys
 from scalix.store.ledger.archive_files import ArchiveFiles
 from tests.edge.key_rig import act, ask, code_of
-from tests.edge.limits_rig import TOKENS, Instance
-from tests.edge.privacy_rig import Apart, a_life, entries, erase, export, path_of, texts_of
-
-Make = Callable[..., Instance]
-ODD = "ana.maría+x@example.com/ü %2F?#&"
+from tests.edge.limits_rig import TOKENS
+from tests.edge.privacy_rig import ODD, Make, a_life, entries, erase, export, instances, path_of, texts_of
 
 
 @pytest.fixture
 async def make(store_url: str, tmp_path: Path, key_prefix: str) -> AsyncIterator[Make]:
-    instances: list[Instance] = []
-
-    def make(**environ: str) -> Instance:
-        made = Instance(store_url, tmp_path, key_prefix, f"worker-{len(instances)}", **environ)
-        made.http._transport = Apart(made.http._transport)
-        instances.append(made)
-        return made
-
-    yield make
-    for instance in instances:
-        await instance.close()
+    async with instances(store_url, tmp_path, key_prefix) as made:
+        yield made
 
 
 async def test_an_export_has_everything_of_one_user_and_no_secret(make: Make) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scalix.domain.ledger.ledger_check import DAY_MS
+from scalix.domain.limits.calendar import DAY_MS
 from tests.service.cutting_proxy import CuttingProxy
 from tests.service.outage_rig import USED, StoreProcess, World
 from tests.service.test_outage import FAULTS, Fault, recovered

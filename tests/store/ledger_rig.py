@@ -7,9 +7,9 @@ from typing import Any
 
 from scalix.domain.identity.subjects import shard_of
 from scalix.domain.ledger.ledger import Detail
-from scalix.domain.ledger.ledger_check import DAY_MS, Difference
+from scalix.domain.ledger.ledger_check import Difference
 from scalix.domain.ledger.retention import Retention
-from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Receipt
 from scalix.service.ledger.ledger_check import Findings, LedgerCheck

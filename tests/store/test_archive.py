@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.ledger.ledger_check import DAY_MS, Texts
+from scalix.domain.ledger.ledger_check import Texts
 from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.policy import Policy, Tier
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.ledger.archive import Archive, ArchiveFailed

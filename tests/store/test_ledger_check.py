@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from scalix.domain.ledger.ledger_check import DAY_MS, kept_parts
+from scalix.domain.ledger.ledger_check import kept_parts
 from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.limits import Metric, Window
 from scalix.domain.limits.quota import Charge, Outcome
 from scalix.store.privacy.redis_erasure import RedisErasure

@@ -11,10 +11,10 @@ from typing import Literal
 
 from scalix.domain.ledger.ledger import Event, Sums, event_of, name_word, sums_of
 from scalix.domain.ledger.retention import Retention
-from scalix.domain.limits.calendar import window_end_ms, window_index
+from scalix.domain.limits.calendar import DAY_MS, window_end_ms, window_index
 from scalix.domain.limits.limits import Window
 
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+HOUR_MS = 3_600_000
 
 Part = Literal["windows", "summaries", "hours", "days", "tokens", "cost"]
 """Which of the store's keys: a subject's windows and summaries; everybody's sums by hour and by day; the rankings."""

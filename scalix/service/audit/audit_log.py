@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from scalix.domain.ledger.audit_chain import TRIMMED, Head, Link, Sealer, entry_text
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.audit.audit import Act, Actor
 from scalix.service.audit.pseudonyms import Pseudonyms
 from scalix.service.exchange.policy_source import PolicySource
@@ -13,7 +14,6 @@ from scalix.store.base import AuditStore, StoreUnavailable
 
 TRIM_EVERY_S = 3_600.0
 THE_GATEWAY = Actor("gateway")
-_DAY_MS = 86_400_000
 _MOST_TRIES = 20
 _TRIM_BATCH = 500
 _MOST_BATCHES = 40
@@ -80,7 +80,7 @@ class AuditLog:
 
     async def _older_than_retention(self) -> tuple[int, Link | None]:
         """How many entries are too old, and the last of them."""
-        oldest_ms = self._now_ms() - self._policy.current.retention.audit_days * _DAY_MS
+        oldest_ms = self._now_ms() - self._policy.current.retention.audit_days * DAY_MS
         read, older, seen = 0, 0, 0
         last: Link | None = None
         for _ in range(_MOST_BATCHES):

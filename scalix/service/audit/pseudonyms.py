@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scalix.domain.identity.subjects import Subject
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.audit.audit import Act
 from scalix.store.records.redis_names import PSEUDONYM, NameStore
 
 # A shorter name is found in other texts by chance: then only a text that is the name counts.
 _LEAST_CHARS_WITHIN = 5
 _KINDS = ("user:", "address:", "key:")
-_DAY_MS = 86_400_000
 
 
 class Pseudonyms:
@@ -30,7 +30,7 @@ class Pseudonyms:
         if kind == "key" and name and name not in texts:
             texts.append(name)
         # One day more than the entry: its removal comes once an hour.
-        lifetime_ms = (keep_days + 1) * _DAY_MS
+        lifetime_ms = (keep_days + 1) * DAY_MS
         given = await self._names.pseudonyms(str(Subject("user", act.user_id)), texts, lifetime_ms, act.at_ms)
         return hidden_in(facts, given)
 
@@ -48,7 +48,7 @@ class Pseudonyms:
     async def named(self, user_id: str, name: str, keep_days: int) -> str:
         """A pseudonym for something else of a user's, the same at every call until the user's names are forgotten."""
         subject = str(Subject("user", user_id))
-        return (await self._names.pseudonyms(subject, [name], keep_days * _DAY_MS))[name]
+        return (await self._names.pseudonyms(subject, [name], keep_days * DAY_MS))[name]
 
     async def forget(self, user_id: str) -> int:
         """Forget whom the log means; how many pseudonyms there were. Raises `StoreUnavailable`."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from scalix.domain.ledger.ledger import Event
-from scalix.domain.ledger.ledger_check import DAY_MS, Texts
+from scalix.domain.ledger.ledger_check import Texts
 from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
 from scalix.store.ledger.archive_files import ArchiveFiles, Group, day_text

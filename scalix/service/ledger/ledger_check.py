@@ -9,7 +9,6 @@ from scalix.domain.identity.subjects import SHARDS, shard_of
 from scalix.domain.ledger.ledger import Event
 from scalix.domain.ledger.ledger_check import (
     ALL_PARTS,
-    DAY_MS,
     SHARD_PARTS,
     Difference,
     Part,
@@ -24,6 +23,7 @@ from scalix.domain.ledger.ledger_check import (
     subject_differences,
 )
 from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.ledger.books import Books, Listing
 
 _AT_ONCE = 8

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from scalix.domain.identity.virtual_keys import KeyRecord
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.administration.key_views import names_in, told_key
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.audit.audit_log import THE_GATEWAY
@@ -14,7 +15,6 @@ from scalix.store.privacy.redis_retention import RetentionStore
 from scalix.store.records.key_store import KeyStore
 
 TRY_EVERY_S = 1_800.0
-_DAY_MS = 86_400_000
 _PAGE = 100
 
 log = logging.getLogger("scalix.retention")
@@ -98,7 +98,7 @@ class ExpiredKeys:
 
     async def __call__(self) -> int:
         """How many were removed. Raises `StoreUnavailable`."""
-        oldest_ms = self._now_ms() - self._policy.current.privacy.expired_keys_days * _DAY_MS
+        oldest_ms = self._now_ms() - self._policy.current.privacy.expired_keys_days * DAY_MS
         old = await self._expired_before(oldest_ms)
         for record in old:
             told = told_key(record)

@@ -12,7 +12,7 @@ from scalix.domain.identity.subjects import Subject
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.ledger.ledger import Event
 from scalix.domain.ledger.privacy import consents
-from scalix.domain.limits.calendar import rfc3339
+from scalix.domain.limits.calendar import DAY_MS, rfc3339
 from scalix.service.administration.key_views import shown_key
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.audit.audit_reading import AuditReading
@@ -27,7 +27,6 @@ from scalix.store.privacy.redis_personal_data import PersonalData, PersonalDataS
 from scalix.store.records.key_store import KeyStore
 
 _PAGE = 100
-_DAY_MS = 86_400_000
 # Beside the names of users in the audit log, which are never this.
 _BILLING = "billing of an erased user"
 
@@ -151,7 +150,7 @@ class Privacy:
         return replace(data, events=await asyncio.to_thread(_merged, archived, data.events))
 
     async def _elsewhere(self) -> dict[str, str]:
-        return {rfc3339(day * _DAY_MS)[:10]: host for day, host in sorted((await self._archive.elsewhere()).items())}
+        return {rfc3339(day * DAY_MS)[:10]: host for day, host in sorted((await self._archive.elsewhere()).items())}
 
     async def _keep_billing(self, user_id: str) -> int:
         if not self._policy.current.privacy.keep_billing:

@@ -4,12 +4,10 @@ from dataclasses import asdict
 from typing import Any
 
 from scalix.domain.ledger.ledger import Event, Summary
-from scalix.domain.limits.calendar import rfc3339, window_end_ms
+from scalix.domain.limits.calendar import DAY_MS, rfc3339, window_end_ms
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.store.base import UserRecord
 from scalix.store.privacy.redis_personal_data import PersonalData
-
-_DAY_MS = 86_400_000
 
 
 def shown_record(record: UserRecord) -> dict[str, Any] | None:
@@ -88,7 +86,7 @@ def _summary(summary: Summary) -> dict[str, Any]:
         "charge_usd": _usd(sums.pop("charge_nano_usd")),
         "spend_usd": _usd(sums.pop("nano_usd")),
     }
-    day = rfc3339(summary.day * _DAY_MS)[:10]
+    day = rfc3339(summary.day * DAY_MS)[:10]
     return {"day": day, "model": summary.model, "tier": summary.tier, "key_id": summary.key_id or None, **sums, **costs}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from scalix.domain.ledger.ledger import Aggregate
-from scalix.service.usage.queries import DAY_MS
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.base import LedgerReader, StoreUnavailable
 from scalix.store.ledger.redis_memory import ServerMemory
 from scalix.store.records.key_store import KeyStore

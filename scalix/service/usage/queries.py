@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 
 from scalix.domain.errors import BadRequest
 
-DAY_MS = 86_400_000
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 # What no counter of milliseconds of ours is meant for.

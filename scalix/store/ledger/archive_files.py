@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Self
 
 from scalix.domain.ledger.ledger import Event, event_of
-from scalix.domain.ledger.ledger_check import DAY_MS, Texts
+from scalix.domain.ledger.ledger_check import Texts
 from scalix.domain.ledger.ledger_lines import event_line, read_line
+from scalix.domain.limits.calendar import DAY_MS
 
 _NAME = re.compile(r"events-(\d{4}-\d{2}-\d{2})\.jsonl\.gz")
 _DRAFT = ".draft"

@@ -4,7 +4,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from scalix.domain.ledger.ledger_check import DAY_MS, Texts
+from scalix.domain.ledger.ledger_check import Texts
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.connection import scripts
 from scalix.store.connection.redis_client import in_time
 from scalix.store.keys import Keys

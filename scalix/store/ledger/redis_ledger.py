@@ -10,11 +10,12 @@ import orjson
 
 from scalix.domain.identity.subjects import SHARDS
 from scalix.domain.ledger.ledger import Aggregate, Event, Summary, Sums, event_of, name_of
-from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 from scalix.store.base import Ranking
 from scalix.store.connection import scripts
 from scalix.store.connection.redis_client import in_time
+from scalix.store.connection.store_time import store_time_ms
 from scalix.store.keys import Keys
 
 READ_TIMEOUT_MS = 10_000
@@ -23,7 +24,6 @@ _KEYS_TOGETHER = 8
 _SHARDS_TOGETHER = 16
 _SUMS_AT_ONCE = 200
 _EVENTS_AT_ONCE = 500
-_DAY_MS = 86_400_000
 
 
 class RedisLedger:
@@ -43,15 +43,11 @@ class RedisLedger:
         self._timeout_ms = timeout_ms
 
     async def now_ms(self) -> int:
-        if self._clock is not None:
-            return self._clock()
-        async with in_time(self._timeout_ms):
-            seconds, microseconds = await self._client.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        return await store_time_ms(self._client, self._clock, self._timeout_ms)
 
     async def events(self, subject: str, day: int) -> list[Event]:
         async with in_time(self._timeout_ms):
-            texts = await self._client.hgetall(self._keys.events(subject, day * _DAY_MS))
+            texts = await self._client.hgetall(self._keys.events(subject, day * DAY_MS))
         found = []
         for number, (request_id, text) in enumerate(texts.items()):
             found.append(_event(request_id, subject, text))
@@ -139,7 +135,7 @@ class RedisLedger:
 def _months(first_day: int, last_day: int) -> list[int]:
     if last_day < first_day:
         return []
-    first, last = (window_index(Window.MONTH, day * _DAY_MS) for day in (first_day, last_day))
+    first, last = (window_index(Window.MONTH, day * DAY_MS) for day in (first_day, last_day))
     return list(range(first, last + 1))
 
 

@@ -4,12 +4,13 @@ import re
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
-from scalix.domain.ledger.ledger_check import DAY_MS, SHARD_PARTS, Difference, Part, ShardBooks, SubjectBooks, Texts
+from scalix.domain.ledger.ledger_check import SHARD_PARTS, Difference, Part, ShardBooks, SubjectBooks, Texts
 from scalix.domain.ledger.retention import Retention
-from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 from scalix.store.connection import scripts
 from scalix.store.connection.redis_client import in_time
+from scalix.store.connection.store_time import store_time_ms
 from scalix.store.keys import Keys
 from scalix.store.ledger.books import Listing
 from scalix.store.records.pseudonyms import Pseudonyms
@@ -45,11 +46,7 @@ class RedisBooks:
         self._timeout_ms = timeout_ms
 
     async def now_ms(self) -> int:
-        if self._clock is not None:
-            return self._clock()
-        async with in_time(self._timeout_ms):
-            seconds, microseconds = await self._client.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        return await store_time_ms(self._client, self._clock, self._timeout_ms)
 
     async def listing(self, day: int) -> Listing:
         month = str(_month_of(day))

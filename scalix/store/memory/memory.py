@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from scalix.domain.ledger.ledger import Balance, Detail, Event
-from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.key_limits import KeyScope, KeyWindow
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import (
@@ -40,8 +40,6 @@ from scalix.store.memory.memory_accounts import (
 )
 from scalix.store.memory.memory_limits import MemoryCounters
 from scalix.store.memory.memory_room import balance_verdict, cap_by_room, key_verdicts, needs_of, verdict
-
-_DAY_MS = 86_400_000
 
 
 class MemoryStore(MemoryCounters):
@@ -155,8 +153,8 @@ class MemoryStore(MemoryCounters):
             account = self._nobodys
         swept = account.swept.get(request_id)
         now_ms = self._clock()
-        looked_at = (now_ms, now_ms - _DAY_MS) if at_ms is None else (at_ms - _DAY_MS // 2, at_ms + _DAY_MS // 2)
-        if swept and swept.receipt.admitted_ms // _DAY_MS in [moment // _DAY_MS for moment in looked_at]:
+        looked_at = (now_ms, now_ms - DAY_MS) if at_ms is None else (at_ms - DAY_MS // 2, at_ms + DAY_MS // 2)
+        if swept and swept.receipt.admitted_ms // DAY_MS in [moment // DAY_MS for moment in looked_at]:
             del account.swept[request_id]
             del account.events[request_id]
             self._change_all(swept.receipt, used=minus(NOTHING, swept.if_swept), held=NOTHING)
@@ -216,7 +214,7 @@ class MemoryStore(MemoryCounters):
             if window is KeyWindow.MINUTE:
                 return index >= minute - 1
             if window is KeyWindow.BUDGET and index != start_ms:
-                return index + scope.budget_period_ms + _DAY_MS >= now_ms
+                return index + scope.budget_period_ms + DAY_MS >= now_ms
             return True
 
         windows = self.key_windows[scope.key_id]

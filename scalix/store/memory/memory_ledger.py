@@ -5,10 +5,11 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
 from scalix.domain.ledger.ledger import Aggregate, Event, Summary, Sums, sums_of
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.base import Ranking
 from scalix.store.memory.memory_limits import MemoryCounters
 
-_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+_HOUR_MS = 3_600_000
 _Kind = TypeVar("_Kind", bound=Hashable)
 
 
@@ -22,12 +23,12 @@ class MemoryLedger:
         return self._store.now_ms()
 
     async def events(self, subject: str, day: int) -> list[Event]:
-        found = [event for event in self._store.events_of(subject) if event.admitted_ms // _DAY_MS == day]
+        found = [event for event in self._store.events_of(subject) if event.admitted_ms // DAY_MS == day]
         return sorted(found, key=lambda event: (event.admitted_ms, event.request_id))
 
     async def summaries(self, subject: str, first_day: int, last_day: int) -> list[Summary]:
         def kind(event: Event) -> tuple[int, str, str, str]:
-            return event.admitted_ms // _DAY_MS, _model(event), event.detail.tier, event.key_id
+            return event.admitted_ms // DAY_MS, _model(event), event.detail.tier, event.key_id
 
         found = _summed(self._store.events_of(subject), kind)
         return [Summary(*of, sums) for of, sums in found if first_day <= of[0] <= last_day]
@@ -36,12 +37,12 @@ class MemoryLedger:
         return self._aggregates(_HOUR_MS, first_hour, last_hour)
 
     async def by_day(self, first_day: int, last_day: int) -> list[Aggregate]:
-        return self._aggregates(_DAY_MS, first_day, last_day)
+        return self._aggregates(DAY_MS, first_day, last_day)
 
     async def top(self, first_day: int, last_day: int, by: Ranking, most: int) -> list[tuple[str, int]]:
         scores: Counter[str] = Counter()
         for event in self._store.all_events(named=True):
-            if first_day <= event.admitted_ms // _DAY_MS <= last_day:
+            if first_day <= event.admitted_ms // DAY_MS <= last_day:
                 scores[event.subject] += event.tokens if by == "tokens" else event.detail.cost_nano_usd
         return sorted(((name, score) for name, score in scores.items() if score), key=lambda one: (-one[1], one[0]))[
             : max(0, most)

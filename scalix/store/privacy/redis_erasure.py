@@ -9,17 +9,16 @@ import orjson
 
 from scalix.domain.identity.subjects import Subject, shard_of
 from scalix.domain.ledger.ledger import EVENT_FIELDS
-from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 from scalix.store.connection import scripts
 from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
+from scalix.store.connection.store_time import Clock, store_time_ms
 from scalix.store.keys import ERASED_LIFETIME_MS, Keys
-from scalix.store.quota.redis_quota import Clock
 from scalix.store.records.pseudonyms import Pseudonyms
 
 # The longest that books may be kept: whatever was configured when an entry was written, it is found.
 MOST_DAYS = 3_660
-_DAY_MS = 86_400_000
 _TOGETHER = 400
 # What was settled this long ago may still be told again, by a journal.
 _TOLD_AGAIN_DAYS = 3
@@ -94,7 +93,7 @@ class RedisErasure:
             await self._client.delete(key)
             if days:
                 await self._client.hset(key, mapping={str(day): nano_usd for day, nano_usd in days.items()})
-                await self._client.pexpire(key, keep_days * _DAY_MS)
+                await self._client.pexpire(key, keep_days * DAY_MS)
 
     async def _erase_keys(self, subject: str, user_id: str) -> int:
         async with in_time(self._timeout_ms):
@@ -161,7 +160,7 @@ class RedisErasure:
         """Keep the last days' events under their requests' ids alone: a journal may tell them again, in vain."""
         now_ms, name_of_user = await self._now_ms(), subject.partition(":")[2]
         for day in range(_TOLD_AGAIN_DAYS):
-            name = self._keys.events(subject, now_ms - day * _DAY_MS)
+            name = self._keys.events(subject, now_ms - day * DAY_MS)
             async for events in self._events(name):
                 async with in_time(self._timeout_ms):
                     pipeline = self._client.pipeline(transaction=False)
@@ -169,7 +168,7 @@ class RedisErasure:
                         if name_of_user in request_id and not _OUR_ID.fullmatch(request_id):
                             continue  # an id of somebody else's making, which no journal holds
                         key = self._keys.tombstone(subject, request_id)
-                        pipeline.set(key, _without_key(text), px=_TOLD_AGAIN_DAYS * _DAY_MS, nx=True)
+                        pipeline.set(key, _without_key(text), px=_TOLD_AGAIN_DAYS * DAY_MS, nx=True)
                     if len(pipeline):
                         await pipeline.execute()
 
@@ -188,18 +187,14 @@ class RedisErasure:
         shard, month = shard_of(subject), window_index(Window.MONTH, now_ms)
         names = [self._keys.summaries(subject, month + 1 - back) for back in range(MOST_DAYS // 30 + 2)]
         for back in range(-1, MOST_DAYS):
-            at_ms = now_ms - back * _DAY_MS
+            at_ms = now_ms - back * DAY_MS
             day = window_index(Window.DAY, at_ms)
             names += [self._keys.events(subject, at_ms)]
             names += [self._keys.ranking(shard, day, by) for by in ("tokens", "cost")]
         return names
 
     async def _now_ms(self) -> int:
-        if self._clock is not None:
-            return self._clock()
-        async with in_time(self._timeout_ms):
-            seconds, microseconds = await self._client.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        return await store_time_ms(self._client, self._clock, self._timeout_ms)
 
 
 def _without_key(text: str) -> str:

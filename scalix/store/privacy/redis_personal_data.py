@@ -5,16 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from scalix.domain.ledger.ledger import Event, Summary, Sums, event_of, name_of
-from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Tally
 from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
+from scalix.store.connection.store_time import Clock, store_time_ms
 from scalix.store.keys import Keys
 from scalix.store.privacy.redis_erasure import MOST_DAYS
-from scalix.store.quota.redis_quota import Clock
 from scalix.store.records.pseudonyms import Pseudonyms
 
-_DAY_MS = 86_400_000
 _TOGETHER = 500
 _WINDOWS = {"m": Window.MINUTE, "h": Window.HOUR, "d": Window.DAY, "M": Window.MONTH}
 
@@ -108,7 +107,7 @@ class RedisPersonalData:
 
     async def _events(self, subject: str) -> AsyncIterator[Event]:
         now_ms = await self._now_ms()
-        days = [self._keys.events(subject, now_ms - back * _DAY_MS) for back in range(-1, MOST_DAYS)]
+        days = [self._keys.events(subject, now_ms - back * DAY_MS) for back in range(-1, MOST_DAYS)]
         for name in await self._there(days):
             async for request_id, text in self._fields(name):
                 yield event_of(request_id, subject, text)
@@ -148,11 +147,7 @@ class RedisPersonalData:
                 return
 
     async def _now_ms(self) -> int:
-        if self._clock is not None:
-            return self._clock()
-        async with in_time(self._timeout_ms):
-            seconds, microseconds = await self._client.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        return await store_time_ms(self._client, self._clock, self._timeout_ms)
 
 
 def _credit(pair: tuple[str, str]) -> Credit:

@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from scalix.domain.identity.subjects import Subject
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.connection.redis_client import in_time
+from scalix.store.connection.store_time import Clock, store_time_ms
 from scalix.store.keys import Keys
-from scalix.store.quota.redis_quota import Clock
 from scalix.store.records.redis_keys import CLAIM_MS
 
 TIMEOUT_MS = 2_000
-_DAY_MS = 86_400_000
 _SCAN_COUNT = 500
 _SETTLES_S = 1.0
 
@@ -48,10 +48,10 @@ class RedisRetention:
 
     async def claim_today(self) -> bool:
         now_ms = await self._now_ms()
-        left_ms = _DAY_MS - now_ms % _DAY_MS
+        left_ms = DAY_MS - now_ms % DAY_MS
         async with in_time(self._timeout_ms):
             name = self._keys.retention_run()
-            return await self._client.set(name, str(now_ms // _DAY_MS), px=left_ms, nx=True) is not None
+            return await self._client.set(name, str(now_ms // DAY_MS), px=left_ms, nx=True) is not None
 
     async def give_back_today(self) -> None:
         async with in_time(self._timeout_ms):
@@ -59,7 +59,7 @@ class RedisRetention:
 
     async def remove_credits(self, days: int) -> int:
         """Forget what was added to balances longer than `days` ago, not the balances; how many entries."""
-        oldest_ms = await self._now_ms() - days * _DAY_MS
+        oldest_ms = await self._now_ms() - days * DAY_MS
         removed = 0
         # Goes through all names of keys, as credits are kept by user.
         async for name in self._names("{s[0-9a-f][0-9a-f]}:c:*"):
@@ -108,8 +108,4 @@ class RedisRetention:
             yield name
 
     async def _now_ms(self) -> int:
-        if self._clock is not None:
-            return self._clock()
-        async with in_time(self._timeout_ms):
-            seconds, microseconds = await self._client.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        return await store_time_ms(self._client, self._clock, self._timeout_ms)

@@ -1,7 +1,7 @@
 """What is asked of counters in Redis or Valkey beside admission and settlement."""
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 from scalix.domain.limits.calendar import window_index
@@ -9,13 +9,12 @@ from scalix.domain.limits.limits import Metric, Window, limit_name
 from scalix.domain.limits.quota import ANY_LIMIT, CONCURRENT, ShadowCount, Tallies
 from scalix.store.connection import scripts
 from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
+from scalix.store.connection.store_time import Clock, store_time_ms
 from scalix.store.keys import MERGED_LIFETIME_MS, Keys
 from scalix.store.quota.quota_wire import LETTER, POSITION, WINDOW, tallies_of
 from scalix.store.records.pseudonyms import Pseudonyms
 
 _SHADOW_NAMES = {"c": CONCURRENT, "*": ANY_LIMIT}
-
-Clock = Callable[[], int]
 
 
 class RedisLimitTools:
@@ -97,11 +96,7 @@ class RedisLimitTools:
         return "" if self._clock is None else self._clock()
 
     async def _time_ms(self) -> int:
-        if self._clock is not None:
-            return self._clock()
-        async with in_time(self._timeout_ms):
-            seconds, microseconds = await self._client.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        return await store_time_ms(self._client, self._clock, self._timeout_ms)
 
 
 def _shadow_name(short: str) -> str:

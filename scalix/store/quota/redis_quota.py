@@ -8,13 +8,15 @@ from typing import Any
 
 from scalix.domain.identity.subjects import SHARDS
 from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.quota import Ask, Charge, Decision, Receipt, Settled
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection import scripts
 from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
+from scalix.store.connection.store_time import Clock
 from scalix.store.keys import TOMBSTONE_LIFETIME_MS, Keys
 from scalix.store.quota.quota_wire import admit_args, admitted_ms_and_key, days_of, decision_of, settle_args, settled_of
-from scalix.store.quota.redis_limits import Clock, RedisLimitTools
+from scalix.store.quota.redis_limits import RedisLimitTools
 from scalix.store.records.pseudonyms import Pseudonyms
 
 __all__ = ["Clock", "RedisQuotaStore"]
@@ -22,7 +24,6 @@ __all__ = ["Clock", "RedisQuotaStore"]
 _SWEEP_BATCH = 200
 _MOST_SWEEP_FAULTS = 10
 _SHARDS_FURTHER = 61  # at each sweep; prime to the number of shards, so that each one has its turn to be the first
-_DAY_MS = 86_400_000
 
 
 class RedisQuotaStore(RedisLimitTools):
@@ -76,7 +77,7 @@ class RedisQuotaStore(RedisLimitTools):
         # Only names the days in which a sweep may have charged this request: our own clock is good enough.
         now_ms = time.time_ns() // 1_000_000 if self._clock is None else self._clock()
         # Where the time is known, the day of it, and the one that it would be by another clock.
-        days_ms = (now_ms, now_ms - _DAY_MS) if at_ms is None else (at_ms - _DAY_MS // 2, at_ms + _DAY_MS // 2)
+        days_ms = (now_ms, now_ms - DAY_MS) if at_ms is None else (at_ms - DAY_MS // 2, at_ms + DAY_MS // 2)
         names = [
             *await self._charge_keys(subject, request_id),
             *(name for day_ms in days_ms for name in self._keys.books(subject, day_ms)),

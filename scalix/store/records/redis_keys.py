@@ -21,8 +21,8 @@ from scalix.domain.limits.quota import UNKNOWN_VERSION, KeyTallies, Tally
 from scalix.store.base import RecordChanged
 from scalix.store.connection import scripts
 from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
+from scalix.store.connection.store_time import Clock, store_time_ms
 from scalix.store.keys import Keys
-from scalix.store.quota.redis_quota import Clock
 from scalix.store.records.key_store import AliasTaken
 from scalix.store.records.sealing import CannotOpen, Sealing, Unsealed
 
@@ -258,11 +258,7 @@ class RedisKeyStore:
             return replace(record, sealed_metadata=kept)
 
     async def _now_ms(self) -> int:
-        if self._clock is not None:
-            return self._clock()
-        async with in_time(self._timeout_ms):
-            seconds, microseconds = await self._client.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        return await store_time_ms(self._client, self._clock, self._timeout_ms)
 
 
 def _subject(user_id: str) -> str:

@@ -12,8 +12,8 @@ from scalix.domain.limits.quota import UNKNOWN_VERSION
 from scalix.store.base import RecordChanged, UserExists, UserRecord
 from scalix.store.connection import scripts
 from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
+from scalix.store.connection.store_time import Clock
 from scalix.store.keys import Keys
-from scalix.store.quota.redis_quota import Clock
 from scalix.store.records.sealing import CannotOpen, Sealing, Unsealed
 
 # Up to here all names are read and put in order, 256 short answers; beyond, the shards are gone through one by one.
