@@ -1,9 +1,12 @@
 """Every dependency is one release of one content: a release that somebody has put in its place is not installed."""
 
+import importlib.metadata
 import re
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 _PINNED = re.compile(r"[A-Za-z0-9._-]+(\[[a-z0-9,._-]+\])?==[0-9][A-Za-z0-9.!+_-]*( ?;.*)?")
@@ -43,3 +46,28 @@ def test_the_compromised_releases_of_litellm_are_not_among_them() -> None:
 
 def test_set_up_installs_with_hashes_alone() -> None:
     assert "--require-hashes" in (ROOT / "tools" / "setup.sh").read_text(encoding="utf-8")
+
+
+def test_the_locks_name_all_that_what_is_in_them_needs() -> None:
+    """Set-up resolves nothing (`--no-deps`), so what a lock leaves out would be missing at run time."""
+    assert "--no-deps" in (ROOT / "tools" / "setup.sh").read_text(encoding="utf-8")
+    locked = {
+        canonicalize_name(line.partition("==")[0].partition("[")[0])
+        for name in ("requirements.lock", "requirements-dev.lock")
+        for line, *_ in requirements(name)
+    }
+    missing = {
+        f"{name} needs {text}"
+        for name in locked
+        for text in _needs(name)
+        if canonicalize_name(Requirement(text).name) not in locked
+    }
+    assert not missing
+
+
+def _needs(name: str) -> list[str]:
+    try:
+        texts = importlib.metadata.requires(name) or []
+    except importlib.metadata.PackageNotFoundError:  # for another platform or Python
+        return []
+    return [text for text in texts if (marker := Requirement(text).marker) is None or marker.evaluate({"extra": ""})]

@@ -43,7 +43,9 @@ if [ ! -x "$venv/bin/python" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
     fi
 fi
 echo "setup: installing ${locks[*]} (a minute or two, once)"
-args=()
+# The locks name everything, so nothing is left to resolve: older pips refuse a lock of hashes as soon as a release newer
+# than a pinned one meets a requirement with an extra (fastapi-sso's pydantic[email]).
+args=(--no-deps)
 for lock in "${locks[@]}"; do args+=(--requirement "$lock"); done
 if command -v uv >/dev/null; then
     uv pip install --quiet --python "$venv/bin/python" --require-hashes "${args[@]}"
