@@ -44,7 +44,7 @@ ROUNDS, QUICK_ROUNDS = 5, 2
 def main(arguments: list[str] | None = None) -> int:
     """Returns 0, or 2 when a benchmark could not be run."""
     options = _parser().parse_args(arguments)
-    chosen = options.only or [*LOADS, *STUDIES]
+    chosen = options.only or [*LOADS, *(name for name, study in STUDIES.items() if not study.only_when_named)]
     loads = [LOADS[name] for name in LOADS if name in chosen]
     studies = [STUDIES[name] for name in STUDIES if name in chosen]
     rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)

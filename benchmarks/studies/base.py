@@ -30,11 +30,13 @@ class Findings:
 
 
 class Study(Protocol):
-    """One section of the page. `peers` must be running; those that could not be had are left out."""
+    """One section of the page. `peers` must be running; those that could not be had are left out. What is
+    `only_when_named` takes too long for a run of everything."""
 
     name: str
     title: str
     peers: tuple[str, ...]
+    only_when_named: bool
 
     def run(self, setting: Setting) -> Findings:
         """Raises `BenchmarkError`."""

@@ -25,6 +25,7 @@ class FirstByte:
     name = "first-byte"
     title = "First byte of a stream"
     peers: tuple[str, ...] = ("litellm", BASELINE, "gateway")
+    only_when_named = False
 
     def run(self, setting: Setting) -> Findings:
         """See `Study`."""

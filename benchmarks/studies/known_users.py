@@ -29,6 +29,7 @@ class KnownUsers:
     name = "known-users"
     title = "One, a thousand, a million known users"
     peers: tuple[str, ...] = ()
+    only_when_named = False
 
     def run(self, setting: Setting) -> Findings:
         """See `Study`."""

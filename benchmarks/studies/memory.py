@@ -11,7 +11,6 @@ from benchmarks.processes import BenchmarkError
 from benchmarks.report import table
 from benchmarks.studies.base import Findings, Setting
 
-FEW, MANY = 2_000, 20_000
 QUICK_FEW, QUICK_MANY = 300, 1_500
 _AT_ONCE = 1_000
 _STREAMED = 10  # one of so many requests is a stream
@@ -21,19 +20,19 @@ _USERS = 100
 class Memory:
     """One gateway takes requests of many users, streamed ones among them, all of them answered."""
 
-    name = "memory"
-    title = "Resident memory"
     peers: tuple[str, ...] = ()
 
-    def __init__(self, few: int = FEW, many: int = MANY) -> None:
+    def __init__(self, name: str, title: str, few: int, many: int, *, only_when_named: bool) -> None:
+        self.name, self.title = name, title
+        self.only_when_named = only_when_named
         self._few, self._many = few, many
 
     def run(self, setting: Setting) -> Findings:
         """See `Study`."""
         few, many = (QUICK_FEW, QUICK_MANY) if setting.quick else (self._few, self._many)
-        place = setting.folder / "memory"
+        place = setting.folder / self.name
         place.mkdir()
-        running = ScalixGateway("memory").start(place, setting.provider_url)
+        running = ScalixGateway(self.name).start(place, setting.provider_url)
         seen: list[tuple[int, float]] = [(0, _mib(running))]
         try:
             sent = 0
@@ -60,13 +59,13 @@ class Memory:
                 for count in _between(at, few)
             ),
         ]
-        about = (
-            f"One worker with its launcher; admitted requests of {_USERS} users, every {_STREAMED}th a stream. "
-            "`python -m benchmarks.memory` does the same for 20,000 and 200,000 requests, which takes a quarter of an "
-            "hour.\n\n"
-        )
+        about = f"One worker with its launcher; admitted requests of {_USERS} users, every {_STREAMED}th a stream.\n\n"
         header = ("requests", "MiB", f"against {few:,}")
-        return Findings(about + table(header, rows), seen, {"memory_growth": growth})
+        return Findings(about + table(header, rows), seen, {f"{self.name}_growth": growth})
+
+
+SHORT = Memory("memory", "Resident memory, a tenth of the requests", 2_000, 20_000, only_when_named=False)
+LONG = Memory("memory-200k", "Resident memory", 20_000, 200_000, only_when_named=True)
 
 
 def _between(at: dict[int, float], few: int) -> list[int]:

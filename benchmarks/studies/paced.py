@@ -59,6 +59,7 @@ class Paced:
     name = "paced"
     title = "Paced streams"
     peers: tuple[str, ...] = (BASELINE, "gateway")
+    only_when_named = False
 
     def run(self, setting: Setting) -> Findings:
         """See `Study`."""

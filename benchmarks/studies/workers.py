@@ -43,6 +43,7 @@ class Workers:
     name = "workers"
     title = "One and two workers"
     peers: tuple[str, ...] = ()
+    only_when_named = False
 
     def run(self, setting: Setting) -> Findings:
         """See `Study`."""

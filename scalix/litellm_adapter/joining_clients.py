@@ -80,8 +80,20 @@ class _JoiningHandler(AsyncHTTPHandler):  # type: ignore[misc]
         return joined(super().create_client(*args, **kwargs), self._pressure)
 
 
+class _NoCookies(httpx.Cookies):
+    """What a provider sets in the answer to one user is not sent along with another's request. And looking for it costs
+    two objects a request."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        pass
+
+    def set_cookie_header(self, request: httpx.Request) -> None:
+        pass
+
+
 def joined(client: httpx.AsyncClient, pressure: Pressure) -> httpx.AsyncClient:
-    """The same client with our transport over each of its transports, those to proxies included."""
+    """The same client with our transport over each of its transports, those to proxies included, and no cookies."""
+    client._cookies = _NoCookies()
     client._transport = JoiningTransport(client._transport, pressure)
     client._mounts = {pattern: inner and JoiningTransport(inner, pressure) for pattern, inner in client._mounts.items()}
     return client

@@ -7,23 +7,49 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from pydantic import BaseModel
+
 from scalix.domain.failures import ErrorClass, class_of_exception
 from scalix.domain.tokens.usage import Usage, usage_from
 from scalix.domain.tokens.usage_reading import TRAFFIC, field, usage_in
 from scalix.service.exchange.exchanges import Exchange, Failure
 
 NANO = 1_000_000_000
+# Where a usage is, and what has figures of its own in it.
+_NESTED = frozenset(
+    {
+        "usage",
+        "response",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+        "input_tokens_details",
+        "output_tokens_details",
+        "cache_creation_token_details",
+        "cached_tokens_details",
+        "cache_creation",
+        "server_tool_use",
+    }
+)
 
 
 def usage_of(response: Any, requested_tier: object = None) -> Usage | None:
     """The usage of an answer on any route, `None` if it has none that can be true. `requested_tier` is the service tier
     that was asked for, which counts where the answer does not say which it was served by."""
-    usage = usage_in(response)
+    usage = usage_in(_as_mapping(response))
     if usage is None or usage.service_tier:
         return usage
     hidden = field(field(response, "_hidden_params"), "provider_specific_fields")
     served = TRAFFIC.get(str(field(hidden, "traffic_type")).upper()) or requested_tier
     return replace(usage, service_tier=served.lower()) if isinstance(served, str) and len(served) <= 32 else usage
+
+
+def _as_mapping(value: Any) -> Any:
+    """A Pydantic object as the mapping of what is set in it: asked for a field that it does not have, it takes long to
+    say no, and a usage is asked for thirty."""
+    if not isinstance(value, BaseModel):
+        return value
+    fields = {**value.__dict__, **(value.__pydantic_extra__ or {})}
+    return {name: _as_mapping(field) if name in _NESTED else field for name, field in fields.items()}
 
 
 def reported_cost_of(response: Any) -> int | None:

@@ -26,7 +26,7 @@ def trust_the_edge() -> None:
     agents around it. A caller without a key of LiteLLM's passes them anyway. Only for requests from the edge."""
     module: Any = importlib.import_module("litellm.proxy.auth.user_api_key_auth")
     for name, instead in (
-        ("user_api_key_auth_builder", _caller),
+        ("user_api_key_auth_builder", edge_caller),
         ("_authorize_authenticated_request", _nothing),
         ("_resolve_request_principal", None),
     ):
@@ -45,7 +45,8 @@ def _from_edge(instead: Handler, own: Handler) -> Handler:
     return for_the_edge
 
 
-async def _caller(request: Request, exchange: Exchange) -> UserAPIKeyAuth:
+async def edge_caller(request: Request, exchange: Exchange) -> UserAPIKeyAuth:
+    """Who calls, as LiteLLM's authentication would have it from our `custom_auth`."""
     request.state.litellm_received_at = datetime.now(UTC)
     caller = UserAPIKeyAuth(metadata=marks_of(exchange))
     caller.authenticated_by_custom_auth = True

@@ -42,12 +42,18 @@ MIDDLEWARE: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# Words of LiteLLM's config under which its own authentication has something to do after all.
+_AUTH = ("custom_auth_run_common_checks", "enable_post_custom_auth_checks", "otel", "opentelemetry")
+# And under which somebody reads what it says of costs.
+_COSTS = ("success_callback", "discount", "margin", "budget", "include_cost")
 # Parts of LiteLLM's work for each call -> words of its config under which they have something to do after all.
 CALLS: Mapping[str, tuple[str, ...]] = {
-    "auth": ("custom_auth_run_common_checks", "enable_post_custom_auth_checks", "otel", "opentelemetry"),
+    "auth": _AUTH,
+    "http_layer": _AUTH,
     "deployment_counts": ("tpm", "rpm", "routing_strategy", "rate_limit", "usage-based"),
-    "cost_breakdown": ("success_callback", "discount", "margin"),
+    **dict.fromkeys(("cost", "cost_breakdown", "logging_payload"), _COSTS),
     "rewriting": (),
+    "sdk_models": (),
 }
 PARTS = frozenset({"hooks", "middleware", *CALLS})
 # Somebody else's callback may want what ours does not.
@@ -62,27 +68,44 @@ def parts_of(setting: str) -> frozenset[str]:
     return PARTS & frozenset(word.strip() for word in text.split(","))
 
 
-def trim(app: Any, config_text: str, parts: frozenset[str] = PARTS) -> None:
-    """Trim LiteLLM's proxy `app`, which must not have started. `config_text` is the config that it will read."""
+def trim(app: Any, config_text: str, parts: frozenset[str] = PARTS) -> Any:
+    """Trim LiteLLM's proxy `app`, which must not have started, and return what is to be called in its place.
+    `config_text` is the config that it will read."""
     text = config_text.lower()
     if "hooks" in parts:
         _trim_hooks(text)
     if "middleware" in parts:
         _trim_middleware(app, text)
-    _trim_calls(parts & _unneeded(CALLS, text), several_callbacks=bool(_SEVERAL_CALLBACKS.search(text)))
+    calls = parts & _unneeded(CALLS, text)
+    _trim_calls(calls, several_callbacks=bool(_SEVERAL_CALLBACKS.search(text)))
+    return _direct(app) if "http_layer" in calls else app
+
+
+def _direct(app: Any) -> Any:
+    from scalix.litellm_adapter.direct_endpoints import DirectEndpoints, is_possible
+
+    return DirectEndpoints(app) if is_possible(app) else app
 
 
 def _trim_calls(parts: frozenset[str], *, several_callbacks: bool) -> None:
-    from scalix.litellm_adapter import trimmed_calls
+    from scalix.litellm_adapter import sdk_models, trimmed_calls, trimmed_reports
 
     if "auth" in parts:
         trimmed_calls.trust_the_edge()
     if "deployment_counts" in parts:
         trimmed_calls.leave_out_deployment_counts()
-    if "cost_breakdown" in parts and not several_callbacks:
-        trimmed_calls.leave_out_cost_breakdown()
+    if not several_callbacks:
+        for name, leave_out in (
+            ("cost_breakdown", trimmed_calls.leave_out_cost_breakdown),
+            ("cost", trimmed_reports.leave_out_cost),
+            ("logging_payload", trimmed_reports.leave_out_logging_payload),
+        ):
+            if name in parts:
+                leave_out()
     if "rewriting" in parts:
         trimmed_calls.leave_out_rewriting()
+    if "sdk_models" in parts:
+        sdk_models.shorten()
 
 
 def _trim_hooks(config_text: str) -> None:

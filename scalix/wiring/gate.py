@@ -46,9 +46,8 @@ def create_app() -> Any:
     from scalix.litellm_adapter.trimming import parts_of, trim
     from scalix.litellm_adapter.warm_up import warm_up
 
-    inner = load_app()
-    trimmed = parts_of(os.environ.get("SCALIX_TRIM_LITELLM", ""))
-    trim(inner, Path(needed(os.environ, "CONFIG_FILE_PATH")).read_text(encoding="utf-8"), trimmed)
+    parts = parts_of(os.environ.get("SCALIX_TRIM_LITELLM", ""))
+    inner = trim(load_app(), Path(needed(os.environ, "CONFIG_FILE_PATH")).read_text(encoding="utf-8"), parts)
     if os.environ.get("LITELLM_LOG") != "DEBUG":
         quiet_litellm_logs()
     core = build_core(os.environ, facts=model_facts())

@@ -41,7 +41,7 @@ def exchange(monkeypatch: pytest.MonkeyPatch) -> Exchange:
 async def _metadata(exchange: Exchange) -> dict[str, Any]:
     request = cast(Any, SimpleNamespace(scope={"scalix": exchange}, state=SimpleNamespace()))
     auth = await custom_auth(request, "")
-    assert (await trimmed_calls._caller(request, exchange)).metadata == auth.metadata
+    assert (await trimmed_calls.edge_caller(request, exchange)).metadata == auth.metadata
     return dict(auth.metadata)
 
 

@@ -83,6 +83,8 @@ def test_a_usage_costs_what_litellm_says(tmp_path: Path, shape: Shape) -> None:
 
     assert seen is not None
     assert reported is not None
+    # LiteLLM's object is read the same inside an answer of its own.
+    assert usage_of(litellm.ModelResponse(usage=litellms_usage(shape)), shape.service_tier) == reported
     # Both what the provider was seen to say and what LiteLLM reports of it.
     assert calculate(price, seen, MONDAY_NOON_MS) == expected
     assert calculate(price, reported, MONDAY_NOON_MS) == expected

@@ -9,8 +9,9 @@ import litellm
 import pytest
 from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
 
-from scalix.litellm_adapter.joining_clients import _PROVIDERS_WITH_HANDLER, JoiningClients
+from scalix.litellm_adapter.joining_clients import _PROVIDERS_WITH_HANDLER, JoiningClients, joined
 from scalix.litellm_adapter.joining_transport import JoiningTransport
+from scalix.litellm_adapter.pressure import Pressure
 from tests.demo_server import DemoServer, demo_server
 
 __all__ = ["demo_server"]
@@ -133,3 +134,24 @@ def test_a_session_of_the_operators_own_is_left_alone() -> None:
         await theirs.aclose()
 
     asyncio.run(run())
+
+
+def test_what_a_provider_sets_for_one_user_is_not_sent_with_anothers_request() -> None:
+    sent: list[httpx.Headers] = []
+
+    def provider(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers)
+        return httpx.Response(200, headers={"set-cookie": "session=one; path=/"})
+
+    async def run() -> None:
+        client = httpx.AsyncClient(transport=httpx.MockTransport(provider))
+        await client.get("http://provider/")
+        await client.get("http://provider/")
+        assert sent[-1].get("cookie") == "session=one"  # as LiteLLM's own client would
+        quiet = joined(client, Pressure(100))
+        await quiet.get("http://provider/")
+        await quiet.get("http://provider/")
+        await quiet.aclose()
+
+    asyncio.run(run())
+    assert [headers.get("cookie") for headers in sent[2:]] == [None, None]

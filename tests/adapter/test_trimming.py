@@ -10,8 +10,19 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from scalix.litellm_adapter import trimmed_calls
+from scalix.litellm_adapter import sdk_models, trimmed_calls, trimmed_reports
+from scalix.litellm_adapter.direct_endpoints import DirectEndpoints
 from scalix.litellm_adapter.trimming import CALLS, HOOKS, MIDDLEWARE, PARTS, parts_of, trim
+
+CALLED = {
+    "trust_the_edge": trimmed_calls,
+    "leave_out_deployment_counts": trimmed_calls,
+    "leave_out_cost_breakdown": trimmed_calls,
+    "leave_out_rewriting": trimmed_calls,
+    "leave_out_cost": trimmed_reports,
+    "leave_out_logging_payload": trimmed_reports,
+    "shorten": sdk_models,
+}
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +34,8 @@ def _hooks(monkeypatch: pytest.MonkeyPatch) -> None:
 def trimmed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of what would have been left out of LiteLLM's calls, which stay whole in this process."""
     done: list[str] = []
-    for name in (
-        "trust_the_edge",
-        "leave_out_deployment_counts",
-        "leave_out_cost_breakdown",
-        "leave_out_rewriting",
-    ):
-        monkeypatch.setattr(trimmed_calls, name, lambda name=name: done.append(name))
+    for name, module in CALLED.items():
+        monkeypatch.setattr(module, name, lambda name=name: done.append(name))
     return done
 
 
@@ -67,12 +73,7 @@ def test_another_version_of_litellm_is_a_warning_and_no_crash(
 
 def test_calls_are_trimmed_of_what_nothing_in_the_config_asks_for(trimmed: list[str]) -> None:
     trim(Starlette(), "model_list: []\nlitellm_settings:\n  callbacks:\n    - scalix_callbacks.gateway_callbacks\n")
-    assert set(trimmed) == {
-        "trust_the_edge",
-        "leave_out_deployment_counts",
-        "leave_out_cost_breakdown",
-        "leave_out_rewriting",
-    }
+    assert set(trimmed) == CALLED.keys()
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,10 @@ def test_calls_are_trimmed_of_what_nothing_in_the_config_asks_for(trimmed: list[
         ("router_settings: {routing_strategy: latency-based-routing}", "leave_out_deployment_counts"),
         ('  "callbacks":\n    - "scalix_callbacks.gateway_callbacks"\n    - "langfuse"\n', "leave_out_cost_breakdown"),
         ("success_callback: [langfuse]", "leave_out_cost_breakdown"),
+        ("success_callback: [langfuse]", "leave_out_logging_payload"),
+        ('  "callbacks":\n    - "scalix_callbacks.gateway_callbacks"\n    - "langfuse"\n', "leave_out_logging_payload"),
+        ("litellm_settings: {include_cost_in_streaming_usage: true}", "leave_out_cost"),
+        ("router_settings: {provider_budget_config: {}}", "leave_out_cost"),
         ("general_settings: {custom_auth_run_common_checks: true}", "trust_the_edge"),
     ],
 )
@@ -106,9 +111,17 @@ def test_the_setting_names_what_is_trimmed(setting: str, parts: frozenset[str]) 
     assert CALLS.keys() <= PARTS
 
 
+def test_endpoints_are_called_directly_where_nothing_stands_around_them() -> None:
+    app = Starlette(middleware=[Middleware(CORSMiddleware)])
+    assert trim(app, "", frozenset({"http_layer"})) is app
+    assert isinstance(trim(app, ""), DirectEndpoints)
+    assert trim(app, "general_settings: {custom_auth_run_common_checks: true}") is app
+    assert trim(Starlette(middleware=[Middleware(TrustedHostMiddleware)]), "").__class__ is Starlette
+
+
 def test_nothing_is_trimmed_when_it_is_off(trimmed: list[str]) -> None:
     app = Starlette(middleware=[Middleware(CORSMiddleware)])
-    trim(app, "", parts_of("0"))
+    assert trim(app, "", parts_of("0")) is app
     assert names(app) == ["CORSMiddleware"]
     assert "parallel_request_limiter" in hooks.PROXY_HOOKS
     assert not trimmed
