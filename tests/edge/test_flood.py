@@ -1,8 +1,7 @@
-"""A flood of wrong tokens: bounded memory, little time, and nobody else waits."""
+"""A flood of wrong tokens: bounded memory, little work, and nobody else waits."""
 
 import gc
 import ipaddress
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -10,9 +9,11 @@ import psutil
 import pytest
 
 from tests.edge.gates import InProcess, in_process
+from tests.edge.work import calls_of
 
 MOST_GROWTH_BYTES = 12 * 1024 * 1024
-MOST_CPU_MS = 0.3
+# 127 were counted, those of this test's client among them.
+MOST_CALLS = 155
 
 
 async def flood(edge: InProcess, tokens: int, offset: int = 0) -> None:
@@ -54,13 +55,8 @@ async def test_a_million_wrong_tokens_leave_little_behind(tmp_path: Path, store_
         assert (await edge.chat()).status == 200
 
 
-async def test_a_wrong_credential_costs_a_third_of_a_millisecond_at_most(tmp_path: Path, store_url: str) -> None:
+async def test_a_wrong_credential_is_little_work(tmp_path: Path, store_url: str) -> None:
     async with in_process(tmp_path, store_url) as edge:
         await flood(edge, 200)
-        rounds = []
-        for attempt in range(5):
-            started = time.process_time()
-            await flood(edge, 500, 1_000 * (attempt + 1))
-            rounds.append((time.process_time() - started) / 500 * 1000)
-        # The least of several: what else the machine does is not the gateway's.
-        assert min(rounds) < MOST_CPU_MS, rounds
+        calls = await calls_of(lambda: flood(edge, 150, 1_000)) / 150
+        assert calls < MOST_CALLS, calls

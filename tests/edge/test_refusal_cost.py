@@ -1,4 +1,4 @@
-"""What a refused credential costs, of every kind: a third of a millisecond of CPU at most."""
+"""What a refused credential costs, of every kind: a few hundred calls of Python functions at most."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from tests.edge.gates import InProcess, in_process
-from tests.edge.test_flood import MOST_CPU_MS
+from tests.edge.work import calls_of
 from tests.service.token_issuer import SECRET, TokenIssuer
 
 JWT = {
@@ -18,7 +18,9 @@ JWT = {
     ]
 }
 Ask = Callable[[], Awaitable[int]]
-ROUNDS, REQUESTS = 10, 150
+REQUESTS = 50
+# 335 to 400 were counted, those of this test's client among them.
+MOST_CALLS = 480
 
 
 @pytest.fixture
@@ -64,12 +66,8 @@ KINDS: dict[str, tuple[Callable[[InProcess], Awaitable[str]], int]] = {
 }
 
 
-# With a look at the store: on a machine that is busy with other tests, the system's part of it varies.
-SOAK = ("blocked key", "key from elsewhere", "expired key", "key of a blocked user")
-
-
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.soak] * (kind in SOAK)) for kind in KINDS])
-async def test_a_refused_credential_costs_a_third_of_a_millisecond_at_most(edge: InProcess, kind: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_refused_credential_is_little_work(edge: InProcess, kind: str) -> None:
     make, status = KINDS[kind]
     credential = await make(edge)
     body = b'{"model": "free-small", "messages": [{"role": "user", "content": "hi"}]}'
@@ -80,11 +78,6 @@ async def test_a_refused_credential_costs_a_third_of_a_millisecond_at_most(edge:
             address = f"198.{18 + of}.{number >> 8}.{number & 255}"
             assert (await edge.call(key=credential, body=body, address=address)).status == status
 
-    await refused(50, 0)
-    rounds = []
-    for attempt in range(ROUNDS):
-        started = time.process_time()
-        await refused(REQUESTS, attempt + 1)
-        rounds.append((time.process_time() - started) / REQUESTS * 1_000)
-    # The least of several: what else the machine does is not the gateway's.
-    assert min(rounds) < MOST_CPU_MS, rounds
+    await refused(20, 0)
+    calls = await calls_of(lambda: refused(REQUESTS, 1)) / REQUESTS
+    assert calls < MOST_CALLS, calls
