@@ -30,13 +30,15 @@ _TIERS = {
 
 @dataclass(slots=True)
 class ScalixGateway:
-    """The store counts apart from it; the launcher is counted in. `env` is added to its environment."""
+    """The store counts apart from it; the launcher is counted in. `env` is added to its environment, `settings` to its
+    config, section by section."""
 
     name: str = "gateway"
     title: str = "this gateway"
     workers: int = 1
     cores: frozenset[int] = frozenset(PEER_CORES)
     env: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def install(self) -> None:
         """See `Peer`: it runs from the interpreter that runs the benchmark."""
@@ -44,7 +46,7 @@ class ScalixGateway:
     def start(self, folder: Path, provider_url: str) -> Running:
         """See `Peer`."""
         config, env_file, log = folder / "config.yaml", folder / "empty.env", folder / "terminal.log"
-        config.write_text(json.dumps(_config(provider_url), indent=2))
+        config.write_text(json.dumps(_config(provider_url, self.settings), indent=2))
         env_file.write_text("")
         env_file.chmod(0o600)
         port = free_port()
@@ -83,16 +85,18 @@ def ask(url: str, user: str) -> None:
     _post(f"{url}/v1/chat/completions", spent)
 
 
-def _config(provider_url: str) -> dict[str, object]:
+def _config(provider_url: str, settings: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
     params = {"api_base": f"{provider_url}/v1", "api_key": "${BENCH_PROVIDER_KEY}"}
     models = [
         {"model_name": name, "litellm_params": {"model": f"openai/{PROVIDER_MODEL}", **params}}
         for name in (MODEL, "other")
     ]
-    return {**_shipped_settings(), "model_list": models, "scalix": {"default_tier": "without-model", "tiers": _TIERS}}
+    shipped = _shipped_settings()
+    sections = {name: {**shipped.get(name, {}), **settings.get(name, {})} for name in {**shipped, **settings}}
+    return {**sections, "model_list": models, "scalix": {"default_tier": "without-model", "tiers": _TIERS}}
 
 
-def _shipped_settings() -> dict[str, object]:
+def _shipped_settings() -> dict[str, dict[str, object]]:
     """The shipped config's settings, so that what is measured is what runs."""
     from ruamel.yaml import YAML
 

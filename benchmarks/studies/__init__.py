@@ -4,10 +4,12 @@ from benchmarks.studies import memory
 from benchmarks.studies.base import Study
 from benchmarks.studies.first_byte import FirstByte
 from benchmarks.studies.known_users import KnownUsers
+from benchmarks.studies.left_out import LeftOut
 from benchmarks.studies.paced import Paced
 from benchmarks.studies.profile import Profile
 from benchmarks.studies.workers import Workers
 
 STUDIES: dict[str, Study] = {
-    study.name: study for study in (FirstByte(), Paced(), Workers(), KnownUsers(), memory.SHORT, memory.LONG, Profile())
+    study.name: study
+    for study in (FirstByte(), Paced(), Workers(), KnownUsers(), memory.SHORT, memory.LONG, LeftOut(), Profile())
 }

@@ -70,7 +70,7 @@ class Answer:
 
     def begin(self, model: str) -> None:
         """What is sent from now on is the answer of `model`."""
-        self._model = model
+        self._model = self._exchange.asked_model = model
         self.failure: Failed | None = None
         self._delivered = Delivered(model, self._count_tokens)
         self._status = 0

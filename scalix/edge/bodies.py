@@ -25,13 +25,22 @@ async def read_json(scope: Scope, receive: Receive, *, optional: bool = False) -
 
     Raises `BadRequest`, `RequestTooLarge`, `ClientGone`.
     """
+    check_head(scope)
+    return json_object(await _read(receive), optional=optional)
+
+
+def check_head(scope: Scope) -> None:
+    """What the headers say of a body. Raises `BadRequest`, `RequestTooLarge`."""
     encoding = header(scope, b"content-encoding")
     if encoding not in (None, "", "identity"):
         raise BadRequest("Compressed request bodies are not read. Send the body without Content-Encoding.")
     length = header(scope, b"content-length")
     if length is not None and (not length.isascii() or not length.isdigit() or int(length) > MAX_BODY_BYTES):
         raise _too_large()
-    raw = await _read(receive)
+
+
+def json_object(raw: bytes, *, optional: bool = False) -> dict[str, Any]:
+    """A body that is there, as `read_json` has it. Raises `BadRequest`."""
     if not raw.strip():
         if optional:
             return {}

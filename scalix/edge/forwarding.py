@@ -9,14 +9,14 @@ from typing import Any
 
 import orjson
 
-from scalix.domain.errors import BadRequest
+from scalix.domain.errors import BadRequest, GatewayError
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.estimate import REQUEST_TOKENS, estimate_prompt_tokens
 from scalix.edge.access_log import ASKED, Asked
 from scalix.edge.allowed_fields import NOT_FORWARDED, check_fields
 from scalix.edge.answers import Answer, nothing
 from scalix.edge.asgi import ASGIApp, Receive, Scope, Send
-from scalix.edge.bodies import read_json
+from scalix.edge.bodies import check_head, json_object, read_json
 from scalix.edge.body_shapes import check_shapes
 from scalix.edge.clients import Client
 from scalix.edge.delivered import CountTokens
@@ -78,9 +78,7 @@ class Forwarding:
     ) -> None:
         """Serve one request of an authenticated caller. Raises `GatewayError`s until it is admitted."""
         body = await read_json(scope, receive)
-        check_fields(route, body, self._guard.extra_fields(route))
-        check_shapes(route, body)
-        check_outbound_urls(body)
+        self._check(route, body)
         caller = await self._identity.charged_caller(holder, body)
         self._guard.check_load(caller)
         asked = scope[ASKED] = Asked(caller)
@@ -103,6 +101,26 @@ class Forwarding:
             await self._forward(body, exchange, attempts, answer, scope, receive)
         finally:
             await answer.settle_anyway()
+
+    def known_refusal(self, route: Route, holder: Caller, scope: Scope, raw: bytes) -> GatewayError | None:
+        """What `handle` would raise for the body `raw` of a caller who is known to have no room left; else `None`."""
+        if not self._admission.knows_refused:
+            return None
+        check_head(scope)
+        body = json_object(raw)
+        caller = self._identity.known_charged_caller(holder, body)
+        error = self._admission.known_refusal(caller, body) if caller is not None else None
+        if caller is None or error is None:
+            return None
+        self._check(route, body)
+        self._guard.check_load(caller)
+        scope[ASKED] = Asked(caller)
+        return error
+
+    def _check(self, route: Route, body: dict[str, Any]) -> None:
+        check_fields(route, body, self._guard.extra_fields(route))
+        check_shapes(route, body)
+        check_outbound_urls(body)
 
     async def _forward(
         self,

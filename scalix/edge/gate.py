@@ -19,7 +19,8 @@ from scalix.edge.access_log import AccessLog
 from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, answer_whole, credential_of
 from scalix.edge.bodies import ClientGone
 from scalix.edge.client_address import ClientAddresses
-from scalix.edge.errors import error_body, error_headers, is_plain, plain_answer, status_of
+from scalix.edge.early_refusals import HOLDER, EarlyRefusals
+from scalix.edge.errors import Answered, error_body, error_headers, is_plain, plain_answer, status_of
 from scalix.edge.faults import shown_fault
 from scalix.edge.forwarding import Forwarding
 from scalix.edge.guard import Guard
@@ -64,6 +65,8 @@ class Gate:
         self._now_ms = now_ms
         self._on_refusal = on_refusal
         self._access = access
+        self._early = EarlyRefusals(identity, forwarding, addresses=addresses, guard=guard)
+        self.refusable_paths = self._early.paths  # of these, the server asks `refuse_at_once`
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -73,6 +76,20 @@ class Gate:
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "there are no WebSockets here"})
+
+    def refuse_at_once(self, scope: Scope, body: bytes) -> Answered | None:
+        """The whole answer to a `POST` to one of `refusable_paths`, if it is refused by what is known already: status,
+        body and headers, the length's and the type's left out. `None`: it is to be called as usual."""
+        began_s = time.perf_counter()
+        error = self._early.refusal(scope, body)
+        if error is None:
+            return None
+        request_id = secrets.token_hex(16)
+        self._on_refusal(error, scope)
+        answer = self._answer(scope, request_id, error)
+        if self._access is not None:
+            self._access.note(scope, request_id, answer[0], time.perf_counter() - began_s)
+        return answer
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = secrets.token_hex(16)
@@ -89,8 +106,8 @@ class Gate:
             if error is not None:
                 self._on_refusal(error, scope)
                 if not status:
-                    status = status_of(error)
-                    await self._refuse(scope, send, request_id, error)
+                    status, body, headers = self._answer(scope, request_id, error)
+                    await answer_whole(scope, send, status, body, headers)
         finally:
             if self._access is not None:
                 self._access.note(scope, request_id, status, time.perf_counter() - began_s)
@@ -100,7 +117,8 @@ class Gate:
         self._addresses.of(scope)
 
         try:
-            self._guard.check(scope)
+            if HOLDER not in scope:
+                self._guard.check(scope)
             await self._dispatch(request_id, scope, receive, send)
             return None
         except ClientGone:
@@ -118,7 +136,7 @@ class Gate:
             log.error("request %s failed inside the gateway: %s", request_id, shown_fault(error))
             return InternalError(f"The gateway failed. Tell its operator the request id {request_id}.")
 
-    async def _refuse(self, scope: Scope, send: Send, request_id: str, error: GatewayError) -> None:
+    def _answer(self, scope: Scope, request_id: str, error: GatewayError) -> Answered:
         anthropic = scope["path"].endswith("/messages")
         answer = error.answers.get(anthropic) if error.answers else None
         if answer is None and is_plain(error):
@@ -131,7 +149,7 @@ class Gate:
             if error.answers is not None:
                 error.answers[anthropic] = answer
         status, body, headers = answer
-        await answer_whole(scope, send, status, body, [(b"x-request-id", request_id.encode()), *headers])
+        return status, body, [(b"x-request-id", request_id.encode()), *headers]
 
     async def _dispatch(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
@@ -145,7 +163,7 @@ class Gate:
             raise refused
         if isinstance(target, Route):
             grant_store_time()
-            holder = await self._identity.authenticate(credential_of(scope))
+            holder = scope.pop(HOLDER, None) or await self._identity.authenticate(credential_of(scope))
             with self._guard.metered(scope, receive, holder) as body:
                 await self._forwarding.handle(target, request_id, holder, scope, body, send)
         else:

@@ -68,6 +68,12 @@ class Guard:
         if group is not None:
             await self._throttle.wrong_credential(group, self._settings().overload.wrong_key_delay_s)
 
+    def refused_at_once(self, scope: Scope) -> bool:
+        """As `refused`, for an answer that may go out now. Where it has to wait, nothing has been counted: `False`."""
+        group = self._group(self._addresses.of(scope)) if token_of(scope) is not None else None
+        longest_s = self._settings().overload.wrong_key_delay_s
+        return group is None or self._throttle.wrong_credential_at_once(group, longest_s)
+
     def extra_fields(self, route: str) -> tuple[str, ...]:
         """The body fields that the operator allows on a metered route, beside those of its API."""
         return self._settings().extra_body_fields.get(route, ())

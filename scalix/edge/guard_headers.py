@@ -35,30 +35,33 @@ def check_headers(scope: Scope) -> None:
         raise BadRequest(f"The request has more than {MOST_HEADERS} headers, the most that are read.")
     if len(scope["query_string"]) > LONGEST_QUERY:
         raise BadRequest(f"The URL's query is longer than {LONGEST_QUERY} bytes, the most that is read.")
-    size = 0
-    seen = set[bytes]()
-    tokens = set[bytes]()
+    # Of one given twice, the last; nothing below depends on which.
+    fields = dict(headers)
+    if len(fields) < len(headers):
+        _refuse_twice(headers)
+    values = [value for _, value in headers]
     # One search for all of them; a tab is allowed, and so joins nothing to anything.
-    suspicious = _CONTROL.search(b"\t".join([value for _, value in headers]))
-    for name, value in headers:
-        size += len(name) + len(value)
-        if suspicious and _CONTROL.search(value):
-            raise BadRequest(f"The header '{_shown(name)}' holds a control character.")
-        if name not in _ONCE:
-            continue
-        if name in seen:
-            raise BadRequest(f"The header '{_shown(name)}' is there {_times(headers, name)} times. Send it once.")
-        seen.add(name)
-        if name == b"authorization" or name == b"x-api-key":
-            tokens.add(value.partition(b" ")[2].strip() if name == b"authorization" else value.strip())
-        elif name == b"content-length" and not _LENGTH.fullmatch(value):
-            raise BadRequest("The header 'content-length' is no number.")
-    if size > MOST_HEADER_BYTES:
+    if _CONTROL.search(b"\t".join(values)):
+        name = next((name for name, value in headers if _CONTROL.search(value)), b"")
+        raise BadRequest(f"The header '{_shown(name)}' holds a control character.")
+    length = fields.get(b"content-length")
+    if length is not None and not _LENGTH.fullmatch(length):
+        raise BadRequest("The header 'content-length' is no number.")
+    if sum(map(len, values)) + sum([len(name) for name, _ in headers]) > MOST_HEADER_BYTES:
         raise BadRequest(f"The request's headers are larger than {MOST_HEADER_BYTES} bytes, the most that is read.")
-    if len(tokens) > 1:
+    key = fields.get(b"x-api-key")
+    bearer = fields.get(b"authorization")
+    if key is not None and bearer is not None and key.strip() != bearer.partition(b" ")[2].strip():
         raise BadRequest("'authorization' and 'x-api-key' hold two different keys. Send one of them.")
-    if b"transfer-encoding" in seen and b"content-length" in seen:
+    if length is not None and b"transfer-encoding" in fields:
         raise BadRequest("The request has both 'transfer-encoding' and 'content-length'. Send one of them.")
+
+
+def _refuse_twice(headers: list[tuple[bytes, bytes]]) -> None:
+    times = Counter(name for name, _ in headers)
+    for name in times:
+        if times[name] > 1 and name in _ONCE:
+            raise BadRequest(f"The header '{_shown(name)}' is there {times[name]} times. Send it once.")
 
 
 def check_host(scope: Scope, allowed: Collection[str]) -> None:
@@ -76,10 +79,6 @@ def check_host(scope: Scope, allowed: Collection[str]) -> None:
     name = name.removesuffix(".")
     if not any(name == one or (one.startswith("*.") and name.endswith(one[1:])) for one in allowed):
         raise BadRequest("This gateway is not served under the name in the 'host' header.")
-
-
-def _times(headers: list[tuple[bytes, bytes]], name: bytes) -> int:
-    return Counter(key for key, _ in headers)[name]
 
 
 def _shown(name: bytes) -> str:

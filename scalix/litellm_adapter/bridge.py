@@ -43,8 +43,11 @@ class Bridge:
 bridge = Bridge()
 EXCHANGE_ID = "scalix_request_id"
 ATTEMPT = "scalix_attempt"
+# Without it LiteLLM takes `mock_response` out of a request's body, and asks the provider.
+_MAY_MOCK = "allow_client_mock_response"
 
 
 def marks_of(exchange: Exchange) -> dict[str, object]:
     """By which LiteLLM's events find their exchange, and tell one attempt from the next."""
-    return {EXCHANGE_ID: exchange.request_id, ATTEMPT: exchange.attempt}
+    marks: dict[str, object] = {EXCHANGE_ID: exchange.request_id, ATTEMPT: exchange.attempt}
+    return {**marks, _MAY_MOCK: True} if exchange.mocked else marks

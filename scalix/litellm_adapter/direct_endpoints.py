@@ -113,10 +113,12 @@ def is_plain(route: Any) -> bool:
 def _rendered(answer: Any, headers_of: Response) -> Response:
     """What an endpoint has returned, as FastAPI would have sent it."""
     response: Response
-    if isinstance(answer, BaseModel):
+    try:
+        if not isinstance(answer, BaseModel):
+            raise TypeError
         content = orjson.dumps(answer.model_dump(mode="json", by_alias=True, exclude_none=False, exclude_unset=False))
         response = Response(content, media_type="application/json")
-    else:
+    except TypeError:  # there are numbers of more than 64 bits
         response = JSONResponse(jsonable_encoder(answer))
     response.status_code = headers_of.status_code
     response.headers.raw.extend(headers_of.headers.raw)

@@ -13,7 +13,8 @@ from typing import Any
 
 log = logging.getLogger("scalix.trimming")
 
-# Name of the hook or middleware -> words of LiteLLM's config under which it has something to do after all.
+# Name of the hook or middleware -> what in LiteLLM's config gives it something to do after all: patterns, for the text
+# in small letters.
 HOOKS: Mapping[str, tuple[str, ...]] = {
     # Limits by key, user and team, of which our callers' have none: theirs are held by the edge.
     "parallel_request_limiter": (),
@@ -38,20 +39,37 @@ MIDDLEWARE: Mapping[str, tuple[str, ...]] = {
     # The edge counts what is in flight, and uvicorn waits for it at the end.
     "InFlightRequestsMiddleware": (),
     "AdmissionControlMiddleware": ("admission",),
-    "RedisRequestBatchMiddleware": ("redis", "cache"),
+    "RedisRequestBatchMiddleware": ("redis", r"""(?m)^\s*["']?cache(?:_params)?["']?\s*:"""),
 }
 
 
-# Words of LiteLLM's config under which its own authentication has something to do after all.
-_AUTH = ("custom_auth_run_common_checks", "enable_post_custom_auth_checks", "otel", "opentelemetry")
-# And under which somebody reads what it says of costs.
-_COSTS = ("success_callback", "discount", "margin", "budget", "include_cost")
-# Parts of LiteLLM's work for each call -> words of its config under which they have something to do after all.
+# Under these LiteLLM's own authentication has something to do: its checks, or the spans of a request's trace.
+_AUTH = (
+    "custom_auth_run_common_checks",
+    "enable_post_custom_auth_checks",
+    "otel",
+    "opentelemetry",
+    "logfire",
+    "langtrace",
+    "agentops",
+    "levo",
+    "traceloop",
+    "signoz",
+    "arize",
+)
+# Under these its router or its proxy counts by deployment.
+_COUNTS = ("tpm", "rpm", "routing_strategy", "rate_limit", "usage-based")
+# Under these somebody reads what it says of costs.
+_COSTS = ("success_callback", "discount", "margin", "budget", "include_cost", "database_url")
+# A file that LiteLLM reads besides, and which may ask for anything.
+_INCLUDE = re.compile(r"""(?m)^\s*["']?include["']?\s*:""")
+# Parts of LiteLLM's work for each call -> what gives them something to do after all.
 CALLS: Mapping[str, tuple[str, ...]] = {
     "auth": _AUTH,
     "http_layer": _AUTH,
-    "deployment_counts": ("tpm", "rpm", "routing_strategy", "rate_limit", "usage-based"),
-    **dict.fromkeys(("cost", "cost_breakdown", "logging_payload"), _COSTS),
+    "deployment_counts": _COUNTS,
+    **dict.fromkeys(("cost", "cost_breakdown"), _COSTS),
+    "logging_payload": (*_COSTS, *_COUNTS, "pre_call_checks", "guardrails"),
     "rewriting": (),
     "sdk_models": (),
 }
@@ -72,13 +90,16 @@ def trim(app: Any, config_text: str, parts: frozenset[str] = PARTS) -> Any:
     """Trim LiteLLM's proxy `app`, which must not have started, and return what is to be called in its place.
     `config_text` is the config that it will read."""
     text = config_text.lower()
+    if _INCLUDE.search(text):
+        log.warning("the config includes other files, which may ask for anything: LiteLLM is left as it is")
+        return app
     if "hooks" in parts:
         _trim_hooks(text)
     if "middleware" in parts:
         _trim_middleware(app, text)
     calls = parts & _unneeded(CALLS, text)
     _trim_calls(calls, several_callbacks=bool(_SEVERAL_CALLBACKS.search(text)))
-    return _direct(app) if "http_layer" in calls else app
+    return _direct(app) if {"auth", "http_layer"} <= calls else app
 
 
 def _direct(app: Any) -> Any:
@@ -133,7 +154,7 @@ def _name(entry: Any) -> str:
 
 
 def _unneeded(table: Mapping[str, tuple[str, ...]], config_text: str) -> set[str]:
-    return {name for name, words in table.items() if not any(word in config_text for word in words)}
+    return {name for name, words in table.items() if not any(re.search(word, config_text) for word in words)}
 
 
 def _warn_of_unknown(what: str, table: Mapping[str, Any], present: Any) -> None:

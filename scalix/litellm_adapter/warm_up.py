@@ -82,7 +82,15 @@ def _unmetered() -> Exchange:
     receipt = Receipt(request_id, str(THE_OPERATOR.subject), 0, 0, 0, False)
     admitted = Admitted(receipt, {}, 0)
     return Exchange(
-        request_id, THE_OPERATOR, Route.CHAT, "", False, limits=UNLIMITED, admitted=admitted, prices=FREE_OF_CHARGE
+        request_id,
+        THE_OPERATOR,
+        Route.CHAT,
+        "",
+        False,
+        limits=UNLIMITED,
+        admitted=admitted,
+        prices=FREE_OF_CHARGE,
+        mocked=True,
     )
 
 

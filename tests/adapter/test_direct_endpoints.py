@@ -83,6 +83,7 @@ def app_like_litellms() -> FastAPI:
         yield "data: [DONE]\n\n"
 
     endpoint("/model", ModelResponse(id="a", created=1, model="m"))
+    endpoint("/large", ModelResponse(id="a", created=10**20, model="m"))
     endpoint("/mapping", {"id": "a", "Größe": [1, None, "ß"]})
     endpoint("/response", lambda: Response(b"{}", 201, {"x-one": "1"}, "application/json"))
     endpoint("/stream", lambda: StreamingResponse(parts(), media_type="text/event-stream", headers={"x-one": "1"}))
@@ -95,7 +96,9 @@ def app_like_litellms() -> FastAPI:
     return app
 
 
-@pytest.mark.parametrize("path", ["/model", "/mapping", "/response", "/stream", "/refused", "/proxy", "/broken"])
+@pytest.mark.parametrize(
+    "path", ["/model", "/large", "/mapping", "/response", "/stream", "/refused", "/proxy", "/broken"]
+)
 async def test_the_answer_is_what_fastapi_would_have_sent(path: str) -> None:
     app = app_like_litellms()
     direct = DirectEndpoints(app)

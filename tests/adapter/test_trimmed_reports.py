@@ -20,7 +20,7 @@ PRICED = Model("m", "openai/x", prices=(Price("info", RATES),))
 def of_models(*models: Model) -> Exchange:
     """An exchange in flight, when these models were in service."""
     one = exchange()
-    one.models = {model.name: model for model in models}
+    one.models, one.asked_model = {model.name: model for model in models}, "m"
     return one
 
 
@@ -71,6 +71,7 @@ def test_the_cost_of_a_model_with_a_price_of_ours_is_not_reckoned_twice(cost: An
         (of_models(Model("m", "x")), "m", answer()),
         (of_models(Model("m", "x", prices=(Price("info", RATES, reported=True),))), "m", answer()),
         (of_models(PRICED), None, answer()),
+        (of_models(PRICED, Model("n", "x", prices=PRICED.prices)), "n", answer()),  # LiteLLM's own fallback
         (of_models(PRICED), "m", answer(prompt_tokens_details={"web_search_requests": 2})),
         (of_models(PRICED), "m", {"no": "usage"}),
     ],

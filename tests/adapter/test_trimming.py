@@ -1,6 +1,8 @@
 """What is taken out of LiteLLM's proxy, and what stays where it has something to do or is not known."""
 
 import logging
+import re
+from pathlib import Path
 
 import pytest
 from litellm.proxy import hooks
@@ -10,10 +12,13 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from scalix.launch.config.config_file import read_config
+from scalix.launch.config.render import render
 from scalix.litellm_adapter import sdk_models, trimmed_calls, trimmed_reports
 from scalix.litellm_adapter.direct_endpoints import DirectEndpoints
 from scalix.litellm_adapter.trimming import CALLS, HOOKS, MIDDLEWARE, PARTS, parts_of, trim
 
+ROOT = Path(__file__).parent.parent.parent
 CALLED = {
     "trust_the_edge": trimmed_calls,
     "leave_out_deployment_counts": trimmed_calls,
@@ -88,6 +93,12 @@ def test_calls_are_trimmed_of_what_nothing_in_the_config_asks_for(trimmed: list[
         ("litellm_settings: {include_cost_in_streaming_usage: true}", "leave_out_cost"),
         ("router_settings: {provider_budget_config: {}}", "leave_out_cost"),
         ("general_settings: {custom_auth_run_common_checks: true}", "trust_the_edge"),
+        ("litellm_settings: {callbacks: [langtrace]}", "trust_the_edge"),
+        ("litellm_params: {model: openai/x, tpm: 60}", "leave_out_logging_payload"),
+        ("router_settings: {optional_pre_call_checks: [prompt_caching]}", "leave_out_logging_payload"),
+        ("guardrails: []", "leave_out_logging_payload"),
+        ("general_settings: {database_url: x}", "leave_out_cost"),
+        ("include: [more.yaml]", "shorten"),
     ],
 )
 def test_what_the_config_asks_for_stays_in_calls(config: str, stays: str, trimmed: list[str]) -> None:
@@ -114,6 +125,7 @@ def test_the_setting_names_what_is_trimmed(setting: str, parts: frozenset[str]) 
 def test_endpoints_are_called_directly_where_nothing_stands_around_them() -> None:
     app = Starlette(middleware=[Middleware(CORSMiddleware)])
     assert trim(app, "", frozenset({"http_layer"})) is app
+    assert trim(app, "", frozenset({"http_layer", "middleware"})) is app  # whose own checks were not to be left out
     assert isinstance(trim(app, ""), DirectEndpoints)
     assert trim(app, "general_settings: {custom_auth_run_common_checks: true}") is app
     assert trim(Starlette(middleware=[Middleware(TrustedHostMiddleware)]), "").__class__ is Starlette
@@ -125,3 +137,17 @@ def test_nothing_is_trimmed_when_it_is_off(trimmed: list[str]) -> None:
     assert names(app) == ["CORSMiddleware"]
     assert "parallel_request_limiter" in hooks.PROXY_HOOKS
     assert not trimmed
+
+
+@pytest.mark.parametrize("keys", ["every provider's", "one"])
+def test_the_shipped_config_is_trimmed_of_all_of_it(keys: str, trimmed: list[str]) -> None:
+    shipped = ROOT / "litellm_proxy_config.yaml"
+    names_of_keys = set(re.findall(r"[A-Z_]+_(?:API_KEY|BASE_URL)", shipped.read_text(encoding="utf-8")))
+    given = names_of_keys if keys == "every provider's" else {"OPENAI_API_KEY"}
+    environment = dict.fromkeys(given, "http://provider/v1") | {"LITELLM_MASTER_KEY": "sk-master-0123456789"}
+    config = read_config(shipped, environment)
+    app = Starlette(middleware=[Middleware(entry.cls) for entry in litellm_app.user_middleware])
+    assert isinstance(trim(app, render(config.litellm)), DirectEndpoints)
+    assert set(trimmed) == CALLED.keys()
+    assert set(hooks.PROXY_HOOKS) == {"responses_id_security"}
+    assert names(app) == ["LazyFeatureMiddleware"]

@@ -45,6 +45,7 @@ class Answered:
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    was_at_once: bool = False
 
     @property
     def error(self) -> dict[str, Any]:
@@ -114,8 +115,10 @@ class InProcess:
         raw_path: bytes | None = None,
         host: bytes | None = b"gateway.example.com",
         receive: Callable[[], Awaitable[Any]] | None = None,
+        at_once: bool = True,
     ) -> Answered:
-        """One request. `headers` come after those for the host and the key."""
+        """One request. `headers` come after those for the host and the key. As the server does, the gate is asked for a
+        refusal first, unless `at_once` is false."""
         raw = body if isinstance(body, bytes) else orjson.dumps(body) if body is not None else b""
         sent = [(b"host", host)] if host is not None else []
         if key is not None:
@@ -133,6 +136,13 @@ class InProcess:
             "state": {},
         }
         answered = Answered()
+        if at_once and method == "POST" and path in self.gate.refusable_paths and not query and receive is None:
+            refused = self.gate.refuse_at_once(scope, raw)
+            if refused is not None:
+                answered.status, answered.body, given = refused
+                answered.headers = {name.decode(): value.decode() for name, value in given}
+                answered.was_at_once = True
+                return answered
         messages = [{"type": "http.request", "body": raw, "more_body": False}]
 
         async def receive_whole() -> Any:

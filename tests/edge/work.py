@@ -1,4 +1,4 @@
-"""How much work something is, as the number of Python functions that it calls: the same on a fast and a busy machine."""
+"""How much work something is, as the number of Python functions that it calls: the same on any machine, busy or not."""
 
 import sys
 from collections.abc import Awaitable, Callable

@@ -11,7 +11,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from scalix.launch.serving.slow_readers import WriteWatch
-from scalix.launch.serving.whole_answers import EXTENSION, whole_answer
+from scalix.launch.serving.whole_answers import EXTENSION, as_bytes, whole_answer
 
 LARGEST_HEAD_BYTES = 64 * 1024
 # From the first byte of a head to its end.
@@ -54,6 +54,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._linger_timer: TimerHandle | None = None
         self._head_begun = False
         self._unread: WriteWatch | None = None
+        # An app may have a say before a task is made: see `Gate.refuse_at_once`.
+        self._refuse_at_once = getattr(self.app, "refuse_at_once", None)
+        self._refusable = frozenset(path.encode() for path in getattr(self.app, "refusable_paths", ()))
+        self._held: list[bytes] | None = None  # the body so far of a request that the app has not been called with
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -74,6 +78,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
+        if self._held is not None and not self.transport.is_closing():
+            self._hand_over()  # the rest of the body has yet to come
         if self._in_head and self._head_bytes and not self._head_begun:
             # Most heads come whole, and need no timer.
             self._head_begun = True
@@ -102,6 +108,51 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
         self._in_head = False
+        if self._may_be_refused_at_once():
+            self._held = []
+        else:
+            self._call_app()
+
+    def _may_be_refused_at_once(self) -> bool:
+        """Whether the request that has begun is one that the app may answer at once, when it is whole."""
+        cycle, parser = self.cycle, self.parser
+        return (
+            self._refuse_at_once is not None
+            and self.url in self._refusable
+            and (cycle is None or cycle.response_complete)
+            and parser.get_method() == b"POST"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and not self.flow.write_paused
+        )
+
+    def _is_refused_at_once(self, body: bytes) -> bool:
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope.update(method="POST", path=self.url.decode("ascii"), raw_path=self.url, query_string=b"")
+        answered = self._refuse_at_once(scope, body) if self._refuse_at_once is not None else None
+        if answered is None:
+            return False
+        status, content, headers = answered
+        every = [*self.server_state.default_headers, (b"content-type", b"application/json"), *headers]
+        answer = as_bytes(status, every, content, keep_alive=True)
+        if answer is None:
+            return False
+        self.transport.write(answer)
+        super().on_response_complete()
+        if self._unread is not None:
+            self._unread.begin()
+        return True
+
+    def _hand_over(self) -> None:
+        """Call the app with a request that was held, and with what has come of its body."""
+        body, self._held = b"".join(self._held or ()), None
+        self._call_app()
+        if body:
+            super().on_body(body)
+
+    def _call_app(self) -> None:
         super().on_headers_complete()
         self.scope[EXTENSION] = whole_answer(self.cycle)  # type: ignore[literal-required]
         if not self.url.startswith(b"/"):
@@ -109,9 +160,20 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.scope["path"] = self.url[:200].decode("latin-1")
             self.scope["raw_path"] = self.url
 
+    def on_body(self, body: bytes) -> None:
+        if self._held is not None:
+            self._held.append(body)
+        else:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
         self._in_head, self._head_begun, self._head_bytes = True, False, 0
         self._stop_linger_timer()
+        if self._held is not None:
+            if self._is_refused_at_once(b"".join(self._held)):
+                self._held = None
+                return
+            self._hand_over()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:

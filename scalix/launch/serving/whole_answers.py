@@ -27,25 +27,30 @@ def whole_answer(cycle: Any) -> Whole:
 def _send(cycle: Any, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
     if cycle.disconnected or cycle.response_started or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
         return False
-    lines = [STATUS_LINE[status]]
-    for name, value in cycle.default_headers:
-        lines += (name, b": ", value, b"\r\n")
-    for name, value in headers:
-        lines += (name, b": ", value, b"\r\n")
-    expected = 3 + len(cycle.default_headers) + len(headers)
-    if not cycle.keep_alive:
-        lines.append(b"connection: close\r\n")
-        expected += 1
-    lines.append(b"content-length: %d\r\n\r\n" % len(body))
-    head = b"".join(lines)
-    if head.count(b"\n") != expected or head.count(b"\r") != expected or b"\0" in head:
-        return False  # a header with a line's end in it
+    answer = as_bytes(status, [*cycle.default_headers, *headers], body, keep_alive=cycle.keep_alive)
+    if answer is None:
+        return False
     cycle.response_started = True
     cycle.waiting_for_100_continue = False
-    cycle.transport.write(head + body)
+    cycle.transport.write(answer)
     cycle.response_complete = True
     cycle.message_event.set()
     if not cycle.keep_alive:
         cycle.transport.close()
     cycle.on_response()
     return True
+
+
+def as_bytes(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, *, keep_alive: bool) -> bytes | None:
+    """An answer as it goes over the wire; `None` if a header has a line's end in it."""
+    lines = [STATUS_LINE[status]]
+    for name, value in headers:
+        lines += (name, b": ", value, b"\r\n")
+    if not keep_alive:
+        lines.append(b"connection: close\r\n")
+    lines.append(b"content-length: %d\r\n\r\n" % len(body))
+    head = b"".join(lines)
+    expected = 3 + len(headers) + (not keep_alive)
+    if head.count(b"\n") != expected or head.count(b"\r") != expected or b"\0" in head:
+        return None
+    return head + body

@@ -131,6 +131,23 @@ class Admission:
             caller = await self._allowed(policy, await self._reread(caller), model, wants)
         raise store_is_down()
 
+    @property
+    def knows_refused(self) -> bool:
+        """Whether there is a caller whom `known_refusal` may concern."""
+        return not self._known.is_empty
+
+    def known_refusal(self, caller: Caller, body: dict[str, Any]) -> GatewayError | None:
+        """The error that `admit` would raise, where it is known already; else `None`. Raises `GatewayError`s of what is
+        wrong with the request, as `admit` does before that one."""
+        error = self._known.refusal_of_any_request(caller)
+        if error is None:
+            return None
+        policy = self._policy.current
+        model = self._known_model(policy, body)
+        wants = features_of(taken_options(body, policy.features))
+        is_allowed = caller.allows(model.name) and not _missing_feature(policy, caller, wants)
+        return error if is_allowed else None
+
     async def _decide(self, caller: Caller, ask: Ask) -> tuple[Decision, bool]:
         """The store's decision, or the one made in its place, and whether it is such a one. Raises `StoreIsDown`."""
         try:

@@ -83,6 +83,11 @@ class KnownRefusals:
         same_second = (known.refused.now_ms + int(age_s * 1000)) // 1000 == known.second
         return known.error if age_s < known.for_s and same_second else None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody is known to be refused."""
+        return not self._by_subject
+
     def learn(self, ask: Ask, decision: Decision) -> None:
         """Note what the store has answered to an ask."""
         if not isinstance(decision, Refused) or not _is_lasting(ask.limits, decision):

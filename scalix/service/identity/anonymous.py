@@ -15,6 +15,10 @@ class AnonymousCallers:
         self._tier = tier
 
     async def caller(self, credential: Credential) -> Caller | None:
+        """See `known`: nobody has to be asked."""
+        return self.known(credential)
+
+    def known(self, credential: Credential) -> Caller | None:
         """The address as a caller; `None` with any credential, and where the address is not known."""
         address = parse_address(credential.address) if credential.token is None else None
         if address is None:

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Protocol
 
 from scalix.domain.errors import BadRequest, InvalidApiKey
@@ -15,6 +16,15 @@ NO_KEY = (
     "The operator of this gateway issues keys; see the README for the first request."
 )
 WRONG_KEY = "The API key is not valid. Check for missing characters, or ask the operator of this gateway for a new one."
+
+
+class Undecided(Enum):
+    """Neither right nor wrong, without a look elsewhere."""
+
+    UNDECIDED = auto()
+
+
+UNDECIDED = Undecided.UNDECIDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,10 @@ class CredentialKind(Protocol):
         """The caller; `None` if the credential is not of this kind. Raises `InvalidApiKey` for a bad one that is."""
         ...
 
+    def known(self, credential: Credential) -> Caller | Undecided | None:
+        """The same by what is known already: `UNDECIDED` where somebody would have to be waited for."""
+        ...
+
 
 class MasterKey:
     """The operator's key. Digests have one length, so a comparison takes as long for every wrong token.
@@ -47,6 +61,10 @@ class MasterKey:
         self._on_previous = on_previous
 
     async def caller(self, credential: Credential) -> Caller | None:
+        return self.known(credential)
+
+    def known(self, credential: Credential) -> Caller | None:
+        """See `CredentialKind`."""
         if not credential.token:
             return None
         digest = _digest(credential.token)
@@ -72,6 +90,24 @@ class Identity:
             if caller is not None:
                 return caller
         raise InvalidApiKey(WRONG_KEY if credential.token else NO_KEY)
+
+    def known(self, credential: Credential) -> Caller | None:
+        """As `authenticate`, by what is known already; `None` where it takes a look elsewhere."""
+        for kind in self._kinds:
+            caller = kind.known(credential)
+            if caller is UNDECIDED:
+                return None
+            if caller is not None:
+                return caller
+        raise InvalidApiKey(WRONG_KEY if credential.token else NO_KEY)
+
+    def known_charged_caller(self, holder: Caller, body: Mapping[str, Any]) -> Caller | None:
+        """As `charged_caller`, by what is known already; `None` where it takes a look elsewhere."""
+        user = body.get("user")
+        if not holder.may_name_users or user is None:
+            return holder
+        record = self._users.cached(checked_user_id(user))
+        return None if record is None else self._users.caller_of(record)
 
     async def charged_caller(self, holder: Caller, body: Mapping[str, Any]) -> Caller:
         """Who is charged for a request with this body: the user it names, where the credential may name one."""

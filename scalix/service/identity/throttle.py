@@ -60,6 +60,15 @@ class Throttle:
         finally:
             self._waiting -= 1
 
+    def wrong_credential_at_once(self, group: str, longest_s: float) -> bool:
+        """Note one whose answer may go out now. Where it would have to wait, nothing is noted: `False`."""
+        failures = self._by_group.get(group)
+        counts = failures is not None and self._now_s() - failures.last_s <= FORGOTTEN_AFTER_S
+        if longest_s > 0 and failures is not None and counts and failures.count >= FREE_FAILURES:
+            return False
+        self._noted(group)
+        return True
+
     def _noted(self, group: str) -> float:
         """The delay for one more failure: none for the first few, then twice the last one."""
         now_s = self._now_s()

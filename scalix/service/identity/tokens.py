@@ -17,7 +17,7 @@ from scalix.domain.errors import InvalidApiKey, KeysUnavailable
 from scalix.domain.identity.identity import Issuer
 from scalix.domain.identity.token_claims import TokenClaims, digest_of_jti, is_revoked
 from scalix.service.identity.callers import Caller
-from scalix.service.identity.identity import WRONG_KEY, Credential
+from scalix.service.identity.identity import UNDECIDED, WRONG_KEY, Credential, Undecided
 from scalix.service.identity.key_sets import Keys, VerifyKey
 from scalix.service.identity.users import MAX_USER_ID_CHARS, UserDirectory
 from scalix.store.records.key_sets import KeySetUnavailable
@@ -85,7 +85,7 @@ class JsonWebTokens:
     async def caller(self, credential: Credential) -> Caller | None:
         """As `CredentialKind.caller`. Raises also `UserBlocked`, `KeysUnavailable`, `StoreUnavailable`."""
         token = credential.token
-        if not token or token.count(".") != 2 or not token.startswith("ey"):
+        if not token or not _is_token(token):
             return None
         try:
             claims = await self._claims(token)
@@ -95,6 +95,10 @@ class JsonWebTokens:
             message = "Tokens can't be checked right now. Try again shortly."
             raise KeysUnavailable(message, retry_after_s=RETRY_WITHOUT_KEYS_S) from None
         return await self._as_user(claims)
+
+    def known(self, credential: Credential) -> Undecided | None:
+        """See `CredentialKind`."""
+        return UNDECIDED if credential.token and _is_token(credential.token) else None
 
     async def _as_user(self, claims: TokenClaims, *, fresh: bool = False) -> Caller:
         """The caller that the token is of, by the user's record. Admission compares its version, so that what is
@@ -151,6 +155,11 @@ class JsonWebTokens:
         error = InvalidApiKey(WRONG_KEY)
         error.reason, error.who = f"token-{refused}", who
         return error
+
+
+def _is_token(text: str) -> bool:
+    """Whether it looks like a JWT."""
+    return text.count(".") == 2 and text.startswith("ey")
 
 
 def _read_unverified(token: str) -> tuple[str | None, str, str]:

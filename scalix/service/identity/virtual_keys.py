@@ -12,7 +12,7 @@ from scalix.domain.identity.key_secrets import PREFIX, digest_of, is_well_formed
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.limits.calendar import rfc3339
 from scalix.service.identity.callers import Caller
-from scalix.service.identity.identity import WRONG_KEY, Credential
+from scalix.service.identity.identity import UNDECIDED, WRONG_KEY, Credential, Undecided
 from scalix.service.identity.users import UserDirectory
 from scalix.store.base import UserRecord
 from scalix.store.records.key_store import KeyStore
@@ -50,15 +50,11 @@ class VirtualKeys:
     async def caller(self, credential: Credential) -> Caller | None:
         """As `CredentialKind.caller`. Raises also `KeyBlocked`, `IpBlocked`, `UserBlocked`, `StoreUnavailable`."""
         token, address = credential.token, credential.address
-        if not token or not token.startswith(PREFIX):
+        digest = self._digest_of(token)
+        if digest is None:
             return None
-        if not is_well_formed(token):
-            raise _wrong("key-malformed")
-        digest = digest_of(token)
         record = self._records.get(digest)
         if record is None:
-            if self._wrong.get(digest, 0) > self._now_ms():
-                raise _wrong("key-unknown")
             return await self._first_seen(digest, address)
         self._records.move_to_end(digest)
         user = await self._users.record(record.user_id)
@@ -68,6 +64,30 @@ class VirtualKeys:
             if user.unread or now != (record.version, user.version):
                 return await self._reread(digest, record, address)
         return self._caller(digest, record, user, address)
+
+    def known(self, credential: Credential) -> Caller | Undecided | None:
+        """See `CredentialKind`. What is wrong with a key that there is takes a look at the store."""
+        digest = self._digest_of(credential.token)
+        if digest is None:
+            return None
+        record = self._records.get(digest)
+        user = self._users.cached(record.user_id) if record is not None else None
+        if record is None or user is None or user.blocked:
+            return UNDECIDED
+        if self._problem(digest, record, credential.address) is not None:
+            return UNDECIDED
+        return self._caller(digest, record, user, credential.address)
+
+    def _digest_of(self, token: str | None) -> str | None:
+        """The digest of a key that there may be; `None` for what is no key. Raises `InvalidApiKey`."""
+        if not token or not token.startswith(PREFIX):
+            return None
+        if not is_well_formed(token):
+            raise _wrong("key-malformed")
+        digest = digest_of(token)
+        if digest not in self._records and self._wrong.get(digest, 0) > self._now_ms():
+            raise _wrong("key-unknown")
+        return digest
 
     def forget(self, record: KeyRecord) -> None:
         """Drop what is cached of a key that was just written here."""
