@@ -16,7 +16,7 @@ NOT_STREAMED = Load(
         Entry("gateway", "unlimited user", {"user": UNLIMITED}),
         Entry("gateway", "limited user", {"user": LIMITED}),
     ),
-    requests=400,
+    requests=300,
     quick_requests=150,
     directive="[[demo words=20]]",
 )

@@ -81,7 +81,11 @@ class Gate:
         """The whole answer to a `POST` to one of `refusable_paths`, if it is refused by what is known already: status,
         body and headers, the length's and the type's left out. `None`: it is to be called as usual."""
         began_s = time.perf_counter()
-        error = self._early.refusal(scope, body)
+        try:
+            error = self._early.refusal(scope, body)
+        except Exception as fault:
+            log.error("a request could not be judged at once: %s", shown_fault(fault))
+            return None  # the usual way tells the client, and has a request id for it
         if error is None:
             return None
         request_id = secrets.token_hex(16)

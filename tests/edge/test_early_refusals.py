@@ -146,3 +146,14 @@ async def test_refusals_are_counted_either_way(edge: InProcess) -> None:
     await edge.call(key="sk-wrong", body=CHAT, address="127.0.0.1")
     await edge.call(key="sk-wrong", body=CHAT, address="127.0.0.1", at_once=False)
     assert edge.core.usage.refusals["invalid_api_key"] == before + 2
+
+
+async def test_a_fault_on_the_way_leaves_the_request_to_the_usual_way(
+    edge: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any) -> Any:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(edge.gate._forwarding, "known_refusal", broken)
+    answered = await edge.call(body=USED_UP)
+    assert (answered.status, answered.was_at_once) == (429, False)

@@ -12,6 +12,7 @@ import redis
 
 from scalix.launch.embedded.store_binary import find_server_binary, server_environment
 from scalix.launch.processes.child_process import die_with_parent
+from scalix.store.connection.deadline import CalmClock
 
 SLOTS = 16_384
 
@@ -156,3 +157,8 @@ def _is_linked(node: Server) -> bool:
 def _replicas_seen(node: Server) -> int:
     # First slot, last slot, primary, replicas …
     return sum(len(entry) - 3 for entry in node.admin.execute_command("CLUSTER SLOTS"))
+
+
+def calm_s() -> float:
+    """Seconds by the clock of the store's time limits, which stands still while this process or its machine is busy."""
+    return CalmClock.of_this_loop().now_s()
