@@ -103,8 +103,14 @@ class Forwarding:
             await answer.settle_anyway()
 
     def known_refusal(self, route: Route, holder: Caller, scope: Scope, raw: bytes) -> GatewayError | None:
-        """What `handle` would raise for the body `raw` of a caller who is known to have no room left; else `None`."""
-        if not self._admission.knows_refused:
+        """The refusal of a request with the body `raw` whose caller is known to have no room left; else `None`.
+
+        `handle` would raise the same, where it would not find the gateway or all models of the request too busy first.
+        """
+        if holder.may_name_users:
+            if not self._admission.knows_refused:
+                return None
+        elif not self._admission.is_refused(holder):
             return None
         check_head(scope)
         body = json_object(raw)

@@ -81,16 +81,16 @@ class Gate:
         """The whole answer to a `POST` to one of `refusable_paths`, if it is refused by what is known already: status,
         body and headers, the length's and the type's left out. `None`: it is to be called as usual."""
         began_s = time.perf_counter()
+        request_id = secrets.token_hex(16)
         try:
             error = self._early.refusal(scope, body)
+            if error is None:
+                return None
+            answer = self._answer(scope, request_id, error)
         except Exception as fault:
             log.error("a request could not be judged at once: %s", shown_fault(fault))
             return None  # the usual way tells the client, and has a request id for it
-        if error is None:
-            return None
-        request_id = secrets.token_hex(16)
         self._on_refusal(error, scope)
-        answer = self._answer(scope, request_id, error)
         if self._access is not None:
             self._access.note(scope, request_id, answer[0], time.perf_counter() - began_s)
         return answer

@@ -35,7 +35,7 @@ class Guard:
 
     def check(self, scope: Scope) -> None:
         """Look at a request before anything else does. Raises `BadRequest`, `IpBlocked`."""
-        settings = self._settings()
+        settings = self.settings
         check_headers(scope)
         if scope["path"] in _EXEMPT_FROM_RULES:
             return  # probes come from anywhere, under any name, and learn nothing
@@ -50,7 +50,7 @@ class Guard:
         `holder` has shown a right credential. One that may act for others, the app's own backend, has as many requests
         in flight as its users do, and so no cap by address.
         """
-        settings = self._settings()
+        settings = self.settings
         limits = settings.overload
         group = None if holder.may_name_users else self._group(self._addresses.of(scope))
         with self._shedding.slot(group, limits) as slot:
@@ -58,7 +58,7 @@ class Guard:
 
     def check_load(self, caller: Caller) -> None:
         """Turn away a charged caller whose tier has to wait at this load. Raises `Overloaded`."""
-        self._shedding.check(caller, self._settings().overload)
+        self._shedding.check(caller, self.settings.overload)
 
     async def refused(self, scope: Scope) -> None:
         """Called for a credential that was refused: returns when the answer may go out."""
@@ -66,24 +66,26 @@ class Guard:
             return
         group = self._group(self._addresses.of(scope))
         if group is not None:
-            await self._throttle.wrong_credential(group, self._settings().overload.wrong_key_delay_s)
+            await self._throttle.wrong_credential(group, self.settings.overload.wrong_key_delay_s)
 
     def refused_at_once(self, scope: Scope) -> bool:
         """As `refused`, for an answer that may go out now. Where it has to wait, nothing has been counted: `False`."""
         group = self._group(self._addresses.of(scope)) if token_of(scope) is not None else None
-        longest_s = self._settings().overload.wrong_key_delay_s
+        longest_s = self.settings.overload.wrong_key_delay_s
         return group is None or self._throttle.wrong_credential_at_once(group, longest_s)
 
     def extra_fields(self, route: str) -> tuple[str, ...]:
         """The body fields that the operator allows on a metered route, beside those of its API."""
-        return self._settings().extra_body_fields.get(route, ())
+        return self.settings.extra_body_fields.get(route, ())
 
     def _group(self, address: Address | None) -> str | None:
         if address is None or self._addresses.is_trusted(address) or address in self._exempt:
             return None
         return group_of(address)
 
-    def _settings(self) -> GuardSettings:
+    @property
+    def settings(self) -> GuardSettings:
+        """What is in force now."""
         settings = self._policy.current.guard
         if settings is not self._read_from:  # after a reload
             self._rules = IpRules.parse(settings.ip_allow, settings.ip_deny)

@@ -25,8 +25,19 @@ def load_app() -> Any:
 
     # The router's `num_retries` is how often an attempt is repeated. Embeddings would be tried three times for each.
     litellm.DEFAULT_MAX_RETRIES = 0
+    _load_tokenizers(litellm)
     install_reading()
     return app
+
+
+def _load_tokenizers(litellm: Any) -> None:
+    """The two that LiteLLM counts by, which forked workers share. It would load them when the first stream is cut, or comes
+    without a usage, with everybody else waiting."""
+    for model in ("gpt-4o", "gpt-4"):
+        try:
+            litellm.token_counter(model=model, text="hello")
+        except Exception as error:
+            log.warning("the tokenizer of %s can't be loaded: %s", model, type(error).__name__)
 
 
 def token_counter() -> Callable[[str, str], int]:

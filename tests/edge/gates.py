@@ -116,6 +116,7 @@ class InProcess:
         host: bytes | None = b"gateway.example.com",
         receive: Callable[[], Awaitable[Any]] | None = None,
         at_once: bool = True,
+        connection: dict[str, Any] | None = None,
     ) -> Answered:
         """One request. `headers` come after those for the host and the key. As the server does, the gate is asked for a
         refusal first, unless `at_once` is false."""
@@ -135,6 +136,8 @@ class InProcess:
             "server": ("127.0.0.1", 4000),
             "state": {},
         }
+        if connection is not None:
+            scope["scalix.connection"] = connection
         answered = Answered()
         if at_once and method == "POST" and path in self.gate.refusable_paths and not query and receive is None:
             refused = self.gate.refuse_at_once(scope, raw)

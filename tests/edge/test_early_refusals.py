@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from scalix.service.identity.throttle import FREE_FAILURES
-from tests.edge.gates import Answered, InProcess, in_process
+from tests.edge.gates import MASTER_KEY, Answered, InProcess, in_process
 
 CHAT = {"model": "free-small", "messages": [{"role": "user", "content": "hi"}]}
 # The tier `tiny` has one request a day.
@@ -157,3 +157,39 @@ async def test_a_fault_on_the_way_leaves_the_request_to_the_usual_way(
     monkeypatch.setattr(edge.gate._forwarding, "known_refusal", broken)
     answered = await edge.call(body=USED_UP)
     assert (answered.status, answered.was_at_once) == (429, False)
+
+
+async def test_the_same_wrong_key_again_on_its_connection_is_not_looked_at_anew(
+    edge: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Any] = []
+    early, own = edge.gate._early, edge.gate._identity.known
+
+    def known(credential: Any) -> Any:
+        looked.append(credential.token)
+        return own(credential)
+
+    monkeypatch.setattr(edge.gate._identity, "known", known)
+    now_s = 100.0
+    monkeypatch.setattr(early, "_clock", lambda: now_s)
+    request: Any = {"key": "sk-wrong", "body": CHAT, "address": "127.0.0.1", "connection": {}}
+    assert [(await edge.call(**request)).status for _ in range(3)] == [401] * 3
+    assert looked == ["sk-wrong"]
+    assert (await edge.call(**{**request, "key": "sk-other"})).status == 401
+    assert (await edge.call(**{**request, "key": MASTER_KEY})).status == 200
+    assert looked == ["sk-wrong", "sk-other", MASTER_KEY]
+    assert (await edge.call(**request)).status == 401
+    now_s += 2
+    assert (await edge.call(**request)).status == 401
+    assert looked[3:] == ["sk-wrong", "sk-wrong"]
+
+
+async def test_a_body_is_looked_at_for_those_alone_who_may_be_refused(
+    edge: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await key_of(edge, "bob")
+    assert (await edge.call(key=key, body=CHAT)).status == 200
+    admission = edge.gate._forwarding._admission
+    monkeypatch.setattr(admission, "known_refusal", lambda *args: pytest.fail("there is somebody else's refusal"))
+    answered = await edge.call(key=key, body=CHAT)
+    assert (answered.status, answered.was_at_once) == (200, False)

@@ -1,14 +1,16 @@
 """The protocol asks the app for a refusal before it makes a task, for whole requests that it may answer at once."""
 
 import asyncio
+import gc
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from scalix.launch.serving.http_protocol import BoundedHttpProtocol
+from scalix.launch.serving.http_protocol import AT_ONCE_OF_A_READ, MOST_PIPELINED, BoundedHttpProtocol
 
 NO, YES = b"no!", b"yes"
 HEAD = b"POST /v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n"
@@ -170,3 +172,41 @@ async def test_a_header_with_the_end_of_a_line_in_it_is_not_written() -> None:
 
     app = Splitting()
     assert await answers(app, REFUSED) == [(200, NO)]
+
+
+async def test_many_requests_in_one_packet_leave_room_for_others() -> None:
+    app = App()
+    many = AT_ONCE_OF_A_READ + 4
+    found = await answers(app, REFUSED * many)
+    # What is over goes the usual way, one turn of the loop each, and is answered there.
+    assert found == [WAS_REFUSED] * AT_ONCE_OF_A_READ + [(200, NO)] * 4
+    assert len(app.asked) == AT_ONCE_OF_A_READ
+
+
+async def test_a_client_that_sends_ahead_without_end_is_let_go() -> None:
+    app = App()
+    app.may_go_on.clear()
+    found: list[Any] = []
+    with suppress(ConnectionError, asyncio.IncompleteReadError):
+        found = await answers(app, SERVED * (MOST_PIPELINED + 2), between=app.may_go_on.set)
+    assert len(found) <= 1
+    assert len(app.served) <= 1
+
+
+async def test_as_many_as_may_be_sent_ahead_are_answered() -> None:
+    app = App()
+    assert await answers(app, SERVED * (MOST_PIPELINED + 1)) == [WAS_SERVED] * (MOST_PIPELINED + 1)
+
+
+async def test_a_stream_after_a_refusal_is_not_taken_for_silence() -> None:
+    app = App()
+    app.may_go_on.clear()
+    timers: list[Any] = []
+
+    def between() -> None:
+        protocols = [one for one in gc.get_objects() if isinstance(one, BoundedHttpProtocol) and one.app is app]
+        timers.extend(one.timeout_keep_alive_task for one in protocols)
+        app.may_go_on.set()
+
+    assert await answers(app, REFUSED + SERVED, between=between) == [WAS_REFUSED, WAS_SERVED]
+    assert timers == [None]  # there is none that would close the connection while the second one is served

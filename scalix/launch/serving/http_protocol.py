@@ -26,6 +26,12 @@ UNREAD_S = 60.0
 # here would fail.
 KEEP_ALIVE_S = 75
 _DESCRIPTORS_KEPT_BACK = 256
+# Of the requests of one read, so many are answered at once: others wait for the loop, and for whom else it serves.
+AT_ONCE_OF_A_READ = 16
+# Requests that have come before the one that is being served has had its answer. Honest clients send none ahead.
+MOST_PIPELINED = 64
+# Where a scope has a dict that lasts as long as its connection.
+CONNECTION = "scalix.connection"
 _FEWEST_CONNECTIONS = 64
 
 
@@ -58,6 +64,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._refuse_at_once = getattr(self.app, "refuse_at_once", None)
         self._refusable = frozenset(path.encode() for path in getattr(self.app, "refusable_paths", ()))
         self._held: list[bytes] | None = None  # the body so far of a request that the app has not been called with
+        self._at_once_left = 0
+        self._notes: dict[str, Any] = {}
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -77,6 +85,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._in_head:
             self._head_bytes += len(data)
+        self._at_once_left = AT_ONCE_OF_A_READ
         super().data_received(data)
         if self._held is not None and not self.transport.is_closing():
             self._hand_over()  # the rest of the body has yet to come
@@ -103,7 +112,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # and not in the trailers of a chunked body
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
@@ -118,6 +130,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         cycle, parser = self.cycle, self.parser
         return (
             self._refuse_at_once is not None
+            and self._at_once_left > 0
             and self.url in self._refusable
             and (cycle is None or cycle.response_complete)
             and parser.get_method() == b"POST"
@@ -131,6 +144,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _is_refused_at_once(self, body: bytes) -> bool:
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
         scope.update(method="POST", path=self.url.decode("ascii"), raw_path=self.url, query_string=b"")
+        scope[CONNECTION] = self._notes
         answered = self._refuse_at_once(scope, body) if self._refuse_at_once is not None else None
         if answered is None:
             return False
@@ -139,6 +153,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         answer = as_bytes(status, every, content, keep_alive=True)
         if answer is None:
             return False
+        self._at_once_left -= 1
         self.transport.write(answer)
         super().on_response_complete()
         if self._unread is not None:
@@ -153,7 +168,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def _call_app(self) -> None:
+        # It was begun by an answer to another request of the same read.
+        self._unset_keepalive_if_required()
         super().on_headers_complete()
+        if len(self.pipeline) > MOST_PIPELINED:
+            self.transport.abort()
         self.scope[EXTENSION] = whole_answer(self.cycle)  # type: ignore[literal-required]
         if not self.url.startswith(b"/"):
             # A request to a proxy. It is no route here, whatever the path behind the other host's name.

@@ -136,6 +136,10 @@ class Admission:
         """Whether there is a caller whom `known_refusal` may concern."""
         return not self._known.is_empty
 
+    def is_refused(self, caller: Caller) -> bool:
+        """Whether a caller is known to be refused, whatever they ask."""
+        return self._known.refusal_of_any_request(caller) is not None
+
     def known_refusal(self, caller: Caller, body: dict[str, Any]) -> GatewayError | None:
         """The error that `admit` would raise, where it is known already; else `None`. Raises `GatewayError`s of what is
         wrong with the request, as `admit` does before that one."""

@@ -34,9 +34,8 @@ class UserDirectory:
 
         While the store is away, a user who is not cached passes for one without a record: of the default tier.
         """
-        cached = None if fresh else self._cache.get(user_id)
+        cached = None if fresh else self.cached(user_id)
         if cached is not None:
-            self._cache.move_to_end(user_id)
             return cached
         try:
             record = await self._store.get(user_id)
@@ -56,7 +55,10 @@ class UserDirectory:
 
     def cached(self, user_id: str) -> UserRecord | None:
         """The record as last read, without asking the store."""
-        return self._cache.get(user_id)
+        record = self._cache.get(user_id)
+        if record is not None:
+            self._cache.move_to_end(user_id)
+        return record
 
     def forget(self, user_id: str) -> None:
         """Drop a cached record."""

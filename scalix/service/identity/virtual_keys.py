@@ -74,6 +74,7 @@ class VirtualKeys:
         user = self._users.cached(record.user_id) if record is not None else None
         if record is None or user is None or user.blocked:
             return UNDECIDED
+        self._records.move_to_end(digest)
         if self._problem(digest, record, credential.address) is not None:
             return UNDECIDED
         return self._caller(digest, record, user, credential.address)
