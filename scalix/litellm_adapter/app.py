@@ -31,8 +31,8 @@ def load_app() -> Any:
 
 
 def _load_tokenizers(litellm: Any) -> None:
-    """The two that LiteLLM counts by, which forked workers share. It would load them when the first stream is cut, or comes
-    without a usage, with everybody else waiting."""
+    """The two that LiteLLM counts by, which forked workers share. It would load them when the first stream is cut or
+    comes without a usage, with everybody else waiting."""
     for model in ("gpt-4o", "gpt-4"):
         try:
             litellm.token_counter(model=model, text="hello")

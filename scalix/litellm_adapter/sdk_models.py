@@ -20,6 +20,7 @@ from scalix.service.exchange.exchanges import CURRENT
 log = logging.getLogger("scalix.trimming")
 
 _LEAVES = (str, int, bool)
+_EXTRAS = ("finish_reason", "index", "delta", "logprobs", "enhancements")
 
 Build = Callable[[dict[str, Any]], Any]
 
@@ -52,6 +53,26 @@ def shorten() -> None:
         return build(data)
 
     client._process_response_data = _process_response_data
+
+
+def remember_extras() -> None:
+    """LiteLLM's choice of a streamed chunk has no fields: all that is set in it is extra, and for each such name
+    Pydantic looks through the class anew, eight times a chunk. What it finds is always the same."""
+    from litellm.types.utils import StreamingChoices
+
+    kind: Any = StreamingChoices
+    handlers, config = getattr(kind, "__pydantic_setattr_handlers__", None), kind.model_config
+    if handlers is None or config.get("extra") != "allow" or config.get("frozen") or config.get("validate_assignment"):
+        log.warning("LiteLLM's choices are set in another way now: it is left to Pydantic")
+        return
+    for name in _EXTRAS:
+        if name not in kind.model_fields and not hasattr(kind, name):
+            handlers.setdefault(name, _set_extra)
+
+
+def _set_extra(model: Any, name: str, value: Any) -> None:
+    model.__pydantic_extra__[name] = value
+    model.__pydantic_fields_set__.add(name)
 
 
 def builder(model: Any) -> Build | None:

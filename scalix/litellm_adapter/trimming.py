@@ -127,6 +127,7 @@ def _trim_calls(parts: frozenset[str], *, several_callbacks: bool) -> None:
         trimmed_calls.leave_out_rewriting()
     if "sdk_models" in parts:
         sdk_models.shorten()
+        sdk_models.remember_extras()
 
 
 def _trim_hooks(config_text: str) -> None:

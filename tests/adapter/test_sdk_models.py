@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from litellm.types.utils import StreamingChoices
 from openai._base_client import AsyncAPIClient, BaseClient
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import BaseModel
 
 from scalix.litellm_adapter import sdk_models
-from scalix.litellm_adapter.sdk_models import builder
+from scalix.litellm_adapter.sdk_models import _EXTRAS as EXTRAS
+from scalix.litellm_adapter.sdk_models import builder, remember_extras
 from scalix.service.exchange.exchanges import CURRENT
 from tests.adapter.test_trimmed_calls import exchange
 
@@ -127,3 +129,42 @@ def test_only_what_the_edge_has_admitted_takes_the_short_way(monkeypatch: pytest
         CURRENT.set(None)
     assert built.id == "c"
     assert asked == [ChatCompletionChunk, ChatCompletionChunk, dict]
+
+
+@given(
+    values=st.fixed_dictionaries(
+        {},
+        optional={
+            "finish_reason": st.sampled_from(["stop", "eos", None]),
+            "index": st.integers(0, 3),
+            "delta": st.just({"content": "x"}) | st.none(),
+            "logprobs": st.just({"content": []}) | st.none(),
+            "enhancements": st.just({"a": 1}),
+            "unknown": st.just(1),
+        },
+    ),
+    later=st.dictionaries(st.sampled_from(["finish_reason", "index", "delta", "new"]), st.integers(), max_size=2),
+)
+def test_a_choice_of_a_chunk_holds_what_pydantic_would_have_put_there(
+    values: dict[str, Any], later: dict[str, Any]
+) -> None:
+    def made() -> Any:
+        one: Any = StreamingChoices(**values)
+        for name, value in later.items():
+            setattr(one, name, value)
+        return one
+
+    handlers: dict[str, Any] = StreamingChoices.__pydantic_setattr_handlers__
+    before = dict(handlers)
+    for name in EXTRAS:
+        handlers.pop(name, None)
+    try:
+        pydantics = made()
+        remember_extras()
+        assert handlers.keys() >= set(EXTRAS)
+        mine = made()
+    finally:
+        handlers.clear()
+        handlers.update(before)
+    assert seen(mine) == seen(pydantics)
+    assert mine.model_dump() == pydantics.model_dump()

@@ -27,6 +27,7 @@ CALLED = {
     "leave_out_cost": trimmed_reports,
     "leave_out_logging_payload": trimmed_reports,
     "shorten": sdk_models,
+    "remember_extras": sdk_models,
 }
 
 
