@@ -15,7 +15,7 @@ from benchmarks.studies.base import Findings, Setting
 from benchmarks.texts import provider_text
 from scalix.litellm_adapter.trimming import PARTS
 
-ROUNDS, QUICK_ROUNDS = 9, 2
+ROUNDS, QUICK_ROUNDS = 5, 2
 # Requests of each round, by load.
 _REQUESTS = {"not-streamed": 100, "burst": 16}
 _OVER = "BENCH_OVER_ENVIRONMENT"

@@ -7,7 +7,7 @@ from benchmarks.loads import LOADS
 from benchmarks.loads.base import CONCURRENCY
 from benchmarks.peers.base import Running
 from benchmarks.peers.gateway import ScalixGateway, create_user
-from benchmarks.processes import BenchmarkError
+from benchmarks.processes import OTHER_CORES, PEER_CORES, BenchmarkError
 from benchmarks.report import table
 from benchmarks.studies.base import Findings, Setting
 
@@ -15,6 +15,7 @@ QUICK_FEW, QUICK_MANY = 300, 1_500
 _AT_ONCE = 1_000
 _STREAMED = 10  # one of so many requests is a stream
 _USERS = 100
+_NUMBERS = {1: "One worker", 2: "Two workers"}
 
 
 class Memory:
@@ -22,8 +23,11 @@ class Memory:
 
     peers: tuple[str, ...] = ()
 
-    def __init__(self, name: str, title: str, few: int, many: int, *, only_when_named: bool) -> None:
+    def __init__(
+        self, name: str, title: str, few: int, many: int, *, workers: int = 1, only_when_named: bool = False
+    ) -> None:
         self.name, self.title = name, title
+        self._workers = workers
         self.only_when_named = only_when_named
         self._few, self._many = few, many
 
@@ -32,7 +36,9 @@ class Memory:
         few, many = (QUICK_FEW, QUICK_MANY) if setting.quick else (self._few, self._many)
         place = setting.folder / self.name
         place.mkdir()
-        running = ScalixGateway(self.name).start(place, setting.provider_url)
+        cores = frozenset(PEER_CORES if self._workers == 1 else PEER_CORES | OTHER_CORES)
+        peer = ScalixGateway(self.name, workers=self._workers, cores=cores)
+        running = peer.start(place, setting.provider_url)
         seen: list[tuple[int, float]] = [(0, _mib(running))]
         try:
             sent = 0
@@ -41,7 +47,7 @@ class Memory:
             request = _mixed(running)
             while sent < many:
                 step = min(_AT_ONCE, many - sent, few - sent if sent < few else many)
-                answers = generator.run(request, requests=step, concurrency=CONCURRENCY, first=sent)
+                answers = generator.run(request, requests=step, concurrency=CONCURRENCY * self._workers, first=sent)
                 if answers.statuses != {200: step}:
                     raise BenchmarkError(f"memory: {dict(answers.statuses)}")
                 sent += step
@@ -59,13 +65,14 @@ class Memory:
                 for count in _between(at, few)
             ),
         ]
-        about = f"One worker with its launcher; admitted requests of {_USERS} users, every {_STREAMED}th a stream.\n\n"
+        who = _NUMBERS[self._workers]
+        about = f"{who} with the launcher; admitted requests of {_USERS} users, every {_STREAMED}th a stream.\n\n"
         header = ("requests", "MiB", f"against {few:,}")
         return Findings(about + table(header, rows), seen, {f"{self.name}_growth": growth})
 
 
-SHORT = Memory("memory", "Resident memory, a tenth of the requests", 2_000, 20_000, only_when_named=False)
-LONG = Memory("memory-200k", "Resident memory", 20_000, 200_000, only_when_named=True)
+SHORT = Memory("memory", "Resident memory, a tenth of the requests", 2_000, 20_000)
+LONG = Memory("memory-200k", "Resident memory", 20_000, 200_000, workers=2, only_when_named=True)
 
 
 def _between(at: dict[int, float], few: int) -> list[int]:
