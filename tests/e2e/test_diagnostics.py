@@ -99,6 +99,19 @@ def test_the_rate_limit_check_leaves_other_users_counters_alone(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_an_interrupted_run_removes_its_users(gateway: Gateway, number: signal.Signals) -> None:
+    for _ in range(5):
+        returncode, told = interrupted_run(gateway, number)
+        if returncode != 0:
+            break
+        # On a busy machine the run may be over before the signal is sent.
+    assert returncode == 130, told
+    assert "interrupted; " in told
+    assert "Traceback" not in told
+    assert users_left(gateway, told) == []
+
+
+def interrupted_run(gateway: Gateway, number: signal.Signals) -> tuple[int, str]:
+    """The exit code and the output of a run that is sent a signal once it has made its first user."""
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), "--test", "all"],
         env=environment(gateway.state_dir, LITELLM_MASTER_KEY=gateway.master_key),
@@ -113,11 +126,8 @@ def test_an_interrupted_run_removes_its_users(gateway: Gateway, number: signal.S
         assert line, told
         told += line
     process.send_signal(number)
-    told += process.communicate(timeout=TIMEOUT_S)[0]
-    assert process.returncode == 130, told
-    assert "interrupted; " in told
-    assert "Traceback" not in told
-    assert users_left(gateway, told) == []
+    told += process.stdout.read()
+    return process.wait(TIMEOUT_S), told
 
 
 def test_no_gateway_is_said_with_how_to_start_one(tmp_path: Path) -> None:
