@@ -11,6 +11,7 @@ from scalix.domain.errors import BadRequest
 from scalix.domain.requests.private_hosts import is_public_host
 
 LONGEST_URL = 8_192
+_MOST_PATH_CHARS = 200  # of a field's path in an error: every value under a long name would copy it again
 # Where a content part, a source or a tool names what is to be fetched. Gemini's files come by URL under `file_id`.
 _URL_FIELDS = frozenset(
     {
@@ -41,6 +42,7 @@ def _urls(path: str, value: Any) -> Iterator[tuple[str, str]]:
     stack: list[tuple[str, Any]] = [(path, value)]
     while stack:
         path, node = stack.pop()
+        path = path[:_MOST_PATH_CHARS]
         if isinstance(node, list):
             stack.extend((f"{path}[{index}]", item) for index, item in enumerate(node) if isinstance(item, list | dict))
         elif isinstance(node, dict):
@@ -48,7 +50,7 @@ def _urls(path: str, value: Any) -> Iterator[tuple[str, str]]:
             for name, item in node.items():
                 if isinstance(item, str):
                     if name in _URL_FIELDS:
-                        yield (f"{path}.{name}" if path else name)[:200], item
+                        yield (f"{path}.{name}" if path else name)[:_MOST_PATH_CHARS], item
                 elif isinstance(item, list | dict) and name not in _NOT_FETCHED and not (is_call and name == "input"):
                     stack.append((f"{path}.{name}" if path else name, item))
 

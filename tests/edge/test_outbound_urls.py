@@ -1,5 +1,6 @@
 """URLs that a client may and may not have fetched for it."""
 
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -133,3 +134,15 @@ def test_a_megabyte_of_data_is_judged_by_its_beginning() -> None:
     check_outbound_urls(shapes("A" * 1_000_000)[0])
     with pytest.raises(BadRequest, match="longer"):
         check_outbound_urls(shapes("https://example.com/" + "a" * 1_000_000)[0])
+
+
+def test_a_long_name_is_not_copied_for_every_value_under_it() -> None:
+    # Given a name of a mebibyte over 9,000 objects, whose paths together would be 9 GiB
+    body = {"messages": [{"k" * 2**20: [{"url": "file-x"} for _ in range(9_000)]}]}
+    tracemalloc.start()
+    # When the URLs are looked for
+    check_outbound_urls(body)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Then no more than a few copies of that name have been made
+    assert most_bytes < 8 * 2**20
