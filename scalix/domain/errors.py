@@ -1,7 +1,7 @@
 """Everything that can be wrong with a request, with stable codes; only `edge/errors.py` maps these to HTTP."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from scalix.domain.limits.key_states import KeyState
 from scalix.domain.limits.quota import WindowState
@@ -31,6 +31,13 @@ class GatewayError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def anew(self) -> Self:
+        """The same error, never raised: for one that is kept. What has been raised holds every frame that it went
+        through, and with them the whole request."""
+        fresh = type(self)(self.message)
+        fresh.__dict__.update(self.__dict__)
+        return fresh
 
 
 class BadRequest(GatewayError):

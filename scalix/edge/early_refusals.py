@@ -85,5 +85,4 @@ class EarlyRefusals:
         connection = scope.get(_CONNECTION)
         if connection is not None:
             until_s = self._clock() + WRONG_FOR_S
-            error = error.with_traceback(None)
-            connection[_WRONG] = _Wrong(scope["headers"], self._guard.settings, error, until_s)
+            connection[_WRONG] = _Wrong(scope["headers"], self._guard.settings, error.anew(), until_s)

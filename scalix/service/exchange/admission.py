@@ -93,8 +93,7 @@ class Admission:
         caller = await self._allowed(policy, caller, model, wants)
         known = self._known.refusal_of_any_request(caller)
         if known is not None:
-            # One that is raised again and again would collect the traceback of each time.
-            raise known.with_traceback(None)
+            raise known
         wanted = output_request(call.route, call.body)
         for _ in range(_MOST_READINGS):
             self._refuse_unknown_size(caller, call)
@@ -104,7 +103,7 @@ class Admission:
             ask = self._ask(caller, call, serving, wanted)
             known = self._known.refusal(caller, ask)
             if known is not None:
-                raise known.with_traceback(None)
+                raise known
             decision, local = await self._decide(caller, ask)
             if isinstance(decision, Admitted):
                 with_cap(call.route, call.body, wanted, decision.receipt.output_cap_tokens)

@@ -13,7 +13,8 @@ from scalix.domain.limits.quota import Ask, Decision, Refused, Tallies, Tally, V
 from scalix.service.exchange.refusals import refusal
 from scalix.service.identity.callers import Caller
 
-KNOWN_S = 2.0
+# How long the store is not asked again. A change made at another worker holds there after it at the latest.
+KNOWN_S = 0.5
 KNOWN_CALLERS = 10_000
 # Who was refused once and then got a new tier or a reset elsewhere is served at once; who goes on asking is known.
 REFUSALS_TO_KNOW = 2
@@ -35,7 +36,7 @@ class _Known:
     second: int = -1
     # Whether that is so for every request: the limit that holds longest is one of requests.
     of_any_request: bool = False
-    error: GatewayError | None = None
+    error: GatewayError | None = None  # never raised itself
 
 
 class KnownRefusals:
@@ -54,7 +55,7 @@ class KnownRefusals:
     def refusal(self, caller: Caller, ask: Ask) -> GatewayError | None:
         """The error that the store's answer to this ask would become; `None` when the store has to be asked.
 
-        Requests that differ in nothing share one error, for a second.
+        Requests that differ in nothing are given the same one, for a second, each an instance of its own.
         """
         known = self._by_subject.get(ask.subject)
         if known is None or known.times < REFUSALS_TO_KNOW or not _is_for(known, ask):
@@ -70,7 +71,7 @@ class KnownRefusals:
             known.error = refusal(caller, ask, replace(known.refused, now_ms=now_ms, verdicts=verdicts))
             known.alike, known.error.answers, known.second = alike, {}, alike[0]
             known.of_any_request = ask.key is None and _tells_any_request(known.error)
-        return known.error
+        return known.error.anew()
 
     def refusal_of_any_request(self, caller: Caller) -> GatewayError | None:
         """As `refusal`, for a caller whom it tells the same whatever they ask; else `None`."""
@@ -81,7 +82,7 @@ class KnownRefusals:
             return None
         age_s = self._clock() - known.learned_s
         same_second = (known.refused.now_ms + int(age_s * 1000)) // 1000 == known.second
-        return known.error if age_s < known.for_s and same_second else None
+        return known.error.anew() if age_s < known.for_s and same_second else None
 
     @property
     def is_empty(self) -> bool:
