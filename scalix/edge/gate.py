@@ -13,6 +13,7 @@ from scalix.domain.errors import (
     RouteNotFound,
     StoreIsDown,
 )
+from scalix.domain.faults import shown_fault
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.shown_texts import shown
 from scalix.edge.access_log import AccessLog
@@ -21,7 +22,6 @@ from scalix.edge.bodies import ClientGone
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.early_refusals import HOLDER, EarlyRefusals
 from scalix.edge.errors import Answered, error_body, error_headers, is_plain, plain_answer, status_of
-from scalix.edge.faults import shown_fault
 from scalix.edge.forwarding import Forwarding
 from scalix.edge.guard import Guard
 from scalix.edge.guard_bodies import paced

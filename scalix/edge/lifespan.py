@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
+from scalix.domain.faults import shown_fault
 from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send
-from scalix.edge.faults import shown_fault
 from scalix.store.base import StoreError
 
 log = logging.getLogger("scalix.edge")

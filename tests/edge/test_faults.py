@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scalix.edge.faults import shown_fault
+from scalix.domain.faults import shown_fault
 from tests.edge.gates import in_process
 
 CANARY = "canary-of-a-prompt"

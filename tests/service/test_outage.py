@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from scalix.domain.limits.quota import Tally
+from scalix.domain.limits.quota import Charge, Receipt, Settled, Tally
 from scalix.domain.tokens.output_cap import FLOOR_TOKENS
 from scalix.service.administration.key_administration import new_secret
 from scalix.service.exchange.admission import Call
-from scalix.store.base import StoreUnavailable
+from scalix.store.base import CallRejected, StoreUnavailable
 from scalix.store.journal.journal_entries import Release
+from scalix.store.quota.redis_quota import RedisQuotaStore
 from tests.service.outage_rig import USED, USED_NANO_USD, StoreProcess, World
 from tests.store.servers import Server
 
@@ -420,3 +421,71 @@ async def test_an_admission_whose_caller_leaves_in_the_middle_is_released(store:
 
 async def _holds_nothing(world: World, user: str) -> bool:
     return (await world.day(user)).requests_held == 0
+
+
+async def test_what_was_let_through_without_the_store_is_charged_its_prompt_when_its_worker_dies(
+    store: StoreProcess, tmp_path: Path
+) -> None:
+    dead = World(store.url, tmp_path, "t:", jobs=False)
+    await dead.__aenter__()
+    pro = await dead.user("paula", "pro")
+    # Given a request that was let through while the store was away and has ended, and another one that has not
+    store.kill()
+    assert (await dead.ask(pro)).status == 200
+    dead.provider.gate.clear()
+    asking = asyncio.create_task(dead.ask(pro))
+    await dead.eventually(lambda: len(dead.provider.served) == 2)
+    receipt = dead.provider.served[1].admitted.receipt
+    # When their worker dies: the kernel lets go of its files, and nothing else happens
+    journal = dead.core.watch._journal
+    assert journal.admissions._file is not None
+    await journal._on_disk(journal._file.close)
+    await journal._on_disk(journal.admissions._file.close)
+    store.start_again()
+    async with World(store.url, tmp_path, "t:") as successor:
+        await recovered(successor)
+        own = successor.core.watch._journal._file.path
+        await successor.eventually(lambda: list((tmp_path / "state" / "journal").glob("*.journal")) == [own])
+        # Then it is charged as one that is swept, and the one that had ended as it ended
+        tally = await successor.day(pro)
+        assert (tally.requests_used, tally.tokens_used) == (2, USED.total_tokens + receipt.prompt_tokens)
+        assert tally.requests_held == 0
+    asking.cancel()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), TypeError("a value"), CallRejected("WRONGTYPE"), KeyError(1)])
+async def test_whatever_a_settlement_fails_of_it_is_told_later(
+    store: StoreProcess, tmp_path: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with World(store.url, tmp_path, "t:") as world:
+        pro = await world.user("paula", "pro")
+        settle = RedisQuotaStore.settle
+        times = 0
+
+        async def failing_once(self: RedisQuotaStore, receipt: Receipt, charge: Charge) -> Settled:
+            nonlocal times
+            times += 1
+            if times == 1:
+                raise error
+            return await settle(self, receipt, charge)
+
+        monkeypatch.setattr(RedisQuotaStore, "settle", failing_once)
+        assert (await world.ask(pro)).status == 200
+        await recovered(world)
+        assert await world.day(pro) == uses(1)
+
+
+async def test_a_charge_that_can_not_be_worked_out_is_made_as_reserved(
+    store: StoreProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> None:
+        raise OverflowError("a bug")
+
+    async with World(store.url, tmp_path, "t:") as world:
+        pro = await world.user("paula", "pro")
+        monkeypatch.setattr("scalix.service.exchange.settlement.ending_of", broken)
+        assert (await world.ask(pro)).status == 200
+        tally = await world.day(pro)
+        prompt_tokens = world.provider.served[0].admitted.receipt.prompt_tokens
+        assert (tally.requests_used, tally.tokens_used, tally.requests_held) == (1, prompt_tokens, 0)
+        assert tally.nano_usd_used > 0

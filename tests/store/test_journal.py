@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -302,7 +303,109 @@ async def test_an_entry_that_the_store_never_takes_does_not_hold_up_the_others_f
     assert "wrong type" in caplog.text
 
 
+async def test_an_entry_that_is_taken_after_all_is_no_longer_counted_against_what_ends_where_it_did(
+    tmp_path: Path,
+) -> None:
+    # Given an entry that the store has refused four times, and then takes
+    journal, told = Journal(tmp_path), Told()
+    told.error = CallRejected("busy")
+    await journal.write(entry(1))
+    for _ in range(4):
+        with pytest.raises(CallRejected):
+            await journal.replay(told)
+    told.error = None
+    assert await journal.replay(told) == 1
+    # When another one, which ends at the same place of the emptied file, is refused once
+    await journal.write(entry(2))
+    told.error = CallRejected("busy")
+    with pytest.raises(CallRejected):
+        await journal.replay(told)
+    # Then it is kept for the next time, and the count is forgotten with the file
+    told.error = None
+    assert await journal.replay(told) == 1
+    assert told.entries == [entry(1), entry(2)]
+    assert journal._rejections == {}
+    await journal.close()
+    assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "broken", [Receipt("r1", "user:\ud800", 1, 10, 100, False), Receipt("r1", "user:x", 10**30, 10, 100, False)]
+)
+async def test_an_entry_that_can_not_be_written_takes_none_of_its_neighbours_with_it(
+    tmp_path: Path, broken: Receipt, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal, told = Journal(tmp_path), Told()
+    # Given three entries of one batch, of which JSON can't hold the second
+    odd = Settlement(broken, Charge(Outcome.SUCCESS, 1, 1, 0))
+    async with asyncio.timeout(5):
+        await asyncio.gather(*map(journal.add, (entry(1), odd, entry(3))))
+    # When they are replayed
+    await journal.replay(told)
+    # Then its neighbours are told, and it is kept for a person to read
+    assert told.entries == [entry(1), entry(3)]
+    await journal.close()
+    (aside,) = left_in(tmp_path)
+    assert b"r1" in aside.read_bytes()
+    assert str(aside) in caplog.text
+
+
 # Several processes
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _link(path: Path) -> None:
+    path.symlink_to("/etc/passwd")
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+@pytest.mark.parametrize("make", [_pipe, _link, _socket, Path.mkdir])
+async def test_what_is_no_journal_is_set_aside_and_stops_the_recovery_of_no_other(
+    tmp_path: Path, make: Callable[[Path], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given two dead processes' files, and something else of such a name that is older, and so comes first
+    make(tmp_path / "0-odd.journal")
+    for number in range(2):
+        dead = Journal(tmp_path)
+        await dead.write(entry(number))
+        crash(dead._file)
+    # When a successor starts
+    heir, told = Journal(tmp_path), Told()
+    async with asyncio.timeout(5):
+        replayed = await heir.replay(told)
+    # Then it has both, and says what was no journal, once
+    assert replayed == 2
+    assert sorted(told.entries, key=str) == [entry(0), entry(1)]
+    assert caplog.text.count("0-odd.unusable") == 1
+    await heir.replay(told)
+    assert caplog.text.count("0-odd.unusable") == 1
+    await heir.close()
+    assert left_in(tmp_path) == [tmp_path / "0-odd.unusable"]
+
+
+async def test_a_rejected_entry_of_one_dead_process_does_not_hold_up_the_files_of_others(tmp_path: Path) -> None:
+    for number in range(2):
+        dead = Journal(tmp_path)
+        await dead.write(entry(number))
+        crash(dead._file)
+    heir, told = Journal(tmp_path), Told()
+
+    async def picky(given: Entry) -> None:
+        if given == entry(0):
+            raise CallRejected("wrong type")
+        await told(given)
+
+    with pytest.raises(CallRejected):
+        await heir.replay(picky)
+    assert told.entries == [entry(1)]
+    await heir.close()
 
 
 async def test_a_living_processs_file_is_left_alone(tmp_path: Path) -> None:

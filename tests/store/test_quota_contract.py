@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from scalix.domain.ledger.outcomes import swept_charge
 from scalix.domain.limits.calendar import window_end_ms, window_index
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.limits.quota import Admitted, Finished, Outcome, Prices, Refused, Stale, Tally, Verdict
@@ -222,6 +223,17 @@ async def test_a_settlement_after_a_sweep_replaces_its_charge(rig: Rig) -> None:
     assert (await rig.quotas.settle(decision.receipt, used(77))).status == "replaced"
     assert await day(rig) == Tally(1, 77, 0, 0, 0, 0)
     assert (await rig.quotas.settle(decision.receipt, used(99))).status == "duplicate"
+
+
+async def test_a_sweep_that_is_told_by_a_journal_gives_way_to_the_settlement_and_never_follows_it(rig: Rig) -> None:
+    decision = await admitted(rig, "r1", limits(), prices=Prices(1_000_000, 0))
+    swept = swept_charge(ask("r1", limits(), prices=Prices(1_000_000, 0)))
+    assert (await rig.quotas.settle(decision.receipt, swept)).status == "settled"
+    assert await day(rig) == Tally(1, 10, 10_000, 0, 0, 0)
+    assert (await rig.quotas.settle(decision.receipt, used(77))).status == "replaced"
+    assert await day(rig) == Tally(1, 77, 0, 0, 0, 0)
+    assert (await rig.quotas.settle(decision.receipt, swept)).status == "duplicate"
+    assert await day(rig) == Tally(1, 77, 0, 0, 0, 0)
 
 
 async def test_a_failed_request_that_was_swept_is_given_back(rig: Rig) -> None:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass, replace
 
 from scalix.domain.ledger.ledger import NO_DETAIL, Detail
-from scalix.domain.limits.quota import Charge, Outcome
+from scalix.domain.limits.quota import Ask, Charge, Outcome
 from scalix.domain.prices.peak_prices import PPM, marked_up
 from scalix.domain.prices.pricing import Price, calculate
 from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage, usage_from
 
-__all__ = ["IMPOSSIBLE_TOKENS", "Ending", "Usage", "charge_for", "cost_of", "usage_from"]
+__all__ = ["IMPOSSIBLE_TOKENS", "Ending", "Usage", "charge_for", "cost_of", "swept_charge", "usage_from"]
 
 BY_LITELLM = "litellm"
 """The version of a cost that is what LiteLLM has reported."""
@@ -65,6 +65,22 @@ def charge_for(ending: Ending) -> Charge:
             price_version=version,
         ),
     )
+
+
+def swept_charge(ask: Ask) -> Charge:
+    """What is charged for an admitted request whose worker has died: the estimate of its prompt, as a sweep does."""
+    cost_nano_usd, nano_usd = ask.prompt_cost_nano_usd, ask.prompt_charge_nano_usd
+    at_most_nano_usd = ask.prices.cost_nano_usd(ask.prompt_tokens, 0)
+    nano_usd = at_most_nano_usd if nano_usd is None else nano_usd
+    detail = Detail(
+        tier=ask.tier,
+        model=ask.model,
+        prompt_tokens=ask.prompt_tokens,
+        cost_nano_usd=at_most_nano_usd if cost_nano_usd is None else cost_nano_usd,
+        charge_nano_usd=nano_usd if ask.is_billed else 0,
+        price_version=ask.price_version,
+    )
+    return Charge(Outcome.SWEPT, 1, ask.prompt_tokens, nano_usd, estimated=True, detail=detail)
 
 
 def cost_of(price: Price | None, usage: Usage, at_ms: int, reported_nano_usd: int | None) -> tuple[int, str]:

@@ -1,7 +1,10 @@
 """What goes on while the store is away: local admission where the tier wants it, and the journal."""
 
+import asyncio
+
 from scalix.domain.errors import StoreIsDown
-from scalix.domain.limits.quota import Ask, Charge, Decision, KeyTallies, Receipt, Settled, Tallies
+from scalix.domain.ledger.outcomes import swept_charge
+from scalix.domain.limits.quota import Admitted, Ask, Charge, Decision, KeyTallies, Receipt, Settled, Tallies
 from scalix.service.identity.callers import Caller
 from scalix.store.base import QuotaStore, StoreUnavailable
 from scalix.store.journal.journal import Journal
@@ -37,7 +40,10 @@ class Outage:
             self.release_later(ask)
         if not _goes_on(caller) or _has_budget(caller) or not self._journal.has_room:
             raise store_is_down()
-        return await self._local.admit(ask)
+        decision = await self._local.admit(ask)
+        if isinstance(decision, Admitted):
+            self._journal.admissions.begin(Settlement(decision.receipt, swept_charge(ask)))
+        return decision
 
     def release_later(self, ask: Ask) -> None:
         """The store may have reserved for this ask, or may still do so, and nobody has the receipt."""
@@ -46,9 +52,21 @@ class Outage:
 
     async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
         """Charge in the store's place: in the counters of this process, and for later in the journal."""
-        settled = await self._local.settle(receipt, charge)
-        await self._journal.write(Settlement(receipt, charge))
-        return settled
+        written = self.settle_later(receipt, charge)
+        try:
+            return await self._local.settle(receipt, charge)
+        finally:
+            await self._journal.written(written)
+
+    def settle_later(self, receipt: Receipt, charge: Charge) -> asyncio.Future[None]:
+        """Charge by the journal alone. The future is done when it is on disk."""
+        written = self._journal.add(Settlement(receipt, charge))
+        self.ended(receipt)
+        return written
+
+    def ended(self, receipt: Receipt) -> None:
+        """What was admitted here is settled, there or in the journal."""
+        self._journal.admissions.end(receipt.request_id)
 
 
 def _has_budget(caller: Caller) -> bool:

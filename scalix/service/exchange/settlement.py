@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from scalix.domain.ledger.outcomes import charge_for
+from scalix.domain.faults import shown_fault
+from scalix.domain.ledger.ledger import Detail
+from scalix.domain.ledger.outcomes import UNPRICED, charge_for
 from scalix.domain.ledger.privacy import PrivacySettings, permitted
 from scalix.domain.limits.quota import Charge, Outcome, Settled
 from scalix.service.exchange.endings import ending_of
@@ -52,7 +54,12 @@ class Settlement:
         self._exchanges.remove(exchange)
         if exchange.cache_hit and outcome is Outcome.SUCCESS:
             outcome = Outcome.CACHE_HIT
-        charge = self._permitted(exchange, charge_for(ending_of(exchange, outcome, delivered_tokens, self._clock())))
+        try:
+            ending = ending_of(exchange, outcome, delivered_tokens, self._clock())
+            charge = self._permitted(exchange, charge_for(ending))
+        except Exception as fault:
+            log.error("request %s is charged as reserved: %s", exchange.request_id, shown_fault(fault))
+            charge = _charge_as_reserved(exchange, outcome, delivered_tokens)
         task = asyncio.create_task(self._charge(exchange, charge))
         self._running.add(task)
         task.add_done_callback(self._end)
@@ -77,6 +84,15 @@ class Settlement:
         except StoreUnavailable as fault:
             log.debug("request %s goes to the journal: %s", exchange.request_id, fault)
             return await self._outage.settle(receipt, charge)
+        except asyncio.CancelledError:  # the process is about to end
+            self._outage.settle_later(receipt, charge)
+            raise
+        except Exception as fault:
+            # Whatever it is: what was used is told again from the journal, and set aside there if it never is taken.
+            log.error("request %s could not be settled, and is journaled: %s", exchange.request_id, shown_fault(fault))
+            return await self._outage.settle(receipt, charge)
+        if exchange.local:
+            self._outage.ended(receipt)
         self._outage.learn(exchange.caller, receipt.admitted_ms, settled.tallies, settled.key_tallies)
         return settled
 
@@ -104,3 +120,22 @@ class Settlement:
                     await self._one_ended.wait()
         except TimeoutError:
             log.error("%d requests are not settled at shutdown", len(self._running) + len(self._exchanges))
+
+
+def _charge_as_reserved(exchange: Exchange, outcome: Outcome, delivered_tokens: int) -> Charge:
+    """What stands in for a charge that can't be worked out: by our own counts, at the prices of the reservation."""
+    if outcome in (Outcome.PROVIDER_FAILED, Outcome.PROVIDER_REFUSED, Outcome.CACHE_HIT):
+        return Charge(outcome, int(outcome is not Outcome.PROVIDER_FAILED), 0, 0)
+    prompt_tokens, tier = exchange.admitted.receipt.prompt_tokens, exchange.caller.tier
+    cost_nano_usd = exchange.prices.cost_nano_usd(prompt_tokens, delivered_tokens)
+    detail = Detail(
+        tier=tier.name if tier else "",
+        model=exchange.model,
+        served=exchange.model,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=delivered_tokens,
+        cost_nano_usd=cost_nano_usd,
+        charge_nano_usd=cost_nano_usd if tier is None or tier.markup_ppm else 0,
+        price_version=UNPRICED,
+    )
+    return Charge(outcome, 1, prompt_tokens + delivered_tokens, cost_nano_usd, estimated=True, detail=detail)

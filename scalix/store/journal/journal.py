@@ -12,7 +12,8 @@ from typing import TypeVar
 
 from scalix.store.base import CallRejected
 from scalix.store.journal.journal_entries import Entry, subject_of
-from scalix.store.journal.journal_file import JournalFile, Line, waiting_files
+from scalix.store.journal.journal_file import JournalFile, Line, UnusableFile, set_file_aside, waiting_files
+from scalix.store.journal.open_admissions import OpenAdmissions
 
 MAX_BYTES = 64 * 1024 * 1024
 WRITE_WAIT_S = 0.25
@@ -47,7 +48,9 @@ class Journal:
         self._failed = False
         self._closed = False
         self._alarmed_bytes = 0
-        self._rejections: Counter[tuple[Path, int]] = Counter()
+        # How often the store has not taken an entry, by the offset of its end in a file that is not done with.
+        self._rejections: dict[Path, Counter[int]] = {}
+        self.admissions = OpenAdmissions(directory, self._disk)
 
     @property
     def has_room(self) -> bool:
@@ -67,7 +70,10 @@ class Journal:
 
     async def write(self, entry: Entry, *, wait_s: float = WRITE_WAIT_S) -> bool:
         """Keep an entry. Waits until it is on disk, at most `wait_s` seconds; whether it is. It is written anyway."""
-        done = self.add(entry)
+        return await self.written(self.add(entry), wait_s=wait_s)
+
+    async def written(self, done: asyncio.Future[None], *, wait_s: float = WRITE_WAIT_S) -> bool:
+        """The same, for an entry that was given to `add`."""
         await asyncio.wait([done], timeout=wait_s)
         if not done.done():
             log.warning("the disk of the journal is slow: an answer did not wait for it")
@@ -160,14 +166,31 @@ class Journal:
         replayed = 0
         if self._flusher is not None and not self._flusher.done():
             await asyncio.wait([self._flusher], timeout=WRITE_WAIT_S)
-        if self._file.pending_bytes:
-            replayed += await self._replay_file(self._file, apply)
-        for path in await self._on_disk(waiting_files, self._directory):
-            replayed += await self._replay_abandoned(path, apply)
+        rejected: CallRejected | None = None
+        others = [path for path in await self._on_disk(waiting_files, self._directory) if path != self._file.path]
+        for path in (self._file.path, *others):
+            try:
+                if path != self._file.path:
+                    replayed += await self._replay_abandoned(path, apply)
+                elif self._file.pending_bytes:
+                    replayed += await self._replay_file(self._file, apply)
+            except CallRejected as fault:  # of one entry, which is no reason for other files to wait
+                rejected = fault
+        if rejected is not None:
+            raise rejected
         return replayed
 
     async def _replay_abandoned(self, path: Path, apply: Apply) -> int:
-        file = None if path == self._file.path else await self._on_disk(JournalFile.take, path)
+        """One that can't be used, or not now, is no reason to leave the others lying."""
+        try:
+            file = await self._on_disk(JournalFile.take, path)
+        except UnusableFile as fault:
+            aside = await self._on_disk(set_file_aside, path)
+            log.critical("%s is no journal that can be read (%s); it is set aside as %s", path, fault, aside or path)
+            return 0
+        except OSError as error:
+            log.error("%s can't be read now (%s); it is tried again", path, error.strerror or error)
+            return 0
         if file is None:
             return 0
         try:
@@ -175,10 +198,14 @@ class Journal:
             if replayed:
                 log.warning("took over %d entries of a process that has gone, from %s", replayed, path)
             await self._on_disk(file.remove)
+            self._rejections.pop(path, None)
+            return replayed
+        except OSError as error:
+            log.error("%s can't be read to its end now (%s); it is tried again", path, error.strerror or error)
+            return 0
         finally:
             # Where it was used: a file must not be closed under the thread that still writes to it.
             await self._on_disk(file.close)
-        return replayed
 
     async def _replay_file(self, file: JournalFile, apply: Apply) -> int:
         replayed, offset = 0, file.done
@@ -227,11 +254,10 @@ class Journal:
         try:
             await apply(line.entry)
         except CallRejected as fault:
-            key = (file.path, line.end)
-            self._rejections[key] += 1
-            if self._rejections[key] < _TRIES_OF_A_REJECTED_ENTRY:
+            times = self._rejections.setdefault(file.path, Counter())
+            times[line.end] += 1
+            if times[line.end] < _TRIES_OF_A_REJECTED_ENTRY:
                 raise
-            del self._rejections[key]
             await self._set_aside(file, line, f"is not taken by the store ({fault})")
 
     async def _set_aside(self, file: JournalFile, line: Line, why: str) -> None:
@@ -242,6 +268,7 @@ class Journal:
         if not self._file.pending_bytes:
             self._file.truncate()
             self._alarmed_bytes = 0
+            self._rejections.pop(self._file.path, None)  # other entries will end where those did
 
     async def close(self) -> None:
         """Write what waits, and let go of the file: without entries it is deleted, else the next process finds it."""
@@ -257,6 +284,7 @@ class Journal:
 
     def _let_go(self) -> None:
         # Asked on the thread of the disk, where a write that was slow has come to its end.
+        self.admissions.close()
         if self._file.pending_bytes:
             self._file.close()
         else:

@@ -38,13 +38,24 @@ def subject_of(entry: Entry) -> str:
 
 
 def encoded(entry: Entry) -> bytes:
-    """One line: a checksum, and the entry as JSON."""
+    """One line: a checksum, and the entry as JSON.
+
+    Never raises: an entry that JSON can't hold is kept in words, which `decoded` does not understand. So it is set
+    aside for a person to read, and its neighbours in the file are not lost with it.
+    """
+    try:
+        text = _json_of(entry)
+    except Exception:
+        text = orjson.dumps({"op": "unwritable", "entry": ascii(entry)})
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _json_of(entry: Entry) -> bytes:
     if isinstance(entry, Settlement):
         value = {"op": "settle", "receipt": asdict(entry.receipt), "charge": asdict(entry.charge)}
     else:
         value = {"op": "release", **asdict(entry)}
-    text = orjson.dumps(value)
-    return b"%08x %s\n" % (zlib.crc32(text), text)
+    return orjson.dumps(value)
 
 
 def decoded(line: bytes) -> Entry | None:

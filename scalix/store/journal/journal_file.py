@@ -8,9 +8,11 @@ Its writer holds an flock on it as long as it lives; a file that can be locked h
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
+import stat
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +22,18 @@ from scalix.store.journal.journal_entries import Entry, decoded, encoded
 
 SUFFIX = ".journal"
 SET_ASIDE_SUFFIX = ".set-aside"
+UNUSABLE_SUFFIX = ".unusable"
 _HEADER = "scalix-journal 1 {done:020d} "
 HEADER_BYTES = len(_HEADER.format(done=0)) + 9
 _CHUNK_BYTES = 1 << 20
+
+
+# What stays wrong with a path however often it is opened: a link, a directory, somebody else's file, a socket.
+_LASTING = frozenset({errno.ELOOP, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENXIO, errno.ENODEV})
+
+
+class UnusableFile(Exception):
+    """Something of a journal's name that is no journal of ours, and will not become one by waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +70,22 @@ class JournalFile:
 
     @classmethod
     def take(cls, path: Path) -> Self | None:
-        """A file whose writer is dead, locked for us; `None` if somebody has it, or it has gone."""
+        """A file whose writer is dead, locked for us; `None` if somebody has it, or it has gone.
+
+        Raises `UnusableFile` for what will never be one.
+        """
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            # Without blocking: whoever opens a pipe would wait for the other end.
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno in _LASTING:
+                raise UnusableFile(error.strerror or error.__class__.__name__) from None
+            raise
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise UnusableFile("not a regular file")
         if _locked(fd) and os.fstat(fd).st_nlink:
             return cls(path, fd)
         os.close(fd)
@@ -162,8 +184,18 @@ def waiting_files(directory: Path) -> list[Path]:
     for path in directory.glob(f"*{SUFFIX}"):
         # Another process may be done with it, and remove it, between these two calls.
         with contextlib.suppress(FileNotFoundError):
-            found.append((path.stat().st_mtime_ns, path))
+            found.append((path.lstat().st_mtime_ns, path))
     return [path for _, path in sorted(found)]
+
+
+def set_file_aside(path: Path) -> Path | None:
+    """Rename what can't be read, so that it is told of once; where it is. `None`: it can't be renamed either."""
+    aside = path.with_suffix(UNUSABLE_SUFFIX)
+    try:
+        path.rename(aside)
+    except OSError:
+        return None
+    return aside
 
 
 def _header(done: int) -> bytes:

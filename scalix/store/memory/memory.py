@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from scalix.domain.ledger.ledger import Balance, Detail, Event
+from scalix.domain.ledger.ledger import Balance
+from scalix.domain.ledger.outcomes import swept_charge
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.key_limits import KeyScope, KeyWindow
-from scalix.domain.limits.limits import Window
+from scalix.domain.limits.limits import UNLIMITED, Window
 from scalix.domain.limits.quota import (
     ANY_LIMIT,
     UNKNOWN_VERSION,
@@ -135,6 +136,8 @@ class MemoryStore(MemoryCounters):
         self._change_all(receipt, used=amounts(charge), held=NOTHING)
         balance = self._change_balance(receipt.subject, nano_usd=nano_usd, held=held)
         account.events[receipt.request_id] = event_of_charge(receipt, charge)
+        if charge.outcome is Outcome.SWEPT:
+            account.swept[receipt.request_id] = _told(receipt, charge)
         windows = self._windows_of(receipt.subject, receipt.admitted_ms) or {}
         tallies = current(windows, receipt.admitted_ms, receipt.tracks_minutes)
         known_key = receipt.key_id is not None and (receipt.key_id in self.keys or not self.knows_keys)
@@ -179,7 +182,7 @@ class MemoryStore(MemoryCounters):
             known = request_id in account.events
             used = NOTHING if known else reservation.if_swept
             self._change_all(reservation.receipt, used=used, held=minus(NOTHING, reservation.held))
-            event = _swept_event(reservation)
+            event = event_of_charge(reservation.receipt, swept_charge(reservation.ask))
             charge = 0 if known else event.detail.charge_nano_usd
             changed = self._change_balance(subject, nano_usd=-charge, held=-reservation.balance_held)
             if not known:
@@ -235,17 +238,8 @@ def _reservation(ask: Ask, receipt: Receipt, balance: Balance | None) -> Reserva
     return Reservation(ask, receipt, held, if_swept, lapses_ms, held[2] if balance is not None else 0)
 
 
-def _swept_event(reservation: Reservation) -> Event:
-    ask, cost_nano_usd = reservation.ask, reservation.ask.prompt_cost_nano_usd
-    if cost_nano_usd is None:
-        cost_nano_usd = ask.prices.cost_nano_usd(ask.prompt_tokens, 0)
-    detail = Detail(
-        tier=ask.tier,
-        model=ask.model,
-        prompt_tokens=ask.prompt_tokens,
-        cost_nano_usd=cost_nano_usd,
-        charge_nano_usd=reservation.if_swept[2] if ask.is_billed else 0,
-        price_version=ask.price_version,
-    )
-    charge = Charge(Outcome.SWEPT, *reservation.if_swept, estimated=True, detail=detail)
-    return event_of_charge(reservation.receipt, charge)
+def _told(receipt: Receipt, charge: Charge) -> Reservation:
+    """What a settlement or a release undoes of a sweep's charge that came from a journal."""
+    ask = Ask(receipt.request_id, receipt.subject, UNLIMITED, receipt.prompt_tokens, 0, 0)
+    nano_usd = charge.detail.charge_nano_usd
+    return Reservation(ask, receipt, NOTHING, amounts(charge), 0, balance_charged=nano_usd)

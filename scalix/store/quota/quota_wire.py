@@ -14,6 +14,7 @@ from scalix.domain.limits.quota import (
     Decision,
     Finished,
     KeyTallies,
+    Outcome,
     Receipt,
     Refused,
     Settled,
@@ -82,6 +83,8 @@ def settle_args(receipt: Receipt, charge: Charge, now: Now, retention: Retention
         receipt.key_id or _NONE,
         *detail_words(detail),
     ]
+    if charge.outcome is Outcome.SWEPT:  # told by a successor: by these a settlement undoes it, as it does a sweep's
+        words += [str(int(receipt.tracks_minutes)), str(receipt.budget_start_ms), str(int(detail.charge_nano_usd > 0))]
     tier, asked, served, provider = words[_TIER_WORD : _TIER_WORD + 4]
     model, error = asked if served in ("=", _NONE) else served, words[_ERROR_WORD]
     sums = (

@@ -1,0 +1,65 @@
+"""Requests that were let through without the store and have not ended, on disk in case their process dies."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from scalix.store.journal.journal_entries import Settlement, encoded
+from scalix.store.journal.journal_file import JournalFile
+
+_EMPTY_FROM_BYTES = 1024 * 1024
+
+log = logging.getLogger("scalix.journal")
+
+
+class OpenAdmissions:
+    """A journal file of its own, made with the first entry, which only the successor of a dead process reads.
+
+    Each request in it is then charged what `begin` was given; its settlement, wherever that is, takes the place of it.
+
+    It is written on the thread of `disk`, without waiting for the platter: it is there for the end of a process.
+    """
+
+    def __init__(self, directory: Path, disk: ThreadPoolExecutor) -> None:
+        self._directory = directory
+        self._disk = disk
+        self._open: set[str] = set()
+        self._file: JournalFile | None = None
+
+    def begin(self, entry: Settlement) -> None:
+        """A request begins; `entry` is what it is charged if this process dies before it ends."""
+        self._open.add(entry.receipt.request_id)
+        self._disk.submit(self._write, entry)
+
+    def end(self, request_id: str) -> None:
+        """It has been settled, or its settlement is in the journal."""
+        if request_id in self._open:
+            self._open.remove(request_id)
+            if not self._open:
+                self._disk.submit(self._empty)
+
+    def close(self) -> None:
+        """Let go of the file, on the thread of the disk; what is still open is left for the successor."""
+        if self._file is None:
+            return
+        if self._open:
+            self._file.close()
+        else:
+            self._file.remove()
+
+    def _write(self, entry: Settlement) -> None:
+        try:
+            if self._file is None:
+                self._file = JournalFile.create(self._directory)
+            data = encoded(entry)
+            self._file.write(data)
+            self._file.size += len(data)
+        except OSError as error:
+            log.error("an open request could not be noted in %s: %s", self._directory, error.strerror or error)
+
+    def _empty(self) -> None:
+        if self._file is not None and self._file.size > _EMPTY_FROM_BYTES:
+            try:
+                self._file.truncate()
+            except OSError as error:
+                log.error("%s could not be emptied: %s", self._file.path, error.strerror or error)
