@@ -7,11 +7,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import re2
+
 from scalix.domain.errors import BadRequest
-from scalix.domain.requests.private_hosts import is_public_host
+from scalix.domain.requests.private_hosts import LONGEST_NAME, is_public_host
 
 LONGEST_URL = 8_192
-_MOST_PATH_CHARS = 200  # of a field's path in an error: every value under a long name would copy it again
+_LONGEST_PATH = 200
+_LONGEST_AUTHORITY = LONGEST_NAME + len(".:65535")
+_WEB_ADDRESS = re2.compile(r"(?i)https?://([^/?#]*)")
+_LONGEST_DATA_HEAD = 256
+_DATA_HEAD = re2.compile(r"(?i)data:[a-z0-9!#$&^_.+/;=\"*-]*")
 # Where a content part, a source or a tool names what is to be fetched. Gemini's files come by URL under `file_id`.
 _URL_FIELDS = frozenset(
     {
@@ -32,49 +38,71 @@ _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use", "function_cal
 
 def check_outbound_urls(body: Mapping[str, Any]) -> None:
     """Raise `BadRequest` for the first URL in the body that is not public. Never raises anything else."""
-    for path, text in _urls("", body):
+    for path, text in _urls(body):
         what = _wrong_with(text)
         if what:
             raise BadRequest(f"The URL in '{path}' {what}. Send a public https URL, or the data itself.", param=path)
 
 
-def _urls(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    stack: list[tuple[str, Any]] = [(path, value)]
+def _urls(value: Any) -> Iterator[tuple[str, str]]:
+    """The texts where URLs are, each with its path."""
+    stack: list[tuple[str, Any, bool]] = [("", value, False)]
     while stack:
-        path, node = stack.pop()
-        path = path[:_MOST_PATH_CHARS]
-        if isinstance(node, list):
-            stack.extend((f"{path}[{index}]", item) for index, item in enumerate(node) if isinstance(item, list | dict))
+        path, node, is_url = stack.pop()
+        if isinstance(node, str):
+            yield path, node
+        elif isinstance(node, list):
+            stack.extend(
+                (_longer(path, f"[{index}]"), item, is_url)
+                for index, item in enumerate(node)
+                if isinstance(item, list | dict) or (is_url and isinstance(item, str))
+            )
         elif isinstance(node, dict):
             is_call = node.get("type") in _CALLS if isinstance(node.get("type"), str) else False
             for name, item in node.items():
                 if isinstance(item, str):
                     if name in _URL_FIELDS:
-                        yield (f"{path}.{name}" if path else name)[:_MOST_PATH_CHARS], item
+                        yield _longer(path, f".{name}"), item
                 elif isinstance(item, list | dict) and name not in _NOT_FETCHED and not (is_call and name == "input"):
-                    stack.append((f"{path}.{name}" if path else name, item))
+                    stack.append((_longer(path, f".{name[:_LONGEST_PATH]}"), item, name in _URL_FIELDS))
+
+
+def _longer(path: str, step: str) -> str:
+    # A name of megabytes would be copied for everything within.
+    return (path + step if path else step.removeprefix("."))[:_LONGEST_PATH]
 
 
 def _wrong_with(text: str) -> str | None:
-    """What is wrong with a URL, as the end of a sentence; `None` for a public one and for what is none at all."""
-    head = text[:64].lstrip().lower()
-    if head.startswith("data:"):
-        return None
-    if ":" not in head and not head.startswith(("/", "\\")):
+    """What is wrong with a URL, as the end of a sentence; `None` for a public one and for what is none at all.
+
+    It is judged whole and as it is: parsers differ in what they skip at its ends and within it, and some look for an
+    address anywhere in it.
+    """
+    if text[:5].lower() == "data:":
+        head, comma, data = text.partition(",")
+        if not comma or not _DATA_HEAD.fullmatch(head[:_LONGEST_DATA_HEAD]) or len(head) > _LONGEST_DATA_HEAD:
+            return "is malformed"
+        return "holds a second URL" if "://" in data else None
+    first = text[:1]
+    if ":" not in text and first not in ("/", "\\", " ") and first.isprintable():
         return None  # a file's id, or bare base64: no program takes it for an address
     if len(text) > LONGEST_URL:
         return f"is longer than {LONGEST_URL} characters"
     if not text.isprintable() or "\\" in text or " " in text:
         return "holds a character that no URL has"
+    found = _WEB_ADDRESS.match(text)
+    if found is None:
+        return "is neither https nor data"
+    authority = found[1]
+    if "@" in authority:
+        return "holds a user name"
+    if len(authority) > _LONGEST_AUTHORITY:
+        return "does not lead to a public host"
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "is malformed"
-    if parts.scheme not in ("https", "http"):
-        return "is neither https nor data"
-    if parts.username is not None or parts.password is not None:
-        return "holds a user name"
     if not host or "%" in host or not is_public_host(host):
         return "does not lead to a public host"
     return None

@@ -1,6 +1,7 @@
 """URLs that a client may and may not have fetched for it."""
 
 import tracemalloc
+import unicodedata
 from typing import Any
 
 import pytest
@@ -69,6 +70,28 @@ PRIVATE = [
     "https://user:secret@example.com/",
     "https://example.com:99999/",
     "javascript:alert(1)",
+    # What comes before or within an address, for as long as there is any, is skipped by some parser.
+    " " * 64 + "http://169.254.169.254/",
+    "\n" * 7_000 + "http://169.254.169.254/",
+    "\u00a0" * 70 + "//169.254.169.254/",
+    "\x00" * 70 + "/etc/passwd",
+    " " * 65 + "//169.254.169.254/",
+    "a" * 64 + "http://169.254.169.254/",
+    "x,https://169.254.169.254/",
+    "data:image/png;base64,https://169.254.169.254/",
+    "data:https://169.254.169.254/,x",
+    " data:image/png;base64,AAAA",
+    "data:image/png;base64",
+    "https://example.com/ ",
+    "https://example.com/\n",
+    "https://example.com/a\tb",
+    "\u200bhttps://example.com/",
+    "HtTpS://LocalHost/",
+    "https:example.com/",
+    "https:/example.com/",
+    "https:///example.com/",
+    "https://" + "a." * 127 + "com/",
+    "https://" + "\ufdfa" * 250 + ".com/",
 ]
 PUBLIC = [
     "https://example.com/cat.png",
@@ -110,6 +133,27 @@ def test_a_url_that_is_not_public_is_refused_wherever_it_stands(url: str) -> Non
 def test_public_urls_data_and_file_ids_pass(url: str) -> None:
     for body in shapes(url):
         check_outbound_urls(body)
+
+
+@pytest.mark.parametrize("url", [PRIVATE[0], " " * 64 + PRIVATE[0]])
+def test_a_list_of_urls_is_judged_like_one(url: str) -> None:
+    with pytest.raises(BadRequest):
+        check_outbound_urls({"messages": [{"role": "user", "content": [{"image_url": ["data:,x", url]}]}]})
+
+
+@pytest.mark.parametrize("letter", ["\u4e00", "\u0301", "\ufdfa", "a.", "xn--", "\u3002", "1.", "[", "%"])
+def test_a_host_is_measured_before_it_is_decoded(letter: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    normalized = unicodedata.normalize
+
+    def measured(form: str, text: str) -> str:
+        seen.append(len(text))
+        return normalized(form, text)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(unicodedata, "normalize", measured)
+    with pytest.raises(BadRequest):
+        check_outbound_urls(shapes("https://" + letter * (8_000 // len(letter)) + ".com/")[0])
+    assert max(seen, default=0) <= 300
 
 
 def test_text_and_schemas_may_speak_of_any_address() -> None:

@@ -1,8 +1,9 @@
 """Which hosts in a URL stand for this machine or its neighbours, in every notation that resolvers understand."""
 
-import re
 import unicodedata
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+import re2
 
 # The platform's own address on Azure, in public space: https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16
 _AZURE_PLATFORM = IPv4Address("168.63.129.16")
@@ -13,8 +14,9 @@ _LOCAL_SUFFIXES = (
     *("localhost", "local", "localdomain", "internal", "intranet", "private", "corp", "home", "lan"),
     *("home.arpa", "in-addr.arpa", "ip6.arpa", "test", "invalid", "onion", "svc", "cluster.local"),
 )
-_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
-_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)+")
+_NUMBER = re2.compile(r"0x[0-9a-f]*|[0-9]+")
+_NAME = re2.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)+")
+LONGEST_NAME = 253  # characters of a host, in any form
 _DOTS = str.maketrans(dict.fromkeys("\u3002\uff0e\uff61", "."))
 
 
@@ -22,12 +24,17 @@ def is_public_host(host: str) -> bool:
     """Whether `host`, as it stands in a URL (IPv6 without brackets), can only be a public one.
 
     Addresses count in decimal, octal, hexadecimal and short forms and within IPv6; names that only local resolvers
-    know are not public. What a public name resolves to is not looked up.
+    know are not public. What a public name resolves to is not looked up. Measured before it is decoded: what is done
+    to international names takes time with the square of their length.
     """
+    if len(host) > LONGEST_NAME + 1:  # with a dot at the end
+        return False
     host = unicodedata.normalize("NFKC", host.translate(_DOTS)).lower().translate(_DOTS)
     if ":" in host:
         return _is_public_ipv6(host)
     host = host.removesuffix(".")
+    if len(host) > LONGEST_NAME:  # one character may stand for eighteen
+        return False
     parts = host.split(".")
     if _NUMBER.fullmatch(parts[-1]):
         address = _ipv4(parts)
@@ -36,7 +43,7 @@ def is_public_host(host: str) -> bool:
         host = host.encode("idna").decode("ascii")
     except UnicodeError:
         return False
-    if not _NAME.fullmatch(host) or len(host) > 253:
+    if not _NAME.fullmatch(host) or len(host) > LONGEST_NAME:
         return False  # one label alone is a neighbour's name
     return not any(host.endswith("." + suffix) for suffix in _LOCAL_SUFFIXES)
 
