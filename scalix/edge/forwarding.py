@@ -11,6 +11,7 @@ import orjson
 
 from scalix.domain.errors import BadRequest, GatewayError
 from scalix.domain.requests.routes import Route
+from scalix.domain.requests.schema_weight import check_schemas
 from scalix.domain.tokens.estimate import REQUEST_TOKENS, estimate_prompt_tokens
 from scalix.edge.access_log import ASKED, Asked
 from scalix.edge.allowed_fields import NOT_FORWARDED, check_fields
@@ -127,6 +128,7 @@ class Forwarding:
         check_fields(route, body, self._guard.extra_fields(route))
         check_shapes(route, body)
         check_outbound_urls(body)
+        check_schemas(body)
 
     async def _forward(
         self,
