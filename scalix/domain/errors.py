@@ -198,5 +198,11 @@ class ProviderRefused(GatewayError):
     status = 400
 
 
+class AnswerUntranslatable(GatewayError):
+    """A provider has answered, and its answer can't be put into the form of the route. To ask again costs as much."""
+
+    code = "answer_untranslatable"
+
+
 class InternalError(GatewayError):
     """Our own fault."""

@@ -155,7 +155,8 @@ class Answer:
         self._failures.append(self.failure)
         if not exchange.client_left and self._is_followed(self.failure):
             return
-        first = self._failures[0]
+        # Why the first one failed, unless one has answered after all, which is charged.
+        first = self.failure if exchange.answered_whole else self._failures[0]
         outcome = first.outcome
         if exchange.client_left and not exchange.failures and len(self._failures) == 1:
             outcome = Outcome.CLIENT_LEFT  # LiteLLM gave up because of that
@@ -214,12 +215,15 @@ class Answer:
             # Opening events alone are no answer.
             said_something = self._delivered.tokens() > 0
             self.failure = failure = failed(self._exchange, self._model, _SERVER_ERROR)
-            await self._settle(Outcome.PROVIDER_BROKE if said_something else Outcome.PROVIDER_FAILED, failure)
-            error = (
-                broken_stream(self._model)
-                if said_something
-                else provider_failed(self._model, failure.error_class, failure.retry_after_s)
-            )
+            is_charged = said_something or failure.outcome is Outcome.PROVIDER_BROKE
+            await self._settle(Outcome.PROVIDER_BROKE if is_charged else Outcome.PROVIDER_FAILED, failure)
+            error = failure.error
+            if failure.outcome is Outcome.PROVIDER_FAILED or not is_charged:
+                error = (
+                    broken_stream(self._model)
+                    if said_something
+                    else provider_failed(self._model, failure.error_class, failure.retry_after_s)
+                )
             await self._send_part(error_event(error, self._exchange.route, self._events), more=False)
             return
         if self._exchange.client_left:

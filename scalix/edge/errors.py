@@ -36,6 +36,7 @@ _ANSWERS: dict[str, tuple[int, str, str]] = {
     "overloaded": (503, "api_error", "overloaded_error"),
     "store_unavailable": (503, "api_error", "overloaded_error"),
     "identity_unavailable": (503, "api_error", "overloaded_error"),
+    "answer_untranslatable": (502, "api_error", "api_error"),
     "provider_unavailable": (503, "api_error", "overloaded_error"),
     "provider_refused": (400, "invalid_request_error", "invalid_request_error"),
 }
@@ -98,7 +99,7 @@ def error_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:
     headers: list[tuple[bytes, bytes]] = []
     if error.retry_after_s is not None:
         headers.append((b"retry-after", str(error.retry_after_s).encode()))
-    if status_of(error) == 429:
+    if status_of(error) == 429 or error.code == "answer_untranslatable":
         headers.append((b"x-should-retry", b"true" if error.code == "quota_reserved" else b"false"))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.allow).encode()))

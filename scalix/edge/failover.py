@@ -40,6 +40,7 @@ class Attempts:
         self._clock = clock
         self._began_s = clock()
         self._is_probe = candidates.is_probe
+        self._subject = str(exchange.caller.subject)
         self._wanted: OutputRequest | None = None
         self._largest_failed_tokens: int | None = None
         self.gave_up_waiting = False  # whether the attempt was ended by us, for want of a first byte
@@ -81,7 +82,7 @@ class Attempts:
     def _find_next(self, failure: Failed) -> bool:
         failed, is_first = self.model, self._exchange.attempt == 1
         self.note_failure(failure)
-        if failure.error_class is ErrorClass.BAD_REQUEST and is_first:
+        if failure.is_last or (failure.error_class is ErrorClass.BAD_REQUEST and is_first):
             return False
         if self.patience_s() == 0 and not self.gave_up_waiting:
             return False
@@ -98,13 +99,15 @@ class Attempts:
 
     def answered(self) -> None:
         """The model has answered."""
-        self._cooldowns.succeeded(self.model.name, was_probe=self._is_probe)
+        self._cooldowns.succeeded(self.model.name, self._subject, was_probe=self._is_probe)
 
     def note_failure(self, failure: Failed) -> None:
         """The model has failed, in whichever way."""
         if failure.blames_model and not (self.gave_up_waiting and self._is_excused()):
-            self._cooldowns.failed(self.model.name, failure.retry_after_s)
-        elif failure.error_class in REFUSALS:
+            self._cooldowns.failed(
+                self.model.name, self._subject, failure.retry_after_s, is_everybodys=failure.is_everybodys
+            )
+        elif failure.error_class in REFUSALS and self._exchange.asked:
             self.answered()
 
     def _is_excused(self) -> bool:
@@ -113,7 +116,7 @@ class Attempts:
         return self._exchange.attempt > 1 or self._exchange.hang_up is not None or not is_plain(self._body)
 
     def _may_take_over(self, error: ErrorClass, model: Model) -> bool:
-        if self._cooldowns.wait_s(model.name) > 0 or not self._can_answer(model):
+        if self._cooldowns.wait_s(model.name, self._subject) > 0 or not self._can_answer(model):
             return False
         # What a fallback finds wrong may be right for the next.
         return error is ErrorClass.BAD_REQUEST or takes_over(error, self._largest_failed_tokens, model.max_input_tokens)

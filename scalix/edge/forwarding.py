@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from scalix.domain.errors import BadRequest, GatewayError
+from scalix.domain.prices.plain_requests import is_bare_text
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.schema_weight import check_schemas
 from scalix.domain.tokens.estimate import REQUEST_TOKENS, estimate_prompt_tokens
@@ -142,6 +143,7 @@ class Forwarding:
         answer.usage_wanted = _ask_for_usage(exchange.route, body)
         client = Client(receive, exchange)
         CURRENT.set(exchange)
+        exchange.is_bare_text = lambda: is_bare_text(body)
         answer.begin(attempts.model.name)
         raw = _serialised(attempts.body())
         try:
@@ -176,7 +178,7 @@ class Forwarding:
                 await self._app(inner, client.replaying(raw), answer.send)
         except TimeoutError:
             attempts.gave_up_waiting = patience.expired()
-            if attempts.gave_up_waiting:
+            if attempts.gave_up_waiting and exchange.asked:
                 exchange.provider_error = TOO_LATE
         except Exception as error:
             if not exchange.client_left:

@@ -7,7 +7,14 @@ from typing import Any
 
 import orjson
 
-from scalix.domain.errors import GatewayError, ProviderFailed, ProviderRefused
+from scalix.domain.errors import (
+    AnswerUntranslatable,
+    BadRequest,
+    GatewayError,
+    InternalError,
+    ProviderFailed,
+    ProviderRefused,
+)
 from scalix.domain.failures import (
     HANDLING,
     REFUSALS,
@@ -18,7 +25,7 @@ from scalix.domain.failures import (
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.routes import Route
 from scalix.edge.errors import error_body
-from scalix.service.exchange.exchanges import Exchange
+from scalix.service.exchange.exchanges import NO_CONNECTION, Exchange
 
 RETRY_AFTER_S = 5
 MOST_MESSAGE_CHARS = 400
@@ -30,12 +37,26 @@ _OF_ONE_REQUEST = {
     429: re.compile(r"request too large", re.I),
     403: re.compile(r"permission to access the file", re.I),
 }
-_OF_THE_CONNECTION = {"TimeoutException": ErrorClass.TIMEOUT, "TransportError": ErrorClass.NETWORK}
+_OF_THE_CONNECTION = {
+    "TimeoutException": ErrorClass.TIMEOUT,
+    "TransportError": ErrorClass.NETWORK,
+    NO_CONNECTION: ErrorClass.NETWORK,
+}
+# By these a provider speaks of our account, whatever was asked.
+_OF_OUR_ACCOUNT = frozenset({401, 402, 403})
+_TOO_MANY = 429
+# What LiteLLM fails of before it asks a provider through no doing of the client: the configuration, or the machine.
+_OF_OUR_MACHINE = frozenset({"ImportError", "ModuleNotFoundError", "NotFoundError", "MemoryError", "OSError"})
+_OURS = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_QUOTA, ErrorClass.PROVIDER_RATE_LIMIT, ErrorClass.TIMEOUT})
 HINTS = {
     ErrorClass.CONTEXT_TOO_LONG: "Shorten the request, or use a model with a larger context window.",
     ErrorClass.CONTENT_FILTER: "Its content filter has judged so; reword the request.",
 }
 
+_FIELD = re.compile(
+    r"\b((?:messages|input|tools|content)(?:\[\d{1,6}\]|\.[a-z_]{1,40})*\.[a-z_]{1,40}|tool_calls|tool_choice|tools|messages"
+    r"|response_format|json_schema|previous_response_id|reasoning_effort|prompt|input|file|image_url)\b"
+)
 _LITELLM_PREFIX = re.compile(r"^(?:litellm\.)?\w*(?:Error|Exception)\b[:\s-]*(?:\w+(?:Exception|Error)\s*-\s*)?")
 _LITELLM_TAIL = re.compile(
     r"\s*(?:LiteLLM: model group|Received Model Group=|Available Model Group|No fallback model|LiteLLM Retried|"
@@ -59,8 +80,9 @@ _ACCOUNT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """One model's failed attempt. `retry_after_s` is what its provider asks for; `blames_model`: others who ask this
-    model now would probably fare no better. A client can write what its own 400 says, so such an answer blames none.
+    """One model's failed attempt. `retry_after_s` is what its provider asks for; `blames_model`: it was asked and
+    failed, so who asks it again now would probably fare no better; `is_everybodys`: nor would anybody else. A client
+    can write what its own 400 says, so such an answer blames none. `is_last`: no other model may take over.
     """
 
     outcome: Outcome
@@ -68,11 +90,17 @@ class Failed:
     error_class: ErrorClass
     retry_after_s: int | None = None
     blames_model: bool = False
+    is_everybodys: bool = False
+    is_last: bool = False
 
 
 def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Failed:
     """What has become of an attempt at `model`. `status` and `body` are LiteLLM's own answer."""
+    if exchange.answered_whole:
+        return Failed(Outcome.PROVIDER_BROKE, _untranslated(model), ErrorClass.INTERNAL, is_last=True)
     error_class = class_of(exchange, status, body)
+    if not exchange.asked:
+        return _never_asked(exchange, model, error_class, body)
     retry_after_s = _retry_after_s(exchange)
     status = _status(exchange, status)
     if error_class in REFUSALS:
@@ -83,7 +111,56 @@ def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Fa
         return Failed(Outcome.PROVIDER_REFUSED, refused, error_class)
     blames_model = HANDLING[error_class].cools and status not in _JUDGED and not _is_of_one_request(exchange)
     error = provider_failed(model, error_class, retry_after_s)
-    return Failed(Outcome.PROVIDER_FAILED, error, error_class, retry_after_s, blames_model)
+    return Failed(
+        Outcome.PROVIDER_FAILED,
+        error,
+        error_class,
+        retry_after_s,
+        blames_model,
+        is_everybodys=blames_model and _is_everybodys(exchange, retry_after_s),
+    )
+
+
+def _is_everybodys(exchange: Exchange, retry_after_s: int | None) -> bool:
+    """Whether a provider that was asked and failed would have failed whoever asks."""
+    seen = exchange.provider_error
+    if seen is None:
+        return False
+    return (
+        seen.kind == NO_CONNECTION
+        or seen.status in _OF_OUR_ACCOUNT
+        or (seen.status == _TOO_MANY and bool(retry_after_s))
+    )
+
+
+def _untranslated(model: str) -> GatewayError:
+    message = (
+        f"'{model}' has answered, and its answer can't be put into the form of this API, as one that was cut in the "
+        "middle of a tool call. What it used is charged. Allow a longer answer, or use another model."
+    )
+    return AnswerUntranslatable(message, details={"category": str(ErrorClass.INTERNAL)})
+
+
+def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: bytes) -> Failed:
+    """The request did not leave the gateway: it can't be translated for the provider, or the fault is ours."""
+    is_first = exchange.attempt == 1
+    kind = exchange.failures[-1].kind if exchange.failures else ""
+    if error_class in _OURS or kind in _OF_OUR_MACHINE or exchange.is_bare_text():
+        message = "The gateway could not ask the provider. Nothing was charged. Tell its operator the request id."
+        error: GatewayError = InternalError(message, details={"category": str(ErrorClass.INTERNAL)})
+        return Failed(Outcome.PROVIDER_FAILED, error, ErrorClass.INTERNAL, is_last=is_first)
+    message = (
+        f"This request can't be put into the form that the provider of '{model}' takes, so it was not asked. "
+        f"{_reason(exchange, body)}"
+    )
+    refused = BadRequest(message, param=_field_in(message), details={"category": str(ErrorClass.BAD_REQUEST)})
+    return Failed(Outcome.PROVIDER_REFUSED, refused, ErrorClass.BAD_REQUEST, is_last=is_first)
+
+
+def _field_in(message: str) -> str | None:
+    """The field of the body that a message names, if it names one."""
+    found = _FIELD.search(message)
+    return found.group(1) if found else None
 
 
 def class_of(exchange: Exchange, status: int, body: bytes = b"") -> ErrorClass:
@@ -132,6 +209,8 @@ def provider_failed(model: str, error_class: ErrorClass, retry_after_s: int | No
 
 def final_error(model: str, first: Failed, failures: Sequence[Failed]) -> GatewayError:
     """What the client is told when every model that may serve has failed: why the first one did."""
+    if failures[-1].outcome is Outcome.PROVIDER_BROKE:
+        return failures[-1].error
     if first.outcome is Outcome.PROVIDER_REFUSED or len(failures) == 1:
         return first.error
     return provider_failed(model, first.error_class, first.retry_after_s, others=len(failures) - 1)

@@ -9,6 +9,7 @@ import httpx
 import orjson
 
 from scalix.domain.failures import kind_of_body
+from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_events import EventSplitter
 from scalix.litellm_adapter.provider_answers import (
     ProviderAnswer,
@@ -17,7 +18,7 @@ from scalix.litellm_adapter.provider_answers import (
     is_substantial,
 )
 from scalix.litellm_adapter.reports import seconds
-from scalix.service.exchange.exchanges import CURRENT, Exchange, ProviderError
+from scalix.service.exchange.exchanges import CURRENT, NO_CONNECTION, Exchange, ProviderError
 
 log = logging.getLogger("scalix.provider")
 
@@ -32,6 +33,7 @@ _PATHS = (
 )
 _OK, _BAD_GATEWAY, _GATEWAY_TIMEOUT = 200, 502, 504
 _NOT_OUR_KEY = (401, 403)
+_ANSWERED = {"error": {"message": "This request has been answered", "type": "invalid_request_error"}}
 _WRONG_KEY = {"error": {"message": "Incorrect API key provided", "type": "authentication_error"}}
 OPENING_S = 1.0
 _OF_THE_CODING = ("content-encoding", "content-length", "transfer-encoding")
@@ -40,20 +42,49 @@ Handle = Callable[[Any, httpx.Request], Awaitable[httpx.Response]]
 
 
 def install_reading() -> None:
-    """Read answers below LiteLLM's clients, whichever transport they use (LiteLLM 1.106.2 has these two)."""
+    """Read answers below LiteLLM's clients, whichever transport they use (LiteLLM 1.106.2 has these two), and note what
+    leaves by those that block, which some providers' own clients use."""
     from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
 
     for transport in (LiteLLMAiohttpTransport, httpx.AsyncHTTPTransport):
         if not hasattr(transport.handle_async_request, "scalix"):
             setattr(transport, "handle_async_request", _reading(transport.handle_async_request))  # noqa: B010
+    if not hasattr(httpx.HTTPTransport.handle_request, "scalix"):
+        setattr(httpx.HTTPTransport, "handle_request", _noting(httpx.HTTPTransport.handle_request))  # noqa: B010
+
+
+def _noting(handle: Callable[[Any, httpx.Request], httpx.Response]) -> Callable[[Any, httpx.Request], httpx.Response]:
+    def handle_request(self: Any, request: httpx.Request) -> httpx.Response:
+        exchange = CURRENT.get()
+        if exchange is not None:
+            _note_asked(exchange, request)
+        return handle(self, request)
+
+    handle_request.scalix = True  # type: ignore[attr-defined]
+    return handle_request
+
+
+def _note_asked(exchange: Exchange, request: httpx.Request) -> None:
+    # What a client names in its request is fetched by GET, and is no call of the provider.
+    exchange.asked = exchange.asked or request.method != "GET"
 
 
 def _reading(handle: Handle) -> Handle:
     async def handle_async_request(self: Any, request: httpx.Request) -> httpx.Response:
         exchange = CURRENT.get()
-        if exchange is None or not request.url.path.endswith(_PATHS):
+        if exchange is None:
             return await handle(self, request)
+        if _is_asked_again(exchange, request):
+            return httpx.Response(400, json=_ANSWERED, request=request)
+        _note_asked(exchange, request)
         attempt = exchange.attempt
+        if not request.url.path.endswith(_PATHS):
+            try:
+                return await handle(self, request)
+            except httpx.TransportError as error:
+                if request.method != "GET":
+                    _note_error(exchange, attempt, broken_connection(error))
+                raise
         forget_answer(exchange)  # a former try's
         try:
             response = await handle(self, request)
@@ -75,8 +106,24 @@ def _reading(handle: Handle) -> Handle:
     return handle_async_request
 
 
+def _is_asked_again(exchange: Exchange, request: httpx.Request) -> bool:
+    """Whether LiteLLM asks the same once more after a whole answer, which it could not translate: that would cost as
+    much again, for nothing."""
+    # A list of prompts is asked one by one, and may hold one twice.
+    is_one = exchange.route not in (Route.COMPLETIONS, Route.EMBEDDINGS)
+    return is_one and exchange.answered_whole and bool(exchange.sent) and exchange.sent == _content(request)
+
+
+def _content(request: httpx.Request) -> bytes:
+    try:
+        return request.content
+    except httpx.RequestNotRead:
+        return b""
+
+
 def forget_answer(exchange: Exchange) -> None:
     """Whatever is asked now answers anew, maybe in a format that nobody reads here."""
+    exchange.answered_whole, exchange.sent = False, b""
     exchange.provider_error = None
     exchange.usage_is_providers = None
     exchange.provider_usage = None
@@ -85,6 +132,8 @@ def forget_answer(exchange: Exchange) -> None:
 
 def broken_connection(error: httpx.TransportError) -> ProviderError:
     """What came of a call that had no answer, or half of one, as if it were one."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return ProviderError(_BAD_GATEWAY, "", kind=NO_CONNECTION)
     status = _GATEWAY_TIMEOUT if isinstance(error, httpx.TimeoutException) else _BAD_GATEWAY
     return ProviderError(status, "", kind="TimeoutException" if status == _GATEWAY_TIMEOUT else "TransportError")
 
@@ -139,6 +188,8 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
     if not kind.startswith("text/event-stream"):
         status, body = answer.whole(await response.aread())
         _note(answer, exchange, attempt)
+        if status == _OK and exchange.attempt == attempt:
+            exchange.answered_whole, exchange.sent = True, _content(request)
         _warn_of_nonsense(answer, exchange)
         return _response(status, body, headers, request, exchange, attempt)
     stream = _ReadStream(response, answer, exchange)
@@ -242,6 +293,8 @@ class _ReadStream(httpx.AsyncByteStream):
             mended = [answer.event(rest)]
             _note(answer, exchange, self._attempt)
             yield mended
+        if exchange.attempt == self._attempt and answer.usage is not None:
+            exchange.answered_whole = True
         _warn_of_nonsense(answer, exchange)
 
     async def aclose(self) -> None:

@@ -116,8 +116,17 @@ class CooldownStore(Protocol):
         """Leave `model` alone for `for_ms` from now, or for longer if that is known; 0 ends it."""
         ...
 
-    async def cooling(self) -> list[Cooling]:
-        """The models that are left alone now."""
+    async def count_failure(self, model: str, subject: str, *, within_ms: int, failures: int) -> bool:
+        """Count a failed request of `subject`. Whether there have been `failures` in a row within `within_ms`, of more
+        than one subject: they are forgotten then."""
+        ...
+
+    async def forget_failures(self, model: str) -> None:
+        """`model` has answered: what has failed before is no row any more."""
+        ...
+
+    async def cooling(self) -> tuple[list[Cooling], set[str]]:
+        """The models that rest now, and those of which failures are counted."""
         ...
 
 

@@ -28,7 +28,8 @@
 | `key:<SHA-256 of a secret>`  | string     | "key id, user": where the record is       | as the record; grace        |
 | `alias:<alias>`              | string     | the same                                  | as the record               |
 | `key-list`                   | sorted set | "key id, user" of all keys by their making | until they are deleted     |
-| `cooldowns`                  | hash       | models that are left alone: lua/cool.lua  | until the last one's end    |
+| `{cooldowns}:until`          | hash       | models that rest: lua/cool.lua            | until the last one's end    |
+| `{cooldowns}:failures`       | hash       | models' failures: lua/count_failure.lua   | `within_s` after the last   |
 | `{audit}:log`                | stream     | the audit log: see lua/audit.lua          | trimmed by age              |
 | `{sXX}:y:<subject>`          | hash       | what the audit log says for their names   | as the newest entry         |
 | `pseudonym:<pseudonym>`      | string     | the text that it stands for               | as the newest entry         |
@@ -155,8 +156,12 @@ class Keys:
         return f"{self.prefix}epoch"
 
     def cooldowns(self) -> str:
-        """The models that are left alone for now."""
-        return f"{self.prefix}cooldowns"
+        """The models that rest for now."""
+        return f"{self.prefix}{{cooldowns}}:until"
+
+    def failures(self) -> str:
+        """The failures of models that may come to a cooldown."""
+        return f"{self.prefix}{{cooldowns}}:failures"
 
     def merged(self, subject: str) -> str:
         """There when an address's use has been merged into the subject's."""

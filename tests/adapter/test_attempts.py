@@ -119,10 +119,10 @@ async def _asked(exchange: Exchange, answer: httpx.Response | Exception) -> http
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (httpx.ConnectError("x"), "TransportError"),
+        (httpx.ConnectError("x"), "ConnectError"),
         (httpx.ReadError("x"), "TransportError"),
         (httpx.RemoteProtocolError("x"), "TransportError"),
-        (httpx.ConnectTimeout("x"), "TimeoutException"),
+        (httpx.ConnectTimeout("x"), "ConnectError"),
         (httpx.ReadTimeout("x"), "TimeoutException"),
     ],
 )

@@ -10,11 +10,12 @@ from typing import Any
 import httpx
 import orjson
 
+from scalix.domain.failures import ErrorClass
 from scalix.domain.ledger.outcomes import Usage
 from scalix.domain.limits.quota import Charge, Receipt, Settled
 from scalix.edge.asgi import Receive, Scope, Send, send_bytes
 from scalix.edge.lifespan import Lifespan
-from scalix.service.exchange.exchanges import Exchange, ProviderError
+from scalix.service.exchange.exchanges import Exchange, Failure, ProviderError
 from scalix.wiring.core import Core, build_core
 from scalix.wiring.gate import build_gate
 from tests.service.outage_rig import MASTER_KEY
@@ -65,6 +66,7 @@ class Asked:
 
 async def serve(asked: Asked) -> None:
     """A proper answer."""
+    asked.exchange.asked = True
     asked.exchange.usage = USED
     asked.exchange.reported.set()
     if asked.body.get("stream"):
@@ -81,6 +83,7 @@ def fail(status: int, message: str = "", kind: str = "", retry_after_s: int | No
     """A provider's HTTP error, as the transport notes it and LiteLLM passes it on."""
 
     async def failing(asked: Asked) -> None:
+        asked.exchange.asked = True
         asked.exchange.provider_error = ProviderError(status, message, retry_after_s, kind)
         await send_bytes(asked.send, status, orjson.dumps({"error": {"message": message}}))
 
@@ -88,22 +91,33 @@ def fail(status: int, message: str = "", kind: str = "", retry_after_s: int | No
 
 
 async def crash(asked: Asked) -> None:
-    """LiteLLM's app raises."""
+    """LiteLLM's app raises, after the provider was asked."""
+    asked.exchange.asked = True
     raise RuntimeError("canary-of-a-crash")
+
+
+async def untranslatable(asked: Asked) -> None:
+    """LiteLLM fails before it has asked anybody, as it says it of what it can't translate."""
+    message = "litellm.APIConnectionError: 'str' object has no attribute 'get'"
+    asked.exchange.failures.append(Failure(500, "APIConnectionError", message, None, ErrorClass.NETWORK))
+    await send_bytes(asked.send, 500, orjson.dumps({"error": {"message": message}}))
 
 
 async def empty(asked: Asked) -> None:
     """A 200 with nothing in it."""
+    asked.exchange.asked = True
     await send_bytes(asked.send, 200, b"null")
 
 
 async def hang(asked: Asked) -> None:
     """Nothing, until somebody has had enough."""
+    asked.exchange.asked = True
     await asyncio.Event().wait()
 
 
 async def break_off(asked: Asked) -> None:
     """A stream that says something and then fails."""
+    asked.exchange.asked = True
     headers = [(b"content-type", b"text/event-stream")]
     await asked.send({"type": "http.response.start", "status": 200, "headers": headers})
     event = b'data: {"choices":[{"delta":{"content":"hello"}}]}\n\n'

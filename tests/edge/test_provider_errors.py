@@ -44,7 +44,9 @@ FORMATS: dict[str, Any] = {
 
 
 def _exchange(**known: Any) -> Exchange:
-    return cast(Exchange, SimpleNamespace(**{"provider_error": None, "failures": [], **known}))
+    """One whose provider was asked."""
+    defaults: dict[str, Any] = {"provider_error": None, "failures": [], "asked": True, "answered_whole": False}
+    return cast(Exchange, SimpleNamespace(**{**defaults, **known}))
 
 
 @pytest.mark.parametrize("written", FORMATS)

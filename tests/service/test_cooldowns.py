@@ -28,12 +28,17 @@ class Worker:
         self.cooldowns = Cooldowns(store, self.policy, clock=lambda: self.now_s)
 
     def fail(self, times: int = 1, model: str = "m", retry_after_s: int | None = None) -> None:
+        """So many failures, each of another subject's request; with `retry_after_s` as the provider of ours asks."""
+        for number in range(times):
+            self.cooldowns.failed(model, f"user:{number}", retry_after_s, is_everybodys=retry_after_s is not None)
+
+    def fail_for(self, subject: str, times: int = 1) -> None:
         for _ in range(times):
-            self.cooldowns.failed(model, retry_after_s)
+            self.cooldowns.failed("m", subject)
 
     @property
     def wait_s(self) -> float:
-        return self.cooldowns.wait_s("m")
+        return self.cooldowns.wait_s("m", "user:somebody")
 
     async def told(self) -> None:
         """Return when the store knows what this worker knows."""
@@ -141,7 +146,7 @@ async def test_the_store_forgets_them_by_itself(worker: Worker, store: RedisCool
     await worker.told()
     assert 50_000 < await store._client.pttl(store._keys.cooldowns()) <= 60_000
     await store.cool("over", 1, asked_for=False)
-    while len(found := await store.cooling()) > 1:
+    while len(found := (await store.cooling())[0]) > 1:
         pass
     assert [(cooling.model, cooling.asked_for) for cooling in found] == [("m", True)]
 
@@ -150,7 +155,7 @@ async def test_seconds_of_zero_switch_it_off(store: RedisCooldowns) -> None:
     worker = Worker(store, Cooldown(seconds=0))
     worker.fail(10, retry_after_s=60)
     assert worker.wait_s == 0
-    assert await store.cooling() == []
+    assert await store.cooling() == ([], set())
 
 
 async def test_with_the_store_away_a_worker_goes_by_what_it_has_seen_and_tells_it_later(store: RedisCooldowns) -> None:
@@ -162,7 +167,12 @@ async def test_with_the_store_away_a_worker_goes_by_what_it_has_seen_and_tells_i
                 raise StoreUnavailable("away")
             await store.cool(model, for_ms, asked_for=asked_for)
 
-        async def cooling(self) -> list[Cooling]:
+        async def count_failure(self, model: str, subject: str, *, within_ms: int, failures: int) -> bool:
+            if self.is_away:
+                raise StoreUnavailable("away")
+            return await store.count_failure(model, subject, within_ms=within_ms, failures=failures)
+
+        async def cooling(self) -> tuple[list[Cooling], set[str]]:
             if self.is_away:
                 raise StoreUnavailable("away")
             return await store.cooling()
@@ -176,5 +186,62 @@ async def test_with_the_store_away_a_worker_goes_by_what_it_has_seen_and_tells_i
 
     away.is_away = False
     await worker.cooldowns.refresh()
-    assert [cooling.model for cooling in await store.cooling()] == ["m"]
+    assert [cooling.model for cooling in (await store.cooling())[0]] == ["m"]
     assert worker.wait_s > 25
+
+
+async def test_what_one_subject_alone_has_seen_fail_rests_for_that_subject_only(worker: Worker) -> None:
+    worker.fail_for("user:mallory", times=20)
+    assert worker.cooldowns.wait_s("m", "user:mallory") == 30
+    assert worker.wait_s == 0
+    await worker.told()
+    assert worker.wait_s == 0
+    worker.now_s += 30
+    assert worker.cooldowns.wait_s("m", "user:mallory") == 0
+
+
+async def test_failures_of_two_subjects_are_a_row_over_all_workers(worker: Worker, store: RedisCooldowns) -> None:
+    # Given two workers, each of which has seen one subject fail, and one failure too few in all
+    other = Worker(store)
+    worker.fail_for("user:mallory", times=2)
+    await worker.told()
+    assert other.wait_s == 0
+    # When the other worker sees another subject fail
+    other.fail_for("user:alice")
+    await other.told()
+    # Then the model rests at both, for everybody
+    assert other.wait_s > 0
+    await worker.cooldowns.refresh()
+    assert worker.wait_s > 0
+
+
+async def test_an_answer_at_any_worker_ends_the_row(worker: Worker, store: RedisCooldowns) -> None:
+    other = Worker(store)
+    worker.fail_for("user:mallory", times=2)
+    await worker.told()
+    await other.cooldowns.refresh()
+    other.cooldowns.succeeded("m", "user:alice")
+    await other.told()
+    other.fail_for("user:alice")
+    await other.told()
+    assert other.wait_s == 0
+
+
+async def test_a_model_that_answers_and_has_not_failed_costs_the_store_nothing(worker: Worker) -> None:
+    for number in range(10):
+        worker.cooldowns.succeeded("m", f"user:{number}")
+    assert not worker.cooldowns._sending
+
+
+async def test_what_is_kept_of_single_subjects_is_bounded_and_names_nobody_in_the_store(
+    worker: Worker, store: RedisCooldowns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scalix.service.exchange.cooldowns.MOST_SUBJECTS", 10)
+    worker.policy.replace(Policy({"free": Tier("free")}, "free", cooldown=Cooldown(failures=100)))
+    for number in range(50):
+        worker.fail_for(f"user:{number}")
+    await worker.told()
+    assert len(worker.cooldowns._own_rows) == 10
+    (kept,) = (await store._client.hgetall(store._keys.failures())).values()
+    assert "user:" not in kept
+    assert 0 < await store._client.pttl(store._keys.failures()) <= 30_000

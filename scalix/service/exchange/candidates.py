@@ -50,15 +50,16 @@ class Fallbacks:
         policy = self._policy.current
         if not isinstance(asked, str) or asked not in policy.models or not caller.allows(asked):
             return Candidates((), False, policy.retries)
+        subject = str(caller.subject)
         names = may_serve(asked, policy.fallbacks, policy.models, caller.allows, policy.retries.models)
-        waits_s = {name: wait_s for name in names if (wait_s := self.cooldowns.wait_s(name)) > 0}
+        waits_s = {name: wait_s for name in names if (wait_s := self.cooldowns.wait_s(name, subject)) > 0}
         models = tuple(self._facts(policy.models[name]) for name in names)
         if len(models) > 1 and _has_limited_money(caller):
             models = (models[0], *(model for model in models[1:] if self._has_price(model, answers)))
         fit = tuple(model for model in models if model.name not in waits_s)
         if fit:
             return Candidates(fit, False, policy.retries)
-        if not self.cooldowns.may_probe(asked):
+        if not self.cooldowns.may_probe(asked, subject):
             raise _cools_down(asked, {model.name: waits_s[model.name] for model in models})
         return Candidates(models[:1], True, policy.retries)
 

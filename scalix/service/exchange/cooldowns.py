@@ -1,118 +1,186 @@
-"""Models that keep failing are left alone for a while, by every worker of every instance."""
+"""Models that keep failing rest: for everybody where the fault is the model's, else for the one who saw it fail."""
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.store.base import CooldownStore, Cooling, StoreUnavailable
 
 REFRESH_EVERY_S = 0.5
+MOST_SUBJECTS = 10_000
 # Of a cooldown that nobody has asked for, one request is tried after this part of it.
 _PROBE_AFTER = 0.5
+_EVERYBODY = ""
 
 log = logging.getLogger("scalix.cooldowns")
 
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
+
 
 @dataclass(slots=True)
-class _Model:
-    """What this process knows of one model. Times are of the monotonic clock, in seconds."""
+class _Rest:
+    """A model that rests, for one subject or for everybody. Times are of the monotonic clock, in seconds."""
 
-    failed_at_s: deque[float] = field(default_factory=lambda: deque(maxlen=1_000))
-    until_s: float = 0.0
-    probe_from_s: float = 0.0
-    asked_for: bool = False  # the provider has said how long
+    until_s: float
+    probe_from_s: float
+    asked_for: bool  # the provider has said how long
+
+
+@dataclass(slots=True)
+class _Row:
+    """The failures in a row that this process has seen of a model: when, and whose request it was."""
+
+    failed: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=1_000))
 
 
 class Cooldowns:
-    """Which models cool down. Judged in memory; `refresh`, run often, shares it with the others through the store.
+    """Which models rest, and for whom.
 
-    `clock` gives seconds, monotonic.
+    What one subject alone has seen fail rests for that subject only, in this process: a request may be made to fail. It
+    rests for everybody when the provider speaks of the gateway's own account, when no connection could be made, and
+    after so many failures in a row of two subjects, counted over all workers. `refresh`, run often, shares that through
+    the store; while it is away, each process goes by what it has seen. `clock` gives seconds, monotonic.
     """
 
     def __init__(self, store: CooldownStore, policy: PolicySource, *, clock: Callable[[], float]) -> None:
         self._store = store
         self._policy = policy
         self._clock = clock
-        self._models: dict[str, _Model] = {}
-        self._cooling: dict[str, _Model] = {}
+        self._rests: dict[str, _Rest] = {}  # for everybody, by model
+        self._own_rests: OrderedDict[tuple[str, str], _Rest] = OrderedDict()
+        self._own_rows: OrderedDict[tuple[str, str], _Row] = OrderedDict()
+        self._rows: dict[str, _Row] = {}
+        self._failing: set[str] = set()  # models of which the store counts failures, as far as is known here
         self._unsent: dict[str, float | None] = {}  # until when by our clock; `None`: it is over
         self._sending: set[asyncio.Task[None]] = set()
 
-    def wait_s(self, model: str) -> float:
-        """How long `model` is still left alone, in seconds; 0 if it is not."""
-        state = self._cooling.get(model)
-        if state is None:
-            return 0.0
-        rest_s = state.until_s - self._clock()
-        if rest_s <= 0:
-            del self._cooling[model]
-            return 0.0
-        return rest_s
+    def wait_s(self, model: str, subject: str = _EVERYBODY) -> float:
+        """How long `model` rests yet for `subject`, in seconds; 0 if it does not."""
+        return max(self._left_s(self._rests, model), self._left_s(self._own_rests, (model, subject)))
 
-    def may_probe(self, model: str) -> bool:
-        """Whether one request may be tried on a model that cools down. The second one that asks may not."""
-        state = self._cooling.get(model)
-        if state is None or state.asked_for or self._clock() < state.probe_from_s:
+    def may_probe(self, model: str, subject: str = _EVERYBODY) -> bool:
+        """Whether one request may be tried on a model that rests. The second one that asks may not."""
+        now_s = self._clock()
+        found = [rest for rest in (self._rests.get(model), self._own_rests.get((model, subject))) if rest is not None]
+        resting = [rest for rest in found if rest.until_s > now_s]
+        if not resting or any(rest.asked_for or now_s < rest.probe_from_s for rest in resting):
             return False
-        state.probe_from_s = state.until_s
+        for rest in resting:
+            rest.probe_from_s = rest.until_s
         return True
 
-    def succeeded(self, model: str, *, was_probe: bool = False) -> None:
+    def succeeded(self, model: str, subject: str = _EVERYBODY, *, was_probe: bool = False) -> None:
         """Note an answer of `model`. What a probe got ends the cooldown; others may have been asked before it began."""
-        state = self._models.get(model)
-        if state is None:
-            return
-        state.failed_at_s.clear()
-        if was_probe and self._cooling.pop(model, None) is not None:
-            log.warning("model %s answers again: its cooldown is over", model)
-            self._tell(model, None)
+        self._own_rows.pop((model, subject), None)
+        self._rows.pop(model, None)
+        if model in self._failing:
+            self._failing.discard(model)
+            self._in_background(self._forget(model))
+        if was_probe:
+            self._own_rests.pop((model, subject), None)
+            if self._rests.pop(model, None) is not None:
+                log.warning("model %s answers again: its cooldown is over", model)
+                self._tell(model, None)
 
-    def failed(self, model: str, retry_after_s: int | None = None) -> None:
-        """Note a failure that is the model's. `retry_after_s` is how long its provider asks to be left alone."""
+    def failed(
+        self, model: str, subject: str = _EVERYBODY, retry_after_s: int | None = None, *, is_everybodys: bool = False
+    ) -> None:
+        """Note a failure of `model` with a request of `subject`. `is_everybodys`: no request could have had an answer;
+        `retry_after_s` is then how long its provider asks to be left alone."""
         settings = self._policy.current.cooldown
         if not settings.seconds:
             return
-        now_s = self._clock()
-        state = self._models.setdefault(model, _Model())
-        state.failed_at_s.append(now_s)
-        while state.failed_at_s[0] < now_s - settings.within_s:
-            state.failed_at_s.popleft()
-        if retry_after_s:
-            self._cool(model, state, min(retry_after_s, settings.longest_s), asked_for=True)
-        elif len(state.failed_at_s) >= settings.failures:
-            self._cool(model, state, settings.seconds, asked_for=False)
+        if is_everybodys:
+            self._cool(model, retry_after_s or settings.seconds, why="nobody is served", asked_for=bool(retry_after_s))
+            return
+        own = self._noted(self._own_rows.setdefault((model, subject), _Row()), subject)
+        _bound(self._own_rows, (model, subject))
+        if len(own.failed) >= settings.failures and self._left_s(self._own_rests, (model, subject)) <= 0:
+            log.warning(
+                "model %s rests for %d s for one caller, whose requests have failed in a row", model, settings.seconds
+            )
+            self._own_rests[model, subject] = self._rest(settings.seconds, asked_for=False)
+            _bound(self._own_rests, (model, subject))
+        row = self._noted(self._rows.setdefault(model, _Row()), subject)
+        if len(row.failed) >= settings.failures and len({whose for _, whose in row.failed}) > 1:
+            self._cool(model, settings.seconds, why="requests of several callers have failed in a row")
+        else:
+            self._failing.add(model)
+            self._in_background(self._count(model, subject))
 
-    def _cool(self, model: str, state: _Model, for_s: float, *, asked_for: bool) -> None:
+    def _noted(self, row: _Row, subject: str) -> _Row:
         now_s = self._clock()
-        if now_s + for_s <= state.until_s and model in self._cooling:
-            return  # it is to be left alone for longer already
-        log.warning("model %s is left alone for %d s: its provider %s", model, for_s, _WHY[asked_for])
-        state.failed_at_s.clear()
-        self._set(model, state, now_s, for_s, asked_for)
-        self._tell(model, state.until_s)
+        row.failed.append((now_s, subject))
+        while row.failed[0][0] < now_s - self._policy.current.cooldown.within_s:
+            row.failed.popleft()
+        return row
 
-    def _set(self, model: str, state: _Model, now_s: float, rest_s: float, asked_for: bool) -> None:
-        state.until_s = now_s + rest_s
-        state.probe_from_s = now_s + rest_s * _PROBE_AFTER
-        state.asked_for = asked_for
-        self._cooling[model] = state
+    def _left_s(self, rests: dict[_K, _Rest], key: _K) -> float:
+        rest = rests.get(key)
+        if rest is None:
+            return 0.0
+        left_s = rest.until_s - self._clock()
+        if left_s <= 0:
+            del rests[key]
+            return 0.0
+        return left_s
+
+    def _cool(self, model: str, for_s: float, *, why: str, asked_for: bool = False) -> None:
+        for_s = min(for_s, self._policy.current.cooldown.longest_s)
+        rest = self._rest(for_s, asked_for=asked_for)
+        if rest.until_s <= self._left_s(self._rests, model) + self._clock():
+            return  # it rests for longer already
+        log.warning("model %s rests for %d s for everybody: %s", model, for_s, why)
+        self._rows.pop(model, None)
+        self._rests[model] = rest
+        self._tell(model, rest.until_s)
+
+    def _rest(self, for_s: float, *, asked_for: bool) -> _Rest:
+        now_s = self._clock()
+        return _Rest(now_s + for_s, now_s + for_s * _PROBE_AFTER, asked_for)
+
+    # what other workers are to know
 
     def _tell(self, model: str, until_s: float | None) -> None:
         self._unsent[model] = until_s
-        task = asyncio.get_running_loop().create_task(self._send())
+        self._in_background(self._send())
+
+    def _in_background(self, work: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
+
+    async def _count(self, model: str, subject: str) -> None:
+        settings = self._policy.current.cooldown
+        try:
+            enough = await self._store.count_failure(
+                model, subject, within_ms=settings.within_s * 1000, failures=settings.failures
+            )
+        except StoreUnavailable as fault:
+            log.debug("a failure of %s is counted here alone: %s", model, fault)
+            return
+        if enough:
+            self._failing.discard(model)
+            self._cool(model, settings.seconds, why="requests of several callers have failed in a row")
+
+    async def _forget(self, model: str) -> None:
+        try:
+            await self._store.forget_failures(model)
+        except StoreUnavailable as fault:
+            log.debug("that %s answers is not told: %s", model, fault)
 
     async def _send(self) -> None:
         """Tell the store what it does not know yet. What it can't be told now is told by the next refresh."""
         for model, until_s in list(self._unsent.items()):
             rest_ms = 0 if until_s is None else round((until_s - self._clock()) * 1000)
-            state = self._models.get(model)
+            rest = self._rests.get(model)
             try:
-                await self._store.cool(model, max(rest_ms, 0), asked_for=state is not None and state.asked_for)
+                await self._store.cool(model, max(rest_ms, 0), asked_for=rest is not None and rest.asked_for)
             except StoreUnavailable as fault:
                 log.debug("the cooldown of %s stays here for now: %s", model, fault)
                 return
@@ -124,23 +192,23 @@ class Cooldowns:
         if self._unsent:
             await self._send()
         try:
-            found = await self._store.cooling()
+            found, self._failing = await self._store.cooling()
         except StoreUnavailable:
             return
-        if found or self._cooling:
+        if found or self._rests:
             self._learn({cooling.model: cooling for cooling in found})
 
     def _learn(self, found: dict[str, Cooling]) -> None:
         now_s = self._clock()
-        for model in self._cooling.keys() - found.keys() - self._unsent.keys():
-            del self._cooling[model]  # a probe of another worker has ended it
+        for model in self._rests.keys() - found.keys() - self._unsent.keys():
+            del self._rests[model]  # a probe of another worker has ended it
         for model, cooling in found.items():
-            if model in self._unsent:
-                continue
-            state = self._models.setdefault(model, _Model())
-            if model in self._cooling and abs(now_s + cooling.rest_ms / 1000 - state.until_s) < 1:
-                continue
-            self._set(model, state, now_s, cooling.rest_ms / 1000, cooling.asked_for)
+            known, until_s = self._rests.get(model), now_s + cooling.rest_ms / 1000
+            if model not in self._unsent and (known is None or abs(until_s - known.until_s) >= 1):
+                self._rests[model] = self._rest(cooling.rest_ms / 1000, asked_for=cooling.asked_for)
 
 
-_WHY = {True: "asks for that", False: "has failed several times in a row"}
+def _bound(kept: OrderedDict[_K, _V], key: _K) -> None:
+    kept.move_to_end(key)
+    if len(kept) > MOST_SUBJECTS:
+        kept.popitem(last=False)

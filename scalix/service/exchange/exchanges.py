@@ -37,6 +37,10 @@ class ProviderError:
     kind: str = ""
 
 
+NO_CONNECTION = "ConnectError"
+"""The kind of a `ProviderError` where not even a connection could be made."""
+
+
 @dataclass(slots=True)
 class Exchange:
     """Everything about one admitted request until it is settled."""
@@ -67,9 +71,13 @@ class Exchange:
     provider_usage: Usage | None = None  # the last one stated that can be true; LiteLLM's event may come too late
     provider_prompt_tokens: int | None = None
     provider_error: ProviderError | None = None  # the last one
+    asked: bool = False  # whether a request to the provider was on its way out
+    answered_whole: bool = False  # whether the provider has answered, and nothing was missing
+    sent: bytes = b""  # what it was asked, where an answer to that was whole
     hang_up: Callable[[], Awaitable[None]] | None = None  # ends the provider's stream
     on_open: Callable[[], None] = lambda: None  # told when the provider has begun a stream
     # known by the edge
+    is_bare_text: Callable[[], bool] = lambda: False  # whether any provider can be asked what the client sent
     began_s: float = 0.0  # by the monotonic clock
     first_token_s: float | None = None
     tried: list[str] = field(default_factory=list)  # models that failed before the one that serves now
@@ -90,7 +98,8 @@ class Exchange:
 _OF_AN_ATTEMPT: Mapping[str, Any] = {
     **dict.fromkeys(("usage", "cost_nano_usd", "served_model", "usage_is_providers", "provider_usage")),
     **dict.fromkeys(("provider_prompt_tokens", "provider_error", "hang_up", "prompt_tokens")),
-    "cache_hit": False,
+    **dict.fromkeys(("cache_hit", "asked", "answered_whole"), False),
+    "sent": b"",
 }
 
 CURRENT: ContextVar[Exchange | None] = ContextVar("scalix_exchange", default=None)

@@ -1,12 +1,13 @@
--- Says which models are left alone, and forgets those whose time is over.
+-- Says which models rest, and forgets those whose time is over; and of which failures are counted.
 --
--- KEYS  1 cooldowns: see cool.lua
--- Returns for each: model, what is left in ms, whether its provider has asked for it (1|0).
+-- KEYS  1 cooldowns: see cool.lua  2 failures: see count_failure.lua
+-- Returns {for each that rests: model, what is left in ms, whether its provider has asked for it (1|0)},
+--         {models of which failures are counted}
 
 local found = redis.call('HGETALL', KEYS[1])
-local cooling = {}
+local cooling, failing = {}, redis.call('HKEYS', KEYS[2])
 if #found == 0 then
-  return cooling
+  return {cooling, failing}
 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -21,4 +22,4 @@ for i = 1, #found, 2 do
     redis.call('HDEL', KEYS[1], found[i])
   end
 end
-return cooling
+return {cooling, failing}
