@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from scalix.domain.errors import BadRequest, GatewayError
-from scalix.domain.prices.plain_requests import is_bare_text
+from scalix.domain.requests.odd_fields import odd_field
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.schema_weight import check_schemas
 from scalix.domain.tokens.estimate import REQUEST_TOKENS, estimate_prompt_tokens
@@ -143,7 +143,7 @@ class Forwarding:
         answer.usage_wanted = _ask_for_usage(exchange.route, body)
         client = Client(receive, exchange)
         CURRENT.set(exchange)
-        exchange.is_bare_text = lambda: is_bare_text(body)
+        exchange.odd_field = lambda: odd_field(body)
         answer.begin(attempts.model.name)
         raw = _serialised(attempts.body())
         try:

@@ -47,16 +47,13 @@ _OF_OUR_ACCOUNT = frozenset({401, 402, 403})
 _TOO_MANY = 429
 # What LiteLLM fails of before it asks a provider through no doing of the client: the configuration, or the machine.
 _OF_OUR_MACHINE = frozenset({"ImportError", "ModuleNotFoundError", "NotFoundError", "MemoryError", "OSError"})
+_JUDGED_BY_LITELLM = "HTTPException"  # by its hooks, which look at ids and contents of a request
 _OURS = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_QUOTA, ErrorClass.PROVIDER_RATE_LIMIT, ErrorClass.TIMEOUT})
 HINTS = {
     ErrorClass.CONTEXT_TOO_LONG: "Shorten the request, or use a model with a larger context window.",
     ErrorClass.CONTENT_FILTER: "Its content filter has judged so; reword the request.",
 }
 
-_FIELD = re.compile(
-    r"\b((?:messages|input|tools|content)(?:\[\d{1,6}\]|\.[a-z_]{1,40})*\.[a-z_]{1,40}|tool_calls|tool_choice|tools|messages"
-    r"|response_format|json_schema|previous_response_id|reasoning_effort|prompt|input|file|image_url)\b"
-)
 _LITELLM_PREFIX = re.compile(r"^(?:litellm\.)?\w*(?:Error|Exception)\b[:\s-]*(?:\w+(?:Exception|Error)\s*-\s*)?")
 _LITELLM_TAIL = re.compile(
     r"\s*(?:LiteLLM: model group|Received Model Group=|Available Model Group|No fallback model|LiteLLM Retried|"
@@ -142,25 +139,22 @@ def _untranslated(model: str) -> GatewayError:
 
 
 def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: bytes) -> Failed:
-    """The request did not leave the gateway: it can't be translated for the provider, or the fault is ours."""
+    """The request did not leave the gateway: it can't be put to the provider, or the fault is ours."""
     is_first = exchange.attempt == 1
     kind = exchange.failures[-1].kind if exchange.failures else ""
-    if error_class in _OURS or kind in _OF_OUR_MACHINE or exchange.is_bare_text():
+    field = exchange.odd_field()
+    is_ours = (error_class in _OURS and kind != _JUDGED_BY_LITELLM) or kind in _OF_OUR_MACHINE
+    if is_ours or field is None:
         message = "The gateway could not ask the provider. Nothing was charged. Tell its operator the request id."
         error: GatewayError = InternalError(message, details={"category": str(ErrorClass.INTERNAL)})
         return Failed(Outcome.PROVIDER_FAILED, error, ErrorClass.INTERNAL, is_last=is_first)
+    # What LiteLLM says of a mistake that it knows is about the request; of one that it does not, about its own code.
+    reason = _reason(exchange, body) if error_class in REFUSALS else f"Look at '{field}' first."
     message = (
-        f"This request can't be put into the form that the provider of '{model}' takes, so it was not asked. "
-        f"{_reason(exchange, body)}"
+        f"This request can't be put into the form that the provider of '{model}' takes, and was not sent. {reason}"
     )
-    refused = BadRequest(message, param=_field_in(message), details={"category": str(ErrorClass.BAD_REQUEST)})
+    refused = BadRequest(message, param=field, details={"category": str(ErrorClass.BAD_REQUEST)})
     return Failed(Outcome.PROVIDER_REFUSED, refused, ErrorClass.BAD_REQUEST, is_last=is_first)
-
-
-def _field_in(message: str) -> str | None:
-    """The field of the body that a message names, if it names one."""
-    found = _FIELD.search(message)
-    return found.group(1) if found else None
 
 
 def class_of(exchange: Exchange, status: int, body: bytes = b"") -> ErrorClass:

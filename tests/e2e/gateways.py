@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,10 +78,16 @@ JWT: dict[str, Any] = {
 }
 
 
-def write_config(path: Path, litellm_settings: Mapping[str, Any], section: Mapping[str, Any] | None = None) -> None:
+def write_config(
+    path: Path,
+    litellm_settings: Mapping[str, Any],
+    section: Mapping[str, Any] | None = None,
+    models: Sequence[Mapping[str, Any]] = (),
+) -> None:
     """The shipped config with every model at the test's provider, and tiers for tests beside the shipped ones.
 
-    `section` goes over the `scalix:` section. Without it nobody takes over from gpt-4, which other tests make fail.
+    `section` goes over the `scalix:` section, `models` come on top. Without `section` nobody takes over from gpt-4,
+    which other tests make fail.
     """
     yaml = YAML(typ="safe")
     config = yaml.load((ROOT / "litellm_proxy_config.yaml").read_text(encoding="utf-8"))
@@ -96,6 +102,7 @@ def write_config(path: Path, litellm_settings: Mapping[str, Any], section: Mappi
     config["scalix"]["fallbacks"] |= EXTRA_FALLBACKS
     del config["scalix"]["fallbacks"]["gpt-4"]
     config["scalix"]["cooldown"] = {"seconds": 0}
+    config["model_list"] += map(dict, models)
     config["scalix"].update(section or {})
     config["scalix"]["jwt"] = JWT
     config["litellm_settings"].update(litellm_settings)
@@ -114,6 +121,7 @@ class Gateway:
     extra: Mapping[str, str] = field(default_factory=dict)
     litellm_settings: Mapping[str, Any] = field(default_factory=dict)
     section: Mapping[str, Any] = field(default_factory=dict)
+    models: Sequence[Mapping[str, Any]] = ()
     url: str = ""
     master_key: str = MASTER_KEY
 
@@ -160,7 +168,7 @@ class Gateway:
     def start(self) -> "Gateway":
         """Start in the background and return when it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_config(self.folder / "config.yaml", self.litellm_settings, self.section)
+        write_config(self.folder / "config.yaml", self.litellm_settings, self.section, self.models)
         done = self.command("--detach", "--port", "0", *self.options)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.log_text()[-4000:]}"
         status = json.loads(self.command("--status", "--json").stdout)

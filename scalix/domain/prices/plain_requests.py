@@ -16,43 +16,6 @@ def is_plain(body: Mapping[str, Any]) -> bool:
     return all(_is_text(body.get(name)) for name in ("messages", "input", "system", "prompt"))
 
 
-# What says nothing that a provider could not understand.
-_SIMPLE_FIELDS = frozenset(
-    {
-        *("model", "messages", "input", "prompt", "system", "instructions", "user", "stream", "stream_options"),
-        *(
-            "max_tokens",
-            "max_completion_tokens",
-            "max_output_tokens",
-            "temperature",
-            "top_p",
-            "num_retries",
-            "drop_params",
-        ),
-    }
-)
-_SIMPLE_ROLES = ("system", "user", "assistant")
-
-
-def is_bare_text(body: Mapping[str, Any]) -> bool:
-    """Whether a request is so simple that a gateway which can't put it to a provider is itself at fault."""
-    if not _SIMPLE_FIELDS.issuperset(name for name, value in body.items() if value is not None):
-        return False
-    return all(_is_bare(body.get(name)) for name in ("messages", "input", "prompt", "system", "instructions"))
-
-
-def _is_bare(value: Any) -> bool:
-    if value is None or isinstance(value, str):
-        return True
-    return isinstance(value, list) and all(
-        isinstance(item, dict)
-        and item.keys() <= {"role", "content"}
-        and item.get("role") in _SIMPLE_ROLES
-        and isinstance(item.get("content"), str)
-        for item in value
-    )
-
-
 def _is_text(value: Any) -> bool:
     if value is None or isinstance(value, str):
         return True

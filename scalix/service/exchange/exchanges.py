@@ -77,7 +77,7 @@ class Exchange:
     hang_up: Callable[[], Awaitable[None]] | None = None  # ends the provider's stream
     on_open: Callable[[], None] = lambda: None  # told when the provider has begun a stream
     # known by the edge
-    is_bare_text: Callable[[], bool] = lambda: False  # whether any provider can be asked what the client sent
+    odd_field: Callable[[], str | None] = lambda: None  # where the client's request goes beyond plain text
     began_s: float = 0.0  # by the monotonic clock
     first_token_s: float | None = None
     tried: list[str] = field(default_factory=list)  # models that failed before the one that serves now

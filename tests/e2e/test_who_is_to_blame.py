@@ -1,0 +1,249 @@
+"""What a client writes is never taken for a provider's failure, and what a provider has answered is never free.
+
+Against a running gateway with LiteLLM in it, and models of three providers' formats; the provider's log says what it
+was asked.
+"""
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.gateways import Gateway
+from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
+
+pytestmark = pytest.mark.xdist_group("gateway-blame")
+
+OPENAI, GEMINI, CLAUDE = "blame-openai", "blame-gemini", "blame-claude"
+_PRICES = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "max_output_tokens": 4096}
+MODELS = [
+    {
+        "model_name": name,
+        "litellm_params": {
+            "model": model,
+            "api_base": f"${{TEST_PROVIDER_ROOT}}{path}",
+            "api_key": "${TEST_PROVIDER_KEY}",
+        },
+        "model_info": _PRICES,
+    }
+    for name, model, path in (
+        (OPENAI, "openai/scripted", "/v1"),
+        (GEMINI, "gemini/gemini-2.5-flash", ""),
+        (CLAUDE, "anthropic/claude-scripted", ""),
+    )
+]
+
+
+def proper(path: str, body: dict[str, Any]) -> Answer:
+    """A small answer in the format of the path."""
+    if path.endswith("/messages"):
+        return whole(
+            {
+                "id": "msg_1",
+                "type": "message",
+                "role": "assistant",
+                "model": "m",
+                "content": [{"type": "text", "text": "hello"}],
+                "stop_reason": "end_turn",
+                "usage": {"input_tokens": 7, "output_tokens": 5},
+            }
+        )
+    if "generateContent" in path:
+        candidate = {"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP", "index": 0}
+        usage = {"promptTokenCount": 7, "candidatesTokenCount": 5, "totalTokenCount": 12}
+        return whole({"candidates": [candidate], "usageMetadata": usage})
+    if path.endswith("/responses"):
+        content = [{"type": "output_text", "text": "hello", "annotations": []}]
+        message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content}
+        usage = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
+        answer = {"id": "resp_1", "object": "response", "created_at": 1, "model": "m", "status": "completed"}
+        return whole({**answer, "output": [message], "usage": usage, "parallel_tool_calls": True, "tools": []})
+    usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+    shape = {"id": "c1", "created": 1, "model": "m", "usage": usage}
+    if path.endswith("/chat/completions"):
+        message = {"role": "assistant", "content": "hello"}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        return whole({**shape, "object": "chat.completion", "choices": [choice]})
+    choice = {"index": 0, "text": "hello", "finish_reason": "stop", "logprobs": None}
+    return whole({**shape, "object": "text_completion", "choices": [choice]})
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with scripted(proper) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def blamed(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Gateway]:
+    section = {"cooldown": {"failures": 3}, "fallbacks": {GEMINI: [OPENAI]}, "overload": {}}
+    folder = tmp_path_factory.mktemp("blamed")
+    gateway = Gateway(folder, provider.url, section=section, models=MODELS).start()
+    yield gateway
+    gateway.stop()
+
+
+class Caller:
+    """One user of a roomy tier."""
+
+    def __init__(self, http: httpx.Client) -> None:
+        self.http = http
+        self.name = f"user-{secrets.token_hex(6)}"
+        assert http.post("/user/new", json={"user_id": self.name, "tier": "roomy"}).status_code == 200
+
+    def ask(self, model: str, path: str = "/v1/chat/completions", **more: Any) -> httpx.Response:
+        body: dict[str, Any] = {"model": model, "user": self.name, **more}
+        if path.endswith("/messages"):
+            body["max_tokens"] = 200
+        if not {"messages", "input", "prompt"} & body.keys():
+            body |= (
+                {"input": "hi"} if path.endswith("/responses") else {"messages": [{"role": "user", "content": "hi"}]}
+            )
+        return self.http.post(path, json=body)
+
+    def used(self) -> tuple[int, int]:
+        """Requests and tokens of today."""
+        limits = self.http.get("/user/limits", params={"user_id": self.name}).json()["limits"]
+        found = {limit["limit"]: limit["used"] for limit in limits}
+        return found["requests-day"], found["tokens-day"]
+
+
+@pytest.fixture
+def http(blamed: Gateway) -> Iterator[httpx.Client]:
+    with blamed.client() as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def _as_usual(provider: Provider) -> None:
+    provider.answer = proper
+
+
+def part(value: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}, value]}]}
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
+# What a client may write that LiteLLM's own code stumbles over, on at least one of the formats.
+BODIES: dict[str, dict[str, Any]] = {
+    "a file that is a text": part({"type": "file", "file": "x"}),
+    "a file that is empty": part({"type": "file", "file": {}}),
+    "an unknown part": part({"type": "hologram", "hologram": {"data": "x"}}),
+    "a part without its content": part({"type": "image_url"}),
+    "an image that is no image": part({"type": "image_url", "image_url": {"url": "data:image/png;base64,%%%"}}),
+    "a sound that is a text": part({"type": "input_audio", "input_audio": "x"}),
+    "a tool without a function": {"tools": [{"type": "function"}]},
+    "a tool without a name": {"tools": [{"type": "function", "function": {"parameters": {"type": "object"}}}]},
+    "a tool with a text for parameters": {
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": "x"}}]
+    },
+    "a schema that is a text": {"response_format": {"type": "json_schema", "json_schema": "x"}},
+    "a schema without a schema": {"response_format": {"type": "json_schema", "json_schema": {"name": "n"}}},
+    "an orphan of a tool": {"messages": [{"role": "tool", "tool_call_id": "c9", "content": "x"}]},
+    "arguments that are an object": {
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": None, "tool_calls": [CALL]},
+            {"role": "tool", "tool_call_id": "c1", "content": "x"},
+        ]
+    },
+    "a call without a function": {
+        "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "tool_calls": [{"id": "c"}]}]
+    },
+    "a tool choice of nothing": {"tool_choice": {"type": "function"}},
+    "a content of numbers": {
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "x", "cache_control": 5}]}]
+    },
+}
+
+
+@pytest.mark.parametrize("model", [OPENAI, GEMINI, CLAUDE])
+def test_what_a_client_writes_is_its_own_mistake_and_takes_the_model_from_nobody(
+    http: httpx.Client, provider: Provider, model: str
+) -> None:
+    mallory, alice = Caller(http), Caller(http)
+    for name, body in BODIES.items():
+        seen, before = len(provider.asked), mallory.used()
+        answer = mallory.ask(model, **body)
+        asked = provider.asked[seen:]
+        # Either the provider was asked and has answered, or it was not, and the client is told what is wrong.
+        if asked:
+            assert answer.status_code == 200, (name, answer.text)
+        else:
+            assert answer.status_code == 400, (name, answer.text)
+            assert "Traceback" not in answer.text
+            assert "litellm" not in answer.text.lower(), (name, answer.text)
+        requests, tokens = mallory.used()
+        assert requests - before[0] <= 1
+        assert tokens - before[1] == 12 * len(asked), name
+    # When the worst of them has come often enough to look like a model that fails
+    for _ in range(6):
+        mallory.ask(model, **BODIES["a file that is a text"])
+    # Then others and the same user are served by the model at once
+    for caller in (alice, mallory):
+        answer = caller.ask(model)
+        assert (answer.status_code, answer.headers["x-scalix-model-served"]) == (200, model), answer.text
+
+
+@pytest.mark.parametrize("model", [OPENAI, CLAUDE])
+def test_an_invented_id_of_a_former_answer_blames_no_model(http: httpx.Client, model: str) -> None:
+    mallory, alice = Caller(http), Caller(http)
+    http.post("/user/update", json={"user_id": mallory.name, "tier": "premium"})
+    for _ in range(6):
+        answer = mallory.ask(model, "/v1/responses", previous_response_id="resp_fake")
+        assert answer.status_code in (400, 404), answer.text
+    answer = alice.ask(model, "/v1/responses")
+    assert answer.status_code == 200, answer.text
+
+
+def test_an_answer_that_was_cut_in_a_tool_call_is_charged_what_it_states_and_asked_once(
+    http: httpx.Client, provider: Provider
+) -> None:
+    # Given a provider whose answer was cut by the client's own limit in the middle of a tool call's arguments
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": "unfinis'}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    choice = {"index": 0, "message": message, "finish_reason": "length"}
+    usage = {"prompt_tokens": 50, "completion_tokens": 150, "total_tokens": 200}
+    answer = {"id": "c1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
+    provider.answer = lambda path, body: whole(answer)
+    alice, seen = Caller(http), len(provider.asked)
+    # When it is asked for on the route that needs them as an object
+    tools = [{"name": "f", "input_schema": {"type": "object", "properties": {"a": {"type": "string"}}}}]
+    got = alice.ask(OPENAI, "/v1/messages", tools=tools, messages=[{"role": "user", "content": "hi"}])
+    # Then what it used is charged, once, whatever the client is told
+    assert alice.used() == (1, 200), got.text
+    assert len(provider.asked) - seen == 1
+    if got.status_code != 200:
+        assert got.status_code == 502
+        assert got.json()["error"]["code"] == "answer_untranslatable"
+        assert "is charged" in got.json()["error"]["message"]
+
+
+def test_an_answer_of_geminis_that_can_not_be_read_is_neither_the_clients_fault_nor_shown(
+    http: httpx.Client, provider: Provider
+) -> None:
+    odd = {
+        "candidates": [{"content": {"parts": "canary-of-a-raw-body"}, "finishReason": 7, "index": "x"}],
+        "usageMetadata": {"promptTokenCount": 70, "candidatesTokenCount": 50, "totalTokenCount": 120},
+    }
+    provider.answer = lambda path, body: whole(odd)
+    alice, seen = Caller(http), len(provider.asked)
+    got = alice.ask(GEMINI)
+    assert got.status_code == 502, got.text
+    assert "canary" not in got.text
+    assert alice.used() == (1, 120)
+    assert len(provider.asked) - seen == 1
+
+
+def test_a_user_who_makes_a_provider_fail_takes_the_model_from_nobody(http: httpx.Client, provider: Provider) -> None:
+    def failing_for_one(path: str, body: dict[str, Any]) -> Answer:
+        return whole({"error": {"message": "boom"}}, 500) if "poison" in str(body) else proper(path, body)
+
+    provider.answer = failing_for_one
+    mallory, alice = Caller(http), Caller(http)
+    for _ in range(8):
+        assert mallory.ask(CLAUDE, messages=[{"role": "user", "content": "poison"}]).status_code == 503
+    answer = alice.ask(CLAUDE)
+    assert (answer.status_code, answer.headers["x-scalix-model-served"]) == (200, CLAUDE)
