@@ -13,6 +13,7 @@ PART = "messages[1].content[0]"
 INPUT_PART = "input[1].content[0]"
 NESTED = {"type": "image", "source": {"type": "file", "file_id": "f"}}
 LINK = "https://e.example/"
+SCREEN = {"type": "computer_call_output", "output": {"type": "computer_screenshot", "image_url": LINK + "a.png"}}
 
 
 def parts(*content: dict[str, Any], name: str = "messages") -> dict[str, Any]:
@@ -38,12 +39,16 @@ def parts(*content: dict[str, Any], name: str = "messages") -> dict[str, Any]:
         (Route.CHAT, parts({"type": "video_url", "video_url": {"url": "x"}}), PART + ".type"),
         (Route.CHAT, parts({"type": "image_url", "image_url": {"url": LINK + "a.MP4?x=1"}}), PART + ".image_url.url"),
         (Route.CHAT, parts({"type": "image_url", "image_url": "gs://bucket/a"}), PART + ".image_url"),
+        (Route.CHAT, parts({"type": "image_url", "image_url": {"url": LINK + "a?b=c.pdf"}}), PART + ".image_url.url"),
+        (Route.CHAT, parts({"type": "input_audio", "input_audio": {"data": LINK}}), PART + ".input_audio.data"),
         (Route.CHAT, {"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, "messages[0].audio.id"),
         (Route.MESSAGES, {"container": "container_1"}, "container"),
         (Route.MESSAGES, {"mcp_servers": [{"url": "https://m.example"}]}, "mcp_servers"),
         (Route.MESSAGES, {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0]"),
         (Route.MESSAGES, parts({"type": "document", "source": {"file_id": "f"}}), PART + ".source.file_id"),
         (Route.MESSAGES, parts({"type": "document", "source": {"url": LINK + "a.pdf"}}), PART + ".source.url"),
+        (Route.MESSAGES, parts({"type": "image", "source": {"url": LINK + "a.png"}}), PART + ".source.url"),
+        (Route.RESPONSES, {"input": [SCREEN]}, "input[0].output.image_url"),
         (Route.MESSAGES, parts({"type": "tool_result", "content": [NESTED]}), PART + ".content[0].source.file_id"),
     ],
     ids=lambda value: str(value)[:50],
@@ -57,14 +62,12 @@ def test_a_field_that_hides_a_part_of_the_prompt_is_named(route: Route, body: di
     [
         (Route.CHAT, {"messages": [{"role": "user", "content": "file_id"}], "previous_response_id": None}),
         (Route.CHAT, {"tools": [{"type": "function", "function": {"name": "web_search"}}]}),
-        (Route.CHAT, parts({"type": "image_url", "image_url": {"url": LINK + "a.php?b=c.pdf"}})),
         (Route.CHAT, parts({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}})),
         (Route.CHAT, parts({"type": "file", "file": {"file_data": "data:application/pdf;base64,A"}})),
         (Route.COMPLETIONS, {"prompt": {"id": "x"}}),
         (Route.RESPONSES, {"background": False, "input": "a", "tools": [{"type": "custom", "name": "f"}]}),
         (Route.MESSAGES, {"tools": [{"name": "f"}, {"type": "bash_20250124", "name": "bash"}]}),
         (Route.MESSAGES, parts({"type": "tool_use", "name": "f", "input": {"file_id": "x", "type": "file"}})),
-        (Route.MESSAGES, parts({"type": "image", "source": {"type": "url", "url": LINK + "a.png"}})),
     ],
     ids=lambda value: str(value)[:50],
 )  # fmt: skip

@@ -1,39 +1,86 @@
-"""What images, sound and files in a prompt cost, by the providers' documentation. Nothing is downloaded or decoded."""
+"""What images, sound and files in a prompt cost, by the providers' documentation and by what is in their bytes.
 
+Nothing is fetched. Sources, all of them the providers' own pages: OpenAI, "Images and vision" and "PDF files";
+Anthropic, "Vision" and "PDF support"; Gemini, "Understand and count tokens", "Document understanding", "Media
+resolution".
+"""
+
+import math
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from scalix.domain.media.extent import CantTell, Extent, Work
+from scalix.domain.media.measure import decoded, extent_of
+
 # The dearest documented image but for those below: 2576 pixels on the long edge on Claude 4.7 and later, in patches of
-# 28 pixels (platform.claude.com, "Images and vision"). Above OpenAI's 85 + 8 * 170 (tiles) and 1,536 * 2.46 (patches),
-# and Gemini's 16 tiles of 258.
+# 28 pixels. Above OpenAI's 85 + 8 * 170 (tiles) and 1,536 * 2.46 (patches of 32 pixels), and Gemini's 16 tiles of 258.
 IMAGE_TOKENS: Final = 4_784
-# `detail: original` is up to 10,000 patches (OpenAI, "Images and vision"); `low` is 85, or 256 patches * 2.46.
+# What the smallest image may cost, for some models scale it up or charge the same for each: OpenAI's 85 + 8 * 170;
+# Gemini's `media_resolution_ultra_high`; on Claude a patch.
+SMALLEST_IMAGE_TOKENS: Final = {"openai": 1_445, "gemini": 2_240, "anthropic": 16}
+# `detail: original` is up to 10,000 patches (OpenAI); `low` is 85, or 256 patches * 2.46.
 IMAGE_ORIGINAL_TOKENS: Final = 10_000
 IMAGE_LOW_TOKENS: Final = 630
 # GPT-4o mini: 2,833 and 5,667 per tile, at most eight.
 MINI_IMAGE_TOKENS: Final = 48_169
 MINI_IMAGE_LOW_TOKENS: Final = 2_833
-# One page of a PDF on Claude: up to 3,000 of text and an image (platform.claude.com, "PDF support").
-PAGE_TOKENS: Final = 3_000 + IMAGE_TOKENS
-# Gemini takes 32 tokens a second, OpenAI 10. Plain WAV has at least 8,000 bytes a second, a speech codec 768; base64
-# makes 4 characters of 3 bytes.
+# One page of a PDF: on Claude up to 3,000 of text, and an image; on Gemini an image of up to 1,120 and the text that is
+# in the file as text, on former ones 258 in all. OpenAI: the text that is in the file, and an image.
+PAGE_TEXT_TOKENS: Final = 3_000
+PAGE_TOKENS: Final = PAGE_TEXT_TOKENS + IMAGE_TOKENS
+GEMINI_PAGE_TOKENS: Final = 1_120
+SOUND_TOKENS_PER_S: Final = 32  # Gemini; OpenAI takes 10
+# Where seconds can't be told: plain WAV has at least 8,000 bytes a second, a speech codec 768; base64 makes 4
+# characters of 3 bytes.
 WAV_CHARACTERS_PER_TOKEN: Final = 320
 SOUND_CHARACTERS_PER_TOKEN: Final = 32
 
-_IMAGE = frozenset({"image_url", "input_image", "image"})
-_SOUND = frozenset({"input_audio", "audio"})
+_IMAGE = frozenset({"image_url", "input_image", "image", "computer_screenshot", "image_generation_call"})
+_SOUND = frozenset({"input_audio", "audio", "audio_url"})
 _FILE = frozenset({"file", "input_file", "document"})
 _MEDIA = _IMAGE | _SOUND | _FILE
-_PAYLOADS = ("image_url", "source", "input_audio", "audio", "file")
-_DATA_FIELDS = ("url", "data", "file_data", "image_url")
-_LABELS = frozenset({"type", "detail", "format", "media_type", "filename"})
+_PAYLOADS = ("image_url", "source", "input_audio", "audio", "audio_url", "file")
+_DATA_FIELDS = ("url", "data", "file_data", "image_url", "audio_url", "result")
+_TYPE_FIELDS = ("media_type", "format", "mime_type", "content_type")
+_LABELS = frozenset({"type", "detail", "filename", *_TYPE_FIELDS})
 _LABEL_CHARACTERS = 64  # anything longer is no label: count it
+_MOST_MEDIA: Final = 2_000  # above what any provider takes in one request
 
 
-def media_tokens(part: Mapping[str, Any], provider_models: Collection[str]) -> tuple[int, list[Any]] | None:
+class Media:
+    """The media of one request, each measured once. `unmeasured` are the data of those that can't be told.
+
+    `provider_models` as in `estimate_prompt_tokens`.
+    """
+
+    def __init__(self, provider_models: Collection[str] = ()) -> None:
+        self.provider_models = provider_models
+        self.unmeasured: list[str] = []
+        self._work = Work()
+        self._measured: dict[int, tuple[str, Extent | None]] = {}  # the text is kept, so that its id stays its own
+
+    def extent(self, data: str, labels: Collection[str]) -> Extent | None:
+        """What is in a data URL or in base64, `None` if that can't be told. `labels` say what it is meant to be."""
+        known = self._measured.get(id(data))
+        if known is not None:
+            return known[1]
+        found = None
+        if len(self._measured) < _MOST_MEDIA:
+            try:
+                stated, content = decoded(data)
+                found = extent_of(content, {stated, *labels}, self._work)
+            except CantTell:
+                pass
+        self._measured[id(data)] = data, found
+        if found is None:
+            self.unmeasured.append(data)
+        return found
+
+
+def media_tokens(part: Mapping[str, Any], media: Media) -> tuple[int, list[Any]] | None:
     """Tokens of a content part that is an image, sound or a file, and what else in it is to be counted as text.
 
-    `None` for any other part. `provider_models` as in `estimate_prompt_tokens`.
+    `None` for any other part.
     """
     kind = part.get("type")
     if not isinstance(kind, str) or kind not in _MEDIA:
@@ -43,7 +90,7 @@ def media_tokens(part: Mapping[str, Any], provider_models: Collection[str]) -> t
     fields: list[tuple[str, Any]] = []
     for key, value in part.items():
         fields.extend(value.items() if key in _PAYLOADS and isinstance(value, dict) else [(key, value)])
-    data = ""
+    found: list[str] = []
     label: dict[str, str] = {}
     rest: list[Any] = []
     for key, value in fields:
@@ -51,30 +98,87 @@ def media_tokens(part: Mapping[str, Any], provider_models: Collection[str]) -> t
             rest.append(value)
         elif key in _LABELS and key not in label and len(value) <= _LABEL_CHARACTERS:
             label[key] = value
-        elif key in _DATA_FIELDS and not data:
-            data = value
+        elif key in _DATA_FIELDS and value:
+            found.append(value)
         else:
             rest.append(value)
-    media = _media_type(data, label)
-    if media.startswith("audio") or (kind in _SOUND and not media):
-        return _sound_tokens(data, label), rest
-    if media.startswith("image") or (kind in _IMAGE and not media):
-        return image_tokens(label.get("detail"), provider_models), rest
-    return max(PAGE_TOKENS, len(data)), rest
+    labels = [label[name] for name in _TYPE_FIELDS if name in label]
+    tokens = 0
+    for index, data in enumerate(found or [""]):
+        extent = media.extent(data, labels) if data else None
+        if extent is None:
+            tokens += _unmeasured_tokens(kind, data, label, media)
+            rest += [data] if index else []  # what one field says, another may be a text beside
+        else:
+            tokens += extent_tokens(extent, label.get("detail"), media.provider_models)
+    return tokens, rest
 
 
-def image_tokens(detail: str | None, provider_models: Collection[str] = ()) -> int:
-    """The most that one image costs. `low` counts only where every model is one of OpenAI's: others do not heed it."""
+def stray_media_tokens(part: Mapping[str, Any], media: Media) -> int:
+    """The tokens of data URLs in an object of no known kind, whose text is counted besides."""
+    tokens = 0
+    for value in part.values():
+        if isinstance(value, str) and value[:5].lower() == "data:" and ";base64," in value[:128].lower():
+            extent = media.extent(value, ())
+            tokens += extent_tokens(extent, None, media.provider_models) if extent else 0
+    return tokens
+
+
+def _unmeasured_tokens(kind: str, data: str, label: Mapping[str, str], media: Media) -> int:
+    """What one costs whose size is not known, where that is accepted."""
+    stated = _media_type(data, label)
+    if stated.startswith("audio") or (kind in _SOUND and not stated):
+        return _sound_tokens(data, label)
+    if stated.startswith("image") or (kind in _IMAGE and not stated):
+        return image_tokens(label.get("detail"), media.provider_models)
+    return max(PAGE_TOKENS, len(data))
+
+
+def extent_tokens(extent: Extent, detail: str | None, provider_models: Collection[str]) -> int:
+    """The most that a medium of this extent costs on any of the models."""
+    if extent.pictures:
+        return extent.pictures * image_tokens(detail, provider_models, extent.pixels)
+    if extent.pages:
+        if provider_models and {_family(model) for model in provider_models} == {"gemini"}:
+            return extent.pages * GEMINI_PAGE_TOKENS + extent.text_tokens
+        return extent.pages * IMAGE_TOKENS + max(extent.pages * PAGE_TEXT_TOKENS, extent.text_tokens)
+    return math.ceil(extent.seconds * SOUND_TOKENS_PER_S) + extent.text_tokens + 1
+
+
+def image_tokens(
+    detail: str | None, provider_models: Collection[str] = (), pixels: tuple[int, int] | None = None
+) -> int:
+    """The most that one image costs, of `pixels` (width, height) where they are known.
+
+    `low` counts only where every model is one of OpenAI's: others do not heed it.
+    """
     mini = any("gpt-4o-mini" in model for model in provider_models)
-    if detail == "low" and provider_models and all(map(_heeds_detail, provider_models)):
+    families = {_family(model) for model in provider_models} or {""}
+    if detail == "low" and families == {"openai"}:
         return MINI_IMAGE_LOW_TOKENS if mini else IMAGE_LOW_TOKENS
     if mini:
         return MINI_IMAGE_TOKENS
-    return IMAGE_ORIGINAL_TOKENS if detail == "original" else IMAGE_TOKENS
+    if detail == "original":
+        return IMAGE_ORIGINAL_TOKENS
+    if pixels is None:
+        return IMAGE_TOKENS
+    width, height = pixels
+    by_pixels = max(
+        math.ceil(width / 28) * math.ceil(height / 28),
+        math.ceil(2.46 * math.ceil(width / 32) * math.ceil(height / 32)),
+        math.ceil(width * height / 750),  # Claude before 4.7
+    )
+    least = max(SMALLEST_IMAGE_TOKENS.get(family, max(SMALLEST_IMAGE_TOKENS.values())) for family in families)
+    return min(IMAGE_TOKENS, max(least, by_pixels))
 
 
-def _heeds_detail(model: str) -> bool:
-    return model.startswith(("openai/gpt-", "openai/o1", "openai/o3", "openai/o4", "gpt-", "azure/gpt-"))
+def _family(model: str) -> str:
+    """Whose model it surely is; empty where an address of one's own may stand behind the name."""
+    if model.startswith(("openai/gpt-", "openai/o1", "openai/o3", "openai/o4", "gpt-", "azure/gpt-")):
+        return "openai"
+    if model.startswith(("gemini/", "vertex_ai/gemini")):
+        return "gemini"
+    return "anthropic" if model.startswith(("anthropic/", "claude-")) else ""
 
 
 def _source_type(part: Mapping[str, Any]) -> str:
@@ -85,7 +189,7 @@ def _source_type(part: Mapping[str, Any]) -> str:
 
 def _media_type(data: str, label: Mapping[str, str]) -> str:
     """The media type that a data URL or a label states, else the empty string."""
-    if data.startswith("data:"):
+    if data[:5].lower() == "data:":
         return data[5:64].partition(";")[0].lower() or "text/plain"
     stated = label.get("media_type") or label.get("format") or ""
     return stated.lower() if "/" in stated else ""

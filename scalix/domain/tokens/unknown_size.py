@@ -22,18 +22,18 @@ _REFERENCES = (
     "thread_id",
 )
 _PARTS_WITH_MEDIA = frozenset(
-    {"file", "input_file", "document", "image", "image_url", "input_image", "input_audio", "audio", "container_upload"}
+    {
+        *("file", "input_file", "document", "container_upload", "input_audio", "audio", "audio_url"),
+        *("image", "image_url", "input_image", "computer_screenshot"),
+    }
 )
 _ELSEWHERE = ("file_id", "file_url", "item_id")
 _VIDEO = frozenset({"video", "video_url", "input_video"})
 _CLIENT_TOOLS = ("bash_", "text_editor_", "memory_")  # Anthropic's, run by the client, with a documented size
-# Gemini takes sound, video and documents under `image_url` too.
-_OTHER_SUFFIXES = (
-    *(".mp4", ".mov", ".avi", ".webm", ".mkv", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".m4v", ".ogv"),
-    *(".mp3", ".wav", ".m4a", ".aac", ".ogg", ".opus", ".flac", ".aiff"),
-    *(".pdf", ".txt", ".csv", ".md", ".json", ".xml", ".docx"),
-)
-_PAYLOADS = ("file", "source", "image_url", "audio", "input_audio")
+_PAYLOADS = ("file", "source", "image_url", "audio", "input_audio", "audio_url")
+_LONGEST_SCHEME = 64
+_LONGEST_PATH = 200
+_LONGEST_KEY = 50
 # Where further parts are. A tool call's own `input` or `arguments` is text, whatever its keys.
 _NESTED = ("content", "output", "source", "tool_result")
 
@@ -42,7 +42,7 @@ def unknown_size_field(route: Route, body: Mapping[str, Any]) -> str | None:
     """The first field, as a path such as `messages[0].content[1].file.file_id`, that hides a part of the prompt.
 
     These are references to what a provider keeps (responses, conversations, prompts, files, containers, caches), tools
-    that the provider runs, documents by URL, and video. `None` if the whole prompt is in `body`. Never raises on any
+    that the provider runs, media by URL, and video. `None` if the whole prompt is in `body`. Never raises on any
     JSON value.
     """
     for name in _REFERENCES:
@@ -62,6 +62,28 @@ def unknown_size_field(route: Route, body: Mapping[str, Any]) -> str | None:
             if (field := _reference_in(part)) is not None:
                 return f"{path}.{field}"
     return None
+
+
+def path_of(body: Mapping[str, Any], text: str) -> str:
+    """Where in `body` this very text is, such as `messages[0].content[1].file.file_data`."""
+    stack: list[tuple[Any, Any]] = [(body, None)]
+    while stack:
+        node, way = stack.pop()
+        if node is text:
+            return _written(way)
+        if isinstance(node, dict):
+            stack.extend((value, (way, f".{key[:_LONGEST_KEY]}")) for key, value in node.items())
+        elif isinstance(node, list):
+            stack.extend((value, (way, f"[{index}]")) for index, value in enumerate(node))
+    return ""
+
+
+def _written(way: Any) -> str:
+    steps: list[str] = []
+    while way is not None:
+        way, step = way
+        steps.append(step)
+    return "".join(reversed(steps))[1 : _LONGEST_PATH + 1]
 
 
 def _is_hosted(tool: Any) -> bool:
@@ -102,8 +124,8 @@ def _reference_in(part: dict[str, Any]) -> str | None:
         for name in _ELSEWHERE:
             if payload.get(name):
                 return prefix + name
-        for name in ("url", "file_data", "image_url"):
-            if _is_remote_document(payload.get(name), kind, payload.get("format")):
+        for name in ("url", "data", "file_data", "image_url", "audio_url"):
+            if _is_remote(payload.get(name)):
                 return prefix + name
     return None
 
@@ -114,13 +136,7 @@ def _reference_of_message(part: dict[str, Any]) -> str | None:
     return "audio.id" if isinstance(audio, dict) and audio.get("id") else None
 
 
-def _is_remote_document(url: Any, kind: str, stated: Any) -> bool:
-    """Whether `url` points to something other than an image: an image's cost is bounded, a document's is not."""
-    if not isinstance(url, str) or "://" not in url[:16]:
-        return False
-    if kind not in ("image", "image_url", "input_image"):
-        return True
-    if isinstance(stated, str) and "/" in stated:
-        return not stated.startswith("image/")
-    path = url.partition("?")[0].partition("#")[0].lower()
-    return url.startswith("gs:") or path.endswith(_OTHER_SUFFIXES) or "youtube.com/" in path or "youtu.be/" in path
+def _is_remote(url: Any) -> bool:
+    """Whether `url` says where something is, instead of holding it. What a provider finds there is of any kind: sound
+    and documents are taken under an image's name too."""
+    return isinstance(url, str) and "://" in url[:_LONGEST_SCHEME] and url[:5].lower() != "data:"

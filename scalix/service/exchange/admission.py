@@ -10,7 +10,6 @@ from typing import Any
 from scalix.domain.errors import BadRequest, FeatureNotAllowed, GatewayError, ModelNotAllowed, ModelNotFound
 from scalix.domain.fallbacks import may_serve
 from scalix.domain.ledger.outcomes import UNPRICED
-from scalix.domain.limits.limits import Metric
 from scalix.domain.limits.quota import Admitted, Ask, Decision, Refused, Stale
 from scalix.domain.policy import Model, Policy
 from scalix.domain.prices.peak_prices import PPM, marked_up
@@ -19,7 +18,8 @@ from scalix.domain.requests.features import FIELD as OPTIONS
 from scalix.domain.requests.features import features_of, taken_options
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.shown_texts import shown
-from scalix.domain.tokens.estimate import estimate_prompt_tokens, unknown_size_field
+from scalix.domain.tokens.estimate import estimate_prompt_tokens
+from scalix.domain.tokens.media_tokens import Media
 from scalix.domain.tokens.output_cap import FLOOR_TOKENS, OutputRequest, output_request, with_cap
 from scalix.domain.tokens.usage import Usage
 from scalix.service.exchange.asked_prices import dearest_prices, refuse_unpriced
@@ -28,6 +28,7 @@ from scalix.service.exchange.known_refusals import KnownRefusals
 from scalix.service.exchange.outage import Outage, store_is_down
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.exchange.refusals import refusal
+from scalix.service.exchange.unknown_sizes import refuse_unknown_size, refuse_unmeasured
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.users import UserDirectory
 from scalix.store.base import CallRejected, QuotaStore, StoreUnavailable
@@ -96,11 +97,13 @@ class Admission:
             raise known
         wanted = output_request(call.route, call.body)
         for _ in range(_MOST_READINGS):
-            self._refuse_unknown_size(caller, call)
+            refuse_unknown_size(caller, call.route, call.body)
             names = may_serve(model.name, policy.fallbacks, policy.models, caller.allows, policy.retries.models)
             serving = (model, *(policy.models[name] for name in names[1:]))
             refuse_unpriced(caller, call.route, model, self._now_ms())
-            ask = self._ask(caller, call, serving, wanted)
+            media = Media(tuple(dict.fromkeys(model.provider_model for model in serving)))
+            ask = self._ask(caller, call, serving, wanted, media)
+            refuse_unmeasured(caller, call.body, media)
             known = self._known.refusal(caller, ask)
             if known is not None:
                 raise known
@@ -201,24 +204,7 @@ class Admission:
         except StoreUnavailable:
             raise store_is_down() from None
 
-    def _refuse_unknown_size(self, caller: Caller, call: Call) -> None:
-        limited = any(limit.metric is not Metric.REQUESTS and limit.enforce for limit in caller.limits.windows)
-        by_key = caller.key is not None and any(
-            limit.metric is not Metric.REQUESTS for limit in caller.key.scope.limits
-        )
-        prepaid = caller.tier is not None and caller.tier.prepaid
-        field = unknown_size_field(call.route, call.body) if limited or by_key or prepaid else None
-        if field:
-            whose = "the token limits of your tier" if limited else "the token limits of your API key"
-            if not limited and not by_key:
-                whose = "a prepaid balance"
-            message = (
-                f"'{field}' brings in text of unknown size, which {whose} can't account for. "
-                "Send the content itself instead."
-            )
-            raise BadRequest(message, param=field)
-
-    def _ask(self, caller: Caller, call: Call, serving: Sequence[Model], wanted: OutputRequest) -> Ask:
+    def _ask(self, caller: Caller, call: Call, serving: Sequence[Model], wanted: OutputRequest, media: Media) -> Ask:
         model = serving[0]
         cap = model.max_output_tokens or DEFAULT_MAX_OUTPUT_TOKENS
         if caller.tier and caller.tier.max_output_tokens is not None:
@@ -232,8 +218,7 @@ class Admission:
             )
             raise BadRequest(message, param="thinking")
         tier = caller.tier
-        providers = tuple(dict.fromkeys(model.provider_model for model in serving))
-        prompt_tokens = estimate_prompt_tokens(call.route, call.body, providers)
+        prompt_tokens = estimate_prompt_tokens(call.route, call.body, media=media)
         now_ms = self._now_ms()
         price = model.price_at(now_ms)
         prompt_cost_nano_usd = calculate(price, Usage(prompt_tokens, 0), now_ms) if price else 0

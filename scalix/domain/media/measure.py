@@ -1,0 +1,125 @@
+"""The extent of one medium: what it is by its first bytes, told by the reader of that format."""
+
+import binascii
+from collections.abc import Callable, Collection
+from typing import Final
+
+from scalix.domain.media.extent import CantTell, Extent, Work
+from scalix.domain.media.images import PNG_MAGIC, gif, jpeg, png, webp
+from scalix.domain.media.mp4 import mp4
+from scalix.domain.media.ogg import ogg
+from scalix.domain.media.pdf import pdf
+from scalix.domain.media.sound import flac, mp3, wav
+from scalix.domain.media.webm import webm
+
+_LONGEST_HEADER: Final = 256
+_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_BLANKS: Final = b" \t\n\r\f\v"
+_PDF_MAGIC: Final = b"%PDF-"
+_PDF_HEAD: Final = 1_100  # readers look for it in the first kilobyte
+_IMAGE, _SOUND, _PDF, _TEXT, _ANY = "image", "sound", "pdf", "text", ""
+# Formats without a mark that must stand first: a file said to be one, and seen to be another, may be read as either.
+_MP3_LABELS: Final = frozenset({"mp3", "mpeg", "mpga", "x-mp3", "mpeg3", "x-mpeg", "aac", "aacp", "x-aac"})
+_SOUND_LABELS: Final = frozenset({"wav", "mp3", "flac", "ogg", "opus", "m4a", "webm", "aac", "pcm16"}) | _MP3_LABELS
+_TEXT_TYPES: Final = frozenset(
+    {
+        *("application/json", "application/xml", "application/javascript", "application/x-javascript"),
+        *("application/x-yaml", "application/yaml", "application/x-python", "application/x-sh", "application/sql"),
+    }
+)
+
+
+def decoded(text: str) -> tuple[str, bytes]:
+    """The media type that a data URL states, and its bytes; of bare base64 the type is empty. Raises `CantTell`.
+
+    What is taken is what every decoder reads alike: one run of the alphabet or of its URL form, blanks apart.
+    """
+    stated = ""
+    start = 0
+    if text[:5].lower() == "data:":
+        start = text.find(",", 0, _LONGEST_HEADER) + 1
+        stated, *parameters = text[5 : max(5, start - 1)].lower().split(";")
+        if not start or not parameters or parameters[-1].strip() != "base64":
+            raise CantTell
+    try:
+        raw = text[start:].encode("ascii")
+    except UnicodeEncodeError:
+        raise CantTell from None
+    try:
+        return stated.strip(), binascii.a2b_base64(raw, strict_mode=True)
+    except binascii.Error:
+        raw = raw.translate(_STANDARD, _BLANKS)
+    try:
+        return stated.strip(), binascii.a2b_base64(raw + b"=" * (-len(raw) % 4), strict_mode=True)
+    except binascii.Error:
+        raise CantTell from None
+
+
+def extent_of(data: bytes, labels: Collection[str], work: Work) -> Extent:
+    """The extent of `data`, of which `labels` say what it is (`image/png`, `wav`). Raises `CantTell`, also where it is
+    seen to be something else."""
+    said = {kind for label in labels if (kind := _said(label))}
+    kind, read = _seen(data)
+    if said - {kind}:
+        raise CantTell
+    if read is None:
+        return _text(data)
+    if read is not mp3 and any(label.lower().rpartition("/")[2] in _MP3_LABELS for label in labels):
+        raise CantTell
+    return read(data, work)
+
+
+def _said(label: str) -> str:
+    """What a media type or the name of a format promises."""
+    label = label.lower().partition(";")[0].strip()
+    group, _, name = label.rpartition("/")
+    if group in ("image", "audio", "video"):
+        return _IMAGE if group == "image" else _SOUND
+    if name == "pdf" or (not group and name in _SOUND_LABELS):
+        return _PDF if name == "pdf" else _SOUND
+    if group == "text" or label in _TEXT_TYPES:
+        return _TEXT
+    return _ANY if label in ("", "application/octet-stream") or not group else "other"
+
+
+def _seen(data: bytes) -> tuple[str, Callable[[bytes, Work], Extent] | None]:
+    has_pdf = data.find(_PDF_MAGIC, 0, _PDF_HEAD) >= 0
+    kind, read = _by_magic(data[:12])
+    if has_pdf and kind:
+        raise CantTell  # both, by turns
+    if has_pdf:
+        return _PDF, pdf
+    return (kind, read) if kind else (_TEXT, None)
+
+
+def _by_magic(head: bytes) -> tuple[str, Callable[[bytes, Work], Extent] | None]:
+    if head.startswith(PNG_MAGIC):
+        return _IMAGE, png
+    if head.startswith(b"\xff\xd8\xff"):
+        return _IMAGE, jpeg
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return _IMAGE, gif
+    if head.startswith(b"RIFF") and head[8:] in (b"WEBP", b"WAVE"):
+        return (_IMAGE, webp) if head[8:] == b"WEBP" else (_SOUND, wav)
+    if head.startswith(b"fLaC"):
+        return _SOUND, flac
+    if head.startswith(b"OggS"):
+        return _SOUND, ogg
+    if head[4:8] == b"ftyp":
+        return _SOUND, mp4
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return _SOUND, webm
+    if head.startswith(b"ID3") or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
+        return _SOUND, mp3
+    return _ANY, None
+
+
+def _text(data: bytes) -> Extent:
+    """A text in UTF-8, which has no more tokens than bytes."""
+    if not data or b"\0" in data or _PDF_MAGIC in data or data.startswith((b"{\\rtf", b"PK\x03\x04")):
+        raise CantTell
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        raise CantTell from None
+    return Extent("text", text_tokens=len(data))

@@ -1,0 +1,44 @@
+"""Prompts whose size can't be known beforehand are refused where something is limited by it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scalix.domain.errors import BadRequest
+from scalix.domain.limits.limits import Metric
+from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.media_tokens import Media
+from scalix.domain.tokens.unknown_size import path_of, unknown_size_field
+from scalix.service.identity.callers import Caller
+
+
+def refuse_unknown_size(caller: Caller, route: Route, body: Mapping[str, Any]) -> None:
+    """Raise `BadRequest` for what is kept elsewhere, on a tier or key with limits of tokens or money."""
+    whose = _limited_by(caller)
+    field = unknown_size_field(route, body) if whose else None
+    if field:
+        message = (
+            f"'{field}' brings in text of unknown size, which {whose} can't account for. "
+            "Send the content itself instead."
+        )
+        raise BadRequest(message, param=field)
+
+
+def refuse_unmeasured(caller: Caller, body: Mapping[str, Any], media: Media) -> None:
+    """Raise `BadRequest` for media in the body that could not be measured, as `refuse_unknown_size` does."""
+    whose = _limited_by(caller) if media.unmeasured else None
+    if whose:
+        field = path_of(body, media.unmeasured[0])
+        message = (
+            f"How many pages, seconds or pixels there are in '{field}' can't be told, so {whose} can't account for it. "
+            "Send images as PNG, JPEG, WebP or GIF; sound as WAV, MP3, FLAC, Ogg (Opus or Vorbis), M4A or WebM; PDF "
+            "files without encryption; texts in UTF-8; each as whole base64, under its own media type."
+        )
+        raise BadRequest(message, param=field)
+
+
+def _limited_by(caller: Caller) -> str | None:
+    if any(limit.metric is not Metric.REQUESTS and limit.enforce for limit in caller.limits.windows):
+        return "the token limits of your tier"
+    if caller.key is not None and any(limit.metric is not Metric.REQUESTS for limit in caller.key.scope.limits):
+        return "the token limits of your API key"
+    return "a prepaid balance" if caller.tier is not None and caller.tier.prepaid else None
