@@ -1,12 +1,15 @@
 """Money: what a request costs is what its provider takes, and neither a spend limit nor a balance is ever passed."""
 
+import base64
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from tests.demo_server import DemoServer
+from tests.domain.media import files
 from tests.e2e.calls import ANTHROPIC_MODEL, Bench
 from tests.e2e.gateways import Gateway
 from tests.e2e.test_audit import scalix
@@ -101,3 +104,52 @@ def test_a_prepaid_balance_is_credited_by_the_command_line_and_used_up(
     assert 0 <= http.get("/user/balance", params={"user_id": user}).json()["balance_usd"] < 0.05 - cost
     wrong = scalix(gateway, "user", "credit", user, "much", "--id", "x")
     assert (wrong.returncode, "'amount_usd' must be an amount in US dollars" in wrong.stderr) == (1, True)
+
+
+def document(data: bytes) -> dict[str, object]:
+    encoded = base64.b64encode(data).decode()
+    return {"type": "file", "file": {"filename": "a", "file_data": f"data:application/pdf;base64,{encoded}"}}
+
+
+def test_small_files_with_many_pages_never_take_a_prepaid_balance_below_zero(
+    gateway: Gateway, demo_server: DemoServer, http: httpx.Client, new_user: Callable[..., str], marker: str
+) -> None:
+    """A file of a kilobyte that names one page a hundred times costs what a hundred pages cost."""
+    user = new_user("prepaid")
+    credit = {"user_id": user, "amount_usd": 3, "credit_id": "first"}
+    assert http.post("/user/credit", json=credit).status_code == 200
+    many_pages, one_page = files.pdf(100), files.pdf(1)
+    assert len(many_pages) < 1_200
+
+    def ask(data: bytes, pages: int) -> int:
+        text = {"type": "text", "text": f"{marker} [[demo words=1 prompt_tokens={pages * 7_784}]]"}
+        body = {"model": "gpt-4", "user": user, "max_tokens": 16}
+        messages = [{"role": "user", "content": [text, document(data)]}]
+        return http.post("/v1/chat/completions", json={**body, "messages": messages}).status_code
+
+    with ThreadPoolExecutor(30) as pool:
+        refused = list(pool.map(lambda _: ask(many_pages, 100), range(30)))
+        balance = http.get("/user/balance", params={"user_id": user}).json()
+        assert (set(refused), balance["balance_usd"]) == ({429}, 3)
+        served = list(pool.map(lambda _: ask(one_page, 1), range(30)))
+    assert set(served) == {200, 429}
+    assert 0 <= http.get("/user/balance", params={"user_id": user}).json()["balance_usd"] < 1
+
+
+def test_media_whose_size_can_not_be_told_are_refused_where_tokens_are_limited(
+    gateway: Gateway, demo_server: DemoServer, http: httpx.Client, new_user: Callable[..., str], marker: str
+) -> None:
+    user = new_user("prepaid")
+    credit = {"user_id": user, "amount_usd": 3, "credit_id": "first"}
+    assert http.post("/user/credit", json=credit).status_code == 200
+    odd = [
+        document(files.pdf(1).replace(b"/Root", b"/Encrypt 9 0 R/Root")),
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+        {"type": "input_audio", "input_audio": {"data": base64.b64encode(b"#!AMR\n\x04").decode(), "format": "amr"}},
+    ]
+    for part in odd:
+        body = {"model": "gpt-4", "user": user, "messages": [{"role": "user", "content": [part]}]}
+        answer = http.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["error"]["param"].startswith("messages[0].content[0].")
+        assert "prepaid balance" in answer.json()["error"]["message"]

@@ -112,7 +112,8 @@ async def test_a_caller_who_may_not_use_a_model_is_not_told_how_it_is(one: Edge)
 async def _hung_up_on(tmp_path: Path, store_url: str, key_prefix: str, behaviour: Behaviour, **more: Any) -> float:
     """How long a model is left alone by whom it lets wait once."""
     settings = "  retries: {first_byte_s: 1, whole_answer_s: 1}\n  cooldown: {failures: 1}\n"
-    async with edge(tmp_path, store_url, key_prefix, CONFIG + settings) as one:
+    config = CONFIG.replace("tokens: {day", "requests: {day")  # an image by URL needs a tier without a token limit
+    async with edge(tmp_path, store_url, key_prefix, config + settings) as one:
         one.app.behaviours["free-one"] = [behaviour]
         assert (await one.ask(stream=True, **more)).headers[SERVED] == "free-two"
         return one.core.fallbacks.cooldowns.wait_s("free-one", "user:u")

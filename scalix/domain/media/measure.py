@@ -79,7 +79,7 @@ def _said(label: str) -> str:
         return _PDF if name == "pdf" else _SOUND
     if group == "text" or label in _TEXT_TYPES:
         return _TEXT
-    return _ANY if label in ("", "application/octet-stream") or not group else "other"
+    return _ANY if label in ("", "application/octet-stream") else "other"
 
 
 def _seen(data: bytes) -> tuple[str, Callable[[bytes, Work], Extent] | None]:

@@ -22,7 +22,7 @@ def mp4(data: bytes, work: Work) -> Extent:
     movie_ticks = media_ticks = table_ticks = edited_ticks = samples = table_samples = 0
     sample_s = 0.0
     for found in _MARKS.finditer(data):
-        work.step(3)
+        work.step(4)
         kind, start = found.group(0), found.end()
         body = data[start : start + 64]
         wide = body[:1] == b"\x01"

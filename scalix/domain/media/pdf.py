@@ -40,7 +40,7 @@ class _Document:
         self._lists: dict[int, list[int]] = {}
         self._places: dict[bytes, list[tuple[int, int]]] = {}
         for found in _KEYS.finditer(self._text):
-            work.step(2)
+            work.step(4)
             if is_end_of_name(self._text, found.end()):
                 place = found.end(), self._objects.object_at(found.start())
                 self._places.setdefault(found.group(1), []).append(place)

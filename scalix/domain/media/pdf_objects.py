@@ -79,10 +79,10 @@ class PdfObjects:
             self._work.step(2)
             if is_end_of_name(data, at + 3) and data[max(0, at - 3) : at] != b"end":
                 before = data[max(0, at - _LONGEST_MARK) : at].replace(b"\0", b" ")
-                *_, number, generation = (b"", b"", *before.split())
-                number = number[len(number.rstrip(_DIGITS)) :]
-                if number and len(number) < 11 and generation.isdigit():
-                    marks.append((int(number), at + 3))
+                *_, word, generation = (b"", b"", *before.split())
+                digits = word[len(word.rstrip(_DIGITS)) :]
+                if digits and len(digits) < 11 and generation.isdigit():
+                    marks.append((int(digits), at + 3))
                 elif not before or before[-1] in SPACES or before[-1:].isdigit():
                     raise CantTell  # a mark written in a way that is not read here, or bytes that look like one
             at = data.find(b"obj", at + 3)

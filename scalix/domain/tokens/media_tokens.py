@@ -103,6 +103,8 @@ def media_tokens(part: Mapping[str, Any], media: Media) -> tuple[int, list[Any]]
         else:
             rest.append(value)
     labels = [label[name] for name in _TYPE_FIELDS if name in label]
+    if kind in _SOUND:
+        labels.append("audio/")
     tokens = 0
     for index, data in enumerate(found or [""]):
         extent = media.extent(data, labels) if data else None

@@ -1,7 +1,8 @@
 """What is counted in a file is never less than a reader could find in it, whatever the file says of itself."""
 
-import zlib
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 
 import pytest
@@ -334,10 +335,8 @@ def test_a_header_that_lies_takes_nothing_off(
     truth = extent(bytes(data)).seconds
     if where.stop:
         data[where] = lie[: where.stop - where.start]
-    try:
+    with suppress(CantTell):
         assert extent(bytes(data)).seconds >= 0.99 * truth
-    except CantTell:
-        pass
 
 
 HOSTILE: list[tuple[str, Callable[[int], bytes]]] = [
@@ -364,12 +363,20 @@ HOSTILE: list[tuple[str, Callable[[int], bytes]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "make"), HOSTILE, ids=[name for name, _ in HOSTILE])
-def test_the_work_for_a_hostile_file_is_bounded(name: str, make: Callable[[int], bytes]) -> None:
-    work = Work()
+@pytest.mark.parametrize("make", [make for _, make in HOSTILE], ids=[name for name, _ in HOSTILE])
+def test_the_work_for_a_hostile_file_is_bounded(make: Callable[[int], bytes]) -> None:
+    """Calls, of Python and into C, as the interpreter counts them; a step of `Work` is a few."""
+    data = make(3_000_000)
+    calls = 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
     try:
-        extent(make(3_000_000), work=work)
-    except CantTell:
-        pass
-    assert work.steps >= -3_000_000, name
-    assert zlib  # the module stands for what inflates within
+        with suppress(CantTell):
+            extent(data)
+    finally:
+        sys.setprofile(None)
+    assert calls < 1_000_000
