@@ -3,11 +3,12 @@
 Everything here works on plain values and on any exception by its looks, so that it needs no LiteLLM.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
+
+import re2
 
 
 class ErrorClass(StrEnum):
@@ -157,43 +158,41 @@ _BY_CODE: Mapping[str, ErrorClass] = {
     "overloaded_error": ErrorClass.PROVIDER_DOWN,
     "api_error": ErrorClass.PROVIDER_DOWN,
 }
+_MOST_READ_CHARS = 4_096  # of a message, which may echo what it was sent
 # What providers say in words, where the status or the code says too little. Only for the statuses named.
-_BY_WORDS: tuple[tuple[frozenset[int], re.Pattern[str], ErrorClass], ...] = (
+_BY_WORDS: tuple[tuple[frozenset[int], Any, ErrorClass], ...] = (
     (
         frozenset({400, 403}),
-        re.compile(
-            r"api key (?:is )?(?:not valid|invalid|expired|not found)|api_key_invalid|(?:in)?valid api key", re.I
+        re2.compile(
+            r"(?i)api key (?:is )?(?:not valid|invalid|expired|not found)|api_key_invalid|(?:in)?valid api key"
         ),
         ErrorClass.AUTH,
     ),
     (
         frozenset({400, 403, 429}),
-        re.compile(
-            r"credit balance is too low|insufficient[_ ](?:balance|quota|credits|funds)|billing[_ ](?:hard|account)"
+        re2.compile(
+            r"(?i)credit balance is too low|insufficient[_ ](?:balance|quota|credits|funds)|billing[_ ](?:hard|account)"
             r"|requires? (?:more|at least \S+) credits|account is not active",
-            re.I,
         ),
         ErrorClass.PROVIDER_QUOTA,
     ),
     (
         frozenset({400, 413, 422, 500}),
-        re.compile(
-            r"context_length_exceeded|maximum (?:context|prompt|input) length|context (?:window|length|limit)"
+        re2.compile(
+            r"(?i)context_length_exceeded|maximum (?:context|prompt|input) length|context (?:window|length|limit)"
             r"|prompt is too long|too many (?:input )?tokens|(?:input|prompt) (?:token count|tokens?) .{0,40}exceed"
             r"|exceeds? the (?:model'?s )?"
             r"(?:max(?:imum)? (?:number of )?(?:(?:input|context|prompt) )?(?:tokens|length)|limit of \d+ tokens)"
             r"|input length and .?max_tokens.? exceed|reduce the length of the (?:messages|prompt|input)",
-            re.I,
         ),
         ErrorClass.CONTEXT_TOO_LONG,
     ),
     (
         frozenset({400, 403, 422}),
-        re.compile(
-            r"content[_ ](?:filter|management|policy)|content polic|safety (?:system|settings|filters?|reasons)"
+        re2.compile(
+            r"(?i)content[_ ](?:filter|management|policy)|content polic|safety (?:system|settings|filters?|reasons)"
             r"|responsible ?ai|prohibited[_ ]content|usage polic|was (?:flagged|blocked)|flagged (?:by|for|as)"
             r"|content exists risk|moderation",
-            re.I,
         ),
         ErrorClass.CONTENT_FILTER,
     ),
@@ -207,7 +206,7 @@ def class_of_status(status: int, kind: str = "", message: str = "") -> ErrorClas
     # A code says more than the words around it, unless it only repeats the status.
     if by_code in (ErrorClass.PROVIDER_QUOTA, ErrorClass.CONTEXT_TOO_LONG, ErrorClass.CONTENT_FILTER):
         return by_code
-    by_words = _by_words(status, f"{kind} {message}")
+    by_words = _by_words(status, f"{kind} {message[:_MOST_READ_CHARS]}")
     if by_words is not None:
         return by_words
     if status in _BY_STATUS and status not in (400, 413, 422):

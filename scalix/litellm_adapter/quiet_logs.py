@@ -4,18 +4,21 @@ A provider's error message may hold what it was sent, so nothing after the name 
 """
 
 import logging
-import re
 import traceback
 from types import TracebackType
+
+import re2
+
+from scalix.domain.redaction import without_secrets
 
 _LOGGERS = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
 # What a task that nobody awaits, or a client, makes them say is not LiteLLM's, but holds the same texts.
 _WITH_EXCEPTIONS = ("asyncio", "uvicorn.error")
 _MOST_CHARS = 300
-_SECRET = re.compile(r"\b(?:sk|pk|gsk|xai|AIza|key|org|proj)[-_A-Za-z0-9]{8,}|(?<=Bearer )\S+|://[^/@\s]+@", re.I)
-_EXCEPTION = re.compile(r"\b[\w.]*(?:Error|Exception|Timeout)\b")
+_MOST_READ_CHARS = 4_096
+_EXCEPTION = re2.compile(r"\b[\w.]*(?:Error|Exception|Timeout)\b")
 # Where code stops and data starts in a line without an exception.
-_DATA = re.compile(r"[\"'`{\[<]|\b(?:message|content|prompt|input|body|data)s?\s*[=:]", re.I)
+_DATA = re2.compile(r"(?i)[\"'`{\[<]|\b(?:message|content|prompt|input|body|data)s?\s*[=:]")
 # What LiteLLM says of settings that this gateway does not use.
 _BESIDE_THE_POINT = ("trusted_proxy_ranges is not set", "custom_auth_run_common_checks")
 
@@ -41,13 +44,12 @@ class _NoMessageOfAnException(logging.Filter):
 
 
 def _without_data(text: str) -> str:
-    line = text.strip().partition("\n")[0]
+    line = text[:_MOST_READ_CHARS].strip().partition("\n")[0]
     found = _EXCEPTION.search(line)
-    end = found.end() if found else len(line)
-    data = _DATA.search(line, 0, end)
-    if data is not None:
-        end = data.start()
-    return _SECRET.sub("[removed]", line[:end]).rstrip()[:_MOST_CHARS] or "a line that held data only"
+    line = line[: found.end()] if found else line
+    data = _DATA.search(line)
+    line = line[: data.start()] if data else line
+    return without_secrets(line, _MOST_CHARS) or "a line that held data only"
 
 
 def _place(trace: TracebackType | None) -> str:

@@ -5,6 +5,7 @@ was asked.
 """
 
 import secrets
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -247,3 +248,26 @@ def test_a_user_who_makes_a_provider_fail_takes_the_model_from_nobody(http: http
         assert mallory.ask(CLAUDE, messages=[{"role": "user", "content": "poison"}]).status_code == 503
     answer = alice.ask(CLAUDE)
     assert (answer.status_code, answer.headers["x-scalix-model-served"]) == (200, CLAUDE)
+
+
+@pytest.mark.parametrize("text", ["a." * 10_000, " " * 20_000, "a@" * 10_000, "key " * 5_000])
+def test_a_provider_that_echoes_what_a_client_wrote_stops_nobody(
+    http: httpx.Client, provider: Provider, text: str
+) -> None:
+    """Patterns over such texts took 7 to 29 s, with everybody else waiting."""
+    # Given a provider that quotes what it was sent, and says where it runs
+    said = f"Invalid value: {text} at 10.20.30.40:8000 with api_key=canary-1234"
+    provider.answer = lambda path, body: whole({"type": "error", "error": {"type": "x", "message": said}}, 400)
+    alice = Caller(http)
+    began_s = time.monotonic()
+    got = alice.ask(CLAUDE)
+    # Then the client is told at once, as much as can be shown
+    assert time.monotonic() - began_s < 5
+    assert got.status_code == 400
+    assert len(got.json()["error"]["message"]) < 600
+    assert "canary" not in got.text
+    # When the client itself writes something like it where LiteLLM quotes it
+    began_s = time.monotonic()
+    got = alice.ask(CLAUDE, reasoning_effort=text)
+    assert time.monotonic() - began_s < 5
+    assert got.status_code == 400

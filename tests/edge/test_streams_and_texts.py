@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from scalix.domain.redaction import without_secrets
 from scalix.edge.delivered import Delivered, text_of_answer, text_of_events
-from scalix.edge.provider_errors import without_secrets
 from scalix.edge.stream_marks import is_error, is_last
 from scalix.edge.usage_chunks import answer_without_cost, completion_event, event_without_cost
 

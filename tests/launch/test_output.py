@@ -82,6 +82,34 @@ def test_values_of_secret_variables_are_replaced_and_others_kept() -> None:
     assert redact(line) == b"[redacted] [redacted] [redacted] false /home/me/.ssh/id /home/me/somewhere"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "line", "shown"),
+    [
+        # A password of one letter is not every such letter.
+        ("WEBHOOK_URL", "https://ci:e@example.com/x", b"here we see e alone", b"here we see [redacted] alone"),
+        # All of one with an @ in it, as it is and percent-encoded.
+        ("REDIS_URL", "redis://me:pa@ss@word@host:6379", b"x pa@ss@word y", b"x [redacted] y"),
+        ("REDIS_URL", "redis://me:p%40ss-word@host", b"p%40ss-word and p@ss-word", b"[redacted] and [redacted]"),
+        ("DB_URL", "postgres://u:with/slash-it@host/db", b"with/slash-it", b"[redacted]"),
+        ("HOOK_URL", "https://example.com:8080/a@b", b"8080/a and a@b", b"8080/a and a@b"),
+        ("HOOK_URL", "https://example.com/x?token=abc-123-def&a=b", b"abc-123-def b", b"[redacted] b"),
+        ("A_CREDENTIALS", "amqp://u:rabbit-pass@mq", b"rabbit-pass", b"[redacted]"),
+        # A short key where it is a word; a plain word never.
+        ("A_KEY", "ab12cd", b"ab12cd xab12cdx", b"[redacted] xab12cdx"),
+        ("A_KEY", "ollama", b"ollama serves", b"ollama serves"),
+    ],
+)
+def test_secrets_are_found_in_urls_and_short_ones_as_words_only(
+    name: str, value: str, line: bytes, shown: bytes
+) -> None:
+    assert Redactor({name: value})(line) == shown
+
+
+def test_of_two_secrets_the_longer_one_is_replaced_as_a_whole() -> None:
+    redact = Redactor({"A_KEY": "canary-secret", "B_KEY": "canary-secret-and-more"})
+    assert redact(b"canary-secret-and-more, canary-secret") == b"[redacted], [redacted]"
+
+
 def test_a_sink_that_is_held_up_drops_the_oldest_and_says_how_many() -> None:
     gate, busy, written = threading.Event(), threading.Event(), list[bytes]()
 

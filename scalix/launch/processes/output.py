@@ -7,41 +7,71 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+import re2
 
 from scalix.launch.processes.logfile import RotatingLog
 
 _QUEUE_LINES = 20_000
 _LABEL_WIDTH = 10
 _SECRET_NAME = re.compile(r"(KEY|SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL)S?(_|$)|_URL$", re.IGNORECASE)
-_URL_PASSWORD = re.compile(r"^[a-z+]+://[^/@]*:([^/@]+)@")
 _SHORTEST_SECRET = 8
+_SHORTEST_WORD = 4
 _COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
 _CONTROL = bytes(code for code in (*range(32), 127) if code != ord("\t"))
 
 
 class Redactor:
-    """Replaces the values of secret variables, a last line of defence for what children write to the log."""
+    """Replaces the values of secret variables, a last line of defence for what children write to the log.
+
+    A secret of fewer than eight characters is replaced where it is a word of its own: within others it is a syllable.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        secrets = {secret for name, value in environment.items() if (secret := _secret_in(name, value))}
+        secrets = {secret.encode() for name, value in environment.items() for secret in _secrets_in(name, value)}
         longest_first = sorted(secrets, key=len, reverse=True)
-        self._pattern = re.compile(b"|".join(re.escape(secret.encode()) for secret in longest_first))
-        self._empty = not secrets
+        self._pattern = re2.compile(b"|".join(map(re2.escape, longest_first))) if secrets else None
 
     def __call__(self, line: bytes) -> bytes:
-        return line if self._empty else self._pattern.sub(b"[redacted]", line)
+        if self._pattern is None:
+            return line
+
+        def replaced(match: Any) -> bytes:
+            found, start, end = match.group(), match.start(), match.end()
+            is_word = not _is_word(line[start - 1 : start]) and not _is_word(line[end : end + 1])
+            return b"[redacted]" if len(found) >= _SHORTEST_SECRET or is_word else bytes(found)
+
+        return bytes(self._pattern.sub(replaced, line))
 
 
-def _secret_in(name: str, value: str) -> str | None:
+def _is_word(neighbour: bytes) -> bool:
+    return neighbour.isalnum() or neighbour == b"_"
+
+
+def _secrets_in(name: str, value: str) -> set[str]:
     if not _SECRET_NAME.search(name):
-        return None
-    if name.upper().endswith("_URL"):
-        found = _URL_PASSWORD.match(value)
-        return found[1] if found else None
-    # A path or a plain number is no secret, and replacing it would make the log unreadable.
-    if len(value) < _SHORTEST_SECRET or value.startswith(("/", "http")) or value.isdigit():
-        return None
-    return value
+        return set()
+    if "://" in value:
+        return {form for secret in _secrets_of_url(value) for form in (secret, unquote(secret)) if form}
+    # A path or a plain number is no secret, nor is a short word: replacing it would make the log unreadable.
+    is_short_word = len(value) < _SHORTEST_SECRET and (value.isalpha() or len(value) < _SHORTEST_WORD)
+    if name.upper().endswith("_URL") or is_short_word or value.startswith(("/", "http")) or value.isdigit():
+        return set()
+    return {value}
+
+
+def _secrets_of_url(url: str) -> set[str]:
+    """The password of a URL, as it was written, and what its query calls a secret."""
+    rest = url.partition("://")[2]
+    authority = re2.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" not in authority and "@" in rest and not authority.rpartition(":")[2].isdigit() and ":" in authority:
+        authority = rest  # a password with a slash in it that was not encoded
+    password = authority.rpartition("@")[0].partition(":")[2]
+    query = rest.partition("?")[2].partition("#")[0]
+    fields = (field.partition("=") for field in query.split("&"))
+    return {password} | {text for field, _, text in fields if _SECRET_NAME.search(field)}
 
 
 class Sink:
