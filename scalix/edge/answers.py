@@ -49,7 +49,7 @@ class Answer:
         send: Send,
         *,
         count_tokens: CountTokens,
-        count_prompt: Callable[[], int],
+        count_prompt: Callable[[], Awaitable[int]],
         now_ms: Callable[[], int],
         is_followed: Callable[[Failed], bool] = lambda failure: False,
     ) -> None:
@@ -141,7 +141,7 @@ class Answer:
                 # No provider was seen to answer: it may be LiteLLM's cache, which on this route its event alone says.
                 await self._wait_for_report()
             if self._is_uncounted():
-                self._delivered.add_whole(body)
+                await self._delivered.add_whole(body)
             clean = answer_without_cost(body)
             settled = await self._settle(Outcome.CLIENT_LEFT if self._exchange.client_left else Outcome.SUCCESS)
             await send_bytes(self._send, self._status, clean, self._headers(settled))
@@ -203,7 +203,7 @@ class Answer:
             ]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         if part:
-            self._delivered.add(part)
+            await self._delivered.add(part)
         await self._send({"type": "http.response.body", "body": part, "more_body": more})
 
     async def _finish_stream(self, *, broke: bool) -> None:
@@ -213,7 +213,7 @@ class Answer:
             return
         if broke:
             # Opening events alone are no answer.
-            said_something = self._delivered.tokens() > 0
+            said_something = await self._delivered.tokens() > 0
             self.failure = failure = failed(self._exchange, self._model, _SERVER_ERROR)
             is_charged = said_something or failure.outcome is Outcome.PROVIDER_BROKE
             await self._settle(Outcome.PROVIDER_BROKE if is_charged else Outcome.PROVIDER_FAILED, failure)
@@ -234,7 +234,7 @@ class Answer:
         await self._wait_for_report()
         if self._is_uncounted():
             for event in self._held:
-                self._delivered.add(event)
+                await self._delivered.add(event)
         await self._settle(Outcome.SUCCESS)
         await self._send_part(b"".join(self._held), more=False)
 
@@ -278,19 +278,19 @@ class Answer:
             # What a stream that ended early had stated may be its usage at an earlier point.
             so_far = exchange.usage is None and outcome is not Outcome.SUCCESS
             if usage is None or not usage.completion_tokens or so_far:
-                delivered_tokens = self._delivered.tokens()
+                delivered_tokens = await self._delivered.tokens()
             if usage is not None and delivered_tokens > usage.completion_tokens:
                 # There was more text than that, so it can't be true.
                 exchange.provider_prompt_tokens, usage = usage.prompt_tokens, None
             if usage is None:
-                exchange.prompt_tokens = exchange.provider_prompt_tokens or self._prompt_tokens()
+                exchange.prompt_tokens = exchange.provider_prompt_tokens or await self._prompt_tokens()
             exchange.usage = usage
         return await self._settlement.settle(exchange, outcome, delivered_tokens=delivered_tokens)
 
-    def _prompt_tokens(self) -> int:
+    async def _prompt_tokens(self) -> int:
         estimated_tokens = self._exchange.admitted.receipt.prompt_tokens
         try:
-            return min(estimated_tokens, self._count_prompt())
+            return min(estimated_tokens, await self._count_prompt())
         except Exception as error:
             log.error("request %s: the prompt can't be counted: %s", self._exchange.request_id, type(error).__name__)
             return estimated_tokens

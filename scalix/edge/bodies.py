@@ -11,7 +11,7 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 # Deeper than any schema of a tool; what reads the body behind us may recurse.
 MOST_DEPTH = 64
 # What is behind us looks at every value of a body, in one go. An object weighs as much as ten other values, a token
-# sixteenth of one: some tens of thousands of messages, or two thousand prompts of eight hundred tokens.
+# a third of one: some thousands of messages, or the 300,000 tokens that OpenAI takes to embed at once.
 MOST_WEIGHT = 100_000
 _LIGHT_BYTES = 32 * 1024
 
@@ -81,7 +81,7 @@ def _refuse_too_many(raw: bytes, value: Any) -> None:
         inner: list[Any] = []
         for node in level:
             if isinstance(node, list) and set(map(type, node)) == {int}:
-                weight += len(node) // 16
+                weight += len(node) // 3
             elif isinstance(node, dict | list):
                 weight += len(node) + (10 if isinstance(node, dict) else 0)
                 if weight <= MOST_WEIGHT:

@@ -1,11 +1,14 @@
 """How much of an answer has gone out, counted only when it is needed."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
-CountTokens = Callable[[str, str], int]  # model, text -> tokens
+from scalix.domain.tokens.text_tokens import text_tokens
+
+CountTokens = Callable[[str, str], Awaitable[int]]  # model, text -> tokens
 _KEEP_BYTES = 64 * 1024
 
 
@@ -21,27 +24,31 @@ class Delivered:
         self._bytes = 0
         self._tokens = 0
 
-    def add(self, part: bytes) -> None:
+    async def add(self, part: bytes) -> None:
         """Note bytes that were sent: whole server-sent events."""
         self._parts.append(part)
         self._bytes += len(part)
         if self._bytes > _KEEP_BYTES:
-            self._count(text_of_events(b"".join(self._parts)))
+            await self._count(text_of_events(b"".join(self._parts)))
 
-    def add_whole(self, body: bytes) -> None:
+    async def add_whole(self, body: bytes) -> None:
         """Note an answer that is not streamed."""
-        self._count(text_of_answer(body))
+        await self._count(text_of_answer(body))
 
-    def tokens(self) -> int:
+    async def tokens(self) -> int:
         """The tokens of all text that was sent, by our own tokenizer."""
-        self._count(text_of_events(b"".join(self._parts)))
+        await self._count(text_of_events(b"".join(self._parts)))
         return self._tokens
 
-    def _count(self, texts: list[str]) -> None:
+    async def _count(self, texts: list[str]) -> None:
         self._parts.clear()
         self._bytes = 0
         if text := "".join(texts):
-            self._tokens += self._count_tokens(self._model, text)
+            try:
+                self._tokens += await self._count_tokens(self._model, text)
+            except asyncio.CancelledError:
+                self._tokens += text_tokens(text)
+                raise
 
 
 def text_of_events(events: bytes) -> list[str]:

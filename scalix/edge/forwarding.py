@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -21,10 +22,10 @@ from scalix.edge.asgi import ASGIApp, Receive, Scope, Send
 from scalix.edge.bodies import check_head, json_object, read_json
 from scalix.edge.body_shapes import check_shapes
 from scalix.edge.clients import Client
-from scalix.edge.delivered import CountTokens
 from scalix.edge.failover import Attempts
 from scalix.edge.guard import Guard
 from scalix.edge.outbound_urls import check_outbound_urls
+from scalix.edge.token_counting import TokenCounting, Tokenizer
 from scalix.service.exchange.admission import Admission, Call
 from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.exchanges import CURRENT, Exchange, ProviderError
@@ -58,7 +59,7 @@ class Forwarding:
         settlement: Settlement,
         *,
         internal_token: str,
-        count_tokens: CountTokens,
+        count_tokens: Tokenizer,
         now_ms: Callable[[], int],
         guard: Guard,
         fallbacks: Fallbacks,
@@ -69,7 +70,7 @@ class Forwarding:
         self._admission = admission
         self._settlement = settlement
         self._authorization = (b"authorization", b"Bearer " + internal_token.encode())
-        self._count_tokens = count_tokens
+        self._counting = TokenCounting(count_tokens)
         self._now_ms = now_ms
         self._guard = guard
         self._fallbacks = fallbacks
@@ -90,12 +91,13 @@ class Forwarding:
         if exchange.caller is not caller:  # whose record was another than the one cached, and maybe the tier
             candidates = self._fallbacks.narrowed(candidates, exchange.caller, answers=route is not Route.EMBEDDINGS)
         attempts = Attempts(candidates, self._fallbacks.cooldowns, exchange, body, clock=self._clock)
+        count = partial(self._counting.count, str(exchange.caller.subject))
         answer = Answer(
             exchange,
             self._settlement,
             send,
-            count_tokens=self._count_tokens,
-            count_prompt=lambda: count_prompt(route, body, lambda text: self._count_tokens(attempts.model.name, text)),
+            count_tokens=count,
+            count_prompt=lambda: count_prompt(route, body, partial(count, attempts.model.name)),
             now_ms=self._now_ms,
             is_followed=attempts.is_followed,
         )
@@ -253,6 +255,13 @@ def _ask_for_usage(route: Route, body: dict[str, Any]) -> bool:
     return options.get("include_usage") is True
 
 
-def count_prompt(route: Route, body: Mapping[str, Any], count: Callable[[str], int]) -> int:
+async def count_prompt(route: Route, body: Mapping[str, Any], count: Callable[[str], Awaitable[int]]) -> int:
     """The tokens of a prompt by a tokenizer, with the estimate's figures for what is not text."""
-    return estimate_prompt_tokens(route, body, count=count) - (0 if route is Route.EMBEDDINGS else REQUEST_TOKENS)
+    texts: list[str] = []
+
+    def taken(text: str) -> int:
+        texts.append(text)
+        return 0
+
+    rest_tokens = estimate_prompt_tokens(route, body, count=taken)
+    return rest_tokens + await count("".join(texts)) - (0 if route is Route.EMBEDDINGS else REQUEST_TOKENS)

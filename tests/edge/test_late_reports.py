@@ -38,6 +38,12 @@ async def _charged(stream: bytes, *, client_left: bool = False, reported: Usage 
     async def send(message: Message) -> None:
         pass
 
+    async def words(model: str, text: str) -> int:
+        return len(text.split())
+
+    async def four() -> int:
+        return 4
+
     admitted = Admitted(Receipt("r", "operator:master", 1, 50, 9999, False), {}, 1)
     exchange = Exchange("r", THE_OPERATOR, Route.CHAT, "m", True, UNLIMITED, admitted, FREE_OF_CHARGE)
     request = httpx.Request("POST", "http://provider/v1/chat/completions")
@@ -48,8 +54,8 @@ async def _charged(stream: bytes, *, client_left: bool = False, reported: Usage 
         exchange,
         Settlement(cast(Any, SimpleNamespace(settle=settle)), Exchanges(), cast(Any, outage)),
         send,
-        count_tokens=lambda model, text: len(text.split()),
-        count_prompt=lambda: 4,
+        count_tokens=words,
+        count_prompt=four,
         now_ms=lambda: 1,
     )
     await answer.send({"type": "http.response.start", "status": 200, "headers": list(response.headers.raw)})

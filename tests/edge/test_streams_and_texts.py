@@ -49,12 +49,15 @@ def test_all_that_a_model_has_made_is_counted() -> None:
     assert text_of_answer(b"not json") == text_of_answer(b"[]") == []
 
 
-def test_a_long_stream_is_counted_as_it_goes() -> None:
-    delivered = Delivered("m", lambda model, text: len(text))
+async def test_a_long_stream_is_counted_as_it_goes() -> None:
+    async def characters(model: str, text: str) -> int:
+        return len(text)
+
+    delivered = Delivered("m", characters)
     event = b'data: {"choices":[{"text":"abcde"}]}\n\n'
     for _ in range(5000):
-        delivered.add(event)
-    assert delivered.tokens() == 25_000
+        await delivered.add(event)
+    assert await delivered.tokens() == 25_000
 
 
 @pytest.mark.parametrize(
