@@ -9,6 +9,7 @@ from typing import Any
 
 from scalix.domain.policy import Model
 from scalix.domain.tokens.text_tokens import text_tokens
+from scalix.litellm_adapter.bounded_work import bound_work
 from scalix.litellm_adapter.provider_transport import install_reading
 
 log = logging.getLogger("scalix.provider")
@@ -25,6 +26,7 @@ def load_app() -> Any:
 
     # The router's `num_retries` is how often an attempt is repeated. Embeddings would be tried three times for each.
     litellm.DEFAULT_MAX_RETRIES = 0
+    bound_work()
     _load_tokenizers(litellm)
     install_reading()
     return app
@@ -42,7 +44,7 @@ def _load_tokenizers(litellm: Any) -> None:
 
 def token_counter() -> Callable[[str, str], int]:
     """A function from a model's name and a text to tokens, by LiteLLM's tokenizers."""
-    from litellm import token_counter as count
+    from litellm.litellm_core_utils.token_counter import token_counter as count
 
     def count_tokens(model: str, text: str) -> int:
         try:

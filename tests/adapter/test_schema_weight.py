@@ -80,6 +80,8 @@ HOSTILE = {
         "$defs": {f"d{i}": {} for i in range(4_000)},
         "properties": {f"p{i}": {} for i in range(4_000)},
     },
+    "a long pattern": {"properties": {"a": {"type": "string", "pattern": "(a+)+" * 20_000}}},
+    "many patterns": {"$defs": {f"d{i}": {"patternProperties": {"[a-z]" * 100 + str(i): {}}} for i in range(1_000)}},
     "definitions within definitions": {
         "$defs": {"a": {"$defs": {"a": {"enum": [0] * 60_000}}, "$ref": "a"}},
         "anyOf": [{"$ref": "a"}, {"$ref": "a"}],

@@ -16,6 +16,7 @@ from scalix.domain.errors import BadRequest
 MOST_VALUES = 100_000  # that replace references, in all schemas of a request: some 0.1 s of LiteLLM's time
 MOST_CHARACTERS = 4 * 1024 * 1024  # in them
 MOST_DEPTH = 64  # of references within what references stand for
+MOST_PATTERN_CHARACTERS = 64 * 1024  # of all patterns, which LiteLLM has Python read: some 0.2 s
 MOST_LOOKUPS = 10_000_000  # values of a schema times its definitions: some 0.1 s
 _LONGEST_PATH = 200
 
@@ -34,8 +35,8 @@ def check_schemas(body: Mapping[str, Any]) -> None:
     for path, schema in _schemas(body):
         if not weight.add(schema):
             message = (
-                f"The schema in '{path}' becomes too large once its references are replaced by what they name. "
-                "Refer to fewer or smaller definitions."
+                f"The schema in '{path}' becomes too large once its references are replaced by what they name, or its "
+                "patterns are too long. Refer to fewer or smaller definitions, and shorten the patterns."
             )
             raise BadRequest(message, param=path)
 
@@ -69,6 +70,7 @@ class _Part:
 
     values: int = 0
     characters: int = 0
+    pattern_characters: int = 0
     spread: int = 0  # characters that come on top, by titles and descriptions which go into branches
     references: list[str] = made_by(default_factory=list)
     definitions: dict[str, list[Any]] = made_by(default_factory=dict)
@@ -78,16 +80,18 @@ class _Weight:
     """What the schemas of one request have come to."""
 
     def __init__(self) -> None:
-        self._values = self._characters = self._lookups = 0
+        self._values = self._characters = self._pattern_characters = self._lookups = 0
 
     def add(self, schema: dict[str, Any]) -> bool:
         """Whether there is room for one more."""
         # What is defined at the top is taken out, not replaced where it stands.
         whole = _part_of([{name: item for name, item in schema.items() if name != "$defs"}])
-        definitions = _part_of([{"$defs": schema.get("$defs")}]).definitions
+        at_the_top = _part_of([{"$defs": schema.get("$defs")}])
+        definitions = at_the_top.definitions
         for defined, meanings in whole.definitions.items():
             definitions.setdefault(defined, []).extend(meanings)
         self._characters += whole.spread
+        self._pattern_characters += whole.pattern_characters + at_the_top.pattern_characters
         before = self._values
         parts: dict[str, _Part] = {}
         active: dict[str, None] = {}
@@ -112,7 +116,12 @@ class _Weight:
         return self._has_room()
 
     def _has_room(self) -> bool:
-        return self._values <= MOST_VALUES and self._characters <= MOST_CHARACTERS and self._lookups <= MOST_LOOKUPS
+        return (
+            self._values <= MOST_VALUES
+            and self._characters <= MOST_CHARACTERS
+            and self._pattern_characters <= MOST_PATTERN_CHARACTERS
+            and self._lookups <= MOST_LOOKUPS
+        )
 
 
 def _part_of(nodes: list[Any]) -> _Part:
@@ -136,6 +145,10 @@ def _part_of(nodes: list[Any]) -> _Part:
             )
             for name, item in node.items():
                 part.characters += len(name)
+                if name == "pattern" and isinstance(item, str):
+                    part.pattern_characters += len(item)
+                elif name == "patternProperties" and isinstance(item, dict):
+                    part.pattern_characters += sum(map(len, item))
                 if name == "anyOf" and isinstance(item, list):
                     stack.extend((branch, label) for branch in item)
                 else:

@@ -1,0 +1,80 @@
+"""Work that LiteLLM does on a client's texts without a bound, and with everybody else waiting, given one."""
+
+import importlib
+import logging
+import re
+from collections.abc import Callable
+from typing import Any
+
+from scalix.domain.tokens.text_tokens import text_tokens
+
+log = logging.getLogger("scalix.adapter")
+
+LONGEST_PATTERN = 1_000  # characters
+AT_ONCE_CHARACTERS = 64 * 1024
+# Where LiteLLM counts what a provider has not said, for its answer. The edge charges by its own count.
+_COUNTERS = ("litellm", "litellm.utils", "litellm.main", "litellm.litellm_core_utils.streaming_chunk_builder_utils")
+
+
+def bound_work() -> None:
+    """Change what is where it was; the rest is left as it is, with a warning."""
+    _replace(
+        "litellm.litellm_core_utils.prompt_templates.common_utils", "_is_not_python_regex", lambda own: _no_pattern
+    )
+    for module in _COUNTERS:
+        _replace(module, "token_counter", _bounded_counter)
+
+
+def _replace(module_name: str, name: str, made_of: Callable[[Any], Any]) -> None:
+    module = importlib.import_module(module_name)
+    own = getattr(module, name, None)
+    if own is None:
+        log.warning("LiteLLM has no %s.%s any more: it is not bounded", module_name, name)
+    else:
+        setattr(module, name, made_of(own))
+
+
+def _no_pattern(pattern: str) -> bool:
+    """Whether Python can't read a schema's pattern, which is then left out. Compiling takes 5 µs a character, and for a
+    class such as `(?i)[\\x00-\\uffff]` a tenth of a second."""
+    if len(pattern) > LONGEST_PATTERN:
+        return True
+    try:
+        re._parser.parse(pattern)
+    except (re.error, RecursionError, OverflowError):
+        return True
+    return False
+
+
+def _bounded_counter(own: Callable[..., int]) -> Callable[..., int]:
+    """LiteLLM's counter for what takes less than 20 ms, our estimate for what does not."""
+
+    def count(
+        model: str = "", custom_tokenizer: Any = None, text: Any = None, messages: Any = None, **options: Any
+    ) -> int:
+        counted = messages if text is None else text
+        found = _texts(counted, AT_ONCE_CHARACTERS)
+        if found is None:
+            # It would fetch images by their URLs, with everybody waiting.
+            options["use_default_image_token_count"] = True
+            return own(model=model, custom_tokenizer=custom_tokenizer, text=text, messages=messages, **options)
+        return sum(map(text_tokens, found))
+
+    return count
+
+
+def _texts(value: Any, most: int) -> list[str] | None:
+    """The texts in `value`; `None` if they and what holds them are few and short."""
+    found: list[str] = []
+    size, stack = 0, [value]
+    while stack:
+        node = stack.pop()
+        size += 50  # what a message costs beside its characters
+        if isinstance(node, str):
+            found.append(node)
+            size += len(node)
+        elif isinstance(node, list | tuple):
+            stack.extend(node)
+        elif isinstance(node, dict):
+            stack.extend(node.values())
+    return found if size > most else None
