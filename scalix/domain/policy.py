@@ -50,13 +50,14 @@ def _matches(patterns: tuple[str, ...], model: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Model:
     """One public model name. `max_output_tokens` of `None` means that nobody says. `prices` are by the time from which
-    they hold, the oldest first."""
+    they hold, the oldest first. `thinks`: whether it may reason out of sight; `None`: nobody says."""
 
     name: str
     provider_model: str
     max_output_tokens: int | None = None
     prices: tuple[Price, ...] = ()
     max_input_tokens: int | None = None
+    thinks: bool | None = None
 
     def price_at(self, at_ms: int) -> Price | None:
         """The price in force at `at_ms` (Unix time); `None` if nobody knows it."""

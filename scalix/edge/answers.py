@@ -16,11 +16,13 @@ from scalix.edge.provider_errors import Failed, broken_stream, error_event, fail
 from scalix.edge.stream_marks import is_error, is_last
 from scalix.edge.usage_chunks import answer_without_cost, completion_event, event_without_cost
 from scalix.service.exchange.exchanges import Exchange
+from scalix.service.exchange.hidden_work import Silence, Speeds, may_think
 from scalix.service.exchange.settlement import Settlement
 
 REPORT_WAIT_S = 0.25
 _EVENT_STREAM = b"text/event-stream"
 _SERVER_ERROR = 500
+_SAYS_SOMETHING, _SAYS_NOTHING = b"delta", b'"content":""'
 _CHARGED_BY_TOKENS = (Outcome.SUCCESS, Outcome.CLIENT_CUT, Outcome.PROVIDER_BROKE, Outcome.CLIENT_LEFT)
 
 log = logging.getLogger("scalix.edge")
@@ -52,6 +54,8 @@ class Answer:
         count_prompt: Callable[[], Awaitable[int]],
         now_ms: Callable[[], int],
         is_followed: Callable[[Failed], bool] = lambda failure: False,
+        speeds: Speeds | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._exchange = exchange
         self._settlement = settlement
@@ -62,6 +66,8 @@ class Answer:
         self.is_forwarded = False
         self._count_tokens = count_tokens
         self._is_followed = is_followed
+        self._speeds = speeds or Speeds()
+        self._clock = clock
         self.on_first_byte: Callable[[], Awaitable[None]] = nothing
         self._anthropic = exchange.route is Route.MESSAGES
         self._failures: list[Failed] = []
@@ -73,6 +79,8 @@ class Answer:
         self._model = self._exchange.asked_model = model
         self.failure: Failed | None = None
         self._delivered = Delivered(model, self._count_tokens)
+        self._asked_s = self._clock()
+        self._silence = Silence(self._asked_s)
         self._status = 0
         self._is_stream = False
         self._parts: list[bytes] = []  # an answer that is not streamed, until it is whole
@@ -183,7 +191,7 @@ class Answer:
             self._events += len(passed)
             await self._send_part(clean)
         if not more:
-            await self._finish_stream(broke=self._broke)
+            await self._finish_stream(broke=self._broke and not self._exchange.client_left)
 
     def _cleaned(self, event: bytes) -> bytes:
         if self._exchange.route is Route.COMPLETIONS:
@@ -203,6 +211,8 @@ class Answer:
             ]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         if part:
+            if _SAYS_SOMETHING in part and _SAYS_NOTHING not in part:
+                self._silence.heard(self._clock())
             await self._delivered.add(part)
         await self._send({"type": "http.response.body", "body": part, "more_body": more})
 
@@ -284,8 +294,25 @@ class Answer:
                 exchange.provider_prompt_tokens, usage = usage.prompt_tokens, None
             if usage is None:
                 exchange.prompt_tokens = exchange.provider_prompt_tokens or await self._prompt_tokens()
+                delivered_tokens += self._unseen_tokens(outcome, delivered_tokens)
+            elif outcome is Outcome.SUCCESS:
+                self._speeds.learn(self._model, usage.completion_tokens, self._clock() - self._asked_s)
             exchange.usage = usage
         return await self._settlement.settle(exchange, outcome, delivered_tokens=delivered_tokens)
+
+    def _unseen_tokens(self, outcome: Outcome, delivered_tokens: int) -> int:
+        """What the model may have generated out of sight of a client that has gone: as much as it can have in the time
+        in which it showed nothing, and no more than was reserved."""
+        exchange = self._exchange
+        if not exchange.asked or outcome not in (Outcome.CLIENT_CUT, Outcome.CLIENT_LEFT) or exchange.cache_hit:
+            return 0
+        now_s = self._clock()
+        if exchange.streamed:
+            seconds = self._silence.seconds(now_s) if may_think(exchange.models.get(self._model)) else 0.0
+        else:
+            seconds = now_s - self._asked_s
+        room_tokens = exchange.admitted.receipt.output_cap_tokens * exchange.choices - delivered_tokens
+        return max(0, min(round(seconds * self._speeds.of(self._model)), room_tokens))
 
     async def _prompt_tokens(self) -> int:
         estimated_tokens = self._exchange.admitted.receipt.prompt_tokens

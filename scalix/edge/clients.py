@@ -1,8 +1,8 @@
 """The client of one exchange, as LiteLLM's app sees it: it has sent a body, and may leave."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
 from scalix.edge.asgi import Message, Receive
 from scalix.service.exchange.exchanges import Exchange
@@ -11,14 +11,18 @@ from scalix.service.exchange.exchanges import Exchange
 FINISH_WHOLE_S = 30.0
 # LiteLLM ends a stream whose client has left by itself, but not while it waits for the first byte.
 FINISH_STREAM_S = 0.5
+# A stream that has said that its answer is over is read on for its usage.
+USAGE_WAIT_S = 2.0
 
 
 class Client:
-    """Watches `receive`, so that a client which leaves is noticed whatever LiteLLM's app is waiting for."""
+    """Watches `receive`, so that a client which leaves is noticed whatever LiteLLM's app is waiting for; `on_leave` is
+    awaited then."""
 
-    def __init__(self, receive: Receive, exchange: Exchange) -> None:
+    def __init__(self, receive: Receive, exchange: Exchange, on_leave: Callable[[], Awaitable[None]]) -> None:
         self._receive = receive
         self._exchange = exchange
+        self._on_leave = on_leave
         self._gone = asyncio.Event()
 
     @asynccontextmanager
@@ -35,9 +39,25 @@ class Client:
     async def _watch(self, deadline: asyncio.Timeout, grace_s: float) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._exchange.client_left = True
+        exchange = self._exchange
+        exchange.client_left = True
+        await self._on_leave()
+        if exchange.streamed and exchange.finish_seen and not exchange.usage_is_final:
+            await self._usage()
+        elif exchange.streamed and exchange.hang_up is not None:
+            # Whatever it does unseen costs, and nobody will read it.
+            with suppress(Exception):
+                await exchange.hang_up()
         self._gone.set()
         deadline.reschedule(asyncio.get_running_loop().time() + grace_s)
+
+    async def _usage(self) -> None:
+        """Wait until the provider has stated its usage, says more after all, or has had its time."""
+        came = asyncio.Event()
+        self._exchange.on_usage = came.set
+        with suppress(TimeoutError):
+            async with asyncio.timeout(USAGE_WAIT_S):
+                await came.wait()
 
     def replaying(self, body: bytes) -> Receive:
         """A `receive` that gives the body once, and then says when the client leaves."""

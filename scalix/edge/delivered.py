@@ -10,6 +10,10 @@ from scalix.domain.tokens.text_tokens import text_tokens
 
 CountTokens = Callable[[str, str], Awaitable[int]]  # model, text -> tokens
 _KEEP_BYTES = 64 * 1024
+# A generated image on Gemini (ai.google.dev, "Image generation"); OpenAI's take 1,056 at medium quality.
+IMAGE_TOKENS = 1_290
+# OpenAI's voices take 20 tokens a second, in base64 of MP3 at 128 kbit/s 1,066 characters each, of 24 kHz PCM 3,200.
+CHARACTERS_PER_SOUND_TOKEN = 1_000
 
 
 class Delivered:
@@ -40,10 +44,11 @@ class Delivered:
         await self._count(text_of_events(b"".join(self._parts)))
         return self._tokens
 
-    async def _count(self, texts: list[str]) -> None:
+    async def _count(self, found: list[str | int]) -> None:
         self._parts.clear()
         self._bytes = 0
-        if text := "".join(texts):
+        self._tokens += sum(item for item in found if isinstance(item, int))
+        if text := "".join(item for item in found if isinstance(item, str)):
             try:
                 self._tokens += await self._count_tokens(self._model, text)
             except asyncio.CancelledError:
@@ -51,9 +56,10 @@ class Delivered:
                 raise
 
 
-def text_of_events(events: bytes) -> list[str]:
-    """The generated text in server-sent events of any of our routes: answers, reasoning and tool-call arguments."""
-    found: list[str] = []
+def text_of_events(events: bytes) -> list[str | int]:
+    """What was generated, in server-sent events of any of our routes: texts of answers, reasoning and tool calls, and
+    the tokens of what is no text."""
+    found: list[str | int] = []
     for line in events.splitlines():
         if not line.startswith(b"data:"):
             continue
@@ -66,9 +72,9 @@ def text_of_events(events: bytes) -> list[str]:
     return found
 
 
-def text_of_answer(body: bytes) -> list[str]:
+def text_of_answer(body: bytes) -> list[str | int]:
     """The generated text in an answer that is not streamed, of any of our routes."""
-    found: list[str] = []
+    found: list[str | int] = []
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -84,7 +90,7 @@ def text_of_answer(body: bytes) -> list[str]:
     return found
 
 
-def _texts_of_blocks(holder: dict[str, Any], found: list[str]) -> None:
+def _texts_of_blocks(holder: dict[str, Any], found: list[str | int]) -> None:
     for name in ("content", "summary"):
         for block in _dicts(holder.get(name)):
             _take(block, ("text", "thinking", "refusal", "name"), found)
@@ -92,7 +98,7 @@ def _texts_of_blocks(holder: dict[str, Any], found: list[str]) -> None:
                 found.append(orjson.dumps(block["input"]).decode())
 
 
-def _texts_of_event(event: dict[str, Any], found: list[str]) -> None:
+def _texts_of_event(event: dict[str, Any], found: list[str | int]) -> None:
     for choice in _dicts(event.get("choices")):
         _take(choice, ("text",), found)
         _texts_of_message(choice.get("delta"), found)
@@ -101,21 +107,39 @@ def _texts_of_event(event: dict[str, Any], found: list[str]) -> None:
         found.append(delta)
     elif isinstance(delta, dict):
         _take(delta, ("text", "thinking", "partial_json"), found)
+    for name in ("content_block", "item"):  # a call begins with its name, hidden thoughts come as a whole
+        begun = event.get(name)
+        if isinstance(begun, dict) and str(event.get("type")).endswith(("_start", ".added")):
+            _take(begun, ("name",), found)
+            if begun.get("type") == "redacted_thinking" and isinstance(begun.get("data"), str):
+                found.append(len(begun["data"]) // 4)
+    if isinstance(event.get("partial_image_b64"), str):
+        found.append(IMAGE_TOKENS)
 
 
-def _texts_of_message(message: Any, found: list[str]) -> None:
+def _texts_of_message(message: Any, found: list[str | int]) -> None:
     if not isinstance(message, dict):
         return
-    _take(message, ("content", "reasoning_content", "refusal"), found)
-    for call in _dicts(message.get("tool_calls")):
-        function = call.get("function")
+    _take(message, ("content", "refusal"), found)
+    # The same thoughts may stand under both names.
+    _take(message, ("reasoning_content",) if message.get("reasoning_content") else ("reasoning",), found)
+    calls = [call.get("function") for call in _dicts(message.get("tool_calls"))]
+    for function in (*calls, message.get("function_call")):
         if isinstance(function, dict):
             _take(function, ("name", "arguments"), found)
+    audio = message.get("audio")
+    if isinstance(audio, dict):
+        _take(audio, ("transcript",), found)
+        if isinstance(audio.get("data"), str):
+            found.append(len(audio["data"]) // CHARACTERS_PER_SOUND_TOKEN)
+    images = message.get("images")
+    if isinstance(images, list):
+        found.append(IMAGE_TOKENS * len(images))
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _take(source: dict[str, Any], names: tuple[str, ...], found: list[str]) -> None:
+def _take(source: dict[str, Any], names: tuple[str, ...], found: list[str | int]) -> None:
     found.extend(value for name in names if isinstance(value := source.get(name), str))

@@ -29,6 +29,7 @@ from scalix.edge.token_counting import TokenCounting, Tokenizer
 from scalix.service.exchange.admission import Admission, Call
 from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.exchanges import CURRENT, Exchange, ProviderError
+from scalix.service.exchange.hidden_work import Speeds
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
@@ -75,6 +76,7 @@ class Forwarding:
         self._guard = guard
         self._fallbacks = fallbacks
         self._clock = clock
+        self._speeds = Speeds()
 
     async def handle(
         self, route: Route, request_id: str, holder: Caller, scope: Scope, receive: Receive, send: Send
@@ -96,6 +98,7 @@ class Forwarding:
             exchange,
             self._settlement,
             send,
+            speeds=self._speeds,
             count_tokens=count,
             count_prompt=lambda: count_prompt(route, body, partial(count, attempts.model.name)),
             now_ms=self._now_ms,
@@ -143,7 +146,7 @@ class Forwarding:
         receive: Receive,
     ) -> None:
         answer.usage_wanted = _ask_for_usage(exchange.route, body)
-        client = Client(receive, exchange)
+        client = Client(receive, exchange, partial(self._settlement.free_slot, exchange))
         CURRENT.set(exchange)
         exchange.odd_field = lambda: odd_field(body)
         answer.begin(attempts.model.name)

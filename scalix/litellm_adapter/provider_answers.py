@@ -156,6 +156,22 @@ def event_failure(event: bytes) -> bytes:
     return orjson.dumps({"error": error if isinstance(error, dict | str) else data})
 
 
+# How a stream says that its answer is over, whatever the format: what is still to come is its usage. An Anthropic or
+# Responses stream ends each of its parts; the usage follows the last one.
+_OVER = (
+    *(b'"finish_reason":"', b'"finish_reason": "', b'"finishReason":"', b'"finishReason": "'),
+    *(b'"stop_reason":"', b'"stop_reason": "', b"content_block_stop", b'.done"', b"[DONE]"),
+)
+_GOES_ON = (b"content_block_start", b"content_block_delta", b'.delta"', b'.added"')
+
+
+def is_over(event: bytes, was_over: bool) -> bool:
+    """Whether the answer of a stream is over after `event`, which it was or was not before."""
+    if was_over:
+        return not any(mark in event for mark in _GOES_ON)
+    return any(mark in event for mark in _OVER)
+
+
 def is_substantial(event: bytes) -> bool:
     """Whether a server-sent event brings anything of an answer: a text, a call, or how it ended."""
     data = _data_of(event)

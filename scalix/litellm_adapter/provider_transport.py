@@ -15,6 +15,7 @@ from scalix.litellm_adapter.provider_answers import (
     ProviderAnswer,
     event_failure,
     event_failure_status,
+    is_over,
     is_substantial,
 )
 from scalix.litellm_adapter.reports import seconds
@@ -188,7 +189,7 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
     if not kind.startswith("text/event-stream"):
         status, body = answer.whole(await response.aread())
         _note(answer, exchange, attempt)
-        if status == _OK and exchange.attempt == attempt:
+        if status == _OK and exchange.attempt == attempt and _has_answered(answer):
             exchange.answered_whole, exchange.sent = True, _content(request)
         _warn_of_nonsense(answer, exchange)
         return _response(status, body, headers, request, exchange, attempt)
@@ -221,6 +222,11 @@ def _note(answer: ProviderAnswer, exchange: Exchange, attempt: int) -> None:
     exchange.usage_is_providers = answer.usage is not None
     exchange.provider_usage = answer.usage
     exchange.provider_prompt_tokens = answer.prompt_tokens
+
+
+def _has_answered(answer: ProviderAnswer) -> bool:
+    """Whether something was generated: what is empty is a failure, whatever it states."""
+    return answer.usage is not None and answer.usage.completion_tokens > 0
 
 
 def _warn_of_nonsense(answer: ProviderAnswer, exchange: Exchange) -> None:
@@ -284,18 +290,36 @@ class _ReadStream(httpx.AsyncByteStream):
                 if events := splitter.feed(piece):
                     mended = [answer.event(event) for event in events]
                     # What is known must be noted before LiteLLM can act on the end of the stream.
-                    _note(answer, exchange, self._attempt)
+                    self._note(mended)
                     yield mended
         except httpx.TransportError as error:
             _note_error(exchange, self._attempt, broken_connection(error))
+            exchange.on_usage()
             raise
         if rest := splitter.rest():
             mended = [answer.event(rest)]
-            _note(answer, exchange, self._attempt)
+            self._note(mended)
             yield mended
         if exchange.attempt == self._attempt and answer.usage is not None:
-            exchange.answered_whole = True
+            exchange.usage_is_final = True
+            exchange.answered_whole = _has_answered(answer)
+        exchange.on_usage()
         _warn_of_nonsense(answer, exchange)
+
+    def _note(self, events: list[bytes]) -> None:
+        """What has been stated so far, and whether that is all that there will be."""
+        answer, exchange = self._answer, self._exchange
+        before = exchange.provider_usage
+        _note(answer, exchange, self._attempt)
+        if exchange.attempt != self._attempt:
+            return
+        was_over = exchange.finish_seen
+        for event in events:
+            exchange.finish_seen = is_over(event, exchange.finish_seen)
+        if (was_over or exchange.finish_seen) and answer.usage is not None and answer.usage is not before:
+            exchange.usage_is_final = True
+        if exchange.usage_is_final or (was_over and not exchange.finish_seen):
+            exchange.on_usage()
 
     async def aclose(self) -> None:
         if self._opening is not None and not self._opening.done():

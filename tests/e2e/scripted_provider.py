@@ -4,7 +4,7 @@ It is not the demo provider, which comes from the same hands as the gateway and 
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,12 +15,11 @@ import orjson
 
 @dataclass
 class Answer:
-    """One answer. `pieces` are written and flushed one by one; `then` is called after the last, with the connection."""
+    """One answer. `pieces` are written and flushed one by one."""
 
     status: int = 200
-    pieces: tuple[bytes, ...] = (b"{}",)
+    pieces: Iterable[bytes] = (b"{}",)
     headers: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
-    then: Callable[[], None] = lambda: None
 
 
 def whole(value: Any, status: int = 200) -> Answer:
@@ -60,9 +59,10 @@ def scripted(answer: Callable[[str, dict[str, Any]], Answer]) -> Iterator[Provid
                 for piece in made.pieces:
                     self.wfile.write(piece)
                     self.wfile.flush()
-                made.then()
-            except OSError:
-                pass  # the gateway has hung up
+            except OSError:  # the gateway has hung up
+                close = getattr(made.pieces, "close", None)
+                if close is not None:
+                    close()
 
         def log_message(self, *args: Any) -> None:
             pass

@@ -87,12 +87,12 @@ def blamed(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iter
 
 
 class Caller:
-    """One user of a roomy tier."""
+    """One user, of a roomy tier."""
 
-    def __init__(self, http: httpx.Client) -> None:
+    def __init__(self, http: httpx.Client, tier: str = "roomy") -> None:
         self.http = http
         self.name = f"user-{secrets.token_hex(6)}"
-        assert http.post("/user/new", json={"user_id": self.name, "tier": "roomy"}).status_code == 200
+        assert http.post("/user/new", json={"user_id": self.name, "tier": tier}).status_code == 200
 
     def ask(self, model: str, path: str = "/v1/chat/completions", **more: Any) -> httpx.Response:
         body: dict[str, Any] = {"model": model, "user": self.name, **more}

@@ -1,7 +1,9 @@
 """What the edge reads of events and answers, and what it takes out of them."""
 
 import json
+from typing import Any
 
+import orjson
 import pytest
 
 from scalix.domain.redaction import without_secrets
@@ -104,3 +106,22 @@ def test_a_completions_chunk_has_its_usage_only_for_who_asked() -> None:
 )
 def test_a_body_that_is_no_answer_stays_as_it_is(body: bytes) -> None:
     assert answer_without_cost(body) == body
+
+
+@pytest.mark.parametrize(
+    ("delta", "least_tokens"),
+    [
+        ({"function_call": {"name": "f", "arguments": "a b c d e f g h"}}, 8),
+        ({"audio": {"transcript": "a b c", "data": "A" * 64_000}}, 64),
+        ({"images": [{"image_url": {"url": "data:image/png;base64,AAAA"}}]}, 1_290),
+        ({"reasoning": "a b c d"}, 4),
+        ({"reasoning_content": "a b c d", "reasoning": "a b c d"}, 4),
+    ],
+)
+async def test_every_kind_of_delta_is_counted(delta: dict[str, Any], least_tokens: int) -> None:
+    async def count(model: str, text: str) -> int:
+        return len(text.split())
+
+    delivered = Delivered("m", count)
+    await delivered.add(b"data: " + orjson.dumps({"choices": [{"index": 0, "delta": delta}]}) + b"\n\n")
+    assert least_tokens <= await delivered.tokens() <= least_tokens + 4

@@ -119,6 +119,7 @@ class Admission:
                     limits=ask.limits,
                     admitted=decision,
                     prices=ask.prices,
+                    choices=ask.choices,
                     local=local,
                     options=options,
                     models=policy.models,

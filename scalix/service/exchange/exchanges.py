@@ -53,6 +53,7 @@ class Exchange:
     limits: Limits
     admitted: Admitted
     prices: Prices
+    choices: int = 1
     local: bool = False  # admitted by this process while the store was away
     options: Mapping[str, bool] = field(default_factory=dict)  # `scalix_options`, for models that have the features
     models: Mapping[str, Model] = field(default_factory=dict)  # as they were, and cost, when it was admitted
@@ -72,6 +73,9 @@ class Exchange:
     provider_prompt_tokens: int | None = None
     provider_error: ProviderError | None = None  # the last one
     asked: bool = False  # whether a request to the provider was on its way out
+    finish_seen: bool = False  # whether a stream has said that its answer is over; its usage may be still to come
+    usage_is_final: bool = False  # whether what the provider has stated is of the whole answer
+    on_usage: Callable[[], None] = lambda: None  # told when it is, or when none will come
     answered_whole: bool = False  # whether the provider has answered, and nothing was missing
     sent: bytes = b""  # what it was asked, where an answer to that was whole
     hang_up: Callable[[], Awaitable[None]] | None = None  # ends the provider's stream
@@ -98,7 +102,7 @@ class Exchange:
 _OF_AN_ATTEMPT: Mapping[str, Any] = {
     **dict.fromkeys(("usage", "cost_nano_usd", "served_model", "usage_is_providers", "provider_usage")),
     **dict.fromkeys(("provider_prompt_tokens", "provider_error", "hang_up", "prompt_tokens")),
-    **dict.fromkeys(("cache_hit", "asked", "answered_whole"), False),
+    **dict.fromkeys(("cache_hit", "asked", "answered_whole", "finish_seen", "usage_is_final"), False),
     "sent": b"",
 }
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from scalix.domain.faults import shown_fault
@@ -65,6 +66,19 @@ class Settlement:
         task.add_done_callback(self._end)
         # The client may go while this runs; what it has used is settled all the same.
         return await asyncio.shield(task)
+
+    async def free_slot(self, exchange: Exchange) -> None:
+        """The client has gone, and its provider is still waited for: its place among the requests at once is free, and
+        what it has reserved counts as used until it is settled."""
+        key = exchange.caller.key
+        has_slot = exchange.limits.concurrent is not None or (key is not None and key.scope.concurrent is not None)
+        if exchange.settled or exchange.local or not has_slot:
+            return
+        receipt = exchange.admitted.receipt
+        tokens = receipt.output_cap_tokens * exchange.choices
+        charge = replace(_charge_as_reserved(exchange, Outcome.CLIENT_LEFT, tokens), outcome=Outcome.SWEPT)
+        with suppress(Exception):  # then it is free when it is settled
+            await self._store.settle(receipt, charge)
 
     def _permitted(self, exchange: Exchange, charge: Charge) -> Charge:
         """The charge with what may be kept of this user's requests."""

@@ -1,0 +1,189 @@
+"""A client that goes before the provider has stated its usage pays what was used, by the provider's own figures where
+they still come: against a running gateway."""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from tests.e2e.gateways import Gateway
+from tests.e2e.scripted_provider import Answer, Provider, scripted
+from tests.e2e.test_who_is_to_blame import CLAUDE, MODELS, OPENAI, Caller, proper
+
+pytestmark = pytest.mark.xdist_group("gateway-late-usage")
+
+_STREAM = (("content-type", "text/event-stream"),)
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with scripted(proper) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Gateway]:
+    gateway = Gateway(tmp_path_factory.mktemp("late"), provider.url, models=MODELS).start()
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def http(late: Gateway) -> Iterator[httpx.Client]:
+    with late.client() as client:
+        yield client
+
+
+def data(**event: Any) -> bytes:
+    name = f"event: {event['type']}\n".encode() if "type" in event else b""
+    return name + b"data: " + orjson.dumps(event) + b"\n\n"
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+    choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
+    return data(
+        **{"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": choices, **more}
+    )
+
+
+USAGE = {"prompt_tokens": 70, "completion_tokens": 20_000, "total_tokens": 20_070}
+CHAT = (
+    (chunk({"role": "assistant", "content": "hello"}), chunk({}, "stop")),
+    (chunk({}, choices=[], usage=USAGE), b"data: [DONE]\n\n"),
+)
+MESSAGE: dict[str, Any] = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "m",
+    "content": [],
+    "stop_reason": None,
+}
+ANTHROPIC = (
+    (
+        data(type="message_start", message={**MESSAGE, "usage": {"input_tokens": 50, "output_tokens": 1}}),
+        data(type="content_block_start", index=0, content_block={"type": "text", "text": ""}),
+        data(type="content_block_delta", index=0, delta={"type": "text_delta", "text": "hello"}),
+        data(type="content_block_stop", index=0),
+    ),
+    (
+        data(type="message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 16_000}),
+        data(type="message_stop"),
+    ),
+)
+
+
+def said_then(answer: tuple[tuple[bytes, ...], tuple[bytes, ...]], left: threading.Event) -> Any:
+    """The first part, and the second one a moment after the client has gone."""
+
+    def answering(path: str, body: dict[str, Any]) -> Answer:
+        def pieces() -> Iterator[bytes]:
+            yield from answer[0]
+            left.wait(10)
+            time.sleep(0.05)
+            yield from answer[1]
+
+        return Answer(200, pieces(), _STREAM)
+
+    return answering
+
+
+def leave_after(caller: Caller, word: bytes, path: str, model: str, left: threading.Event) -> None:
+    """Read a stream up to a word, and go."""
+    body: dict[str, Any] = {"model": model, "user": caller.name, "stream": True, "max_tokens": 200}
+    body["messages"] = [{"role": "user", "content": "hi"}]
+    with caller.http.stream("POST", path, json=body) as answer:
+        seen = b""
+        for piece in answer.iter_raw():
+            seen += piece
+            if word in seen:
+                break
+    left.set()
+
+
+def settled(caller: Caller, wait_s: float = 10) -> tuple[int, int]:
+    deadline = time.monotonic() + wait_s
+    while caller.used()[0] == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return caller.used()
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "answer", "last_word", "tokens"),
+    [
+        (OPENAI, "/v1/chat/completions", CHAT, b'"stop"', 20_070),
+        (CLAUDE, "/v1/messages", ANTHROPIC, b"content_block_stop", 16_050),
+        (CLAUDE, "/v1/chat/completions", ANTHROPIC, b"hello", 16_050),
+    ],
+)
+def test_who_has_read_the_whole_answer_and_resets_before_its_usage_pays_what_the_provider_states(
+    http: httpx.Client, provider: Provider, model: str, path: str, answer: Any, last_word: bytes, tokens: int
+) -> None:
+    left = threading.Event()
+    provider.answer = said_then(answer, left)
+    caller = Caller(http)
+    leave_after(caller, last_word, path, model, left)
+    assert settled(caller) == (1, tokens)
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "opening"),
+    [
+        (OPENAI, "/v1/chat/completions", [chunk({"role": "assistant", "content": ""})]),
+        (CLAUDE, "/v1/messages", list(ANTHROPIC[0][:1])),
+    ],
+)
+def test_a_model_that_thinks_unseen_is_hung_up_on_at_once_and_its_time_is_charged(
+    http: httpx.Client, provider: Provider, model: str, path: str, opening: list[bytes]
+) -> None:
+    # Given a model that has begun and shows nothing
+    hung_up = threading.Event()
+
+    def thinking(path: str, body: dict[str, Any]) -> Answer:
+        def pieces() -> Iterator[bytes]:
+            yield from opening
+            try:
+                for _ in range(600):
+                    yield b": thinking\n\n"
+                    time.sleep(0.05)
+            finally:
+                hung_up.set()
+
+        return Answer(200, pieces(), _STREAM)
+
+    provider.answer = thinking
+    caller = Caller(http)
+    body = {"model": model, "user": caller.name, "stream": True, "max_tokens": 2_000}
+    # When its client goes after two seconds
+    with pytest.raises(httpx.ReadTimeout):
+        caller.http.post(path, json={**body, "messages": [{"role": "user", "content": "hi"}]}, timeout=2.0)
+    # Then the provider is not left working, and what it can have thought in that time is charged
+    assert hung_up.wait(5)
+    requests, tokens = settled(caller)
+    assert requests == 1
+    assert 200 < tokens < 700  # some two seconds at 150 tokens a second, and the prompt
+
+
+def test_the_place_of_a_client_that_has_gone_is_free_while_its_usage_is_waited_for(
+    http: httpx.Client, provider: Provider
+) -> None:
+    # Given a user of a tier with one request at once, who goes when the answer is over, and a usage that does not come
+    left, never = threading.Event(), threading.Event()
+    provider.answer = said_then(CHAT, never)
+    caller = Caller(http, "two-at-once")
+    for _ in range(2):
+        leave_after(caller, b'"stop"', "/v1/chat/completions", OPENAI, left)
+    # When the next one is sent, sooner than the usage is given up
+    provider.answer = proper
+    deadline = time.monotonic() + 1.0
+    while (answer := caller.ask(OPENAI)).status_code == 429:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    # Then there is room for it
+    assert answer.status_code == 200
+    never.set()
