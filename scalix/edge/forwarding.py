@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from scalix.domain.errors import BadRequest, GatewayError
+from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.odd_fields import odd_field
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.schema_weight import check_schemas
@@ -27,7 +28,7 @@ from scalix.edge.guard import Guard
 from scalix.edge.outbound_urls import check_outbound_urls
 from scalix.edge.token_counting import TokenCounting, Tokenizer
 from scalix.service.exchange.admission import Admission, Call
-from scalix.service.exchange.candidates import Fallbacks
+from scalix.service.exchange.candidates import Candidates, Fallbacks
 from scalix.service.exchange.exchanges import CURRENT, Exchange, ProviderError
 from scalix.service.exchange.hidden_work import Speeds
 from scalix.service.exchange.settlement import Settlement
@@ -90,6 +91,23 @@ class Forwarding:
         candidates = self._fallbacks.candidates(caller, body.get("model"), answers=route is not Route.EMBEDDINGS)
         exchange = await self._admission.admit(caller, Call(request_id, route, body))
         asked.exchange = exchange
+        try:
+            await self._serve(route, exchange, caller, candidates, body, scope, receive, send)
+        finally:
+            if not exchange.settled:  # a fault of ours, before there was an answer that settles
+                await self._settlement.settle(exchange, Outcome.PROVIDER_FAILED)
+
+    async def _serve(
+        self,
+        route: Route,
+        exchange: Exchange,
+        caller: Caller,
+        candidates: Candidates,
+        body: dict[str, Any],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         if exchange.caller is not caller:  # whose record was another than the one cached, and maybe the tier
             candidates = self._fallbacks.narrowed(candidates, exchange.caller, answers=route is not Route.EMBEDDINGS)
         attempts = Attempts(candidates, self._fallbacks.cooldowns, exchange, body, clock=self._clock)

@@ -134,6 +134,64 @@ async def test_a_worker_killed_while_it_writes_its_journal_loses_no_answered_req
         assert len(answered) <= requests <= len(answered) + 1
 
 
+HOLDER = """
+import asyncio, sys
+from pathlib import Path
+from tests.service.outage_rig import World
+
+async def main(url, folder):
+    async with World(url, Path(folder), "t:", jobs=False) as world:
+        user = await world.user("paula", "pro")
+        print("up", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        print((await world.ask(user)).status, flush=True)
+        world.provider.gate.clear()
+        asking = asyncio.create_task(world.ask(user))
+        await world.eventually(lambda: len(world.provider.served) == 2)
+        print(world.provider.served[1].admitted.receipt.prompt_tokens, flush=True)
+        await asking
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_worker_killed_with_a_request_in_flight_that_no_store_knows_leaves_it_to_be_charged(
+    store: StoreProcess, tmp_path: Path
+) -> None:
+    worker = subprocess.Popen(  # noqa: ASYNC220
+        [sys.executable, "-c", HOLDER, store.url, str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert worker.stdin
+    assert worker.stdout
+    assert worker.stdout.readline() == "up\n"
+    # Given a store that does not answer: one request is served without it, another one is under way
+    store.freeze()
+    worker.stdin.write("go\n")
+    worker.stdin.flush()
+    assert worker.stdout.readline() == "200\n"
+    prompt_tokens = int(worker.stdout.readline())
+    # When the worker is killed, and what is no journal lies beside those that it leaves
+    worker.kill()
+    worker.wait()
+    directory = tmp_path / "state" / "journal"
+    os.mkfifo(directory / "0.journal")
+    (directory / "1.journal").mkdir()
+    (directory / "2.journal").symlink_to("nowhere")
+    store.thaw()
+    async with World(store.url, tmp_path, "t:") as heir:
+        await heir.eventually(lambda: len(list(directory.glob("*.journal"))) == 1)
+        # Then the one is charged as it was used, the other as a sweep would charge it
+        day = await heir.day("paula")
+        assert (day.requests_used, day.tokens_used) == (2, USED.total_tokens + prompt_tokens)
+        assert day.requests_held == 0
+    assert sorted(path.name for path in directory.iterdir()) == [f"{number}.unusable" for number in range(3)]
+
+
 def _none_left(folder: Path) -> bool:
     """Whether only the living worker's own file is there."""
     return len(list((folder / "state" / "journal").iterdir())) == 1

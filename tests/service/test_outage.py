@@ -489,3 +489,25 @@ async def test_a_charge_that_can_not_be_worked_out_is_made_as_reserved(
         prompt_tokens = world.provider.served[0].admitted.receipt.prompt_tokens
         assert (tally.requests_used, tally.tokens_used, tally.requests_held) == (1, prompt_tokens, 0)
         assert tally.nano_usd_used > 0
+
+
+@pytest.mark.parametrize("place", ["scalix.service.exchange.admission.with_cap", "scalix.edge.forwarding.Attempts"])
+@pytest.mark.parametrize("away", [False, True], ids=["store there", "store away"])
+async def test_a_fault_between_admission_and_answer_leaves_nothing_reserved_and_nothing_charged(
+    store: StoreProcess, tmp_path: Path, place: str, away: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object, **names: object) -> None:
+        raise RuntimeError("a bug")
+
+    async with World(store.url, tmp_path, "t:") as world:
+        pro = await world.user("paula", "pro")
+        monkeypatch.setattr(place, broken)
+        if away:
+            store.kill()
+        assert (await world.ask(pro)).status == 500
+        assert len(world.core.exchanges) == 0
+        assert not world.core.watch._journal.admissions._open
+        if away:
+            store.start_again()
+        await recovered(world)
+        assert await world.day(pro) == Tally()

@@ -3,9 +3,12 @@
 import asyncio
 import fcntl
 import logging
+import multiprocessing
 import os
 import socket
 import stat
+import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from scalix.store.base import CallRejected, StoreUnavailable
 from scalix.store.journal.journal import Journal
 from scalix.store.journal.journal_entries import Entry, Release, Settlement, decoded, encoded
 from scalix.store.journal.journal_file import HEADER_BYTES, JournalFile, Line
+from scalix.store.journal.set_aside import SetAside
 
 
 def entry(number: int) -> Settlement:
@@ -406,6 +410,96 @@ async def test_a_rejected_entry_of_one_dead_process_does_not_hold_up_the_files_o
         await heir.replay(picky)
     assert told.entries == [entry(1)]
     await heir.close()
+
+
+async def test_an_entry_that_fails_of_a_fault_of_ours_is_set_aside_and_holds_up_no_other(tmp_path: Path) -> None:
+    journal, told = Journal(tmp_path), Told()
+    await asyncio.gather(*(journal.write(entry(number)) for number in range(3)))
+
+    async def failing(given: Entry) -> None:
+        if given == entry(1):
+            raise UnicodeEncodeError("utf-8", "canary", 0, 1, "surrogates not allowed")
+        await told(given)
+
+    for _ in range(4):
+        with pytest.raises(CallRejected):
+            await journal.replay(failing)
+    await journal.replay(failing)
+    assert told.entries == [entry(0), entry(2)]
+    await journal.close()
+    (aside,) = left_in(tmp_path)
+    assert aside.read_bytes() == encoded(entry(1))
+
+
+async def test_what_waits_for_the_disk_when_its_writer_is_cancelled_is_written_at_the_end(tmp_path: Path) -> None:
+    journal, told = Journal(tmp_path), Told()
+    # Given a disk that is busy, and an entry whose turn has not come
+    let_go = threading.Event()
+    journal._disk.submit(let_go.wait)
+    journal.add(entry(1))
+    await asyncio.sleep(0)
+    # When everything is cancelled, as when an event loop ends
+    assert journal._flusher is not None
+    journal._flusher.cancel()
+    await asyncio.wait([journal._flusher])
+    let_go.set()
+    await journal.close()
+    # Then a successor finds it
+    await reopened(tmp_path, told)
+    assert told.entries == [entry(1)]
+
+
+async def test_a_pipe_in_the_place_of_set_aside_lines_keeps_no_user_from_being_erased(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "1.set-aside")
+    (tmp_path / "2.set-aside").write_bytes(encoded(entry(1)))
+    async with asyncio.timeout(5):
+        assert await SetAside(tmp_path).forget("user:alice") == 1
+
+
+def _replay_as_nobody(directory: Path, told: "multiprocessing.Queue[int]") -> None:
+    os.setgid(65534)
+    os.setuid(65534)
+
+    async def run() -> None:
+        heir = Journal(directory)
+        told.put(await heir.replay(Told()))
+        await heir.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_a_journal_of_somebody_else_is_set_aside_and_the_others_are_told() -> None:
+    with tempfile.TemporaryDirectory() as made:
+        directory = Path(made)
+        for number in range(2):
+            file = JournalFile.create(directory)
+            file.append([entry(number)])
+            file.close()
+            os.chown(file.path, 65534 if number else 0, 65534)
+        theirs = {path for path in directory.iterdir() if path.stat().st_uid == 0}
+        os.chown(directory, 65534, 65534)
+        processes = multiprocessing.get_context("fork")
+        told = processes.Queue()
+        heir = processes.Process(target=_replay_as_nobody, args=(directory, told))
+        heir.start()
+        heir.join(20)
+        assert told.get(timeout=1) == 1
+        assert set(left_in(directory)) == {path.with_suffix(".unusable") for path in theirs}
+
+
+async def test_what_was_let_through_without_the_store_and_has_ended_is_forgotten(tmp_path: Path) -> None:
+    journal, told = Journal(tmp_path), Told()
+    journal.admissions.begin(Release("r0001", "user:alice"), entry(1))
+    journal.admissions.end("r0001")
+    # When the store is there again, and the process dies later
+    await journal.replay(told)
+    await journal._on_disk(journal._file.close)
+    assert journal.admissions._file is not None
+    await journal._on_disk(journal.admissions._file.close)
+    # Then nobody charges it by what it might have used: its event may be forgotten by then
+    await reopened(tmp_path, told)
+    assert told.entries == []
 
 
 async def test_a_living_processs_file_is_left_alone(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """May this caller send this request, and is there room for it?"""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -109,7 +108,11 @@ class Admission:
                 raise known
             decision, local = await self._decide(caller, ask)
             if isinstance(decision, Admitted):
-                with_cap(call.route, call.body, wanted, decision.receipt.output_cap_tokens)
+                try:
+                    with_cap(call.route, call.body, wanted, decision.receipt.output_cap_tokens)
+                except BaseException:
+                    self._outage.release_later(ask)
+                    raise
                 exchange = Exchange(
                     request_id=call.request_id,
                     caller=caller,
@@ -159,18 +162,19 @@ class Admission:
         """The store's decision, or the one made in its place, and whether it is such a one. Raises `StoreIsDown`."""
         try:
             decision = await self._store.admit(ask)
+            self._known.learn(ask, decision)
+            if isinstance(decision, Admitted):
+                self._outage.learn(caller, decision.receipt.admitted_ms, decision.tallies, decision.key_tallies)
         except CallRejected as fault:
             # The store is there and could not judge this one: to go on without it would let it through unjudged.
             log.error("request %s was not admitted: %s", ask.request_id, fault)
             raise store_is_down() from None
         except StoreUnavailable as fault:
             return await self._outage.admit(caller, ask, fault), True
-        except asyncio.CancelledError:
+        except BaseException:
+            # A cancellation, or a fault of ours: nobody knows whether there is a reservation.
             self._outage.release_later(ask)
             raise
-        self._known.learn(ask, decision)
-        if isinstance(decision, Admitted):
-            self._outage.learn(caller, decision.receipt.admitted_ms, decision.tallies, decision.key_tallies)
         return decision, False
 
     def _known_model(self, policy: Policy, body: Mapping[str, Any]) -> Model:

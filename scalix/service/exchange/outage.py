@@ -36,19 +36,25 @@ class Outage:
 
     async def admit(self, caller: Caller, ask: Ask, fault: StoreUnavailable) -> Decision:
         """Decide in the store's place after it failed with `fault`. Raises `StoreIsDown`."""
-        if fault.maybe_acted:
-            self.release_later(ask)
-        if not _goes_on(caller) or _has_budget(caller) or not self._journal.has_room:
-            raise store_is_down()
-        decision = await self._local.admit(ask)
+        decision: Decision | None = None
+        if _goes_on(caller) and not _has_budget(caller) and self._journal.has_room:
+            decision = await self._local.admit(ask)
         if isinstance(decision, Admitted):
-            self._journal.admissions.begin(Settlement(decision.receipt, swept_charge(ask)))
+            # What the store may have reserved is given back by the settlement; if this process dies, before its charge.
+            self._journal.admissions.begin(self._release(ask), Settlement(decision.receipt, swept_charge(ask)))
+        elif fault.maybe_acted:
+            self.release_later(ask)
+        if decision is None:
+            raise store_is_down()
         return decision
 
     def release_later(self, ask: Ask) -> None:
         """The store may have reserved for this ask, or may still do so, and nobody has the receipt."""
-        key_id = ask.key.key_id if ask.key else None
-        self._journal.add(Release(ask.request_id, ask.subject, key_id, self._local.now_ms()))
+        self._journal.add(self._release(ask))
+        self._journal.admissions.end(ask.request_id)
+
+    def _release(self, ask: Ask) -> Release:
+        return Release(ask.request_id, ask.subject, ask.key.key_id if ask.key else None, self._local.now_ms())
 
     async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
         """Charge in the store's place: in the counters of this process, and for later in the journal."""

@@ -98,4 +98,5 @@ class StoreWatch:
                 await self.replay()
         except (StoreUnavailable, TimeoutError):
             log.warning("%d bytes of the journal stay for the next start", self._journal.pending_bytes)
-        await self._journal.close()
+        finally:
+            await self._journal.close()

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from scalix.store.base import CallRejected
+from scalix.store.base import CallRejected, StoreUnavailable
 from scalix.store.journal.journal_entries import Entry, subject_of
 from scalix.store.journal.journal_file import JournalFile, Line, UnusableFile, set_file_aside, waiting_files
 from scalix.store.journal.open_admissions import OpenAdmissions
@@ -50,6 +50,7 @@ class Journal:
         self._alarmed_bytes = 0
         # How often the store has not taken an entry, by the offset of its end in a file that is not done with.
         self._rejections: dict[Path, Counter[int]] = {}
+        self._named: set[Path] = set()  # what is no journal, and can't be renamed either
         self.admissions = OpenAdmissions(directory, self._disk)
 
     @property
@@ -98,8 +99,8 @@ class Journal:
                 file.append([entry])
             finally:
                 file.close()
-        except OSError as error:
-            log.critical("an entry of usage could not be written to %s: %s", self._directory, error.strerror or error)
+        except Exception as error:
+            log.critical("an entry of usage could not be written to %s: %s", self._directory, _why(error))
         else:
             done.set_result(None)
 
@@ -114,17 +115,20 @@ class Journal:
         self._writing_since_s = time.monotonic()
         try:
             await self._on_disk(self._file.append, [entry for entry, _ in batch])
-        except OSError as error:
+        except Exception as error:
             self._waiting = batch + self._waiting
             if not self._failed:
                 log.critical(
                     "the journal %s can't be written (%s): usage is held in memory only, and nobody is let through "
                     "without the store until it can",
                     self._file.path,
-                    error.strerror or error,
+                    _why(error),
                 )
             self._failed = True
             return False
+        except BaseException:
+            self._waiting = batch + self._waiting  # what has been written all the same is told twice, and counts once
+            raise
         finally:
             self._writing_since_s = None
         if self._failed:
@@ -176,6 +180,8 @@ class Journal:
                     replayed += await self._replay_file(self._file, apply)
             except CallRejected as fault:  # of one entry, which is no reason for other files to wait
                 rejected = fault
+        if self.is_empty:
+            self.admissions.empty()
         if rejected is not None:
             raise rejected
         return replayed
@@ -185,11 +191,14 @@ class Journal:
         try:
             file = await self._on_disk(JournalFile.take, path)
         except UnusableFile as fault:
-            aside = await self._on_disk(set_file_aside, path)
-            log.critical("%s is no journal that can be read (%s); it is set aside as %s", path, fault, aside or path)
+            aside = None if path in self._named else await self._on_disk(set_file_aside, path)
+            if path not in self._named:
+                log.critical("%s is no journal that can be read (%s); it is kept as %s", path, fault, aside or path)
+            if aside is None:
+                self._named.add(path)
             return 0
         except OSError as error:
-            log.error("%s can't be read now (%s); it is tried again", path, error.strerror or error)
+            log.error("%s can't be read now (%s); it is tried again", path, _why(error))
             return 0
         if file is None:
             return 0
@@ -201,7 +210,7 @@ class Journal:
             self._rejections.pop(path, None)
             return replayed
         except OSError as error:
-            log.error("%s can't be read to its end now (%s); it is tried again", path, error.strerror or error)
+            log.error("%s can't be read to its end now (%s); it is tried again", path, _why(error))
             return 0
         finally:
             # Where it was used: a file must not be closed under the thread that still writes to it.
@@ -253,12 +262,16 @@ class Journal:
             return
         try:
             await apply(line.entry)
-        except CallRejected as fault:
+        except Exception as fault:
+            if isinstance(fault, StoreUnavailable) and not isinstance(fault, CallRejected):
+                raise
+            # Also what this process can't do with it: no fault of one entry may hold up the others for good.
+            why = str(fault) if isinstance(fault, CallRejected) else type(fault).__name__
             times = self._rejections.setdefault(file.path, Counter())
             times[line.end] += 1
             if times[line.end] < _TRIES_OF_A_REJECTED_ENTRY:
-                raise
-            await self._set_aside(file, line, f"is not taken by the store ({fault})")
+                raise CallRejected(why) from None
+            await self._set_aside(file, line, f"is not taken by the store ({why})")
 
     async def _set_aside(self, file: JournalFile, line: Line, why: str) -> None:
         path = await self._on_disk(file.set_aside, line)
@@ -292,3 +305,8 @@ class Journal:
 
     async def _on_disk(self, act: Callable[..., _T], *args: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._disk, lambda: act(*args))
+
+
+def _why(error: Exception) -> str:
+    """Of an error of the system what it says, of another one its kind alone: its text may hold what it was about."""
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

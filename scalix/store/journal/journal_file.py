@@ -75,21 +75,18 @@ class JournalFile:
         Raises `UnusableFile` for what will never be one.
         """
         try:
-            # Without blocking: whoever opens a pipe would wait for the other end.
-            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            fd = open_regular(path, os.O_RDWR)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            if error.errno in _LASTING:
-                raise UnusableFile(error.strerror or error.__class__.__name__) from None
-            raise
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise UnusableFile("not a regular file")
         if _locked(fd) and os.fstat(fd).st_nlink:
             return cls(path, fd)
         os.close(fd)
         return None
+
+    @property
+    def has_entries(self) -> bool:
+        """Whether it holds more than its header, done or not."""
+        return self.size > HEADER_BYTES
 
     @property
     def pending_bytes(self) -> int:
@@ -146,7 +143,11 @@ class JournalFile:
         """Keep a line that can't be replayed in a file of its own; where it is."""
         path = self.path.with_suffix(SET_ASIDE_SUFFIX)
         while True:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                fd = open_regular(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            except UnusableFile:
+                path = self.path.with_suffix(f".{secrets.token_hex(4)}{SET_ASIDE_SUFFIX}")
+                continue
             try:
                 # Whoever cuts lines out of it holds the lock meanwhile, and has removed it after the last one.
                 fcntl.flock(fd, fcntl.LOCK_EX)
@@ -188,9 +189,26 @@ def waiting_files(directory: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+def open_regular(path: Path, flags: int) -> int:
+    """As `os.open`, for a file alone. Raises `OSError`, and `UnusableFile` for what will never be one of ours."""
+    try:
+        # Without blocking: whoever opens a pipe would wait for the other end.
+        fd = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        if error.errno in _LASTING:
+            raise UnusableFile(error.strerror or error.__class__.__name__) from None
+        raise
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise UnusableFile("not a regular file")
+
+
 def set_file_aside(path: Path) -> Path | None:
     """Rename what can't be read, so that it is told of once; where it is. `None`: it can't be renamed either."""
     aside = path.with_suffix(UNUSABLE_SUFFIX)
+    if os.path.lexists(aside):  # another one of this name, which it must not take the place of
+        aside = path.with_suffix(f".{secrets.token_hex(4)}{UNUSABLE_SUFFIX}")
     try:
         path.rename(aside)
     except OSError:

@@ -4,10 +4,8 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from scalix.store.journal.journal_entries import Settlement, encoded
+from scalix.store.journal.journal_entries import Release, Settlement, encoded
 from scalix.store.journal.journal_file import JournalFile
-
-_EMPTY_FROM_BYTES = 1024 * 1024
 
 log = logging.getLogger("scalix.journal")
 
@@ -26,17 +24,19 @@ class OpenAdmissions:
         self._open: set[str] = set()
         self._file: JournalFile | None = None
 
-    def begin(self, entry: Settlement) -> None:
-        """A request begins; `entry` is what it is charged if this process dies before it ends."""
+    def begin(self, before: Release, entry: Settlement) -> None:
+        """A request begins; `entry` is what it is charged if this process dies before it ends, after `before`."""
         self._open.add(entry.receipt.request_id)
-        self._disk.submit(self._write, entry)
+        self._disk.submit(self._write, encoded(before) + encoded(entry))
 
     def end(self, request_id: str) -> None:
         """It has been settled, or its settlement is in the journal."""
-        if request_id in self._open:
-            self._open.remove(request_id)
-            if not self._open:
-                self._disk.submit(self._empty)
+        self._open.discard(request_id)
+
+    def empty(self) -> None:
+        """Called now and then while the store is there: what has ended must not be told when its day is forgotten."""
+        if not self._open:
+            self._disk.submit(self._empty)
 
     def close(self) -> None:
         """Let go of the file, on the thread of the disk; what is still open is left for the successor."""
@@ -47,18 +47,17 @@ class OpenAdmissions:
         else:
             self._file.remove()
 
-    def _write(self, entry: Settlement) -> None:
+    def _write(self, data: bytes) -> None:
         try:
             if self._file is None:
                 self._file = JournalFile.create(self._directory)
-            data = encoded(entry)
             self._file.write(data)
             self._file.size += len(data)
         except OSError as error:
             log.error("an open request could not be noted in %s: %s", self._directory, error.strerror or error)
 
     def _empty(self) -> None:
-        if self._file is not None and self._file.size > _EMPTY_FROM_BYTES:
+        if self._file is not None and self._file.has_entries and not self._open:
             try:
                 self._file.truncate()
             except OSError as error:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from scalix.store.journal.journal_entries import decoded, subject_of
-from scalix.store.journal.journal_file import SET_ASIDE_SUFFIX
+from scalix.store.journal.journal_file import SET_ASIDE_SUFFIX, UnusableFile, open_regular
 
 _DAY_S = 86_400
 
@@ -40,14 +41,19 @@ class SetAside:
         for path in self._directory.glob(f"*{SET_ASIDE_SUFFIX}"):
             # Another process of this machine may be quicker.
             with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < oldest_s:
+                if path.is_file() and path.lstat().st_mtime < oldest_s:
                     path.unlink()
                     removed += 1
         return removed
 
 
 def _cut(path: Path, subject: str) -> int:
-    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return 0  # nothing of ours
+    try:
+        fd = open_regular(path, os.O_RDWR)
+    except UnusableFile as fault:
+        raise OSError(f"{path.name} can't be opened: {fault}") from None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         lines = _read(fd).splitlines(keepends=True)

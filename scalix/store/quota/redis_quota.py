@@ -110,11 +110,11 @@ class RedisQuotaStore(RedisLimitTools):
             for index in indexes[first:] + indexes[:first]:
                 pipeline.zrangebyscore(index, "-inf", now_ms, start=0, num=_SWEEP_BATCH)
             lapsed = [member for members in await pipeline.execute() for member in members]
-        swept, faults = 0, []
+        swept, faults = 0, list[Exception]()
         for member in lapsed:
             try:
                 swept += await self._sweep_one(member)
-            except StoreUnavailable as fault:
+            except (StoreUnavailable, ValueError) as fault:
                 # One entry that can't be read must not keep the others from their sweep.
                 faults.append(fault)
                 if len(faults) > _MOST_SWEEP_FAULTS:
