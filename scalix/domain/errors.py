@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a request, with stable codes; only `edge/errors.py` maps these to HTTP."""
+"""Everything that can be wrong with a request, with stable codes; `error_statuses.py` has their HTTP statuses."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self

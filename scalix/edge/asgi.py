@@ -6,9 +6,10 @@ from typing import Any
 
 import orjson
 
+from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import GatewayError
 from scalix.domain.identity.addresses import Address
-from scalix.edge.errors import error_body, error_headers, status_of
+from scalix.edge.errors import error_body, error_headers
 from scalix.service.identity.identity import Credential
 
 Scope = MutableMapping[str, Any]

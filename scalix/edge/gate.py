@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable
 
+from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import (
     GatewayError,
     InternalError,
@@ -21,7 +22,7 @@ from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, answer_whol
 from scalix.edge.bodies import ClientGone
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.early_refusals import HOLDER, EarlyRefusals
-from scalix.edge.errors import Answered, error_body, error_headers, is_plain, plain_answer, status_of
+from scalix.edge.errors import Answered, error_body, error_headers, is_plain, plain_answer
 from scalix.edge.forwarding import Forwarding
 from scalix.edge.guard import Guard
 from scalix.edge.guard_bodies import paced

@@ -9,6 +9,7 @@ from fastapi import HTTPException, Request
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
+from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import GatewayError, InvalidApiKey
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.routes import Route
@@ -25,18 +26,6 @@ log = logging.getLogger("scalix.callbacks")
 
 _PLAIN_CALLER = "scalix_plain_caller"
 _plain_callers = PlainCallers()
-_STATUS = {
-    "invalid_api_key": 401,
-    "model_not_allowed": 403,
-    "user_blocked": 403,
-    "key_blocked": 403,
-    "ip_blocked": 403,
-    "feature_not_allowed": 403,
-    "model_not_found": 404,
-    "invalid_request": 400,
-    "store_unavailable": 503,
-    "identity_unavailable": 503,
-}
 
 
 async def custom_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
@@ -166,7 +155,7 @@ async def _settle_plainly(exchange: Exchange, outcome: Outcome) -> None:
 
 def _http(error: GatewayError) -> HTTPException:
     headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
-    return HTTPException(_STATUS.get(error.code, 429), error.message, headers=headers)
+    return HTTPException(status_of(error), error.message, headers=headers)
 
 
 gateway_callbacks = GatewayCallbacks()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import scalix
+from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import GatewayError
 from scalix.launch.config.policy_file import read_policy
 from scalix.launch.settings.environment import DEFAULT_STREAM_JOIN_MS
@@ -104,7 +105,6 @@ def build_gate(
     """The edge around `inner`, an app in LiteLLM's place that takes `internal_token`."""
     from scalix.edge.asgi import address_of
     from scalix.edge.client_address import ClientAddresses
-    from scalix.edge.errors import status_of
     from scalix.edge.forwarding import Forwarding
     from scalix.edge.gate import Gate
     from scalix.edge.guard import Guard

@@ -9,10 +9,12 @@ import pytest
 from fastapi import HTTPException, Request
 from litellm.proxy._types import UserAPIKeyAuth
 
+from scalix.domain import errors
+from scalix.domain.error_statuses import status_of
 from scalix.domain.identity.key_secrets import digest_of
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.litellm_adapter.bridge import Services, bridge
-from scalix.litellm_adapter.callbacks import custom_auth, gateway_callbacks
+from scalix.litellm_adapter.callbacks import _http, custom_auth, gateway_callbacks
 from scalix.litellm_adapter.plain_callers import PlainCallers
 from scalix.service.administration.key_administration import new_secret
 from scalix.service.exchange.exchanges import Exchanges
@@ -83,3 +85,9 @@ def test_what_is_kept_of_callers_is_bounded() -> None:
     callers = PlainCallers(most=2)
     tickets = [callers.ticket_of(THE_OPERATOR) for _ in range(3)]
     assert [callers.get(ticket) is not None for ticket in tickets] == [False, True, True]
+
+
+@pytest.mark.parametrize("kind", errors.GatewayError.__subclasses__())
+def test_each_error_has_the_same_status_with_and_without_the_edge(kind: type[errors.GatewayError]) -> None:
+    error = kind("no")
+    assert _http(error).status_code == status_of(error)

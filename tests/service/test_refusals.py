@@ -6,12 +6,13 @@ from typing import Any
 import orjson
 import pytest
 
+from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import GatewayError
 from scalix.domain.identity.subjects import Subject
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.limits.quota import Ask, Prices, Refused, Tally, Verdict
 from scalix.domain.policy import Tier
-from scalix.edge.errors import error_body, error_headers, status_of
+from scalix.edge.errors import error_body, error_headers
 from scalix.service.exchange.refusals import refusal
 from scalix.service.identity.callers import Caller
 
