@@ -87,5 +87,11 @@ def check_fields(route: Route, body: Mapping[str, Any], extras: Collection[str] 
     name = min(unknown) if unknown else nested_control_field(body)
     if name is not None:
         raise BadRequest(f"The field '{name[:100]}' is not accepted on this route. Remove it.", param=name[:100])
+    if body.get("background") not in (None, False):
+        message = (
+            "'background' has the provider work on when nobody waits for it, so what it uses could not be counted. "
+            "Leave it out, and stream an answer that takes long."
+        )
+        raise BadRequest(message, param="background")
     if not isinstance(body.get("stream", False), bool | None):
         raise BadRequest("'stream' must be true or false.", param="stream")

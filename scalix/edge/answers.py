@@ -20,6 +20,7 @@ from scalix.service.exchange.hidden_work import Silence, Speeds, may_think
 from scalix.service.exchange.settlement import Settlement
 
 REPORT_WAIT_S = 0.25
+SHOW_LIFE_EVERY_S = 1.0
 _EVENT_STREAM = b"text/event-stream"
 _SERVER_ERROR = 500
 _SAYS_SOMETHING, _SAYS_NOTHING = b"delta", b'"content":""'
@@ -79,7 +80,8 @@ class Answer:
         self._model = self._exchange.asked_model = model
         self.failure: Failed | None = None
         self._delivered = Delivered(model, self._count_tokens)
-        self._asked_s = self._clock()
+        self._exchange.on_sign_of_life = self._show_life
+        self._shown_life_s = self._asked_s = self._clock()
         self._silence = Silence(self._asked_s)
         self._status = 0
         self._is_stream = False
@@ -215,6 +217,17 @@ class Answer:
                 self._silence.heard(self._clock())
             await self._delivered.add(part)
         await self._send({"type": "http.response.body", "body": part, "more_body": more})
+
+    def _show_life(self) -> None:
+        """The provider says that it is at work: so is told the client whose stream has begun, once a second at most."""
+        now_s = self._clock()
+        if self.has_started and not self._ended and now_s - self._shown_life_s >= SHOW_LIFE_EVERY_S:
+            self._shown_life_s = now_s
+            self._showing_life = asyncio.get_running_loop().create_task(self._send_comment())
+
+    async def _send_comment(self) -> None:
+        if not self._ended and not self._exchange.client_left:
+            await self._send({"type": "http.response.body", "body": b": keep-alive\n\n", "more_body": True})
 
     async def _finish_stream(self, *, broke: bool) -> None:
         self._ended = True

@@ -156,6 +156,11 @@ def event_failure(event: bytes) -> bytes:
     return orjson.dumps({"error": error if isinstance(error, dict | str) else data})
 
 
+def is_comment(event: bytes) -> bool:
+    """Whether an event holds nothing but comments: https://html.spec.whatwg.org/multipage/server-sent-events.html"""
+    return event.startswith(b":") and all(line.startswith(b":") for line in event.splitlines() if line)
+
+
 # How a stream says that its answer is over, whatever the format: what is still to come is its usage. An Anthropic or
 # Responses stream ends each of its parts; the usage follows the last one.
 _OVER = (

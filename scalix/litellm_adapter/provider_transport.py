@@ -11,10 +11,12 @@ import orjson
 from scalix.domain.failures import kind_of_body
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_events import EventSplitter
+from scalix.litellm_adapter.bounded_answers import CODINGS, bound, read_error
 from scalix.litellm_adapter.provider_answers import (
     ProviderAnswer,
     event_failure,
     event_failure_status,
+    is_comment,
     is_over,
     is_substantial,
 )
@@ -37,6 +39,7 @@ _NOT_OUR_KEY = (401, 403)
 _ANSWERED = {"error": {"message": "This request has been answered", "type": "invalid_request_error"}}
 _WRONG_KEY = {"error": {"message": "Incorrect API key provided", "type": "authentication_error"}}
 OPENING_S = 1.0
+MOST_OPENING_BYTES = 256 * 1024
 _OF_THE_CODING = ("content-encoding", "content-length", "transfer-encoding")
 
 Handle = Callable[[Any, httpx.Request], Awaitable[httpx.Response]]
@@ -87,24 +90,33 @@ def _reading(handle: Handle) -> Handle:
                     _note_error(exchange, attempt, broken_connection(error))
                 raise
         forget_answer(exchange)  # a former try's
+        request.headers["accept-encoding"] = CODINGS
         try:
-            response = await handle(self, request)
+            response = bound(await handle(self, request))
+            if response.status_code >= 400:
+                return await _read_refusal(response, request, exchange, attempt)
+            if response.status_code != _OK:
+                return response
+            return await read_response(response, request, exchange)
         except httpx.TransportError as error:
             _note_error(exchange, attempt, broken_connection(error))
             raise
-        if response.status_code >= 400:
-            response.request = request
-            answer = await response.aread()
-            _note_error(exchange, attempt, provider_error(response.status_code, response.headers, answer))
-            if response.status_code in _NOT_OUR_KEY:
-                # Whatever is said beside it, LiteLLM then asks no deployment again with the same key.
-                return httpx.Response(401, json=_WRONG_KEY, request=request)
-        if response.status_code != _OK:
-            return response
-        return await read_response(response, request, exchange)
 
     handle_async_request.scalix = True  # type: ignore[attr-defined]
     return handle_async_request
+
+
+async def _read_refusal(
+    response: httpx.Response, request: httpx.Request, exchange: Exchange, attempt: int
+) -> httpx.Response:
+    response.request = request
+    body = await read_error(response)
+    _note_error(exchange, attempt, provider_error(response.status_code, response.headers, body))
+    if response.status_code in _NOT_OUR_KEY:
+        # Whatever is said beside it, LiteLLM then asks no deployment again with the same key.
+        return httpx.Response(401, json=_WRONG_KEY, request=request)
+    headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_CODING]
+    return httpx.Response(response.status_code, headers=headers, content=body, request=request)
 
 
 def _is_asked_again(exchange: Exchange, request: httpx.Request) -> bool:
@@ -262,8 +274,12 @@ class _ReadStream(httpx.AsyncByteStream):
 
     async def _read_opening(self) -> tuple[bytes, int | None]:
         opening: list[bytes] = []
+        size = 0
         async for events in self._pieces:
             opening += events
+            size += sum(map(len, events))
+            if size > MOST_OPENING_BYTES:  # whatever that is
+                return b"".join(opening), None
             for event in events:
                 if (status := event_failure_status(event)) is not None:
                     self.failure = event_failure(event)
@@ -287,7 +303,12 @@ class _ReadStream(httpx.AsyncByteStream):
         splitter, answer, exchange = EventSplitter(), self._answer, self._exchange
         try:
             async for piece in self._response.aiter_bytes():
-                if events := splitter.feed(piece):
+                events = splitter.feed(piece)
+                if any(map(is_comment, events)):
+                    # Signs of life, of which a provider may send as many as it likes. LiteLLM knows none.
+                    exchange.on_sign_of_life()
+                    events = [event for event in events if not is_comment(event)]
+                if events:
                     mended = [answer.event(event) for event in events]
                     # What is known must be noted before LiteLLM can act on the end of the stream.
                     self._note(mended)

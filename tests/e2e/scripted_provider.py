@@ -33,6 +33,7 @@ class Provider:
 
     answer: Callable[[str, dict[str, Any]], Answer]
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    heads: list[dict[str, str]] = field(default_factory=list)  # their headers
     url: str = ""
 
 
@@ -48,6 +49,7 @@ def scripted(answer: Callable[[str, dict[str, Any]], Answer]) -> Iterator[Provid
             raw = self.rfile.read(int(self.headers.get("content-length") or 0))
             body = orjson.loads(raw) if raw else {}
             provider.asked.append((self.path, body))
+            provider.heads.append({name.lower(): value for name, value in self.headers.items()})
             made = provider.answer(self.path, body)
             self.send_response(made.status)
             for name, value in made.headers:

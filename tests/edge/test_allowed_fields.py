@@ -92,3 +92,12 @@ def test_an_extra_field_is_let_in_where_the_operator_allows_it() -> None:
     check_fields(Route.CHAT, {"model": "x", "chat_template_kwargs": {}}, ("chat_template_kwargs",))
     with pytest.raises(BadRequest):
         check_fields(Route.CHAT, {"model": "x", "chat_template_kwargs": {}, "api_base": 1}, ("chat_template_kwargs",))
+
+
+@pytest.mark.parametrize("value", [True, "yes", 1, {}])
+def test_what_would_go_on_unseen_is_refused_on_every_tier(value: object) -> None:
+    with pytest.raises(BadRequest) as refused:
+        check_fields(Route.RESPONSES, {"model": "m", "input": "hi", "background": value})
+    assert refused.value.param == "background"
+    for harmless in (None, False):
+        check_fields(Route.RESPONSES, {"model": "m", "input": "hi", "background": harmless})

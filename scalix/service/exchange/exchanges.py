@@ -79,6 +79,7 @@ class Exchange:
     answered_whole: bool = False  # whether the provider has answered, and nothing was missing
     sent: bytes = b""  # what it was asked, where an answer to that was whole
     hang_up: Callable[[], Awaitable[None]] | None = None  # ends the provider's stream
+    on_sign_of_life: Callable[[], None] = lambda: None  # told when a provider says that it is still at work
     on_open: Callable[[], None] = lambda: None  # told when the provider has begun a stream
     # known by the edge
     odd_field: Callable[[], str | None] = lambda: None  # where the client's request goes beyond plain text

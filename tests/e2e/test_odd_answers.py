@@ -1,0 +1,140 @@
+"""What a provider may send without end, or much larger than it looks, is bounded: by the memory of a running gateway."""
+
+import gzip
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.gateways import Gateway
+from tests.e2e.scripted_provider import Answer, Provider, scripted
+from tests.e2e.test_late_usage import CHAT, chunk
+from tests.e2e.test_who_is_to_blame import MODELS, OPENAI, Caller, proper
+
+pytestmark = pytest.mark.xdist_group("gateway-odd-answers")
+
+_EVENTS = ("content-type", "text/event-stream")
+_MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with scripted(proper) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Gateway]:
+    gateway = Gateway(tmp_path_factory.mktemp("odd"), provider.url, models=MODELS).start()
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def http(odd: Gateway) -> Iterator[httpx.Client]:
+    with odd.client() as client:
+        yield client
+
+
+def peak_bytes(gateway: Gateway) -> int:
+    """The most memory that the worker has had resident so far."""
+    (worker,) = gateway.workers()
+    lines = Path(f"/proc/{worker.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def bomb(**headers: str) -> Answer:
+    packed = gzip.compress(b'{"choices": "' + b"0" * (400 * _MIB) + b'"}', 9)
+    return Answer(200, (packed,), (("content-encoding", "gzip"), *headers.items()))
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(200, "application/json"), (200, "text/event-stream"), (200, "text/html"), (400, "application/json")],
+)
+def test_a_compressed_answer_takes_no_more_memory_than_a_large_one(
+    odd: Gateway, http: httpx.Client, provider: Provider, status: int, kind: str
+) -> None:
+    # Given an answer of half a megabyte that is 400 MiB when it is inflated
+    answer = bomb(**{"content-type": kind})
+    answer.status = status
+    provider.answer = lambda path, body: answer
+    caller, before = Caller(http), peak_bytes(odd)
+    got = caller.ask(OPENAI, stream=kind == "text/event-stream")
+    # Then it is a failure like another, and little of it was ever in memory
+    assert got.status_code in (400, 502, 503), got.text[:300]
+    assert peak_bytes(odd) - before < 150 * _MIB
+    provider.answer = proper
+    assert caller.ask(OPENAI).status_code == 200
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "x-unknown"])
+def test_a_coding_that_was_not_asked_for_is_not_read(http: httpx.Client, provider: Provider, coding: str) -> None:
+    headers = (("content-type", "application/json"), ("content-encoding", coding))
+    provider.answer = lambda path, body: Answer(200, (b"\x1b\x2f\x00" * 100,), headers)
+    assert Caller(http).ask(OPENAI).status_code == 503
+    assert provider.heads[-1]["accept-encoding"] == "gzip, deflate"
+
+
+def test_a_compressed_answer_of_the_usual_kind_is_read(http: httpx.Client, provider: Provider) -> None:
+    def packed(path: str, body: dict[str, Any]) -> Answer:
+        made = proper(path, body)
+        return Answer(200, (gzip.compress(b"".join(made.pieces)),), (*made.headers, ("content-encoding", "gzip")))
+
+    provider.answer = packed
+    answer = Caller(http).ask(OPENAI)
+    assert answer.json()["choices"][0]["message"]["content"] == "hello"
+
+
+def test_signs_of_life_are_not_gathered_before_the_first_text(
+    odd: Gateway, http: httpx.Client, provider: Provider
+) -> None:
+    # Given a provider that sends 200 MiB of comments before it says something
+    def busy(path: str, body: dict[str, Any]) -> Answer:
+        def pieces() -> Iterator[bytes]:
+            for _ in range(200):
+                yield b": still at work\n\n" * (_MIB // 17)
+            yield from (*CHAT[0], *CHAT[1])
+
+        return Answer(200, pieces(), (_EVENTS,))
+
+    provider.answer = busy
+    caller, before = Caller(http), peak_bytes(odd)
+    got = caller.ask(OPENAI, stream=True)
+    # Then the answer is whole, and they were never held
+    assert b"hello" in got.content
+    assert got.content.rstrip().endswith(b"[DONE]")
+    assert peak_bytes(odd) - before < 60 * _MIB
+
+
+def test_a_line_without_end_is_a_failure(odd: Gateway, http: httpx.Client, provider: Provider) -> None:
+    def endless(path: str, body: dict[str, Any]) -> Answer:
+        return Answer(200, (b'data: {"choices":"', *(b"x" * _MIB for _ in range(200))), (_EVENTS,))
+
+    provider.answer = endless
+    caller, before = Caller(http), peak_bytes(odd)
+    got = caller.ask(OPENAI, stream=True)
+    assert got.status_code == 503 or b"error" in got.content
+    assert peak_bytes(odd) - before < 150 * _MIB
+
+
+def test_signs_of_life_in_the_middle_of_an_answer_reach_the_client_as_they_come(
+    http: httpx.Client, provider: Provider
+) -> None:
+    def thinking(path: str, body: dict[str, Any]) -> Answer:
+        def pieces() -> Iterator[bytes]:
+            yield chunk({"role": "assistant", "content": "hello"})
+            for _ in range(25):
+                time.sleep(0.1)
+                yield b": OPENROUTER PROCESSING\n\n"
+            yield from (CHAT[0][1], *CHAT[1])
+
+        return Answer(200, pieces(), (_EVENTS,))
+
+    provider.answer = thinking
+    got = Caller(http).ask(OPENAI, stream=True)
+    assert 1 <= got.content.count(b": keep-alive\n\n") <= 4
+    assert got.content.rstrip().endswith(b"[DONE]")
