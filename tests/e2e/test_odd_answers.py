@@ -1,4 +1,4 @@
-"""What a provider may send without end, or much larger than it looks, is bounded: by the memory of a running gateway."""
+"""What a provider may send without end, or much larger than it looks, is bounded: by a running gateway's memory."""
 
 import gzip
 import time
