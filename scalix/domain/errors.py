@@ -143,6 +143,12 @@ class UserAlreadyExists(GatewayError):
     code = "user_exists"
 
 
+class ObjectNotFound(GatewayError):
+    """An id names something that the caller was not given here: an answer, a conversation, a file, a container."""
+
+    code = "object_not_found"
+
+
 class RequestTooLarge(GatewayError):
     """The body is larger than we read."""
 

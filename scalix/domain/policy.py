@@ -23,7 +23,8 @@ class Tier:
     """One plan. `models` holds exact names or `*` patterns; `max_output_tokens` of `None` leaves it to the model.
 
     Its users are billed the provider's cost times `markup_ppm` parts per million; with `prepaid` they must have a
-    balance that covers it.
+    balance that covers it. `allow_foreign_ids`: they may name what a provider keeps by ids that they were not given
+    here, such as files that the operator has uploaded.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Tier:
     upgrade_url: str | None = None
     markup_ppm: int = PPM
     prepaid: bool = False
+    allow_foreign_ids: bool = False
 
     def allows(self, model: str) -> bool:
         """Whether `model`, an exact configured name, is in this tier."""

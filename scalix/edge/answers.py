@@ -12,6 +12,7 @@ from scalix.domain.requests.stream_events import EventSplitter
 from scalix.edge.answer_headers import answer_headers
 from scalix.edge.asgi import JSON, Header, Message, Send, send_bytes, send_error
 from scalix.edge.delivered import CountTokens, Delivered
+from scalix.edge.given_ids import GivenIds
 from scalix.edge.provider_errors import Failed, broken_stream, error_event, failed, final_error, provider_failed
 from scalix.edge.stream_marks import is_error, is_last
 from scalix.edge.usage_chunks import answer_without_cost, completion_event, event_without_cost
@@ -57,6 +58,7 @@ class Answer:
         is_followed: Callable[[Failed], bool] = lambda failure: False,
         speeds: Speeds | None = None,
         clock: Callable[[], float] = time.monotonic,
+        ids: GivenIds | None = None,
     ) -> None:
         self._exchange = exchange
         self._settlement = settlement
@@ -69,6 +71,7 @@ class Answer:
         self._is_followed = is_followed
         self._speeds = speeds or Speeds()
         self._clock = clock
+        self._ids = ids
         self.on_first_byte: Callable[[], Awaitable[None]] = nothing
         self._anthropic = exchange.route is Route.MESSAGES
         self._failures: list[Failed] = []
@@ -153,6 +156,8 @@ class Answer:
             if self._is_uncounted():
                 await self._delivered.add_whole(body)
             clean = answer_without_cost(body)
+            if self._ids is not None:
+                clean = self._ids.whole(clean)
             settled = await self._settle(Outcome.CLIENT_LEFT if self._exchange.client_left else Outcome.SUCCESS)
             await send_bytes(self._send, self._status, clean, self._headers(settled))
 
@@ -198,7 +203,8 @@ class Answer:
     def _cleaned(self, event: bytes) -> bytes:
         if self._exchange.route is Route.COMPLETIONS:
             event = completion_event(event, with_usage=self.usage_wanted)
-        return event_without_cost(event)
+        event = event_without_cost(event)
+        return event if self._ids is None else self._ids.event(event)
 
     async def _send_part(self, part: bytes, more: bool = True) -> None:
         if not self.has_started:

@@ -24,6 +24,7 @@ from scalix.edge.bodies import check_head, json_object, read_json
 from scalix.edge.body_shapes import check_shapes
 from scalix.edge.clients import Client
 from scalix.edge.failover import Attempts
+from scalix.edge.given_ids import GivenIds
 from scalix.edge.guard import Guard
 from scalix.edge.outbound_urls import check_outbound_urls
 from scalix.edge.token_counting import TokenCounting, Tokenizer
@@ -31,6 +32,7 @@ from scalix.service.exchange.admission import Admission, Call
 from scalix.service.exchange.candidates import Candidates, Fallbacks
 from scalix.service.exchange.exchanges import CURRENT, Exchange, ProviderError
 from scalix.service.exchange.hidden_work import Speeds
+from scalix.service.exchange.object_ids import NOTHING, NamedObjects, ObjectIds
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
@@ -42,6 +44,7 @@ PATHS = {
     Route.RESPONSES: "/v1/responses",
     Route.MESSAGES: "/v1/messages",
 }
+_WITHOUT_IDS = frozenset({Route.COMPLETIONS, Route.EMBEDDINGS})  # texts go in, and nothing that is kept
 # Request headers that mean something to a provider. All others stay outside.
 _FORWARDED_HEADERS = frozenset({b"anthropic-version"})
 
@@ -65,6 +68,7 @@ class Forwarding:
         now_ms: Callable[[], int],
         guard: Guard,
         fallbacks: Fallbacks,
+        ids: ObjectIds,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
@@ -76,6 +80,7 @@ class Forwarding:
         self._now_ms = now_ms
         self._guard = guard
         self._fallbacks = fallbacks
+        self._ids = ids
         self._clock = clock
         self._speeds = Speeds()
 
@@ -88,8 +93,11 @@ class Forwarding:
         caller = await self._identity.charged_caller(holder, body)
         self._guard.check_load(caller)
         asked = scope[ASKED] = Asked(caller)
-        candidates = self._fallbacks.candidates(caller, body.get("model"), answers=route is not Route.EMBEDDINGS)
-        exchange = await self._admission.admit(caller, Call(request_id, route, body))
+        named = await self._named(route, caller, body)
+        candidates = self._fallbacks.candidates(
+            caller, body.get("model"), answers=route is not Route.EMBEDDINGS, alone=named.any
+        )
+        exchange = await self._admission.admit(caller, Call(request_id, route, body, named))
         asked.exchange = exchange
         try:
             await self._serve(route, exchange, caller, candidates, body, scope, receive, send)
@@ -121,6 +129,7 @@ class Forwarding:
             count_prompt=lambda: count_prompt(route, body, partial(count, attempts.model.name)),
             now_ms=self._now_ms,
             is_followed=attempts.is_followed,
+            ids=GivenIds(route, give) if (give := self._ids.giver(caller.subject)) else None,
         )
         try:
             await self._forward(body, exchange, attempts, answer, scope, receive)
@@ -147,6 +156,13 @@ class Forwarding:
         self._guard.check_load(caller)
         scope[ASKED] = Asked(caller)
         return error
+
+    async def _named(self, route: Route, caller: Caller, body: dict[str, Any]) -> NamedObjects:
+        if route in _WITHOUT_IDS:
+            return NOTHING
+        if route is Route.RESPONSES:
+            await self._ids.ready()
+        return await self._ids.taken(caller.subject, body)
 
     def _check(self, route: Route, body: dict[str, Any]) -> None:
         check_fields(route, body, self._guard.extra_fields(route))

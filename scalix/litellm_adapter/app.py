@@ -56,6 +56,14 @@ def token_counter() -> Callable[[str, str], int]:
     return count_tokens
 
 
+def original_id(text: str) -> str:
+    """A container's id as its provider knows it. LiteLLM writes provider and deployment into those of its answers, and
+    takes them out for its own routes only; other ids it reads itself."""
+    from litellm.responses.utils import ResponsesAPIRequestUtils
+
+    return str(ResponsesAPIRequestUtils.decode_container_id_to_original(text))
+
+
 def model_facts() -> Callable[[Model], Model]:
     """A function that completes a model with what LiteLLM's own map knows: largest prompt and answer."""
     import litellm

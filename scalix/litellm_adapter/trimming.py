@@ -19,6 +19,7 @@ HOOKS: Mapping[str, tuple[str, ...]] = {
     # Limits by key, user and team, of which our callers' have none: theirs are held by the edge.
     "parallel_request_limiter": (),
     "cache_control_check": (),
+    "responses_id_security": (),  # for users that it is not told of; the edge binds ids to its own
     "max_iterations_limiter": ("max_iterations",),
     "max_budget_per_session_limiter": ("budget",),
     "litellm_skills": (),  # read from its database

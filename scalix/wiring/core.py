@@ -30,6 +30,7 @@ from scalix.service.exchange.cooldowns import REFRESH_EVERY_S as COOLDOWNS_EVERY
 from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.exchange.known_refusals import KnownRefusals
+from scalix.service.exchange.object_ids import ObjectIds
 from scalix.service.exchange.outage import Outage
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.exchange.settlement import RENEW_EVERY_S, SWEEP_EVERY_S, Settlement
@@ -109,6 +110,7 @@ class Core:
     ledger: LedgerParts
     balances: Balances
     fallbacks: Fallbacks
+    object_ids: ObjectIds
 
     @property
     def jobs(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
@@ -141,8 +143,11 @@ class Core:
         await self.client.aclose()
 
 
-def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -> Core:
-    """Everything below the edge, from the variables that the launcher sets. Raises `LaunchError`."""
+def build_core(
+    environ: Mapping[str, str], *, facts: Callable[[Model], Model], original_id: Callable[[str], str] = str
+) -> Core:
+    """Everything below the edge, from the variables that the launcher sets. `original_id` undoes what LiteLLM makes of
+    a provider's id and does not undo itself. Raises `LaunchError`."""
     client = connect(needed(environ, "SCALIX_STORE_URL"))
     keys = key_names(environ)
     sealing = _sealing(environ)
@@ -257,6 +262,7 @@ def build_core(environ: Mapping[str, str], *, facts: Callable[[Model], Model]) -
             watch=watch,
             machine_bytes=machine_bytes_of(needed(environ, "SCALIX_STORE_URL")),
         ),
+        object_ids=ObjectIds(erased, original_id),
         fallbacks=Fallbacks(
             policy,
             Cooldowns(guarded(RedisCooldowns(client, keys), breaker), policy, clock=time.monotonic),

@@ -39,7 +39,7 @@ def create_app() -> Any:
     """The worker's ASGI app: LiteLLM's, inside our edge. Raises `LaunchError`."""
     from scalix.edge.access_log import AccessLog, to_standard_error
     from scalix.edge.lifespan import Lifespan
-    from scalix.litellm_adapter.app import check_models, load_app, model_facts, token_counter
+    from scalix.litellm_adapter.app import check_models, load_app, model_facts, original_id, token_counter
     from scalix.litellm_adapter.bridge import Services, bridge
     from scalix.litellm_adapter.heap import freeze_heap
     from scalix.litellm_adapter.joining_clients import JoiningClients
@@ -51,7 +51,7 @@ def create_app() -> Any:
     inner = trim(load_app(), Path(needed(os.environ, "CONFIG_FILE_PATH")).read_text(encoding="utf-8"), parts)
     if os.environ.get("LITELLM_LOG") != "DEBUG":
         quiet_litellm_logs()
-    core = build_core(os.environ, facts=model_facts())
+    core = build_core(os.environ, facts=model_facts(), original_id=original_id)
     bridge.install(Services(core.identity, core.admission, core.settlement, core.exchanges, under_edge=True))
 
     window_ms = int(os.environ.get("SCALIX_STREAM_JOIN_MS") or DEFAULT_STREAM_JOIN_MS)
@@ -68,7 +68,7 @@ def create_app() -> Any:
 
     lifespan = Lifespan(
         every=core.jobs,
-        at_start=[*([joining.open] if joining else []), warm, freeze_heap],
+        at_start=[*([joining.open] if joining else []), core.object_ids.ready, warm, freeze_heap],
         at_end=[core.close, *([joining.aclose] if joining else []), end_access_log],
     )
 
@@ -167,6 +167,7 @@ def build_gate(
         now_ms=now_ms,
         guard=guard,
         fallbacks=core.fallbacks,
+        ids=core.object_ids,
     )
     return Gate(
         inner,

@@ -58,7 +58,7 @@ def test_what_is_needed_stays() -> None:
     app = Starlette(middleware=[Middleware(CORSMiddleware), Middleware(TrustedHostMiddleware)])
     trim(app, "model_list: []")
     assert names(app) == ["TrustedHostMiddleware"]
-    assert set(hooks.PROXY_HOOKS) == {"responses_id_security"}
+    assert not hooks.PROXY_HOOKS
 
 
 def test_what_the_config_asks_for_stays() -> None:
@@ -150,5 +150,5 @@ def test_the_shipped_config_is_trimmed_of_all_of_it(keys: str, trimmed: list[str
     app = Starlette(middleware=[Middleware(entry.cls) for entry in litellm_app.user_middleware])
     assert isinstance(trim(app, render(config.litellm)), DirectEndpoints)
     assert set(trimmed) == CALLED.keys()
-    assert set(hooks.PROXY_HOOKS) == {"responses_id_security"}
+    assert not hooks.PROXY_HOOKS
     assert names(app) == ["LazyFeatureMiddleware"]

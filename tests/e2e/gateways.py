@@ -46,6 +46,7 @@ EXTRA_TIERS: dict[str, Any] = {
     # Unlike paid tiers, these wait for the store when it is slow.
     "free-models": {"models": ["free-*"], "requests": {"day": 1_000_000}, "on_store_failure": "deny"},
     "all-models": {"models": ["*"], "requests": {"day": 1_000_000}, "on_store_failure": "deny"},
+    "foreign-ids": {"models": ["*"], "requests": {"day": 1_000_000}, "allow_foreign_ids": True},
     "fifty": {"models": ["*"], "requests": {"day": 50}},
     "thousand-tokens": {"models": ["*"], "tokens": {"day": 1000}},
     "ten-thousand-tokens": {"models": ["*"], "tokens": {"day": 10_000}},

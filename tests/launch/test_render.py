@@ -101,6 +101,7 @@ def test_our_callbacks_auth_and_key_are_there_whatever_the_file_says(tmp_path: P
     assert bare["general_settings"] == {
         "custom_auth": "scalix_callbacks.custom_auth",
         "master_key": "os.environ/LITELLM_MASTER_KEY",
+        "disable_responses_id_security": True,
     }
     own = rendered(tmp_path, "model: openai/a, api_base: http://x", {}, "litellm_settings: {callbacks: mine.logger}\n")
     assert own["litellm_settings"]["callbacks"] == ["mine.logger", "scalix_callbacks.gateway_callbacks"]

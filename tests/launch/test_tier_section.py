@@ -38,6 +38,7 @@ def test_every_kind_of_limit_is_read(tmp_path: Path) -> None:
         features: [a_b]
         priority: low
         on_store_failure: allow
+        allow_foreign_ids: true
         """,
     )
     assert tier.limits.windows == (
@@ -50,6 +51,7 @@ def test_every_kind_of_limit_is_read(tmp_path: Path) -> None:
         Limit(Metric.SPEND, Window.MONTH, 25_000_000_000),
     )
     assert (tier.limits.concurrent, tier.limits.enforce_concurrent) == (3, True)
+    assert tier.allow_foreign_ids
     assert (tier.upgrade_url, tier.priority, tier.on_store_failure) == ("https://scalix.world/more", "low", "allow")
 
 
@@ -57,7 +59,7 @@ def test_a_tier_that_does_not_enforce_only_counts(tmp_path: Path) -> None:
     limits = tier_of(
         tmp_path, "enforce: false\nrequests: {day: 1}\nspend_usd: {day: {limit: 1.5}}\nconcurrent: 2"
     ).limits
-    assert not any(limit.enforce for limit in limits.windows)
+    assert [limit.enforce for limit in limits.windows] == [False, False]
     assert not limits.enforce_concurrent
     only = tier_of(tmp_path, "concurrent: {limit: 2, enforce: false}\nrequests: {day: 1}").limits
     assert (only.concurrent, only.enforce_concurrent, only.windows[0].enforce) == (2, False, True)
@@ -98,6 +100,7 @@ def test_a_tier_that_does_not_enforce_only_counts(tmp_path: Path) -> None:
         ("max_output_tokens: 0", "scalix.tiers.t.max_output_tokens is not a positive", "100"),
         ("priority: urgent", "scalix.tiers.t.priority", "low, normal or high"),
         ("on_store_failure: maybe", "scalix.tiers.t.on_store_failure", "deny or allow"),
+        ("allow_foreign_ids: 'yes'", "scalix.tiers.t.allow_foreign_ids is neither true nor false", "true or false"),
         ("upgrade_url: scalix.world", "scalix.tiers.t.upgrade_url is not a web address", "https://"),
         ("upgrade_url: '${URL}'", "scalix.tiers.t.upgrade_url is not a web address", "https://"),
         ("features: lazy_edits", "scalix.tiers.t.features is not a list", "[first, second]"),

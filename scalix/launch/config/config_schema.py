@@ -130,6 +130,7 @@ class TierSection(Section):
     on_store_failure: Literal["deny", "allow"] = "deny"
     upgrade_url: WebAddress | None = None
     prepaid: bool = False
+    allow_foreign_ids: bool = False
     enforce: bool = True
 
 

@@ -27,6 +27,8 @@ def with_gateway_settings(litellm: Mapping[str, Any], source: YamlSource, proble
             problem.where == where and name in problem.what for problem in problems
         ):
             problems.append(Problem(where, what, f"write {name}: {ours}, or remove the line"))
+    # The edge binds ids to users. LiteLLM would do so once more, with a key that changes when the master key does.
+    general["disable_responses_id_security"] = True
     settings = _mapping(litellm.get("litellm_settings"))
     if settings.get("drop_params") is True:
         where = source.where(("litellm_settings", "drop_params"))
@@ -45,6 +47,9 @@ def with_gateway_settings(litellm: Mapping[str, Any], source: YamlSource, proble
     router.setdefault("disable_cooldowns", True)
     # LiteLLM would sleep through a provider's Retry-After, up to a minute, with the client waiting.
     router.setdefault("retry_policy", {"RateLimitErrorRetries": 0, "TimeoutErrorRetries": 0})
+    if _has_several_of_one_name(litellm.get("model_list")):
+        # What one deployment keeps, another of the same name does not know.
+        router.setdefault("optional_pre_call_checks", ["responses_api_deployment_check"])
     return {**litellm, "litellm_settings": settings, "general_settings": general, "router_settings": router}
 
 
@@ -80,6 +85,11 @@ def _pruned(fallbacks: list[Any], left_out: Collection[str]) -> list[Any]:
         if rest:
             kept.append(rest)
     return kept
+
+
+def _has_several_of_one_name(models: Any) -> bool:
+    names = [model.get("model_name") for model in models if isinstance(model, dict)] if isinstance(models, list) else []
+    return len(set(map(str, names))) < len(names)
 
 
 def _mapping(value: Any) -> dict[Any, Any]:

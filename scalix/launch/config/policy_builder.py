@@ -92,6 +92,7 @@ def _tier(name: str, section: TierSection, upgrade_url: str | None, markup_ppm: 
         upgrade_url=section.upgrade_url or upgrade_url,
         markup_ppm=markup_ppm,
         prepaid=section.prepaid,
+        allow_foreign_ids=section.allow_foreign_ids,
     )
 
 

@@ -24,6 +24,7 @@ from scalix.domain.tokens.usage import Usage
 from scalix.service.exchange.asked_prices import dearest_prices, refuse_unpriced
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.known_refusals import KnownRefusals
+from scalix.service.exchange.object_ids import NOTHING, NamedObjects
 from scalix.service.exchange.outage import Outage, store_is_down
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.exchange.refusals import refusal
@@ -42,11 +43,13 @@ ModelFacts = Callable[[Model], Model]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request as the edge read it. `body` is changed in place: the output cap is written into it."""
+    """One request as the edge read it. `body` is changed in place: the output cap is written into it. `named` is what
+    it names that a provider keeps."""
 
     request_id: str
     route: Route
     body: dict[str, Any]
+    named: NamedObjects = NOTHING
 
     @property
     def streamed(self) -> bool:
@@ -91,11 +94,14 @@ class Admission:
         options = taken_options(call.body, policy.features)
         wants = features_of(options)
         caller = await self._allowed(policy, caller, model, wants)
+        if call.named.are_refused(caller):
+            caller = await self._reread(caller)
         known = self._known.refusal_of_any_request(caller)
         if known is not None:
             raise known
         wanted = output_request(call.route, call.body)
         for _ in range(_MOST_READINGS):
+            call.named.check(caller)
             refuse_unknown_size(caller, call.route, call.body)
             names = may_serve(model.name, policy.fallbacks, policy.models, caller.allows, policy.retries.models)
             serving = (model, *(policy.models[name] for name in names[1:]))

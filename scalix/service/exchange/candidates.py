@@ -40,9 +40,9 @@ class Fallbacks:
         self._now_ms = now_ms
         self.cooldowns = cooldowns
 
-    def candidates(self, caller: Caller, asked: object, *, answers: bool = True) -> Candidates:
+    def candidates(self, caller: Caller, asked: object, *, answers: bool = True, alone: bool = False) -> Candidates:
         """The models that may serve a request of `caller` for `asked`, those that cool down left out. `answers`:
-        whether it is for more than embeddings.
+        whether it is for more than embeddings. `alone`: no other model knows what the request speaks of.
 
         Raises `ProviderFailed` if that leaves none. Of a model that the caller may not use there are no candidates:
         admission says why.
@@ -51,7 +51,7 @@ class Fallbacks:
         if not isinstance(asked, str) or asked not in policy.models or not caller.allows(asked):
             return Candidates((), False, policy.retries)
         subject = str(caller.subject)
-        names = may_serve(asked, policy.fallbacks, policy.models, caller.allows, policy.retries.models)
+        names = may_serve(asked, policy.fallbacks, policy.models, caller.allows, 1 if alone else policy.retries.models)
         waits_s = {name: wait_s for name in names if (wait_s := self.cooldowns.wait_s(name, subject)) > 0}
         models = tuple(self._facts(policy.models[name]) for name in names)
         if len(models) > 1 and _has_limited_money(caller):

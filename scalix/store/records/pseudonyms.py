@@ -27,6 +27,11 @@ class Pseudonyms:
         """The key, read once in the life of a process. Raises `StoreUnavailable`."""
         return self._key or await self.agree()
 
+    @property
+    def known_key(self) -> bytes | None:
+        """The key, if this process has read it at some time."""
+        return self._key or self._last
+
     async def of(self, subject: str) -> str:
         """The subject's pseudonym. Raises `StoreUnavailable`."""
         return pseudonym(self._key or await self.key(), subject)
