@@ -334,7 +334,8 @@ def test_an_id_that_was_not_given_to_a_user_is_404_and_no_provider_hears_of_it(
         answered = bob.post(path, **{**body, **body_with(ident)})
         assert answered.status_code == 404, (what, answered.text)
         error = answered.json()["error"]
-        assert error["code"] == "object_not_found" and "was given to you" in error["message"], what
+        assert error["code"] == "object_not_found", what
+        assert "was given to you" in error["message"]
         assert error["param"]
         assert ident not in answered.text
     assert len(provider.asked) == before

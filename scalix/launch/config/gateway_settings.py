@@ -47,7 +47,7 @@ def with_gateway_settings(litellm: Mapping[str, Any], source: YamlSource, proble
     router.setdefault("disable_cooldowns", True)
     # LiteLLM would sleep through a provider's Retry-After, up to a minute, with the client waiting.
     router.setdefault("retry_policy", {"RateLimitErrorRetries": 0, "TimeoutErrorRetries": 0})
-    if _has_several_of_one_name(litellm.get("model_list")):
+    if _has_several_of_one_name(source.data.get("model_list")):
         # What one deployment keeps, another of the same name does not know.
         router.setdefault("optional_pre_call_checks", ["responses_api_deployment_check"])
     return {**litellm, "litellm_settings": settings, "general_settings": general, "router_settings": router}
