@@ -14,17 +14,16 @@ from scalix.edge.asgi import JSON, Header, Message, Send, send_bytes, send_error
 from scalix.edge.delivered import CountTokens, Delivered
 from scalix.edge.given_ids import GivenIds
 from scalix.edge.provider_errors import Failed, broken_stream, error_event, failed, final_error, provider_failed
-from scalix.edge.stream_marks import is_error, is_last
+from scalix.edge.stream_marks import is_error, is_last, shows_answer, shows_thought
 from scalix.edge.usage_chunks import answer_without_cost, completion_event, event_without_cost
 from scalix.service.exchange.exchanges import Exchange
-from scalix.service.exchange.hidden_work import Silence, Speeds, may_think
+from scalix.service.exchange.hidden_work import Silence, Speeds
 from scalix.service.exchange.settlement import Settlement
 
 REPORT_WAIT_S = 0.25
 SHOW_LIFE_EVERY_S = 1.0
 _EVENT_STREAM = b"text/event-stream"
 _SERVER_ERROR = 500
-_SAYS_SOMETHING, _SAYS_NOTHING = b"delta", b'"content":""'
 _CHARGED_BY_TOKENS = (Outcome.SUCCESS, Outcome.CLIENT_CUT, Outcome.PROVIDER_BROKE, Outcome.CLIENT_LEFT)
 
 log = logging.getLogger("scalix.edge")
@@ -57,6 +56,7 @@ class Answer:
         now_ms: Callable[[], int],
         is_followed: Callable[[Failed], bool] = lambda failure: False,
         speeds: Speeds | None = None,
+        thinks: Callable[[], bool | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         ids: GivenIds | None = None,
     ) -> None:
@@ -70,6 +70,7 @@ class Answer:
         self._count_tokens = count_tokens
         self._is_followed = is_followed
         self._speeds = speeds or Speeds()
+        self._thinks = thinks
         self._clock = clock
         self._ids = ids
         self.on_first_byte: Callable[[], Awaitable[None]] = nothing
@@ -86,6 +87,8 @@ class Answer:
         self._exchange.on_sign_of_life = self._show_life
         self._shown_life_s = self._asked_s = self._clock()
         self._silence = Silence(self._asked_s)
+        self._shows_thoughts = False
+        self._held_up_s = 0.0  # by a client that does not read
         self._status = 0
         self._is_stream = False
         self._parts: list[bytes] = []  # an answer that is not streamed, until it is whole
@@ -173,8 +176,9 @@ class Answer:
         # Why the first one failed, unless one has answered after all, which is charged.
         first = self.failure if exchange.answered_whole else self._failures[0]
         outcome = first.outcome
-        if exchange.client_left and not exchange.failures and len(self._failures) == 1:
-            outcome = Outcome.CLIENT_LEFT  # LiteLLM gave up because of that
+        gave_up = exchange.client_left and not exchange.failures and len(self._failures) == 1
+        if exchange.hung_up or gave_up:
+            outcome = Outcome.CLIENT_LEFT  # LiteLLM failed because of that
         settled = await self._settle(outcome, first)
         error = final_error(exchange.model, first, self._failures)
         await send_error(self._send, error, self._headers(settled), anthropic=self._anthropic)
@@ -219,10 +223,18 @@ class Answer:
             ]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         if part:
-            if _SAYS_SOMETHING in part and _SAYS_NOTHING not in part:
-                self._silence.heard(self._clock())
+            self._listen(part)
             await self._delivered.add(part)
+        before_s = self._clock()
         await self._send({"type": "http.response.body", "body": part, "more_body": more})
+        self._held_up_s += self._clock() - before_s
+
+    def _listen(self, part: bytes) -> None:
+        if shows_thought(part):
+            self._shows_thoughts = True
+            self._silence.thought()
+        elif shows_answer(part):
+            self._silence.heard(self._clock())
 
     def _show_life(self) -> None:
         """The provider says that it is at work: so is told the client whose stream has begun, once a second at most."""
@@ -287,12 +299,17 @@ class Answer:
         return usage is None or not usage.completion_tokens
 
     def _believed_usage(self) -> Usage | None:
-        """What LiteLLM reported, unless it is LiteLLM's own guess at what the provider has not said.
+        """What LiteLLM reported, unless it is LiteLLM's own guess at what the provider has not said, or at a
+        stream that it has not read to the end.
 
         Until it has reported: what the provider was seen to state.
         """
         exchange = self._exchange
-        return None if exchange.usage_is_providers is False else exchange.usage or exchange.provider_usage
+        if exchange.usage_is_providers is False:
+            return None
+        if exchange.client_left and exchange.streamed and exchange.provider_usage is not None:
+            return exchange.provider_usage
+        return exchange.usage or exchange.provider_usage
 
     async def _settle(self, outcome: Outcome, failure: Failed | None = None) -> Settled | None:
         """Settle the exchange. `failure` is what it failed of, and is to be blamed for."""
@@ -305,7 +322,8 @@ class Answer:
         if outcome in _CHARGED_BY_TOKENS:
             usage = self._believed_usage()
             # What a stream that ended early had stated may be its usage at an earlier point.
-            so_far = exchange.usage is None and outcome is not Outcome.SUCCESS
+            is_reported = exchange.usage is not None and not (exchange.client_left and exchange.streamed)
+            so_far = not is_reported and outcome is not Outcome.SUCCESS
             if usage is None or not usage.completion_tokens or so_far:
                 delivered_tokens = await self._delivered.tokens()
             if usage is not None and delivered_tokens > usage.completion_tokens:
@@ -315,7 +333,7 @@ class Answer:
                 exchange.prompt_tokens = exchange.provider_prompt_tokens or await self._prompt_tokens()
                 delivered_tokens += self._unseen_tokens(outcome, delivered_tokens)
             elif outcome is Outcome.SUCCESS:
-                self._speeds.learn(self._model, usage.completion_tokens, self._clock() - self._asked_s)
+                self._learn(usage)
             exchange.usage = usage
         return await self._settlement.settle(exchange, outcome, delivered_tokens=delivered_tokens)
 
@@ -327,11 +345,16 @@ class Answer:
             return 0
         now_s = self._clock()
         if exchange.streamed:
-            seconds = self._silence.seconds(now_s) if may_think(exchange.models.get(self._model)) else 0.0
+            is_known = self._shows_thoughts or self._speeds.thinks(self._model)
+            seconds = self._silence.seconds(now_s, thinks=True if is_known else self._thinks())
         else:
             seconds = now_s - self._asked_s
         room_tokens = exchange.admitted.receipt.output_cap_tokens * exchange.choices - delivered_tokens
         return max(0, min(round(seconds * self._speeds.of(self._model)), room_tokens))
+
+    def _learn(self, usage: Usage) -> None:
+        if self._exchange.asked and not self._exchange.cache_hit:
+            self._speeds.learn(self._model, usage, self._clock() - self._asked_s, self._held_up_s)
 
     async def _prompt_tokens(self) -> int:
         estimated_tokens = self._exchange.admitted.receipt.prompt_tokens

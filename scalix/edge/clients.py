@@ -16,13 +16,21 @@ USAGE_WAIT_S = 2.0
 
 
 class Client:
-    """Watches `receive`, so that a client which leaves is noticed whatever LiteLLM's app is waiting for; `on_leave` is
-    awaited then."""
+    """Watches `receive`, so that a client which leaves is noticed whatever LiteLLM's app is waiting for. `on_leave` is
+    awaited where its provider is waited for all the same; `pause` waits for that many seconds."""
 
-    def __init__(self, receive: Receive, exchange: Exchange, on_leave: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        exchange: Exchange,
+        on_leave: Callable[[], Awaitable[None]],
+        *,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._receive = receive
         self._exchange = exchange
         self._on_leave = on_leave
+        self._pause = pause
         self._gone = asyncio.Event()
 
     @asynccontextmanager
@@ -41,23 +49,29 @@ class Client:
             pass
         exchange = self._exchange
         exchange.client_left = True
-        await self._on_leave()
-        if exchange.streamed and exchange.finish_seen and not exchange.usage_is_final:
-            await self._usage()
-        elif exchange.streamed and exchange.hang_up is not None:
-            # Whatever it does unseen costs, and nobody will read it.
-            with suppress(Exception):
-                await exchange.hang_up()
+        if not exchange.streamed:
+            await self._on_leave()
+        elif exchange.finish_seen and not exchange.usage_is_final:
+            await asyncio.gather(self._on_leave(), self._usage())
         self._gone.set()
+        if exchange.streamed:
+            # Whatever it does unseen costs, and nobody will read it.
+            exchange.hung_up = True
+            if exchange.hang_up is not None:
+                with suppress(Exception):
+                    await exchange.hang_up()
         deadline.reschedule(asyncio.get_running_loop().time() + grace_s)
 
     async def _usage(self) -> None:
         """Wait until the provider has stated its usage, says more after all, or has had its time."""
         came = asyncio.Event()
         self._exchange.on_usage = came.set
-        with suppress(TimeoutError):
-            async with asyncio.timeout(USAGE_WAIT_S):
-                await came.wait()
+        waits = [asyncio.ensure_future(came.wait()), asyncio.ensure_future(self._pause(USAGE_WAIT_S))]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     def replaying(self, body: bytes) -> Receive:
         """A `receive` that gives the body once, and then says when the client leaves."""

@@ -14,6 +14,7 @@ _KEEP_BYTES = 64 * 1024
 IMAGE_TOKENS = 1_290
 # OpenAI's voices take 20 tokens a second, in base64 of MP3 at 128 kbit/s 1,066 characters each, of 24 kHz PCM 3,200.
 CHARACTERS_PER_SOUND_TOKEN = 1_000
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking_blocks", "reasoning_details")
 
 
 class Delivered:
@@ -86,6 +87,7 @@ def text_of_answer(body: bytes) -> list[str | int]:
         for item in _dicts(answer.get("output")):
             _take(item, ("name", "arguments", "input"), found)
             _texts_of_blocks(item, found)
+            _images_of_item(item, found)
         _texts_of_blocks(answer, found)
     return found
 
@@ -94,6 +96,7 @@ def _texts_of_blocks(holder: dict[str, Any], found: list[str | int]) -> None:
     for name in ("content", "summary"):
         for block in _dicts(holder.get(name)):
             _take(block, ("text", "thinking", "refusal", "name"), found)
+            _hidden_thoughts(block, found)
             if isinstance(block.get("input"), dict):
                 found.append(orjson.dumps(block["input"]).decode())
 
@@ -104,15 +107,17 @@ def _texts_of_event(event: dict[str, Any], found: list[str | int]) -> None:
         _texts_of_message(choice.get("delta"), found)
     delta = event.get("delta")
     if isinstance(delta, str):
-        found.append(delta)
+        is_sound = event.get("type") == "response.audio.delta"
+        found.append(len(delta) // CHARACTERS_PER_SOUND_TOKEN if is_sound else delta)
     elif isinstance(delta, dict):
         _take(delta, ("text", "thinking", "partial_json"), found)
     for name in ("content_block", "item"):  # a call begins with its name, hidden thoughts come as a whole
         begun = event.get(name)
         if isinstance(begun, dict) and str(event.get("type")).endswith(("_start", ".added")):
-            _take(begun, ("name",), found)
-            if begun.get("type") == "redacted_thinking" and isinstance(begun.get("data"), str):
-                found.append(len(begun["data"]) // 4)
+            _take(begun, ("name", "text", "thinking"), found)
+            _hidden_thoughts(begun, found)
+    if event.get("type") == "response.output_item.done" and isinstance(event.get("item"), dict):
+        _images_of_item(event["item"], found)
     if isinstance(event.get("partial_image_b64"), str):
         found.append(IMAGE_TOKENS)
 
@@ -121,12 +126,20 @@ def _texts_of_message(message: Any, found: list[str | int]) -> None:
     if not isinstance(message, dict):
         return
     _take(message, ("content", "refusal"), found)
-    # The same thoughts may stand under both names.
-    _take(message, ("reasoning_content",) if message.get("reasoning_content") else ("reasoning",), found)
-    calls = [call.get("function") for call in _dicts(message.get("tool_calls"))]
+    for part in _dicts(message.get("content")):
+        _take(part, ("text",), found)
+        for thought in _dicts(part.get("thinking")):
+            _take(thought, ("text",), found)
+    # The same thoughts may stand under several names.
+    name = next((name for name in _THOUGHTS if message.get(name)), "")
+    _take(message, (name,), found)
+    for thought in _dicts(message.get(name)):
+        _take(thought, ("text", "summary", "thinking"), found)
+        _hidden_thoughts(thought, found)
+    calls = [call.get(kind) for call in _dicts(message.get("tool_calls")) for kind in ("function", "custom")]
     for function in (*calls, message.get("function_call")):
         if isinstance(function, dict):
-            _take(function, ("name", "arguments"), found)
+            _take(function, ("name", "arguments", "input"), found)
     audio = message.get("audio")
     if isinstance(audio, dict):
         _take(audio, ("transcript",), found)
@@ -135,6 +148,17 @@ def _texts_of_message(message: Any, found: list[str | int]) -> None:
     images = message.get("images")
     if isinstance(images, list):
         found.append(IMAGE_TOKENS * len(images))
+
+
+def _hidden_thoughts(block: dict[str, Any], found: list[str | int]) -> None:
+    """Thoughts that are shown as a cipher."""
+    if block.get("type") in ("redacted_thinking", "reasoning.encrypted") and isinstance(block.get("data"), str):
+        found.append(len(block["data"]) // 4)
+
+
+def _images_of_item(item: dict[str, Any], found: list[str | int]) -> None:
+    if item.get("type") == "image_generation_call" and isinstance(item.get("result"), str):
+        found.append(IMAGE_TOKENS)
 
 
 def _dicts(value: Any) -> list[dict[str, Any]]:

@@ -125,6 +125,7 @@ class Forwarding:
             self._settlement,
             send,
             speeds=self._speeds,
+            thinks=lambda: attempts.model.thinks,
             count_tokens=count,
             count_prompt=lambda: count_prompt(route, body, partial(count, attempts.model.name)),
             now_ms=self._now_ms,

@@ -2,6 +2,8 @@
 
 import re
 
+import re2
+
 # Event names and types stand first in what LiteLLM and providers send; the same words inside a text mean nothing.
 _HEAD = rb"\s*(?:event: ?[\w.]+\r?\n)?data: ?"
 _LAST = re.compile(
@@ -10,6 +12,21 @@ _LAST = re.compile(
 _ERROR = re.compile(
     rb"\s*event: ?(?:error|response\.failed)\r?\n|" + _HEAD + rb'\{"(?:error"|type": ?"(?:error|response\.failed)")'
 )
+# A text, a call, a sound or an image; not the opening of one, which is empty.
+_ANSWER = re2.compile(
+    rb'"(?:content|text|delta|refusal|arguments|partial_json|input|data|transcript|partial_image_b64|url)": ?"[^"]'
+)
+_THOUGHT = re2.compile(rb'"(?:reasoning|reasoning_content|thinking)": ?"[^"]|"response\.reasoning|"redacted_thinking"')
+
+
+def shows_answer(event: bytes) -> bool:
+    """Whether this event, or one of several, brings something of the answer itself: no thought, nothing empty."""
+    return _ANSWER.search(event) is not None and b'"response.reasoning' not in event
+
+
+def shows_thought(event: bytes) -> bool:
+    """Whether this event, or one of several, shows that the model thinks: a thought, or the summary of one."""
+    return _THOUGHT.search(event) is not None
 
 
 def is_last(event: bytes) -> bool:

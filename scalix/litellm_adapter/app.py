@@ -91,7 +91,6 @@ def _completed(model: Model, entry: dict[str, Any]) -> Model:
         model,
         max_output_tokens=model.max_output_tokens or (largest if isinstance(largest, int) else None),
         max_input_tokens=model.max_input_tokens or (prompt if isinstance(prompt, int) else None),
-        thinks=model.thinks if model.thinks is not None or not entry else bool(entry.get("supports_reasoning")),
     )
 
 

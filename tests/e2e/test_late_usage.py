@@ -4,6 +4,7 @@ they still come: against a running gateway."""
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 
 from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Answer, Provider, scripted
-from tests.e2e.test_who_is_to_blame import CLAUDE, MODELS, OPENAI, Caller, proper
+from tests.e2e.test_who_is_to_blame import CLAUDE, GEMINI, MODELS, OPENAI, Caller, proper
 
 pytestmark = pytest.mark.xdist_group("gateway-late-usage")
 
@@ -75,6 +76,53 @@ ANTHROPIC = (
         data(type="message_stop"),
     ),
 )
+RESPONSE: dict[str, Any] = {"id": "resp_1", "object": "response", "created_at": 1, "model": "m", "output": []}
+ITEM: dict[str, Any] = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed"}
+SAID = {**ITEM, "content": [{"type": "output_text", "text": "hello", "annotations": []}]}
+RESPONSES = (
+    (
+        data(type="response.created", response={**RESPONSE, "status": "in_progress"}, sequence_number=0),
+        data(type="response.output_item.added", output_index=0, item={**ITEM, "content": []}, sequence_number=1),
+        data(
+            type="response.output_text.delta",
+            item_id="msg_1",
+            output_index=0,
+            content_index=0,
+            delta="hello",
+            sequence_number=2,
+        ),
+        data(type="response.output_item.done", output_index=0, item=SAID, sequence_number=3),
+    ),
+    (
+        data(
+            type="response.completed",
+            response={
+                **RESPONSE,
+                "status": "completed",
+                "output": [SAID],
+                "usage": {
+                    "input_tokens": 30,
+                    "output_tokens": 9_000,
+                    "total_tokens": 9_030,
+                    "output_tokens_details": {"reasoning_tokens": 8_998},
+                },
+            },
+            sequence_number=4,
+        ),
+    ),
+)
+
+
+def parts(text: str, **more: Any) -> bytes:
+    return data(candidates=[{"content": {"role": "model", "parts": [{"text": text}]}, "index": 0}], **more)
+
+
+GEMINI_END = {"content": {"role": "model", "parts": [{"text": "."}]}, "finishReason": "STOP", "index": 0}
+GEMINI_USAGE = {"promptTokenCount": 40, "candidatesTokenCount": 2, "thoughtsTokenCount": 5_000}
+GEMINI_STREAM = (
+    (parts("hello"), data(candidates=[GEMINI_END])),
+    (data(candidates=[], usageMetadata=GEMINI_USAGE),),
+)
 
 
 def said_then(answer: tuple[tuple[bytes, ...], tuple[bytes, ...]], left: threading.Event) -> Any:
@@ -95,7 +143,10 @@ def said_then(answer: tuple[tuple[bytes, ...], tuple[bytes, ...]], left: threadi
 def leave_after(caller: Caller, word: bytes, path: str, model: str, left: threading.Event) -> None:
     """Read a stream up to a word, and go."""
     body: dict[str, Any] = {"model": model, "user": caller.name, "stream": True, "max_tokens": 200}
-    body["messages"] = [{"role": "user", "content": "hi"}]
+    if path.endswith("/responses"):
+        body |= {"max_output_tokens": body.pop("max_tokens"), "input": "hi"}
+    else:
+        body["messages"] = [{"role": "user", "content": "hi"}]
     with caller.http.stream("POST", path, json=body) as answer:
         seen = b""
         for piece in answer.iter_raw():
@@ -103,6 +154,15 @@ def leave_after(caller: Caller, word: bytes, path: str, model: str, left: thread
             if word in seen:
                 break
     left.set()
+
+
+def leave_in_time(caller: Caller, path: str, body: dict[str, Any], seconds: float) -> None:
+    """Read what comes, and go after some seconds."""
+    until_s = time.monotonic() + seconds
+    with suppress(httpx.ReadTimeout), caller.http.stream("POST", path, json=body, timeout=seconds) as answer:
+        for _ in answer.iter_raw():
+            if time.monotonic() > until_s:
+                break
 
 
 def settled(caller: Caller, wait_s: float = 10) -> tuple[int, int]:
@@ -119,6 +179,8 @@ def settled(caller: Caller, wait_s: float = 10) -> tuple[int, int]:
         (OPENAI, "/v1/chat/completions", CHAT, b'"stop"', 20_070),
         (CLAUDE, "/v1/messages", ANTHROPIC, b"content_block_stop", 16_050),
         (CLAUDE, "/v1/chat/completions", ANTHROPIC, b"hello", 16_050),
+        (OPENAI, "/v1/responses", RESPONSES, b"response.output_item.done", 9_030),
+        (GEMINI, "/v1/chat/completions", GEMINI_STREAM, b"hello", 5_042),
     ],
 )
 def test_who_has_read_the_whole_answer_and_resets_before_its_usage_pays_what_the_provider_states(
@@ -136,7 +198,19 @@ def test_who_has_read_the_whole_answer_and_resets_before_its_usage_pays_what_the
     [
         (OPENAI, "/v1/chat/completions", [chunk({"role": "assistant", "content": ""})]),
         (CLAUDE, "/v1/messages", list(ANTHROPIC[0][:1])),
+        (OPENAI, "/v1/responses", list(RESPONSES[0][:1])),
+        # What is shown of the thoughts is a summary.
+        (
+            CLAUDE,
+            "/v1/messages",
+            [
+                ANTHROPIC[0][0],
+                data(type="content_block_start", index=0, content_block={"type": "thinking", "thinking": ""}),
+                *[data(type="content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": "so"})] * 5,
+            ],
+        ),
     ],
+    ids=["chat", "messages", "responses", "summary"],
 )
 def test_a_model_that_thinks_unseen_is_hung_up_on_at_once_and_its_time_is_charged(
     http: httpx.Client, provider: Provider, model: str, path: str, opening: list[bytes]
@@ -149,7 +223,7 @@ def test_a_model_that_thinks_unseen_is_hung_up_on_at_once_and_its_time_is_charge
             yield from opening
             try:
                 for _ in range(600):
-                    yield b": thinking\n\n"
+                    yield (opening[-1] if len(opening) > 1 else b": thinking\n\n")
                     time.sleep(0.05)
             finally:
                 hung_up.set()
@@ -158,10 +232,13 @@ def test_a_model_that_thinks_unseen_is_hung_up_on_at_once_and_its_time_is_charge
 
     provider.answer = thinking
     caller = Caller(http)
-    body = {"model": model, "user": caller.name, "stream": True, "max_tokens": 2_000}
+    body: dict[str, Any] = {"model": model, "user": caller.name, "stream": True}
+    if path.endswith("/responses"):
+        body |= {"max_output_tokens": 2_000, "input": "hi"}
+    else:
+        body |= {"max_tokens": 2_000, "messages": [{"role": "user", "content": "hi"}]}
     # When its client goes after two seconds
-    with pytest.raises(httpx.ReadTimeout):
-        caller.http.post(path, json={**body, "messages": [{"role": "user", "content": "hi"}]}, timeout=2.0)
+    leave_in_time(caller, path, body, 2.0)
     # Then the provider is not left working, and what it can have thought in that time is charged
     assert hung_up.wait(5)
     requests, tokens = settled(caller)

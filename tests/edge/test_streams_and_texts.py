@@ -116,12 +116,42 @@ def test_a_body_that_is_no_answer_stays_as_it_is(body: bytes) -> None:
         ({"images": [{"image_url": {"url": "data:image/png;base64,AAAA"}}]}, 1_290),
         ({"reasoning": "a b c d"}, 4),
         ({"reasoning_content": "a b c d", "reasoning": "a b c d"}, 4),
+        ({"reasoning_details": [{"type": "reasoning.summary", "summary": "a b c d"}]}, 4),
+        ({"thinking_blocks": [{"type": "thinking", "thinking": "a b c d", "signature": "x y z"}]}, 4),
+        ({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "a b c d"}]}]}, 4),
+        ({"content": [{"type": "text", "text": "a b c d"}]}, 4),
+        ({"tool_calls": [{"type": "custom", "custom": {"name": "f", "input": " b c d"}}]}, 4),
+        ({"refusal": "a b c d"}, 4),
     ],
 )
 async def test_every_kind_of_delta_is_counted(delta: dict[str, Any], least_tokens: int) -> None:
+    assert least_tokens <= await _counted({"choices": [{"index": 0, "delta": delta}]}) <= least_tokens + 4
+
+
+@pytest.mark.parametrize(
+    ("event", "least_tokens"),
+    [
+        ({"type": "response.audio.delta", "delta": "A" * 64_000}, 64),
+        ({"type": "response.audio.transcript.delta", "delta": "a b c d"}, 4),
+        ({"type": "response.custom_tool_call_input.delta", "delta": "a b c d"}, 4),
+        ({"type": "response.code_interpreter_call_code.delta", "delta": "a b c d"}, 4),
+        ({"type": "response.reasoning_summary_text.delta", "delta": "a b c d"}, 4),
+        ({"type": "response.image_generation_call.partial_image", "partial_image_b64": "AAAA"}, 1_290),
+        ({"type": "response.output_item.done", "item": {"type": "image_generation_call", "result": "AAAA"}}, 1_290),
+        ({"type": "content_block_start", "content_block": {"type": "tool_use", "name": "f g h i"}}, 4),
+        ({"type": "content_block_start", "content_block": {"type": "redacted_thinking", "data": "A" * 400}}, 100),
+        ({"type": "content_block_delta", "delta": {"type": "thinking_delta", "thinking": "a b c d"}}, 4),
+        ({"type": "content_block_delta", "delta": {"type": "input_json_delta", "partial_json": "a b c d"}}, 4),
+    ],
+)
+async def test_every_kind_of_event_is_counted(event: dict[str, Any], least_tokens: int) -> None:
+    assert least_tokens <= await _counted(event) <= least_tokens + 4
+
+
+async def _counted(event: dict[str, Any]) -> int:
     async def count(model: str, text: str) -> int:
         return len(text.split())
 
     delivered = Delivered("m", count)
-    await delivered.add(b"data: " + orjson.dumps({"choices": [{"index": 0, "delta": delta}]}) + b"\n\n")
-    assert least_tokens <= await delivered.tokens() <= least_tokens + 4
+    await delivered.add(b"data: " + orjson.dumps(event) + b"\n\n")
+    return await delivered.tokens()

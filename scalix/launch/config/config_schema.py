@@ -167,6 +167,7 @@ class ModelInfo(_LiteLlmSection):
     max_output_tokens: Count | None = None
     max_input_tokens: Count | None = None
     max_tokens: Count | None = None
+    supports_reasoning: bool | None = None
     input_cost_per_token: UsdPerToken | None = None
     output_cost_per_token: UsdPerToken | None = None
 

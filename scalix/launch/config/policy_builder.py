@@ -51,18 +51,22 @@ def build_model(
 ) -> Model:
     """The public model over `deployments`: the least maximum that each can do. `known` is what LiteLLM's map says of
     them, which counts where they say nothing themselves."""
-    maxima, prompts = set[int](), set[int]()
+    maxima, prompts, thinks = set[int](), set[int](), set[bool]()
     for deployment in deployments:
         for info in (deployment.model_info, deployment.litellm_params.metadata):
             if info is not None:
                 maxima.update(value for value in (info.max_output_tokens or info.max_tokens,) if value is not None)
                 prompts.update(value for value in (info.max_input_tokens,) if value is not None)
+                thinks.update(value for value in (info.supports_reasoning,) if value is not None)
+    if not thinks and known and all(known):
+        thinks = {bool(entry.get("supports_reasoning")) for entry in known}
     return Model(
         name=name,
         provider_model=provider_model,
         max_output_tokens=min(maxima or _said(known, "max_output_tokens"), default=None),
         max_input_tokens=min(prompts or _said(known, "max_input_tokens"), default=None),
         prices=prices,
+        thinks=any(thinks) if thinks else None,
     )
 
 

@@ -89,6 +89,7 @@ class Exchange:
     error_class: ErrorClass | None = None
     prompt_tokens: int | None = None  # counted, where the provider's figure is missing; better than the estimate
     client_left: bool = False
+    hung_up: bool = False  # whether its provider was left because of that
     settled: bool = False
 
     def begin_next(self) -> None:
