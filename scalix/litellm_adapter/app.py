@@ -32,6 +32,13 @@ def load_app() -> Any:
     return app
 
 
+def report_every_call() -> None:
+    """Without the edge a client may send `no-log`, by which LiteLLM leaves out the events that settle its request."""
+    import litellm
+
+    litellm.global_disable_no_log_param = True
+
+
 def _load_tokenizers(litellm: Any) -> None:
     """The two that LiteLLM counts by, which forked workers share. It would load them when the first stream is cut or
     comes without a usage, with everybody else waiting."""

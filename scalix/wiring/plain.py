@@ -11,11 +11,12 @@ from scalix.wiring.core import build_core
 def ensure_plain_services() -> None:
     """Plain mode (`litellm --config` without the edge): the hooks' services, unless the edge has installed its own."""
     from scalix.edge.lifespan import start_jobs
-    from scalix.litellm_adapter.app import model_facts
+    from scalix.litellm_adapter.app import model_facts, report_every_call
     from scalix.litellm_adapter.bridge import Services, bridge
 
     if bridge.services is not None:
         return
+    report_every_call()
     core = build_core(_plain_environment(os.environ), facts=model_facts())
     bridge.install(Services(core.identity, core.admission, core.settlement, core.exchanges, under_edge=False))
     try:
