@@ -274,7 +274,8 @@ def _is_word(text: str) -> bool:
 
 
 def _by_words(status: int, text: str) -> ErrorClass | None:
-    return next((found for statuses, said, found in _BY_WORDS if status in statuses and said.search(text)), None)
+    read = text.encode("utf-8", "replace")
+    return next((found for statuses, said, found in _BY_WORDS if status in statuses and said.search(read)), None)
 
 
 def _server(status: int) -> ErrorClass:

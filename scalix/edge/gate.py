@@ -15,8 +15,8 @@ from scalix.domain.errors import (
     StoreIsDown,
 )
 from scalix.domain.faults import shown_fault
+from scalix.domain.redaction.foreign_texts import shown
 from scalix.domain.requests.routes import Route
-from scalix.domain.requests.shown_texts import shown
 from scalix.edge.access_log import AccessLog
 from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, answer_whole, credential_of
 from scalix.edge.bodies import ClientGone

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from scalix.domain.errors import ModelNotFound
-from scalix.domain.requests.shown_texts import shown
+from scalix.domain.redaction.foreign_texts import shown
 from scalix.edge.asgi import Receive, Scope, Send, credential_of, send_bytes, send_json, token_of
 from scalix.edge.operator_routes import OperatorRoutes, operator_of
 from scalix.edge.queries import query_of

@@ -23,7 +23,7 @@ from scalix.domain.failures import (
     kind_of_body,
 )
 from scalix.domain.limits.quota import Outcome
-from scalix.domain.redaction import without_secrets
+from scalix.domain.redaction.foreign_texts import without_secrets
 from scalix.domain.requests.routes import Route
 from scalix.edge.errors import error_body
 from scalix.service.exchange.exchanges import NO_CONNECTION, Exchange
@@ -54,13 +54,14 @@ HINTS = {
     ErrorClass.CONTENT_FILTER: "Its content filter has judged so; reword the request.",
 }
 
-# Of a text that is longer no more is looked at: what is shown is its beginning.
-_MOST_READ_CHARS = 4_096
-_LITELLM_PREFIX = re2.compile(r"^(?:litellm\.)?\w*(?:Error|Exception)\b[:\s-]*(?:\w+(?:Exception|Error)\s*-\s*)?")
+# What LiteLLM writes around a provider's message.
+_LITELLM_PREFIX = re2.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception)\b[:\s-]*(?:\w+(?:Exception|Error)\s*-\s*)?)+")
 _LITELLM_TAIL = re2.compile(
-    r"(?s)\s*(?:LiteLLM: model group|Received Model Group=|Available Model Group|No fallback model|LiteLLM Retried|"
-    r"\bmodel=\S+ context_window_fallbacks).*"
+    r"LiteLLM: model group|Received Model Group=|Available Model Group|No fallback model|LiteLLM Retried"
+    r"|\bmodel=\S+ context_window_fallbacks"
 )
+# Of a message that is longer than this nothing later can be shown, whatever is taken out before it.
+_MOST_READ_CHARS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +221,18 @@ def error_event(error: GatewayError, route: Route, sequence_number: int) -> byte
 
 def _reason(exchange: Exchange, body: bytes) -> str:
     if exchange.provider_error is not None:
-        return without_secrets(exchange.provider_error.message) or "it gave no reason."
-    message = exchange.failures[-1].message if exchange.failures else _message_in(_parsed(body))
-    message = _LITELLM_TAIL.sub("", message[:_MOST_READ_CHARS])
-    while (stripped := _LITELLM_PREFIX.sub("", message, count=1)) != message:
-        message = stripped
+        message = exchange.provider_error.message
+    else:
+        message = exchange.failures[-1].message if exchange.failures else _message_in(_parsed(body))
+        message = _of_the_provider(message)
     return without_secrets(message) or "it gave no reason."
+
+
+def _of_the_provider(message: str) -> str:
+    """An exception's message of LiteLLM's, without what LiteLLM itself has put before and after the provider's."""
+    message = message[:_MOST_READ_CHARS].encode("utf-8", "replace").decode()
+    prefix, tail = _LITELLM_PREFIX.match(message), _LITELLM_TAIL.search(message)
+    return message[prefix.end() if prefix else 0 : tail.start() if tail else None]
 
 
 def _parsed(body: bytes) -> Any:

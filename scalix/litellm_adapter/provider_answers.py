@@ -6,10 +6,10 @@ provider is looked at first. Formats: OpenAI's chat completions, completions, em
 messages, Gemini's generateContent.
 """
 
-import re
 from typing import Any
 
 import orjson
+import re2
 
 from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage
 from scalix.domain.tokens.usage_reading import read_usage
@@ -23,7 +23,7 @@ _FIGURES = (
 _ANTHROPIC_CACHE = ("cache_creation_input_tokens", "cache_read_input_tokens")
 _ANSWER_PARTS = ("choices", "content", "output", "data", "candidates")
 # `"usage":null` is in every chunk of a stream that ends with its usage.
-_HAS_USAGE = re.compile(rb'"usage(?:Metadata)?"\s*:\s*(?!null[\s,}])')
+_HAS_USAGE = re2.compile(rb'"usage(?:Metadata)?"\s*:\s*(?:[^\sn]|n[^u])')
 _NULL_USAGE = b'"usage":null'
 _OK, _BAD_GATEWAY = 200, 502
 

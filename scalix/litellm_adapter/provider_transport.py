@@ -40,6 +40,7 @@ _ANSWERED = {"error": {"message": "This request has been answered", "type": "inv
 _WRONG_KEY = {"error": {"message": "Incorrect API key provided", "type": "authentication_error"}}
 OPENING_S = 1.0
 MOST_OPENING_BYTES = 256 * 1024
+_LONGEST_ERROR_BYTES = 4096
 _OF_THE_CODING = ("content-encoding", "content-length", "transfer-encoding")
 
 Handle = Callable[[Any, httpx.Request], Awaitable[httpx.Response]]
@@ -111,11 +112,16 @@ async def _read_refusal(
 ) -> httpx.Response:
     response.request = request
     body = await read_error(response)
-    _note_error(exchange, attempt, provider_error(response.status_code, response.headers, body))
+    error = provider_error(response.status_code, response.headers, body)
+    _note_error(exchange, attempt, error)
     if response.status_code in _NOT_OUR_KEY:
         # Whatever is said beside it, LiteLLM then asks no deployment again with the same key.
         return httpx.Response(401, json=_WRONG_KEY, request=request)
     headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_CODING]
+    if len(body) > _LONGEST_ERROR_BYTES:
+        # It echoes what the client sent, and LiteLLM looks through it again and again. The client is told by `error`.
+        inner = {"message": error.message[:_LONGEST_ERROR_BYTES], "type": error.kind, "code": response.status_code}
+        body = orjson.dumps({"error": inner})
     return httpx.Response(response.status_code, headers=headers, content=body, request=request)
 
 

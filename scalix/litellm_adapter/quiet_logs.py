@@ -9,7 +9,7 @@ from types import TracebackType
 
 import re2
 
-from scalix.domain.redaction import without_secrets
+from scalix.domain.redaction.foreign_texts import without_secrets
 
 _LOGGERS = ("LiteLLM", "LiteLLM Proxy", "LiteLLM Router")
 # What a task that nobody awaits, or a client, makes them say is not LiteLLM's, but holds the same texts.
@@ -38,13 +38,14 @@ class _NoMessageOfAnException(logging.Filter):
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
         if error is not None:
             text = record.getMessage().strip().partition("\n")[0]
-            record.msg, record.args = f"{text[:80]}: {type(error).__name__} {_place(error.__traceback__)}", ()
+            place = _place(error.__traceback__)
+            record.msg, record.args = f"{without_secrets(text, 80)}: {type(error).__name__} {place}", ()
             record.exc_info = record.exc_text = record.stack_info = None
         return True
 
 
 def _without_data(text: str) -> str:
-    line = text[:_MOST_READ_CHARS].strip().partition("\n")[0]
+    line = text[:_MOST_READ_CHARS].strip().partition("\n")[0].encode("utf-8", "replace").decode()
     found = _EXCEPTION.search(line)
     line = line[: found.end()] if found else line
     data = _DATA.search(line)

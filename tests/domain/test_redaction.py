@@ -1,77 +1,23 @@
 """What of somebody else's text may be shown, to a client and in a log: one corpus for both."""
 
 import logging
+from urllib.parse import quote
 
 import pytest
 
-from scalix.domain.redaction import without_secrets
+from scalix.domain.redaction.credentials import without_credentials
+from scalix.domain.redaction.foreign_texts import shown, without_secrets
+from scalix.domain.redaction.known_secrets import KnownSecrets
 from scalix.litellm_adapter.quiet_logs import _OneShortLine
-
-SECRETS = [
-    *("10.20.30.40:8000", "10.20.30.40", "[fd00:ec2::254]:80", "fe80:0:0:0:1:2:3:4", "::1", "2001:db8::8a2e:370:7334"),
-    *(
-        "vllm.default.svc:8000",
-        "engine.prod.svc.cluster.local",
-        "redis:6379",
-        "vllm-0:8000",
-        "db.internal",
-        "localhost:11434",
-    ),
-    *("/srv/models/llama/config.json", "/home/deploy/.aws/credentials", "C:\\Users\\deploy\\key.txt"),
-    *("AKIAIOSFODNN7EXAMPLE", "arn:aws:iam::123456789012:role/x", "123456789012", "i-0abcd1234ef567890"),
-    *("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", "sk-proj-canary0123456789", "AIzaSyCanary0123456789"),
-    *("ghp_16C7e42F292c6912E7710c838347Ae178B4a", "hf_abcdefghijkl", "org-CANARY0123456789", "ya29.a0AfH6SMBx"),
-    *(
-        "https://user:pass@host.example/x",
-        "http://10.0.0.1/latest/meta-data",
-        "ops@canary.example",
-        "redis://:pw@host:6379",
-    ),
-    "-----BEGIN RSA PRIVATE KEY-----\nMIIcanary\n-----END RSA PRIVATE KEY-----",
-]
-# What stands after a name that says it: the name may stay.
-VALUES = {
-    "api_key=abcdef": "abcdef",
-    "api_key: 'zzz-very'": "zzz-very",
-    "password=hunter2": "hunter2",
-    "X-Api-Key: q1w2e3r4": "q1w2e3r4",
-    'client_secret="s3cr3tvalue"': "s3cr3tvalue",
-    "Authorization: Basic dXNlcjpwYXNz": "dXNlcjpwYXNz",
-    "Bearer canarycanary1": "canarycanary1",
-    "API key provided: c0rrect****horse": "c0rrect",
-    "organization 'canary-corp'": "canary-corp",
-    "tenant canary-tenant-9": "canary-tenant-9",
-    "aws_secret_access_key = wJalrXUtnFEMI": "wJalrXUtnFEMI",
-}
-ORDINARY = [
-    "The field 'temperature' is out of range",
-    "max_tokens: 4096 is more than 2048",
-    "model openai/gpt-4o-mini at version 1.106.2",
-    "claude-3-opus-20240229 was retired on 2026-11-30",
-    "time 12:34:56, ratio 3:10",
-    "This model's maximum context length is 8192 tokens",
-    "messages[0].content[1].type must be one of text, image_url",
-    "use std::vector or a::b",
-    "POST /v1/chat/completions takes JSON",
-    "the token limit is 4096",
-    "response_format must be json_schema",
-    "Rate limit reached for requests per min (RPM): Limit 3, Used 3",
-    "Your API key is not valid",
-    "total tokens: 12345",
-    "max_completion_tokens=100000",
-    "The account is not active",
-    "invalid 'input[3].call_id'",
-    "top_p=0.95, seed: 42",
-    "the project manager and the key point",
-]
+from tests.domain.redaction_corpus import CREDENTIALS, ORDINARY, PLACES, SECRETS, VALUES
 
 
 @pytest.mark.parametrize("secret", SECRETS)
 @pytest.mark.parametrize("around", ["It said {} there", "({})", '"{}"', "at {}, and {}"])
 def test_secrets_addresses_and_places_are_taken_out(secret: str, around: str) -> None:
-    shown = without_secrets(around.format(secret, secret))
-    assert secret not in shown
-    assert "[removed]" in shown
+    seen = without_secrets(around.format(secret, secret))
+    assert secret not in seen
+    assert "[removed]" in seen
 
 
 @pytest.mark.parametrize("text", VALUES)
@@ -93,8 +39,8 @@ def test_the_log_goes_by_the_same_rules(secret: str) -> None:
 
 @pytest.mark.parametrize("secret", [text for text in SECRETS if len(text) > 12])
 def test_one_that_is_cut_off_by_the_end_is_not_half_shown(secret: str) -> None:
-    shown = without_secrets("word " * 78 + secret + " and more", 400)
-    assert secret[:10] not in shown
+    seen = without_secrets("word " * 78 + secret + " and more", 400)
+    assert secret[:10] not in seen
 
 
 @pytest.mark.parametrize(
@@ -112,3 +58,50 @@ def test_no_more_of_a_long_text_is_looked_at_than_can_be_shown(unit: str) -> Non
 
     assert len(without_secrets(Text(unit * 1_000_000))) <= 400
     assert looked_at == [2_448]
+
+
+@pytest.mark.parametrize(("text", "gone"), CREDENTIALS + PLACES)
+def test_nothing_of_the_corpus_reaches_a_client_or_a_line_of_litellm(text: str, gone: list[str]) -> None:
+    record = logging.LogRecord("LiteLLM", logging.ERROR, "", 0, text, (), None)
+    _OneShortLine().filter(record)
+    for seen in (without_secrets(text), without_secrets(f"{text}, and more"), record.getMessage()):
+        assert not [part for part in gone if part in seen]
+
+
+@pytest.mark.parametrize(("text", "gone"), CREDENTIALS)
+def test_no_credential_is_said_back_or_stands_in_any_line_of_the_log(text: str, gone: list[str]) -> None:
+    for seen in (shown(text, 400), KnownSecrets({})(text.encode()).decode()):
+        assert not [part for part in gone if part in seen]
+
+
+@pytest.mark.parametrize("text", [*ORDINARY, *(text for text, _ in PLACES if "://" not in text)])
+def test_a_line_of_the_log_keeps_what_lets_nobody_in(text: str) -> None:
+    assert without_credentials(text.encode()).decode() == text
+
+
+@pytest.mark.parametrize("text", ["\ud800 lone", "nul \x00 and \xff", "a@\ud83d", "key=\udc80\udc80\udc80"])
+def test_a_text_that_is_no_proper_unicode_is_a_text(text: str) -> None:
+    assert without_secrets(text)
+    assert shown(text, 100)
+
+
+@pytest.mark.parametrize("password", ["e", "p@ss", "p@s/s", "p:1", "a b", "ключ", "x" * 300, "50%"])
+@pytest.mark.parametrize("written", [lambda text: text, lambda text: quote(text, safe="")])
+def test_a_password_in_a_url_is_found_however_it_is_written(password: str, written: object) -> None:
+    assert callable(written)
+    redact = KnownSecrets({"ANY_NAME": f"https://ci:{written(password)}@example.com/x"})
+    for form in (password, quote(password, safe="")):
+        assert redact(f"it was ({form}) there".encode()) == b"it was ([redacted]) there"
+    assert redact(b"the webhook delivers here") == b"the webhook delivers here"
+
+
+def test_a_key_of_several_lines_is_hidden_line_by_line() -> None:
+    text = "-----BEGIN KEY-----\nMIIEcanary0123456789\nq9canary0123\n-----END KEY-----"
+    redact = KnownSecrets({"SIGNING_KEY": text, "GOOGLE_CREDENTIALS": text.replace("\n", "\\n").replace("q9", "q8")})
+    for line in (b"MIIEcanary0123456789", b"at q9canary0123.", b"q8canary0123"):
+        assert b"canary" not in redact(line)
+
+
+def test_hundreds_of_long_secrets_are_one_pattern() -> None:
+    values = {f"A{number}_KEY": f"{number:04d}" + "s" * 4000 for number in range(500)}
+    assert KnownSecrets(values)(values["A499_KEY"].encode() + b" rest") == b"[redacted] rest"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scalix.domain.requests.shown_texts import shown
+from scalix.domain.redaction.foreign_texts import shown
 
 KEY = "sk-scalix-0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX2yZ3aB4cD5eF6gH7i"
 
@@ -12,9 +12,9 @@ KEY = "sk-scalix-0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX2yZ3aB4cD5eF6gH7i"
     [
         ("/v1/chat/completion", "/v1/chat/completion"),
         ("gpt-4", "gpt-4"),
-        (f"/key/{KEY}", "/key/sk-…"),
-        (f"/key/{KEY[:20]}/info", "/key/sk-…"),
-        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl", "ey…"),
+        (f"/key/{KEY}", "/key/[removed]"),
+        (f"/key/{KEY[:20]}/info", "/key/[removed]/info"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl", "[removed]"),
         ("key", "key"),
         ("x" * 300, "x" * 100),
         ("y" * 95 + "sk-" + "a" * 40, "y" * 95 + "sk-aa"),

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from scalix.domain.redaction import without_secrets
+from scalix.domain.redaction.foreign_texts import without_secrets
 from scalix.edge.delivered import Delivered, text_of_answer, text_of_events
 from scalix.edge.stream_marks import is_error, is_last
 from scalix.edge.usage_chunks import answer_without_cost, completion_event, event_without_cost
@@ -70,7 +70,7 @@ async def test_a_long_stream_is_counted_as_it_goes() -> None:
         ("Incorrect API key provided: sk-****1234.", "Incorrect API key provided: [removed]"),
         ("see https://internal.example/v1?key=x or ask bob@internal.example", "see [removed] or ask [removed]"),
         ("in organization org-A1b2C3d4 on tokens", "in organization [removed] on tokens"),
-        ("Bearer abcdefghij", "Bearer[removed]"),
+        ("Bearer abcdefghij", "Bearer [removed]"),
         ("AIzaSyA1234567890", "[removed]"),
     ],
 )

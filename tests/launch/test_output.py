@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from scalix.domain.redaction.known_secrets import KnownSecrets
 from scalix.launch.problems import LaunchError
 from scalix.launch.processes.child import restart_delay_s
 from scalix.launch.processes.logfile import RotatingLog
-from scalix.launch.processes.output import Output, Redactor, Sink
+from scalix.launch.processes.output import Output, Sink
 from scalix.launch.processes.ports import allow_listen, base_url, describe_owner, reserve_port
 from scalix.launch.processes.process import ProcessIdentity, myself
 from scalix.launch.processes.pump import LineReader, PipePump
@@ -68,7 +69,7 @@ def test_after_a_rotation_the_log_still_has_one_writer(tmp_path: Path) -> None:
 
 
 def test_values_of_secret_variables_are_replaced_and_others_kept() -> None:
-    redact = Redactor(
+    redact = KnownSecrets(
         {
             "OPENAI_API_KEY": "sk-abcdef-123456",
             "REDIS_URL": "redis://me:pass-word@host:6379/0",
@@ -102,11 +103,11 @@ def test_values_of_secret_variables_are_replaced_and_others_kept() -> None:
 def test_secrets_are_found_in_urls_and_short_ones_as_words_only(
     name: str, value: str, line: bytes, shown: bytes
 ) -> None:
-    assert Redactor({name: value})(line) == shown
+    assert KnownSecrets({name: value})(line) == shown
 
 
 def test_of_two_secrets_the_longer_one_is_replaced_as_a_whole() -> None:
-    redact = Redactor({"A_KEY": "canary-secret", "B_KEY": "canary-secret-and-more"})
+    redact = KnownSecrets({"A_KEY": "canary-secret", "B_KEY": "canary-secret-and-more"})
     assert redact(b"canary-secret-and-more, canary-secret") == b"[redacted], [redacted]"
 
 

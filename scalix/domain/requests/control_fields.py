@@ -1,8 +1,9 @@
 """Body fields by which a client could steer LiteLLM: another model, address, key or price, hooks off, no record."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
+
+import re2
 
 # LiteLLM reads these from a body (`litellm.types.utils.all_litellm_params` and its proxy). They may not be configured
 # as extra fields either, nor stand in a tool.
@@ -46,7 +47,7 @@ CONTROL_FIELDS = frozenset(
     }
 )
 # What the rest of LiteLLM's own are made of: prices, credentials, addresses, routing, its own limits and loggers.
-_CONTROL_PARTS = re.compile(
+_CONTROL_PARTS = re2.compile(
     r"^(litellm|mock_|aws_|azure|vertex_|s3_|gcs_|dd_|langfuse|langsmith|arize_|anthropic_|openai_|newrelic|posthog|signoz"
     r"|wandb|weave|humanloop|fireworks_|use_|enable_|disable_|allow_|client_|default_|max_(agentic|budget|file|parallel)"
     r"|model_|prompt_|preset_|provider_|stream_|tag_|x-|_)"

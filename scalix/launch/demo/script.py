@@ -36,11 +36,12 @@ directive in it does no harm there.
 """
 
 import copy
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+
+import re2
 
 from scalix.launch.demo.problem import BadRequestError
 
@@ -49,8 +50,8 @@ MAX_WORDS = 200_000
 USAGE_MODES = frozenset({"normal", "none", "null", "negative", "huge", "string", "zero", "late", "in_finish"})
 FINISHES = frozenset({"stop", "length", "content_filter", "tool_calls"})
 
-_DIRECTIVE = re.compile(r"\[\[demo\b([^\]]*)\]\]")
-_HEADER_VALUE = re.compile(r"[\x21-\x7e]+")
+_DIRECTIVE = re2.compile(r"\[\[demo\b([^\]]*)\]\]")
+_HEADER_VALUE = re2.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(slots=True)

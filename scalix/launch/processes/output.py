@@ -1,77 +1,21 @@
 """Where lines go: to the log file and to the terminal, neither of which may ever hold up a child or the launcher."""
 
 import os
-import re
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import unquote
 
 import re2
 
+from scalix.domain.redaction.known_secrets import KnownSecrets
 from scalix.launch.processes.logfile import RotatingLog
 
 _QUEUE_LINES = 20_000
 _LABEL_WIDTH = 10
-_SECRET_NAME = re.compile(r"(KEY|SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL)S?(_|$)|_URL$", re.IGNORECASE)
-_SHORTEST_SECRET = 8
-_SHORTEST_WORD = 4
-_COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
+_COLOURS = re2.compile(rb"\x1b\[[0-9;]*m")
 _CONTROL = bytes(code for code in (*range(32), 127) if code != ord("\t"))
-
-
-class Redactor:
-    """Replaces the values of secret variables, a last line of defence for what children write to the log.
-
-    A secret of fewer than eight characters is replaced where it is a word of its own: within others it is a syllable.
-    """
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        secrets = {secret.encode() for name, value in environment.items() for secret in _secrets_in(name, value)}
-        longest_first = sorted(secrets, key=len, reverse=True)
-        self._pattern = re2.compile(b"|".join(map(re2.escape, longest_first))) if secrets else None
-
-    def __call__(self, line: bytes) -> bytes:
-        if self._pattern is None:
-            return line
-
-        def replaced(match: Any) -> bytes:
-            found, start, end = match.group(), match.start(), match.end()
-            is_word = not _is_word(line[start - 1 : start]) and not _is_word(line[end : end + 1])
-            return b"[redacted]" if len(found) >= _SHORTEST_SECRET or is_word else bytes(found)
-
-        return bytes(self._pattern.sub(replaced, line))
-
-
-def _is_word(neighbour: bytes) -> bool:
-    return neighbour.isalnum() or neighbour == b"_"
-
-
-def _secrets_in(name: str, value: str) -> set[str]:
-    if not _SECRET_NAME.search(name):
-        return set()
-    if "://" in value:
-        return {form for secret in _secrets_of_url(value) for form in (secret, unquote(secret)) if form}
-    # A path or a plain number is no secret, nor is a short word: replacing it would make the log unreadable.
-    is_short_word = len(value) < _SHORTEST_SECRET and (value.isalpha() or len(value) < _SHORTEST_WORD)
-    if name.upper().endswith("_URL") or is_short_word or value.startswith(("/", "http")) or value.isdigit():
-        return set()
-    return {value}
-
-
-def _secrets_of_url(url: str) -> set[str]:
-    """The password of a URL, as it was written, and what its query calls a secret."""
-    rest = url.partition("://")[2]
-    authority = re2.split(r"[/?#]", rest, maxsplit=1)[0]
-    if "@" not in authority and "@" in rest and not authority.rpartition(":")[2].isdigit() and ":" in authority:
-        authority = rest  # a password with a slash in it that was not encoded
-    password = authority.rpartition("@")[0].partition(":")[2]
-    query = rest.partition("?")[2].partition("#")[0]
-    fields = (field.partition("=") for field in query.split("&"))
-    return {password} | {text for field, _, text in fields if _SECRET_NAME.search(field)}
 
 
 class Sink:
@@ -134,7 +78,7 @@ class Output:
         self._file: Sink | None = None
         self._log: RotatingLog | None = None
         self._terminal: Sink | None = Sink("terminal", _write_all_to(1))
-        self._redact: Callable[[bytes], bytes] = Redactor({})
+        self._redact: Callable[[bytes], bytes] = KnownSecrets({})
 
     def open_log(self, log: RotatingLog) -> None:
         """From now on everything goes to `log` too."""
@@ -142,8 +86,8 @@ class Output:
         self._file = Sink("log", log.write)
 
     def keep_secret(self, environment: Mapping[str, str]) -> None:
-        """From now on the values of the secret variables in `environment` are replaced wherever they turn up."""
-        self._redact = Redactor(environment)
+        """From now on the secrets in `environment` are replaced wherever they turn up."""
+        self._redact = KnownSecrets(environment)
 
     def say(self, label: str, text: str) -> None:
         """One line of the launcher's own, such as `store     embedded valkey 9.1.2`."""

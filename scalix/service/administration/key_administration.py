@@ -9,7 +9,7 @@ from typing import Any
 from scalix.domain.errors import BadRequest, KeyAliasTaken, KeyChanging, KeyNotFound
 from scalix.domain.identity.key_secrets import digest_of, is_digest, secret_of
 from scalix.domain.identity.virtual_keys import KeyRecord
-from scalix.domain.requests.shown_texts import shown
+from scalix.domain.redaction.foreign_texts import shown
 from scalix.service.administration.key_fields import SETTABLE, changed, check_names, grace_ms, spend_in
 from scalix.service.administration.key_views import names_in, shown_key, told_key
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded

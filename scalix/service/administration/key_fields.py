@@ -18,7 +18,7 @@ from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.limits import limit_amounts
 from scalix.domain.limits.limit_amounts import WrongAmount
 from scalix.domain.limits.spans import span_ms
-from scalix.domain.requests.shown_texts import shown
+from scalix.domain.redaction.foreign_texts import shown
 
 MOST_METADATA_BYTES = 16_384
 MOST_MODELS = 200

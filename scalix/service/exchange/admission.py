@@ -13,10 +13,10 @@ from scalix.domain.limits.quota import Admitted, Ask, Decision, Refused, Stale
 from scalix.domain.policy import Model, Policy
 from scalix.domain.prices.peak_prices import PPM, marked_up
 from scalix.domain.prices.pricing import calculate
+from scalix.domain.redaction.foreign_texts import shown
 from scalix.domain.requests.features import FIELD as OPTIONS
 from scalix.domain.requests.features import features_of, taken_options
 from scalix.domain.requests.routes import Route
-from scalix.domain.requests.shown_texts import shown
 from scalix.domain.tokens.estimate import estimate_prompt_tokens
 from scalix.domain.tokens.media_tokens import Media
 from scalix.domain.tokens.output_cap import FLOOR_TOKENS, OutputRequest, output_request, with_cap
