@@ -69,6 +69,11 @@ class Gate:
         self._early = EarlyRefusals(identity, forwarding, addresses=addresses, guard=guard)
         self.refusable_paths = self._early.paths  # of these, the server asks `refuse_at_once`
 
+    @property
+    def start_problem(self) -> str:
+        """For the worker: why the start has failed."""
+        return self._lifespan.problem
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._http(scope, receive, send)

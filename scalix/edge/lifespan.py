@@ -22,6 +22,7 @@ class Lifespan:
         self._every = every
         self._at_end = at_end
         self.is_up = False
+        self.problem = ""  # why the start has failed
 
     async def run(self, inner: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the `lifespan` scope."""
@@ -29,15 +30,28 @@ class Lifespan:
 
         async def noting(message: Message) -> None:
             if message["type"] == "lifespan.startup.complete":
-                for job in self._at_start:
-                    await job()
+                await self._start(tasks)
                 self.is_up = True
                 tasks.extend(start_jobs(self._every))
             elif message["type"] == "lifespan.shutdown.complete":
                 await self._end(tasks)
+            elif message["type"] == "lifespan.startup.failed":
+                # What LiteLLM's app says is a whole traceback, whose last line is the reason.
+                lines = str(message.get("message", "")).strip().splitlines()
+                self.problem = self.problem or (lines[-1] if lines else "")
+                message = {**message, "message": self.problem}
             await send(message)
 
         await inner(scope, receive, noting)
+
+    async def _start(self, tasks: list[asyncio.Task[None]]) -> None:
+        try:
+            for job in self._at_start:
+                await job()
+        except Exception as error:
+            self.problem = str(error)
+            await self._end(tasks)
+            raise
 
     async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
         self.is_up = False

@@ -1,49 +1,141 @@
-"""Takes LiteLLM's app through one answer and one stream before the gateway is ready, without the network.
+"""Takes LiteLLM through answers and streams before the gateway is ready, without the network, and looks whether they
+are what they should be.
 
 LiteLLM imports, compiles and opens much at its first request: without this the first client would wait a second for it.
+And one that is broken, or put together otherwise than the adapter's seams expect, must not begin to serve: it would
+answer 503 to everybody and seem to be the providers' fault.
 """
 
 import asyncio
-import logging
 import secrets
+import traceback
+from collections import deque
+from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
+import re2
 
 from scalix.domain.limits.limits import UNLIMITED
 from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Receipt
 from scalix.domain.requests.routes import Route
-from scalix.service.exchange.exchanges import Exchange
+from scalix.domain.tokens.usage import Usage
+from scalix.service.exchange.exchanges import CURRENT, Exchange, Exchanges
 from scalix.service.identity.callers import THE_OPERATOR
 
-log = logging.getLogger("scalix.warm_up")
+LONGEST_S, REPORT_S = 30.0, 10.0
+_SAID = "hello"
+_MESSAGES = [{"role": "user", "content": _SAID}]
+_USAGE = Usage(7, 5)
+_PATH = "/v1/chat/completions"
+_CONTENT = re2.compile(rb'"content":"(\w*)"')
 
-LONGEST_S = 10.0
+
+class SelfTestFailed(Exception):
+    """LiteLLM, or a seam of the adapter in it, does not do what it should. Says what, in one line without secrets."""
 
 
-async def warm_up(app: Any, model: str, internal_token: str) -> None:
-    """Ask LiteLLM's started `app` for mock answers of `model`. Whatever goes wrong is noted, and does no harm."""
-    for body in ({}, {"stream": True}):
-        asked = {"model": model, "messages": [{"role": "user", "content": "hello"}], "mock_response": "hello", **body}
-        try:
-            async with asyncio.timeout(LONGEST_S):
-                await _ask(app, orjson.dumps(asked), internal_token)
-        except Exception as error:
-            log.warning("the first request will be slow, warming up failed: %s", type(error).__name__)
-            return
+async def warm_up(app: Any, model: str, internal_token: str, exchanges: Exchanges) -> None:
+    """Ask LiteLLM's started `app` for mock answers of `model`, and its client of OpenAI's format for answers that the
+    transport under it gives. Raises `SelfTestFailed`."""
+    for stream in (False, True):
+        await _judged("its client", _check_transport(stream))
+        if model:
+            await _judged("its proxy", _check_app(app, model, internal_token, exchanges, stream))
     await asyncio.to_thread(_open_what_clients_share)
 
 
-async def _ask(app: Any, body: bytes, internal_token: str) -> None:
-    exchange = _unmetered()
+async def _judged(what: str, check: Awaitable[None]) -> None:
+    try:
+        async with asyncio.timeout(LONGEST_S):
+            await check
+    except Exception as error:
+        said = str(error) if isinstance(error, SelfTestFailed) else _place(error)
+        raise SelfTestFailed(f"LiteLLM does not pass the self-test of {what}: {said}") from None
+
+
+async def _check_app(app: Any, model: str, internal_token: str, exchanges: Exchanges, stream: bool) -> None:
+    """The way of a request: who calls, LiteLLM's proxy and router, what the callbacks report."""
+    exchange = _rehearsal(stream)
+    asked = {"model": model, "messages": _MESSAGES, "mock_response": _SAID, "stream": stream}
+    exchanges.add(exchange)
+    token = CURRENT.set(exchange)
+    try:
+        status, body = await _ask(app, orjson.dumps(asked), internal_token, exchange)
+        if status != 200:
+            raise SelfTestFailed(f"it answered {status}")
+        if b"".join(_CONTENT.findall(body)) != _SAID.encode():
+            raise SelfTestFailed("its answer is not the one that it was given")
+        async with asyncio.timeout(REPORT_S):
+            await exchange.reported.wait()
+        if exchange.usage is None:
+            raise SelfTestFailed("it reports no usage")
+    except TimeoutError:
+        raise SelfTestFailed("its callbacks are not called") from None
+    finally:
+        CURRENT.reset(token)
+        exchanges.remove(exchange)
+
+
+async def _check_transport(stream: bool) -> None:
+    """The way to a provider and back: a request in its format, read below LiteLLM, and translated."""
+    import litellm
+
+    exchange = _rehearsal(stream)
+    token = CURRENT.set(exchange)
+    try:
+        answer: Any = await litellm.acompletion(
+            model="openai/self-test",
+            messages=_MESSAGES,
+            stream=stream,
+            api_base="http://self-test.invalid/v1",
+            api_key="none",
+            max_retries=0,
+            **({"stream_options": {"include_usage": True}} if stream else {}),
+        )
+        if stream:
+            said = "".join([chunk.choices[0].delta.content or "" async for chunk in answer if chunk.choices])
+        else:
+            said = answer.choices[0].message.content
+    finally:
+        CURRENT.reset(token)
+    if not exchange.asked or exchange.provider_usage != _USAGE:
+        raise SelfTestFailed("what leaves by it, or comes back, is not seen")
+    if said != _SAID:
+        raise SelfTestFailed("an answer comes out of it as another one")
+
+
+def _answer_of(request: httpx.Request) -> httpx.Response:
+    """The answer of a provider to a rehearsed request."""
+    asked = orjson.loads(request.content)
+    if asked.get("messages") != _MESSAGES:
+        raise SelfTestFailed("a request comes out of it as another one")
+    usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+    shape = {"id": "self-test", "created": 1, "model": "self-test"}
+    if not asked.get("stream"):
+        choice = {"index": 0, "message": {"role": "assistant", "content": _SAID}, "finish_reason": "stop"}
+        return httpx.Response(200, json={**shape, "object": "chat.completion", "choices": [choice], "usage": usage})
+    shape["object"] = "chat.completion.chunk"
+    chunks: list[dict[str, Any]] = [
+        {**shape, "choices": [{"index": 0, "delta": {"role": "assistant", "content": _SAID}}]},
+        {**shape, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+        {**shape, "choices": [], "usage": usage},
+    ]
+    events = b"".join(b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks) + b"data: [DONE]\n\n"
+    return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=events)
+
+
+async def _ask(app: Any, body: bytes, internal_token: str, exchange: Exchange) -> tuple[int, bytes]:
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "method": "POST",
         "scheme": "http",
-        "path": "/v1/chat/completions",
-        "raw_path": b"/v1/chat/completions",
+        "path": _PATH,
+        "raw_path": _PATH.encode(),
         "root_path": "",
         "query_string": b"",
         "client": None,
@@ -55,11 +147,12 @@ async def _ask(app: Any, body: bytes, internal_token: str) -> None:
             (b"content-length", str(len(body)).encode()),
             (b"authorization", b"Bearer " + internal_token.encode()),
         ],
-        # What `custom_auth` believes. No exchange of this id is in flight, so nothing is charged.
+        # What `custom_auth` believes. Nobody settles it, so nothing is charged.
         "scalix": exchange,
     }
     messages = [{"type": "http.request", "body": body, "more_body": False}]
     ended = asyncio.Event()
+    status, parts = 0, list[bytes]()
 
     async def receive() -> Any:
         if messages:
@@ -68,16 +161,18 @@ async def _ask(app: Any, body: bytes, internal_token: str) -> None:
         return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
-        if message["type"] == "http.response.start" and message["status"] != 200:
-            log.warning("warming up was answered with %d, so the first request will be slow", message["status"])
+        nonlocal status
+        status = message.get("status", status)
+        parts.append(message.get("body", b""))
 
     try:
         await app(scope, receive, send)
     finally:
         ended.set()
+    return status, b"".join(parts)
 
 
-def _unmetered() -> Exchange:
+def _rehearsal(stream: bool) -> Exchange:
     request_id = f"warm-up-{secrets.token_hex(8)}"
     receipt = Receipt(request_id, str(THE_OPERATOR.subject), 0, 0, 0, False)
     admitted = Admitted(receipt, {}, 0)
@@ -86,12 +181,25 @@ def _unmetered() -> Exchange:
         THE_OPERATOR,
         Route.CHAT,
         "",
-        False,
+        stream,
         limits=UNLIMITED,
         admitted=admitted,
         prices=FREE_OF_CHARGE,
         mocked=True,
+        local=True,
+        rehearse=_answer_of,
     )
+
+
+def _place(error: BaseException) -> str:
+    """The kind of the first of the errors behind `error`, and where it was raised."""
+    for _ in range(8):
+        error = error.__cause__ or error.__context__ or error
+    found = deque(traceback.walk_tb(error.__traceback__), maxlen=1)
+    if not found:
+        return type(error).__name__
+    frame, line = found[0]
+    return f"{type(error).__name__} at {Path(frame.f_code.co_filename).name}:{line} {frame.f_code.co_name}"
 
 
 def _open_what_clients_share() -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import scalix
 from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import GatewayError
+from scalix.domain.faults import shown_fault
 from scalix.launch.config.policy_file import read_policy
+from scalix.launch.serving.untrimmed import CantTrim
 from scalix.launch.settings.environment import DEFAULT_STREAM_JOIN_MS
 from scalix.service.exchange.load_shedding import LoadShedding
 from scalix.service.identity.throttle import Throttle
@@ -48,7 +50,11 @@ def create_app() -> Any:
     from scalix.litellm_adapter.warm_up import warm_up
 
     parts = parts_of(os.environ.get("SCALIX_TRIM_LITELLM", ""))
-    inner = trim(load_app(), Path(needed(os.environ, "CONFIG_FILE_PATH")).read_text(encoding="utf-8"), parts)
+    inner = load_app()
+    try:
+        inner = trim(inner, Path(needed(os.environ, "CONFIG_FILE_PATH")).read_text(encoding="utf-8"), parts)
+    except (AttributeError, ImportError, TypeError) as error:
+        raise CantTrim(f"LiteLLM can't be trimmed: {shown_fault(error)}") from error
     if os.environ.get("LITELLM_LOG") != "DEBUG":
         quiet_litellm_logs()
     core = build_core(os.environ, facts=model_facts(), original_id=original_id)
@@ -60,7 +66,7 @@ def create_app() -> Any:
     access = AccessLog(to_standard_error, _log_key()) if _is_on("SCALIX_ACCESS_LOG") else None
 
     async def warm() -> None:
-        await warm_up(inner, next(iter(core.policy.current.models), ""), internal_token)
+        await warm_up(inner, next(iter(core.policy.current.models), ""), internal_token, core.exchanges)
 
     async def end_access_log() -> None:
         if access is not None:

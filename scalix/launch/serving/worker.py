@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from scalix.launch.problems import LaunchError
 from scalix.launch.processes.ports import allow_listen
 from scalix.launch.processes.signals import RETIRE_SIGNAL
+from scalix.launch.serving.untrimmed import CantTrim, start_untrimmed
 from scalix.launch.serving.worker_reload import reload_on_hangup
 
 if TYPE_CHECKING:
@@ -73,6 +74,9 @@ async def _serve(fd: int, ready_fd: int) -> int:
         for problem in error.problems:
             print(f"worker: {problem}", file=sys.stderr)
         return EXIT_CANT_LOAD
+    except CantTrim as error:
+        start_untrimmed(str(error), fd, ready_fd)
+        return _give_up(str(error))
     except Exception as error:
         traceback.print_exc()
         return _give_up(f"can't load {name}: {type(error).__name__}: {error}")
@@ -88,7 +92,10 @@ async def _serve(fd: int, ready_fd: int) -> int:
     try:
         await server.serve(sockets=[sock])
     except SystemExit:
-        return _give_up("the app's start-up failed, see above")
+        reason: str = getattr(app, "start_problem", "")
+        if reason:
+            start_untrimmed(reason, sock.detach(), ready_fd)
+        return _give_up(reason or "the app's start-up failed, see above")
     return 0
 
 

@@ -58,6 +58,7 @@ class Exchange:
     options: Mapping[str, bool] = field(default_factory=dict)  # `scalix_options`, for models that have the features
     models: Mapping[str, Model] = field(default_factory=dict)  # as they were, and cost, when it was admitted
     mocked: bool = False  # a rehearsal, which no provider hears of
+    rehearse: Callable[[Any], Any] | None = None  # then, what answers an HTTP request in the provider's place
     asked_model: str = ""  # the one that LiteLLM is asked for in this attempt
     attempt: int = 1  # which model of those that may serve is being tried; reports on an earlier one are not taken
     # reported by LiteLLM's callbacks, of this attempt
