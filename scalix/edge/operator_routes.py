@@ -77,6 +77,7 @@ class OperatorRoutes:
         if target in KEY_ROUTES:
             return await self._keys.answer(target, scope, receive, by)
         body = await read_json(scope, receive)
+        await self._users.refuse_nobodys(body.get("user_id"), self._keys.has_keys)
         match target:
             case Own.USER_NEW:
                 return await self._users.new(body, by)

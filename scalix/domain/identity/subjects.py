@@ -6,6 +6,9 @@ from typing import Literal
 
 SubjectKind = Literal["user", "address", "operator"]
 SHARDS = 256
+# Names that the gateway gives. Nobody becomes a user of such a name by a claim, a field or a record.
+KEYS_OWN_USER = "key:"
+RESERVED_PREFIXES = (KEYS_OWN_USER, "address:", "operator:")
 
 
 @dataclass(frozen=True, slots=True)

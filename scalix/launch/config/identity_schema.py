@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from scalix.domain.identity.addresses import Network, parse_address, parse_network
 from scalix.domain.identity.identity import DEFAULT_LEEWAY_S, DEFAULT_REFRESH_S, KEY_SET_ALGORITHMS, SECRET_ALGORITHMS
+from scalix.domain.identity.subjects import RESERVED_PREFIXES
 from scalix.launch.config.schema_base import Name, Section, wrong
 
 _MOST_LEEWAY_S = 300
@@ -48,6 +49,8 @@ def _plain(value: str) -> str:
 def _prefix(value: str) -> str:
     if not value.isprintable() or len(value) > _LONGEST_PREFIX:
         raise wrong("is no usable prefix", f"write up to {_LONGEST_PREFIX} printable characters, such as acme:")
+    if value.startswith(RESERVED_PREFIXES):
+        raise wrong("begins a name that the gateway gives itself", "write another prefix, such as acme:")
     return value
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from scalix.domain.errors import BadRequest, UserAlreadyExists, UserNotFound
-from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.subjects import RESERVED_PREFIXES, Subject
 from scalix.domain.ledger.privacy import CONSENTS, consents
 from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Window
@@ -21,7 +21,7 @@ from scalix.service.administration.user_records import (
 )
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.exchange.policy_source import PolicySource
-from scalix.service.identity.identity import checked_user_id
+from scalix.service.identity.identity import checked_user_id, named_from_outside
 from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
 from scalix.store.base import LimitTools, UserExists, UserRecord, UserStore
 
@@ -60,7 +60,7 @@ class UserAdministration:
     async def new(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         """Write a record for a user without one. Raises `BadRequest`, `UserAlreadyExists`."""
         named = body if "user_id" in body else {**body, "user_id": str(uuid4())}
-        record = self._changed(UserRecord(user_id_in(named)), named)
+        record = self._changed(UserRecord(named_from_outside(named["user_id"], "user_id")), named)
         try:
             async with recorded(self._audit, _act("user.new", by, UserRecord(record.user_id), record, body)):
                 written = await self._users.create(record)
@@ -127,6 +127,14 @@ class UserAdministration:
                 await self._users.delete(name)
             self._directory.forget(name)
         return {"deleted": names}
+
+    async def refuse_nobodys(self, user_id: object, has_keys: Callable[[str], Awaitable[bool]]) -> None:
+        """Raise `BadRequest` for a name that the gateway gives, unless it has given it: a key's own user has a key, or
+        a record from the time that it had one, and can be changed as others can."""
+        if isinstance(user_id, str) and user_id.startswith(RESERVED_PREFIXES):
+            if await has_keys(user_id) or (await self._users.get(checked_user_id(user_id, "user_id"))).exists:
+                return
+            named_from_outside(user_id, "user_id")
 
     async def _is_known(self, user_id: str) -> bool:
         record = await self._users.get(user_id)

@@ -8,13 +8,14 @@ from typing import Any
 
 from scalix.domain.errors import BadRequest, KeyAliasTaken, KeyChanging, KeyNotFound
 from scalix.domain.identity.key_secrets import digest_of, is_digest, secret_of
+from scalix.domain.identity.subjects import KEYS_OWN_USER
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.redaction.foreign_texts import shown
 from scalix.service.administration.key_fields import SETTABLE, changed, check_names, grace_ms, spend_in
 from scalix.service.administration.key_views import names_in, shown_key, told_key
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.exchange.policy_source import PolicySource
-from scalix.service.identity.identity import checked_user_id
+from scalix.service.identity.identity import named_from_outside
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.store.base import RecordChanged
 from scalix.store.records.key_store import AliasTaken, KeyStore
@@ -54,7 +55,7 @@ class KeyAdministration:
         check_names(body, SETTABLE)
         key_id, secret = secrets.token_hex(8), new_secret()
         user_id = body.get("user_id")
-        user_id = f"key:{key_id}" if user_id is None else checked_user_id(user_id, "user_id")
+        user_id = f"{KEYS_OWN_USER}{key_id}" if user_id is None else named_from_outside(user_id, "user_id")
         blank = KeyRecord(key_id, user_id, digest_of(secret), secret[-4:], created_by=by.name)
         record, spend = self._changed(blank, body), spend_in(body)
         try:
@@ -66,6 +67,10 @@ class KeyAdministration:
             await self._keys.set_spend(written, spend)
         self._credentials.forget(written)
         return {**await self._shown(written), "key": secret}
+
+    async def has_keys(self, user_id: str) -> bool:
+        """Whether any key is of this user."""
+        return (await self._keys.page(0, 1, user_id))[0] > 0
 
     async def info(self, key: object) -> dict[str, Any]:
         """A key and its use. `key` is its secret or its SHA-256. Raises `BadRequest`, `KeyNotFound`."""

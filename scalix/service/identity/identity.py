@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 from scalix.domain.errors import BadRequest, InvalidApiKey
+from scalix.domain.identity.subjects import RESERVED_PREFIXES
 from scalix.service.identity.callers import THE_OPERATOR, Caller
 from scalix.service.identity.users import MAX_USER_ID_CHARS, UserDirectory
 
@@ -106,7 +107,7 @@ class Identity:
         user = body.get("user")
         if not holder.may_name_users or user is None:
             return holder
-        record = self._users.cached(checked_user_id(user))
+        record = self._users.cached(named_from_outside(user))
         return None if record is None else self._users.caller_of(record)
 
     async def charged_caller(self, holder: Caller, body: Mapping[str, Any]) -> Caller:
@@ -114,7 +115,7 @@ class Identity:
         user = body.get("user")
         if not holder.may_name_users or user is None:
             return holder
-        return await self._users.caller(checked_user_id(user))
+        return await self._users.caller(named_from_outside(user))
 
 
 def checked_user_id(user: object, param: str = "user") -> str:
@@ -122,6 +123,16 @@ def checked_user_id(user: object, param: str = "user") -> str:
     if not isinstance(user, str) or not user.strip() or len(user) > MAX_USER_ID_CHARS or not user.isprintable():
         raise BadRequest(f"'{param}' must be a printable text of 1 to {MAX_USER_ID_CHARS} characters.", param=param)
     return user
+
+
+def named_from_outside(user: object, param: str = "user") -> str:
+    """As `checked_user_id`, for a name that makes or charges a user: none that the gateway gives itself."""
+    name = checked_user_id(user, param)
+    if name.startswith(RESERVED_PREFIXES):
+        prefix = name.partition(":")[0]
+        message = f"'{param}' must not begin with '{prefix}:', which is kept for the gateway's own names. Take another."
+        raise BadRequest(message, param=param)
+    return name
 
 
 def _digest(token: str) -> bytes:

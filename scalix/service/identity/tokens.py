@@ -15,6 +15,7 @@ import jwt
 
 from scalix.domain.errors import InvalidApiKey, KeysUnavailable
 from scalix.domain.identity.identity import Issuer
+from scalix.domain.identity.subjects import RESERVED_PREFIXES
 from scalix.domain.identity.token_claims import TokenClaims, digest_of_jti, is_revoked
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import UNDECIDED, WRONG_KEY, Credential, Undecided
@@ -213,7 +214,7 @@ def _claims_of(payload: Mapping[str, Any], issuer: Issuer, now_ms: int) -> Token
     if not isinstance(user, str) or not user.strip() or not (jti is None or isinstance(jti, str)):
         raise Refused("user-claim")
     user_id = issuer.user_prefix + user
-    if len(user_id) > MAX_USER_ID_CHARS or not user_id.isprintable():
+    if len(user_id) > MAX_USER_ID_CHARS or not user_id.isprintable() or user_id.startswith(RESERVED_PREFIXES):
         raise Refused("user-claim")
     tier = payload.get(issuer.tier_claim) if issuer.tier_claim is not None else None
     return TokenClaims(
