@@ -107,6 +107,12 @@ class MethodNotAllowed(GatewayError):
     allow: tuple[str, ...] = ()
 
 
+class CodingNotRead(GatewayError):
+    """The body comes in a transfer encoding that is not read."""
+
+    code = "coding_not_read"
+
+
 class UserNotFound(GatewayError):
     """No user of this name is known."""
 

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Collection
 
-from scalix.domain.errors import BadRequest
+from scalix.domain.errors import BadRequest, CodingNotRead
 from scalix.edge.asgi import Scope, header
 
 MOST_HEADERS = 100
@@ -26,6 +26,8 @@ _ONCE = frozenset(
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _LENGTH = re.compile(rb"[0-9]{1,19}")
+
+_CHUNKED = b"chunked"
 
 
 def check_headers(scope: Scope) -> None:
@@ -53,6 +55,10 @@ def check_headers(scope: Scope) -> None:
     bearer = fields.get(b"authorization")
     if key is not None and bearer is not None and key.strip() != bearer.partition(b" ")[2].strip():
         raise BadRequest("'authorization' and 'x-api-key' hold two different keys. Send one of them.")
+    transfer = fields.get(b"transfer-encoding", _CHUNKED)
+    if transfer.strip().lower() != _CHUNKED:
+        # https://www.rfc-editor.org/rfc/rfc9112#section-6.1: what is not understood is a 501, and not guessed at.
+        raise CodingNotRead("Of transfer encodings only 'chunked' is read. Send the body without compression.")
     if length is not None and b"transfer-encoding" in fields:
         raise BadRequest("The request has both 'transfer-encoding' and 'content-length'. Send one of them.")
 

@@ -114,3 +114,27 @@ def test_a_second_request_in_the_same_packet_is_judged_by_itself(gateway: Gatewa
             answer += part
     assert answer.count(b"HTTP/1.1 200") == 1
     assert answer.count(b"HTTP/1.1 401") == 1
+
+
+@pytest.mark.parametrize("coding", [b"gzip, chunked", b"gzip", b"identity", b"chunked, chunked", b"deflate,chunked"])
+def test_a_transfer_encoding_that_is_not_read_is_said_and_not_guessed_at(gateway: Gateway, coding: bytes) -> None:
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\ntransfer-encoding: " + coding + b"\r\n"
+    answer = say(gateway, head + AUTHORIZATION + b"\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY))
+    assert status(answer) in (400, 501)  # what is no coding at all, the parser has refused
+    if coding == b"gzip, chunked":
+        assert status(answer) == 501
+        assert b"coding_not_read" in answer
+
+
+def test_a_client_that_half_closes_after_its_request_is_served(gateway: Gateway) -> None:
+    parts = urlsplit(gateway.url)
+    slow = BODY.replace(b"words=1", b"words=1 delay_ms=300")
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(post(AUTHORIZATION, body=slow))
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    answers = [text for text in answer.split(b"HTTP/1.1 ") if text and not text.startswith(b"102 ")]
+    assert [text[:3] for text in answers] == [b"200"]
+    assert b'"usage"' in answers[0]

@@ -22,6 +22,8 @@ SILENT_S = 60.0
 LINGER_S = 5.0
 # A client that takes nothing of its answer; what was written for it counts as delivered.
 UNREAD_S = 60.0
+# Who has closed answers the first interim response with a reset, which the second one meets.
+PROBE_S, PROBE_AGAIN_S = 0.05, 1.0
 # Between requests. Clients and proxies keep connections for a minute, and a request on one that has just been closed
 # here would fail.
 KEEP_ALIVE_S = 75
@@ -96,6 +98,25 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._head_timer = self.loop.call_later(self.head_s, self._head_is_late)
         if self._in_head and self._head_bytes > LARGEST_HEAD_BYTES and not self.transport.is_closing():
             self._refuse_large_head()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client has nothing more to say: it has gone, or has half-closed and waits for its answer.
+
+        The two look alike until something is written: who has gone answers with a reset. So as long as the answer to
+        a whole request has not begun, interim responses (RFC 9110, 15.2) tell them apart. Once it has, its own pieces
+        would come too late to save what a model does for nobody, and the client is taken for gone.
+        """
+        cycle = self.cycle
+        if cycle is None or cycle.response_started or cycle.more_body or self.parser.get_http_version() != "1.1":
+            return False
+        cycle.keep_alive = False
+        self._probe(cycle, PROBE_S)
+        return True
+
+    def _probe(self, cycle: Any, wait_s: float) -> None:
+        if not cycle.response_started and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+            self.loop.call_later(wait_s, self._probe, cycle, PROBE_AGAIN_S)
 
     def pause_writing(self) -> None:
         super().pause_writing()
