@@ -9,6 +9,9 @@ from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.output_cap import MAX_PROMPTS
+
+LONGEST_NAME = 4_096  # of an id, or one of a few words: what is wrong with it is told with it
 
 _NUMBERS = frozenset(
     {"temperature", "top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty", "repetition_penalty"}
@@ -47,6 +50,8 @@ def _expected(name: str, value: Any) -> str | None:
     if name in _WHOLE:
         return None if isinstance(value, int) and not isinstance(value, bool) else "a whole number"
     if name in _TEXTS:
+        if isinstance(value, str) and len(value) > LONGEST_NAME and name != "suffix":
+            return f"a text of at most {LONGEST_NAME} characters"
         return None if isinstance(value, str) else "a text"
     if name in _OBJECTS:
         return None if isinstance(value, dict) else "an object"
@@ -73,6 +78,13 @@ def _check_content(route: Route, body: Mapping[str, Any]) -> None:
     value = body.get(name)
     if route is Route.RESPONSES and value is None and body.get("prompt") is not None:
         return  # a prompt that the provider keeps
+    if (
+        route is Route.EMBEDDINGS
+        and isinstance(value, list)
+        and len(value) > MAX_PROMPTS
+        and not isinstance(value[0], int)
+    ):
+        raise BadRequest(f"'{name}' may hold at most {MAX_PROMPTS} texts, not {len(value)}.", param=name)
     items = dict if route is Route.RESPONSES else str | int | list
     if isinstance(value, str) or (value and _is_list_of(items, value)):
         return

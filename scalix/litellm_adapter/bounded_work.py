@@ -1,5 +1,6 @@
 """Work that LiteLLM does on a client's texts without a bound, and with everybody else waiting, given one."""
 
+import functools
 import importlib
 import logging
 import re
@@ -13,6 +14,7 @@ log = logging.getLogger("scalix.adapter")
 
 LONGEST_PATTERN = 1_000  # characters
 LONGEST_ERROR_TEXT = 8_192  # characters, at either end
+LONGEST_MESSAGE = 4_096
 AT_ONCE_CHARACTERS = 64 * 1024
 # Where LiteLLM counts what a provider has not said, for its answer. The edge charges by its own count.
 _COUNTERS = ("litellm", "litellm.utils", "litellm.main", "litellm.litellm_core_utils.streaming_chunk_builder_utils")
@@ -24,6 +26,8 @@ def bound_work() -> None:
         "litellm.litellm_core_utils.prompt_templates.common_utils", "_is_not_python_regex", lambda own: _no_pattern
     )
     _replace("litellm.litellm_core_utils.secret_redaction", "_SECRET_RE", lambda own: _Credentials())
+    _replace("litellm.litellm_core_utils.secret_redaction", "_python_redact_internal_details", _cut_first)
+    _shorten_messages()
     for module in _COUNTERS:
         _replace(module, "token_counter", _bounded_counter)
 
@@ -56,6 +60,36 @@ class _Credentials:
         if len(text) > 2 * LONGEST_ERROR_TEXT:
             text = f"{text[:LONGEST_ERROR_TEXT]} … {text[-LONGEST_ERROR_TEXT:]}"
         return without_credentials(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+
+def _cut_first(own: Callable[[str], str]) -> Callable[[str], str]:
+    """LiteLLM's search for hosts and paths in a message, which takes time with the square of a text such as `a.a.a.`
+    that the message repeats."""
+    return lambda value: own(_cut(value))
+
+
+def _shorten_messages() -> None:
+    """LiteLLM's errors repeat what a client or a provider wrote, megabytes of it, and some twenty patterns are then
+    looked for in each, several times."""
+    from litellm import exceptions
+    from litellm.llms.base_llm.chat.transformation import BaseLLMException
+
+    of_litellm = (kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception))
+    for kind in (BaseLLMException, *of_litellm):
+        if kind.__module__.startswith("litellm.") and "__init__" in vars(kind):
+            kind.__init__ = _with_short_texts(kind.__init__)
+
+
+def _with_short_texts(own: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(own)
+    def made(self: Any, *args: Any, **options: Any) -> None:
+        own(self, *map(_cut, args), **{name: _cut(value) for name, value in options.items()})
+
+    return made
+
+
+def _cut(value: Any) -> Any:
+    return value[:LONGEST_MESSAGE] + "..." if isinstance(value, str) and len(value) > 2 * LONGEST_MESSAGE else value
 
 
 def _bounded_counter(own: Callable[..., int]) -> Callable[..., int]:

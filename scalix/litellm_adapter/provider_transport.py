@@ -120,11 +120,7 @@ async def _read_refusal(
         # Whatever is said beside it, LiteLLM then asks no deployment again with the same key.
         return httpx.Response(401, json=_WRONG_KEY, request=request)
     headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_CODING]
-    if len(body) > _LONGEST_ERROR_BYTES:
-        # It echoes what the client sent, and LiteLLM looks through it again and again. The client is told by `error`.
-        inner = {"message": error.message[:_LONGEST_ERROR_BYTES], "type": error.kind, "code": response.status_code}
-        body = orjson.dumps({"error": inner})
-    return httpx.Response(response.status_code, headers=headers, content=body, request=request)
+    return httpx.Response(response.status_code, headers=headers, content=_short(error, body), request=request)
 
 
 def _is_asked_again(exchange: Exchange, request: httpx.Request) -> bool:
@@ -177,7 +173,7 @@ def provider_error(status: int, headers: httpx.Headers, body: bytes) -> Provider
         status,
         message if isinstance(message, str) else "",
         seconds(headers.get("retry-after")) or retry_delay_s(inner),
-        kind_of_body(answer),
+        kind_of_body(answer)[:_LONGEST_ERROR_BYTES],
     )
 
 
@@ -231,9 +227,20 @@ def _response(
     status: int, body: bytes, headers: list[tuple[str, str]], request: httpx.Request, exchange: Exchange, attempt: int
 ) -> httpx.Response:
     if status != _OK:
-        _note_error(exchange, attempt, provider_error(status, httpx.Headers(headers), body))
+        error = provider_error(status, httpx.Headers(headers), body)
+        _note_error(exchange, attempt, error)
         log.warning("request %s: the provider answered 200 with an error, or with nothing", exchange.request_id)
+        body = _short(error, body)
     return httpx.Response(status, headers=headers, content=body, request=request)
+
+
+def _short(error: ProviderError, body: bytes) -> bytes:
+    """An error's body as LiteLLM should have it: it echoes what the client sent, and LiteLLM looks through it again and
+    again. The client is told by `error`."""
+    if len(body) <= _LONGEST_ERROR_BYTES:
+        return body
+    inner = {"message": error.message[:_LONGEST_ERROR_BYTES], "type": error.kind, "code": error.status}
+    return orjson.dumps({"error": inner})
 
 
 def _note(answer: ProviderAnswer, exchange: Exchange, attempt: int) -> None:

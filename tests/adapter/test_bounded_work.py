@@ -1,15 +1,19 @@
 """What LiteLLM does on a client's texts, and which has been given a bound."""
 
 import re
+from collections.abc import Callable
 
 import litellm
 import pytest
+from litellm.litellm_core_utils import secret_redaction
 from litellm.litellm_core_utils.prompt_templates import common_utils
 from litellm.litellm_core_utils.token_counter import token_counter as litellms_counter
+from litellm.llms.anthropic.common_utils import AnthropicError
+from litellm.llms.base_llm.chat.transformation import BaseLLMException
 
 from scalix.domain.tokens.text_tokens import text_tokens
 from scalix.litellm_adapter import bounded_work
-from scalix.litellm_adapter.bounded_work import AT_ONCE_CHARACTERS, LONGEST_PATTERN, bound_work
+from scalix.litellm_adapter.bounded_work import AT_ONCE_CHARACTERS, LONGEST_MESSAGE, LONGEST_PATTERN, bound_work
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +22,8 @@ def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in bounded_work._COUNTERS:
         monkeypatch.setattr(f"{module}.token_counter", litellms_counter)
     monkeypatch.setattr(common_utils, "_is_not_python_regex", common_utils._is_not_python_regex)
+    for name in ("python_redact_string", "_python_redact_internal_details"):
+        monkeypatch.setattr(secret_redaction, name, getattr(secret_redaction, name))
     bound_work()
 
 
@@ -58,3 +64,21 @@ def test_no_image_is_fetched_to_be_counted(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("litellm.litellm_core_utils.token_counter.get_image_dimensions", fetched)
     part = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "high"}}
     assert litellm.token_counter(model="gpt-4o", messages=[{"role": "user", "content": [part]}]) > 0
+
+
+@pytest.mark.parametrize("function", [secret_redaction.redact_string, secret_redaction.redact_internal_details])
+def test_secrets_are_looked_for_in_the_beginning_of_a_message_only(function: Callable[[str], str]) -> None:
+    assert len(function("a." * 1_000_000)) < 2 * LONGEST_MESSAGE
+    assert "sk-0123456789abcdefghij" not in function("refused: sk-0123456789abcdefghij " + "a." * LONGEST_MESSAGE)
+
+
+def test_errors_of_litellm_repeat_the_beginning_only_of_what_was_wrong() -> None:
+    long = "a." * 1_000_000
+    for error in (
+        litellm.BadRequestError(message=long, model="m", llm_provider="p"),
+        litellm.APIConnectionError(message=long, model="m", llm_provider="p"),
+        BaseLLMException(400, long),
+        AnthropicError(400, long),
+    ):
+        assert len(str(error)) < 4 * LONGEST_MESSAGE
+    assert "too long" in str(litellm.BadRequestError(message="too long", model="m", llm_provider="p"))
