@@ -43,11 +43,35 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
+# Tasks that end with the request which begins them, and so may see what is its own.
+MAY_BEGIN_TASKS = {
+    "store/connection/background.py": "the one place for all others",
+    "edge/clients.py": "watches the client while its request is served",
+    "edge/answers.py": "sends to the client of the request",
+    "litellm_adapter/provider_transport.py": "reads the provider's answer to the request",
+    "api/runtime.py": "from threads of the caller's into a loop that serves no requests",
+    "store/ledger/redis_ledger.py": "reads ahead for the call, which waits for all of it",
+}
+TASK_MAKERS = {"create_task", "ensure_future", "Task", "TaskGroup", "run_coroutine_threadsafe"}
+
+
+def task_makers_in(path: Path) -> set[str]:
+    """How `path` begins tasks, whatever it calls them on or imports them as."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            found.add(node.func.attr)
+        elif isinstance(node, ast.ImportFrom):
+            found.update(alias.name for alias in node.names if node.module == "asyncio")
+    return found & TASK_MAKERS
+
+
 def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+DOMAIN = sorted((PACKAGE / "domain").rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -65,11 +89,28 @@ def test_only_the_adapter_imports_litellm(path: Path) -> None:
     assert room_of(path) == "litellm_adapter" or "litellm" not in outer
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "domain").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOMAIN, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_domain_uses_the_standard_library_only_and_reads_no_clock(path: Path) -> None:
     outer = {name.split(".")[0] for name in imports_of(path)} - {"scalix"}
     assert outer <= {*sys.stdlib_module_names, "re2"}  # which reads no more than the text it is given
     assert not outer & {"time", "socket", "asyncio", "os", "pathlib", "random", "secrets"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_task_that_outlives_its_request_has_nothing_of_it(path: Path) -> None:
+    """What begins tasks passes its context on, with the store time of the request and its exchange."""
+    name = str(path.relative_to(PACKAGE))
+    if name.startswith("launch/demo/"):
+        return  # a provider of its own
+    assert bool(task_makers_in(path)) == (name in MAY_BEGIN_TASKS)
+
+
+def test_every_module_is_looked_at() -> None:
+    names = {str(path.relative_to(PACKAGE)) for path in SOURCES}
+    assert names >= MAY_BEGIN_TASKS.keys()
+    assert {room_of(path) for path in SOURCES} == MAY_IMPORT.keys()
+    assert {str(path.relative_to(PACKAGE)) for path in DOMAIN} == {name for name in names if name.startswith("domain/")}
+    assert len(DOMAIN) > 50
 
 
 @pytest.mark.parametrize("script", sorted(ROOT_SCRIPTS))

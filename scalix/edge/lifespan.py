@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from scalix.domain.faults import shown_fault
 from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send
 from scalix.store.base import StoreError
+from scalix.store.connection.background import in_background
 
 log = logging.getLogger("scalix.edge")
 
@@ -64,7 +65,7 @@ class Lifespan:
 
 def start_jobs(every: Sequence[tuple[float, Job]]) -> list[asyncio.Task[None]]:
     """Run each job for ever, with its pause in seconds before each time, in the running event loop."""
-    tasks = [asyncio.create_task(_repeat(pause_s, job)) for pause_s, job in every]
+    tasks = [in_background(_repeat(pause_s, job)) for pause_s, job in every]
     _running.update(tasks)
     for task in tasks:
         task.add_done_callback(_running.discard)

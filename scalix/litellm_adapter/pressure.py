@@ -5,6 +5,8 @@ import threading
 import time
 from pathlib import Path
 
+from scalix.store.connection.background import in_background
+
 _LOOK_EVERY_S = 0.05
 _SMOOTHING = 0.3  # the weight of the newest look
 # Below the first figure of a pair the worker keeps up; at the second the whole window is used.
@@ -29,7 +31,7 @@ class Pressure:
         """A stream has begun."""
         self._streams += 1
         if self._watch is None or self._watch.done():
-            self._watch = asyncio.create_task(self._look(), name="scalix-pressure")
+            self._watch = in_background(self._look())
 
     def closed(self) -> None:
         """A stream has ended."""

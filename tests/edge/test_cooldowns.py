@@ -10,6 +10,7 @@ import pytest
 from scalix.domain.ledger.outcomes import Usage
 from scalix.edge.asgi import send_bytes
 from scalix.service.exchange.exchanges import NO_CONNECTION
+from scalix.store.connection.deadline import granted_store_time
 from tests.edge.fallback_rig import (
     CONFIG,
     Asked,
@@ -67,6 +68,31 @@ async def test_another_instance_leaves_it_alone_too(tmp_path: Path, store_url: s
 
         assert (answer.status_code, two.app.asked) == (503, [])
         assert 1 <= int(answer.headers["retry-after"]) <= 30
+
+
+async def test_what_others_are_told_does_not_draw_on_the_time_of_the_request_that_found_it(
+    tmp_path: Path, store_url: str, key_prefix: str
+) -> None:
+    """A request that has waited for the store as long as it may still tells the others of the model that failed it."""
+
+    async def with_no_time_left(asked: Asked) -> None:
+        granted = granted_store_time()
+        assert granted is not None
+        granted.left_ms = 0
+        await fail(429, retry_after_s=120)(asked)
+
+    async with (
+        edge(tmp_path, store_url, key_prefix, name="one") as one,
+        edge(tmp_path, store_url, key_prefix, name="two") as two,
+    ):
+        one.app.behaviours["alone"] = [with_no_time_left]
+        # In a task of its own, as at the server, or this test would be what has no time left.
+        assert (await asyncio.create_task(one.ask("alone"))).status_code == 503
+        assert len(one.charges) == 1
+        await asyncio.gather(*one.core.fallbacks.cooldowns._sending)
+        await two.core.fallbacks.cooldowns.refresh()
+        assert (await two.ask("alone")).status_code == 503
+        assert two.app.asked == []
 
 
 async def test_what_is_wrong_with_requests_leaves_no_model_alone(one: Edge) -> None:

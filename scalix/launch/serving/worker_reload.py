@@ -8,6 +8,7 @@ from typing import Any
 
 from scalix.launch.config.policy_file import note_taken
 from scalix.launch.problems import LaunchError
+from scalix.store.connection.background import in_background
 
 log = logging.getLogger("scalix.worker")
 
@@ -32,7 +33,7 @@ def reload_on_hangup(app: Any, policy_path: Path | None) -> None:
                 log.error("the reload failed, what was in force stays: %s", error)
 
     def start() -> None:
-        task = asyncio.ensure_future(reload())
+        task = in_background(reload())
         running.add(task)
         task.add_done_callback(running.discard)
 

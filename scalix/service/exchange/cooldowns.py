@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.store.base import CooldownStore, Cooling, StoreUnavailable
+from scalix.store.connection.background import in_background
 
 REFRESH_EVERY_S = 0.5
 MOST_SUBJECTS = 10_000
@@ -150,8 +151,8 @@ class Cooldowns:
         self._unsent[model] = until_s
         self._in_background(self._send())
 
-    def _in_background(self, work: "asyncio._CoroutineLike[None]") -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = in_background(work)
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 

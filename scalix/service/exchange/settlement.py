@@ -17,6 +17,8 @@ from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.outage import Outage
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.store.base import QuotaStore, StoreUnavailable
+from scalix.store.connection.background import in_background
+from scalix.store.connection.deadline import granted_store_time
 
 LEASE_MS = 60_000
 RENEW_EVERY_S = 20.0
@@ -61,7 +63,7 @@ class Settlement:
         except Exception as fault:
             log.error("request %s is charged as reserved: %s", exchange.request_id, shown_fault(fault))
             charge = _charge_as_reserved(exchange, outcome, delivered_tokens)
-        task = asyncio.create_task(self._charge(exchange, charge))
+        task = in_background(self._charge(exchange, charge), store_time=granted_store_time())
         self._running.add(task)
         task.add_done_callback(self._end)
         # The client may go while this runs; what it has used is settled all the same.

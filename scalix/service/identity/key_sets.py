@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from scalix.store.connection.background import in_background
 from scalix.store.records.key_sets import KeySetUnavailable
 
 # Tokens with made-up key names must not make us ask the issuer more often than this.
@@ -144,7 +145,7 @@ class KeySetKeys:
 
     def _start_reading(self) -> "asyncio.Task[None]":
         if self._reading is None:
-            self._reading = asyncio.create_task(self._read())
+            self._reading = in_background(self._read())
             self._reading.add_done_callback(self._has_read)
         return self._reading
 

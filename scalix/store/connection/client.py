@@ -6,6 +6,7 @@ from typing import Any, Protocol, Self
 
 from redis.commands import AsyncCoreCommands
 
+from scalix.store.connection.background import in_background
 from scalix.store.connection.lane import Arguments, Lane, Options
 
 
@@ -98,7 +99,7 @@ class StoreClient(AsyncCoreCommands):  # type: ignore[misc]
     async def _found(self) -> Routes:
         while self._routes is None:
             if self._finding is None or self._finding.done():
-                self._finding = asyncio.ensure_future(self._finder.find())
+                self._finding = in_background(self._finder.find())
             # Shielded: whoever gives up waiting must not stop it for the others.
             self._routes = await asyncio.shield(self._finding)
         return self._routes

@@ -10,6 +10,7 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError, RedisError, TryAgainError
 
 from scalix.store.base import StoreUnavailable
+from scalix.store.connection.background import in_background
 from scalix.store.connection.lane import Arguments, Lane, Options
 
 SLOTS = 16_384
@@ -110,7 +111,7 @@ class ClusterRoutes:
     def _look_soon(self) -> None:
         """Look in the background, for no caller has the time; one look at a time, with a pause after it."""
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.ensure_future(self._look_and_pause())
+            self._looking = in_background(self._look_and_pause())
 
     async def _look_and_pause(self) -> None:
         try:
@@ -129,7 +130,7 @@ class ClusterRoutes:
             owners[first : last + 1] = [addresses[0]] * (last + 1 - first)
         self._owners, self._known, self._faulty = owners, list(known), set()
         for address in self._lanes.keys() - known.keys() - {self._seed, asked}:
-            task = asyncio.ensure_future(self._lanes.pop(address).aclose())
+            task = in_background(self._lanes.pop(address).aclose())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 

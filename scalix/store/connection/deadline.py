@@ -5,7 +5,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 
 CALL_TIMEOUT_MS = 200  # 250 is promised: what is left is for our own work around the call
 _TICK_S = 0.01
@@ -28,6 +28,11 @@ _of_this_request: ContextVar[StoreTime | None] = ContextVar("store_time", defaul
 def grant_store_time(left_ms: float = CALL_TIMEOUT_MS) -> None:
     """Begin a request: the calls of this task, and of tasks that it starts, share `left_ms` from now on."""
     _of_this_request.set(StoreTime(left_ms))
+
+
+def share_store_time(time: StoreTime | None) -> None:
+    """Let the calls of this task draw on what another one was granted; `None`: each has its own time."""
+    _of_this_request.set(time)
 
 
 def granted_store_time() -> StoreTime | None:
@@ -85,7 +90,7 @@ class CalmClock:
         loop = self._loop()
         if loop is not None:
             self._since_s = self._clock()
-            loop.call_later(_TICK_S, self._tick)
+            loop.call_later(_TICK_S, self._tick, context=Context())
 
     def _tick(self) -> None:
         self._ticked_s += self._counted_s()

@@ -9,6 +9,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from scalix.store.base import StoreUnavailable
+from scalix.store.connection.background import in_background
 from scalix.store.connection.deadline import patient_timeout
 
 MOST_WAITING = 10_000
@@ -92,7 +93,7 @@ class Lane:
         # A worker that has not run yet will find this call too.
         if not self._starting and len(self._workers) < self._connections:
             self._starting = True
-            worker = asyncio.get_running_loop().create_task(self._work())
+            worker = in_background(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._workers.discard)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from scalix.store.base import CallRejected, StoreUnavailable
+from scalix.store.connection.background import in_background
 from scalix.store.journal.journal_entries import Entry, subject_of
 from scalix.store.journal.journal_file import JournalFile, Line, UnusableFile, set_file_aside, waiting_files
 from scalix.store.journal.open_admissions import OpenAdmissions
@@ -88,7 +89,7 @@ class Journal:
             return done
         self._waiting.append((entry, done))
         if self._flusher is None or self._flusher.done():
-            self._flusher = asyncio.create_task(self._flush())
+            self._flusher = in_background(self._flush())
         return done
 
     def _write_after_close(self, entry: Entry, done: asyncio.Future[None]) -> None:
