@@ -20,6 +20,7 @@ from scalix.litellm_adapter.provider_answers import (
     is_over,
     is_substantial,
 )
+from scalix.litellm_adapter.provider_redirects import staying, staying_blocking
 from scalix.litellm_adapter.reports import seconds
 from scalix.service.exchange.exchanges import CURRENT, NO_CONNECTION, Exchange, ProviderError
 
@@ -53,9 +54,10 @@ def install_reading() -> None:
 
     for transport in (LiteLLMAiohttpTransport, httpx.AsyncHTTPTransport):
         if not hasattr(transport.handle_async_request, "scalix"):
-            setattr(transport, "handle_async_request", _reading(transport.handle_async_request))  # noqa: B010
+            setattr(transport, "handle_async_request", _reading(staying(transport.handle_async_request)))  # noqa: B010
     if not hasattr(httpx.HTTPTransport.handle_request, "scalix"):
-        setattr(httpx.HTTPTransport, "handle_request", _noting(httpx.HTTPTransport.handle_request))  # noqa: B010
+        noting = _noting(staying_blocking(httpx.HTTPTransport.handle_request))
+        setattr(httpx.HTTPTransport, "handle_request", noting)  # noqa: B010
 
 
 def _noting(handle: Callable[[Any, httpx.Request], httpx.Response]) -> Callable[[Any, httpx.Request], httpx.Response]:

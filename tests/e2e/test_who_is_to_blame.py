@@ -4,6 +4,7 @@ Against a running gateway with LiteLLM in it, and models of three providers' for
 was asked.
 """
 
+import json
 import secrets
 import threading
 import time
@@ -313,3 +314,38 @@ def longest_wait(gateway: Gateway) -> Iterator[list[float]]:
     finally:
         over.set()
         thread.join()
+
+
+@pytest.mark.parametrize("model", [OPENAI, CLAUDE, GEMINI])
+def test_a_redirect_to_another_host_is_the_providers_failure_and_nothing_goes_there(
+    blamed: Gateway, http: httpx.Client, provider: Provider, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = Caller(http)
+    with scripted(proper) as elsewhere:
+
+        def answer(path: str, body: dict[str, Any]) -> Answer:
+            if caller.name in json.dumps(body):
+                return Answer(307, (b"",), (("location", f"{elsewhere.url}{path}"), ("content-length", "0")))
+            return proper(path, body)
+
+        monkeypatch.setattr(provider, "answer", answer)
+        refused = caller.ask(model, messages=[{"role": "user", "content": caller.name}])
+        assert elsewhere.asked == []
+    assert refused.status_code == 503, refused.text
+    assert caller.used() == (0, 0)
+
+
+@pytest.mark.parametrize("model", [OPENAI, CLAUDE, GEMINI])
+def test_a_redirect_within_the_host_is_followed(
+    blamed: Gateway, http: httpx.Client, provider: Provider, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = Caller(http)
+
+    def answer(path: str, body: dict[str, Any]) -> Answer:
+        if "/moved/" in path:
+            return proper(path, body)
+        where = path.replace("/v1", "/moved/v1", 1)
+        return Answer(307, (b"",), (("location", where), ("content-length", "0")))
+
+    monkeypatch.setattr(provider, "answer", answer)
+    assert caller.ask(model).status_code == 200
