@@ -1,5 +1,6 @@
 """The prompt estimate against real tokenizers, and on bodies that make no sense."""
 
+import base64
 import json
 from typing import Any
 
@@ -8,10 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.estimate_samples import CODE, LANGUAGES, Count, bundled_tokenizers, samples
+from scalix.domain.errors import BadRequest
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.estimate import MESSAGE_TOKENS, REQUEST_TOKENS, TOOLS_TOKENS, estimate_prompt_tokens
-from scalix.domain.tokens.media_tokens import IMAGE_TOKENS, PAGE_TOKENS, image_tokens
+from scalix.domain.tokens.media_tokens import IMAGE_TOKENS, MOST_MEDIA, PAGE_TOKENS, Media, image_tokens
 from scalix.domain.tokens.text_tokens import text_tokens
+from scalix.domain.tokens.unknown_size import path_of
+from tests.domain.media import files
 
 SAMPLES = samples()
 CL100K = bundled_tokenizers()["cl100k"]
@@ -183,6 +187,63 @@ def test_a_file_costs_a_page_at_least_and_its_base64_at_most() -> None:
 
 def test_a_document_under_an_images_name_costs_what_a_document_does() -> None:
     assert chat(image("data:application/pdf;base64," + "A" * 90_000)) - chat() >= 90_000
+
+
+TEN_PAGES = base64.b64encode(files.pdf(10)).decode()
+TEN_PAGES_URL = "data:application/pdf;base64," + TEN_PAGES
+SMALL_IMAGE_URL = "data:image/png;base64," + base64.b64encode(files.png(8, 8)).decode()
+RESULT = {"type": "base64", "media_type": "application/pdf", "data": TEN_PAGES}
+
+
+@pytest.mark.parametrize(
+    ("route", "node"),
+    [
+        (Route.CHAT, {"type": "image_url", "image_url": {"url": TEN_PAGES_URL}}),
+        (Route.CHAT, {"type": "image_url", "image_url": TEN_PAGES_URL}),
+        (Route.CHAT, {"type": "file", "file": {"file_data": TEN_PAGES_URL}}),
+        (Route.CHAT, {"type": "file", "file": {"file_data": TEN_PAGES, "filename": "a.pdf"}}),
+        (Route.CHAT, {"type": "file", "file": {"file_data": TEN_PAGES_URL.replace("data:app", "DATA:App")}}),
+        (Route.CHAT, {"type": "file", "file": {"file_data": "\n".join(TEN_PAGES.translate({43: "-", 47: "_"}).splitlines())}}),
+        (Route.CHAT, {"type": "image_url", "image_url": {"url": SMALL_IMAGE_URL}, "file_data": TEN_PAGES_URL}),
+        (Route.CHAT, {"type": "unheard", "of": {"where": TEN_PAGES_URL}}),
+        (Route.RESPONSES, {"type": "input_file", "file_data": TEN_PAGES_URL}),
+        (Route.RESPONSES, {"type": "input_image", "image_url": TEN_PAGES_URL}),
+        (Route.RESPONSES, {"type": "function_call_output", "output": [{"type": "input_file", "file_data": TEN_PAGES}]}),
+        (Route.RESPONSES, {"type": "image_generation_call", "result": TEN_PAGES}),
+        (Route.MESSAGES, {"type": "document", "source": RESULT}),
+        (Route.MESSAGES, {"type": "tool_result", "content": [{"type": "document", "source": RESULT}]}),
+        (Route.MESSAGES, {"type": "image", "source": RESULT}),
+    ],
+    ids=lambda value: str(value)[:50],
+)  # fmt: skip
+def test_media_count_by_what_is_in_them_wherever_they_stand(route: Route, node: dict[str, Any]) -> None:
+    name = "input" if route is Route.RESPONSES else "messages"
+    media = Media()
+    body = {name: [{"role": "user", "content": [node]}]}
+    assert 10 * PAGE_TOKENS <= estimate_prompt_tokens(route, body, media=media) <= 11 * PAGE_TOKENS + 48
+    assert media.unmeasured == []
+
+
+def test_an_image_counts_by_its_pixels_at_the_dearest_of_those_that_may_serve() -> None:
+    assert image_tokens(None, (), (8, 8)) == 2_240
+    assert image_tokens(None, ["openai/gpt-4o"], (8, 8)) == 1_445
+    assert image_tokens(None, ["anthropic/claude-4"], (280, 280)) == 200
+    assert image_tokens(None, ["anthropic/claude-4", "openai/some-server"], (280, 280)) == 2_240
+    assert image_tokens(None, ["anthropic/claude-4"], (9_000, 9_000)) == IMAGE_TOKENS
+
+
+def test_more_media_than_any_provider_takes_are_refused() -> None:
+    with pytest.raises(BadRequest):
+        chat(*[image(SMALL_IMAGE_URL)] * (MOST_MEDIA + 1))
+    assert chat(*[image(SMALL_IMAGE_URL)] * MOST_MEDIA) > MOST_MEDIA * 2_240
+
+
+def test_what_can_not_be_measured_is_told() -> None:
+    media = Media()
+    body = {"messages": [{"role": "user", "content": [image(SMALL_IMAGE_URL), image()]}]}
+    estimate_prompt_tokens(Route.CHAT, body, media=media)
+    assert media.unmeasured == [PIXEL]
+    assert path_of(body, media.unmeasured[0]) == "messages[0].content[1].image_url.url"
 
 
 def test_deep_nesting_is_counted_without_recursion() -> None:

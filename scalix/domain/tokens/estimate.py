@@ -45,11 +45,11 @@ def estimate_prompt_tokens(
 ) -> int:
     """At least as many tokens as the provider will count for the prompt in `body`, as far as its size is in there.
 
-    Never above the UTF-8 bytes of the text plus the fixed costs of messages, tools and media. Never raises on any JSON
-    value: what is not understood counts as its JSON text. `provider_models` are LiteLLM's names of all the models that
-    may serve the request (such as `openai/gpt-4o-mini`); without them an image costs what it does on the dearest known
-    model but GPT-4o mini. `media` measures what the body holds besides text, and tells afterwards what it could not
-    measure. Some 0.1 ms for 10,000 tokens of English.
+    Never above the UTF-8 bytes of the text plus the fixed costs of messages, tools and media. What is not understood
+    counts as its JSON text; only more media than any provider takes raise `BadRequest`. `provider_models` are LiteLLM's
+    names of all the models that may serve the request (such as `openai/gpt-4o-mini`); without them an image costs what
+    it does on the dearest known model but GPT-4o mini. `media` measures what the body holds besides text, and tells
+    afterwards what it could not measure. Some 0.1 ms for 10,000 tokens of English.
     """
     media = media or Media(provider_models)
     texts: list[str] = []

@@ -9,6 +9,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from scalix.domain.errors import BadRequest
 from scalix.domain.media.extent import CantTell, Extent, Work
 from scalix.domain.media.measure import decoded, extent_of
 
@@ -44,7 +45,7 @@ _DATA_FIELDS = ("url", "data", "file_data", "image_url", "audio_url", "result")
 _TYPE_FIELDS = ("media_type", "format", "mime_type", "content_type")
 _LABELS = frozenset({"type", "detail", "filename", *_TYPE_FIELDS})
 _LABEL_CHARACTERS = 64  # anything longer is no label: count it
-_MOST_MEDIA: Final = 2_000  # above what any provider takes in one request
+MOST_MEDIA: Final = 4_000  # no provider takes as many in one request
 
 
 class Media:
@@ -55,9 +56,16 @@ class Media:
 
     def __init__(self, provider_models: Collection[str] = ()) -> None:
         self.provider_models = provider_models
+        self._parts = 0
         self.unmeasured: list[str] = []
         self._work = Work()
         self._measured: dict[int, tuple[str, Extent | None]] = {}  # the text is kept, so that its id stays its own
+
+    def count(self) -> None:
+        """Count a part that holds media. Raises `BadRequest` for too many."""
+        self._parts += 1
+        if self._parts > MOST_MEDIA:
+            raise BadRequest(f"A request may hold at most {MOST_MEDIA} images, sounds and files.")
 
     def extent(self, data: str, labels: Collection[str]) -> Extent | None:
         """What is in a data URL or in base64, `None` if that can't be told. `labels` say what it is meant to be."""
@@ -65,12 +73,11 @@ class Media:
         if known is not None:
             return known[1]
         found = None
-        if len(self._measured) < _MOST_MEDIA:
-            try:
-                stated, content = decoded(data)
-                found = extent_of(content, {stated, *labels}, self._work)
-            except CantTell:
-                pass
+        try:
+            stated, content = decoded(data)
+            found = extent_of(content, {stated, *labels}, self._work)
+        except CantTell:
+            pass
         self._measured[id(data)] = data, found
         if found is None:
             self.unmeasured.append(data)
@@ -80,11 +87,12 @@ class Media:
 def media_tokens(part: Mapping[str, Any], media: Media) -> tuple[int, list[Any]] | None:
     """Tokens of a content part that is an image, sound or a file, and what else in it is to be counted as text.
 
-    `None` for any other part.
+    `None` for any other part. Raises `BadRequest` for one too many.
     """
     kind = part.get("type")
     if not isinstance(kind, str) or kind not in _MEDIA:
         return None
+    media.count()
     if kind == "document" and _source_type(part) in ("text", "content"):
         return 0, list(part.values())
     fields: list[tuple[str, Any]] = []
@@ -121,6 +129,7 @@ def stray_media_tokens(part: Mapping[str, Any], media: Media) -> int:
     tokens = 0
     for value in part.values():
         if isinstance(value, str) and value[:5].lower() == "data:" and ";base64," in value[:128].lower():
+            media.count()
             extent = media.extent(value, ())
             tokens += extent_tokens(extent, None, media.provider_models) if extent else 0
     return tokens
