@@ -192,6 +192,7 @@ def test_a_document_under_an_images_name_costs_what_a_document_does() -> None:
 TEN_PAGES = base64.b64encode(files.pdf(10)).decode()
 TEN_PAGES_URL = "data:application/pdf;base64," + TEN_PAGES
 SMALL_IMAGE_URL = "data:image/png;base64," + base64.b64encode(files.png(8, 8)).decode()
+URL_SAFE = TEN_PAGES.translate({43: "-", 47: "_"})
 RESULT = {"type": "base64", "media_type": "application/pdf", "data": TEN_PAGES}
 
 
@@ -203,7 +204,7 @@ RESULT = {"type": "base64", "media_type": "application/pdf", "data": TEN_PAGES}
         (Route.CHAT, {"type": "file", "file": {"file_data": TEN_PAGES_URL}}),
         (Route.CHAT, {"type": "file", "file": {"file_data": TEN_PAGES, "filename": "a.pdf"}}),
         (Route.CHAT, {"type": "file", "file": {"file_data": TEN_PAGES_URL.replace("data:app", "DATA:App")}}),
-        (Route.CHAT, {"type": "file", "file": {"file_data": "\n".join(TEN_PAGES.translate({43: "-", 47: "_"}).splitlines())}}),
+        (Route.CHAT, {"type": "file", "file": {"file_data": URL_SAFE}}),
         (Route.CHAT, {"type": "image_url", "image_url": {"url": SMALL_IMAGE_URL}, "file_data": TEN_PAGES_URL}),
         (Route.CHAT, {"type": "unheard", "of": {"where": TEN_PAGES_URL}}),
         (Route.RESPONSES, {"type": "input_file", "file_data": TEN_PAGES_URL}),

@@ -359,7 +359,8 @@ async def test_a_budget_of_a_period_says_when_it_begins_anew(pair: Pair) -> None
 
 async def test_prompts_of_unknown_size_are_refused_where_a_key_counts_tokens(pair: Pair) -> None:
     key = await made(pair[0], tpm_limit=1_000)
-    body = {"model": "free-model", "input": "hi", "previous_response_id": "resp_1"}
+    image = {"type": "input_image", "image_url": "https://example.com/a.png"}
+    body = {"model": "free-model", "input": [{"role": "user", "content": [image]}]}
     answer = await pair[0].http.post("/v1/responses", headers=with_key(key["key"]), json=body)
     assert code_of(answer) == (400, "invalid_request")
     assert "API key" in answer.json()["error"]["message"]
