@@ -11,6 +11,7 @@ import secrets
 import traceback
 from collections import deque
 from collections.abc import Awaitable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,18 @@ async def warm_up(app: Any, model: str, internal_token: str, exchanges: Exchange
         await _judged("its client", _check_transport(stream))
         if model:
             await _judged("its proxy", _check_app(app, model, internal_token, exchanges, stream))
+    if model:
+        await _load_messages(app, model, internal_token)
     await asyncio.to_thread(_open_what_clients_share)
+
+
+async def _load_messages(app: Any, model: str, internal_token: str) -> None:
+    """A route that LiteLLM loads when it is first asked for, with everybody else waiting for half a second. Whatever
+    else comes of it does no harm."""
+    asked = {"model": model, "messages": _MESSAGES, "max_tokens": 20, "mock_response": _SAID}
+    with suppress(Exception):
+        async with asyncio.timeout(LONGEST_S):
+            await _ask(app, orjson.dumps(asked), internal_token, _rehearsal(False), "/v1/messages")
 
 
 async def _judged(what: str, check: Awaitable[None]) -> None:
@@ -127,15 +139,17 @@ def _answer_of(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=events)
 
 
-async def _ask(app: Any, body: bytes, internal_token: str, exchange: Exchange) -> tuple[int, bytes]:
+async def _ask(
+    app: Any, body: bytes, internal_token: str, exchange: Exchange, path: str = _PATH
+) -> tuple[int, bytes]:
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
         "method": "POST",
         "scheme": "http",
-        "path": _PATH,
-        "raw_path": _PATH.encode(),
+        "path": path,
+        "raw_path": path.encode(),
         "root_path": "",
         "query_string": b"",
         "client": None,
