@@ -76,8 +76,9 @@ def _shorten_messages() -> None:
 
     of_litellm = (kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception))
     for kind in (BaseLLMException, *of_litellm):
-        if kind.__module__.startswith("litellm.") and "__init__" in vars(kind):
-            kind.__init__ = _with_short_texts(kind.__init__)
+        own = vars(kind).get("__init__")
+        if own is not None and kind.__module__.startswith("litellm.") and not hasattr(own, "__wrapped__"):
+            kind.__init__ = _with_short_texts(own)
 
 
 def _with_short_texts(own: Callable[..., None]) -> Callable[..., None]:

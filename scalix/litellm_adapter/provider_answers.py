@@ -157,8 +157,10 @@ def event_failure(event: bytes) -> bytes:
 
 
 def is_comment(event: bytes) -> bool:
-    """Whether an event holds nothing but comments: https://html.spec.whatwg.org/multipage/server-sent-events.html"""
-    return event.startswith(b":") and all(line.startswith(b":") for line in event.splitlines() if line)
+    """Whether an event holds nothing, or comments: https://html.spec.whatwg.org/multipage/server-sent-events.html"""
+    if not event.startswith(b":"):
+        return event.isspace()  # of blank lines there may be as many
+    return all(line.startswith(b":") for line in event.splitlines() if line)
 
 
 # How a stream says that its answer is over, whatever the format: what is still to come is its usage. An Anthropic or

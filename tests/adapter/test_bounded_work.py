@@ -22,7 +22,7 @@ def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in bounded_work._COUNTERS:
         monkeypatch.setattr(f"{module}.token_counter", litellms_counter)
     monkeypatch.setattr(common_utils, "_is_not_python_regex", common_utils._is_not_python_regex)
-    for name in ("python_redact_string", "_python_redact_internal_details"):
+    for name in ("_SECRET_RE", "_python_redact_internal_details"):
         monkeypatch.setattr(secret_redaction, name, getattr(secret_redaction, name))
     bound_work()
 
@@ -68,7 +68,7 @@ def test_no_image_is_fetched_to_be_counted(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.parametrize("function", [secret_redaction.redact_string, secret_redaction.redact_internal_details])
 def test_secrets_are_looked_for_in_the_beginning_of_a_message_only(function: Callable[[str], str]) -> None:
-    assert len(function("a." * 1_000_000)) < 2 * LONGEST_MESSAGE
+    assert len(function("a." * 1_000_000)) < 20_000
     assert "sk-0123456789abcdefghij" not in function("refused: sk-0123456789abcdefghij " + "a." * LONGEST_MESSAGE)
 
 
