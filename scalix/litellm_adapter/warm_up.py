@@ -139,9 +139,7 @@ def _answer_of(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=events)
 
 
-async def _ask(
-    app: Any, body: bytes, internal_token: str, exchange: Exchange, path: str = _PATH
-) -> tuple[int, bytes]:
+async def _ask(app: Any, body: bytes, internal_token: str, exchange: Exchange, path: str = _PATH) -> tuple[int, bytes]:
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
