@@ -249,7 +249,7 @@ CORPUS: list[Entry] = [
     Entry("answers", "many calls", CHAT, "o", calm(), told=answers(lambda n: whole(content=None, tool_calls=many(min(n, 1_000_000), {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}})))),
     Entry("answers", "many parts, Gemini", CHAT, "g", calm(), told=answers(lambda n: {"candidates": [{"content": {"role": "model", "parts": many(min(n, 1_000_000), {"text": "x"})}, "finishReason": "STOP"}]})),
     Entry("answers", "no JSON", CHAT, "o", calm(), told=lambda n: Told(body=b"<html>" * (n // 6), content_type="text/html")),
-    Entry("answers", "unknown names", CHAT, "o", calm(), told=answers(lambda n: {**whole(content="x"), **named(min(n, 300_000), 1)})),
+    Entry("answers", "unknown names", CHAT, "o", calm(), told=answers(lambda n: {**whole(content="x"), **named(min(n, 150_000), 1)})),
     Entry("errors", "at signs", CHAT, "o", calm(), told=refused(TEXTS["dots and at signs"])),
     Entry("errors", "blanks", CHAT, "a", calm(), told=refused(TEXTS["blanks"])),
     Entry("errors", "URLs, Gemini", CHAT, "g", calm(), told=refused(TEXTS["a URL"])),
