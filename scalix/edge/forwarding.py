@@ -30,7 +30,7 @@ from scalix.edge.outbound_urls import check_outbound_urls
 from scalix.edge.token_counting import TokenCounting, Tokenizer
 from scalix.service.exchange.admission import Admission, Call
 from scalix.service.exchange.candidates import Candidates, Fallbacks
-from scalix.service.exchange.exchanges import CURRENT, Exchange, ProviderError
+from scalix.service.exchange.exchanges import CURRENT, MOST_BYTES_OF_A_VECTOR, Exchange, ProviderError
 from scalix.service.exchange.hidden_work import Speeds
 from scalix.service.exchange.object_ids import NOTHING, NamedObjects, ObjectIds
 from scalix.service.exchange.settlement import Settlement
@@ -184,6 +184,8 @@ class Forwarding:
         client = Client(receive, exchange, partial(self._settlement.free_slot, exchange))
         CURRENT.set(exchange)
         exchange.odd_field = lambda: odd_field(body)
+        if exchange.route is Route.EMBEDDINGS and isinstance(body.get("input"), list):
+            exchange.most_answer_bytes += MOST_BYTES_OF_A_VECTOR * len(body["input"])
         answer.begin(attempts.model.name)
         raw = _serialised(attempts.body())
         try:

@@ -4,13 +4,14 @@ Compressed bodies are inflated here, piece by piece, and not by the HTTP client,
 at once: a kilobyte may be a megabyte.
 """
 
+import asyncio
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 import httpx
 
-MOST_ANSWER_BYTES = 32 * 1024 * 1024  # of one that is not streamed: four images of 6 MiB in base64
 MOST_LINE_BYTES = 16 * 1024 * 1024  # of a stream: an image in one event
+MOST_OTHER_STREAM_BYTES = 256 * 1024 * 1024  # of a stream in no format with lines, which is not gathered
 MOST_ERROR_BYTES = 256 * 1024
 _PIECE_BYTES = 256 * 1024
 # What is asked for; what else comes is not read.
@@ -19,15 +20,19 @@ _WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate
 _EVENTS = "text/event-stream"
 
 
-def bound(response: httpx.Response) -> httpx.Response:
-    """`response` with its body inflated and bounded. Reading it raises `httpx.ReadError` where it is too large, or in a
-    coding that was not asked for."""
+def bound(response: httpx.Response, most_bytes: int, *, is_streamed: bool = False) -> httpx.Response:
+    """`response` with its body inflated and bounded: `most_bytes` of it in all, or where a client reads it as a stream,
+    `MOST_LINE_BYTES` of each line. Reading it raises `httpx.ReadError` where it is too large, or in a coding that was
+    not asked for."""
     coding = response.headers.pop("content-encoding", "identity").strip().lower()
     if coding != "identity":
         response.headers.pop("content-length", None)
     if isinstance(response.stream, httpx.AsyncByteStream):
-        is_stream = response.headers.get("content-type", "").startswith(_EVENTS)
-        response.stream = _Bounded(response.stream, coding, is_stream)
+        kind = response.headers.get("content-type", "")
+        if is_streamed and not kind.startswith((_EVENTS, "application/json")):
+            most_bytes = MOST_OTHER_STREAM_BYTES
+        most_line_bytes = MOST_LINE_BYTES if is_streamed and kind.startswith(_EVENTS) else None
+        response.stream = _Bounded(response.stream, coding, most_bytes, most_line_bytes)
     return response
 
 
@@ -47,37 +52,27 @@ async def read_error(response: httpx.Response) -> bytes:
 
 
 class _Bounded(httpx.AsyncByteStream):
-    def __init__(self, inner: httpx.AsyncByteStream, coding: str, is_stream: bool) -> None:
+    def __init__(self, inner: httpx.AsyncByteStream, coding: str, most_bytes: int, most_line_bytes: int | None) -> None:
         self._inner = inner
         self._coding = coding
-        self._is_stream = is_stream
+        self._most_bytes = most_bytes
+        self._most_line_bytes = most_line_bytes
         self._size = 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = aiter(self._inner)
-        inflate = None
+        inflater = None
         if self._coding != "identity":
             if self._coding not in _WINDOWS:
                 raise httpx.ReadError("the provider's answer is in a coding that was not asked for")
-            inflate = zlib.decompressobj(_WINDOWS[self._coding])
+            inflater = _Inflater(_WINDOWS[self._coding])
         try:
             async for piece in pieces:
-                if inflate is None:
-                    self._count(piece)
-                    yield piece
-                    continue
-                rest = piece
-                while rest:
-                    try:
-                        part = inflate.decompress(rest, _PIECE_BYTES)
-                    except zlib.error:
-                        raise httpx.ReadError("the provider's answer can't be inflated") from None
-                    rest = inflate.unconsumed_tail
-                    if part:
-                        self._count(part)
-                        yield part
-                    elif inflate.eof:
-                        break
+                for number, part in enumerate(inflater.parts(piece) if inflater else (piece,)):
+                    if number:
+                        await asyncio.sleep(0)  # one read may hold a thousand times its size
+                    self._count(part)
+                    yield part
         finally:
             # A generator that is left halfway would hold the provider's connection until it is collected.
             if isinstance(pieces, AsyncGenerator):
@@ -85,15 +80,38 @@ class _Bounded(httpx.AsyncByteStream):
 
     def _count(self, piece: bytes) -> None:
         """Bytes of the whole, or of the line that a stream is in."""
-        if not self._is_stream:
+        if self._most_line_bytes is None:
             self._size += len(piece)
-            if self._size > MOST_ANSWER_BYTES:
+            if self._size > self._most_bytes:
                 raise httpx.ReadError("the provider's answer is larger than is read")
             return
         end = piece.rfind(b"\n")
         self._size = self._size + len(piece) if end < 0 else len(piece) - end - 1
-        if self._size > MOST_LINE_BYTES:
+        if self._size > self._most_line_bytes:
             raise httpx.ReadError("a line of the provider's stream is longer than is read")
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+class _Inflater:
+    def __init__(self, window: int) -> None:
+        self._inflate = zlib.decompressobj(window)
+        self._is_deflate = window == zlib.MAX_WBITS
+        self._has_begun = False
+
+    def parts(self, piece: bytes) -> Iterator[bytes]:
+        """What `piece` brings, in parts of at most `_PIECE_BYTES`. What comes after the end is not read."""
+        part = b""
+        while (piece or len(part) == _PIECE_BYTES) and not self._inflate.eof:
+            try:
+                part = self._inflate.decompress(piece, _PIECE_BYTES)
+            except zlib.error:
+                if self._has_begun or not self._is_deflate:
+                    raise httpx.ReadError("the provider's answer can't be inflated") from None
+                self._inflate, self._is_deflate = zlib.decompressobj(-zlib.MAX_WBITS), False  # as many servers send it
+                continue
+            self._has_begun = True
+            piece = self._inflate.unconsumed_tail
+            if part:
+                yield part

@@ -163,6 +163,11 @@ def is_comment(event: bytes) -> bool:
     return all(line.startswith(b":") for line in event.splitlines() if line)
 
 
+def is_done(event: bytes) -> bool:
+    """Whether an event is the mark after which nobody reads on in OpenAI's format."""
+    return event.startswith(b"data:") and event[5:].strip() == b"[DONE]"
+
+
 # How a stream says that its answer is over, whatever the format: what is still to come is its usage. An Anthropic or
 # Responses stream ends each of its parts; the usage follows the last one.
 _OVER = (

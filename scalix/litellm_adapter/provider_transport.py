@@ -17,12 +17,19 @@ from scalix.litellm_adapter.provider_answers import (
     event_failure,
     event_failure_status,
     is_comment,
+    is_done,
     is_over,
     is_substantial,
 )
 from scalix.litellm_adapter.provider_redirects import staying, staying_blocking
 from scalix.litellm_adapter.reports import seconds
-from scalix.service.exchange.exchanges import CURRENT, NO_CONNECTION, Exchange, ProviderError
+from scalix.service.exchange.exchanges import (
+    CURRENT,
+    MOST_ANSWER_BYTES,
+    NO_CONNECTION,
+    Exchange,
+    ProviderError,
+)
 
 log = logging.getLogger("scalix.provider")
 
@@ -40,6 +47,8 @@ _NOT_OUR_KEY = (401, 403)
 _ANSWERED = {"error": {"message": "This request has been answered", "type": "invalid_request_error"}}
 _WRONG_KEY = {"error": {"message": "Incorrect API key provided", "type": "authentication_error"}}
 OPENING_S = 1.0
+# Some providers state the usage after the end of their stream, where LiteLLM has stopped reading.
+AFTER_DONE_S = 0.25
 MOST_OPENING_BYTES = 256 * 1024
 _LONGEST_ERROR_BYTES = 4096
 _OF_THE_CODING = ("content-encoding", "content-length", "transfer-encoding")
@@ -79,8 +88,9 @@ def _note_asked(exchange: Exchange, request: httpx.Request) -> None:
 def _reading(handle: Handle) -> Handle:
     async def handle_async_request(self: Any, request: httpx.Request) -> httpx.Response:
         exchange = CURRENT.get()
+        request.headers["accept-encoding"] = CODINGS
         if exchange is None:
-            return await handle(self, request)
+            return bound(await handle(self, request), MOST_ANSWER_BYTES)
         if _is_asked_again(exchange, request):
             return httpx.Response(400, json=_ANSWERED, request=request)
         _note_asked(exchange, request)
@@ -89,15 +99,14 @@ def _reading(handle: Handle) -> Handle:
         attempt = exchange.attempt
         if not request.url.path.endswith(_PATHS):
             try:
-                return await handle(self, request)
+                return bound(await handle(self, request), exchange.most_answer_bytes, is_streamed=exchange.streamed)
             except httpx.TransportError as error:
                 if request.method != "GET":
                     _note_error(exchange, attempt, broken_connection(error))
                 raise
         forget_answer(exchange)  # a former try's
-        request.headers["accept-encoding"] = CODINGS
         try:
-            response = bound(await handle(self, request))
+            response = bound(await handle(self, request), exchange.most_answer_bytes, is_streamed=exchange.streamed)
             if response.status_code >= 400:
                 return await _read_refusal(response, request, exchange, attempt)
             if response.status_code != _OK:
@@ -263,6 +272,17 @@ def _warn_of_nonsense(answer: ProviderAnswer, exchange: Exchange) -> None:
         log.warning("request %s: the usage that the provider states can't be true", exchange.request_id)
 
 
+async def _next(pieces: AsyncIterator[bytes], within_s: float | None) -> bytes | None:
+    """The next piece; `None` if there is none, or not in time."""
+    if within_s is None:
+        return await anext(pieces, None)
+    try:
+        async with asyncio.timeout(within_s):
+            return await anext(pieces, None)
+    except TimeoutError:
+        return None
+
+
 class _ReadStream(httpx.AsyncByteStream):
     """A provider's event stream, event by event."""
 
@@ -318,18 +338,27 @@ class _ReadStream(httpx.AsyncByteStream):
 
     async def _read(self) -> AsyncIterator[list[bytes]]:
         splitter, answer, exchange = EventSplitter(), self._answer, self._exchange
+        pieces = aiter(self._response.aiter_bytes())
+        done: list[bytes] = []  # the end, until the usage is stated, or is not in time
         try:
-            async for piece in self._response.aiter_bytes():
+            while (piece := await _next(pieces, AFTER_DONE_S if done else None)) is not None:
                 events = splitter.feed(piece)
                 if any(map(is_comment, events)):
                     # Signs of life, of which a provider may send as many as it likes. LiteLLM knows none.
                     exchange.on_sign_of_life()
                     events = [event for event in events if not is_comment(event)]
+                if done or any(map(is_done, events)):
+                    end = 0 if done else next(index for index, event in enumerate(events) if is_done(event))
+                    after = [event for event in events[end:] if not is_done(event) and b'"usage"' in event]
+                    done = done or [events[end]]
+                    events = events[:end] + after
                 if events:
                     mended = [answer.event(event) for event in events]
                     # What is known must be noted before LiteLLM can act on the end of the stream.
                     self._note(mended)
                     yield mended
+                if done and answer.usage is not None:
+                    break
         except httpx.TransportError as error:
             _note_error(exchange, self._attempt, broken_connection(error))
             exchange.on_usage()
@@ -338,6 +367,8 @@ class _ReadStream(httpx.AsyncByteStream):
             mended = [answer.event(rest)]
             self._note(mended)
             yield mended
+        if done:
+            yield done
         if exchange.attempt == self._attempt and answer.usage is not None:
             exchange.usage_is_final = True
             exchange.answered_whole = _has_answered(answer)

@@ -246,6 +246,40 @@ def test_a_model_that_thinks_unseen_is_hung_up_on_at_once_and_its_time_is_charge
     assert 200 < tokens < 700  # some two seconds at 150 tokens a second, and the prompt
 
 
+@pytest.mark.parametrize("pause_s", [0, 0.05, 1], ids=["at-once", "soon", "late"])
+def test_a_usage_after_the_end_of_a_stream_counts_or_the_charge_is_an_estimate(
+    http: httpx.Client, provider: Provider, pause_s: float
+) -> None:
+    # Given a provider that states its usage after the mark where OpenAI's clients stop reading
+    done, usage = b"data: [DONE]\n\n", CHAT[1][0]
+
+    def answering(path: str, body: dict[str, Any]) -> Answer:
+        def pieces() -> Iterator[bytes]:
+            yield b"".join((*CHAT[0], done, usage)) if not pause_s else b"".join((*CHAT[0], done))
+            if pause_s:
+                time.sleep(pause_s)
+                yield usage
+
+        return Answer(200, pieces(), _STREAM)
+
+    provider.answer = answering
+    caller = Caller(http)
+    answer = caller.ask(OPENAI, stream=True)
+    # Then it counts where it comes in time; else what was seen is counted, and said to be an estimate
+    assert answer.content.rstrip().endswith(b"[DONE]")
+    (event,) = ledger_of(caller)
+    assert event["estimated"] is (pause_s == 1)
+    assert (caller.used()[1] == 20_070) is (pause_s < 1)
+
+
+def ledger_of(caller: Caller) -> list[dict[str, Any]]:
+    """The user's events, as the user is shown them."""
+    secret = caller.http.post("/key/generate", json={"user_id": caller.name}).json()["key"]
+    headers = {"authorization": f"Bearer {secret}"}
+    found: list[dict[str, Any]] = caller.http.get("/scalix/v1/usage/events", headers=headers).json()["events"]
+    return found
+
+
 def test_the_place_of_a_client_that_has_gone_is_free_while_its_usage_is_waited_for(
     http: httpx.Client, provider: Provider
 ) -> None:

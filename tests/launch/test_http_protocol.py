@@ -31,6 +31,9 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
+    if scope["path"] == "/slow":
+        await slow(receive, send)
+        return
     if scope["path"] == "/endless":
         await endless(send)
         return
@@ -47,6 +50,23 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 LARGE_BYTES = 8 * 1024 * 1024
 ended: list[int] = []
+
+
+async def slow(receive: Any, send: Any) -> None:
+    """Answers a little later, or notes that the client has gone."""
+    await receive()
+    gone = asyncio.ensure_future(receive())
+    done, _ = await asyncio.wait((gone,), timeout=0.3 if left is None else None)
+    gone.cancel()
+    if done:
+        assert left is not None
+        left.set()
+    else:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"late"})
+
+
+left: asyncio.Event | None = None
 
 
 async def endless(send: Any) -> None:
@@ -112,6 +132,40 @@ async def test_a_plain_request_is_answered() -> None:
 async def test_a_connection_that_says_nothing_is_closed() -> None:
     async with serving() as port:
         assert await say(port) == b""
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+async def test_a_client_that_ends_its_side_after_its_request_is_served(version: bytes) -> None:
+    async with serving() as port, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /slow HTTP/" + version + b"\r\nhost: here\r\ncontent-length: 2\r\n\r\n{}")
+        writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+    assert answer.count(b" 200 OK") == 1
+    assert b"late" in answer
+
+
+async def test_a_client_that_goes_after_its_request_is_noticed_before_the_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = asyncio.Event()
+    monkeypatch.setitem(globals(), "left", gone)
+    async with serving() as port, asyncio.timeout(10):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /slow HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\n{}")
+        writer.close()
+        await gone.wait()
+
+
+async def test_a_client_that_ends_its_side_after_several_requests_reads_all_answers_and_nothing_between() -> None:
+    async with serving() as port, asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /slow HTTP/1.1\r\nhost: here\r\ncontent-length: 2\r\n\r\n{}" + GOOD)
+        writer.write_eof()
+        answer = await reader.read()
+        writer.close()
+    assert answer.count(b"HTTP/1.1") == answer.count(b" 200 OK") == 2
 
 
 async def test_a_head_that_trickles_in_is_cut_off_however_steady_it_is() -> None:

@@ -107,15 +107,18 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         would come too late to save what a model does for nobody, and the client is taken for gone.
         """
         cycle = self.cycle
-        if cycle is None or cycle.response_started or cycle.more_body or self.parser.get_http_version() != "1.1":
+        if cycle is None or cycle.response_started or cycle.more_body:
             return False
         cycle.keep_alive = False
-        self._probe(cycle, PROBE_S)
+        # HTTP/1.0 knows no interim responses, and in the middle of another answer there is no place for one.
+        if cycle.scope["http_version"] == "1.1" and not self.pipeline:
+            self._probe(cycle, PROBE_S)
         return True
 
     def _probe(self, cycle: Any, wait_s: float) -> None:
         if not cycle.response_started and not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 102 Processing\r\n\r\n")
+            # Of all of them, this one is known to every client, and passed over by it.
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.loop.call_later(wait_s, self._probe, cycle, PROBE_AGAIN_S)
 
     def pause_writing(self) -> None:

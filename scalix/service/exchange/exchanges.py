@@ -37,6 +37,11 @@ class ProviderError:
     kind: str = ""
 
 
+MOST_ANSWER_BYTES = 32 * 1024 * 1024
+"""The most that is read of one answer which is not streamed: four images of 6 MiB in base64."""
+MOST_BYTES_OF_A_VECTOR = 128 * 1024
+"""The most of what is read beside that for each text that is embedded: 4,096 figures of up to 24 digits."""
+
 NO_CONNECTION = "ConnectError"
 """The kind of a `ProviderError` where not even a connection could be made."""
 
@@ -59,6 +64,7 @@ class Exchange:
     models: Mapping[str, Model] = field(default_factory=dict)  # as they were, and cost, when it was admitted
     mocked: bool = False  # a rehearsal, which no provider hears of
     rehearse: Callable[[Any], Any] | None = None  # then, what answers an HTTP request in the provider's place
+    most_answer_bytes: int = MOST_ANSWER_BYTES
     asked_model: str = ""  # the one that LiteLLM is asked for in this attempt
     attempt: int = 1  # which model of those that may serve is being tried; reports on an earlier one are not taken
     # reported by LiteLLM's callbacks, of this attempt
