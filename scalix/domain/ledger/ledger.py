@@ -1,9 +1,13 @@
 """The words of the ledger: one event for each request, and the sums that are kept beside the events.
 
-An event never holds content. Its text in the store is its figures in the order of `EVENT_FIELDS`, parted by spaces.
+An event never holds content. Its text in the store is words, parted by spaces: its figures in the order of
+`EVENT_FIELDS`; three more if it is a sweep's, which belong to the scripts; those of `LATER_FIELDS`; and its version.
+Gateways of several versions read each other's events, so that nothing of this is ever moved or left out.
 """
 
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 EVENT_FIELDS = (
@@ -31,10 +35,18 @@ EVENT_FIELDS = (
     "error",
     "fallbacks",
 )
-"""The order of an event's text. What follows the last of them belongs to the scripts."""
+"""The order of an event's text, as it has been from the first version on."""
+
+LATER_FIELDS: tuple[str, ...] = ()
+"""What later versions have added, in the order of their coming. See "A new field" in docs/ledger.md."""
+
+EVENT_VERSION = 2
+"""Of the events that are written now. 1: those without a version."""
 
 DETAIL_FIELDS = EVENT_FIELDS[7:]
 _NONE = "-"
+_SWEPT, _OF_A_SWEEP = "swept", 3
+_VERSION = re.compile(r"v[1-9][0-9]{0,8}")
 _STREAMED, _CACHE_HIT = "s", "c"
 
 
@@ -83,11 +95,15 @@ class Event:
     nano_usd: int
     estimated: bool
     detail: Detail
+    version: int = field(default=EVENT_VERSION, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Figures of many events together, in the order in which the store packs them."""
+    """Figures of many events together, in the order in which the store packs them.
+
+    There are eleven for good: gateways of before could read no twelfth. What else is summed has a hash of its own.
+    """
 
     events: int = 0
     requests: int = 0
@@ -185,6 +201,19 @@ def detail_words(detail: Detail) -> list[str]:
     ]
 
 
+def event_text(words: Sequence[str], of_a_sweep: Sequence[str] = ()) -> str:
+    """The text of an event that is written now, from the words of `EVENT_FIELDS` and the three of a sweep."""
+    return " ".join([*words, *of_a_sweep, f"v{EVENT_VERSION}"])
+
+
+def later_words(words: Sequence[str]) -> tuple[dict[str, str], int]:
+    """Of an event's words those that `LATER_FIELDS` name, as far as it has them, and its version. What a newer version
+    has added beyond them says nothing here."""
+    rest = list(words[len(EVENT_FIELDS) + (_OF_A_SWEEP if words[0] == _SWEPT else 0) :])
+    version = int(rest.pop()[1:]) if rest and _VERSION.fullmatch(rest[-1]) else 1
+    return dict(zip(LATER_FIELDS, rest, strict=False)), version
+
+
 def event_of(request_id: str, subject: str, text: str) -> Event:
     """The event with this text. Raises `ValueError` for a text that is none."""
     words = text.split(" ")
@@ -226,6 +255,7 @@ def event_of(request_id: str, subject: str, text: str) -> Event:
         nano_usd=number("nano_usd"),
         estimated=word["estimated"] == "1",
         detail=detail,
+        version=later_words(words)[1],
     )
 
 

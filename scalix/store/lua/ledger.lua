@@ -2,6 +2,8 @@
 --
 -- An event's text is words in the order of EVENT_FIELDS of domain/ledger.py; a sweep's has three more, for a settlement
 -- or a release to undo it: tracks_minutes, the start of the key's budget period, and whether the balance was charged.
+-- What later versions have added follows, and last the version. Gateways of several versions run on one store: what they
+-- undo of each other's stays where it is, and what they do not know is left alone.
 --
 -- The books of one day are six keys in a row, the first of them at `first` in KEYS:
 --   events of the subject (hash: id -> event)
@@ -9,13 +11,14 @@
 --   + 2 everybody's sums of the day by hour (hash: "hour model provider tier outcome error")
 --   + 3 everybody's sums of the month by day (hash: "day model provider tier outcome error")
 --   + 4 and 5 rankings of the day by tokens and by cost (sorted sets of subjects)
--- Sums are eleven figures in the order of `Sums` of domain/ledger.py. What is taken from sums that have gone by their age
+-- Sums are eleven figures in the order of `Sums` of domain/ledger.py, for good: what else is ever summed goes into a hash
+-- beside them, as gateways of before can read no twelfth. What is taken from sums that have gone by their age
 -- brings nothing back.
 --
 -- What an event adds to them is {admitted_ms, tokens, cost, everybodys = what follows the index in fields of everybody's
 -- sums, own = in those of the subject, sums = text of its figures}.
 
-local WORDS = 23
+local WORDS, VERSION = 23, 'v2'
 local REQUESTS, TOKENS, NANO_USD, ADMITTED, KEY, COST, CHARGE = 2, 3, 4, 6, 7, 16, 17
 local DAY_MS = 86400000
 local ELEVEN = '^(%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+)$'

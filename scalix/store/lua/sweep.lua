@@ -55,6 +55,7 @@ local words = {
   reserved.model, '-', '-', string.format('%.0f', reserved.prompt_tokens), '0', '0', '0',
   string.format('%.0f', reserved.prompt_cost), string.format('%.0f', charge), reserved.price_version, '0', '-', '-', '-',
   '-', reserved.tracks_minutes and '1' or '0', string.format('%.0f', reserved.budget_start), '0',
+  VERSION,
 }
 if is_before then
   -- First: without windows to change, this is the write that a server out of memory refuses.

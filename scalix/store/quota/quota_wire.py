@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from scalix.domain.ledger.ledger import EVENT_FIELDS, Balance, detail_words, name_word
+from scalix.domain.ledger.ledger import EVENT_FIELDS, Balance, detail_words, event_text, name_word
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.key_limits import KeyScope, KeyWindow
 from scalix.domain.limits.limits import Limits, Metric, Window
@@ -83,8 +83,10 @@ def settle_args(receipt: Receipt, charge: Charge, now: Now, retention: Retention
         receipt.key_id or _NONE,
         *detail_words(detail),
     ]
+    of_a_sweep: list[str] = []
     if charge.outcome is Outcome.SWEPT:  # told by a successor: by these a settlement undoes it, as it does a sweep's
-        words += [str(int(receipt.tracks_minutes)), str(receipt.budget_start_ms), str(int(detail.charge_nano_usd > 0))]
+        is_billed = int(detail.charge_nano_usd > 0)
+        of_a_sweep = [str(int(receipt.tracks_minutes)), str(receipt.budget_start_ms), str(is_billed)]
     tier, asked, served, provider = words[_TIER_WORD : _TIER_WORD + 4]
     model, error = asked if served in ("=", _NONE) else served, words[_ERROR_WORD]
     sums = (
@@ -107,7 +109,7 @@ def settle_args(receipt: Receipt, charge: Charge, now: Now, retention: Retention
         int(receipt.tracks_minutes),
         receipt.budget_start_ms,
         *days_of(retention),
-        " ".join(words),
+        event_text(words, of_a_sweep),
         receipt.admitted_ms,
         charge.requests,
         charge.tokens,
