@@ -36,7 +36,10 @@
 | `billing:<pseudonym>`        | hash       | charges of an erased user: day -> nano-dollars | `days_days`            |
 | `archive-lock`               | string     | whose turn it is to write days to files   | ten minutes, renewed        |
 | `archived`                   | hash       | days in files: "day host" -> "events at_ms" | as the oldest file may    |
-| `retention-run`              | string     | the day of the last daily removal         | until that day ends         |
+| `retention-run`              | string     | last day of a removal: lua/claim_day.lua  | `RETENTION_RUN_LIFETIME_MS` |
+
+Windows, requests in flight, adjustments and books end `CLOCK_GRACE_MS` later than is said here; the daily removal takes
+windows and books out in time.
 """
 
 from dataclasses import dataclass
@@ -47,7 +50,10 @@ from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 
 TOMBSTONE_LIFETIME_MS = 10 * 60_000
-EPOCH_LIFETIME_MS = 7 * DAY_MS
+CLOCK_GRACE_MS = 400 * DAY_MS
+"""How long the end of a key comes after the time for which it is kept: see lua/windows.lua."""
+EPOCH_LIFETIME_MS = CLOCK_GRACE_MS
+RETENTION_RUN_LIFETIME_MS = 3_660 * DAY_MS
 MERGED_LIFETIME_MS = 400 * DAY_MS
 ERASED_LIFETIME_MS = 63 * DAY_MS
 

@@ -105,6 +105,7 @@ def build_privacy(
             "audit_entries": audit.trim,
             "expired_keys": ExpiredKeys(key_store, policy, audit, forget=virtual_keys.forget, now_ms=now_ms),
             "dead_pointers": store.remove_dead_pointers,
+            "books": lambda: store.remove_books(policy.current.retention),
             "credits": lambda: store.remove_credits(policy.current.retention.days_days),
             "archive_files": archive_files,
         },

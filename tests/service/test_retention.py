@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from scalix.domain.ledger.ledger import Detail
 from scalix.domain.ledger.privacy import PrivacySettings
+from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.calendar import DAY_MS
+from scalix.domain.limits.quota import Admitted, Receipt
 from scalix.domain.policy import Policy, Tier
 from scalix.service.audit.audit import Actor
 from scalix.service.exchange.policy_source import PolicySource
@@ -15,9 +19,10 @@ from scalix.service.ledger.retention import ExpiredKeys, RetentionJob
 from scalix.store.base import StoreUnavailable
 from scalix.store.keys import Keys
 from scalix.store.privacy.redis_retention import RedisRetention
+from scalix.store.quota.redis_quota import RedisQuotaStore
 from scalix.store.records.key_store import KeyStore
 from tests.service.memory_trail import MemoryTrail
-from tests.store.stores import SUBJECT, Clock, Rig, key_of, redis_rig
+from tests.store.stores import NOON_MS, SUBJECT, Clock, Rig, ask, key_of, limits, redis_rig, used
 
 DAY_H = 24
 OPERATOR = Actor("operator:master")
@@ -84,7 +89,21 @@ async def test_of_many_processes_one_does_the_work_of_a_day(world: World) -> Non
 async def test_the_claim_of_a_day_ends_with_it(world: World) -> None:
     assert await world.store.claim_today()
     assert not await world.store.claim_today()
-    assert 0 < await world.rig.client.pttl(world.keys.retention_run()) <= 12 * 3_600_000
+    world.clock.advance(hours=13)
+    assert await world.store.claim_today()
+    assert await world.rig.client.pttl(world.keys.retention_run()) > 0
+
+
+async def test_nothing_is_removed_on_the_word_of_a_clock_that_has_leapt(world: World) -> None:
+    assert await world.store.claim_today()
+    # Given a clock that is forty days ahead for a day, and back on the next
+    world.clock.advance(hours=40 * 24)
+    assert not await world.store.claim_today()
+    world.clock.advance(hours=-39 * 24)
+    assert not await world.store.claim_today()
+    # Then the work goes on with the day after
+    world.clock.advance(hours=24)
+    assert await world.store.claim_today()
 
 
 async def test_a_day_whose_work_failed_is_tried_again_and_no_kind_keeps_the_others(world: World) -> None:
@@ -191,3 +210,38 @@ async def test_a_process_that_ends_in_the_middle_leaves_the_work_to_another(worl
     await asyncio.gather(task, return_exceptions=True)
     await RetentionJob(world.store, world.trail, {"things": counting(done, "again")}).run_daily()
     assert done == ["again"]
+
+
+RETENTION = Retention(events_days=3, hours_days=5, days_days=40)
+
+
+async def test_books_go_when_their_time_is_over_and_windows_a_month_after_their_month(world: World) -> None:
+    receipts = [await _served(world, f"r{number}", f"user:u{number}") for number in range(2)]
+    kinds = ("e", "s", "a", "A", "rt", "rc")
+
+    async def left() -> tuple[str, ...]:
+        names = world.keys.books(receipts[0].subject, receipts[0].admitted_ms)
+        there = [kind for kind, name in zip(kinds, names, strict=True) if await world.rig.client.exists(name)]
+        return (*there, *["w"] * await world.rig.client.exists(world.keys.windows(receipts[0].subject)))
+
+    # By days since the admission, at noon of the 26th of February
+    ends = {0: "", 3: "", 4: "e", 5: "e", 6: "e a rt rc", 33: "e a rt rc", 36: "e a rt rc w", 43: "e a rt rc w s A"}
+    for day, gone in ends.items():
+        passed_ms = NOON_MS + day * DAY_MS - world.clock.now_ms
+        world.clock.now_ms += passed_ms
+        for name in await world.rig.client.keys(f"{world.keys.prefix}*"):  # the server's own clock stands still
+            await world.rig.client.pexpire(name, await world.rig.client.pttl(name) - passed_ms)
+        if day == 36:
+            await _served(world, "again", "user:u1")  # who comes back keeps their windows
+        await world.store.remove_books(RETENTION)
+        assert set(await left()) == {*kinds, "w"} - set(gone.split()), day
+    assert await world.rig.client.exists(world.keys.windows("user:u1"))
+
+
+async def _served(world: World, request_id: str, subject: str) -> Receipt:
+    quotas = RedisQuotaStore(world.rig.client, world.keys, clock=world.clock, retention=lambda: RETENTION)
+    decision = await quotas.admit(ask(request_id, limits(), subject=subject))
+    assert isinstance(decision, Admitted)
+    detail = Detail("free", "m", cost_nano_usd=3)
+    await quotas.settle(decision.receipt, replace(used(5), detail=detail))
+    return decision.receipt

@@ -12,6 +12,7 @@ from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Receipt, Tally
 from scalix.store.journal.journal_entries import Release, Settlement, decoded, encoded
+from scalix.store.keys import CLOCK_GRACE_MS
 from scalix.store.quota.redis_quota import RedisQuotaStore
 from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, key_of, limits, memory_rig, redis_rig, used
 
@@ -264,10 +265,10 @@ def store_of(rig: Rig, retention: Retention) -> RedisQuotaStore:
 
 
 async def ends(rig: Rig, receipt: Receipt) -> list[float]:
-    """For how many days each book is kept."""
+    """For how many days each book is kept, by its key's end."""
     assert rig.keys
     names = rig.keys.books(receipt.subject, receipt.admitted_ms)
-    return [round(await rig.client.pttl(name) / DAY_MS, 1) for name in names]
+    return [round((await rig.client.pttl(name) - CLOCK_GRACE_MS) / DAY_MS, 1) for name in names]
 
 
 async def test_books_are_kept_as_long_as_configured_from_the_end_of_their_day_or_month(server: Rig) -> None:

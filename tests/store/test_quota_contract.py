@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from scalix.domain.ledger.outcomes import swept_charge
-from scalix.domain.limits.calendar import window_end_ms, window_index
+from scalix.domain.limits.calendar import DAY_MS, window_end_ms, window_index
+from scalix.domain.limits.key_limits import KeyWindow
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.limits.quota import Admitted, Finished, Outcome, Prices, Refused, Stale, Tally, Verdict
 from scalix.store.base import UserExists, UserRecord
-from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, limits, memory_rig, redis_rig, used
+from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, key_of, limits, memory_rig, redis_rig, used
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -290,3 +291,32 @@ async def test_users_are_made_once_read_changed_and_deleted(rig: Rig) -> None:
     assert not await rig.users.delete("alice")
     again = await rig.users.create(UserRecord("alice"))
     assert again.version not in (made.version, changed.version)
+
+
+@pytest.mark.parametrize("away_hours", [1, 24, 48, 40 * 24, 400 * 24, -48])
+async def test_counters_are_not_emptied_by_a_clock_that_leaps_and_comes_back(rig: Rig, away_hours: int) -> None:
+    given = limits(requests={"minute": 100, "hour": 100, "day": 100, "month": 100})
+    for number in range(3):
+        decision = await admitted(rig, f"r{number}", given)
+        await rig.quotas.settle(decision.receipt, used(5))
+    before = (await rig.quotas.tallies(SUBJECT))[1]
+    rig.clock.advance(hours=away_hours)
+    decision = await admitted(rig, "r-away", given)
+    await rig.quotas.settle(decision.receipt, used(5))
+    rig.clock.advance(hours=-away_hours)
+    after = (await rig.quotas.tallies(SUBJECT))[1]
+    for window, tally in before.items():
+        assert after[window].requests_used >= tally.requests_used == 3, window
+
+
+async def test_a_keys_budget_is_not_emptied_by_a_clock_that_leaps_and_comes_back(rig: Rig) -> None:
+    budget = {"max_budget_nano_usd": 10**9, "budget_period_ms": DAY_MS, "budget_anchor_ms": NOON_MS - DAY_MS // 2}
+    record = await rig.virtual_keys.create(key_of("alice", 1, **budget))
+    decision = await admitted(rig, "r1", limits(), key=record.scope)
+    await rig.quotas.settle(decision.receipt, used(5, nano_usd=70))
+    for leap in (72, 96, -168):
+        rig.clock.advance(hours=leap)
+        if leap > 0:
+            await admitted(rig, f"r{leap}", limits(), key=record.scope)
+    tallies = (await rig.virtual_keys.tallies(record))[1]
+    assert tallies[KeyWindow.BUDGET].nano_usd_used == 70

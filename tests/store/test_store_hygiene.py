@@ -17,7 +17,7 @@ from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Tally
 from scalix.store.base import MergeStore, StoreUnavailable, UserRecord
 from scalix.store.connection.redis_client import connect
-from scalix.store.keys import Keys
+from scalix.store.keys import CLOCK_GRACE_MS, Keys
 from scalix.store.quota.redis_quota import RedisQuotaStore
 from scalix.store.records.pseudonyms import pseudonym
 from scalix.store.records.redis_users import RedisUserStore
@@ -32,18 +32,19 @@ EXACT = 2**53
 WITHOUT_END = {"u", "n", "b", "c", "k", "q", "o", "key", "alias", "key-list", "pseudonym-key"}
 DAY_MS = 86_400_000
 LONGEST_TTL_MS = {
-    "w": 63 * DAY_MS,  # windows, requests in flight, leases, adjustments
-    "f": 63 * DAY_MS,
-    "l": 63 * DAY_MS,
-    "j": 63 * DAY_MS,
+    "w": 63 * DAY_MS + CLOCK_GRACE_MS,  # windows, requests in flight, leases, adjustments
+    "f": 64 * DAY_MS + CLOCK_GRACE_MS,
+    "l": 64 * DAY_MS + CLOCK_GRACE_MS,
+    "j": 63 * DAY_MS + CLOCK_GRACE_MS,
     "x": 600_000,  # tombstones
     "h": 35 * DAY_MS,  # shadow counts
-    "e": 37 * DAY_MS,  # events, sums by hour and rankings: 35 days after their day, and the clock goes back by one
-    "a": 37 * DAY_MS,
-    "rt": 37 * DAY_MS,
-    "rc": 37 * DAY_MS,
-    "s": 432 * DAY_MS,  # sums by day: 400 days after their month
-    "A": 432 * DAY_MS,
+    "e": 37 * DAY_MS
+    + CLOCK_GRACE_MS,  # events, sums by hour and rankings: 35 days after their day, and the clock goes back by one
+    "a": 37 * DAY_MS + CLOCK_GRACE_MS,
+    "rt": 37 * DAY_MS + CLOCK_GRACE_MS,
+    "rc": 37 * DAY_MS + CLOCK_GRACE_MS,
+    "s": 432 * DAY_MS + CLOCK_GRACE_MS,  # sums by day: 400 days after their month
+    "A": 432 * DAY_MS + CLOCK_GRACE_MS,
     "m": 400 * DAY_MS,  # what an address was merged into
 }
 PSEUDONYM_KEY = bytes(range(32))

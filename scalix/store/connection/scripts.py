@@ -12,7 +12,8 @@ from redis.exceptions import NoScriptError
 _SHARED = "windows"
 _WITH = {
     **dict.fromkeys(("settle", "sweep", "release"), ("charges", "ledger")),
-    **dict.fromkeys(("reset", "raise_to", "delete_user"), ("adjust",)),
+    **dict.fromkeys(("reset", "raise_to", "delete_user"), ("ended", "adjust")),
+    "admit": ("ended",),
 }
 
 

@@ -11,7 +11,7 @@ from scalix.domain.limits.limits import Window
 from scalix.store.connection import scripts
 from scalix.store.connection.redis_client import in_time
 from scalix.store.connection.store_time import store_time_ms
-from scalix.store.keys import Keys
+from scalix.store.keys import CLOCK_GRACE_MS, Keys
 from scalix.store.ledger.books import Listing
 from scalix.store.records.pseudonyms import Pseudonyms
 
@@ -117,8 +117,8 @@ class RedisBooks:
     def _lifetime_ms(self, part: Part) -> int:
         kept = self._retention()
         if part == "windows":
-            return _WINDOWS_LIFETIME_MS
-        return (kept.days_days if part in ("summaries", "days") else kept.hours_days) * DAY_MS
+            return _WINDOWS_LIFETIME_MS + CLOCK_GRACE_MS
+        return (kept.days_days if part in ("summaries", "days") else kept.hours_days) * DAY_MS + CLOCK_GRACE_MS
 
     def _subject_names(self, subject: str, day: int) -> dict[Part, str]:
         return {

@@ -3,7 +3,7 @@
 -- Notes what was added to windows, or taken, by something else than a request: field -> three differences. Kept as long
 -- as the windows are, with those that have ended taken out.
 local function adjust(key, now, changes)
-  local index, write, ended = indexes(now), {key}, {}
+  local write = {key}
   for field, change in pairs(changes) do
     if change[1] ~= 0 or change[2] ~= 0 or change[3] ~= 0 then
       local a, b, c = match(redis.call('HGET', key, field) or '0 0 0', '^(%-?%d+) (%-?%d+) (%-?%d+)$')
@@ -14,9 +14,6 @@ local function adjust(key, now, changes)
   if #write == 1 then return end
   redis.call('HSET', unpack(write))
   keep_windows(key, now)
-  for _, field in ipairs(redis.call('HKEYS', key)) do
-    local current = index[string.sub(field, 1, 1)]
-    if current and tonumber(string.sub(field, 2)) < current - 1 then ended[#ended + 1] = field end
-  end
+  local ended = ended_of(key, one_before(indexes(now)))
   if #ended > 0 then redis.call('HDEL', key, unpack(ended)) end
 end

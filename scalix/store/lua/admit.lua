@@ -217,25 +217,13 @@ if balance then
 end
 if turned then
   if not has_end then keep_windows(windows, now) end
-  -- Some window is new, so others may have ended. The one before the current is kept: a request admitted in it may still
-  -- settle, and after a fail-over the clock may be a little behind.
-  local ended = {}
-  for _, field in ipairs(redis.call('HKEYS', windows)) do
-    local current = index[string.sub(field, 1, 1)]
-    if current and tonumber(string.sub(field, 2)) < current - 1 then ended[#ended + 1] = field end
-  end
+  -- Some window is new, so others may have ended.
+  local ended = ended_of(windows, one_before(index))
   if #ended > 0 then redis.call('HDEL', windows, unpack(ended)) end
 end
 if key_turned then
   -- As above. A budget period that has ended stays for a day, so that what was in flight at its end is charged to it.
-  local minute, ended = index.m, {}
-  for _, field in ipairs(redis.call('HKEYS', KEYS[10])) do
-    local letter, number = string.sub(field, 1, 1), tonumber(string.sub(field, 2))
-    if letter == 'm' and number < minute - 1 then ended[#ended + 1] = field end
-    if letter == 'b' and number ~= budget_start and number + tonumber(ARGV[20]) + 86400000 < now then
-      ended[#ended + 1] = field
-    end
-  end
+  local ended = ended_of(KEYS[10], {m = index.m - 1, b = now - tonumber(ARGV[20]) - 86400000})
   if #ended > 0 then redis.call('HDEL', KEYS[10], unpack(ended)) end
 end
 local if_swept = ARGV[27] == '' and cost(0) or tonumber(ARGV[27])

@@ -56,12 +56,12 @@ local function addition_of(words)
   }
 end
 
--- Gives a key that is new its end, which does not move any more: some days after the day, or after its month. A day from
--- now at least, so that what is told twice within it is known.
+-- Gives a key that is new its end, which does not move any more: some days after the day, or after its month, and the
+-- grace. A day from now at least, so that what is told twice within it is known.
 local function keep(key, now, day, days, by_month)
   if redis.call('PTTL', key) >= 0 then return end
   local ended = by_month and first_day_of_month(month_of_day(day) + 1) or day + 1
-  redis.call('PEXPIRE', key, format('%.0f', math.max((ended + days) * DAY_MS - now, DAY_MS)))
+  redis.call('PEXPIRE', key, format('%.0f', math.max((ended + days) * DAY_MS - now, DAY_MS) + CLOCK_GRACE_MS))
 end
 
 local function add(key, field, addition, sign, now, day, days, by_month)

@@ -12,8 +12,11 @@ local LETTERS = {'m', 'h', 'd', 'M'}
 local SIX = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$'
 -- A subject stays known for a month after the month of its last request.
 local KEEP_AFTER_MONTH_MS = 31 * 86400000
+-- A server ends keys by its own clock, at once when that jumps ahead. So the end of a key comes long after the time for
+-- which it is kept, and what is too old is removed once a day: see remove_ended.lua.
+local CLOCK_GRACE_MS = 400 * 86400000
 -- Reservations outlive every window that they are held in: however long all gateways have been down, a sweep finds them.
-local INDEX_TTL_MS = 63 * 86400000
+local INDEX_TTL_MS = 64 * 86400000 + CLOCK_GRACE_MS
 
 local function now_or_server_time(given)
   if given ~= '' then return tonumber(given) end
@@ -75,11 +78,11 @@ local function packed(six)
   return format('%d %d %d %d %d %d', six[1], six[2], six[3], six[4], six[5], six[6])
 end
 
--- A hash of windows lives until a month after the month of its last use; never without an end. Enough when some window is
+-- A hash of windows is kept until a month after the month of its last use; never without an end. Enough when some window is
 -- new: within a month the end stays the same, and a key that was not there has none of its windows.
 local function keep_windows(key, now)
   local next_month = month_of_day(floor(now / 86400000)) + 1
-  local lifetime = first_day_of_month(next_month) * 86400000 + KEEP_AFTER_MONTH_MS - now
+  local lifetime = first_day_of_month(next_month) * 86400000 + KEEP_AFTER_MONTH_MS + CLOCK_GRACE_MS - now
   if redis.call('PTTL', key) < lifetime - 3600000 then
     redis.call('PEXPIRE', key, string.format('%.0f', lifetime))
   end

@@ -34,6 +34,7 @@ from scalix.store.memory.memory_accounts import (
     amounts,
     change,
     current,
+    ended,
     event_of_charge,
     minus,
     windows_at,
@@ -99,8 +100,7 @@ class MemoryStore(MemoryCounters):
         changed = self._change_balance(ask.subject, nano_usd=0, held=reservation.balance_held)
         self._prune_key(ask.key, now_ms)
         if turned:
-            ended = [key for key in windows if key[1] < window_index(key[0], now_ms) - 1]
-            for key in ended:
+            for key in ended(windows, {window: window_index(window, now_ms) - 1 for window in Window}):
                 del windows[key]
         tallies = current(windows, now_ms, tracks_minutes)
         return Admitted(receipt, tallies, in_flight + 1, shadow, self._key_tallies(receipt), changed or balance)
@@ -211,17 +211,13 @@ class MemoryStore(MemoryCounters):
     def _prune_key(self, scope: KeyScope | None, now_ms: int) -> None:
         if scope is None or scope.key_id not in self.key_windows:
             return
-        minute, start_ms = window_index(Window.MINUTE, now_ms), scope.budget_start_ms(now_ms)
-
-        def stays(window: KeyWindow, index: int) -> bool:
-            if window is KeyWindow.MINUTE:
-                return index >= minute - 1
-            if window is KeyWindow.BUDGET and index != start_ms:
-                return index + scope.budget_period_ms + DAY_MS >= now_ms
-            return True
-
+        first_kept = {
+            KeyWindow.MINUTE: window_index(Window.MINUTE, now_ms) - 1,
+            KeyWindow.BUDGET: now_ms - scope.budget_period_ms - DAY_MS,
+        }
         windows = self.key_windows[scope.key_id]
-        self.key_windows[scope.key_id] = {key: tally for key, tally in windows.items() if stays(*key)}
+        for key in ended(windows, first_kept):
+            del windows[key]
 
 
 def _receipt(ask: Ask, now_ms: int, tracks_minutes: bool) -> Receipt:

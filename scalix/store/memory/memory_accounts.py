@@ -1,5 +1,6 @@
 """What a store in memory keeps of one subject, and the arithmetic of its windows."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from scalix.domain.limits.quota import Ask, Charge, Receipt, Tallies, Tally
 
 Amounts = tuple[int, int, int]  # requests, tokens, nano-dollars
 NOTHING: Amounts = (0, 0, 0)
+KEPT = 3  # windows of each kind that stay, whatever the clock says
 USED = {Metric.REQUESTS: "requests_used", Metric.TOKENS: "tokens_used", Metric.SPEND: "nano_usd_used"}
 
 Windows = dict[tuple[Window, int], Tally]
@@ -70,6 +72,22 @@ def change(windows: dict[_Key, Tally], keys: list[_Key], *, used: Amounts, held:
             max(0, tally.tokens_held + held[1]),
             max(0, tally.nano_usd_held + held[2]),
         )
+
+
+_Kind = TypeVar("_Kind", bound=Window | KeyWindow)
+
+
+def ended(keys: Iterable[tuple[_Kind, int]], first_kept: Mapping[_Kind, int]) -> list[tuple[_Kind, int]]:
+    """Which windows to take out: as lua/ended.lua, not by what the clock says alone."""
+    numbers: dict[_Kind, list[int]] = {}
+    for kind, number in keys:
+        numbers.setdefault(kind, []).append(number)
+    return [
+        (kind, number)
+        for kind, found in numbers.items()
+        for number in sorted(found)[:-KEPT]
+        if number < first_kept.get(kind, number)
+    ]
 
 
 def amounts(charge: Charge) -> Amounts:

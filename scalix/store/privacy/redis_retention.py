@@ -1,19 +1,34 @@
 """What has no end of its own in Redis or Valkey: found and removed by age."""
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from scalix.domain.identity.subjects import Subject
-from scalix.domain.limits.calendar import DAY_MS
+from scalix.domain.ledger.retention import Retention
+from scalix.domain.limits.calendar import DAY_MS, window_end_ms
+from scalix.domain.limits.limits import Window
+from scalix.store.connection import scripts
 from scalix.store.connection.redis_client import in_time
 from scalix.store.connection.store_time import Clock, store_time_ms
-from scalix.store.keys import Keys
+from scalix.store.keys import CLOCK_GRACE_MS, RETENTION_RUN_LIFETIME_MS, Keys
+from scalix.store.ledger.redis_ledger_repair import names_of_shards
 from scalix.store.records.redis_keys import CLAIM_MS
 
 TIMEOUT_MS = 2_000
 _SCAN_COUNT = 500
 _SETTLES_S = 1.0
+_TOGETHER = 100
+# By which number of `Retention` the books of each letter are kept: see keys.py.
+_KEPT_BY = {
+    **dict.fromkeys(("a", "rt", "rc"), "hours_days"),
+    **dict.fromkeys(("s", "A"), "days_days"),
+    "e": "events_days",
+}
+
+log = logging.getLogger("scalix.retention")
 
 
 class RetentionStore(Protocol):
@@ -47,11 +62,9 @@ class RedisRetention:
         self._sleep = sleep
 
     async def claim_today(self) -> bool:
-        now_ms = await self._now_ms()
-        left_ms = DAY_MS - now_ms % DAY_MS
+        args = [await self._now_ms() // DAY_MS, RETENTION_RUN_LIFETIME_MS]
         async with in_time(self._timeout_ms):
-            name = self._keys.retention_run()
-            return await self._client.set(name, str(now_ms // DAY_MS), px=left_ms, nx=True) is not None
+            return bool(await scripts.run(self._client, "claim_day", [self._keys.retention_run()], args))
 
     async def give_back_today(self) -> None:
         async with in_time(self._timeout_ms):
@@ -69,6 +82,37 @@ class RedisRetention:
                 if old:
                     removed += await self._client.hdel(name, *old)
         return removed
+
+    async def remove_books(self, retention: Retention) -> int:
+        """Remove books that are older than `retention` says, and windows that nobody needs any more; how many keys.
+
+        Nothing while the store's clock and this machine's are a day apart: then nobody knows how old anything is.
+        """
+        now_ms = await self._now_ms()
+        if self._clock is None and abs(now_ms - time.time_ns() // 1_000_000) > DAY_MS:
+            log.error("the store's clock is more than a day away from this machine's: nothing of the books is removed")
+            return 0
+        removed = 0
+        batch: dict[int, list[str]] = {}
+        async for shard, kind, rest in names_of_shards(self._client, self._keys.prefix):
+            name = f"{self._keys.prefix}{{s{shard:02x}}}:{kind}:{rest}"
+            if kind == "w" and not rest.startswith("~"):  # those of who was erased end with the month
+                names = batch.setdefault(shard, [])
+                names.append(name)
+                if len(names) >= _TOGETHER:
+                    removed += await self._remove_windows(batch.pop(shard), now_ms)
+            elif _is_over(kind, rest, now_ms // DAY_MS, retention):
+                async with in_time(self._timeout_ms):
+                    # What came after the end of its book is known for a day, lest it be told twice.
+                    if await self._client.pttl(name) < CLOCK_GRACE_MS:
+                        removed += await self._client.unlink(name)
+        for names in batch.values():
+            removed += await self._remove_windows(names, now_ms)
+        return removed
+
+    async def _remove_windows(self, names: list[str], now_ms: int) -> int:
+        async with in_time(self._timeout_ms):
+            return int(await scripts.run(self._client, "remove_ended", names, [now_ms]))
 
     async def remove_dead_pointers(self) -> int:
         """Remove what leads to virtual keys that are not there: left behind by deletions that broke off."""
@@ -109,3 +153,14 @@ class RedisRetention:
 
     async def _now_ms(self) -> int:
         return await store_time_ms(self._client, self._clock, self._timeout_ms)
+
+
+def _is_over(kind: str, rest: str, today: int, retention: Retention) -> bool:
+    """Whether a book is of a day, or of a month, that ended longer ago than it is kept."""
+    index = rest.rpartition(":")[2]
+    if kind not in _KEPT_BY or not index.isdigit():
+        return False
+    days: int = getattr(retention, _KEPT_BY[kind])
+    if kind in ("s", "A"):
+        return today >= window_end_ms(Window.MONTH, int(index)) // DAY_MS + days
+    return today > int(index) + days
