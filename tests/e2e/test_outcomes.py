@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from scalix.service.exchange.hidden_work import UNKNOWN_TOKENS_PER_S
+from scalix.service.exchange.hidden_work import FASTEST_TOKENS_PER_S
 from tests.demo_server import DemoServer
 from tests.e2e.calls import (
     ANTHROPIC_MODEL,
@@ -149,7 +149,7 @@ def test_a_client_that_leaves_before_the_first_byte_of_a_stream_gives_its_slot_b
     assert entry["outcome"] == "client_left"
     assert (counted[0], counted[2]) == (1, 0)
     # A model that other tests have seen thinking may have thought meanwhile, as far as the gateway can know.
-    thought_tokens = UNKNOWN_TOKENS_PER_S * (entry["finished"] - entry["time"] + 0.5)
+    thought_tokens = FASTEST_TOKENS_PER_S * (entry["finished"] - entry["time"] + 0.5)
     assert entry["prompt_tokens"] - TOLERANCE_TOKENS <= counted[1]
     assert counted[1] <= entry["prompt_tokens"] + TOLERANCE_TOKENS + thought_tokens
 

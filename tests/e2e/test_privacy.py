@@ -122,6 +122,7 @@ def test_the_command_line_exports_erases_and_removes_what_is_old(gateway: Gatewa
         "credits",
         "archive_files",
         "set_aside_files",
+        "books",
     }
 
 

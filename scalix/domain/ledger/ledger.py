@@ -5,10 +5,11 @@ An event never holds content. Its text in the store is words, parted by spaces: 
 Gateways of several versions read each other's events, so that nothing of this is ever moved or left out.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
+
+import re2
 
 EVENT_FIELDS = (
     "outcome",
@@ -46,7 +47,7 @@ EVENT_VERSION = 2
 DETAIL_FIELDS = EVENT_FIELDS[7:]
 _NONE = "-"
 _SWEPT, _OF_A_SWEEP = "swept", 3
-_VERSION = re.compile(r"v[1-9][0-9]{0,8}")
+_VERSION = re2.compile(r"v[1-9][0-9]{0,8}")
 _STREAMED, _CACHE_HIT = "s", "c"
 
 

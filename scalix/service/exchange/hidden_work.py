@@ -11,7 +11,7 @@ LONGEST_PAUSE_S = 1.0
 _LEAST_TOKENS, _LEAST_S = 50, 0.25
 # Of an answer that was held up longer than this part of its time, nobody knows how long it took.
 _MOST_HELD_UP = 0.1
-_SLOWEST_TOKENS_PER_S, _FASTEST_TOKENS_PER_S = 5.0, 1_000.0
+_SLOWEST_TOKENS_PER_S, FASTEST_TOKENS_PER_S = 5.0, 1_000.0
 _WEIGHT_OF_THE_NEWEST = 0.2
 
 
@@ -29,7 +29,7 @@ class Speeds:
             self._thinking.add(model)
         if usage.completion_tokens < _LEAST_TOKENS or seconds < _LEAST_S or held_up_s > _MOST_HELD_UP * seconds:
             return
-        seen = min(max(usage.completion_tokens / seconds, _SLOWEST_TOKENS_PER_S), _FASTEST_TOKENS_PER_S)
+        seen = min(max(usage.completion_tokens / seconds, _SLOWEST_TOKENS_PER_S), FASTEST_TOKENS_PER_S)
         known = self._by_model.get(model, seen)
         self._by_model[model] = known + _WEIGHT_OF_THE_NEWEST * (seen - known)
 
