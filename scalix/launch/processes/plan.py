@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 import scalix
 from scalix.launch.processes.runfile import POLICY_FILE
 from scalix.launch.settings.environment import Environment, Settings
+from scalix.launch.settings.litellm_environment import kept_out
 
 if TYPE_CHECKING:
     from scalix.launch.config.config_file import GatewayConfig
 
 ROOT = Path(scalix.__file__).resolve().parent.parent
-
-# A database would make LiteLLM keep keys and spend of its own; all state of the gateway is in its store.
-_NOT_FOR_WORKERS = ("DATABASE_URL", "DIRECT_URL", "DATABASE_HOST", "LITELLM_CONFIG_BUCKET_NAME")
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,12 @@ class Plan:
         """The names of the models in service, in the order of the file."""
         return tuple(self.config.policy.models)
 
+    @property
+    def kept_from_litellm(self) -> dict[str, str]:
+        """The variables that workers don't get, since LiteLLM would act on them, and what each is."""
+        secrets = [issuer.secret_variable for issuer in self.config.identity.issuers if issuer.secret_variable]
+        return kept_out(self.environment.values, self.config.litellm, secrets)
+
 
 def worker_environment(
     plan: Plan, *, rendered_config: Path, store_url: str, master_key: str, demo_url: str | None
@@ -44,7 +48,8 @@ def worker_environment(
     from scalix.launch.config.identity_builder import identity_to_text
 
     settings = plan.settings
-    values = {name: value for name, value in plan.environment.values.items() if name not in _NOT_FOR_WORKERS}
+    hidden = plan.kept_from_litellm
+    values = {name: value for name, value in plan.environment.values.items() if name not in hidden}
     values.update(
         CONFIG_FILE_PATH=str(rendered_config),
         SCALIX_CONFIG=str(settings.config_path),

@@ -31,6 +31,7 @@ from scalix.launch.processes.signals import RELOAD_SIGNALS, STOP_SIGNALS, Signal
 from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_leavings
 from scalix.launch.serving.worker import EXIT_PORT_TAKEN
+from scalix.launch.settings.litellm_environment import explained
 from scalix.launch.settings.master_key import ensure_master_key
 
 _TICK_S = 0.5
@@ -108,6 +109,8 @@ class Supervisor:
         self._note()
         for topic, line in model_lines(self._plan):
             self._output.say(topic, line)
+        for line in explained(self._plan.kept_from_litellm):
+            self._output.say("config", line)
         demo_url = self._start_demo() if self._plan.demo else None
         if self._leaving:
             return
