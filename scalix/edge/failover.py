@@ -107,7 +107,10 @@ class Attempts:
             self._cooldowns.failed(
                 self.model.name, self._subject, failure.retry_after_s, is_everybodys=failure.is_everybodys
             )
-        elif failure.error_class in REFUSALS and self._exchange.asked:
+        elif not self._exchange.asked:
+            if self._is_probe:
+                self._cooldowns.not_probed(self.model.name, self._subject)
+        elif failure.error_class in REFUSALS or self._exchange.answered_whole:
             self.answered()
 
     def _is_excused(self) -> bool:

@@ -15,6 +15,7 @@ from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.odd_fields import odd_field
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.schema_weight import check_schemas
+from scalix.domain.requests.wrong_fields import wrong_field
 from scalix.domain.tokens.estimate import REQUEST_TOKENS, estimate_prompt_tokens
 from scalix.edge.access_log import ASKED, Asked
 from scalix.edge.allowed_fields import NOT_FORWARDED, check_fields
@@ -186,6 +187,7 @@ class Forwarding:
         exchange.odd_field = lambda: odd_field(body)
         if exchange.route is Route.EMBEDDINGS and isinstance(body.get("input"), list):
             exchange.most_answer_bytes += MOST_BYTES_OF_A_VECTOR * len(body["input"])
+        exchange.wrong_field = lambda: wrong_field(exchange.route, body)
         answer.begin(attempts.model.name)
         raw = _serialised(attempts.body())
         try:

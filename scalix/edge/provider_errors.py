@@ -1,5 +1,6 @@
 """What a client may read of a failure behind the gateway: what concerns its own request, and no secret."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,8 @@ from scalix.domain.requests.routes import Route
 from scalix.edge.errors import error_body
 from scalix.service.exchange.exchanges import NO_CONNECTION, Exchange
 
+log = logging.getLogger("scalix.edge")
+
 RETRY_AFTER_S = 5
 # Statuses by which a provider says that the request itself is wrong.
 _JUDGED = frozenset({400, 413, 422})
@@ -45,9 +48,6 @@ _OF_THE_CONNECTION = {
 # By these a provider speaks of our account, whatever was asked.
 _OF_OUR_ACCOUNT = frozenset({401, 402, 403})
 _TOO_MANY = 429
-# What LiteLLM fails of before it asks a provider through no doing of the client: the configuration, or the machine.
-_OF_OUR_MACHINE = frozenset({"ImportError", "ModuleNotFoundError", "NotFoundError", "MemoryError", "OSError"})
-_JUDGED_BY_LITELLM = "HTTPException"  # by its hooks, which look at ids and contents of a request
 _OURS = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_QUOTA, ErrorClass.PROVIDER_RATE_LIMIT, ErrorClass.TIMEOUT})
 HINTS = {
     ErrorClass.CONTEXT_TOO_LONG: "Shorten the request, or use a model with a larger context window.",
@@ -85,7 +85,7 @@ def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Fa
     if exchange.answered_whole:
         return Failed(Outcome.PROVIDER_BROKE, _untranslated(model), ErrorClass.INTERNAL, is_last=True)
     error_class = class_of(exchange, status, body)
-    if not exchange.asked:
+    if not exchange.asked and not (exchange.unseen and not _is_by_content(exchange)):
         return _never_asked(exchange, model, error_class, body)
     retry_after_s = _retry_after_s(exchange)
     status = _status(exchange, status)
@@ -105,6 +105,10 @@ def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Fa
         blames_model,
         is_everybodys=blames_model and _is_everybodys(exchange, retry_after_s),
     )
+
+
+def _is_by_content(exchange: Exchange) -> bool:
+    return bool(exchange.failures) and exchange.failures[-1].by_content
 
 
 def _is_everybodys(exchange: Exchange, retry_after_s: int | None) -> bool:
@@ -130,15 +134,21 @@ def _untranslated(model: str) -> GatewayError:
 def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: bytes) -> Failed:
     """The request did not leave the gateway: it can't be put to the provider, or the fault is ours."""
     is_first = exchange.attempt == 1
-    kind = exchange.failures[-1].kind if exchange.failures else ""
-    field = exchange.odd_field()
-    is_ours = (error_class in _OURS and kind != _JUDGED_BY_LITELLM) or kind in _OF_OUR_MACHINE
+    failure = exchange.failures[-1] if exchange.failures else None
+    at = f"{failure.kind} at {failure.place}" if failure is not None else "it has not said of what"
+    log.warning("request %s: LiteLLM failed before the provider of %s was asked: %s", exchange.request_id, model, at)
+    wrong = exchange.wrong_field()
+    field = wrong[0] if wrong is not None else exchange.odd_field()
+    is_ours = error_class in _OURS if failure is None else not failure.by_content
     if is_ours or field is None:
         message = "The gateway could not ask the provider. Nothing was charged. Tell its operator the request id."
         error: GatewayError = InternalError(message, details={"category": str(ErrorClass.INTERNAL)})
         return Failed(Outcome.PROVIDER_FAILED, error, ErrorClass.INTERNAL, is_last=is_first)
-    # What LiteLLM says of a mistake that it knows is about the request; of one that it does not, about its own code.
-    reason = _reason(exchange, body) if error_class in REFUSALS else f"Look at '{field}' first."
+    if wrong is not None:
+        reason = f"'{field}' must be {wrong[1]}."
+    else:
+        # What LiteLLM says of a mistake that it knows is about the request; of another, about its own code.
+        reason = _reason(exchange, body) if error_class in REFUSALS else f"Look at '{field}' first."
     message = (
         f"This request can't be put into the form that the provider of '{model}' takes, and was not sent. {reason}"
     )

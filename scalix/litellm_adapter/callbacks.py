@@ -17,9 +17,10 @@ from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
 from scalix.litellm_adapter.kept_caps import with_caps
 from scalix.litellm_adapter.model_options import with_options
 from scalix.litellm_adapter.plain_callers import PlainCallers
+from scalix.litellm_adapter.provider_transport import is_unseen
 from scalix.litellm_adapter.reports import failure_of, is_from_cache, report_success, reported_cost_of, usage_of
 from scalix.service.exchange.admission import Call
-from scalix.service.exchange.exchanges import Exchange
+from scalix.service.exchange.exchanges import CURRENT, Exchange
 from scalix.service.identity.identity import Credential
 
 log = logging.getLogger("scalix.callbacks")
@@ -59,6 +60,9 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
         return await _admit_plainly(services, user_api_key_dict, data, call_type)
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
+        exchange = CURRENT.get()
+        if exchange is not None and is_unseen(kwargs):
+            exchange.unseen = True
         kwargs = with_caps(with_options(kwargs))
         joining = bridge.joining
         if joining is None or not kwargs.get("stream") or kwargs.get("client") is not None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
+import aiohttp
 import httpx
 import orjson
 
@@ -42,6 +43,10 @@ _PATHS = (
     ":generateContent",
     ":streamGenerateContent",
 )
+_FOR_A_TOKEN = ("/token", "/oauth", "/oauth2")  # OAuth 2.0
+_NOT_SENT = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.PoolTimeout)
+# Providers that LiteLLM asks without httpx.
+_UNSEEN = frozenset({"aiohttp_openai", "petals"})
 _OK, _BAD_GATEWAY, _GATEWAY_TIMEOUT = 200, 502, 504
 _NOT_OUR_KEY = (401, 403)
 _ANSWERED = {"error": {"message": "This request has been answered", "type": "invalid_request_error"}}
@@ -81,8 +86,28 @@ def _noting(handle: Callable[[Any, httpx.Request], httpx.Response]) -> Callable[
 
 
 def _note_asked(exchange: Exchange, request: httpx.Request) -> None:
-    # What a client names in its request is fetched by GET, and is no call of the provider.
-    exchange.asked = exchange.asked or request.method != "GET"
+    exchange.asked = exchange.asked or _asks(request)
+
+
+def _asks(request: httpx.Request) -> bool:
+    """Whether it is for the provider: what a client names in its request is fetched by GET, and a token for the account
+    there comes from elsewhere."""
+    return request.method != "GET" and not request.url.path.endswith(_FOR_A_TOKEN)
+
+
+async def _send(handle: Handle, transport: Any, request: httpx.Request, exchange: Exchange) -> httpx.Response:
+    attempt, was_asked = exchange.attempt, exchange.asked
+    _note_asked(exchange, request)
+    try:
+        return await handle(transport, request)
+    except Exception as error:
+        if isinstance(error, httpx.TransportError) and not isinstance(error, _NOT_SENT):
+            if _asks(request):
+                _note_error(exchange, attempt, broken_connection(error))
+        elif exchange.attempt == attempt:
+            # A URL or a header that can't be sent, or no place among our own connections.
+            exchange.asked = was_asked
+        raise
 
 
 def _reading(handle: Handle) -> Handle:
@@ -93,20 +118,21 @@ def _reading(handle: Handle) -> Handle:
             return bound(await handle(self, request), MOST_ANSWER_BYTES)
         if _is_asked_again(exchange, request):
             return httpx.Response(400, json=_ANSWERED, request=request)
-        _note_asked(exchange, request)
         if exchange.rehearse is not None:
+            _note_asked(exchange, request)
             return await read_response(exchange.rehearse(request), request, exchange)
         attempt = exchange.attempt
         if not request.url.path.endswith(_PATHS):
-            try:
-                return bound(await handle(self, request), exchange.most_answer_bytes, is_streamed=exchange.streamed)
-            except httpx.TransportError as error:
-                if request.method != "GET":
-                    _note_error(exchange, attempt, broken_connection(error))
-                raise
+            return bound(
+                await _send(handle, self, request, exchange),
+                exchange.most_answer_bytes,
+                is_streamed=exchange.streamed,
+            )
         forget_answer(exchange)  # a former try's
+        response = bound(
+            await _send(handle, self, request, exchange), exchange.most_answer_bytes, is_streamed=exchange.streamed
+        )
         try:
-            response = bound(await handle(self, request), exchange.most_answer_bytes, is_streamed=exchange.streamed)
             if response.status_code >= 400:
                 return await _read_refusal(response, request, exchange, attempt)
             if response.status_code != _OK:
@@ -158,9 +184,27 @@ def forget_answer(exchange: Exchange) -> None:
     exchange.provider_prompt_tokens = None
 
 
+def is_unseen(call: Mapping[str, Any]) -> bool:
+    """Whether a call to a deployment may go by a way that is not watched here: aiohttp without httpx, or a handler that
+    the operator has written."""
+    import litellm
+
+    provider = call.get("custom_llm_provider") or str(call.get("model")).partition("/")[0]
+    return provider in _UNSEEN or any(entry.get("provider") == provider for entry in litellm.custom_provider_map)
+
+
+def _is_not_connected(error: httpx.TransportError) -> bool:
+    """Whether no connection could be made. LiteLLM's aiohttp transport has the same error for one that broke, which a
+    request may bring about."""
+    cause = error.__cause__
+    if isinstance(cause, aiohttp.ClientError):
+        return isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
+
+
 def broken_connection(error: httpx.TransportError) -> ProviderError:
     """What came of a call that had no answer, or half of one, as if it were one."""
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+    if _is_not_connected(error):
         return ProviderError(_BAD_GATEWAY, "", kind=NO_CONNECTION)
     status = _GATEWAY_TIMEOUT if isinstance(error, httpx.TimeoutException) else _BAD_GATEWAY
     return ProviderError(status, "", kind="TimeoutException" if status == _GATEWAY_TIMEOUT else "TransportError")

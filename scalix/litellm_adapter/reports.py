@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from scalix.domain.failures import ErrorClass, class_of_exception
 from scalix.domain.tokens.usage import Usage, usage_from
 from scalix.domain.tokens.usage_reading import TRAFFIC, field, usage_in
+from scalix.litellm_adapter.blame import is_by_content, place_of
 from scalix.service.exchange.exchanges import Exchange, Failure
 
 NANO = 1_000_000_000
@@ -85,6 +86,8 @@ def failure_of(error: Any) -> Failure:
         message=str(getattr(error, "message", "") or error),
         retry_after_s=seconds(headers.get("retry-after")),
         error_class=class_of_exception(error) if isinstance(error, BaseException) else ErrorClass.INTERNAL,
+        by_content=isinstance(error, BaseException) and is_by_content(error),
+        place=place_of(error) if isinstance(error, BaseException) else "",
     )
 
 

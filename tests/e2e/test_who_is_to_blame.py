@@ -70,6 +70,8 @@ def proper(path: str, body: dict[str, Any]) -> Answer:
         message = {"role": "assistant", "content": "hello"}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return whole({**shape, "object": "chat.completion", "choices": [choice]})
+    if path.endswith("/embeddings"):
+        return whole({**shape, "object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.1]}]})
     choice = {"index": 0, "text": "hello", "finish_reason": "stop", "logprobs": None}
     return whole({**shape, "object": "text_completion", "choices": [choice]})
 
@@ -102,9 +104,8 @@ class Caller:
         if path.endswith("/messages"):
             body["max_tokens"] = 200
         if not {"messages", "input", "prompt"} & body.keys():
-            body |= (
-                {"input": "hi"} if path.endswith("/responses") else {"messages": [{"role": "user", "content": "hi"}]}
-            )
+            name = {"/v1/responses": "input", "/v1/embeddings": "input", "/v1/completions": "prompt"}.get(path)
+            body |= {"messages": [{"role": "user", "content": "hi"}]} if name is None else {name: "hi"}
         return self.http.post(path, json=body)
 
     def used(self) -> tuple[int, int]:
@@ -189,6 +190,112 @@ def test_what_a_client_writes_is_its_own_mistake_and_takes_the_model_from_nobody
     for caller in (alice, mallory):
         answer = caller.ask(model)
         assert (answer.status_code, answer.headers["x-scalix-model-served"]) == (200, model), answer.text
+
+
+HI = {"role": "user", "content": "hi"}
+
+
+def part_alone(**part: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": [part]}]}
+
+
+def _tool(**function: Any) -> dict[str, Any]:
+    return {"tools": [{"type": "function", "function": function}]}
+
+
+def _schema(value: Any) -> dict[str, Any]:
+    return {"response_format": {"type": "json_schema", **value}}
+
+
+def _called(arguments: Any) -> dict[str, Any]:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    result = {"role": "tool", "tool_call_id": "c1", "content": "42"}
+    return {"messages": [HI, {"role": "assistant", "content": None, "tool_calls": [call]}, result]}
+
+
+PART = "messages[0].content[0]"
+ARGUMENTS = "messages[1].tool_calls[0].function.arguments"
+# What is wrong, and the field that is named where LiteLLM fails on it.
+CHAT: list[tuple[dict[str, Any], str | None]] = [
+    (part_alone(type="file", file="x"), f"{PART}.file"),
+    (part_alone(type="file"), f"{PART}.file"),
+    (part_alone(type="hologram", hologram={"a": 1}), f"{PART}.type"),
+    (part_alone(type="input_audio", input_audio="x"), f"{PART}.input_audio"),
+    (part_alone(type="image_url", image_url={"url": 5}), None),
+    ({"messages": [{"role": "user", "content": ["text"]}]}, PART),
+    ({"messages": [{"role": "tool", "tool_call_id": "c1", "content": "42"}]}, "messages[0].tool_call_id"),
+    ({"messages": [HI, {"role": "tool", "tool_call_id": "c1", "content": "42"}]}, "messages[1].tool_call_id"),
+    ({"messages": [HI, {"role": "assistant", "tool_calls": [{"id": "c1"}]}]}, "messages[1].tool_calls[0].function"),
+    ({"messages": [HI, {"role": "assistant", "function_call": "x"}]}, "messages[1].function_call"),
+    (_called({"a": 1}), ARGUMENTS),
+    (_called("{a"), ARGUMENTS),
+    (_called("[1]"), ARGUMENTS),
+    (_tool(description="nameless"), "tools[0].function.name"),
+    (_tool(name="f", parameters="text"), "tools[0].function.parameters"),
+    ({"tools": [{"type": "function", "function": "x"}]}, "tools[0].function"),
+    ({"tools": [{"name": "f"}]}, "tools[0].type"),
+    ({**_tool(name="f"), "tool_choice": {"type": "function"}}, "tool_choice.function"),
+    (_schema({}), "response_format.json_schema"),
+    (_schema({"json_schema": "x"}), "response_format.json_schema"),
+    (_schema({"json_schema": {"name": "x"}}), "response_format.json_schema.schema"),
+    (_schema({"json_schema": {"name": "x", "schema": "y"}}), "response_format.json_schema.schema"),
+]
+MESSAGES: list[tuple[dict[str, Any], str | None]] = [
+    (part_alone(type="hologram"), f"{PART}.type"),
+    (part_alone(type="tool_result"), f"{PART}.tool_use_id"),
+    (part_alone(type="image", source="x"), f"{PART}.source"),
+    (part_alone(type="document"), f"{PART}.source"),
+    ({"messages": [{"role": "user", "content": ["text"]}]}, PART),
+    ({"messages": [HI, {"role": "assistant", "content": [{"type": "tool_use", "input": "x"}]}]}, None),
+    ({"tools": [{"input_schema": {}}]}, "tools[0].name"),
+    ({"tools": [{"name": "f", "input_schema": "x"}]}, "tools[0].input_schema"),
+    ({"tools": [{"name": "f", "input_schema": {}}], "tool_choice": "x"}, "tool_choice"),
+]
+RESPONSES: list[tuple[dict[str, Any], str | None]] = [
+    ({"input": [{"type": "weird"}]}, None),
+    ({"input": [{"role": "user", "content": [{"type": "hologram"}]}]}, "input[0].content[0].type"),
+    ({"input": [{"role": "user", "content": [{"type": "input_image", "image_url": 5}]}]}, None),
+    ({"input": [{"role": "user", "content": [{"type": "input_file", "file_data": 5}]}]}, None),
+    ({"input": [{"type": "function_call_output", "call_id": "c", "output": "x"}]}, None),
+    ({"input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": {"a": 1}}]}, "input[0].arguments"),
+    ({"tools": [{"type": "function"}]}, "tools[0].name"),
+    ({"tools": [{"type": "function", "name": "f", "parameters": "x"}]}, "tools[0].parameters"),
+    ({"text": {"format": "x"}}, "text.format"),
+]
+LISTS: list[Any] = [["a", [1, 2]], ["a", 1], [1, 2, 3], [[1, 2], [3]]]
+CORPUS: dict[str, list[tuple[dict[str, Any], str | None]]] = {
+    "/v1/chat/completions": CHAT,
+    "/v1/messages": MESSAGES,
+    "/v1/responses": RESPONSES,
+    "/v1/completions": [({"prompt": value}, None) for value in LISTS],
+    "/v1/embeddings": [({"input": value}, None) for value in LISTS],
+}
+
+
+@pytest.mark.parametrize("model", [OPENAI, GEMINI, CLAUDE])
+@pytest.mark.parametrize("path", CORPUS)
+def test_a_mistake_is_named_where_it_can_be_told_counted_once_and_twenty_of_them_keep_nobody_away(
+    http: httpx.Client, provider: Provider, path: str, model: str
+) -> None:
+    # A tier without limits of tokens, where nothing is refused for its unknown size
+    mallory, alice = Caller(http, "all-models"), Caller(http, "all-models")
+    corpus, tokens = CORPUS[path], 0
+    for number, (body, field) in enumerate(corpus * (20 // len(corpus) + 1), 1):
+        seen = len(provider.asked)
+        answer = mallory.ask(model, path, **body)
+        usage = http.get("/user/info", params={"user_id": mallory.name}).json()["usage"]
+        assert (usage["requests_today"], usage["in_flight_requests"]) == (number, 0), (body, answer.text)
+        if len(provider.asked) > seen:
+            assert (answer.status_code, len(provider.asked) - seen) == (200, 1), (body, answer.text)
+            tokens = usage["tokens_today"]
+            continue
+        assert answer.status_code == 400, (body, answer.text)
+        assert "was not sent" in answer.json()["error"]["message"]
+        assert answer.json()["error"]["param"] == field or field is None, (body, answer.text)
+        assert usage["tokens_today"] == tokens
+    if path != "/v1/embeddings" or model == OPENAI:
+        for caller in (alice, mallory):
+            assert caller.ask(model, path).status_code == 200
 
 
 @pytest.mark.parametrize("model", [OPENAI, CLAUDE])

@@ -99,7 +99,8 @@ async def crash(asked: Asked) -> None:
 async def untranslatable(asked: Asked) -> None:
     """LiteLLM fails before it has asked anybody, as it says it of what it can't translate."""
     message = "litellm.APIConnectionError: 'str' object has no attribute 'get'"
-    asked.exchange.failures.append(Failure(500, "APIConnectionError", message, None, ErrorClass.NETWORK))
+    failure = Failure(500, "APIConnectionError", message, None, ErrorClass.NETWORK, by_content=True)
+    asked.exchange.failures.append(failure)
     await send_bytes(asked.send, 500, orjson.dumps({"error": {"message": message}}))
 
 

@@ -124,6 +124,16 @@ async def test_one_request_tries_whether_it_works_again(tmp_path: Path, store_ur
         assert one.app.asked == ["alone"] * 3
 
 
+async def test_a_request_that_never_left_uses_up_no_one_elses_turn_to_try(one: Edge) -> None:
+    cooldowns = one.core.fallbacks.cooldowns
+    cooldowns.failed("alone", is_everybodys=True)
+    now_s = cooldowns._clock()
+    cooldowns._clock = lambda: now_s + 20
+    one.app.behaviours["alone"] = [untranslatable, serve]
+    assert (await one.ask("alone", user="mallory", tools=[{"type": "function"}])).status_code == 400
+    assert (await one.ask("alone", user="alice")).status_code == 200
+
+
 async def test_what_stands_in_for_a_model_left_alone_gets_what_it_can_take(one: Edge) -> None:
     one.core.fallbacks.cooldowns.failed("free-one", "user:x", 60, is_everybodys=True)
     await one.ask(max_tokens=90)

@@ -67,13 +67,21 @@ class Cooldowns:
     def may_probe(self, model: str, subject: str = _EVERYBODY) -> bool:
         """Whether one request may be tried on a model that rests. The second one that asks may not."""
         now_s = self._clock()
-        found = [rest for rest in (self._rests.get(model), self._own_rests.get((model, subject))) if rest is not None]
-        resting = [rest for rest in found if rest.until_s > now_s]
+        resting = self._resting(model, subject)
         if not resting or any(rest.asked_for or now_s < rest.probe_from_s for rest in resting):
             return False
         for rest in resting:
             rest.probe_from_s = rest.until_s
         return True
+
+    def not_probed(self, model: str, subject: str = _EVERYBODY) -> None:
+        """What was to be tried has not come to the model: the next one may try."""
+        for rest in self._resting(model, subject):
+            rest.probe_from_s = min(rest.probe_from_s, self._clock())
+
+    def _resting(self, model: str, subject: str) -> list[_Rest]:
+        found = (self._rests.get(model), self._own_rests.get((model, subject)))
+        return [rest for rest in found if rest is not None and rest.until_s > self._clock()]
 
     def succeeded(self, model: str, subject: str = _EVERYBODY, *, was_probe: bool = False) -> None:
         """Note an answer of `model`. What a probe got ends the cooldown; others may have been asked before it began."""

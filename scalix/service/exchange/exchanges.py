@@ -17,13 +17,16 @@ from scalix.service.identity.callers import Caller
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failed attempt at a provider. `message` may hold secrets: it is never sent on as it is."""
+    """One failed attempt at a provider. `message` may hold secrets: it is never sent on as it is. `by_content`: it came
+    of what was to be translated, and not of a setting or of the machine; `place` is where, in the code."""
 
     status: int | None
     kind: str
     message: str
     retry_after_s: int | None = None
     error_class: ErrorClass = ErrorClass.INTERNAL
+    by_content: bool = False
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Exchange:
     provider_prompt_tokens: int | None = None
     provider_error: ProviderError | None = None  # the last one
     asked: bool = False  # whether a request to the provider was on its way out
+    unseen: bool = False  # whether one may have been by other ways than those that are watched
     finish_seen: bool = False  # whether a stream has said that its answer is over; its usage may be still to come
     usage_is_final: bool = False  # whether what the provider has stated is of the whole answer
     on_usage: Callable[[], None] = lambda: None  # told when it is, or when none will come
@@ -90,6 +94,9 @@ class Exchange:
     on_open: Callable[[], None] = lambda: None  # told when the provider has begun a stream
     # known by the edge
     odd_field: Callable[[], str | None] = lambda: None  # where the client's request goes beyond plain text
+    wrong_field: Callable[[], tuple[str, str] | None] = lambda: (
+        None
+    )  # one that is not as its API has it, and what it is
     began_s: float = 0.0  # by the monotonic clock
     first_token_s: float | None = None
     tried: list[str] = field(default_factory=list)  # models that failed before the one that serves now
@@ -111,7 +118,7 @@ class Exchange:
 _OF_AN_ATTEMPT: Mapping[str, Any] = {
     **dict.fromkeys(("usage", "cost_nano_usd", "served_model", "usage_is_providers", "provider_usage")),
     **dict.fromkeys(("provider_prompt_tokens", "provider_error", "hang_up", "prompt_tokens")),
-    **dict.fromkeys(("cache_hit", "asked", "answered_whole", "finish_seen", "usage_is_final"), False),
+    **dict.fromkeys(("cache_hit", "asked", "unseen", "answered_whole", "finish_seen", "usage_is_final"), False),
     "sent": b"",
 }
 
