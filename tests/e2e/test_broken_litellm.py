@@ -74,6 +74,7 @@ def test_a_litellm_that_is_broken_keeps_the_gateway_from_starting_and_says_why(
 ) -> None:
     gateway = _gateway(tmp_path, demo_server, *broken)
     done = gateway.command("--detach", "--port", "0")
+    gateway.stop()
     assert done.returncode != 0
     told = done.stdout + done.stderr + gateway.log_text()
     assert "LiteLLM does not pass the self-test" in done.stdout + done.stderr
