@@ -14,20 +14,18 @@ from scalix.domain.errors import BadRequest, GatewayError
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.odd_fields import odd_field
 from scalix.domain.requests.routes import Route
-from scalix.domain.requests.schema_weight import check_schemas
 from scalix.domain.requests.wrong_fields import wrong_field
 from scalix.domain.tokens.estimate import REQUEST_TOKENS, estimate_prompt_tokens
 from scalix.edge.access_log import ASKED, Asked
-from scalix.edge.allowed_fields import NOT_FORWARDED, check_fields
+from scalix.edge.allowed_fields import NOT_FORWARDED
 from scalix.edge.answers import Answer, nothing
 from scalix.edge.asgi import ASGIApp, Receive, Scope, Send
 from scalix.edge.bodies import check_head, json_object, read_json
-from scalix.edge.body_shapes import check_shapes
+from scalix.edge.body_checks import check_body
 from scalix.edge.clients import Client
 from scalix.edge.failover import Attempts
 from scalix.edge.given_ids import GivenIds
 from scalix.edge.guard import Guard
-from scalix.edge.outbound_urls import check_outbound_urls
 from scalix.edge.token_counting import TokenCounting, Tokenizer
 from scalix.service.exchange.admission import Admission, Call
 from scalix.service.exchange.candidates import Candidates, Fallbacks
@@ -167,10 +165,7 @@ class Forwarding:
         return await self._ids.taken(caller.subject, body)
 
     def _check(self, route: Route, body: dict[str, Any]) -> None:
-        check_fields(route, body, self._guard.extra_fields(route))
-        check_shapes(route, body)
-        check_outbound_urls(body)
-        check_schemas(body)
+        check_body(route, body, self._guard.extra_fields(route))
 
     async def _forward(
         self,

@@ -1,7 +1,8 @@
 """What LiteLLM's hooks reach of the gateway: it imports its callbacks by name, so they find their services here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scalix.service.exchange.admission import Admission
 from scalix.service.exchange.exchanges import Exchange, Exchanges
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The use cases that hooks call. `under_edge`: the edge admits and settles, hooks only report."""
+    """The use cases that hooks call. `under_edge`: the edge admits and settles, hooks only report. Where there is none,
+    `check` raises a `GatewayError` for the body of a chat completion that the edge would refuse."""
 
     identity: Identity
     admission: Admission
     settlement: Settlement
     exchanges: Exchanges
     under_edge: bool
+    check: Callable[[dict[str, Any]], None] = lambda body: None
 
 
 class Bridge:

@@ -1,32 +1,25 @@
 """The hooks that LiteLLM calls. Under the edge they report; in plain mode they admit and settle too."""
 
 import logging
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
 
-from scalix.domain.error_statuses import status_of
-from scalix.domain.errors import GatewayError, InvalidApiKey
+from scalix.domain.errors import InvalidApiKey
+from scalix.domain.failures import REFUSALS
 from scalix.domain.limits.quota import Outcome
-from scalix.domain.requests.routes import Route
-from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge, marks_of
+from scalix.litellm_adapter import plain_mode
+from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, bridge, marks_of
 from scalix.litellm_adapter.kept_caps import with_caps
 from scalix.litellm_adapter.model_options import with_options
-from scalix.litellm_adapter.plain_callers import PlainCallers
 from scalix.litellm_adapter.provider_transport import is_unseen
 from scalix.litellm_adapter.reports import failure_of, is_from_cache, report_success, reported_cost_of, usage_of
-from scalix.service.exchange.admission import Call
 from scalix.service.exchange.exchanges import CURRENT, Exchange
-from scalix.service.identity.identity import Credential
 
 log = logging.getLogger("scalix.callbacks")
-
-_PLAIN_CALLER = "scalix_plain_caller"
-_plain_callers = PlainCallers()
 
 
 async def custom_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
@@ -40,12 +33,7 @@ async def custom_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
     services = bridge.services
     if services is None or services.under_edge:
         raise InvalidApiKey("Only the gateway's edge may call this.")
-    try:
-        address = request.client.host if request.client else ""
-        caller = await services.identity.authenticate(Credential(api_key.removeprefix("Bearer ").strip(), address))
-    except GatewayError as error:
-        raise _http(error) from None
-    return UserAPIKeyAuth(metadata={_PLAIN_CALLER: _plain_callers.ticket_of(caller)})
+    return await plain_mode.authenticated(services, request, api_key)
 
 
 class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
@@ -57,7 +45,7 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
         services = bridge.services
         if services is None or EXCHANGE_ID in user_api_key_dict.metadata:
             return None
-        return await _admit_plainly(services, user_api_key_dict, data, call_type)
+        return await plain_mode.admitted(services, user_api_key_dict, data, call_type)
 
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
         exchange = CURRENT.get()
@@ -106,7 +94,8 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
         if exchange.failures[-1:] != [failure]:  # the last attempt's has been reported by its own event
             exchange.failures.append(failure)
         exchange.reported.set()
-        await _settle_plainly(exchange, Outcome.PROVIDER_FAILED)
+        refused = failure.error_class in REFUSALS
+        await _settle_plainly(exchange, Outcome.PROVIDER_REFUSED if refused else Outcome.PROVIDER_FAILED)
 
 
 def _exchange_with(metadata: Mapping[str, Any] | None) -> Exchange | None:
@@ -129,37 +118,10 @@ def _exchange_of(kwargs: Mapping[str, Any]) -> Exchange | None:
     return None
 
 
-async def _admit_plainly(
-    services: Services, auth: UserAPIKeyAuth, data: dict[str, Any], call_type: str
-) -> dict[str, Any]:
-    """Plain mode: the same admission as under the edge, for chat completions; other calls are refused."""
-    if call_type not in ("completion", "acompletion"):
-        raise HTTPException(404, "Without the gateway's edge only /v1/chat/completions is served.")
-    try:
-        holder = _plain_callers.get(auth.metadata.get(_PLAIN_CALLER))
-        if holder is None:
-            raise InvalidApiKey("The request was not authenticated by the gateway.")
-        caller = await services.identity.charged_caller(holder, data)
-        exchange = await services.admission.admit(caller, Call(secrets.token_hex(16), Route.CHAT, data))
-    except GatewayError as error:
-        raise _http(error) from None
-    auth.metadata[EXCHANGE_ID] = exchange.request_id
-    for name in ("metadata", "litellm_metadata"):
-        inner = (data.get(name) or {}).get("user_api_key_metadata")
-        if isinstance(inner, dict):
-            inner[EXCHANGE_ID] = exchange.request_id
-    return data
-
-
 async def _settle_plainly(exchange: Exchange, outcome: Outcome) -> None:
     services = bridge.services
     if services is not None and not services.under_edge:
         await services.settlement.settle(exchange, outcome)
-
-
-def _http(error: GatewayError) -> HTTPException:
-    headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
-    return HTTPException(status_of(error), error.message, headers=headers)
 
 
 gateway_callbacks = GatewayCallbacks()

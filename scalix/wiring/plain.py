@@ -3,13 +3,16 @@
 import asyncio
 import os
 from collections.abc import Mapping
+from typing import Any
 
+from scalix.domain.requests.routes import Route
 from scalix.launch.problems import LaunchError, Problem
 from scalix.wiring.core import build_core
 
 
 def ensure_plain_services() -> None:
     """Plain mode (`litellm --config` without the edge): the hooks' services, unless the edge has installed its own."""
+    from scalix.edge.body_checks import check_body
     from scalix.edge.lifespan import start_jobs
     from scalix.litellm_adapter.app import model_facts, report_every_call
     from scalix.litellm_adapter.bridge import Services, bridge
@@ -18,7 +21,12 @@ def ensure_plain_services() -> None:
         return
     report_every_call()
     core = build_core(_plain_environment(os.environ), facts=model_facts())
-    bridge.install(Services(core.identity, core.admission, core.settlement, core.exchanges, under_edge=False))
+
+    def check(body: dict[str, Any]) -> None:
+        check_body(Route.CHAT, body, core.policy.current.guard.extra_body_fields.get(Route.CHAT, ()))
+
+    services = Services(core.identity, core.admission, core.settlement, core.exchanges, under_edge=False, check=check)
+    bridge.install(services)
     try:
         asyncio.get_running_loop()
     except RuntimeError:

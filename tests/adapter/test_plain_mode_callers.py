@@ -14,8 +14,9 @@ from scalix.domain.error_statuses import status_of
 from scalix.domain.identity.key_secrets import digest_of
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.litellm_adapter.bridge import Services, bridge
-from scalix.litellm_adapter.callbacks import _http, custom_auth, gateway_callbacks
+from scalix.litellm_adapter.callbacks import custom_auth, gateway_callbacks
 from scalix.litellm_adapter.plain_callers import PlainCallers
+from scalix.litellm_adapter.plain_mode import _http
 from scalix.service.administration.key_administration import new_secret
 from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.identity.callers import THE_OPERATOR
@@ -25,7 +26,17 @@ from scalix.store.memory.memory_keys import MemoryKeyStore
 from tests.service.test_token_admission import Worker
 from tests.service.token_rig import MASTER
 
-REQUEST = Request({"type": "http", "headers": []})
+
+async def a_body() -> dict[str, Any]:
+    return {"type": "http.request", "body": b"{}", "more_body": False}
+
+
+def request_from(address: str | None = None) -> Request:
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
+    return Request(scope if address is None else {**scope, "client": (address, 1)}, a_body)
+
+
+REQUEST = request_from()
 
 
 @pytest.fixture
@@ -72,11 +83,8 @@ async def test_a_key_that_is_bound_to_addresses_is_judged_by_the_connections_oth
     record = KeyRecord("k", "alice", digest_of(secret), secret[-4:], allowed_ips=("203.0.113.0/24",))
     await MemoryKeyStore(worker.store, clock).create(record)
 
-    def from_address(address: str) -> Request:
-        return Request({"type": "http", "headers": [], "client": (address, 1)})
-
-    assert await custom_auth(from_address("203.0.113.7"), f"Bearer {secret}")
-    for elsewhere in (from_address("198.51.100.1"), REQUEST):
+    assert await custom_auth(request_from("203.0.113.7"), f"Bearer {secret}")
+    for elsewhere in (request_from("198.51.100.1"), REQUEST):
         with pytest.raises(HTTPException, match="403"):
             await custom_auth(elsewhere, f"Bearer {secret}")
 

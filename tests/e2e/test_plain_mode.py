@@ -1,84 +1,124 @@
-"""The same callbacks under LiteLLM's own command, without the edge: what they admit they settle."""
+"""Stock LiteLLM with the callbacks alone: whatever a client sends, whenever it goes, it ends and is charged."""
 
-import os
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-import redis
 
-from tests.e2e.gateways import MASTER_KEY, ROOT
-from tests.e2e.scripted_provider import scripted
+from tests.e2e.plain_gateway import MODEL, QUIET, PlainGateway, plain_gateway
+from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
+from tests.e2e.test_late_usage import CHAT
 from tests.e2e.test_who_is_to_blame import proper
-from tests.store.servers import Server, free_ports, running
 
-CONFIG = """
-model_list:
-  - model_name: plain
-    litellm_params: {{model: openai/plain, api_base: "{url}/v1", api_key: none}}
-    model_info: {{max_output_tokens: 100, input_cost_per_token: 0.000001, output_cost_per_token: 0.000001}}
-general_settings: {{custom_auth: scalix_callbacks.custom_auth}}
-litellm_settings: {{callbacks: scalix_callbacks.gateway_callbacks}}
-scalix:
-  default_tier: free
-  tiers: {{free: {{models: ["*"], requests: {{day: 100}}, tokens: {{day: 100000}}}}}}
-"""
+pytestmark = pytest.mark.xdist_group("gateway-plain")
+
+BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, "redis.Redis[str]"]]:
-    folder: Path = tmp_path_factory.mktemp("plain")
-    (port,) = free_ports(1)
-    with scripted(proper) as provider, running(Server(folder / "store", free_ports(1)[0])) as store:
-        config = folder / "config.yaml"
-        config.write_text(CONFIG.format(url=provider.url), encoding="utf-8")
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT),
-            "REDIS_URL": store.url,
-            "LITELLM_MASTER_KEY": MASTER_KEY,
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-            "SCALIX_CONFIG": str(config),
-            "SCALIX_STATE_DIR": str(folder / "state"),
-        }
-        command = [str(Path(sys.executable).parent / "litellm"), "--config", str(config), "--port", str(port)]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(command, env=environment, cwd=folder, stdout=log, stderr=log)
-        url = f"http://127.0.0.1:{port}"
-        try:
-            deadline = time.monotonic() + 90
-            while True:
-                try:
-                    httpx.get(f"{url}/health/liveliness", timeout=2, trust_env=False)
-                    break
-                except httpx.HTTPError:
-                    assert process.poll() is None, (folder / "log").read_text()[-3000:]
-                    assert time.monotonic() < deadline, (folder / "log").read_text()[-3000:]
-                    time.sleep(0.2)
-            yield url, redis.Redis.from_url(store.url, decode_responses=True)
-        finally:
-            process.terminate()
-            process.wait(20)
+def provider() -> Iterator[Provider]:
+    with scripted(proper) as made:
+        yield made
 
 
-@pytest.mark.parametrize("more", [{}, {"no-log": True}])
-def test_a_request_that_asks_not_to_be_logged_is_settled_all_the_same(
-    plain: tuple[str, "redis.Redis[str]"], more: dict[str, object]
-) -> None:
-    url, store = plain
-    user = f"user-{len(more)}"
-    body = {"model": "plain", "user": user, "messages": [{"role": "user", "content": "hi"}], **more}
-    headers = {"authorization": f"Bearer {MASTER_KEY}"}
-    answer = httpx.post(f"{url}/v1/chat/completions", json=body, headers=headers, timeout=30, trust_env=False)
-    assert answer.status_code == 200, answer.text
-    # The requests in flight of a subject are a hash that goes with the last of them.
-    deadline = time.monotonic() + 10
-    while held := list(store.scan_iter(f"*:f:user:{user}")):
-        assert time.monotonic() < deadline, held
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[PlainGateway]:
+    with plain_gateway(tmp_path_factory.mktemp("plain"), provider.url) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def http(plain: PlainGateway, provider: Provider) -> Iterator[httpx.Client]:
+    provider.answer = proper
+    with plain.client() as client:
+        yield client
+
+
+def ask(http: httpx.Client, user: str, **more: Any) -> httpx.Response:
+    return http.post("/v1/chat/completions", json={**BODY, "user": user, **more})
+
+
+def wait_until_charged(plain: PlainGateway, user: str) -> list[str]:
+    """The words of the user's one entry in the ledger: outcome, requests, tokens, cost, whether estimated, and more."""
+    deadline = time.monotonic() + 20
+    while plain.in_flight(user) or not plain.charged(user):
+        assert time.monotonic() < deadline, (plain.in_flight(user), plain.charged(user))
         time.sleep(0.05)
-    events = [store.hvals(key) for key in store.scan_iter(f"*:e:user:{user}:*")]
-    assert sum(map(len, events)) == 1, list(store.scan_iter("*"))
+    (entry,) = plain.charged(user)
+    return entry.split()
+
+
+@pytest.mark.parametrize("model", [MODEL, QUIET])
+def test_an_answer_is_charged_as_the_provider_states_it_also_of_a_model_that_is_not_logged(
+    plain: PlainGateway, http: httpx.Client, model: str
+) -> None:
+    assert ask(http, f"usual-{model}", model=model).status_code == 200
+    assert wait_until_charged(plain, f"usual-{model}")[:3] == ["success", "1", "12"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"no-log": True},
+        {"mock_response": "free"},
+        {"fallbacks": ["gpt-4"]},
+        {"litellm_metadata": {"tags": ["x"]}},
+        {"num_retries": 9},
+        {"stream_options": {"include_usage": True, "no-log": True}},
+        {"tools": [{"type": "function", "function": {"name": "f"}, "api_base": "http://127.0.0.1:1"}]},
+        {"extra_body": {"model": "other"}},
+    ],
+    ids=lambda field: next(iter(field)),
+)
+def test_what_steers_litellm_is_refused_without_the_edge_too_and_leaves_nothing_in_flight(
+    plain: PlainGateway, http: httpx.Client, provider: Provider, field: dict[str, Any]
+) -> None:
+    asked = len(provider.asked)
+    answer = ask(http, "steering", **field)
+    assert answer.status_code == 400, answer.text
+    assert next(iter(field)) in answer.text
+    assert len(provider.asked) == asked
+    assert not plain.in_flight("steering")
+    assert not plain.charged("steering")
+
+
+def test_a_header_that_steers_litellm_is_dropped_without_the_edge_too(plain: PlainGateway, http: httpx.Client) -> None:
+    http.headers["x-litellm-timeout"] = "0.0001"
+    assert ask(http, "header").status_code == 200
+
+
+def test_a_stream_whose_client_goes_before_it_begins_is_settled_without_the_edge_too(
+    plain: PlainGateway, http: httpx.Client, provider: Provider
+) -> None:
+    # Given a client that goes while its provider thinks, which begins only then
+    assert ask(http, "warm", stream=True).status_code == 200
+    gone = threading.Event()
+
+    def slow(path: str, body: dict[str, Any]) -> Answer:
+        def pieces() -> Iterator[bytes]:
+            gone.wait(10)
+            for _ in range(40):
+                time.sleep(0.05)
+                yield CHAT[0][0]
+
+        return Answer(200, pieces(), (("content-type", "text/event-stream"),))
+
+    provider.answer = slow
+    with pytest.raises(httpx.ReadTimeout):
+        http.post("/v1/chat/completions", json={**BODY, "user": "gone", "stream": True}, timeout=1.0)
+    gone.set()
+    # Then nothing stays in flight, though LiteLLM has nothing to report: its prompt is charged, as an estimate
+    outcome, requests, tokens, _, estimated = wait_until_charged(plain, "gone")[:5]
+    assert (outcome, requests, estimated) == ("client_left", "1", "1")
+    assert int(tokens) > 0
+
+
+def test_what_the_provider_refuses_is_a_request_without_the_edge_too(
+    plain: PlainGateway, http: httpx.Client, provider: Provider
+) -> None:
+    provider.answer = lambda path, body: whole({"error": {"message": "temperature is too high"}}, 400)
+    assert ask(http, "refused", temperature=1.5).status_code == 400
+    assert wait_until_charged(plain, "refused")[:3] == ["provider_refused", "1", "0"]

@@ -1,0 +1,103 @@
+"""Plain mode: what the hooks have to do where there is no edge, for chat completions. They know the caller, refuse
+what steers LiteLLM, admit, and see to it that every admitted request is settled, whether LiteLLM reports on it or not.
+
+LiteLLM reports nothing of a call with `"no-log": true`, nor of a stream whose client leaves before it begins.
+"""
+
+import asyncio
+import logging
+import secrets
+from typing import Any
+
+from fastapi import HTTPException, Request
+from litellm.proxy._types import UserAPIKeyAuth
+from litellm.proxy.common_utils.http_parsing_utils import read_request_body
+
+from scalix.domain.error_statuses import status_of
+from scalix.domain.errors import GatewayError, InvalidApiKey
+from scalix.domain.faults import shown_fault
+from scalix.domain.limits.quota import Outcome
+from scalix.domain.requests.routes import Route
+from scalix.litellm_adapter.bridge import EXCHANGE_ID, Services
+from scalix.litellm_adapter.plain_callers import PlainCallers
+from scalix.service.exchange.admission import Call
+from scalix.service.exchange.exchanges import Exchange
+from scalix.service.exchange.settlement import Settlement
+from scalix.service.identity.identity import Credential
+
+log = logging.getLogger("scalix.callbacks")
+
+# After the last byte of an answer, LiteLLM's report on it; it comes by a queue.
+REPORT_WAIT_S = 5.0
+_CALLER = "scalix_plain_caller"
+_SERVED = "/chat/completions"
+# Timeouts, tags, retries and callbacks switched off: what only the operator may say.
+_STEERING_HEADERS = (b"x-litellm-", b"x-scalix-")
+
+_callers = PlainCallers()
+_ending: set[asyncio.Task[None]] = set()
+
+
+async def authenticated(services: Services, request: Request, api_key: str) -> UserAPIKeyAuth:
+    """Who asks. Refuses a body that steers LiteLLM, before it has put its own into it."""
+    try:
+        address = request.client.host if request.client else ""
+        caller = await services.identity.authenticate(Credential(api_key.removeprefix("Bearer ").strip(), address))
+        if not request.scope.get("path", "").endswith(_SERVED):
+            return UserAPIKeyAuth()
+        headers = request.scope["headers"]  # the list that LiteLLM's own view of them goes by
+        headers[:] = [item for item in headers if not item[0].startswith(_STEERING_HEADERS)]
+        body = await read_request_body(request)
+        if isinstance(body, dict):  # LiteLLM has its own words for what is none
+            services.check(body)
+    except GatewayError as error:
+        raise _http(error) from None
+    return UserAPIKeyAuth(metadata={_CALLER: _callers.ticket_of(caller)})
+
+
+async def admitted(services: Services, auth: UserAPIKeyAuth, data: dict[str, Any], call_type: str) -> dict[str, Any]:
+    """The same admission as under the edge, for chat completions; other calls are refused."""
+    if call_type not in ("completion", "acompletion"):
+        raise HTTPException(404, "Without the gateway's edge only /v1/chat/completions is served.")
+    try:
+        holder = _callers.get(auth.metadata.get(_CALLER))
+        if holder is None:
+            raise InvalidApiKey("The request was not authenticated by the gateway.")
+        caller = await services.identity.charged_caller(holder, data)
+        exchange = await services.admission.admit(caller, Call(secrets.token_hex(16), Route.CHAT, data))
+    except GatewayError as error:
+        raise _http(error) from None
+    auth.metadata[EXCHANGE_ID] = exchange.request_id
+    for name in ("metadata", "litellm_metadata"):
+        inner = (data.get(name) or {}).get("user_api_key_metadata")
+        if isinstance(inner, dict):
+            inner[EXCHANGE_ID] = exchange.request_id
+    serving = asyncio.current_task()
+    if serving is not None:  # it is over when the answer has gone out, or there is nobody to take it
+        serving.add_done_callback(lambda _: _end(services.settlement, exchange))
+    return data
+
+
+def _end(settlement: Settlement, exchange: Exchange) -> None:
+    if not exchange.settled:
+        task = asyncio.get_running_loop().create_task(settle_unreported(settlement, exchange))
+        _ending.add(task)
+        task.add_done_callback(_ending.discard)
+
+
+async def settle_unreported(settlement: Settlement, exchange: Exchange, wait_s: float = REPORT_WAIT_S) -> None:
+    """Settle an exchange that nobody is served by any more, by what is known `wait_s` seconds from now."""
+    try:
+        async with asyncio.timeout(wait_s):
+            await exchange.reported.wait()
+    except TimeoutError:
+        outcome = Outcome.CLIENT_LEFT if exchange.usage is None else Outcome.SUCCESS
+        try:
+            await settlement.settle(exchange, outcome)
+        except Exception as fault:
+            log.error("request %s could not be settled: %s", exchange.request_id, shown_fault(fault))
+
+
+def _http(error: GatewayError) -> HTTPException:
+    headers = {} if error.retry_after_s is None else {"retry-after": str(error.retry_after_s)}
+    return HTTPException(status_of(error), error.message, headers=headers)
