@@ -24,6 +24,7 @@ from scalix.service.exchange.admission import Call
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.identity.identity import Credential
+from scalix.store.connection.background import in_background
 
 log = logging.getLogger("scalix.callbacks")
 
@@ -80,7 +81,7 @@ async def admitted(services: Services, auth: UserAPIKeyAuth, data: dict[str, Any
 
 def _end(settlement: Settlement, exchange: Exchange) -> None:
     if not exchange.settled:
-        task = asyncio.get_running_loop().create_task(settle_unreported(settlement, exchange))
+        task = in_background(settle_unreported(settlement, exchange))
         _ending.add(task)
         task.add_done_callback(_ending.discard)
 
