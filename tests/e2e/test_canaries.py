@@ -4,6 +4,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -112,6 +113,15 @@ def whole_store(gateway: Gateway) -> Iterator[str]:
             yield f"{key!r} {readers[kind](client, key)!r}"
 
 
+def places_of(gateway: Gateway, path: str, user: str) -> list[tuple[str, str]]:
+    """The log and the store as texts, in which a request's `path` and its user are found: they are those of this
+    gateway, and what was sent has come to them."""
+    log, store = gateway.log_text(), "\n".join(whole_store(gateway))
+    assert f" {path} " in log
+    assert user in store
+    return [("log", log), ("store", store)]
+
+
 def test_nothing_planted_turns_up_in_logs_errors_or_the_store(
     gateway: Gateway, new_user: NewUser, demo_server: DemoServer
 ) -> None:
@@ -139,15 +149,22 @@ def test_nothing_planted_turns_up_in_logs_errors_or_the_store(
         client.get("/user/info", params={"user_id": "x", "key": canaries.bearer})
         client.get("/v1/models", headers={"authorization": f"Bearer {canaries.token}"})
     assert demo_server.requests(contains=canaries.prompt, bodies=False), "the canaries reached the provider"
-    for place, text in [("log", gateway.log_text()), ("store", "\n".join(whole_store(gateway)))]:
+    for place, text in places_of(gateway, "/v1/messages", user):
         for line in text.splitlines():
             if found := set(canaries.found_in(line)):
                 leaks.append(f"{place}: {found} in {line[:400]}")
     assert not leaks, "\n".join(leaks[:20])
 
 
-def test_no_stack_trace_is_in_the_log(gateway: Gateway) -> None:
+def test_no_stack_trace_is_in_the_log(gateway: Gateway, new_user: NewUser) -> None:
+    canaries, user = Canaries(), new_user("premium")
+    before = gateway.log_text().count("access POST /v1/")
+    with httpx.Client(base_url=gateway.url, timeout=30, trust_env=False) as client:
+        for path, body in bodies(canaries, user):
+            with suppress(httpx.RemoteProtocolError):
+                client.post(path, json=body, headers={"authorization": f"Bearer {MASTER_KEY}"})
     text = gateway.log_text()
+    assert text.count("access POST /v1/") > before + 20
     assert "Traceback (most recent call last)" not in text
 
 
@@ -197,6 +214,6 @@ def test_no_virtual_key_and_no_metadata_turns_up_in_logs_errors_or_the_store(gat
         leaks += [
             f"{answer.request.url.path} {answer.status_code}: {text[:12]}" for text in hidden if text in answer.text
         ]
-    for place, text in [("log", gateway.log_text()), ("store", "\n".join(whole_store(gateway)))]:
+    for place, text in places_of(gateway, "/key/generate", f"user-{name}"):
         leaks += [f"{place}: {line[:300]}" for line in text.splitlines() if any(word in line for word in planted)]
     assert not leaks, "\n".join(leaks[:20])

@@ -63,7 +63,7 @@ def test_a_stream_without_include_usage_shows_none_and_is_counted_all_the_same(
     user = new_user()
     messages: Any = [{"role": "user", "content": f"{marker} [[demo words=7]]"}]
     parts = list(sdk.chat.completions.create(model="free-gemini-flash", user=user, messages=messages, stream=True))
-    assert all(part.usage is None for part in parts)
+    assert {part.usage for part in parts} == {None}
     counted = http.get("/user/info", params={"user_id": user}).json()["usage"]
     (request,) = demo_server.requests(contains=marker, settled=1)
     assert counted["tokens_today"] == request["prompt_tokens"] + request["completion_tokens"]

@@ -242,6 +242,7 @@ async def test_a_crash_is_told_in_no_answer_and_without_a_stack(one: Edge, caplo
         answer = await one.ask("alone")
     assert answer.status_code == 503
     assert answer.json()["error"]["scalix"]["category"] == "internal"
+    assert "RuntimeError" in caplog.text
     assert "canary-of-a-crash" not in answer.text + caplog.text
 
 

@@ -388,6 +388,8 @@ async def test_the_secret_is_nowhere_but_in_the_answer_that_shows_it(pair: Pair,
             told.append(f"{name} {await client.execute_command('ZRANGE', name, 0, -1)}")
         else:
             told.append(f"{name} {await client.execute_command('XRANGE', name, '-', '+')}")
+    assert "key.regenerate" in caplog.text
+    assert key["token"] in str(told)
     for secret in secrets_shown:
         for text in told:
             assert secret not in text

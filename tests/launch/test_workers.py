@@ -50,6 +50,7 @@ def test_kill_9_of_the_launcher_leaves_no_worker_and_no_loader(place: Place) -> 
 
 def test_an_app_whose_import_begins_threads_is_loaded_by_each_worker(place: Place) -> None:
     gateway = place.start("--workers", "2", extra={"SCALIX_APP": "tests.launch.threaded_app:create_app"})
+    assert len(ready(gateway)) == 2
     assert all("scalix.launch.serving.worker" in psutil.Process(pid).cmdline() for pid in ready(gateway))
     gateway.log_has("begun threads")
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -230,10 +231,13 @@ async def test_scripts_touch_no_key_but_those_in_keys(own_server: Server, key_pr
 
 
 def test_scripts_name_keys_only_by_their_place() -> None:
-    for script in (files("scalix.store") / "lua").iterdir():
-        if not script.name.endswith(".lua"):
-            continue
-        for call in re.findall(r"redis\.call\(([^)]*)", script.read_text("utf-8")):
+    scripts = sorted(Path(str(files("scalix"))).rglob("*.lua"))
+    assert len(scripts) > 30
+    for script in scripts:
+        text = script.read_text("utf-8")
+        calls = re.findall(r"redis\.p?call\(([^)]*)", text)
+        assert calls or "redis" not in re.sub("--.*", "", text), script.name
+        for call in calls:
             command, _, first = call.partition(",")
             # In shared files the keys are parameters of functions.
             names = r"#?KEYS|key|key_record|in_flight|leases|windows|erasure|pseudonyms|tombstone"
