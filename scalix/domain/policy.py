@@ -46,7 +46,8 @@ class Tier:
 
 @lru_cache(maxsize=4_096)
 def _matches(patterns: tuple[str, ...], model: str) -> bool:
-    return any(fnmatchcase(model, pattern) for pattern in patterns)
+    # A name may hold what means something in a pattern.
+    return model in patterns or any(fnmatchcase(model, pattern) for pattern in patterns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from scalix.launch.config.price_builder import known_entry, map_names, prices_of
 from scalix.launch.config.price_checks import price_problems, unpriced
 from scalix.launch.config.references import References
 from scalix.launch.config.schema_errors import dotted, problems_of
+from scalix.launch.config.shipped_tiers import complete_tiers
 from scalix.launch.config.yaml_source import Step, YamlSource, load_yaml
 from scalix.launch.problems import LaunchError, Problem, shown
 
@@ -67,6 +68,7 @@ def read_config(
         raise LaunchError([Problem(source.where(()), "the file has no sections", fix)])
     for steps, tag in source.tagged():
         problems.append(Problem(source.where(steps), f"the YAML tag {tag} means nothing here", "write ${NAME}"))
+    notes = complete_tiers(source, problems)
     declared = _validated(source, problems)
     references = References(source, values, problems)
     litellm = {
@@ -101,7 +103,7 @@ def read_config(
         policy=build_policy(declared.scalix, models, num_retries=(declared.litellm_settings or {}).get("num_retries")),
         litellm=_without_decimals(litellm),
         left_out=left_out,
-        warnings=(*_warnings(rendered, models, references, source), *map(str, without_price)),
+        warnings=(*notes, *_warnings(rendered, models, references, source), *map(str, without_price)),
         identity=identity,
     )
 

@@ -29,7 +29,9 @@ def name_problems(source: YamlSource) -> Iterable[Problem]:
     ]
     for tier_name, tier in tiers.items():
         for index, pattern in enumerate(_list(_mapping(tier).get("models"))):
-            if not isinstance(pattern, str) or not models or any(fnmatchcase(name, pattern) for name in models):
+            if not isinstance(pattern, str) or not models or pattern in models:
+                continue
+            if any(fnmatchcase(name, pattern) for name in models):
                 continue
             where = source.where(("scalix", "tiers", tier_name, "models", index))
             what = f"tier '{tier_name}' names the model '{pattern}', which model_list does not have"

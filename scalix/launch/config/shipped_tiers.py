@@ -1,0 +1,135 @@
+"""Tiers of a config that does not say which models they have: by the tiers that the models name, and the product's own
+tiers where there are none."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from fnmatch import fnmatchcase
+from typing import Any
+
+from scalix.launch.config.yaml_source import Step, YamlSource
+from scalix.launch.problems import Problem, nearest, one_of
+
+_FEATURES = ["lazy_edits", "smart_context", "advanced_reasoning"]
+# As in the litellm_proxy_config.yaml that is delivered, which the operator may have changed.
+SHIPPED: Mapping[str, Any] = {
+    "default_tier": "free",
+    "upgrade_url": "https://scalix.world/pricing",
+    "tiers": {
+        "free": {
+            "requests": {"hour": 10, "day": 50},
+            "tokens": {"day": 10_000},
+            "max_output_tokens": 2048,
+            "models": ["free-*"],
+            "priority": "low",
+            "on_store_failure": "deny",
+        },
+        "pro": {
+            "requests": {"hour": 100},
+            "tokens": {"day": 100_000},
+            "max_output_tokens": 8192,
+            "models": ["free-*", "scalix-engine", "scalix-gateway"],
+            "features": _FEATURES,
+            "on_store_failure": "allow",
+        },
+        "premium": {"models": ["*"], "features": _FEATURES, "priority": "high", "on_store_failure": "allow"},
+    },
+    "prices": {"markup": {"free": 0, "pro": 0, "premium": 1}},
+}
+
+
+def complete_tiers(source: YamlSource, problems: list[Problem]) -> list[str]:
+    """Put into `source.data` what its section leaves open: the tiers, or the models of some of them.
+
+    A model that names a tier (`tier` in its `metadata` or `model_info`) is in that one and those after it. The others
+    are in the tiers whose patterns have them, and where no model names a tier, every open tier has all. Returns lines
+    for the operator.
+    """
+    section = source.data.get("scalix", None if _is_misspelt(source) else {})
+    if not isinstance(section, dict):
+        return []
+    if "tiers" in section:
+        written = section["tiers"]
+        if not isinstance(written, dict) or not all(isinstance(tier, dict) for tier in written.values()):
+            return []
+        tiers = dict(written)
+        patterns: dict[Any, list[str]] = {name: [] for name, tier in tiers.items() if "models" not in tier}
+        if not patterns:
+            return []
+        last = next(reversed(tiers))
+        if last in patterns:
+            patterns[last] = ["*"]
+    else:
+        section = _over_shipped(section)
+        tiers = section["tiers"]
+        patterns = {name: tier["models"] for name, tier in tiers.items()}
+    named, notes = _named_tiers(source, list(map(str, tiers)), problems)
+    for index, name in enumerate(tiers):
+        if name in patterns:
+            tiers[name] = {**tiers[name], "models": _models_of(index, patterns[name], named)}
+    source.data["scalix"] = {**section, "tiers": tiers}
+    return notes
+
+
+def _over_shipped(section: Mapping[str, Any]) -> dict[str, Any]:
+    shipped = deepcopy(dict(SHIPPED))
+    if isinstance(section.get("prices"), dict):
+        shipped["prices"] |= section["prices"]
+    return {**shipped, **{name: value for name, value in section.items() if name != "prices" or not value}}
+
+
+def _models_of(index: int, patterns: list[str], named: Mapping[str, int | None]) -> list[str]:
+    """The models of the tier at `index`. `named` has every model of the file and the index of the tier it names."""
+    if not any(tier is not None for tier in named.values()):
+        return ["*"]
+    if "*" in patterns and all(tier is None or tier <= index for tier in named.values()):
+        return ["*"]
+    return [
+        model
+        for model, tier in named.items()
+        if (tier <= index if tier is not None else any(fnmatchcase(model, pattern) for pattern in patterns))
+    ]
+
+
+def _named_tiers(
+    source: YamlSource, tiers: list[str], problems: list[Problem]
+) -> tuple[dict[str, int | None], list[str]]:
+    """Each model of the file with the index of the tier that it names, of several the dearest; lines about those."""
+    found: dict[str, int | None] = {}
+    notes: dict[str, str] = {}
+    models = source.data.get("model_list")
+    for number, model in enumerate(models if isinstance(models, list) else []):
+        if not isinstance(model, dict) or not isinstance(model.get("model_name"), str):
+            continue
+        name = model["model_name"]
+        found.setdefault(name, None)
+        for place in (("litellm_params", "metadata"), ("model_info",)):
+            steps: tuple[Step, ...] = ("model_list", number, *place, "tier")
+            tier = _at(model, *place, "tier")
+            if tier is None:
+                continue
+            if tier not in tiers:
+                guess = nearest(str(tier), tiers)
+                fix = f"write tier: {guess}" if guess else f"write {one_of(tiers)}"
+                problems.append(Problem(source.where(steps), f"'{name}' is in the tier '{tier}', which is none", fix))
+                continue
+            before, index = found[name], tiers.index(tier)
+            found[name] = index if before is None else max(before, index)
+            if before is not None and before != index:
+                dearest = tiers[max(before, index)]
+                notes[name] = f"{source.where(steps)}: '{name}' is put into several tiers; it counts as {dearest}"
+    return found, list(notes.values())
+
+
+def _is_misspelt(source: YamlSource) -> bool:
+    """Whether a section may be meant for ours: what it says must not be passed over."""
+    return "scalix" not in source.data and nearest("scalix", filter(_is_text, source.data)) is not None
+
+
+def _is_text(key: object) -> bool:
+    return isinstance(key, str)
+
+
+def _at(value: Any, *steps: str) -> Any:
+    for step in steps:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value

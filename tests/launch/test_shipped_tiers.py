@@ -1,0 +1,115 @@
+"""Tiers of a config that does not say which models they have."""
+
+from pathlib import Path
+
+import pytest
+
+from scalix.domain.policy import Tier
+from scalix.launch.config.config_file import GatewayConfig, read_config
+from scalix.launch.config.shipped_tiers import SHIPPED
+from scalix.launch.config.yaml_source import load_yaml
+from tests.launch.config_text import TIERS, problem_of, problems_of, read
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+REQUEST = ROOT / "tests/cases/configs/01-request.yaml"
+NAMED = """
+model_list:
+  - {model_name: cheap, litellm_params: {model: gemini/a, api_key: x, metadata: {tier: free}}}
+  - {model_name: own, litellm_params: {model: gemini/b, api_key: x}, model_info: {tier: pro}}
+  - {model_name: dear, litellm_params: {model: gemini/c, api_key: x, metadata: {tier: premium}}}
+  - {model_name: other, litellm_params: {model: gemini/d, api_key: x}}
+"""
+UNNAMED = """
+model_list:
+  - {model_name: one, litellm_params: {model: gemini/a, api_key: x}}
+  - {model_name: two, litellm_params: {model: gemini/b, api_key: x}}
+"""
+
+
+def tiers_of(config: GatewayConfig) -> dict[str, list[str]]:
+    models = config.policy.models
+    return {name: [model for model in models if tier.allows(model)] for name, tier in config.policy.tiers.items()}
+
+
+def test_the_shipped_tiers_are_those_of_the_file_that_is_delivered() -> None:
+    section = load_yaml(ROOT / "litellm_proxy_config.yaml").data["scalix"]
+    assert {name: section[name] for name in SHIPPED} == SHIPPED
+
+
+def test_the_products_own_config_serves_the_three_tiers() -> None:
+    config = read_config(REQUEST, {}, demo=True)
+    free = ["free-gemini-flash", "free-deepseek-chat"]
+    assert tiers_of(config) == {
+        "free": free,
+        "pro": [*free, "scalix-engine"],
+        "premium": [*free, "scalix-engine", "gpt-4"],
+    }
+    tier = config.policy.tiers["free"]
+    assert [limit.value for limit in tier.limits.windows] == [10, 50, 10_000]
+    assert (config.policy.default_tier, tier.upgrade_url) == ("free", "https://scalix.world/pricing")
+
+
+def test_a_model_is_in_the_tier_that_it_names_and_those_above(tmp_path: Path) -> None:
+    assert tiers_of(read(tmp_path, NAMED)) == {
+        "free": ["cheap"],
+        "pro": ["cheap", "own"],
+        "premium": ["cheap", "own", "dear", "other"],
+    }
+
+
+def test_where_no_model_names_a_tier_every_tier_has_all(tmp_path: Path) -> None:
+    assert tiers_of(read(tmp_path, UNNAMED)) == {name: ["one", "two"] for name in ("free", "pro", "premium")}
+
+
+def test_a_named_tier_is_stronger_than_a_shipped_pattern(tmp_path: Path) -> None:
+    text = NAMED.replace("model_name: dear", "model_name: free-but-dear").replace("other", "free-other")
+    assert tiers_of(read(tmp_path, text)) == {
+        "free": ["cheap", "free-other"],
+        "pro": ["cheap", "own", "free-other"],
+        "premium": ["cheap", "own", "free-but-dear", "free-other"],
+    }
+
+
+@pytest.mark.parametrize(("word", "fix"), [("premum", "write tier: premium"), ("gold", "write free, pro or premium")])
+def test_an_unknown_tier_is_a_problem_with_the_nearest(tmp_path: Path, word: str, fix: str) -> None:
+    problem = problem_of(tmp_path, NAMED.replace("premium", word))
+    assert (problem.what, problem.fix) == (f"'dear' is in the tier '{word}', which is none", fix)
+    assert problem.where.endswith("config.yaml:5")
+
+
+def test_where_the_tiers_have_models_a_named_tier_changes_nothing(tmp_path: Path) -> None:
+    section = 'scalix: {default_tier: a, tiers: {a: {models: [dear]}, b: {models: ["*"]}}}\n'
+    assert tiers_of(read(tmp_path, NAMED + section)) == {"a": ["dear"], "b": ["cheap", "own", "dear", "other"]}
+
+
+def test_tiers_of_the_file_without_models_take_those_that_name_them(tmp_path: Path) -> None:
+    section = "scalix: {default_tier: free, tiers: {free: {requests: {hour: 1}}, pro: {}, premium: {models: [dear]}}}\n"
+    assert tiers_of(read(tmp_path, NAMED + section)) == {
+        "free": ["cheap"],
+        "pro": ["cheap", "own"],
+        "premium": ["dear"],
+    }
+
+
+def test_a_section_without_tiers_keeps_the_shipped_ones_under_what_it_says(tmp_path: Path) -> None:
+    section = "scalix: {default_tier: pro, prices: {models: {cheap: [{input_usd_per_million: 1}]}}}\n"
+    policy = read(tmp_path, NAMED + section).policy
+    assert (list(policy.tiers), policy.default_tier) == (["free", "pro", "premium"], "pro")
+    assert (policy.tiers["free"].markup_ppm, policy.tiers["premium"].markup_ppm) == (0, 1_000_000)
+
+
+def test_deployments_of_one_name_in_several_tiers_count_as_the_dearest_and_it_is_said(tmp_path: Path) -> None:
+    config = read(tmp_path, NAMED.replace("model_name: dear", "model_name: cheap"))
+    assert tiers_of(config)["free"] == []
+    assert any("'cheap' is put into several tiers; it counts as premium" in line for line in config.warnings)
+
+
+def test_a_misspelt_section_is_not_passed_over(tmp_path: Path) -> None:
+    problems = problems_of(tmp_path, NAMED + TIERS.replace("scalix:", "scalx:"))
+    assert any("unknown section 'scalx'" in problem.what for problem in problems)
+
+
+def test_a_name_that_holds_what_means_something_in_a_pattern_is_itself() -> None:
+    tier = Tier("t", models=("opus[1m]",))
+    assert (tier.allows("opus[1m]"), tier.allows("opus1")) == (True, True)
+    assert not tier.allows("opus2")
