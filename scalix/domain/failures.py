@@ -83,6 +83,9 @@ HANDLING: Mapping[ErrorClass, Handling] = {
 REFUSALS = frozenset({ErrorClass.CONTEXT_TOO_LONG, ErrorClass.CONTENT_FILTER, ErrorClass.BAD_REQUEST})
 """What the client can mend: the provider has judged the request."""
 
+ACCOUNTS = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_QUOTA})
+"""What is between the operator and the provider."""
+
 # What a status means where nothing else is said. 404: the provider has no such model, which is the configuration's.
 _BY_STATUS: Mapping[int, ErrorClass] = {
     400: ErrorClass.BAD_REQUEST,
@@ -214,6 +217,14 @@ def class_of_status(status: int, kind: str = "", message: str = "") -> ErrorClas
     if status < 500 and by_code in (ErrorClass.PROVIDER_DOWN, ErrorClass.TIMEOUT):
         by_code = None
     return by_code or _BY_STATUS.get(status) or (ErrorClass.BAD_REQUEST if 400 < status < 500 else _server(status))
+
+
+def is_echo(status: int, kind: str, message: str, written: bytes) -> bool:
+    """Whether a provider that has judged a request says something of its account only in words that the request holds
+    too: it quotes what is wrong."""
+    if class_of_status(status, kind) in ACCOUNTS or class_of_status(status, kind, message) not in ACCOUNTS:
+        return False
+    return any(status in statuses and said.search(written) for statuses, said, found in _BY_WORDS if found in ACCOUNTS)
 
 
 def class_of_named(names: tuple[str, ...], status: int | None, message: str, kind: str = "") -> ErrorClass:

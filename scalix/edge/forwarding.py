@@ -200,6 +200,7 @@ class Forwarding:
         finally:
             CURRENT.set(None)
             await answer.conclude()
+            exchange.written = b""
             if exchange.client_left:
                 await _hang_up(exchange)
 
@@ -209,6 +210,7 @@ class Forwarding:
         """Ask one model. Whether it has failed and another one may take over."""
         name = attempts.model.name
         inner = self._inner_scope(exchange, scope, raw)
+        exchange.written = raw
         answer.is_forwarded = True
         try:
             async with asyncio.timeout(attempts.patience_s()) as patience:

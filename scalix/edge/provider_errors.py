@@ -17,10 +17,12 @@ from scalix.domain.errors import (
     ProviderRefused,
 )
 from scalix.domain.failures import (
+    ACCOUNTS,
     HANDLING,
     REFUSALS,
     ErrorClass,
     class_of_status,
+    is_echo,
     kind_of_body,
 )
 from scalix.domain.limits.quota import Outcome
@@ -34,11 +36,12 @@ log = logging.getLogger("scalix.edge")
 RETRY_AFTER_S = 5
 # Statuses by which a provider says that the request itself is wrong.
 _JUDGED = frozenset({400, 413, 422})
-_ACCOUNTS = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_QUOTA})
-# How OpenAI answers one that can never fit into a minute's tokens, and Gemini one with a file that is somebody else's.
+# How OpenAI answers one that can never fit into a minute's tokens and Anthropic one that is longer than our account may
+# send, Gemini one with a file that is somebody else's, and OpenRouter one whose prompt or longest answer is too dear.
 _OF_ONE_REQUEST = {
-    429: re2.compile(r"(?i)request too large"),
+    402: re2.compile(r"(?i)fewer max_tokens|tokens limit exceeded"),
     403: re2.compile(r"(?i)permission to access the file"),
+    429: re2.compile(r"(?i)request too large|long context requests"),
 }
 _OF_THE_CONNECTION = {
     "TimeoutException": ErrorClass.TIMEOUT,
@@ -46,9 +49,11 @@ _OF_THE_CONNECTION = {
     NO_CONNECTION: ErrorClass.NETWORK,
 }
 # By these a provider speaks of our account, whatever was asked.
-_OF_OUR_ACCOUNT = frozenset({401, 402, 403})
+_OF_OUR_ACCOUNT = frozenset({401, 402})
+# By this too, if it says of what kind the fault is: a firewall in front of it does not, and refuses words in a prompt.
+_FORBIDDEN, _OF_THE_REQUEST = 403, "invalid_request_error"
 _TOO_MANY = 429
-_OURS = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_QUOTA, ErrorClass.PROVIDER_RATE_LIMIT, ErrorClass.TIMEOUT})
+_OURS = ACCOUNTS | {ErrorClass.PROVIDER_RATE_LIMIT, ErrorClass.TIMEOUT}
 HINTS = {
     ErrorClass.CONTEXT_TOO_LONG: "Shorten the request, or use a model with a larger context window.",
     ErrorClass.CONTENT_FILTER: "Its content filter has judged so; reword the request.",
@@ -119,6 +124,7 @@ def _is_everybodys(exchange: Exchange, retry_after_s: int | None) -> bool:
     return (
         seen.kind == NO_CONNECTION
         or seen.status in _OF_OUR_ACCOUNT
+        or (seen.status == _FORBIDDEN and seen.kind not in ("", _OF_THE_REQUEST))
         or (seen.status == _TOO_MANY and bool(retry_after_s))
     )
 
@@ -160,9 +166,12 @@ def class_of(exchange: Exchange, status: int, body: bytes = b"") -> ErrorClass:
     """The class of the last try's failure: as the provider said it, else as LiteLLM has it."""
     seen = exchange.provider_error
     if seen is not None:
-        return _OF_THE_CONNECTION.get(seen.kind) or class_of_status(seen.status, seen.kind, seen.message)
+        said = "" if is_echo(seen.status, seen.kind, seen.message, exchange.written) else seen.message
+        return _OF_THE_CONNECTION.get(seen.kind) or class_of_status(seen.status, seen.kind, said)
     if exchange.failures:
-        return exchange.failures[-1].error_class
+        failure = exchange.failures[-1]
+        is_quoted = failure.status in _JUDGED and is_echo(failure.status, "", failure.message, exchange.written)
+        return ErrorClass.BAD_REQUEST if is_quoted else failure.error_class
     answer = _parsed(body)
     return class_of_status(status, kind_of_body(answer), _message_in(answer)) if status else ErrorClass.INTERNAL
 
@@ -196,7 +205,7 @@ def provider_failed(model: str, error_class: ErrorClass, retry_after_s: int | No
     )
     wait_s = RETRY_AFTER_S if retry_after_s is None else retry_after_s
     # How it stands between the operator and the provider is nobody else's business.
-    told = ErrorClass.PROVIDER_DOWN if error_class in _ACCOUNTS else error_class
+    told = ErrorClass.PROVIDER_DOWN if error_class in ACCOUNTS else error_class
     return ProviderFailed(message, details={"category": str(told)}, retry_after_s=wait_s)
 
 

@@ -18,6 +18,7 @@ _REFUSED_BY_HOOKS = _JUDGED | {403, 404}
 _OF_DATA = (TypeError, AttributeError, LookupError, ValueError, ArithmeticError, AssertionError, RecursionError)
 _OURS = (ImportError, NameError, OSError, MemoryError, NotImplementedError)
 _OUR_NAMES = re2.compile(r"Authentication|PermissionDenied|Credential|NotFoundError|RateLimit|ImportError|NoRegion")
+_OF_THE_REQUEST = frozenset({"ImageFetchError"})  # of what a client has named by a URL, whatever was in the way
 # Functions and files that prepare a call from its deployment's settings alone.
 _SETTING_UP = re2.compile(
     r"credential|access_token|api_key|api_base|complete_url|llm_provider$|/lib/azure\.py|openai/_client\.py|base_aws_llm"
@@ -28,6 +29,8 @@ _SETTING_UP = re2.compile(
 def is_by_content(error: BaseException) -> bool:
     """Whether `error` came of what was to be translated: a client's request, or a provider's answer to it."""
     links = list(_links(error))
+    if any(type(link).__name__ in _OF_THE_REQUEST for link in links):
+        return True
     if any(_is_ours(link) for link in links):
         return False
     status = getattr(error, "status_code", None)

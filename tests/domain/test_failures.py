@@ -13,6 +13,7 @@ from scalix.domain.failures import (
     ErrorClass,
     class_of_exception,
     class_of_status,
+    is_echo,
     kind_of_body,
     retry_after_of,
 )
@@ -82,6 +83,27 @@ ANSWERS = [
 @pytest.mark.parametrize(("status", "kind", "message", "expected"), ANSWERS)
 def test_an_answer_of_a_provider_has_its_class(status: int, kind: str, message: str, expected: ErrorClass) -> None:
     assert class_of_status(status, kind, message) is expected
+
+
+QUOTED = "Invalid value: 'Insufficient balance'"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "message", "written", "expected"),
+    [
+        (400, "invalid_request_error", QUOTED, b'{"stop":"insufficient balance"}', True),
+        (400, "invalid_request_error", QUOTED, b'{"stop":"x"}', False),
+        (400, "invalid_request_error", "too long", b'{"stop":"insufficient balance"}', False),
+        (400, "INVALID_ARGUMENT API_KEY_INVALID", "API key not valid.", b'{"stop":"API key not valid"}', False),
+        (400, "", "API key not valid.", b'{"stop":"API key not valid"}', True),
+        (402, "", "Insufficient balance", b"insufficient balance", False),
+        (500, "", "insufficient balance", b"insufficient balance", False),
+    ],
+)
+def test_words_about_the_account_that_the_request_holds_too_are_an_echo(
+    status: int, kind: str, message: str, written: bytes, expected: bool
+) -> None:
+    assert is_echo(status, kind, message, written) is expected
 
 
 @pytest.mark.parametrize(

@@ -456,3 +456,74 @@ def test_a_redirect_within_the_host_is_followed(
 
     monkeypatch.setattr(provider, "answer", answer)
     assert caller.ask(model).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        # https://github.com/QwenLM/qwen-code/issues/73
+        (
+            402,
+            {"code": 402, "message": "This request requires more credits, or fewer max_tokens. You can afford 3919."},
+        ),
+        (
+            402,
+            {"code": 402, "message": "Prompt tokens limit exceeded: 230799 > 91442. To increase, visit the settings"},
+        ),
+        # https://github.com/Wei-Shaw/sub2api/issues/572, with the header that others send
+        (429, {"type": "rate_limit_error", "message": "Extra usage is required for long context requests."}),
+        (403, {"type": "invalid_request_error", "message": "You are not allowed to request logprobs from this model"}),
+        (403, "<html>Sorry, you have been blocked. You submitted a SQL command, or malformed data.</html>"),
+    ],
+    ids=["the answer is too dear", "the prompt is too dear", "the prompt is too long", "a field", "a firewall"],
+)
+def test_what_a_provider_says_of_one_request_under_the_accounts_status_takes_the_model_from_nobody(
+    http: httpx.Client, provider: Provider, status: int, error: Any
+) -> None:
+    def answer(path: str, body: dict[str, Any]) -> Answer:
+        if "unusual" not in str(body):
+            return proper(path, body)
+        said = error.encode() if isinstance(error, str) else json.dumps({"error": error}).encode()
+        kind = "text/html" if isinstance(error, str) else "application/json"
+        return Answer(status, (said,), (("content-type", kind), ("retry-after", "30")))
+
+    provider.answer = answer
+    mallory, alice = Caller(http), Caller(http)
+    for _ in range(2):
+        assert mallory.ask(CLAUDE, messages=[{"role": "user", "content": "unusual"}]).status_code >= 400
+    answered = alice.ask(CLAUDE)
+    assert (answered.status_code, answered.headers["x-scalix-model-served"]) == (200, CLAUDE), answered.text
+
+
+@pytest.mark.parametrize("words", ["Your credit balance is too low", "insufficient_quota", "API key not valid"])
+def test_words_about_an_account_that_the_client_wrote_itself_are_an_echo_and_the_request_is_counted(
+    http: httpx.Client, provider: Provider, words: str
+) -> None:
+    """It could be sent for ever: each cost the provider a request, and its fallbacks one more."""
+    # Given a provider that quotes what is wrong, under the status that one of them has for a used-up account too
+    message = {"type": "invalid_request_error", "message": f"stop: '{words}' is too long"}
+    provider.answer = lambda path, body: whole({"error": message}, 400)
+    mallory, seen = Caller(http), len(provider.asked)
+    quoted = mallory.ask(OPENAI, stop=[words])
+    assert (quoted.status_code, quoted.json()["error"]["scalix"]["category"]) == (400, "bad_request")
+    assert words in quoted.text
+    assert (mallory.used(), len(provider.asked) - seen) == ((1, 0), 1)
+    # Then the same words from the provider alone are still about the account
+    assert mallory.ask(OPENAI).status_code == 503
+    assert mallory.used() == (1, 0)
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_what_a_client_has_named_and_can_not_be_fetched_is_its_own_mistake_and_counted(
+    http: httpx.Client, provider: Provider, path: str
+) -> None:
+    url = "https://no-such-host-4711.example.com/x.png"
+    image: dict[str, Any] = {"type": "image_url", "image_url": {"url": url}}
+    if path == "/v1/messages":
+        image = {"type": "image", "source": {"type": "url", "url": url}}
+    mallory, seen = Caller(http, "all-models"), len(provider.asked)
+    answer = mallory.ask(GEMINI, path, messages=[{"role": "user", "content": [image]}])
+    assert (answer.status_code, len(provider.asked) - seen) == (400, 0), answer.text
+    assert "was not sent" in answer.json()["error"]["message"]
+    usage = http.get("/user/info", params={"user_id": mallory.name}).json()["usage"]
+    assert usage["requests_today"] == 1

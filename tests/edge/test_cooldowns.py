@@ -208,9 +208,11 @@ async def test_one_user_whose_requests_fail_takes_the_model_from_nobody_else(one
     assert (await one.ask("alone", user="mallory")).status_code == 503
 
 
-@pytest.mark.parametrize("status", [401, 402, 403])
-async def test_what_a_provider_says_of_our_account_is_true_for_everybody(one: Edge, status: int) -> None:
-    one.app.behaviours["alone"] = [fail(status, "no")]
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, ""), (402, ""), (403, "permission_error"), (403, "PERMISSION_DENIED")]
+)
+async def test_what_a_provider_says_of_our_account_is_true_for_everybody(one: Edge, status: int, kind: str) -> None:
+    one.app.behaviours["alone"] = [fail(status, "no", kind)]
     assert (await one.ask("alone", user="alice")).status_code == 503
     assert (await one.ask("alone", user="bob")).status_code == 503
     assert one.app.asked == ["alone"]

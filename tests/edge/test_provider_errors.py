@@ -46,6 +46,7 @@ FORMATS: dict[str, Any] = {
 def _exchange(**known: Any) -> Exchange:
     """One whose provider was asked."""
     defaults: dict[str, Any] = {"provider_error": None, "failures": [], "asked": True, "answered_whole": False}
+    defaults["written"] = b""
     return cast(Exchange, SimpleNamespace(**{**defaults, **known}))
 
 
@@ -124,3 +125,10 @@ def test_without_an_answer_of_the_provider_litellms_exception_says_the_class() -
 def test_an_odd_body_is_a_failure_like_any_other(body: bytes) -> None:
     assert failed(_exchange(), "m", 400, body).error_class is ErrorClass.BAD_REQUEST
     assert failed(_exchange(provider_error=provider_error(400, httpx.Headers(), body)), "m", 400).error.message
+
+
+def test_words_that_a_provider_quotes_are_an_echo_where_only_litellm_has_read_its_answer_too() -> None:
+    said = Failure(400, "BadRequestError", "stop: 'Insufficient balance'", None, ErrorClass.PROVIDER_QUOTA)
+    written = b'{"stop":"Insufficient balance"}'
+    assert failed(_exchange(failures=[said], written=written), "m", 400).outcome is Outcome.PROVIDER_REFUSED
+    assert failed(_exchange(failures=[said]), "m", 400).outcome is Outcome.PROVIDER_FAILED

@@ -93,6 +93,7 @@ class Exchange:
     on_sign_of_life: Callable[[], None] = lambda: None  # told when a provider says that it is still at work
     on_open: Callable[[], None] = lambda: None  # told when the provider has begun a stream
     # known by the edge
+    written: bytes = b""  # what LiteLLM is asked: all that a provider can quote of what the client wrote
     odd_field: Callable[[], str | None] = lambda: None  # where the client's request goes beyond plain text
     wrong_field: Callable[[], tuple[str, str] | None] = lambda: (
         None
