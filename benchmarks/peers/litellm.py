@@ -10,7 +10,7 @@ from benchmarks.peers.base import MASTER_KEY, MODEL, PROVIDER_MODEL, Running
 from benchmarks.peers.redis_server import start_redis
 from benchmarks.processes import free_port, start, wait_until_ready
 
-VERSION = "1.106.2"
+VERSION = "1.106.12"
 _REFUSING = """
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger

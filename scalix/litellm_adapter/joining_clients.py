@@ -1,6 +1,6 @@
 """Puts the joining transport under the HTTP clients that LiteLLM uses for OpenAI-format streams.
 
-LiteLLM 1.106.2 has two ways to a provider. What it calls through OpenAI's SDK uses `litellm.aclient_session` when
+LiteLLM 1.106.12 has two ways to a provider. What it calls through OpenAI's SDK uses `litellm.aclient_session` when
 that is set. The others use an `AsyncHTTPHandler`, which a call may bring as its `client`. Both are given the client
 that LiteLLM would have made itself (proxies, `verify`, HTTP/2, timeouts, redirects, its shared session with its
 connection limits), with only the transport wrapped.

@@ -62,8 +62,8 @@ Handle = Callable[[Any, httpx.Request], Awaitable[httpx.Response]]
 
 
 def install_reading() -> None:
-    """Read answers below LiteLLM's clients, whichever transport they use (LiteLLM 1.106.2 has these two), and note what
-    leaves by those that block, which some providers' own clients use."""
+    """Read answers below LiteLLM's clients, whichever transport they use (LiteLLM 1.106.12 has these two), and note
+    what leaves by those that block, which some providers' own clients use."""
     from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
 
     for transport in (LiteLLMAiohttpTransport, httpx.AsyncHTTPTransport):

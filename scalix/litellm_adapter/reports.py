@@ -1,4 +1,4 @@
-"""Reads LiteLLM's events: usage, cost, served model, failures. Shapes as seen in LiteLLM 1.106.2."""
+"""Reads LiteLLM's events: usage, cost, served model, failures. Shapes as seen in LiteLLM 1.106.12."""
 
 import math
 from collections.abc import Mapping

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from scalix.launch.config.config_file import read_config
 from scalix.launch.problems import LaunchError
 from tests.launch.config_text import problem_of, problems_of, read
 
+MAP = f"map:{version('litellm')}"
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHIPPED = ROOT / "litellm_proxy_config.yaml"
 MODELS = """
@@ -55,7 +57,7 @@ def cost(model: Model, at_ms: int = NOW_MS, usage: Usage = Usage(1_000, 100)) ->
 
 def test_litellms_map_then_model_info_then_the_section(tmp_path: Path) -> None:
     plain = read(tmp_path, MODELS + TIERS).policy.models
-    assert cost(plain["gpt-4"]) == (1_000 * 30_000 + 100 * 60_000, "map:1.106.2")
+    assert cost(plain["gpt-4"]) == (1_000 * 30_000 + 100 * 60_000, MAP)
     assert cost(plain["own"]) == (1_000 * 1_000 + 100 * 2_000, "info")
     over = priced(tmp_path, "    models: {own: {input_usd_per_million: 5}, gpt-4: {output_usd_per_million: 7}}\n")
     assert cost(over["own"]) == (1_000 * 5_000 + 100 * 2_000, "config")
@@ -181,7 +183,7 @@ def test_every_model_that_is_shipped_has_a_price_with_the_demo_provider_too() ->
     for demo in (False, True):
         config = read_config(SHIPPED, ALL_KEYS, demo=demo, production=not demo)
         assert (config.warnings, len(config.policy.models)) == ((), 9)
-    assert cost(config.policy.models["gpt-4"]) == (1_000 * 4_000 + 100 * 20_000, "map:1.106.2")
+    assert cost(config.policy.models["gpt-4"]) == (1_000 * 4_000 + 100 * 20_000, MAP)
 
 
 def test_prices_are_read_without_litellm(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What a request costs at its provider: a model's price and a usage give nano-dollars, in whole numbers all the way.
 
 Rates have the names of LiteLLM's price map (`model_prices_and_context_window.json`), and count atto-dollars (10^-18):
-the cheapest rate of that map is whole in them. The rules are those of LiteLLM 1.106.2's `completion_cost`.
+the cheapest rate of that map is whole in them. The rules are those of LiteLLM 1.106.12's `completion_cost`.
 """
 
 from dataclasses import dataclass

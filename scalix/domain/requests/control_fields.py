@@ -57,6 +57,7 @@ _CONTROL_REST = frozenset(
     {
         *("acompletion", "aembedding", "aimg_generation", "allm_passthrough_route", "atext_completion", "async_call"),
         *("assistant_continue_message", "user_continue_message", "attempted_targets", "bedrock_tags", "bos_token"),
+        "chatgpt_auth_file",
         *("eos_token", "caching_groups", "complete_response", "completion_call_id", "cooldown_time"),
         *("custom_prompt_dict", "data_residency", "ensure_alternating_roles", "fastest_response", "final_prompt_value"),
         *("hf_model_name", "id", "itpm", "otpm", "rpm", "tpm", "keepalive_seconds", "log_client_error_tracebacks"),

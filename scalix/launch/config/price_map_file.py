@@ -18,7 +18,7 @@ Entry = Mapping[str, Any]
 
 @lru_cache(maxsize=1)
 def map_version() -> str:
-    """`map:1.106.2`, by LiteLLM's version."""
+    """`map:1.106.12`, by LiteLLM's version."""
     try:
         return f"map:{version('litellm')}"[:MOST_VERSION_CHARS]
     except PackageNotFoundError:

@@ -91,7 +91,7 @@ def helper_environment(plan: Plan) -> dict[str, str]:
 
 
 def versions() -> str:
-    """`scalix-gateway 0.1.0 (LiteLLM 1.106.2, Python 3.11.7)`, read from package metadata."""
+    """`scalix-gateway 0.1.0 (LiteLLM 1.106.12, Python 3.11.7)`, read from package metadata."""
     try:
         litellm = version("litellm")
     except PackageNotFoundError:
