@@ -2,8 +2,8 @@
 
 LiteLLM 1.106.12 fails on a usage that is a text, or (Anthropic's format) missing; it fills in a missing one with a
 count of its own, which looks like the provider's; and it passes an error inside a 200 on as an answer. So what comes
-from a provider is looked at first. Formats: OpenAI's chat completions, completions, embeddings and responses, Anthropic's
-messages, Gemini's generateContent.
+from a provider is looked at first. Formats: OpenAI's chat completions, completions, embeddings and responses,
+Anthropic's messages, Gemini's generateContent.
 """
 
 from typing import Any
