@@ -183,7 +183,14 @@ def _plan(options: argparse.Namespace) -> "Plan":
         raise LaunchError(problems)
     if options.port == 0:
         settings = replace(settings, port=0)
-    return Plan(replace(settings, demo=demo), environment, config, demo, detached=bool(options.detach))
+    return Plan(
+        replace(settings, demo=demo),
+        environment,
+        config,
+        demo,
+        detached=bool(options.detach),
+        workers_option=options.workers,
+    )
 
 
 def _config_path(options: argparse.Namespace, values: Mapping[str, str]) -> Path:

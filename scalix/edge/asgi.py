@@ -1,14 +1,14 @@
 """The few ASGI words that this package uses, and answers made of one start and one body."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
 
 from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import GatewayError
-from scalix.domain.identity.addresses import Address
+from scalix.domain.identity.addresses import Address, is_sent_from_here
 from scalix.edge.errors import error_body, error_headers
 from scalix.service.identity.identity import Credential
 
@@ -76,7 +76,12 @@ async def send_error(
 
 def credential_of(scope: Scope) -> Credential:
     """The token and the address of a request's sender, the latter as `ClientAddresses` noted it."""
-    return Credential(token_of(scope), address_of(scope))
+    return Credential(token_of(scope), address_of(scope), partial(_is_from_here, scope))
+
+
+def _is_from_here(scope: Scope) -> bool:
+    client = scope.get("client")
+    return client is not None and is_sent_from_here(client[0], scope["headers"])
 
 
 def address_of(scope: Scope) -> str:

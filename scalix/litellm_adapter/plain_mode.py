@@ -7,6 +7,7 @@ LiteLLM reports nothing of a call with `"no-log": true`, nor of a stream whose c
 import asyncio
 import logging
 import secrets
+from functools import partial
 from typing import Any
 
 from fastapi import HTTPException, Request
@@ -16,6 +17,7 @@ from litellm.proxy.common_utils.http_parsing_utils import read_request_body
 from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import GatewayError, InvalidApiKey
 from scalix.domain.faults import shown_fault
+from scalix.domain.identity.addresses import is_sent_from_here
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.bridge import EXCHANGE_ID, Services
@@ -43,7 +45,9 @@ async def authenticated(services: Services, request: Request, api_key: str) -> U
     """Who asks. Refuses a body that steers LiteLLM, before it has put its own into it."""
     try:
         address = request.client.host if request.client else ""
-        caller = await services.identity.authenticate(Credential(api_key.removeprefix("Bearer ").strip(), address))
+        here = partial(is_sent_from_here, address, request.scope["headers"])
+        credential = Credential(api_key.removeprefix("Bearer ").strip(), address, here)
+        caller = await services.identity.authenticate(credential)
         if not request.scope.get("path", "").endswith(_SERVED):
             return UserAPIKeyAuth()
         headers = request.scope["headers"]  # the list that LiteLLM's own view of them goes by

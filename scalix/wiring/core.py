@@ -182,6 +182,7 @@ def build_core(
         needed(environ, "LITELLM_MASTER_KEY"),
         environ.get("LITELLM_MASTER_KEY_PREVIOUS"),
         on_previous=events.previous_key,
+        on_published=events.published_key,
     )
     kinds: list[CredentialKind] = [master, virtual_keys, tokens]
     key_administration = KeyAdministration(key_store, virtual_keys, policy, audit, now_ms=now_ms)

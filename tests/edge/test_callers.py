@@ -27,15 +27,19 @@ MODELS = {name: Model(name, f"openai/{name}") for name in ("free-a", "dear")}
 class Edge:
     """The routes that list models, with the real identity, and whom they took callers for."""
 
-    def __init__(self, *, anonymous: bool) -> None:
+    def __init__(self, *, anonymous: bool, master: str = MASTER, previous: str | None = None) -> None:
+        self.refused_published = 0
         policy = PolicySource(Policy(TIERS, "pro", MODELS))
         users = UserDirectory(MemoryStore(lambda: 0), policy)
-        kinds: list[CredentialKind] = [MasterKey(MASTER)]
+        kinds: list[CredentialKind] = [MasterKey(master, previous, on_published=self._published)]
         if anonymous:
             kinds.append(AnonymousCallers(policy, "visitor"))
         unused: Any = None
         self.own = OwnRoutes(Identity(kinds, users), unused, policy, ready=unused, check_models=unused, version="0")
         self.addresses = ClientAddresses(Networks([parse_network("10.0.0.0/8")]))
+
+    def _published(self) -> None:
+        self.refused_published += 1
 
     def scope(self, headers: list[tuple[str, str]], peer: str | None) -> dict[str, Any]:
         scope: dict[str, Any] = {
@@ -118,3 +122,51 @@ async def test_ipv6_callers_of_one_64_bit_network_are_one_subject() -> None:
     policy = PolicySource(Policy(TIERS, "pro", MODELS))
     callers = [await AnonymousCallers(policy, "visitor").caller(Credential(None, f"2001:db8::{n}")) for n in (1, 2)]
     assert [str(caller.subject) for caller in callers if caller] == ["address:2001:db8::/64"] * 2
+
+
+PUBLISHED = "sk-scalix-dev-123456789"
+HERE: dict[str, str] = {"host": "localhost:4000"}
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers"),
+    [
+        ("127.0.0.1", HERE),
+        ("127.0.0.1", {"host": "127.0.0.1:4000"}),
+        ("127.8.9.1", {"host": "0.0.0.0:4000"}),
+        ("::1", {"host": "[::1]:4000"}),
+        ("::ffff:127.0.0.1", {"host": "gateway.localhost"}),
+    ],
+)
+async def test_a_published_master_key_counts_on_this_machine(peer: str, headers: dict[str, str]) -> None:
+    for edge in (Edge(anonymous=False, master=PUBLISHED), Edge(anonymous=False, previous=PUBLISHED)):
+        assert await edge.models({"authorization": f"Bearer {PUBLISHED}", **headers}, peer) == ["free-a", "dear"]
+        assert edge.refused_published == 0
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers"),
+    [
+        ("192.0.2.1", HERE),
+        ("10.0.0.1", HERE),
+        ("2001:db8::1", HERE),
+        (None, HERE),
+        ("127.0.0.1", HERE | {"x-forwarded-for": "192.0.2.1"}),
+        ("127.0.0.1", HERE | {"x-forwarded-for": "127.0.0.1"}),
+        ("127.0.0.1", HERE | {"forwarded": "for=192.0.2.1"}),
+        ("127.0.0.1", {"host": "evil.example:4000"}),
+        ("10.0.0.1", HERE | {"x-forwarded-for": "127.0.0.1"}),
+    ],
+)
+async def test_a_published_master_key_from_elsewhere_or_through_a_proxy_is_a_wrong_key(
+    peer: str | None, headers: dict[str, str]
+) -> None:
+    for edge in (Edge(anonymous=True, master=PUBLISHED), Edge(anonymous=False, previous=PUBLISHED)):
+        with pytest.raises(InvalidApiKey, match="The API key is not valid"):
+            await edge.models({"authorization": f"Bearer {PUBLISHED}", **headers}, peer)
+        assert edge.refused_published == 1
+
+
+async def test_beside_a_published_key_another_one_counts_from_everywhere() -> None:
+    edge = Edge(anonymous=False, previous=PUBLISHED)
+    assert await edge.models({"authorization": f"Bearer {MASTER}"}, "192.0.2.1") == ["free-a", "dear"]

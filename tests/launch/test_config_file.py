@@ -55,7 +55,7 @@ def test_without_keys_each_shipped_model_is_left_out_with_its_variable() -> None
     config = read_config(SHIPPED, {})
     assert [name for name, _ in config.left_out] == ALL_MODELS
     assert dict(config.left_out)["free-gemini-flash"] == "GEMINI_API_KEY"
-    assert dict(config.left_out)["scalix-engine"] == "SCALIX_ENGINE_BASE_URL"
+    assert dict(config.left_out)["scalix-engine"] == "SCALIX_ENGINE_URL"
     assert config.policy.models == {}
     assert config.litellm["model_list"] == []
     assert config.warnings == ("no model is in service: set a provider's key, or start with --demo",)

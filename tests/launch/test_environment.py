@@ -294,8 +294,54 @@ def test_the_key_of_the_example_file_is_refused_in_production(tmp_path: Path) ->
     assert "everybody" in problems_of(tmp_path, values)[0].what
 
 
-def test_what_litellm_refuses_is_refused_in_development_too(tmp_path: Path) -> None:
-    assert "LiteLLM refuses it" in problems_of(tmp_path, {"LITELLM_MASTER_KEY": "sk-1234"})[0].what
+@pytest.mark.parametrize("key", ["sk-1234", "sk-scalix-dev-123456789", "your_master_key_here", "changeme"])
+def test_in_development_a_published_master_key_starts(tmp_path: Path, key: str) -> None:
+    assert settings_of(tmp_path, {"LITELLM_MASTER_KEY": key}).master_key == key
+
+
+@pytest.mark.parametrize(
+    ("name", "placeholder"),
+    [
+        ("SCALIX_METRICS_TOKEN", "your_metrics_token_here"),
+        ("SCALIX_AUDIT_KEY", "changeme"),
+        ("SCALIX_ENCRYPTION_KEY", "<your key>"),
+        ("LITELLM_MASTER_KEY_PREVIOUS", "sk-scalix-dev-123456789"),
+    ],
+)
+def test_production_refuses_every_secret_that_everybody_can_read(tmp_path: Path, name: str, placeholder: str) -> None:
+    values = {"SCALIX_ENV": "production", "LITELLM_MASTER_KEY": GOOD_KEY, name: placeholder}
+    (problem,) = problems_of(tmp_path, values)
+    assert f"{name} is an example that everybody can read" in problem.what
+    assert placeholder not in str(problem)
+
+
+@pytest.mark.parametrize("name", ["SCALIX_METRICS_TOKEN", "SCALIX_AUDIT_KEY", "SCALIX_ENCRYPTION_KEY"])
+def test_in_development_a_placeholder_of_an_optional_secret_counts_as_not_set(tmp_path: Path, name: str) -> None:
+    file = write(tmp_path / ".env", f"{name}=changeme\n")
+    environment = load_environment(tmp_path, {})
+    assert name not in environment.values
+    (note,) = environment.notes
+    assert note.endswith(f"{file.name}:1: {name} is an example that everybody can read, so it counts as not set")
+    assert resolve_settings(environment, root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "option", "workers"),
+    [
+        ({"GUNICORN_WORKERS": "3"}, None, 3),
+        ({"GUNICORN_WORKERS": "3", "LITELLM_MAX_WORKERS": "2"}, None, 2),
+        ({"GUNICORN_WORKERS": "3", "LITELLM_MAX_WORKERS": "2"}, 5, 5),
+        ({"GUNICORN_WORKERS": "3", "LITELLM_MAX_WORKERS": " "}, None, 3),
+    ],
+)
+def test_the_option_and_then_litellms_name_and_then_gunicorns_say_how_many_workers_there_are(
+    tmp_path: Path, values: dict[str, str], option: int | None, workers: int
+) -> None:
+    assert settings_of(tmp_path, values, workers=option).workers == workers
+
+
+def test_a_wrong_number_of_gunicorn_is_named(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, {"GUNICORN_WORKERS": "many"})[0].what.startswith("GUNICORN_WORKERS is not a whole")
 
 
 def test_production_refuses_an_env_file_that_everybody_can_read(tmp_path: Path) -> None:

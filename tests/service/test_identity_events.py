@@ -144,3 +144,15 @@ async def test_the_reasons_of_alike_refusals_are_counted_and_kept_when_the_log_i
     [act] = trail.acts
     assert act.details["count"] == 4
     assert act.details["reasons"] == {"token-expired": 2, "token-audience": 1}
+
+
+async def test_a_published_master_key_that_is_refused_is_in_the_log_once_a_minute_with_what_to_set(
+    events: IdentityEvents, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        events.published_key()
+        clock.advance(seconds=29)
+    assert len(caplog.messages) == 1
+    events.published_key()
+    assert len(caplog.messages) == 2
+    assert "counts on this machine only; set LITELLM_MASTER_KEY to one made by" in caplog.messages[0]

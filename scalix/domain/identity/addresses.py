@@ -13,6 +13,7 @@ IPV6_GROUP_BITS = 64
 MAX_HOPS = 20
 _CACHED = 8_192
 _LONGEST = 64
+_RELAYED = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via"})
 
 
 @lru_cache(maxsize=_CACHED)
@@ -88,6 +89,26 @@ def client_address(peer: Address | None, forwarded: Sequence[str], trusted: Netw
             break
         client = address
     return client
+
+
+def is_sent_from_here(peer: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a program of this machine has sent a request: over loopback, passed on by no proxy, and not by a browser
+    that was led here under another name. `headers` are the request's, names in lower case."""
+    address = parse_address(peer)
+    if address is None or not address.is_loopback:
+        return False
+    for name, value in headers:
+        if name in _RELAYED or (name == b"host" and not _is_this_machine(value.decode("latin-1"))):
+            return False
+    return True
+
+
+def _is_this_machine(host: str) -> bool:
+    address = parse_address(host)
+    if address is not None:
+        return address.is_loopback or address.is_unspecified
+    name = host.partition(":")[0].casefold().removesuffix(".")
+    return name == "localhost" or name.endswith(".localhost")
 
 
 def group_of(address: Address) -> str:

@@ -11,7 +11,7 @@ from scalix.domain.identity.identity import IdentitySettings
 from scalix.domain.policy import Model, Policy
 from scalix.launch.config.config_names import name_problems
 from scalix.launch.config.config_schema import ConfigFile
-from scalix.launch.config.deployments import DEMO_URL_VARIABLE, Rendered, render_deployments
+from scalix.launch.config.deployments import DEMO_URL_VARIABLE, Rendered, lack, render_deployments
 from scalix.launch.config.gateway_settings import with_gateway_settings, without_models
 from scalix.launch.config.identity_builder import build_identity
 from scalix.launch.config.policy_builder import build_model, build_policy
@@ -32,7 +32,8 @@ class GatewayConfig:
     """What one config file gives. `policy` and `litellm` hold the models in service only.
 
     `litellm` is LiteLLM's config, with `os.environ/NAME` in place of every secret. `left_out` names each public model
-    that can't be served and the variable it lacks; `warnings` are whole lines for the operator.
+    that can't be served and the variable it lacks; `warnings` are whole lines for the operator. `referred` are the
+    variables that the file refers to.
     """
 
     policy: Policy
@@ -40,6 +41,7 @@ class GatewayConfig:
     left_out: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
     identity: IdentitySettings
+    referred: frozenset[str] = frozenset()
 
     @property
     def provider_keys_present(self) -> bool:
@@ -103,8 +105,9 @@ def read_config(
         policy=build_policy(declared.scalix, models, num_retries=(declared.litellm_settings or {}).get("num_retries")),
         litellm=_without_decimals(litellm),
         left_out=left_out,
-        warnings=(*notes, *_warnings(rendered, models, references, source), *map(str, without_price)),
+        warnings=(*notes, *_warnings(rendered, models, references, source, values), *map(str, without_price)),
         identity=identity,
+        referred=frozenset(references.names),
     )
 
 
@@ -168,12 +171,16 @@ def _left_out(rendered: list[Rendered], models: Mapping[str, Model]) -> tuple[tu
 
 
 def _warnings(
-    rendered: list[Rendered], models: Mapping[str, Model], references: References, source: YamlSource
+    rendered: list[Rendered],
+    models: Mapping[str, Model],
+    references: References,
+    source: YamlSource,
+    values: Mapping[str, str],
 ) -> Iterable[str]:
     for item in rendered:
         if item.missing and item.name in models:
-            variable = item.missing[0]
-            yield f"{item.name}: one of its deployments ({item.provider_model}) is left out: {variable} is not set"
+            why = lack(item.missing[0], values)
+            yield f"{item.name}: one of its deployments ({item.provider_model}) is left out: {why}"
     if not models:
         yield "no model is in service: set a provider's key, or start with --demo"
     for steps, names in references.missing.items():

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
+from scalix.domain.identity.published_keys import is_placeholder
+from scalix.domain.requests.private_hosts import is_public_host
 from scalix.launch.config.config_schema import Deployment
-from scalix.launch.config.references import LITELLM_PREFIX, References, referenced
+from scalix.launch.config.references import LITELLM_PREFIX, References, is_secret_name, referenced
 
 DEMO_URL_VARIABLE = "SCALIX_DEMO_URL"
 DEMO_API_KEY = "demo"
@@ -33,7 +36,8 @@ _LITELLM_TIERS = ("free", "paid")
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One deployment as LiteLLM reads it. `missing` are the unset variables that keep it out of service."""
+    """One deployment as LiteLLM reads it. `missing` are the variables without a usable value that keep it out of
+    service."""
 
     name: str
     provider_model: str
@@ -57,7 +61,11 @@ def render_deployments(
         entry = references.translated(source, steps)
         params = _params(entry["litellm_params"])
         info = _model_info(entry, params)
-        missing = references.missing_under((*steps, "litellm_params")) or _missing_implicit_key(params, values)
+        missing = (
+            references.missing_under((*steps, "litellm_params"))
+            or _missing_implicit_key(params, values)
+            or _placeholders(params, values)
+        )
         if demo:
             if any(other.name == deployment.model_name for other in rendered):
                 continue
@@ -108,4 +116,34 @@ def _missing_implicit_key(params: Mapping[str, Any], values: Mapping[str, str]) 
     if not slash:
         provider = next((known for prefix, known in _BARE_NAMES if provider.startswith(prefix)), "")
     names = IMPLICIT_KEYS.get(str(params.get("custom_llm_provider") or provider), ())
-    return [] if any(values.get(name, "").strip() for name in names) else list(names[:1])
+    held = [name for name in names if values.get(name, "").strip()]
+    return [] if any(not is_placeholder(values[name]) for name in held) else [*held, *names][:1]
+
+
+def _placeholders(params: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
+    """The variables of secrets that hold none. A server of one's own asks for some key, and takes any."""
+    address = str(params.get("api_base") or "")
+    if address.startswith(LITELLM_PREFIX):
+        address = values.get(address.removeprefix(LITELLM_PREFIX), "")
+    if address and is_private(address):
+        return []
+    found = [
+        value.removeprefix(LITELLM_PREFIX)
+        for key, value in params.items()
+        if is_secret_name(key) and isinstance(value, str) and value.startswith(LITELLM_PREFIX)
+    ]
+    return [name for name in found if is_placeholder(values.get(name, ""))]
+
+
+def is_private(address: str) -> bool:
+    """Whether a URL's host can only be this machine or a neighbour."""
+    try:
+        host = urlsplit(address).hostname
+    except ValueError:
+        return False
+    return host is not None and not is_public_host(host)
+
+
+def lack(variable: str, values: Mapping[str, str]) -> str:
+    """Why a model is left out for the lack of `variable`, in words."""
+    return f"{variable} is {'a placeholder, no key' if values.get(variable, '').strip() else 'not set'}"

@@ -15,6 +15,7 @@ from scalix.domain.identity.identity import (
     IdentitySettings,
     Issuer,
 )
+from scalix.domain.identity.published_keys import is_published
 from scalix.launch.config.config_schema import ScalixSection
 from scalix.launch.config.identity_schema import IssuerSection
 from scalix.launch.config.yaml_source import Step, YamlSource
@@ -72,7 +73,7 @@ def _issuer(
     try:
         if written.secret is not None:
             variable = _variable(written.secret)
-            _check_secret(variable, values.get(variable, "").encode())
+            _check_secret(variable, values.get(variable, ""), values.get("SCALIX_ENV") == "production")
         if written.jwks_file is not None:
             key_file = (source.path.parent / written.jwks_file).resolve()
             _check_key_file(key_file)
@@ -119,10 +120,15 @@ def _variable(reference: str) -> str:
     return match[1] or match[2]
 
 
-def _check_secret(name: str, secret: bytes) -> None:
+def _check_secret(name: str, written: str, is_production: bool) -> None:
     make_one = f"set {name} to the issuer's secret, at least {LEAST_SECRET_BYTES} bytes, such as `openssl rand -hex 32`"
+    secret = written.encode()
     if not secret:
         raise _Wrong(f"{name} is not set", f"{make_one} prints")
+    if is_published(written):
+        if is_production:
+            raise _Wrong(f"{name} is an example that everybody can read", f"{make_one} prints")
+        return
     if len(secret) < LEAST_SECRET_BYTES:
         raise _Wrong(f"{name} has {len(secret)} bytes, so few that tokens could be forged", f"{make_one} prints")
     if b"-----BEGIN" in secret or secret.startswith((b"ssh-", b"ecdsa-")):

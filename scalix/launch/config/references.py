@@ -12,6 +12,12 @@ from scalix.launch.config.yaml_source import Step, YamlSource
 from scalix.launch.problems import Problem
 
 LITELLM_PREFIX = "os.environ/"
+FORMER_NAMES: Mapping[str, tuple[str, ...]] = {
+    "SCALIX_ENGINE_URL": ("SCALIX_ENGINE_BASE_URL",),
+    "SCALIX_GATEWAY_URL": ("SCALIX_GATEWAY_BASE_URL",),
+    "SCALIX_PRO_API_KEY": ("SCALIX_ENGINE_API_KEY", "SCALIX_GATEWAY_API_KEY"),
+}
+"""Other names of the shipped config's variables, which count where these are not set."""
 Steps = tuple[Step, ...]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -43,6 +49,8 @@ class References:
         self._problems = problems
         self.missing: dict[Steps, list[str]] = {}
         """Unset or empty variables, by the place that needs them."""
+        self.names = set[str]()
+        """All variables that the file refers to, under the names that are set."""
 
     def translated(self, value: Any, steps: Steps) -> Any:
         """`value` as LiteLLM is to read it. `steps` say where it stands in the file."""
@@ -78,21 +86,37 @@ class References:
     def _whole(self, name: str, steps: Steps) -> str:
         if not _NAME.fullmatch(name):
             self._report(steps, f"'{LITELLM_PREFIX}{name}' names no variable", "write ${NAME}")
+        name = self._set_name(name, steps)
         self._need(name, steps)
         return LITELLM_PREFIX + name
 
+    def _set_name(self, name: str, steps: Steps) -> str:
+        """`name`, or where it is not set, the former name that is: of several the one that goes with the address."""
+        formers = FORMER_NAMES.get(name, ())
+        if len(formers) > 1:
+            entry = self._source.at(steps[:-1])
+            address = str(entry.get("base_url") or entry.get("api_base")) if isinstance(entry, Mapping) else ""
+            formers = tuple(former for former in formers if former.rsplit("_", 2)[0] in address)
+        return next((other for other in (name, *formers) if self._values.get(other, "").strip()), name)
+
     def _inside(self, text: str, names: list[str], steps: Steps) -> str:
         """LiteLLM has no syntax for a reference within a longer text, so its value must be written out."""
-        for name in names:
+        chosen = {name: self._set_name(name, steps) for name in names}
+        for name in chosen.values():
             self._need(name, steps)
-        secret = next((name for name in names if _is_secret_name(name)), None)
-        if secret or _holds_secret(steps) or any(_PASSWORD_IN_URL.match(self._values.get(name, "")) for name in names):
+        secret = next((name for name in names if is_secret_name(name)), None)
+        if (
+            secret
+            or _holds_secret(steps)
+            or any(_PASSWORD_IN_URL.match(self._values.get(name, "")) for name in chosen.values())
+        ):
             fix = "put the whole value into one variable and write ${NAME} alone"
             self._report(steps, f"{_label(steps)} mixes a secret with other text", fix)
             return text
-        return _BRACED.sub(lambda match: self._values.get(match.group(1), ""), text)
+        return _BRACED.sub(lambda match: self._values.get(chosen[match.group(1)], ""), text)
 
     def _need(self, name: str, steps: Steps) -> None:
+        self.names.add(name)
         if not self._values.get(name, "").strip():
             self.missing.setdefault(steps, []).append(name)
 
@@ -112,14 +136,14 @@ def referenced(value: Any) -> Iterator[str]:
         yield value.removeprefix(LITELLM_PREFIX)
 
 
-def _is_secret_name(name: str) -> bool:
+def is_secret_name(name: str) -> bool:
     return bool(_SECRET_NAME.search(name)) and not _NO_SECRET.search(name)
 
 
 def _holds_secret(steps: Steps) -> bool:
     """Whether the place is for a secret by its name, or within headers, where any field may carry one."""
     keys = [step for step in steps if isinstance(step, str)]
-    return bool(keys) and (_is_secret_name(keys[-1]) or any(key.casefold().endswith("headers") for key in keys[:-1]))
+    return bool(keys) and (is_secret_name(keys[-1]) or any(key.casefold().endswith("headers") for key in keys[:-1]))
 
 
 def _in_plain_text(text: str, steps: Steps) -> bool:
@@ -130,7 +154,7 @@ def _in_plain_text(text: str, steps: Steps) -> bool:
     if text.startswith("oidc/") or LITELLM_PREFIX in text:
         return False
     # Of headers only those that look like a secret: a fixed `HTTP-Referer` is none.
-    return _is_secret_name(keys[-1]) or bool(_LOOKS_SECRET.match(text)) or bool(_PASSWORD_IN_URL.match(text))
+    return is_secret_name(keys[-1]) or bool(_LOOKS_SECRET.match(text)) or bool(_PASSWORD_IN_URL.match(text))
 
 
 def _label(steps: Steps) -> str:

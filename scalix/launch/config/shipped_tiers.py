@@ -104,7 +104,7 @@ def _named_tiers(
         found.setdefault(name, None)
         for place in (("litellm_params", "metadata"), ("model_info",)):
             steps: tuple[Step, ...] = ("model_list", number, *place, "tier")
-            tier = _at(model, *place, "tier")
+            tier = source.at(steps)
             if tier is None:
                 continue
             if tier not in tiers:
@@ -127,9 +127,3 @@ def _is_misspelt(source: YamlSource) -> bool:
 
 def _is_text(key: object) -> bool:
     return isinstance(key, str)
-
-
-def _at(value: Any, *steps: str) -> Any:
-    for step in steps:
-        value = value.get(step) if isinstance(value, dict) else None
-    return value

@@ -59,6 +59,16 @@ class YamlSource:
                 break
         return line + 1
 
+    def at(self, steps: Iterable[Step]) -> Any:
+        """The value at `steps`; `None` where there is none."""
+        value = self.data
+        for step in steps:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
     def where(self, steps: Iterable[Step]) -> str:
         """`file:line` of the value at `steps`."""
         return f"{shown(self.path)}:{self.line(steps)}"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from scalix.domain.identity.identity import IdentitySettings
+from scalix.launch.config.deployments import lack
 from scalix.launch.processes.plan import Plan
 from scalix.store.connection.server_check import redacted
 
@@ -33,7 +34,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
             for name, tier in plan.config.policy.tiers.items()
         },
         "identity": _identity(plan.config.identity),
-        "warnings": list(plan.config.warnings),
+        "warnings": [*plan.notes, *plan.config.warnings],
     }
 
 
@@ -53,7 +54,7 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "demo", "the demo provider stands in for every provider"
     yield "models", f"{len(plan.models)} in service: {', '.join(plan.models) or 'none'}"
     for name, variable in plan.config.left_out:
-        yield "models", f"{name} is left out: {variable} is not set"
+        yield "models", f"{name} is left out: {lack(variable, plan.environment.values)}"
     for name, tier in facts["tiers"].items():
         limits = ", ".join(f"{value:,} {limit}" for limit, value in tier["limits"].items()) or "unlimited"
         default = " (default)" if name == plan.config.policy.default_tier else ""
@@ -69,7 +70,7 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "callers", f"without a credential: by address, tier {facts['identity']['anonymous_tier']}"
     if facts["identity"]["trusted_proxies"]:
         yield "proxies", f"believed: {', '.join(facts['identity']['trusted_proxies'])}"
-    for warning in plan.config.warnings:
+    for warning in facts["warnings"]:
         yield "warning", warning
     yield "check", "all well; nothing was started"
 

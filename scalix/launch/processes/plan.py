@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import scalix
+from scalix.domain.identity.published_keys import is_published
 from scalix.launch.processes.runfile import POLICY_FILE
 from scalix.launch.settings.environment import Environment, Settings
 from scalix.launch.settings.litellm_environment import kept_out
+from scalix.launch.settings.variable_notes import variable_notes
 
 if TYPE_CHECKING:
     from scalix.launch.config.config_file import GatewayConfig
@@ -28,6 +30,7 @@ class Plan:
     config: "GatewayConfig"
     demo: bool
     detached: bool = False
+    workers_option: int | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -39,6 +42,18 @@ class Plan:
         """The variables that workers don't get, since LiteLLM would act on them, and what each is."""
         secrets = [issuer.secret_variable for issuer in self.config.identity.issuers if issuer.secret_variable]
         return kept_out(self.environment.values, self.config.litellm, secrets)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines about the variables: which have no effect, and why."""
+        return tuple(
+            variable_notes(
+                self.environment,
+                workers_option=self.workers_option,
+                referred=self.config.referred,
+                signing=[issuer.secret_variable for issuer in self.config.identity.issuers if issuer.secret_variable],
+            )
+        )
 
 
 def worker_environment(
@@ -78,6 +93,9 @@ def worker_environment(
     )
     if demo_url:
         values["SCALIX_DEMO_URL"] = demo_url
+    if is_published(master_key) and not settings.production:
+        # The edge takes it from this machine only; LiteLLM would not start with it.
+        values["LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"] = "true"
     return values
 
 

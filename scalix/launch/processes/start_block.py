@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from scalix.launch.config.deployments import lack
 from scalix.launch.processes.plan import ROOT, Plan
 from scalix.launch.settings.master_key import MASTER_KEY_FILE
 
@@ -88,9 +89,11 @@ def _near(path: Path) -> str:
 
 
 def model_lines(plan: Plan) -> Iterator[tuple[str, str]]:
-    """What is said of the config's models before anything serves: a topic and a line each."""
+    """What is said of settings and models before anything serves: a topic and a line each."""
+    for note in plan.notes:
+        yield "settings", note
     for warning in plan.config.warnings:
         yield "config", warning
     yield "models", f"{len(plan.models)} in service: {', '.join(plan.models)}"
     for name, variable in plan.config.left_out:
-        yield "models", f"{name} is left out: {variable} is not set"
+        yield "models", f"{name} is left out: {lack(variable, plan.environment.values)}"

@@ -11,7 +11,7 @@ from scalix.launch.processes.cores import default_workers
 from scalix.launch.settings.env_files import EnvFile, read_env_file
 from scalix.launch.settings.master_key import master_key_problem
 from scalix.launch.settings.redis_url import Report, parse_flag, parse_whole_number, redis_url
-from scalix.launch.settings.secret_checks import optional_key_problems
+from scalix.launch.settings.secret_checks import optional_key_problems, without_published
 from scalix.launch.settings.secret_files import take_secret_files
 
 ScalixEnv = Literal["development", "staging", "production"]
@@ -20,6 +20,8 @@ SCALIX_ENVS: tuple[ScalixEnv, ...] = get_args(ScalixEnv)
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 4000
 MOST_WORKERS = 256
+WORKER_VARIABLES = ("LITELLM_MAX_WORKERS", "GUNICORN_WORKERS")
+"""What says how many workers there are, below `--workers`, the strongest first."""
 DEFAULT_WORKER_MAX_RSS_MB = 1_500
 LEAST_WORKER_MAX_RSS_MB = 100
 DEFAULT_STREAM_JOIN_MS = 100
@@ -36,7 +38,7 @@ class Environment:
     """All variables, the real environment's and the files' together.
 
     `sources` are the files that were read, strongest first; `origins` says `file:line` for each name that a file gave.
-    `secret_files` are the files that hold a whole secret, by the secret's name.
+    `secret_files` are the files that hold a whole secret, by the secret's name; `notes` are lines for the operator.
     """
 
     values: Mapping[str, str]
@@ -44,6 +46,7 @@ class Environment:
     scalix_env: ScalixEnv
     origins: Mapping[str, str] = field(default_factory=dict)
     secret_files: Mapping[str, Path] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def where(self, name: str) -> str:
         """Where a variable was set, for a `Problem`."""
@@ -113,12 +116,18 @@ def load_environment(
     )
     if problems:
         raise LaunchError(problems)
+    notes = []
+    if scalix_env != "production":
+        for name in without_published(values):
+            what = f"{name} is an example that everybody can read, so it counts as not set"
+            notes.append(f"{origins.get(name, 'environment')}: {what}")
     return Environment(
         values=MappingProxyType(values),
         sources=tuple(file.path for file in files),
         scalix_env=scalix_env,
         origins=origins,
         secret_files=secret_files,
+        notes=tuple(notes),
     )
 
 
@@ -158,6 +167,9 @@ def resolve_settings(
     values = dict(environment.values)
     options = {"LITELLM_HOST": host, "LITELLM_PORT": port, "LITELLM_MAX_WORKERS": workers}
     flags = {"LITELLM_HOST": "--host", "LITELLM_PORT": "--port", "LITELLM_MAX_WORKERS": "--workers"}
+    workers_name = WORKER_VARIABLES[0]
+    if workers is None:
+        workers_name = next((name for name in WORKER_VARIABLES if values.get(name, "").strip()), workers_name)
     values.update({name: str(option) for name, option in options.items() if option is not None})
 
     def report(name: str, what: str, fix: str) -> None:
@@ -181,9 +193,7 @@ def resolve_settings(
     settings = Settings(
         host=_host(values, report),
         port=parse_whole_number(values, "LITELLM_PORT", DEFAULT_PORT, 1, 65535, report),
-        workers=parse_whole_number(
-            values, "LITELLM_MAX_WORKERS", 1 if demo else default_workers(), 1, MOST_WORKERS, report
-        ),
+        workers=parse_whole_number(values, workers_name, 1 if demo else default_workers(), 1, MOST_WORKERS, report),
         log_level="DEBUG" if debug else _log_level(values, report),
         log_file=path_of("LITELLM_LOG_FILE", DEFAULT_LOG_FILE),
         debug=debug,

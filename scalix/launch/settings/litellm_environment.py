@@ -197,6 +197,14 @@ GROUPS: tuple[Group, ...] = (
 )
 
 
+_PROVIDER_KEY = re2.compile(rf"({_PROVIDERS}|AZURE|AWS)_\w*(KEY|TOKEN|SECRET)")
+
+
+def is_provider_key(name: str) -> bool:
+    """Whether a variable is a credential of a provider that LiteLLM knows."""
+    return bool(_PROVIDER_KEY.fullmatch(name))
+
+
 def group_of(name: str) -> Group | None:
     """The first group that a variable is in; `None` for one that LiteLLM does not read."""
     return next((group for group in GROUPS if group.pattern.fullmatch(name)), None)

@@ -5,6 +5,7 @@ import os
 import secrets
 from pathlib import Path
 
+from scalix.domain.identity.published_keys import is_published
 from scalix.launch.problems import LaunchError, Problem, shown
 from scalix.launch.processes.private_directory import make_private
 
@@ -12,21 +13,6 @@ MASTER_KEY_FILE = "master.key"
 SHORTEST_PRODUCTION_KEY = 16
 KEY_BITS = 256
 HOW_TO_MAKE_ONE = 'write one made by: echo "sk-$(openssl rand -hex 32)"'
-
-# LiteLLM does not start with this one, in any environment.
-REFUSED_BY_LITELLM = frozenset({"sk-1234"})
-# Keys that stand in documentation, ours and LiteLLM's: everybody knows them.
-PUBLISHED_KEYS = REFUSED_BY_LITELLM | {
-    "sk-scalix-example-key",
-    "sk-scalix-change-me-to-a-long-random-value",
-    "sk-scalix-master-key",
-    "sk-your-master-key-here",
-    "sk-replace-with-openssl-rand-hex-32",
-    "changeme",
-    "change-me",
-    "secret",
-    "password",
-}
 
 
 def master_key_problem(key: str | None, scalix_env: str) -> tuple[str, str] | None:
@@ -38,13 +24,11 @@ def master_key_problem(key: str | None, scalix_env: str) -> tuple[str, str] | No
         if scalix_env == "development":
             return None
         return f"LITELLM_MASTER_KEY is not set, and {scalix_env} needs one", HOW_TO_MAKE_ONE
-    if key.strip() in REFUSED_BY_LITELLM:
-        return "LITELLM_MASTER_KEY is publicly known, and LiteLLM refuses it", HOW_TO_MAKE_ONE
     if not all("!" <= character <= "~" for character in key):
         return "LITELLM_MASTER_KEY holds characters that an HTTP header can't carry", HOW_TO_MAKE_ONE
     if scalix_env != "production":
         return None
-    if key.casefold() in PUBLISHED_KEYS:
+    if is_published(key):
         return "LITELLM_MASTER_KEY is an example that everybody can read", HOW_TO_MAKE_ONE
     if len(key) < SHORTEST_PRODUCTION_KEY:
         return f"LITELLM_MASTER_KEY is shorter than {SHORTEST_PRODUCTION_KEY} characters", HOW_TO_MAKE_ONE

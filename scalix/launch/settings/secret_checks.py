@@ -2,13 +2,19 @@
 
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 
+from scalix.domain.identity.published_keys import is_published
 from scalix.domain.ledger.audit_chain import audit_keys
 from scalix.launch.settings.master_key import master_key_problem
 
 PREVIOUS, AUDIT, ENCRYPTION = "LITELLM_MASTER_KEY_PREVIOUS", "SCALIX_AUDIT_KEY", "SCALIX_ENCRYPTION_KEY"
 METRICS = "SCALIX_METRICS_TOKEN"
+_HOW_TO_MAKE = {
+    AUDIT: "openssl rand -hex 32",
+    ENCRYPTION: "openssl rand -base64 32 | tr +/ -_",
+    METRICS: "openssl rand -hex 16",
+}
 SHORTEST_AUDIT_KEY = 32
 SHORTEST_METRICS_TOKEN = 16
 _FERNET_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
@@ -25,23 +31,35 @@ def optional_key_problems(values: Mapping[str, str], scalix_env: str) -> Iterato
             yield PREVIOUS, problem[0].replace("LITELLM_MASTER_KEY", PREVIOUS), fix
         if previous == values.get("LITELLM_MASTER_KEY"):
             yield PREVIOUS, f"{PREVIOUS} is the same key as LITELLM_MASTER_KEY", "write the old key, or remove the line"
+    for name, command in _HOW_TO_MAKE.items():
+        if scalix_env == "production" and is_published(values.get(name, "")):
+            yield name, f"{name} is an example that everybody can read", f"write one made by: {command}"
+            values = {**values, name: ""}
     for key in audit_keys(values.get(AUDIT)):
         if len(key) < SHORTEST_AUDIT_KEY:
             what = f"{AUDIT} holds a key of less than {SHORTEST_AUDIT_KEY} characters"
-            yield AUDIT, what, "write one made by: openssl rand -hex 32"
+            yield AUDIT, what, f"write one made by: {_HOW_TO_MAKE[AUDIT]}"
             break
     token = values.get(METRICS) or None
     if token is not None and len(token) < SHORTEST_METRICS_TOKEN:
         what = f"{METRICS} has less than {SHORTEST_METRICS_TOKEN} characters"
-        yield METRICS, what, "write one made by: openssl rand -hex 16"
+        yield METRICS, what, f"write one made by: {_HOW_TO_MAKE[METRICS]}"
     elif token is not None and token in (values.get("LITELLM_MASTER_KEY"), previous):
         what = f"{METRICS} is a master key, which opens far more than the metrics"
-        yield METRICS, what, "write one made by: openssl rand -hex 16"
+        yield METRICS, what, f"write one made by: {_HOW_TO_MAKE[METRICS]}"
     for key in (part.strip() for part in values.get(ENCRYPTION, "").split(",")):
         if values.get(ENCRYPTION, "").strip() and not _is_fernet_key(key):
             what = f"{ENCRYPTION} holds a key that is not 32 bytes in URL-safe base64"
-            yield ENCRYPTION, what, "write one made by: openssl rand -base64 32 | tr +/ -_"
+            yield ENCRYPTION, what, f"write one made by: {_HOW_TO_MAKE[ENCRYPTION]}"
             break
+
+
+def without_published(values: MutableMapping[str, str]) -> Iterator[str]:
+    """Take the optional keys that everybody can read out of `values`, for development. Gives the name of each."""
+    for name in _HOW_TO_MAKE:
+        if is_published(values.get(name, "")):
+            del values[name]
+            yield name
 
 
 def _is_fernet_key(key: str) -> bool:

@@ -18,6 +18,11 @@ _NAMED_ADDRESSES = 10
 _MINUTE_MS = 60_000
 _LONGEST_PATH = 100
 
+PUBLISHED_KEY = (
+    "the master key was refused: it is one that everybody can read, and counts on this machine only; set"
+    ' LITELLM_MASTER_KEY to one made by: echo "sk-$(openssl rand -hex 32)"'
+)
+
 log = logging.getLogger("scalix.audit")
 
 
@@ -48,6 +53,7 @@ class IdentityEvents:
         self._rest_written_ms = 0
         self._previous_key: Counter[str] = Counter()
         self._previous_key_written_ms = 0
+        self._published_key_said_ms: int | None = None
 
     def refused(self, code: str, address: str, who: str, path: str, reason: str = "") -> None:
         """A credential that was refused. `who` names the caller where it is known, else it is empty: a
@@ -70,6 +76,13 @@ class IdentityEvents:
     def previous_key(self, address: str) -> None:
         """The operator's previous master key was used."""
         _count_bounded(self._previous_key, address)
+
+    def published_key(self) -> None:
+        """The operator's master key was refused because everybody knows it."""
+        now_ms = self._now_ms()
+        if self._published_key_said_ms is None or now_ms - self._published_key_said_ms >= _MINUTE_MS:
+            self._published_key_said_ms = now_ms
+            log.warning(PUBLISHED_KEY)
 
     async def flush(self, *, everything: bool = False) -> None:
         """Write what was gathered; with `everything`, for an end, also what would wait for its minute. Raises

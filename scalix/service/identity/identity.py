@@ -3,11 +3,12 @@
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol
 
 from scalix.domain.errors import BadRequest, InvalidApiKey
+from scalix.domain.identity.published_keys import is_published
 from scalix.domain.identity.subjects import RESERVED_PREFIXES
 from scalix.service.identity.callers import THE_OPERATOR, Caller
 from scalix.service.identity.users import MAX_USER_ID_CHARS, UserDirectory
@@ -30,10 +31,12 @@ UNDECIDED = Undecided.UNDECIDED
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a request shows of its sender: its bearer token, if any, and the address that it comes from."""
+    """What a request shows of its sender: its bearer token, if any, and the address that it comes from. `is_from_here`
+    says whether it was sent on this machine."""
 
     token: str | None
     address: str = ""
+    is_from_here: Callable[[], bool] = field(default=lambda: False, compare=False, repr=False)
 
 
 class CredentialKind(Protocol):
@@ -51,15 +54,23 @@ class CredentialKind(Protocol):
 class MasterKey:
     """The operator's key. Digests have one length, so a comparison takes as long for every wrong token.
 
-    While it is being changed, `previous` counts beside it; `on_previous` is called with the address of each use.
+    While it is being changed, `previous` counts beside it; `on_previous` is called with the address of each use. A key
+    that everybody can read counts on this machine only; `on_published` is called where it is refused.
     """
 
     def __init__(
-        self, master_key: str, previous: str | None = None, *, on_previous: Callable[[str], None] = lambda address: None
+        self,
+        master_key: str,
+        previous: str | None = None,
+        *,
+        on_previous: Callable[[str], None] = lambda address: None,
+        on_published: Callable[[], None] = lambda: None,
     ) -> None:
         self._digest = _digest(master_key)
         self._previous = _digest(previous) if previous else None
+        self._published = {_digest(key) for key in (master_key, previous) if key and is_published(key)}
         self._on_previous = on_previous
+        self._on_published = on_published
 
     async def caller(self, credential: Credential) -> Caller | None:
         return self.known(credential)
@@ -69,12 +80,15 @@ class MasterKey:
         if not credential.token:
             return None
         digest = _digest(credential.token)
-        if hmac.compare_digest(digest, self._digest):
-            return THE_OPERATOR
-        if self._previous is not None and hmac.compare_digest(digest, self._previous):
+        is_previous = self._previous is not None and hmac.compare_digest(digest, self._previous)
+        if not is_previous and not hmac.compare_digest(digest, self._digest):
+            return None
+        if digest in self._published and not credential.is_from_here():
+            self._on_published()
+            raise InvalidApiKey(WRONG_KEY)
+        if is_previous:
             self._on_previous(credential.address)
-            return THE_OPERATOR
-        return None
+        return THE_OPERATOR
 
 
 class Identity:

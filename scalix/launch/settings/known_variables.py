@@ -1,0 +1,76 @@
+"""The names of the variables that mean something here, and those that look as if they should."""
+
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
+
+import re2
+
+from scalix.launch.settings.litellm_environment import group_of, is_provider_key
+
+OURS = frozenset(
+    {
+        *("SCALIX_ENV", "SCALIX_STATE_DIR", "SCALIX_CONFIG", "SCALIX_VENV", "SCALIX_KEY_PREFIX", "SCALIX_ACCESS_LOG"),
+        *("SCALIX_WORKER_MAX_RSS_MB", "SCALIX_TRIM_LITELLM", "SCALIX_STREAM_JOIN_MS", "SCALIX_JOURNAL_MAX_BYTES"),
+        *("SCALIX_AUDIT_KEY", "SCALIX_ENCRYPTION_KEY", "SCALIX_METRICS_TOKEN", "SCALIX_JWT_SECRET"),
+        *("SCALIX_DEMO_WORDS", "SCALIX_DEMO_GAP_MS", "DEBUG_MODE", "LITELLM_LOG", "LITELLM_LOG_LEVEL"),
+        *("LITELLM_LOG_FILE", "LITELLM_HOST", "LITELLM_PORT", "LITELLM_MAX_WORKERS", "LITELLM_MASTER_KEY"),
+        *("LITELLM_MASTER_KEY_PREVIOUS", "GUNICORN_WORKERS", "MAX_IMAGE_URL_DOWNLOAD_SIZE_MB", "GLIBC_TUNABLES"),
+        *("REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_DB", "REDIS_SSL"),
+        *("SCALIX_ENGINE_URL", "SCALIX_GATEWAY_URL", "SCALIX_PRO_API_KEY", "SCALIX_ENGINE_BASE_URL"),
+        *("SCALIX_GATEWAY_BASE_URL", "SCALIX_ENGINE_API_KEY", "SCALIX_GATEWAY_API_KEY", "GEMINI_API_KEY"),
+        *("DEEPSEEK_API_KEY", "OPENROUTER_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"),
+    }
+)
+"""Those of `scalix_config.env.example`."""
+INTERNAL = frozenset(
+    {
+        *("CONFIG_FILE_PATH", "SCALIX_IDENTITY", "SCALIX_POLICY", "SCALIX_STORE_URL", "SCALIX_DEMO", "SCALIX_DEMO_URL"),
+        *("SCALIX_APP", "SCALIX_LOG_KEY", "GUNICORN_THREADS"),
+    }
+)
+_LOOKS_LIKE_OURS = ("SCALIX_", "LITELLM_", "REDIS_")
+# What LiteLLM reads of a Redis, for a cache that the config asks for.
+_LITELLM_REDIS = re2.compile(
+    "REDIS_(AZURE_AD_TOKEN|CIRCUIT_BREAKER_.*|CLUSTER_NODES|CONNECTION_POOL_TIMEOUT|GCP_SERVICE_ACCOUNT"
+    "|GCP_SSL_CA_CERTS|MAX_CONNECTIONS|SENTINEL_NODES|SENTINEL_PASSWORD|SERVICE_NAME|SOCKET_TIMEOUT"
+    "|TIMEOUT_LOG_INTERVAL)"
+)
+# Kubernetes sets these for every service, whoever asked for it.
+_OF_KUBERNETES = re2.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
+
+
+def unknown_variables(values: Mapping[str, str], referred: Collection[str]) -> Iterator[tuple[str, str | None]]:
+    """The variables that look like ones of ours and are none, each with the known name nearest to it. `referred` are
+    those that the config refers to."""
+    known = OURS | set(referred)
+    for name in values:
+        base = name.removesuffix("_FILE")
+        if base in known or name in INTERNAL:
+            continue
+        if name.startswith(_LOOKS_LIKE_OURS):
+            if not _is_read_elsewhere(name):
+                yield name, next(iter(get_close_matches(base, known, n=1, cutoff=0.75)), None)
+            continue
+        meant = next((other for other in sorted(known) if _is_one_letter_off(base, other)), None)
+        if meant is not None and not is_provider_key(name):
+            yield name, meant
+
+
+def _is_read_elsewhere(name: str) -> bool:
+    if _OF_KUBERNETES.fullmatch(name):
+        return True
+    return bool(_LITELLM_REDIS.fullmatch(name)) if name.startswith("REDIS_") else group_of(name) is not None
+
+
+def _is_one_letter_off(name: str, other: str) -> bool:
+    """Whether one letter more, less, another or two in another order make `other` of `name`. Digits count things."""
+    if abs(len(name) - len(other)) > 1 or len(name) < 6:
+        return False
+    start = 0
+    while start < min(len(name), len(other)) and name[start] == other[start]:
+        start += 1
+    rest, wanted = name[start:], other[start:]
+    if any(part[:1].isdigit() for part in (rest, wanted)):
+        return False
+    swapped = rest[1:2] + rest[:1] + rest[2:]
+    return rest[1:] == wanted or rest == wanted[1:] or rest[1:] == wanted[1:] or swapped == wanted
