@@ -153,8 +153,7 @@ class Answer:
         else:
             await self.on_first_byte()
             self._ended = True
-            if self._exchange.route is Route.MESSAGES and self._exchange.usage_is_providers is None:
-                # No provider was seen to answer: it may be LiteLLM's cache, which on this route its event alone says.
+            if self._exchange.route is Route.MESSAGES and self._is_known_by_event_alone():
                 await self._wait_for_report()
             if self._is_uncounted():
                 await self._delivered.add_whole(body)
@@ -278,6 +277,16 @@ class Answer:
                 await self._delivered.add(event)
         await self._settle(Outcome.SUCCESS)
         await self._send_part(b"".join(self._held), more=False)
+
+    def _is_known_by_event_alone(self) -> bool:
+        """Whether only LiteLLM's event says what is charged for an answer on a route that hands it over bare: it may
+        come from LiteLLM's cache, or have cost what no price of ours knows."""
+        exchange = self._exchange
+        if exchange.usage_is_providers is None:
+            return True
+        model = exchange.models.get(self._model)
+        price = model.price_at(exchange.admitted.receipt.admitted_ms) if model is not None else None
+        return price is None or price.reported or (exchange.usage is not None and exchange.usage.has_extras)
 
     def _has_content(self) -> bool:
         """Whether the held events are more than the bare end of a stream."""

@@ -12,12 +12,21 @@ import orjson
 import pytest
 
 from tests.e2e.gateways import Gateway
-from tests.e2e.scripted_provider import Answer, Provider, scripted
+from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
 from tests.e2e.test_who_is_to_blame import CLAUDE, GEMINI, MODELS, OPENAI, Caller, proper
 
 pytestmark = pytest.mark.xdist_group("gateway-late-usage")
 
 _STREAM = (("content-type", "text/event-stream"),)
+# One whose price map says what a search on the web costs, $0.01.
+SEARCHING: dict[str, Any] = {
+    "model_name": "late-searching",
+    "litellm_params": {
+        "model": "anthropic/claude-sonnet-4-5",
+        "api_base": "${TEST_PROVIDER_ROOT}",
+        "api_key": "${TEST_PROVIDER_KEY}",
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +37,7 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture(scope="module")
 def late(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Gateway]:
-    gateway = Gateway(tmp_path_factory.mktemp("late"), provider.url, models=MODELS).start()
+    gateway = Gateway(tmp_path_factory.mktemp("late"), provider.url, models=[*MODELS, SEARCHING]).start()
     yield gateway
     gateway.stop()
 
@@ -298,3 +307,24 @@ def test_the_place_of_a_client_that_has_gone_is_free_while_its_usage_is_waited_f
     # Then there is room for it
     assert answer.status_code == 200
     never.set()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
+def test_what_a_provider_bills_beside_tokens_is_charged_on_every_route(
+    http: httpx.Client, provider: Provider, path: str, stream: bool
+) -> None:
+    usage = {"input_tokens": 50, "output_tokens": 5, "server_tool_use": {"web_search_requests": 30}}
+
+    def answer(path: str, body: dict[str, Any]) -> Answer:
+        if not stream:
+            return whole({**orjson.loads(b"".join(proper(path, body).pieces)), "usage": usage})
+        end = data(type="message_delta", delta={"stop_reason": "end_turn"}, usage=usage)
+        return Answer(200, (*ANTHROPIC[0], end, ANTHROPIC[1][1]), _STREAM)
+
+    provider.answer = answer
+    caller = Caller(http, "all-models")
+    tools = [{"type": "web_search_20250305", "name": "web_search"}]
+    assert caller.ask("late-searching", path, stream=stream, tools=tools).status_code == 200
+    cost_usd = http.get("/user/info", params={"user_id": caller.name}).json()["usage"]["cost_today_usd"]
+    assert cost_usd == pytest.approx(30 * 0.01 + 50 * 3e-6 + 5 * 15e-6, abs=1e-6)
