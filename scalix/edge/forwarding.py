@@ -26,12 +26,13 @@ from scalix.edge.clients import Client
 from scalix.edge.failover import Attempts
 from scalix.edge.given_ids import GivenIds
 from scalix.edge.guard import Guard
+from scalix.edge.outbound_urls import check_embedded
 from scalix.edge.token_counting import TokenCounting, Tokenizer
 from scalix.service.exchange.admission import Admission, Call
 from scalix.service.exchange.candidates import Candidates, Fallbacks
 from scalix.service.exchange.exchanges import CURRENT, MOST_BYTES_OF_A_VECTOR, Exchange, ProviderError
 from scalix.service.exchange.hidden_work import Speeds
-from scalix.service.exchange.object_ids import NOTHING, NamedObjects, ObjectIds
+from scalix.service.exchange.object_ids import NOTHING, NamedObjects, ObjectIds, may_use_all
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
@@ -96,6 +97,8 @@ class Forwarding:
         candidates = self._fallbacks.candidates(
             caller, body.get("model"), answers=route is not Route.EMBEDDINGS, alone=named.any
         )
+        if route is Route.EMBEDDINGS:
+            check_embedded(body["input"], candidates.models, may_use_all=may_use_all(caller))
         exchange = await self._admission.admit(caller, Call(request_id, route, body, named))
         asked.exchange = exchange
         try:
@@ -182,7 +185,7 @@ class Forwarding:
         exchange.odd_field = lambda: odd_field(body)
         if exchange.route is Route.EMBEDDINGS and isinstance(body.get("input"), list):
             exchange.most_answer_bytes += MOST_BYTES_OF_A_VECTOR * len(body["input"])
-        exchange.wrong_field = lambda: wrong_field(exchange.route, body)
+        exchange.wrong_field = lambda: wrong_field(exchange.route, body, exchange.unfetched)
         answer.begin(attempts.model.name)
         raw = _serialised(attempts.body())
         try:

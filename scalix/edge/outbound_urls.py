@@ -3,13 +3,14 @@
 LiteLLM fetches images and files itself for providers that take no URLs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import re2
 
 from scalix.domain.errors import BadRequest
+from scalix.domain.policy import Model
 from scalix.domain.requests.private_hosts import LONGEST_NAME, is_public_host
 
 LONGEST_URL = 8_192
@@ -32,6 +33,11 @@ _NOT_FETCHED = frozenset(
         *("model", "user", "text", "thinking", "embedding"),
     }
 )
+# Who embeds texts alone, whatever they look like. Others read an object where a text is its address.
+_EMBED_TEXTS_ONLY = frozenset({"openai", "azure", "mistral", "ollama", "hosted_vllm", "voyage", "openrouter"})
+_GEMINI_FILES = r"https?://generativelanguage\.googleapis\.com/[a-z0-9]*/?"
+_OBJECT = re2.compile(r"(?i)[\pC\pZ\s]*(?:(?:gs|s3)://|(?:" + _GEMINI_FILES + ")?files/)")
+_KEPT_FILE = re2.compile(r"(?:https://generativelanguage\.googleapis\.com/v1beta/)?files/[\w-]+")
 # Of a tool's call or result, whose fields are the program's own.
 _CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use", "function_call", "custom_tool_call"})
 
@@ -42,6 +48,28 @@ def check_outbound_urls(body: Mapping[str, Any]) -> None:
         what = _wrong_with(text)
         if what:
             raise BadRequest(f"The URL in '{path}' {what}. Send a public https URL, or the data itself.", param=path)
+
+
+def check_embedded(texts: Any, models: Iterable[Model], *, may_use_all: bool) -> None:
+    """Raise `BadRequest` for a text to embed that a provider would read an object for, with the operator's account.
+
+    `may_use_all`: whoever asks may name every file that a provider keeps.
+    """
+    if all(model.provider in _EMBED_TEXTS_ONLY for model in models):
+        return
+    stack: list[tuple[str, Any]] = [("input", texts)]
+    while stack:
+        path, node = stack.pop()
+        if isinstance(node, list):
+            stack.extend((f"{path}[{index}]", item) for index, item in enumerate(node) if not isinstance(item, int))
+        elif isinstance(node, dict):
+            stack.extend((_longer(path, f".{name[:_LONGEST_PATH]}"), item) for name, item in node.items())
+        elif isinstance(node, str) and _OBJECT.match(node) and not (may_use_all and _KEPT_FILE.fullmatch(node)):
+            message = (
+                f"The text in '{path}' begins like the address of an object in the operator's storage, and this model "
+                "would embed the object. Put a word before it."
+            )
+            raise BadRequest(message, param=path)
 
 
 def _urls(value: Any) -> Iterator[tuple[str, str]]:

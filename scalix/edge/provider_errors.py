@@ -146,6 +146,7 @@ def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: 
     wrong = exchange.wrong_field()
     field = wrong[0] if wrong is not None else exchange.odd_field()
     is_ours = error_class in _OURS if failure is None else not failure.by_content
+    is_ours = is_ours and exchange.unfetched is None
     if is_ours or field is None:
         message = "The gateway could not ask the provider. Nothing was charged. Tell its operator the request id."
         error: GatewayError = InternalError(message, details={"category": str(ErrorClass.INTERNAL)})

@@ -10,6 +10,7 @@ from typing import Any
 from scalix.domain.policy import Model
 from scalix.domain.tokens.text_tokens import text_tokens
 from scalix.litellm_adapter.bounded_work import bound_work
+from scalix.litellm_adapter.client_urls import bound_fetches
 from scalix.litellm_adapter.provider_transport import install_reading
 
 log = logging.getLogger("scalix.provider")
@@ -27,6 +28,7 @@ def load_app() -> Any:
     # The router's `num_retries` is how often an attempt is repeated. Embeddings would be tried three times for each.
     litellm.DEFAULT_MAX_RETRIES = 0
     bound_work()
+    bound_fetches()
     _load_tokenizers(litellm)
     install_reading()
     return app

@@ -22,17 +22,18 @@ _COUNTERS = ("litellm", "litellm.utils", "litellm.main", "litellm.litellm_core_u
 
 def bound_work() -> None:
     """Change what is where it was; the rest is left as it is, with a warning."""
-    _replace(
+    replace_in(
         "litellm.litellm_core_utils.prompt_templates.common_utils", "_is_not_python_regex", lambda own: _no_pattern
     )
-    _replace("litellm.litellm_core_utils.secret_redaction", "_SECRET_RE", lambda own: _Credentials())
-    _replace("litellm.litellm_core_utils.secret_redaction", "_python_redact_internal_details", _cut_first)
+    replace_in("litellm.litellm_core_utils.secret_redaction", "_SECRET_RE", lambda own: _Credentials())
+    replace_in("litellm.litellm_core_utils.secret_redaction", "_python_redact_internal_details", _cut_first)
     _shorten_messages()
     for module in _COUNTERS:
-        _replace(module, "token_counter", _bounded_counter)
+        replace_in(module, "token_counter", _bounded_counter)
 
 
-def _replace(module_name: str, name: str, made_of: Callable[[Any], Any]) -> None:
+def replace_in(module_name: str, name: str, made_of: Callable[[Any], Any]) -> None:
+    """Put something else in the place of what a module of LiteLLM's has under `name`, or say that it has none."""
     module = importlib.import_module(module_name)
     own = getattr(module, name, None)
     if own is None:

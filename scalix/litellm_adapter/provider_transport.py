@@ -13,6 +13,7 @@ from scalix.domain.failures import kind_of_body
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_events import EventSplitter
 from scalix.litellm_adapter.bounded_answers import CODINGS, bound, read_error
+from scalix.litellm_adapter.client_urls import refuse_blocking_fetch
 from scalix.litellm_adapter.provider_answers import (
     ProviderAnswer,
     event_failure,
@@ -78,11 +79,19 @@ def _noting(handle: Callable[[Any, httpx.Request], httpx.Response]) -> Callable[
     def handle_request(self: Any, request: httpx.Request) -> httpx.Response:
         exchange = CURRENT.get()
         if exchange is not None:
+            refuse_blocking_fetch(exchange, request)
+            _refuse_incomplete(exchange, request)
             _note_asked(exchange, request)
         return handle(self, request)
 
     handle_request.scalix = True  # type: ignore[attr-defined]
     return handle_request
+
+
+def _refuse_incomplete(exchange: Exchange, request: httpx.Request) -> None:
+    """LiteLLM leaves out of a tool's result what could not be fetched, and would send the rest."""
+    if exchange.unfetched is not None and _asks(request):
+        raise httpx.UnsupportedProtocol("a part of the client's request is missing", request=request)
 
 
 def _note_asked(exchange: Exchange, request: httpx.Request) -> None:
@@ -99,6 +108,7 @@ async def _send(handle: Handle, transport: Any, request: httpx.Request, exchange
     attempt, was_asked = exchange.attempt, exchange.asked
     _note_asked(exchange, request)
     try:
+        _refuse_incomplete(exchange, request)
         return await handle(transport, request)
     except Exception as error:
         if isinstance(error, httpx.TransportError) and not isinstance(error, _NOT_SENT):

@@ -13,6 +13,7 @@ PART = "messages[1].content[0]"
 INPUT_PART = "input[1].content[0]"
 NESTED = {"type": "image", "source": {"type": "file", "file_id": "f"}}
 LINK = "https://e.example/"
+MADE = {"role": "assistant", "images": [{"image_url": {"url": LINK}}]}
 SCREEN = {"type": "computer_call_output", "output": {"type": "computer_screenshot", "image_url": LINK + "a.png"}}
 
 
@@ -42,6 +43,8 @@ def parts(*content: dict[str, Any], name: str = "messages") -> dict[str, Any]:
         (Route.CHAT, parts({"type": "image_url", "image_url": {"url": LINK + "a?b=c.pdf"}}), PART + ".image_url.url"),
         (Route.CHAT, parts({"type": "input_audio", "input_audio": {"data": LINK}}), PART + ".input_audio.data"),
         (Route.CHAT, {"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, "messages[0].audio.id"),
+        (Route.CHAT, {"messages": [MADE]}, "messages[0].images[0].image_url.url"),
+        (Route.CHAT, parts({"type": "text", "text": "x", "video_url": LINK}), PART + ".video_url"),
         (Route.MESSAGES, {"container": "container_1"}, "container"),
         (Route.MESSAGES, {"mcp_servers": [{"url": "https://m.example"}]}, "mcp_servers"),
         (Route.MESSAGES, {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0]"),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from scalix.domain.errors import BadRequest
-from scalix.edge.outbound_urls import check_outbound_urls
+from scalix.domain.policy import Model
+from scalix.edge.outbound_urls import check_embedded, check_outbound_urls
 
 PRIVATE = [
     "http://127.0.0.1/",
@@ -190,3 +191,18 @@ def test_a_long_name_is_not_copied_for_every_value_under_it() -> None:
     tracemalloc.stop()
     # Then no more than a few copies of that name have been made
     assert most_bytes < 8 * 2**20
+
+
+def test_who_may_name_every_file_may_embed_it_and_nothing_beside_it() -> None:
+    models = [Model("m", "gemini/gemini-embedding-2-preview")]
+    check_embedded(["files/abc-1", "a text"], models, may_use_all=True)
+    for text in ("files/../cachedContents/abc", "gs://bucket/a.png", "files/abc?x=1"):
+        with pytest.raises(BadRequest):
+            check_embedded([text], models, may_use_all=True)
+
+
+def test_of_models_that_may_serve_one_that_reads_objects_is_enough() -> None:
+    text, other = Model("t", "openai/text-embedding-3-small"), Model("o", "vertex_ai/multimodalembedding")
+    check_embedded("gs://bucket/a.png", [text], may_use_all=False)
+    with pytest.raises(BadRequest):
+        check_embedded("gs://bucket/a.png", [text, other], may_use_all=False)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.unknown_size import path_of
 
 Wrong = tuple[str, str]
 """A field, such as `messages[0].content[1].file`, and what it must be, such as "an object"."""
@@ -43,8 +44,12 @@ _OTHER_ANTHROPIC = frozenset({"server_tool_use", "web_search_tool_result", "sear
 _NAMED = {str: "a text", dict: "an object", list: "a list", dict | str: "an object or a text"}
 
 
-def wrong_field(route: Route, body: Mapping[str, Any]) -> Wrong | None:
-    """The first such field of `body`, `None` if there is none that can be told."""
+def wrong_field(route: Route, body: Mapping[str, Any], unfetched: str | None = None) -> Wrong | None:
+    """The first such field of `body`, `None` if there is none that can be told. `unfetched`: a URL in it that could not
+    be put to the provider."""
+    where = path_of(body, unfetched) if unfetched else ""
+    if where:
+        return where, "the data itself: this model takes no URL there"
     return next(_wrong_fields(route, body), None)
 
 

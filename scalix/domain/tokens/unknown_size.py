@@ -30,12 +30,13 @@ _PARTS_WITH_MEDIA = frozenset(
 _ELSEWHERE = ("file_id", "file_url", "item_id")
 _VIDEO = frozenset({"video", "video_url", "input_video"})
 _CLIENT_TOOLS = ("bash_", "text_editor_", "memory_")  # Anthropic's, run by the client, with a documented size
-_PAYLOADS = ("file", "source", "image_url", "audio", "input_audio", "audio_url")
+_PAYLOADS = ("file", "source", "image_url", "audio", "input_audio", "audio_url", "video_url")
+_URLS = ("image_url", "audio_url", "video_url", "file_url")
 _LONGEST_SCHEME = 64
 _LONGEST_PATH = 200
 _LONGEST_KEY = 50
 # Where further parts are. A tool call's own `input` or `arguments` is text, whatever its keys.
-_NESTED = ("content", "output", "source", "tool_result")
+_NESTED = ("content", "output", "source", "tool_result", "images")
 
 
 def unknown_size_field(route: Route, body: Mapping[str, Any]) -> str | None:
@@ -69,7 +70,7 @@ def path_of(body: Mapping[str, Any], text: str) -> str:
     stack: list[tuple[Any, Any]] = [(body, None)]
     while stack:
         node, way = stack.pop()
-        if node is text:
+        if isinstance(node, str) and node == text:
             return _written(way)
         if isinstance(node, dict):
             stack.extend((value, (way, f".{key[:_LONGEST_KEY]}")) for key, value in node.items())
@@ -112,19 +113,17 @@ def _reference_in(part: dict[str, Any]) -> str | None:
     kind = part.get("type")
     if kind == "item_reference" or (kind is None and part.keys() == {"id"}):
         return "id"
-    if not isinstance(kind, str):
-        return _reference_of_message(part)
-    if kind in _VIDEO:
+    if isinstance(kind, str) and kind in _VIDEO:
         return "type"
-    if kind not in _PARTS_WITH_MEDIA:
-        return _reference_of_message(part)
+    if not isinstance(kind, str) or kind not in _PARTS_WITH_MEDIA:
+        return _reference_of_message(part) or _media_of_no_kind(part)
     payloads = [("", part)]
     payloads += [(f"{key}.", part[key]) for key in _PAYLOADS if isinstance(part.get(key), dict)]
     for prefix, payload in payloads:
         for name in _ELSEWHERE:
             if payload.get(name):
                 return prefix + name
-        for name in ("url", "data", "file_data", "image_url", "audio_url"):
+        for name in ("url", "data", "file_data", *_URLS):
             if _is_remote(payload.get(name)):
                 return prefix + name
     return None
@@ -134,6 +133,17 @@ def _reference_of_message(part: dict[str, Any]) -> str | None:
     """An earlier spoken answer, which chat completions name by its id."""
     audio = part.get("audio")
     return "audio.id" if isinstance(audio, dict) and audio.get("id") else None
+
+
+def _media_of_no_kind(part: dict[str, Any]) -> str | None:
+    """Media in a part of another kind, or of none, such as an image that an assistant has made."""
+    for name in _URLS:
+        held = part.get(name)
+        if _is_remote(held):
+            return name
+        if isinstance(held, dict) and _is_remote(held.get("url")):
+            return f"{name}.url"
+    return None
 
 
 def _is_remote(url: Any) -> bool:

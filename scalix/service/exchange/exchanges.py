@@ -83,6 +83,7 @@ class Exchange:
     provider_prompt_tokens: int | None = None
     provider_error: ProviderError | None = None  # the last one
     asked: bool = False  # whether a request to the provider was on its way out
+    unfetched: str | None = None  # a URL of the client's that LiteLLM would have fetched with everybody waiting
     unseen: bool = False  # whether one may have been by other ways than those that are watched
     finish_seen: bool = False  # whether a stream has said that its answer is over; its usage may be still to come
     usage_is_final: bool = False  # whether what the provider has stated is of the whole answer
@@ -118,7 +119,7 @@ class Exchange:
 
 _OF_AN_ATTEMPT: Mapping[str, Any] = {
     **dict.fromkeys(("usage", "cost_nano_usd", "served_model", "usage_is_providers", "provider_usage")),
-    **dict.fromkeys(("provider_prompt_tokens", "provider_error", "hang_up", "prompt_tokens")),
+    **dict.fromkeys(("provider_prompt_tokens", "provider_error", "hang_up", "prompt_tokens", "unfetched")),
     **dict.fromkeys(("cache_hit", "asked", "unseen", "answered_whole", "finish_seen", "usage_is_final"), False),
     "sent": b"",
 }

@@ -43,11 +43,11 @@ class NamedObjects:
 
     def are_refused(self, caller: Caller) -> bool:
         """Whether `check` would raise."""
-        return self.foreign is not None and not _may_use_all(caller)
+        return self.foreign is not None and not may_use_all(caller)
 
     def check(self, caller: Caller) -> None:
         """Leave out what the caller was not given and can do without. Raises `ObjectNotFound` for the rest."""
-        if _may_use_all(caller):
+        if may_use_all(caller):
             return
         for holder in self._optional:
             holder.pop("id", None)
@@ -60,7 +60,8 @@ class NamedObjects:
             raise ObjectNotFound(message, param=self.foreign)
 
 
-def _may_use_all(caller: Caller) -> bool:
+def may_use_all(caller: Caller) -> bool:
+    """Whether the caller may name what others were given, and what the operator keeps at a provider."""
     return caller.tier is None or caller.tier.allow_foreign_ids
 
 
