@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 PROGRAM = "start_scalix_litellm.py"
 ROOT = Path(__file__).resolve().parent.parent.parent
 
+EXIT_NOT_RUNNING = 3
 ACTIONS = ("status", "stop", "reload", "check", "version")
 # What each action listens to, beyond --env-file, which may name the state directory.
 _GOES_WITH = {
-    "status": {"json"},
-    "stop": set[str](),
-    "reload": set[str](),
+    "status": {"json", "port"},
+    "stop": {"port"},
+    "reload": {"port"},
     "check": {"host", "port", "config", "workers", "demo", "demo_if_no_key", "json"},
     "version": set[str](),
 }
@@ -36,7 +37,8 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
         description="Start the Scalix gateway: the stock LiteLLM proxy behind an edge that meters, limits and charges.",
         epilog="Settings come from the environment, then --env-file, else scalix_config.env and .env; "
-        "scalix_config.env.example explains each. SCALIX_STATE_DIR says which gateway --status and --stop mean.",
+        "scalix_config.env.example explains each. Of several gateways, --port or SCALIX_STATE_DIR says which one "
+        "--status, --stop and --reload mean.",
     )
     start = parser.add_argument_group("starting")
     start.add_argument("--host", help="address to listen on (LITELLM_HOST, default 127.0.0.1)")
@@ -84,18 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
                 print(versions())
                 return 0
-            case "status":
-                from scalix.launch.processes.status import print_status
-
-                return print_status(_state_dir(options), as_json=options.json)
-            case "stop":
-                from scalix.launch.processes.stop import stop_gateway
-
-                return stop_gateway(_state_dir(options))
-            case "reload":
-                from scalix.launch.processes.reload_request import reload_gateway
-
-                return reload_gateway(_state_dir(options))
+            case "status" | "stop" | "reload":
+                return _ask_running(action, options)
             case "check":
                 return _check(options)
             case _:
@@ -123,12 +115,42 @@ def _action(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str
             parser.error("--quiet is about the terminal and --detach leaves it: give one of them")
         return None
     action = asked[0]
+    if options.port == 0 and action != "check":
+        parser.error(f"--port 0 with --{action} names no gateway; give the port that it listens on")
     for name in (*_START_ONLY, "json"):
         if getattr(options, name) not in (None, False) and name not in _GOES_WITH[action]:
             flag = f"--{name.replace('_', '-')}"
-            hint = ": SCALIX_STATE_DIR says which gateway is meant" if name in ("host", "port", "config") else ""
+            hint = ": --port says which gateway is meant" if name in ("host", "config") else ""
             parser.error(f"{flag} does not go with --{action}{hint}")
     return action
+
+
+def _ask_running(action: str, options: argparse.Namespace) -> int:
+    """What is asked of a gateway that runs: the one of `--port`, else of the state directory."""
+    state_dir = _state_dir(options)
+    if options.port is not None:
+        from scalix.launch.processes.gateway_of_port import gateway_of_port, none_there
+
+        found = gateway_of_port(options.port, state_dir)
+        if found is None:
+            line = none_there(options.port)
+            if options.json:
+                print(json.dumps({"state": "not running", "ready": False, "port": options.port, "detail": line}))
+            else:
+                print(line, file=sys.stdout if action == "status" else sys.stderr)
+            return EXIT_NOT_RUNNING
+        state_dir = found
+    if action == "status":
+        from scalix.launch.processes.status import print_status
+
+        return print_status(state_dir, as_json=options.json)
+    if action == "stop":
+        from scalix.launch.processes.stop import stop_gateway
+
+        return stop_gateway(state_dir)
+    from scalix.launch.processes.reload_request import reload_gateway
+
+    return reload_gateway(state_dir)
 
 
 def _state_dir(options: argparse.Namespace) -> Path:

@@ -1,18 +1,21 @@
 """The store as the launcher sees it: the operator's server, checked, or one of our own, started and kept running."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from scalix.launch.problems import LaunchError, Problem
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.process import ProcessIdentity, identify
 from scalix.launch.processes.pump import PipePump
-from scalix.store.connection.server_check import StoreUnusable, check_server, redacted
+from scalix.store.connection.server_check import StoreUnreachable, StoreUnusable, check_server, redacted
 
 if TYPE_CHECKING:
     from scalix.launch.embedded.embedded_store import EmbeddedStore
     from scalix.launch.settings.environment import Settings
+
+
+_COUNTED = {1: "line", 2: "two lines", 3: "three lines"}
 
 
 class StoreChild:
@@ -42,14 +45,15 @@ class StoreChild:
             self._server.stop(timeout_s)
 
 
-def open_store(settings: "Settings", pump: PipePump, output: Output) -> StoreChild:
-    """The store of `settings`, running and fit for use. Raises LaunchError."""
+def open_store(settings: "Settings", pump: PipePump, output: Output, named_by: Sequence[tuple[str, str]]) -> StoreChild:
+    """The store of `settings`, running and fit for use. `named_by` are the variables that name it, each with where it
+    was set. Raises LaunchError."""
 
     def say(line: str) -> None:
         output.say("store", line)
 
     if settings.redis_url is not None:
-        flavour, version = _check(settings.redis_url, "REDIS_URL")
+        flavour, version = _check(settings.redis_url, named_by[0][1] if named_by else "environment", named_by)
         return StoreChild(settings.redis_url, f"{flavour} {version} at {redacted(settings.redis_url)}", None, say)
 
     from scalix.launch.embedded.embedded_store import EmbeddedStore
@@ -67,9 +71,20 @@ def open_store(settings: "Settings", pump: PipePump, output: Output) -> StoreChi
     return StoreChild(server.url, f"embedded {flavour} {version}, {settings.state_dir / 'store'}", server, say)
 
 
-def _check(url: str, where: str) -> tuple[str, str]:
+def _check(url: str, where: str, named_by: Sequence[tuple[str, str]] = ()) -> tuple[str, str]:
     try:
         facts = check_server(url)
     except StoreUnusable as error:
-        raise LaunchError((Problem(where, error.what, error.fix),)) from None
+        fix = error.fix
+        if isinstance(error, StoreUnreachable) and named_by:
+            fix = f"start one there, or {_without(named_by)}: then the gateway starts a store of its own"
+        raise LaunchError((Problem(where, error.what, fix),)) from None
     return facts.flavour, facts.version
+
+
+def _without(variables: Sequence[tuple[str, str]]) -> str:
+    if all(place == "environment" for _, place in variables):
+        return f"unset {' and '.join(name for name, _ in variables)}"
+    lines = " and ".join(f"{name} ({place})" for name, place in variables)
+    count = _COUNTED.get(len(variables), "lines")
+    return f"remove the {count} {lines}"

@@ -104,7 +104,7 @@ class Supervisor:
         self._notes = RunNotes(first, settings.state_dir, self._output)
         self._note()
         self._output.say("config", str(settings.config_path))
-        self._store = open_store(settings, self._pump, self._output)
+        self._store = open_store(settings, self._pump, self._output, self._plan.environment.store_variables)
         self._output.say("store", self._store.description)
         self._note()
         for topic, line in model_lines(self._plan):

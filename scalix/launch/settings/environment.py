@@ -52,6 +52,12 @@ class Environment:
         """Where a variable was set, for a `Problem`."""
         return self.origins.get(name, "environment")
 
+    @property
+    def store_variables(self) -> tuple[tuple[str, str], ...]:
+        """The variables that name a store, each with where it was set."""
+        names = ("REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_DB", "REDIS_SSL")
+        return tuple((name, self.where(name)) for name in names if self.values.get(name, "").strip())
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -22,6 +22,10 @@ class StoreUnusable(Exception):
         super().__init__(f"{what}; {fix}")
 
 
+class StoreUnreachable(StoreUnusable):
+    """Nothing that answers is at the address."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
     """What a server says of itself. `flavour` is `redis`, `valkey` or what else it calls itself.
@@ -197,11 +201,11 @@ def _reason(said: str) -> str:
     return "the connection failed"
 
 
-def _unreachable(url: str, reason: str) -> StoreUnusable:
+def _unreachable(url: str, reason: str) -> StoreUnreachable:
     if reason == _NO_ANSWER and url.startswith("rediss:"):
         reason += " (does it speak TLS? redis:// is without)"
     fix = "start it, correct REDIS_URL or REDIS_HOST and REDIS_PORT, or unset them to use the embedded store"
-    return StoreUnusable(f"the store at {redacted(url)} can't be reached: {reason}", fix)
+    return StoreUnreachable(f"the store at {redacted(url)} can't be reached: {reason}", fix)
 
 
 def _still_loading(where: str) -> StoreUnusable:
