@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import redis
 
 from scalix.launch.processes.status import Status, ask, uptime
 from tests.launch.running import ROOT, Gateway, Place, all_gone, eventually
@@ -37,6 +38,8 @@ def test_a_ready_gateway_tells_everything(steady: Gateway) -> None:
     assert re.fullmatch(r"\d+ s", facts["uptime"])
     assert facts["workers"].startswith("1 of 1 ready (pid ")
     assert facts["store"].startswith("embedded ")
+    with redis.Redis(unix_socket_path=facts["socket"]) as store:
+        assert store.ping()
     assert facts["version"]
 
 
@@ -47,6 +50,7 @@ def test_json_has_the_same(steady: Gateway) -> None:
     assert status["address"] == f"http://127.0.0.1:{steady.port}"
     assert status["workers"] == [{"name": "worker 1", "pid": steady.run_file.workers[0].process.pid, "ready": True}]
     assert status["uptime_s"] >= 0
+    assert Path(status["store_socket"]).is_socket()
 
 
 def test_not_running_is_3(place: Place) -> None:

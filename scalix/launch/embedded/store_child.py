@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from scalix.launch.problems import LaunchError, Problem
 from scalix.launch.processes.output import Output
@@ -32,6 +33,11 @@ class StoreChild:
         """The server's process, where it is our child."""
         pid = self._server.pid if self._server else None
         return identify(pid) if pid else None
+
+    @property
+    def socket(self) -> str | None:
+        """The path of our own server's socket, the only way in."""
+        return unquote(self.url.removeprefix("unix://")) if self._server else None
 
     def ensure_running(self) -> bool:
         """Bring our own server back if it has died. True when something has changed."""

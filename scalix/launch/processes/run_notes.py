@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from scalix.launch.embedded.store_child import StoreChild
 from scalix.launch.processes.child import Child
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.process import ProcessIdentity
@@ -32,7 +33,9 @@ class RunNotes:
         """Note what came of a reload, for the next `write`."""
         self._file = replace(self._file, reload=ReloadEntry(number, outcome.problems, outcome.notes))
 
-    def write(self, workers: Iterable[Child], helpers: Iterable[ProcessIdentity | None], store: str) -> None:
+    def write(
+        self, workers: Iterable[Child], helpers: Iterable[ProcessIdentity | None], store: StoreChild | None
+    ) -> None:
         """Write the file, with who runs now and what the store is."""
         self._file = replace(
             self._file,
@@ -40,7 +43,8 @@ class RunNotes:
                 WorkerEntry(worker.spec.name, worker.identity, worker.is_ready) for worker in workers if worker.identity
             ),
             helpers=tuple(helper for helper in helpers if helper),
-            store=store,
+            store=store.description if store else "starting",
+            store_socket=store.socket if store else None,
         )
         try:
             self._file.write(self._state_dir)

@@ -39,7 +39,8 @@ class ReloadEntry:
 
 @dataclass(frozen=True, slots=True)
 class RunFile:
-    """One running gateway. `started_at` is in seconds since 1970, UTC; `port` is the real one, never 0."""
+    """One running gateway. `started_at` is in seconds since 1970, UTC; `port` is the real one, never 0. `store_socket`
+    is the path of the embedded store's socket."""
 
     launcher: ProcessIdentity
     host: str
@@ -53,6 +54,7 @@ class RunFile:
     workers: tuple[WorkerEntry, ...] = ()
     helpers: tuple[ProcessIdentity, ...] = field(default=())
     reload: ReloadEntry | None = None
+    store_socket: str | None = None
 
     def write(self, state_dir: Path) -> None:
         """Replace the run file in `state_dir` in one step: a reader sees the old one or the new one."""

@@ -4,10 +4,11 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scalix.launch.config.deployments import lack
+from scalix.launch.problems import one_of
 from scalix.launch.processes.plan import ROOT, Plan
 from scalix.launch.settings.master_key import MASTER_KEY_FILE
 
@@ -17,12 +18,7 @@ START_SCRIPT = "start_scalix_litellm.py"
 def start_block(plan: Plan, *, url: str, log_file: Path, version: str) -> list[str]:
     """The lines of the block. The key itself is never among them, only where a shell finds it."""
     key, source = key_in_a_shell(plan)
-    model = "free-gemini-flash" if "free-gemini-flash" in plan.models else next(iter(plan.models), "free-gemini-flash")
-    body = {"model": model, "user": "alice", "messages": [{"role": "user", "content": "Hello"}]}
-    curl = (
-        f'curl -i {url}/v1/chat/completions -H "Authorization: Bearer {key}"'
-        f' -H "Content-Type: application/json" -d {shlex.quote(json.dumps(body))}'
-    )
+    tries = [("try", line) for line in _without_models(plan)] or list(_requests(plan, url, key))
     stop = f"{stop_command(plan)}" if plan.detached else f"Ctrl-C here, or: {stop_command(plan)}"
     demo = (
         ["", "  Every answer comes from the demo provider: no provider is called, no key is used."] if plan.demo else []
@@ -33,11 +29,41 @@ def start_block(plan: Plan, *, url: str, log_file: Path, version: str) -> list[s
         *demo,
         "",
         f"  key   {source}",
-        f"  try   {curl}",
+        *(f"  {label:<5} {line}" for label, line in tries),
         f"  log   {log_file}",
         f"  stop  {stop}",
         "",
     ]
+
+
+def _requests(plan: Plan, url: str, key: str) -> Iterator[tuple[str, str]]:
+    """A request to a model that is in service, of a user who may use it, and before it what makes the user so."""
+
+    def curl(path: str, body: Mapping[str, object]) -> str:
+        data = shlex.quote(json.dumps(body))
+        return f'curl -i {url}{path} -H "Authorization: Bearer {key}" -H "Content-Type: application/json" -d {data}'
+
+    policy = plan.config.policy
+    default = policy.tiers[policy.default_tier]
+    modes = {
+        entry["model_name"]: entry.get("model_info", {}).get("mode") for entry in plan.config.litellm["model_list"]
+    }
+    models = [model for model in plan.models if modes.get(model) in (None, "chat", "responses")] or plan.models
+    pairs = ((model, tier) for tier in (default, *policy.tiers.values()) for model in models if tier.allows(model))
+    model, tier = next(pairs, (models[0], None))
+    body: dict[str, object] = {"model": model}
+    if tier is not None:
+        body["user"] = "alice" if tier is default else f"alice-{tier.name}"
+        if tier is not default:
+            yield "user", curl("/user/new", {"user_id": body["user"], "tier": tier.name})
+    yield "try", curl("/v1/chat/completions", {**body, "messages": [{"role": "user", "content": "Hello"}]})
+
+
+def _without_models(plan: Plan) -> Iterator[str]:
+    if not plan.models:
+        variables = list(dict.fromkeys(variable for _, variable in plan.config.left_out))
+        what = f"set {one_of(variables)}" if variables else "add one to the config"
+        yield f"no model is in service: {what}, and start again; or start with --demo"
 
 
 def key_in_a_shell(plan: Plan) -> tuple[str, str]:

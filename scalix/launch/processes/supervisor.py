@@ -285,7 +285,7 @@ class Supervisor:
         """Bring the run file up to date."""
         helpers = [child.identity for child in (self._demo, self._store, self._mother and self._mother.child) if child]
         helpers += [child.identity for child in self._recycler.all()]
-        self._notes.write(self._workers, helpers, self._store.description if self._store else "starting")
+        self._notes.write(self._workers, helpers, self._store)
 
     def _stop_everything(self) -> None:
         self._listener.close()
