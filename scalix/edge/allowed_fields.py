@@ -1,21 +1,36 @@
-"""Which body fields may go in, by route: those of OpenAI's and Anthropic's APIs, and nothing that steers LiteLLM.
+"""Which body fields may go in, by route: those of OpenAI's and Anthropic's APIs and of a list of ours, and nothing that
+steers LiteLLM, which takes `api_base`, `mock_response`, `fallbacks`, prices and much else from a body.
 
 OpenAI's are read from the types of its SDK, which LiteLLM brings; Anthropic's stand here, and a test compares them with
-the types of its SDK. A field that is not listed is a 400 that names it: LiteLLM takes `api_base`, `mock_response`,
-`fallbacks`, prices and much else from a body.
+the types of its SDK. What nobody knows goes no further, and the client is told its name.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Set
 from functools import cache
 from typing import Any
 
 from scalix.domain.errors import BadRequest
-from scalix.domain.requests.control_fields import nested_control_field
+from scalix.domain.requests.control_fields import control_field_among, nested_control_field
+from scalix.domain.requests.dropped import LONGEST_NAME, Dropped
 from scalix.domain.requests.features import FIELD as OPTIONS
+from scalix.domain.requests.field_lists import (
+    CAP_OF,
+    KINDS,
+    OF_ANSWERS,
+    PASSED,
+    PASSED_WITHIN,
+    PASSING,
+    REFUSED,
+    TAKEN,
+    WHOLE_NUMBERS,
+)
 from scalix.domain.requests.routes import Route
 
-# Sampling settings that open models' servers take beside OpenAI's.
-_COMMON_EXTRAS = frozenset({"top_k", "min_p", "repetition_penalty", "thinking"})
+# OpenAI's too, but LiteLLM reads settings of its own from it.
+_NOT_FORWARDED = frozenset({"metadata"})
+_PASSED = PASSED.keys() | PASSED_WITHIN.keys()
+# Anthropic's, which LiteLLM translates for others too.
+_THINKING = frozenset({"thinking"})
 # Ours, which admission takes out of the body: see `domain/features.py`.
 _OURS = frozenset({"user", OPTIONS})
 
@@ -28,7 +43,6 @@ ANTHROPIC_FIELDS = frozenset(
         "max_tokens",
         "mcp_servers",
         "messages",
-        "metadata",
         "model",
         "output_config",
         "output_format",
@@ -44,8 +58,6 @@ ANTHROPIC_FIELDS = frozenset(
         "top_p",
     }
 )
-# LiteLLM reads its own settings from `metadata`; providers get nothing useful by it.
-NOT_FORWARDED = frozenset({"metadata"})
 
 
 @cache
@@ -74,24 +86,109 @@ def allowed_fields(route: Route) -> frozenset[str]:
     }
     # A TypedDict's keys include those of its bases.
     names = frozenset(name for type_ in types[route] for name in type_.__required_keys__ | type_.__optional_keys__)
-    return names | _COMMON_EXTRAS | _OURS
+    return (names - _NOT_FORWARDED) | _THINKING | _OURS
 
 
-def check_fields(route: Route, body: Mapping[str, Any], extras: Collection[str] = ()) -> None:
-    """Raise `BadRequest` for a field that the route does not have, for one within `tools` or `stream_options` that
-    steers LiteLLM, or for a `stream` that is neither true nor false. `extras` are fields that the operator allows.
+def check_fields(route: Route, body: dict[str, Any], extras: Collection[str] = (), *, strict: bool = False) -> Dropped:
+    """Take out of `body`, in place, the fields that mean nothing here; they are returned. `null` is absent.
+
+    Raises `BadRequest` for a field that steers LiteLLM, for one that would change what is counted, for one that is
+    passed on and of a wrong type, for a `stream` that is neither true nor false, and, if `strict`, for every other
+    that the route does not have. `extras` are fields that the operator allows.
     """
+    _normalise(body)
+    dropped = Dropped()
     unknown = body.keys() - allowed_fields(route)
-    if unknown and extras:
-        unknown = unknown.difference(extras)
-    name = min(unknown) if unknown else nested_control_field(body)
-    if name is not None:
-        raise BadRequest(f"The field '{name[:100]}' is not accepted on this route. Remove it.", param=name[:100])
-    if body.get("background") not in (None, False):
+    if unknown:
+        unknown.difference_update(extras)
+        passed = unknown & _PASSED if route in PASSING else frozenset()
+        unknown -= passed
+        _refuse_dangerous(route, unknown)
+        _drop(body, sorted(unknown), dropped, strict)
+        for name in passed:
+            if name in PASSED:
+                _check_kind(name, body[name], PASSED[name][0])
+            else:
+                _drop_within(name, body, dropped, strict)
+    if "stream_options" in body:
+        _drop_within("stream_options", body, dropped, strict)
+    if (steering := nested_control_field(body)) is not None:
+        raise _not_accepted(steering)
+    if body.get("background", False) is not False:
         message = (
             "'background' has the provider work on when nobody waits for it, so what it uses could not be counted. "
             "Leave it out, and stream an answer that takes long."
         )
         raise BadRequest(message, param="background")
-    if not isinstance(body.get("stream", False), bool | None):
+    if not isinstance(body.get("stream", False), bool):
         raise BadRequest("'stream' must be true or false.", param="stream")
+    return dropped
+
+
+def _normalise(body: dict[str, Any]) -> None:
+    """Absent for `null`, whole numbers for `1.0`, and a text for a user's number, in place."""
+    for name in [name for name, value in body.items() if value is None]:
+        del body[name]
+    for name in WHOLE_NUMBERS & body.keys():
+        value = body[name]
+        if isinstance(value, float) and value.is_integer():
+            body[name] = int(value)
+    user = body.get("user")
+    if isinstance(user, int) and not isinstance(user, bool):
+        body["user"] = str(user)
+
+
+def _refuse_dangerous(route: Route, unknown: Set[str]) -> None:
+    listed = unknown & REFUSED.keys()
+    if listed and route is Route.EMBEDDINGS:
+        listed -= OF_ANSWERS
+    if listed:
+        name = min(listed)
+        reason = REFUSED[name].format(cap=CAP_OF.get(route, "max_tokens"))
+        raise BadRequest(f"The field '{name}' is not taken: {reason}.", param=name)
+    steering = control_field_among(unknown - TAKEN.keys() - OF_ANSWERS - _PASSED)
+    if steering is not None:
+        raise _not_accepted(steering)
+
+
+def _not_accepted(name: str) -> BadRequest:
+    return BadRequest(f"The field '{name[:100]}' is not accepted on this route. Remove it.", param=name[:100])
+
+
+def _drop(body: dict[str, Any], names: Collection[str], dropped: Dropped, strict: bool) -> None:
+    if strict:
+        name = next((name for name in names if name not in TAKEN), None)
+        if name is not None:
+            raise _not_accepted(name)
+    for name in names:
+        del body[name]
+    dropped.add(names)
+
+
+def _drop_within(outer: str, body: dict[str, Any], dropped: Dropped, strict: bool) -> None:
+    """Leave of an object what is passed on of it."""
+    inner = body[outer]
+    if not isinstance(inner, dict):
+        if outer == "stream_options":
+            raise BadRequest(f"'{outer}' must be an object.", param=outer)
+        _drop(body, [outer], dropped, strict)
+        return
+    _normalise(inner)
+    known = PASSED_WITHIN[outer]
+    unknown = inner.keys() - known.keys()
+    if unknown:
+        steering = control_field_among(unknown)
+        if steering is not None or strict:
+            raise _not_accepted(f"{outer}.{steering or min(unknown)}")
+        body[outer] = inner = {name: value for name, value in inner.items() if name in known}
+        dropped.add(f"{outer}.{name[:LONGEST_NAME]}" for name in sorted(unknown))
+    for name, value in inner.items():
+        _check_kind(f"{outer}.{name}", value, known[name][0])
+    if not inner:
+        del body[outer]
+
+
+def _check_kind(name: str, value: Any, kind: str) -> None:
+    is_right, words = KINDS[kind]
+    if not is_right(value):
+        raise BadRequest(f"'{name}' must be {words}.", param=name)

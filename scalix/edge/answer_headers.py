@@ -25,6 +25,8 @@ def answer_headers(exchange: Exchange, settled: Settled | None, served: str | No
     headers: list[Header] = [(b"x-request-id", exchange.request_id.encode())]
     if served is not None:
         headers.append((b"x-scalix-model-served", quote(served, safe=_IN_NAMES).encode()))
+    if exchange.dropped:
+        headers.append((b"x-scalix-dropped", exchange.dropped.encode()))
     if admitted.shadow:
         headers.append((b"x-scalix-shadow", ", ".join(admitted.shadow).encode()))
     tier = exchange.caller.tier

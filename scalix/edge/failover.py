@@ -1,23 +1,30 @@
 """The models that may serve one request, one after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from scalix.domain.failures import REFUSALS, ErrorClass
 from scalix.domain.fallbacks import takes_over
 from scalix.domain.policy import Model
 from scalix.domain.prices.plain_requests import is_plain
-from scalix.domain.requests.routes import Route
-from scalix.domain.tokens.output_cap import OutputRequest, output_request, with_cap
+from scalix.domain.requests.dropped import Dropped
+from scalix.domain.requests.model_fields import EVERYTHING, KnownFields, refusal_of_unknown, told
+from scalix.domain.tokens.output_cap import CAP_FIELDS, OutputRequest, output_request
 from scalix.edge.provider_errors import Failed
 from scalix.service.exchange.candidates import Candidates
 from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.exchange.exchanges import Exchange
 
-# Without these an answer would be of another kind than was asked for. Others may be left out for a fallback.
-_ESSENTIAL = frozenset({"tools", "tool_choice", "functions", "function_call", "response_format", "audio", "modalities"})
-# Where LiteLLM translates a body field by field, and can leave one out that the model does not know.
-_TRANSLATED = frozenset({Route.CHAT, Route.COMPLETIONS})
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What is known of a request's fields: what each model can be told, which of them are not of the route's API, and
+    what was left out for all."""
+
+    known: KnownFields = lambda model, route: EVERYTHING
+    extras: Collection[str] = ()
+    dropped: Dropped = field(default_factory=Dropped)
 
 
 class Attempts:
@@ -32,12 +39,14 @@ class Attempts:
         body: dict[str, Any],
         *,
         clock: Callable[[], float],
+        fields: Fields,
     ) -> None:
         self._retries = candidates.retries
         self._cooldowns = cooldowns
         self._exchange = exchange
         self._body = body
         self._clock = clock
+        self._fields = fields
         self._began_s = clock()
         self._is_probe = candidates.is_probe
         self._subject = str(exchange.caller.subject)
@@ -51,16 +60,16 @@ class Attempts:
         self._left: Sequence[Model] = models[1:]
 
     def body(self) -> dict[str, Any]:
-        """The body for the model that is to be tried now."""
-        body, model = self._body, self.model
-        body["model"] = model.name
+        """The body for the model that is to be tried now: what it does not know is left out, and said."""
+        exchange, model = self._exchange, self.model
+        self._body["model"] = model.name
+        known = self._fields.known(model.name, exchange.route)
+        request = told(self._body, known, self._fields.extras)
+        exchange.dropped = str(self._fields.dropped.and_(request.dropped))
+        body = request.body
         body["num_retries"] = min(self._retries.same_model, 1) if self._left else self._retries.same_model
-        if model.name == self._exchange.model:
-            return body
-        body = dict(body)
-        self._cap(body, model)
-        if self._exchange.route in _TRANSLATED and _ESSENTIAL.isdisjoint(body):
-            body["drop_params"] = True
+        if model.name != exchange.model:
+            self._cap(body, model)
         return body
 
     def patience_s(self, *, has_begun: bool = False) -> float | None:
@@ -125,7 +134,10 @@ class Attempts:
         return error is ErrorClass.BAD_REQUEST or takes_over(error, self._largest_failed_tokens, model.max_input_tokens)
 
     def _can_answer(self, model: Model) -> bool:
-        """Whether the largest answer of `model` leaves room beside the thinking budget."""
+        """Whether `model` knows what matters, and its largest answer leaves room beside the thinking budget."""
+        known = self._fields.known(model.name, self._exchange.route)
+        if refusal_of_unknown(model.name, self._body, known) is not None:
+            return False
         return self._wanted_output().min_tokens <= self._cap_tokens(model)
 
     def _wanted_output(self) -> OutputRequest:
@@ -138,4 +150,5 @@ class Attempts:
         return granted if model.max_output_tokens is None else min(granted, model.max_output_tokens)
 
     def _cap(self, body: dict[str, Any], model: Model) -> None:
-        with_cap(self._exchange.route, body, self._wanted_output(), self._cap_tokens(model))
+        for name in CAP_FIELDS & body.keys():
+            body[name] = self._cap_tokens(model)

@@ -12,18 +12,20 @@ import orjson
 
 from scalix.domain.errors import BadRequest, GatewayError
 from scalix.domain.limits.quota import Outcome
-from scalix.domain.requests.odd_fields import odd_field
+from scalix.domain.requests.dropped import Dropped
+from scalix.domain.requests.model_fields import EVERYTHING, KnownFields, refusal_of_unknown
+from scalix.domain.requests.odd_fields import named_field, odd_field
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.wrong_fields import wrong_field
 from scalix.domain.tokens.estimate import REQUEST_TOKENS, estimate_prompt_tokens
 from scalix.edge.access_log import ASKED, Asked
-from scalix.edge.allowed_fields import NOT_FORWARDED
+from scalix.edge.allowed_fields import allowed_fields
 from scalix.edge.answers import Answer, nothing
 from scalix.edge.asgi import ASGIApp, Receive, Scope, Send
 from scalix.edge.bodies import check_head, json_object, read_json
 from scalix.edge.body_checks import check_body
 from scalix.edge.clients import Client
-from scalix.edge.failover import Attempts
+from scalix.edge.failover import Attempts, Fields
 from scalix.edge.given_ids import GivenIds
 from scalix.edge.guard import Guard
 from scalix.edge.outbound_urls import check_embedded
@@ -69,6 +71,7 @@ class Forwarding:
         guard: Guard,
         fallbacks: Fallbacks,
         ids: ObjectIds,
+        known: KnownFields = lambda model, route: EVERYTHING,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
@@ -81,6 +84,7 @@ class Forwarding:
         self._guard = guard
         self._fallbacks = fallbacks
         self._ids = ids
+        self._known = known
         self._clock = clock
         self._speeds = Speeds()
 
@@ -89,7 +93,8 @@ class Forwarding:
     ) -> None:
         """Serve one request of an authenticated caller. Raises `GatewayError`s until it is admitted."""
         body = await read_json(scope, receive)
-        self._check(route, body)
+        dropped = self._check(route, body)
+        fields = Fields(self._known, body.keys() - allowed_fields(route), dropped)
         caller = await self._identity.charged_caller(holder, body)
         self._guard.check_load(caller)
         asked = scope[ASKED] = Asked(caller)
@@ -99,10 +104,14 @@ class Forwarding:
         )
         if route is Route.EMBEDDINGS:
             check_embedded(body["input"], candidates.models, may_use_all=may_use_all(caller))
+        if candidates.models and (
+            refused := refusal_of_unknown(model := body["model"], body, self._known(model, route))
+        ):
+            raise refused
         exchange = await self._admission.admit(caller, Call(request_id, route, body, named))
         asked.exchange = exchange
         try:
-            await self._serve(route, exchange, caller, candidates, body, scope, receive, send)
+            await self._serve(route, exchange, caller, candidates, body, fields, scope, receive, send)
         finally:
             if not exchange.settled:  # a fault of ours, before there was an answer that settles
                 await self._settlement.settle(exchange, Outcome.PROVIDER_FAILED)
@@ -114,13 +123,14 @@ class Forwarding:
         caller: Caller,
         candidates: Candidates,
         body: dict[str, Any],
+        fields: Fields,
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
         if exchange.caller is not caller:  # whose record was another than the one cached, and maybe the tier
             candidates = self._fallbacks.narrowed(candidates, exchange.caller, answers=route is not Route.EMBEDDINGS)
-        attempts = Attempts(candidates, self._fallbacks.cooldowns, exchange, body, clock=self._clock)
+        attempts = Attempts(candidates, self._fallbacks.cooldowns, exchange, body, clock=self._clock, fields=fields)
         count = partial(self._counting.count, str(exchange.caller.subject))
         answer = Answer(
             exchange,
@@ -167,8 +177,8 @@ class Forwarding:
             await self._ids.ready()
         return await self._ids.taken(caller.subject, body)
 
-    def _check(self, route: Route, body: dict[str, Any]) -> None:
-        check_body(route, body, self._guard.extra_fields(route))
+    def _check(self, route: Route, body: dict[str, Any]) -> Dropped:
+        return check_body(route, body, self._guard.extra_fields(route), strict=self._guard.settings.strict_bodies)
 
     async def _forward(
         self,
@@ -183,6 +193,7 @@ class Forwarding:
         client = Client(receive, exchange, partial(self._settlement.free_slot, exchange))
         CURRENT.set(exchange)
         exchange.odd_field = lambda: odd_field(body)
+        exchange.named_field = lambda message: named_field(body, message)
         if exchange.route is Route.EMBEDDINGS and isinstance(body.get("input"), list):
             exchange.most_answer_bytes += MOST_BYTES_OF_A_VECTOR * len(body["input"])
         exchange.wrong_field = lambda: wrong_field(exchange.route, body, exchange.unfetched)
@@ -276,8 +287,6 @@ async def _hang_up(exchange: Exchange) -> None:
 
 
 def _serialised(body: dict[str, object]) -> bytes:
-    for name in NOT_FORWARDED:
-        body.pop(name, None)
     try:
         return orjson.dumps(body)
     except TypeError:

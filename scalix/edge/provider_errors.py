@@ -29,7 +29,7 @@ from scalix.domain.limits.quota import Outcome
 from scalix.domain.redaction.foreign_texts import without_secrets
 from scalix.domain.requests.routes import Route
 from scalix.edge.errors import error_body
-from scalix.service.exchange.exchanges import NO_CONNECTION, Exchange
+from scalix.service.exchange.exchanges import NO_CONNECTION, Exchange, Failure
 
 log = logging.getLogger("scalix.edge")
 
@@ -53,6 +53,7 @@ _OF_OUR_ACCOUNT = frozenset({401, 402})
 # By this too, if it says of what kind the fault is: a firewall in front of it does not, and refuses words in a prompt.
 _FORBIDDEN, _OF_THE_REQUEST = 403, "invalid_request_error"
 _TOO_MANY = 429
+_UNSUPPORTED = "UnsupportedParamsError"
 _OURS = ACCOUNTS | {ErrorClass.PROVIDER_RATE_LIMIT, ErrorClass.TIMEOUT}
 HINTS = {
     ErrorClass.CONTEXT_TOO_LONG: "Shorten the request, or use a model with a larger context window.",
@@ -63,7 +64,7 @@ HINTS = {
 _LITELLM_PREFIX = re2.compile(r"^(?:(?:litellm\.)?\w*(?:Error|Exception)\b[:\s-]*(?:\w+(?:Exception|Error)\s*-\s*)?)+")
 _LITELLM_TAIL = re2.compile(
     r"LiteLLM: model group|Received Model Group=|Available Model Group|No fallback model|LiteLLM Retried"
-    r"|\bmodel=\S+ context_window_fallbacks"
+    r"|\bmodel=\S+ context_window_fallbacks|To drop (?:it|these|unsupported)|If you want to use these params"
 )
 # Of a message that is longer than this nothing later can be shown, whatever is taken out before it.
 _MOST_READ_CHARS = 4000
@@ -143,6 +144,8 @@ def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: 
     failure = exchange.failures[-1] if exchange.failures else None
     at = f"{failure.kind} at {failure.place}" if failure is not None else "it has not said of what"
     log.warning("request %s: LiteLLM failed before the provider of %s was asked: %s", exchange.request_id, model, at)
+    if failure is not None and failure.kind == _UNSUPPORTED and (named := exchange.named_field(failure.message)):
+        return _unsupported(model, named, failure, is_last=is_first)
     wrong = exchange.wrong_field()
     field = wrong[0] if wrong is not None else exchange.odd_field()
     is_ours = error_class in _OURS if failure is None else not failure.by_content
@@ -160,7 +163,23 @@ def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: 
         f"This request can't be put into the form that the provider of '{model}' takes, and was not sent. {reason}"
     )
     refused = BadRequest(message, param=field, details={"category": str(ErrorClass.BAD_REQUEST)})
-    return Failed(Outcome.PROVIDER_REFUSED, refused, ErrorClass.BAD_REQUEST, is_last=is_first)
+    # What a model does not know, whoever asks, costs nothing.
+    is_known = failure is not None and failure.kind == _UNSUPPORTED
+    return Failed(
+        Outcome.PROVIDER_FAILED if is_known else Outcome.PROVIDER_REFUSED,
+        refused,
+        ErrorClass.BAD_REQUEST,
+        is_last=is_first,
+    )
+
+
+def _unsupported(model: str, field: str, failure: Failure, *, is_last: bool) -> Failed:
+    """The model knows a field, but not with every value. As where it does not know it at all, that is free."""
+    reason = without_secrets(_of_the_provider(failure.message))
+    reason = reason.rstrip(" .")
+    message = f"'{model}' does not take '{field}' as it is here. {reason}. Leave it out, or use another model."
+    refused = BadRequest(message, param=field, details={"category": str(ErrorClass.BAD_REQUEST)})
+    return Failed(Outcome.PROVIDER_FAILED, refused, ErrorClass.BAD_REQUEST, is_last=is_last)
 
 
 def class_of(exchange: Exchange, status: int, body: bytes = b"") -> ErrorClass:

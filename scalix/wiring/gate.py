@@ -11,6 +11,7 @@ import scalix
 from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import GatewayError
 from scalix.domain.faults import shown_fault
+from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
 from scalix.launch.config.policy_file import read_policy
 from scalix.launch.serving.untrimmed import CantTrim
 from scalix.launch.settings.environment import DEFAULT_STREAM_JOIN_MS
@@ -45,6 +46,7 @@ def create_app() -> Any:
     from scalix.litellm_adapter.bridge import Services, bridge
     from scalix.litellm_adapter.heap import freeze_heap
     from scalix.litellm_adapter.joining_clients import JoiningClients
+    from scalix.litellm_adapter.known_fields import known_fields
     from scalix.litellm_adapter.quiet_logs import quiet_litellm_logs
     from scalix.litellm_adapter.trimming import parts_of, trim
     from scalix.litellm_adapter.warm_up import warm_up
@@ -90,6 +92,7 @@ def create_app() -> Any:
         internal_token=internal_token,
         count_tokens=token_counter(),
         check_models=check_models,
+        known=known_fields(),
         reload=reload,
         access=access,
         metrics_token=os.environ.get("SCALIX_METRICS_TOKEN"),
@@ -104,6 +107,7 @@ def build_gate(
     internal_token: str,
     count_tokens: Callable[[str, str], int],
     check_models: Callable[[], Awaitable[Any]],
+    known: KnownFields = lambda model, route: EVERYTHING,
     reload: Callable[[], int] = lambda: 0,
     access: "AccessLog | None" = None,
     metrics_token: str | None = None,
@@ -174,6 +178,7 @@ def build_gate(
         guard=guard,
         fallbacks=core.fallbacks,
         ids=core.object_ids,
+        known=known,
     )
     return Gate(
         inner,

@@ -23,7 +23,7 @@ def ensure_plain_services() -> None:
     core = build_core(_plain_environment(os.environ), facts=model_facts())
 
     def check(body: dict[str, Any]) -> None:
-        check_body(Route.CHAT, body, core.policy.current.guard.extra_body_fields.get(Route.CHAT, ()))
+        check_body(Route.CHAT, body, core.policy.current.guard.extra_body_fields.get(Route.CHAT, ()), strict=True)
 
     services = Services(core.identity, core.admission, core.settlement, core.exchanges, under_edge=False, check=check)
     bridge.install(services)

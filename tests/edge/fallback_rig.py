@@ -13,6 +13,7 @@ import orjson
 from scalix.domain.failures import ErrorClass
 from scalix.domain.ledger.outcomes import Usage
 from scalix.domain.limits.quota import Charge, Receipt, Settled
+from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
 from scalix.edge.asgi import Receive, Scope, Send, send_bytes
 from scalix.edge.lifespan import Lifespan
 from scalix.service.exchange.exchanges import Exchange, Failure, ProviderError
@@ -175,7 +176,14 @@ class Edge:
 
 
 @asynccontextmanager
-async def edge(folder: Path, url: str, prefix: str, config: str = CONFIG, name: str = "one") -> AsyncIterator[Edge]:
+async def edge(
+    folder: Path,
+    url: str,
+    prefix: str,
+    config: str = CONFIG,
+    name: str = "one",
+    known: KnownFields = lambda model, route: EVERYTHING,
+) -> AsyncIterator[Edge]:
     """A worker of a gateway with `config`. Several with one `prefix` share their store."""
     path = folder / "config.yaml"
     path.write_text(config, encoding="utf-8")
@@ -201,6 +209,7 @@ async def edge(folder: Path, url: str, prefix: str, config: str = CONFIG, name: 
         internal_token=MASTER_KEY,
         count_tokens=lambda model, text: len(text.split()),
         check_models=nothing,
+        known=known,
     )
     charges: list[tuple[Receipt, Charge]] = []
     exchanges: list[Exchange] = []

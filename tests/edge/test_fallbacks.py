@@ -11,6 +11,8 @@ import pytest
 from scalix.domain.failures import ErrorClass
 from scalix.domain.ledger.outcomes import Usage
 from scalix.domain.limits.quota import Outcome
+from scalix.domain.requests.model_fields import EVERYTHING, Known
+from scalix.domain.requests.routes import Route
 from scalix.launch.config.config_file import read_config
 from tests.edge.fallback_rig import CONFIG, Asked, Behaviour, Edge, break_off, crash, edge, empty, fail, hang, serve
 
@@ -196,11 +198,68 @@ async def test_a_fallback_that_can_not_think_as_long_is_passed_over(one: Edge) -
     assert (answer.status_code, one.app.asked) == (503, ["free-one"])
 
 
-async def test_a_fallback_may_leave_out_what_it_does_not_know_but_nothing_that_matters(one: Edge) -> None:
-    one.app.behaviours["free-one"] = [fail(500)]
-    await one.ask(logit_bias={"1": 1})
-    await one.ask(response_format={"type": "json_object"})
-    assert [body.get("drop_params") for body in one.app.bodies] == [None, True, None, None]
+def _half_known(model: str, route: Route) -> Known:
+    """What the models of the tests can be told: two of them do not know some fields."""
+    unknown = frozenset({"seed", "logit_bias", "stop", "n", "response_format", "presence_penalty"})
+    return Known(unknown=unknown) if model in ("free-two", "alone") else EVERYTHING
+
+
+@pytest.fixture
+async def half(tmp_path: Path, store_url: str, key_prefix: str) -> AsyncIterator[Edge]:
+    async with edge(tmp_path, store_url, key_prefix, known=_half_known) as made:
+        yield made
+
+
+HINTS: list[dict[str, Any]] = [{"seed": 1}, {"logit_bias": {}}, {"stop": []}, {"n": 1}, {"presence_penalty": 0.0}]
+CHANGES: list[dict[str, Any]] = [
+    *({"logit_bias": {"1": 1}}, {"stop": "x"}, {"n": 2}, {"presence_penalty": 0.1}),
+    {"response_format": {"type": "json_object"}},
+]
+
+
+@pytest.mark.parametrize("asked", ["alone", "free-one"], ids=["directly", "as a fallback"])
+@pytest.mark.parametrize("fields", HINTS, ids=str)
+async def test_a_hint_that_a_model_does_not_know_is_left_out_and_named(
+    half: Edge, fields: dict[str, Any], asked: str
+) -> None:
+    half.app.behaviours["free-one"] = [fail(500)]
+    answer = await half.ask(asked, nobodys=1, **fields)
+    (name,) = fields
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-scalix-dropped"] == f"nobodys, {name}"
+    assert name not in half.app.bodies[-1]
+    if asked == "free-one":
+        assert half.app.bodies[0][name] == fields[name]  # which knew it
+
+
+@pytest.mark.parametrize("fields", CHANGES, ids=str)
+async def test_what_would_change_the_answer_is_a_free_400_of_a_model_that_does_not_know_it(
+    half: Edge, fields: dict[str, Any]
+) -> None:
+    answer = await half.ask("alone", **fields)
+    (name,) = fields
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"], half.app.asked, half.charges) == (400, name, [], [])
+    assert "'alone'" in error["message"]
+    assert "drop" not in error["message"]  # which its reader can't
+
+    half.app.behaviours["free-one"] = [fail(500)]
+    answer = await half.ask("free-one", **fields)
+    assert (answer.status_code, half.app.asked) == (503, ["free-one"])  # no fallback gives another answer either
+
+
+async def test_the_header_names_what_the_model_that_served_was_not_told(half: Edge) -> None:
+    half.app.behaviours["free-one"] = [fail(500)]
+    streamed = await half.ask("free-one", stream=True, seed=5)
+    assert streamed.headers["x-scalix-dropped"] == "seed"
+    half.app.behaviours["free-one"] = [serve]
+    assert "x-scalix-dropped" not in (await half.ask("free-one", seed=5)).headers
+
+
+async def test_fields_beside_the_api_go_to_the_provider_under_a_name_that_litellm_passes_on(one: Edge) -> None:
+    await one.ask(min_p=0.1, provider={"order": ["a"]})
+    assert one.app.bodies[-1]["extra_body"] == {"min_p": 0.1, "provider": {"order": ["a"]}}
+    assert not {"min_p", "provider"} & one.app.bodies[-1].keys()
 
 
 async def test_what_an_earlier_model_left_behind_is_not_charged(one: Edge) -> None:

@@ -164,8 +164,18 @@ async def test_extra_body_fields_reach_the_provider_where_they_are_allowed(tmp_p
     body = {"model": "free-small", "messages": [{"role": "user", "content": "hi"}], "chat_template_kwargs": {"a": 1}}
     async with in_process(tmp_path, store_url, guard=extras) as edge:
         assert (await edge.call(body=body)).status == 200
-        assert edge.inner.bodies[0]["chat_template_kwargs"] == {"a": 1}
-        assert (await edge.call(path="/v1/completions", body={**body, "prompt": "x"})).status == 400
+        assert edge.inner.bodies[0]["extra_body"] == {"chat_template_kwargs": {"a": 1}}
+        told = {"model": "free-small", "prompt": "x", "chat_template_kwargs": {"a": 1}}
+        elsewhere = await edge.call(path="/v1/completions", body=told)
+        assert elsewhere.headers["x-scalix-dropped"] == "chat_template_kwargs.a"
+        assert "extra_body" not in edge.inner.bodies[1]
+
+
+async def test_with_strict_bodies_an_unknown_field_is_refused_by_name(tmp_path: Path, store_url: str) -> None:
+    body = {"model": "free-small", "messages": [{"role": "user", "content": "hi"}], "brand_new": 1}
+    async with in_process(tmp_path, store_url, guard={"strict_bodies": True}) as edge:
+        answer = await edge.call(body=body)
+        assert (answer.status, answer.error["param"]) == (400, "brand_new")
 
 
 async def test_free_is_shed_first_and_premium_last(tmp_path: Path, store_url: str) -> None:

@@ -1,6 +1,6 @@
 """Body fields by which a client could steer LiteLLM: another model, address, key or price, hooks off, no record."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import re2
@@ -32,7 +32,8 @@ CONTROL_FIELDS = frozenset(
             "retry_policy",
         ),
         *("mock_response", "mock_tool_calls", "mock_timeout", "mock_delay", "mock_testing_fallbacks"),
-        *("extra_body", "extra_headers", "extra_query", "headers", "default_headers", "metadata", "tags", "no-log"),
+        *("extra_body", "extra_headers", "extra_query", "headers", "default_headers", "metadata", "tags"),
+        *("no-log", "no_log"),
         *("input_cost_per_token", "output_cost_per_token", "input_cost_per_second", "output_cost_per_second"),
         *("model_info", "model_config", "model_list", "user_config", "router", "callbacks", "success_callback"),
         *("failure_callback", "logger_fn", "guardrails", "guardrail_config", "disable_global_guardrails", "policies"),
@@ -47,12 +48,14 @@ CONTROL_FIELDS = frozenset(
     }
 )
 # What the rest of LiteLLM's own are made of: prices, credentials, addresses, routing, its own limits and loggers.
-_CONTROL_PARTS = re2.compile(
-    r"^(litellm|mock_|aws_|azure|vertex_|s3_|gcs_|dd_|langfuse|langsmith|arize_|anthropic_|openai_|newrelic|posthog|signoz"
-    r"|wandb|weave|humanloop|fireworks_|use_|enable_|disable_|allow_|client_|default_|max_(agentic|budget|file|parallel)"
+_CONTROL = (
+    r"(?:^(?:litellm|chatgpt_|mock_|aws_|azure|vertex_|s3_|gcs_|dd_|langfuse|langsmith|arize_|anthropic_|openai_"
+    r"|newrelic|posthog|signoz|wandb|weave|humanloop|fireworks_|use_|enable_|disable_|allow_|client_|default_|max_(agentic|budget|file|parallel)"
     r"|model_|prompt_|preset_|provider_|stream_|tag_|x-|_)"
-    r"|cost|pricing|uplift|api_key|secret|credential|endpoint|budget|timeout|router|routing|retry|callback|logg?er"
+    r"|cost|pricing|uplift|api_key|secret|credential|endpoint|budget|timeout|router|routing|retry|callback|logg?er)"
 )
+_CONTROL_PARTS = re2.compile(_CONTROL)
+_CONTROL_LINE = re2.compile(rf"(?im)^.*{_CONTROL}.*$")
 _CONTROL_REST = frozenset(
     {
         *("acompletion", "aembedding", "aimg_generation", "allm_passthrough_route", "atext_completion", "async_call"),
@@ -70,8 +73,6 @@ _CONTROL_REST = frozenset(
 _NEVER_IN_TOOLS = frozenset(
     {"api_base", "api_key", "base_url", "custom_llm_provider", "extra_headers", "extra_body", "fallbacks"}
 )
-# https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options
-_STREAM_OPTIONS = frozenset({"include_usage", "include_obfuscation"})
 
 
 def is_control_field(name: str) -> bool:
@@ -79,16 +80,22 @@ def is_control_field(name: str) -> bool:
     return name in CONTROL_FIELDS or name in _CONTROL_REST or _CONTROL_PARTS.search(name.lower()) is not None
 
 
+def control_field_among(names: Collection[str]) -> str | None:
+    """One of `names` that steers, or the line of it that does; `None` if there is none. Names may be many, and long:
+    they are searched all at once."""
+    known = next((name for name in names if name in CONTROL_FIELDS or name in _CONTROL_REST), None)
+    if known is not None or not names:
+        return known
+    text = "\n".join(names)
+    found = _CONTROL_LINE.search(text)
+    return None if found is None else found.group()
+
+
 def nested_control_field(body: Mapping[str, Any]) -> str | None:
-    """The path of the first field within `stream_options` or `tools` that steers; `None` if there is none.
+    """The path of the first field within `tools` that steers; `None` if there is none.
 
     Never raises on any JSON value.
     """
-    options = body.get("stream_options")
-    if isinstance(options, dict):
-        for name in options:
-            if name not in _STREAM_OPTIONS:
-                return f"stream_options.{name}"
     tools = body.get("tools")
     for index, tool in enumerate(tools if isinstance(tools, list) else ()):
         name = _steering(tool)

@@ -33,7 +33,8 @@ class GuardSettings:
     """The settings of the front door. Networks are in CIDR notation.
 
     `allowed_hosts` are names as in a `Host` header without the port, in lower case, `*.` in front for all below one;
-    none means any. `extra_body_fields` maps a metered route's name to fields that it takes beside those of its API.
+    none means any. `extra_body_fields` maps a metered route's name to fields that it takes beside those of its API;
+    with `strict_bodies`, a body with any other is refused, and not taken without it.
     """
 
     allowed_hosts: tuple[str, ...] = ()
@@ -41,3 +42,4 @@ class GuardSettings:
     ip_deny: tuple[str, ...] = ()
     overload: Overload = field(default_factory=Overload)
     extra_body_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    strict_bodies: bool = False

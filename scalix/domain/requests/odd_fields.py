@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import re2
+
 _TEXTS = ("messages", "input", "prompt", "system", "instructions")
 # What says nothing that a provider could not understand; the last two are ours.
 _SIMPLE = frozenset(
@@ -14,6 +16,9 @@ _SIMPLE = frozenset(
 _ROLES = ("system", "developer", "user", "assistant")
 _TEXT_PARTS = ("text", "input_text", "output_text")
 _LONGEST_NAME = 100
+_WORD = re2.compile(r"[a-z_]+")
+_MOST_READ_CHARS = 2_000
+_NO_SETTINGS = ("model", "user", "stream")
 
 
 def odd_field(body: Mapping[str, Any]) -> str | None:
@@ -57,3 +62,10 @@ def _odd_part(where: str, content: Any) -> str | None:
         if not is_text or not isinstance(part["text"], str):
             return f"{where}[{index}]"
     return None
+
+
+def named_field(body: Mapping[str, Any], message: str) -> str | None:
+    """The field of a body that a message is about: the one whose name stands first in it. Texts to answer are none."""
+    words = {word: place for place, word in reversed(list(enumerate(_WORD.findall(message[:_MOST_READ_CHARS]))))}
+    found = [name for name in body if name in words and name not in _TEXTS and name not in _NO_SETTINGS]
+    return min(found, key=words.__getitem__, default=None)

@@ -6,7 +6,7 @@ definitions for each object on its way, and the title and description of an `any
 weighed before it begins: counted as it would be done, without copying anything, and only up to the bound.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field as made_by
 from typing import Any
@@ -21,14 +21,17 @@ MOST_LOOKUPS = 10_000_000  # values of a schema times its definitions: some 0.1 
 _LONGEST_PATH = 200
 
 _SCHEMAS = frozenset(
-    {"parameters", "input_schema", "inputSchema", "schema", "json_schema", "response_schema", "output_schema"}
+    {
+        *("parameters", "input_schema", "inputSchema", "schema", "json_schema", "response_schema", "output_schema"),
+        *("guided_json", "json"),
+    }
 )
 _DEFINITIONS = frozenset({"$defs", "definitions", "schemas"})
 # What a program or a person wrote: what looks like a schema there is text.
 _CONVERSATION = frozenset({"messages", "input", "prompt", "system", "instructions", "prediction", "metadata"})
 
 
-def check_schemas(body: Mapping[str, Any]) -> None:
+def check_schemas(body: dict[str, Any]) -> None:
     """Raise `BadRequest` for the first schema that, with those before it, would become too large. Never raises anything
     else."""
     weight = _Weight()
@@ -41,12 +44,10 @@ def check_schemas(body: Mapping[str, Any]) -> None:
             raise BadRequest(message, param=path)
 
 
-def _schemas(body: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _schemas(body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The outermost schemas, each with its path."""
-    stack = [
-        (name, field) for name, field in body.items() if name not in _CONVERSATION and isinstance(field, dict | list)
-    ]
-    stack.reverse()
+    # In one object, so that a field that is a schema itself is one too.
+    stack: list[tuple[str, Any]] = [("", {name: body[name] for name in reversed(body) if name not in _CONVERSATION})]
     while stack:
         path, node = stack.pop()
         if isinstance(node, list):
@@ -57,7 +58,7 @@ def _schemas(body: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             )
             continue
         for name, item in node.items():
-            inner = f"{path}.{name[:_LONGEST_PATH]}"[:_LONGEST_PATH]
+            inner = f"{path}.{name[:_LONGEST_PATH]}".removeprefix(".")[:_LONGEST_PATH]
             if isinstance(item, dict) and name in _SCHEMAS:
                 yield inner, item
             elif isinstance(item, dict | list):

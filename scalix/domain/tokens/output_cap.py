@@ -20,6 +20,7 @@ _OWN_FIELDS: Mapping[Route, tuple[str, ...]] = {
     Route.MESSAGES: ("max_tokens",),
 }
 _ALL_FIELDS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+CAP_FIELDS = frozenset(_ALL_FIELDS)
 # Budgets for thinking, which providers take out of the output cap: (outer field or None, field).
 _BUDGETS = (("thinking", "budget_tokens"), ("reasoning", "max_tokens"), ("reasoning", "budget_tokens"))
 _WITH_BUDGET = frozenset({"thinking_budget", "thinking", "reasoning"})

@@ -147,6 +147,7 @@ class ScalixSection(Section):
     ip_rules: IpRulesSection = Field(default_factory=IpRulesSection)
     overload: OverloadSection = Field(default_factory=OverloadSection)
     extra_body_fields: dict[RouteName, list[FieldName]] = Field(default_factory=dict)
+    strict_bodies: bool = False
     retention: RetentionSection = Field(default_factory=RetentionSection)
     prices: PricesSection = Field(default_factory=PricesSection)
     privacy: PrivacySection = Field(default_factory=PrivacySection)

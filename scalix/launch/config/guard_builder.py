@@ -20,4 +20,5 @@ def build_guard(section: ScalixSection) -> GuardSettings:
             exempt=exempt,
         ),
         extra_body_fields={name: tuple(fields) for name, fields in section.extra_body_fields.items()},
+        strict_bodies=section.strict_bodies,
     )

@@ -99,6 +99,8 @@ class Exchange:
     wrong_field: Callable[[], tuple[str, str] | None] = lambda: (
         None
     )  # one that is not as its API has it, and what it is
+    named_field: Callable[[str], str | None] = lambda message: None  # the field of it that a message is about
+    dropped: str = ""  # the names of what was left out of the client's request for the model that is asked
     began_s: float = 0.0  # by the monotonic clock
     first_token_s: float | None = None
     tried: list[str] = field(default_factory=list)  # models that failed before the one that serves now

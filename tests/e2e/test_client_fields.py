@@ -1,0 +1,243 @@
+"""What real clients put into their bodies: taken, passed on, or left out and named. A running gateway with LiteLLM in
+it, providers of three formats, and their logs; OpenAI's and Anthropic's own SDKs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import anthropic
+import httpx
+import openai
+import pytest
+
+from tests.e2e.gateways import Gateway
+from tests.e2e.scripted_provider import Provider, scripted
+from tests.e2e.test_who_is_to_blame import Caller, proper
+
+pytestmark = pytest.mark.xdist_group("gateway-fields")
+
+OPENAI, GEMINI, CLAUDE, O3, EMBED = "fields-openai", "fields-gemini", "fields-claude", "fields-o3", "fields-embed"
+_INFO = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "max_output_tokens": 4096}
+MODELS = [
+    {
+        "model_name": name,
+        "litellm_params": {
+            "model": model,
+            "api_base": f"${{TEST_PROVIDER_ROOT}}{path}",
+            "api_key": "${TEST_PROVIDER_KEY}",
+        },
+        "model_info": _INFO,
+    }
+    for name, model, path in (
+        (OPENAI, "openai/scripted", "/v1"),
+        (GEMINI, "gemini/gemini-2.5-flash", ""),
+        (CLAUDE, "anthropic/claude-scripted", ""),
+        (O3, "openai/o3", "/v1"),
+        (EMBED, "openai/nomic", "/v1"),
+    )
+]
+CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
+RESPONSES, MESSAGES = "/v1/responses", "/v1/messages"
+DROPPED = "x-scalix-dropped"
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with scripted(proper) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def fielded(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Gateway]:
+    gateway = Gateway(tmp_path_factory.mktemp("fielded"), provider.url, models=MODELS).start()
+    yield gateway
+    gateway.stop()
+
+
+@pytest.fixture
+def http(fielded: Gateway) -> Iterator[httpx.Client]:
+    with fielded.client() as client:
+        yield client
+
+
+@pytest.fixture
+def caller(http: httpx.Client) -> Caller:
+    return Caller(http)
+
+
+@pytest.fixture
+def key(http: httpx.Client, caller: Caller) -> str:
+    answer = http.post("/key/generate", json={"user_id": caller.name})
+    return str(answer.json()["key"])
+
+
+EXTRAS: dict[str, Any] = {
+    "top_k": 5,
+    "min_p": 0.1,
+    "repetition_penalty": 1.1,
+    "guided_json": {"type": "object"},
+    "enable_thinking": False,
+    "chat_template_kwargs": {"enable_thinking": False},
+    "provider": {"order": ["a"], "sort": "price"},
+    "usage": {"include": True},
+}
+
+
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS, RESPONSES])
+def test_the_fields_of_the_shipped_list_reach_a_server_of_openais_format_as_they_were_sent(
+    caller: Caller, provider: Provider, path: str
+) -> None:
+    answer = caller.ask(OPENAI, path, **EXTRAS)
+    assert answer.status_code == 200, answer.text
+    sent = provider.asked[-1][1]
+    assert {name: sent.get(name) for name in EXTRAS} == EXTRAS
+    assert "extra_body" not in sent
+    assert DROPPED not in answer.headers
+
+
+def test_a_stream_of_openais_format_may_state_its_usage_in_every_event(caller: Caller, provider: Provider) -> None:
+    options = {"include_usage": True, "continuous_usage_stats": True}
+    caller.ask(OPENAI, stream=True, stream_options=options)
+    assert provider.asked[-1][1]["stream_options"] == options
+
+
+@pytest.mark.parametrize("model", [GEMINI, CLAUDE])
+def test_a_provider_of_another_format_is_not_sent_them_and_the_client_is_told(
+    caller: Caller, provider: Provider, model: str
+) -> None:
+    answer = caller.ask(model, **EXTRAS)
+    assert answer.status_code == 200, answer.text
+    assert set(answer.headers[DROPPED].split(", ")) == EXTRAS.keys() - {"top_k"}
+    sent = str(provider.asked[-1][1])
+    assert "min_p" not in sent
+    assert "guided_json" not in sent
+
+
+CODEX: dict[str, Any] = {
+    "instructions": "You are a coding agent.",
+    "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}],
+    "tools": [
+        {"type": "function", "name": "shell", "parameters": {"type": "object", "properties": {}}, "strict": False}
+    ],
+    "tool_choice": "auto",
+    "parallel_tool_calls": False,
+    "reasoning": {"effort": "medium", "summary": "auto"},
+    "store": False,
+    "stream": False,
+    "include": ["reasoning.encrypted_content"],
+    "prompt_cache_key": "019b-7c",
+    "text": {"verbosity": "low"},
+    "client_metadata": {"x-codex-installation-id": "4a"},
+    "previous_response_id": None,
+}
+
+
+@pytest.mark.parametrize("model", [OPENAI, GEMINI, CLAUDE])
+def test_a_request_of_codex_is_served_by_every_format(caller: Caller, provider: Provider, model: str) -> None:
+    answer = caller.ask(model, RESPONSES, **{**CODEX, "parallel_tool_calls": True})
+    assert answer.status_code == 200, answer.text
+    assert "client_metadata" in answer.headers[DROPPED].split(", ")
+    assert "installation" not in str(provider.asked[-1][1])
+
+
+NEUTRAL: dict[str, Any] = {
+    "presence_penalty": 0,
+    "frequency_penalty": 0.0,
+    "logit_bias": {},
+    "logprobs": False,
+    "store": False,
+    "modalities": ["text"],
+    "service_tier": "auto",
+    "prompt_cache_key": "k",
+    "safety_identifier": "s",
+    "n": 1,
+    "seed": 7,
+    "verbosity": "low",
+    "metadata": {"a": "b"},
+    "user": 17,
+    "stop": None,
+    "nobodys_field": None,
+}
+
+
+@pytest.mark.parametrize("model", [OPENAI, GEMINI, CLAUDE, O3])
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_says_nothing_or_is_a_hint_keeps_no_model_from_answering(
+    fielded: Gateway, key: str, model: str, stream: bool
+) -> None:
+    with httpx.Client(base_url=fielded.url, headers={"authorization": f"Bearer {key}"}) as client:
+        body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **NEUTRAL, "stream": stream}
+        answer = client.post(CHAT, json=body)
+    assert answer.status_code == 200, answer.text
+    dropped = answer.headers[DROPPED].split(", ")
+    assert "metadata" in dropped
+    assert "nobodys_field" not in dropped
+    if model == CLAUDE:
+        assert {"presence_penalty", "logit_bias", "seed", "verbosity", "store", "n"} <= set(dropped)
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "fields"),
+    [
+        (O3, CHAT, {"presence_penalty": 0.5}),
+        (CLAUDE, CHAT, {"n": 2}),
+        (CLAUDE, CHAT, {"logit_bias": {"1": 1}}),
+        (GEMINI, CHAT, {"logit_bias": {"1": 1}}),
+        (O3, CHAT, {"temperature": 0.2}),  # known, but not with every value
+        (EMBED, EMBEDDINGS, {"dimensions": 5}),
+        (CLAUDE, RESPONSES, {"top_logprobs": 3}),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else None,
+)
+def test_what_would_change_the_answer_is_a_free_400_in_words_of_ours(
+    caller: Caller, provider: Provider, model: str, path: str, fields: dict[str, Any]
+) -> None:
+    asked = len(provider.asked)
+    answer = caller.ask(model, path, **fields)
+    error = answer.json()["error"]
+    (name,) = fields
+    assert (answer.status_code, error["param"]) == (400, name), answer.text
+    assert model in error["message"]
+    assert name in error["message"]
+    for advice in ("drop_params", "litellm", "allowed_openai_params"):
+        assert advice not in error["message"].lower()
+    assert len(provider.asked) == asked
+    assert caller.used() == (0, 0)
+
+
+def test_openais_sdk_embeds_with_a_model_that_knows_no_encoding(fielded: Gateway, key: str) -> None:
+    """The SDK asks for base64 by itself, and reads lists as well."""
+    client = openai.OpenAI(base_url=f"{fielded.url}/v1", api_key=key, max_retries=0)
+    assert client.embeddings.create(model=EMBED, input="hi").data[0].embedding == pytest.approx([0.1])
+
+
+@pytest.mark.parametrize("model", [OPENAI, GEMINI, CLAUDE])
+def test_a_request_of_claude_code_is_served_by_every_format(fielded: Gateway, key: str, model: str) -> None:
+    client = anthropic.Anthropic(base_url=fielded.url, api_key=key, max_retries=0)
+    answer = client.messages.create(
+        model=model,
+        max_tokens=2000,
+        system=[{"type": "text", "text": "You are Claude Code.", "cache_control": {"type": "ephemeral"}}],
+        messages=[{"role": "user", "content": "hi"}],
+        metadata={"user_id": "user_abc"},
+        thinking={"type": "enabled", "budget_tokens": 1024},
+        tools=[{"name": "Bash", "input_schema": {"type": "object", "properties": {}}}],
+        extra_body={"context_management": {"edits": []}},
+        extra_headers={"anthropic-beta": "interleaved-thinking-2025-05-14"},
+    )
+    assert answer.content
+
+
+def test_what_changes_what_is_counted_is_refused_with_the_reason(caller: Caller, provider: Provider) -> None:
+    asked = len(provider.asked)
+    for name in ("max_new_tokens", "ignore_eos", "best_of", "priority", "plugins", "chat_template", "api_base"):
+        answer = caller.ask(OPENAI, CHAT, **{name: 5})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, name)
+    assert len(provider.asked) == asked
+    assert caller.used() == (0, 0)
+
+
+def test_a_name_of_foreign_letters_can_not_break_out_of_the_header(caller: Caller) -> None:
+    answer = caller.ask(OPENAI, CHAT, **{"evil\r\nset-cookie: a=b": 1, "ünicode": 1})
+    assert answer.status_code == 200
+    assert "set-cookie" not in answer.headers
+    assert set(answer.headers[DROPPED].split(", ")) == {"evil??set-cookie:?a=b", "?nicode"}
