@@ -204,10 +204,13 @@ def test_what_would_change_the_answer_is_a_free_400_in_words_of_ours(
     assert caller.used() == (0, 0)
 
 
-def test_openais_sdk_embeds_with_a_model_that_knows_no_encoding(fielded: Gateway, key: str) -> None:
+@pytest.mark.parametrize("model", [EMBED, GEMINI])
+def test_openais_sdk_embeds_with_a_model_that_knows_neither_encodings_nor_users(
+    fielded: Gateway, key: str, model: str
+) -> None:
     """The SDK asks for base64 by itself, and reads lists as well."""
     client = openai.OpenAI(base_url=f"{fielded.url}/v1", api_key=key, max_retries=0)
-    assert client.embeddings.create(model=EMBED, input="hi").data[0].embedding == pytest.approx([0.1])
+    assert client.embeddings.create(model=model, input="hi", user="me").data[0].embedding == pytest.approx([0.1])
 
 
 @pytest.mark.parametrize("model", [OPENAI, GEMINI, CLAUDE])

@@ -58,6 +58,8 @@ def proper(path: str, body: dict[str, Any]) -> Answer:
         candidate = {"content": {"role": "model", "parts": [{"text": "hello"}]}, "finishReason": "STOP", "index": 0}
         usage = {"promptTokenCount": 7, "candidatesTokenCount": 5, "totalTokenCount": 12}
         return whole({"candidates": [candidate], "usageMetadata": usage})
+    if "EmbedContents" in path:
+        return whole({"embeddings": [{"values": [0.1]} for _ in body["requests"]]})
     if path.endswith("/responses"):
         content = [{"type": "output_text", "text": "hello", "annotations": []}]
         message = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content}
