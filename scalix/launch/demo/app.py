@@ -17,6 +17,7 @@ from scalix.launch.demo.request_log import RequestLog
 from scalix.launch.demo.responses import ResponsesStream, responses_answer
 from scalix.launch.demo.script import MARK, Attempts, Script, parse_script
 from scalix.launch.demo.stream import Stream
+from scalix.launch.demo.wishes import Wish, wish_of
 
 ROUTES: Final = {
     "/chat/completions": "chat",
@@ -92,7 +93,8 @@ class DemoApp:
         script = self._defaults
         if MARK in raw:
             script = parse_script(prompt.texts, model, script)
-        plan = make_plan(route, body, model, prompt, script)
+        wish = Wish() if MARK in raw else wish_of(route, body)
+        plan = make_plan(route, body, model, prompt, script, wish)
         entry.stream = plan.stream
         entry.prompt_tokens = plan.prompt_tokens
         return plan, body

@@ -55,6 +55,8 @@ def chat_answer(plan: Plan) -> dict[str, Any]:
 
 def _message(plan: Plan, choice: int) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": plan.text, "refusal": None, "annotations": []}
+    if plan.thought:
+        message["reasoning_content"] = plan.thought
     if plan.tool:
         message["content"] = None
         message["tool_calls"] = [
@@ -109,6 +111,8 @@ class ChunkStream:
                 function = {"name": self._plan.tool, "arguments": ""}
                 call = {"index": 0, "id": _call_id(self._plan, choice), "type": "function", "function": function}
                 delta = {"role": "assistant", "content": None, "tool_calls": [call]}
+            if self._plan.thought:
+                delta["reasoning_content"] = self._plan.thought
             frames.append(self._chunk(choice, delta, None))
         return b"".join(frames)
 

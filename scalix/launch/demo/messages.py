@@ -7,6 +7,8 @@ import orjson
 from scalix.launch.demo.plan import Plan
 from scalix.launch.demo.stream import event_frame
 
+# What a client hands back unread. No provider is asked for it.
+SIGNATURE = "ZGVtbw=="
 STOP_REASONS = {
     "stop": "end_turn",
     "length": "max_tokens",
@@ -28,7 +30,7 @@ def messages_usage(plan: Plan, output_tokens: int | None = None) -> dict[str, An
 
 def messages_answer(plan: Plan) -> dict[str, Any]:
     """The answer of `/v1/messages`, not streamed."""
-    content = [] if plan.script.empty else [_block(plan, whole=True)]
+    content = [] if plan.script.empty else [*_thinking(plan), _block(plan, whole=True)]
     answer = {**_message(plan), "content": content, "stop_reason": STOP_REASONS[plan.finish]}
     return plan.with_usage(answer, messages_usage(plan))
 
@@ -45,6 +47,11 @@ def _message(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _thinking(plan: Plan) -> list[dict[str, Any]]:
+    thought = {"type": "thinking", "thinking": plan.thought, "signature": SIGNATURE}
+    return [thought] if plan.thought else []
+
+
 def _block(plan: Plan, *, whole: bool) -> dict[str, Any]:
     if not plan.tool:
         return {"type": "text", "text": plan.text if whole else ""}
@@ -57,6 +64,10 @@ def _block(plan: Plan, *, whole: bool) -> dict[str, Any]:
     return {"type": "tool_use", "id": "toolu_" + plan.ident, "name": plan.tool, "input": arguments}
 
 
+def _event(name: str, **fields: Any) -> bytes:
+    return event_frame(name, {"type": name, **fields})
+
+
 class MessagesStream:
     """message_start, content_block_start, content_block_delta…, content_block_stop, message_delta, message_stop."""
 
@@ -64,9 +75,9 @@ class MessagesStream:
         self.usage: Any = None
         self._plan = plan
         kind = b'"input_json_delta","partial_json":' if plan.tool else b'"text_delta","text":'
-        self._head = (
-            b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":' + kind
-        )
+        self._index = len(_thinking(plan))
+        opened = b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,"delta":{"type":'
+        self._head = opened % self._index + kind
 
     def opening(self) -> bytes:
         # Nothing is made yet, so that a stream which breaks off has not reported more than it delivered.
@@ -74,11 +85,21 @@ class MessagesStream:
         self.usage = message.get("usage")
         return (
             event_frame("message_start", {"type": "message_start", "message": message})
-            + event_frame(
-                "content_block_start",
-                {"type": "content_block_start", "index": 0, "content_block": _block(self._plan, whole=False)},
-            )
-            + event_frame("ping", {"type": "ping"})
+            + self._thinking()
+            + _event("content_block_start", index=self._index, content_block=_block(self._plan, whole=False))
+            + _event("ping")
+        )
+
+    def _thinking(self) -> bytes:
+        if not self._index:
+            return b""
+        empty = {"type": "thinking", "thinking": "", "signature": ""}
+        thought = {"type": "thinking_delta", "thinking": self._plan.thought}
+        return (
+            _event("content_block_start", index=0, content_block=empty)
+            + _event("content_block_delta", index=0, delta=thought)
+            + _event("content_block_delta", index=0, delta={"type": "signature_delta", "signature": SIGNATURE})
+            + _event("content_block_stop", index=0)
         )
 
     def delta(self, choice: int, text: str) -> bytes:
@@ -88,11 +109,7 @@ class MessagesStream:
         delta = {"stop_reason": STOP_REASONS[self._plan.finish], "stop_sequence": None}
         end = self._plan.with_usage({"type": "message_delta", "delta": delta}, messages_usage(self._plan))
         self.usage = end.get("usage")
-        return (
-            event_frame("content_block_stop", {"type": "content_block_stop", "index": 0})
-            + event_frame("message_delta", end)
-            + self.nothing()
-        )
+        return _event("content_block_stop", index=self._index) + event_frame("message_delta", end) + self.nothing()
 
     def nothing(self) -> bytes:
         return b"" if self._plan.script.no_done else event_frame("message_stop", {"type": "message_stop"})

@@ -10,9 +10,12 @@ from typing import Any, Final
 from scalix.launch.demo.problem import BadRequestError
 from scalix.launch.demo.prompts import Prompt, output_cap, whole_number
 from scalix.launch.demo.script import Script
+from scalix.launch.demo.wishes import Wish
 
 SENTENCE: Final = "This answer comes from the demo provider of the Scalix gateway, no model was asked. "
+THOUGHT: Final = "The user asks the demo provider, which has nothing to think about."
 _WORDS = SENTENCE.split()
+_JSON_PIECE_CHARS = 12
 _RUN = secrets.token_hex(4)
 _numbers = itertools.count(1)
 _FIGURE_MODES: Final[dict[str, Any]] = {"huge": 10**12, "string": "many", "zero": 0}
@@ -34,6 +37,7 @@ class Plan:
     prompt_tokens: int
     cached_tokens: int
     reasoning_tokens: int
+    thought: str  # what is shown of the reasoning
     completion_tokens: int
     inputs: int
     ident: str
@@ -69,8 +73,8 @@ class Plan:
         return answer
 
 
-def make_plan(route: str, body: dict[str, Any], model: str, prompt: Prompt, script: Script) -> Plan:
-    """The answer to `body` under `script`. Raises BadRequestError for wrong parameters."""
+def make_plan(route: str, body: dict[str, Any], model: str, prompt: Prompt, script: Script, wish: Wish) -> Plan:
+    """The answer to `body` under `script`, or as its `wish` is. Raises BadRequestError for wrong parameters."""
     stream = body.get("stream")
     if stream is not None and not isinstance(stream, bool):
         raise BadRequestError("stream must be true or false", "stream")
@@ -83,8 +87,10 @@ def make_plan(route: str, body: dict[str, Any], model: str, prompt: Prompt, scri
         per_prompt = whole_number(body, "n", 128) or 1
         best_of = max(per_prompt, (whole_number(body, "best_of", 128) or 1) if route == "completions" else 1)
 
-    tool = _tool_name(body) if script.tool else None
-    deltas, reasoning = _deltas(script, tool is not None), script.reasoning
+    tool = _tool_name(body) if script.tool else wish.tool
+    deltas = _deltas(script, script.tool) if wish.json is None else _pieces(wish.json)
+    thought = THOUGHT if wish.thinks and not script.reasoning else ""
+    reasoning = script.reasoning or len(thought.split())
     if route == "embeddings" or script.empty:
         deltas = ()
     finish = "tool_calls" if tool else "stop"
@@ -107,6 +113,7 @@ def make_plan(route: str, body: dict[str, Any], model: str, prompt: Prompt, scri
         prompt_tokens=prompt_tokens,
         cached_tokens=min(script.cached, prompt_tokens),
         reasoning_tokens=reasoning,
+        thought=" ".join(thought.split()[:reasoning]),
         completion_tokens=made if script.completion_tokens is None else script.completion_tokens,
         inputs=prompt.inputs,
         ident=f"demo{_RUN}{next(_numbers)}",
@@ -128,6 +135,10 @@ def _tool_name(body: dict[str, Any]) -> str:
 
 def _deltas(script: Script, as_arguments: bool) -> tuple[str, ...]:
     return _cut(len(_WORDS) if script.words is None else script.words, script.chunk_chars, as_arguments)
+
+
+def _pieces(text: str) -> tuple[str, ...]:
+    return tuple(text[start : start + _JSON_PIECE_CHARS] for start in range(0, len(text), _JSON_PIECE_CHARS))
 
 
 @lru_cache(maxsize=256)

@@ -1,5 +1,6 @@
 """`/v1/responses`: OpenAI's events and answers."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -50,14 +51,19 @@ def _response(plan: Plan, status: str, output: list[dict[str, Any]]) -> dict[str
 
 def _ended(plan: Plan) -> dict[str, Any]:
     status = "incomplete" if plan.finish in {"length", "content_filter"} else "completed"
-    response = _response(plan, status, [] if plan.script.empty else [_item(plan, status, plan.text)])
+    response = _response(plan, status, [] if plan.script.empty else [*_reasoning(plan), _item(plan, status, plan.text)])
     if plan.script.usage == "none":
         del response["usage"]
     return plan.with_usage(response, responses_usage(plan))
 
 
+def _reasoning(plan: Plan) -> list[dict[str, Any]]:
+    summary = [{"type": "summary_text", "text": plan.thought}]
+    return [{"id": "rs_" + plan.ident, "type": "reasoning", "summary": summary}] if plan.thought else []
+
+
 def _item(plan: Plan, status: str, text: str | None) -> dict[str, Any]:
-    """The one output item: a message, or a call. `text` of None: nothing of it is there yet."""
+    """The output item after what was thought: a message, or a call. `text` of None: nothing of it is there yet."""
     if plan.tool:
         return {
             "id": "fc_" + plan.ident,
@@ -89,7 +95,7 @@ class ResponsesStream:
         self._number = 0
         self._item_id = ("fc_" if plan.tool else "msg_") + plan.ident
         name = "response.function_call_arguments" if plan.tool else "response.output_text"
-        self._place: dict[str, Any] = {"item_id": self._item_id, "output_index": 0}
+        self._place: dict[str, Any] = {"item_id": self._item_id, "output_index": len(_reasoning(plan))}
         if not plan.tool:
             self._place["content_index"] = 0
         self._name = name
@@ -105,11 +111,23 @@ class ResponsesStream:
         frames = [
             self._event("response.created", {"response": started}),
             self._event("response.in_progress", {"response": started}),
-            self._event("response.output_item.added", {"output_index": 0, "item": item}),
+            *self._thinking(),
+            self._event("response.output_item.added", {"output_index": self._place["output_index"], "item": item}),
         ]
         if not self._plan.tool:
             frames.append(self._event("response.content_part.added", {**self._place, "part": _part("")}))
         return b"".join(frames)
+
+    def _thinking(self) -> Iterator[bytes]:
+        for item in _reasoning(self._plan):
+            place = {"item_id": item["id"], "output_index": 0, "summary_index": 0}
+            part, thought = item["summary"][0], self._plan.thought
+            yield self._event("response.output_item.added", {"output_index": 0, "item": {**item, "summary": []}})
+            yield self._event("response.reasoning_summary_part.added", {**place, "part": {**part, "text": ""}})
+            yield self._event("response.reasoning_summary_text.delta", {**place, "delta": thought})
+            yield self._event("response.reasoning_summary_text.done", {**place, "text": thought})
+            yield self._event("response.reasoning_summary_part.done", {**place, "part": part})
+            yield self._event("response.output_item.done", {"output_index": 0, "item": item})
 
     def delta(self, choice: int, text: str) -> bytes:
         number, self._number = self._number, self._number + 1
@@ -125,7 +143,8 @@ class ResponsesStream:
                 self._event(self._name + ".done", {**self._place, "text": text, "logprobs": []}),
                 self._event("response.content_part.done", {**self._place, "part": _part(text)}),
             ]
-        frames.append(self._event("response.output_item.done", {"output_index": 0, "item": ended["output"][0]}))
+        last = {"output_index": self._place["output_index"], "item": ended["output"][-1]}
+        frames.append(self._event("response.output_item.done", last))
         return b"".join(frames) + self._end(ended)
 
     def nothing(self) -> bytes:
