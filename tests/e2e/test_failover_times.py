@@ -1,8 +1,10 @@
-"""Fallbacks and cooldowns where time matters: a gateway of two workers that is soon out of patience."""
+"""Where time matters: fallbacks, cooldowns, and what the other worker has to learn, at a gateway of two workers that is
+soon out of patience."""
 
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import httpx
 import pytest
@@ -66,6 +68,43 @@ def test_a_model_that_keeps_failing_is_left_alone_by_every_worker(bench: Bench) 
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert len(bench.log()) == asked
     assert bench.counted() == (0, 0, 0)
+
+
+LEARNS_WITHIN_S = 0.5  # as docs/limits.md promises
+
+
+def test_a_new_tier_is_seen_within_half_a_second_by_a_worker_that_refuses_the_caller_over_and_over(
+    hasty: Gateway, bench: Bench
+) -> None:
+    # Given a caller who has used a limit up, and goes on asking at both workers
+    bench.http.post("/user/update", json={"user_id": bench.user, "tier": "fifty"})
+    for _ in range(50):
+        assert bench.post("chat", "words=1").status_code == 200
+    with ExitStack() as stack:
+        connections: list[httpx.Client] = []
+
+        def ask_all() -> list[int]:
+            return [http.post(PATHS["chat"], json=bench.body("chat")).status_code for http in connections]
+
+        def are_at_both() -> bool:
+            connections.append(stack.enter_context(hasty.client()))
+            ask_all()
+            port = httpx.URL(hasty.url).port
+            held = [{at.laddr.port for at in worker.net_connections() if at.raddr} for worker in hasty.workers()]
+            return all(port in ports for ports in held) and len(connections) >= 4
+
+        bench.http.close()
+        _until(are_at_both)
+        for _ in range(3):
+            assert set(ask_all()) == {429}
+        # When one of the workers gives them another tier
+        connections[0].post("/user/update", json={"user_id": bench.user, "tier": "all-models"}).raise_for_status()
+        changed_s = time.monotonic()
+        # Then the one that has done so serves them at once, and the other after half a second at the latest
+        assert ask_all()[0] == 200
+        while time.monotonic() < changed_s + LEARNS_WITHIN_S:
+            ask_all()
+        assert set(ask_all()) == {200}
 
 
 def _until(holds: Callable[[], bool]) -> None:

@@ -24,7 +24,6 @@ class Server:
         self.directory = directory
         self.port = port
         self.options = options
-        self.environ: dict[str, str] = {}  # beside the usual
         self.process: subprocess.Popen[bytes] | None = None
         self.admin = redis.Redis(host="127.0.0.1", port=port, decode_responses=True, socket_timeout=5)
 
@@ -42,7 +41,7 @@ class Server:
                 ],
                 stdout=log,
                 stderr=log,
-                env={**server_environment(), **self.environ},
+                env=server_environment(),
                 preexec_fn=die_with_parent(),
             )
         wait_for(lambda: self.admin.ping(), "the server to answer")
