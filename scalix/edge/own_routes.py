@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from scalix.domain.errors import ModelNotFound
+import re2
+
+from scalix.domain.errors import InvalidApiKey, ModelNotFound
 from scalix.domain.redaction.foreign_texts import shown
-from scalix.edge.asgi import Receive, Scope, Send, credential_of, send_bytes, send_json, token_of
+from scalix.edge.asgi import Receive, Scope, Send, credential_of, header, send_bytes, send_json, token_of
 from scalix.edge.operator_routes import OperatorRoutes, operator_of
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own, model_in
@@ -14,6 +16,8 @@ from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
 from scalix.store.base import StoreUnavailable
+
+_HOST = re2.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
 
 Check = Callable[[], Awaitable[Any]]
 Pages = Mapping[Own, Callable[[Own, Scope], Awaitable[Page]]]
@@ -89,7 +93,10 @@ class OwnRoutes:
         return _model(name)
 
     async def _charged(self, scope: Scope) -> Caller:
-        holder = await self._identity.authenticate(credential_of(scope))
+        try:
+            holder = await self._identity.authenticate(credential_of(scope))
+        except InvalidApiKey as error:
+            raise _with_example(error, scope) from None
         caller = await self._identity.charged_caller(holder, query_of(scope))
         try:
             # No admission follows that would compare versions, so what was revoked must show here.
@@ -99,6 +106,16 @@ class OwnRoutes:
 
     async def _operator(self, scope: Scope) -> Caller:
         return await operator_of(self._identity, scope)
+
+
+def _with_example(error: InvalidApiKey, scope: Scope) -> InvalidApiKey:
+    """The error of who asks for the models, often in a browser or before anything else: with a request to paste."""
+    host = header(scope, b"host") or ""
+    base = f"{scope.get('scheme', 'http')}://{host if _HOST.fullmatch(host) else '127.0.0.1:4000'}"
+    fresh = error.anew()
+    fresh.answers = None
+    fresh.message += f' For example: curl {base}/v1/models -H "Authorization: Bearer <key>"'
+    return fresh
 
 
 def _model(name: str) -> dict[str, Any]:

@@ -170,3 +170,21 @@ async def test_a_published_master_key_from_elsewhere_or_through_a_proxy_is_a_wro
 async def test_beside_a_published_key_another_one_counts_from_everywhere() -> None:
     edge = Edge(anonymous=False, previous=PUBLISHED)
     assert await edge.models({"authorization": f"Bearer {MASTER}"}, "192.0.2.1") == ["free-a", "dear"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({"host": "gateway.example:8443"}, "http://gateway.example:8443"),
+        ({"host": "[::1]:4000", "authorization": "Bearer sk-wrong"}, "http://[::1]:4000"),
+        ({"host": 'x" && rm -rf "'}, "http://127.0.0.1:4000"),
+        ({}, "http://127.0.0.1:4000"),
+    ],
+)
+async def test_who_may_not_see_the_models_is_shown_the_request_with_the_key(
+    headers: dict[str, str], address: str
+) -> None:
+    with pytest.raises(InvalidApiKey) as refused:
+        await Edge(anonymous=False).models(headers)
+    assert refused.value.message.endswith(f'curl {address}/v1/models -H "Authorization: Bearer <key>"')
+    assert len(refused.value.message) < 400

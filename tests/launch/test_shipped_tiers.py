@@ -113,3 +113,34 @@ def test_a_name_that_holds_what_means_something_in_a_pattern_is_itself() -> None
     tier = Tier("t", models=("opus[1m]",))
     assert (tier.allows("opus[1m]"), tier.allows("opus1")) == (True, True)
     assert not tier.allows("opus2")
+
+
+# ---- priority -----------------------------------------------------------------------------------------------------
+
+TWO_OF_ONE = """
+model_list:
+  - {model_name: m, litellm_params: {model: openai/second, api_key: x, metadata: {priority: 2}}}
+  - {model_name: m, litellm_params: {model: openai/first, api_key: x}, model_info: {priority: 1}}
+"""
+
+
+def test_priority_orders_the_deployments_of_one_name(tmp_path: Path) -> None:
+    config = read(tmp_path, TWO_OF_ONE)
+    assert [entry["model_info"]["order"] for entry in config.litellm["model_list"]] == [2, 1]
+    assert not [line for line in config.warnings if line.startswith("priority")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "m, litellm_params: {model: openai/f",
+            "n, litellm_params: {model: openai/f",
+            "priority of m, n has no effect",
+        ),
+        ("priority: 2", "priority: high", "priority of m has no effect: it orders the deployments of one name"),
+    ],
+)
+def test_a_priority_that_orders_nothing_is_said(tmp_path: Path, old: str, new: str, said: str) -> None:
+    config = read(tmp_path, TWO_OF_ONE.replace(old, new))
+    assert [line for line in config.warnings if line.startswith(said)]

@@ -11,7 +11,7 @@ from scalix.domain.identity.identity import IdentitySettings
 from scalix.domain.policy import Model, Policy
 from scalix.launch.config.config_names import name_problems
 from scalix.launch.config.config_schema import ConfigFile
-from scalix.launch.config.deployments import DEMO_URL_VARIABLE, Rendered, lack, render_deployments
+from scalix.launch.config.deployments import DEMO_URL_VARIABLE, Rendered, lack, priority_notes, render_deployments
 from scalix.launch.config.gateway_settings import with_gateway_settings, without_models
 from scalix.launch.config.identity_builder import build_identity
 from scalix.launch.config.policy_builder import build_model, build_policy
@@ -183,6 +183,7 @@ def _warnings(
             yield f"{item.name}: one of its deployments ({item.provider_model}) is left out: {why}"
     if not models:
         yield "no model is in service: set a provider's key, or start with --demo"
+    yield from priority_notes(source.data["model_list"])
     for steps, names in references.missing.items():
         if steps[0] != "model_list" and DEMO_URL_VARIABLE not in names and steps[-1] != "master_key":
             yield f"{source.where(steps)}: {dotted(steps)} refers to {names[0]}, which is not set"

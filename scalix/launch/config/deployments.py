@@ -1,6 +1,6 @@
 """The models of the file: which can be served with the keys at hand, and what LiteLLM is told of each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,11 +56,15 @@ def render_deployments(
 ) -> list[Rendered]:
     """Each deployment of the file in LiteLLM's syntax. With `demo` each public model is the demo provider's."""
     rendered: list[Rendered] = []
+    names = [deployment.model_name for deployment in declared]
     for index, (source, deployment) in enumerate(zip(raw, declared, strict=True)):
         steps = ("model_list", index)
         entry = references.translated(source, steps)
         params = _params(entry["litellm_params"])
         info = _model_info(entry, params)
+        order = info.get("priority")
+        if names.count(deployment.model_name) > 1 and type(order) is int:
+            info.setdefault("order", params.get("order", order))
         missing = (
             references.missing_under((*steps, "litellm_params"))
             or _missing_implicit_key(params, values)
@@ -78,6 +82,24 @@ def render_deployments(
             entry["model_info"] = info
         rendered.append(Rendered(deployment.model_name, params["model"], entry, tuple(missing), deployment))
     return rendered
+
+
+def priority_notes(raw: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Lines about priorities that order nothing."""
+    names = [model["model_name"] for model in raw]
+    alone, no_number = list[str](), list[str]()
+    for model in raw:
+        info = {**(model["litellm_params"].get("metadata") or {}), **(model.get("model_info") or {})}
+        if "priority" in info:
+            if names.count(model["model_name"]) == 1:
+                alone.append(model["model_name"])
+            elif type(info["priority"]) is not int:
+                no_number.append(model["model_name"])
+    what = "has no effect: it orders the deployments of one name"
+    if alone:
+        yield f"priority of {', '.join(alone)} {what}, and there is one each"
+    for name in dict.fromkeys(no_number):
+        yield f"priority of {name} {what}, and is to be a whole number for each, the first to be tried with the least"
 
 
 def demo_params(public_name: str) -> dict[str, str]:
