@@ -1,0 +1,1 @@
+"""LiteLLM's own settings: what each of them comes to here."""
