@@ -170,10 +170,12 @@ def _env_file(options: argparse.Namespace) -> Path | None:
 
 
 def _plan(options: argparse.Namespace) -> "Plan":
+    from scalix.launch.config.config_environment import with_config_variables
     from scalix.launch.processes.plan import Plan
     from scalix.launch.settings.environment import load_environment, resolve_settings
 
     environment = load_environment(ROOT, os.environ, _env_file(options))
+    environment = with_config_variables(environment, _config_path(options, environment.values))
     problems: list[Problem] = []
     try:
         settings = resolve_settings(

@@ -25,15 +25,19 @@ scalix:
 KEYS = {"OPENAI_API_KEY": "sk-canary-openai", "GEMINI_API_KEY": "canary-gemini"}
 
 
-def read(tmp_path: Path, text: str, values: dict[str, str] = KEYS, *, demo: bool = False) -> GatewayConfig:
+def read(
+    tmp_path: Path, text: str, values: dict[str, str] = KEYS, *, demo: bool = False, production: bool = False
+) -> GatewayConfig:
     path = tmp_path / "config.yaml"
     path.write_text(textwrap.dedent(text), encoding="utf-8")
-    return read_config(path, values, demo=demo)
+    return read_config(path, values, demo=demo, production=production)
 
 
-def problems_of(tmp_path: Path, text: str, values: dict[str, str] = KEYS) -> tuple[Problem, ...]:
+def problems_of(
+    tmp_path: Path, text: str, values: dict[str, str] = KEYS, *, production: bool = False
+) -> tuple[Problem, ...]:
     with pytest.raises(LaunchError) as caught:
-        read(tmp_path, text, values)
+        read(tmp_path, text, values, production=production)
     assert all("\n" not in str(problem) and problem.fix for problem in caught.value.problems)
     return caught.value.problems
 

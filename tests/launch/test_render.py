@@ -32,12 +32,18 @@ TIERS = "\nscalix: {default_tier: t, tiers: {t: {models: ['*']}}}\n"
 def rendered(
     tmp_path: Path, params: str, values: dict[str, str], rest: str = "", *, demo: bool = False
 ) -> dict[str, Any]:
+    path = config_of(tmp_path, params, rest)
+    return loaded(read_config(path, values, demo=demo).litellm)
+
+
+def config_of(tmp_path: Path, params: str, rest: str = "") -> Path:
+    """A file of one model, whose `litellm_params` are in line 3."""
     path = tmp_path / "config.yaml"
     text = (
         f"model_list:\n  - model_name: a\n    litellm_params: {{{params}}}\n    model_info: {{max_output_tokens: 9}}\n"
     )
     path.write_text(text + rest + TIERS, encoding="utf-8")
-    return loaded(read_config(path, values, demo=demo).litellm)
+    return path
 
 
 def loaded(config: Any) -> dict[str, Any]:
@@ -145,7 +151,7 @@ def test_a_secret_mixed_with_other_text_is_a_problem(tmp_path: Path, params: str
 @pytest.mark.parametrize(
     "params",
     [
-        "model: openai/a, api_key: canary-plain",
+        "model: openai/a, api_key: canary-plain-0123456789",
         "model: openai/a, api_base: http://x, extra_headers: {X-Any: 'Bearer canary'}",
         "model: openai/a, api_base: 'https://me:canary@host/v1'",
         "model: bedrock/a, aws_secret_access_key: canary",
@@ -153,21 +159,47 @@ def test_a_secret_mixed_with_other_text_is_a_problem(tmp_path: Path, params: str
         "model: openai/a, api_base: http://x, some_option: sk-canary-12345",
     ],
 )
-def test_a_secret_in_plain_text_is_a_problem_that_does_not_repeat_it(tmp_path: Path, params: str) -> None:
-    assert "holds a secret in plain text; write " in problem_of(tmp_path, params, {})
+def test_a_secret_in_plain_text_reaches_litellm_by_a_variable_and_production_refuses_it(
+    tmp_path: Path, params: str
+) -> None:
+    path = config_of(tmp_path, params)
+    config = read_config(path, {})
+    (told,) = [line for line in config.warnings if "in plain text" in line]
+    assert "config.yaml:3: model_list.litellm_params." in told
+    assert "; write " in told
+    ((name, secret),) = config.variables.items()
+    assert "canary" in secret
+    text = render(config.litellm)
+    assert f'"os.environ/{name}"' in text
+    assert "canary" not in text + "".join(config.warnings)
+    with pytest.raises(LaunchError) as caught:
+        read_config(path, {}, production=True)
+    assert [str(problem) for problem in caught.value.problems if "in plain text" in problem.what] == [told]
 
 
-def test_a_secret_outside_of_the_models_is_found_too(tmp_path: Path) -> None:
+def test_a_secret_outside_of_the_models_is_found_too_even_where_it_has_no_effect(tmp_path: Path) -> None:
     rest = "litellm_settings:\n  cache_params: {type: redis, password: canary}\n"
-    assert "config.yaml:6: litellm_settings.cache_params.password" in problem_of(
-        tmp_path, "model: openai/a, api_base: http://x", {}, rest
-    )
+    path = config_of(tmp_path, "model: openai/a, api_base: http://x", rest)
+    with pytest.raises(LaunchError) as caught:
+        read_config(path, {}, production=True)
+    lines = [str(problem) for problem in caught.value.problems]
+    assert any("config.yaml:6: litellm_settings.cache_params.password holds a secret" in line for line in lines)
+    assert "canary" not in "".join(lines)
 
 
-@pytest.mark.parametrize("key", ["none", "EMPTY", "not-needed", "oidc/google/x", "os.environ/KEY"])
-def test_what_stands_for_a_key_is_no_secret(tmp_path: Path, key: str) -> None:
-    params = rendered(tmp_path, f"model: openai/a, api_base: http://x, api_key: {key}", {"KEY": "x"})
-    assert params["model_list"][0]["litellm_params"]["api_key"] == key
+@pytest.mark.parametrize(
+    ("key", "address"),
+    [
+        *((key, "http://x") for key in ("none", "EMPTY", "not-needed", "oidc/google/x", "os.environ/KEY")),
+        *((key, "https://llm.example.org") for key in ("a", "ollama", "lm-studio", "sk-no-key-required", "fake-key")),
+        *(("any-text-of-which-nobody-cares", f"http://{host}:8000/v1") for host in ("localhost", "vllm", "10.0.0.7")),
+    ],
+)
+def test_what_stands_for_a_key_is_no_secret(tmp_path: Path, key: str, address: str) -> None:
+    path = config_of(tmp_path, f"model: openai/a, api_base: '{address}', api_key: {key}")
+    config = read_config(path, {"KEY": "x"})
+    assert loaded(config.litellm)["model_list"][0]["litellm_params"]["api_key"] == key
+    assert not [line for line in config.warnings if "secret" in line]
 
 
 @pytest.mark.parametrize("text", ["${KEY:-default}", "${}", "${A B}", "os.environ/", "os.environ/A-B"])
@@ -184,9 +216,9 @@ def test_a_reference_in_a_list_is_written_out_because_litellm_would_not(tmp_path
 def test_an_unset_reference_outside_of_the_models_is_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     models = "model_list:\n  - {model_name: a, litellm_params: {model: openai/gpt-4, api_base: 'http://x'}}\n"
-    path.write_text(models + "litellm_settings: {max_budget: os.environ/BUDGET}" + TIERS, encoding="utf-8")
+    path.write_text(models + "litellm_settings: {project: os.environ/BUDGET}" + TIERS, encoding="utf-8")
     (warning,) = read_config(path, {}).warnings
-    assert warning.endswith("config.yaml:3: litellm_settings.max_budget refers to BUDGET, which is not set")
+    assert warning.endswith("config.yaml:3: litellm_settings.project refers to BUDGET, which is not set")
 
 
 def test_a_tier_word_that_litellm_does_not_know_gets_a_name_of_its_own(tmp_path: Path) -> None:
@@ -204,33 +236,21 @@ def test_the_demo_keeps_prices_and_one_deployment_of_each_model(tmp_path: Path) 
     assert entry["model_info"] == {"max_output_tokens": 9, "input_cost_per_token": 0.000002}
 
 
-def test_fallbacks_to_models_without_a_key_are_taken_out(tmp_path: Path) -> None:
-    rest = """
-  - {model_name: b, litellm_params: {model: gemini/b}}
-  - {model_name: c, litellm_params: {model: openai/c, api_base: "http://x"}}
-router_settings:
-  fallbacks: [{a: [b, c]}, {c: [b]}, {b: [a]}]
-litellm_settings:
-  default_fallbacks: [b, a]
-"""
-    config = rendered(tmp_path, "model: openai/a, api_base: http://x", {}, rest)
-    assert config["router_settings"]["fallbacks"] == [{"a": ["c"]}]
-    assert config["litellm_settings"]["default_fallbacks"] == ["a"]
-
-
 def test_litellms_own_settings_come_through_as_litellm_would_have_read_them(tmp_path: Path) -> None:
     rest = """
-litellm_settings: {drop: yes, request_timeout: 0.5, cache: off, name: 'on', day: 2026-01-02, big: 1_000}
-router_settings: {a: {}, b: [], c: null, d: [[1, {x: y}]], e: "ünï ☃ 😀 \\" \\\\ \\t\\n", f: 1.0e-9, g: "1e-9", 403: z}
+litellm_settings: {modify_params: yes, request_timeout: 0.5, http2: off, email: 'on', project: 2026-01-02, token: 1_0}
+router_settings:
+  routing_strategy_args:
+    {a: {}, b: [], c: null, d: [[1, {x: y}]], e: "ünï ☃ 😀 \\" \\\\ \\t\\n", f: 1.0e-9, g: "1e-9", 403: z}
 """
     config = rendered(tmp_path, "model: openai/a, api_base: http://x", {}, rest)
     settings = {key: value for key, value in config["litellm_settings"].items() if key != "callbacks"}
     assert settings == {
-        "drop": True, "request_timeout": 0.5, "cache": False, "name": "on", "day": "2026-01-02", "big": 1000
+        "modify_params": True,
+        "request_timeout": 0.5, "http2": False, "email": "on", "project": "2026-01-02", "token": 10
     }  # fmt: skip
-    assert config["router_settings"] == {
+    assert config["router_settings"]["routing_strategy_args"] == {
         "a": {}, "b": [], "c": None, "d": [[1, {"x": "y"}]], "e": 'ünï ☃ 😀 " \\ \t\n', "f": 1e-9, "g": "1e-9", 403: "z",  # noqa: E501
-        "disable_cooldowns": True, "retry_policy": {"RateLimitErrorRetries": 0, "TimeoutErrorRetries": 0},
     }  # fmt: skip
 
 

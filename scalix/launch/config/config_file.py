@@ -1,7 +1,7 @@
 """Reads the operator's config: our policy, and what LiteLLM is to read."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,19 @@ from scalix.domain.policy import Model, Policy
 from scalix.launch.config.config_names import name_problems
 from scalix.launch.config.config_schema import ConfigFile
 from scalix.launch.config.deployments import DEMO_URL_VARIABLE, Rendered, lack, priority_notes, render_deployments
-from scalix.launch.config.gateway_settings import with_gateway_settings, without_models
+from scalix.launch.config.gateway_settings import with_gateway_settings
 from scalix.launch.config.identity_builder import build_identity
+from scalix.launch.config.included import load_config
 from scalix.launch.config.policy_builder import build_model, build_policy
 from scalix.launch.config.price_builder import known_entry, map_names, prices_of
 from scalix.launch.config.price_checks import price_problems, unpriced
 from scalix.launch.config.references import References
 from scalix.launch.config.schema_errors import dotted, problems_of
 from scalix.launch.config.shipped_tiers import complete_tiers
-from scalix.launch.config.yaml_source import Step, YamlSource, load_yaml
+from scalix.launch.config.yaml_source import Step, YamlSource
+from scalix.launch.litellm.judging import judge
+from scalix.launch.litellm.told import Told
+from scalix.launch.litellm.translating import take_variables, translate
 from scalix.launch.problems import LaunchError, Problem, shown
 
 OUR_SECTION = "scalix"
@@ -32,8 +36,9 @@ class GatewayConfig:
     """What one config file gives. `policy` and `litellm` hold the models in service only.
 
     `litellm` is LiteLLM's config, with `os.environ/NAME` in place of every secret. `left_out` names each public model
-    that can't be served and the variable it lacks; `warnings` are whole lines for the operator. `referred` are the
-    variables that the file refers to.
+    that can't be served and the variable it lacks; `warnings` and `translated` (what holds in another way than in
+    LiteLLM) are whole lines for the operator. `referred` are the variables that the file refers to; `variables` those
+    that it sets for the workers, and the secrets that stand in it.
     """
 
     policy: Policy
@@ -42,6 +47,8 @@ class GatewayConfig:
     warnings: tuple[str, ...]
     identity: IdentitySettings
     referred: frozenset[str] = frozenset()
+    translated: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def provider_keys_present(self) -> bool:
@@ -63,22 +70,19 @@ def read_config(
     With `demo` every model is in service, at the demo provider. Raises `LaunchError` with all problems of the file,
     each with its line; in production also when no model can be served.
     """
-    source = load_yaml(path)
     problems: list[Problem] = []
-    if not isinstance(source.data, dict) or not source.data:
-        fix = "write model_list and scalix, as in the litellm_proxy_config.yaml that is delivered"
-        raise LaunchError([Problem(source.where(()), "the file has no sections", fix)])
-    for steps, tag in source.tagged():
-        problems.append(Problem(source.where(steps), f"the YAML tag {tag} means nothing here", "write ${NAME}"))
+    source = load_config(path, problems)
     notes = complete_tiers(source, problems)
+    told, warnings = Told(), list[Problem]()
+    # What is taken out as without effect may be a secret all the same.
+    _translated(source, References(source, values, problems, production=production, warnings=warnings))
+    variables = take_variables(source, values, told)
+    translate(source, told, problems)
+    judge(source, told, problems)
     declared = _validated(source, problems)
-    references = References(source, values, problems)
-    litellm = {
-        key: references.translated(section, (key,))
-        for key, section in source.data.items()
-        if key not in (OUR_SECTION, "model_list")
-    }
-    litellm = with_gateway_settings(litellm, source, problems)
+    references = References(source, values, problems, production=production, warnings=warnings)
+    litellm = _translated(source, references)
+    litellm = with_gateway_settings(litellm, source)
     problems += name_problems(source)
     problems += price_problems(source)
     if declared is None:
@@ -99,16 +103,32 @@ def read_config(
     if problems:
         raise LaunchError(_in_order(problems))
 
-    names_out = {name for name, _ in left_out}
-    litellm = {"model_list": [deployment.entry for deployment in in_service], **without_models(litellm, names_out)}
+    litellm = {"model_list": [deployment.entry for deployment in in_service], **litellm}
     return GatewayConfig(
-        policy=build_policy(declared.scalix, models, num_retries=(declared.litellm_settings or {}).get("num_retries")),
+        policy=build_policy(declared.scalix, models),
         litellm=_without_decimals(litellm),
         left_out=left_out,
-        warnings=(*notes, *_warnings(rendered, models, references, source, values), *map(str, without_price)),
+        warnings=(
+            *notes,
+            *told.without_effect,
+            *map(str, _in_order(warnings)),
+            *_warnings(rendered, models, references, source, values),
+            *map(str, without_price),
+        ),
         identity=identity,
         referred=frozenset(references.names),
+        translated=tuple(told.translated),
+        variables={**variables, **references.plain},
     )
+
+
+def _translated(source: YamlSource, references: References) -> dict[str, Any]:
+    """LiteLLM's sections, without its models."""
+    return {
+        key: references.translated(section, (key,))
+        for key, section in source.data.items()
+        if key not in (OUR_SECTION, "model_list")
+    }
 
 
 def _validated(source: YamlSource, problems: list[Problem]) -> ConfigFile | None:

@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from scalix.domain.identity.published_keys import is_placeholder
-from scalix.domain.requests.private_hosts import is_public_host
 from scalix.launch.config.config_schema import Deployment
-from scalix.launch.config.references import LITELLM_PREFIX, References, is_secret_name, referenced
+from scalix.launch.config.references import LITELLM_PREFIX, References, is_private, is_secret_name, referenced
 
 DEMO_URL_VARIABLE = "SCALIX_DEMO_URL"
 DEMO_API_KEY = "demo"
@@ -155,15 +153,6 @@ def _placeholders(params: Mapping[str, Any], values: Mapping[str, str]) -> list[
         if is_secret_name(key) and isinstance(value, str) and value.startswith(LITELLM_PREFIX)
     ]
     return [name for name in found if is_placeholder(values.get(name, ""))]
-
-
-def is_private(address: str) -> bool:
-    """Whether a URL's host can only be this machine or a neighbour."""
-    try:
-        host = urlsplit(address).hostname
-    except ValueError:
-        return False
-    return host is not None and not is_public_host(host)
 
 
 def lack(variable: str, values: Mapping[str, str]) -> str:

@@ -10,14 +10,12 @@ from scalix.domain.policy import Model, Policy, Tier
 from scalix.domain.prices.peak_prices import PPM
 from scalix.domain.prices.pricing import Price
 from scalix.launch.config.config_schema import CountWindows, Deployment, ScalixSection, SpendWindows, TierSection
-from scalix.launch.config.failover_schema import RetriesSection
 from scalix.launch.config.guard_builder import build_guard
 from scalix.launch.config.price_map_file import Entry
 
 
-def build_policy(section: ScalixSection, models: Mapping[str, Model], *, num_retries: object = None) -> Policy:
-    """The policy with `models` in service. Its names must have been checked with `scalix.launch.config.config_names`.
-    `num_retries` is LiteLLM's setting of that name, which holds where `retries.same_model` is not set."""
+def build_policy(section: ScalixSection, models: Mapping[str, Model]) -> Policy:
+    """The policy with `models` in service. Its names must have been checked with `config_names`."""
     markup = section.prices.markup
     tiers = {
         name: _tier(name, tier, section.upgrade_url, markup.get(name, PPM)) for name, tier in section.tiers.items()
@@ -30,16 +28,9 @@ def build_policy(section: ScalixSection, models: Mapping[str, Model], *, num_ret
         retention=Retention(**section.retention.model_dump()),
         privacy=PrivacySettings(**section.privacy.model_dump()),
         fallbacks={model: tuple(chain) for model, chain in section.fallbacks.items()},
-        retries=_retries(section.retries, num_retries),
+        retries=Retries(**section.retries.model_dump(exclude_none=True)),
         cooldown=Cooldown(**section.cooldown.model_dump()),
     )
-
-
-def _retries(section: RetriesSection, num_retries: object) -> Retries:
-    written = section.model_dump(exclude_none=True)
-    if isinstance(num_retries, int) and num_retries >= 0:
-        written.setdefault("same_model", num_retries)
-    return Retries(**written)
 
 
 def build_model(

@@ -1,13 +1,16 @@
 """References to the environment in a config, and secrets that stand in it in plain text.
 
 The operator may write `${NAME}` or LiteLLM's own `os.environ/NAME`. What LiteLLM gets holds the latter only, so that
-no secret is written to disk.
+no secret is written to disk: one that stands in the file, which production refuses, becomes a variable of the workers.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+from scalix.domain.requests.private_hosts import is_public_host
 from scalix.launch.config.yaml_source import Step, YamlSource
 from scalix.launch.problems import Problem
 
@@ -32,8 +35,24 @@ _NO_SECRET = re.compile(
 )
 # Local servers want some key and ignore which.
 _PLACEHOLDERS = frozenset(
-    {"", "none", "null", "empty", "dummy", "demo", "fake", "fake-key", "not-needed", "unused", "x"}
+    {
+        "",
+        "none",
+        "null",
+        "empty",
+        "dummy",
+        "demo",
+        "fake",
+        "fake-key",
+        "not-needed",
+        "unused",
+        "x",
+        "sk-no-key-required",
+    }
 )
+# No provider's key is as short.
+_SHORTEST_KEY_CHARS = 16
+_PLAIN_PREFIX = "SCALIX_CONFIG_SECRET_"
 _LOOKS_SECRET = re.compile(
     r"^(?:sk-|sk_|AIza|AKIA|ASIA|gh[pousr]_|github_pat_|xox[abprs]-|gsk_|hf_|Bearer\s|Basic\s|-----BEGIN )"
 )
@@ -41,12 +60,24 @@ _PASSWORD_IN_URL = re.compile(r"^[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", re.I)
 
 
 class References:
-    """Translates the references of one file against the variables in `values`; problems are added to `problems`."""
+    """Translates the references of one file against the variables in `values`; problems are added to `problems`, and
+    outside of production what is only bad style to `warnings`."""
 
-    def __init__(self, source: YamlSource, values: Mapping[str, str], problems: list[Problem]) -> None:
+    def __init__(
+        self,
+        source: YamlSource,
+        values: Mapping[str, str],
+        problems: list[Problem],
+        *,
+        production: bool,
+        warnings: list[Problem],
+    ) -> None:
         self._source = source
         self._values = values
         self._problems = problems
+        self._plain_ones = problems if production else warnings
+        self.plain: dict[str, str] = {}
+        """The secrets that stand in the file, by the variables that they become."""
         self.missing: dict[Steps, list[str]] = {}
         """Unset or empty variables, by the place that needs them."""
         self.names = set[str]()
@@ -70,9 +101,7 @@ class References:
             return self._whole(text.removeprefix(LITELLM_PREFIX), steps)
         names = _BRACED.findall(text)
         if not names:
-            if _in_plain_text(text, steps):
-                self._report(steps, f"{_label(steps)} holds a secret in plain text", f"write {_suggestion(steps)}")
-            return text
+            return self._plain(text, steps) if self._is_secret(text, steps) else text
         bad = [name for name in names if not _NAME.fullmatch(name)]
         if bad:
             fix = "write ${NAME} only, and put a default value into the env file"
@@ -82,6 +111,28 @@ class References:
         if len(names) == 1 and text == f"${{{names[0]}}}" and isinstance(steps[-1], str):
             return self._whole(names[0], steps)
         return self._inside(text, names, steps)
+
+    def _plain(self, text: str, steps: Steps) -> str:
+        what = f"{_label(steps)} holds a secret in plain text, which production refuses"
+        self._plain_ones.append(Problem(self._source.where(steps), what, f"write {_suggestion(steps)}"))
+        name = _PLAIN_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:12]
+        self.plain[name] = text
+        return LITELLM_PREFIX + name
+
+    def _is_secret(self, text: str, steps: Steps) -> bool:
+        if not _in_plain_text(text, steps):
+            return False
+        if steps[0] != "model_list" or steps[-1] != "api_key":
+            return True
+        # Local servers want some key and ignore which.
+        return len(text) >= _SHORTEST_KEY_CHARS and not self._is_local(steps[:-1])
+
+    def _is_local(self, deployment: Steps) -> bool:
+        params = self._source.at(deployment)
+        address = str(params.get("api_base") or params.get("base_url") or "")
+        if address.startswith(LITELLM_PREFIX):
+            address = self._values.get(address.removeprefix(LITELLM_PREFIX), "")
+        return is_private(address)
 
     def _whole(self, name: str, steps: Steps) -> str:
         if not _NAME.fullmatch(name):
@@ -122,6 +173,15 @@ class References:
 
     def _report(self, steps: Steps, what: str, fix: str) -> None:
         self._problems.append(Problem(self._source.where(steps), what, fix))
+
+
+def is_private(address: str) -> bool:
+    """Whether a URL's host can only be this machine or a neighbour."""
+    try:
+        host = urlsplit(address).hostname
+    except ValueError:
+        return False
+    return host is not None and not is_public_host(host)
 
 
 def referenced(value: Any) -> Iterator[str]:

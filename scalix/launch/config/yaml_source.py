@@ -43,6 +43,7 @@ class YamlSource:
     def __init__(self, path: Path, tree: Any) -> None:
         self.path = path
         self._tree = tree
+        self._others: dict[tuple[Step, ...], tuple[YamlSource, tuple[Step, ...]]] = {}
         self.data: Any = _plain(tree)
 
     def line(self, steps: Iterable[Step]) -> int:
@@ -70,8 +71,25 @@ class YamlSource:
         return value
 
     def where(self, steps: Iterable[Step]) -> str:
-        """`file:line` of the value at `steps`."""
+        """`file:line` of the value at `steps`, in whichever file it stands."""
+        steps = tuple(steps)
+        for place, (other, its_place) in self._others.items():
+            if steps[: len(place)] == place:
+                return other.where((*its_place, *steps[len(place) :]))
         return f"{shown(self.path)}:{self.line(steps)}"
+
+    def take_in(self, other: "YamlSource") -> None:
+        """Lay the sections of another file over those of this one: lists are put together, what else is there wins."""
+        for name, value in other.data.items():
+            mine = self.data.get(name)
+            if isinstance(mine, list) and isinstance(value, list):
+                for index, item in enumerate(value):
+                    self._others[name, len(mine)] = (other, (name, index))
+                    mine.append(item)
+            else:
+                self._others = {place: known for place, known in self._others.items() if place[0] != name}
+                self._others[(name,)] = (other, (name,))
+                self.data[name] = value
 
     def tagged(self) -> Iterable[tuple[tuple[Step, ...], str]]:
         """Where tags such as `!ENV` stand, which mean nothing here: their place and their name."""

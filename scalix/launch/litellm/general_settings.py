@@ -122,9 +122,7 @@ GENERAL_SETTINGS: Table = table(
     without_effect(
         "headers pass by a list (docs/security.md)", "forward_client_headers_to_llm_api forward_openai_org_id"
     ),
-    without_effect(
-        "clients can't steer routing, addresses or keys of providers", "allow_client_side_credentials"
-    ),
+    without_effect("clients can't steer routing, addresses or keys of providers", "allow_client_side_credentials"),
     without_effect(
         "the gateway does as much by itself",
         "always_include_stream_usage cancel_on_disconnect include_call_id_in_error_body"

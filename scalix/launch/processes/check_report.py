@@ -34,6 +34,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
             for name, tier in plan.config.policy.tiers.items()
         },
         "identity": _identity(plan.config.identity),
+        "translated": list(plan.config.translated),
         "warnings": [*plan.notes, *plan.config.warnings],
     }
 
@@ -70,6 +71,8 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "callers", f"without a credential: by address, tier {facts['identity']['anonymous_tier']}"
     if facts["identity"]["trusted_proxies"]:
         yield "proxies", f"believed: {', '.join(facts['identity']['trusted_proxies'])}"
+    for line in plan.config.translated:
+        yield "litellm", line
     for warning in facts["warnings"]:
         yield "warning", warning
     yield "check", "all well; nothing was started"

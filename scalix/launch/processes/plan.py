@@ -18,6 +18,8 @@ from scalix.launch.settings.variable_notes import variable_notes
 if TYPE_CHECKING:
     from scalix.launch.config.config_file import GatewayConfig
 
+# Set in the config they are the gateway's, as in the environment.
+_OF_THE_STORE = ("REDIS_", "VALKEY_")
 ROOT = Path(scalix.__file__).resolve().parent.parent
 
 
@@ -41,7 +43,8 @@ class Plan:
     def kept_from_litellm(self) -> dict[str, str]:
         """The variables that workers don't get, since LiteLLM would act on them, and what each is."""
         secrets = [issuer.secret_variable for issuer in self.config.identity.issuers if issuer.secret_variable]
-        return kept_out(self.environment.values, self.config.litellm, secrets)
+        set_there = [name for name in self.config.variables if not name.startswith(_OF_THE_STORE)]
+        return kept_out(self.environment.values, self.config.litellm, [*secrets, *set_there])
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -64,7 +67,8 @@ def worker_environment(
 
     settings = plan.settings
     hidden = plan.kept_from_litellm
-    values = {name: value for name, value in plan.environment.values.items() if name not in hidden}
+    known = {**plan.environment.values, **plan.config.variables}
+    values = {name: value for name, value in known.items() if name not in hidden}
     values.update(
         CONFIG_FILE_PATH=str(rendered_config),
         SCALIX_CONFIG=str(settings.config_path),

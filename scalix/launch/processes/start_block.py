@@ -71,19 +71,22 @@ def key_in_a_shell(plan: Plan) -> tuple[str, str]:
     if plan.settings.master_key is None:
         path = plan.settings.state_dir / MASTER_KEY_FILE
         return f"$(cat {shlex.quote(str(path))})", f"the master key, in {path}"
-    secret_file = plan.environment.secret_files.get("LITELLM_MASTER_KEY")
+    name = plan.environment.master_key_name
+    if not name:
+        return "$LITELLM_MASTER_KEY", f"the master key, in {plan.settings.config_path}; set LITELLM_MASTER_KEY to it"
+    secret_file = plan.environment.secret_files.get(name)
     if secret_file is not None:
         path = secret_file.absolute()
         return f"$(cat {shlex.quote(str(path))})", f"the master key, in {path}"
     origin, _, line = plan.environment.origins.get("LITELLM_MASTER_KEY", "").rpartition(":")
     if not origin:
-        return "$LITELLM_MASTER_KEY", "the master key, in $LITELLM_MASTER_KEY"
+        return f"${name}", f"the master key, in ${name}"
     path = Path(origin).absolute()
-    if _stands_bare(path, int(line), plan.settings.master_key):
-        command = f"sed -n 's/^LITELLM_MASTER_KEY=//p' {shlex.quote(str(path))}"
+    if _stands_bare(path, int(line), name, plan.settings.master_key):
+        command = f"sed -n 's/^{name}=//p' {shlex.quote(str(path))}"
     else:
-        command = f"{_python()} -m dotenv -f {shlex.quote(str(path))} get LITELLM_MASTER_KEY"
-    return f"$({command})", f"the master key, LITELLM_MASTER_KEY in {path}"
+        command = f"{_python()} -m dotenv -f {shlex.quote(str(path))} get {name}"
+    return f"$({command})", f"the master key, {name} in {path}"
 
 
 def stop_command(plan: Plan) -> str:
@@ -94,14 +97,14 @@ def stop_command(plan: Plan) -> str:
     return f"{prefix}{_python()} {shlex.quote(_near(ROOT / START_SCRIPT))} --stop"
 
 
-def _stands_bare(path: Path, line: int, key: str) -> bool:
+def _stands_bare(path: Path, line: int, name: str, key: str) -> bool:
     """Whether the key stands in its line as it is, once, without quotes."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:
         return False
-    settings = [text for text in lines if text.startswith("LITELLM_MASTER_KEY=")]
-    return settings == [f"LITELLM_MASTER_KEY={key}"] and lines[line - 1] == settings[0]
+    settings = [text for text in lines if text.startswith(f"{name}=")]
+    return settings == [f"{name}={key}"] and lines[line - 1] == settings[0]
 
 
 def _python() -> str:

@@ -39,6 +39,7 @@ class Environment:
 
     `sources` are the files that were read, strongest first; `origins` says `file:line` for each name that a file gave.
     `secret_files` are the files that hold a whole secret, by the secret's name; `notes` are lines for the operator.
+    `master_key_name` is the variable that the master key came from; empty where it stands in the config file.
     """
 
     values: Mapping[str, str]
@@ -47,6 +48,7 @@ class Environment:
     origins: Mapping[str, str] = field(default_factory=dict)
     secret_files: Mapping[str, Path] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    master_key_name: str = "LITELLM_MASTER_KEY"
 
     def where(self, name: str) -> str:
         """Where a variable was set, for a `Problem`."""

@@ -1,0 +1,52 @@
+"""A config file with those that it includes, as LiteLLM puts them together."""
+
+from pathlib import Path
+
+from scalix.launch.config.yaml_source import Step, YamlSource, load_yaml
+from scalix.launch.problems import LaunchError, Problem, shown
+
+_INCLUDE = "include"
+
+
+def load_config(path: Path, problems: list[Problem]) -> YamlSource:
+    """The file at `path` with its included ones. What is wrong with those is added to `problems`; raises `LaunchError`
+    for the file itself, and where it has no sections."""
+    source = load_yaml(path)
+    if not isinstance(source.data, dict) or not source.data:
+        fix = "write model_list and scalix, as in the litellm_proxy_config.yaml that is delivered"
+        raise LaunchError([Problem(source.where(()), "the file has no sections", fix)])
+    _check_tags(source, problems)
+    pending, seen = [(source, entry) for entry in _included(source, problems)], {path.absolute().resolve()}
+    while pending:
+        declaring, entry = pending.pop(0)
+        beside = [file.parent / entry for file in (declaring.path, path)]
+        file = next((found for found in beside if found.is_file()), beside[0])
+        if file.resolve() in seen:
+            continue
+        seen.add(file.resolve())
+        try:
+            other = load_yaml(file)
+        except LaunchError as error:
+            problems += error.problems
+            continue
+        if not isinstance(other.data, dict):
+            problems.append(Problem(shown(file), "the included file has no sections", "write model_list in it"))
+            continue
+        _check_tags(other, problems)
+        pending += [(other, further) for further in _included(other, problems)]
+        source.take_in(other)
+    return source
+
+
+def _included(source: YamlSource, problems: list[Problem]) -> list[str]:
+    steps: tuple[Step, ...] = (_INCLUDE,)
+    entries = source.data.pop(_INCLUDE, None) or []
+    if isinstance(entries, list) and all(isinstance(entry, str) for entry in entries):
+        return entries
+    problems.append(Problem(source.where(steps), "include is not a list of files", "write include: [models.yaml]"))
+    return []
+
+
+def _check_tags(source: YamlSource, problems: list[Problem]) -> None:
+    for steps, tag in source.tagged():
+        problems.append(Problem(source.where(steps), f"the YAML tag {tag} means nothing here", "write ${NAME}"))
