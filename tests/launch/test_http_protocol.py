@@ -265,6 +265,7 @@ async def test_what_is_no_http_is_refused_by_the_parser() -> None:
         for request in NO_HTTP:
             answer = await say(port, request)
             assert answer.startswith(b"HTTP/1.1 400") or answer == b"", request
+        assert (await say(port, GOOD, until=whole)).endswith(b"/ok|host|")
 
 
 async def test_more_connections_than_there_is_room_for_are_closed_at_once() -> None:

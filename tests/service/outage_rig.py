@@ -45,6 +45,7 @@ scalix:
     free: {models: ["*"], requests: {hour: 100000}, tokens: {day: 100000000}, on_store_failure: deny}
     pro: {models: ["*"], requests: {hour: 100000}, tokens: {day: 100000000}, on_store_failure: allow}
     ten: {models: ["*"], requests: {day: 10}, on_store_failure: allow}
+    paid: {models: ["*"], prepaid: true, on_store_failure: allow}
 """
 PROMPT = {"model": "free-model", "messages": [{"role": "user", "content": "hello"}]}
 PATH = "/v1/chat/completions"

@@ -75,6 +75,7 @@ async def test_an_answer_in_between_and_the_time_begin_the_count_anew(worker: Wo
     worker.fail(2)
     worker.cooldowns.succeeded("m")
     worker.fail(2)
+    assert worker.wait_s == 0
     worker.now_s += 31
     worker.fail(2)
     assert worker.wait_s == 0
@@ -92,6 +93,13 @@ async def test_what_a_provider_asks_for_is_obeyed_at_once_up_to_ten_minutes(
 ) -> None:
     worker.fail(retry_after_s=asked_s)
     assert worker.wait_s == waited_s
+    await worker.told()
+
+
+async def test_what_a_provider_asks_for_later_takes_nothing_from_a_longer_rest(worker: Worker) -> None:
+    for asked_s in (90, 1, 90, 2):
+        worker.fail(retry_after_s=asked_s)
+        assert worker.wait_s == 90
     await worker.told()
 
 

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 from scalix.domain.errors import GatewayError
 from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.limits.quota import Admitted, Ask, Receipt, Refused, Tally, Verdict
 from scalix.domain.policy import Tier
-from scalix.service.exchange.known_refusals import KNOWN_S, KnownRefusals
+from scalix.service.exchange.known_refusals import KnownRefusals
 from scalix.service.identity.callers import Caller
 from scalix.store.base import UserRecord
 
@@ -70,7 +71,9 @@ def test_a_used_up_caller_is_refused_with_the_time_that_is_left() -> None:
 
 def test_the_store_is_asked_again_after_half_a_second_and_the_next_are_known_again() -> None:
     known, clock = learned()
-    clock.now_s += KNOWN_S
+    clock.now_s += 0.49
+    assert known.refusal(CALLER, ASK) is not None
+    clock.now_s += 0.01
     assert known.refusal(CALLER, ASK) is None
     known.learn(ASK, USED_UP)
     assert known.refusal(CALLER, ASK) is not None
@@ -111,10 +114,10 @@ def test_another_version_other_limits_and_another_user_go_to_the_store() -> None
 
 
 def test_no_entry_outlives_a_window() -> None:
-    known, clock = learned(replace(USED_UP, now_ms=NOW_MS + 1_829_500))
-    clock.now_s += 0.4
+    known, clock = learned(replace(USED_UP, now_ms=NOW_MS + 1_829_800))
+    clock.now_s += 0.19
     assert known.refusal(CALLER, ASK) is not None
-    clock.now_s += 0.1
+    clock.now_s += 0.02
     assert known.refusal(CALLER, ASK) is None
 
 
@@ -149,6 +152,7 @@ def test_what_no_request_could_change_is_told_without_looking_at_the_request() -
     assert told is not error
     assert vars(told) == vars(error)
     assert known.refusal_of_any_request(replace(caller, record=UserRecord("alice", "v2"))) is None
+    assert known.refusal_of_any_request(replace(caller, key=KeyRecord("k1", "alice", "d" * 64, "abcd"))) is None
     clock.now_s += 0.4  # another second by the store's clock
     assert known.refusal_of_any_request(caller) is None
 

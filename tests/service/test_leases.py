@@ -102,3 +102,17 @@ async def test_renewing_what_has_ended_brings_nothing_back(rig: Rig, tmp_path: P
     rig.clock.advance(seconds=LEASE_MS / 1000 + 1)
     assert await other.settlement.sweep() == 0
     assert await _used(rig) == (1, 30, 0, 0)
+
+
+async def test_the_place_of_what_was_let_through_beside_the_store_is_nothing_that_the_store_is_told_of(
+    rig: Rig, tmp_path: Path
+) -> None:
+    worker = Worker(rig, tmp_path)
+    exchange = await worker.admit("r1")
+    exchange.limits = limits(concurrent=2)
+    exchange.local = True
+    await worker.settlement.free_slot(exchange)
+    assert await _used(rig) == (0, 0, 1, 130)
+    exchange.local = False
+    await worker.settlement.free_slot(exchange)
+    assert (await _used(rig))[2] == 0

@@ -12,6 +12,7 @@ import pytest
 from scalix.domain.limits.quota import Charge, Receipt, Settled, Tally
 from scalix.domain.tokens.output_cap import FLOOR_TOKENS
 from scalix.service.administration.key_administration import new_secret
+from scalix.service.audit.audit import Actor
 from scalix.service.exchange.admission import Call
 from scalix.store.base import CallRejected, StoreUnavailable
 from scalix.store.journal.journal_entries import Release
@@ -227,6 +228,21 @@ async def test_a_key_with_a_budget_waits_for_the_store(store: StoreProcess, tmp_
         store.start_again()
         await recovered(world)
         assert (await world.ask(None, key=on_budget)).status == 200
+
+
+async def test_who_has_paid_in_advance_waits_for_the_store(store: StoreProcess, tmp_path: Path) -> None:
+    async with World(store.url, tmp_path, "t:") as world:
+        user = await world.user("paula", "paid")
+        await world.core.balances.credit(
+            {"user_id": user, "amount_usd": 1, "credit_id": "c1"}, Actor("operator:master")
+        )
+        assert (await world.ask(user)).status == 200
+        store.kill()
+        reply = await world.ask(user)
+        assert (reply.status, reply.body["error"]["code"]) == (503, "store_unavailable")
+        store.start_again()
+        await recovered(world)
+        assert (await world.ask(user)).status == 200
 
 
 async def test_what_keys_use_in_the_outage_is_counted_with_them_afterwards(store: StoreProcess, tmp_path: Path) -> None:

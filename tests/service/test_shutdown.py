@@ -4,13 +4,16 @@ import asyncio
 import logging
 import secrets
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from scalix.domain.errors import BadRequest
-from scalix.domain.limits.quota import Outcome
+from scalix.domain.limits.quota import Charge, Outcome, Receipt, Settled
 from scalix.edge import forwarding
 from scalix.edge.answers import Answer
+from scalix.service.exchange.outage import apply_to
+from scalix.store.base import QuotaStore
 from scalix.store.journal.journal import Journal
 from scalix.store.journal.journal_entries import Entry, Release
 from tests.service.outage_rig import World
@@ -53,6 +56,50 @@ async def test_the_worker_waits_for_a_cut_request_and_charges_it(store_url: str,
         await late
         await asyncio.gather(asking, return_exceptions=True)
         assert len(one.core.exchanges) == 0
+        assert (await one.day(user)).requests_used == 1
+
+
+class Held:
+    """A store whose settlements wait."""
+
+    def __init__(self, store: QuotaStore) -> None:
+        self._store = store
+        self.has_begun, self.may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
+        self.has_begun.set()
+        await self.may_go_on.wait()
+        return await self._store.settle(receipt, charge)
+
+
+async def test_a_settlement_that_the_end_of_the_process_cuts_is_in_the_journal(store_url: str, tmp_path: Path) -> None:
+    async with world(store_url, tmp_path) as one:
+        user, settlement = await one.user("ada", "pro"), one.core.settlement
+        store, settlement._store = settlement._store, cast(Any, held := Held(settlement._store))
+        asking = asyncio.create_task(one.ask(user))
+        await held.has_begun.wait()
+        for task in settlement._running:
+            task.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        journal = settlement._outage._journal
+        await one.eventually(lambda: journal.pending_bytes)
+        assert await journal.replay(lambda entry: apply_to(store, entry)) == 1
+        assert (await one.day(user)).requests_used == 1
+
+
+async def test_a_client_that_goes_while_its_request_is_settled_does_not_cut_that(
+    store_url: str, tmp_path: Path
+) -> None:
+    async with world(store_url, tmp_path) as one:
+        user, settlement = await one.user("ada", "pro"), one.core.settlement
+        settlement._store = cast(Any, held := Held(settlement._store))
+        asking = asyncio.create_task(one.ask(user))
+        await held.has_begun.wait()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        held.may_go_on.set()
+        await settlement.finish_late(10)
+        assert settlement._outage._journal.is_empty
         assert (await one.day(user)).requests_used == 1
 
 
