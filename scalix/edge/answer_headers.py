@@ -27,8 +27,21 @@ def answer_headers(exchange: Exchange, settled: Settled | None, served: str | No
         headers.append((b"x-scalix-model-served", quote(served, safe=_IN_NAMES).encode()))
     if exchange.dropped:
         headers.append((b"x-scalix-dropped", exchange.dropped.encode()))
+    cut = _cut_cap(exchange, served)
+    if cut is not None:
+        headers.append((b"x-scalix-max-tokens", f"{cut}; asked={exchange.asked_cap_tokens}".encode()))
     if admitted.shadow:
         headers.append((b"x-scalix-shadow", ", ".join(admitted.shadow).encode()))
     tier = exchange.caller.tier
     name, upgrade_url = (tier.name, tier.upgrade_url) if tier else (None, None)
     return headers + quota_headers(name, upgrade_url, states, now_ms)
+
+
+def _cut_cap(exchange: Exchange, served: str | None) -> int | None:
+    """The longest answer in tokens that was allowed, where it is less than the client asked for."""
+    cap = exchange.admitted.receipt.output_cap_tokens
+    model = exchange.models.get(served or "")
+    if model is not None and model.name != exchange.model and model.max_output_tokens is not None:
+        cap = min(cap, model.max_output_tokens)
+    asked = exchange.asked_cap_tokens
+    return cap if asked is not None and cap < asked else None

@@ -7,6 +7,7 @@ import re2
 
 from scalix.domain.errors import InvalidApiKey, ModelNotFound
 from scalix.domain.redaction.foreign_texts import shown
+from scalix.domain.requests.model_names import did_you_mean
 from scalix.edge.asgi import Receive, Scope, Send, credential_of, header, send_bytes, send_json, token_of
 from scalix.edge.operator_routes import OperatorRoutes, operator_of
 from scalix.edge.queries import query_of
@@ -87,8 +88,12 @@ class OwnRoutes:
 
     async def _one_model(self, scope: Scope) -> dict[str, Any]:
         name = model_in(scope["path"])
-        if name not in await self._models_of(scope):
-            message = f"The model '{shown(name, 100)}' does not exist here, or your tier does not have it."
+        models = await self._models_of(scope)
+        if name not in models:
+            meant = did_you_mean(name, models)
+            message = (
+                f"The model '{shown(name, 100)}' does not exist here, or your tier does not have it. {meant}".strip()
+            )
             raise ModelNotFound(message, param="model")
         return _model(name)
 

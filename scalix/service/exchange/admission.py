@@ -16,6 +16,7 @@ from scalix.domain.prices.pricing import calculate
 from scalix.domain.redaction.foreign_texts import shown
 from scalix.domain.requests.features import FIELD as OPTIONS
 from scalix.domain.requests.features import features_of, taken_options
+from scalix.domain.requests.model_names import did_you_mean
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.estimate import estimate_prompt_tokens
 from scalix.domain.tokens.media_tokens import Media
@@ -90,7 +91,7 @@ class Admission:
         """The exchange, with its room reserved and its cap written into the body. Raises `GatewayError`s."""
         began_s = self._clock()
         policy = self._policy.current
-        model = self._known_model(policy, call.body)
+        model = self._known_model(policy, caller, call.body)
         options = taken_options(call.body, policy.features)
         wants = features_of(options)
         caller = await self._allowed(policy, caller, model, wants)
@@ -129,6 +130,7 @@ class Admission:
                     admitted=decision,
                     prices=ask.prices,
                     choices=ask.choices,
+                    asked_cap_tokens=wanted.cap_tokens,
                     local=local,
                     options=options,
                     models=policy.models,
@@ -159,7 +161,7 @@ class Admission:
         if error is None:
             return None
         policy = self._policy.current
-        model = self._known_model(policy, body)
+        model = self._known_model(policy, caller, body)
         wants = features_of(taken_options(body, policy.features))
         is_allowed = caller.allows(model.name) and not _missing_feature(policy, caller, wants)
         return error if is_allowed else None
@@ -183,13 +185,14 @@ class Admission:
             raise
         return decision, False
 
-    def _known_model(self, policy: Policy, body: Mapping[str, Any]) -> Model:
+    def _known_model(self, policy: Policy, caller: Caller, body: Mapping[str, Any]) -> Model:
         name = body.get("model")
         if not isinstance(name, str) or not name:
             raise BadRequest("'model' is missing: name one of the models that GET /v1/models lists.", param="model")
         model = policy.models.get(name)
         if model is None:
-            message = f"The model '{shown(name, 100)}' does not exist here. GET /v1/models lists those that do."
+            meant = did_you_mean(name, filter(caller.allows, policy.models))
+            message = f"The model '{shown(name, 100)}' does not exist here. {meant}GET /v1/models lists those that do."
             raise ModelNotFound(message, param="model")
         return self._facts(model)
 

@@ -62,6 +62,7 @@ class Exchange:
     admitted: Admitted
     prices: Prices
     choices: int = 1
+    asked_cap_tokens: int | None = None  # for each choice, by the client
     local: bool = False  # admitted by this process while the store was away
     options: Mapping[str, bool] = field(default_factory=dict)  # `scalix_options`, for models that have the features
     models: Mapping[str, Model] = field(default_factory=dict)  # as they were, and cost, when it was admitted
