@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from scalix.domain.requests.model_fields import EVERYTHING, KnownFields, refusal
 from scalix.domain.requests.odd_fields import named_field, odd_field
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.wrong_fields import wrong_field
-from scalix.domain.tokens.estimate import REQUEST_TOKENS, estimate_prompt_tokens
+from scalix.domain.tokens.media_tokens import Media
 from scalix.edge.access_log import ASKED, Asked
 from scalix.edge.allowed_fields import allowed_fields
 from scalix.edge.answers import Answer, nothing
@@ -29,13 +29,13 @@ from scalix.edge.failover import Attempts, Fields
 from scalix.edge.given_ids import GivenIds
 from scalix.edge.guard import Guard
 from scalix.edge.outbound_urls import check_embedded
-from scalix.edge.token_counting import TokenCounting, Tokenizer
 from scalix.service.exchange.admission import Admission, Call
 from scalix.service.exchange.candidates import Candidates, Fallbacks
 from scalix.service.exchange.exchanges import CURRENT, MOST_BYTES_OF_A_VECTOR, Exchange, ProviderError
 from scalix.service.exchange.hidden_work import Speeds
 from scalix.service.exchange.object_ids import NOTHING, NamedObjects, ObjectIds, may_use_all
 from scalix.service.exchange.settlement import Settlement
+from scalix.service.exchange.token_counting import TokenCounting
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
 
@@ -66,7 +66,7 @@ class Forwarding:
         settlement: Settlement,
         *,
         internal_token: str,
-        count_tokens: Tokenizer,
+        counting: TokenCounting,
         now_ms: Callable[[], int],
         guard: Guard,
         fallbacks: Fallbacks,
@@ -79,7 +79,7 @@ class Forwarding:
         self._admission = admission
         self._settlement = settlement
         self._authorization = (b"authorization", b"Bearer " + internal_token.encode())
-        self._counting = TokenCounting(count_tokens)
+        self._counting = counting
         self._now_ms = now_ms
         self._guard = guard
         self._fallbacks = fallbacks
@@ -131,7 +131,15 @@ class Forwarding:
         if exchange.caller is not caller:  # whose record was another than the one cached, and maybe the tier
             candidates = self._fallbacks.narrowed(candidates, exchange.caller, answers=route is not Route.EMBEDDINGS)
         attempts = Attempts(candidates, self._fallbacks.cooldowns, exchange, body, clock=self._clock, fields=fields)
-        count = partial(self._counting.count, str(exchange.caller.subject))
+        subject = str(exchange.caller.subject)
+
+        async def count(model: str, text: str) -> int:
+            return await self._counting.count(subject, exchange.models[model].provider_model, text)
+
+        async def count_prompt() -> int:
+            media = Media((attempts.model.provider_model,))
+            return (await self._counting.size(subject, route, body, media)).tokens
+
         answer = Answer(
             exchange,
             self._settlement,
@@ -139,7 +147,7 @@ class Forwarding:
             speeds=self._speeds,
             thinks=lambda: attempts.model.thinks,
             count_tokens=count,
-            count_prompt=lambda: count_prompt(route, body, partial(count, attempts.model.name)),
+            count_prompt=count_prompt,
             now_ms=self._now_ms,
             is_followed=attempts.is_followed,
             ids=GivenIds(route, give) if (give := self._ids.giver(caller.subject)) else None,
@@ -304,15 +312,3 @@ def _ask_for_usage(route: Route, body: dict[str, Any]) -> bool:
     options = given if isinstance(given, dict) else {}
     body["stream_options"] = {**options, "include_usage": True}
     return options.get("include_usage") is True
-
-
-async def count_prompt(route: Route, body: Mapping[str, Any], count: Callable[[str], Awaitable[int]]) -> int:
-    """The tokens of a prompt by a tokenizer, with the estimate's figures for what is not text."""
-    texts: list[str] = []
-
-    def taken(text: str) -> int:
-        texts.append(text)
-        return 0
-
-    rest_tokens = estimate_prompt_tokens(route, body, count=taken)
-    return rest_tokens + await count("".join(texts)) - (0 if route is Route.EMBEDDINGS else REQUEST_TOKENS)

@@ -1,19 +1,16 @@
 """LiteLLM's own app and helpers, loaded once. Importing it takes seconds."""
 
 import copy
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from scalix.domain.policy import Model
-from scalix.domain.tokens.text_tokens import text_tokens
 from scalix.litellm_adapter.bounded_work import bound_work
 from scalix.litellm_adapter.client_urls import bound_fetches
 from scalix.litellm_adapter.provider_transport import install_reading
-
-log = logging.getLogger("scalix.provider")
+from scalix.litellm_adapter.tokenizers import tokenizer
 
 LARGEST_FETCHED_IMAGE_MB = "10"
 
@@ -27,9 +24,10 @@ def load_app() -> Any:
 
     # The router's `num_retries` is how often an attempt is repeated. Embeddings would be tried three times for each.
     litellm.DEFAULT_MAX_RETRIES = 0
+    litellm.disable_hf_tokenizer_download = True  # it would, in the middle of a request for a model called llama
     bound_work()
     bound_fetches()
-    _load_tokenizers(litellm)
+    tokenizer()  # forked workers share what it loads
     install_reading()
     return app
 
@@ -39,30 +37,6 @@ def report_every_call() -> None:
     import litellm
 
     litellm.global_disable_no_log_param = True
-
-
-def _load_tokenizers(litellm: Any) -> None:
-    """The two that LiteLLM counts by, which forked workers share. It would load them when the first stream is cut or
-    comes without a usage, with everybody else waiting."""
-    for model in ("gpt-4o", "gpt-4"):
-        try:
-            litellm.token_counter(model=model, text="hello")
-        except Exception as error:
-            log.warning("the tokenizer of %s can't be loaded: %s", model, type(error).__name__)
-
-
-def token_counter() -> Callable[[str, str], int]:
-    """A function from a model's name and a text to tokens, by LiteLLM's tokenizers."""
-    from litellm.litellm_core_utils.token_counter import token_counter as count
-
-    def count_tokens(model: str, text: str) -> int:
-        try:
-            return int(count(model=model, text=text)) or text_tokens(text)
-        except Exception as error:
-            log.warning("the tokenizer of %s failed with %s: tokens are estimated", model, type(error).__name__)
-            return text_tokens(text)
-
-    return count_tokens
 
 
 def original_id(text: str) -> str:

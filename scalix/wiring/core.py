@@ -35,6 +35,7 @@ from scalix.service.exchange.outage import Outage
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.exchange.settlement import RENEW_EVERY_S, SWEEP_EVERY_S, Settlement
 from scalix.service.exchange.store_watch import CHECK_EVERY_S, REPLAY_EVERY_S, StoreWatch
+from scalix.service.exchange.token_counting import TokenCounting, Tokenizer
 from scalix.service.identity.anonymous import AnonymousCallers
 from scalix.service.identity.identity import CredentialKind, Identity, MasterKey
 from scalix.service.identity.token_issuers import tokens_of
@@ -91,6 +92,7 @@ class Core:
     exchanges: Exchanges
     users: UserDirectory
     identity: Identity
+    counting: TokenCounting
     admission: Admission
     settlement: Settlement
     watch: StoreWatch
@@ -144,7 +146,11 @@ class Core:
 
 
 def build_core(
-    environ: Mapping[str, str], *, facts: Callable[[Model], Model], original_id: Callable[[str], str] = str
+    environ: Mapping[str, str],
+    *,
+    facts: Callable[[Model], Model],
+    tokenizer: Tokenizer,
+    original_id: Callable[[str], str] = str,
 ) -> Core:
     """Everything below the edge, from the variables that the launcher sets. `original_id` undoes what LiteLLM makes of
     a provider's id and does not undo itself. Raises `LaunchError`."""
@@ -161,6 +167,7 @@ def build_core(
     outage = Outage(LocalCounters(now_ms), journal)
     exchanges = Exchanges()
     known = KnownRefusals()
+    counting = TokenCounting(tokenizer)
     users = UserDirectory(user_store, policy)
     key_store = guarded(RedisKeyStore(client, keys, sealing=sealing), breaker)
     virtual_keys = VirtualKeys(key_store, users, now_ms=now_ms)
@@ -216,7 +223,8 @@ def build_core(
         exchanges=exchanges,
         users=users,
         identity=Identity(kinds, users),
-        admission=Admission(quotas, users, policy, exchanges, outage, facts=facts, known=known),
+        counting=counting,
+        admission=Admission(quotas, users, policy, exchanges, outage, counting, facts=facts, known=known),
         settlement=settlement,
         administration=UserAdministration(
             user_store, quotas, users, policy, audit, delete_keys_of=key_administration.delete_all_of

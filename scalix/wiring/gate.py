@@ -42,12 +42,13 @@ def create_app() -> Any:
     """The worker's ASGI app: LiteLLM's, inside our edge. Raises `LaunchError`."""
     from scalix.edge.access_log import AccessLog, to_standard_error
     from scalix.edge.lifespan import Lifespan
-    from scalix.litellm_adapter.app import check_models, load_app, model_facts, original_id, token_counter
+    from scalix.litellm_adapter.app import check_models, load_app, model_facts, original_id
     from scalix.litellm_adapter.bridge import Services, bridge
     from scalix.litellm_adapter.heap import freeze_heap
     from scalix.litellm_adapter.joining_clients import JoiningClients
     from scalix.litellm_adapter.known_fields import known_fields
     from scalix.litellm_adapter.quiet_logs import quiet_litellm_logs
+    from scalix.litellm_adapter.tokenizers import tokenizer
     from scalix.litellm_adapter.trimming import parts_of, trim
     from scalix.litellm_adapter.warm_up import warm_up
 
@@ -59,7 +60,7 @@ def create_app() -> Any:
         raise CantTrim(f"LiteLLM can't be trimmed: {shown_fault(error)}") from error
     if os.environ.get("LITELLM_LOG") != "DEBUG":
         quiet_litellm_logs()
-    core = build_core(os.environ, facts=model_facts(), original_id=original_id)
+    core = build_core(os.environ, facts=model_facts(), tokenizer=tokenizer(), original_id=original_id)
     bridge.install(Services(core.identity, core.admission, core.settlement, core.exchanges, under_edge=True))
 
     window_ms = int(os.environ.get("SCALIX_STREAM_JOIN_MS") or DEFAULT_STREAM_JOIN_MS)
@@ -90,7 +91,6 @@ def create_app() -> Any:
         inner,
         lifespan,
         internal_token=internal_token,
-        count_tokens=token_counter(),
         check_models=check_models,
         known=known_fields(),
         reload=reload,
@@ -105,7 +105,6 @@ def build_gate(
     lifespan: "Lifespan",
     *,
     internal_token: str,
-    count_tokens: Callable[[str, str], int],
     check_models: Callable[[], Awaitable[Any]],
     known: KnownFields = lambda model, route: EVERYTHING,
     reload: Callable[[], int] = lambda: 0,
@@ -173,7 +172,7 @@ def build_gate(
         core.admission,
         core.settlement,
         internal_token=internal_token,
-        count_tokens=count_tokens,
+        counting=core.counting,
         now_ms=now_ms,
         guard=guard,
         fallbacks=core.fallbacks,

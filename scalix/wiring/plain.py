@@ -16,11 +16,12 @@ def ensure_plain_services() -> None:
     from scalix.edge.lifespan import start_jobs
     from scalix.litellm_adapter.app import model_facts, report_every_call
     from scalix.litellm_adapter.bridge import Services, bridge
+    from scalix.litellm_adapter.tokenizers import tokenizer
 
     if bridge.services is not None:
         return
     report_every_call()
-    core = build_core(_plain_environment(os.environ), facts=model_facts())
+    core = build_core(_plain_environment(os.environ), facts=model_facts(), tokenizer=tokenizer())
 
     def check(body: dict[str, Any]) -> None:
         check_body(Route.CHAT, body, core.policy.current.guard.extra_body_fields.get(Route.CHAT, ()), strict=True)

@@ -196,6 +196,7 @@ async def edge(
             "LITELLM_MASTER_KEY": MASTER_KEY,
         },
         facts=lambda model: model,
+        tokenizer=lambda encoding, text: len(text.split()),
     )
     app = App()
 
@@ -207,7 +208,6 @@ async def edge(
         app,
         Lifespan([], []),
         internal_token=MASTER_KEY,
-        count_tokens=lambda model, text: len(text.split()),
         check_models=nothing,
         known=known,
     )

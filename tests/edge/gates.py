@@ -196,7 +196,7 @@ async def in_process(
         "DEMO_KEY": "sk-in-process-provider",
         **environ,
     }
-    core = build_core(environment, facts=lambda model: model)
+    core = build_core(environment, facts=lambda model: model, tokenizer=lambda encoding, text: len(text.split()))
     inner = inner or InnerApp()
 
     async def check_models() -> Any:
@@ -207,7 +207,6 @@ async def in_process(
         inner,
         Lifespan(every=[], at_end=[]),
         internal_token=MASTER_KEY,
-        count_tokens=lambda model, text: len(text.split()),
         check_models=check_models,
     )
     try:

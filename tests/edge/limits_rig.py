@@ -45,7 +45,7 @@ class Instance:
             "LITELLM_MASTER_KEY": MASTER_KEY,
             **environ,
         }
-        self.core = core = build_core(values, facts=lambda model: model)
+        self.core = core = build_core(values, facts=lambda model: model, tokenizer=lambda encoding, text: len(text))
         self.provider = Provider()
 
         async def nothing() -> Any:
@@ -56,7 +56,6 @@ class Instance:
             self.provider,
             Lifespan([], []),
             internal_token=MASTER_KEY,
-            count_tokens=lambda model, text: len(text),
             check_models=nothing,
             metrics_token=metrics_token,
         )

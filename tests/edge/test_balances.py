@@ -152,7 +152,7 @@ async def test_without_a_balance_nothing_is_served_and_the_message_says_what_to_
     )
     await credit(gateway, "gus", "0.00001")
     error = (await gateway.ask("gus")).json()["error"]
-    assert error["message"].startswith("Your prepaid balance is 0.00001 USD, and this request needs about 0.0000")
+    assert error["message"].startswith("Your prepaid balance is 0.00001 USD, and this request needs at least 0.0000")
     assert error["scalix"]["balance_usd"] == 0.00001
     assert not gateway.provider.served
     assert answer.headers["x-should-retry"] == "false"

@@ -159,7 +159,7 @@ class World:
             "LITELLM_MASTER_KEY": MASTER_KEY,
             **environ,
         }
-        self.core: Core = build_core(values, facts=lambda model: model)
+        self.core: Core = build_core(values, facts=lambda model: model, tokenizer=lambda encoding, text: len(text))
         self._users = RedisUserStore(self.core.client, Keys(prefix))
         self._quotas = RedisQuotaStore(self.core.client, Keys(prefix))
         self.provider = Provider()
@@ -170,7 +170,6 @@ class World:
                 every=[(pause_s / 10, job) for pause_s, job in self.core.jobs] if jobs else [], at_end=[self.core.close]
             ),
             internal_token=MASTER_KEY,
-            count_tokens=lambda model, text: len(text),
             check_models=_no_check,
         )
         self._ended = asyncio.Event()

@@ -196,7 +196,11 @@ async def test_a_keys_tokens_per_minute_hold_on_from_what_was_last_known(store: 
     async with World(store.url, tmp_path, "t:") as world:
         user = await world.user("tim", "pro")
         for _ in range(3):
+            # Of who has little left the prompt is counted, and no longer estimated.
             assert (await world.ask(user)).status == 200
+            estimated = world.provider.served[-1].admitted.receipt.prompt_tokens
+            scarce = await world.key(user_id=user, tpm_limit=estimated + FLOOR_TOKENS)
+            assert (await world.ask(None, key=scarce)).status == 200
             needed = world.provider.served[-1].admitted.receipt.prompt_tokens + FLOOR_TOKENS
             key = await world.key(user_id=user, tpm_limit=needed + 2 * USED.total_tokens)
             minute = time.time() // 60

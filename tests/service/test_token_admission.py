@@ -11,6 +11,7 @@ from scalix.domain.requests.routes import Route
 from scalix.service.exchange.admission import Admission, Call
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.outage import Outage
+from scalix.service.exchange.token_counting import TokenCounting
 from scalix.store.base import UserRecord
 from scalix.store.journal.journal import Journal
 from scalix.store.quota.local import LocalCounters
@@ -22,7 +23,9 @@ class Worker(TokenRig):
 
     def start(self, state_dir: Path) -> "Worker":
         outage = Outage(LocalCounters(self.clock), Journal(state_dir / str(id(self))))
-        self.admission = Admission(self.store, self.users, self.policy, Exchanges(), outage)
+        self.admission = Admission(
+            self.store, self.users, self.policy, Exchanges(), outage, TokenCounting(lambda encoding, text: len(text))
+        )
         self.requests = 0
         return self
 

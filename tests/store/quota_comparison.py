@@ -13,6 +13,7 @@ from scalix.domain.limits.quota import (
     Admitted,
     Ask,
     Charge,
+    CountFirst,
     Finished,
     Receipt,
     Refused,
@@ -61,16 +62,21 @@ class Comparison(RuleBasedStateMachine):
         if ask.request_id in model.released:
             assert decision == Finished()
             return
+        if ask.least_prompt_tokens is not None:
+            certain = replace(ask, prompt_tokens=ask.least_prompt_tokens)
+            if model.refuses(certain, now_ms):
+                ask = certain
+            elif model.depends_on(ask, certain, now_ms):
+                assert isinstance(decision, CountFirst)
+                most = decision.most_prompt_tokens
+                assert model.fits_later(replace(ask, prompt_tokens=10**6 if most is None else most), now_ms)
+                assert most is None or not model.fits_later(replace(ask, prompt_tokens=most + 1), now_ms)
+                return
         verdicts, full = model.verdicts(ask, now_ms), model.full(ask)
         key_verdicts, key_full = model.key_verdicts(ask, now_ms)
         of_balance = model.balance_verdict(ask)
         refusing = [verdict is not Verdict.FITS for verdict in verdicts]
-        if (
-            (full and ask.limits.enforce_concurrent)
-            or any(no and limit.enforce for no, limit in zip(refusing, ask.limits.windows, strict=True))
-            or key_full
-            or any(verdict is not Verdict.FITS for verdict in (*key_verdicts, of_balance))
-        ):
+        if model.refuses(ask, now_ms):
             assert isinstance(decision, Refused)
             assert (decision.key_verdicts, decision.key_concurrent_full) == (key_verdicts, key_full)
             assert (decision.now_ms, decision.verdicts, decision.concurrent_full) == (now_ms, verdicts, full)

@@ -41,6 +41,7 @@ class StoreMachine(Comparison):
         given=some_limits,
         prices=some_prices,
         prompt=st.sampled_from([0, 1, 10, 57]),
+        estimated=st.sampled_from([None, None, 0, 1, 10]),
         asked=st.sampled_from([0, 1, 16, 100, 4_096, 10**6]),
         choices=st.sampled_from([1, 1, 3]),
         lease_ms=st.sampled_from([1_000, 60_000]),
@@ -54,6 +55,7 @@ class StoreMachine(Comparison):
         given: Limits,
         prices: Prices,
         prompt: int,
+        estimated: int | None,
         asked: int,
         choices: int,
         lease_ms: int,
@@ -76,6 +78,7 @@ class StoreMachine(Comparison):
                 prices=prices,
                 lease_ms=lease_ms,
                 key=scope,
+                least_prompt_tokens=None if estimated is None else min(estimated, prompt),
                 **billing,
             )
             self.admit_and_compare(ask)

@@ -182,6 +182,34 @@ class Model:
     def full(self, ask: Ask) -> bool:
         return ask.limits.concurrent is not None and len(self.reserved) >= ask.limits.concurrent
 
+    def refuses(self, ask: Ask, now_ms: int) -> bool:
+        """Whether the least that the ask can do with is too much for something that is enforced."""
+        key_verdicts, key_full = self.key_verdicts(ask, now_ms)
+        pairs = zip(self.verdicts(ask, now_ms), ask.limits.windows, strict=True)
+        said = [verdict for verdict, limit in pairs if limit.enforce] + [*key_verdicts, self.balance_verdict(ask)]
+        full = key_full or (self.full(ask) and ask.limits.enforce_concurrent)
+        return full or any(verdict is not Verdict.FITS for verdict in said)
+
+    def depends_on(self, ask: Ask, certain: Ask, now_ms: int) -> bool:
+        """Whether a prompt of as few tokens as are certain fares better."""
+        if self.refuses(ask, now_ms) or self.cap(ask, now_ms) < ask.output_cap_tokens:
+            return True
+        fits = [[said is Verdict.FITS for said in self.verdicts(one, now_ms)] for one in (ask, certain)]
+        return fits[0] != fits[1]
+
+    def fits_later(self, ask: Ask, now_ms: int) -> bool:
+        """Whether nothing would refuse the ask for its tokens or its cost if requests in flight gave all back."""
+        later = Model({}, self.charged, self.released, self.nano_usd)
+        key_verdicts, _ = later.key_verdicts(ask, now_ms)
+        limits: list[Limit | KeyLimit] = [*ask.limits.windows, *(ask.key.limits if ask.key else ())]
+        pairs = zip((*later.verdicts(ask, now_ms), *key_verdicts), limits, strict=True)
+        said = [
+            verdict
+            for verdict, limit in pairs
+            if limit.metric is not Metric.REQUESTS and (not isinstance(limit, Limit) or limit.enforce)
+        ]
+        return all(verdict is Verdict.FITS for verdict in (*said, later.balance_verdict(ask)))
+
     def cap(self, ask: Ask, now_ms: int) -> int:
         """The largest output cap that all enforced limits have room for, found by halving."""
         least, most = ask.min_output_tokens, ask.output_cap_tokens

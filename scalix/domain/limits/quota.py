@@ -36,12 +36,13 @@ class Ask:
 
     `output_cap_tokens` and `min_output_tokens` are per choice: the most that the answer may take if nothing else
     limits it, and the least that is worth asking for. `user_version` is what the caller believes the user's record to
-    be; `None` skips the comparison. `key` is the virtual key that the request came with: its limits hold beside the
-    subject's. `tier` is what refusals by limits that are not enforced are counted under; the empty text counts none.
-    `model` is the one that was asked for. `is_billed`: what it costs is taken from the subject's prepaid balance, if it
-    has one; `prepaid`: it must have one. For a request whose worker dies: `prompt_charge_nano_usd` is what is charged
-    for the prompt alone, as `prices` may be those of a fallback, and `prompt_cost_nano_usd` the provider's price of it
-    by the prices of `price_version` (`None` each: as `prices` say).
+    be; `None` skips the comparison. `least_prompt_tokens`: `prompt_tokens` is an estimate, never too low, and the
+    prompt has at least these; `None`: it is the last word. `key` is the virtual key that the request came with: its
+    limits hold beside the subject's. `tier` is what refusals by limits that are not enforced are counted under; the
+    empty text counts none. `model` is the one that was asked for. `is_billed`: what it costs is taken from the
+    subject's prepaid balance, if it has one; `prepaid`: it must have one. For a request whose worker dies:
+    `prompt_charge_nano_usd` is what is charged for the prompt alone, as `prices` may be those of a fallback, and
+    `prompt_cost_nano_usd` the provider's price of it by the prices of `price_version` (`None` each: as `prices` say).
     """
 
     request_id: str
@@ -62,6 +63,12 @@ class Ask:
     prompt_cost_nano_usd: int | None = None
     prompt_charge_nano_usd: int | None = None
     price_version: str = ""
+    least_prompt_tokens: int | None = None
+
+    @property
+    def sure_prompt_tokens(self) -> int:
+        """What the prompt has for certain: a refusal of this very ask goes by it."""
+        return self.prompt_tokens if self.least_prompt_tokens is None else self.least_prompt_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +195,21 @@ class Stale:
 
 
 @dataclass(frozen=True, slots=True)
+class CountFirst:
+    """It depends on the size of the prompt, which is estimated: count it and ask again. Nothing was consumed.
+
+    With more than `most_prompt_tokens` it would be refused, whatever requests in flight give back; `None`: with none.
+    """
+
+    most_prompt_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """This request id was released before it was admitted. Nothing was consumed."""
 
 
-Decision = Admitted | Refused | Stale | Finished
+Decision = Admitted | Refused | Stale | Finished | CountFirst
 
 
 class Outcome(StrEnum):

@@ -1,6 +1,7 @@
 """An upper bound on the tokens that a provider counts for a request's prompt, cheap enough to run before admission."""
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from scalix.domain.requests.routes import Route
@@ -17,6 +18,23 @@ INPUT_TOKENS: Final = 2  # begin and end marks of one text to complete or embed
 # Claude's own prompt for tools: 530 on Claude 3 Opus, the most (docs.anthropic.com, "Tool use"); then marks per tool.
 TOOLS_TOKENS: Final = 530
 TOOL_TOKENS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The tokens around what the body holds: of the request, of each message, of each text to complete or embed, and of
+    tools if there are any."""
+
+    request: int = REQUEST_TOKENS
+    message: int = MESSAGE_TOKENS
+    input: int = INPUT_TOKENS
+    tools: int = TOOLS_TOKENS
+    completion: int = REQUEST_TOKENS  # of a request that is no chat
+
+
+ANY_FRAME: Final = Frame()
+# 3 to begin, 4 for each message, the role's word included, that of `instructions` and of a bare `input` too.
+OPENAI_FRAME: Final = Frame(request=11, message=4, input=0, tools=16, completion=0)
 CLIENT_TOOL_TOKENS: Final = 1_000  # Anthropic's bash and text editor: up to 700, without a schema in the body
 MEMBER_TOKENS: Final = 4  # quotes, colon, comma and indent around a member of a JSON object
 
@@ -42,6 +60,7 @@ def estimate_prompt_tokens(
     provider_models: Collection[str] = (),
     count: Callable[[str], int] = text_tokens,
     media: Media | None = None,
+    frame: Frame = ANY_FRAME,
 ) -> int:
     """At least as many tokens as the provider will count for the prompt in `body`, as far as its size is in there.
 
@@ -49,36 +68,43 @@ def estimate_prompt_tokens(
     counts as its JSON text; only more media than any provider takes raise `BadRequest`. `provider_models` are LiteLLM's
     names of all the models that may serve the request (such as `openai/gpt-4o-mini`); without them an image costs what
     it does on the dearest known model but GPT-4o mini. `media` measures what the body holds besides text, and tells
-    afterwards what it could not measure. Some 0.1 ms for 10,000 tokens of English.
+    afterwards what it could not measure. `count` is given all text. Some 0.1 ms for 10,000 tokens of English.
     """
     media = media or Media(provider_models)
+    media.begin()
     texts: list[str] = []
-    tokens = 0 if route is Route.EMBEDDINGS else REQUEST_TOKENS
+    tokens = _request_tokens(route, frame)
     for key, value in body.items():
         if key in _CONTROLS or value is None:
             continue
         if key in ("tools", "functions") and isinstance(value, list):
-            tokens += TOOLS_TOKENS if value else 0
+            tokens += frame.tools if value else 0
             for tool in value:
                 tokens += TOOL_TOKENS if _has_schema(tool) else CLIENT_TOOL_TOKENS
                 tokens += _json_tokens(tool, texts)
         elif key in ("input", "prompt"):
-            tokens += _input_tokens(value, texts, media)
+            tokens += _input_tokens(value, texts, media, frame)
         elif key in _CONVERSATION:
-            tokens += _content_tokens(value, texts, media)
+            tokens += _content_tokens(value, texts, media, frame)
         else:
             tokens += _json_tokens(value, texts)
     return tokens + count(" ".join(texts))
+
+
+def _request_tokens(route: Route, frame: Frame) -> int:
+    if route is Route.EMBEDDINGS:
+        return 0
+    return frame.completion if route is Route.COMPLETIONS else frame.request
 
 
 def _has_schema(tool: Any) -> bool:
     return isinstance(tool, dict) and any(key in tool for key in ("function", "parameters", "input_schema", "custom"))
 
 
-def _input_tokens(value: Any, texts: list[str], media: Media) -> int:
+def _input_tokens(value: Any, texts: list[str], media: Media, frame: Frame) -> int:
     """Prompts to complete or embed, or the items of a response. Arrays of token ids count exactly."""
     if not isinstance(value, list):
-        return INPUT_TOKENS + _content_tokens(value, texts, media)
+        return frame.input + _content_tokens(value, texts, media, frame)
     if _is_token_array(value):
         return len(value)
     tokens = 0
@@ -86,7 +112,7 @@ def _input_tokens(value: Any, texts: list[str], media: Media) -> int:
         if isinstance(item, list) and _is_token_array(item):
             tokens += len(item)
         else:
-            tokens += INPUT_TOKENS + _content_tokens(item, texts, media)
+            tokens += frame.input + _content_tokens(item, texts, media, frame)
     return tokens
 
 
@@ -94,7 +120,7 @@ def _is_token_array(value: list[Any]) -> bool:
     return set(map(type, value)) == {int}
 
 
-def _content_tokens(value: Any, texts: list[str], media: Media) -> int:
+def _content_tokens(value: Any, texts: list[str], media: Media, frame: Frame) -> int:
     """Messages and their content, with media at their documented cost. Text goes to `texts`; the rest is returned."""
     tokens = 0
     stack = [value]
@@ -108,13 +134,13 @@ def _content_tokens(value: Any, texts: list[str], media: Media) -> int:
         elif not isinstance(node, dict):
             tokens += _scalar_tokens(node)
         elif len(node) == 2 and isinstance(node.get("content"), str) and _is_label("role", node.get("role")):
-            tokens += MESSAGE_TOKENS  # by far the commonest
+            tokens += frame.message  # by far the commonest
             texts.append(node["content"])
         elif (part := media_tokens(node, media)) is not None:
             tokens += part[0]
             stack.extend(part[1])
         elif "role" in node or (isinstance(node.get("type"), str) and node["type"] in _TEXT_PARTS):
-            tokens += MESSAGE_TOKENS if "role" in node else 0
+            tokens += frame.message if "role" in node else 0
             stack.extend(value for key, value in node.items() if not _is_label(key, value))
         else:
             tokens += MEMBER_TOKENS * len(node) + stray_media_tokens(node, media)

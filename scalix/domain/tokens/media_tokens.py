@@ -61,6 +61,10 @@ class Media:
         self._work = Work()
         self._measured: dict[int, tuple[str, Extent | None]] = {}  # the text is kept, so that its id stays its own
 
+    def begin(self) -> None:
+        """The request is gone through from its start, maybe not for the first time."""
+        self._parts = 0
+
     def count(self) -> None:
         """Count a part that holds media. Raises `BadRequest` for too many."""
         self._parts += 1

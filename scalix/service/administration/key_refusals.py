@@ -25,6 +25,11 @@ class KeyRefusal:
         return self.reset_ms is None or self.reset_ms > reset_ms
 
 
+def about(ask: Ask) -> str:
+    """How a refusal speaks of what the request needs: as counted, or as much as is certain."""
+    return "about" if ask.least_prompt_tokens is None else "at least"
+
+
 def key_exhausted(caller: Caller, ask: Ask, refused: Refused) -> KeyRefusal | None:
     """The refusal by the used-up limit of the key that holds longest, if there is one."""
     if ask.key is None:
@@ -72,18 +77,18 @@ def _exhausted(caller: Caller, ask: Ask, refused: Refused, limit: KeyLimit, rese
         return RateLimitExceeded(message, details=details, retry_after_s=retry_after_s)
     output_tokens = ask.choices * ask.min_output_tokens
     if limit.metric is Metric.TOKENS:
-        needed = ask.prompt_tokens + output_tokens
+        needed = ask.sure_prompt_tokens + output_tokens
         if needed > limit.value:
             when = "Shorten the prompt."
         message = (
-            f"This API key has used {details['used']} of {limit.value} tokens per minute, and this request needs about "
-            f"{needed}. {when}"
+            f"This API key has used {details['used']} of {limit.value} tokens per minute, and this request needs "
+            f"{about(ask)} {needed}. {when}"
         )
     else:
-        cost = ask.prices.cost_nano_usd(ask.prompt_tokens, output_tokens) / NANO_USD_PER_USD
+        cost = ask.prices.cost_nano_usd(ask.sure_prompt_tokens, output_tokens) / NANO_USD_PER_USD
         message = (
             f"This API key has spent {details['used']:f} of its budget of {details['limit_value']:f} USD, and this "
-            f"request needs about {cost:f}. {when}"
+            f"request needs {about(ask)} {cost:f}. {when}"
         )
     return InsufficientQuota(message, details=details, retry_after_s=retry_after_s)
 

@@ -9,7 +9,7 @@ from typing import Any
 from scalix.domain.errors import BadRequest, FeatureNotAllowed, GatewayError, ModelNotAllowed, ModelNotFound
 from scalix.domain.fallbacks import may_serve
 from scalix.domain.ledger.outcomes import UNPRICED
-from scalix.domain.limits.quota import Admitted, Ask, Decision, Refused, Stale
+from scalix.domain.limits.quota import Admitted, Ask, CountFirst, Decision, Refused, Stale
 from scalix.domain.policy import Model, Policy
 from scalix.domain.prices.peak_prices import PPM, marked_up
 from scalix.domain.prices.pricing import calculate
@@ -18,9 +18,9 @@ from scalix.domain.requests.features import FIELD as OPTIONS
 from scalix.domain.requests.features import features_of, taken_options
 from scalix.domain.requests.model_names import did_you_mean
 from scalix.domain.requests.routes import Route
-from scalix.domain.tokens.estimate import estimate_prompt_tokens
 from scalix.domain.tokens.media_tokens import Media
 from scalix.domain.tokens.output_cap import FLOOR_TOKENS, OutputRequest, output_request, with_cap
+from scalix.domain.tokens.prompt_size import PromptSize, estimated_size
 from scalix.domain.tokens.usage import Usage
 from scalix.service.exchange.asked_prices import dearest_prices, refuse_unpriced
 from scalix.service.exchange.exchanges import Exchange, Exchanges
@@ -29,13 +29,14 @@ from scalix.service.exchange.object_ids import NOTHING, NamedObjects
 from scalix.service.exchange.outage import Outage, store_is_down
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.exchange.refusals import refusal
+from scalix.service.exchange.token_counting import TokenCounting
 from scalix.service.exchange.unknown_sizes import refuse_unknown_size, refuse_unmeasured
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.users import UserDirectory
 from scalix.store.base import CallRejected, QuotaStore, StoreUnavailable
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
-_MOST_READINGS = 3  # of a record that changes under us
+_MOST_ASKS = 5  # records change under us, and what is left while a prompt is counted
 
 log = logging.getLogger("scalix.admission")
 
@@ -60,6 +61,7 @@ class Call:
 
 class Admission:
     """Judges calls and reserves their room. `facts` completes a configured model with what else is known of it.
+    `counting` counts the prompts on whose exact size it depends; the others are estimated.
 
     `now_ms` gives Unix time, by which prices are chosen; `clock` seconds, monotonic.
     """
@@ -71,6 +73,7 @@ class Admission:
         policy: PolicySource,
         exchanges: Exchanges,
         outage: Outage,
+        counting: TokenCounting,
         *,
         facts: ModelFacts = lambda model: model,
         known: KnownRefusals | None = None,
@@ -82,6 +85,7 @@ class Admission:
         self._policy = policy
         self._exchanges = exchanges
         self._outage = outage
+        self._counting = counting
         self._facts = facts
         self._known = known or KnownRefusals()
         self._now_ms = now_ms
@@ -101,14 +105,16 @@ class Admission:
         if known is not None:
             raise known
         wanted = output_request(call.route, call.body)
-        for _ in range(_MOST_READINGS):
+        counted: PromptSize | None = None
+        for _ in range(_MOST_ASKS):
             call.named.check(caller)
             refuse_unknown_size(caller, call.route, call.body)
             names = may_serve(model.name, policy.fallbacks, policy.models, caller.allows, policy.retries.models)
             serving = (model, *(policy.models[name] for name in names[1:]))
             refuse_unpriced(caller, call.route, model, self._now_ms())
             media = Media(tuple(dict.fromkeys(model.provider_model for model in serving)))
-            ask = self._ask(caller, call, serving, wanted, media)
+            size = counted or estimated_size(call.route, call.body, media)
+            ask = self._ask(caller, call, serving, wanted, size)
             refuse_unmeasured(caller, call.body, media)
             known = self._known.refusal(caller, ask)
             if known is not None:
@@ -140,10 +146,29 @@ class Admission:
                 return exchange
             if isinstance(decision, Refused):
                 raise refusal(caller, ask, decision)
+            if isinstance(decision, CountFirst):
+                counted = await self._counted(call, ask, media, decision, local=local)
+                continue
             if not isinstance(decision, Stale):
                 break
+            counted = None  # others may serve it now
             caller = await self._allowed(policy, await self._reread(caller), model, wants)
         raise store_is_down()
+
+    async def _counted(self, call: Call, ask: Ask, media: Media, decision: CountFirst, *, local: bool) -> PromptSize:
+        try:
+            return await self._counting.size(
+                ask.subject,
+                call.route,
+                call.body,
+                media,
+                estimate_tokens=ask.prompt_tokens,
+                most_tokens=decision.most_prompt_tokens,
+            )
+        except BaseException:
+            if local:  # the store may have reserved before it failed, and is not asked again
+                self._outage.release_later(ask)
+            raise
 
     @property
     def knows_refused(self) -> bool:
@@ -218,7 +243,9 @@ class Admission:
         except StoreUnavailable:
             raise store_is_down() from None
 
-    def _ask(self, caller: Caller, call: Call, serving: Sequence[Model], wanted: OutputRequest, media: Media) -> Ask:
+    def _ask(
+        self, caller: Caller, call: Call, serving: Sequence[Model], wanted: OutputRequest, size: PromptSize
+    ) -> Ask:
         model = serving[0]
         cap = model.max_output_tokens or DEFAULT_MAX_OUTPUT_TOKENS
         if caller.tier and caller.tier.max_output_tokens is not None:
@@ -232,7 +259,7 @@ class Admission:
             )
             raise BadRequest(message, param="thinking")
         tier = caller.tier
-        prompt_tokens = estimate_prompt_tokens(call.route, call.body, media=media)
+        prompt_tokens = size.tokens
         now_ms = self._now_ms()
         price = model.price_at(now_ms)
         prompt_cost_nano_usd = calculate(price, Usage(prompt_tokens, 0), now_ms) if price else 0
@@ -254,6 +281,7 @@ class Admission:
             prompt_cost_nano_usd=prompt_cost_nano_usd,
             prompt_charge_nano_usd=marked_up(prompt_cost_nano_usd, (tier.markup_ppm or PPM) if tier else PPM),
             price_version=price.version if price else UNPRICED,
+            least_prompt_tokens=size.least_tokens,
         )
 
 

@@ -6,6 +6,7 @@ from scalix.domain.errors import GatewayError, InsufficientQuota, QuotaReserved
 from scalix.domain.ledger.ledger import Balance
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.domain.limits.quota import Ask, Refused
+from scalix.service.administration.key_refusals import about
 from scalix.service.identity.callers import Caller
 
 LIMIT = "balance"
@@ -15,14 +16,15 @@ _RETRY_WHEN_HELD_S = 1
 def balance_exhausted(caller: Caller, ask: Ask, refused: Refused) -> GatewayError:
     """There is too little, and waiting does not help."""
     balance = refused.balance_now
-    needed = ask.prices.cost_nano_usd(ask.prompt_tokens, ask.choices * ask.min_output_tokens)
+    needed = ask.prices.cost_nano_usd(ask.sure_prompt_tokens, ask.choices * ask.min_output_tokens)
     url = caller.tier.upgrade_url if caller.tier else None
     where = f" Add credit at {url}." if url else " Ask the operator of this gateway for credit."
     if balance is None:
         message = f"You have no prepaid balance, and the {_tier(caller)} tier needs one.{where}"
     else:
         message = (
-            f"Your prepaid balance is {_usd(balance.nano_usd)} USD, and this request needs about {_usd(needed)}.{where}"
+            f"Your prepaid balance is {_usd(balance.nano_usd)} USD, and this request needs {about(ask)} "
+            f"{_usd(needed)}.{where}"
         )
     return InsufficientQuota(message, details=_details(caller, balance))
 

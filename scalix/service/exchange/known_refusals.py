@@ -64,7 +64,7 @@ class KnownRefusals:
         if age_s >= known.for_s:
             return None
         now_ms = known.refused.now_ms + int(age_s * 1000)
-        alike = (now_ms // 1000, caller.tier, ask.prompt_tokens, ask.choices, ask.min_output_tokens, ask.prices)
+        alike = (now_ms // 1000, caller.tier, ask.sure_prompt_tokens, ask.choices, ask.min_output_tokens, ask.prices)
         if known.error is None or known.alike != alike:
             tallies = known.refused.tallies
             verdicts = tuple(_verdict(limit, tallies, ask) for limit in ask.limits.windows)
@@ -153,5 +153,5 @@ def _needed(metric: Metric, ask: Ask) -> int:
         return 1
     output_tokens = ask.choices * ask.min_output_tokens
     if metric is Metric.TOKENS:
-        return ask.prompt_tokens + output_tokens
-    return ask.prices.cost_nano_usd(ask.prompt_tokens, output_tokens)
+        return ask.sure_prompt_tokens + output_tokens
+    return ask.prices.cost_nano_usd(ask.sure_prompt_tokens, output_tokens)

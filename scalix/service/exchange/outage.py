@@ -4,7 +4,17 @@ import asyncio
 
 from scalix.domain.errors import StoreIsDown
 from scalix.domain.ledger.outcomes import swept_charge
-from scalix.domain.limits.quota import Admitted, Ask, Charge, Decision, KeyTallies, Receipt, Settled, Tallies
+from scalix.domain.limits.quota import (
+    Admitted,
+    Ask,
+    Charge,
+    CountFirst,
+    Decision,
+    KeyTallies,
+    Receipt,
+    Settled,
+    Tallies,
+)
 from scalix.service.identity.callers import Caller
 from scalix.store.base import QuotaStore, StoreUnavailable
 from scalix.store.journal.journal import Journal
@@ -42,7 +52,7 @@ class Outage:
         if isinstance(decision, Admitted):
             # What the store may have reserved is given back by the settlement; if this process dies, before its charge.
             self._journal.admissions.begin(self._release(ask), Settlement(decision.receipt, swept_charge(ask)))
-        elif fault.maybe_acted:
+        elif fault.maybe_acted and not isinstance(decision, CountFirst):  # then it is asked again, by the same id
             self.release_later(ask)
         if decision is None:
             raise store_is_down()

@@ -7,7 +7,7 @@ from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.limits.key_states import key_states
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Limit, Metric
 from scalix.domain.limits.quota import Ask, Refused, Verdict, WindowState, window_states
-from scalix.service.administration.key_refusals import key_exhausted, key_reserved
+from scalix.service.administration.key_refusals import about, key_exhausted, key_reserved
 from scalix.service.exchange.balance_refusals import balance_exhausted, balance_reserved
 from scalix.service.identity.callers import Caller
 
@@ -65,22 +65,24 @@ def _exhausted(caller: Caller, ask: Ask, state: WindowState, now_ms: int) -> Gat
         message = f"You have used all {limit.value} requests {per}. {when}"
         return RateLimitExceeded(message, details=details, retry_after_s=retry_after_s)
     if limit.metric is Metric.TOKENS:
-        needed = ask.prompt_tokens + ask.choices * ask.min_output_tokens
-        message = f"You have used {used} of {limit.value} tokens {per}, and this request needs about {needed}. {when}"
-        if needed > limit.value:
-            message = (
-                f"This request needs about {needed} tokens, more than the {limit.value} {per}. "
-                f"Shorten the prompt.{upgrade}"
-            )
-    else:
-        needed = ask.prices.cost_nano_usd(ask.prompt_tokens, ask.choices * ask.min_output_tokens)
+        needed = ask.sure_prompt_tokens + ask.choices * ask.min_output_tokens
         message = (
-            f"You have spent {_usd(used)} of {_usd(limit.value)} USD {per}, "
-            f"and this request needs about {_usd(needed)}. {when}"
+            f"You have used {used} of {limit.value} tokens {per}, and this request needs {about(ask)} {needed}. {when}"
         )
         if needed > limit.value:
             message = (
-                f"This request needs about {_usd(needed)} USD, more than the {_usd(limit.value)} {per}. "
+                f"This request needs {about(ask)} {needed} tokens, more than the {limit.value} {per}. "
+                f"Shorten the prompt.{upgrade}"
+            )
+    else:
+        needed = ask.prices.cost_nano_usd(ask.sure_prompt_tokens, ask.choices * ask.min_output_tokens)
+        message = (
+            f"You have spent {_usd(used)} of {_usd(limit.value)} USD {per}, "
+            f"and this request needs {about(ask)} {_usd(needed)}. {when}"
+        )
+        if needed > limit.value:
+            message = (
+                f"This request needs {about(ask)} {_usd(needed)} USD, more than the {_usd(limit.value)} {per}. "
                 f"Shorten the prompt or use a cheaper model.{upgrade}"
             )
     return InsufficientQuota(message, details=details, retry_after_s=retry_after_s)

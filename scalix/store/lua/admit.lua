@@ -15,17 +15,19 @@
 --       21 whether it is billed: taken from the balance, if there is one (1|0)  22 whether there must be a balance (1|0)
 --       23 tier and 24 model as words  25 price version as a word  26 the provider's price of the prompt alone in
 --       nano-dollars ('': as for the limits)  27 what is charged for the prompt alone if the worker dies ('': likewise)
+--       28 least prompt tokens, where those of 6 are an estimate ('': they are the last word)
 --       then four for each limit: position of its metric (1 requests, 2 tokens, 3 nano-dollars), letter of its window
 --       (of the key's: km, kb, kt), value, whether it is enforced (1|0)
 -- Returns {status, now in ms, admitted in ms, output cap per choice, requests in flight, concurrent full (1|0),
 --          a verdict for each limit ('0' fits, '1' exhausted, '2' reserved), tracks minutes (1|0), version and
 --          whose it is ('user'|'key') where status is 'stale', key's concurrency full (1|0), start of its budget period,
 --          verdict of the balance, the balance ("nano held", '' where there is none or it is not billed),
---          field, text, field, text, …} with status 'admitted' | 'refused' | 'stale' | 'finished'; the key's fields
---          have a k before them
+--          field, text, field, text, …} with status 'admitted' | 'refused' | 'stale' | 'finished' | 'count'; the key's
+--          fields have a k before them. 'count': it depends on how good the estimate is; in place of the cap then the
+--          most prompt tokens with which it would not be refused for good (-1: any)
 
 local SHADOW_DAYS = 35
-local FIRST_LIMIT = 28
+local FIRST_LIMIT = 29
 
 local id, subject = ARGV[1], ARGV[2]
 local now = now_or_server_time(ARGV[3])
@@ -65,9 +67,10 @@ end
 -- nano-dollars, not pico-dollars.
 local input_nano, output_nano = math.floor(input_pico / 1000), math.floor(output_pico / 1000)
 local input_rest, output_rest = input_pico % 1000, output_pico % 1000
-local function cost(output_tokens)
-  return request_nano + prompt * input_nano + output_tokens * output_nano
-    + math.ceil((prompt * input_rest + output_tokens * output_rest) / 1000)
+local function cost(output_tokens, prompt_tokens)
+  prompt_tokens = prompt_tokens or prompt
+  return request_nano + prompt_tokens * input_nano + output_tokens * output_nano
+    + math.ceil((prompt_tokens * input_rest + output_tokens * output_rest) / 1000)
 end
 
 -- Counts a refusal that limits without enforcement would have made: under each of them, and under '*' once.
@@ -140,55 +143,83 @@ if with_key then
   key_full = key_concurrent >= 0 and tallies.kt[4] >= key_concurrent
 end
 
-local least_tokens = prompt + choices * least
-local needs = {1, least_tokens, cost(choices * least)}
 local full = concurrent >= 0 and in_flight >= concurrent
-local refused = full and enforce_concurrent or key_full
-local verdicts = ''
-local shadow = {}
-if full and not enforce_concurrent then shadow[1] = 'c' end
-local room_tokens, room_nano = math.huge, math.huge
-for position = FIRST_LIMIT, #ARGV, 4 do
-  local metric, tally, value = tonumber(ARGV[position]), tallies[ARGV[position + 1]], tonumber(ARGV[position + 2])
-  local used, held, enforced = tally[metric], tally[metric + 3], ARGV[position + 3] == '1'
-  local verdict = '0'
-  if used + held + needs[metric] > value then
-    -- A request in flight will almost surely count, tokens and money are mostly given back: only they are "reserved".
-    verdict = metric > 1 and used + needs[metric] <= value and '2' or '1'
-    refused = refused or enforced
-    if not enforced then shadow[#shadow + 1] = ARGV[position] .. ARGV[position + 1] end
+
+-- What all limits say to a prompt of this size, and what is left of those that are enforced: now, and when requests in
+-- flight have given back what they hold.
+local function judged(prompt_tokens)
+  local needs = {1, prompt_tokens + choices * least, cost(choices * least, prompt_tokens)}
+  local said = {refused = full and enforce_concurrent or key_full, verdicts = '', shadow = {}, balance = '0',
+    room = {0, math.huge, math.huge}, left = {0, math.huge, math.huge}}
+  if full and not enforce_concurrent then said.shadow[1] = 'c' end
+  for position = FIRST_LIMIT, #ARGV, 4 do
+    local metric, tally, value = tonumber(ARGV[position]), tallies[ARGV[position + 1]], tonumber(ARGV[position + 2])
+    local used, held, enforced = tally[metric], tally[metric + 3], ARGV[position + 3] == '1'
+    local verdict = '0'
+    if used + held + needs[metric] > value then
+      -- A request in flight will almost surely count, tokens and money are mostly given back: only they are "reserved".
+      verdict = metric > 1 and used + needs[metric] <= value and '2' or '1'
+      said.refused = said.refused or enforced
+      if not enforced then said.shadow[#said.shadow + 1] = ARGV[position] .. ARGV[position + 1] end
+    end
+    said.verdicts = said.verdicts .. verdict
+    if enforced and metric > 1 then
+      said.room[metric] = math.min(said.room[metric], value - used - held)
+      said.left[metric] = math.min(said.left[metric], value - used)
+    end
   end
-  verdicts = verdicts .. verdict
-  if enforced and metric == 2 then room_tokens = math.min(room_tokens, value - used - held) end
-  if enforced and metric == 3 then room_nano = math.min(room_nano, value - used - held) end
-end
-
-if balance or is_billed and ARGV[22] == '1' then
-  local room = balance and balance - balance_held or -1
-  if needs[3] > room then
-    balance_verdict = balance and needs[3] <= balance and '2' or '1'
-    refused = true
+  if balance or is_billed and ARGV[22] == '1' then
+    local room = balance and balance - balance_held or -1
+    if needs[3] > room then
+      said.balance = balance and needs[3] <= balance and '2' or '1'
+      said.refused = true
+    end
+    said.room[3] = math.min(said.room[3], room)
+    said.left[3] = math.min(said.left[3], balance or -1)
   end
-  room_nano = math.min(room_nano, room)
+  return said
 end
 
-if refused then
-  return finish('refused', 0, in_flight, full, verdicts, tracks_minutes, fields, texts)
-end
-if #shadow > 0 and ARGV[15] ~= '' then
-  shadow[#shadow + 1] = '*'
-  count_shadow(shadow)
+-- The longest answer that what is left has room for beside the prompt.
+local function cap_beside(room)
+  local longest = cap
+  if room[2] < math.huge then
+    longest = math.min(longest, math.floor((room[2] - prompt) / choices))
+  end
+  if room[3] < math.huge and output_pico > 0 then
+    -- Beyond 9,000 dollars a request's cost in pico-dollars would no longer be exact.
+    local room_pico = (math.min(room[3], 9e12) - request_nano) * 1000 - prompt * input_pico
+    longest = math.min(longest, math.floor(room_pico / (choices * output_pico)))
+  end
+  return longest
 end
 
-if room_tokens < math.huge then
-  cap = math.min(cap, math.floor((room_tokens - prompt) / choices))
+local said = judged(prompt)
+local longest = cap_beside(said.room)
+if ARGV[28] ~= '' and (said.refused or longest < cap or #said.shadow > 0) then
+  -- The prompt may be smaller than that. What is certain is refused; what is not is counted first.
+  local certain = judged(tonumber(ARGV[28]))
+  if not certain.refused and (said.refused or longest < cap or #said.shadow > #certain.shadow) then
+    local most = said.left[2] - choices * least
+    if said.left[3] < math.huge and input_pico > 0 then
+      local left_pico = (math.min(said.left[3], 9e12) - request_nano) * 1000 - choices * least * output_pico
+      most = math.min(most, math.floor(left_pico / input_pico))
+    end
+    cap = most < math.huge and math.max(0, most) or -1
+    return finish('count', 0, in_flight, full, '', tracks_minutes, fields, texts)
+  end
+  if certain.refused then said = certain end
 end
-if room_nano < math.huge and output_pico > 0 then
-  -- Beyond 9,000 dollars a request's cost in pico-dollars would no longer be exact.
-  local room_pico = (math.min(room_nano, 9e12) - request_nano) * 1000 - prompt * input_pico
-  cap = math.min(cap, math.floor(room_pico / (choices * output_pico)))
+balance_verdict = said.balance
+
+if said.refused then
+  return finish('refused', 0, in_flight, full, said.verdicts, tracks_minutes, fields, texts)
 end
-cap = math.max(cap, least)
+if #said.shadow > 0 and ARGV[15] ~= '' then
+  said.shadow[#said.shadow + 1] = '*'
+  count_shadow(said.shadow)
+end
+cap = math.max(longest, least)
 
 local held_tokens, held_nano = math.min(prompt + choices * cap, MOST), math.min(cost(choices * cap), MOST)
 local write = {windows}
@@ -234,4 +265,4 @@ redis.call('HSET', KEYS[2], id, reservation)
 redis.call('PEXPIRE', KEYS[2], INDEX_TTL_MS)
 redis.call('ZADD', KEYS[3], string.format('%.0f', now + tonumber(ARGV[5])), id .. ' ' .. subject)
 redis.call('PEXPIRE', KEYS[3], INDEX_TTL_MS)
-return finish('admitted', now, in_flight + 1, full, verdicts, tracks_minutes, fields, texts)
+return finish('admitted', now, in_flight + 1, full, said.verdicts, tracks_minutes, fields, texts)

@@ -14,6 +14,7 @@ from scalix.domain.limits.quota import (
     Admitted,
     Ask,
     Charge,
+    CountFirst,
     Decision,
     Finished,
     KeyTallies,
@@ -41,7 +42,14 @@ from scalix.store.memory.memory_accounts import (
     windows_of_key,
 )
 from scalix.store.memory.memory_limits import MemoryCounters
-from scalix.store.memory.memory_room import balance_verdict, cap_by_room, key_verdicts, needs_of, verdict
+from scalix.store.memory.memory_room import (
+    balance_verdict,
+    cap_by_room,
+    key_verdicts,
+    most_prompt_tokens,
+    needs_of,
+    verdict,
+)
 
 
 class MemoryStore(MemoryCounters):
@@ -72,27 +80,42 @@ class MemoryStore(MemoryCounters):
         tallies = current(windows, now_ms, tracks_minutes)
         turned = any(key not in windows for key in windows_at(now_ms, tracks_minutes))
         in_flight = len(account.in_flight)
-        needs = needs_of(ask)
-        verdicts = tuple(
-            verdict(limit.metric, limit.value, tallies[limit.window], needs) for limit in ask.limits.windows
-        )
         full = ask.limits.concurrent is not None and in_flight >= ask.limits.concurrent
         receipt = _receipt(ask, now_ms, tracks_minutes)
         key_tallies = self._key_tallies(receipt)
-        of_key, key_full = key_verdicts(ask.key, key_tallies, needs)
-        of_balance = balance_verdict(ask, balance, needs)
-        enforced = [said for limit, said in zip(ask.limits.windows, verdicts, strict=True) if limit.enforce]
-        no_room = any(said is not Verdict.FITS for said in (*enforced, *of_key, of_balance))
-        if no_room or key_full or (full and ask.limits.enforce_concurrent):
-            return Refused(
-                now_ms, verdicts, full, tallies, in_flight, of_key, key_full, key_tallies, of_balance, balance
-            )
+        room = cap_by_room(ask, tallies, key_tallies, balance)
 
-        shadow = shadowed(ask.limits, verdicts, full)
+        def judged(ask: Ask) -> Admitted | Refused:
+            """What all limits say to it. Nothing is reserved."""
+            needs = needs_of(ask)
+            verdicts = tuple(
+                verdict(limit.metric, limit.value, tallies[limit.window], needs) for limit in ask.limits.windows
+            )
+            of_key, key_full = key_verdicts(ask.key, key_tallies, needs)
+            of_balance = balance_verdict(ask, balance, needs)
+            enforced = [said for limit, said in zip(ask.limits.windows, verdicts, strict=True) if limit.enforce]
+            no_room = any(said is not Verdict.FITS for said in (*enforced, *of_key, of_balance))
+            if no_room or key_full or (full and ask.limits.enforce_concurrent):
+                return Refused(
+                    now_ms, verdicts, full, tallies, in_flight, of_key, key_full, key_tallies, of_balance, balance
+                )
+            return Admitted(receipt, tallies, in_flight, shadowed(ask.limits, verdicts, full))
+
+        said = judged(ask)
+        if ask.least_prompt_tokens is not None:
+            # The prompt may be smaller than that. What is certain is refused; what is not is counted first.
+            certain = judged(replace(ask, prompt_tokens=ask.least_prompt_tokens))
+            if isinstance(certain, Refused):
+                return certain
+            if isinstance(said, Refused) or room < ask.output_cap_tokens or said.shadow != certain.shadow:
+                return CountFirst(most_prompt_tokens(ask, tallies, key_tallies, balance))
+        if isinstance(said, Refused):
+            return said
+
+        shadow = said.shadow
         if shadow and ask.tier:
             today = window_index(Window.DAY, now_ms)
             self._shadow.update((today, ask.tier, name) for name in (*shadow, ANY_LIMIT))
-        room = cap_by_room(ask, tallies, key_tallies, balance)
         receipt = replace(receipt, output_cap_tokens=max(ask.min_output_tokens, min(ask.output_cap_tokens, room)))
         reservation = _reservation(ask, receipt, balance)
         account.in_flight[ask.request_id] = reservation

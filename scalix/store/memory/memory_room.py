@@ -19,6 +19,20 @@ def needs_of(ask: Ask) -> Needs:
     }
 
 
+def most_prompt_tokens(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, balance: Balance | None) -> int | None:
+    """The longest prompt with which it would not be refused for good; `None`: any."""
+    least, found = ask.choices * ask.min_output_tokens, []
+    for metric, value, tally in _enforced(ask, tallies, key_tallies, balance):
+        left = value - tally.used(metric)
+        if metric is Metric.TOKENS:
+            found.append(left - least)
+        elif metric is Metric.SPEND and ask.prices.input_pico_usd_per_token:
+            left_pico = (min(left, _DEAREST_NANO_USD) - ask.prices.request_nano_usd) * 1000
+            left_pico -= least * ask.prices.output_pico_usd_per_token
+            found.append(left_pico // ask.prices.input_pico_usd_per_token)
+    return max(0, min(found)) if found else None
+
+
 def verdict(metric: Metric, value: int, tally: Tally, needs: Needs) -> Verdict:
     """What one limit says."""
     used, need = tally.used(metric), needs[metric]
@@ -48,11 +62,7 @@ def balance_verdict(ask: Ask, balance: Balance | None, needs: Needs) -> Verdict:
 def cap_by_room(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, balance: Balance | None) -> int:
     """The longest answer that everything has room for, in tokens per choice."""
     caps = [ask.output_cap_tokens]
-    limits = [(limit.metric, limit.value, tallies[limit.window]) for limit in ask.limits.windows if limit.enforce]
-    limits += [(limit.metric, limit.value, key_tallies[limit.window]) for limit in (ask.key.limits if ask.key else ())]
-    if balance is not None:
-        limits.append((Metric.SPEND, balance.nano_usd, Tally(nano_usd_held=balance.held_nano_usd)))
-    for metric, value, tally in limits:
+    for metric, value, tally in _enforced(ask, tallies, key_tallies, balance):
         room = value - tally.used(metric) - tally.held(metric)
         if metric is Metric.TOKENS:
             caps.append((room - ask.prompt_tokens) // ask.choices)
@@ -61,3 +71,13 @@ def cap_by_room(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, balance: Ba
             room_pico -= ask.prompt_tokens * ask.prices.input_pico_usd_per_token
             caps.append(room_pico // (ask.choices * ask.prices.output_pico_usd_per_token))
     return min(caps)
+
+
+def _enforced(
+    ask: Ask, tallies: Tallies, key_tallies: KeyTallies, balance: Balance | None
+) -> list[tuple[Metric, int, Tally]]:
+    limits = [(limit.metric, limit.value, tallies[limit.window]) for limit in ask.limits.windows if limit.enforce]
+    limits += [(limit.metric, limit.value, key_tallies[limit.window]) for limit in (ask.key.limits if ask.key else ())]
+    if balance is not None:
+        limits.append((Metric.SPEND, balance.nano_usd, Tally(nano_usd_held=balance.held_nano_usd)))
+    return limits

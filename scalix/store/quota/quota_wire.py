@@ -11,6 +11,7 @@ from scalix.domain.limits.quota import (
     Admitted,
     Ask,
     Charge,
+    CountFirst,
     Decision,
     Finished,
     KeyTallies,
@@ -62,6 +63,7 @@ def admit_args(ask: Ask, now: Now) -> list[str | int]:
         name_word(ask.price_version),
         "" if ask.prompt_cost_nano_usd is None else ask.prompt_cost_nano_usd,
         "" if ask.prompt_charge_nano_usd is None else ask.prompt_charge_nano_usd,
+        "" if ask.least_prompt_tokens is None else ask.least_prompt_tokens,
     ]
     for limit in ask.limits.windows:
         args += [POSITION[limit.metric], LETTER[limit.window], limit.value, int(limit.enforce)]
@@ -176,6 +178,8 @@ def decision_of(ask: Ask, reply: Sequence[Any]) -> Decision:
         return Stale(version, which)
     if status == "finished":
         return Finished()
+    if status == "count":
+        return CountFirst(None if cap < 0 else cap)
     key_full, budget_start_ms, balance_verdict, balance, *pairs = reply[10:]
     tallies, key_tallies = tallies_of(pairs), key_tallies_of(pairs)
     found = tuple(map(Verdict, verdict_text))

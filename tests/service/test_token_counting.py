@@ -8,13 +8,14 @@ import pytest
 
 from scalix.domain.tokens.text_tokens import text_tokens
 from scalix.edge.delivered import Delivered
-from scalix.edge.token_counting import AT_ONCE_CHARACTERS, MOST_JOBS, THREADS, TokenCounting
+from scalix.service.exchange.token_counting import AT_ONCE_CHARACTERS, MOST_JOBS, THREADS, TokenCounting
 
-LONG = "word " * AT_ONCE_CHARACTERS
+LONG = "first" + " word" * AT_ONCE_CHARACTERS
+MODEL = "openai/gpt-4o"
 
 
 class Tokenizer:
-    """One token a text, after `may_end`. Notes in which threads it runs."""
+    """One token a text, however many the pieces of it, after `may_end`. Notes in which threads it runs."""
 
     def __init__(self) -> None:
         self.may_end = threading.Event()
@@ -22,10 +23,12 @@ class Tokenizer:
         self._began = threading.Semaphore(0)
         self._seen = 0
 
-    def __call__(self, model: str, text: str) -> int:
+    def __call__(self, encoding: str, text: str) -> int:
+        if text.startswith(" word"):  # a further piece
+            return 0
         self.threads.append(threading.current_thread().name)
         self._began.release()
-        assert text is not LONG or self.may_end.wait(60)
+        assert not text.startswith("first") or self.may_end.wait(60)
         return 1
 
     async def runs(self, jobs: int) -> None:
@@ -44,9 +47,9 @@ def tokenizer() -> Iterator[Tokenizer]:
 
 async def test_short_texts_are_counted_at_once_and_long_ones_beside_the_loop(tokenizer: Tokenizer) -> None:
     counting = TokenCounting(tokenizer)
-    assert await counting.count("u", "m", "word") == 1
+    assert await counting.count("u", MODEL, "word") == 1
     assert tokenizer.threads == [threading.main_thread().name]
-    long = asyncio.create_task(counting.count("u", "m", LONG))
+    long = asyncio.create_task(counting.count("u", MODEL, LONG))
     await tokenizer.runs(2)
     tokenizer.may_end.set()
     assert await long == 1
@@ -55,23 +58,23 @@ async def test_short_texts_are_counted_at_once_and_long_ones_beside_the_loop(tok
 
 async def test_a_subject_has_one_turn_and_the_queue_an_end(tokenizer: Tokenizer) -> None:
     counting = TokenCounting(tokenizer)
-    jobs = [asyncio.create_task(counting.count(f"u{i}", "m", LONG)) for i in range(MOST_JOBS)]
+    jobs = [asyncio.create_task(counting.count(f"u{i}", MODEL, LONG)) for i in range(MOST_JOBS)]
     await tokenizer.runs(THREADS)
-    assert await counting.count("u0", "m", LONG) == text_tokens(LONG)
-    assert await counting.count("another", "m", LONG) == text_tokens(LONG)
+    assert await counting.count("u0", MODEL, LONG) == text_tokens(LONG)
+    assert await counting.count("another", MODEL, LONG) == text_tokens(LONG)
     assert len(tokenizer.threads) == THREADS
     tokenizer.may_end.set()
     assert await asyncio.gather(*jobs) == [1] * MOST_JOBS
-    assert await counting.count("u0", "m", LONG) == 1
+    assert await counting.count("u0", MODEL, LONG) == 1
 
 
 async def test_a_job_that_nobody_waits_for_any_more_keeps_its_subjects_turn(tokenizer: Tokenizer) -> None:
     counting = TokenCounting(tokenizer)
-    job = asyncio.create_task(counting.count("u", "m", LONG))
+    job = asyncio.create_task(counting.count("u", MODEL, LONG))
     await tokenizer.runs(1)
     job.cancel()
     await asyncio.wait([job])
-    assert await counting.count("u", "m", LONG) == text_tokens(LONG)
+    assert await counting.count("u", MODEL, LONG) == text_tokens(LONG)
     assert len(tokenizer.threads) == 1
 
 
