@@ -10,12 +10,11 @@ from scalix.domain.limits.quota import Outcome, Settled
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_events import EventSplitter
 from scalix.edge.answer_headers import answer_headers
+from scalix.edge.answer_repairs import AnswerRepairs
 from scalix.edge.asgi import JSON, Header, Message, Send, send_bytes, send_error
 from scalix.edge.delivered import CountTokens, Delivered
-from scalix.edge.given_ids import GivenIds
 from scalix.edge.provider_errors import Failed, broken_stream, error_event, failed, final_error, provider_failed
 from scalix.edge.stream_marks import is_error, is_last, shows_answer, shows_thought
-from scalix.edge.usage_chunks import answer_without_cost, completion_event, event_without_cost
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.exchange.hidden_work import Silence, Speeds
 from scalix.service.exchange.settlement import Settlement
@@ -37,8 +36,8 @@ class Answer:
     """One exchange's answer. `send` goes to LiteLLM's app; `conclude` must be called when that app has ended, and
     `settle_anyway` after everything.
 
-    `count_prompt` counts the tokens of the prompt; it is called only if the provider has not said. To be set before
-    LiteLLM's app runs: `is_forwarded`, and `usage_wanted` if the client of a streamed completion wants its usage.
+    `count_prompt` counts the tokens of the prompt; it is called only if the provider has not said. `is_forwarded` is to
+    be set before LiteLLM's app runs. `repairs` makes what repairs the answer of a model.
 
     `is_followed` is asked when a model has failed before its first byte. If it says yes, nothing is sent, and `begin`
     makes this the answer of the next model; else the first failure is sent. `on_first_byte` is awaited before
@@ -58,21 +57,20 @@ class Answer:
         speeds: Speeds | None = None,
         thinks: Callable[[], bool | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
-        ids: GivenIds | None = None,
+        repairs: Callable[[str], AnswerRepairs] | None = None,
     ) -> None:
         self._exchange = exchange
         self._settlement = settlement
         self._send = send
         self._count_prompt = count_prompt
         self._now_ms = now_ms
-        self.usage_wanted = False
         self.is_forwarded = False
         self._count_tokens = count_tokens
         self._is_followed = is_followed
         self._speeds = speeds or Speeds()
         self._thinks = thinks
         self._clock = clock
-        self._ids = ids
+        self._new_repairs = repairs or (lambda model: AnswerRepairs(exchange, model, {}, lambda: now_ms() // 1000))
         self.on_first_byte: Callable[[], Awaitable[None]] = nothing
         self._anthropic = exchange.route is Route.MESSAGES
         self._failures: list[Failed] = []
@@ -84,6 +82,7 @@ class Answer:
         self._model = self._exchange.asked_model = model
         self.failure: Failed | None = None
         self._delivered = Delivered(model, self._count_tokens)
+        self._repairs = self._new_repairs(model)
         self._exchange.on_sign_of_life = self._show_life
         self._shown_life_s = self._asked_s = self._clock()
         self._silence = Silence(self._asked_s)
@@ -93,7 +92,6 @@ class Answer:
         self._is_stream = False
         self._parts: list[bytes] = []  # an answer that is not streamed, until it is whole
         self._splitter = EventSplitter()
-        self._events = 0
         # The event by which a client knows that a stream is over, and what follows it, until the stream is settled.
         self._held: list[bytes] = []
         self._broke = False
@@ -157,9 +155,7 @@ class Answer:
                 await self._wait_for_report()
             if self._is_uncounted():
                 await self._delivered.add_whole(body)
-            clean = answer_without_cost(body)
-            if self._ids is not None:
-                clean = self._ids.whole(clean)
+            clean = self._repairs.whole(body)
             settled = await self._settle(Outcome.CLIENT_LEFT if self._exchange.client_left else Outcome.SUCCESS)
             await send_bytes(self._send, self._status, clean, self._headers(settled))
 
@@ -194,20 +190,13 @@ class Answer:
             if self._broke:
                 break  # our own error event takes the place of this and what follows
             if self._held or is_last(event):
-                self._held.append(self._cleaned(event))
+                self._held.append(self._repairs.event(event))
             else:
-                passed.append(self._cleaned(event))
+                passed.append(self._repairs.event(event))
         if clean := b"".join(passed):
-            self._events += len(passed)
             await self._send_part(clean)
         if not more:
             await self._finish_stream(broke=self._broke and not self._exchange.client_left)
-
-    def _cleaned(self, event: bytes) -> bytes:
-        if self._exchange.route is Route.COMPLETIONS:
-            event = completion_event(event, with_usage=self.usage_wanted)
-        event = event_without_cost(event)
-        return event if self._ids is None else self._ids.event(event)
 
     async def _send_part(self, part: bytes, more: bool = True) -> None:
         if not self.has_started:
@@ -264,7 +253,7 @@ class Answer:
                     if said_something
                     else provider_failed(self._model, failure.error_class, failure.retry_after_s)
                 )
-            await self._send_part(error_event(error, self._exchange.route, self._events), more=False)
+            await self._send_part(error_event(error, self._exchange.route, self._repairs.next_number), more=False)
             return
         if self._exchange.client_left:
             if self._exchange.usage_is_providers is not False:

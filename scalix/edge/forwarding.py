@@ -20,6 +20,7 @@ from scalix.domain.requests.wrong_fields import wrong_field
 from scalix.domain.tokens.media_tokens import Media
 from scalix.edge.access_log import ASKED, Asked
 from scalix.edge.allowed_fields import allowed_fields
+from scalix.edge.answer_repairs import AnswerRepairs
 from scalix.edge.answers import Answer, nothing
 from scalix.edge.asgi import ASGIApp, Receive, Scope, Send
 from scalix.edge.bodies import check_head, json_object, read_json
@@ -140,6 +141,12 @@ class Forwarding:
             media = Media((attempts.model.provider_model,))
             return (await self._counting.size(subject, route, body, media)).tokens
 
+        ids = GivenIds(route, give) if (give := self._ids.giver(caller.subject)) else None
+        with_usage = _ask_for_usage(route, body)
+
+        def repairs(model: str) -> AnswerRepairs:
+            return AnswerRepairs(exchange, model, body, lambda: self._now_ms() // 1000, with_usage=with_usage, ids=ids)
+
         answer = Answer(
             exchange,
             self._settlement,
@@ -150,7 +157,7 @@ class Forwarding:
             count_prompt=count_prompt,
             now_ms=self._now_ms,
             is_followed=attempts.is_followed,
-            ids=GivenIds(route, give) if (give := self._ids.giver(caller.subject)) else None,
+            repairs=repairs,
         )
         try:
             await self._forward(body, exchange, attempts, answer, scope, receive)
@@ -197,7 +204,6 @@ class Forwarding:
         scope: Scope,
         receive: Receive,
     ) -> None:
-        answer.usage_wanted = _ask_for_usage(exchange.route, body)
         client = Client(receive, exchange, partial(self._settlement.free_slot, exchange))
         CURRENT.set(exchange)
         exchange.odd_field = lambda: odd_field(body)
@@ -304,11 +310,12 @@ def _serialised(body: dict[str, object]) -> bytes:
 def _ask_for_usage(route: Route, body: dict[str, Any]) -> bool:
     """Have the provider state the usage of a streamed completion, which LiteLLM does for chat alone.
 
-    Returns whether the client has asked for it.
+    Returns whether the client has asked for the usage of a stream.
     """
-    if route is not Route.COMPLETIONS or body.get("stream") is not True:
+    if body.get("stream") is not True:
         return False
     given = body.get("stream_options")
     options = given if isinstance(given, dict) else {}
-    body["stream_options"] = {**options, "include_usage": True}
+    if route is Route.COMPLETIONS:
+        body["stream_options"] = {**options, "include_usage": True}
     return options.get("include_usage") is True

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from scalix.domain.requests.object_ids import places
 from scalix.domain.requests.routes import Route
 
@@ -23,34 +21,17 @@ class GivenIds:
         self._give = give
         self._given: dict[str, str] = {}
 
-    def whole(self, body: bytes) -> bytes:
-        """An answer that is not streamed; what is no JSON stays as it is."""
-        return self._rewritten(body, "response") if self._may_have(body) else body
-
-    def event(self, event: bytes) -> bytes:
-        """One server-sent event."""
-        if not self._may_have(event):
-            return event
-        lines = event.split(b"\n")
-        for position, line in enumerate(lines):
-            if line.startswith(b"data:") and b"{" in line:
-                lines[position] = b"data: " + self._rewritten(line[5:], "")
-        return b"\n".join(lines)
-
-    def _may_have(self, part: bytes) -> bool:
+    def concerns(self, part: bytes) -> bool:
+        """Whether an answer or event may have such an id in it."""
         return self._is_responses or any(sign in part for sign in _SIGNS)
 
-    def _rewritten(self, text: bytes, holder: str) -> bytes:
-        try:
-            value: Any = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            return text
-        found = list(places(value, holder if self._is_responses else ""))
-        for place in found:
+    def rewrite(self, value: Any, *, is_whole: bool) -> None:
+        """Put the user's ids into a parsed answer, or a parsed event."""
+        holder = "response" if is_whole and self._is_responses else ""
+        for place in list(places(value, holder)):
             given = self._given.get(place.text)
             if given is None:
                 given = self._give(place.text)
                 if not place.is_encrypted:
                     self._given[place.text] = given
             place.holder[place.name] = given
-        return orjson.dumps(value) if found else text

@@ -9,7 +9,6 @@ import pytest
 from scalix.domain.redaction.foreign_texts import without_secrets
 from scalix.edge.delivered import Delivered, text_of_answer, text_of_events
 from scalix.edge.stream_marks import is_error, is_last
-from scalix.edge.usage_chunks import answer_without_cost, completion_event, event_without_cost
 
 LAST = [
     b"data: [DONE]\n\n",
@@ -76,36 +75,6 @@ async def test_a_long_stream_is_counted_as_it_goes() -> None:
 )
 def test_secrets_go_and_the_reason_stays(text: str, kept: str) -> None:
     assert without_secrets(text) == kept
-
-
-def test_the_operators_cost_is_taken_out_of_usage_and_of_nothing_else() -> None:
-    event = b'data: {"usage":{"total_tokens":3,"cost":0.0006000000000000001},"x":1}\n\n'
-    assert event_without_cost(event) == b'data: {"usage":{"total_tokens":3},"x":1}\n\n'
-    spoken = b'data: {"delta":"{\\"a\\":1,\\"cost\\":5}","usage":{}}\n\n'
-    assert event_without_cost(spoken) == spoken
-    body = b'{"content":[{"input":{"a":1,"cost":5}}],"usage":{"input_tokens":1,"cost":null}}'
-    assert json.loads(answer_without_cost(body)) == {
-        "content": [{"input": {"a": 1, "cost": 5}}],
-        "usage": {"input_tokens": 1},
-    }
-
-
-def test_a_completions_chunk_has_its_usage_only_for_who_asked() -> None:
-    zero, true = {"prompt_tokens": 0, "completion_tokens": 0}, {"prompt_tokens": 3, "completion_tokens": 2}
-    text = b"data: " + json.dumps({"choices": [{"index": 0, "text": "a"}], "usage": zero}).encode() + b"\n\n"
-    last = b"data: " + json.dumps({"choices": [], "usage": true}).encode() + b"\n\n"
-    assert b"usage" not in completion_event(text, with_usage=False)
-    assert completion_event(last, with_usage=False) == b""
-    assert b'"usage":null' in completion_event(text, with_usage=True)
-    assert b'"prompt_tokens":3' in completion_event(last, with_usage=True)
-    assert completion_event(b"data: [DONE]\n\n", with_usage=False) == b"data: [DONE]\n\n"
-
-
-@pytest.mark.parametrize(
-    "body", [b'{"cost":', b'["cost": 1]', b'{"usage": {"cost":1}', b'{"usage":[{"cost":1}]}', b'"cost":\xff', b"null"]
-)
-def test_a_body_that_is_no_answer_stays_as_it_is(body: bytes) -> None:
-    assert answer_without_cost(body) == body
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ class Exchange:
     unfetched: str | None = None  # a URL of the client's that LiteLLM would have fetched with everybody waiting
     unseen: bool = False  # whether one may have been by other ways than those that are watched
     finish_seen: bool = False  # whether a stream has said that its answer is over; its usage may be still to come
+    finishes: dict[int, str] = field(default_factory=dict)  # of several choices, how each has ended
     usage_is_final: bool = False  # whether what the provider has stated is of the whole answer
     on_usage: Callable[[], None] = lambda: None  # told when it is, or when none will come
     answered_whole: bool = False  # whether the provider has answered, and nothing was missing
@@ -116,7 +117,7 @@ class Exchange:
         self.attempt += 1
         for name, fresh in _OF_AN_ATTEMPT.items():
             setattr(self, name, fresh)
-        self.failures = []
+        self.failures, self.finishes = [], {}
         self.reported = asyncio.Event()  # of the old one nobody may hear any more
 
 
