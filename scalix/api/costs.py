@@ -11,6 +11,7 @@ from scalix.api.tracking import Money, Tracked
 from scalix.api.usage_values import usage_of
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.domain.prices.pricing import calculate
+from scalix.domain.requests.model_names import did_you_mean
 
 
 class CostCalculator:
@@ -30,12 +31,15 @@ class CostCalculator:
     def calculate_cost_nano_usd(self, model: str, usage: object) -> int:
         """The same in nano-dollars, exactly as the ledger has it."""
         used = usage_of(usage)
-        known = self._runtime.place().policy.models.get(model)
+        models = self._runtime.place().policy.models
+        known = models.get(model)
         at_ms = time.time_ns() // 1_000_000
         price = known.price_at(at_ms) if known is not None else None
         if price is None:
-            what = "has no price" if known is not None else "is not configured"
-            raise UnknownPrice(f"the model '{model}' {what}: write one under scalix: prices: models:")
+            if known is not None:
+                raise UnknownPrice(f"the model '{model}' has no price: write one under scalix: prices: models:")
+            meant = did_you_mean(model, models)
+            raise UnknownPrice(f"the model '{model}' is not configured: {meant or 'add it to model_list'}".rstrip())
         return calculate(price, used, at_ms)
 
     def track_cost(self, user_id: str, model: str, cost: Money, metadata: Mapping[str, Any] | None = None) -> Tracked:

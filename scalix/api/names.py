@@ -4,6 +4,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from scalix.api.missing import with_remedy
+
 # Name -> module and class. A process that only handles errors need not load what speaks to the store.
 _NAMES = {
     "usage_tracker": ("scalix.api.tracking", "UsageTracker"),
@@ -21,5 +23,8 @@ NAMES = tuple(_NAMES)
 def named(name: str) -> Any:
     """The object or error of this name."""
     module, kind = _NAMES[name]
-    found = getattr(import_module(module), kind)
+    try:
+        found = getattr(import_module(module), kind)
+    except ModuleNotFoundError as missing:
+        raise with_remedy(missing) from None
     return found if name == kind else found()

@@ -13,6 +13,7 @@ from scalix.launch.problems import LaunchError
 from scalix.launch.processes.runfile import POLICY_FILE, lock_holder
 from scalix.launch.settings.environment import DEFAULT_CONFIG, DEFAULT_STATE_DIR, load_environment
 from scalix.launch.settings.redis_url import redis_url
+from scalix.store.connection.server_check import redacted
 
 if TYPE_CHECKING:
     from scalix.domain.policy import Policy
@@ -52,7 +53,8 @@ class Place:
         is_embedded = self.values.get("SCALIX_STORE_URL") is None and self._configured_url() is None
         if is_embedded:
             return f"{self._embedded} does not answer ({why}): {HOW_TO_START}"
-        return f"the store does not answer ({why}): start the Redis or Valkey server that REDIS_URL or REDIS_HOST names"
+        where = redacted(self.store_url)
+        return f"the store at {where} does not answer ({why}): start it, or correct REDIS_URL or REDIS_HOST"
 
     @property
     def policy(self) -> "Policy":
@@ -71,7 +73,8 @@ class Place:
                 self._read[mark] = self._policy_in(path)
             return self._read[mark]
         except OSError as error:
-            raise SetupError(f"{path} can't be read ({(error.strerror or 'error').lower()})") from None
+            reason = (error.strerror or "error").lower()
+            raise SetupError(f"{path} can't be read ({reason}): name the gateway's config in SCALIX_CONFIG") from None
         except LaunchError as error:
             raise SetupError(str(error)) from None
 

@@ -8,7 +8,8 @@ from concurrent.futures import Future
 from selectors import BaseSelector, DefaultSelector
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from scalix.api.errors import StoreNotRunning
+from scalix.api.errors import SetupError, StoreNotRunning
+from scalix.api.missing import with_remedy
 from scalix.api.place import Place, find_place
 from scalix.store.base import CallRejected, StoreUnavailable
 
@@ -44,13 +45,16 @@ class Runtime:
         """What `act` returns. Raises what it raises, and `StoreNotRunning`, `SetupError`."""
         try:
             return self._submit(self._act(act)).result()
-        except StoreNotRunning as away:
+        except (StoreNotRunning, SetupError, LookupError, ValueError, ModuleNotFoundError) as error:
             # The lines that led here say nothing to whoever reads the message.
-            raise away.with_traceback(None) from None
+            raise _to_be_read(error) from None
 
     async def arun(self, act: Act[T]) -> T:
         """The same for asynchronous callers, in whatever loop they run."""
-        return await asyncio.wrap_future(self._submit(self._act(act)))
+        try:
+            return await asyncio.wrap_future(self._submit(self._act(act)))
+        except (StoreNotRunning, SetupError, LookupError, ValueError, ModuleNotFoundError) as error:
+            raise _to_be_read(error) from None
 
     def close(self) -> None:
         """Let go of the store and end the thread. The next call begins anew. A process that ends need not do it."""
@@ -115,6 +119,12 @@ class Runtime:
                 self._place = None
                 raise
         return self._services
+
+
+def _to_be_read(error: Exception) -> Exception:
+    """The error with its own last line, and without those of other threads and modules above it."""
+    told = with_remedy(error) if isinstance(error, ModuleNotFoundError) else error
+    return told.with_traceback(None)
 
 
 RUNTIME = Runtime()

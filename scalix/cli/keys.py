@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scalix.cli.session import Refused, Session, print_json, print_table
+from scalix.cli.session import Refused, Session, print_json, print_record, print_table
 from scalix.domain.identity.key_secrets import is_digest
 from scalix.domain.limits.spans import span_ms
 
@@ -239,7 +239,7 @@ def _tell(options: argparse.Namespace, key: Mapping[str, Any]) -> None:
         print_json(key)
         return
     rows = [(name, _text(value)) for name, value in key.items() if name not in ("key", "token_id")]
-    print_table(f"key {key['key_alias'] or key['key_name']}", ("field", "value"), rows)
+    print_record(f"key {key['key_alias'] or key['key_name']}", rows)
 
 
 def _table(title: str, keys: list[dict[str, Any]]) -> None:

@@ -30,17 +30,24 @@ class Parser(command_line.Parser):
         return super().parse_known_args(args, namespace)
 
 
+def _which() -> command_line.Parser:
+    """What says which gateway is meant, anywhere on the line."""
+    which = command_line.Parser(prog=PROGRAM, allow_abbrev=False, add_help=False)
+    which.add_argument("--url", help="another gateway, such as https://gateway.example.com")
+    which.add_argument("--env-file", type=Path, metavar="FILE", help="the env file that the gateway was started with")
+    return which
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=PROGRAM,
         allow_abbrev=False,
+        parents=[_which()],
         description="What operators do with a running Scalix gateway, through its HTTP API.",
         epilog="The gateway is the one that runs from the state directory (SCALIX_STATE_DIR), and the key is "
         "LITELLM_MASTER_KEY, else the one in its master.key. Exit code 0: done; 1: the gateway refused or did not "
         "answer; 2: wrong usage or no key.",
     )
-    parser.add_argument("--url", help="another gateway, such as https://gateway.example.com")
-    parser.add_argument("--env-file", type=Path, metavar="FILE", help="the env file that the gateway was started with")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
     for module in COMMANDS:
         module.add_to(commands)
@@ -49,10 +56,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code."""
-    options = _parser().parse_args(arguments)
-    env_file = options.env_file.expanduser().absolute() if options.env_file else None
+    which, rest = _which().parse_known_args(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(rest)
+    env_file = which.env_file.expanduser().absolute() if which.env_file else None
     try:
-        session = Session.open(os.environ, url=options.url, env_file=env_file)
+        session = Session.open(os.environ, url=which.url, env_file=env_file)
         options.run(options, session)
     except LaunchError as error:
         return command_line.tell_problems(error.problems)
@@ -60,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM}: {refused}", file=sys.stderr)
         return EXIT_WRONG_INPUT if isinstance(refused, WrongUsage) else EXIT_FAILED
     except NoAnswer as error:
-        print(f"{PROGRAM}: the gateway does not answer ({error}); {HOW_TO_START}", file=sys.stderr)
+        print(f"{PROGRAM}: the gateway at {session.url} does not answer ({error}); {HOW_TO_START}", file=sys.stderr)
         return EXIT_FAILED
     except BrokenPipeError:
         # The reader has seen enough, as with `| head`.

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 from urllib.parse import quote
 
-from scalix.cli.session import Session, print_json, print_table
+from scalix.cli.session import Session, print_json, print_record
 
 # All of a user is read or removed, and the store's files are written anew.
 _PATIENCE_S = 300.0
@@ -52,7 +52,7 @@ def _erase(options: argparse.Namespace, session: Session) -> None:
     rows = [(name.replace("_", " "), f"{count:,}") for name, count in answer["erased"].items()]
     rows += [(f"store: {name.replace('_', ' ')}", state) for name, state in answer["store_files"].items()]
     rows.append(("days of billing kept without a name", f"{answer['billing_days_kept']:,}"))
-    print_table(f"{options.user} is erased", ("what", "how many"), rows)
+    print_record(f"{options.user} is erased", rows)
     if not any(count for name, count in answer["erased"].items() if name != "audit_names"):
         print("nothing was kept under this name: is it the right one?")
     for day, host in answer["archived_elsewhere"].items():
@@ -65,4 +65,4 @@ def _run(options: argparse.Namespace, session: Session) -> None:
         print_json(answer)
         return
     rows = [(name.replace("_", " "), f"{count:,}") for name, count in answer["removed"].items()]
-    print_table("removed", ("what", "how many"), rows)
+    print_record("removed", rows)

@@ -84,6 +84,12 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def print_record(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """One record for people: a line for each of its fields."""
+    width = max(len(name) for name, _ in rows)
+    print("\n".join([_plain(title), *(f"  {name:<{width}}  {_plain(value)}".rstrip() for name, value in rows)]))
+
+
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table for people: as wide as the terminal, without colour where there is none."""
     from rich import box
@@ -96,8 +102,12 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         table.add_column(column, justify="right" if column in _NUMBERS else "left")
     for row in rows:
         # Names come from outside: no markup in them, and no escape sequence of a terminal.
-        table.add_row(*(Text("".join(c if c.isprintable() else "?" for c in cell)) for cell in row))
+        table.add_row(*(Text(_plain(cell)) for cell in row))
     Console(soft_wrap=False).print(table)
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 _NUMBERS = frozenset(

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LaunchError as error:
         return tell_problems(error.problems)
     except PermissionError as error:
-        print(f"{error.filename}: {error.strerror}; run this as the user who started the gateway", file=sys.stderr)
+        print(f"{error.filename or PROGRAM}: {error.strerror}; {_remedy(error.filename)}", file=sys.stderr)
         return EXIT_WRONG_INPUT
     except OSError as error:
         print(f"{error.filename or PROGRAM}: {error.strerror}; see to that path", file=sys.stderr)
@@ -215,6 +216,21 @@ def _plan(options: argparse.Namespace) -> "Plan":
         detached=bool(options.detach),
         workers_option=options.workers,
     )
+
+
+def _remedy(filename: object) -> str:
+    """What to do where a file may not be read or written."""
+    from scalix.launch.processes.runfile import LOCK_FILE, RUN_FILE
+    from scalix.launch.settings.master_key import MASTER_KEY_FILE
+
+    path = Path(os.fsdecode(filename)) if isinstance(filename, str | bytes) else Path()
+    # A gateway's state is private to the user who runs it. All else may lack a right for any reason.
+    if path.name in (LOCK_FILE, RUN_FILE, MASTER_KEY_FILE):
+        for place in (path, path.parent):
+            with suppress(OSError):
+                if place.stat().st_uid != os.geteuid():
+                    return "run this as the user who started the gateway"
+    return "give this user the right to it, or name another path"
 
 
 def _config_path(options: argparse.Namespace, values: Mapping[str, str]) -> Path:

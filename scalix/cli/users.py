@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scalix.cli import privacy
-from scalix.cli.session import Session, print_json, print_table
+from scalix.cli.session import Session, print_json, print_record, print_table
 
 DEFAULT_TIER = "default"
 
@@ -183,7 +183,7 @@ def _tell(options: argparse.Namespace, answer: dict[str, Any]) -> None:
         ("made", answer["created_at"] or "-"),
         ("changed", answer["updated_at"] or "-"),
     ]
-    print_table(answer["user_id"], ("", "user"), rows)
+    print_record(f"user {_printable(answer['user_id'])}", rows)
 
 
 def _printable(name: str) -> str:

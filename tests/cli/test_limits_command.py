@@ -57,7 +57,9 @@ def test_without_a_gateway_it_says_how_to_start_one(
         capsys, "--url", "http://127.0.0.1:9", "--env-file", str(tmp_path / "empty.env"), "limits", "show", "alice"
     )
     assert code == 1
-    assert error.startswith("scalix: the gateway does not answer (connection refused); start it with `make run`")
+    assert error.startswith(
+        "scalix: the gateway at http://127.0.0.1:9 does not answer (connection refused); start it with `make run`"
+    )
     assert "sk-canary" not in error
 
 

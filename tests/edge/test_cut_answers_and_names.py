@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,12 +29,14 @@ async def one(tmp_path: Path, store_url: str, key_prefix: str) -> AsyncIterator[
     ],
 )
 async def test_a_cap_that_was_cut_is_said_in_a_header(one: Edge, path: str, field: str, stream: bool) -> None:
-    answer = await one.ask(path=path, stream=stream, **{field: 500})
+    more: dict[str, Any] = {field: 500}
+    answer = await one.ask(path=path, stream=stream, **more)
     assert (answer.headers[CUT], one.app.bodies[0][field]) == ("100; asked=500", 100)
 
 
 async def test_a_cap_that_holds_and_one_that_nobody_asked_for_say_nothing(one: Edge) -> None:
-    for more in ({"max_tokens": 80}, {"max_tokens": 100}, {}):
+    cases: list[dict[str, Any]] = [{"max_tokens": 80}, {"max_tokens": 100}, {}]
+    for more in cases:
         assert CUT not in (await one.ask(**more)).headers
 
 
