@@ -200,6 +200,23 @@ def test_what_is_not_yaml_is_one_line_with_its_place(tmp_path: Path, text: str, 
     assert what in str(problem_of(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a:\n  b: "x\n  c: y\n',
+        'a:\n  b: "x\n  c: "y"\n  d: 3\n',
+        "a:\n  - 'x\n  - 'y'\n",
+        'a: 1\nm: {a: "b, c: d}\nn: 1\n',
+        'a:\n  b: "x\n  c: 1\n  d: 2\n  e: "f"\n  g: "h"\n',
+    ],
+)
+def test_a_quote_without_an_end_is_told_at_its_own_line(tmp_path: Path, text: str) -> None:
+    problem = problem_of(tmp_path, text)
+    assert str(problem).endswith(
+        "config.yaml:2: the quote that begins in this line has no end there; write the end quote"
+    )
+
+
 def test_a_missing_section_is_named_and_a_misspelt_one_recognised(tmp_path: Path) -> None:
     misspelt = problem_of(tmp_path, MODELS + TIERS.replace("scalix:", "scalx:"))
     assert str(misspelt).endswith("config.yaml:8: unknown section 'scalx'; write 'scalix'")

@@ -98,6 +98,33 @@ def test_bad_lines_are_named_and_not_repeated(tmp_path: Path) -> None:
     assert "canary" not in "".join(lines)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "B_KEY='sk-canary\nC_KEY=2\n",
+        "B_KEY='sk-canary\nC_KEY='two'\nD_KEY=3\n",
+        'B_KEY="sk-canary\nC_KEY="two"\n',
+        "export B_KEY='sk-canary\nC_KEY='\nD_KEY=3\n",
+        'B_KEY="sk-canary\n\n# comment\nC_KEY=x "\n',
+    ],
+)
+def test_a_quote_without_an_end_is_told_at_its_own_line(tmp_path: Path, line: str) -> None:
+    write(tmp_path / ".env", f"A=1\n{line}")
+    with pytest.raises(LaunchError) as caught:
+        load_environment(tmp_path, {})
+    (problem,) = caught.value.problems
+    assert str(problem).endswith(".env:2: the quote that begins here has no end; write it, or no quote at all")
+
+
+def test_a_value_may_have_several_lines_and_a_line_be_wrong_for_another_reason(tmp_path: Path) -> None:
+    key = "-----BEGIN KEY-----\nMIIabc+/=\nabcd==\n-----END KEY-----"
+    write(tmp_path / ".env", f"PEM_KEY='{key}'\nE=\"it's\"\n")
+    assert load_environment(tmp_path, {}).values["PEM_KEY"] == key
+    write(tmp_path / ".env", "A='x' y\n")
+    with pytest.raises(LaunchError, match="this line is not an assignment"):
+        load_environment(tmp_path, {})
+
+
 @pytest.mark.parametrize("word", ["produktion", "PRODUCTION", "Production"])
 def test_an_unknown_environment_gets_the_nearest_known_one(tmp_path: Path, word: str) -> None:
     with pytest.raises(LaunchError, match="write SCALIX_ENV=production"):

@@ -12,6 +12,7 @@ from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.scalarbool import ScalarBoolean
+from ruamel.yaml.tokens import ScalarToken
 
 from scalix.launch.problems import LaunchError, Problem, shown
 
@@ -122,6 +123,10 @@ def load_yaml(path: Path) -> YamlSource:
         fix = "keep one of the two"
         raise _refusal(f"{name}:{mark.line + 1}", f"the key '{key}' is there twice", fix) from None
     except MarkedYAMLError as error:
+        quote = _unclosed_quote(text, error)
+        if quote is not None:
+            what = "the quote that begins in this line has no end there"
+            raise _refusal(f"{name}:{quote + 1}", what, "write the end quote") from None
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}" if mark else name
         column = f", column {mark.column + 1}" if mark else ""
@@ -132,6 +137,24 @@ def load_yaml(path: Path) -> YamlSource:
         what = " ".join(str(error).split())[:200] or type(error).__name__
         raise _refusal(name, f"this is not valid YAML ({what})", "correct the file") from None
     return YamlSource(path, tree)
+
+
+def _unclosed_quote(text: str, error: MarkedYAMLError) -> int | None:
+    """The line, from 0, of a quote that was probably not closed: one that reaches to where the error is."""
+    if error.context and "quoted scalar" in error.context:
+        return int(error.context_mark.line)
+    last = None
+    try:
+        for token in YAML(pure=True).scan(text):
+            if isinstance(token, ScalarToken) and token.style in ("'", '"'):
+                last = token
+            if error.problem_mark is None or token.start_mark.line > error.problem_mark.line:
+                break
+    except YAMLError:
+        pass
+    if last is None or last.start_mark.line == last.end_mark.line or error.problem_mark is None:
+        return None
+    return int(last.start_mark.line) if last.end_mark.line == error.problem_mark.line else None
 
 
 def _refusal(where: str, what: str, fix: str) -> LaunchError:

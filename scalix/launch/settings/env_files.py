@@ -1,11 +1,16 @@
 """Reads one env file into names and values, each with the line it came from."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
 from scalix.launch.problems import Problem, shown
+
+_QUOTED = re.compile(r"\s*(?:export\s+)?[^\s=#]+\s*=\s*(['\"])")
+# As in a line of its own; keys in several lines have no underscore.
+_ASSIGNMENT = re.compile(r"\n(?:export\s+)?[A-Z][A-Z0-9]*_[A-Z0-9_]*=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,9 @@ def read_env_file(path: Path, problems: list[Problem]) -> EnvFile:
         raw = binding.original.string
         line = binding.original.line + raw[: len(raw) - len(raw.lstrip())].count("\n")
         where = f"{shown(path)}:{line}"
-        if binding.error:
+        if _is_unclosed(raw, binding.error):
+            problems.append(Problem(where, "the quote that begins here has no end", "write it, or no quote at all"))
+        elif binding.error:
             problems.append(Problem(where, "this line is not an assignment", "write NAME=value, or start it with #"))
         elif binding.key is not None and binding.value is None:
             problems.append(Problem(where, f"{binding.key} has no value", f"write {binding.key}=value"))
@@ -55,3 +62,14 @@ def read_env_file(path: Path, problems: list[Problem]) -> EnvFile:
             values[binding.key] = binding.value
             lines[binding.key] = line
     return EnvFile(path, values, lines)
+
+
+def _is_unclosed(raw: str, is_error: bool) -> bool:
+    """Whether a value's quote is not closed in its line: an error, or the lines after it were taken for its value."""
+    value = _QUOTED.match(raw)
+    if value is None:
+        return False
+    rest = raw[value.end() :].rstrip("\n")
+    if is_error:
+        return value[1] not in rest.partition("\n")[0]
+    return bool(_ASSIGNMENT.search(rest))
