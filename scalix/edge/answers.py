@@ -13,6 +13,7 @@ from scalix.edge.answer_headers import answer_headers
 from scalix.edge.answer_repairs import AnswerRepairs
 from scalix.edge.asgi import JSON, Header, Message, Send, send_bytes, send_error
 from scalix.edge.delivered import CountTokens, Delivered
+from scalix.edge.lifted_parts import put_back
 from scalix.edge.provider_errors import Failed, broken_stream, error_event, failed, final_error, provider_failed
 from scalix.edge.stream_marks import is_error, is_last, shows_answer, shows_thought
 from scalix.service.exchange.exchanges import Exchange
@@ -156,6 +157,8 @@ class Answer:
             if self._is_uncounted():
                 await self._delivered.add_whole(body)
             clean = self._repairs.whole(body)
+            if self._exchange.lifted is not None:
+                clean = put_back(clean, self._exchange.lifted)
             settled = await self._settle(Outcome.CLIENT_LEFT if self._exchange.client_left else Outcome.SUCCESS)
             await send_bytes(self._send, self._status, clean, self._headers(settled))
 

@@ -32,7 +32,7 @@ from scalix.edge.guard import Guard
 from scalix.edge.outbound_urls import check_embedded
 from scalix.service.exchange.admission import Admission, Call
 from scalix.service.exchange.candidates import Candidates, Fallbacks
-from scalix.service.exchange.exchanges import CURRENT, MOST_BYTES_OF_A_VECTOR, Exchange, ProviderError
+from scalix.service.exchange.exchanges import CURRENT, MOST_BYTES_OF_A_VECTOR, Exchange, Lifted, ProviderError
 from scalix.service.exchange.hidden_work import Speeds
 from scalix.service.exchange.object_ids import NOTHING, NamedObjects, ObjectIds, may_use_all
 from scalix.service.exchange.settlement import Settlement
@@ -206,6 +206,7 @@ class Forwarding:
     ) -> None:
         client = Client(receive, exchange, partial(self._settlement.free_slot, exchange))
         CURRENT.set(exchange)
+        exchange.lifted = Lifted()
         exchange.odd_field = lambda: odd_field(body)
         exchange.named_field = lambda message: named_field(body, message)
         if exchange.route is Route.EMBEDDINGS and isinstance(body.get("input"), list):

@@ -14,6 +14,7 @@ from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_events import EventSplitter
 from scalix.litellm_adapter.bounded_answers import CODINGS, bound, read_error
 from scalix.litellm_adapter.client_urls import refuse_blocking_fetch
+from scalix.litellm_adapter.large_answers import check_values, lifted_of, lightened, without_vectors
 from scalix.litellm_adapter.provider_answers import (
     ProviderAnswer,
     event_failure,
@@ -132,17 +133,18 @@ def _reading(handle: Handle) -> Handle:
             _note_asked(exchange, request)
             return await read_response(exchange.rehearse(request), request, exchange)
         attempt = exchange.attempt
-        if not request.url.path.endswith(_PATHS):
-            return bound(
-                await _send(handle, self, request, exchange),
-                exchange.most_answer_bytes,
-                is_streamed=exchange.streamed,
-            )
-        forget_answer(exchange)  # a former try's
+        is_read = request.url.path.endswith(_PATHS)
+        if is_read:
+            forget_answer(exchange)  # a former try's
         response = bound(
             await _send(handle, self, request, exchange), exchange.most_answer_bytes, is_streamed=exchange.streamed
         )
         try:
+            lifted = lifted_of(exchange) if exchange.route is Route.EMBEDDINGS else None
+            if lifted is not None and response.status_code == _OK and _asks(request):
+                response = await without_vectors(response, request, lifted)
+            if not is_read:
+                return response
             if response.status_code >= 400:
                 return await _read_refusal(response, request, exchange, attempt)
             if response.status_code != _OK:
@@ -268,7 +270,10 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
     _note(answer, exchange, attempt)
     response.request = request
     if not kind.startswith("text/event-stream"):
-        status, body = answer.whole(await response.aread())
+        whole = await response.aread()
+        if exchange.route is not Route.EMBEDDINGS:
+            whole = lightened(whole, lifted_of(exchange))
+        status, body = answer.whole(whole)
         _note(answer, exchange, attempt)
         if status == _OK and exchange.attempt == attempt and _has_answered(answer):
             exchange.answered_whole, exchange.sent = True, _content(request)
@@ -407,6 +412,8 @@ class _ReadStream(httpx.AsyncByteStream):
                     done = done or [events[end]]
                     events = events[:end] + after
                 if events:
+                    for event in events:
+                        check_values(event)
                     mended = [answer.event(event) for event in events]
                     # What is known must be noted before LiteLLM can act on the end of the stream.
                     self._note(mended)
@@ -418,6 +425,7 @@ class _ReadStream(httpx.AsyncByteStream):
             exchange.on_usage()
             raise
         if rest := splitter.rest():
+            check_values(rest)
             mended = [answer.event(rest)]
             self._note(mended)
             yield mended

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from tests.e2e.gateways import Gateway
-from tests.e2e.scripted_provider import Answer, Provider, scripted
+from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
 from tests.e2e.test_late_usage import CHAT, chunk
 from tests.e2e.test_who_is_to_blame import MODELS, OPENAI, Caller, proper
 
@@ -138,3 +139,43 @@ def test_signs_of_life_in_the_middle_of_an_answer_reach_the_client_as_they_come(
     got = Caller(http).ask(OPENAI, stream=True)
     assert 1 <= got.content.count(b": keep-alive\n\n") <= 4
     assert got.content.rstrip().endswith(b"[DONE]")
+
+
+def test_what_is_embedded_at_once_reaches_the_client_figure_by_figure(http: httpx.Client, provider: Provider) -> None:
+    vectors = [[round(0.000_1 * (index + number) - 0.5, 6) for number in range(256)] for index in range(50)]
+
+    def embedded(path: str, body: dict[str, Any]) -> Answer:
+        data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
+        return whole({"object": "list", "model": "m", "data": data, "usage": {"prompt_tokens": 50, "total_tokens": 50}})
+
+    provider.answer = embedded
+    caller = Caller(http)
+    answer = caller.ask(OPENAI, "/v1/embeddings", input=["hi"] * 50)
+    assert [item["embedding"] for item in answer.json()["data"]] == vectors
+    assert caller.used() == (1, 50)
+
+
+def test_log_probabilities_of_a_long_answer_reach_the_client(http: httpx.Client, provider: Provider) -> None:
+    token = {"token": "a", "logprob": -0.1, "bytes": [97], "top_logprobs": [{"token": "a", "logprob": -0.1}] * 20}
+
+    def probable(path: str, body: dict[str, Any]) -> Answer:
+        answer = orjson.loads(b"".join(proper(path, body).pieces))
+        answer["choices"][0]["logprobs"] = {"content": [token] * 600, "refusal": None}
+        return whole(answer)
+
+    provider.answer = probable
+    answer = Caller(http).ask(OPENAI, logprobs=True, top_logprobs=20)
+    assert answer.json()["choices"][0]["logprobs"]["content"] == [token] * 600
+    assert answer.json()["choices"][0]["message"]["content"] == "hello"
+
+
+def test_an_answer_of_more_values_than_are_read_is_the_providers_failure(
+    http: httpx.Client, provider: Provider
+) -> None:
+    def wide(path: str, body: dict[str, Any]) -> Answer:
+        return whole({**orjson.loads(b"".join(proper(path, body).pieces)), **{f"k{n}": 1 for n in range(30_000)}})
+
+    provider.answer = wide
+    caller = Caller(http)
+    assert caller.ask(OPENAI).status_code == 503
+    assert caller.used() == (0, 0)

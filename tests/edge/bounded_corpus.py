@@ -16,6 +16,7 @@ MODELS = {
     "a": "anthropic/claude-sonnet-4-5",
 }
 MOST_VALUES = 90_000  # more than these are refused unread
+MOST_READ = 19_900  # of a provider's answer; more are its failure
 CHAT, TEXT, EMBED, RESP, MESS = (
     *("/v1/chat/completions", "/v1/completions", "/v1/embeddings"),
     *("/v1/responses", "/v1/messages"),
@@ -49,6 +50,15 @@ def many(size: int, item: Any, weight: int = 0) -> list[Any]:
 def named(size: int, item: Any) -> dict[str, Any]:
     """An object of as many members as there is room for."""
     return {f"k{number}": item for number in range(len(many(size, item)))}
+
+
+def plenty(size: int, item: Any) -> list[Any]:
+    """As many of `item` as there is room for in a provider's answer, which nobody refuses unread."""
+    return [item] * max(1, size // (len(json.dumps(item)) + 2))
+
+
+def unknown(count: int) -> dict[str, Any]:
+    return {f"k{number}": 1 for number in range(count)}
 
 
 def user(content: Any) -> dict[str, Any]:
@@ -130,6 +140,41 @@ def whole(**message: Any) -> dict[str, Any]:
         "id": "x", "object": "chat.completion", "created": 1, "model": "m",
         "choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}],
     }  # fmt: skip
+
+
+ITEM = {
+    "type": "message", "id": "m", "role": "assistant", "status": "completed",
+    "content": [{"type": "output_text", "text": "hi", "annotations": []}],
+}  # fmt: skip
+
+
+def probable(tokens: list[Any]) -> dict[str, Any]:
+    answer = whole(content="x")
+    answer["choices"][0]["logprobs"] = {"content": tokens}
+    return answer
+
+
+def embedded(texts: int, figures: int) -> dict[str, Any]:
+    data = [{"object": "embedding", "index": index, "embedding": [0.1234567] * figures} for index in range(texts)]
+    return {"object": "list", "model": "m", "usage": {"prompt_tokens": 5, "total_tokens": 5}, "data": data}
+
+
+def anthropic(content: list[Any]) -> dict[str, Any]:
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    shape = {"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
+    return {**shape, "usage": usage, "content": content}
+
+
+def gemini(parts: list[Any]) -> dict[str, Any]:
+    return {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}]}
+
+
+def responses(output: list[Any]) -> dict[str, Any]:
+    usage = {"input_tokens": 5, "output_tokens": 1, "total_tokens": 6}
+    return {**_RESPONSE, "output": output, "usage": usage}
+
+
+_RESPONSE = {"id": "resp_x", "object": "response", "created_at": 1, "model": "m", "status": "completed"}
 
 
 def answers(make: Callable[[int], Any]) -> Callable[[int], Told]:
@@ -246,10 +291,21 @@ CORPUS: list[Entry] = [
     Entry("headers", "many", CHAT, "o", calm(), headers=lambda n: {f"x-{i}": "a" for i in range(min(80, n))}),
     Entry("answers", "a long text", CHAT, "o", calm(), told=answers(lambda n: whole(content=TEXTS["english"](n)))),
     Entry("answers", "a long text, Anthropic", MESS, "a", calm(), told=answers(lambda n: {"id": "m", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn", "usage": {"input_tokens": 1, "output_tokens": 1}, "content": [{"type": "text", "text": "x" * n}]})),
-    Entry("answers", "many calls", CHAT, "o", calm(), told=answers(lambda n: whole(content=None, tool_calls=many(min(n, 1_000_000), {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}})))),
-    Entry("answers", "many parts, Gemini", CHAT, "g", calm(), told=answers(lambda n: {"candidates": [{"content": {"role": "model", "parts": many(min(n, 1_000_000), {"text": "x"})}, "finishReason": "STOP"}]})),
+    Entry("answers", "many calls", CHAT, "o", calm(), told=answers(lambda n: whole(content=None, tool_calls=plenty(2 * n, {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}})))),
+    Entry("answers", "many parts, Gemini", CHAT, "g", calm(), told=answers(lambda n: {"candidates": [{"content": {"role": "model", "parts": plenty(2 * n, {"text": "x"})}, "finishReason": "STOP"}]})),
     Entry("answers", "no JSON", CHAT, "o", calm(), told=lambda n: Told(body=b"<html>" * (n // 6), content_type="text/html")),
-    Entry("answers", "unknown names", CHAT, "o", calm(), told=answers(lambda n: {**whole(content="x"), **named(min(n, 150_000), 1)})),
+    Entry("answers", "unknown names", CHAT, "o", calm(), told=answers(lambda n: {**whole(content="x"), **unknown(2 * n // 12)})),
+    Entry("answers", "as many unknown names as are read", CHAT, "o", calm(), told=answers(lambda n: {**whole(content="x"), **unknown(MOST_READ)})),
+    Entry("answers", "as many unknown names as are read, in a message", CHAT, "o", calm(), told=answers(lambda n: whole(content="x", **unknown(MOST_READ)))),
+    Entry("answers", "as many unknown names as are read, Anthropic", MESS, "a", calm(), told=answers(lambda n: {**anthropic([{"type": "text", "text": "x", **unknown(MOST_READ)}])})),
+    Entry("answers", "as many unknown names as are read, Gemini", CHAT, "g", calm(), told=answers(lambda n: gemini([{"text": "x", **unknown(MOST_READ)}]))),
+    Entry("answers", "as many items as are read", RESP, "o", lambda n: {"input": "x"}, told=answers(lambda n: responses([ITEM] * (MOST_READ // 13)))),
+    Entry("answers", "items", RESP, "o", lambda n: {"input": "x"}, told=answers(lambda n: responses(plenty(2 * n, ITEM)))),
+    Entry("answers", "blocks", MESS, "a", calm(), told=answers(lambda n: anthropic(plenty(2 * n, {"type": "text", "text": "x"})))),
+    Entry("answers", "log probabilities", CHAT, "o", calm(), told=answers(lambda n: probable(plenty(2 * n, {"token": "a", "logprob": -0.1, "bytes": [97], "top_logprobs": [{"token": "a", "logprob": -0.1, "bytes": [97]}] * 20})))),
+    Entry("answers", "vectors of 2,048 texts", EMBED, "o", lambda n: {"input": ["x"] * 2_048}, told=answers(lambda n: embedded(2_048, min(1_536, n // 20_000)))),
+    Entry("answers", "one vector", EMBED, "o", lambda n: {"input": "x"}, told=answers(lambda n: embedded(1, 2 * n // 10))),
+    Entry("answers", "vectors, unknown names", EMBED, "o", lambda n: {"input": "x"}, told=answers(lambda n: {**embedded(1, 9), **unknown(2 * n // 12)})),
     Entry("errors", "at signs", CHAT, "o", calm(), told=refused(TEXTS["dots and at signs"])),
     Entry("errors", "blanks", CHAT, "a", calm(), told=refused(TEXTS["blanks"])),
     Entry("errors", "URLs, Gemini", CHAT, "g", calm(), told=refused(TEXTS["a URL"])),
@@ -258,6 +314,8 @@ CORPUS: list[Entry] = [
     Entry("errors", "no JSON, 500", CHAT, "o", calm(), told=lambda n: Told(500, b"x " * (n // 2), "text/html")),
     Entry("errors", "ideographs", RESP, "o", lambda n: {"input": "x"}, told=refused(TEXTS["different ideographs"])),
     Entry("streams", "one long event", CHAT, "o", calm(stream=True), told=stream(lambda n: events(delta(content="x" * n), delta(content="y")))),
+    Entry("streams", "one event of unknown names", CHAT, "o", calm(stream=True), told=stream(lambda n: events({**delta(content="x"), **unknown(n // 12)}, delta(content="y")))),
+    Entry("streams", "events of as many unknown names as are read", CHAT, "o", calm(stream=True), told=stream(lambda n: events(*[{**delta(content="x"), **unknown(MOST_READ)}] * 3))),
     Entry("streams", "small events", CHAT, "o", calm(stream=True), told=stream(lambda n: events(*[delta(content="x")] * min(n // 200, 2_000)))),
     Entry("streams", "calls", CHAT, "o", calm(stream=True), told=stream(lambda n: events(*[delta(tool_calls=[{"index": i, "id": f"c{i}", "function": {"name": "f", "arguments": "{}"}}]) for i in range(min(n // 300, 1_000))]))),
     Entry("streams", "no line ends", CHAT, "o", calm(stream=True), told=stream(lambda n: b"data: " + b"x" * n)),

@@ -49,6 +49,24 @@ NO_CONNECTION = "ConnectError"
 """The kind of a `ProviderError` where not even a connection could be made."""
 
 
+FIRST_VECTOR = 2**52
+"""The number that stands for the first vector of an answer, where LiteLLM has it: no figure of a vector's."""
+
+
+@dataclass(slots=True)
+class Lifted:
+    """What was taken out of a provider's answer, as JSON, and is to be put back into LiteLLM's. `logprobs` are by the
+    path of what holds them: a choice, or an item and a part of it."""
+
+    vectors: list[bytes] = field(default_factory=list)
+    logprobs: list[tuple[tuple[str, int, int | None], bytes]] = field(default_factory=list)
+
+    def place(self, vector: bytes) -> bytes:
+        """Keep `vector`. What stands for it, between its brackets."""
+        self.vectors.append(vector)
+        return b"%d" % (FIRST_VECTOR + len(self.vectors) - 1)
+
+
 @dataclass(slots=True)
 class Exchange:
     """Everything about one admitted request until it is settled."""
@@ -92,6 +110,7 @@ class Exchange:
     on_usage: Callable[[], None] = lambda: None  # told when it is, or when none will come
     answered_whole: bool = False  # whether the provider has answered, and nothing was missing
     sent: bytes = b""  # what it was asked, where an answer to that was whole
+    lifted: Lifted | None = None  # `None`: nobody puts back what is taken out of an answer
     hang_up: Callable[[], Awaitable[None]] | None = None  # ends the provider's stream
     on_sign_of_life: Callable[[], None] = lambda: None  # told when a provider says that it is still at work
     on_open: Callable[[], None] = lambda: None  # told when the provider has begun a stream
@@ -118,6 +137,7 @@ class Exchange:
         for name, fresh in _OF_AN_ATTEMPT.items():
             setattr(self, name, fresh)
         self.failures, self.finishes = [], {}
+        self.lifted = None if self.lifted is None else Lifted()
         self.reported = asyncio.Event()  # of the old one nobody may hear any more
 
 
