@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, 
 
 from scalix.cli.interpreter import interpreter_problem
 
-NEEDED = ("dotenv", "psutil")
+NEEDED = ("dotenv", "psutil", "re2")
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from scalix.cli.checks.rate_limit import RateLimitChecks
 from scalix.cli.checks.report import Failed, Report
 from scalix.cli.checks.target import HOW_TO_GET_THE_KEY, HOW_TO_START, Target, find_target
 from scalix.cli.command_line import EXIT_FAILED, EXIT_WRONG_INPUT, Parser, tell_problems
+from scalix.domain.identity.published_keys import is_published
 from scalix.launch.problems import LaunchError, Problem
 
 PROGRAM = "test_scalix_litellm.py"
@@ -119,6 +120,8 @@ def _reach(target: Target, client: Client) -> float:
         raise LaunchError([Problem(target.url, f"no gateway answers ({error})", HOW_TO_START)]) from None
     if answer.status == 401:
         what = f"the key from {target.key_source} is not this gateway's (401)"
+        if is_published(target.key):
+            what += ", or is, and counts on its own machine only, since everybody can read it"
         raise LaunchError([Problem(target.url, what, HOW_TO_GET_THE_KEY)])
     if answer.status == 403:
         what = f"the key from {target.key_source} may not make users (403)"

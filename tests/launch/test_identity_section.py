@@ -130,6 +130,19 @@ def test_a_secret_that_could_be_guessed_is_refused_without_showing_it(tmp_path: 
     assert secret not in str(problem)
 
 
+@pytest.mark.parametrize("secret", ["changeme", "your_jwt_secret_here", "replace-with-openssl-rand-hex-32"])
+def test_a_secret_that_everybody_can_read_is_refused_in_production_and_starts_in_development(
+    tmp_path: Path, secret: str
+) -> None:
+    entry = f"{ISSUER}, secret: '${{SCALIX_JWT_SECRET}}'"
+    values = {**KEYS, "SCALIX_JWT_SECRET": secret}
+    problem = issuer_problem(tmp_path, entry, {**values, "SCALIX_ENV": "production"})
+    assert problem.what == "SCALIX_JWT_SECRET is an example that everybody can read"
+    assert secret not in str(problem)
+    section = f"jwt:\n  issuers:\n    - {{{entry}}}\n"
+    assert read(tmp_path, written(section), values).identity.issuers[0].secret_variable == "SCALIX_JWT_SECRET"
+
+
 @pytest.mark.parametrize(
     ("one", "two"), [("", ""), ("", "b:"), ("a:", "a:"), ("a", "ab"), ("ab", "a")], ids=lambda text: f"'{text}'"
 )
