@@ -5,13 +5,14 @@ PY := $(VENV)/bin/python
 export SCALIX_VENV := $(VENV)
 ARGS ?=
 
-.PHONY: help run test check format bench soak lock setup setup-dev
+.PHONY: help run test check format bench soak clients lock setup setup-dev
 
 help:
 	@echo "make run     set up, then start the gateway (with a demo provider when no provider key is set)"
 	@echo "make test    set up, then run all tests"
 	@echo "make check   format, lint, types, import rules"
 	@echo "make bench   the benchmarks        make soak    the tests too long for make test"
+	@echo "make clients other people's clients against a gateway, each in an environment of its own (3 GB)"
 	@echo "make format  rewrite the format    make lock    renew the pinned requirements"
 
 setup:
@@ -24,10 +25,13 @@ run: setup
 	@exec $(PY) start_scalix_litellm.py --demo-if-no-key $(ARGS)
 
 test: setup-dev
-	@$(PY) -m pytest -n 2 --dist loadgroup -m "not soak" $(ARGS)
+	@$(PY) -m pytest -n 2 --dist loadgroup -m "not soak and not clients" $(ARGS)
 
 soak: setup-dev
 	@$(PY) -m pytest -m soak --timeout 3600 $(ARGS)
+
+clients: setup-dev
+	@$(PY) -m pytest -m clients tests/clients $(ARGS)
 
 check: setup-dev
 	@$(PY) -m ruff format --check .
