@@ -1,5 +1,6 @@
 """Variables that have no effect are said, with the one that was meant."""
 
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from scalix.launch.settings.known_variables import INTERNAL, OURS, unknown_varia
 from scalix.launch.settings.variable_notes import variable_notes
 from tests.launch.config_text import TIERS, read
 from tests.launch.litellm_names import names_read
+from tests.launch.running import Place
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SHIPPED = ROOT / "litellm_proxy_config.yaml"
@@ -111,6 +113,22 @@ def test_a_published_master_key_is_said_with_what_it_still_does(tmp_path: Path, 
 def test_a_published_secret_of_users_tokens_is_said(tmp_path: Path) -> None:
     (note,) = notes_of(tmp_path, {"SIGNING": "changeme"})
     assert "SIGNING is a secret that everybody can read: anybody can sign tokens with it" in note
+
+
+def test_check_says_what_has_no_effect_and_what_litellm_does_not_see(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.extra |= {"GUNICORN_THREADS": "4", "LITELLM_MASTERKEY": "canary", "DATABASE_URL": "postgres://canary"}
+    code, told, _ = place.run_here(monkeypatch, "--check")
+    assert code == 0
+    assert re.search(r"^warning +environment: GUNICORN_THREADS has no effect", told, re.M)
+    assert re.search(r"^warning +environment: LITELLM_MASTERKEY has no effect.*write LITELLM_MASTER_KEY$", told, re.M)
+    assert re.search(r"^litellm +kept from LiteLLM: DATABASE_URL, of a database", told, re.M)
+    _, as_json, _ = place.run_here(monkeypatch, "--check", "--json")
+    facts = json.loads(as_json)
+    assert any("GUNICORN_THREADS" in line for line in facts["warnings"])
+    assert facts["kept_from_litellm"] == ["DATABASE_URL"]
+    assert "canary" not in told + as_json
 
 
 # ---- the variables of the shipped config --------------------------------------------------------------------------

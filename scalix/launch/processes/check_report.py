@@ -6,6 +6,7 @@ from typing import Any
 from scalix.domain.identity.identity import IdentitySettings
 from scalix.launch.config.deployments import lack
 from scalix.launch.processes.plan import Plan
+from scalix.launch.settings.litellm_environment import explained
 from scalix.store.connection.server_check import redacted
 
 
@@ -35,6 +36,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         },
         "identity": _identity(plan.config.identity),
         "translated": list(plan.config.translated),
+        "kept_from_litellm": sorted(plan.kept_from_litellm),
         "warnings": [*plan.notes, *plan.config.warnings],
     }
 
@@ -72,6 +74,8 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
     if facts["identity"]["trusted_proxies"]:
         yield "proxies", f"believed: {', '.join(facts['identity']['trusted_proxies'])}"
     for line in plan.config.translated:
+        yield "litellm", line
+    for line in explained(plan.kept_from_litellm):
         yield "litellm", line
     for warning in facts["warnings"]:
         yield "warning", warning
