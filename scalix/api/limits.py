@@ -42,7 +42,7 @@ def _judged(services: "Services", whose: Whose, use: Use, model: str | None) -> 
     if whose.record is not None and whose.record.blocked:
         return "user_blocked", None, None
     if model is not None:
-        if model not in policy.models:
+        if model not in policy.models_with(model):
             return "model_not_found", None, None
         if not policy.tier_or_default(whose.tier).allows(model):
             return "model_not_allowed", None, None

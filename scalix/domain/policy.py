@@ -1,15 +1,16 @@
 """What the operator has configured: tiers, models, and who may use which."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.ledger.privacy import PrivacySettings
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import UNLIMITED, Limits
+from scalix.domain.model_names import filled_in, is_servable
 from scalix.domain.prices.peak_prices import PPM
 from scalix.domain.prices.pricing import Price
 from scalix.domain.requests.guard import GuardSettings
@@ -79,12 +80,18 @@ class Model:
 class Policy:
     """The `scalix:` section and the models in service, both in the order of the file (cheapest tier first).
 
-    `fallbacks` names, for a model, those that are to take its place, in this order.
+    `wildcards` serve any name that fits, after the exact ones; their `provider_model` holds the `*` that is filled in.
+    `aliases` are second names of models, judged as those are. `fallbacks` names, for a model, those that are to take
+    its place, in this order. `key_defaults` is what keys have that are made without it, `key_bounds` what none exceeds.
     """
 
     tiers: Mapping[str, Tier]
     default_tier: str
     models: Mapping[str, Model] = field(default_factory=dict)
+    wildcards: Mapping[str, Model] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    key_defaults: Mapping[str, Any] = field(default_factory=dict)
+    key_bounds: Mapping[str, Any] = field(default_factory=dict)
     guard: GuardSettings = field(default_factory=GuardSettings)
     retention: Retention = field(default_factory=Retention)
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
@@ -95,6 +102,16 @@ class Policy:
     def tier_or_default(self, name: str | None) -> Tier:
         """The tier called `name`; the default one for `None` and for a name that is no longer configured."""
         return self.tiers.get(name or self.default_tier) or self.tiers[self.default_tier]
+
+    def models_with(self, name: str) -> Mapping[str, Model]:
+        """The models in service, and with them the one that a wildcard has for `name`."""
+        if name not in self.models and self.wildcards and is_servable(name):
+            for pattern, model in self.wildcards.items():
+                segment = filled_in(pattern, name)
+                if segment is not None:
+                    provider_model = model.provider_model.replace("*", segment)
+                    return {**self.models, name: replace(model, name=name, provider_model=provider_model)}
+        return self.models
 
     @property
     def features(self) -> frozenset[str]:

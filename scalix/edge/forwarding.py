@@ -30,6 +30,7 @@ from scalix.edge.failover import Attempts, Fields
 from scalix.edge.given_ids import GivenIds
 from scalix.edge.guard import Guard
 from scalix.edge.outbound_urls import check_embedded
+from scalix.edge.user_header import take_user
 from scalix.service.exchange.admission import Admission, Call
 from scalix.service.exchange.candidates import Candidates, Fallbacks
 from scalix.service.exchange.exchanges import CURRENT, MOST_BYTES_OF_A_VECTOR, Exchange, Lifted, ProviderError
@@ -96,6 +97,8 @@ class Forwarding:
         body = await read_json(scope, receive)
         dropped = self._check(route, body)
         fields = Fields(self._known, body.keys() - allowed_fields(route), dropped)
+        self._fallbacks.named(body)
+        take_user(self._guard.user_header, scope, holder, body)
         caller = await self._identity.charged_caller(holder, body)
         self._guard.check_load(caller)
         asked = scope[ASKED] = Asked(caller)
@@ -176,6 +179,8 @@ class Forwarding:
             return None
         check_head(scope)
         body = json_object(raw)
+        self._fallbacks.named(body)
+        take_user(self._guard.user_header, scope, holder, body)
         caller = self._identity.known_charged_caller(holder, body)
         error = self._admission.known_refusal(caller, body) if caller is not None else None
         if caller is None or error is None:

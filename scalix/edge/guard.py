@@ -74,6 +74,11 @@ class Guard:
         longest_s = self.settings.overload.wrong_key_delay_s
         return group is None or self._throttle.wrong_credential_at_once(group, longest_s)
 
+    @property
+    def user_header(self) -> str:
+        """The header that names a user, in lower case; empty for none."""
+        return self._policy.current.guard.user_header
+
     def extra_fields(self, route: str) -> tuple[str, ...]:
         """The body fields that the operator allows on a metered route, beside those of its API."""
         return self.settings.extra_body_fields.get(route, ())

@@ -13,6 +13,7 @@ from scalix.edge.operator_routes import OperatorRoutes, operator_of
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own, model_in
 from scalix.edge.tables import Page
+from scalix.edge.user_header import take_user
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
@@ -84,7 +85,9 @@ class OwnRoutes:
 
     async def _models_of(self, scope: Scope) -> list[str]:
         caller = await self._charged(scope)
-        return [name for name in self._policy.current.models if caller.allows(name)]
+        policy = self._policy.current
+        aliases = (alias for alias, model in policy.aliases.items() if caller.allows(model))
+        return [*(name for name in policy.models if caller.allows(name)), *aliases]
 
     async def _one_model(self, scope: Scope) -> dict[str, Any]:
         name = model_in(scope["path"])
@@ -102,7 +105,9 @@ class OwnRoutes:
             holder = await self._identity.authenticate(credential_of(scope))
         except InvalidApiKey as error:
             raise _with_example(error, scope) from None
-        caller = await self._identity.charged_caller(holder, query_of(scope))
+        named: dict[str, Any] = dict(query_of(scope))
+        take_user(self._policy.current.guard.user_header, scope, holder, named)
+        caller = await self._identity.charged_caller(holder, named)
         try:
             # No admission follows that would compare versions, so what was revoked must show here.
             return caller if caller.reread is None else await caller.reread()

@@ -156,7 +156,7 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file(tmp_path: Pa
     assert "canary" not in "".join(lines)
 
 
-@pytest.mark.parametrize("name", ["a,b", "a*b", "'**'", "' a'", "''", "'a\\\n'", "42", "true"])
+@pytest.mark.parametrize("name", ["a,b", "a*b*", "'**'", "' a'", "''", "'a\\\n'", "42", "true"])
 def test_a_model_name_that_clients_could_not_say_is_a_problem(tmp_path: Path, name: str) -> None:
     text = f"model_list:\n  - model_name: {name}\n    litellm_params: {{model: openai/a, api_base: http://x}}\n"
     problem = problem_of(tmp_path, text + TIERS.replace("free-*", "'*'"))

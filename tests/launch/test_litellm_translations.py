@@ -30,7 +30,8 @@ litellm_settings:
     config = read(tmp_path, MODELS + MORE + text + TIERS)
     assert config.policy.fallbacks == {"gpt-4": ("free-a", "free-b"), "free-a": ("gpt-4", "free-b")}
     assert "fallback" not in str(config.litellm)
-    assert "config.yaml:10: fallbacks are scalix.fallbacks" in told(config)
+    kinds = "fallbacks, context_window_fallbacks, content_policy_fallbacks, default_fallbacks"
+    assert f"config.yaml:10: {kinds}: now scalix.fallbacks" in told(config)
 
 
 def test_a_list_of_ours_goes_before_litellms_which_is_said(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ general_settings: {global_max_parallel_requests: 77}
     assert policy.guard.overload.in_flight == 77
     ours = read(tmp_path, MODELS + text + TIERS + "  cooldown: {failures: 2}\n")
     assert ours.policy.cooldown.failures == 2
-    assert "litellm_settings.allowed_fails: without effect here, since scalix.cooldown.failures says 2" in told(ours)
+    assert "litellm_settings.allowed_fails: without effect here: scalix.cooldown.failures says 2" in told(ours)
     off = read(tmp_path, MODELS + "router_settings: {disable_cooldowns: true}\n" + TIERS).policy
     assert off.cooldown.seconds == 0
 
@@ -109,14 +110,14 @@ whatever: {a: 1}
 """
     config = read(tmp_path, MODELS + text + TIERS)
     lines = [line.partition("config.yaml:")[2] for line in config.warnings if "no price" not in line]
-    assert [line.partition(", since ")[0] for line in lines] == [
-        "11: files_settings: without effect here",
-        "12: whatever: without effect here",
-        "9: litellm_settings.cache, cache_params: without effect here",
-        "9: litellm_settings.max_budget, budget_duration: without effect here",
-        "10: router_settings.redis_host: without effect here",
-        "8: general_settings.database_url, store_model_in_db: without effect here",
-        "8: general_settings.allowed_ips: without effect here",
+    assert [line.partition(": without effect here: ")[0] for line in lines] == [
+        "11: files_settings",
+        "12: whatever",
+        "9: litellm_settings.cache, cache_params",
+        "9: litellm_settings.max_budget, budget_duration",
+        "10: router_settings.redis_host",
+        "8: general_settings.database_url, store_model_in_db",
+        "8: general_settings.allowed_ips",
     ]
     assert "scalix.ip_rules.allow" in lines[-1]
     general = {"master_key", "custom_auth", "disable_responses_id_security"}

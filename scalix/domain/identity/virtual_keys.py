@@ -62,7 +62,7 @@ class KeyRecord:
 
     def allows(self, model: str) -> bool:
         """Whether `model`, an exact configured name, is among the key's."""
-        return not self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
+        return not self.models or model in self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
 
     @property
     def scope(self) -> KeyScope:

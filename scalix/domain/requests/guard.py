@@ -42,4 +42,5 @@ class GuardSettings:
     ip_deny: tuple[str, ...] = ()
     overload: Overload = field(default_factory=Overload)
     extra_body_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    user_header: str = ""
     strict_bodies: bool = False

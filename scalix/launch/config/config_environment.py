@@ -4,17 +4,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-
-import re2
 
 from scalix.launch.config.included import load_config
-from scalix.launch.config.references import LITELLM_PREFIX
+from scalix.launch.config.references import whole_reference
 from scalix.launch.problems import LaunchError
 from scalix.launch.settings.environment import Environment
 
 MASTER_KEY = "LITELLM_MASTER_KEY"
-_BRACED = re2.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def with_config_variables(environment: Environment, path: Path) -> Environment:
@@ -34,7 +30,7 @@ def with_config_variables(environment: Environment, path: Path) -> Environment:
                 origins.pop(name, None)
     general = data.get("general_settings")
     key = general.get("master_key") if isinstance(general, dict) else None
-    name = _referenced(key) if isinstance(key, str) else None
+    name = whole_reference(key)
     found = (values.get(name) if name else key) if isinstance(key, str) else None
     if not found or name == MASTER_KEY:
         return replace(environment, values=MappingProxyType(values), origins=origins)
@@ -47,13 +43,5 @@ def with_config_variables(environment: Environment, path: Path) -> Environment:
 
 
 def _value(text: str, values: Mapping[str, str]) -> str | None:
-    name = _referenced(text)
+    name = whole_reference(text)
     return values.get(name) if name else text
-
-
-def _referenced(text: str) -> str | None:
-    """The variable that a text refers to as a whole."""
-    if text.startswith(LITELLM_PREFIX):
-        return text.removeprefix(LITELLM_PREFIX)
-    braced: Any = _BRACED.fullmatch(text)
-    return braced[1] if braced else None

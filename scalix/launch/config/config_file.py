@@ -15,14 +15,16 @@ from scalix.launch.config.deployments import DEMO_URL_VARIABLE, Rendered, lack, 
 from scalix.launch.config.gateway_settings import with_gateway_settings
 from scalix.launch.config.identity_builder import build_identity
 from scalix.launch.config.included import load_config
-from scalix.launch.config.policy_builder import build_model, build_policy
-from scalix.launch.config.price_builder import known_entry, map_names, prices_of
+from scalix.launch.config.kinds_of_models import Kinds
+from scalix.launch.config.models_in_service import build_models
+from scalix.launch.config.policy_builder import build_policy
 from scalix.launch.config.price_checks import price_problems, unpriced
 from scalix.launch.config.references import References
 from scalix.launch.config.schema_errors import dotted, problems_of
 from scalix.launch.config.shipped_tiers import complete_tiers
 from scalix.launch.config.yaml_source import Step, YamlSource
 from scalix.launch.litellm.judging import judge
+from scalix.launch.litellm.taken import take_rest
 from scalix.launch.litellm.told import Told
 from scalix.launch.litellm.translating import take_variables, translate
 from scalix.launch.problems import LaunchError, Problem, shown
@@ -77,7 +79,8 @@ def read_config(
     # What is taken out as without effect may be a secret all the same.
     _translated(source, References(source, values, problems, production=production, warnings=warnings))
     variables = take_variables(source, values, told)
-    translate(source, told, problems)
+    taken = take_rest(source, told, problems)
+    translate(source, values, told, problems)
     judge(source, told, problems)
     declared = _validated(source, problems)
     references = References(source, values, problems, production=production, warnings=warnings)
@@ -91,13 +94,19 @@ def read_config(
     identity = build_identity(declared.scalix, source, values, problems)
     rendered = render_deployments(source.data["model_list"], declared.model_list, references, values, demo=demo)
 
+    kinds = Kinds(source, declared, litellm, values, demo=demo)
+    rendered = kinds.offered(rendered)
     in_service = [deployment for deployment in rendered if not deployment.missing]
-    models = _models(in_service, declared)
+    models, wildcards = build_models(in_service, declared, values, demo=demo, production=production)
     left_out = _left_out(rendered, models)
     if production and not models:
         lacking = ", ".join(dict.fromkeys(variable for _, variable in left_out))
-        problems.append(Problem(shown(path), "no model can be served", f"set one of {lacking}"))
-    without_price = list(unpriced(models, source))
+        fix = f"set one of {lacking}" if lacking else "set the key of a provider that the config names"
+        problems.append(Problem(shown(path), "no model can be served", fix))
+    listed = {
+        name: model for name, model in {**models, **wildcards}.items() if name in {item.name for item in rendered}
+    }
+    without_price = list(unpriced(listed, kinds.embeddings, source))
     if production:
         problems += without_price
     if problems:
@@ -105,12 +114,13 @@ def read_config(
 
     litellm = {"model_list": [deployment.entry for deployment in in_service], **litellm}
     return GatewayConfig(
-        policy=build_policy(declared.scalix, models),
+        policy=build_policy(declared.scalix, models, wildcards, taken),
         litellm=_without_decimals(litellm),
         left_out=left_out,
         warnings=(
             *notes,
             *told.without_effect,
+            *kinds.told,
             *map(str, _in_order(warnings)),
             *_warnings(rendered, models, references, source, values),
             *map(str, without_price),
@@ -165,24 +175,6 @@ def _scan_models(source: YamlSource, references: References) -> None:
     models = source.data.get("model_list")
     if isinstance(models, list):
         references.translated(models, ("model_list",))
-
-
-def _models(in_service: list[Rendered], declared: ConfigFile) -> dict[str, Model]:
-    served: dict[str, list[Rendered]] = {}
-    for deployment in in_service:
-        served.setdefault(deployment.name, []).append(deployment)
-    names = map_names(declared.model_list)
-    models: dict[str, Model] = {}
-    for name, group in served.items():
-        deployments = [item for item in declared.model_list if item.model_name == name]
-        models[name] = build_model(
-            name,
-            deployments,
-            group[0].provider_model,
-            prices_of(name, deployments, declared.scalix, names),
-            [known_entry(item, names) for item in deployments],
-        )
-    return models
 
 
 def _left_out(rendered: list[Rendered], models: Mapping[str, Model]) -> tuple[tuple[str, str], ...]:

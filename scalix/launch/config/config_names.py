@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
+from scalix.domain.model_names import filled_in
 from scalix.launch.config.failover_schema import fallback_problems
 from scalix.launch.config.yaml_source import YamlSource
 from scalix.launch.problems import Problem, nearest
@@ -29,7 +30,7 @@ def name_problems(source: YamlSource) -> Iterable[Problem]:
     ]
     for tier_name, tier in tiers.items():
         for index, pattern in enumerate(_list(_mapping(tier).get("models"))):
-            if not isinstance(pattern, str) or not models or pattern in models:
+            if not isinstance(pattern, str) or not models or is_named(pattern, models):
                 continue
             if any(fnmatchcase(name, pattern) for name in models):
                 continue
@@ -41,6 +42,11 @@ def name_problems(source: YamlSource) -> Iterable[Problem]:
             fix = f"write {guessed}, or add the model" if guessed else "add the model to model_list, or remove the name"
             yield Problem(where, what, fix)
     yield from fallback_problems(source, section.get("fallbacks"), models)
+
+
+def is_named(name: str, models: Iterable[str]) -> bool:
+    """Whether `name` is one of `models`, or one that a wildcard among them may serve."""
+    return any(name == model or filled_in(model, name) is not None for model in models)
 
 
 def _mapping(value: Any) -> dict[Any, Any]:

@@ -54,8 +54,10 @@ def _web_address(value: str) -> str:
 def _model_name(value: str) -> str:
     if not value.strip() or value != value.strip() or not value.isprintable():
         raise wrong("is not a usable model name", "write a name such as gpt-4")
-    if any(character in value for character in ",*?[]"):
-        raise wrong(f"holds a character of ',*?[]' in the model name '{value}'", "give each model one exact name")
+    if any(character in value for character in ",?"):
+        raise wrong(f"holds a character of ',?' in the model name '{value}'", "give each model one exact name")
+    if value.count("*") > 1:
+        raise wrong(f"holds more than one * in the model name '{value}'", "write a wildcard with one, such as openai/*")
     return value
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from scalix.domain import fallbacks
+from scalix.domain.model_names import filled_in
 from scalix.launch.config.schema_base import Section, wrong
 from scalix.launch.config.yaml_source import YamlSource
 from scalix.launch.problems import Problem, nearest
@@ -55,7 +56,7 @@ def fallback_problems(source: YamlSource, chains: Any, models: Sequence[str]) ->
         return
     for asked, chain in chains.items():
         steps = ("scalix", "fallbacks", asked)
-        if asked not in models:
+        if not any(asked == model or filled_in(model, str(asked)) is not None for model in models):
             what = f"scalix.fallbacks names the model '{asked}', which model_list does not have"
             yield Problem(source.where(steps), what, _fix(str(asked), models))
         seen: set[str] = set()
@@ -67,7 +68,7 @@ def fallback_problems(source: YamlSource, chains: Any, models: Sequence[str]) ->
                 yield Problem(where, f"the fallbacks of '{asked}' name '{asked}' itself", "remove it from its own list")
             elif name in seen:
                 yield Problem(where, f"the fallbacks of '{asked}' name '{name}' twice", "remove one of the two")
-            elif name not in models:
+            elif not any(name == model or filled_in(model, name) is not None for model in models):
                 what = f"the fallbacks of '{asked}' name '{name}', which model_list does not have"
                 yield Problem(where, what, _fix(name, models))
             seen.add(name)

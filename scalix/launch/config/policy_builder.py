@@ -1,6 +1,7 @@
 """Builds the domain's `Policy` from what the config file says."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.ledger.privacy import PrivacySettings
@@ -12,10 +13,17 @@ from scalix.domain.prices.pricing import Price
 from scalix.launch.config.config_schema import CountWindows, Deployment, ScalixSection, SpendWindows, TierSection
 from scalix.launch.config.guard_builder import build_guard
 from scalix.launch.config.price_map_file import Entry
+from scalix.launch.litellm.taken import Taken
 
 
-def build_policy(section: ScalixSection, models: Mapping[str, Model]) -> Policy:
+def build_policy(
+    section: ScalixSection,
+    models: Mapping[str, Model],
+    wildcards: Mapping[str, Model] | None = None,
+    taken: Taken | None = None,
+) -> Policy:
     """The policy with `models` in service. Its names must have been checked with `config_names`."""
+    taken = taken or Taken()
     markup = section.prices.markup
     tiers = {
         name: _tier(name, tier, section.upgrade_url, markup.get(name, PPM)) for name, tier in section.tiers.items()
@@ -24,7 +32,11 @@ def build_policy(section: ScalixSection, models: Mapping[str, Model]) -> Policy:
         tiers=tiers,
         default_tier=section.default_tier,
         models=dict(models),
-        guard=build_guard(section),
+        wildcards=dict(wildcards or {}),
+        aliases={alias: model for alias, model in taken.aliases.items() if model in models},
+        guard=replace(build_guard(section), user_header=taken.user_header),
+        key_defaults=taken.key_defaults,
+        key_bounds=taken.key_bounds,
         retention=Retention(**section.retention.model_dump()),
         privacy=PrivacySettings(**section.privacy.model_dump()),
         fallbacks={model: tuple(chain) for model, chain in section.fallbacks.items()},

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import re2
+
 from scalix.domain.prices.peak_prices import one_price
 from scalix.domain.prices.price_map import is_price_name, read_price
 from scalix.domain.prices.pricing import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, INPUT, OUTPUT, REQUEST, Price
@@ -15,6 +17,8 @@ INFO_VERSION, CONFIG_VERSION = "info", "config"
 # What a deployment that states its own price still has from the map, as in LiteLLM.
 _FROM_MAP = (CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H)
 _TABLES = ("tiered_pricing", "off_peak_pricing")
+# How Bedrock is called may stand in a model's name; the map leaves it out.
+_BEDROCK = re2.compile("^bedrock/(converse|converse_like|invoke)/")
 _MILLION = 1_000_000
 _STATED = {
     "input_usd_per_million": INPUT,
@@ -90,7 +94,7 @@ def _names(deployment: Deployment) -> tuple[str, ...]:
     own = (params.model_extra or {}).get("custom_llm_provider")
     base = (deployment.model_info.model_extra or {}).get("base_model")
     model = params.model
-    names = [base, f"{own}/{model}" if own else None, model, model.partition("/")[2]]
+    names = [base, f"{own}/{model}" if own else None, model, model.partition("/")[2], _BEDROCK.sub("", model)]
     return tuple(name for name in names if isinstance(name, str) and name)
 
 

@@ -1,9 +1,10 @@
 """Whether the prices of a config file fit the rest of it."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from scalix.domain.model_names import filled_in
 from scalix.domain.policy import Model
 from scalix.domain.prices.price_map import atto_usd, is_price_name
 from scalix.launch.config.yaml_source import YamlSource
@@ -40,13 +41,13 @@ def price_problems(source: YamlSource) -> Iterable[Problem]:
             yield from _no_amounts(source, ("model_list", index, part), _mapping(_mapping(deployment).get(part)))
 
 
-def unpriced(models: Mapping[str, Model], source: YamlSource) -> Iterable[Problem]:
-    """The models in service whose price nobody knows now: each would be given away."""
+def unpriced(models: Mapping[str, Model], embeddings: Collection[str], source: YamlSource) -> Iterable[Problem]:
+    """The models in service whose price nobody knows now: each would be given away. `embeddings` have no answers."""
     now_ms = time.time_ns() // 1_000_000
     listed = [item.get("model_name") for item in source.data["model_list"]]
     for name, model in models.items():
         price = model.price_at(now_ms)
-        if price is not None and price.has_input and price.has_output:
+        if price is not None and price.has_rates(answers=name not in embeddings):
             continue
         what = f"the model '{name}' has no price"
         if price is not None:
@@ -63,7 +64,7 @@ def _unknown(
     source: YamlSource, part: str, written: Mapping[Any, Any], known: list[str], kind: str, where: str
 ) -> Iterable[Problem]:
     for name in written:
-        if str(name) in known or not known:
+        if any(str(name) == other or filled_in(other, str(name)) is not None for other in known) or not known:
             continue
         guess = nearest(str(name), known)
         fix = f"write {guess}" if guess else "remove it"

@@ -34,6 +34,12 @@ def map_entry(names: frozenset[str], *wanted: str) -> Entry:
 
 @lru_cache(maxsize=8)
 def _entries(names: frozenset[str]) -> dict[str, Entry]:
+    known = whole_map()
+    return {name: known[name] for name in names if name in known}
+
+
+def whole_map() -> dict[str, Entry]:
+    """The whole map, for a start that has wildcards; it takes some 20 MB."""
     spec = find_spec("litellm")
     folders = list(spec.submodule_search_locations or []) if spec else []
     if not folders:
@@ -42,4 +48,4 @@ def _entries(names: frozenset[str]) -> dict[str, Entry]:
         known = orjson.loads((Path(folders[0]) / _FILE).read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return {}
-    return {name: known[name] for name in names if isinstance(known.get(name), dict)}
+    return {name: entry for name, entry in known.items() if isinstance(entry, dict) and name != "sample_spec"}

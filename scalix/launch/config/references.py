@@ -184,6 +184,16 @@ def is_private(address: str) -> bool:
     return host is not None and not is_public_host(host)
 
 
+def whole_reference(value: object) -> str | None:
+    """The variable that a value as it is written refers to as a whole."""
+    if not isinstance(value, str):
+        return None
+    if value.startswith(LITELLM_PREFIX):
+        return value.removeprefix(LITELLM_PREFIX)
+    names = _BRACED.findall(value)
+    return names[0] if names and value == f"${{{names[0]}}}" else None
+
+
 def referenced(value: Any) -> Iterator[str]:
     """The names of all variables that a translated value refers to."""
     if isinstance(value, Mapping):

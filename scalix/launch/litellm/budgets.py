@@ -34,7 +34,9 @@ def take_budgets(source: YamlSource, told: Told, problems: list[Problem]) -> Non
             problems.append(Problem(source.where(steps), what, "write a number such as 0.5"))
             continue
         found[window] = min(amount, found.get(window, amount))
-        note = f"{source.where(steps)}: {'.'.join(map(str, steps))} is spend_usd: {{{window}: {amount}}} of each tier"
+        lasting = " (internal_user_budget_duration)" if "internal" in str(steps[1]) and duration else ""
+        subject = f"{source.where(steps)}: {'.'.join(map(str, steps))}{lasting}"
+        note = f"{subject} is spend_usd: {{{window}: {amount}}} of each tier"
         told.translated.append(
             f"{note} that has no limit of its own{'' if duration else ', as no window here is without an end'}"
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from scalix.launch.config.config_names import is_named
 from scalix.launch.config.yaml_source import Step, YamlSource
 from scalix.launch.litellm.told import Told
 from scalix.launch.problems import Problem, nearest
@@ -15,12 +16,14 @@ SECTIONS = ("router_settings", "litellm_settings")
 
 def take_fallbacks(source: YamlSource, told: Told, problems: list[Problem]) -> None:
     """Move them into our section of `source.data`. A model that has a list of ours keeps it."""
-    models = _model_names(source.data)
+    models = model_names(source.data)
     chains: dict[str, list[str]] = {}
     first: str | None = None
+    kinds: dict[Step, None] = {}
     for steps, asked, targets in _written(source, problems):
         first = first or source.where(steps)
-        unknown = [name for name in (asked, *targets) if models and name not in models and name != "*"]
+        kinds[steps[1]] = None
+        unknown = [name for name in (asked, *targets) if models and not is_named(name, models) and name != "*"]
         for name in dict.fromkeys(unknown):
             guess = nearest(name, models)
             told.without_effect.append(
@@ -28,8 +31,9 @@ def take_fallbacks(source: YamlSource, told: Told, problems: list[Problem]) -> N
                 + (f"; write {guess}" if guess else "")
             )
         for model in models if asked == "*" else [asked]:
-            if model in models:
-                chains.setdefault(model, []).extend(name for name in targets if name in models and name != model)
+            if is_named(model, models):
+                named = (name for name in targets if is_named(name, models) and name != model)
+                chains.setdefault(model, []).extend(named)
     section = source.data.setdefault("scalix", {})
     ours = section.get("fallbacks") if isinstance(section, dict) else None
     if first is None or not isinstance(section, dict) or not isinstance(ours or {}, dict):
@@ -44,7 +48,7 @@ def take_fallbacks(source: YamlSource, told: Told, problems: list[Problem]) -> N
         listed = "; ".join(f"{model} -> {', '.join(chain)}" for model, chain in list(taken.items())[:5])
         more = f" and {len(taken) - 5} more" if len(taken) > 5 else ""
         told.translated.append(
-            f"{first}: fallbacks are scalix.fallbacks, whatever the cause of the failure: {listed}{more}"
+            f"{first}: {', '.join(map(str, kinds))}: now scalix.fallbacks, whatever a failure's cause: {listed}{more}"
         )
 
 
@@ -87,7 +91,8 @@ def _take(data: dict[str, Any], section: str, name: str) -> Any:
     return settings.pop(name, None) if isinstance(settings, dict) else None
 
 
-def _model_names(data: dict[str, Any]) -> list[str]:
+def model_names(data: dict[str, Any]) -> list[str]:
+    """The public names in `model_list`, each once."""
     models = data.get("model_list")
     names = [item.get("model_name") for item in models if isinstance(item, dict)] if isinstance(models, list) else []
     return list(dict.fromkeys(name for name in names if isinstance(name, str)))

@@ -37,7 +37,7 @@ def judge(source: YamlSource, told: Told, problems: list[Problem]) -> None:
         if setting is _PASSED_ON:
             told.translated.append(f"{subject} {setting.note}, as LiteLLM has no such setting")
         else:
-            told.without_effect.append(f"{subject}: without effect here, since {setting.note}")
+            told.without_effect.append(f"{subject}: without effect here: {setting.note}")
 
 
 def _settings(source: YamlSource, problems: list[Problem]) -> Iterator[tuple[Steps, str, str, Setting]]:

@@ -60,13 +60,9 @@ LITELLM_PARAMS: Table = table(
     ),
     translated("as litellm_settings.drop_params, for this deployment", "drop_params"),
     without_effect(
-        "as a limit; LiteLLM shares a model's load by it where no weight is written, and the nearest limit is"
-        " requests: or tokens: of each tier in scalix.tiers",
-        "rpm tpm",
-    ),
-    without_effect(
-        "the nearest is requests: or tokens: of each tier in scalix.tiers",
-        "itpm otpm default_api_key_tpm_limit default_api_key_rpm_limit",
+        "no limit of a deployment is kept; the nearest are requests: and tokens: of each tier in scalix.tiers, and"
+        " weight to share the load",
+        "rpm tpm itpm otpm default_api_key_tpm_limit default_api_key_rpm_limit",
     ),
     without_effect(
         "no budget of a deployment is kept; the nearest is spend_usd: of each tier in scalix.tiers",

@@ -7,7 +7,9 @@ from typing import Any
 
 from scalix.launch.config.yaml_source import YamlSource
 from scalix.launch.litellm.budgets import take_budgets
+from scalix.launch.litellm.callbacks import take_callbacks
 from scalix.launch.litellm.fallbacks import take_fallbacks
+from scalix.launch.litellm.models import take_models
 from scalix.launch.litellm.told import Told
 from scalix.launch.problems import Problem
 
@@ -24,7 +26,7 @@ _NUMBERS: tuple[tuple[str, tuple[str, ...], tuple[str, str], Callable[[Number], 
 )
 
 
-def translate(source: YamlSource, told: Told, problems: list[Problem]) -> None:
+def translate(source: YamlSource, values: Mapping[str, str], told: Told, problems: list[Problem]) -> None:
     """Move what is translated from LiteLLM's sections of `source.data` into ours."""
     section = source.data.get("scalix")
     if not isinstance(section, dict):
@@ -45,6 +47,8 @@ def translate(source: YamlSource, told: Told, problems: list[Problem]) -> None:
         subject = f"{source.where(('router_settings', 'disable_cooldowns'))}: router_settings.disable_cooldowns"
         _put(section, ("cooldown", "seconds"), 0, subject, told)
     _take_drop_params(source, told)
+    take_callbacks(source, told)
+    take_models(source, values, told)
     take_fallbacks(source, told, problems)
     take_budgets(source, told, problems)
 
@@ -84,6 +88,6 @@ def _put(section: dict[str, Any], ours: tuple[str, str], number: int, subject: s
         return
     name = f"scalix.{'.'.join(ours)}"
     if part.setdefault(ours[1], number) != number:
-        told.without_effect.append(f"{subject}: without effect here, since {name} says {part[ours[1]]}")
+        told.without_effect.append(f"{subject}: without effect here: {name} says {part[ours[1]]}")
     else:
         told.translated.append(f"{subject} is {name}: {number}")

@@ -92,7 +92,8 @@ def worker_environment(
         DISABLE_ADMIN_UI="True",
         NO_DOCS="True",
         NO_REDOC="True",
-        PYTHONPATH=_python_path(values),
+        # Modules beside the config are the operator's own callbacks, guardrails and providers.
+        PYTHONPATH=f"{_python_path(values)}:{settings.config_path.absolute().parent}",
         PYTHONUNBUFFERED="1",
     )
     if demo_url:

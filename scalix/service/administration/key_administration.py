@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from scalix.domain.errors import BadRequest, KeyAliasTaken, KeyChanging, KeyNotFound
+from scalix.domain.identity.key_bounds import with_defaults, within
 from scalix.domain.identity.key_secrets import digest_of, is_digest, secret_of
 from scalix.domain.identity.subjects import KEYS_OWN_USER
 from scalix.domain.identity.virtual_keys import KeyRecord
@@ -53,6 +54,8 @@ class KeyAdministration:
         Raises `BadRequest`, `KeyAliasTaken`.
         """
         check_names(body, SETTABLE)
+        policy = self._policy.current
+        body = within(with_defaults(body, policy.key_defaults), policy.key_bounds, whole=True)
         key_id, secret = secrets.token_hex(8), new_secret()
         user_id = body.get("user_id")
         user_id = f"{KEYS_OWN_USER}{key_id}" if user_id is None else named_from_outside(user_id, "user_id")
@@ -103,6 +106,7 @@ class KeyAdministration:
     async def update(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         """Change a key; what is not named stays. Raises `BadRequest`, `KeyNotFound`, `KeyAliasTaken`, `KeyChanging`."""
         check_names(body, SETTABLE | {"key"})
+        body = within(body, self._policy.current.key_bounds, whole=False)
         spend = spend_in(body)
         written = await self._change("key.update", body.get("key"), lambda record: self._changed(record, body), by)
         if spend is not None:

@@ -137,7 +137,7 @@ def _models(value: Any, existing: Collection[str]) -> tuple[str, ...]:
     if not isinstance(value, list) or len(value) > MOST_MODELS or not all(isinstance(name, str) for name in value):
         raise BadRequest(f"'models' must be a list of up to {MOST_MODELS} names or patterns.", param="models")
     for pattern in value:
-        if not any(fnmatchcase(model, pattern) for model in existing):
+        if pattern not in existing and not any(fnmatchcase(model, pattern) for model in existing):
             message = f"'{shown(pattern, 100)}' is no model here, and fits none. GET /v1/models lists those in service."
             raise BadRequest(message, param="models")
     return tuple(dict.fromkeys(value))

@@ -105,12 +105,13 @@ class Admission:
         if known is not None:
             raise known
         wanted = output_request(call.route, call.body)
+        models = policy.models_with(model.name)
         counted: PromptSize | None = None
         for _ in range(_MOST_ASKS):
             call.named.check(caller)
             refuse_unknown_size(caller, call.route, call.body)
-            names = may_serve(model.name, policy.fallbacks, policy.models, caller.allows, policy.retries.models)
-            serving = (model, *(policy.models[name] for name in names[1:]))
+            names = may_serve(model.name, policy.fallbacks, models, caller.allows, policy.retries.models)
+            serving = (model, *(models[name] for name in names[1:]))
             refuse_unpriced(caller, call.route, model, self._now_ms())
             media = Media(tuple(dict.fromkeys(model.provider_model for model in serving)))
             size = counted or estimated_size(call.route, call.body, media)
@@ -139,7 +140,7 @@ class Admission:
                     asked_cap_tokens=wanted.cap_tokens,
                     local=local,
                     options=options,
-                    models=policy.models,
+                    models=models,
                     began_s=began_s,
                 )
                 self._exchanges.add(exchange)
@@ -214,7 +215,7 @@ class Admission:
         name = body.get("model")
         if not isinstance(name, str) or not name:
             raise BadRequest("'model' is missing: name one of the models that GET /v1/models lists.", param="model")
-        model = policy.models.get(name)
+        model = policy.models_with(name).get(name)
         if model is None:
             meant = did_you_mean(name, filter(caller.allows, policy.models))
             message = f"The model '{shown(name, 100)}' does not exist here. {meant}GET /v1/models lists those that do."

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from scalix.domain.errors import GatewayError, ProviderFailed
 from scalix.domain.failures import ErrorClass
@@ -40,6 +41,12 @@ class Fallbacks:
         self._now_ms = now_ms
         self.cooldowns = cooldowns
 
+    def named(self, body: dict[str, Any]) -> None:
+        """Write the name of the model into a body that calls it by a second one."""
+        aliases = self._policy.current.aliases
+        if aliases and isinstance(body.get("model"), str):
+            body["model"] = aliases.get(body["model"], body["model"])
+
     def candidates(self, caller: Caller, asked: object, *, answers: bool = True, alone: bool = False) -> Candidates:
         """The models that may serve a request of `caller` for `asked`, those that cool down left out. `answers`:
         whether it is for more than embeddings. `alone`: no other model knows what the request speaks of.
@@ -48,12 +55,13 @@ class Fallbacks:
         admission says why.
         """
         policy = self._policy.current
-        if not isinstance(asked, str) or asked not in policy.models or not caller.allows(asked):
+        known = policy.models_with(asked) if isinstance(asked, str) else {}
+        if not isinstance(asked, str) or asked not in known or not caller.allows(asked):
             return Candidates((), False, policy.retries)
         subject = str(caller.subject)
-        names = may_serve(asked, policy.fallbacks, policy.models, caller.allows, 1 if alone else policy.retries.models)
+        names = may_serve(asked, policy.fallbacks, known, caller.allows, 1 if alone else policy.retries.models)
         waits_s = {name: wait_s for name in names if (wait_s := self.cooldowns.wait_s(name, subject)) > 0}
-        models = tuple(self._facts(policy.models[name]) for name in names)
+        models = tuple(self._facts(known[name]) for name in names)
         if len(models) > 1 and _has_limited_money(caller):
             models = (models[0], *(model for model in models[1:] if self._has_price(model, answers)))
         fit = tuple(model for model in models if model.name not in waits_s)

@@ -1,0 +1,116 @@
+"""Settings of a LiteLLM config that the gateway keeps itself, over HTTP: second names, wildcards, the header that names
+a user, what keys have and may not exceed, and fallbacks."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.edge.key_rig import ask, code_of, info, made
+from tests.edge.limits_rig import Instance
+from tests.service.outage_rig import PROMPT
+
+INFO = "model_info: {max_output_tokens: 100, input_cost_per_token: 0.000001, output_cost_per_token: 0.000001}"
+CONFIG = f"""
+model_list:
+  - model_name: free-model
+    litellm_params: {{model: openai/free-model, api_key: none}}
+    {INFO}
+  - model_name: dear-model
+    litellm_params: {{model: openai/dear-model, api_key: none}}
+    {INFO}
+  - model_name: free/*
+    litellm_params: {{model: openai/*, api_base: "http://localhost:1234/v1", api_key: none}}
+    {INFO}
+  - model_name: free/exact
+    litellm_params: {{model: openai/exactly, api_key: none}}
+    {INFO}
+router_settings:
+  model_group_alias: {{free-nick: dear-model, dear-nick: free-model, nobody: nowhere}}
+  fallbacks: [{{free-model: [dear-model]}}]
+general_settings: {{user_header_name: X-App-User-Id}}
+litellm_settings:
+  default_key_generate_params: {{max_budget: 2, models: [free-model], rpm_limit: 7}}
+  upperbound_key_generate_params: {{max_budget: 10, duration: 30d, tpm_limit: 500}}
+scalix:
+  default_tier: free
+  tiers:
+    free: {{models: [free-*, free/*]}}
+    pro: {{models: ["*"]}}
+"""
+
+
+@pytest.fixture
+async def one(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIterator[Instance]:
+    (tmp_path / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    instance = Instance(store_url, tmp_path, key_prefix, "one")
+    yield instance
+    await instance.close()
+
+
+async def test_a_second_name_is_judged_by_the_tier_of_its_target(one: Instance) -> None:
+    def body(model: str) -> dict[str, object]:
+        return {**PROMPT, "model": model, "user": "alice"}
+
+    # Its own name would be in the tier, that of its target is not.
+    assert code_of(await one.http.post("/v1/chat/completions", json=body("free-nick"))) == (403, "model_not_allowed")
+    assert (await one.http.post("/v1/chat/completions", json=body("dear-nick"))).status_code == 200
+    assert one.provider.served[-1].model == "free-model"
+    assert code_of(await one.http.post("/v1/chat/completions", json=body("nobody"))) == (404, "model_not_found")
+    listed = [item["id"] for item in (await one.http.get("/v1/models?user=alice")).json()["data"]]
+    assert listed == ["free-model", "free/exact", "dear-nick"]
+
+
+async def test_a_wildcard_of_a_server_of_ones_own_serves_any_fitting_name_in_its_tier(one: Instance) -> None:
+    async def code(model: str) -> int:
+        answer = await one.http.post("/v1/chat/completions", json={**PROMPT, "model": model, "user": "bob"})
+        return answer.status_code
+
+    assert await code("free/qwen3:8b") == 200
+    assert one.provider.served[-1].model == "free/qwen3:8b"
+    assert await code("free/exact") == 200
+    wrong = ["free/", "free/a,b", "free/../b", "free/ü", "free/a b", f"free/{'x' * 128}", "other/qwen3"]
+    assert [await code(model) for model in wrong] == [404] * len(wrong)
+    models = one.core.policy.current.models_with("free/qwen3:8b")
+    assert models["free/qwen3:8b"].provider_model == "openai/qwen3:8b"
+    assert models["free/exact"].provider_model == "openai/exactly"
+
+
+async def test_the_header_names_the_user_of_requests_with_the_master_key_and_of_no_others(one: Instance) -> None:
+    header = {"X-App-User-Id": "carol"}
+    assert (await one.http.post("/v1/chat/completions", json=PROMPT, headers=header)).status_code == 200
+    assert str(one.provider.served[-1].caller.subject) == "user:carol"
+    same = await one.http.post("/v1/chat/completions", json={**PROMPT, "user": "carol"}, headers=header)
+    assert same.status_code == 200
+    other = await one.http.post("/v1/chat/completions", json={**PROMPT, "user": "dave"}, headers=header)
+    assert (other.status_code, other.json()["error"]["param"]) == (400, "user")
+    key = await made(one, user_id="erin")
+    held = {"authorization": f"Bearer {key['key']}", **header}
+    assert (await one.http.post("/v1/chat/completions", json=PROMPT, headers=held)).status_code == 200
+    assert str(one.provider.served[-1].caller.subject) == "user:erin"
+
+
+async def test_keys_have_what_the_config_says_and_none_exceeds_its_bounds(one: Instance) -> None:
+    shown = await info(one, (await made(one))["key"])
+    assert (shown["max_budget"], shown["models"], shown["rpm_limit"], shown["tpm_limit"]) == (2, ["free-model"], 7, 500)
+    assert shown["expires"] is not None
+    own = await info(one, (key := await made(one, max_budget=9, models=["*"], duration="1h"))["key"])
+    assert (own["max_budget"], own["models"]) == (9, ["*"])
+    for field, value in (("max_budget", 10.5), ("duration", "31d"), ("tpm_limit", 501)):
+        refused = await one.http.post("/key/generate", json={field: value})
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, field)
+        changed = await one.http.post("/key/update", json={"key": key["key"], field: value})
+        assert (changed.status_code, changed.json()["error"]["param"]) == (400, field)
+    # What has a bound can't be made endless.
+    assert (await one.http.post("/key/update", json={"key": key["key"], "max_budget": None})).status_code == 200
+    assert (await info(one, key["key"]))["max_budget"] == 10
+    assert (await ask(one, key["key"])).status_code == 200
+
+
+async def test_a_fallback_of_litellms_config_is_only_for_those_whose_tier_has_it(one: Instance) -> None:
+    policy = one.core.policy.current
+    assert policy.fallbacks == {"free-model": ("dear-model",)}
+    for user, tier, models in (("f", "free", ["free-model"]), ("p", "pro", ["free-model", "dear-model"])):
+        await one.http.post("/user/new", json={"user_id": user, "tier": tier})
+        caller = await one.core.users.caller(user)
+        assert [model.name for model in one.core.fallbacks.candidates(caller, "free-model").models] == models
