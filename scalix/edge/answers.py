@@ -340,8 +340,11 @@ class Answer:
 
     def _unseen_tokens(self, outcome: Outcome, delivered_tokens: int) -> int:
         """What the model may have generated out of sight of a client that has gone: as much as it can have in the time
-        in which it showed nothing, and no more than was reserved."""
+        in which it showed nothing, and no more than was reserved; all of that where its answer is more than is read."""
         exchange = self._exchange
+        room_tokens = exchange.admitted.receipt.output_cap_tokens * exchange.choices - delivered_tokens
+        if exchange.answer_is_too_large:
+            return max(0, room_tokens)
         if not exchange.asked or outcome not in (Outcome.CLIENT_CUT, Outcome.CLIENT_LEFT) or exchange.cache_hit:
             return 0
         now_s = self._clock()
@@ -350,7 +353,6 @@ class Answer:
             seconds = self._silence.seconds(now_s, thinks=True if is_known else self._thinks())
         else:
             seconds = now_s - self._asked_s
-        room_tokens = exchange.admitted.receipt.output_cap_tokens * exchange.choices - delivered_tokens
         return max(0, min(round(seconds * self._speeds.of(self._model)), room_tokens))
 
     def _learn(self, usage: Usage) -> None:

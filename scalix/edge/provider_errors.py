@@ -89,7 +89,8 @@ class Failed:
 def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Failed:
     """What has become of an attempt at `model`. `status` and `body` are LiteLLM's own answer."""
     if exchange.answered_whole:
-        return Failed(Outcome.PROVIDER_BROKE, _untranslated(model), ErrorClass.INTERNAL, is_last=True)
+        error = _too_large(model) if exchange.answer_is_too_large else _untranslated(model)
+        return Failed(Outcome.PROVIDER_BROKE, error, ErrorClass.INTERNAL, is_last=True)
     error_class = class_of(exchange, status, body)
     if not exchange.asked and not (exchange.unseen and not _is_by_content(exchange)):
         return _never_asked(exchange, model, error_class, body)
@@ -134,6 +135,14 @@ def _untranslated(model: str) -> GatewayError:
     message = (
         f"'{model}' has answered, and its answer can't be put into the form of this API, as one that was cut in the "
         "middle of a tool call. What it used is charged. Allow a longer answer, or use another model."
+    )
+    return AnswerUntranslatable(message, details={"category": str(ErrorClass.INTERNAL)})
+
+
+def _too_large(model: str) -> GatewayError:
+    message = (
+        f"'{model}' has answered with more than this gateway reads at once. What was reserved for it is charged. "
+        "Ask for fewer choices or log probabilities, or stream the answer."
     )
     return AnswerUntranslatable(message, details={"category": str(ErrorClass.INTERNAL)})
 

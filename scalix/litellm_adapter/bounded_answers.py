@@ -20,6 +20,10 @@ _WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate
 _EVENTS = "text/event-stream"
 
 
+class TooLarge(httpx.ReadError):
+    """An answer is larger than is read. It has been generated, so it costs, and would be as large once more."""
+
+
 def bound(response: httpx.Response, most_bytes: int, *, is_streamed: bool = False) -> httpx.Response:
     """`response` with its body inflated and bounded: `most_bytes` of it in all, or where a client reads it as a stream,
     `MOST_LINE_BYTES` of each line. Reading it raises `httpx.ReadError` where it is too large, or in a coding that was
@@ -83,12 +87,12 @@ class _Bounded(httpx.AsyncByteStream):
         if self._most_line_bytes is None:
             self._size += len(piece)
             if self._size > self._most_bytes:
-                raise httpx.ReadError("the provider's answer is larger than is read")
+                raise TooLarge("the provider's answer is larger than is read")
             return
         end = piece.rfind(b"\n")
         self._size = self._size + len(piece) if end < 0 else len(piece) - end - 1
         if self._size > self._most_line_bytes:
-            raise httpx.ReadError("a line of the provider's stream is longer than is read")
+            raise TooLarge("a line of the provider's stream is longer than is read")
 
     async def aclose(self) -> None:
         await self._inner.aclose()

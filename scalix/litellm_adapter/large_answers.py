@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import orjson
 
+from scalix.litellm_adapter.bounded_answers import TooLarge
 from scalix.service.exchange.exchanges import Exchange, Lifted
 
 MOST_VALUES = 20_000  # that LiteLLM looks at, in an answer or an event: a fifth of a second
@@ -31,7 +32,7 @@ def check_values(text: bytes) -> None:
 
 
 def _too_many() -> httpx.ReadError:
-    return httpx.ReadError("the provider's answer holds more values than are read")
+    return TooLarge("the provider's answer holds more values than are read")
 
 
 def has_more_values(text: bytes, most: int) -> bool:

@@ -38,6 +38,7 @@ class ProviderAnswer:
         self.usage: Usage | None = None
         self.prompt_tokens: int | None = None
         self._opening: dict[str, Any] = {}
+        self.is_read = True  # whether all of it is seen here
         self.nonsense = False  # whether there was a usage that can't be true
 
     def whole(self, body: bytes) -> tuple[int, bytes]:
@@ -112,7 +113,9 @@ class ProviderAnswer:
             stated["service_tier"] = service_tier
         believed = read_usage(stated, prompt_tokens=self.prompt_tokens)
         if believed is not None:
-            self.usage = believed
+            # Usage is told as of all so far; what is told later and is less leaves something out.
+            if self.usage is None or believed.total_tokens >= self.usage.total_tokens:
+                self.usage = believed
         elif completion or not prompt:
             self.nonsense = True
 
@@ -132,8 +135,8 @@ def failure_status(answer: object) -> int | None:
     if not empty or answer.get("status") == "incomplete":
         return None
     # A model may have nothing to say, or only thoughts that nobody gets to see; it has been at work then.
-    usage = answer.get("usage")
-    return None if isinstance(usage, dict) and _is_positive(usage.get("output_tokens")) else _BAD_GATEWAY
+    usage = read_usage(sound_usage(answer.get("usage") or answer.get("usageMetadata")))
+    return None if usage is not None and usage.completion_tokens else _BAD_GATEWAY
 
 
 def event_failure_status(event: bytes) -> int | None:
@@ -219,10 +222,6 @@ def _data_of(event: bytes) -> dict[str, Any] | None:
                 return None
             return data if isinstance(data, dict) else None
     return None
-
-
-def _is_positive(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def sound_usage(usage: object) -> dict[str, Any] | None:

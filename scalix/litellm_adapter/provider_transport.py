@@ -12,7 +12,7 @@ import orjson
 from scalix.domain.failures import kind_of_body
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_events import EventSplitter
-from scalix.litellm_adapter.bounded_answers import CODINGS, bound, read_error
+from scalix.litellm_adapter.bounded_answers import CODINGS, TooLarge, bound, read_error
 from scalix.litellm_adapter.client_urls import refuse_blocking_fetch
 from scalix.litellm_adapter.large_answers import check_values, lifted_of, lightened, without_vectors
 from scalix.litellm_adapter.provider_answers import (
@@ -50,6 +50,9 @@ _NOT_SENT = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.PoolTime
 # Providers that LiteLLM asks without httpx.
 _UNSEEN = frozenset({"aiohttp_openai", "petals"})
 _OK, _BAD_GATEWAY, _GATEWAY_TIMEOUT = 200, 502, 504
+_ANSWERS = range(200, 300)
+_EVENTS, _UNSAID = "text/event-stream", ("", "text/plain")
+_WHOLE = ("application/json", "text/json", *_UNSAID)
 _NOT_OUR_KEY = (401, 403)
 _ANSWERED = {"error": {"message": "This request has been answered", "type": "invalid_request_error"}}
 _WRONG_KEY = {"error": {"message": "Incorrect API key provided", "type": "authentication_error"}}
@@ -141,17 +144,17 @@ def _reading(handle: Handle) -> Handle:
         )
         try:
             lifted = lifted_of(exchange) if exchange.route is Route.EMBEDDINGS else None
-            if lifted is not None and response.status_code == _OK and _asks(request):
+            if lifted is not None and response.status_code in _ANSWERS and _asks(request):
                 response = await without_vectors(response, request, lifted)
             if not is_read:
                 return response
             if response.status_code >= 400:
                 return await _read_refusal(response, request, exchange, attempt)
-            if response.status_code != _OK:
+            if response.status_code not in _ANSWERS:
                 return response
             return await read_response(response, request, exchange)
         except httpx.TransportError as error:
-            _note_error(exchange, attempt, broken_connection(error))
+            _note_broken(exchange, attempt, error)
             raise
 
     handle_async_request.scalix = True  # type: ignore[attr-defined]
@@ -175,6 +178,8 @@ async def _read_refusal(
 def _is_asked_again(exchange: Exchange, request: httpx.Request) -> bool:
     """Whether LiteLLM asks the same once more after a whole answer, which it could not translate: that would cost as
     much again, for nothing."""
+    if exchange.answer_is_too_large:
+        return True
     # A list of prompts is asked one by one, and may hold one twice.
     is_one = exchange.route not in (Route.COMPLETIONS, Route.EMBEDDINGS)
     return is_one and exchange.answered_whole and bool(exchange.sent) and exchange.sent == _content(request)
@@ -222,6 +227,12 @@ def broken_connection(error: httpx.TransportError) -> ProviderError:
     return ProviderError(status, "", kind="TimeoutException" if status == _GATEWAY_TIMEOUT else "TransportError")
 
 
+def _note_broken(exchange: Exchange, attempt: int, error: httpx.TransportError) -> None:
+    _note_error(exchange, attempt, broken_connection(error))
+    if isinstance(error, TooLarge) and exchange.attempt == attempt:
+        exchange.answered_whole = exchange.answer_is_too_large = True
+
+
 def _note_error(exchange: Exchange, attempt: int, error: ProviderError) -> None:
     if exchange.attempt == attempt:
         exchange.provider_error = error
@@ -260,8 +271,9 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
     A 200 that holds an error or nothing becomes an HTTP error, which LiteLLM understands on every route, and may still
     try again.
     """
-    kind = response.headers.get("content-type", "")
-    if not kind.startswith(("application/json", "text/event-stream")):
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_stream = kind == _EVENTS or (exchange.streamed and kind in _UNSAID)
+    if not is_stream and kind not in _WHOLE and not kind.endswith("+json"):
         return response
     headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_CODING]
     # A retry or a fallback starts anew.
@@ -269,7 +281,7 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
     attempt = exchange.attempt
     _note(answer, exchange, attempt)
     response.request = request
-    if not kind.startswith("text/event-stream"):
+    if not is_stream:
         whole = await response.aread()
         if exchange.route is not Route.EMBEDDINGS:
             whole = lightened(whole, lifted_of(exchange))
@@ -316,7 +328,7 @@ def _short(error: ProviderError, body: bytes) -> bytes:
 def _note(answer: ProviderAnswer, exchange: Exchange, attempt: int) -> None:
     if exchange.attempt != attempt:
         return  # it has been given up
-    exchange.usage_is_providers = answer.usage is not None
+    exchange.usage_is_providers = answer.usage is not None if answer.is_read else None
     exchange.provider_usage = answer.usage
     exchange.provider_prompt_tokens = answer.prompt_tokens
 
@@ -382,7 +394,8 @@ class _ReadStream(httpx.AsyncByteStream):
                     return b"", status
                 if is_substantial(event):
                     return b"".join(opening), None
-        return b"", _BAD_GATEWAY
+        # It may have thought, and nothing else.
+        return (b"".join(opening), None) if _has_answered(self._answer) else (b"", _BAD_GATEWAY)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self._opening is not None:
@@ -402,6 +415,11 @@ class _ReadStream(httpx.AsyncByteStream):
         try:
             while (piece := await _next(pieces, AFTER_DONE_S if done else None)) is not None:
                 events = splitter.feed(piece)
+                if splitter.gave_up:  # an event that is larger than is kept: only LiteLLM knows what it says
+                    answer.is_read = False
+                    self._note(events)
+                    yield events
+                    continue
                 if any(map(is_comment, events)):
                     # Signs of life, of which a provider may send as many as it likes. LiteLLM knows none.
                     exchange.on_sign_of_life()
@@ -421,7 +439,7 @@ class _ReadStream(httpx.AsyncByteStream):
                 if done and answer.usage is not None:
                     break
         except httpx.TransportError as error:
-            _note_error(exchange, self._attempt, broken_connection(error))
+            _note_broken(exchange, self._attempt, error)
             exchange.on_usage()
             raise
         if rest := splitter.rest():
@@ -434,6 +452,8 @@ class _ReadStream(httpx.AsyncByteStream):
         if exchange.attempt == self._attempt and answer.usage is not None:
             exchange.usage_is_final = True
             exchange.answered_whole = _has_answered(answer)
+            if exchange.answered_whole:
+                exchange.sent = _content(self._response.request)
         exchange.on_usage()
         _warn_of_nonsense(answer, exchange)
 

@@ -13,7 +13,20 @@ def is_plain(body: Mapping[str, Any]) -> bool:
     not plain."""
     if body.get("service_tier") not in _USUAL_SERVICE or any(body.get(name) for name in _OTHER_OUTPUT):
         return False
+    if any(_has_cached(body.get(name)) for name in ("tools", "functions")):
+        return False
     return all(_is_text(body.get(name)) for name in ("messages", "input", "system", "prompt"))
+
+
+def _has_cached(tools: Any) -> bool:
+    """Whether a tool, or a call of one, is to be kept in the provider's cache."""
+    if not isinstance(tools, list):
+        return bool(tools)
+    return any(not isinstance(tool, dict) or _is_cached(tool) or _is_cached(tool.get("function")) for tool in tools)
+
+
+def _is_cached(value: Any) -> bool:
+    return isinstance(value, dict) and "cache_control" in value
 
 
 def _is_text(value: Any) -> bool:
@@ -29,6 +42,8 @@ def _is_text_item(item: Any) -> bool:
     if isinstance(item, list):
         return all(isinstance(token, int) for token in item)
     if not isinstance(item, dict) or "cache_control" in item or item.get("type", "text") not in _TEXT:
+        return False
+    if _has_cached(item.get("tool_calls")):
         return False
     parts = item.get("content")
     return parts is None or isinstance(parts, str) or (isinstance(parts, list) and _all_text(parts))

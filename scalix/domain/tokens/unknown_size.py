@@ -32,6 +32,8 @@ _VIDEO = frozenset({"video", "video_url", "input_video"})
 _CLIENT_TOOLS = ("bash_", "text_editor_", "memory_")  # Anthropic's, run by the client, with a documented size
 _PAYLOADS = ("file", "source", "image_url", "audio", "input_audio", "audio_url", "video_url")
 _URLS = ("image_url", "audio_url", "video_url", "file_url")
+_DECLARATIONS = frozenset({"name", "function", "custom"})
+_OF_OWN_TOOLS = _DECLARATIONS | {"type", "description", "parameters", "input_schema", "strict", "cache_control"}
 _LONGEST_SCHEME = 64
 _LONGEST_PATH = 200
 _LONGEST_KEY = 50
@@ -56,8 +58,10 @@ def unknown_size_field(route: Route, body: Mapping[str, Any]) -> str | None:
     for name in ("tools", "functions"):
         tools = body.get(name)
         for index, tool in enumerate(tools if isinstance(tools, list) else ()):
-            if name == "tools" and _is_hosted(tool):
-                return f"tools[{index}]"
+            if _is_hosted(tool):
+                return f"{name}[{index}]"
+    if _compacts(body.get("context_management")):
+        return "context_management"
     for name in ("messages", "input", "system"):
         for path, part in _parts(name, body.get(name)):
             if (field := _reference_in(part)) is not None:
@@ -88,13 +92,21 @@ def _written(way: Any) -> str:
 
 
 def _is_hosted(tool: Any) -> bool:
-    """Whether the provider runs the tool, and so puts what it finds into the prompt."""
+    """Whether the provider runs the tool, and so puts what it finds into the prompt. LiteLLM takes one of Gemini's by
+    its only key, whatever its type says."""
     if not isinstance(tool, dict):
         return False
     kind = tool.get("type")
-    if kind is None:
-        return "name" not in tool and "function" not in tool
-    return not isinstance(kind, str) or (kind not in ("function", "custom") and not kind.startswith(_CLIENT_TOOLS))
+    if kind not in (None, "function", "custom") and not (isinstance(kind, str) and kind.startswith(_CLIENT_TOOLS)):
+        return True
+    return not tool or (not tool.keys() <= _OF_OWN_TOOLS and _DECLARATIONS.isdisjoint(tool))
+
+
+def _compacts(management: Any) -> bool:
+    """Whether the provider is to shorten the conversation, for which it reads and writes it once more."""
+    edits = management.get("edits") if isinstance(management, dict) else management
+    kinds = [edit.get("type") for edit in edits if isinstance(edit, dict)] if isinstance(edits, list) else []
+    return any(isinstance(kind, str) and kind.startswith("compact") for kind in kinds)
 
 
 def _parts(name: str, value: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from scalix.domain.tokens.usage import Usage, usage_from
+from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage, usage_from
 
 # Gemini's words for how fast it has served.
 TRAFFIC = {
@@ -24,6 +24,7 @@ _EXTRAS_OF_PROMPTS = (
     "query_count",
 )
 _USUAL_PLACES = ("global", "not_available")
+_OF_AN_ITERATION = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 # Of an answer's parts, what comes from no hosted tool.
 _OWN_OUTPUT = ("message", "reasoning", "function_call", "custom_tool_call")
 
@@ -58,6 +59,7 @@ def read_usage(usage: Any, *, prompt_tokens: int | None = None) -> Usage | None:
     if field(usage, "prompt_tokens") is not None or field(usage, "completion_tokens") is not None:
         prompt, completion = field(usage, "prompt_tokens"), field(usage, "completion_tokens")
     else:
+        usage = _with_iterations(usage)
         prompt, completion = field(usage, "input_tokens"), field(usage, "output_tokens")
         if isinstance(prompt, int):
             # Anthropic counts what it wrote to and read from its cache beside the rest of the prompt.
@@ -67,7 +69,7 @@ def read_usage(usage: Any, *, prompt_tokens: int | None = None) -> Usage | None:
     of_answer = field(usage, "completion_tokens_details") or field(usage, "output_tokens_details")
     return usage_from(
         prompt or prompt_tokens,
-        completion or 0,
+        _with_all(field(usage, "total_tokens"), prompt, completion) or 0,
         cached_tokens=_first(of_prompt, "cached_tokens")
         or _first(usage, "cache_read_input_tokens", "prompt_cache_hit_tokens"),
         cache_write_tokens=_first(of_prompt, "cache_write_tokens", "cache_creation_tokens")
@@ -86,6 +88,23 @@ def read_usage(usage: Any, *, prompt_tokens: int | None = None) -> Usage | None:
         service_tier=field(usage, "service_tier") or "",
         has_extras=_has_extras(usage, of_prompt, of_answer),
     )
+
+
+def _with_all(total: Any, prompt: Any, completion: Any) -> Any:
+    """The tokens of an answer, with those that only the total has: thoughts, at xAI and behind Gemini's endpoint in
+    OpenAI's format."""
+    if not isinstance(total, int) or not isinstance(prompt, int) or not isinstance(completion, int):
+        return completion
+    return total - prompt if prompt + completion < total < IMPOSSIBLE_TOKENS else completion
+
+
+def _with_iterations(usage: Any) -> Any:
+    """Anthropic states what it took to shorten a conversation only among the iterations, the sum of which is all."""
+    iterations = field(usage, "iterations")
+    if not isinstance(usage, Mapping) or not isinstance(iterations, list):
+        return usage
+    summed = {name: sum(_positive(field(item, name)) for item in iterations) for name in _OF_AN_ITERATION}
+    return {**usage, **summed} if sum(summed.values()) > sum(_positive(usage.get(name)) for name in summed) else usage
 
 
 def _of_gemini(usage: Any) -> Usage | None:

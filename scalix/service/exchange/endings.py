@@ -47,11 +47,10 @@ def ending_of(exchange: Exchange, outcome: Outcome, delivered_tokens: int, now_s
 
 
 def _usage_of(exchange: Exchange) -> Usage | None:
-    """LiteLLM's report, with the parts that the provider itself has stated: LiteLLM knows some of them by no name."""
+    """LiteLLM's report, with the parts that the provider itself has stated: LiteLLM knows some of them by no name.
+    Where the two differ, the larger: LiteLLM leaves something out, or has asked several times."""
     reported, stated = exchange.usage, exchange.provider_usage
-    if reported is None or stated is None:
-        return reported
-    if (stated.prompt_tokens, stated.completion_tokens) != (reported.prompt_tokens, reported.completion_tokens):
+    if reported is None or stated is None or reported.total_tokens > stated.total_tokens:
         return reported
     return replace(
         stated,

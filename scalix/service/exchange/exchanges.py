@@ -109,6 +109,7 @@ class Exchange:
     usage_is_final: bool = False  # whether what the provider has stated is of the whole answer
     on_usage: Callable[[], None] = lambda: None  # told when it is, or when none will come
     answered_whole: bool = False  # whether the provider has answered, and nothing was missing
+    answer_is_too_large: bool = False  # whether it has answered with more than is read
     sent: bytes = b""  # what it was asked, where an answer to that was whole
     lifted: Lifted | None = None  # `None`: nobody puts back what is taken out of an answer
     hang_up: Callable[[], Awaitable[None]] | None = None  # ends the provider's stream
@@ -144,7 +145,10 @@ class Exchange:
 _OF_AN_ATTEMPT: Mapping[str, Any] = {
     **dict.fromkeys(("usage", "cost_nano_usd", "served_model", "usage_is_providers", "provider_usage")),
     **dict.fromkeys(("provider_prompt_tokens", "provider_error", "hang_up", "prompt_tokens", "unfetched")),
-    **dict.fromkeys(("cache_hit", "asked", "unseen", "answered_whole", "finish_seen", "usage_is_final"), False),
+    **dict.fromkeys(
+        ("cache_hit", "asked", "unseen", "answered_whole", "answer_is_too_large", "finish_seen", "usage_is_final"),
+        False,
+    ),
     "sent": b"",
 }
 
