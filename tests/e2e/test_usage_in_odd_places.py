@@ -18,8 +18,13 @@ pytestmark = pytest.mark.xdist_group("gateway-stating")
 
 # One whose prompts are dear to keep for an hour.
 CACHED = "cached-claude"
-_RATES = {"cache_creation_input_token_cost": 1e-6, "cache_creation_input_token_cost_above_1hr": 1e-3}
-CACHED_MODEL = {**MODELS[2], "model_name": CACHED, "model_info": {**MODELS[2]["model_info"], **_RATES}}
+_HOUR = {"cache_creation_input_token_cost": 1e-6, "cache_creation_input_token_cost_above_1hr": 1e-3}
+_RATES = {"output_cost_per_token": 1e-6, **_HOUR}
+CACHED_MODEL: dict[str, Any] = {
+    **MODELS[2],
+    "model_name": CACHED,
+    "model_info": {"input_cost_per_token": 1e-6, **_RATES},
+}
 CHATS, RESPOND, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
 DONE = b"data: [DONE]\n\n"
 _MIB = 2**20
