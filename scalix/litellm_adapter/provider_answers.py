@@ -38,7 +38,6 @@ class ProviderAnswer:
         self.usage: Usage | None = None
         self.prompt_tokens: int | None = None
         self._opening: dict[str, Any] = {}
-        self.is_read = True  # whether all of it is seen here
         self.nonsense = False  # whether there was a usage that can't be true
 
     def whole(self, body: bytes) -> tuple[int, bytes]:

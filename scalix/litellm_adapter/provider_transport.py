@@ -328,7 +328,7 @@ def _short(error: ProviderError, body: bytes) -> bytes:
 def _note(answer: ProviderAnswer, exchange: Exchange, attempt: int) -> None:
     if exchange.attempt != attempt:
         return  # it has been given up
-    exchange.usage_is_providers = answer.usage is not None if answer.is_read else None
+    exchange.usage_is_providers = answer.usage is not None
     exchange.provider_usage = answer.usage
     exchange.provider_prompt_tokens = answer.prompt_tokens
 
@@ -415,11 +415,8 @@ class _ReadStream(httpx.AsyncByteStream):
         try:
             while (piece := await _next(pieces, AFTER_DONE_S if done else None)) is not None:
                 events = splitter.feed(piece)
-                if splitter.gave_up:  # an event that is larger than is kept: only LiteLLM knows what it says
-                    answer.is_read = False
-                    self._note(events)
-                    yield events
-                    continue
+                if splitter.gave_up:
+                    raise TooLarge("an event of the provider's stream is larger than is read")
                 if any(map(is_comment, events)):
                     # Signs of life, of which a provider may send as many as it likes. LiteLLM knows none.
                     exchange.on_sign_of_life()

@@ -114,9 +114,7 @@ CLAUDE_STREAM = (
 # What is compressed badly: of two mebibytes of base64.
 IMAGE = {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(bytes(range(256)) * 6_144).decode()}}
 PROBABLE = {"token": "x", "logprob": -1.0, "bytes": [1], "top_logprobs": [{"token": "y", "logprob": -1.0}] * 20}
-PROBABILITIES = chunk(
-    {}, choices=[{"index": 0, "delta": {"content": "x"}, "logprobs": {"content": [PROBABLE] * 2_500}}]
-)
+COLONS = chunk({"content": ":" * 2 * _MIB})  # each piece of it could be a comment
 
 # A model, a route, whether it streams, the answer, and what it has used.
 Stated = tuple[str, str, bool, Answer, int]
@@ -168,9 +166,9 @@ STATED: dict[str, Stated] = {
     ),
     "among iterations, streamed": (CLAUDE, MESSAGES, True, stream(*CLAUDE_STREAM), 183_620),
     "in one event with two mebibytes": (GEMINI, CHATS, True, stream(gemini(THOUGHT, "STOP", IMAGE)), 12_012),
-    "after events of two mebibytes": (
+    "after an event of two mebibytes": (
         *(OPENAI, CHATS, True),
-        stream(PROBABILITIES, *CHAT[0], usage_chunk(CHAT_USAGE), DONE),
+        stream(COLONS, *CHAT[0], usage_chunk(CHAT_USAGE), DONE),
         20_070,
     ),
 }
