@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import islice
 
-# Comparing takes some 10 us for each name, so this is what a mistyped one may cost.
-MOST_COMPARED = 100
+# Comparing takes up to 50 us for each name, and finding those that begin alike 2 us: a mistyped name costs less than a
+# millisecond.
+MOST_LOOKED_AT = 100
+MOST_COMPARED = 8
 _LONGEST = 64
 _LEAST_ALIKE = 0.6
 
@@ -14,9 +16,15 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     """`Did you mean 'gpt-4'? `, or nothing. `names` are those that the client may use."""
     if len(name) > _LONGEST:
         return ""
-    by_folded = {_folded(known): known for known in islice(names, MOST_COMPARED) if len(known) <= _LONGEST}
-    near = get_close_matches(_folded(name), by_folded, n=1, cutoff=_LEAST_ALIKE)
-    return f"Did you mean '{by_folded[near[0]]}'? " if near else ""
+    typed = _folded(name)
+    known = {_folded(other): other for other in islice(names, MOST_LOOKED_AT) if len(other) <= _LONGEST}
+    alike = sorted((other for other in known if other[:1] == typed[:1]), key=lambda other: -_same_start(typed, other))
+    near = get_close_matches(typed, alike[:MOST_COMPARED], n=1, cutoff=_LEAST_ALIKE)
+    return f"Did you mean '{known[near[0]]}'? " if near else ""
+
+
+def _same_start(one: str, other: str) -> int:
+    return next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))
 
 
 def _folded(name: str) -> str:
