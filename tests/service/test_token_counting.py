@@ -3,12 +3,26 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from scalix.domain.errors import Overloaded
+from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.estimate import OPENAI_FRAME
+from scalix.domain.tokens.media_tokens import Media
+from scalix.domain.tokens.prompt_size import PromptSize
 from scalix.domain.tokens.text_tokens import text_tokens
 from scalix.edge.delivered import Delivered
-from scalix.service.exchange.token_counting import AT_ONCE_CHARACTERS, MOST_JOBS, THREADS, TokenCounting
+from scalix.service.exchange.token_counting import (
+    AT_ONCE_CHARACTERS,
+    MOST_JOBS,
+    MOST_WAITING,
+    MOST_WAITING_OF_A_SUBJECT,
+    STEP_CHARACTERS,
+    THREADS,
+    TokenCounting,
+)
 
 LONG = "first" + " word" * AT_ONCE_CHARACTERS
 MODEL = "openai/gpt-4o"
@@ -90,3 +104,64 @@ async def test_what_was_delivered_is_estimated_if_its_count_is_cancelled(tokeniz
     task.cancel()
     await asyncio.wait([task])
     assert await delivered.tokens() == text_tokens("one two three")
+
+
+async def test_prompts_of_a_subject_are_counted_one_after_another_and_only_so_many_wait(tokenizer: Tokenizer) -> None:
+    counting = TokenCounting(tokenizer)
+    tasks = [asyncio.create_task(size_of(counting, "u")) for _ in range(MOST_WAITING_OF_A_SUBJECT + 1)]
+    await tokenizer.runs(1)
+    with pytest.raises(Overloaded, match="of your prompts are waiting to be counted"):
+        await size_of(counting, "u")
+    others = asyncio.create_task(size_of(counting, "another"))
+    await tokenizer.runs(2)  # nobody else waits for them
+    tokenizer.may_end.set()
+    sizes = {size.tokens for size in await asyncio.gather(*tasks, others)}
+    assert sizes == {OPENAI_FRAME.request + OPENAI_FRAME.message + 1 + 1}  # the list of messages, and the text
+    assert len(tokenizer.threads) == len(tasks) + 1
+
+
+async def test_who_finds_all_places_taken_is_told_to_come_again(tokenizer: Tokenizer) -> None:
+    counting = TokenCounting(tokenizer)
+    tasks = [asyncio.create_task(size_of(counting, f"u{number}")) for number in range(MOST_JOBS + MOST_WAITING)]
+    await tokenizer.runs(THREADS)
+    with pytest.raises(Overloaded, match="busy with counting"):
+        await size_of(counting, "one more")
+    tokenizer.may_end.set()
+    assert len(await asyncio.gather(*tasks)) == MOST_JOBS + MOST_WAITING
+
+
+async def test_a_prompt_is_counted_no_further_than_what_is_left() -> None:
+    seen = []
+
+    def words(encoding: str, text: str) -> int:
+        seen.append(len(text))
+        return len(text.split())
+
+    counting = TokenCounting(words)
+    size = await size_of(counting, "u", estimate_tokens=10**6, most_tokens=100)
+    assert sum(seen) < AT_ONCE_CHARACTERS + STEP_CHARACTERS < len(LONG)
+    assert size.tokens == 10**6
+    assert size.least_tokens is not None
+    assert 100 < size.least_tokens < len(LONG.split())
+    seen.clear()
+    assert (await size_of(counting, "u", most_tokens=len(LONG))).least_tokens is None
+    assert sum(seen) == len(LONG)
+
+
+async def test_a_prompt_counts_by_the_dearest_of_the_models_that_may_serve_it() -> None:
+    def encoded(encoding: str, text: str) -> int:
+        return {"o200k_base": 10, "cl100k_base": 20, "claude": 30}[encoding]
+
+    counting = TokenCounting(encoded)
+    found = [
+        (await size_of(counting, "u", "a b c " * 10, models)).tokens
+        for models in [("gpt-4o",), ("gpt-4o", "gpt-4"), ("gpt-4", "anthropic/claude-opus-4-8", "gpt-4o")]
+    ]
+    assert found[0] < found[1] < found[2]
+
+
+async def size_of(
+    counting: TokenCounting, subject: str, text: str = LONG, models: tuple[str, ...] = (MODEL,), **more: Any
+) -> PromptSize:
+    body = {"messages": [{"role": "user", "content": text}]}
+    return await counting.size(subject, Route.CHAT, body, Media(models), **more)
