@@ -2,6 +2,7 @@
 
 from benchmarks.studies import memory
 from benchmarks.studies.base import Study
+from benchmarks.studies.counting import Counting
 from benchmarks.studies.first_byte import FirstByte
 from benchmarks.studies.known_users import KnownUsers
 from benchmarks.studies.left_out import LeftOut
@@ -11,5 +12,15 @@ from benchmarks.studies.workers import Workers
 
 STUDIES: dict[str, Study] = {
     study.name: study
-    for study in (FirstByte(), Paced(), Workers(), KnownUsers(), memory.SHORT, memory.LONG, LeftOut(), Profile())
+    for study in (
+        FirstByte(),
+        Paced(),
+        Workers(),
+        KnownUsers(),
+        memory.SHORT,
+        memory.LONG,
+        LeftOut(),
+        Profile(),
+        Counting(),
+    )
 }

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scalix.edge.bodies import MAX_BODY_BYTES
-from tests.edge.bounded_corpus import CHAT, CORPUS, EMBED, MESS, MODELS, RESP, TEXT, TEXTS, Entry
+from tests.edge.bounded_corpus import CHAT, CORPUS, EMBED, MESS, MODELS, RESP, TEXT, TEXTS, Entry, user
 from tests.edge.bounded_rig import Told, Watched, watched
 
 LONGEST_PAUSE_S = 0.5
@@ -62,6 +62,17 @@ def test_nothing_that_is_sent_stops_the_loop_for_long(
     gateway: Watched, longest: dict[str, float], entry: Entry
 ) -> None:
     check(gateway, longest, entry, MAX_BODY_BYTES // 4)
+
+
+@pytest.mark.parametrize("text", ["What do you think of it? ", "-", "思"], ids=["words", "dashes", "Chinese"])
+def test_a_prompt_that_has_to_be_counted_stops_the_loop_for_no_longer(gateway: Watched, text: str) -> None:
+    """Of a caller who has 10,000 tokens a day; as long as it may be without being refused by its length alone."""
+    with gateway.gateway.client() as http:
+        assert http.post("/user/new", json={"user_id": text, "tier": "ten-thousand-tokens"}).status_code == 200
+    body = {"model": "o", "user": text, **user(text * (1_250_000 // len(text)))}
+    status, pause_s = gateway.send(CHAT, json.dumps(body).encode(), Told())
+    assert pause_s <= LONGEST_PAUSE_S
+    assert status == 429
 
 
 @pytest.mark.soak
