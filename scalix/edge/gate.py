@@ -147,7 +147,7 @@ class Gate:
             return InternalError(f"The gateway failed. Tell its operator the request id {request_id}.")
 
     def _answer(self, scope: Scope, request_id: str, error: GatewayError) -> Answered:
-        anthropic = scope["path"].endswith("/messages")
+        anthropic = scope["path"].endswith(("/messages", "/messages/count_tokens"))
         answer = error.answers.get(anthropic) if error.answers else None
         if answer is None and is_plain(error):
             answer = plain_answer(error, anthropic=anthropic)

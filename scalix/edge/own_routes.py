@@ -9,6 +9,7 @@ from scalix.domain.errors import InvalidApiKey, ModelNotFound
 from scalix.domain.redaction.foreign_texts import shown
 from scalix.domain.requests.model_names import did_you_mean
 from scalix.edge.asgi import Receive, Scope, Send, credential_of, header, send_bytes, send_json, token_of
+from scalix.edge.count_routes import CountRoutes
 from scalix.edge.operator_routes import OperatorRoutes, operator_of
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own, model_in
@@ -36,6 +37,7 @@ class OwnRoutes:
         identity: Identity,
         operators: OperatorRoutes,
         policy: PolicySource,
+        counts: CountRoutes,
         *,
         ready: Callable[[], Awaitable[Mapping[str, str | int]]],
         check_models: Check,
@@ -45,6 +47,7 @@ class OwnRoutes:
         self._identity = identity
         self._operators = operators
         self._policy = policy
+        self._counts = counts
         self._ready = ready
         self._check_models = check_models
         self._version = version
@@ -70,6 +73,8 @@ class OwnRoutes:
                 answer = await self._health(scope)
             case Own.MODELS:
                 answer = {"object": "list", "data": [_model(name) for name in await self._models_of(scope)]}
+            case Own.COUNT_MESSAGE | Own.COUNT_RESPONSE:
+                answer = await self._counts.answer(target, scope, receive)
             case Own.MODEL:
                 answer = await self._one_model(scope)
             case _:

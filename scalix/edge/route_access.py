@@ -20,6 +20,8 @@ _BESIDE_OPERATORS: dict[Route | Own, Access] = {
     **dict.fromkeys(Route, Access.CALLERS),
     Own.MODELS: Access.CALLERS,
     Own.MODEL: Access.CALLERS,
+    Own.COUNT_MESSAGE: Access.CALLERS,
+    Own.COUNT_RESPONSE: Access.CALLERS,
     Own.USAGE: Access.CALLERS,
     Own.USAGE_EVENTS: Access.CALLERS,
     Own.HEALTH: Access.ANYBODY_OPERATORS_MORE,

@@ -13,6 +13,8 @@ class Own(Enum):
 
     MODELS = auto()
     MODEL = auto()
+    COUNT_MESSAGE = auto()
+    COUNT_RESPONSE = auto()
     KEY_GENERATE = auto()
     KEY_INFO = auto()
     KEY_LIST = auto()
@@ -69,6 +71,8 @@ _REPORTS = "/scalix/v1/reports/"
 ENTRIES: dict[str, Methods] = {
     **{prefix + path: {"POST": route} for path, route in _METERED.items() for prefix in ("/v1", "")},
     **{prefix + "/models": {"GET": Own.MODELS} for prefix in ("/v1", "")},
+    **{prefix + "/messages/count_tokens": {"POST": Own.COUNT_MESSAGE} for prefix in ("/v1", "")},
+    **{prefix + "/responses/input_tokens": {"POST": Own.COUNT_RESPONSE} for prefix in ("/v1", "")},
     "/key/generate": {"POST": Own.KEY_GENERATE},
     "/key/info": {"GET": Own.KEY_INFO},
     "/key/list": {"GET": Own.KEY_LIST},

@@ -114,6 +114,7 @@ def build_gate(
     """The edge around `inner`, an app in LiteLLM's place that takes `internal_token`."""
     from scalix.edge.asgi import address_of
     from scalix.edge.client_address import ClientAddresses
+    from scalix.edge.count_routes import CountRoutes
     from scalix.edge.forwarding import Forwarding
     from scalix.edge.gate import Gate
     from scalix.edge.guard import Guard
@@ -138,6 +139,8 @@ def build_gate(
             core.identity_events.refused(error.code, address, error.who, path, error.reason)
 
     usage = UsageRoutes(core.identity, core.usage.usage, core.usage.events)
+    addresses = ClientAddresses(core.trusted_proxies)
+    guard = Guard(core.policy, addresses, LoadShedding(), Throttle(time.monotonic))
     own = OwnRoutes(
         core.identity,
         OperatorRoutes(
@@ -154,6 +157,7 @@ def build_gate(
             core.balances,
         ),
         core.policy,
+        CountRoutes(core.identity, core.admission, core.counting, guard),
         ready=ready,
         check_models=check_models,
         version=scalix.__version__,
@@ -164,8 +168,6 @@ def build_gate(
             Own.METRICS: MetricsRoute(core.identity, core.usage.metrics, metrics_token).answer,
         },
     )
-    addresses = ClientAddresses(core.trusted_proxies)
-    guard = Guard(core.policy, addresses, LoadShedding(), Throttle(time.monotonic))
     forwarding = Forwarding(
         inner,
         core.identity,

@@ -54,6 +54,8 @@ EXAMPLES: dict[Own, dict[str, Any]] = {
     Own.USER_EXPORT: {},
     Own.USER_ERASE: {},
     Own.RETENTION_RUN: {},
+    Own.COUNT_MESSAGE: {"json": {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}},
+    Own.COUNT_RESPONSE: {"json": {"model": MODEL, "input": "hi"}},
     Own.MODELS: {},
     Own.MODEL: {},
     Own.HEALTH: {},

@@ -10,6 +10,7 @@ import httpx
 import orjson
 import pytest
 
+from scalix.domain.tokens.families import Encoding
 from scalix.litellm_adapter.tokenizers import tokenizer
 from tests.cases.token_counts import COUNTS, TEXTS, prompt_of
 from tests.domain.media.files import png
@@ -55,7 +56,7 @@ def counted(path: str, body: dict[str, Any]) -> int:
         model = GEMINI if "generateContent" in path else DEEPSEEK
         text = _texts(body.get("contents") or body["messages"])
         return _of_copies(COUNTED_AS[model], text) + 4
-    encoding = "o200k_base" if body["model"] == "gpt-4o" else "cl100k_base"
+    encoding: Encoding = "o200k_base" if body["model"] == "gpt-4o" else "cl100k_base"
     count = tokenizer()
     messages = body.get("messages")
     if messages is not None:

@@ -35,7 +35,9 @@ class Edge:
         if anonymous:
             kinds.append(AnonymousCallers(policy, "visitor"))
         unused: Any = None
-        self.own = OwnRoutes(Identity(kinds, users), unused, policy, ready=unused, check_models=unused, version="0")
+        self.own = OwnRoutes(
+            Identity(kinds, users), unused, policy, unused, ready=unused, check_models=unused, version="0"
+        )
         self.addresses = ClientAddresses(Networks([parse_network("10.0.0.0/8")]))
 
     def _published(self) -> None:

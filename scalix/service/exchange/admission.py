@@ -171,6 +171,13 @@ class Admission:
                 self._outage.release_later(ask)
             raise
 
+    async def allowed_model(self, caller: Caller, body: Mapping[str, Any]) -> tuple[Caller, Model]:
+        """The model that a body names, and the caller, whose record may have been read anew. Raises `BadRequest`,
+        `ModelNotFound`, `ModelNotAllowed`."""
+        policy = self._policy.current
+        model = self._known_model(policy, caller, body)
+        return await self._allowed(policy, caller, model, ()), model
+
     @property
     def knows_refused(self) -> bool:
         """Whether there is a caller whom `known_refusal` may concern."""
