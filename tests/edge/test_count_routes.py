@@ -48,7 +48,7 @@ async def test_a_prompt_is_counted_and_nobody_charged(edge: InProcess, path: str
 async def test_a_longer_prompt_counts_as_more(edge: InProcess, path: str) -> None:
     field = "messages" if path == MESSAGES else "input"
     longer = "word " * 5_000
-    more = {field: [{"role": "user", "content": longer}]}
+    more: dict[str, Any] = {field: [{"role": "user", "content": longer}]}
     assert 6_100 <= orjson.loads((await count(edge, path, **more)).body)["input_tokens"] <= 6_200
 
 
