@@ -66,6 +66,7 @@ _LITELLM_TAIL = re2.compile(
     r"LiteLLM: model group|Received Model Group=|Available Model Group|No fallback model|LiteLLM Retried"
     r"|\bmodel=\S+ context_window_fallbacks|To drop (?:it|these|unsupported)|If you want to use these params"
 )
+_BY_A_HOOK = "HTTPException"  # by which guardrails and other hooks of LiteLLM refuse
 # Of a message that is longer than this nothing later can be shown, whatever is taken out before it.
 _MOST_READ_CHARS = 4000
 
@@ -156,6 +157,8 @@ def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: 
     if failure is not None and failure.kind == _UNSUPPORTED and (named := exchange.named_field(failure.message)):
         return _unsupported(model, named, failure, is_last=is_first)
     wrong = exchange.wrong_field()
+    if wrong is None and failure is not None and failure.kind == _BY_A_HOOK and failure.by_content:
+        return _refused_by_a_hook(failure)
     field = wrong[0] if wrong is not None else exchange.odd_field()
     is_ours = error_class in _OURS if failure is None else not failure.by_content
     is_ours = is_ours and exchange.unfetched is None
@@ -180,6 +183,14 @@ def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: 
         ErrorClass.BAD_REQUEST,
         is_last=is_first,
     )
+
+
+def _refused_by_a_hook(failure: Failure) -> Failed:
+    """A guardrail of the operator's own has said no, in words that are meant for the client."""
+    reason = without_secrets(failure.message.removeprefix(f"{failure.status}: "))[:_MOST_READ_CHARS].rstrip(" .")
+    message = f"This request was refused by a rule of this gateway, and was not sent. {reason}."
+    refused = BadRequest(message, details={"category": str(ErrorClass.BAD_REQUEST)})
+    return Failed(Outcome.PROVIDER_REFUSED, refused, ErrorClass.BAD_REQUEST, is_last=True)
 
 
 def _unsupported(model: str, field: str, failure: Failure, *, is_last: bool) -> Failed:

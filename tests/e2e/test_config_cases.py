@@ -15,9 +15,9 @@ from tests.e2e.gateways import MASTER_KEY, SCRIPT, START_TIMEOUT_S
 from tests.launch.config_cases import CONFIGS, REFUSED, config_at, dummies
 from tests.launch.running import eventually
 
-# One for each thing that only a start shows: a master key of another name and fallbacks, names and a second name, all
-# kinds of wildcards, and modules beside the config.
-QUICK = ("16-vllm-key-defaults.yaml", "20-claude-on-others.yaml", "15-provider-stars.yaml", "17-module-beside.yaml")
+# One for each thing that only a start shows: a master key of another name, all kinds of wildcards, and modules beside
+# the config that watch and refuse.
+QUICK = ("16-vllm-key-defaults.yaml", "23-guardrail.yaml", "15-provider-stars.yaml", "17-module-beside.yaml")
 ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.soak) for name in CONFIGS if name != REFUSED]
 
 
@@ -94,3 +94,4 @@ def test_a_config_starts_as_it_is_with_the_demo_provider_and_answers(tmp_path: P
                 json={"model": chat, "messages": [{"role": "user", "content": "a forbidden thing"}]},
             )
             assert said.status_code == 400, said.text
+            assert "forbidden word" in said.json()["error"]["message"]

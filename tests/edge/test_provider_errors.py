@@ -6,12 +6,14 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from fastapi import HTTPException
 
-from scalix.domain.errors import ProviderFailed, ProviderRefused
+from scalix.domain.errors import BadRequest, ProviderFailed, ProviderRefused
 from scalix.domain.failures import ErrorClass
 from scalix.domain.limits.quota import Outcome
 from scalix.edge.provider_errors import failed
 from scalix.litellm_adapter.provider_transport import provider_error
+from scalix.litellm_adapter.reports import failure_of
 from scalix.service.exchange.exchanges import Exchange, Failure
 
 CANARIES = [
@@ -132,3 +134,22 @@ def test_words_that_a_provider_quotes_are_an_echo_where_only_litellm_has_read_it
     written = b'{"stop":"Insufficient balance"}'
     assert failed(_exchange(failures=[said], written=written), "m", 400).outcome is Outcome.PROVIDER_REFUSED
     assert failed(_exchange(failures=[said]), "m", 400).outcome is Outcome.PROVIDER_FAILED
+
+
+def test_what_a_guardrail_of_the_operators_refuses_is_a_400_in_its_words_and_no_fault_of_the_gateway() -> None:
+    said = HTTPException(400, "forbidden word; ask ops@canary.example")
+    exchange = _exchange(
+        asked=False,
+        unseen=False,
+        attempt=1,
+        request_id="r",
+        failures=[failure_of(said)],
+        wrong_field=lambda: None,
+        odd_field=lambda: None,
+        unfetched=None,
+    )
+    seen = failed(exchange, "m", 400)
+    assert (seen.outcome, type(seen.error), seen.is_last) == (Outcome.PROVIDER_REFUSED, BadRequest, True)
+    assert "refused by a rule of this gateway" in seen.error.message
+    assert "forbidden word" in seen.error.message
+    assert "canary" not in seen.error.message
