@@ -19,6 +19,7 @@ ANSWERS: dict[str, tuple[int, str, str]] = {
     "object_not_found": (404, "invalid_request_error", "not_found_error"),
     "coding_not_read": (501, "invalid_request_error", "invalid_request_error"),
     "method_not_allowed": (405, "invalid_request_error", "invalid_request_error"),
+    "no_websockets": (426, "invalid_request_error", "invalid_request_error"),
     "user_exists": (409, "invalid_request_error", "invalid_request_error"),
     "key_alias_taken": (409, "invalid_request_error", "invalid_request_error"),
     "key_changing": (409, "invalid_request_error", "invalid_request_error"),

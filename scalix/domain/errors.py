@@ -107,6 +107,12 @@ class MethodNotAllowed(GatewayError):
     allow: tuple[str, ...] = ()
 
 
+class NoWebSockets(GatewayError):
+    """The client wants to go on by a WebSocket. There are none; one that knows both goes on by HTTP at once."""
+
+    code = "no_websockets"
+
+
 class CodingNotRead(GatewayError):
     """The body comes in a transfer encoding that is not read."""
 

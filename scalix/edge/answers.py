@@ -168,8 +168,10 @@ class Answer:
         self._ended = True
         exchange = self._exchange
         self.failure = failed(exchange, self._model, status, body)
-        self._failures.append(self.failure)
-        if not exchange.client_left and self._is_followed(self.failure):
+        is_followed = not exchange.client_left and self._is_followed(self.failure)
+        if not (is_followed and self.failure.asks_anew):
+            self._failures.append(self.failure)
+        if is_followed:
             return
         # Why the first one failed, unless one has answered after all, which is charged.
         first = self.failure if exchange.answered_whole else self._failures[0]

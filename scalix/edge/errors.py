@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from scalix.domain.error_statuses import ANSWERS, status_of
-from scalix.domain.errors import GatewayError, MethodNotAllowed, ProviderRefused
+from scalix.domain.errors import GatewayError, MethodNotAllowed, NoWebSockets, ProviderRefused
 
 
 def error_object(error: GatewayError) -> dict[str, Any]:
@@ -67,6 +67,8 @@ def error_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:
         headers.append((b"x-should-retry", b"true" if error.code == "quota_reserved" else b"false"))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.allow).encode()))
+    if isinstance(error, NoWebSockets):
+        headers.append((b"upgrade", b"HTTP/1.1"))  # with 426 there has to be one
     if error.code == "invalid_api_key":
         headers.append((b"www-authenticate", b'Bearer realm="scalix"'))
     return headers

@@ -52,6 +52,8 @@ class Attempts:
         self._subject = str(exchange.caller.subject)
         self._wanted: OutputRequest | None = None
         self._largest_failed_tokens: int | None = None
+        self._asked_anew = False
+        self.goes_on = False  # whether a model is to be asked after the one that has failed
         self.gave_up_waiting = False  # whether the attempt was ended by us, for want of a first byte
         models = candidates.models or (Model(exchange.model, ""),)
         if models[0].name != exchange.model:  # which cools down
@@ -81,15 +83,19 @@ class Attempts:
         return max(0.0, self._began_s + within_s - self._clock())
 
     def is_followed(self, failure: Failed) -> bool:
-        """Whether another model may take over from the one that has failed. It is `model` from then on."""
+        """Whether another model may take over from the one that has failed, or the same by another way. It is `model`
+        from then on."""
         tried, failed = self._exchange.tried, self.model.name
-        is_followed = self._find_next(failure)
-        if is_followed or tried:
+        if failure.asks_anew and not self._asked_anew:
+            self._asked_anew = self.goes_on = True
+            return True
+        self.goes_on = self._find_next(failure)
+        if self.goes_on or tried:
             tried.append(failed)
-        return is_followed
+        return self.goes_on
 
     def _find_next(self, failure: Failed) -> bool:
-        failed, is_first = self.model, self._exchange.attempt == 1
+        failed, is_first = self.model, not self._exchange.tried
         self.note_failure(failure)
         if failure.is_last or (failure.error_class is ErrorClass.BAD_REQUEST and is_first):
             return False

@@ -242,7 +242,7 @@ class Forwarding:
         self, raw: bytes, attempts: Attempts, exchange: Exchange, answer: Answer, scope: Scope, client: Client
     ) -> bool:
         """Ask one model. Whether it has failed and another one may take over."""
-        name = attempts.model.name
+        attempts.goes_on = False
         inner = self._inner_scope(exchange, scope, raw)
         exchange.written = raw
         answer.is_forwarded = True
@@ -265,7 +265,7 @@ class Forwarding:
             if not exchange.client_left:
                 attempts.answered()
             return False
-        if attempts.model.name == name:
+        if not attempts.goes_on:
             if answer.has_started:
                 attempts.note_failure(answer.failure)
             return False

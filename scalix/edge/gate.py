@@ -11,6 +11,7 @@ from scalix.domain.errors import (
     InternalError,
     InvalidApiKey,
     MethodNotAllowed,
+    NoWebSockets,
     RouteNotFound,
     StoreIsDown,
 )
@@ -18,7 +19,7 @@ from scalix.domain.faults import shown_fault
 from scalix.domain.redaction.foreign_texts import shown
 from scalix.domain.requests.routes import Route
 from scalix.edge.access_log import AccessLog
-from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, answer_whole, credential_of
+from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, answer_whole, credential_of, header
 from scalix.edge.bodies import ClientGone
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.early_refusals import HOLDER, EarlyRefusals
@@ -166,6 +167,8 @@ class Gate:
         methods = find(path, scope["raw_path"])
         if methods is None:
             raise RouteNotFound(f"There is no {shown(path, 200)} here. The README lists the routes.")
+        if (header(scope, b"upgrade") or "").lower() == "websocket":
+            raise NoWebSockets("There are no WebSockets here. Send the request by HTTP, and stream the answer.")
         target = methods.get(method)
         if target is None:
             refused = MethodNotAllowed(f"{shown(path, 200)} takes {' or '.join(methods)}, not {method[:20]}.")

@@ -76,6 +76,7 @@ class Failed:
     """One model's failed attempt. `retry_after_s` is what its provider asks for; `blames_model`: it was asked and
     failed, so who asks it again now would probably fare no better; `is_everybodys`: nor would anybody else. A client
     can write what its own 400 says, so such an answer blames none. `is_last`: no other model may take over.
+    `asks_anew`: it was asked by a way that its server does not have, and may be asked by another.
     """
 
     outcome: Outcome
@@ -85,6 +86,7 @@ class Failed:
     blames_model: bool = False
     is_everybodys: bool = False
     is_last: bool = False
+    asks_anew: bool = False
 
 
 def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Failed:
@@ -112,6 +114,7 @@ def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Fa
         retry_after_s,
         blames_model,
         is_everybodys=blames_model and _is_everybodys(exchange, retry_after_s),
+        asks_anew=exchange.asks_anew,
     )
 
 
@@ -150,7 +153,7 @@ def _too_large(model: str) -> GatewayError:
 
 def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: bytes) -> Failed:
     """The request did not leave the gateway: it can't be put to the provider, or the fault is ours."""
-    is_first = exchange.attempt == 1
+    is_first = not exchange.tried
     failure = exchange.failures[-1] if exchange.failures else None
     at = f"{failure.kind} at {failure.place}" if failure is not None else "it has not said of what"
     log.warning("request %s: LiteLLM failed before the provider of %s was asked: %s", exchange.request_id, model, at)

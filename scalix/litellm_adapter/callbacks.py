@@ -13,6 +13,7 @@ from scalix.domain.failures import REFUSALS
 from scalix.domain.limits.quota import Outcome
 from scalix.litellm_adapter import plain_mode
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, bridge, marks_of
+from scalix.litellm_adapter.chat_servers import chat_servers
 from scalix.litellm_adapter.kept_caps import with_caps
 from scalix.litellm_adapter.model_options import with_options
 from scalix.litellm_adapter.provider_transport import is_unseen
@@ -51,7 +52,7 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
         exchange = CURRENT.get()
         if exchange is not None and is_unseen(kwargs):
             exchange.unseen = True
-        kwargs = with_caps(with_options(kwargs))
+        kwargs = chat_servers.with_setting(with_caps(with_options(kwargs)), call_type)
         joining = bridge.joining
         if joining is None or not kwargs.get("stream") or kwargs.get("client") is not None:
             return kwargs

@@ -13,6 +13,7 @@ from scalix.domain.failures import kind_of_body
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_events import EventSplitter
 from scalix.litellm_adapter.bounded_answers import CODINGS, TooLarge, bound, read_error
+from scalix.litellm_adapter.chat_servers import chat_servers
 from scalix.litellm_adapter.client_urls import refuse_blocking_fetch
 from scalix.litellm_adapter.large_answers import check_values, lifted_of, lightened, without_vectors
 from scalix.litellm_adapter.provider_answers import (
@@ -168,6 +169,8 @@ async def _read_refusal(
     body = await read_error(response)
     error = provider_error(response.status_code, response.headers, body)
     _note_error(exchange, attempt, error)
+    if exchange.attempt == attempt:
+        chat_servers.learn(exchange, request, error)
     if response.status_code in _NOT_OUR_KEY:
         # Whatever is said beside it, LiteLLM then asks no deployment again with the same key.
         return httpx.Response(401, json=_WRONG_KEY, request=request)

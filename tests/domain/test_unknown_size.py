@@ -16,6 +16,16 @@ LINK = "https://e.example/"
 MADE = {"role": "assistant", "images": [{"image_url": {"url": LINK}}]}
 SCREEN = {"type": "computer_call_output", "output": {"type": "computer_screenshot", "image_url": LINK + "a.png"}}
 
+FUNCTION = {"type": "function", "name": "f"}
+CODEX_TOOLS = [
+    *(
+        {"type": "local_shell"},
+        {"type": "tool_search", "execution": "client"},
+        {"type": "custom", "name": "apply_patch"},
+    ),
+    {"type": "namespace", "name": "n", "tools": [FUNCTION, {"type": "custom", "name": "c"}]},
+]
+
 
 def parts(*content: dict[str, Any], name: str = "messages") -> dict[str, Any]:
     return {name: [{"role": "user", "content": "first"}, {"role": "user", "content": list(content)}]}
@@ -51,6 +61,8 @@ def parts(*content: dict[str, Any], name: str = "messages") -> dict[str, Any]:
         (Route.MESSAGES, parts({"type": "document", "source": {"file_id": "f"}}), PART + ".source.file_id"),
         (Route.MESSAGES, parts({"type": "document", "source": {"url": LINK + "a.pdf"}}), PART + ".source.url"),
         (Route.MESSAGES, parts({"type": "image", "source": {"url": LINK + "a.png"}}), PART + ".source.url"),
+        (Route.RESPONSES, {"tools": [{"type": "namespace", "tools": [{"type": "web_search"}]}]}, "tools[0]"),
+        (Route.RESPONSES, {"tools": [{"type": "namespace", "name": "n"}]}, "tools[0]"),
         (Route.RESPONSES, {"input": [SCREEN]}, "input[0].output.image_url"),
         (Route.MESSAGES, parts({"type": "tool_result", "content": [NESTED]}), PART + ".content[0].source.file_id"),
     ],
@@ -69,6 +81,7 @@ def test_a_field_that_hides_a_part_of_the_prompt_is_named(route: Route, body: di
         (Route.CHAT, parts({"type": "file", "file": {"file_data": "data:application/pdf;base64,A"}})),
         (Route.COMPLETIONS, {"prompt": {"id": "x"}}),
         (Route.RESPONSES, {"background": False, "input": "a", "tools": [{"type": "custom", "name": "f"}]}),
+        (Route.RESPONSES, {"tools": CODEX_TOOLS}),
         (Route.MESSAGES, {"tools": [{"name": "f"}, {"type": "bash_20250124", "name": "bash"}]}),
         (Route.MESSAGES, parts({"type": "tool_use", "name": "f", "input": {"file_id": "x", "type": "file"}})),
     ],

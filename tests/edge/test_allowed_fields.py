@@ -68,6 +68,10 @@ def test_a_field_that_steers_is_a_400_that_names_it_on_every_route(route: Route,
         ({"tools": [{"type": "web_search", "api_key": "k"}]}, "tools[0].api_key"),
         ({"tools": [{"type": "mcp", "server_url": "litellm_proxy/mcp/x"}]}, "tools[0].server_url"),
         ({"tools": [{"type": "litellm_skill"}]}, "tools[0].type"),
+        (
+            {"tools": [{"type": "namespace", "tools": [{}, {"type": "f", "api_base": "x"}]}]},
+            "tools[0].tools[1].api_base",
+        ),
     ],
 )
 def test_a_field_that_steers_from_within_is_named_by_its_path(body: dict[str, Any], named: str) -> None:

@@ -75,6 +75,9 @@ _NEVER_IN_TOOLS = frozenset(
 )
 
 
+_LONGEST_PATH = 200
+
+
 def is_control_field(name: str) -> bool:
     """Whether a body field of this name must never come from a client as an extra one."""
     return name in CONTROL_FIELDS or name in _CONTROL_REST or _CONTROL_PARTS.search(name.lower()) is not None
@@ -96,11 +99,18 @@ def nested_control_field(body: Mapping[str, Any]) -> str | None:
 
     Never raises on any JSON value.
     """
-    tools = body.get("tools")
+    return _steering_tool("tools", body.get("tools"))
+
+
+def _steering_tool(where: str, tools: Any) -> str | None:
     for index, tool in enumerate(tools if isinstance(tools, list) else ()):
         name = _steering(tool)
         if name is not None:
-            return f"tools[{index}].{name}"
+            return f"{where}[{index}].{name}"
+        if isinstance(tool, dict) and isinstance(tool.get("tools"), list):  # a namespace
+            found = _steering_tool(f"{where}[{index}].tools"[:_LONGEST_PATH], tool["tools"])
+            if found is not None:
+                return found
     return None
 
 

@@ -29,11 +29,22 @@ _PARTS_WITH_MEDIA = frozenset(
 )
 _ELSEWHERE = ("file_id", "file_url", "item_id")
 _VIDEO = frozenset({"video", "video_url", "input_video"})
+# What the client runs, or what is found among the tools of the request itself: Codex's and OpenAI's of its kind.
+_CLIENTS_OWN = frozenset({"local_shell", "tool_search", "apply_patch"})
+_NAMESPACE = "namespace"
 _CLIENT_TOOLS = ("bash_", "text_editor_", "memory_")  # Anthropic's, run by the client, with a documented size
 _PAYLOADS = ("file", "source", "image_url", "audio", "input_audio", "audio_url", "video_url")
 _URLS = ("image_url", "audio_url", "video_url", "file_url")
 _DECLARATIONS = frozenset({"name", "function", "custom"})
-_OF_OWN_TOOLS = _DECLARATIONS | {"type", "description", "parameters", "input_schema", "strict", "cache_control"}
+_OF_OWN_TOOLS = _DECLARATIONS | {
+    "type",
+    "description",
+    "parameters",
+    "input_schema",
+    "strict",
+    "cache_control",
+    "execution",
+}
 _LONGEST_SCHEME = 64
 _LONGEST_PATH = 200
 _LONGEST_KEY = 50
@@ -97,6 +108,11 @@ def _is_hosted(tool: Any) -> bool:
     if not isinstance(tool, dict):
         return False
     kind = tool.get("type")
+    if kind == _NAMESPACE:  # a group of tools, which are as they are alone
+        tools = tool.get("tools")
+        return not isinstance(tools, list) or any(map(_is_hosted, tools))
+    if isinstance(kind, str) and kind in _CLIENTS_OWN:
+        return not tool.keys() <= _OF_OWN_TOOLS
     if kind not in (None, "function", "custom") and not (isinstance(kind, str) and kind.startswith(_CLIENT_TOOLS)):
         return True
     return not tool or (not tool.keys() <= _OF_OWN_TOOLS and _DECLARATIONS.isdisjoint(tool))

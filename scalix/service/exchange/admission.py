@@ -141,6 +141,7 @@ class Admission:
                     local=local,
                     options=options,
                     models=models,
+                    names_objects=call.named.any,
                     began_s=began_s,
                 )
                 self._exchanges.add(exchange)

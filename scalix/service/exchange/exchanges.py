@@ -86,6 +86,7 @@ class Exchange:
     models: Mapping[str, Model] = field(default_factory=dict)  # as they were, and cost, when it was admitted
     mocked: bool = False  # a rehearsal, which no provider hears of
     rehearse: Callable[[Any], Any] | None = None  # then, what answers an HTTP request in the provider's place
+    names_objects: bool = False  # whether the request speaks of what a provider keeps
     most_answer_bytes: int = MOST_ANSWER_BYTES
     asked_model: str = ""  # the one that LiteLLM is asked for in this attempt
     attempt: int = 1  # which model of those that may serve is being tried; reports on an earlier one are not taken
@@ -101,6 +102,8 @@ class Exchange:
     provider_usage: Usage | None = None  # the last one stated that can be true; LiteLLM's event may come too late
     provider_prompt_tokens: int | None = None
     provider_error: ProviderError | None = None  # the last one
+    deployment: tuple[str, str] | None = None  # the address and the model that are asked by the Responses API
+    asks_anew: bool = False  # its server has no such API, and is to be asked in another way
     asked: bool = False  # whether a request to the provider was on its way out
     unfetched: str | None = None  # a URL of the client's that LiteLLM would have fetched with everybody waiting
     unseen: bool = False  # whether one may have been by other ways than those that are watched
@@ -144,9 +147,20 @@ class Exchange:
 
 _OF_AN_ATTEMPT: Mapping[str, Any] = {
     **dict.fromkeys(("usage", "cost_nano_usd", "served_model", "usage_is_providers", "provider_usage")),
-    **dict.fromkeys(("provider_prompt_tokens", "provider_error", "hang_up", "prompt_tokens", "unfetched")),
     **dict.fromkeys(
-        ("cache_hit", "asked", "unseen", "answered_whole", "answer_is_too_large", "finish_seen", "usage_is_final"),
+        ("deployment", "provider_prompt_tokens", "provider_error", "hang_up", "prompt_tokens", "unfetched")
+    ),
+    **dict.fromkeys(
+        (
+            "cache_hit",
+            "asked",
+            "unseen",
+            "answered_whole",
+            "answer_is_too_large",
+            "asks_anew",
+            "finish_seen",
+            "usage_is_final",
+        ),
         False,
     ),
     "sent": b"",

@@ -1,0 +1,57 @@
+"""Servers of OpenAI's format that have no `/responses`: requests of the Responses API go to them as chat completions,
+as LiteLLM's `use_chat_completions_api` has it. Which they are is found out by asking, and remembered for a while.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from scalix.domain.requests.routes import Route
+from scalix.service.exchange.exchanges import CURRENT, Exchange, ProviderError
+
+REMEMBERED_S = 600.0
+_MOST_REMEMBERED = 1_000
+_NO_SUCH_PATH = frozenset({404, 405})
+# These say that the path is there, and the model is not.
+_OF_THE_MODEL = "model_not_found"
+_BY_RESPONSES = "aresponses"
+_SETTING = "use_chat_completions_api"
+
+
+class ChatServers:
+    """The deployments that are asked by chat completions, each by its address and model. `clock` is monotonic."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._until_s: dict[tuple[str, str], float] = {}
+
+    def with_setting(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any]:
+        """The arguments of a call to a deployment, by chat completions if its server has nothing else."""
+        if getattr(call_type, "value", call_type) != _BY_RESPONSES:
+            return kwargs  # which may be LiteLLM's own, by chat completions
+        exchange = CURRENT.get()
+        base = kwargs.get("api_base") or kwargs.get("base_url")
+        if exchange is None or exchange.route is not Route.RESPONSES or not base or kwargs.get(_SETTING):
+            return kwargs
+        exchange.deployment = at = (str(base), str(kwargs.get("model")))
+        if self._until_s.get(at, 0.0) <= self._clock():
+            return kwargs
+        return {**kwargs, _SETTING: True}
+
+    def learn(self, exchange: Exchange, request: httpx.Request, error: ProviderError) -> None:
+        """Take note of a refusal of the provider. Where a request names what is kept, a 404 may be of that."""
+        at = exchange.deployment
+        if at is None or error.status not in _NO_SUCH_PATH:
+            return
+        if not request.url.path.endswith("/responses"):
+            self._until_s.pop(at, None)  # it does not know these either
+        elif not exchange.names_objects and _OF_THE_MODEL not in error.kind:
+            if len(self._until_s) >= _MOST_REMEMBERED:
+                self._until_s.clear()
+            self._until_s[at] = self._clock() + REMEMBERED_S
+            exchange.asks_anew = True
+
+
+chat_servers = ChatServers()
