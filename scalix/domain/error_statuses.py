@@ -35,6 +35,8 @@ ANSWERS: dict[str, tuple[int, str, str]] = {
     "answer_untranslatable": (502, "api_error", "api_error"),
     "provider_unavailable": (503, "api_error", "overloaded_error"),
     "provider_refused": (400, "invalid_request_error", "invalid_request_error"),
+    "context_length_exceeded": (400, "invalid_request_error", "invalid_request_error"),
+    "content_filter": (400, "invalid_request_error", "invalid_request_error"),
 }
 
 

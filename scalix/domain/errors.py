@@ -210,7 +210,7 @@ class ProviderFailed(GatewayError):
 
 
 class ProviderRefused(GatewayError):
-    """The provider refused what the client sent."""
+    """The provider refused what the client sent. `code` may be one of OpenAI's, on which clients act."""
 
     code = "provider_refused"
     status = 400

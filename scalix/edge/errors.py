@@ -10,6 +10,8 @@ import orjson
 from scalix.domain.error_statuses import ANSWERS, status_of
 from scalix.domain.errors import GatewayError, MethodNotAllowed, NoWebSockets, ProviderRefused
 
+_TOO_LONG = "prompt is too long"
+
 
 def error_object(error: GatewayError) -> dict[str, Any]:
     """OpenAI's `error` object, with our details under `scalix`."""
@@ -30,6 +32,8 @@ def error_body(error: GatewayError, *, anthropic: bool = False) -> bytes:
         return orjson.dumps({"error": error_object(error)})
     inner = error_object(error)
     inner["type"] = ANSWERS[error.code][2]
+    if error.code == "context_length_exceeded" and _TOO_LONG not in error.message:
+        inner["message"] = f"{_TOO_LONG}: {error.message}"  # agents of Anthropic's know it by these words
     return orjson.dumps({"type": "error", "error": inner})
 
 

@@ -53,6 +53,8 @@ _OF_OUR_ACCOUNT = frozenset({401, 402})
 # By this too, if it says of what kind the fault is: a firewall in front of it does not, and refuses words in a prompt.
 _FORBIDDEN, _OF_THE_REQUEST = 403, "invalid_request_error"
 _TOO_MANY = 429
+# OpenAI's, by which agents know that they have to shorten what they send.
+_CODES = {ErrorClass.CONTEXT_TOO_LONG: "context_length_exceeded", ErrorClass.CONTENT_FILTER: "content_filter"}
 _UNSUPPORTED = "UnsupportedParamsError"
 _OURS = ACCOUNTS | {ErrorClass.PROVIDER_RATE_LIMIT, ErrorClass.TIMEOUT}
 HINTS = {
@@ -103,6 +105,9 @@ def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Fa
         hint = f" {HINTS[error_class]}" if error_class in HINTS else ""
         message = f"The provider of '{model}' refused this request: {_reason(exchange, body)}{hint}"
         refused = ProviderRefused(message, details={"category": str(error_class)})
+        if error_class in _CODES:
+            refused.details["code"] = refused.code
+            refused.code = _CODES[error_class]
         refused.status = status if status in _JUDGED else 400
         return Failed(Outcome.PROVIDER_REFUSED, refused, error_class)
     blames_model = HANDLING[error_class].cools and status not in _JUDGED and not _is_of_one_request(exchange)

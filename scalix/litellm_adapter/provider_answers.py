@@ -165,10 +165,25 @@ def is_comment(event: bytes) -> bool:
     return all(line.startswith(b":") for line in event.splitlines() if line)
 
 
+def is_ping(event: bytes) -> bool:
+    """Whether an event only says that the provider is still there, in one of the ways that are not a comment: by a type
+    or a name that says so, or with a word for its data that is no JSON object."""
+    if len(event) > _LONGEST_PING:
+        return False
+    data = _data_of(event)
+    if data:
+        return data.get("type") in _PINGS
+    lines = [line for line in event.splitlines() if line.startswith(b"data:")]
+    return not is_done(event) and all(b"{" not in line or data == {} for line in lines)
+
+
 def is_done(event: bytes) -> bool:
     """Whether an event is the mark after which nobody reads on in OpenAI's format."""
     return event.startswith(b"data:") and event[5:].strip() == b"[DONE]"
 
+
+_LONGEST_PING = 200
+_PINGS = frozenset({"ping", "keepalive", "keep-alive", "keep_alive", "heartbeat"})
 
 # How a stream says that its answer is over, whatever the format: what is still to come is its usage. An Anthropic or
 # Responses stream ends each of its parts; the usage follows the last one.

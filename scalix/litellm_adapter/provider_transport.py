@@ -23,6 +23,7 @@ from scalix.litellm_adapter.provider_answers import (
     is_comment,
     is_done,
     is_over,
+    is_ping,
     is_substantial,
 )
 from scalix.litellm_adapter.provider_redirects import staying, staying_blocking
@@ -387,6 +388,9 @@ class _ReadStream(httpx.AsyncByteStream):
         opening: list[bytes] = []
         size = 0
         async for events in self._pieces:
+            if any(map(is_ping, events)):
+                self._exchange.on_sign_of_life()
+                events = [event for event in events if not is_ping(event)]
             opening += events
             size += sum(map(len, events))
             if size > MOST_OPENING_BYTES:  # whatever that is

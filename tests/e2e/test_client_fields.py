@@ -10,12 +10,13 @@ import openai
 import pytest
 
 from tests.e2e.gateways import Gateway
-from tests.e2e.scripted_provider import Provider, scripted
+from tests.e2e.scripted_provider import Answer, Provider, scripted
 from tests.e2e.test_who_is_to_blame import Caller, proper
 
 pytestmark = pytest.mark.xdist_group("gateway-fields")
 
 OPENAI, GEMINI, CLAUDE, O3, EMBED = "fields-openai", "fields-gemini", "fields-claude", "fields-o3", "fields-embed"
+PINGS, CLAUDE_PINGS = "fields-pings", "fields-claude-pings"
 _INFO = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "max_output_tokens": 4096}
 MODELS = [
     {
@@ -33,6 +34,8 @@ MODELS = [
         (CLAUDE, "anthropic/claude-scripted", ""),
         (O3, "openai/o3", "/v1"),
         (EMBED, "openai/nomic", "/v1"),
+        (PINGS, "openai/pings", "/v1"),
+        (CLAUDE_PINGS, "anthropic/claude-pings", ""),
     )
 ]
 CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
@@ -48,7 +51,8 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture(scope="module")
 def fielded(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Gateway]:
-    gateway = Gateway(tmp_path_factory.mktemp("fielded"), provider.url, models=MODELS).start()
+    section = {"fallbacks": {PINGS: [GEMINI], CLAUDE_PINGS: [GEMINI]}}
+    gateway = Gateway(tmp_path_factory.mktemp("fielded"), provider.url, models=MODELS, section=section).start()
     yield gateway
     gateway.stop()
 
@@ -244,3 +248,31 @@ def test_a_name_of_foreign_letters_can_not_break_out_of_the_header(caller: Calle
     assert answer.status_code == 200
     assert "set-cookie" not in answer.headers
     assert set(answer.headers[DROPPED].split(", ")) == {"evil??set-cookie:?a=b", "?nicode"}
+
+
+PING_EVENTS = [
+    *(b": ping\n\n", b"data: ping\n\n", b"data:\n\n", b"data: [KEEPALIVE]\n\n", b"event: keepalive\ndata: {}\n\n"),
+    *(b'event: ping\ndata: {"type": "ping"}\n\n', b'data: {"type":"keepalive","sequence_number":1}\n\n'),
+]
+
+
+@pytest.mark.parametrize("ping", PING_EVENTS, ids=repr)
+@pytest.mark.parametrize(("model", "path"), [(PINGS, CHAT), (PINGS, RESPONSES), (CLAUDE_PINGS, MESSAGES)])
+def test_signs_of_life_alone_are_no_first_byte_and_another_model_takes_over(
+    caller: Caller, provider: Provider, model: str, path: str, ping: bytes
+) -> None:
+    def answer(asked: str, body: dict[str, Any]) -> Answer:
+        if "generate" in asked.lower():
+            part = b'data: {"candidates": [{"content": {"role": "model", "parts": [{"text": "hello"}]}, "index": 0,'
+            end = b'"finishReason": "STOP"}], "usageMetadata": {"promptTokenCount": 7, "candidatesTokenCount": 5}}\n\n'
+            return Answer(pieces=[part + end], headers=(("content-type", "text/event-stream"),))
+        return Answer(pieces=[ping] * 5, headers=(("content-type", "text/event-stream"),))
+
+    provider.answer = answer
+    try:
+        told = caller.ask(model, path, stream=True)
+    finally:
+        provider.answer = proper
+    assert told.status_code == 200, told.text
+    assert told.headers["x-scalix-model-served"] == GEMINI
+    assert "hello" in told.text

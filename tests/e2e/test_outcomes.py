@@ -233,7 +233,8 @@ def test_what_a_provider_refuses_counts_as_a_request_without_tokens(bench: Bench
     answer = _send(bench, way, f"status={status} error_code=content_filter {AS_DIRECTIVE}")
 
     assert answer.status_code == status, answer.text
-    assert answer.json()["error"]["code"] == "provider_refused"
+    error = answer.json()["error"]
+    assert (error["code"], error["scalix"]["code"]) == ("content_filter", "provider_refused")
     assert "The temperature is wrong" in answer.json()["error"]["message"]
     assert not any(secret in answer.text for secret in SECRETS.split())
     assert bench.counted() == (1, 0, 0)

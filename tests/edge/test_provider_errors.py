@@ -5,12 +5,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
+import orjson
 import pytest
 from fastapi import HTTPException
 
 from scalix.domain.errors import BadRequest, ProviderFailed, ProviderRefused
 from scalix.domain.failures import ErrorClass
 from scalix.domain.limits.quota import Outcome
+from scalix.edge.errors import error_body
 from scalix.edge.provider_errors import failed
 from scalix.litellm_adapter.provider_transport import provider_error
 from scalix.litellm_adapter.reports import failure_of
@@ -48,7 +50,7 @@ FORMATS: dict[str, Any] = {
 def _exchange(**known: Any) -> Exchange:
     """One whose provider was asked."""
     defaults: dict[str, Any] = {"provider_error": None, "failures": [], "asked": True, "answered_whole": False}
-    defaults["written"] = b""
+    defaults |= {"written": b"", "tried": [], "asks_anew": False}
     return cast(Exchange, SimpleNamespace(**{**defaults, **known}))
 
 
@@ -77,18 +79,39 @@ def test_of_a_providers_own_trouble_nothing_that_it_says_is_told(written: str, s
 
 
 @pytest.mark.parametrize(
-    ("said", "error_class", "told"),
+    ("said", "error_class", "told", "code"),
     [
-        ("prompt is too long: 9 tokens > 8 maximum", ErrorClass.CONTEXT_TOO_LONG, "larger context window"),
-        ("Content Exists Risk", ErrorClass.CONTENT_FILTER, "reword the request"),
+        (
+            "prompt is too long: 9 tokens > 8 maximum",
+            ErrorClass.CONTEXT_TOO_LONG,
+            "larger context window",
+            "context_length_exceeded",
+        ),
+        ("Content Exists Risk", ErrorClass.CONTENT_FILTER, "reword the request", "content_filter"),
     ],
 )
-def test_what_the_client_can_do_is_told(said: str, error_class: ErrorClass, told: str) -> None:
+def test_what_the_client_can_do_is_told_under_openais_code(
+    said: str, error_class: ErrorClass, told: str, code: str
+) -> None:
     body = json.dumps({"error": {"message": said}}).encode()
     seen = failed(_exchange(provider_error=provider_error(400, httpx.Headers(), body)), "m", 400)
-    assert (seen.error_class, seen.error.details) == (error_class, {"category": error_class})
+    details = {"category": error_class, "code": "provider_refused"}
+    assert (seen.error_class, seen.error.details, seen.error.code) == (error_class, details, code)
+    assert orjson.loads(error_body(seen.error))["error"]["code"] == code
     assert said in seen.error.message
     assert told in seen.error.message
+
+
+def test_agents_on_anthropics_route_read_that_a_prompt_is_too_long_in_anthropics_words() -> None:
+    """They compact on these, whatever provider is behind the route."""
+    said = "This model's maximum context length is 8192 tokens."
+    body = json.dumps({"error": {"message": said, "code": "context_length_exceeded"}}).encode()
+    seen = failed(_exchange(provider_error=provider_error(400, httpx.Headers(), body)), "m", 400)
+    told = orjson.loads(error_body(seen.error, anthropic=True))
+    assert told["type"] == "error"
+    assert told["error"]["type"] == "invalid_request_error"
+    assert told["error"]["message"].startswith("prompt is too long: ")
+    assert said in told["error"]["message"]
 
 
 def test_gemini_s_word_for_a_retry_after_is_understood() -> None:
