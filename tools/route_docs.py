@@ -64,6 +64,7 @@ _QUERIES: dict[str, tuple[str, ...]] = {
     **{f"/scalix/v1/reports/{name}": ("from", "to", "format", *_REPORT_QUERIES.get(name, ())) for name in REPORTS},
     "/v1/models": ("user",),
     "/models": ("user",),
+    **dict.fromkeys(("/model/info", "/v1/model/info", "/model_group/info"), ("user",)),
 }
 
 
@@ -90,7 +91,9 @@ def routes_page() -> str:
         "`key_blocked`, and one of a blocked user 403 `user_blocked`.",
         "",
         "The statuses are those of a request that is right in everything else. Another method of these paths is 405",
-        "with an `Allow` header, and every other path is 404, whatever the credential. WebSockets are closed.",
+        "with an `Allow` header, and every other path is 404, whatever the credential. A WebSocket upgrade is 426. A slash",
+        "at the end of a path changes nothing; `/openai/v1/…` is `/v1/…`, and `/openai/deployments/{model}/…` with",
+        "`chat/completions`, `completions` or `embeddings` are the routes of these names, as Azure's clients write them.",
         "",
         f"| method | path | {' | '.join(CREDENTIALS)} |",
         f"|---|---|{'---|' * len(CREDENTIALS)}",

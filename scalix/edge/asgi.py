@@ -23,7 +23,8 @@ JSON = b"application/json"
 # Where `ClientAddresses` notes in a scope whose address it is: an `Address`, or `None`.
 CLIENT_ADDRESS = "scalix_client_address"
 # Where a server may have put a function of status, headers and body that writes them at once, and says whether it has.
-_WHOLE_ANSWER = "scalix.whole_answer"
+WHOLE_ANSWER = "scalix.whole_answer"
+_KEY_HEADERS = (b"x-api-key", b"api-key")
 _JSON_TYPE = (b"content-type", JSON)
 
 
@@ -36,13 +37,20 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 def token_of(scope: Scope) -> str | None:
-    """The credential: `Authorization: Bearer …`, or `x-api-key` as Anthropic's SDK sends it. `None` if there is none;
-    the empty text for another scheme than Bearer, which is a credential, but no right one."""
+    """The credential: `Authorization: Bearer …`, else `x-api-key` as Anthropic's SDK sends it, else Azure's `api-key`.
+    `None` if there is none; the empty text for another scheme than Bearer, which is a credential, but no right one."""
     authorization = header(scope, b"authorization")
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
-    return header(scope, b"x-api-key")
+    return next((key for name in _KEY_HEADERS if (key := header(scope, name)) is not None), None)
+
+
+def second_token_of(scope: Scope) -> str | None:
+    """A credential beside that of `token_of`, which does not count; `None` if there is none, or the same again."""
+    first = token_of(scope)
+    keys = [header(scope, name) for name in _KEY_HEADERS]
+    return next((key for key in keys if key is not None and key.strip() != (first or "").strip()), None)
 
 
 async def send_bytes(
@@ -56,7 +64,7 @@ async def send_bytes(
 
 async def answer_whole(scope: Scope, send: Send, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
     """One whole answer of JSON, in one write where the server can."""
-    at_once = scope.get(_WHOLE_ANSWER)
+    at_once = scope.get(WHOLE_ANSWER)
     if at_once is None or not at_once(status, (_JSON_TYPE, *headers), body):
         await send_bytes(send, status, body, headers)
 
@@ -92,3 +100,11 @@ def address_of(scope: Scope) -> str:
 @lru_cache(maxsize=8_192)
 def _text(address: Address | None) -> str:
     return str(address or "")
+
+
+def is_anthropics(scope: Scope) -> bool:
+    """Whether a request is one of Anthropic's API: by its path, or of a path of both by the client's word."""
+    path = scope["path"]
+    if path.endswith(("/messages", "/messages/count_tokens")):
+        return True
+    return path.startswith(("/v1/models", "/models")) and header(scope, b"anthropic-version") is not None

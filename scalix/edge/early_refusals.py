@@ -7,7 +7,7 @@ from typing import Any
 
 from scalix.domain.errors import GatewayError, InvalidApiKey
 from scalix.domain.requests.routes import Route
-from scalix.edge.asgi import Scope, credential_of
+from scalix.edge.asgi import Scope, credential_of, second_token_of
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.forwarding import Forwarding
 from scalix.edge.guard import Guard
@@ -62,6 +62,8 @@ class EarlyRefusals:
         try:
             if wrong is None:
                 self._guard.check(scope)
+                if second_token_of(scope) is not None:
+                    return None
                 holder = self._identity.known(credential_of(scope))
                 if holder is None:
                     return None

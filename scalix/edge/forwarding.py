@@ -30,6 +30,7 @@ from scalix.edge.failover import Attempts, Fields
 from scalix.edge.given_ids import GivenIds
 from scalix.edge.guard import Guard
 from scalix.edge.outbound_urls import check_embedded
+from scalix.edge.spellings import MODEL_OF_PATH
 from scalix.edge.user_header import take_user
 from scalix.service.exchange.admission import Admission, Call
 from scalix.service.exchange.candidates import Candidates, Fallbacks
@@ -95,6 +96,8 @@ class Forwarding:
     ) -> None:
         """Serve one request of an authenticated caller. Raises `GatewayError`s until it is admitted."""
         body = await read_json(scope, receive)
+        if MODEL_OF_PATH in scope:
+            body["model"] = scope[MODEL_OF_PATH]
         dropped = self._check(route, body)
         fields = Fields(self._known, body.keys() - allowed_fields(route), dropped)
         self._fallbacks.named(body)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import (
+    BadRequest,
     GatewayError,
     InternalError,
     InvalidApiKey,
@@ -19,9 +20,23 @@ from scalix.domain.faults import shown_fault
 from scalix.domain.redaction.foreign_texts import shown
 from scalix.domain.requests.routes import Route
 from scalix.edge.access_log import AccessLog
-from scalix.edge.asgi import ASGIApp, Message, Receive, Scope, Send, answer_whole, credential_of, header
+from scalix.edge.asgi import (
+    WHOLE_ANSWER,
+    ASGIApp,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    address_of,
+    answer_whole,
+    credential_of,
+    header,
+    is_anthropics,
+    second_token_of,
+)
 from scalix.edge.bodies import ClientGone
 from scalix.edge.client_address import ClientAddresses
+from scalix.edge.cors import answer_preflight, cors_headers, is_preflight, with_headers
 from scalix.edge.early_refusals import HOLDER, EarlyRefusals
 from scalix.edge.errors import Answered, error_body, error_headers, is_plain, plain_answer
 from scalix.edge.forwarding import Forwarding
@@ -31,7 +46,8 @@ from scalix.edge.lifespan import Lifespan
 from scalix.edge.own_routes import OwnRoutes
 from scalix.edge.quota_headers import State, quota_headers
 from scalix.edge.routes import find
-from scalix.service.identity.identity import Identity
+from scalix.edge.spellings import normalise_path
+from scalix.service.identity.identity import Credential, Identity
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.deadline import grant_store_time
 
@@ -90,6 +106,8 @@ class Gate:
         began_s = time.perf_counter()
         request_id = secrets.token_hex(16)
         try:
+            if self._guard.settings.cors_origins and header(scope, b"origin") is not None:
+                return None
             error = self._early.refusal(scope, body)
             if error is None:
                 return None
@@ -106,6 +124,10 @@ class Gate:
         request_id = secrets.token_hex(16)
         began_s = time.perf_counter()
         status = 0
+        origins = self._guard.settings.cors_origins
+        if origins and (shared := cors_headers(scope, origins)):
+            send = with_headers(send, shared)
+            scope.pop(WHOLE_ANSWER, None)  # it would go out without them
 
         async def noting_start(message: Message) -> None:
             nonlocal status
@@ -130,6 +152,8 @@ class Gate:
         try:
             if HOLDER not in scope:
                 self._guard.check(scope)
+                normalise_path(scope)
+                await self._check_second_credential(scope)
             await self._dispatch(request_id, scope, receive, send)
             return None
         except ClientGone:
@@ -147,8 +171,22 @@ class Gate:
             log.error("request %s failed inside the gateway: %s", request_id, shown_fault(error))
             return InternalError(f"The gateway failed. Tell its operator the request id {request_id}.")
 
+    async def _check_second_credential(self, scope: Scope) -> None:
+        """Of two credentials that of `Authorization` counts. If both are right, and say two users, nobody can know who
+        is meant. Raises `BadRequest`."""
+        second = second_token_of(scope)
+        if second is None:
+            return
+        try:
+            beside = await self._identity.authenticate(Credential(second, address_of(scope)))
+            caller = await self._identity.authenticate(credential_of(scope))
+        except GatewayError:
+            return  # the one that counts is judged where it is used
+        if str(beside.subject) != str(caller.subject):
+            raise BadRequest("The headers hold two keys, of two users. Send one of them.")
+
     def _answer(self, scope: Scope, request_id: str, error: GatewayError) -> Answered:
-        anthropic = scope["path"].endswith(("/messages", "/messages/count_tokens"))
+        anthropic = is_anthropics(scope)
         answer = error.answers.get(anthropic) if error.answers else None
         if answer is None and is_plain(error):
             answer = plain_answer(error, anthropic=anthropic)
@@ -169,6 +207,9 @@ class Gate:
             raise RouteNotFound(f"There is no {shown(path, 200)} here. The README lists the routes.")
         if (header(scope, b"upgrade") or "").lower() == "websocket":
             raise NoWebSockets("There are no WebSockets here. Send the request by HTTP, and stream the answer.")
+        if self._guard.settings.cors_origins and is_preflight(scope):
+            await answer_preflight(scope, send)
+            return
         target = methods.get(method)
         if target is None:
             refused = MethodNotAllowed(f"{shown(path, 200)} takes {' or '.join(methods)}, not {method[:20]}.")

@@ -15,6 +15,7 @@ _ONCE = frozenset(
     {
         b"authorization",
         b"x-api-key",
+        b"api-key",
         b"host",
         b"content-length",
         b"content-type",
@@ -51,10 +52,6 @@ def check_headers(scope: Scope) -> None:
         raise BadRequest("The header 'content-length' is no number.")
     if sum(map(len, values)) + sum([len(name) for name, _ in headers]) > MOST_HEADER_BYTES:
         raise BadRequest(f"The request's headers are larger than {MOST_HEADER_BYTES} bytes, the most that is read.")
-    key = fields.get(b"x-api-key")
-    bearer = fields.get(b"authorization")
-    if key is not None and bearer is not None and key.strip() != bearer.partition(b" ")[2].strip():
-        raise BadRequest("'authorization' and 'x-api-key' hold two different keys. Send one of them.")
     transfer = fields.get(b"transfer-encoding", _CHUNKED)
     if transfer.strip().lower() != _CHUNKED:
         # https://www.rfc-editor.org/rfc/rfc9112#section-6.1: what is not understood is a 501, and not guessed at.

@@ -6,10 +6,12 @@ from typing import Any
 import re2
 
 from scalix.domain.errors import InvalidApiKey, ModelNotFound
+from scalix.domain.policy import Model
 from scalix.domain.redaction.foreign_texts import shown
 from scalix.domain.requests.model_names import did_you_mean
-from scalix.edge.asgi import Receive, Scope, Send, credential_of, header, send_bytes, send_json, token_of
+from scalix.edge.asgi import Receive, Scope, Send, credential_of, header, is_anthropics, send_bytes, send_json, token_of
 from scalix.edge.count_routes import CountRoutes
+from scalix.edge.model_views import anthropics, listed, litellms, litellms_group, openais
 from scalix.edge.operator_routes import OperatorRoutes, operator_of
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own, model_in
@@ -29,7 +31,8 @@ Pages = Mapping[Own, Callable[[Own, Scope], Awaitable[Page]]]
 class OwnRoutes:
     """`ready` says whether the store answers and LiteLLM is up; `check_models` is LiteLLM's own model check.
 
-    `pages` answer the routes that have more than JSON to give.
+    `facts` completes a configured model with what else is known of it. `pages` answer the routes that have more than
+    JSON to give.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class OwnRoutes:
         ready: Callable[[], Awaitable[Mapping[str, str | int]]],
         check_models: Check,
         version: str,
+        facts: Callable[[Model], Model] = lambda model: model,
         pages: Pages | None = None,
     ) -> None:
         self._identity = identity
@@ -51,6 +55,7 @@ class OwnRoutes:
         self._ready = ready
         self._check_models = check_models
         self._version = version
+        self._facts = facts
         self._pages = pages or {}
 
     async def handle(self, target: Own, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,9 +77,13 @@ class OwnRoutes:
             case Own.HEALTH:
                 answer = await self._health(scope)
             case Own.MODELS:
-                answer = {"object": "list", "data": [_model(name) for name in await self._models_of(scope)]}
+                answer = listed(await self._models_of(scope), anthropic=is_anthropics(scope))
             case Own.COUNT_MESSAGE | Own.COUNT_RESPONSE:
                 answer = await self._counts.answer(target, scope, receive)
+            case Own.MODEL_INFO | Own.MODEL_GROUP_INFO:
+                view = litellms if target is Own.MODEL_INFO else litellms_group
+                models = self._policy.current.models
+                answer = {"data": [view(self._facts(models[name])) for name in await self._models_of(scope)]}
             case Own.MODEL:
                 answer = await self._one_model(scope)
             case _:
@@ -103,7 +112,7 @@ class OwnRoutes:
                 f"The model '{shown(name, 100)}' does not exist here, or your tier does not have it. {meant}".strip()
             )
             raise ModelNotFound(message, param="model")
-        return _model(name)
+        return anthropics(name) if is_anthropics(scope) else openais(name)
 
     async def _charged(self, scope: Scope) -> Caller:
         try:
@@ -131,7 +140,3 @@ def _with_example(error: InvalidApiKey, scope: Scope) -> InvalidApiKey:
     fresh.answers = None
     fresh.message += f' For example: curl {base}/v1/models -H "Authorization: Bearer <key>"'
     return fresh
-
-
-def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "scalix"}

@@ -22,6 +22,8 @@ _BESIDE_OPERATORS: dict[Route | Own, Access] = {
     Own.MODEL: Access.CALLERS,
     Own.COUNT_MESSAGE: Access.CALLERS,
     Own.COUNT_RESPONSE: Access.CALLERS,
+    Own.MODEL_INFO: Access.CALLERS,
+    Own.MODEL_GROUP_INFO: Access.CALLERS,
     Own.USAGE: Access.CALLERS,
     Own.USAGE_EVENTS: Access.CALLERS,
     Own.HEALTH: Access.ANYBODY_OPERATORS_MORE,

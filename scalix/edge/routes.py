@@ -15,6 +15,8 @@ class Own(Enum):
     MODEL = auto()
     COUNT_MESSAGE = auto()
     COUNT_RESPONSE = auto()
+    MODEL_INFO = auto()
+    MODEL_GROUP_INFO = auto()
     KEY_GENERATE = auto()
     KEY_INFO = auto()
     KEY_LIST = auto()
@@ -73,6 +75,8 @@ ENTRIES: dict[str, Methods] = {
     **{prefix + "/models": {"GET": Own.MODELS} for prefix in ("/v1", "")},
     **{prefix + "/messages/count_tokens": {"POST": Own.COUNT_MESSAGE} for prefix in ("/v1", "")},
     **{prefix + "/responses/input_tokens": {"POST": Own.COUNT_RESPONSE} for prefix in ("/v1", "")},
+    **{prefix + "/model/info": {"GET": Own.MODEL_INFO} for prefix in ("/v1", "")},
+    "/model_group/info": {"GET": Own.MODEL_GROUP_INFO},
     "/key/generate": {"POST": Own.KEY_GENERATE},
     "/key/info": {"GET": Own.KEY_INFO},
     "/key/list": {"GET": Own.KEY_LIST},

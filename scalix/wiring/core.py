@@ -113,6 +113,7 @@ class Core:
     balances: Balances
     fallbacks: Fallbacks
     object_ids: ObjectIds
+    facts: Callable[[Model], Model]
 
     @property
     def jobs(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
@@ -272,6 +273,7 @@ def build_core(
             machine_bytes=machine_bytes_of(needed(environ, "SCALIX_STORE_URL")),
         ),
         object_ids=ObjectIds(erased, original_id),
+        facts=facts,
         fallbacks=Fallbacks(
             policy,
             Cooldowns(guarded(RedisCooldowns(client, keys), breaker), policy, clock=time.monotonic),

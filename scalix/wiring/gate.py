@@ -161,6 +161,7 @@ def build_gate(
         ready=ready,
         check_models=check_models,
         version=scalix.__version__,
+        facts=core.facts,
         pages={
             Own.USAGE: usage.answer,
             Own.USAGE_EVENTS: usage.answer,

@@ -127,7 +127,7 @@ def test_wrong_and_missing_keys_are_401(gateway: Gateway) -> None:
 def test_an_unknown_model_and_an_unknown_path_are_404(http: httpx.Client, new_user: NewUser) -> None:
     body = {"model": "no-such-model", "user": new_user(), "messages": HELLO}
     assert http.post("/v1/chat/completions", json=body).json()["error"]["code"] == "model_not_found"
-    assert http.get("/model/info").json()["error"]["code"] == "route_not_found"
+    assert http.get("/model/new").json()["error"]["code"] == "route_not_found"
 
 
 def test_models_are_those_of_the_callers_tier(http: httpx.Client, new_user: NewUser) -> None:

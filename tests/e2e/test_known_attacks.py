@@ -196,7 +196,7 @@ def test_a_crawl_without_a_key_learns_nothing(gateway: Gateway) -> None:
                 assert "redis" not in answer.text
             else:
                 assert answer.status_code == 401, (method, path)
-        for path in ("/model/info", "/v1/model/info", "/docs", "/openapi.json", "/redoc", "/ui", "/config/yaml", "/"):
+        for path in ("/model/new", "/v2/model/info", "/docs", "/openapi.json", "/redoc", "/ui", "/config/yaml", "/"):
             assert nobody.get(path).status_code == 404, path
 
 

@@ -59,7 +59,7 @@ def test_a_right_request_passes_and_the_answer_tells_nothing_of_what_is_inside(g
     [
         post(AUTHORIZATION, AUTHORIZATION),
         post(AUTHORIZATION, b"authorization: Bearer other\r\n"),
-        post(AUTHORIZATION, b"x-api-key: other\r\n"),
+        post(AUTHORIZATION, b"x-api-key: other\r\n", b"x-api-key: another\r\n"),
         post(AUTHORIZATION, b"host: other\r\n"),
         post(AUTHORIZATION, b"x: \x01\r\n"),
         post(AUTHORIZATION, b"transfer-encoding: chunked\r\n"),

@@ -51,6 +51,10 @@ class Answered:
     def error(self) -> dict[str, Any]:
         return dict(orjson.loads(self.body)["error"])
 
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
 
 class InnerApp:
     """Answers every call as a provider would, and keeps what it was sent. `before` is awaited first."""

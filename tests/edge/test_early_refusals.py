@@ -93,7 +93,7 @@ async def test_a_key_of_one_who_has_no_room_left_is_refused_like_them(edge: InPr
         ({"body": {**CHAT, "user": "tina" * 100}}, 400),
         ({"body": USED_UP, "headers": [(b"content-encoding", b"gzip")]}, 400),
         ({"body": CHAT, "key": "sk-wrong", "host": b"no host!"}, 400),
-        ({"body": CHAT, "key": "sk-wrong", "headers": [(b"x-api-key", b"sk-other")]}, 400),
+        ({"body": CHAT, "key": "sk-wrong", "headers": [(b"x-api-key", b"sk-other")]}, 401),
         ({"body": {**CHAT, "user": "unseen"}}, 200),
         ({"body": CHAT}, 200),
     ],

@@ -27,7 +27,7 @@ async def test_an_honest_request_is_let_in(edge: InProcess) -> None:
     [
         [(b"authorization", b"Bearer other")],
         [(b"authorization", f"Bearer {MASTER_KEY}".encode())],
-        [(b"x-api-key", b"other")],
+        [(b"x-api-key", b"other"), (b"x-api-key", b"another")],
         [(b"host", b"gateway.example.com")],
         [(b"content-length", b"1"), (b"content-length", b"1")],
         [(b"content-length", b"-1")],
@@ -78,8 +78,10 @@ async def test_only_the_configured_hosts_are_served_and_probes_under_any(tmp_pat
 @pytest.mark.parametrize(
     "path",
     [
-        *("//v1/models", "/v1//models", "/v1/../v1/models", "/v1/./models", "/v1/models/", "/V1/models", "/v1/Models"),
-        *("/v1/chat/completions/", "/v1", "/", "", "/v1/chat/completions;a=b", "/v1/chat", "/model/info", "/docs"),
+        *("//v1/models", "/v1//models", "/v1/../v1/models", "/v1/./models", "/V1/models", "/v1/Models"),
+        *("/v1/chat/completions//", "/v1", "/", "", "/v1/chat/completions;a=b", "/v1/chat", "/model/new", "/docs"),
+        *("/openai", "/openai/", "/openai/v1", "/openai/deployments/x", "/openai/deployments//chat/completions"),
+        *("/openai/deployments/x/images/generations", "/openai/openai/v1/models", "/openai/v1/../v1/models"),
         *("http://gateway/v1/models", "/v1/chat/completions\x00", "/v1/chat\\completions", "/ v1/models", "*"),
     ],
 )

@@ -34,7 +34,8 @@ class GuardSettings:
 
     `allowed_hosts` are names as in a `Host` header without the port, in lower case, `*.` in front for all below one;
     none means any. `extra_body_fields` maps a metered route's name to fields that it takes beside those of its API;
-    with `strict_bodies`, a body with any other is refused, and not taken without it.
+    with `strict_bodies`, a body with any other is refused, and not taken without it. `cors_origins` are the origins
+    whose pages may read answers in a browser, `*` for any.
     """
 
     allowed_hosts: tuple[str, ...] = ()
@@ -44,3 +45,4 @@ class GuardSettings:
     extra_body_fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     user_header: str = ""
     strict_bodies: bool = False
+    cors_origins: tuple[str, ...] = ()

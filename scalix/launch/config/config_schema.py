@@ -8,7 +8,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from scalix.domain.limits import limit_amounts
 from scalix.domain.limits.limit_amounts import WrongAmount
 from scalix.launch.config.failover_schema import Chain, CooldownSection, RetriesSection
-from scalix.launch.config.guard_schema import FieldName, HostName, IpRulesSection, OverloadSection, RouteName
+from scalix.launch.config.guard_schema import (
+    CorsSection,
+    FieldName,
+    HostName,
+    IpRulesSection,
+    OverloadSection,
+    RouteName,
+)
 from scalix.launch.config.identity_schema import AnonymousSection, Cidr, JwtSection
 from scalix.launch.config.pricing_schema import PricesSection
 from scalix.launch.config.privacy_schema import PrivacySection
@@ -150,6 +157,7 @@ class ScalixSection(Section):
     overload: OverloadSection = Field(default_factory=OverloadSection)
     extra_body_fields: dict[RouteName, list[FieldName]] = Field(default_factory=dict)
     strict_bodies: bool = False
+    cors: CorsSection = Field(default_factory=CorsSection)
     retention: RetentionSection = Field(default_factory=RetentionSection)
     prices: PricesSection = Field(default_factory=PricesSection)
     privacy: PrivacySection = Field(default_factory=PrivacySection)

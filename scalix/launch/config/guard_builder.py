@@ -21,4 +21,5 @@ def build_guard(section: ScalixSection) -> GuardSettings:
         ),
         extra_body_fields={name: tuple(fields) for name, fields in section.extra_body_fields.items()},
         strict_bodies=section.strict_bodies,
+        cors_origins=tuple(section.cors.origins),
     )

@@ -12,6 +12,7 @@ from scalix.launch.config.identity_schema import Cidr
 from scalix.launch.config.schema_base import Section, wrong
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -56,6 +57,18 @@ class IpRulesSection(Section):
 
     allow: list[Cidr] = Field(default_factory=list)
     deny: list[Cidr] = Field(default_factory=list)
+
+
+def _origin(value: str) -> str:
+    if value != "*" and not _ORIGIN.fullmatch(value):
+        raise wrong(f"'{value[:60]}' is no origin", "write scheme and host, such as https://app.example.com, or '*'")
+    return value
+
+
+class CorsSection(Section):
+    """Whose pages may read answers in a browser."""
+
+    origins: list[Annotated[str, AfterValidator(_origin)]] = Field(default_factory=list)
 
 
 class OverloadSection(Section):
