@@ -15,6 +15,11 @@ from scalix.domain.tokens.text_tokens import text_tokens
 Count = Callable[[str], int]
 
 _FOLDER: Final = "TIKTOKEN_CACHE_DIR"
+# As tiktoken calls them: by the SHA-1 of the addresses that it would fetch them from.
+_FILES: Final = {
+    "o200k_base": "fb374d419588a4632f3f557e76b4b70aebbca790",
+    "cl100k_base": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
+}
 log = logging.getLogger("scalix.tokens")
 
 
@@ -46,6 +51,8 @@ def _loaded(encoding: Encoding) -> Count:
 def _openai(encoding: str) -> Count:
     import tiktoken
 
+    if not (_folder() / _FILES[encoding]).exists():
+        raise FileNotFoundError(encoding)
     before = os.environ.get(_FOLDER)
     os.environ[_FOLDER] = str(_folder())  # an operator's own may lack it, and then it would be fetched
     try:

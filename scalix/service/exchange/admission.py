@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scalix.domain.errors import BadRequest, FeatureNotAllowed, GatewayError, ModelNotAllowed, ModelNotFound
+from scalix.domain.errors import BadRequest, GatewayError, ModelNotFound
 from scalix.domain.fallbacks import may_serve
 from scalix.domain.ledger.outcomes import UNPRICED
 from scalix.domain.limits.quota import Admitted, Ask, CountFirst, Decision, Refused, Stale
@@ -14,7 +14,6 @@ from scalix.domain.policy import Model, Policy
 from scalix.domain.prices.peak_prices import PPM, marked_up
 from scalix.domain.prices.pricing import calculate
 from scalix.domain.redaction.foreign_texts import shown
-from scalix.domain.requests.features import FIELD as OPTIONS
 from scalix.domain.requests.features import features_of, taken_options
 from scalix.domain.requests.model_names import did_you_mean
 from scalix.domain.requests.routes import Route
@@ -25,6 +24,7 @@ from scalix.domain.tokens.usage import Usage
 from scalix.service.exchange.asked_prices import dearest_prices, refuse_unpriced
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.known_refusals import KnownRefusals
+from scalix.service.exchange.not_allowed import missing_feature, not_allowed
 from scalix.service.exchange.object_ids import NOTHING, NamedObjects
 from scalix.service.exchange.outage import Outage, store_is_down
 from scalix.service.exchange.policy_source import PolicySource
@@ -197,7 +197,7 @@ class Admission:
         policy = self._policy.current
         model = self._known_model(policy, caller, body)
         wants = features_of(taken_options(body, policy.features))
-        is_allowed = caller.allows(model.name) and not _missing_feature(policy, caller, wants)
+        is_allowed = caller.allows(model.name) and not missing_feature(policy, caller, wants)
         return error if is_allowed else None
 
     async def _decide(self, caller: Caller, ask: Ask) -> tuple[Decision, bool]:
@@ -235,11 +235,11 @@ class Admission:
 
         Raises `ModelNotAllowed`, `FeatureNotAllowed`.
         """
-        if not caller.allows(model.name) or _missing_feature(policy, caller, wants):
+        if not caller.allows(model.name) or missing_feature(policy, caller, wants):
             caller = await self._reread(caller)
         if not caller.allows(model.name):
-            raise _not_allowed(policy, caller, model.name)
-        missing = _missing_feature(policy, caller, wants)
+            raise not_allowed(policy, caller, model.name)
+        missing = missing_feature(policy, caller, wants)
         if missing is not None:
             raise missing
         return caller
@@ -292,36 +292,3 @@ class Admission:
             price_version=price.version if price else UNPRICED,
             least_prompt_tokens=size.least_tokens,
         )
-
-
-def _missing_feature(policy: Policy, caller: Caller, wanted: Sequence[str]) -> GatewayError | None:
-    for feature in wanted:
-        if caller.tier is not None and feature not in caller.tier.features:
-            having = [tier.name for tier in policy.tiers.values() if feature in tier.features]
-            message, details = _belongs_to(f"The feature '{feature}'", having, caller)
-            return FeatureNotAllowed(message, param=f"{OPTIONS}.enable_{feature}", details=details)
-    return None
-
-
-def _not_allowed(policy: Policy, caller: Caller, model: str) -> GatewayError:
-    if caller.key is not None and not caller.key.allows(model):
-        message = f"This API key may not use the model '{model}'. GET /v1/models lists those that it may."
-        return ModelNotAllowed(message, param="model", details={"key_models": list(caller.key.models)})
-    message, details = _belongs_to(f"The model '{model}'", [tier.name for tier in policy.tiers_with(model)], caller)
-    return ModelNotAllowed(message, param="model", details=details)
-
-
-def _belongs_to(what: str, having: list[str], caller: Caller) -> tuple[str, dict[str, Any]]:
-    """The message and the details for something that other tiers have."""
-    mine = caller.tier.name if caller.tier else "this"
-    where = f"It is in the {_listed(having)} tier{'s' if len(having) > 1 else ''}." if having else "No tier has it."
-    upgrade = caller.tier.upgrade_url if caller.tier else None
-    message = f"{what} is not in the {mine} tier. {where}" + (f" Upgrade at {upgrade}." if upgrade else "")
-    details: dict[str, Any] = {"tier": mine, "available_in": having}
-    if upgrade:
-        details["upgrade_url"] = upgrade
-    return message, details
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
