@@ -24,18 +24,21 @@ class TooLarge(httpx.ReadError):
     """An answer is larger than is read. It has been generated, so it costs, and would be as large once more."""
 
 
-def bound(response: httpx.Response, most_bytes: int, *, is_streamed: bool = False) -> httpx.Response:
+def bound(
+    response: httpx.Response, most_bytes: int, *, is_streamed: bool = False, is_events: bool = False
+) -> httpx.Response:
     """`response` with its body inflated and bounded: `most_bytes` of it in all, or where a client reads it as a stream,
-    `MOST_LINE_BYTES` of each line. Reading it raises `httpx.ReadError` where it is too large, or in a coding that was
-    not asked for."""
+    `MOST_LINE_BYTES` of each line; `is_events`: it is one, whatever it is said to be. Reading it raises
+    `httpx.ReadError` where it is too large, or in a coding that was not asked for."""
     coding = response.headers.pop("content-encoding", "identity").strip().lower()
     if coding != "identity":
         response.headers.pop("content-length", None)
     if isinstance(response.stream, httpx.AsyncByteStream):
         kind = response.headers.get("content-type", "")
-        if is_streamed and not kind.startswith((_EVENTS, "application/json")):
+        is_events = is_events or kind.startswith(_EVENTS)
+        if is_streamed and not is_events and not kind.startswith("application/json"):
             most_bytes = MOST_OTHER_STREAM_BYTES
-        most_line_bytes = MOST_LINE_BYTES if is_streamed and kind.startswith(_EVENTS) else None
+        most_line_bytes = MOST_LINE_BYTES if is_streamed and is_events else None
         response.stream = _Bounded(response.stream, coding, most_bytes, most_line_bytes)
     return response
 

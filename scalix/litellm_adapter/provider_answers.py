@@ -41,11 +41,13 @@ class ProviderAnswer:
         self.nonsense = False  # whether there was a usage that can't be true
 
     def whole(self, body: bytes) -> tuple[int, bytes]:
-        """An answer that is not streamed, mended, and the HTTP status that it should have."""
+        """An answer that is not streamed, mended, and the HTTP status that it should have. Every format is JSON."""
         try:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError:
-            return _OK, body
+            return _BAD_GATEWAY, body
+        if not answer or not isinstance(answer, dict | list):
+            return _BAD_GATEWAY, body
         if (status := failure_status(answer)) is not None:
             return status, body
         changed = isinstance(answer, dict) and self._mend(answer, final=True, required=True)

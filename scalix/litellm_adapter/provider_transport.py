@@ -47,14 +47,14 @@ _PATHS = (
     ":generateContent",
     ":streamGenerateContent",
 )
+_STREAMED = _PATHS[-1]
+_JSON = "application/json"
 _FOR_A_TOKEN = ("/token", "/oauth", "/oauth2")  # OAuth 2.0
 _NOT_SENT = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.PoolTimeout)
 # Providers that LiteLLM asks without httpx.
 _UNSEEN = frozenset({"aiohttp_openai", "petals"})
 _OK, _BAD_GATEWAY, _GATEWAY_TIMEOUT = 200, 502, 504
 _ANSWERS = range(200, 300)
-_EVENTS, _UNSAID = "text/event-stream", ("", "text/plain")
-_WHOLE = ("application/json", "text/json", *_UNSAID)
 _NOT_OUR_KEY = (401, 403)
 _ANSWERED = {"error": {"message": "This request has been answered", "type": "invalid_request_error"}}
 _WRONG_KEY = {"error": {"message": "Incorrect API key provided", "type": "authentication_error"}}
@@ -141,9 +141,10 @@ def _reading(handle: Handle) -> Handle:
         is_read = request.url.path.endswith(_PATHS)
         if is_read:
             forget_answer(exchange)  # a former try's
-        response = bound(
-            await _send(handle, self, request, exchange), exchange.most_answer_bytes, is_streamed=exchange.streamed
-        )
+        sent = await _send(handle, self, request, exchange)
+        is_events = is_read and _is_events(sent, request, exchange)
+        is_streamed = exchange.streamed and (is_events or not is_read)
+        response = bound(sent, exchange.most_answer_bytes, is_streamed=is_streamed, is_events=is_events)
         try:
             lifted = lifted_of(exchange) if exchange.route is Route.EMBEDDINGS else None
             if lifted is not None and response.status_code in _ANSWERS and _asks(request):
@@ -269,23 +270,33 @@ def retry_delay_s(error: Any) -> int | None:
     return None
 
 
+def _is_events(response: httpx.Response, request: httpx.Request, exchange: Exchange) -> bool:
+    """Whether an answer is to be read as a stream of events. Some providers say of one that it is text, or nothing."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_whole = kind in (_JSON, "text/json") or kind.endswith("+json")
+    return kind == "text/event-stream" or (not is_whole and _asks_for_events(request, exchange))
+
+
+def _asks_for_events(request: httpx.Request, exchange: Exchange) -> bool:
+    if not exchange.streamed:
+        return False
+    body = _content(request)
+    return request.url.path.endswith(_STREAMED) or any(mark in body for mark in (b'"stream":true', b'"stream": true'))
+
+
 async def read_response(response: httpx.Response, request: httpx.Request, exchange: Exchange) -> httpx.Response:
     """`response` as LiteLLM should have it. What it says of its usage is noted in `exchange`.
 
     A 200 that holds an error or nothing becomes an HTTP error, which LiteLLM understands on every route, and may still
     try again.
     """
-    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    is_stream = kind == _EVENTS or (exchange.streamed and kind in _UNSAID)
-    if not is_stream and kind not in _WHOLE and not kind.endswith("+json"):
-        return response
     headers = [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_CODING]
     # A retry or a fallback starts anew.
     answer = ProviderAnswer()
     attempt = exchange.attempt
     _note(answer, exchange, attempt)
     response.request = request
-    if not is_stream:
+    if not _is_events(response, request, exchange):
         whole = await response.aread()
         if exchange.route is not Route.EMBEDDINGS:
             whole = lightened(whole, lifted_of(exchange))
@@ -293,7 +304,11 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
         _note(answer, exchange, attempt)
         if status == _OK and exchange.attempt == attempt and _has_answered(answer):
             exchange.answered_whole, exchange.sent = True, _content(request)
+        if status == _OK and _asks_for_events(request, exchange):
+            status = _BAD_GATEWAY  # nobody would find an event in it
         _warn_of_nonsense(answer, exchange)
+        if status != _OK:
+            headers = _as_json(headers)
         return _response(status, body, headers, request, exchange, attempt)
     stream = _ReadStream(response, answer, exchange)
     exchange.hang_up = stream.aclose
@@ -303,10 +318,11 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
             exchange.on_open()
         return httpx.Response(200, headers=headers, stream=stream, request=request, extensions=response.extensions)
     await stream.aclose()
-    headers = [(name, value) for name, value in headers if name != "content-type"]
-    return _response(
-        failed, stream.failure, [*headers, ("content-type", "application/json")], request, exchange, attempt
-    )
+    return _response(failed, stream.failure, _as_json(headers), request, exchange, attempt)
+
+
+def _as_json(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [*((name, value) for name, value in headers if name != "content-type"), ("content-type", _JSON)]
 
 
 def _response(

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
 from tests.e2e.test_late_usage import CHAT, chunk
-from tests.e2e.test_who_is_to_blame import MODELS, OPENAI, Caller, proper
+from tests.e2e.test_who_is_to_blame import CLAUDE, GEMINI, MODELS, OPENAI, Caller, proper
 
 pytestmark = pytest.mark.xdist_group("gateway-odd-answers")
 
@@ -179,3 +179,47 @@ def test_an_answer_of_more_values_than_are_read_is_the_providers_failure(
     caller = Caller(http)
     assert caller.ask(OPENAI).status_code == 503
     assert caller.used() == (0, 0)
+
+
+NO_ANSWERS = [b"", b"{}", b"null", b"<html>busy</html>", b"data: [DONE]\n\n"]
+WAYS = [
+    *((OPENAI, path) for path in ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages")),
+    *((CLAUDE, path) for path in ("/v1/chat/completions", "/v1/messages")),
+    (GEMINI, "/v1/chat/completions"),
+]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/html", ""])
+@pytest.mark.parametrize(("model", "path"), WAYS)
+def test_a_200_without_an_answer_in_it_is_a_failure_of_the_provider_streamed_or_not(
+    http: httpx.Client, provider: Provider, model: str, path: str, kind: str
+) -> None:
+    """It was an empty answer that had come to its end, and was charged; of Gemini's, the client's 422."""
+    caller, bystander = Caller(http), Caller(http)
+    headers = (("content-type", kind),) if kind else ()
+    for stream in (False, True):
+        for body in NO_ANSWERS:
+            provider.answer = lambda path, asked, body=body: Answer(200, (body,), headers)  # type: ignore[misc]
+            got = caller.ask(model, path, stream=stream)
+            assert (got.status_code, caller.used()) == (503, (0, 0)), (stream, body, got.text[:300])
+            assert "busy" not in got.text
+            provider.answer = proper  # an answer ends the row of failures
+            assert bystander.ask(model, path).status_code == 200
+
+
+def test_events_that_are_said_to_be_text_are_read_as_events(http: httpx.Client, provider: Provider) -> None:
+    provider.answer = lambda path, body: Answer(200, (*CHAT[0], *CHAT[1]), (("content-type", "text/plain"),))
+    caller = Caller(http)
+    got = caller.ask(OPENAI, stream=True)
+    assert b"hello" in got.content
+    assert caller.used() == (1, 20_070)
+
+
+def test_a_whole_answer_where_events_were_asked_for_is_charged_what_it_states(
+    http: httpx.Client, provider: Provider
+) -> None:
+    provider.answer = lambda path, body: proper(path, body)
+    caller = Caller(http)
+    got = caller.ask(OPENAI, stream=True)
+    assert (got.status_code, got.json()["error"]["code"]) == (502, "answer_untranslatable")
+    assert caller.used() == (1, 12)
