@@ -24,6 +24,7 @@ class KeyRoutes:
     def __init__(self, keys: KeyAdministration) -> None:
         self._keys = keys
         self.has_keys = keys.has_keys
+        self.generate = keys.generate
 
     async def answer(self, target: Own, scope: Scope, receive: Receive, by: Actor) -> Any:
         """The answer to one request. Raises `GatewayError`s."""

@@ -80,7 +80,7 @@ class OperatorRoutes:
         await self._users.refuse_nobodys(body.get("user_id"), self._keys.has_keys)
         match target:
             case Own.USER_NEW:
-                return await self._users.new(body, by)
+                return await self._new_user(body, by)
             case Own.USER_UPDATE:
                 return await self._users.update(body, by)
             case Own.USER_DELETE:
@@ -98,6 +98,17 @@ class OperatorRoutes:
             case Own.MERGE:
                 return await self._merging.merge(body, by)
         raise RouteNotFound("There is no such route here. The README lists the routes.")
+
+    async def _new_user(self, body: dict[str, Any], by: Actor) -> dict[str, Any]:
+        """A new user, with a key of its own if `auto_create_key`, LiteLLM's field, says so."""
+        wants_key = body.pop("auto_create_key", None)
+        if not isinstance(wants_key, bool | None):
+            raise BadRequest("'auto_create_key' must be true or false.", param="auto_create_key")
+        made = await self._users.new(body, by)
+        if wants_key:
+            key = await self._keys.generate({"user_id": made["user_id"]}, by)
+            made = {**made, "key": key["key"], "token": key.get("token")}
+        return made
 
 
 async def operator_of(identity: Identity, scope: Scope) -> Caller:

@@ -407,3 +407,31 @@ async def test_every_act_is_in_the_audit_log(pair: Pair) -> None:
     log = (await one.http.get("/scalix/v1/audit")).text
     for name in ("generate", "update", "block", "unblock", "regenerate", "delete"):
         assert f'"key.{name}"' in log
+
+
+async def test_a_user_is_made_with_a_key_where_it_is_asked_for_and_null_says_nothing(pair: Pair) -> None:
+    one, two = pair
+    fields = {"user_id": "new-with-key", "tier": None, "limits": None, "metadata": None, "team_id": None}
+    answer = await one.http.post("/user/new", json={**fields, "auto_create_key": True})
+    assert answer.status_code == 200, answer.text
+    assert (await ask(two, answer.json()["key"])).status_code == 200
+    without = await one.http.post("/user/new", json={"user_id": "new-without", "auto_create_key": False})
+    assert "key" not in without.json()
+    odd = await one.http.post("/user/new", json={"user_id": "new-odd", "auto_create_key": "yes"})
+    assert (odd.status_code, odd.json()["error"]["param"]) == (400, "auto_create_key")
+
+
+async def test_litellms_word_for_all_models_leaves_them_to_the_tier(pair: Pair) -> None:
+    made_for_all = await one_key(pair, models=["all-proxy-models"])
+    plain = await one_key(pair)
+    listed = [
+        (await pair[1].http.get("/v1/models", headers={"authorization": f"Bearer {key}"})).json()["data"]
+        for key in (made_for_all, plain)
+    ]
+    assert listed[0] == listed[1] != []
+
+
+async def one_key(pair: Pair, **fields: Any) -> str:
+    answer = await pair[0].http.post("/key/generate", json=fields)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["key"])

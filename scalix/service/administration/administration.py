@@ -58,7 +58,8 @@ class UserAdministration:
         self._audit = audit
 
     async def new(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
-        """Write a record for a user without one. Raises `BadRequest`, `UserAlreadyExists`."""
+        """Write a record for a user without one. `null` is absent. Raises `BadRequest`, `UserAlreadyExists`."""
+        body = {name: value for name, value in body.items() if value is not None}
         named = body if "user_id" in body else {**body, "user_id": str(uuid4())}
         record = self._changed(UserRecord(named_from_outside(named["user_id"], "user_id")), named)
         try:

@@ -24,6 +24,7 @@ MOST_METADATA_BYTES = 16_384
 MOST_MODELS = 200
 MOST_NETWORKS = 100
 MOST_ALIAS_CHARS = 255
+ALL_MODELS = "all-proxy-models"  # LiteLLM's word for every model, as far as the tier has it
 NEVER = "-1"  # LiteLLM's word for a key without an end
 
 SETTABLE = frozenset(
@@ -136,6 +137,8 @@ def _models(value: Any, existing: Collection[str]) -> tuple[str, ...]:
         return ()
     if not isinstance(value, list) or len(value) > MOST_MODELS or not all(isinstance(name, str) for name in value):
         raise BadRequest(f"'models' must be a list of up to {MOST_MODELS} names or patterns.", param="models")
+    if ALL_MODELS in value:
+        return ()
     for pattern in value:
         if pattern not in existing and not any(fnmatchcase(model, pattern) for model in existing):
             message = f"'{shown(pattern, 100)}' is no model here, and fits none. GET /v1/models lists those in service."
