@@ -88,7 +88,7 @@ def routes_page() -> str:
         "",
         "The columns are credentials: *blocked*, *free* and *pro* are users' own tokens, *admin* is the master key, and a",  # noqa: E501
         "*key* is a virtual key. An expired, replaced or deleted key is 401 `invalid_api_key`, a blocked one 403",
-        "`key_blocked`, and one of a blocked user 403 `user_blocked`.",
+        "`key_blocked`, and one of a blocked user 403 `user_blocked`. Of `/key/info`, a key may read its own.",
         "",
         "The statuses are those of a request that is right in everything else. Another method of these paths is 405",
         "with an `Allow` header, and every other path is 404, whatever the credential. A WebSocket upgrade is 426.",

@@ -3,7 +3,8 @@
 from typing import Any
 
 from scalix.domain.errors import BadRequest, NotPermitted, RouteNotFound
-from scalix.edge.asgi import CLIENT_ADDRESS, Receive, Scope, credential_of
+from scalix.domain.identity.key_secrets import digest_of
+from scalix.edge.asgi import CLIENT_ADDRESS, Receive, Scope, credential_of, token_of
 from scalix.edge.bodies import read_json
 from scalix.edge.key_routes import KEY_ROUTES, KeyRoutes
 from scalix.edge.ledger_routes import LEDGER_ROUTES, LedgerRoutes
@@ -53,6 +54,8 @@ class OperatorRoutes:
 
     async def answer(self, target: Own, request_id: str, scope: Scope, receive: Receive) -> Any:
         """The answer to one request. Raises `GatewayError`s."""
+        if target is Own.KEY_INFO and (own := await self._own_key(scope)) is not None:
+            return await self._keys.info(own)
         caller = await operator_of(self._identity, scope)
         match target:
             case Own.USER_INFO:
@@ -98,6 +101,14 @@ class OperatorRoutes:
             case Own.MERGE:
                 return await self._merging.merge(body, by)
         raise RouteNotFound("There is no such route here. The README lists the routes.")
+
+    async def _own_key(self, scope: Scope) -> str | None:
+        """The key that sends the request, if it is what is asked for: without a name, by itself or by its SHA-256."""
+        token = token_of(scope)
+        holder = await self._identity.authenticate(credential_of(scope))
+        if holder.key is None or not token:
+            return None
+        return token if query_of(scope).get("key", token) in (token, digest_of(token)) else None
 
     async def _new_user(self, body: dict[str, Any], by: Actor) -> dict[str, Any]:
         """A new user, with a key of its own if `auto_create_key`, LiteLLM's field, says so."""

@@ -242,8 +242,8 @@ async def test_a_model_without_a_price_can_t_be_used_on_a_budget(pair: Pair) -> 
 
 
 async def test_operators_routes_are_closed_to_keys(pair: Pair) -> None:
-    key = await made(pair[0])
-    for path in ("/key/list", f"/key/info?key={key['token']}", "/user/list", "/scalix/v1/audit"):
+    key, other = await made(pair[0]), await made(pair[0])
+    for path in ("/key/list", f"/key/info?key={other['token']}", "/user/list", "/scalix/v1/audit"):
         assert code_of(await pair[1].http.get(path, headers=with_key(key["key"]))) == (403, "not_permitted")
     for path in ("/key/generate", "/key/delete", "/user/new"):
         assert code_of(await pair[1].http.post(path, headers=with_key(key["key"]), json={})) == (403, "not_permitted")
@@ -435,3 +435,17 @@ async def one_key(pair: Pair, **fields: Any) -> str:
     answer = await pair[0].http.post("/key/generate", json=fields)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["key"])
+
+
+async def test_a_key_reads_what_is_known_of_itself_and_of_no_other(pair: Pair) -> None:
+    one, two = pair
+    mine, other = await made(one), await made(one)
+    for query in ({}, {"key": mine["key"]}, {"key": mine["token"]}):
+        answer = await two.http.get("/key/info", params=query, headers={"authorization": f"Bearer {mine['key']}"})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["key"] == mine["token"]
+        assert mine["key"] not in answer.text
+    foreign = await two.http.get(
+        "/key/info", params={"key": other["token"]}, headers={"authorization": f"Bearer {mine['key']}"}
+    )
+    assert (foreign.status_code, foreign.json()["error"]["code"]) == (403, "not_permitted")
