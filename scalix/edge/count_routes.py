@@ -15,7 +15,9 @@ from scalix.edge.bodies import read_json
 from scalix.edge.body_checks import check_body
 from scalix.edge.guard import Guard
 from scalix.edge.routes import Own
+from scalix.edge.user_header import take_user
 from scalix.service.exchange.admission import Admission
+from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.token_counting import TokenCounting
 from scalix.service.identity.identity import Identity
 from scalix.store.base import StoreUnavailable
@@ -33,12 +35,14 @@ class CountRoutes:
         admission: Admission,
         counting: TokenCounting,
         guard: Guard,
+        fallbacks: Fallbacks,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._identity = identity
         self._admission = admission
         self._counting = counting
         self._guard = guard
+        self._fallbacks = fallbacks
         self._clock = clock
         self._second = 0
         self._asked: Counter[str] = Counter()
@@ -48,6 +52,7 @@ class CountRoutes:
         holder = await self._identity.authenticate(credential_of(scope))
         with self._guard.metered(scope, receive, holder) as paced:
             body = await read_json(scope, paced)
+            take_user(self._guard.user_header, scope, holder, body)
             caller = await self._identity.charged_caller(holder, body)
             with suppress(StoreUnavailable):  # no admission follows that would see what was revoked
                 caller = caller if caller.reread is None else await caller.reread()
@@ -55,6 +60,7 @@ class CountRoutes:
             subject = str(caller.subject)
             self._note(subject)
             route = _ROUTES[target]
+            self._fallbacks.named(body)
             check_body(route, body, self._guard.extra_fields(route))
             _, model = await self._admission.allowed_model(caller, body)
             media = Media((model.provider_model,))

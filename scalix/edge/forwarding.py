@@ -141,7 +141,8 @@ class Forwarding:
         subject = str(exchange.caller.subject)
 
         async def count(model: str, text: str) -> int:
-            return await self._counting.count(subject, exchange.models[model].provider_model, text)
+            known = exchange.models.get(model)
+            return await self._counting.count(subject, known.provider_model if known else model, text)
 
         async def count_prompt() -> int:
             media = Media((attempts.model.provider_model,))

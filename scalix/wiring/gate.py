@@ -157,7 +157,7 @@ def build_gate(
             core.balances,
         ),
         core.policy,
-        CountRoutes(core.identity, core.admission, core.counting, guard),
+        CountRoutes(core.identity, core.admission, core.counting, guard, core.fallbacks),
         ready=ready,
         check_models=check_models,
         version=scalix.__version__,

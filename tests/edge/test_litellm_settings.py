@@ -61,6 +61,12 @@ async def test_a_second_name_is_judged_by_the_tier_of_its_target(one: Instance) 
     assert listed == ["free-model", "free/exact", "dear-nick"]
 
 
+async def test_prompts_are_counted_for_second_names_and_for_those_of_a_wildcard(one: Instance) -> None:
+    for model, status in (("dear-nick", 200), ("free/qwen3:8b", 200), ("free-nick", 403), ("nobody", 404)):
+        body = {"model": model, "user": "alice", "input": "hello"}
+        assert (await one.http.post("/v1/responses/input_tokens", json=body)).status_code == status
+
+
 async def test_a_wildcard_of_a_server_of_ones_own_serves_any_fitting_name_in_its_tier(one: Instance) -> None:
     async def code(model: str) -> int:
         answer = await one.http.post("/v1/chat/completions", json={**PROMPT, "model": model, "user": "bob"})
