@@ -12,6 +12,7 @@ import orjson
 
 from scalix.domain.errors import BadRequest, GatewayError
 from scalix.domain.limits.quota import Outcome
+from scalix.domain.requests.betas import split_betas
 from scalix.domain.requests.dropped import Dropped
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields, refusal_of_unknown
 from scalix.domain.requests.odd_fields import named_field, odd_field
@@ -22,7 +23,7 @@ from scalix.edge.access_log import ASKED, Asked
 from scalix.edge.allowed_fields import allowed_fields
 from scalix.edge.answer_repairs import AnswerRepairs
 from scalix.edge.answers import Answer, nothing
-from scalix.edge.asgi import ASGIApp, Receive, Scope, Send
+from scalix.edge.asgi import ASGIApp, Receive, Scope, Send, header
 from scalix.edge.bodies import check_head, json_object, read_json
 from scalix.edge.body_checks import check_body
 from scalix.edge.clients import Client
@@ -52,6 +53,7 @@ PATHS = {
 _WITHOUT_IDS = frozenset({Route.COMPLETIONS, Route.EMBEDDINGS})  # texts go in, and nothing that is kept
 # Request headers that mean something to a provider. All others stay outside.
 _FORWARDED_HEADERS = frozenset({b"anthropic-version"})
+_BETAS = b"anthropic-beta"
 
 TOO_LATE = ProviderError(504, "", kind="TimeoutException")  # what an attempt fails of that is given up
 
@@ -99,6 +101,8 @@ class Forwarding:
         if MODEL_OF_PATH in scope:
             body["model"] = scope[MODEL_OF_PATH]
         dropped = self._check(route, body)
+        if route is Route.MESSAGES and (betas := header(scope, _BETAS)):
+            dropped.add(f"anthropic-beta.{name}" for name in split_betas(betas)[1])
         fields = Fields(self._known, body.keys() - allowed_fields(route), dropped)
         self._fallbacks.named(body)
         take_user(self._guard.user_header, scope, holder, body)
@@ -285,6 +289,8 @@ class Forwarding:
             self._authorization,
             *(item for item in scope["headers"] if item[0] in _FORWARDED_HEADERS),
         ]
+        if exchange.route is Route.MESSAGES and (passed := split_betas(header(scope, _BETAS) or "")[0]):
+            headers.append((_BETAS, ",".join(passed).encode()))
         inner = dict(scope)
         inner.update(path=path, raw_path=path.encode(), query_string=b"", root_path="", headers=headers)
         inner["scalix"] = exchange

@@ -117,3 +117,15 @@ async def test_a_named_origin_is_answered_before_its_key_is_asked_for(
         other = await edge.call(body=BODY, headers=[(b"origin", b"https://evil.example")])
         assert (other.headers.get("access-control-allow-origin") == "*") == (origins == ["*"])
         assert (await edge.call("OPTIONS", "/no/such/path", key=None, headers=[ORIGIN, ASKS])).status == 404
+
+
+async def test_of_anthropics_betas_the_listed_ones_pass_and_the_others_are_named(edge: InProcess) -> None:
+    asked = b"interleaved-thinking-2025-05-14, context-1m-2025-08-07,effort-2025-11-24"
+    body = {**BODY, "max_tokens": 20}
+    answered = await edge.call(path="/v1/messages", body=body, headers=[(b"anthropic-beta", asked)])
+    assert answered.status == 200, answered.body
+    assert answered.headers["x-scalix-dropped"] == "anthropic-beta.context-1m-2025-08-07"
+    sent = dict(edge.inner.scopes[-1]["headers"])
+    assert sent[b"anthropic-beta"] == b"interleaved-thinking-2025-05-14,effort-2025-11-24"
+    await edge.call(body=BODY, headers=[(b"anthropic-beta", asked)])
+    assert b"anthropic-beta" not in dict(edge.inner.scopes[-1]["headers"])
