@@ -128,3 +128,10 @@ def test_litellm_makes_no_more_of_a_schema_than_it_weighs(defs: dict[str, Any], 
     unpack_defs(expanded, copy.deepcopy(defs))
     given_values = schema_weight._part_of([{"properties": {"root": root}}]).values
     assert schema_weight._part_of([expanded]).values <= given_values + weight._values
+
+
+def test_schemas_that_each_have_room_may_have_none_together() -> None:
+    schema = chain(12)
+    check_schemas({"tools": [tool(schema)]})
+    with pytest.raises(BadRequest):
+        check_schemas({"tools": [tool(schema)] * 10})

@@ -56,6 +56,21 @@ def test_the_place_is_told_as_a_path() -> None:
 
 
 @pytest.mark.parametrize(
+    ("block", "name"),
+    [
+        ({"type": "redacted_thinking", "data": "Eo1"}, "data"),
+        ({"type": "thinking", "thinking": "x", "signature": "litellm_encrypted_reasoning:e30"}, "signature"),
+        ({"type": "file", "file_uri": "HTTPS://GenerativeLanguage.GoogleAPIs.com/v1beta/files/a"}, "file_uri"),
+        ({"type": "input_file", "file_url": "http://generativelanguage.googleapis.com/v1beta/files/a"}, "file_url"),
+    ],
+)
+def test_what_a_provider_reads_back_or_keeps_is_one_wherever_it_stands(block: dict[str, Any], name: str) -> None:
+    assert found({"messages": [{"role": "assistant", "content": [block]}]}) == {
+        f"messages[0].content[0].{name}": block[name]
+    }
+
+
+@pytest.mark.parametrize(
     "body",
     [
         {"messages": [{"role": "tool", "tool_call_id": "c", "content": "file_id"}]},

@@ -135,6 +135,11 @@ def test_what_is_not_is_not(usage: dict[str, Any]) -> None:
     assert read_usage(usage) == Usage(100, 10)
 
 
+def test_what_tools_put_into_geminis_prompt_is_of_the_prompt() -> None:
+    read = read_usage({"promptTokenCount": 100, "candidatesTokenCount": 10, "toolUsePromptTokenCount": 7})
+    assert read == Usage(107, 10, has_extras=True)
+
+
 def test_hosted_tools_are_seen_in_the_answer() -> None:
     usage = {"input_tokens": 5, "output_tokens": 5}
     for output, extras in (
