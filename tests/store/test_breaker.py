@@ -105,6 +105,21 @@ async def test_an_error_that_is_an_answer_does_not_open_it(breaker: Breaker) -> 
     assert breaker.is_closed
 
 
+async def test_an_error_that_is_an_answer_closes_it_as_any_answer_does(breaker: Breaker, clock: Seconds) -> None:
+    fragile = Fragile()
+    store = guarded(fragile, breaker)
+    fragile.error = StoreUnavailable("away")
+    await failed(store, 3)
+    clock.now_s += 2.0
+    fragile.error = UserExists("bob")
+    with pytest.raises(UserExists):
+        await store.act()  # the one that tries again
+    assert breaker.is_closed
+    fragile.error = StoreUnavailable("away")
+    await failed(store, 2)
+    assert breaker.is_closed
+
+
 async def test_after_the_pause_one_call_alone_tries_again(breaker: Breaker, clock: Seconds) -> None:
     fragile = Fragile()
     store = guarded(fragile, breaker)
