@@ -39,7 +39,15 @@ def _of_model(model: str, route: Route) -> Known:
     deployments = router.get_model_list(model_name=model) if router is not None else None
     if not deployments:
         return EVERYTHING
-    return reduce(_both, (of_deployment(dict(one["litellm_params"]), route) for one in deployments))
+    return reduce(_both, (of_deployment(filled(one["litellm_params"], model), route) for one in deployments))
+
+
+def filled(params: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """The parameters of a deployment that serves `model`, which may be one of many (`openai/*`)."""
+    pattern = str(params.get("model"))
+    before, star, _ = pattern.partition("*")
+    name = pattern if not star else model if model.startswith(before) else pattern.replace("*", model)
+    return {**params, "model": name}
 
 
 def _both(one: Known, other: Known) -> Known:

@@ -9,7 +9,7 @@ from litellm.utils import get_optional_params, get_optional_params_embeddings
 
 from scalix.domain.requests.model_fields import Known, refusal_of_unknown, told
 from scalix.domain.requests.routes import Route
-from scalix.litellm_adapter.known_fields import of_deployment
+from scalix.litellm_adapter.known_fields import filled, of_deployment
 
 VALUES: dict[str, Any] = {
     "functions": [{"name": "f", "parameters": {}}],
@@ -153,3 +153,13 @@ def test_where_requests_are_not_translated_nothing_is_judged() -> None:
 
 def test_a_deployment_that_litellm_does_not_understand_is_not_judged() -> None:
     assert deployment("nobodys-provider/x").unknown == frozenset()
+
+
+def test_of_a_deployment_of_many_models_the_asked_one_is_judged() -> None:
+    def of(pattern: str, asked: str) -> Known:
+        return of_deployment(filled({"model": pattern, "api_key": "k"}, asked), Route.CHAT)
+
+    assert "presence_penalty" in of("openai/*", "openai/o3").unknown
+    assert "presence_penalty" not in of("openai/*", "openai/gpt-4o").unknown
+    assert "seed" in of("anthropic/*", "claude-x").unknown
+    assert "seed" in of("*", "anthropic/claude-x").unknown
