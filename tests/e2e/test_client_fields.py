@@ -164,12 +164,9 @@ NEUTRAL: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("model", [OPENAI, GEMINI, CLAUDE, O3])
-@pytest.mark.parametrize("stream", [False, True])
-def test_what_says_nothing_or_is_a_hint_keeps_no_model_from_answering(
-    fielded: Gateway, key: str, model: str, stream: bool
-) -> None:
+def test_what_says_nothing_or_is_a_hint_keeps_no_model_from_answering(fielded: Gateway, key: str, model: str) -> None:
     with httpx.Client(base_url=fielded.url, headers={"authorization": f"Bearer {key}"}) as client:
-        body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **NEUTRAL, "stream": stream}
+        body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **NEUTRAL, "stream": False}
         answer = client.post(CHAT, json=body)
     assert answer.status_code == 200, answer.text
     dropped = answer.headers[DROPPED].split(", ")

@@ -121,18 +121,22 @@ def test_fields_that_steer_the_gateway_are_refused_by_name_and_lead_nowhere(
 @pytest.mark.parametrize("route", PATHS)
 def test_every_spelling_of_a_route_that_exists_is_counted(bench: Bench, route: str) -> None:
     path = PATHS[route]
-    for spelling in (path, path.removeprefix("/v1")):
+    ways = [path, path.removeprefix("/v1"), path + "/", f"/openai{path}"]
+    deployment = f"/openai/deployments/{FREE}{path[3:]}"
+    if route not in ("responses", "messages"):
+        ways.append(deployment)
+    for spelling in ways:
         assert bench.http.post(spelling, json=bench.body(route, model=FREE)).status_code == 200
-    assert bench.counted()[0] == 2
+    assert bench.counted()[0] == len(ways)
     others = (
-        *(path + "/", path.upper(), "/" + path, path.replace("/v1", "/v2")),
-        *(f"/openai{path}", f"/engines/{FREE}{path[3:]}", f"/openai/deployments/{FREE}{path[3:]}", f"{path};x=1"),
+        *(path + "//", path.upper(), "/" + path, path.replace("/v1", "/v2"), f"/engines/{FREE}{path[3:]}"),
+        *(f"{path};x=1", f"/openai/openai{path}", *([] if deployment in ways else [deployment])),
         *(path.replace("/v1", "/%761"), f"/litellm{path}", f"/api{path}", f"/anthropic{path}"),
     )
     for spelling in others:
         answer = bench.http.post(httpx.URL(bench.gateway.url).copy_with(raw_path=spelling.encode()), json={})
         assert answer.status_code == 404, spelling
-    assert bench.counted()[0] == 2
+    assert bench.counted()[0] == len(ways)
 
 
 def test_only_one_exact_name_is_a_model(bench: Bench) -> None:

@@ -79,7 +79,7 @@ def test_what_two_readers_could_take_for_two_things_is_a_400(gateway: Gateway, t
     "line",
     [
         *(b"GET http://gateway/v1/models", b"GET //v1/models", b"GET /v1/../v1/models", b"GET /v1/%6dodels"),
-        *(b"GET /v1/models/", b"GET /V1/MODELS", b"GET /v1/models;x", b"OPTIONS *", b"GET /v1/chat%2Fcompletions"),
+        *(b"GET /openai/models", b"GET /V1/MODELS", b"GET /v1/models;x", b"OPTIONS *", b"GET /v1/chat%2Fcompletions"),
     ],
 )
 def test_another_spelling_of_a_path_is_a_404(gateway: Gateway, line: bytes) -> None:
