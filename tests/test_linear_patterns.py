@@ -16,7 +16,6 @@ MAY_USE_RE = {
     "domain/requests/stream_events.py": "line ends only, of four bytes at most, several times a chunk",
     "edge/guard_headers.py": "one class of characters, or bounded and anchored; of every request",
     "edge/stream_marks.py": "anchored at the beginning, each part ends where the next begins; of every chunk",
-    "edge/answer_repairs.py": "one class that can't hold its own end",
     "litellm_adapter/bounded_work.py": "reads a client's pattern within a bound, and never runs it",
     "litellm_adapter/trimming.py": "the operator's config",
     "service/administration/resealing.py": "bounded, anchored at both ends",

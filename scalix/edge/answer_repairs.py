@@ -4,7 +4,6 @@ It has the model's public name, the user's own ids, and no cost of the operator'
 parsed that need it.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,9 +24,8 @@ _FINISH, _USAGE, _TOTALS = b'"finish_reason":', b'"usage":', b'"usage":{'
 # What else a chunk must be parsed for.
 _TO_COMPLETE = (_TOTALS, b'"provider_specific_fields":', b'"logprobs":{')
 _OF_A_MESSAGE = (b'"message_start"', b'"message_delta"')
-_COST = re.compile(rb',"cost":[^,{}\[\]"]*(?=[,}])')
 # What stands last in an answer with vectors, of which there may be megabytes.
-_NULL_DETAILS = re.compile(rb',"(?:completion|prompt)_tokens_details":null(?=[,}])')
+_NULL_DETAILS = (b',"completion_tokens_details":null', b',"prompt_tokens_details":null')
 _END_BYTES = 400
 
 
@@ -70,7 +68,10 @@ class AnswerRepairs:
     def whole(self, body: bytes) -> bytes:
         """An answer that is not streamed; what is no JSON object stays as it is."""
         if self._exchange.route is Route.EMBEDDINGS and b'"cost":' not in body:
-            return body[:-_END_BYTES] + _NULL_DETAILS.sub(b"", body[-_END_BYTES:])
+            end = body[-_END_BYTES:]
+            for null in _NULL_DETAILS:
+                end = end.replace(null, b"")
+            return body[:-_END_BYTES] + end
         return self._rewritten(body, body, self._complete, is_whole=True)
 
     def event(self, event: bytes) -> bytes:
@@ -121,10 +122,12 @@ class AnswerRepairs:
     # by route
 
     def _chat_event(self, event: bytes) -> bytes:
+        if not self._is_one:
+            is_over = b"[DONE]" in event or _TOTALS in event
+            return (self._ends() if is_over else b"") + self._parsed(event, self._complete_chunk)
         if not event.startswith(_DATA):
-            return self._ends() + event if not self._is_one and b"[DONE]" in event else event
-        needs_parsing = not self._is_one or any(sign in event for sign in _TO_COMPLETE)
-        if needs_parsing or (self._ids is not None and self._ids.concerns(event)):
+            return event
+        if any(sign in event for sign in _TO_COMPLETE) or (self._ids is not None and self._ids.concerns(event)):
             return self._parsed(event, self._complete_chunk)
         if _USAGE in event:
             return event if _FINISH in event else event.replace(_CHOICE, _CHOICE + b'"finish_reason":null,', 1)
@@ -159,7 +162,7 @@ class AnswerRepairs:
     def _message_event(self, event: bytes) -> bytes:
         if any(sign in event for sign in _OF_A_MESSAGE) or (self._ids is not None and self._ids.concerns(event)):
             return self._parsed(event, self._complete_message_event)
-        return _COST.sub(b"", event) if b'"cost":' in event and _USAGE in event else event
+        return event
 
     def _complete_message_event(self, event: dict[str, Any]) -> None:
         message, delta = event.get("message"), event.get("delta")

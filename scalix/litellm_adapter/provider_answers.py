@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import re2
 
+from scalix.domain.answers.provider_streams import move_refusal
 from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage
 from scalix.domain.tokens.usage_reading import read_usage
 
@@ -40,8 +41,9 @@ class ProviderAnswer:
         self._opening: dict[str, Any] = {}
         self.nonsense = False  # whether there was a usage that can't be true
 
-    def whole(self, body: bytes) -> tuple[int, bytes]:
-        """An answer that is not streamed, mended, and the HTTP status that it should have. Every format is JSON."""
+    def whole(self, body: bytes, *, keeps_refusals: bool = True) -> tuple[int, bytes]:
+        """An answer that is not streamed, mended, and the HTTP status that it should have. Every format is JSON. Unless
+        who reads it `keeps_refusals`, they are texts."""
         try:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -51,6 +53,8 @@ class ProviderAnswer:
         if (status := failure_status(answer)) is not None:
             return status, body
         changed = isinstance(answer, dict) and self._mend(answer, final=True, required=True)
+        if not keeps_refusals and isinstance(answer, dict):
+            changed = _without_refusals(answer) or changed
         return _OK, orjson.dumps(answer) if changed else body
 
     def event(self, event: bytes) -> bytes:
@@ -119,6 +123,15 @@ class ProviderAnswer:
                 self.usage = believed
         elif completion or not prompt:
             self.nonsense = True
+
+
+def _without_refusals(answer: dict[str, Any]) -> bool:
+    choices, changed = answer.get("choices"), False
+    for choice in choices if isinstance(choices, list) else ():
+        message = choice.get("message") if isinstance(choice, dict) else None
+        if isinstance(message, dict):
+            changed = move_refusal(message, keeps=False) or changed
+    return changed
 
 
 def failure_status(answer: object) -> int | None:

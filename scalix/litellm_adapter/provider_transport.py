@@ -9,6 +9,7 @@ import aiohttp
 import httpx
 import orjson
 
+from scalix.domain.answers.provider_streams import ProviderStream
 from scalix.domain.failures import kind_of_body
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_events import EventSplitter
@@ -300,7 +301,7 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
         whole = await response.aread()
         if exchange.route is not Route.EMBEDDINGS:
             whole = lightened(whole, lifted_of(exchange))
-        status, body = answer.whole(whole)
+        status, body = answer.whole(whole, keeps_refusals=exchange.route is Route.CHAT)
         _note(answer, exchange, attempt)
         if status == _OK and exchange.attempt == attempt and _has_answered(answer):
             exchange.answered_whole, exchange.sent = True, _content(request)
@@ -310,7 +311,7 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
         if status != _OK:
             headers = _as_json(headers)
         return _response(status, body, headers, request, exchange, attempt)
-    stream = _ReadStream(response, answer, exchange)
+    stream = _ReadStream(response, request, answer, exchange)
     exchange.hang_up = stream.aclose
     failed = await stream.open()
     if failed is None:
@@ -331,7 +332,9 @@ def _response(
     if status != _OK:
         error = provider_error(status, httpx.Headers(headers), body)
         _note_error(exchange, attempt, error)
-        log.warning("request %s: the provider answered 200 with an error, or with nothing", exchange.request_id)
+        log.warning(
+            "request %s: the provider answered 200 with an error, with nothing, or with a page", exchange.request_id
+        )
         body = _short(error, body)
     return httpx.Response(status, headers=headers, content=body, request=request)
 
@@ -377,11 +380,20 @@ async def _next(pieces: AsyncIterator[bytes], within_s: float | None) -> bytes |
 class _ReadStream(httpx.AsyncByteStream):
     """A provider's event stream, event by event."""
 
-    def __init__(self, response: httpx.Response, answer: ProviderAnswer, exchange: Exchange) -> None:
+    def __init__(
+        self, response: httpx.Response, request: httpx.Request, answer: ProviderAnswer, exchange: Exchange
+    ) -> None:
         self._response = response
         self._answer = answer
         self._exchange = exchange
         self._attempt = exchange.attempt
+        self._stream = ProviderStream(
+            orjson.loads,
+            orjson.dumps,
+            is_chat=request.url.path.endswith("/chat/completions"),
+            keeps_refusals=exchange.route is Route.CHAT,
+            finishes=exchange.finishes if exchange.choices > 1 else None,
+        )
         self._pieces = self._read()
         self._opening: asyncio.Task[tuple[bytes, int | None]] | None = None
         self.failure = b"{}"  # the error that it began with, as a body
@@ -452,7 +464,7 @@ class _ReadStream(httpx.AsyncByteStream):
                 if events:
                     for event in events:
                         check_values(event)
-                    mended = [answer.event(event) for event in events]
+                    mended = [answer.event(self._stream.event(event)) for event in events]
                     # What is known must be noted before LiteLLM can act on the end of the stream.
                     self._note(mended)
                     yield mended
@@ -464,9 +476,15 @@ class _ReadStream(httpx.AsyncByteStream):
             raise
         if rest := splitter.rest():
             check_values(rest)
-            mended = [answer.event(rest)]
+            mended = [answer.event(self._stream.event(rest))]
             self._note(mended)
             yield mended
+        if not self._stream.has_ended:
+            # Whatever it has said, nobody knows whether that was all.
+            broken = httpx.ReadError("the provider's stream has no end", request=self._response.request)
+            _note_error(exchange, self._attempt, broken_connection(broken))
+            exchange.on_usage()
+            raise broken
         if done:
             yield done
         if exchange.attempt == self._attempt and answer.usage is not None:

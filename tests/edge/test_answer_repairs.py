@@ -145,3 +145,11 @@ def test_events_of_a_response_are_numbered_and_named() -> None:
     assert (sent(first)["sequence_number"], sent(second)["sequence_number"], shape.next_number) == (4, 5, 6)
     assert "model" not in sent(second)
     assert sent(second)["name"] == "f"
+
+
+def test_vectors_are_not_parsed_and_their_usage_has_no_null() -> None:
+    body = (
+        b'{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":7,"completion_tokens_details":null,"total_tokens":7}}'
+    )
+    made = repairs(Route.EMBEDDINGS).whole(body)
+    assert made == b'{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":7,"total_tokens":7}}'

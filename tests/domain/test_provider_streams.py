@@ -1,0 +1,95 @@
+"""A provider's stream, mended before an engine reads it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from scalix.domain.answers.provider_streams import CallNumbers, ProviderStream
+from scalix.domain.answers.split_characters import SplitCharacters
+
+
+def mended(
+    events: list[bytes], *, parsed: list[bytes] | None = None, finishes: dict[int, str] | None = None
+) -> list[bytes]:
+    def loads(raw: bytes) -> Any:
+        if parsed is not None:
+            parsed.append(raw)
+        return json.loads(raw)
+
+    stream = ProviderStream(
+        loads, lambda value: json.dumps(value).encode(), is_chat=True, keeps_refusals=True, finishes=finishes
+    )
+    return [stream.event(event) for event in events]
+
+
+def chunk(finish: str | None = None, index: int = 0, **delta: Any) -> bytes:
+    choice = {"index": index, "delta": delta, "finish_reason": finish}
+    return b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n"
+
+
+def test_a_plain_text_is_neither_parsed_nor_changed() -> None:
+    parsed: list[bytes] = []
+    events = [chunk(content="hello"), chunk(content="", refusal=None), chunk("stop"), b"data: [DONE]\n\n"]
+    assert mended(events, parsed=parsed) == events
+    assert parsed == []
+
+
+def test_how_each_of_several_choices_ends_is_noted() -> None:
+    finishes: dict[int, str] = {}
+    mended([chunk("stop"), chunk("length", 1), chunk(None, 2)], finishes=finishes)
+    assert finishes == {0: "stop", 1: "length"}
+
+
+@pytest.mark.parametrize(
+    ("end", "is_end"),
+    [
+        (chunk("stop"), True),
+        (chunk(None), False),
+        (chunk("", content='"finish_reason":"stop"'), False),
+        (b'data: {"type":"message_delta","delta":{"stop_reason": "end_turn"}}\n\n', True),
+        (b'data: {"type":"response.incomplete"}\n\n', True),
+        (b'data: {"candidates":[{"finishReason":"STOP"}]}\n\n', True),
+        (b"data: [DONE]\n\n", False),
+    ],
+)
+def test_a_stream_has_ended_when_it_says_why(end: bytes, is_end: bool) -> None:
+    stream = ProviderStream(json.loads, lambda value: b"", is_chat=True, keeps_refusals=True, finishes=None)
+    stream.event(end)
+    assert stream.has_ended is is_end
+
+
+@pytest.mark.parametrize(
+    ("given", "numbers"),
+    [
+        ([("a", None), (None, None), ("b", None), (None, None)], [0, 0, 1, 1]),
+        ([("a", 0), (None, 0), ("b", 0), (None, 0)], [0, 0, 1, 1]),
+        ([("a", 0), ("b", 1), (None, 0), (None, 1)], [0, 1, 0, 1]),
+        ([("a", 0), ("a", 0), ("b", 0), ("b", 0), ("a", 0)], [0, 0, 1, 1, 0]),
+        ([("a", 1), ("b", 2)], [1, 2]),
+        ([("a", 0), ("", 0), ("b", None), ("", None)], [0, 0, 1, 1]),
+    ],
+)
+def test_a_new_call_gets_the_next_number(given: list[tuple[str | None, int | None]], numbers: list[int]) -> None:
+    calls = CallNumbers()
+    made = []
+    for name, index in given:
+        call = {key: value for key, value in (("id", name), ("index", index)) if value is not None}
+        calls.number(0, [call])
+        made.append(call["index"])
+    assert made == numbers
+
+
+def test_backslashes_that_stand_for_themselves_are_no_half_of_a_pair() -> None:
+    joiner = SplitCharacters()
+    plain, cut = rb'data: {"text":"C:\\ud83d"}', rb'data: {"text":"C:\\\ud83d"}'
+    assert joiner.join(plain) == plain
+    assert joiner.join(cut) == rb'data: {"text":"C:\\"}'
+    assert joiner.join(rb'data: {"text":"\ude00!"}') == rb'data: {"text":"\ud83d\ude00!"}'
+
+
+def test_half_a_character_that_never_becomes_whole_is_dropped() -> None:
+    joiner = SplitCharacters()
+    assert joiner.join(b'data: {"text":"a\xe2\x80"}') == b'data: {"text":"a"}'
+    assert joiner.join(b'data: {"text":"b"}') == b'data: {"text":"b"}'
+    assert joiner.join(b'data: {"text":"\x93"}') == b'data: {"text":"\x93"}'

@@ -1,0 +1,264 @@
+"""Streams of OpenAI's format as providers are known to send them, and as clients of every route should get them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.api_types import events_of, faults_of_answer
+from tests.e2e.complete_provider import EVENT_STREAM, USAGE, chunk, delta, event, stream
+from tests.e2e.described_rig import BY_CHAT, CLAUDE, GEMINI, OPENAI, VLLM, http, provider, shaped
+from tests.e2e.scripted_provider import Answer, Provider, whole
+from tests.e2e.test_who_is_to_blame import Caller
+
+__all__ = ["http", "provider", "shaped"]
+pytestmark = pytest.mark.xdist_group("gateway-shapes")
+
+Events = list[dict[str, Any]]
+END = [delta({}, finish="stop")]
+CHATTING = [OPENAI, VLLM]
+
+
+def sends(provider: Provider, deltas: Events, *, done: bool = True) -> None:
+    """The provider streams these choices, one a chunk, and its usage where it is wanted."""
+
+    def answer(path: str, body: dict[str, Any]) -> Answer:
+        chunks = [chunk([one], body) for one in deltas]
+        if "usage" in chunks[0]:
+            chunks.append(chunk([], body, usage=USAGE))
+        return stream(chunks, done=done)
+
+    provider.answer = answer
+
+
+def sends_raw(provider: Provider, *pieces: bytes, kind: str = "text/event-stream") -> None:
+    provider.answer = lambda path, body: Answer(200, pieces, (("content-type", kind),))
+
+
+def chat(http: httpx.Client, model: str = OPENAI, **more: Any) -> httpx.Response:
+    return http.post(
+        "/v1/chat/completions",
+        json={"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": True, **more},
+    )
+
+
+def responses(http: httpx.Client, model: str = BY_CHAT) -> httpx.Response:
+    return http.post("/v1/responses", json={"model": model, "input": "hi", "stream": True})
+
+
+def messages(http: httpx.Client, model: str = OPENAI) -> httpx.Response:
+    said = [{"role": "user", "content": "hi"}]
+    return http.post("/v1/messages", json={"model": model, "messages": said, "max_tokens": 99, "stream": True})
+
+
+def text_of(got: httpx.Response) -> str:
+    """The text of a stream of any route."""
+    parts = []
+    for _, one in events_of(got.text):
+        held = one.get("delta")
+        parts.append(held if isinstance(held, str) else (held or {}).get("text", ""))
+        parts += [(choice["delta"].get("content") or "") for choice in one.get("choices") or ()]
+    return "".join(parts)
+
+
+def calls_of(got: httpx.Response) -> dict[Any, tuple[str, str]]:
+    """The tool calls of a stream of any route: by number, name and arguments."""
+    calls: dict[Any, list[str]] = {}
+    for _, one in events_of(got.text):
+        kind = one.get("type", "")
+        for choice in one.get("choices") or ():
+            for call in choice["delta"].get("tool_calls") or ():
+                held = calls.setdefault(call["index"], ["", ""])
+                held[0] += call["function"].get("name") or ""
+                held[1] += call["function"].get("arguments") or ""
+        if kind == "response.output_item.done" and one["item"]["type"] == "function_call":
+            calls[one["output_index"]] = [one["item"]["name"], one["item"]["arguments"]]
+        if kind == "content_block_start" and one["content_block"]["type"] == "tool_use":
+            calls[one["index"]] = [one["content_block"]["name"], ""]
+        if kind == "content_block_delta" and one["delta"]["type"] == "input_json_delta":
+            calls[one["index"]][1] += one["delta"]["partial_json"]
+    return {number: (name, arguments) for number, (name, arguments) in calls.items()}
+
+
+def call(name: str | None, index: int | None, arguments: str, *, of: str | None = None) -> dict[str, Any]:
+    made: dict[str, Any] = {"function": {"arguments": arguments}}
+    if name is not None:
+        made = {"id": of, "type": "function", "function": {"name": name, "arguments": arguments}}
+    return delta({"tool_calls": [made if index is None else {"index": index, **made}]})
+
+
+BEGIN = delta({"role": "assistant", "content": None})
+TWO_CALLS = {
+    "no numbers": [call("one", None, "", of="a"), call(None, None, '{"x":1}'), call("two", None, '{"y":2}', of="b")],
+    "all are 0": [
+        call("one", 0, "", of="a"),
+        call(None, 0, '{"x":1}'),
+        call("two", 0, "", of="b"),
+        call(None, 0, '{"y":2}'),
+    ],
+    "each whole, all are 0": [call("one", 0, '{"x":1}', of="a"), call("two", 0, '{"y":2}', of="b")],
+    "numbered": [call("one", 0, '{"x":1}', of="a"), call("two", 1, '{"y":2}', of="b")],
+    "mixed": [
+        call("one", 0, '{"x"', of="a"),
+        call("two", 1, '{"y"', of="b"),
+        call(None, 0, ":1}"),
+        call(None, 1, ":2}"),
+    ],
+}
+
+
+@pytest.mark.parametrize("ask", [chat, responses, messages], ids=["chat", "responses", "messages"])
+@pytest.mark.parametrize("kind", TWO_CALLS)
+def test_two_tool_calls_are_two_whatever_their_numbers(
+    http: httpx.Client, provider: Provider, kind: str, ask: Callable[[httpx.Client], httpx.Response]
+) -> None:
+    if kind == "mixed" and ask is messages:
+        pytest.skip("blocks of Anthropic's streams come one after the other")
+    sends(provider, [BEGIN, *TWO_CALLS[kind], delta({}, finish="tool_calls")])
+    calls = calls_of(ask(http))
+    assert sorted(calls.values()) == [("one", '{"x":1}'), ("two", '{"y":2}')]
+
+
+@pytest.mark.parametrize("model", CHATTING)
+def test_a_refusal_comes_through(http: httpx.Client, provider: Provider, model: str) -> None:
+    refusal = [delta({"role": "assistant", "content": None, "refusal": ""})]
+    sends(provider, [*refusal, delta({"refusal": "I can"}), delta({"refusal": "not"}), *END])
+    got = chat(http, model)
+    said = [choice["delta"].get("refusal") for _, one in events_of(got.text) for choice in one["choices"]]
+    assert "".join(filter(None, said)) == "I cannot"
+    assert faults_of_answer("chat", got.text, streamed=True) == []
+    # And where the API has no such field, it is a text
+    assert text_of(messages(http, model)) == "I cannot"
+    assert text_of(responses(http)) == "I cannot"
+
+
+def test_a_whole_refusal_comes_through(http: httpx.Client, provider: Provider) -> None:
+    message = {"role": "assistant", "content": None, "refusal": "I cannot"}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    provider.answer = lambda path, body: whole({**chunk([choice], body), "object": "chat.completion", "usage": USAGE})
+    answer = chat(http, stream=False).json()["choices"][0]["message"]
+    assert (answer["refusal"], answer["content"]) == ("I cannot", None)
+    body = {"model": OPENAI, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 99}
+    assert http.post("/v1/messages", json=body).json()["content"][0]["text"] == "I cannot"
+    items = http.post("/v1/responses", json={"model": BY_CHAT, "input": "hi"}).json()["output"]
+    assert items[0]["content"][0]["text"] == "I cannot"
+
+
+@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize("ask", [chat, responses, messages], ids=["chat", "responses", "messages"])
+def test_a_stream_without_an_end_is_an_error_and_no_end(
+    http: httpx.Client, provider: Provider, done: bool, ask: Callable[[httpx.Client], httpx.Response]
+) -> None:
+    sends(provider, [delta({"role": "assistant", "content": "hello"}), delta({"content": " there"})], done=done)
+    got = ask(http)
+    last = events_of(got.text)[-1][1]
+    assert "error" in last or last["type"] == "error"
+    assert not any(sign in got.text for sign in ('"finish_reason":"', "response.completed", "message_stop", "[DONE]"))
+    assert text_of(got) == "hello there"
+
+
+@pytest.mark.parametrize("model", [CLAUDE, GEMINI])
+def test_so_is_one_of_another_format(http: httpx.Client, provider: Provider, model: str) -> None:
+    start: dict[str, Any] = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": [],
+        "stop_reason": None,
+    }
+    block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    text = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hello"}}
+    usage = {"input_tokens": 1, "output_tokens": 1}
+    claude = [{"type": "message_start", "message": {**start, "usage": usage}}, block, text]
+    candidate: dict[str, Any] = {"content": {"role": "model", "parts": [{"text": "hello"}]}, "index": 0}
+    pieces: Events = claude if model == CLAUDE else [{"candidates": [candidate]}]
+    sends_raw(provider, *map(event, pieces))
+    got = chat(http, model)
+    assert "error" in events_of(got.text)[-1][1]
+    assert '"finish_reason":"' not in got.text
+
+
+PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/html; charset=utf-8", "application/json"])
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("model", [OPENAI, VLLM, CLAUDE])
+def test_a_page_is_a_failure_of_the_provider_and_free(
+    http: httpx.Client, provider: Provider, kind: str, streamed: bool, model: str
+) -> None:
+    sends_raw(provider, PAGE, kind=kind)
+    caller = Caller(http)
+    got = caller.ask(model, stream=streamed)
+    assert (got.status_code, got.json()["error"]["code"]) == (503, "provider_unavailable")
+    assert caller.used() == (0, 0)
+
+
+@pytest.mark.parametrize("model", CHATTING)
+def test_each_of_several_choices_has_its_role_text_and_end(http: httpx.Client, provider: Provider, model: str) -> None:
+    each = [delta({"role": "assistant", "content": ""}, index) for index in range(3)]
+    each += [delta({"content": f"text {index}"}, index) for index in range(3)]
+    each += [delta({}, index, finish) for index, finish in enumerate(("stop", "length", "stop"))]
+    sends(provider, each)
+    got = chat(http, model, n=3, stream_options={"include_usage": True})
+    seen: dict[int, dict[str, str]] = {}
+    for _, one in events_of(got.text):
+        for choice in one["choices"]:
+            held = seen.setdefault(choice["index"], {"role": "", "content": "", "finish": ""})
+            held["role"] += choice["delta"].get("role") or ""
+            held["content"] += choice["delta"].get("content") or ""
+            held["finish"] += choice["finish_reason"] or ""
+    assert seen == {
+        index: {"role": "assistant", "content": f"text {index}", "finish": finish}
+        for index, finish in enumerate(("stop", "length", "stop"))
+    }
+    assert events_of(got.text)[-1][1]["usage"]["total_tokens"] == 12
+    assert faults_of_answer("chat", got.text, streamed=True) == []
+
+
+HALVES = {
+    "bytes": "é – 😀".encode(),
+    "pairs": json.dumps("é – 😀")[1:-1].encode(),
+}
+
+
+@pytest.mark.parametrize("ask", [chat, responses, messages], ids=["chat", "responses", "messages"])
+@pytest.mark.parametrize("kind", HALVES)
+def test_a_character_over_two_events_is_whole(
+    http: httpx.Client, provider: Provider, kind: str, ask: Callable[[httpx.Client], httpx.Response]
+) -> None:
+    # Given a text that is cut at every byte, or at every escape
+    text = HALVES[kind]
+    size = 1 if kind == "bytes" else 6
+    pieces = [text[at : at + 1] for at in range(len(text))]
+    if kind == "pairs":
+        pieces = []
+        at = 0
+        while at < len(text):
+            length = size if text[at : at + 2] == b"\\u" else 1
+            pieces.append(text[at : at + length])
+            at += length
+    marked = event(chunk([delta({"content": "MARK"})], {}))
+    sends_raw(
+        provider,
+        event(chunk([delta({"role": "assistant", "content": ""})], {})),
+        *(marked.replace(b"MARK", piece) for piece in pieces),
+        event(chunk(END, {})),
+        event(chunk([], {}, usage=USAGE)),
+        b"data: [DONE]\n\n",
+    )
+    assert text_of(ask(http)) == "é – 😀"
+
+
+def test_what_stands_in_a_chunk_with_its_end_is_kept(http: httpx.Client, provider: Provider) -> None:
+    # Given a provider that says all in one chunk, and its usage in it
+    one = chunk([delta({"role": "assistant", "content": "hello"}, finish="length")], {}, usage=USAGE)
+    provider.answer = lambda path, body: Answer(200, (event(one), b"data: [DONE]\n\n"), EVENT_STREAM)
+    got = chat(http, stream_options={"include_usage": True})
+    assert text_of(got) == "hello"
+    assert '"finish_reason":"length"' in got.text
+    last = events_of(got.text)[-1][1]
+    assert (last["choices"], last["usage"]["total_tokens"]) == ([], 12)
