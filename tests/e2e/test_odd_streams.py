@@ -172,9 +172,10 @@ def test_so_is_one_of_another_format(http: httpx.Client, provider: Provider, mod
     block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
     text = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hello"}}
     usage = {"input_tokens": 1, "output_tokens": 1}
-    claude = [{"type": "message_start", "message": {**start, "usage": usage}}, block, text]
+    claude: Events = [{"type": "message_start", "message": {**start, "usage": usage}}, block, text]
     candidate: dict[str, Any] = {"content": {"role": "model", "parts": [{"text": "hello"}]}, "index": 0}
-    pieces: Events = claude if model == CLAUDE else [{"candidates": [candidate]}]
+    gemini: Events = [{"candidates": [candidate]}]
+    pieces = claude if model == CLAUDE else gemini
     sends_raw(provider, *map(event, pieces))
     got = chat(http, model)
     assert "error" in events_of(got.text)[-1][1]
