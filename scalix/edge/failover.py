@@ -4,12 +4,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from scalix.domain.errors import BadRequest
 from scalix.domain.failures import REFUSALS, ErrorClass
 from scalix.domain.fallbacks import takes_over
 from scalix.domain.policy import Model
 from scalix.domain.prices.plain_requests import is_plain
+from scalix.domain.requests.documents import needs_texts, refusal_of_documents, with_texts
 from scalix.domain.requests.dropped import Dropped
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields, refusal_of_unknown, told
+from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.output_cap import CAP_FIELDS, OutputRequest, output_request
 from scalix.edge.provider_errors import Failed
 from scalix.service.exchange.candidates import Candidates
@@ -69,6 +72,8 @@ class Attempts:
         request = told(self._body, known, self._fields.extras)
         exchange.dropped = str(self._fields.dropped.and_(request.dropped))
         body = request.body
+        if needs_texts(exchange.route, model.provider_model):
+            body = with_texts(body)
         body["num_retries"] = min(self._retries.same_model, 1) if self._left else self._retries.same_model
         if model.name != exchange.model:
             self._cap(body, model)
@@ -144,6 +149,8 @@ class Attempts:
         known = self._fields.known(model.name, self._exchange.route)
         if refusal_of_unknown(model.name, self._body, known) is not None:
             return False
+        if documents_refused(self._exchange.route, model, self._body) is not None:
+            return False
         return self._wanted_output().min_tokens <= self._cap_tokens(model)
 
     def _wanted_output(self) -> OutputRequest:
@@ -158,3 +165,8 @@ class Attempts:
     def _cap(self, body: dict[str, Any], model: Model) -> None:
         for name in CAP_FIELDS & body.keys():
             body[name] = self._cap_tokens(model)
+
+
+def documents_refused(route: Route, model: Model, body: dict[str, Any]) -> BadRequest | None:
+    """The error for a request with a document that `model` can't be given; `None` if there is none."""
+    return refusal_of_documents(model.name, body) if needs_texts(route, model.provider_model) else None

@@ -27,7 +27,7 @@ from scalix.edge.asgi import ASGIApp, Receive, Scope, Send, header
 from scalix.edge.bodies import check_head, json_object, read_json
 from scalix.edge.body_checks import check_body
 from scalix.edge.clients import Client
-from scalix.edge.failover import Attempts, Fields
+from scalix.edge.failover import Attempts, Fields, documents_refused
 from scalix.edge.given_ids import GivenIds
 from scalix.edge.guard import Guard
 from scalix.edge.outbound_urls import check_embedded
@@ -119,6 +119,9 @@ class Forwarding:
             refused := refusal_of_unknown(model := body["model"], body, self._known(model, route))
         ):
             raise refused
+        for asked_model in candidates.models[:1]:
+            if asked_model.name == body["model"] and (error := documents_refused(route, asked_model, body)):
+                raise error
         exchange = await self._admission.admit(caller, Call(request_id, route, body, named))
         asked.exchange = exchange
         try:

@@ -479,8 +479,8 @@ class _ReadStream(httpx.AsyncByteStream):
             mended = [answer.event(self._stream.event(rest))]
             self._note(mended)
             yield mended
-        if not self._stream.has_ended:
-            # Whatever it has said, nobody knows whether that was all.
+        if not self._stream.has_ended and self._opening is not None and self._opening.done():
+            # It has said something, and nobody knows whether that was all.
             broken = httpx.ReadError("the provider's stream has no end", request=self._response.request)
             _note_error(exchange, self._attempt, broken_connection(broken))
             exchange.on_usage()

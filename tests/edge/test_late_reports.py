@@ -1,5 +1,6 @@
 """What a stream is charged whose usage the provider has stated, and LiteLLM has not reported in time."""
 
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,7 +20,7 @@ from scalix.service.exchange.settlement import Settlement
 from scalix.service.identity.callers import THE_OPERATOR
 
 TEXT = b'data: {"choices":[{"delta":{"content":"a short answer"}}]}\n\n'
-DONE = b"data: [DONE]\n\n"
+DONE = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
 
 def _usage_event(prompt_tokens: int, completion_tokens: int) -> bytes:
@@ -59,8 +60,9 @@ async def _charged(stream: bytes, *, client_left: bool = False, reported: Usage 
         now_ms=lambda: 1,
     )
     await answer.send({"type": "http.response.start", "status": 200, "headers": list(response.headers.raw)})
-    async for part in response.aiter_bytes():
-        await answer.send({"type": "http.response.body", "body": part, "more_body": True})
+    with suppress(httpx.ReadError):  # it has no end where the client leaves before that
+        async for part in response.aiter_bytes():
+            await answer.send({"type": "http.response.body", "body": part, "more_body": True})
     exchange.client_left, exchange.usage = client_left, reported
     await answer.conclude() if client_left else await answer.send({"type": "http.response.body"})
     return charges[0]
