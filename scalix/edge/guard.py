@@ -53,7 +53,8 @@ class Guard:
         settings = self.settings
         limits = settings.overload
         group = None if holder.may_name_users else self._group(self._addresses.of(scope))
-        with self._shedding.slot(group, limits) as slot:
+        owner = None if holder.may_name_users else str(holder.subject)
+        with self._shedding.slot(group, limits, owner) as slot:
             yield paced(receive, lambda size: slot.hold(size, limits))
 
     def check_load(self, caller: Caller) -> None:

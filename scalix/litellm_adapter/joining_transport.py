@@ -14,8 +14,8 @@ from scalix.litellm_adapter.pressure import Pressure
 # So many events in one read mean that they have been waiting for us.
 _WAITING_EVENTS = 4
 # A read of this size was cut off by LiteLLM's transport: more is there.
-_FULL_READ_BYTES = 16 * 1024
-_JOINED_PATHS = ("/chat/completions", "/completions")
+FULL_READ_BYTES = 16 * 1024
+JOINED_PATHS = ("/chat/completions", "/completions")
 _DONE = b"[DONE]"
 
 
@@ -40,7 +40,7 @@ def _is_joinable(request: httpx.Request, response: httpx.Response) -> bool:
     return (
         response.headers.get("content-type", "").startswith("text/event-stream")
         and response.headers.get("content-encoding", "identity") == "identity"
-        and request.url.path.endswith(_JOINED_PATHS)
+        and request.url.path.endswith(JOINED_PATHS)
     )
 
 
@@ -68,7 +68,7 @@ class _JoinedStream(httpx.AsyncByteStream):
                 yield events[0] if len(events) == 1 else b"".join(events)
                 # Not reading is what collects: the next read takes all that has come by then. The first event says
                 # little and the second is the first text, so neither waits; nor does the end.
-                if window_s and has_begun and len(piece) < _FULL_READ_BYTES and _DONE not in events[-1]:
+                if window_s and has_begun and len(piece) < FULL_READ_BYTES and _DONE not in events[-1]:
                     await asyncio.sleep(max(0.0, window_s - (time.monotonic() - passed_on_s)))
                 has_begun = True
             if rest := splitter.rest():

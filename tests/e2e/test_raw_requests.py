@@ -1,11 +1,14 @@
 """Bytes that no HTTP library would send, to the running gateway."""
 
+import secrets
 import socket
+from contextlib import ExitStack
 from urllib.parse import urlsplit
 
 import orjson
 import pytest
 
+from scalix.domain.requests.guard import MIB
 from tests.e2e.gateways import MASTER_KEY, Gateway
 
 pytestmark = pytest.mark.xdist_group("gateway")
@@ -139,3 +142,24 @@ def test_a_client_that_half_closes_after_its_request_is_served(gateway: Gateway,
     answers = [text for text in answer.split(b"HTTP/1.1 ") if text and not text.startswith(b"100 ")]
     assert [text[:3] for text in answers] == [b"200"]
     assert (b"[DONE]" if more else b'"usage"') in answers[0]
+
+
+def test_one_user_whose_bodies_never_end_leaves_room_for_everybody_else(gateway: Gateway) -> None:
+    with gateway.client() as http:
+        made = [http.post("/key/generate", json={"user_id": f"large-{n}-{secrets.token_hex(4)}"}) for n in range(2)]
+    one, other = (b"authorization: Bearer " + answer.json()["key"].encode() + b"\r\n" for answer in made)
+    parts, refused = urlsplit(gateway.url), 0
+    with ExitStack() as open_ones:
+        for _ in range(5):
+            connection = socket.create_connection((parts.hostname, parts.port), timeout=10)
+            open_ones.enter_context(connection)
+            try:
+                connection.sendall(post(one, body=b"x" * (16 * MIB - 1), length=16 * MIB))
+                connection.settimeout(0.5)
+                refused += connection.recv(65_536).startswith(b"HTTP/1.1 503")
+            except TimeoutError:
+                pass  # it is still read
+            except ConnectionError:
+                refused += 1
+        assert refused == 1
+        assert status(say(gateway, post(other))) == 200

@@ -165,6 +165,15 @@ def anthropic(content: list[Any]) -> dict[str, Any]:
     return {**shape, "usage": usage, "content": content}
 
 
+def anthropic_events(count: int) -> bytes:
+    start = {"type": "message_start", "message": {**anthropic([]), "stop_reason": None}}
+    begin = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    text = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x"}}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": count}}
+    all_of_them = [start, begin, *[text] * count, {"type": "content_block_stop", "index": 0}, end]
+    return events(*all_of_them, {"type": "message_stop"}, done=False)
+
+
 def gemini(parts: list[Any]) -> dict[str, Any]:
     return {"candidates": [{"content": {"role": "model", "parts": parts}, "finishReason": "STOP"}]}
 
@@ -317,6 +326,8 @@ CORPUS: list[Entry] = [
     Entry("streams", "one event of unknown names", CHAT, "o", calm(stream=True), told=stream(lambda n: events({**delta(content="x"), **unknown(n // 12)}, delta(content="y")))),
     Entry("streams", "events of as many unknown names as are read", CHAT, "o", calm(stream=True), told=stream(lambda n: events(*[{**delta(content="x"), **unknown(MOST_READ)}] * 3))),
     Entry("streams", "small events", CHAT, "o", calm(stream=True), told=stream(lambda n: events(*[delta(content="x")] * min(n // 200, 2_000)))),
+    Entry("streams", "small events, Anthropic", CHAT, "a", calm(stream=True), told=stream(lambda n: anthropic_events(min(n // 2_000, 4_000)))),
+    Entry("streams", "small events, Gemini", CHAT, "g", calm(stream=True), told=stream(lambda n: events(*[gemini([{"text": "x"}])] * min(n // 2_000, 2_000)))),
     Entry("streams", "calls", CHAT, "o", calm(stream=True), told=stream(lambda n: events(*[delta(tool_calls=[{"index": i, "id": f"c{i}", "function": {"name": "f", "arguments": "{}"}}]) for i in range(min(n // 300, 1_000))]))),
     Entry("streams", "no line ends", CHAT, "o", calm(stream=True), told=stream(lambda n: b"data: " + b"x" * n)),
     Entry("streams", "comments", CHAT, "o", calm(stream=True), told=stream(lambda n: b": x\n\n" * (n // 5) + events(delta(content="x")))),

@@ -8,7 +8,7 @@ from scalix.domain.errors import Overloaded
 from scalix.domain.identity.subjects import Subject
 from scalix.domain.limits.limits import UNLIMITED
 from scalix.domain.policy import Priority, Tier
-from scalix.domain.requests.guard import Overload
+from scalix.domain.requests.guard import MIB, Overload
 from scalix.service.exchange.load_shedding import LoadShedding
 from scalix.service.identity.callers import THE_OPERATOR, Caller
 
@@ -63,6 +63,25 @@ def test_bodies_take_no_more_memory_than_was_set_aside_and_give_it_back() -> Non
         with pytest.raises(Overloaded):
             second.hold(700_000, LIMITS)
     assert shedding.body_bytes == 0
+
+
+def test_one_user_can_not_take_all_the_memory_for_bodies() -> None:
+    shedding, limits = LoadShedding(), Overload(body_memory_mib=256)
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(shedding.slot(None, limits, "mallory")).hold(16 * MIB, limits)
+        with pytest.raises(Overloaded, match="Your requests"), shedding.slot(None, limits, "mallory") as fifth:
+            fifth.hold(1, limits)
+        with shedding.slot(None, limits, "alice") as other, shedding.slot(None, limits) as operators:
+            other.hold(16 * MIB, limits)
+            operators.hold(16 * MIB, limits)
+    assert (shedding.body_bytes, shedding.bytes_by_owner) == (0, {})
+
+
+def test_one_body_of_each_user_is_taken_however_little_memory_there_is() -> None:
+    limits = Overload(body_memory_mib=16)
+    with LoadShedding().slot(None, limits, "alice") as slot:
+        slot.hold(16 * MIB, limits)
 
 
 def test_one_place_is_left_for_everybody_however_small_the_worker() -> None:

@@ -11,21 +11,40 @@ from scalix.service.identity.callers import Caller
 RETRY_WHEN_OVERLOADED_S = 2
 # Up to which share of `in_flight` a tier's requests are let in: the cheapest are shed first.
 SHARES: dict[Priority, float] = {"low": 0.7, "normal": 0.85, "high": 1.0}
+# Of the memory for bodies, what one user may take, who can let them arrive slowly; one body at least.
+LARGEST_SHARE = 0.25
+LARGEST_BODY_BYTES = 16 * MIB
 
 
 class Slot:
     """One request's place among those in flight, and the memory that its body takes."""
 
-    def __init__(self, shedding: "LoadShedding") -> None:
+    def __init__(self, shedding: "LoadShedding", owner: str | None) -> None:
         self._shedding = shedding
+        self._owner = owner
         self.held_bytes = 0
 
     def hold(self, size: int, limits: Overload) -> None:
-        """Take room for `size` more bytes of body. Raises `Overloaded` when all bodies together take too much."""
+        """Take room for `size` more bytes of body. Raises `Overloaded` when all bodies together take too much, or those
+        of one owner more than a quarter of that."""
         self.held_bytes += size
-        self._shedding.body_bytes += size
-        if self._shedding.body_bytes > limits.body_memory_mib * MIB:
+        shedding, most = self._shedding, limits.body_memory_mib * MIB
+        shedding.body_bytes += size
+        if self._owner is not None:
+            held = shedding.bytes_by_owner[self._owner] = shedding.bytes_by_owner.get(self._owner, 0) + size
+            if held > max(most * LARGEST_SHARE, LARGEST_BODY_BYTES):
+                raise _overloaded("Your requests that are being read are too large together.")
+        if shedding.body_bytes > most:
             raise _overloaded("The gateway is busy with large requests.")
+
+    def release(self) -> None:
+        """Give the room back."""
+        self._shedding.body_bytes -= self.held_bytes
+        if self._owner is not None and self.held_bytes:
+            left = self._shedding.bytes_by_owner[self._owner] - self.held_bytes
+            self._shedding.bytes_by_owner[self._owner] = left
+            if not left:
+                del self._shedding.bytes_by_owner[self._owner]
 
 
 class LoadShedding:
@@ -34,12 +53,13 @@ class LoadShedding:
     def __init__(self) -> None:
         self.in_flight = 0
         self.body_bytes = 0
+        self.bytes_by_owner: dict[str, int] = {}
         self._by_group: dict[str, int] = {}
 
     @contextmanager
-    def slot(self, group: str | None, limits: Overload) -> Iterator[Slot]:
+    def slot(self, group: str | None, limits: Overload, owner: str | None = None) -> Iterator[Slot]:
         """A place for as long as the context lasts. `group` is the address to count it under, `None` for one that has
-        no cap. Raises `Overloaded`.
+        no cap; `owner` whose body it is, `None` for one that has no share of their own. Raises `Overloaded`.
         """
         if self.in_flight >= limits.in_flight:
             raise _overloaded("The gateway is at its limit of requests in flight.")
@@ -49,12 +69,12 @@ class LoadShedding:
         self.in_flight += 1
         if group is not None:
             self._by_group[group] = held + 1
-        taken = Slot(self)
+        taken = Slot(self, owner)
         try:
             yield taken
         finally:
             self.in_flight -= 1
-            self.body_bytes -= taken.held_bytes
+            taken.release()
             if group is not None:
                 self._leave(group)
 
