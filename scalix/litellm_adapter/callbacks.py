@@ -12,7 +12,7 @@ from scalix.domain.errors import InvalidApiKey
 from scalix.domain.failures import REFUSALS
 from scalix.domain.limits.quota import Outcome
 from scalix.litellm_adapter import plain_mode
-from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, bridge, marks_of
+from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge, marks_of
 from scalix.litellm_adapter.chat_servers import chat_servers
 from scalix.litellm_adapter.kept_caps import with_caps
 from scalix.litellm_adapter.model_options import with_options
@@ -74,7 +74,8 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
         if exchange is None:
             return
         report_success(exchange, kwargs, response_obj)
-        await _settle_plainly(exchange, Outcome.SUCCESS)
+        if services := _plain_services():
+            await services.settlement.settle(exchange, Outcome.SUCCESS)
 
     async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         exchange = _exchange_of(kwargs)
@@ -96,7 +97,9 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
             exchange.failures.append(failure)
         exchange.reported.set()
         refused = failure.error_class in REFUSALS
-        await _settle_plainly(exchange, Outcome.PROVIDER_REFUSED if refused else Outcome.PROVIDER_FAILED)
+        if services := _plain_services():
+            outcome = Outcome.PROVIDER_REFUSED if refused else Outcome.PROVIDER_FAILED
+            await plain_mode.settle_failed(services.settlement, exchange, outcome)
 
 
 def _exchange_with(metadata: Mapping[str, Any] | None) -> Exchange | None:
@@ -119,10 +122,10 @@ def _exchange_of(kwargs: Mapping[str, Any]) -> Exchange | None:
     return None
 
 
-async def _settle_plainly(exchange: Exchange, outcome: Outcome) -> None:
+def _plain_services() -> Services | None:
+    """The services where the hooks settle, since there is no edge."""
     services = bridge.services
-    if services is not None and not services.under_edge:
-        await services.settlement.settle(exchange, outcome)
+    return None if services is None or services.under_edge else services
 
 
 gateway_callbacks = GatewayCallbacks()

@@ -7,6 +7,7 @@ LiteLLM reports nothing of a call with `"no-log": true`, nor of a stream whose c
 import asyncio
 import logging
 import secrets
+import time
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.common_utils.http_parsing_utils import read_request_body
 
 from scalix.domain.error_statuses import status_of
-from scalix.domain.errors import GatewayError, InvalidApiKey
+from scalix.domain.errors import BadRequest, GatewayError, InvalidApiKey, RouteNotFound
 from scalix.domain.faults import shown_fault
 from scalix.domain.identity.addresses import is_sent_from_here
 from scalix.domain.limits.quota import Outcome
@@ -23,7 +24,7 @@ from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.bridge import EXCHANGE_ID, Services
 from scalix.litellm_adapter.plain_callers import PlainCallers
 from scalix.service.exchange.admission import Call
-from scalix.service.exchange.exchanges import Exchange
+from scalix.service.exchange.exchanges import CURRENT, Exchange
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.identity.identity import Credential
 from scalix.store.connection.background import in_background
@@ -33,7 +34,7 @@ log = logging.getLogger("scalix.callbacks")
 # After the last byte of an answer, LiteLLM's report on it; it comes by a queue.
 REPORT_WAIT_S = 5.0
 _CALLER = "scalix_plain_caller"
-_SERVED = "/chat/completions"
+_SERVED, _LISTS = ("/v1/chat/completions", "/chat/completions"), ("/v1/models", "/models")
 # Timeouts, tags, retries and callbacks switched off: what only the operator may say.
 _STEERING_HEADERS = (b"x-litellm-", b"x-scalix-")
 
@@ -48,8 +49,15 @@ async def authenticated(services: Services, request: Request, api_key: str) -> U
         here = partial(is_sent_from_here, address, request.scope["headers"])
         credential = Credential(api_key.removeprefix("Bearer ").strip(), address, here)
         caller = await services.identity.authenticate(credential)
-        if not request.scope.get("path", "").endswith(_SERVED):
+        path = request.scope.get("path", "").removeprefix(request.scope.get("root_path") or "")
+        if path not in _SERVED:
+            if not caller.may_name_users and path not in _LISTS:
+                raise RouteNotFound("Without the gateway's edge only /v1/chat/completions and /v1/models are served.")
             return UserAPIKeyAuth()
+        for name in request.query_params:  # by which LiteLLM takes a model and a version of a provider's API
+            raise BadRequest(
+                "Without the gateway's edge a request has no query. Put the model into the body.", name[:100]
+            )
         headers = request.scope["headers"]  # the list that LiteLLM's own view of them goes by
         headers[:] = [item for item in headers if not item[0].startswith(_STEERING_HEADERS)]
         body = await read_request_body(request)
@@ -72,6 +80,8 @@ async def admitted(services: Services, auth: UserAPIKeyAuth, data: dict[str, Any
         exchange = await services.admission.admit(caller, Call(secrets.token_hex(16), Route.CHAT, data))
     except GatewayError as error:
         raise _http(error) from None
+    CURRENT.set(exchange)  # so that what the provider answers is seen
+    exchange.on_open = partial(_note_begun, exchange)
     auth.metadata[EXCHANGE_ID] = exchange.request_id
     for name in ("metadata", "litellm_metadata"):
         inner = (data.get(name) or {}).get("user_api_key_metadata")
@@ -81,6 +91,17 @@ async def admitted(services: Services, auth: UserAPIKeyAuth, data: dict[str, Any
     if serving is not None:  # it is over when the answer has gone out, or there is nobody to take it
         serving.add_done_callback(lambda _: _end(services.settlement, exchange))
     return data
+
+
+def _note_begun(exchange: Exchange) -> None:
+    exchange.first_token_s = time.monotonic()
+
+
+async def settle_failed(settlement: Settlement, exchange: Exchange, outcome: Outcome) -> None:
+    """Settle an exchange that LiteLLM reports as failed: what the provider had stated or begun by then is charged."""
+    if exchange.answered_whole or exchange.first_token_s is not None:
+        outcome, exchange.usage = Outcome.PROVIDER_BROKE, exchange.usage or exchange.provider_usage
+    await settlement.settle(exchange, outcome)
 
 
 def _end(settlement: Settlement, exchange: Exchange) -> None:
@@ -96,6 +117,7 @@ async def settle_unreported(settlement: Settlement, exchange: Exchange, wait_s: 
         async with asyncio.timeout(wait_s):
             await exchange.reported.wait()
     except TimeoutError:
+        exchange.usage = exchange.usage or exchange.provider_usage
         outcome = Outcome.CLIENT_LEFT if exchange.usage is None else Outcome.SUCCESS
         try:
             await settlement.settle(exchange, outcome)

@@ -16,11 +16,13 @@ def ensure_plain_services() -> None:
     from scalix.edge.lifespan import start_jobs
     from scalix.litellm_adapter.app import model_facts, report_every_call
     from scalix.litellm_adapter.bridge import Services, bridge
+    from scalix.litellm_adapter.provider_transport import install_reading
     from scalix.litellm_adapter.tokenizers import tokenizer
 
     if bridge.services is not None:
         return
     report_every_call()
+    install_reading()
     core = build_core(_plain_environment(os.environ), facts=model_facts(), tokenizer=tokenizer())
 
     def check(body: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from scalix.launch.processes.child_process import die_with_parent
-from tests.e2e.gateways import MASTER_KEY, PROVIDER_KEY, ROOT, START_TIMEOUT_S
+from tests.e2e.gateways import JWT_SECRET, MASTER_KEY, PROVIDER_KEY, ROOT, SECRET_ISSUER, START_TIMEOUT_S
 from tests.store.servers import Server, free_ports, running
 
 MODEL, QUIET = "free-plain", "free-quiet"  # the second is configured not to be logged
@@ -28,6 +28,7 @@ router_settings: {{num_retries: 0}}
 general_settings: {{custom_auth: scalix_callbacks.custom_auth, master_key: os.environ/LITELLM_MASTER_KEY}}
 scalix:
   default_tier: free
+  jwt: {{issuers: [{{issuer: "{issuer}", audience: scalix, secret: "${{SCALIX_JWT_SECRET}}"}}]}}
   tiers:
     free: {{requests: {{day: 1000}}, tokens: {{day: 1000000}}, models: ["*"]}}
 """
@@ -40,9 +41,9 @@ class PlainGateway:
         self.url = url
         self.store = store
 
-    def client(self) -> httpx.Client:
-        """An HTTP client that sends the master key."""
-        headers = {"authorization": f"Bearer {MASTER_KEY}"}
+    def client(self, key: str = MASTER_KEY) -> httpx.Client:
+        """An HTTP client that sends the master key, or another."""
+        headers = {"authorization": f"Bearer {key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30.0, trust_env=False)
 
     def in_flight(self, user: str) -> int:
@@ -60,7 +61,9 @@ def plain_gateway(folder: Path, provider_url: str) -> Iterator[PlainGateway]:
     """`litellm --config` on a free port, until the block ends."""
     config = folder / "config.yaml"
     folder.mkdir(parents=True, exist_ok=True)
-    config.write_text(_CONFIG.format(model=MODEL, quiet=QUIET, provider=provider_url), encoding="utf-8")
+    config.write_text(
+        _CONFIG.format(model=MODEL, quiet=QUIET, provider=provider_url, issuer=SECRET_ISSUER), encoding="utf-8"
+    )
     (port,) = free_ports(1)
     with running(Server(folder / "store", free_ports(1)[0])) as store, (folder / "log").open("wb") as log:
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
@@ -71,6 +74,7 @@ def plain_gateway(folder: Path, provider_url: str) -> Iterator[PlainGateway]:
             "SCALIX_STATE_DIR": str(folder / "state"),
             "LITELLM_MASTER_KEY": MASTER_KEY,
             "TEST_PROVIDER_KEY": PROVIDER_KEY,
+            "SCALIX_JWT_SECRET": JWT_SECRET,
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         }
         litellm = Path(sys.executable).with_name("litellm")

@@ -169,16 +169,19 @@ def test_log_probabilities_of_a_long_answer_reach_the_client(http: httpx.Client,
     assert answer.json()["choices"][0]["message"]["content"] == "hello"
 
 
-def test_an_answer_of_more_values_than_are_read_is_the_providers_failure(
+def test_an_answer_of_more_values_than_are_read_is_asked_for_once_and_charged_as_reserved(
     http: httpx.Client, provider: Provider
 ) -> None:
     def wide(path: str, body: dict[str, Any]) -> Answer:
         return whole({**orjson.loads(b"".join(proper(path, body).pieces)), **{f"k{n}": 1 for n in range(30_000)}})
 
     provider.answer = wide
-    caller = Caller(http)
-    assert caller.ask(OPENAI).status_code == 503
-    assert caller.used() == (0, 0)
+    caller, asked = Caller(http), len(provider.asked)
+    assert caller.ask(OPENAI, max_tokens=100).status_code == 502
+    assert len(provider.asked) == asked + 1
+    requests, tokens = caller.used()
+    assert requests == 1
+    assert 100 < tokens < 200
 
 
 NO_ANSWERS = [b"", b"{}", b"null", b"<html>busy</html>", b"data: [DONE]\n\n"]

@@ -8,13 +8,16 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.gateways import JWT_SECRET, SECRET_ISSUER
 from tests.e2e.plain_gateway import MODEL, QUIET, PlainGateway, plain_gateway
 from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
-from tests.e2e.test_late_usage import CHAT
+from tests.e2e.test_late_usage import CHAT, USAGE
 from tests.e2e.test_who_is_to_blame import proper
+from tests.service.token_issuer import TokenIssuer
 
 pytestmark = pytest.mark.xdist_group("gateway-plain")
 
+_STREAM = (("content-type", "text/event-stream"),)
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
 
 
@@ -122,3 +125,53 @@ def test_what_the_provider_refuses_is_a_request_without_the_edge_too(
     provider.answer = lambda path, body: whole({"error": {"message": "temperature is too high"}}, 400)
     assert ask(http, "refused", temperature=1.5).status_code == 400
     assert wait_until_charged(plain, "refused")[:3] == ["provider_refused", "1", "0"]
+
+
+@pytest.mark.parametrize(
+    ("ended", "charged"),
+    [
+        # what LiteLLM can't translate, after it has been generated
+        (lambda path, body: whole({"choices": [{"index": 0, "message": "x"}], "usage": USAGE}), 20_070),
+        # an error in the middle of a stream
+        (lambda path, body: Answer(200, (CHAT[0][0], b'data: {"error": {"message": "x"}}\n\n'), _STREAM), None),
+    ],
+    ids=["an answer", "a stream"],
+)
+def test_what_fails_after_the_provider_has_answered_is_charged_without_the_edge_too(
+    plain: PlainGateway, http: httpx.Client, provider: Provider, ended: Any, charged: int | None
+) -> None:
+    provider.answer = ended
+    user = f"failed-{charged}"
+    answer = ask(http, user, stream=charged is None)
+    assert "hello" in answer.text if charged is None else answer.status_code >= 400
+    outcome, requests, tokens = wait_until_charged(plain, user)[:3]
+    assert (outcome, requests) == ("provider_broke", "1")
+    assert int(tokens) > 0 if charged is None else int(tokens) == charged
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/health"),
+        ("GET", "/health?model=free-plain"),
+        ("POST", "/health/test_connection"),
+        ("POST", "/openai/deployments/free-plain/chat/completions"),
+        ("POST", "/engines/free-plain/chat/completions"),
+        ("POST", "/v1/chat/completions?model=free-quiet"),
+        ("POST", "/v1/chat/completions?api-version=1"),
+        ("POST", "/openai/v1/chat/completions"),
+        ("POST", "/v1/embeddings"),
+    ],
+)
+def test_a_user_can_have_nothing_else_asked_of_a_provider_without_the_edge(
+    plain: PlainGateway, provider: Provider, method: str, path: str
+) -> None:
+    provider.answer = proper
+    token = TokenIssuer(SECRET_ISSUER, secret=JWT_SECRET, now_s=int(time.time()), claims={"sub": "curious"}).token()
+    with plain.client(token) as http:
+        assert http.post("/v1/chat/completions", json=BODY).status_code == 200
+        asked = len(provider.asked)
+        body = BODY if method == "POST" else None
+        answer = http.request(method, path, json=body)
+    assert answer.status_code in (400, 404), answer.text
+    assert len(provider.asked) == asked
