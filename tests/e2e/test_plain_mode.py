@@ -97,6 +97,7 @@ def test_a_stream_whose_client_goes_before_it_begins_is_settled_without_the_edge
     plain: PlainGateway, http: httpx.Client, provider: Provider
 ) -> None:
     # Given a client that goes while its provider thinks, which begins only then
+    provider.answer = lambda path, body: Answer(200, (*CHAT[0], *CHAT[1]), _STREAM)
     assert ask(http, "warm", stream=True).status_code == 200
     gone = threading.Event()
 
