@@ -19,4 +19,6 @@ def check_body(route: Route, body: dict[str, Any], extras: Collection[str] = (),
     check_shapes(route, body)
     check_outbound_urls(body)
     check_schemas(body)
+    if route is Route.RESPONSES and body.get("input") is None:
+        body["input"] = []  # beside a prompt that the provider keeps; LiteLLM wants one
     return dropped

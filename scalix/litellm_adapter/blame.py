@@ -33,11 +33,17 @@ def is_by_content(error: BaseException) -> bool:
         return True
     if any(_is_ours(link) for link in links):
         return False
-    status = getattr(error, "status_code", None)
+    status = getattr(error, "status_code", None) or _code_of(error)
     if status in (_REFUSED_BY_HOOKS if type(error).__name__ == "HTTPException" else _JUDGED):
         return True
     root = links[-1]
     return isinstance(root, _OF_DATA) or type(root) is Exception
+
+
+def _code_of(error: BaseException) -> int | None:
+    """The status that LiteLLM's proxy answers with, which it keeps as a text."""
+    code = str(getattr(error, "code", ""))
+    return int(code) if len(code) == 3 and code.isdecimal() else None
 
 
 def place_of(error: BaseException) -> str:

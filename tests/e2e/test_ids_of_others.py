@@ -388,6 +388,9 @@ def test_a_tier_may_allow_foreign_ids(gateways: list[Gateway], ann: User, provid
     uploaded = {"type": "input_file", "file_id": "file-of-the-operator"}
     assert dave.ask(input=[{"role": "user", "content": [uploaded]}]).id
     assert provider.asked[-1][1]["input"][0]["content"][0]["file_id"] == "file-of-the-operator"
+    # LiteLLM takes no request without `input`, OpenAI one with a prompt that it keeps.
+    assert dave.post(RESPONSES, prompt={"id": "pmpt_of_the_operator"}).status_code == 200
+    assert provider.asked[-1][1]["prompt"] == {"id": "pmpt_of_the_operator"}
 
 
 def test_the_operator_may_use_all_ids_and_a_named_user_only_that_users(
