@@ -18,6 +18,7 @@ from scalix.domain.requests.model_fields import EVERYTHING, KnownFields, refusal
 from scalix.domain.requests.odd_fields import named_field, odd_field
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.wrong_fields import wrong_field
+from scalix.domain.tokens.estimate import CHARGED_FRAME
 from scalix.domain.tokens.media_tokens import Media
 from scalix.edge.access_log import ASKED, Asked
 from scalix.edge.allowed_fields import allowed_fields
@@ -153,7 +154,7 @@ class Forwarding:
 
         async def count_prompt() -> int:
             media = Media((attempts.model.provider_model,))
-            return (await self._counting.size(subject, route, body, media)).tokens
+            return (await self._counting.size(subject, route, body, media, frame=CHARGED_FRAME)).tokens
 
         ids = GivenIds(route, give) if (give := self._ids.giver(caller.subject)) else None
         with_usage = _ask_for_usage(route, body)

@@ -17,6 +17,7 @@ from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter import provider_transport, trimmed_calls
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
 from scalix.litellm_adapter.callbacks import GatewayCallbacks, custom_auth
+from scalix.litellm_adapter.provider_faults import provider_error
 from scalix.litellm_adapter.reports import failure_of
 from scalix.service.exchange.exchanges import CURRENT, Exchange, Exchanges
 from scalix.service.identity.callers import THE_OPERATOR
@@ -74,7 +75,7 @@ async def test_a_next_model_starts_with_nothing_of_the_former(exchange: Exchange
     exchange.usage = exchange.provider_usage = Usage(9, 9)
     exchange.provider_prompt_tokens = exchange.cost_nano_usd = exchange.prompt_tokens = 9
     exchange.usage_is_providers = exchange.cache_hit = True
-    exchange.provider_error = provider_transport.provider_error(500, httpx.Headers(), b"")
+    exchange.provider_error = provider_error(500, httpx.Headers(), b"")
     exchange.reported.set()
     heard = exchange.reported
     exchange.begin_next()

@@ -33,6 +33,7 @@ async def a_body() -> dict[str, Any]:
 
 def request_from(address: str | None = None) -> Request:
     scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
+    scope["query_string"] = b""
     return Request(scope if address is None else {**scope, "client": (address, 1)}, a_body)
 
 

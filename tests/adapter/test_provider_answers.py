@@ -14,7 +14,7 @@ from scalix.litellm_adapter.provider_answers import (
     is_substantial,
     sound_usage,
 )
-from scalix.litellm_adapter.provider_transport import provider_error
+from scalix.litellm_adapter.provider_faults import provider_error
 
 CHAT = {"object": "chat.completion", "choices": [{"message": {"content": "hi"}}]}
 MESSAGE = {"type": "message", "content": [{"type": "text", "text": "hi"}]}

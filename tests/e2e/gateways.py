@@ -32,12 +32,12 @@ EXTRA_MODELS: tuple[dict[str, Any], ...] = (
     # A provider with another format than OpenAI's, so that LiteLLM translates.
     {
         "model_name": "free-claude-format",
-        "litellm_params": {"model": "anthropic/claude-demo", "api_base": "${TEST_PROVIDER_ROOT}"},
+        "litellm_params": {"model": "anthropic/claude-3-demo", "api_base": "${TEST_PROVIDER_ROOT}"},
         "model_info": {"max_output_tokens": 4096},
     },
     {
         "model_name": "free-claude-first",
-        "litellm_params": {"model": "anthropic/claude-first", "api_base": "${TEST_PROVIDER_ROOT}"},
+        "litellm_params": {"model": "anthropic/claude-3-first", "api_base": "${TEST_PROVIDER_ROOT}"},
         "model_info": {"max_output_tokens": 4096},
     },
 )

@@ -115,7 +115,7 @@ def test_a_free_caller_whose_model_fails_never_reaches_a_premium_model(free: Ben
     entries = free.log(3)
 
     assert answer.headers[SERVED] == "free-claude-format"
-    assert [entry["model"] for entry in entries] == ["free-wizardlm", "free-wizardlm", "claude-demo"]
+    assert [entry["model"] for entry in entries] == ["free-wizardlm", "free-wizardlm", "claude-3-demo"]
     assert free.counted() == (1, _total(entries[-1]), 0)
 
 
@@ -143,7 +143,7 @@ def test_when_all_fail_nothing_is_charged_and_the_first_ones_wait_is_told(bench:
     assert answer.json()["error"]["scalix"]["category"] == "provider_rate_limit"
     assert bench.counted() == (0, 0, 0)
     # One of the first, two of the next, three of the last.
-    assert [entry["model"] for entry in entries] == ["free-wizardlm", *["gpt-4"] * 2, *["claude-demo"] * 3]
+    assert [entry["model"] for entry in entries] == ["free-wizardlm", *["gpt-4"] * 2, *["claude-3-demo"] * 3]
 
 
 @pytest.mark.parametrize("stream", [False, True])

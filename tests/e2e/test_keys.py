@@ -145,7 +145,7 @@ def test_options_reach_the_models_that_have_the_features_and_no_other(
         ("scalix-engine", options),
         ("scalix-gateway", options),
         ("gpt-4", None),
-        ("claude-demo", None),
+        ("claude-3-demo", None),
     ]
 
 

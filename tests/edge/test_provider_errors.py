@@ -14,7 +14,7 @@ from scalix.domain.failures import ErrorClass
 from scalix.domain.limits.quota import Outcome
 from scalix.edge.errors import error_body
 from scalix.edge.provider_errors import failed
-from scalix.litellm_adapter.provider_transport import provider_error
+from scalix.litellm_adapter.provider_faults import provider_error
 from scalix.litellm_adapter.reports import failure_of
 from scalix.service.exchange.exchanges import Exchange, Failure
 

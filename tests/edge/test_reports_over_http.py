@@ -167,5 +167,5 @@ async def test_a_wrong_query_is_one_clear_400(a: Instance, name: str, query: str
 
 
 async def test_there_is_no_other_report(a: Instance) -> None:
-    for name in ("", "users", "day/", "DAY"):
+    for name in ("", "users", "DAY", "day//"):
         assert (await a.http.get(f"/scalix/v1/reports/{name}")).status_code == 404

@@ -33,6 +33,8 @@ class Frame:
 
 
 ANY_FRAME: Final = Frame()
+# Of what is charged: nothing for a template that a model may have or not.
+CHARGED_FRAME: Final = Frame(request=0, completion=0)
 # 3 to begin, 4 for each message, the role's word included, that of `instructions` and of a bare `input` too.
 OPENAI_FRAME: Final = Frame(request=11, message=4, input=0, tools=16, completion=0)
 CLIENT_TOOL_TOKENS: Final = 1_000  # Anthropic's bash and text editor: up to 700, without a schema in the body

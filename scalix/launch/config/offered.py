@@ -22,7 +22,14 @@ def mode_of(info: Mapping[str, Any], known: Entry) -> str | None:
 def other_kind(info: Mapping[str, Any], known: Entry) -> str | None:
     """Why a model is not offered on any route; `None` for one that is."""
     mode = mode_of(info, known)
-    return None if mode in OFFERED else f"models of mode {mode} are not served"
+    is_offered = mode in OFFERED or (not info.get("mode") and answers(known))
+    return None if is_offered else f"models of mode {mode} are not served"
+
+
+def answers(known: Entry) -> bool:
+    """Whether a model that LiteLLM's map has is asked by one of our routes: some that draw are, in chats."""
+    endpoints = known.get("supported_endpoints")
+    return known.get("mode") in OFFERED or (isinstance(endpoints, list) and "/v1/chat/completions" in endpoints)
 
 
 def no_provider(params: Mapping[str, Any], known: Entry, own: Collection[str], values: Mapping[str, str]) -> str | None:

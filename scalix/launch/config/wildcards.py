@@ -7,7 +7,7 @@ from scalix.domain.identity.published_keys import is_placeholder
 from scalix.domain.model_names import filled_in, is_servable
 from scalix.launch.config.config_schema import Deployment
 from scalix.launch.config.deployments import IMPLICIT_KEYS
-from scalix.launch.config.offered import OFFERED
+from scalix.launch.config.offered import answers
 from scalix.launch.config.price_map_file import Entry, whole_map
 
 
@@ -15,7 +15,7 @@ def names_of(deployment: Deployment, values: Mapping[str, str], *, demo: bool) -
     """Each public name that the wildcard serves, and the model behind it. With `demo` all credentials are there."""
     pattern, model = deployment.model_name, deployment.litellm_params.model
     for full, short, entry in _known():
-        if entry.get("mode") not in OFFERED:
+        if not answers(entry):
             continue
         if model == "*" and not _has_credentials(str(entry.get("litellm_provider")), values, demo=demo):
             continue

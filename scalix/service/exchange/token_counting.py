@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from scalix.domain.errors import Overloaded
 from scalix.domain.requests.routes import Route
-from scalix.domain.tokens.estimate import ANY_FRAME, OPENAI_FRAME, estimate_prompt_tokens
+from scalix.domain.tokens.estimate import ANY_FRAME, OPENAI_FRAME, Frame, estimate_prompt_tokens
 from scalix.domain.tokens.families import Encoding, Family, family_of
 from scalix.domain.tokens.media_tokens import Media
 from scalix.domain.tokens.prompt_size import PromptSize
@@ -66,10 +66,11 @@ class TokenCounting:
         *,
         estimate_tokens: int = 0,
         most_tokens: int | None = None,
+        frame: Frame = ANY_FRAME,
     ) -> PromptSize:
         """The size of a prompt, by the tokenizers of all models that may serve it (those of `media`). It is counted no
         further than `most_tokens` (`None`: to its end), but for the first `AT_ONCE_CHARACTERS`; then it has
-        `estimate_tokens` at most. Raises `Overloaded`."""
+        `estimate_tokens` at most. `frame` is of models whose templates are not known. Raises `Overloaded`."""
         parts: list[tuple[Family, int]] = []
         texts: list[str] = []
 
@@ -78,8 +79,8 @@ class TokenCounting:
             return 0
 
         for family in dict.fromkeys(map(family_of, media.provider_models or ("",))):
-            frame = OPENAI_FRAME if family.is_exact else ANY_FRAME
-            parts.append((family, estimate_prompt_tokens(route, body, count=taken, media=media, frame=frame)))
+            around = OPENAI_FRAME if family.is_exact else frame
+            parts.append((family, estimate_prompt_tokens(route, body, count=taken, media=media, frame=around)))
         text = texts[0] if texts else ""
 
         def size() -> PromptSize:
