@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("gateway")
 SERVED = "x-scalix-model-served"
 # The names that the provider knows them by: of the format of OpenAI, and of Anthropic.
 FROM_OPENAI = ("free-wizardlm", "free-wizardlm", "gpt-4")
-FROM_ANTHROPIC = ("free-claude-first", "claude-first", "free-gemini-pro")
+FROM_ANTHROPIC = ("free-claude-first", "claude-3-first", "free-gemini-pro")
 CHAINS = [
     *[(route, *FROM_OPENAI) for route in PATHS],
     *[(route, *FROM_ANTHROPIC) for route in PATHS if route != "embeddings"],
