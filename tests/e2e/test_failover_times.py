@@ -43,7 +43,10 @@ def test_a_provider_that_says_nothing_is_hung_up_on_and_the_next_model_answers(
     bench: Bench, route: str, stream: bool
 ) -> None:
     answer = bench.post(
-        route, "models=free-claude-first,claude-3-first hang=1]] [[demo words=5", model="free-claude-first", stream=stream
+        route,
+        "models=free-claude-first,claude-3-first hang=1]] [[demo words=5",
+        model="free-claude-first",
+        stream=stream,
     )
     counted = bench.counted()
     first, second = bench.log(2)
