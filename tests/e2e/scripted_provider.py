@@ -79,3 +79,19 @@ def scripted(answer: Callable[[str, dict[str, Any]], Answer]) -> Iterator[Provid
     finally:
         server.shutdown()
         server.server_close()
+
+
+def scripted_models(*rows: tuple[str, str, str]) -> list[dict[str, Any]]:
+    """Entries of a config for the scripted provider: public name, LiteLLM's name, and the path of the API there."""
+    return [
+        {
+            "model_name": name,
+            "litellm_params": {
+                "model": model,
+                "api_base": f"${{TEST_PROVIDER_ROOT}}{path}",
+                "api_key": "${TEST_PROVIDER_KEY}",
+            },
+            "model_info": {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "max_output_tokens": 4096},
+        }
+        for name, model, path in rows
+    ]

@@ -10,34 +10,22 @@ import openai
 import pytest
 
 from tests.e2e.gateways import Gateway
-from tests.e2e.scripted_provider import Answer, Provider, scripted
+from tests.e2e.scripted_provider import Answer, Provider, scripted, scripted_models
 from tests.e2e.test_who_is_to_blame import Caller, proper
 
 pytestmark = pytest.mark.xdist_group("gateway-fields")
 
 OPENAI, GEMINI, CLAUDE, O3, EMBED = "fields-openai", "fields-gemini", "fields-claude", "fields-o3", "fields-embed"
 PINGS, CLAUDE_PINGS = "fields-pings", "fields-claude-pings"
-_INFO = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "max_output_tokens": 4096}
-MODELS = [
-    {
-        "model_name": name,
-        "litellm_params": {
-            "model": model,
-            "api_base": f"${{TEST_PROVIDER_ROOT}}{path}",
-            "api_key": "${TEST_PROVIDER_KEY}",
-        },
-        "model_info": _INFO,
-    }
-    for name, model, path in (
-        (OPENAI, "openai/scripted", "/v1"),
-        (GEMINI, "gemini/gemini-2.5-flash", ""),
-        (CLAUDE, "anthropic/claude-scripted", ""),
-        (O3, "openai/o3", "/v1"),
-        (EMBED, "openai/nomic", "/v1"),
-        (PINGS, "openai/pings", "/v1"),
-        (CLAUDE_PINGS, "anthropic/claude-pings", ""),
-    )
-]
+MODELS = scripted_models(
+    (OPENAI, "openai/scripted", "/v1"),
+    (GEMINI, "gemini/gemini-2.5-flash", ""),
+    (CLAUDE, "anthropic/claude-scripted", ""),
+    (O3, "openai/o3", "/v1"),
+    (EMBED, "openai/nomic", "/v1"),
+    (PINGS, "openai/pings", "/v1"),
+    (CLAUDE_PINGS, "anthropic/claude-pings", ""),
+)
 CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
 RESPONSES, MESSAGES = "/v1/responses", "/v1/messages"
 DROPPED = "x-scalix-dropped"

@@ -8,29 +8,17 @@ import openai
 import pytest
 
 from tests.e2e.gateways import Gateway
-from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
+from tests.e2e.scripted_provider import Answer, Provider, scripted, scripted_models, whole
 from tests.e2e.test_who_is_to_blame import Caller, proper
 
 pytestmark = pytest.mark.xdist_group("gateway-codex")
 
 CHAT_ONLY, CLAUDE, SECOND = "codex-chat-only", "codex-claude", "codex-second"
-_INFO = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "max_output_tokens": 4096}
-MODELS = [
-    {
-        "model_name": name,
-        "litellm_params": {
-            "model": model,
-            "api_base": f"${{TEST_PROVIDER_ROOT}}{path}",
-            "api_key": "${TEST_PROVIDER_KEY}",
-        },
-        "model_info": _INFO,
-    }
-    for name, model, path in (
-        (CHAT_ONLY, "openai/chat-only", "/v1"),
-        (SECOND, "openai/second", "/v1"),
-        (CLAUDE, "anthropic/claude-scripted", ""),
-    )
-]
+MODELS = scripted_models(
+    (CHAT_ONLY, "openai/chat-only", "/v1"),
+    (SECOND, "openai/second", "/v1"),
+    (CLAUDE, "anthropic/claude-scripted", ""),
+)
 RESPONSES = "/v1/responses"
 TOOLS: list[dict[str, Any]] = [
     {"type": "function", "name": "shell", "parameters": {"type": "object", "properties": {}}, "strict": False},

@@ -16,28 +16,16 @@ import httpx
 import pytest
 
 from tests.e2e.gateways import Gateway
-from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
+from tests.e2e.scripted_provider import Answer, Provider, scripted, scripted_models, whole
 
 pytestmark = pytest.mark.xdist_group("gateway-blame")
 
 OPENAI, GEMINI, CLAUDE = "blame-openai", "blame-gemini", "blame-claude"
-_PRICES = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "max_output_tokens": 4096}
-MODELS = [
-    {
-        "model_name": name,
-        "litellm_params": {
-            "model": model,
-            "api_base": f"${{TEST_PROVIDER_ROOT}}{path}",
-            "api_key": "${TEST_PROVIDER_KEY}",
-        },
-        "model_info": _PRICES,
-    }
-    for name, model, path in (
-        (OPENAI, "openai/scripted", "/v1"),
-        (GEMINI, "gemini/gemini-2.5-flash", ""),
-        (CLAUDE, "anthropic/claude-scripted", ""),
-    )
-]
+MODELS = scripted_models(
+    (OPENAI, "openai/scripted", "/v1"),
+    (GEMINI, "gemini/gemini-2.5-flash", ""),
+    (CLAUDE, "anthropic/claude-scripted", ""),
+)
 
 
 def proper(path: str, body: dict[str, Any]) -> Answer:
