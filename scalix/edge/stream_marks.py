@@ -16,17 +16,19 @@ _ERROR = re.compile(
 _ANSWER = re2.compile(
     rb'"(?:content|text|delta|refusal|arguments|partial_json|input|data|transcript|partial_image_b64|url)": ?"[^"]'
 )
+_CONTENT, _NO_CONTENT = b'"content":"', b'"content":""'
 _THOUGHT = re2.compile(rb'"(?:reasoning|reasoning_content|thinking)": ?"[^"]|"response\.reasoning|"redacted_thinking"')
 
 
 def shows_answer(event: bytes) -> bool:
     """Whether this event, or one of several, brings something of the answer itself: no thought, nothing empty."""
-    return _ANSWER.search(event) is not None and b'"response.reasoning' not in event
+    says_text = _CONTENT in event and _NO_CONTENT not in event  # as almost always, without the cost of a pattern
+    return (says_text or _ANSWER.search(event) is not None) and b'"response.reasoning' not in event
 
 
 def shows_thought(event: bytes) -> bool:
     """Whether this event, or one of several, shows that the model thinks: a thought, or the summary of one."""
-    return _THOUGHT.search(event) is not None
+    return (b"reasoning" in event or b"thinking" in event) and _THOUGHT.search(event) is not None
 
 
 def is_last(event: bytes) -> bool:

@@ -25,7 +25,7 @@ _ANTHROPIC_CACHE = ("cache_creation_input_tokens", "cache_read_input_tokens")
 _ANSWER_PARTS = ("choices", "content", "output", "data", "candidates")
 # `"usage":null` is in every chunk of a stream that ends with its usage.
 _HAS_USAGE = re2.compile(rb'"usage(?:Metadata)?"\s*:\s*(?:[^\sn]|n[^u])')
-_NULL_USAGE = b'"usage":null'
+_USAGE, _NULL_USAGE = b'"usage', b'"usage":null'
 _OK, _BAD_GATEWAY = 200, 502
 
 
@@ -59,6 +59,8 @@ class ProviderAnswer:
 
     def event(self, event: bytes) -> bytes:
         """One server-sent event, mended."""
+        if event.count(_USAGE) == event.count(_NULL_USAGE) and b"message_start" not in event:
+            return event  # without the cost of a pattern
         if not _HAS_USAGE.search(event) and not (b"message_start" in event and _NULL_USAGE in event):
             return event
         lines = event.split(b"\n")
@@ -211,9 +213,10 @@ _GOES_ON = (b"content_block_start", b"content_block_delta", b'.delta"', b'.added
 
 def is_over(event: bytes, was_over: bool) -> bool:
     """Whether the answer of a stream is over after `event`, which it was or was not before."""
-    if was_over:
-        return not any(mark in event for mark in _GOES_ON)
-    return any(mark in event for mark in _OVER)
+    for mark in _GOES_ON if was_over else _OVER:  # several times faster than any()
+        if mark in event:
+            return not was_over
+    return was_over
 
 
 def is_substantial(event: bytes) -> bool:

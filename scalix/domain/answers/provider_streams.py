@@ -15,7 +15,9 @@ from scalix.domain.answers.split_characters import SplitCharacters
 _END = re2.compile(
     rb'"(?:finish_reason|stop_reason|finishReason|blockReason)"\s*:\s*"[^"]|"response\.(?:completed|incomplete|failed)"'
 )
-_CALLS = (b'"tool_calls":[', b'"tool_calls": [')
+# The patterns cost more than the rest of an event: an event without one of these, or with nothing but nulls, has none.
+_REASON, _NULL_REASON, _SPACED_NULL = b'eason"', b'eason":null', b'eason": null'
+_CALLS, _SPACED_CALLS = b'"tool_calls":[', b'"tool_calls": ['
 _REFUSAL = re2.compile(rb'"refusal"\s*:\s*"[^"]')
 _DATA = b"data:"
 
@@ -49,12 +51,13 @@ class ProviderStream:
         """One event, as the engine should read it."""
         if self._characters is not None:
             event = self._characters.join(event)
-        ends = (not self.has_ended or self._finishes is not None) and _END.search(event) is not None
+        ends = (not self.has_ended or self._finishes is not None) and _ends(event)
         self.has_ended = self.has_ended or ends
         if not self._is_chat:
             return event
-        calls = any(sign in event for sign in _CALLS)
-        if not calls and not (ends and self._finishes is not None) and _REFUSAL.search(event) is None:
+        calls = _CALLS in event or _SPACED_CALLS in event
+        refuses = b'"refusal"' in event and _REFUSAL.search(event) is not None
+        if not calls and not refuses and not (ends and self._finishes is not None):
             return event
         line = event.strip()
         if not line.startswith(_DATA) or b"\n" in line:
@@ -79,6 +82,13 @@ class ProviderStream:
                 changed = self._calls.number(index, delta.get("tool_calls")) or changed
                 changed = move_refusal(delta, keeps=self._keeps_refusals) or changed
         return changed
+
+
+def _ends(event: bytes) -> bool:
+    """Whether an event says how its answer has ended."""
+    nulls = event.count(_NULL_REASON) + event.count(_SPACED_NULL)
+    may_end = event.count(_REASON) > nulls or b'"response.' in event
+    return may_end and _END.search(event) is not None
 
 
 def move_refusal(message: dict[str, Any], *, keeps: bool) -> bool:
