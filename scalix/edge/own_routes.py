@@ -1,6 +1,7 @@
 """The routes that the edge answers itself: models, health, and by `operator_routes` what operators do."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import re2
@@ -77,13 +78,12 @@ class OwnRoutes:
             case Own.HEALTH:
                 answer = await self._health(scope)
             case Own.MODELS:
-                answer = listed(await self._models_of(scope), anthropic=is_anthropics(scope))
+                answer = listed(list(await self._models_of(scope)), anthropic=is_anthropics(scope))
             case Own.COUNT_MESSAGE | Own.COUNT_RESPONSE:
                 answer = await self._counts.answer(target, scope, receive)
             case Own.MODEL_INFO | Own.MODEL_GROUP_INFO:
                 view = litellms if target is Own.MODEL_INFO else litellms_group
-                models = self._policy.current.models
-                answer = {"data": [view(self._facts(models[name])) for name in await self._models_of(scope)]}
+                answer = {"data": [view(self._facts(model)) for model in (await self._models_of(scope)).values()]}
             case Own.MODEL:
                 answer = await self._one_model(scope)
             case _:
@@ -97,15 +97,18 @@ class OwnRoutes:
         await self._operator(scope)
         return await self._check_models()
 
-    async def _models_of(self, scope: Scope) -> list[str]:
+    async def _models_of(self, scope: Scope, asked: str = "") -> dict[str, Model]:
+        """By their names, and second names, the models in service that the caller may use; a wildcard's is among them
+        where it is `asked` for."""
         caller = await self._charged(scope)
         policy = self._policy.current
-        aliases = (alias for alias, model in policy.aliases.items() if caller.allows(model))
-        return [*(name for name in policy.models if caller.allows(name)), *aliases]
+        models = {name: model for name, model in policy.models_with(asked).items() if caller.allows(name)}
+        others = {alias: replace(models[name], name=alias) for alias, name in policy.aliases.items() if name in models}
+        return {**models, **others}
 
     async def _one_model(self, scope: Scope) -> dict[str, Any]:
         name = model_in(scope["path"])
-        models = await self._models_of(scope)
+        models = await self._models_of(scope, name)
         if name not in models:
             meant = did_you_mean(name, models)
             message = (

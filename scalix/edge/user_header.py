@@ -15,7 +15,8 @@ def take_user(name: str, scope: Scope, holder: Caller, body: dict[str, Any]) -> 
     user = header(scope, name.encode("latin-1")) if name and holder.may_name_users else None
     if not user:
         return
-    if body.get("user") not in (None, user):
+    named = body.get("user")
+    if named is not None and str(named) != user:
         message = f"The header {name} and the body's 'user' name different users. Send one of them."
         raise BadRequest(message, param="user")
     body["user"] = user

@@ -61,6 +61,15 @@ async def test_a_second_name_is_judged_by_the_tier_of_its_target(one: Instance) 
     assert listed == ["free-model", "free/exact", "dear-nick"]
 
 
+async def test_what_is_told_of_models_has_second_names_and_what_a_wildcard_serves(one: Instance) -> None:
+    listed = [item["id"] for item in (await one.http.get("/v1/models?user=alice")).json()["data"]]
+    for path, name in (("/model/info", "model_name"), ("/model_group/info", "model_group")):
+        told = (await one.http.get(f"{path}?user=alice")).json()["data"]
+        assert [entry[name] for entry in told] == listed
+    for model, status in (("dear-nick", 200), ("free/qwen3:8b", 200), ("free-nick", 404), ("other/qwen3", 404)):
+        assert (await one.http.get(f"/v1/models/{model}?user=alice")).status_code == status
+
+
 async def test_prompts_are_counted_for_second_names_and_for_those_of_a_wildcard(one: Instance) -> None:
     for model, status in (("dear-nick", 200), ("free/qwen3:8b", 200), ("free-nick", 403), ("nobody", 404)):
         body = {"model": model, "user": "alice", "input": "hello"}
@@ -88,6 +97,12 @@ async def test_the_header_names_the_user_of_requests_with_the_master_key_and_of_
     assert str(one.provider.served[-1].caller.subject) == "user:carol"
     same = await one.http.post("/v1/chat/completions", json={**PROMPT, "user": "carol"}, headers=header)
     assert same.status_code == 200
+    number = await one.http.post(
+        "/v1/responses/input_tokens",
+        json={"model": "free-model", "input": "hi", "user": 7},
+        headers={"X-App-User-Id": "7"},
+    )
+    assert number.status_code == 200
     other = await one.http.post("/v1/chat/completions", json={**PROMPT, "user": "dave"}, headers=header)
     assert (other.status_code, other.json()["error"]["param"]) == (400, "user")
     key = await made(one, user_id="erin")

@@ -1,15 +1,18 @@
 """Clients of Azure's, Anthropic's and LiteLLM's ways, and pages in a browser, at the edge in this process."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scalix.edge import cors
 from tests.edge.gates import MASTER_KEY, InProcess, in_process
 
 BODY = {"model": "large", "messages": [{"role": "user", "content": "hi"}]}
 ORIGIN = (b"origin", b"https://app.example.com")
+_OURS = re.compile(r'\(b"(x-scalix-[a-z-]+)"')
 ASKS = (b"access-control-request-method", b"POST")
 
 
@@ -117,6 +120,13 @@ async def test_a_named_origin_is_answered_before_its_key_is_asked_for(
         other = await edge.call(body=BODY, headers=[(b"origin", b"https://evil.example")])
         assert (other.headers.get("access-control-allow-origin") == "*") == (origins == ["*"])
         assert (await edge.call("OPTIONS", "/no/such/path", key=None, headers=[ORIGIN, ASKS])).status == 404
+
+
+def test_pages_may_read_every_header_of_ours() -> None:
+    """But for those that speak of who may read."""
+    said = {name for file in Path(cors.__file__).parent.glob("*.py") for name in _OURS.findall(file.read_text("utf-8"))}
+    assert len(said) > 5
+    assert said <= set(cors._EXPOSED.decode().split(", "))
 
 
 async def test_of_anthropics_betas_the_listed_ones_pass_and_the_others_are_named(edge: InProcess) -> None:

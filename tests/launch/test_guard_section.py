@@ -36,6 +36,7 @@ def test_everything_can_be_set_and_travels_to_the_workers(tmp_path: Path) -> Non
         ip_rules={"allow": ["10.0.0.0/8", "2001:db8::/32"], "deny": ["10.0.0.1"]},
         overload={"in_flight": 5, "in_flight_per_address": 2, "wrong_key_delay_s": 0, "exempt": []},
         extra_body_fields={"chat": ["chat_template_kwargs"]},
+        cors={"origins": ["https://App.example.com/", "http://localhost:5173", "https://b.example:443", "app://notes"]},
     )
     assert guard == GuardSettings(
         allowed_hosts=("api.example.com", "*.scalix.world"),
@@ -43,6 +44,7 @@ def test_everything_can_be_set_and_travels_to_the_workers(tmp_path: Path) -> Non
         ip_deny=("10.0.0.1/32",),
         overload=Overload(in_flight=5, in_flight_per_address=2, wrong_key_delay_s=0, exempt=()),
         extra_body_fields={"chat": ("chat_template_kwargs",)},
+        cors_origins=("https://app.example.com", "http://localhost:5173", "https://b.example", "app://notes"),
     )
 
 
@@ -58,6 +60,10 @@ def test_everything_can_be_set_and_travels_to_the_workers(tmp_path: Path) -> Non
         ({"overload": {"wrong_key_delay_s": 3600}}, "whole number"),
         ({"overload": {"exempt": ["localhost"]}}, "no network"),
         ({"extra_body_fields": {"chats": []}}, "no metered route"),
+        ({"cors": {"origins": ["app.example.com"]}}, "is no origin"),
+        ({"cors": {"origins": ["https://app.example.com/chat"]}}, "without a path"),
+        ({"cors": {"origins": ["null"]}}, "is no origin"),
+        ({"cors": {"origins": ["https://*.example.com"]}}, "is no origin"),
         ({"extra_body_fields": {"chat": ["api_base"]}}, "steer"),
         ({"extra_body_fields": {"chat": ["a b"]}}, "no name"),
     ],

@@ -5,7 +5,7 @@ import pty
 import signal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -13,10 +13,13 @@ from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.domain.prices.off_peak import OffPeak, OffPeakWindow
 from scalix.domain.prices.pricing import Price
+from scalix.launch.config.config_environment import with_config_variables
 from scalix.launch.config.config_file import read_config
 from scalix.launch.config.policy_file import note_taken, read_policy, taken_by, write_policy
 from scalix.launch.problems import LaunchError
+from scalix.launch.processes.plan import Plan
 from scalix.launch.processes.reload import read_again
+from scalix.launch.settings.environment import Environment
 from tests.launch.running import Gateway, Place, eventually
 
 APP = {"SCALIX_APP": "tests.launch.tiny_app:create_reloading_app"}
@@ -25,6 +28,14 @@ APP = {"SCALIX_APP": "tests.launch.tiny_app:create_reloading_app"}
 @pytest.fixture
 def gateway(place: Place) -> Gateway:
     return place.start("--workers", "2", extra=APP)
+
+
+def running(path: Path) -> Plan:
+    """What a gateway that was started with this config goes by."""
+    environment = with_config_variables(Environment({}, (), "development"), path)
+    config = read_config(path, environment.values)
+    settings = SimpleNamespace(config_path=path, production=False)
+    return cast(Plan, SimpleNamespace(settings=settings, environment=environment, config=config, demo=False))
 
 
 def rewrite(place: Place, old: str, new: str) -> None:
@@ -152,10 +163,8 @@ scalix:
     models: {one: {input_usd_per_million: 1, output_usd_per_million: 1}, two: {request_usd: 1}}
 """
     path.write_text(text)
-    settings = SimpleNamespace(config_path=path, production=False)
-    before = read_config(path, {})
-    variables = SimpleNamespace(values={})
-    plan = cast(Any, SimpleNamespace(settings=settings, environment=variables, config=before, demo=False))
+    plan = running(path)
+    before = plan.config
     path.write_text(text.replace("input_usd_per_million: 1", "input_usd_per_million: 7"))
     repriced = read_again(plan)
     assert repriced.policy is not None
@@ -167,3 +176,98 @@ scalix:
     assert other.policy is not None
     assert other.policy.models == before.policy.models
     assert "changes in model_list come into force with a restart only" in other.notes[1]
+
+
+LITELLMS = """
+environment_variables: {ONE_KEY: sk-one}
+model_list:
+  - {model_name: one, litellm_params: {model: openai/one, api_key: os.environ/ONE_KEY, metadata: {tier: free}}}
+  - {model_name: two, litellm_params: {model: openai/two, api_base: "http://10.0.0.1", api_key: none}}
+  - {model_name: "own/*", litellm_params: {model: openai/*, api_base: "http://10.0.0.1", api_key: none}}
+router_settings:
+  model_group_alias: {uno: one}
+  fallbacks: [{one: [two]}]
+  num_retries: 1
+general_settings: {user_header_name: X-User, master_key: sk-7f3a9c01d5e84b62}
+litellm_settings:
+  drop_params: true
+  upperbound_key_generate_params: {max_budget: 10}
+  max_end_user_budget: 5
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("model_group_alias: {uno: one}", "model_group_alias: {due: two}", "settings: model_group_alias"),
+        ("fallbacks: [{one: [two]}]", "fallbacks: [{two: [one]}]", "settings: fallbacks"),
+        ("num_retries: 1", "num_retries: 3", "settings: retries"),
+        ("X-User", "X-Other", "settings: user_header_name"),
+        ("max_budget: 10", "max_budget: 20", "settings: upperbound_key_generate_params"),
+        ("max_end_user_budget: 5", "max_end_user_budget: 6", "changed: free, pro, premium"),
+        ("tier: free", "tier: pro", "changed: free"),
+        ("router_settings:", "scalix: {cors: {origins: ['*']}, strict_bodies: true}\nrouter_settings:", "cors.origins"),
+    ],
+    ids=lambda text: text.split(":")[0],
+)
+def test_what_is_translated_is_in_force_after_a_reload_which_says_so(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(LITELLMS)
+    plan = running(path)
+    assert old in LITELLMS
+    path.write_text(LITELLMS.replace(old, new))
+    reload = read_again(plan)
+    assert reload.policy == running(path).config.policy != plan.config.policy
+    assert said in reload.notes[0]
+    assert len(reload.notes) == 1, reload.notes
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("ONE_KEY: sk-one", "ONE_KEY: sk-two", "environment_variables and secrets"),
+        ("ONE_KEY: sk-one", "ONE_KEY: sk-one, LATER: x", "environment_variables and secrets"),
+        ("master_key: sk-7f3a9c01d5e84b62", "master_key: sk-0b9dd1f2c6a37e45", "environment_variables and secrets"),
+        ("drop_params: true", "drop_params: false", "model_list"),
+        ("own/*", "other/*", "model_list"),
+        ("openai/two", "openai/three", "model_list"),
+        ("drop_params: true", "drop_params: true\n  request_timeout: 5", "litellm_settings"),
+    ],
+)
+def test_what_litellm_was_told_stays_until_a_restart_which_is_said(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(LITELLMS)
+    plan = running(path)
+    assert old in LITELLMS
+    path.write_text(LITELLMS.replace(old, new))
+    reload = read_again(plan)
+    assert reload.policy == plan.config.policy
+    assert reload.notes[1] == f"changes in {said} come into force with a restart only: run --stop, then start again"
+
+
+def test_after_a_reload_no_name_stands_for_a_model_that_does_not_run(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(LITELLMS)
+    plan = running(path)
+    more = '- {model_name: new, litellm_params: {model: openai/new, api_base: "http://10.0.0.1", api_key: none}}'
+    text = LITELLMS.replace("router_settings:", f"  {more}\nrouter_settings:").replace("uno: one", "uno: new")
+    path.write_text(text)
+    reload = read_again(plan)
+    assert reload.policy is not None
+    assert dict(reload.policy.aliases) == {}
+    assert list(reload.policy.models) == ["one", "two"]
+
+
+def test_what_has_no_effect_is_said_at_a_reload_once(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(LITELLMS)
+    plan = running(path)
+    path.write_text("# moved by a line\n" + LITELLMS.replace("num_retries: 1", "num_retries: 1\n  retry_after: 3"))
+    first, *notes = read_again(plan).notes
+    assert first == "tiers reloaded, they are as before"
+    (note,) = notes
+    assert "router_settings.retry_after: without effect here" in note

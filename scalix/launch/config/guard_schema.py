@@ -12,7 +12,9 @@ from scalix.launch.config.identity_schema import Cidr
 from scalix.launch.config.schema_base import Section, wrong
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]")
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?")
+# Apps on a desktop and extensions of browsers have schemes of their own.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]{0,31}://(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_USUAL_PORT = {"http": ":80", "https": ":443"}
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -60,9 +62,12 @@ class IpRulesSection(Section):
 
 
 def _origin(value: str) -> str:
-    if value != "*" and not _ORIGIN.fullmatch(value):
-        raise wrong(f"'{value[:60]}' is no origin", "write scheme and host, such as https://app.example.com, or '*'")
-    return value
+    # As browsers write it, with which it is compared.
+    origin = value.lower().removesuffix("/")
+    if value != "*" and not _ORIGIN.fullmatch(origin):
+        fix = "write scheme and host without a path, such as https://app.example.com, or '*' for all"
+        raise wrong(f"'{value[:60]}' is no origin", fix)
+    return origin.removesuffix(_USUAL_PORT.get(origin.partition(":")[0], "/"))
 
 
 class CorsSection(Section):

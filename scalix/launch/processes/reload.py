@@ -1,15 +1,30 @@
 """A reload: the config is read anew, and its policy put into force in every worker, or nothing changes."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scalix.launch.config.policy_file import write_policy
 from scalix.launch.problems import LaunchError
 
 if TYPE_CHECKING:
     from scalix.domain.policy import Model, Policy
+    from scalix.launch.config.config_file import GatewayConfig
     from scalix.launch.processes.plan import Plan
+
+# Parts of a policy that the file calls by other names; tiers, models and prices are told apart.
+_WRITTEN = {
+    "aliases": "model_group_alias",
+    "key_defaults": "default_key_generate_params",
+    "key_bounds": "upperbound_key_generate_params",
+    "ip_allow": "ip_rules",
+    "ip_deny": "ip_rules",
+    "user_header": "user_header_name",
+    "cors_origins": "cors.origins",
+}
+_TIERS = ("tier", "scalix_tier")  # of a model, in the file and in what LiteLLM is told
+_TOLD_APART = frozenset({"tiers", "default_tier", "models", "wildcards", "guard"})
 
 
 @dataclass(frozen=True)
@@ -24,30 +39,60 @@ class Reload:
 def read_again(plan: "Plan") -> Reload:
     """The policy that the config file of a running gateway says now, for the models that it runs with, at the prices of
     now."""
+    from scalix.launch.config.config_environment import with_config_variables
     from scalix.launch.config.config_file import read_config
 
-    settings = plan.settings
+    settings, before = plan.settings, plan.config
     try:
-        config = read_config(
-            settings.config_path, plan.environment.values, demo=plan.demo, production=settings.production
-        )
+        values = with_config_variables(plan.environment, settings.config_path).values
+        config = read_config(settings.config_path, values, demo=plan.demo, production=settings.production)
     except LaunchError as error:
         return Reload(None, problems=tuple(str(problem) for problem in error.problems))
     except Exception as error:
         # Whatever is wrong with a file, or with us, a gateway that serves goes on serving.
         return Reload(None, problems=(f"{settings.config_path}: reading it failed: {type(error).__name__}: {error}",))
-    models, now = plan.config.policy.models, config.policy.models
-    policy = replace(config.policy, models={name: _repriced(model, now.get(name)) for name, model in models.items()})
-    sections = [name for name in {**plan.config.litellm, **config.litellm} if _differs(plan, config.litellm, name)]
-    if not sections and now != policy.models:
-        sections = ["model_list"]
-    if config.identity != plan.config.identity:
-        sections += ["scalix.jwt", "scalix.anonymous", "scalix.trusted_proxies"]
-    notes = [_summary(plan.config.policy, policy)]
+    now = config.policy
+    models = {name: _repriced(model, now.models.get(name)) for name, model in before.policy.models.items()}
+    policy = replace(
+        now,
+        models=models,
+        wildcards={name: _repriced(model, now.wildcards.get(name)) for name, model in before.policy.wildcards.items()},
+        aliases={alias: name for alias, name in now.aliases.items() if name in models},
+    )
+    notes = [_summary(before.policy, policy)]
+    sections = list(_need_a_restart(before, config, policy))
+    if config.variables != before.variables or values != plan.environment.values:
+        sections.append("environment_variables and secrets")
     if sections:
         listed = ", ".join(sections)
         notes.append(f"changes in {listed} come into force with a restart only: run --stop, then start again")
+    known = {_without_place(line) for line in before.warnings}
+    notes += [line for line in config.warnings if _without_place(line) not in known]
     return Reload(policy, notes=tuple(notes))
+
+
+def _need_a_restart(before: "GatewayConfig", now: "GatewayConfig", policy: "Policy") -> Iterator[str]:
+    """The parts of the file that say something else than what runs with `policy`."""
+    names = {**before.litellm, **now.litellm}
+    sections = [name for name in names if _compared(before.litellm.get(name)) != _compared(now.litellm.get(name))]
+    told = policy.models, policy.wildcards
+    if "model_list" not in sections and (now.policy.models, now.policy.wildcards) != told:
+        sections.insert(0, "model_list")
+    yield from sections
+    if now.identity != before.identity:
+        yield from ("scalix.jwt", "scalix.anonymous", "scalix.trusted_proxies")
+
+
+def _compared(section: Any) -> Any:
+    """A section without what a reload puts into force: the tier that a model names."""
+    if isinstance(section, Mapping):
+        return {key: _compared(value) for key, value in section.items() if key not in _TIERS}
+    return [_compared(item) for item in section] if isinstance(section, list) else section
+
+
+def _without_place(line: str) -> str:
+    """A warning without the number of its line, which moves."""
+    return line.partition(": ")[2] or line
 
 
 def _repriced(model: "Model", now: "Model | None") -> "Model":
@@ -66,10 +111,6 @@ def put_in_place(plan: "Plan", number: int, policy_path: Path) -> Reload:
     return outcome
 
 
-def _differs(plan: "Plan", litellm: object, name: str) -> bool:
-    return not isinstance(litellm, dict) or plan.config.litellm.get(name) != litellm.get(name)
-
-
 def _summary(before: "Policy", after: "Policy") -> str:
     parts = []
     changed = [name for name, tier in after.tiers.items() if before.tiers.get(name, tier) != tier]
@@ -78,9 +119,21 @@ def _summary(before: "Policy", after: "Policy") -> str:
         ("new", [name for name in after.tiers if name not in before.tiers]),
         ("gone", [name for name in before.tiers if name not in after.tiers]),
         ("new prices", [name for name, model in after.models.items() if before.models[name].prices != model.prices]),
+        ("settings", _changed_settings(before, after)),
     ):
         if names:
             parts.append(f"{words}: {', '.join(names)}")
     if before.default_tier != after.default_tier:
         parts.append(f"default tier: {after.default_tier}")
     return f"tiers reloaded ({'; '.join(parts)})" if parts else "tiers reloaded, they are as before"
+
+
+def _changed_settings(before: "Policy", after: "Policy") -> list[str]:
+    """The settings beside tiers, models and prices that are others now, as the file calls them."""
+    names = [
+        field.name
+        for one, other in ((before, after), (before.guard, after.guard))
+        for field in fields(one)
+        if field.name not in _TOLD_APART and getattr(one, field.name) != getattr(other, field.name)
+    ]
+    return list(dict.fromkeys(_WRITTEN.get(name, name) for name in names))
