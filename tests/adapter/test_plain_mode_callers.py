@@ -22,9 +22,9 @@ from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.identity.callers import THE_OPERATOR
 from scalix.service.identity.identity import Identity
 from scalix.service.identity.virtual_keys import VirtualKeys
-from scalix.store.memory.memory_keys import MemoryKeyStore
 from tests.service.test_token_admission import Worker
 from tests.service.token_rig import MASTER
+from tests.store.memory.memory_keys import MemoryKeyStore
 
 
 async def a_body() -> dict[str, Any]:

@@ -17,7 +17,7 @@ from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.anonymous import AnonymousCallers
 from scalix.service.identity.identity import Credential, CredentialKind, Identity, MasterKey
 from scalix.service.identity.users import UserDirectory
-from scalix.store.memory.memory import MemoryStore
+from tests.store.memory.memory import MemoryStore
 
 MASTER = "sk-master-key-of-this-test-0123456789"
 TIERS = {"visitor": Tier("visitor", models=("free-*",)), "pro": Tier("pro", models=("*",))}

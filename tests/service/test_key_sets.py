@@ -18,10 +18,10 @@ from scalix.service.identity.key_sets import KeySetKeys
 from scalix.service.identity.token_issuers import COPIES, tokens_of
 from scalix.service.identity.tokens import JsonWebTokens
 from scalix.service.identity.users import UserDirectory
-from scalix.store.memory.memory import MemoryStore
 from scalix.store.records.key_sets import MAX_KEY_SET_BYTES, KeptCopy, KeySetFile, KeySetUnavailable, KeySetUrl
 from tests.service.token_issuer import AUDIENCE, NOW_S, TokenIssuer, key_set, public_jwk
 from tests.service.token_rig import OTHER, TIERS, Publisher
+from tests.store.memory.memory import MemoryStore
 
 
 class Site:

@@ -7,7 +7,7 @@ from scalix.domain.policy import Policy, Tier
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.users import UserDirectory
 from scalix.store.base import UserRecord
-from scalix.store.memory.memory import MemoryStore
+from tests.store.memory.memory import MemoryStore
 from tests.store.stores import Clock
 
 FREE = Tier("free", Limits((Limit(Metric.REQUESTS, Window.DAY, 50),)), models=("*",))

@@ -16,8 +16,8 @@ from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Credential
 from scalix.service.identity.users import UserDirectory
 from scalix.service.identity.virtual_keys import WRONG_FOR_MS, VirtualKeys
-from scalix.store.memory.memory import MemoryStore
-from scalix.store.memory.memory_keys import MemoryKeyStore
+from tests.store.memory.memory import MemoryStore
+from tests.store.memory.memory_keys import MemoryKeyStore
 from tests.store.stores import Clock
 
 

@@ -15,10 +15,10 @@ from scalix.service.identity.token_revocation import TokenRevocation
 from scalix.service.identity.tokens import JsonWebTokens
 from scalix.service.identity.users import UserDirectory
 from scalix.store.base import UserRecord
-from scalix.store.memory.memory import MemoryStore
 from scalix.store.records.key_sets import KeySetUnavailable
 from tests.service.memory_trail import MemoryTrail
 from tests.service.token_issuer import AUDIENCE, ISSUER, NOW_S, SECRET, TokenIssuer, key_set, public_jwk
+from tests.store.memory.memory import MemoryStore
 
 OTHER = "https://issuer-b.test"
 MASTER = "sk-master-key-of-this-test-0123456789"

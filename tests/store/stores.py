@@ -11,14 +11,14 @@ from scalix.store.base import BalanceStore, LedgerReader, LimitTools, QuotaStore
 from scalix.store.connection.redis_client import connect
 from scalix.store.keys import Keys
 from scalix.store.ledger.redis_ledger import RedisLedger
-from scalix.store.memory.memory import MemoryStore
-from scalix.store.memory.memory_keys import MemoryKeyStore
-from scalix.store.memory.memory_ledger import MemoryLedger
 from scalix.store.quota.redis_balance import RedisBalanceStore
 from scalix.store.quota.redis_quota import RedisQuotaStore
 from scalix.store.records.key_store import KeyStore
 from scalix.store.records.redis_keys import RedisKeyStore
 from scalix.store.records.redis_users import RedisUserStore
+from tests.store.memory.memory import MemoryStore
+from tests.store.memory.memory_keys import MemoryKeyStore
+from tests.store.memory.memory_ledger import MemoryLedger
 
 NOON_MS = 1_772_107_200_000  # 2026-02-26T12:00:00Z
 SUBJECT = "user:alice"

@@ -10,9 +10,9 @@ import pytest
 from scalix.domain.ledger.ledger import Detail
 from scalix.domain.limits.limits import Limits, Metric, Window
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Receipt, Refused, Tally
-from scalix.store.memory.memory import MemoryStore
 from scalix.store.privacy.redis_erasure import RedisErasure
 from scalix.store.records.pseudonyms import Pseudonyms
+from tests.store.memory.memory import MemoryStore
 from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, limits, memory_rig, redis_rig
 
 DAY = NOON_MS // 86_400_000

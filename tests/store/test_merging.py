@@ -9,8 +9,8 @@ from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Admitted, Tally
 from scalix.store.base import MergeStore, UserRecord
 from scalix.store.keys import CLOCK_GRACE_MS
-from scalix.store.memory.memory import MemoryStore
 from scalix.store.quota.redis_quota import RedisQuotaStore
+from tests.store.memory.memory import MemoryStore
 from tests.store.stores import SUBJECT, Rig, ask, limits, memory_rig, redis_rig, used
 
 ADDRESS = "address:192.0.2.1"

@@ -7,9 +7,23 @@ from dataclasses import replace
 from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.key_limits import KeyWindow
 from scalix.domain.limits.limits import Window
-from scalix.domain.limits.quota import Ask, Charge, Decision, KeyTallies, Receipt, Settled, Tallies, Tally
-from scalix.store.memory.memory import MemoryStore
-from scalix.store.memory.memory_accounts import Account
+from scalix.domain.limits.quota import Admitted, Ask, Charge, Decision, KeyTallies, Receipt, Settled, Tallies, Tally
+from scalix.domain.limits.room import judged
+from scalix.domain.limits.tallying import (
+    NOTHING,
+    Amounts,
+    KeyWindows,
+    Windows,
+    amounts,
+    change,
+    current,
+    ended,
+    held_by,
+    minus,
+    receipt_of,
+    windows_at,
+    windows_of_key,
+)
 
 MOST_SUBJECTS = 10_000
 _SAME_TIME_MS = 60_000
@@ -57,22 +71,19 @@ class LocalCounters:
         """As `QuotaStore.admit`, against the counters of this process. Versions of records are not compared, and
         balances, which are not known here, not asked."""
         counters = self._counters(ask.subject, ask.key.key_id if ask.key else None)
-        return await counters.admit(replace(ask, user_version=None, is_billed=False))
+        return counters.admit(replace(ask, is_billed=False), self._clock())
 
     async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
         """As `QuotaStore.settle`, in the counters of this process. A second one by the same id counts again."""
-        counters = self._counters(receipt.subject, receipt.key_id)
-        settled = await counters.settle(receipt, charge)
-        counters.forget_ended(receipt.subject)
-        return settled
+        return self._counters(receipt.subject, receipt.key_id).settle(receipt, charge)
 
     def _counters(self, subject: str, key_id: str | None) -> "_Counters":
         counters = self._counting.get(subject)
         if counters is None:
-            counters = self._counting[subject] = _Counters(self._clock)
+            counters = self._counting[subject] = _Counters()
             known = self._known.get(subject)
             if known is not None:
-                counters.begin(subject, *known)
+                counters.begin(*known)
             if len(self._counting) > self._most_subjects:
                 self._counting.popitem(last=False)
         self._counting.move_to_end(subject)
@@ -81,24 +92,67 @@ class LocalCounters:
         return counters
 
 
-class _Counters(MemoryStore):
-    """The counters of one subject."""
+class _Counters:
+    """The counters of one subject, and of the keys that its requests came with."""
 
-    knows_keys = False
+    def __init__(self) -> None:
+        self.windows: Windows = {}
+        self.key_windows: dict[str, KeyWindows] = {}
+        self._in_flight: dict[str, tuple[Receipt, Amounts]] = {}
 
-    def begin(self, subject: str, at_ms: int, tallies: Tallies) -> None:
+    def begin(self, at_ms: int, tallies: Tallies) -> None:
         """Start from settled use as it was at `at_ms`. What was held then is not: its requests are settled here too."""
-        self._accounts[subject] = Account()
         for window, tally in tallies.items():
-            self._accounts[subject].windows[window, window_index(window, at_ms)] = _used(tally)
+            self.windows[window, window_index(window, at_ms)] = _used(tally)
 
     def begin_key(self, key_id: str, at_ms: int, minute: Tally) -> None:
         """As `begin`, for a virtual key's use in the minute that `at_ms` lies in."""
         self.key_windows[key_id] = {(KeyWindow.MINUTE, window_index(Window.MINUTE, at_ms)): _used(minute)}
 
-    def forget_ended(self, subject: str) -> None:
-        """Keep nothing of requests that are over but what they have used."""
-        self._accounts[subject].events.clear()
+    def admit(self, ask: Ask, now_ms: int) -> Decision:
+        """Reserve room, if there is."""
+        known = self._in_flight.get(ask.request_id)
+        receipt = receipt_of(ask, now_ms) if known is None else known[0]
+        tallies, key_tallies = self._tallies(receipt)
+        if known is not None:
+            return Admitted(receipt, tallies, len(self._in_flight), key_tallies=key_tallies)
+        said = judged(ask, receipt, tallies, key_tallies, in_flight=len(self._in_flight))
+        if not isinstance(said, Admitted):
+            return said
+        held = held_by(ask, said.receipt)
+        self._in_flight[ask.request_id] = (said.receipt, held)
+        self._forget_ended(now_ms)
+        self._change(said.receipt, used=NOTHING, held=held)
+        tallies, key_tallies = self._tallies(said.receipt)
+        return Admitted(said.receipt, tallies, len(self._in_flight), said.shadow, key_tallies)
+
+    def settle(self, receipt: Receipt, charge: Charge) -> Settled:
+        """Charge a request, and give back what it held."""
+        admitted, held = self._in_flight.pop(receipt.request_id, (receipt, NOTHING))
+        self._change(admitted, used=NOTHING, held=minus(NOTHING, held))
+        self._change(receipt, used=amounts(charge), held=NOTHING)
+        return Settled("settled", *self._tallies(receipt))
+
+    def _forget_ended(self, now_ms: int) -> None:
+        for key in ended(self.windows, {window: window_index(window, now_ms) - 1 for window in Window}):
+            del self.windows[key]
+        for windows in self.key_windows.values():
+            for of_key in ended(windows, {KeyWindow.MINUTE: window_index(Window.MINUTE, now_ms) - 1}):
+                del windows[of_key]
+
+    def _tallies(self, receipt: Receipt) -> tuple[Tallies, KeyTallies]:
+        tallies = current(self.windows, receipt.admitted_ms, receipt.tracks_minutes)
+        if receipt.key_id is None:
+            return tallies, {}
+        of_key = self.key_windows.get(receipt.key_id, {})
+        keys = windows_of_key(receipt.admitted_ms, receipt.budget_start_ms)
+        return tallies, {key[0]: of_key.get(key, Tally()) for key in keys}
+
+    def _change(self, receipt: Receipt, *, used: Amounts, held: Amounts) -> None:
+        change(self.windows, windows_at(receipt.admitted_ms, receipt.tracks_minutes), used=used, held=held)
+        if receipt.key_id is not None:
+            of_key = self.key_windows.setdefault(receipt.key_id, {})
+            change(of_key, windows_of_key(receipt.admitted_ms, receipt.budget_start_ms), used=used, held=held)
 
 
 def _used(tally: Tally) -> Tally:

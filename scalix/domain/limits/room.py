@@ -1,15 +1,73 @@
-"""Is there room for a request? What every limit, the virtual key and the balance say to it."""
+"""Is there room for a request? What every limit, the virtual key and the balance say to it.
+
+The store decides by `lua/admit.lua`; this is the same rule for whoever counts without one.
+"""
+
+from dataclasses import replace
 
 from scalix.domain.ledger.ledger import Balance
 from scalix.domain.limits.key_limits import KeyScope, KeyWindow
 from scalix.domain.limits.limits import Metric
-from scalix.domain.limits.quota import Ask, KeyTallies, Tallies, Tally, Verdict
+from scalix.domain.limits.quota import (
+    Admitted,
+    Ask,
+    CountFirst,
+    KeyTallies,
+    Receipt,
+    Refused,
+    Tallies,
+    Tally,
+    Verdict,
+    shadowed,
+)
 
 Needs = dict[Metric, int]
 _DEAREST_NANO_USD = 9 * 10**12  # as in lua/admit.lua
 
 
-def needs_of(ask: Ask) -> Needs:
+def judged(
+    ask: Ask,
+    receipt: Receipt,
+    tallies: Tallies,
+    key_tallies: KeyTallies,
+    *,
+    in_flight: int,
+    balance: Balance | None = None,
+) -> Admitted | Refused | CountFirst:
+    """What all limits say to `ask`, by the tallies before it. `receipt` is that of the request, which comes back in
+    `Admitted` with the longest answer that there is room for. Nothing is reserved."""
+    room = _cap_by_room(ask, tallies, key_tallies, balance)
+
+    def said_to(ask: Ask) -> Admitted | Refused:
+        needs = _needs_of(ask)
+        windows = ask.limits.windows
+        verdicts = tuple(_verdict(limit.metric, limit.value, tallies[limit.window], needs) for limit in windows)
+        of_key, key_full = _key_verdicts(ask.key, key_tallies, needs)
+        of_balance = _balance_verdict(ask, balance, needs)
+        full = ask.limits.concurrent is not None and in_flight >= ask.limits.concurrent
+        enforced = [said for limit, said in zip(windows, verdicts, strict=True) if limit.enforce]
+        no_room = any(said is not Verdict.FITS for said in (*enforced, *of_key, of_balance))
+        if no_room or key_full or (full and ask.limits.enforce_concurrent):
+            now_ms = receipt.admitted_ms
+            return Refused(
+                now_ms, verdicts, full, tallies, in_flight, of_key, key_full, key_tallies, of_balance, balance
+            )
+        cap_tokens = max(ask.min_output_tokens, min(ask.output_cap_tokens, room))
+        capped = replace(receipt, output_cap_tokens=cap_tokens)
+        return Admitted(capped, tallies, in_flight, shadowed(ask.limits, verdicts, full))
+
+    said = said_to(ask)
+    if ask.least_prompt_tokens is not None:
+        # The prompt may be smaller than that. What is certain is refused; what is not is counted first.
+        certain = said_to(replace(ask, prompt_tokens=ask.least_prompt_tokens))
+        if isinstance(certain, Refused):
+            return certain
+        if isinstance(said, Refused) or room < ask.output_cap_tokens or said.shadow != certain.shadow:
+            return CountFirst(_most_prompt_tokens(ask, tallies, key_tallies, balance))
+    return said
+
+
+def _needs_of(ask: Ask) -> Needs:
     """The least that the request can do with."""
     least = ask.choices * ask.min_output_tokens
     return {
@@ -19,7 +77,7 @@ def needs_of(ask: Ask) -> Needs:
     }
 
 
-def most_prompt_tokens(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, balance: Balance | None) -> int | None:
+def _most_prompt_tokens(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, balance: Balance | None) -> int | None:
     """The longest prompt with which it would not be refused for good; `None`: any."""
     least, found = ask.choices * ask.min_output_tokens, []
     for metric, value, tally in _enforced(ask, tallies, key_tallies, balance):
@@ -33,7 +91,7 @@ def most_prompt_tokens(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, bala
     return max(0, min(found)) if found else None
 
 
-def verdict(metric: Metric, value: int, tally: Tally, needs: Needs) -> Verdict:
+def _verdict(metric: Metric, value: int, tally: Tally, needs: Needs) -> Verdict:
     """What one limit says."""
     used, need = tally.used(metric), needs[metric]
     if used + tally.held(metric) + need <= value:
@@ -41,15 +99,15 @@ def verdict(metric: Metric, value: int, tally: Tally, needs: Needs) -> Verdict:
     return Verdict.RESERVED if metric is not Metric.REQUESTS and used + need <= value else Verdict.EXHAUSTED
 
 
-def key_verdicts(scope: KeyScope | None, tallies: KeyTallies, needs: Needs) -> tuple[tuple[Verdict, ...], bool]:
+def _key_verdicts(scope: KeyScope | None, tallies: KeyTallies, needs: Needs) -> tuple[tuple[Verdict, ...], bool]:
     """What each limit of the key says, and whether it has as many requests in flight as it may."""
     if scope is None:
         return (), False
-    verdicts = tuple(verdict(limit.metric, limit.value, tallies[limit.window], needs) for limit in scope.limits)
+    verdicts = tuple(_verdict(limit.metric, limit.value, tallies[limit.window], needs) for limit in scope.limits)
     return verdicts, scope.concurrent is not None and tallies[KeyWindow.TOTAL].requests_held >= scope.concurrent
 
 
-def balance_verdict(ask: Ask, balance: Balance | None, needs: Needs) -> Verdict:
+def _balance_verdict(ask: Ask, balance: Balance | None, needs: Needs) -> Verdict:
     """What the prepaid balance says. `balance` is that of a request that is billed."""
     if balance is None:
         return Verdict.EXHAUSTED if ask.is_billed and ask.prepaid else Verdict.FITS
@@ -59,7 +117,7 @@ def balance_verdict(ask: Ask, balance: Balance | None, needs: Needs) -> Verdict:
     return Verdict.RESERVED if need <= balance.nano_usd else Verdict.EXHAUSTED
 
 
-def cap_by_room(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, balance: Balance | None) -> int:
+def _cap_by_room(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, balance: Balance | None) -> int:
     """The longest answer that everything has room for, in tokens per choice."""
     caps = [ask.output_cap_tokens]
     for metric, value, tally in _enforced(ask, tallies, key_tallies, balance):

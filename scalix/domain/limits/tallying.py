@@ -1,47 +1,21 @@
-"""What a store in memory keeps of one subject, and the arithmetic of its windows."""
+"""Which windows a request counts in, and the sums that they hold, as whoever counts without a store keeps them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import TypeVar
 
-from scalix.domain.ledger.ledger import Event
 from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.key_limits import KeyWindow
-from scalix.domain.limits.limits import Metric, Window
+from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Ask, Charge, Receipt, Tallies, Tally
 
 Amounts = tuple[int, int, int]  # requests, tokens, nano-dollars
 NOTHING: Amounts = (0, 0, 0)
 KEPT = 3  # windows of each kind that stay, whatever the clock says
-USED = {Metric.REQUESTS: "requests_used", Metric.TOKENS: "tokens_used", Metric.SPEND: "nano_usd_used"}
 
 Windows = dict[tuple[Window, int], Tally]
 KeyWindows = dict[tuple[KeyWindow, int], Tally]
 _Key = TypeVar("_Key")
-
-
-@dataclass(slots=True)
-class Reservation:
-    """A request in flight. `balance_held` is what it holds of the balance."""
-
-    ask: Ask
-    receipt: Receipt
-    held: Amounts
-    if_swept: Amounts
-    lapses_ms: int
-    balance_held: int = 0
-    balance_charged: int = 0  # by a sweep
-
-
-@dataclass(slots=True)
-class Account:
-    """One subject. `swept` are the requests among `events` that a sweep has charged."""
-
-    windows: Windows = field(default_factory=dict)
-    in_flight: dict[str, Reservation] = field(default_factory=dict)
-    events: dict[str, Event] = field(default_factory=dict)
-    released: set[str] = field(default_factory=set)
-    swept: dict[str, Reservation] = field(default_factory=dict)
+_Kind = TypeVar("_Kind", bound=Window | KeyWindow)
 
 
 def windows_at(at_ms: int, tracks_minutes: bool) -> list[tuple[Window, int]]:
@@ -56,7 +30,7 @@ def windows_of_key(at_ms: int, budget_start_ms: int) -> list[tuple[KeyWindow, in
 
 
 def current(windows: Windows, at_ms: int, tracks_minutes: bool) -> Tallies:
-    """What they hold."""
+    """What the windows that `at_ms` lies in hold."""
     return {key[0]: windows.get(key, Tally()) for key in windows_at(at_ms, tracks_minutes)}
 
 
@@ -72,9 +46,6 @@ def change(windows: dict[_Key, Tally], keys: list[_Key], *, used: Amounts, held:
             max(0, tally.tokens_held + held[1]),
             max(0, tally.nano_usd_held + held[2]),
         )
-
-
-_Kind = TypeVar("_Kind", bound=Window | KeyWindow)
 
 
 def ended(keys: Iterable[tuple[_Kind, int]], first_kept: Mapping[_Kind, int]) -> list[tuple[_Kind, int]]:
@@ -100,17 +71,14 @@ def minus(left: Amounts, right: Amounts) -> Amounts:
     return (left[0] - right[0], left[1] - right[1], left[2] - right[2])
 
 
-def event_of_charge(receipt: Receipt, charge: Charge) -> Event:
-    """The event of a settled request."""
-    return Event(
-        request_id=receipt.request_id,
-        subject=receipt.subject,
-        admitted_ms=receipt.admitted_ms,
-        key_id=receipt.key_id or "",
-        outcome=charge.outcome.value,
-        requests=charge.requests,
-        tokens=charge.tokens,
-        nano_usd=charge.nano_usd,
-        estimated=charge.estimated,
-        detail=charge.detail,
-    )
+def held_by(ask: Ask, receipt: Receipt) -> Amounts:
+    """What a request that was admitted holds until it is settled."""
+    output = ask.choices * receipt.output_cap_tokens
+    return (1, ask.prompt_tokens + output, ask.prices.cost_nano_usd(ask.prompt_tokens, output))
+
+
+def receipt_of(ask: Ask, now_ms: int) -> Receipt:
+    """The receipt of a request that is admitted now; its answer's length is for `room.judged` to say."""
+    tracks_minutes = any(limit.window is Window.MINUTE for limit in ask.limits.windows)
+    key_id, start_ms = (ask.key.key_id, ask.key.budget_start_ms(now_ms)) if ask.key else (None, 0)
+    return Receipt(ask.request_id, ask.subject, now_ms, ask.prompt_tokens, 0, tracks_minutes, key_id, start_ms)

@@ -1,7 +1,6 @@
-"""A store in one process's memory: the contract in plain Python, and the local counters when the real one is away."""
+"""A store in one process's memory: the contract in plain Python, which the real one is compared with."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from scalix.domain.ledger.ledger import Balance
 from scalix.domain.ledger.outcomes import swept_charge
@@ -14,48 +13,35 @@ from scalix.domain.limits.quota import (
     Admitted,
     Ask,
     Charge,
-    CountFirst,
     Decision,
     Finished,
     KeyTallies,
     Outcome,
     Receipt,
-    Refused,
     Settled,
     Stale,
     Tally,
-    Verdict,
-    shadowed,
 )
-from scalix.store.memory.memory_accounts import (
+from scalix.domain.limits.room import judged
+from scalix.domain.limits.tallying import (
     NOTHING,
-    Account,
     Amounts,
-    Reservation,
     amounts,
     change,
     current,
     ended,
-    event_of_charge,
+    held_by,
     minus,
+    receipt_of,
     windows_at,
     windows_of_key,
 )
-from scalix.store.memory.memory_limits import MemoryCounters
-from scalix.store.memory.memory_room import (
-    balance_verdict,
-    cap_by_room,
-    key_verdicts,
-    most_prompt_tokens,
-    needs_of,
-    verdict,
-)
+from tests.store.memory.memory_accounts import Account, Reservation, event_of_charge
+from tests.store.memory.memory_limits import MemoryCounters
 
 
 class MemoryStore(MemoryCounters):
-    """A `QuotaStore` and a `UserStore`. `clock` returns Unix time in ms. `knows_keys` false: takes any virtual key."""
-
-    knows_keys = True
+    """A `QuotaStore` and a `UserStore`. `clock` returns Unix time in ms."""
 
     async def admit(self, ask: Ask) -> Decision:
         now_ms = self._clock()
@@ -76,47 +62,19 @@ class MemoryStore(MemoryCounters):
             key_tallies = self._key_tallies(receipt)
             return Admitted(receipt, tallies, len(account.in_flight), key_tallies=key_tallies, balance=balance)
 
-        tracks_minutes = any(limit.window is Window.MINUTE for limit in ask.limits.windows)
+        receipt = receipt_of(ask, now_ms)
+        tracks_minutes = receipt.tracks_minutes
         tallies = current(windows, now_ms, tracks_minutes)
         turned = any(key not in windows for key in windows_at(now_ms, tracks_minutes))
         in_flight = len(account.in_flight)
-        full = ask.limits.concurrent is not None and in_flight >= ask.limits.concurrent
-        receipt = _receipt(ask, now_ms, tracks_minutes)
         key_tallies = self._key_tallies(receipt)
-        room = cap_by_room(ask, tallies, key_tallies, balance)
-
-        def judged(ask: Ask) -> Admitted | Refused:
-            """What all limits say to it. Nothing is reserved."""
-            needs = needs_of(ask)
-            verdicts = tuple(
-                verdict(limit.metric, limit.value, tallies[limit.window], needs) for limit in ask.limits.windows
-            )
-            of_key, key_full = key_verdicts(ask.key, key_tallies, needs)
-            of_balance = balance_verdict(ask, balance, needs)
-            enforced = [said for limit, said in zip(ask.limits.windows, verdicts, strict=True) if limit.enforce]
-            no_room = any(said is not Verdict.FITS for said in (*enforced, *of_key, of_balance))
-            if no_room or key_full or (full and ask.limits.enforce_concurrent):
-                return Refused(
-                    now_ms, verdicts, full, tallies, in_flight, of_key, key_full, key_tallies, of_balance, balance
-                )
-            return Admitted(receipt, tallies, in_flight, shadowed(ask.limits, verdicts, full))
-
-        said = judged(ask)
-        if ask.least_prompt_tokens is not None:
-            # The prompt may be smaller than that. What is certain is refused; what is not is counted first.
-            certain = judged(replace(ask, prompt_tokens=ask.least_prompt_tokens))
-            if isinstance(certain, Refused):
-                return certain
-            if isinstance(said, Refused) or room < ask.output_cap_tokens or said.shadow != certain.shadow:
-                return CountFirst(most_prompt_tokens(ask, tallies, key_tallies, balance))
-        if isinstance(said, Refused):
+        said = judged(ask, receipt, tallies, key_tallies, in_flight=in_flight, balance=balance)
+        if not isinstance(said, Admitted):
             return said
-
-        shadow = said.shadow
+        receipt, shadow = said.receipt, said.shadow
         if shadow and ask.tier:
             today = window_index(Window.DAY, now_ms)
             self._shadow.update((today, ask.tier, name) for name in (*shadow, ANY_LIMIT))
-        receipt = replace(receipt, output_cap_tokens=max(ask.min_output_tokens, min(ask.output_cap_tokens, room)))
         reservation = _reservation(ask, receipt, balance)
         account.in_flight[ask.request_id] = reservation
         self._change_all(receipt, used=NOTHING, held=reservation.held)
@@ -133,7 +91,7 @@ class MemoryStore(MemoryCounters):
         version = user.version if user and ask.subject.startswith("user:") else UNKNOWN_VERSION
         if ask.user_version not in (None, version):
             return Stale(version)
-        if ask.key is not None and self.knows_keys:
+        if ask.key is not None:
             known_key = self.keys.get(ask.key.key_id)
             version = known_key.version if known_key else UNKNOWN_VERSION
             if version != ask.key.version:
@@ -163,7 +121,7 @@ class MemoryStore(MemoryCounters):
             account.swept[receipt.request_id] = _told(receipt, charge)
         windows = self._windows_of(receipt.subject, receipt.admitted_ms) or {}
         tallies = current(windows, receipt.admitted_ms, receipt.tracks_minutes)
-        known_key = receipt.key_id is not None and (receipt.key_id in self.keys or not self.knows_keys)
+        known_key = receipt.key_id in self.keys
         key_tallies = self._key_tallies(receipt) if known_key else {}
         return Settled("replaced" if before else "settled", tallies, key_tallies, balance)
 
@@ -220,7 +178,7 @@ class MemoryStore(MemoryCounters):
         windows = self._windows_of(receipt.subject, receipt.admitted_ms)
         if windows is not None:
             change(windows, windows_at(receipt.admitted_ms, receipt.tracks_minutes), used=used, held=held)
-        if receipt.key_id is not None and (receipt.key_id in self.keys or not self.knows_keys):
+        if receipt.key_id in self.keys:
             of_key = self.key_windows.setdefault(receipt.key_id, {})
             change(of_key, windows_of_key(receipt.admitted_ms, receipt.budget_start_ms), used=used, held=held)
 
@@ -243,14 +201,8 @@ class MemoryStore(MemoryCounters):
             del windows[key]
 
 
-def _receipt(ask: Ask, now_ms: int, tracks_minutes: bool) -> Receipt:
-    key_id, start_ms = (ask.key.key_id, ask.key.budget_start_ms(now_ms)) if ask.key else (None, 0)
-    return Receipt(ask.request_id, ask.subject, now_ms, ask.prompt_tokens, 0, tracks_minutes, key_id, start_ms)
-
-
 def _reservation(ask: Ask, receipt: Receipt, balance: Balance | None) -> Reservation:
-    output = ask.choices * receipt.output_cap_tokens
-    held = (1, ask.prompt_tokens + output, ask.prices.cost_nano_usd(ask.prompt_tokens, output))
+    held = held_by(ask, receipt)
     charge = ask.prompt_charge_nano_usd
     if_swept = (1, ask.prompt_tokens, ask.prices.cost_nano_usd(ask.prompt_tokens, 0) if charge is None else charge)
     lapses_ms = receipt.admitted_ms + ask.lease_ms

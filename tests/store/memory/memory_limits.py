@@ -9,8 +9,9 @@ from scalix.domain.ledger.ledger import Balance, Event
 from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.limits import Metric, Window
 from scalix.domain.limits.quota import ShadowCount, Tallies, Tally
-from scalix.store.memory.memory_accounts import USED, Account, KeyWindows, Windows, windows_at
-from scalix.store.memory.memory_users import MemoryUsers
+from scalix.domain.limits.tallying import KeyWindows, Windows, windows_at
+from tests.store.memory.memory_accounts import USED, Account
+from tests.store.memory.memory_users import MemoryUsers
 
 
 class MemoryCounters(MemoryUsers):

@@ -9,8 +9,8 @@ from scalix.domain.limits.key_limits import KeyWindow, budget_start_ms
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import UNKNOWN_VERSION, KeyTallies, Tally
 from scalix.store.base import RecordChanged
-from scalix.store.memory.memory import MemoryStore
 from scalix.store.records.key_store import AliasTaken
+from tests.store.memory.memory import MemoryStore
 
 
 class MemoryKeyStore:
