@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
-from functools import lru_cache
 from typing import Any, Literal
 
 from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.ledger.privacy import PrivacySettings
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import UNLIMITED, Limits
-from scalix.domain.model_names import filled_in, is_servable
+from scalix.domain.model_names import filled_in, is_servable, permits
 from scalix.domain.prices.peak_prices import PPM
 from scalix.domain.prices.pricing import Price
 from scalix.domain.requests.guard import GuardSettings
@@ -21,7 +19,8 @@ Priority = Literal["low", "normal", "high"]
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One plan. `models` holds exact names or `*` patterns; `max_output_tokens` of `None` leaves it to the model.
+    """One plan. `models` holds exact names or `*` patterns, and behind a `!` what these leave out; `max_output_tokens`
+    of `None` leaves it to the model.
 
     Its users are billed the provider's cost times `markup_ppm` parts per million; with `prepaid` they must have a
     balance that covers it. `allow_foreign_ids`: they may name what a provider keeps by ids that they were not given
@@ -42,13 +41,7 @@ class Tier:
 
     def allows(self, model: str) -> bool:
         """Whether `model`, an exact configured name, is in this tier."""
-        return _matches(self.models, model)
-
-
-@lru_cache(maxsize=4_096)
-def _matches(patterns: tuple[str, ...], model: str) -> bool:
-    # A name may hold what means something in a pattern.
-    return model in patterns or any(fnmatchcase(model, pattern) for pattern in patterns)
+        return permits(self.models, model)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,8 +111,43 @@ def test_a_misspelt_section_is_not_passed_over(tmp_path: Path) -> None:
 
 def test_a_name_that_holds_what_means_something_in_a_pattern_is_itself() -> None:
     tier = Tier("t", models=("opus[1m]",))
-    assert (tier.allows("opus[1m]"), tier.allows("opus1")) == (True, True)
-    assert not tier.allows("opus2")
+    assert tier.allows("opus[1m]")
+    assert not any(map(tier.allows, ("opus1", "opusm", "opus2")))
+    assert Tier("t", models=("a?b*",)).allows("a?bc")
+    assert not Tier("t", models=("a?b*",)).allows("axbc")
+
+
+WILD = """
+model_list:
+  - {model_name: own/*, litellm_params: {model: openai/*, api_base: "http://127.0.0.1:1/v1", api_key: x}, model_info: {tier: free}}
+  - {model_name: own/gold, litellm_params: {model: openai/gold, api_key: x}, model_info: {tier: premium}}
+  - {model_name: own/dear-*, litellm_params: {model: openai/*, api_base: "http://127.0.0.1:1/v1", api_key: x}, model_info: {tier: pro}}
+  - {model_name: own/dear-but-free, litellm_params: {model: openai/m, api_key: x}, model_info: {tier: free}}
+  - {model_name: own/unsaid, litellm_params: {model: openai/u, api_key: x}}
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("name", "tiers"),
+    [
+        ("own/any", ["free", "pro", "premium"]),
+        ("own/gold", ["premium"]),
+        ("own/dear-one", ["pro", "premium"]),
+        ("own/dear-but-free", ["free", "pro", "premium"]),
+        ("own/unsaid", ["premium"]),
+    ],
+)
+def test_a_wildcard_brings_no_model_into_a_tier_that_another_line_keeps_out(
+    tmp_path: Path, name: str, tiers: list[str]
+) -> None:
+    policy = read(tmp_path, WILD).policy
+    assert [tier.name for tier in policy.tiers_with(name)] == tiers
+
+
+def test_the_most_exact_of_a_tiers_patterns_decides() -> None:
+    tier = Tier("t", models=("*", "!gpt-*", "gpt-4", "!gpt-4-turbo", "gpt-4-mini*"))
+    allowed = ["claude", "gpt-4", "gpt-4-mini-2"]
+    assert [name for name in (*allowed, "gpt-5", "gpt-4-turbo", "gpt-4-max") if tier.allows(name)] == allowed
 
 
 # ---- priority -----------------------------------------------------------------------------------------------------

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
 from scalix.domain.identity.addresses import Address
 from scalix.domain.identity.ip_rules import rules_of
 from scalix.domain.limits.key_limits import KeyLimit, KeyScope, KeyWindow, budget_start_ms
 from scalix.domain.limits.limits import Metric
 from scalix.domain.limits.quota import UNKNOWN_VERSION
+from scalix.domain.model_names import permits
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class KeyRecord:
 
     def allows(self, model: str) -> bool:
         """Whether `model`, an exact configured name, is among the key's."""
-        return not self.models or model in self.models or any(fnmatchcase(model, pattern) for pattern in self.models)
+        return not self.models or permits(self.models, model)
 
     @property
     def scope(self) -> KeyScope:

@@ -1,10 +1,9 @@
 """Whether the names in a config file fit together, however wrong the rest of it is."""
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import Any
 
-from scalix.domain.model_names import filled_in
+from scalix.domain.model_names import NOT, filled_in, fits
 from scalix.launch.config.failover_schema import fallback_problems
 from scalix.launch.config.yaml_source import YamlSource
 from scalix.launch.problems import Problem, nearest
@@ -30,9 +29,10 @@ def name_problems(source: YamlSource) -> Iterable[Problem]:
     ]
     for tier_name, tier in tiers.items():
         for index, pattern in enumerate(_list(_mapping(tier).get("models"))):
-            if not isinstance(pattern, str) or not models or is_named(pattern, models):
+            if not isinstance(pattern, str) or not models:
                 continue
-            if any(fnmatchcase(name, pattern) for name in models):
+            pattern = pattern.removeprefix(NOT)
+            if is_named(pattern, models) or any(fits(pattern, name) for name in models):
                 continue
             where = source.where(("scalix", "tiers", tier_name, "models", index))
             what = f"tier '{tier_name}' names the model '{pattern}', which model_list does not have"

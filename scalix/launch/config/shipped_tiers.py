@@ -3,9 +3,9 @@ tiers where there are none."""
 
 from collections.abc import Mapping
 from copy import deepcopy
-from fnmatch import fnmatchcase
 from typing import Any
 
+from scalix.domain.model_names import NOT, fits
 from scalix.launch.config.yaml_source import Step, YamlSource
 from scalix.launch.problems import Problem, nearest, one_of
 
@@ -83,11 +83,15 @@ def _models_of(index: int, patterns: list[str], named: Mapping[str, int | None])
         return ["*"]
     if "*" in patterns and all(tier is None or tier <= index for tier in named.values()):
         return ["*"]
-    return [
+    had = [
         model
         for model, tier in named.items()
-        if (tier <= index if tier is not None else any(fnmatchcase(model, pattern) for pattern in patterns))
+        if (tier <= index if tier is not None else any(fits(pattern, model) for pattern in patterns))
     ]
+    # A wildcard would bring in what another line of the file puts into a dearer tier.
+    wild = [model for model in had if "*" in model]
+    others = [model for model in named if model not in had and ("*" in model or any(fits(w, model) for w in wild))]
+    return [*had, *(NOT + model for model in others)] if wild else had
 
 
 def _named_tiers(

@@ -6,7 +6,6 @@ Empty values of such fields limit nothing, and LiteLLM's own tools send them.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import Any
 
 import orjson
@@ -18,6 +17,7 @@ from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.limits import limit_amounts
 from scalix.domain.limits.limit_amounts import WrongAmount
 from scalix.domain.limits.spans import span_ms
+from scalix.domain.model_names import fits
 from scalix.domain.redaction.foreign_texts import shown
 
 MOST_METADATA_BYTES = 16_384
@@ -140,7 +140,7 @@ def _models(value: Any, existing: Collection[str]) -> tuple[str, ...]:
     if ALL_MODELS in value:
         return ()
     for pattern in value:
-        if pattern not in existing and not any(fnmatchcase(model, pattern) for model in existing):
+        if not any(fits(pattern, model) for model in existing):
             message = f"'{shown(pattern, 100)}' is no model here, and fits none. GET /v1/models lists those in service."
             raise BadRequest(message, param="models")
     return tuple(dict.fromkeys(value))
