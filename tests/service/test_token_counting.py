@@ -19,6 +19,8 @@ from scalix.service.exchange.token_counting import (
     MOST_JOBS,
     MOST_WAITING,
     MOST_WAITING_OF_A_SUBJECT,
+    PROMPT_AT_ONCE_CHARACTERS,
+    SLICE_CHARACTERS,
     STEP_CHARACTERS,
     THREADS,
     TokenCounting,
@@ -104,6 +106,25 @@ async def test_what_was_delivered_is_estimated_if_its_count_is_cancelled(tokeniz
     task.cancel()
     await asyncio.wait([task])
     assert await delivered.tokens() == text_tokens("one two three")
+
+
+async def test_a_short_prompt_does_not_wait_for_the_end_of_long_ones() -> None:
+    steps = threading.Semaphore(0)
+
+    def count(encoding: str, text: str) -> int:
+        return 1 if text.startswith("word") else int(steps.acquire(timeout=60))
+
+    counting = TokenCounting(count)
+    long = "x" * (3 * SLICE_CHARACTERS)
+    hogs = [asyncio.create_task(size_of(counting, f"u{number}", long)) for number in range(THREADS)]
+    await asyncio.sleep(0)
+    short = asyncio.create_task(size_of(counting, "another", "word" * PROMPT_AT_ONCE_CHARACTERS))
+    await asyncio.sleep(0)
+    steps.release(THREADS * SLICE_CHARACTERS // STEP_CHARACTERS)
+    assert (await short).least_tokens is None
+    assert not any(hog.done() for hog in hogs)
+    steps.release(THREADS * 2 * SLICE_CHARACTERS // STEP_CHARACTERS)
+    assert len(await asyncio.gather(*hogs)) == THREADS
 
 
 async def test_prompts_of_a_subject_are_counted_one_after_another_and_only_so_many_wait(tokenizer: Tokenizer) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -16,24 +16,27 @@ from scalix.domain.tokens.prompt_size import PromptSize
 from scalix.domain.tokens.text_tokens import text_tokens
 
 THREADS = 2
-MOST_JOBS = 8  # running and waiting for a thread; what is charged and comes then is told the estimate
+MOST_JOBS = 32  # running and waiting for a thread; what is charged and comes then is told the estimate
 MOST_WAITING = 64  # prompts whose subject has its turn already, or that find all jobs taken
 MOST_WAITING_OF_A_SUBJECT = 8
 AT_ONCE_CHARACTERS = 64 * 1024  # shorter texts take less than 20 ms
 PROMPT_AT_ONCE_CHARACTERS = 4 * 1024
 STEP_CHARACTERS = 16 * 1024
+SLICE_CHARACTERS = 256 * 1024  # some 0.1 s of the slowest tokenizer; then it is the next one's turn
 PATIENCE_S = 5.0
 RETRY_AFTER_S = 1
 
 Tokenizer = Callable[[Encoding, str], int]
 Found = TypeVar("Found")
+Work = Generator[None, None, Found]
+"""Counting, a slice at a time."""
 
 log = logging.getLogger("scalix.tokens")
 
 
 class TokenCounting:
     """Counts by `tokenizer`, which must not hold the interpreter's lock. Of each subject one long text is counted at a
-    time."""
+    time, and of all of them a slice in turn, so that a short prompt does not wait for the end of a long one."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
@@ -47,12 +50,12 @@ class TokenCounting:
         needed where an exchange is charged, which can't wait and must not be lost."""
         family = family_of(provider_model)
         if len(text) <= AT_ONCE_CHARACTERS:
-            return self._counted(family, text, None)[0]
+            return _at_once(self._counted(family, text, None))[0]
         if subject in self._subjects or len(self._subjects) >= MOST_JOBS:
             return text_tokens(text)
         try:
             async with asyncio.timeout(PATIENCE_S):
-                return (await self._beside(subject, lambda: self._counted(family, text, None)))[0]
+                return (await self._beside(subject, self._counted(family, text, None)))[0]
         except (TimeoutError, RuntimeError) as error:  # it ends, and takes no new jobs
             log.warning("a text of %d characters is estimated: %s", len(text), type(error).__name__)
             return text_tokens(text)
@@ -83,33 +86,39 @@ class TokenCounting:
             parts.append((family, estimate_prompt_tokens(route, body, count=taken, media=media, frame=around)))
         text = texts[0] if texts else ""
 
-        def size() -> PromptSize:
-            found = [self._part(family, beside, text, most_tokens) for family, beside in parts]
+        def size() -> Work[PromptSize]:
+            found: list[tuple[int, bool]] = []
+            for family, beside in parts:
+                found.append((yield from self._part(family, beside, text, most_tokens)))
             tokens = max((tokens for tokens, _ in found), default=0)
             if all(is_whole for _, is_whole in found):
                 return PromptSize(tokens)
             return PromptSize(max(tokens, estimate_tokens), tokens)
 
         if len(text) <= PROMPT_AT_ONCE_CHARACTERS:
-            return size()
-        return await self._in_turn(subject, size)
+            return _at_once(size())
+        return await self._in_turn(subject, size())
 
-    def _part(self, family: Family, beside_tokens: int, text: str, most_tokens: int | None) -> tuple[int, bool]:
+    def _part(self, family: Family, beside_tokens: int, text: str, most_tokens: int | None) -> Work[tuple[int, bool]]:
         most = None if most_tokens is None else most_tokens - beside_tokens
-        tokens, is_whole = self._counted(family, text, most)
+        tokens, is_whole = yield from self._counted(family, text, most)
         return beside_tokens + tokens, is_whole
 
-    def _counted(self, family: Family, text: str, most_tokens: int | None) -> tuple[int, bool]:
+    def _counted(self, family: Family, text: str, most_tokens: int | None) -> Work[tuple[int, bool]]:
         """Tokens, and whether they are those of the whole text."""
-        tokens = done = 0
+        tokens = done = of_slice = 0
         for step in _steps(text):
+            if of_slice >= SLICE_CHARACTERS:
+                of_slice = 0
+                yield
             tokens += family.tokens(step, self._tokenizer(family.encoding, step))
             done += len(step)
+            of_slice += len(step)
             if most_tokens is not None and tokens > most_tokens and done >= AT_ONCE_CHARACTERS:
                 break
         return tokens, done == len(text)
 
-    async def _in_turn(self, subject: str, work: Callable[[], Found]) -> Found:
+    async def _in_turn(self, subject: str, work: Work[Found]) -> Found:
         """What `work` finds, when it is the subject's turn. Raises `Overloaded`."""
         waiting = self._waiting.get(subject, 0)
         if waiting >= MOST_WAITING_OF_A_SUBJECT:
@@ -133,23 +142,48 @@ class TokenCounting:
         if left:
             self._waiting[subject] = left
 
-    def _beside(self, subject: str, work: Callable[[], Found]) -> Awaitable[Found]:
-        loop = asyncio.get_running_loop()
-        job: Future[Found] = self._threads.submit(work)
+    async def _beside(self, subject: str, work: Work[Found]) -> Found:
+        job: Future[tuple[Found] | None] = self._threads.submit(_slice, work)
         self._subjects.add(subject)
+        try:
+            while (found := await asyncio.wrap_future(job)) is None:
+                job = self._threads.submit(_slice, work)
+            return found[0]
+        finally:
+            if job.done():
+                self._end(subject)
+            else:
+                # A slice that nobody waits for any more still runs: its subject's turn ends with it.
+                job.add_done_callback(self._ended_later(subject))
 
-        def ended(job: Future[Found]) -> None:
+    def _ended_later(self, subject: str) -> Callable[[object], None]:
+        loop = asyncio.get_running_loop()
+
+        def ended(job: object) -> None:
             with suppress(RuntimeError):  # the process is about to end
                 loop.call_soon_threadsafe(self._end, subject)
 
-        # A job that nobody waits for any more still runs: its subject's turn ends with it.
-        job.add_done_callback(ended)
-        return asyncio.wrap_future(job)
+        return ended
 
     def _end(self, subject: str) -> None:
         self._subjects.discard(subject)
         self._one_ended.set()
         self._one_ended = asyncio.Event()
+
+
+def _slice(work: Work[Found]) -> tuple[Found] | None:
+    """Go on with `work`. What it has found, if it has come to its end."""
+    try:
+        next(work)
+    except StopIteration as end:
+        return (end.value,)
+    return None
+
+
+def _at_once(work: Work[Found]) -> Found:
+    while (found := _slice(work)) is None:
+        pass
+    return found[0]
 
 
 def _steps(text: str) -> Iterator[str]:
