@@ -1,5 +1,6 @@
 """Servers of OpenAI's format that have no `/responses`: requests of the Responses API go to them as chat completions,
-as LiteLLM's `use_chat_completions_api` has it. Which they are is found out by asking, and remembered for a while.
+as LiteLLM's `use_chat_completions_api` has it. Which they are is found out by asking, and remembered for a while; what
+may be the fault of one request is not remembered.
 """
 
 import time
@@ -36,22 +37,24 @@ class ChatServers:
         if exchange is None or exchange.route is not Route.RESPONSES or not base or kwargs.get(_SETTING):
             return kwargs
         exchange.deployment = at = (str(base), str(kwargs.get("model")))
-        if self._until_s.get(at, 0.0) <= self._clock():
+        if exchange.by_chat != at and self._until_s.get(at, 0.0) <= self._clock():
             return kwargs
         return {**kwargs, _SETTING: True}
 
     def learn(self, exchange: Exchange, request: httpx.Request, error: ProviderError) -> None:
-        """Take note of a refusal of the provider. Where a request names what is kept, a 404 may be of that."""
+        """Take note of a refusal of the provider. Where a request names what is kept, a 404 may be of that; where it
+        has ids that need not be there, this request alone goes on without them."""
         at = exchange.deployment
         if at is None or error.status not in _NO_SUCH_PATH:
             return
         if not request.url.path.endswith("/responses"):
             self._until_s.pop(at, None)  # it does not know these either
         elif not exchange.names_objects and _OF_THE_MODEL not in error.kind:
-            if len(self._until_s) >= _MOST_REMEMBERED:
-                self._until_s.clear()
-            self._until_s[at] = self._clock() + REMEMBERED_S
-            exchange.asks_anew = True
+            exchange.asks_anew, exchange.by_chat = True, at
+            if not exchange.holds_ids:
+                if len(self._until_s) >= _MOST_REMEMBERED:
+                    self._until_s.clear()
+                self._until_s[at] = self._clock() + REMEMBERED_S
 
 
 chat_servers = ChatServers()

@@ -14,7 +14,8 @@ CALL = {"api_base": "http://v/v1", "model": "openai/x"}
 
 
 def exchange(**more: Any) -> Any:
-    return SimpleNamespace(route=Route.RESPONSES, deployment=None, asks_anew=False, names_objects=False, **more)
+    fresh = {"deployment": None, "asks_anew": False, "names_objects": False, "holds_ids": False, "by_chat": None}
+    return SimpleNamespace(route=Route.RESPONSES, **{**fresh, **more})
 
 
 def setting(servers: ChatServers, asking: Any, call: dict[str, Any] | None = None) -> bool:
@@ -57,6 +58,15 @@ def test_what_says_nothing_about_the_path_is_not_remembered(path: str, status: i
     setting(servers, asking)
     answered(servers, asking, path, status, kind)
     assert not asking.asks_anew
+    assert not setting(servers, exchange())
+
+
+def test_a_404_that_may_be_of_an_items_id_changes_the_way_of_that_request_alone() -> None:
+    servers, asking = ChatServers(), exchange(holds_ids=True)
+    setting(servers, asking)
+    answered(servers, asking, "/v1/responses", 404)
+    assert asking.asks_anew
+    assert setting(servers, asking)
     assert not setting(servers, exchange())
 
 

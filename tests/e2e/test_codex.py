@@ -103,6 +103,18 @@ def test_a_server_without_the_responses_api_is_asked_by_chat_completions_at_once
     assert [path for path, _ in provider.asked[before:]] == ["/v1/responses"]
 
 
+def test_a_404_of_an_item_of_ones_own_changes_nothing_for_others(http: httpx.Client, provider: Provider) -> None:
+    caller = Caller(http)
+    item = caller.ask(SECOND, RESPONSES).json()["output"][0]
+    missing = {"error": {"message": "Item with id 'msg_1' not found.", "type": "invalid_request_error", "code": None}}
+    provider.answer = lambda path, body: whole(missing, 404) if path.endswith("/responses") else proper(path, body)
+    assert caller.ask(SECOND, RESPONSES, input=[item, {"role": "user", "content": "hi"}]).status_code == 200
+    assert caller.used() == (2, 24)
+    provider.answer = proper
+    assert Caller(http).ask(SECOND, RESPONSES).status_code == 200
+    assert [path for path, _ in provider.asked] == ["/v1/responses"] * 2 + ["/v1/chat/completions", "/v1/responses"]
+
+
 def test_a_404_of_a_model_or_of_what_is_kept_says_nothing_about_the_server(
     http: httpx.Client, provider: Provider
 ) -> None:

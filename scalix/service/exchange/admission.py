@@ -142,6 +142,7 @@ class Admission:
                     options=options,
                     models=models,
                     names_objects=call.named.any,
+                    holds_ids=call.named.ids,
                     began_s=began_s,
                 )
                 self._exchanges.add(exchange)

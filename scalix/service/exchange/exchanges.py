@@ -87,6 +87,7 @@ class Exchange:
     mocked: bool = False  # a rehearsal, which no provider hears of
     rehearse: Callable[[Any], Any] | None = None  # then, what answers an HTTP request in the provider's place
     names_objects: bool = False  # whether the request speaks of what a provider keeps
+    holds_ids: bool = False  # whether it has ids of that kind, if only of what is all there beside them
     most_answer_bytes: int = MOST_ANSWER_BYTES
     asked_model: str = ""  # the one that LiteLLM is asked for in this attempt
     attempt: int = 1  # which model of those that may serve is being tried; reports on an earlier one are not taken
@@ -104,6 +105,7 @@ class Exchange:
     provider_error: ProviderError | None = None  # the last one
     deployment: tuple[str, str] | None = None  # the address and the model that are asked by the Responses API
     asks_anew: bool = False  # its server has no such API, and is to be asked in another way
+    by_chat: tuple[str, str] | None = None  # one that is asked by chat completions instead
     asked: bool = False  # whether a request to the provider was on its way out
     unfetched: str | None = None  # a URL of the client's that LiteLLM would have fetched with everybody waiting
     unseen: bool = False  # whether one may have been by other ways than those that are watched

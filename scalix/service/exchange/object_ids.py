@@ -33,11 +33,12 @@ class Secret(Protocol):
 class NamedObjects:
     """What a request names that a provider keeps. The body has the provider's own ids from then on.
 
-    `any`: whether it goes by ids that one provider alone knows. `foreign`: where the first one is that the caller was
-    not given; those which need not be there are left out instead, once it is known that the caller may not use them.
+    `any`: whether it goes by ids that one provider alone knows; `ids`: whether it has any at all. `foreign`: where the
+    first one is that the caller was not given; those which need not be there are left out instead, once it is known that the caller may not use them.
     """
 
     any: bool = False
+    ids: bool = False
     foreign: str | None = None
     _optional: list[Any] = field(default_factory=list)
 
@@ -99,6 +100,7 @@ class ObjectIds:
             elif not is_own:
                 named.foreign = named.foreign or path
             named.any = named.any or not (place.is_optional or place.is_encrypted)
+            named.ids = True
         return named
 
     def giver(self, subject: Subject) -> Callable[[str], str] | None:
