@@ -46,6 +46,7 @@ def parts(*content: dict[str, Any], name: str = "messages") -> dict[str, Any]:
         (Route.RESPONSES, parts({"type": "input_file", "file_url": LINK}, name="input"), INPUT_PART + ".file_url"),
         (Route.CHAT, {"tools": [{"googleSearch": {}}]}, "tools[0]"),
         (Route.CHAT, {"web_search_options": {"search_context_size": "low"}}, "web_search_options"),
+        (Route.CHAT, {"web_search_options": {}}, "web_search_options"),
         (Route.CHAT, parts({"type": "file", "file": {"file_id": "file-1"}}), PART + ".file.file_id"),
         (Route.CHAT, parts({"type": "video_url", "video_url": {"url": "x"}}), PART + ".type"),
         (Route.CHAT, parts({"type": "image_url", "image_url": {"url": LINK + "a.MP4?x=1"}}), PART + ".image_url.url"),

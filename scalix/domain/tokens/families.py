@@ -22,7 +22,9 @@ ENCODINGS: Final[tuple[Encoding, ...]] = ("o200k_base", "cl100k_base", "claude")
 class Family:
     """Models that count alike. All but `encoding` are thousandths of a token: for each token of that encoding, for each
     digit beyond the first in a group of three (as the encodings have them), for each punctuation mark, for each
-    Chinese or Japanese character, and for each accented Latin letter. `is_exact`: it is the model's own tokenizer."""
+    Chinese or Japanese character, and for each accented Latin letter. `is_exact`: it is the model's own tokenizer; of
+    the others no text of letters has runs of spaces that long, or control characters at all, so these are counted as
+    in the vocabularies that have the fewest of them."""
 
     name: str
     encoding: Encoding
@@ -34,7 +36,8 @@ class Family:
     is_exact: bool = False
 
     def tokens(self, text: str, encoded_tokens: int) -> int:
-        """The tokens of `text`, of which the encoding makes `encoded_tokens`. They are half as many at least."""
+        """The tokens of `text`, of which the encoding makes `encoded_tokens`. They are half as many at least, and one
+        for each control character, or 32 bytes of others."""
         if self.is_exact:
             return encoded_tokens
         milli = encoded_tokens * self.token
@@ -47,9 +50,13 @@ class Family:
         if not text.isascii():
             milli += self.han * (len(data) - len(data.translate(None, _HAN)))
             milli += self.latin * (len(data) - len(data.translate(None, _LATIN)))
-        return min(len(data), max(-(-encoded_tokens // 2), -(-milli // 1_000)))
+        controls = len(data) - len(data.translate(None, _CONTROLS))
+        least = max(-(-encoded_tokens // 2), controls + (len(data) - controls) // _LONGEST_RUN)
+        return min(len(data), max(least, -(-milli // 1_000)))
 
 
+_CONTROLS: Final = bytes(byte for byte in (*range(32), 127) if byte not in b"\t\n\r")
+_LONGEST_RUN: Final = 32  # spaces, or the like, in one token of Gemma's
 _MARKS: Final = string.punctuation.encode()
 _HAN: Final = bytes(range(0xE3, 0xEA))  # first bytes, in UTF-8
 _LATIN: Final = bytes(range(0xC2, 0xC6))

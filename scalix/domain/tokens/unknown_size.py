@@ -6,6 +6,7 @@ from typing import Any
 from scalix.domain.requests.routes import Route
 
 # Fields that stand for something kept elsewhere, on any route: a provider may heed one that another route defines.
+# An empty object is one too: of the web's search it takes all settings as they are.
 _REFERENCES = (
     "previous_response_id",
     "conversation",
@@ -21,6 +22,7 @@ _REFERENCES = (
     "assistant_id",
     "thread_id",
 )
+_NONE: tuple[Any, ...] = (None, False, "", [])
 _PARTS_WITH_MEDIA = frozenset(
     {
         *("file", "input_file", "document", "container_upload", "input_audio", "audio", "audio_url"),
@@ -60,7 +62,7 @@ def unknown_size_field(route: Route, body: Mapping[str, Any]) -> str | None:
     JSON value.
     """
     for name in _REFERENCES:
-        if body.get(name):
+        if body.get(name) not in _NONE:
             return name
     if body.get("background") is True:
         return "background"
