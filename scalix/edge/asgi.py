@@ -89,7 +89,8 @@ def credential_of(scope: Scope) -> Credential:
 
 def _is_from_here(scope: Scope) -> bool:
     client = scope.get("client")
-    return client is not None and is_sent_from_here(client[0], scope["headers"])
+    version = scope.get("http_version", "1.1")
+    return client is not None and is_sent_from_here(client[0], scope["headers"], version)
 
 
 def address_of(scope: Scope) -> str:

@@ -180,7 +180,7 @@ class Gate:
         try:
             beside = await self._identity.authenticate(Credential(second, address_of(scope)))
             caller = await self._identity.authenticate(credential_of(scope))
-        except GatewayError:
+        except (GatewayError, StoreUnavailable):
             return  # the one that counts is judged where it is used
         if str(beside.subject) != str(caller.subject):
             raise BadRequest("The headers hold two keys, of two users. Send one of them.")

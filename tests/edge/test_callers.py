@@ -138,6 +138,8 @@ HERE: dict[str, str] = {"host": "localhost:4000"}
         ("127.8.9.1", {"host": "0.0.0.0:4000"}),
         ("::1", {"host": "[::1]:4000"}),
         ("::ffff:127.0.0.1", {"host": "gateway.localhost"}),
+        ("127.0.0.1", HERE | {"origin": "http://localhost:3000"}),
+        ("127.0.0.1", HERE | {"origin": "http://[::1]:3000"}),
     ],
 )
 async def test_a_published_master_key_counts_on_this_machine(peer: str, headers: dict[str, str]) -> None:
@@ -157,6 +159,10 @@ async def test_a_published_master_key_counts_on_this_machine(peer: str, headers:
         ("127.0.0.1", HERE | {"x-forwarded-for": "127.0.0.1"}),
         ("127.0.0.1", HERE | {"forwarded": "for=192.0.2.1"}),
         ("127.0.0.1", {"host": "evil.example:4000"}),
+        ("127.0.0.1", HERE | {"origin": "https://evil.example"}),
+        ("127.0.0.1", HERE | {"origin": "null"}),
+        ("127.0.0.1", HERE | {"x-forwarded-proto": "https"}),
+        ("127.0.0.1", HERE | {"cf-connecting-ip": "192.0.2.1"}),
         ("10.0.0.1", HERE | {"x-forwarded-for": "127.0.0.1"}),
     ],
 )
@@ -167,6 +173,13 @@ async def test_a_published_master_key_from_elsewhere_or_through_a_proxy_is_a_wro
         with pytest.raises(InvalidApiKey, match="The API key is not valid"):
             await edge.models({"authorization": f"Bearer {PUBLISHED}", **headers}, peer)
         assert edge.refused_published == 1
+
+
+async def test_a_published_master_key_does_not_count_where_a_proxy_adds_no_header() -> None:
+    edge = Edge(anonymous=False, master=PUBLISHED)
+    scope = edge.scope([("authorization", f"Bearer {PUBLISHED}"), *HERE.items()], "127.0.0.1")
+    for version, right in (("1.1", True), ("1.0", False)):
+        assert credential_of({**scope, "http_version": version}).is_from_here() is right
 
 
 async def test_beside_a_published_key_another_one_counts_from_everywhere() -> None:

@@ -200,8 +200,9 @@ class World:
         assert self._life
         await self._life
 
-    async def ask(self, user: str | None, *, key: str = MASTER_KEY, **changes: Any) -> Reply:
-        """One chat completion for `user`, through the edge; `None` is the operator, or the holder of `key`."""
+    async def ask(self, user: str | None, *, key: str = MASTER_KEY, beside: str | None = None, **changes: Any) -> Reply:
+        """One chat completion for `user`, through the edge; `None` is the operator, or the holder of `key`. `beside` is
+        a second key."""
         body = orjson.dumps({**PROMPT, **({"user": user} if user else {}), **changes})
         scope: dict[str, Any] = {
             "type": "http",
@@ -218,6 +219,7 @@ class World:
                 (b"host", b"127.0.0.1"),
                 (b"authorization", b"Bearer " + key.encode()),
                 (b"content-type", b"application/json"),
+                *([(b"x-api-key", beside.encode())] if beside else []),
             ],
             "client": ("127.0.0.1", 1),
         }

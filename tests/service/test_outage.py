@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scalix.domain.identity.key_secrets import secret_of
 from scalix.domain.limits.quota import Charge, Receipt, Settled, Tally
 from scalix.domain.tokens.output_cap import FLOOR_TOKENS
 from scalix.service.administration.key_administration import new_secret
@@ -98,6 +99,15 @@ async def test_each_tier_does_as_configured_and_every_request_counts_once_afterw
         assert await world.day(free) == uses(2)
         assert await world.day(pro) == uses(21)
         assert (await world.day(None)).requests_used == 21
+
+
+async def test_a_second_key_that_nobody_knows_keeps_nobody_out_while_the_store_is_away(
+    store: StoreProcess, tmp_path: Path
+) -> None:
+    async with World(store.url, tmp_path, "t:") as world:
+        pro = await world.user("paula", "pro")
+        store.kill()
+        assert (await world.ask(pro, beside=secret_of(1))).status == 200
 
 
 async def test_what_was_in_flight_when_the_store_froze_is_settled_once(store: StoreProcess, tmp_path: Path) -> None:

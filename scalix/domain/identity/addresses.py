@@ -13,7 +13,8 @@ IPV6_GROUP_BITS = 64
 MAX_HOPS = 20
 _CACHED = 8_192
 _LONGEST = 64
-_RELAYED = frozenset({b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via"})
+_RELAYED = (b"x-forwarded", b"forwarded", b"x-real-ip", b"via", b"x-client-ip", b"cf-", b"true-client-ip", b"x-envoy-")
+_OF_PROXIES = "1.0"  # nginx's, unless it is told otherwise; it then adds no header, and names us by our own address
 
 
 @lru_cache(maxsize=_CACHED)
@@ -91,14 +92,17 @@ def client_address(peer: Address | None, forwarded: Sequence[str], trusted: Netw
     return client
 
 
-def is_sent_from_here(peer: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+def is_sent_from_here(peer: str, headers: Iterable[tuple[bytes, bytes]], http_version: str = "1.1") -> bool:
     """Whether a program of this machine has sent a request: over loopback, passed on by no proxy, and not by a browser
-    that was led here under another name. `headers` are the request's, names in lower case."""
+    that was led here under another name or by a page from elsewhere. `headers` are the request's, names in lower
+    case."""
     address = parse_address(peer)
-    if address is None or not address.is_loopback:
+    if address is None or not address.is_loopback or http_version == _OF_PROXIES:
         return False
     for name, value in headers:
-        if name in _RELAYED or (name == b"host" and not _is_this_machine(value.decode("latin-1"))):
+        if name.startswith(_RELAYED):
+            return False
+        if name in (b"host", b"origin") and not _is_this_machine(value.decode("latin-1").rpartition("//")[2]):
             return False
     return True
 
