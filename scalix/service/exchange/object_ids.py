@@ -34,7 +34,8 @@ class NamedObjects:
     """What a request names that a provider keeps. The body has the provider's own ids from then on.
 
     `any`: whether it goes by ids that one provider alone knows; `ids`: whether it has any at all. `foreign`: where the
-    first one is that the caller was not given; those which need not be there are left out instead, once it is known that the caller may not use them.
+    first one is that the caller was not given; those which need not be there are left out instead, once it is known
+    that the caller may not use them.
     """
 
     any: bool = False
