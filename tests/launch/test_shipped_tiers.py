@@ -77,6 +77,14 @@ def test_an_unknown_tier_is_a_problem_with_the_nearest(tmp_path: Path, word: str
     assert problem.where.endswith("config.yaml:5")
 
 
+@pytest.mark.parametrize("field", ["teir: premium", "Tier: premium", "tiers: [premium]", "_tier: premium"])
+def test_a_slip_that_would_give_a_model_to_every_tier_is_a_problem(tmp_path: Path, field: str) -> None:
+    text = UNNAMED.replace("model_name: two,", f"model_name: two, model_info: {{note: premium, {field}}},")
+    problem = problem_of(tmp_path, text)
+    assert problem.what == f"'two' has no '{field.partition(':')[0]}'"
+    assert problem.where.endswith("config.yaml:4")
+
+
 def test_where_the_tiers_have_models_a_named_tier_changes_nothing(tmp_path: Path) -> None:
     section = 'scalix: {default_tier: a, tiers: {a: {models: [dear]}, b: {models: ["*"]}}}\n'
     assert tiers_of(read(tmp_path, NAMED + section)) == {"a": ["dear"], "b": ["cheap", "own", "dear", "other"]}

@@ -9,6 +9,7 @@ from scalix.domain.model_names import NOT, fits
 from scalix.launch.config.yaml_source import Step, YamlSource
 from scalix.launch.problems import Problem, nearest, one_of
 
+_TIER = "tier"
 _FEATURES = ["lazy_edits", "smart_context", "advanced_reasoning"]
 # As in the litellm_proxy_config.yaml that is delivered, which the operator may have changed.
 SHIPPED: Mapping[str, Any] = {
@@ -107,7 +108,11 @@ def _named_tiers(
         name = model["model_name"]
         found.setdefault(name, None)
         for place in (("litellm_params", "metadata"), ("model_info",)):
-            steps: tuple[Step, ...] = ("model_list", number, *place, "tier")
+            holder: tuple[Step, ...] = ("model_list", number, *place)
+            for slip in _slips(source.at(holder), tiers):
+                fix = "write tier, with the name of one tier"
+                problems.append(Problem(source.where((*holder, slip)), f"'{name}' has no '{slip}'", fix))
+            steps = (*holder, _TIER)
             tier = source.at(steps)
             if tier is None:
                 continue
@@ -122,6 +127,16 @@ def _named_tiers(
                 dearest = tiers[max(before, index)]
                 notes[name] = f"{source.where(steps)}: '{name}' is put into several tiers; it counts as {dearest}"
     return found, list(notes.values())
+
+
+def _slips(holder: Any, tiers: list[str]) -> list[str]:
+    """The fields by which a model was probably meant to be put into a tier."""
+    return [
+        field
+        for field, value in (holder.items() if isinstance(holder, dict) else ())
+        if field != _TIER and _is_text(field) and nearest(field, [_TIER]) is not None
+        if any(word in tiers for word in (value if isinstance(value, list) else [value]))
+    ]
 
 
 def _is_misspelt(source: YamlSource) -> bool:
