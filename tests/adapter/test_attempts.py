@@ -136,6 +136,28 @@ async def test_a_call_without_an_answer_is_noted_as_what_it_is(
     assert exchange.provider_error.kind == kind
 
 
+@pytest.mark.parametrize(
+    "error", [httpx.PoolTimeout("x"), httpx.UnsupportedProtocol("x"), httpx.LocalProtocolError("x")]
+)
+async def test_what_did_not_leave_us_is_no_question_to_the_provider(
+    exchange: Exchange, error: httpx.TransportError
+) -> None:
+    with pytest.raises(type(error)):
+        await _asked(exchange, error)
+    assert (exchange.asked, exchange.provider_error) == (False, None)
+
+
+@pytest.mark.parametrize("length", [10, 20_000])
+async def test_a_long_error_is_cut_for_litellm_and_read_whole_here(exchange: Exchange, length: int) -> None:
+    said = "m" * length
+    error = {"message": said, "type": "invalid_request_error", "param": None, "code": "c"}
+    answer = await _asked(exchange, httpx.Response(400, json={"error": error}))
+    assert exchange.provider_error is not None
+    assert (exchange.provider_error.message, exchange.provider_error.kind) == (said, "c invalid_request_error")
+    assert answer.json()["error"]["message"] == said[:4_096]
+    assert len(answer.content) < 4_096 + 200
+
+
 async def test_a_stream_that_breaks_off_is_noted_before_litellm_hears_of_it(exchange: Exchange) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield EVENT

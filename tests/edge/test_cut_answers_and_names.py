@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.edge.fallback_rig import Edge, edge, fail
+from tests.edge.gates import in_process
 
 CUT = "x-scalix-max-tokens"
 
@@ -32,6 +33,13 @@ async def test_a_cap_that_was_cut_is_said_in_a_header(one: Edge, path: str, fiel
     more: dict[str, Any] = {field: 500}
     answer = await one.ask(path=path, stream=stream, **more)
     assert (answer.headers[CUT], one.app.bodies[0][field]) == ("100; asked=500", 100)
+
+
+async def test_an_answer_is_no_longer_than_its_tier_allows(tmp_path: Path, store_url: str) -> None:
+    tiers = {"free": {"models": ["free-*"], "max_output_tokens": 40}}
+    async with in_process(tmp_path, store_url, guard={"tiers": tiers}) as gate:
+        assert (await gate.chat()).status == 200
+        assert gate.inner.bodies[0]["max_tokens"] == 40
 
 
 async def test_a_cap_that_holds_and_one_that_nobody_asked_for_say_nothing(one: Edge) -> None:

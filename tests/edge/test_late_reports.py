@@ -28,9 +28,19 @@ def _usage_event(prompt_tokens: int, completion_tokens: int) -> bytes:
     return b"data: " + orjson.dumps({"choices": [], "usage": usage}) + b"\n\n"
 
 
-async def _charged(stream: bytes, *, client_left: bool = False, reported: Usage | None = None) -> Charge:
-    """The charge for a provider's `stream`, read by the transport and sent on. A word is a token."""
+async def _charged(
+    stream: bytes,
+    *,
+    client_left: bool = False,
+    reported: Usage | None = None,
+    cap_tokens: int = 9999,
+    thought_s: float = 0.0,
+    counted_tokens: int = 4,
+) -> Charge:
+    """The charge for a provider's `stream`, read by the transport and sent on. A word is a token. In the end it may have
+    thought unseen for `thought_s`."""
     charges: list[Charge] = []
+    now_s = [0.0]
 
     async def settle(receipt: Receipt, charge: Charge) -> Settled:
         charges.append(charge)
@@ -42,10 +52,10 @@ async def _charged(stream: bytes, *, client_left: bool = False, reported: Usage 
     async def words(model: str, text: str) -> int:
         return len(text.split())
 
-    async def four() -> int:
-        return 4
+    async def counted() -> int:
+        return counted_tokens
 
-    admitted = Admitted(Receipt("r", "operator:master", 1, 50, 9999, False), {}, 1)
+    admitted = Admitted(Receipt("r", "operator:master", 1, 50, cap_tokens, False), {}, 1)
     exchange = Exchange("r", THE_OPERATOR, Route.CHAT, "m", True, UNLIMITED, admitted, FREE_OF_CHARGE)
     request = httpx.Request("POST", "http://provider/v1/chat/completions")
     headers = {"content-type": "text/event-stream"}
@@ -56,14 +66,17 @@ async def _charged(stream: bytes, *, client_left: bool = False, reported: Usage 
         Settlement(cast(Any, SimpleNamespace(settle=settle)), Exchanges(), cast(Any, outage)),
         send,
         count_tokens=words,
-        count_prompt=four,
+        count_prompt=counted,
         now_ms=lambda: 1,
+        thinks=lambda: thought_s > 0,
+        clock=lambda: now_s[0],
     )
     await answer.send({"type": "http.response.start", "status": 200, "headers": list(response.headers.raw)})
     with suppress(httpx.ReadError):  # it has no end where the client leaves before that
         async for part in response.aiter_bytes():
             await answer.send({"type": "http.response.body", "body": part, "more_body": True})
-    exchange.client_left, exchange.usage = client_left, reported
+    exchange.client_left, exchange.usage, exchange.asked = client_left, reported, True
+    now_s[0] = thought_s
     await answer.conclude() if client_left else await answer.send({"type": "http.response.body"})
     return charges[0]
 
@@ -97,3 +110,13 @@ async def test_a_usage_that_cant_be_true_is_still_counted() -> None:
     charge = await _charged(TEXT + _usage_event(7, -5) + DONE)
     assert charge.estimated
     assert charge.tokens == 4 + 3
+
+
+async def test_what_is_thought_unseen_is_no_more_than_was_reserved() -> None:
+    for thought_s, thought_tokens in ((2.0, 300), (1e9, 1_000 - 3)):
+        charge = await _charged(TEXT, client_left=True, cap_tokens=1_000, thought_s=thought_s)
+        assert charge.tokens == 4 + 3 + thought_tokens
+
+
+async def test_a_prompt_that_is_counted_afterwards_has_no_more_tokens_than_were_reserved_for_it() -> None:
+    assert (await _charged(TEXT + DONE, counted_tokens=400)).tokens == 50 + 3

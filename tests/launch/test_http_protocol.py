@@ -197,6 +197,14 @@ async def test_a_head_of_any_size_is_not_kept(filler: bytes) -> None:
         assert answer == b"" or b" 431 " in answer.split(b"\r\n")[0]
 
 
+async def test_a_head_that_is_too_large_is_told_so_before_it_ends() -> None:
+    head = b"GET / HTTP/1.1\r\nx: "
+    async with serving() as port:
+        # No byte is left unread, for which the connection would be reset.
+        answer = await say(port, head + b"y" * (LARGEST_HEAD_BYTES + 1 - len(head)))
+        assert answer.startswith(b"HTTP/1.1 431 ")
+
+
 async def test_trailers_are_no_headers() -> None:
     request = (
         b"POST /read HTTP/1.1\r\nhost: here\r\ntransfer-encoding: chunked\r\n\r\n"

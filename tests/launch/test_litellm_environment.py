@@ -122,6 +122,11 @@ def test_a_service_that_the_config_names_gets_its_own_and_no_others(section: dic
     assert sorted(kept_out(dict.fromkeys([*names, *others], "x"), PLAIN | section)) == sorted(others)
 
 
+def test_a_models_name_is_no_service() -> None:
+    model = {"model_name": "langfuse", "litellm_params": {"model": "openai/langfuse", "api_key": "x"}}
+    assert list(kept_out({"LANGFUSE_SECRET_KEY": "x"}, PLAIN | {"model_list": [model]})) == ["LANGFUSE_SECRET_KEY"]
+
+
 def test_the_secret_of_an_issuer_passes_whatever_it_is_called() -> None:
     assert kept_out({"OAUTH_CLIENT_SECRET": "x"}, PLAIN, ["OAUTH_CLIENT_SECRET"]) == {}
 

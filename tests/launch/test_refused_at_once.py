@@ -51,14 +51,24 @@ class App:
         await send({"type": "http.response.body", "body": body})
 
 
-async def answers(app: App, *parts: bytes, between: Callable[[], object] = lambda: None) -> list[tuple[int, bytes]]:
-    """Status and body of each answer on one connection, over which `parts` are sent with a turn of the loop between."""
+async def answers(
+    app: App,
+    *parts: bytes,
+    between: Callable[[], object] = lambda: None,
+    made: Callable[[BoundedHttpProtocol], object] = lambda protocol: None,
+) -> list[tuple[int, bytes]]:
+    """Status and body of each answer on one connection, over which `parts` are sent with a turn of the loop between.
+    `made` is told of the server's end of it."""
     config = uvicorn.Config(app, http=BoundedHttpProtocol, log_config=None, interface="asgi3", proxy_headers=False)
     config.load()
     state = ServerState()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: BoundedHttpProtocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
-    )
+
+    def protocol() -> BoundedHttpProtocol:
+        new = BoundedHttpProtocol(config=config, server_state=state, app_state={})
+        made(new)
+        return new
+
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
     try:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
         for part in parts:
@@ -74,6 +84,8 @@ async def answers(app: App, *parts: bytes, between: Callable[[], object] = lambd
                 while (text := (await reader.readline()).strip()) != b"":
                     name, _, value = text.partition(b": ")
                     headers[name.lower()] = value
+                if line.split()[1] == b"100":
+                    continue
                 found.append((int(line.split()[1]), await reader.readexactly(int(headers[b"content-length"]))))
         writer.close()
         return found
@@ -104,6 +116,16 @@ async def test_nothing_is_answered_before_what_is_still_being_served() -> None:
     assert await answers(app, SERVED, REFUSED, between=lambda: next(calls)()) == [WAS_SERVED, (200, NO)]
 
 
+async def test_who_does_not_read_is_the_apps() -> None:
+    app, ends = App(), list[BoundedHttpProtocol]()
+    calls = iter([lambda: ends[0].pause_writing(), lambda: ends[0].resume_writing()])
+    assert await answers(app, SERVED, REFUSED, between=lambda: next(calls)(), made=ends.append) == [
+        WAS_SERVED,
+        (200, NO),
+    ]
+    assert app.asked == [YES]
+
+
 @pytest.mark.parametrize("cut", [len(HEAD) - 20, len(HEAD) + 2, len(HEAD) + 3])
 async def test_a_request_that_comes_in_pieces_is_the_apps(cut: int) -> None:
     app = App()
@@ -121,6 +143,7 @@ async def test_a_request_that_comes_in_pieces_is_the_apps(cut: int) -> None:
         b"POST /v1/%78 HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nno!",
         b"POST http://b/v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nno!",
         b"POST /v1/x HTTP/1.0\r\nhost: a\r\ncontent-length: 3\r\n\r\nno!",
+        HEAD + b"expect: 100-continue\r\n\r\n" + NO,
         b"POST /v1/x HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 3\r\n\r\nno!",
         b"POST /v1/x HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 3\r\n\r\nno!",
     ],

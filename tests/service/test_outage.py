@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from scalix.domain.identity.key_secrets import secret_of
-from scalix.domain.limits.quota import Charge, Receipt, Settled, Tally
+from scalix.domain.limits.quota import Ask, Charge, Decision, Receipt, Settled, Tally
 from scalix.domain.tokens.output_cap import FLOOR_TOKENS
 from scalix.service.administration.key_administration import new_secret
 from scalix.service.audit.audit import Actor
 from scalix.service.exchange.admission import Call
 from scalix.store.base import CallRejected, StoreUnavailable
 from scalix.store.journal.journal_entries import Release
+from scalix.store.keys import Keys
 from scalix.store.quota.redis_quota import RedisQuotaStore
 from tests.service.outage_rig import USED, USED_NANO_USD, StoreProcess, World
 from tests.store.servers import Server
@@ -156,6 +157,41 @@ async def test_an_admission_that_the_store_carries_out_too_late_is_given_back(
         await world.core.watch.check()
         await world.core.watch.replay()
         assert await world.day(free) == uses(1)
+
+
+async def test_a_request_that_the_store_can_not_judge_is_not_let_in_unjudged(
+    store: StoreProcess, tmp_path: Path
+) -> None:
+    async with World(store.url, tmp_path, "t:") as world:
+        pro = await world.user("paula", "pro")
+        with store.admin() as client:
+            client.set(Keys("t:").windows("user:paula"), "no hash")
+        reply = await world.ask(pro)
+        assert (reply.status, reply.body["error"]["code"]) == (503, "store_unavailable")
+        assert not world.provider.served
+        assert (await world.ask(None)).status == 200
+
+
+async def test_what_was_reserved_for_a_request_that_was_cancelled_meanwhile_is_given_back(
+    store: StoreProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit, reserved = RedisQuotaStore.admit, asyncio.Event()
+
+    async def unheard(self: RedisQuotaStore, ask: Ask) -> Decision:
+        await admit(self, ask)
+        reserved.set()
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(RedisQuotaStore, "admit", unheard)
+    async with World(store.url, tmp_path, "t:", jobs=False) as world:
+        free = await world.user("fred", "free")
+        asking = asyncio.create_task(world.ask(free))
+        await reserved.wait()
+        assert await _holds(world, free)
+        asking.cancel()
+        await asyncio.wait([asking])
+        await world.core.watch.replay()
+        assert await world.day(free) == Tally()
 
 
 async def _holds(world: World, user: str) -> bool:

@@ -334,6 +334,23 @@ async def test_the_key_set_is_read_once_for_many_tokens(rig: TokenRig) -> None:
     assert rig.publisher.reads == 1
 
 
+async def test_what_was_being_verified_while_all_was_forgotten_is_verified_anew(rig: TokenRig) -> None:
+    began, may_end, read = asyncio.Event(), asyncio.Event(), rig.publisher.read
+
+    async def slow() -> bytes:
+        began.set()
+        await may_end.wait()
+        return await read()
+
+    rig.publisher.read = slow  # type: ignore[method-assign]
+    asking = asyncio.create_task(rig.caller(rig.other.token()))
+    await began.wait()
+    rig.tokens.forget()
+    may_end.set()
+    assert await asking
+    assert not rig.tokens._verified
+
+
 async def test_a_new_key_is_found_at_once_and_an_old_one_ends_with_its_publication(rig: TokenRig) -> None:
     old, new = rig.other.token(), TokenIssuer(OTHER, "RS256", "two").token()
     await rig.caller(old)

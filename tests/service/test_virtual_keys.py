@@ -16,6 +16,7 @@ from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Credential
 from scalix.service.identity.users import UserDirectory
 from scalix.service.identity.virtual_keys import WRONG_FOR_MS, VirtualKeys
+from scalix.store.base import UserRecord
 from tests.store.memory.memory import MemoryStore
 from tests.store.memory.memory_keys import MemoryKeyStore
 from tests.store.stores import Clock
@@ -43,8 +44,8 @@ class Rig:
         store = MemoryStore(self.clock)
         self.store = Counted(store, self.clock)
         policy = PolicySource(Policy({"free": Tier("free", models=("*",))}, "free", {"a": Model("a", "openai/a")}))
-        users = UserDirectory(store, policy)
-        self.keys = VirtualKeys(self.store, users, now_ms=self.clock, **sizes)
+        self.users = UserDirectory(store, policy)
+        self.keys = VirtualKeys(self.store, self.users, now_ms=self.clock, **sizes)
 
     async def made(self, number: int = 1, **fields: Any) -> str:
         secret = secret_of(number)
@@ -148,6 +149,12 @@ async def test_a_block_that_was_lifted_elsewhere_is_seen_at_once() -> None:
     assert (await rig.caller(secret)).key
 
 
+async def test_a_key_that_is_new_here_is_not_refused_for_a_block_of_its_user_that_was_lifted_elsewhere() -> None:
+    rig = Rig()
+    rig.users.remember(UserRecord("alice", blocked=True))
+    assert (await rig.caller(await rig.made())).key
+
+
 async def test_a_key_ends_at_its_time_to_the_millisecond() -> None:
     rig = Rig()
     secret = await rig.made(expires_ms=rig.clock.now_ms + 1_000)
@@ -173,3 +180,16 @@ async def test_a_replaced_secret_works_for_its_time_of_grace() -> None:
     with pytest.raises(InvalidApiKey):
         await rig.caller(old)
     assert (await rig.caller(new)).key
+
+
+async def test_what_was_written_here_is_forgotten_under_the_replaced_secret_too() -> None:
+    rig = Rig()
+    old, new = await rig.made(1), secret_of(2)
+    record = (await rig.caller(old)).key
+    assert record is not None
+    former = {record.digest: rig.clock.now_ms + 1_000}
+    rig.keys.forget(await rig.store.update(record, replace(record, digest=digest_of(new), former=former)))
+    rig.store.calls.clear()
+    caller = await rig.caller(old)
+    assert caller.key is not None
+    assert (caller.key.digest, rig.store.calls) == (digest_of(new), {"find": 1})
