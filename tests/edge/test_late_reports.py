@@ -37,8 +37,8 @@ async def _charged(
     thought_s: float = 0.0,
     counted_tokens: int = 4,
 ) -> Charge:
-    """The charge for a provider's `stream`, read by the transport and sent on. A word is a token. In the end it may have
-    thought unseen for `thought_s`."""
+    """The charge for a provider's `stream`, read by the transport and sent on. A word is a token. In the end it may
+    have thought unseen for `thought_s`."""
     charges: list[Charge] = []
     now_s = [0.0]
 

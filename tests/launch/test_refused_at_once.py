@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -118,7 +118,7 @@ async def test_nothing_is_answered_before_what_is_still_being_served() -> None:
 
 async def test_who_does_not_read_is_the_apps() -> None:
     app, ends = App(), list[BoundedHttpProtocol]()
-    calls = iter([lambda: ends[0].pause_writing(), lambda: ends[0].resume_writing()])
+    calls: Iterator[Callable[[], None]] = iter([lambda: ends[0].pause_writing(), lambda: ends[0].resume_writing()])
     assert await answers(app, SERVED, REFUSED, between=lambda: next(calls)(), made=ends.append) == [
         WAS_SERVED,
         (200, NO),
