@@ -1,5 +1,6 @@
 """What many tests share: one real server per test process, and a prefix of one's own in it."""
 
+import gc
 import os
 import secrets
 import signal
@@ -18,11 +19,26 @@ settings.load_profile("repeatable")
 def pytest_configure() -> None:
     """A worker of pytest-xdist ends with its controller, and its server with it, however the controller ends. Gateways
     under test obey a hang-up, also where whatever runs the tests (nohup, a build machine) ignores it."""
+    gc.disable()
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if "PYTEST_XDIST_WORKER" in os.environ:
         from scalix.launch.processes.child_process import end_with
 
         end_with(os.getppid())
+
+
+def pytest_collection_finish() -> None:
+    """What was collected (thousands of tests, and LiteLLM) is there to the end. To look through it for garbage again
+    and again took half of the time that collecting took."""
+    gc.enable()
+    gc.freeze()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The folders of whole gateways come first: what begins last decides how long one of two workers waits."""
+    slow = ("e2e", "edge", "launch", "api", "store", "service")
+    ranks = {name: rank for rank, name in enumerate(slow)}
+    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(slow)))
 
 
 @pytest.fixture(scope="session")

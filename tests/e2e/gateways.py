@@ -14,6 +14,7 @@ import httpx
 import psutil
 from ruamel.yaml import YAML
 
+from tests.e2e.loaded import KEPT, QUICK_RETRIES, Loaded
 from tests.service.token_issuer import key_set, public_jwk
 from tests.store.servers import Server, free_ports, running
 
@@ -27,6 +28,7 @@ ENCRYPTION_KEY = "canary0ENCRYPTION0key0of0the0tests0alone00A="
 JWT_SECRET = "canary-jwt-secret-93b1f0c27ae84d65"
 SECRET_ISSUER, KEY_SET_ISSUER = "https://issuer-a.test", "https://issuer-b.test"
 START_TIMEOUT_S = 100.0
+LOADED = Loaded()
 
 EXTRA_MODELS: tuple[dict[str, Any], ...] = (
     # A provider with another format than OpenAI's, so that LiteLLM translates.
@@ -114,7 +116,8 @@ def write_config(
 
 @dataclass
 class Gateway:
-    """One running gateway. `folder` holds its config, state, and log."""
+    """One running gateway. `folder` holds its config, state, and log. With `by_command` the launcher's script is run
+    for each command, as operators do; else a process that has LiteLLM loaded forks what would run."""
 
     folder: Path
     provider_url: str
@@ -125,6 +128,7 @@ class Gateway:
     models: Sequence[Mapping[str, Any]] = ()
     url: str = ""
     master_key: str = MASTER_KEY
+    by_command: bool = False
 
     @property
     def state_dir(self) -> Path:
@@ -135,7 +139,7 @@ class Gateway:
         return self.folder / "logs" / "litellm.log"
 
     def environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         return kept | {
             "SCALIX_STATE_DIR": str(self.state_dir),
             "SCALIX_CONFIG": str(self.folder / "config.yaml"),
@@ -148,15 +152,15 @@ class Gateway:
             "TEST_PROVIDER_URL": f"{self.provider_url}/v1",
             "TEST_PROVIDER_ROOT": self.provider_url,
             "TEST_PROVIDER_KEY": PROVIDER_KEY,
-            # LiteLLM's pause before its second attempt; 0.5 s and up to 0.75 s more otherwise.
-            "INITIAL_RETRY_DELAY": "0.01",
-            "JITTER": "0.01",
+            **QUICK_RETRIES,
             "LITELLM_MAX_WORKERS": "1",
             **self.extra,
         }
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the launcher's script to its end, against this gateway's state directory."""
+        """Run the launcher's command to its end, against this gateway's state directory."""
+        if not self.by_command:
+            return LOADED.command(arguments, env=self.environment(), cwd=self.folder, timeout_s=START_TIMEOUT_S)
         return subprocess.run(
             [sys.executable, str(SCRIPT), *arguments],
             env=self.environment(),

@@ -48,7 +48,7 @@ def _gateway(folder: Path, provider: DemoServer, module: str, broken: str) -> Ga
     path = folder / "broken"
     path.mkdir()
     (path / "sitecustomize.py").write_text(BREAKING.format(module=module, broken=broken), encoding="utf-8")
-    gateway = Gateway(folder / "gateway", provider.url, extra={"PYTHONPATH": str(path)})
+    gateway = Gateway(folder / "gateway", provider.url, extra={"PYTHONPATH": str(path)}, by_command=True)
     gateway.folder.mkdir()
     write_config(gateway.folder / "config.yaml", {})
     return gateway

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.gateways import MASTER_KEY, SCRIPT, START_TIMEOUT_S
+from tests.e2e.gateways import LOADED, MASTER_KEY, START_TIMEOUT_S
+from tests.e2e.loaded import KEPT, QUICK_RETRIES
 from tests.launch.config_cases import CONFIGS, REFUSED, config_at, dummies
 from tests.launch.running import eventually
 
@@ -25,7 +25,7 @@ ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.soak) for n
 def running(folder: Path, name: str) -> Iterator[httpx.Client]:
     """A gateway with one config, as the operator's client sees it."""
     store = ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD")  # the gateway's own comes along
-    environ = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "TMPDIR") if key in os.environ}
+    environ = {key: os.environ[key] for key in KEPT if key in os.environ} | QUICK_RETRIES
     environ |= dummies(name, without=store) | {
         "SCALIX_STATE_DIR": str(folder / "state"),
         "LITELLM_LOG_FILE": str(folder / "gateway.log"),
@@ -35,10 +35,7 @@ def running(folder: Path, name: str) -> Iterator[httpx.Client]:
     key = {"16-vllm-key-defaults.yaml": environ.get("MY_MASTER_KEY"), "25-plain-keys.yaml": PLAIN_KEY}.get(name)
 
     def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(SCRIPT), *arguments],
-            env=environ, cwd=folder, capture_output=True, text=True, timeout=START_TIMEOUT_S,
-        )  # fmt: skip
+        return LOADED.command(arguments, env=environ, cwd=folder, timeout_s=START_TIMEOUT_S)
 
     path = config_at(folder, name)
     try:
