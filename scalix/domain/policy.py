@@ -47,7 +47,8 @@ class Tier:
 @dataclass(frozen=True, slots=True)
 class Model:
     """One public model name. `max_output_tokens` of `None` means that nobody says. `prices` are by the time from which
-    they hold, the oldest first. `thinks`: whether it may reason out of sight; `None`: nobody says."""
+    they hold, the oldest first. `thinks`: whether it may reason out of sight; `None`: nobody says. `of_wildcard`: its
+    name does not stand in the config."""
 
     name: str
     provider_model: str
@@ -55,6 +56,7 @@ class Model:
     prices: tuple[Price, ...] = ()
     max_input_tokens: int | None = None
     thinks: bool | None = None
+    of_wildcard: bool = False
 
     def price_at(self, at_ms: int) -> Price | None:
         """The price in force at `at_ms` (Unix time); `None` if nobody knows it."""
@@ -67,6 +69,16 @@ class Model:
     def provider(self) -> str:
         """Who serves it, by LiteLLM's name."""
         return self.provider_model.partition("/")[0] if "/" in self.provider_model else ""
+
+
+def served_by(wildcards: Mapping[str, Model], name: str) -> Model | None:
+    """The model that the first of `wildcards` which fits has for `name`, where it serves any."""
+    if wildcards and is_servable(name):
+        for pattern, model in wildcards.items():
+            segment = filled_in(pattern, name)
+            if segment is not None:
+                return replace(model, name=name, provider_model=model.provider_model.replace("*", segment))
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +110,8 @@ class Policy:
 
     def models_with(self, name: str) -> Mapping[str, Model]:
         """The models in service, and with them the one that a wildcard has for `name`."""
-        if name not in self.models and self.wildcards and is_servable(name):
-            for pattern, model in self.wildcards.items():
-                segment = filled_in(pattern, name)
-                if segment is not None:
-                    provider_model = model.provider_model.replace("*", segment)
-                    return {**self.models, name: replace(model, name=name, provider_model=provider_model)}
-        return self.models
+        served = None if name in self.models else served_by(self.wildcards, name)
+        return self.models if served is None else {**self.models, name: served}
 
     @property
     def features(self) -> frozenset[str]:

@@ -130,6 +130,15 @@ class CooldownStore(Protocol):
         ...
 
 
+class NameStore(Protocol):
+    """The names of a day that wildcards serve. May raise `StoreUnavailable`."""
+
+    async def list_name(self, day: int, name: str, most: int) -> frozenset[str] | None:
+        """Put `name` among those of `day` (index since 1970), or find it there: `None`. Where there are `most` others:
+        those, for good."""
+        ...
+
+
 class MergeStore(Protocol):
     """Makes one subject's use the start of another's. Every method may raise `StoreUnavailable`."""
 

@@ -36,6 +36,7 @@
 | `billing:<pseudonym>`        | hash       | charges of an erased user: day -> nano-dollars | `days_days`            |
 | `archive-lock`               | string     | whose turn it is to write days to files   | ten minutes, renewed        |
 | `archived`                   | hash       | days in files: "day host" -> "events at_ms" | as the oldest file may    |
+| `wildcard-names:<day>`       | set        | names that sums have: lua/list_name.lua   | two days                    |
 | `retention-run`              | string     | last day of a removal: lua/claim_day.lua  | `RETENTION_RUN_LIFETIME_MS` |
 
 Windows, requests in flight, adjustments and books end `CLOCK_GRACE_MS` later than is said here; the daily removal takes
@@ -56,6 +57,7 @@ EPOCH_LIFETIME_MS = CLOCK_GRACE_MS
 RETENTION_RUN_LIFETIME_MS = 3_660 * DAY_MS
 MERGED_LIFETIME_MS = 400 * DAY_MS
 ERASED_LIFETIME_MS = 63 * DAY_MS
+WILDCARD_NAMES_LIFETIME_MS = 2 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +234,10 @@ class Keys:
     def archived(self) -> str:
         """The days whose events are in files."""
         return f"{self.prefix}archived"
+
+    def wildcard_names(self, day: int) -> str:
+        """The names served by wildcards that the sums of a day have as they are."""
+        return f"{self.prefix}wildcard-names:{day}"
 
     def retention_run(self) -> str:
         """The day for which what is too old has been removed."""

@@ -30,6 +30,7 @@ from scalix.service.exchange.cooldowns import REFRESH_EVERY_S as COOLDOWNS_EVERY
 from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.exchange.known_refusals import KnownRefusals
+from scalix.service.exchange.names_of_day import NamesOfDay
 from scalix.service.exchange.object_ids import ObjectIds
 from scalix.service.exchange.outage import Outage
 from scalix.service.exchange.policy_source import PolicySource
@@ -60,6 +61,7 @@ from scalix.store.records.redis_audit import RedisAuditStore
 from scalix.store.records.redis_cooldowns import RedisCooldowns
 from scalix.store.records.redis_epoch import RedisEpoch
 from scalix.store.records.redis_keys import RedisKeyStore
+from scalix.store.records.redis_model_names import RedisModelNames
 from scalix.store.records.redis_resealing import RedisResealing
 from scalix.store.records.redis_users import RedisUserStore
 from scalix.store.records.sealing import Sealing, encryption_keys, sealing_of
@@ -225,7 +227,17 @@ def build_core(
         users=users,
         identity=Identity(kinds, users),
         counting=counting,
-        admission=Admission(quotas, users, policy, exchanges, outage, counting, facts=facts, known=known),
+        admission=Admission(
+            quotas,
+            users,
+            policy,
+            exchanges,
+            outage,
+            counting,
+            facts=facts,
+            names=NamesOfDay(guarded(RedisModelNames(client, keys), breaker), now_ms=now_ms),
+            known=known,
+        ),
         settlement=settlement,
         administration=UserAdministration(
             user_store, quotas, users, policy, audit, delete_keys_of=key_administration.delete_all_of

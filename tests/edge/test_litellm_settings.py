@@ -6,11 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from scalix.domain.limits.calendar import DAY_MS
+from scalix.service.exchange.names_of_day import MOST_NAMES_A_DAY
+from scalix.store.keys import Keys
+from scalix.store.ledger.redis_ledger import RedisLedger
 from tests.edge.key_rig import ask, code_of, info, made
 from tests.edge.limits_rig import Instance
+from tests.edge.usage_rig import now_ms
 from tests.service.outage_rig import PROMPT
 
 INFO = "model_info: {max_output_tokens: 100, input_cost_per_token: 0.000001, output_cost_per_token: 0.000001}"
+NAME_OF_CLIENTS = "free-opus 5[1m]"
 CONFIG = f"""
 model_list:
   - model_name: free-model
@@ -25,9 +31,12 @@ model_list:
   - model_name: free/exact
     litellm_params: {{model: openai/exactly, api_key: none}}
     {INFO}
+  - model_name: "{NAME_OF_CLIENTS}"
+    litellm_params: {{model: openai/odd, api_key: none}}
+    {INFO}
 router_settings:
   model_group_alias: {{free-nick: dear-model, dear-nick: free-model, nobody: nowhere}}
-  fallbacks: [{{free-model: [dear-model]}}]
+  fallbacks: [{{free-model: [dear-model, free/any-name]}}]
 general_settings: {{user_header_name: X-App-User-Id}}
 litellm_settings:
   default_key_generate_params: {{max_budget: 2, models: [free-model], rpm_limit: 7}}
@@ -58,7 +67,7 @@ async def test_a_second_name_is_judged_by_the_tier_of_its_target(one: Instance) 
     assert one.provider.served[-1].model == "free-model"
     assert code_of(await one.http.post("/v1/chat/completions", json=body("nobody"))) == (404, "model_not_found")
     listed = [item["id"] for item in (await one.http.get("/v1/models?user=alice")).json()["data"]]
-    assert listed == ["free-model", "free/exact", "dear-nick"]
+    assert listed == ["free-model", "free/exact", NAME_OF_CLIENTS, "free/any-name", "dear-nick"]
 
 
 async def test_what_is_told_of_models_has_second_names_and_what_a_wildcard_serves(one: Instance) -> None:
@@ -89,6 +98,40 @@ async def test_a_wildcard_of_a_server_of_ones_own_serves_any_fitting_name_in_its
     models = one.core.policy.current.models_with("free/qwen3:8b")
     assert models["free/qwen3:8b"].provider_model == "openai/qwen3:8b"
     assert models["free/exact"].provider_model == "openai/exactly"
+
+
+async def test_a_name_with_spaces_and_brackets_is_a_name_for_tiers_keys_and_wildcards(one: Instance) -> None:
+    for name in (NAME_OF_CLIENTS, "free/opus[1m]"):
+        key = await made(one, user_id="frank", models=[name])
+        held = {"authorization": f"Bearer {key['key']}"}
+        answer = await one.http.post("/v1/chat/completions", json={**PROMPT, "model": name}, headers=held)
+        assert answer.status_code == 200, answer.text
+        assert one.provider.served[-1].model == name
+        other = await one.http.post("/v1/chat/completions", json={**PROMPT, "model": "free-opus 51"}, headers=held)
+        assert other.status_code == 404
+
+
+async def test_beyond_a_days_most_names_sums_and_metrics_say_other_and_events_the_name(
+    one: Instance, key_prefix: str
+) -> None:
+    day = await now_ms(one) // DAY_MS
+    names = [f"free/of-another-worker-{number}" for number in range(MOST_NAMES_A_DAY)]
+    await one.core.client.sadd(Keys(key_prefix).wildcard_names(day), *names)
+    for model in ("free/one-more", names[7], "free/any-name", "free-model", "free/and-another"):
+        answer = await one.http.post("/v1/chat/completions", json={**PROMPT, "model": model, "user": "gail"})
+        assert answer.status_code == 200, answer.text
+    expected = {"other": 2, names[7]: 1, "free/any-name": 1, "free-model": 1}
+    reader = RedisLedger(one.core.client, Keys(key_prefix))
+    for sums in (await reader.by_day(day, day), await reader.summaries("user:gail", day, day)):
+        found: dict[str, int] = {}
+        for item in sums:
+            found[item.model] = found.get(item.model, 0) + item.sums.events
+        assert found == expected
+    events = await reader.events("user:gail", day)
+    assert {event.detail.model for event in events} == {"free/one-more", "free/and-another", *expected} - {"other"}
+    metrics = (await one.http.get("/metrics")).text
+    assert 'model="other"' in metrics
+    assert "one-more" not in metrics
 
 
 async def test_the_header_names_the_user_of_requests_with_the_master_key_and_of_no_others(one: Instance) -> None:
@@ -130,8 +173,13 @@ async def test_keys_have_what_the_config_says_and_none_exceeds_its_bounds(one: I
 
 async def test_a_fallback_of_litellms_config_is_only_for_those_whose_tier_has_it(one: Instance) -> None:
     policy = one.core.policy.current
-    assert policy.fallbacks == {"free-model": ("dear-model",)}
-    for user, tier, models in (("f", "free", ["free-model"]), ("p", "pro", ["free-model", "dear-model"])):
+    served_by_wildcard = "free/any-name"
+    assert policy.fallbacks == {"free-model": ("dear-model", served_by_wildcard)}
+    assert policy.models[served_by_wildcard].provider_model == "openai/any-name"
+    for user, tier, models in (
+        ("f", "free", ["free-model", served_by_wildcard]),
+        ("p", "pro", ["free-model", "dear-model", served_by_wildcard]),
+    ):
         await one.http.post("/user/new", json={"user_id": user, "tier": tier})
         caller = await one.core.users.caller(user)
         assert [model.name for model in one.core.fallbacks.candidates(caller, "free-model").models] == models

@@ -47,6 +47,21 @@ def test_a_fallback_to_a_model_that_is_not_there_is_passed_over_with_a_word(tmp_
     assert "the fallback free-aa is passed over, as model_list does not have it; write free-a" in told(config)
 
 
+def test_a_fallback_under_a_wildcard_is_served_or_said_to_be_passed_over(tmp_path: Path) -> None:
+    text = """
+  - {model_name: "own/*", litellm_params: {model: openai/*, api_base: "http://localhost:1234/v1", api_key: none}}
+  - {model_name: "openai/*", litellm_params: {model: openai/*, api_key: os.environ/OPENAI_API_KEY}}
+router_settings: {fallbacks: [{gpt-4: [own/anything:7b, openai/gpt-5-mini, openai/nobody-knows, own/a..b]}]}
+"""
+    config = read(tmp_path, MODELS + text.removeprefix("\n") + TIERS)
+    models = config.policy.models
+    assert models["own/anything:7b"].provider_model == "openai/anything:7b"
+    assert "openai/gpt-5-mini" in models
+    for name in ("openai/nobody-knows", "own/a..b"):
+        assert name not in models
+        assert f"the fallback {name} of gpt-4 is passed over: no wildcard in service knows such a model" in told(config)
+
+
 def test_retries_and_cooldowns_become_ours_where_ours_say_nothing(tmp_path: Path) -> None:
     text = """
 litellm_settings: {num_retries: 7, allowed_fails: 10, cooldown_time: 120.5}

@@ -49,6 +49,9 @@ _NONE = "-"
 _SWEPT, _OF_A_SWEEP = "swept", 3
 _VERSION = re2.compile(r"v[1-9][0-9]{0,8}")
 _STREAMED, _CACHE_HIT = "s", "c"
+OTHER = "other"
+"""The model that sums name for all those beyond a day's most names that wildcards serve."""
+_AMONG_OTHERS = "="  # before the word of such a model, which no name begins with
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,9 @@ class Detail:
     """What an event says of a request beside its charge.
 
     `tier` is empty for the operator. `model` is the one that was asked for, `served` the one that answered (empty: none
-    did). `cost_nano_usd` is the provider's price, `charge_nano_usd` what the user is billed, by the prices of
-    `price_version`. `error` is an `ErrorClass` or empty; `fallbacks` are the models that were tried in vain before.
+    did); `among_others`: sums name the asked one `other`. `cost_nano_usd` is the provider's price, `charge_nano_usd`
+    what the user is billed, by the prices of `price_version`. `error` is an `ErrorClass` or empty; `fallbacks` are the
+    models that were tried in vain before.
     """
 
     tier: str = ""
@@ -77,6 +81,7 @@ class Detail:
     cache_hit: bool = False
     error: str = ""
     fallbacks: tuple[str, ...] = ()
+    among_others: bool = False
 
 
 NO_DETAIL = Detail()
@@ -179,12 +184,23 @@ def sums_of(event: Event) -> Sums:
     )
 
 
+def summed_model(detail: Detail) -> str:
+    """The model under which sums count a request: the one that served, else the one that was asked for."""
+    name = detail.served or detail.model
+    return OTHER if detail.among_others and name == detail.model else name
+
+
+def model_word(name: str, *, among_others: bool) -> str:
+    """The model that was asked for, as an event and a reservation have it."""
+    return (_AMONG_OTHERS if among_others else "") + name_word(name)
+
+
 def detail_words(detail: Detail) -> list[str]:
     """A detail as the words of an event's text, in the order of `DETAIL_FIELDS`."""
     flags = _STREAMED * detail.streamed + _CACHE_HIT * detail.cache_hit
     return [
         name_word(detail.tier),
-        name_word(detail.model),
+        model_word(detail.model, among_others=detail.among_others),
         "=" if detail.served == detail.model else name_word(detail.served),
         name_word(detail.provider),
         str(detail.prompt_tokens),
@@ -226,10 +242,11 @@ def event_of(request_id: str, subject: str, text: str) -> Event:
         return int(word[field])
 
     served, first_token_ms, fallbacks = word["served"], word["first_token_ms"], word["fallbacks"]
+    model = word["model"].removeprefix(_AMONG_OTHERS)
     detail = Detail(
         tier=name_of(word["tier"]),
-        model=name_of(word["model"]),
-        served=name_of(word["model"] if served == "=" else served),
+        model=name_of(model),
+        served=name_of(model if served == "=" else served),
         provider=name_of(word["provider"]),
         prompt_tokens=number("prompt_tokens"),
         completion_tokens=number("completion_tokens"),
@@ -244,6 +261,7 @@ def event_of(request_id: str, subject: str, text: str) -> Event:
         cache_hit=_CACHE_HIT in word["flags"],
         error=name_of(word["error"]),
         fallbacks=() if fallbacks == _NONE else tuple(map(name_of, fallbacks.split(","))),
+        among_others=word["model"] != model,
     )
     return Event(
         request_id=request_id,

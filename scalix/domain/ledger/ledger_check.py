@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from scalix.domain.ledger.ledger import Event, Sums, event_of, name_word, sums_of
+from scalix.domain.ledger.ledger import Event, Sums, event_of, name_word, summed_model, sums_of
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, window_end_ms, window_index
 from scalix.domain.limits.limits import Window
@@ -164,7 +164,9 @@ def shard_differences(
 
 def summaries_of(events: Iterable[Event]) -> dict[str, str]:
     """The summaries that the events make: field -> text."""
-    return _added(events, lambda event: _line(event.admitted_ms // DAY_MS, _model(event), _tier(event), event.key_id))
+    return _added(
+        events, lambda event: _line(event.admitted_ms // DAY_MS, summed_model(event.detail), _tier(event), event.key_id)
+    )
 
 
 def shard_sums(events: Iterable[Event]) -> dict[Part, dict[str, str]]:
@@ -202,17 +204,13 @@ def _added(events: Iterable[Event], name_of: Callable[[Event], str]) -> dict[str
 _NO_SUMS = Sums()
 
 
-def _model(event: Event) -> str:
-    return event.detail.served or event.detail.model
-
-
 def _tier(event: Event) -> str:
     return event.detail.tier
 
 
 def _aggregate(index: int, event: Event) -> str:
     detail = event.detail
-    return _line(index, _model(event), detail.provider, detail.tier, event.outcome, detail.error)
+    return _line(index, summed_model(detail), detail.provider, detail.tier, event.outcome, detail.error)
 
 
 def _line(index: int, *names: str) -> str:

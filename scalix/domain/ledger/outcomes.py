@@ -75,6 +75,7 @@ def swept_charge(ask: Ask) -> Charge:
     detail = Detail(
         tier=ask.tier,
         model=ask.model,
+        among_others=ask.among_others,
         prompt_tokens=ask.prompt_tokens,
         cost_nano_usd=at_most_nano_usd if cost_nano_usd is None else cost_nano_usd,
         charge_nano_usd=nano_usd if ask.is_billed else 0,

@@ -64,6 +64,7 @@ class Ask:
     prompt_charge_nano_usd: int | None = None
     price_version: str = ""
     least_prompt_tokens: int | None = None
+    among_others: bool = False
 
     @property
     def sure_prompt_tokens(self) -> int:

@@ -193,6 +193,12 @@ def _warnings(
         if item.missing and item.name in models:
             why = lack(item.missing[0], values)
             yield f"{item.name}: one of its deployments ({item.provider_model}) is left out: {why}"
+    declared = {item.name for item in rendered}
+    for asked, chain in source.data[OUR_SECTION].get("fallbacks", {}).items():
+        if asked in models:
+            for name in chain:
+                if name not in models and name not in declared:
+                    yield f"the fallback {name} of {asked} is passed over: no wildcard in service knows such a model"
     if not models:
         yield "no model is in service: set a provider's key, or start with --demo"
     yield from priority_notes(source.data["model_list"])

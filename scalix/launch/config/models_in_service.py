@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 
-from scalix.domain.policy import Model
+from scalix.domain.policy import Model, served_by
 from scalix.launch.config.config_schema import ConfigFile, Deployment
 from scalix.launch.config.deployments import Rendered
 from scalix.launch.config.policy_builder import build_model
@@ -41,16 +42,21 @@ def build_models(
                 found.setdefault(name, with_model(item, name, provider_model))
     known = map_names(found.values())
     for name, item in found.items():
-        model = _built(name, [item], item.litellm_params.model, declared, known)
+        model = replace(_built(name, [item], item.litellm_params.model, declared, known), of_wildcard=True)
         if not production or (model.prices and model.prices[-1].has_rates(answers=True)):
             models[name] = model
     wildcards = {
         item.model_name: replace(
             _built(item.model_name, [item], item.litellm_params.model, declared, map_names([item])),
             name=item.model_name,
+            of_wildcard=True,
         )
         for item in any_name
     }
+    for name in chain.from_iterable(declared.scalix.fallbacks.values()):
+        # It stands in the config, so that it is a model like the others.
+        if name not in models and (by_wildcard := served_by(wildcards, name)) is not None:
+            models[name] = replace(by_wildcard, of_wildcard=False)
     return models, wildcards
 
 

@@ -202,7 +202,7 @@ class KeyAdministration:
         if body.get("user_id") not in (None, record.user_id):
             message = f"A key stays with its user, '{record.user_id}'. Make a new key for the other one."
             raise BadRequest(message, param="user_id")
-        return changed(record, body, self._policy.current.models, self._now_ms())
+        return changed(record, body, self._policy.current, self._now_ms())
 
     async def _found(self, key: object, param: str = "key") -> KeyRecord:
         if not isinstance(key, str) or not key:

@@ -18,6 +18,7 @@ from scalix.domain.limits import limit_amounts
 from scalix.domain.limits.limit_amounts import WrongAmount
 from scalix.domain.limits.spans import span_ms
 from scalix.domain.model_names import fits
+from scalix.domain.policy import Policy
 from scalix.domain.redaction.foreign_texts import shown
 
 MOST_METADATA_BYTES = 16_384
@@ -61,8 +62,8 @@ def check_names(body: Mapping[str, Any], known: Collection[str]) -> None:
             raise BadRequest(message, param=name)
 
 
-def changed(record: KeyRecord, body: Mapping[str, Any], models: Collection[str], now_ms: int) -> KeyRecord:
-    """The record with what `body` says. `models` are those in service; `null` takes a setting away.
+def changed(record: KeyRecord, body: Mapping[str, Any], policy: Policy, now_ms: int) -> KeyRecord:
+    """The record with what `body` says; `null` takes a setting away. Its models are to be those of `policy`.
 
     Raises `BadRequest`.
     """
@@ -71,7 +72,7 @@ def changed(record: KeyRecord, body: Mapping[str, Any], models: Collection[str],
         if name in body:
             changes[_ATTRIBUTES.get(name, name)] = None if body[name] is None else read(body[name], name)
     if "models" in body:
-        changes["models"] = _models(body["models"], models)
+        changes["models"] = _models(body["models"], policy)
     for name in ("allowed_ips", "denied_ips"):
         if name in body:
             changes[name] = _networks(body[name], name)
@@ -132,7 +133,7 @@ def _usd(value: Any, name: str) -> int:
         raise BadRequest(f"'{name}' {error.what}: {error.fix}, or null for no limit.", param=name) from None
 
 
-def _models(value: Any, existing: Collection[str]) -> tuple[str, ...]:
+def _models(value: Any, policy: Policy) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or len(value) > MOST_MODELS or not all(isinstance(name, str) for name in value):
@@ -140,7 +141,8 @@ def _models(value: Any, existing: Collection[str]) -> tuple[str, ...]:
     if ALL_MODELS in value:
         return ()
     for pattern in value:
-        if not any(fits(pattern, model) for model in existing):
+        names = (*policy.models, *policy.wildcards)
+        if pattern not in policy.models_with(pattern) and not any(fits(pattern, name) for name in names):
             message = f"'{shown(pattern, 100)}' is no model here, and fits none. GET /v1/models lists those in service."
             raise BadRequest(message, param="models")
     return tuple(dict.fromkeys(value))

@@ -24,6 +24,7 @@ from scalix.domain.tokens.usage import Usage
 from scalix.service.exchange.asked_prices import dearest_prices, refuse_unpriced
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.known_refusals import KnownRefusals
+from scalix.service.exchange.names_of_day import NamesOfDay
 from scalix.service.exchange.not_allowed import missing_feature, not_allowed
 from scalix.service.exchange.object_ids import NOTHING, NamedObjects
 from scalix.service.exchange.outage import Outage, store_is_down
@@ -76,6 +77,7 @@ class Admission:
         counting: TokenCounting,
         *,
         facts: ModelFacts = lambda model: model,
+        names: NamesOfDay | None = None,
         known: KnownRefusals | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         clock: Callable[[], float] = time.monotonic,
@@ -87,6 +89,7 @@ class Admission:
         self._outage = outage
         self._counting = counting
         self._facts = facts
+        self._names = names
         self._known = known or KnownRefusals()
         self._now_ms = now_ms
         self._clock = clock
@@ -106,6 +109,7 @@ class Admission:
             raise known
         wanted = output_request(call.route, call.body)
         models = policy.models_with(model.name)
+        among_others = self._names is not None and model.of_wildcard and await self._names.is_other(model.name)
         counted: PromptSize | None = None
         for _ in range(_MOST_ASKS):
             call.named.check(caller)
@@ -115,7 +119,7 @@ class Admission:
             refuse_unpriced(caller, call.route, model, self._now_ms())
             media = Media(tuple(dict.fromkeys(model.provider_model for model in serving)))
             size = counted or estimated_size(call.route, call.body, media)
-            ask = self._ask(caller, call, serving, wanted, size)
+            ask = self._ask(caller, call, serving, wanted, size, among_others)
             refuse_unmeasured(caller, call.body, media)
             known = self._known.refusal(caller, ask)
             if known is not None:
@@ -132,6 +136,7 @@ class Admission:
                     caller=caller,
                     route=call.route,
                     model=model.name,
+                    among_others=among_others,
                     streamed=call.streamed,
                     limits=ask.limits,
                     admitted=decision,
@@ -254,7 +259,13 @@ class Admission:
             raise store_is_down() from None
 
     def _ask(
-        self, caller: Caller, call: Call, serving: Sequence[Model], wanted: OutputRequest, size: PromptSize
+        self,
+        caller: Caller,
+        call: Call,
+        serving: Sequence[Model],
+        wanted: OutputRequest,
+        size: PromptSize,
+        among_others: bool,
     ) -> Ask:
         model = serving[0]
         cap = model.max_output_tokens or DEFAULT_MAX_OUTPUT_TOKENS
@@ -286,6 +297,7 @@ class Admission:
             tier=tier.name if tier else "",
             key=caller.key.scope if caller.key else None,
             model=model.name,
+            among_others=among_others,
             is_billed=tier is not None and tier.markup_ppm > 0,
             prepaid=tier is not None and tier.prepaid,
             prompt_cost_nano_usd=prompt_cost_nano_usd,

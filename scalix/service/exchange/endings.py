@@ -32,6 +32,7 @@ def ending_of(exchange: Exchange, outcome: Outcome, delivered_tokens: int, now_s
         detail=Detail(
             tier=tier.name if tier else "",
             model=exchange.model,
+            among_others=exchange.among_others,
             served="" if outcome in _UNSERVED else served,
             provider=model.provider if model else "",
             latency_ms=_ms_since(exchange.began_s, now_s),

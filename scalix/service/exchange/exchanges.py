@@ -80,6 +80,7 @@ class Exchange:
     admitted: Admitted
     prices: Prices
     choices: int = 1
+    among_others: bool = False  # whether sums name its model `other`
     asked_cap_tokens: int | None = None  # for each choice, by the client
     local: bool = False  # admitted by this process while the store was away
     options: Mapping[str, bool] = field(default_factory=dict)  # `scalix_options`, for models that have the features

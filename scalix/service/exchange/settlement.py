@@ -147,6 +147,7 @@ def _charge_as_reserved(exchange: Exchange, outcome: Outcome, delivered_tokens: 
     detail = Detail(
         tier=tier.name if tier else "",
         model=exchange.model,
+        among_others=exchange.among_others,
         served=exchange.model,
         prompt_tokens=prompt_tokens,
         completion_tokens=delivered_tokens,

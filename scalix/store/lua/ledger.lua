@@ -47,6 +47,7 @@ end
 -- What a sweep's event adds to the sums.
 local function addition_of(words)
   local model, tier = words[9], words[8]
+  if string.sub(model, 1, 1) == '=' then model = 'other' end
   return {
     admitted_ms = tonumber(words[ADMITTED]), tokens = tonumber(words[TOKENS]), cost = tonumber(words[COST]),
     everybodys = table.concat({model, words[11], tier, words[1], words[22]}, ' '),

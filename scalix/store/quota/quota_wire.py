@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from scalix.domain.ledger.ledger import EVENT_FIELDS, Balance, detail_words, event_text, name_word
+from scalix.domain.ledger.ledger import (
+    EVENT_FIELDS,
+    Balance,
+    detail_words,
+    event_text,
+    model_word,
+    name_word,
+    summed_model,
+)
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.key_limits import KeyScope, KeyWindow
 from scalix.domain.limits.limits import Limits, Metric, Window
@@ -59,7 +67,7 @@ def admit_args(ask: Ask, now: Now) -> list[str | int]:
         int(ask.is_billed),
         int(ask.prepaid),
         name_word(ask.tier),
-        name_word(ask.model),
+        model_word(ask.model, among_others=ask.among_others),
         name_word(ask.price_version),
         "" if ask.prompt_cost_nano_usd is None else ask.prompt_cost_nano_usd,
         "" if ask.prompt_charge_nano_usd is None else ask.prompt_charge_nano_usd,
@@ -89,8 +97,8 @@ def settle_args(receipt: Receipt, charge: Charge, now: Now, retention: Retention
     if charge.outcome is Outcome.SWEPT:  # told by a successor: by these a settlement undoes it, as it does a sweep's
         is_billed = int(detail.charge_nano_usd > 0)
         of_a_sweep = [str(int(receipt.tracks_minutes)), str(receipt.budget_start_ms), str(is_billed)]
-    tier, asked, served, provider = words[_TIER_WORD : _TIER_WORD + 4]
-    model, error = asked if served in ("=", _NONE) else served, words[_ERROR_WORD]
+    tier, provider, error = words[_TIER_WORD], words[_TIER_WORD + 3], words[_ERROR_WORD]
+    model = name_word(summed_model(detail))
     sums = (
         1,
         charge.requests,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from typing import TypeVar
 
-from scalix.domain.ledger.ledger import Aggregate, Event, Summary, Sums, sums_of
+from scalix.domain.ledger.ledger import Aggregate, Event, Summary, Sums, summed_model, sums_of
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.base import Ranking
 from tests.store.memory.memory_limits import MemoryCounters
@@ -28,7 +28,7 @@ class MemoryLedger:
 
     async def summaries(self, subject: str, first_day: int, last_day: int) -> list[Summary]:
         def kind(event: Event) -> tuple[int, str, str, str]:
-            return event.admitted_ms // DAY_MS, _model(event), event.detail.tier, event.key_id
+            return event.admitted_ms // DAY_MS, summed_model(event.detail), event.detail.tier, event.key_id
 
         found = _summed(self._store.events_of(subject), kind)
         return [Summary(*of, sums) for of, sums in found if first_day <= of[0] <= last_day]
@@ -52,14 +52,10 @@ class MemoryLedger:
         def kind(event: Event) -> tuple[int, str, str, str, str, str]:
             detail = event.detail
             index = event.admitted_ms // length_ms
-            return index, _model(event), detail.provider, detail.tier, event.outcome, detail.error
+            return index, summed_model(event.detail), detail.provider, detail.tier, event.outcome, detail.error
 
         found = _summed(self._store.all_events(), kind)
         return [Aggregate(*of, sums) for of, sums in found if first <= of[0] <= last]
-
-
-def _model(event: Event) -> str:
-    return event.detail.served or event.detail.model
 
 
 def _summed(events: Iterable[Event], kind: Callable[[Event], _Kind]) -> list[tuple[_Kind, Sums]]:
