@@ -37,7 +37,8 @@ _NOTES = """## What is read in another way
 
 - **Fallbacks**, all four kinds, are `scalix.fallbacks`: LiteLLM's own serve a model past its tier, budget and price.
 - **Wildcards** (`openai/*`, `*`) serve the models that LiteLLM's map knows of that provider; any name only where the
-  entry has an `api_base`. `*` serves providers whose keys are set. Exact names go first, and tiers hold for each name.
+  entry has an `api_base` and its model names the provider, as `openai/*` does. `*` serves providers whose keys are set.
+  Exact names go first, and tiers hold for each name.
 - **Durations**: `1m`, `1h`, `1d` and months (`30d`, `1mo`) are windows here, by the calendar in UTC; others are
   refused.
 - **`user_header_name`** counts with the master key; a body whose `user` says another name is a 400.

@@ -110,7 +110,7 @@ class AnswerRepairs:
         if is_whole:
             return text
         name = value.get("type") if self._exchange.route in (Route.RESPONSES, Route.MESSAGES) else None
-        head = b"event: " + name.encode() + b"\n" if isinstance(name, str) else b""
+        head = b"event: " + name.encode() + b"\n" if isinstance(name, str) and name.isprintable() else b""
         return head + b"data: " + text + b"\n\n"
 
     def _parsed(self, event: bytes, complete: Callable[[dict[str, Any]], object]) -> bytes:

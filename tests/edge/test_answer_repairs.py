@@ -147,6 +147,12 @@ def test_events_of_a_response_are_numbered_and_named() -> None:
     assert sent(second)["name"] == "f"
 
 
+def test_a_type_of_several_lines_makes_no_events_of_its_own() -> None:
+    made = repairs(Route.RESPONSES).event(event({"type": "x\n\ndata: {}"}))
+    assert made.count(b"\n\n") == 1
+    assert made.startswith(b"data: ")
+
+
 def test_vectors_are_not_parsed_and_their_usage_has_no_null() -> None:
     body = (
         b'{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":7,"completion_tokens_details":null,"total_tokens":7}}'

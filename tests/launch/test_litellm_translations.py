@@ -234,3 +234,18 @@ def test_variables_that_the_config_sets_serve_its_models_and_its_workers(tmp_pat
     assert config.variables == {"GEMINI_API_KEY": "canary", "LANGFUSE_HOST": "https://l.example"}
     assert "environment_variables" not in config.litellm
     assert "canary" not in told(config)
+
+
+@pytest.mark.parametrize("model", ["*", "o*", "openai/*", "openai/dear-*"])
+def test_who_asks_does_not_choose_the_provider_that_gets_the_operators_credentials(tmp_path: Path, model: str) -> None:
+    entry = f'{{model_name: "*", litellm_params: {{model: "{model}", api_base: "http://10.0.0.1/v1", api_key: x}}}}'
+    values = {"AWS_ACCESS_KEY_ID": "x", "OPENAI_API_KEY": "sk-real-0123456789"}
+    config = read(tmp_path, f"model_list: [{entry}]\n", values)
+    said = [line for line in config.warnings if "any name would choose its own provider" in line]
+    if "/" in model:
+        assert (list(config.policy.wildcards), said) == (["*"], [])
+        assert config.policy.models_with("sagemaker/x")["sagemaker/x"].provider == "openai"
+    else:
+        assert (list(config.policy.wildcards), len(said)) == ([], 1)
+        assert "sagemaker/x" not in config.policy.models_with("sagemaker/x")
+        assert {item.provider for item in config.policy.models.values()} == {"", "openai"}  # as the map writes them

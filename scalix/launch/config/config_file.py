@@ -22,6 +22,7 @@ from scalix.launch.config.price_checks import price_problems, unpriced
 from scalix.launch.config.references import References
 from scalix.launch.config.schema_errors import dotted, problems_of
 from scalix.launch.config.shipped_tiers import complete_tiers
+from scalix.launch.config.wildcards import has_address, serves_any_name
 from scalix.launch.config.yaml_source import Step, YamlSource
 from scalix.launch.litellm.judging import judge
 from scalix.launch.litellm.taken import take_rest
@@ -199,6 +200,10 @@ def _warnings(
             for name in chain:
                 if name not in models and name not in declared:
                     yield f"the fallback {name} of {asked} is passed over: no wildcard in service knows such a model"
+    for item in rendered:
+        if "*" in item.name and has_address(item.declared) and not serves_any_name(item.declared):
+            what = "serves the names that LiteLLM's map knows, and no other: any name would choose its own provider"
+            yield f"{item.name}: {what}; write model: openai/* for a server that speaks OpenAI's format"
     if not models:
         yield "no model is in service: set a provider's key, or start with --demo"
     yield from priority_notes(source.data["model_list"])

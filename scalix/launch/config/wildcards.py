@@ -14,12 +14,13 @@ from scalix.launch.config.price_map_file import Entry, whole_map
 def names_of(deployment: Deployment, values: Mapping[str, str], *, demo: bool) -> Iterator[tuple[str, str]]:
     """Each public name that the wildcard serves, and the model behind it. With `demo` all credentials are there."""
     pattern, model = deployment.model_name, deployment.litellm_params.model
+    is_open = not names_provider(model)
     for full, short, entry in _known():
         if not answers(entry):
             continue
-        if model == "*" and not _has_credentials(str(entry.get("litellm_provider")), values, demo=demo):
+        if is_open and not _has_credentials(str(entry.get("litellm_provider")), values, demo=demo):
             continue
-        for name in (short, full) if model == "*" else (full,):
+        for name in (short, full) if is_open else (full,):
             segment = filled_in(model, name) if "*" in model else filled_in(pattern, short)
             if segment is not None:
                 public = pattern.replace("*", segment)
@@ -27,10 +28,20 @@ def names_of(deployment: Deployment, values: Mapping[str, str], *, demo: bool) -
                     yield public, model.replace("*", segment)
 
 
-def serves_any_name(deployment: Deployment) -> bool:
+def names_provider(model: str) -> bool:
+    """Whether a wildcard's model says who serves it: else whoever asks would, with the operator's credentials."""
+    return "/" in model.partition("*")[0]
+
+
+def has_address(deployment: Deployment) -> bool:
     """Whether the provider of a wildcard is a server of its own, of which LiteLLM's map knows nothing."""
     extra = deployment.litellm_params.model_extra or {}
     return bool(extra.get("api_base") or extra.get("base_url"))
+
+
+def serves_any_name(deployment: Deployment) -> bool:
+    """Whether a wildcard serves more than the names of LiteLLM's map."""
+    return has_address(deployment) and names_provider(deployment.litellm_params.model)
 
 
 def with_model(deployment: Deployment, public: str, model: str) -> Deployment:
