@@ -4,6 +4,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import (
@@ -27,7 +28,6 @@ from scalix.edge.asgi import (
     Receive,
     Scope,
     Send,
-    address_of,
     answer_whole,
     credential_of,
     header,
@@ -47,7 +47,7 @@ from scalix.edge.own_routes import OwnRoutes
 from scalix.edge.quota_headers import State, quota_headers
 from scalix.edge.routes import find
 from scalix.edge.spellings import normalise_path
-from scalix.service.identity.identity import Credential, Identity
+from scalix.service.identity.identity import Identity
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.deadline import grant_store_time
 
@@ -178,8 +178,9 @@ class Gate:
         if second is None:
             return
         try:
-            beside = await self._identity.authenticate(Credential(second, address_of(scope)))
-            caller = await self._identity.authenticate(credential_of(scope))
+            credential = credential_of(scope)
+            beside = await self._identity.authenticate(replace(credential, token=second))
+            caller = await self._identity.authenticate(credential)
         except (GatewayError, StoreUnavailable):
             return  # the one that counts is judged where it is used
         if str(beside.subject) != str(caller.subject):

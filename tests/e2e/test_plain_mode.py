@@ -162,6 +162,12 @@ def test_what_fails_after_the_provider_has_answered_is_charged_without_the_edge_
         ("POST", "/v1/chat/completions?api-version=1"),
         ("POST", "/openai/v1/chat/completions"),
         ("POST", "/v1/embeddings"),
+        ("POST", "/v1/responses"),
+        ("POST", "/v1/messages/count_tokens"),
+        ("POST", "/v1/responses/input_tokens"),
+        ("GET", "/model/info"),
+        ("GET", "/v1/model/info"),
+        ("GET", "/model_group/info"),
     ],
 )
 def test_a_user_can_have_nothing_else_asked_of_a_provider_without_the_edge(

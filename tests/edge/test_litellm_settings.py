@@ -171,6 +171,22 @@ async def test_keys_have_what_the_config_says_and_none_exceeds_its_bounds(one: I
     assert (await ask(one, key["key"])).status_code == 200
 
 
+async def test_keys_that_were_made_before_there_were_bounds_go_on_as_they_are(one: Instance) -> None:
+    text = one.config.read_text(encoding="utf-8")
+    bounds = next(line for line in text.splitlines() if "upperbound_key" in line)
+    one.config.write_text(text.replace(bounds, ""), encoding="utf-8")
+    one.reload()
+    key = (await made(one, max_budget=99))["key"]
+    one.config.write_text(text, encoding="utf-8")
+    one.reload()
+    assert (await ask(one, key)).status_code == 200
+    assert (await one.http.post("/key/update", json={"key": key, "key_alias": "old"})).status_code == 200
+    shown = await info(one, key)
+    assert (shown["key_alias"], shown["max_budget"]) == ("old", 99)
+    changed = await one.http.post("/key/update", json={"key": key, "max_budget": 98})
+    assert code_of(changed)[0] == 400
+
+
 async def test_a_fallback_of_litellms_config_is_only_for_those_whose_tier_has_it(one: Instance) -> None:
     policy = one.core.policy.current
     served_by_wildcard = "free/any-name"

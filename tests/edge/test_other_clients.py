@@ -69,6 +69,19 @@ async def test_of_two_credentials_that_of_authorization_counts_unless_both_are_r
         assert wrong.status == 401
 
 
+async def test_a_published_master_key_beside_anothers_key_is_a_right_one_on_this_machine_only(
+    tmp_path: Path, store_url: str
+) -> None:
+    published = "sk-scalix-dev-123456789"
+    async with in_process(tmp_path, store_url, environ={"LITELLM_MASTER_KEY": published}) as edge:
+        here: dict[str, Any] = {"address": "127.0.0.1", "host": b"localhost"}
+        made = await edge.call(path="/key/generate", body={"user_id": "ann"}, key=published, **here)
+        asked: dict[str, Any] = {"body": {**BODY, "model": "free-small"}, "key": str(made.json["key"])}
+        beside = [(b"x-api-key", published.encode())]
+        assert (await edge.call(**asked, headers=beside, **here)).status == 400
+        assert (await edge.call(**asked, headers=beside)).status == 200
+
+
 async def test_models_are_listed_in_the_shape_of_the_client(edge: InProcess) -> None:
     version = [(b"anthropic-version", b"2023-06-01")]
     listed = (await edge.call("GET", "/v1/models", headers=version)).json

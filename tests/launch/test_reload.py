@@ -13,6 +13,7 @@ from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.domain.prices.off_peak import OffPeak, OffPeakWindow
 from scalix.domain.prices.pricing import Price
+from scalix.domain.requests.guard import GuardSettings
 from scalix.launch.config.config_environment import with_config_variables
 from scalix.launch.config.config_file import read_config
 from scalix.launch.config.policy_file import note_taken, read_policy, taken_by, write_policy
@@ -132,7 +133,17 @@ def test_the_policy_file_keeps_every_part_of_a_policy(tmp_path: Path) -> None:
     off_peak = OffPeak((OffPeakWindow(0, 60, (1, 2)),), (("input_cost_per_token", 1),))
     price = Price("2026-11-01", (("input_cost_per_token", 10**16),), 2**42, ("200k",), off_peak=off_peak)
     free = Tier("free", markup_ppm=0, prepaid=True)
-    policy = Policy({"pro": tier, "free": free}, "free", {"m": Model("m", "openai/m", 1, prices=(price,))})
+    policy = Policy(
+        {"pro": tier, "free": free},
+        "free",
+        {"m": Model("m", "openai/m", 1, prices=(price,))},
+        wildcards={"own/*": Model("own/*", "openai/*", thinks=True)},
+        aliases={"n": "m"},
+        key_defaults={"max_budget": 2.5, "models": ["m"]},
+        key_bounds={"duration": "30d"},
+        guard=GuardSettings(user_header="x-user", strict_bodies=True, cors_origins=("*",)),
+        fallbacks={"m": ("n",)},
+    )
     path = tmp_path / "policy.json"
     write_policy(path, 4, policy)
     assert read_policy(path) == (4, policy)

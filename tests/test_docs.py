@@ -1,0 +1,73 @@
+"""The documents name tests as proof of what they promise: each named one exists, and no cell of a feature is empty."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+CONDITIONS = (
+    "two workers",
+    "two instances",
+    "store away",
+    "worker killed",
+    "plain mode",
+    "without `scalix:`",
+    "`--reload`",
+    "data of the version before",
+    "`export`, `erase`",
+    "bad input",
+    "default",
+    "bound",
+)
+# A name without a file is of the file before it.
+_NAMED = re.compile(r"(tests/[\w/]+\.py)|(?:::)(test_\w+)")
+
+
+@cache
+def names_in(path: str) -> frozenset[str]:
+    """The names of the tests of a file."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_test_that_a_document_names_exists(page: str) -> None:
+    file = ""
+    for number, line in enumerate((ROOT / page).read_text(encoding="utf-8").splitlines(), 1):
+        for path, name in _NAMED.findall(line):
+            if path:
+                file = path
+                assert (ROOT / file).is_file(), f"{page}:{number}: there is no {file}"
+            else:
+                assert file, f"{page}:{number}: {name} stands without its file"
+                assert name in names_in(file), f"{page}:{number}: {file} has no {name}"
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """Of each table of conditions its rows, and of each row its cells."""
+    found: list[list[list[str]]] = []
+    for line in text.splitlines():
+        if line.startswith("| condition |"):
+            found.append([])
+        elif found and line.startswith("|") and not line.startswith("|---"):
+            found[-1].append([cell.strip() for cell in line.strip("|").split(" | ")])
+        elif not line.startswith("|"):
+            found.append([])
+    return [table for table in found if table]
+
+
+@pytest.mark.parametrize("page", ["clients", "fields", "from-litellm", "limits", "security"])
+def test_each_condition_of_a_feature_has_its_test_or_the_reason_why_it_has_none(page: str) -> None:
+    found = tables((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
+    of_features = [table for table in found if table[0][0] == CONDITIONS[0]]
+    assert of_features
+    for table in of_features:
+        assert tuple(row[0] for row in table) == CONDITIONS
+        for condition, *cells in table:
+            assert len(cells) == len(table[0]) - 1, condition
+            for cell in cells:
+                assert "::test_" in cell or re.match(r"does not apply: \w", cell), f"{page}: {condition}: {cell!r}"
