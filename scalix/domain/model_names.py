@@ -8,12 +8,15 @@ import re2
 LONGEST_NAME = 128
 NOT = "!"
 _LITERAL = str.maketrans({"[": "[[]", "?": "[?]"})  # names hold these; of a pattern only `*` means something
+_DEPLOYMENT = re2.compile(r"[0-9a-f]{64}")  # an id that LiteLLM makes, by which it takes one
 _SERVABLE = re2.compile(r"[A-Za-z0-9._:/@+\[\]-]+")
 
 
 def is_servable(name: str) -> bool:
     """Whether a wildcard may serve a name: no other could be meant by it, on any way that it takes."""
-    return len(name) <= LONGEST_NAME and ".." not in name and bool(_SERVABLE.fullmatch(name))
+    if len(name) > LONGEST_NAME or ".." in name or _DEPLOYMENT.fullmatch(name):
+        return False
+    return bool(_SERVABLE.fullmatch(name))
 
 
 def filled_in(pattern: str, name: str) -> str | None:

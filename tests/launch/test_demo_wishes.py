@@ -109,6 +109,20 @@ def test_no_schema_however_wrong_stops_the_demo(schema: Any) -> None:
     orjson.dumps(sample(schema))
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "minLength": 10**12},
+        {"type": "array", "minItems": 10**12, "items": {"type": "string", "minLength": 10**12}},
+        {"type": "number", "minimum": 1e300, "multipleOf": 1e-300},
+        {"type": "integer", "minimum": 1e308},
+    ],
+    ids=str,
+)
+def test_what_a_schema_wants_is_given_within_bounds(schema: dict[str, Any]) -> None:
+    assert len(orjson.dumps(sample(schema))) < 200_000
+
+
 def test_definitions_that_double_each_other_come_to_an_end() -> None:
     definitions: dict[str, Any] = {
         f"d{number}": {

@@ -249,3 +249,17 @@ def test_who_asks_does_not_choose_the_provider_that_gets_the_operators_credentia
         assert (list(config.policy.wildcards), len(said)) == ([], 1)
         assert "sagemaker/x" not in config.policy.models_with("sagemaker/x")
         assert {item.provider for item in config.policy.models.values()} == {"", "openai"}  # as the map writes them
+
+
+@pytest.mark.parametrize(("given", "is_wrong"), [("gold-eu", True), ("gold", False), ("gold eu", False)])
+def test_the_id_of_a_deployment_is_no_name_by_which_a_wildcard_opens_it(
+    tmp_path: Path, given: str, is_wrong: bool
+) -> None:
+    gold = f"{{model_name: gold, litellm_params: {{model: openai/a, api_key: x}}, model_info: {{id: {given}}}}}"
+    wild = '{model_name: "*", litellm_params: {model: openai/*, api_base: "http://10.0.0.1/v1", api_key: x}}'
+    text = f"model_list:\n  - {wild}\n  - {gold}\n"
+    if is_wrong:
+        (problem,) = problems_of(tmp_path, text)
+        assert (problem.where.rpartition(":")[2], "the id 'gold-eu'" in problem.what) == ("3", True)
+    else:
+        assert "a" * 64 not in read(tmp_path, text).policy.models_with("a" * 64)

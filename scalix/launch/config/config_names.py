@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from scalix.domain.model_names import NOT, filled_in, fits
+from scalix.domain.model_names import NOT, filled_in, fits, is_servable
 from scalix.launch.config.failover_schema import fallback_problems
 from scalix.launch.config.yaml_source import YamlSource
 from scalix.launch.problems import Problem, nearest
@@ -42,6 +42,20 @@ def name_problems(source: YamlSource) -> Iterable[Problem]:
             fix = f"write {guessed}, or add the model" if guessed else "add the model to model_list, or remove the name"
             yield Problem(where, what, fix)
     yield from fallback_problems(source, section.get("fallbacks"), models)
+    yield from _id_problems(source, models)
+
+
+def _id_problems(source: YamlSource, models: list[str]) -> Iterable[Problem]:
+    """Ids of deployments that a client may ask a wildcard for: LiteLLM would take that deployment, whose tier and price
+    are others."""
+    for index in range(len(models)):
+        for place in (("litellm_params", "metadata"), ("model_info",)):
+            steps = ("model_list", index, *place, "id")
+            given = str(source.at(steps) or "")
+            pattern = next((name for name in models if filled_in(name, given) is not None), None)
+            if pattern is not None and given not in models and is_servable(given):
+                what = f"the id '{given}' is a name that {pattern} serves, and this deployment would answer to it"
+                yield Problem(source.where(steps), what, "remove the id, or put a space into it")
 
 
 def is_named(name: str, models: Iterable[str]) -> bool:

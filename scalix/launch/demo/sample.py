@@ -9,6 +9,8 @@ from typing import Any, Final
 _MOST_LEVELS: Final = 24
 _MOST_VALUES: Final = 2_000
 _MOST_ITEMS: Final = 100
+_MOST_CHARACTERS: Final = 1_000
+_LARGEST: Final = 2**53
 _WORD: Final = "demo"
 _FORMATS: Final = {
     "date": "2026-01-01",
@@ -126,9 +128,9 @@ def _number(schema: Mapping[str, Any], *, whole: bool) -> float:
     value: float = 1 if least is None else least
     if most is not None and value > most:
         value = most if least is None else (least + most) / 2
-    if isinstance(step, int | float) and step > 0:
+    if isinstance(step, int | float) and step > 0 and abs(value) < _LARGEST * step:
         value = math.ceil(value / step) * step
-    return int(value) if whole else value
+    return int(max(-_LARGEST, min(value, _LARGEST))) if whole else value
 
 
 def _bound(schema: Mapping[str, Any], name: str, exclusive: str, rounded: Any, by: int) -> float | None:
@@ -141,8 +143,8 @@ def _bound(schema: Mapping[str, Any], name: str, exclusive: str, rounded: Any, b
 
 def _text(schema: Mapping[str, Any]) -> str:
     text = _FORMATS.get(str(schema.get("format")), _WORD)
-    least, most = _whole(schema.get("minLength")), schema.get("maxLength")
-    text = (text * (least // len(text) + 1))[: min(least, 10_000)] if least > len(text) else text
+    least, most = min(_whole(schema.get("minLength")), _MOST_CHARACTERS), schema.get("maxLength")
+    text = (text * (least // len(text) + 1))[:least] if least > len(text) else text
     return text[:most] if isinstance(most, int) and most >= 0 else text
 
 
