@@ -263,3 +263,22 @@ def test_the_id_of_a_deployment_is_no_name_by_which_a_wildcard_opens_it(
         assert (problem.where.rpartition(":")[2], "the id 'gold-eu'" in problem.what) == ("3", True)
     else:
         assert "a" * 64 not in read(tmp_path, text).policy.models_with("a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("params", "is_said"),
+    [
+        ("model: openai/x, api_base: 'https://elsewhere.example/v1'", True),
+        ("model: openai/x, api_base: 'http://10.0.0.1/v1'", True),
+        ("model: openai/x, api_base: 'http://10.0.0.1/v1', api_key: none", False),
+        ("model: openai/x, api_base: 'https://eu.api.openai.com/v1'", False),
+        ("model: openai/gpt-4o", False),
+        ("model: azure/x, api_base: 'https://mine.example'", False),
+    ],
+)
+def test_a_key_that_goes_to_another_server_than_its_providers_is_said(
+    tmp_path: Path, params: str, is_said: bool
+) -> None:
+    values = {"OPENAI_API_KEY": "sk-real-0123456789", "AZURE_API_KEY": "real-0123456789"}
+    config = read(tmp_path, f"model_list: [{{model_name: m, litellm_params: {{{params}}}}}]\n", values)
+    assert any("OPENAI_API_KEY is sent there" in line for line in config.warnings) is is_said

@@ -11,7 +11,14 @@ from scalix.domain.identity.identity import IdentitySettings
 from scalix.domain.policy import Model, Policy
 from scalix.launch.config.config_names import name_problems
 from scalix.launch.config.config_schema import ConfigFile
-from scalix.launch.config.deployments import DEMO_URL_VARIABLE, Rendered, lack, priority_notes, render_deployments
+from scalix.launch.config.deployments import (
+    DEMO_URL_VARIABLE,
+    Rendered,
+    lack,
+    lent_key,
+    priority_notes,
+    render_deployments,
+)
 from scalix.launch.config.gateway_settings import with_gateway_settings
 from scalix.launch.config.identity_builder import build_identity
 from scalix.launch.config.included import load_config
@@ -201,6 +208,9 @@ def _warnings(
                 if name not in models and name not in declared:
                     yield f"the fallback {name} of {asked} is passed over: no wildcard in service knows such a model"
     for item in rendered:
+        if (variable := lent_key(item.entry["litellm_params"], values)) is not None:
+            what = f"has an api_base and no api_key, so {variable} is sent there"
+            yield f"{item.name}: {what}; write api_key: none, or ${{{variable}}} where that is meant"
         if "*" in item.name and has_address(item.declared) and not serves_any_name(item.declared):
             what = "serves the names that LiteLLM's map knows, and no other: any name would choose its own provider"
             yield f"{item.name}: {what}; write model: openai/* for a server that speaks OpenAI's format"

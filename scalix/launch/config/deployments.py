@@ -27,6 +27,7 @@ IMPLICIT_KEYS: Mapping[str, tuple[str, ...]] = {
     "together_ai": ("TOGETHERAI_API_KEY",),
     "xai": ("XAI_API_KEY",),
 }
+_AZURE = "azure"  # each customer of which has an address
 _BARE_NAMES = (("gpt-", "openai"), ("chatgpt-", "openai"), ("o1", "openai"), ("o3", "openai"), ("claude", "anthropic"))
 # LiteLLM's own `tier` of a model is one of these two, and it drops a deployment that says another word.
 _LITELLM_TIERS = ("free", "paid")
@@ -140,11 +141,20 @@ def _missing_implicit_key(params: Mapping[str, Any], values: Mapping[str, str]) 
     return [] if any(not is_placeholder(values[name]) for name in held) else [*held, *names][:1]
 
 
+def lent_key(params: Mapping[str, Any], values: Mapping[str, str]) -> str | None:
+    """The variable whose key LiteLLM sends to another server than the provider's, as the deployment has none."""
+    if "api_key" in params or "litellm_credential_name" in params:
+        return None
+    provider = str(params.get("custom_llm_provider") or str(params["model"]).partition("/")[0])
+    address = _address(params, values)
+    if not address or provider == _AZURE or provider.removesuffix("_ai") in address.lower():
+        return None
+    return next((name for name in IMPLICIT_KEYS.get(provider, ()) if values.get(name, "").strip()), None)
+
+
 def _placeholders(params: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
     """The variables of secrets that hold none. A server of one's own asks for some key, and takes any."""
-    address = str(params.get("api_base") or "")
-    if address.startswith(LITELLM_PREFIX):
-        address = values.get(address.removeprefix(LITELLM_PREFIX), "")
+    address = _address(params, values)
     if address and is_private(address):
         return []
     found = [
@@ -153,6 +163,12 @@ def _placeholders(params: Mapping[str, Any], values: Mapping[str, str]) -> list[
         if is_secret_name(key) and isinstance(value, str) and value.startswith(LITELLM_PREFIX)
     ]
     return [name for name in found if is_placeholder(values.get(name, ""))]
+
+
+def _address(params: Mapping[str, Any], values: Mapping[str, str]) -> str:
+    address = str(params.get("api_base") or "")
+    name = address.removeprefix(LITELLM_PREFIX)
+    return address if name == address else values.get(name, "")
 
 
 def lack(variable: str, values: Mapping[str, str]) -> str:
