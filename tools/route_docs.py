@@ -65,6 +65,7 @@ _QUERIES: dict[str, tuple[str, ...]] = {
     "/v1/models": ("user",),
     "/models": ("user",),
     **dict.fromkeys(("/model/info", "/v1/model/info", "/model_group/info"), ("user",)),
+    **dict.fromkeys(("/responses/{id}", "/v1/responses/{id}"), ("user",)),
 }
 
 

@@ -100,7 +100,7 @@ class AnswerRepairs:
             value = orjson.loads(raw)
             if not isinstance(value, dict):
                 return part
-            _drop_cost(value)
+            drop_cost(value)
             complete(value)
             if self._ids is not None and self._ids.concerns(part):
                 self._ids.rewrite(value, is_whole=is_whole)
@@ -172,7 +172,7 @@ class AnswerRepairs:
             delta.setdefault("stop_sequence", None)
 
 
-def _drop_cost(value: dict[str, Any]) -> None:
+def drop_cost(value: dict[str, Any]) -> None:
     """Take out what LiteLLM says of the operator's cost, which is nobody else's business."""
     response = value.get("response")
     for holder in (value, response if isinstance(response, dict) else {}):

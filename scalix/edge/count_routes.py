@@ -1,12 +1,9 @@
 """How many tokens a prompt has, for clients that ask before they send it: answered here, and charged to nobody."""
 
-import time
-from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from scalix.domain.errors import BadRequest, RateLimitExceeded
+from scalix.domain.errors import BadRequest
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.media_tokens import Media
 from scalix.domain.tokens.unknown_size import path_of, unknown_size_field
@@ -14,6 +11,7 @@ from scalix.edge.asgi import Receive, Scope, credential_of
 from scalix.edge.bodies import read_json
 from scalix.edge.body_checks import check_body
 from scalix.edge.guard import Guard
+from scalix.edge.per_second import PerSecond
 from scalix.edge.routes import Own
 from scalix.edge.user_header import take_user
 from scalix.service.exchange.admission import Admission
@@ -22,12 +20,11 @@ from scalix.service.exchange.token_counting import TokenCounting
 from scalix.service.identity.identity import Identity
 from scalix.store.base import StoreUnavailable
 
-MOST_PER_S = 10
 _ROUTES = {Own.COUNT_MESSAGE: Route.MESSAGES, Own.COUNT_RESPONSE: Route.RESPONSES}
 
 
 class CountRoutes:
-    """Counts by the tokenizer of the model that is named. `clock` gives seconds, monotonic."""
+    """Counts by the tokenizer of the model that is named."""
 
     def __init__(
         self,
@@ -36,16 +33,13 @@ class CountRoutes:
         counting: TokenCounting,
         guard: Guard,
         fallbacks: Fallbacks,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._identity = identity
         self._admission = admission
         self._counting = counting
         self._guard = guard
         self._fallbacks = fallbacks
-        self._clock = clock
-        self._second = 0
-        self._asked: Counter[str] = Counter()
+        self._pace = PerSecond("counts-second", "Tokens are counted")
 
     async def answer(self, target: Own, scope: Scope, receive: Receive) -> dict[str, Any]:
         """Raises `GatewayError`s, those of the route whose prompt it is among them."""
@@ -58,7 +52,7 @@ class CountRoutes:
                 caller = caller if caller.reread is None else await caller.reread()
             self._guard.check_load(caller)
             subject = str(caller.subject)
-            self._note(subject)
+            self._pace.note(subject)
             route = _ROUTES[target]
             self._fallbacks.named(body)
             check_body(route, body, self._guard.extra_fields(route))
@@ -73,13 +67,3 @@ class CountRoutes:
                 raise BadRequest(message, param=field)
         named = {"object": "response.input_tokens"} if route is Route.RESPONSES else {}
         return {**named, "input_tokens": size.tokens}
-
-    def _note(self, subject: str) -> None:
-        second = int(self._clock())
-        if second != self._second:
-            self._second, self._asked = second, Counter()
-        self._asked[subject] += 1
-        if self._asked[subject] > MOST_PER_S:
-            message = f"Tokens are counted {MOST_PER_S} times a second for one user. Try again in 1 s."
-            details = {"limit": "counts-second", "limit_value": MOST_PER_S}
-            raise RateLimitExceeded(message, details=details, retry_after_s=1)

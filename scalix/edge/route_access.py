@@ -22,6 +22,8 @@ _BESIDE_OPERATORS: dict[Route | Own, Access] = {
     Own.MODEL: Access.CALLERS,
     Own.COUNT_MESSAGE: Access.CALLERS,
     Own.COUNT_RESPONSE: Access.CALLERS,
+    Own.RESPONSE: Access.CALLERS,
+    Own.RESPONSE_DELETE: Access.CALLERS,
     Own.MODEL_INFO: Access.CALLERS,
     Own.MODEL_GROUP_INFO: Access.CALLERS,
     Own.USAGE: Access.CALLERS,
@@ -38,8 +40,8 @@ def access_of(target: Route | Own) -> Access:
 
 
 def all_routes() -> Iterator[tuple[str, str, Route | Own]]:
-    """Every path, method and target; `{id}` stands for a model's name, `{key}` for a virtual key or its SHA-256,
-    `{user}` for a user's id, percent-encoded."""
+    """Every path, method and target; `{id}` stands for a model's name or a response's id, `{key}` for a virtual key or
+    its SHA-256, `{user}` for a user's id, percent-encoded."""
     yield ONE_KEY, "POST", Own.ONE_KEY_REGENERATE
     yield USERS_DATA, "GET", Own.USER_EXPORT
     yield ONE_USER, "DELETE", Own.USER_ERASE
@@ -47,3 +49,6 @@ def all_routes() -> Iterator[tuple[str, str, Route | Own]]:
         yield from ((path, method, target) for method, target in methods.items())
         if path.endswith("/models"):
             yield f"{path}/{{id}}", "GET", Own.MODEL
+        elif path.endswith("/responses"):
+            yield f"{path}/{{id}}", "GET", Own.RESPONSE
+            yield f"{path}/{{id}}", "DELETE", Own.RESPONSE_DELETE

@@ -15,6 +15,8 @@ class Own(Enum):
     MODEL = auto()
     COUNT_MESSAGE = auto()
     COUNT_RESPONSE = auto()
+    RESPONSE = auto()
+    RESPONSE_DELETE = auto()
     MODEL_INFO = auto()
     MODEL_GROUP_INFO = auto()
     KEY_GENERATE = auto()
@@ -118,6 +120,8 @@ ENTRIES: dict[str, Methods] = {
 _MODEL: Methods = {"GET": Own.MODEL}
 _MODEL_PREFIXES = ("/v1/models/", "/models/")
 _RAW_MODEL_PREFIXES = (b"/v1/models/", b"/models/")
+_RESPONSE: Methods = {"GET": Own.RESPONSE, "DELETE": Own.RESPONSE_DELETE}
+_RESPONSE_PREFIXES = ("/v1/responses/", "/responses/")
 ONE_KEY = "/key/{key}/regenerate"
 _ONE_KEY: Methods = {"POST": Own.ONE_KEY_REGENERATE}
 _BEFORE_KEY, _AFTER_KEY = ONE_KEY.split("{key}")
@@ -131,13 +135,15 @@ def find(path: str, raw_path: bytes) -> Methods | None:
     """The methods of a path, exactly as written; `None` for every other path.
 
     `raw_path` is the path before percent-decoding. An encoded letter is a second spelling, and so is not found; only a
-    model's name and a user's id may need it.
+    model's name, an answer's id and a user's id may need it.
     """
     if path.startswith(_MODEL_PREFIXES):
         named = raw_path.startswith(_RAW_MODEL_PREFIXES) and model_in(path)
         return _MODEL if named else None
     if path.startswith(_BEFORE_USER):
         return _of_user(raw_path)
+    if path.startswith(_RESPONSE_PREFIXES) and path not in ENTRIES:
+        return _RESPONSE if response_in(raw_path) else None
     if b"%" in raw_path:
         return None
     return ENTRIES.get(path) or (_ONE_KEY if key_in(path) else None)
@@ -147,6 +153,8 @@ def shown_path(path: str) -> str:
     """A path as it may stand in a log: what is not on the list may be anything, a key pasted into a URL too."""
     if path.startswith(_MODEL_PREFIXES):
         return "/v1/models/*"
+    if path.startswith(_RESPONSE_PREFIXES) and path not in ENTRIES:
+        return "/v1/responses/*"
     if path.startswith(_BEFORE_USER):
         return USERS_DATA if path.endswith(_AFTER_USER) else ONE_USER
     return path if path in ENTRIES else ONE_KEY if key_in(path) else "-"
@@ -163,6 +171,14 @@ def key_in(path: str) -> str:
 def report_in(path: str) -> str:
     """The report that a `/scalix/v1/reports/{name}` path names."""
     return path.removeprefix(_REPORTS)
+
+
+def response_in(raw_path: bytes) -> str:
+    """The id of the answer that a path names, as it was before percent-encoding; empty for a path that names none."""
+    text = raw_path.decode("latin-1")
+    prefix = next((prefix for prefix in _RESPONSE_PREFIXES if text.startswith(prefix)), None)
+    ident = text.removeprefix(prefix) if prefix else ""
+    return "" if "/" in ident else unquote_to_bytes(ident).decode("utf-8", "replace")
 
 
 def user_in(raw_path: bytes) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scalix.edge.access_log import AccessLog
     from scalix.edge.gate import Gate
     from scalix.edge.lifespan import Lifespan
+    from scalix.edge.stored_answers import FindKeeper
 
 
 def preload() -> None:
@@ -48,6 +49,7 @@ def create_app() -> Any:
     from scalix.litellm_adapter.joining_clients import JoiningClients
     from scalix.litellm_adapter.known_fields import known_fields
     from scalix.litellm_adapter.quiet_logs import quiet_litellm_logs
+    from scalix.litellm_adapter.stored_answers import stored_answer
     from scalix.litellm_adapter.tokenizers import tokenizer
     from scalix.litellm_adapter.trimming import parts_of, trim
     from scalix.litellm_adapter.warm_up import warm_up
@@ -93,6 +95,7 @@ def create_app() -> Any:
         internal_token=internal_token,
         check_models=check_models,
         known=known_fields(),
+        keeper_of=stored_answer,
         reload=reload,
         access=access,
         metrics_token=os.environ.get("SCALIX_METRICS_TOKEN"),
@@ -107,6 +110,7 @@ def build_gate(
     internal_token: str,
     check_models: Callable[[], Awaitable[Any]],
     known: KnownFields = lambda model, route: EVERYTHING,
+    keeper_of: "FindKeeper | None" = None,
     reload: Callable[[], int] = lambda: 0,
     access: "AccessLog | None" = None,
     metrics_token: str | None = None,
@@ -126,6 +130,7 @@ def build_gate(
     from scalix.edge.privacy_routes import PrivacyRoutes
     from scalix.edge.report_routes import ReportRoutes
     from scalix.edge.routes import Own, shown_path
+    from scalix.edge.stored_answers import STORED_ROUTES, StoredAnswers, keeps_nothing
     from scalix.edge.usage_routes import UsageRoutes
 
     async def ready() -> Mapping[str, str | int]:
@@ -141,6 +146,7 @@ def build_gate(
     usage = UsageRoutes(core.identity, core.usage.usage, core.usage.events)
     addresses = ClientAddresses(core.trusted_proxies)
     guard = Guard(core.policy, addresses, LoadShedding(), Throttle(time.monotonic))
+    stored = StoredAnswers(core.identity, core.object_ids, guard, keeper_of or keeps_nothing)
     own = OwnRoutes(
         core.identity,
         OperatorRoutes(
@@ -167,6 +173,7 @@ def build_gate(
             Own.USAGE_EVENTS: usage.answer,
             Own.REPORT: ReportRoutes(core.identity, core.usage.reporting).answer,
             Own.METRICS: MetricsRoute(core.identity, core.usage.metrics, metrics_token).answer,
+            **dict.fromkeys(STORED_ROUTES, stored.answer),
         },
     )
     forwarding = Forwarding(

@@ -105,7 +105,7 @@ CLIENTS = (
     ),
     Client(
         *("OpenAI SDK for Node", NPM, "openai-node", "openai"),
-        ("chat", "stream", "tools", "structured", "responses", "responses stream", "wrong key"),
+        ("chat", "stream", "tools", "structured", "responses", "stored", "responses stream", "wrong key"),
         "new OpenAI({ baseURL: `${url}/v1`, apiKey: key })",
     ),
     Client(

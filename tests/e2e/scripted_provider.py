@@ -33,7 +33,7 @@ class Provider:
 
     answer: Callable[[str, dict[str, Any]], Answer]
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    heads: list[dict[str, str]] = field(default_factory=list)  # their headers
+    heads: list[dict[str, str]] = field(default_factory=list)  # their headers, and `:method`
     url: str = ""
 
 
@@ -49,7 +49,7 @@ def scripted(answer: Callable[[str, dict[str, Any]], Answer]) -> Iterator[Provid
             raw = self.rfile.read(int(self.headers.get("content-length") or 0))
             body = orjson.loads(raw) if raw else {}
             provider.asked.append((self.path, body))
-            provider.heads.append({name.lower(): value for name, value in self.headers.items()})
+            provider.heads.append({":method": self.command} | {n.lower(): v for n, v in self.headers.items()})
             made = provider.answer(self.path, body)
             self.send_response(made.status)
             for name, value in made.headers:
@@ -65,6 +65,12 @@ def scripted(answer: Callable[[str, dict[str, Any]], Answer]) -> Iterator[Provid
                 close = getattr(made.pieces, "close", None)
                 if close is not None:
                     close()
+
+        def do_GET(self) -> None:
+            self.do_POST()
+
+        def do_DELETE(self) -> None:
+            self.do_POST()
 
         def log_message(self, *args: Any) -> None:
             pass

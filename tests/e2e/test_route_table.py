@@ -57,6 +57,8 @@ EXAMPLES: dict[Own, dict[str, Any]] = {
     Own.RETENTION_RUN: {},
     Own.COUNT_MESSAGE: {"json": {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}},
     Own.COUNT_RESPONSE: {"json": {"model": MODEL, "input": "hi"}},
+    Own.RESPONSE: {},
+    Own.RESPONSE_DELETE: {},
     Own.MODELS: {},
     Own.MODEL: {},
     Own.HEALTH: {},
@@ -88,7 +90,8 @@ def credentials(admin: httpx.Client) -> dict[str, dict[str, str]]:
         ends: dict[str, Any] = {"exp": issuer.now_s - 3600} if name == "expired" else {}
         headers[name] = {"authorization": f"Bearer {issuer.token(sub=sub, **ends)}"}
     for name, fields in KEYS.items():
-        made = admin.post("/key/generate", json=fields).json()
+        owner = admin.post("/user/new", json={"tier": "fifty"}).json()["user_id"]
+        made = admin.post("/key/generate", json={"user_id": owner, **fields}).json()
         headers[name] = {"authorization": f"Bearer {made['key']}"}
         while fields and admin.get("/key/info", params={"key": made["token"]}).json()["info"]["status"] == "active":
             time.sleep(0.05)
@@ -121,6 +124,7 @@ def test_every_route_answers_every_credential_as_the_table_says(
     gateway: Gateway, admin: httpx.Client, credentials: dict[str, dict[str, str]], credential: str
 ) -> None:
     wrong: list[str] = []
+    stored = {"model": MODEL, **CONTENTS[Route.RESPONSES]}
     with httpx.Client(base_url=gateway.url, headers=credentials[credential], timeout=30, trust_env=False) as client:
         for method, path, target in rows():
             if target is Own.HEALTH and credential == "admin":
@@ -128,6 +132,8 @@ def test_every_route_answers_every_credential_as_the_table_says(
             expected = expected_status(target, credential)
             request = request_for(target, admin)
             named = request.get("json", {}).get("key", "none") if target is Own.ONE_KEY_REGENERATE else ""
+            if target in (Own.RESPONSE, Own.RESPONSE_DELETE) and expected == 200:
+                path = path.replace("{id}", client.post("/v1/responses", json=stored).json()["id"])
             path = path.replace("{id}", MODEL).replace("{key}", named)
             if "{user}" in path:
                 path = path.replace("{user}", admin.post("/user/new", json={}).json()["user_id"])

@@ -1,6 +1,7 @@
 """The demo provider as an ASGI app: routes, directives, errors."""
 
 import asyncio
+from collections import OrderedDict
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -27,6 +28,8 @@ ROUTES: Final = {
     "/messages": "messages",
 }
 MODELS: Final = ("demo-chat", "demo-embedding")
+MOST_KEPT: Final = 1_000
+_KEPT_AT: Final = "/responses/"
 
 
 class DemoApp:
@@ -36,6 +39,7 @@ class DemoApp:
         self.log = log or RequestLog()
         self._defaults = defaults or Script()
         self._attempts = Attempts()
+        self._kept: OrderedDict[str, dict[str, Any]] = OrderedDict()  # answers of `/responses`, by id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -120,12 +124,14 @@ class DemoApp:
             retry = ((b"retry-after", script.retry_after.encode()),) if script.retry_after else ()
             await exchange.answer(status, orjson.dumps(error), f"error_{status}", headers=retry)
         elif plan.stream:
+            self._keep(plan, body)
             await exchange.stream(plan, _stream_of(plan), error)
         elif script.error_after is not None:
             await exchange.answer(200, orjson.dumps(error), "error_event")
         elif script.empty == "1":
             await exchange.answer(200, b"", "empty")
         else:
+            self._keep(plan, body)
             answer = _answer_of(plan, body)
             encoded = orjson.dumps(answer)
             entry.completion_tokens = plan.completion_tokens
@@ -136,12 +142,31 @@ class DemoApp:
             entry.usage = answer.get("usage")
             await exchange.answer(200, encoded, "empty" if script.empty else "complete")
 
+    def _keep(self, plan: Plan, body: dict[str, Any]) -> None:
+        if plan.route == "responses" and body.get("store") is not False:
+            answer = responses_answer(plan)
+            self._kept[str(answer["id"])] = {**answer, "store": True}
+            if len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+
+    async def _kept_answer(self, ident: str, exchange: Exchange) -> None:
+        """`GET` and `DELETE /v1/responses/{id}`."""
+        kept = self._kept.get(ident)
+        if kept is None or exchange.entry.method not in ("GET", "DELETE"):
+            raise BadRequestError(f"there is no response '{ident}' here", "response_id", status=404)
+        if exchange.entry.method == "DELETE":
+            del self._kept[ident]
+            kept = {"id": ident, "object": "response", "deleted": True}
+        await exchange.answer(200, orjson.dumps(kept), "complete")
+
     async def _other(self, path: str, exchange: Exchange) -> None:
         if exchange.entry.method == "GET" and path == "/models":
             listed = {"object": "list", "data": [_model(name) for name in MODELS]}
             await exchange.answer(200, orjson.dumps(listed), "complete")
         elif exchange.entry.method == "GET" and path.startswith("/models/"):
             await exchange.answer(200, orjson.dumps(_model(path.removeprefix("/models/"))), "complete")
+        elif path.startswith(_KEPT_AT):
+            await self._kept_answer(path.removeprefix(_KEPT_AT), exchange)
         else:
             raise BadRequestError(f"the demo provider has no {exchange.entry.method} {exchange.entry.path}", status=404)
 

@@ -28,6 +28,10 @@ const parsed = await client.chat.completions.parse({ model, messages: question("
 console.log("structured", JSON.stringify(parsed.choices[0].message.parsed));
 const response = await client.responses.create({ model, input: "Say hello" });
 console.log("responses", response.output_text);
+const stored = await client.responses.retrieve(response.id);
+await client.responses.delete(response.id);
+const gone = await client.responses.retrieve(response.id).catch((error) => error.constructor.name);
+console.log("stored", stored.id === response.id && stored.output_text === response.output_text, gone);
 const streamed = client.responses.stream({ model, input: "Say hello" });
 console.log("responses stream", (await streamed.finalResponse()).output_text);
 try {
