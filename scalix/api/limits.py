@@ -49,15 +49,17 @@ def _judged(services: "Services", whose: Whose, use: Use, model: str | None) -> 
     states = [state for state in window_states(whose.limits, use.tallies, use.now_ms) if state.limit.enforce]
     full = [state for state in states if state.used >= state.limit.value]
     if full:
-        last = max(full, key=lambda state: state.reset_ms)
+        last = max(full, key=lambda state: (not state.limit.value, state.reset_ms))
         reason = "rate_limit_exceeded" if last.limit.metric is Metric.REQUESTS else "insufficient_quota"
+        if not last.limit.value:  # none is allowed, however long one waits
+            return reason, last.limit.name, None
         return reason, last.limit.name, max(1, -(-(last.reset_ms - use.now_ms) // 1000))
     held = [state for state in states if not state.remaining]
     if held:
         return "quota_reserved", held[0].limit.name, 1
     at_once = whose.limits.concurrent
     if at_once is not None and whose.limits.enforce_concurrent and use.in_flight >= at_once:
-        return "rate_limit_exceeded", "concurrent", 1
+        return "rate_limit_exceeded", "concurrent", 1 if at_once else None
     return "", None, None
 
 

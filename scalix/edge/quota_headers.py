@@ -60,11 +60,14 @@ def duration(seconds: int) -> str:
 
 def _openai_headers(state: State, now_ms: int) -> list[Header]:
     name = state.limit.metric.value.encode()
-    return [
+    headers = [
         (b"x-ratelimit-limit-" + name, str(state.limit.value).encode()),
         (b"x-ratelimit-remaining-" + name, str(state.remaining).encode()),
-        (b"x-ratelimit-reset-" + name, duration(_seconds_to(state.reset_ms or now_ms, now_ms)).encode()),
     ]
+    if state.limit.value:  # of nothing there is no more later
+        reset = duration(_seconds_to(state.reset_ms or now_ms, now_ms))
+        headers.append((b"x-ratelimit-reset-" + name, reset.encode()))
+    return headers
 
 
 def _seconds_to(reset_ms: int, now_ms: int) -> int:
@@ -86,7 +89,7 @@ def _policy_item(state: State) -> str:
 
 
 def _item(state: State, now_ms: int) -> str:
-    resets = "" if state.reset_ms is None else f";t={_seconds_to(state.reset_ms, now_ms)}"
+    resets = "" if state.reset_ms is None or not state.limit.value else f";t={_seconds_to(state.reset_ms, now_ms)}"
     return f'"{_name(state)}";r={_units(state.limit.metric, state.remaining)}{resets}'
 
 
@@ -98,6 +101,8 @@ def _units(metric: Metric, value: int) -> int:
 def _warning(states: Sequence[State]) -> str:
     parts = []
     for state in states:
+        if not state.limit.value:
+            continue
         percent = (state.used + state.held) * 100 // state.limit.value
         if percent >= WARN_FROM_PERCENT:
             parts.append(f"{_name(state)} {min(percent, 100)}%")

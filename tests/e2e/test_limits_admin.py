@@ -100,9 +100,9 @@ def test_the_operators_command_shows_sets_and_resets(gateway: Gateway, http: htt
     assert ask(http, user).status_code == 200
     as_json = json.loads(scalix(gateway, "limits", "set", user, "--clear", "requests-day=7", "--json").stdout)
     assert as_json["overrides"] == {"requests": {"day": 7}}
-    wrong = scalix(gateway, "limits", "set", user, "requests-day=0")
+    wrong = scalix(gateway, "limits", "set", user, "requests-day=-1")
     assert wrong.returncode == 1
-    assert "'limits.requests.day' is not a positive whole number" in wrong.stderr
+    assert "'limits.requests.day' is not 0 or a positive whole number" in wrong.stderr
     assert scalix(gateway, "limits", "reset", user).returncode == 1
     assert scalix(gateway, "limits", "shadow").returncode == 0
     unknown = scalix(gateway, "limits", "show", "nobody-of-this-name")

@@ -117,12 +117,12 @@ async def test_limits_that_make_no_sense_are_a_400_that_names_the_field_and_chan
     pair: Pair, path: str
 ) -> None:
     a, _ = pair
-    body = {"user_id": "carol", "limits": {"requests": {"hour": 0}}}
+    body = {"user_id": "carol", "limits": {"requests": {"hour": -1}}}
     answer = await a.http.request("PUT" if path == "/user/limits" else "POST", path, json=body)
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == "limits.requests.hour"
     assert answer.json()["error"]["message"] == (
-        "'limits.requests.hour' is not a positive whole number: write a number such as 100, or null for no limit."
+        "'limits.requests.hour' is not 0 or a positive whole number: write a number such as 100, or null for no limit."
     )
     assert (await a.http.get("/user/info?user_id=carol")).status_code == 404
 

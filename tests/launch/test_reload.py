@@ -67,11 +67,11 @@ def _ready_pids(gateway: Gateway) -> set[int]:
 
 
 def test_a_wrong_config_is_told_in_full_and_changes_nothing(gateway: Gateway) -> None:
-    rewrite(gateway.place, "hour: 10}\n      models", "hour: 0, dya: 5}\n      modles")
+    rewrite(gateway.place, "hour: 10}\n      models", "hour: -1, dya: 5}\n      modles")
     done = gateway.place.run("--reload")
     assert done.returncode == 2
     assert done.stdout == ""
-    assert "config.yaml:12: scalix.tiers.free.requests.hour is not a positive whole number" in done.stderr
+    assert "config.yaml:12: scalix.tiers.free.requests.hour is not 0 or a positive whole number" in done.stderr
     assert "unknown key 'dya'" in done.stderr
     assert "unknown key 'modles'" in done.stderr
     assert done.stderr.splitlines()[-1] == "nothing was changed"

@@ -73,15 +73,15 @@ def test_a_tier_that_does_not_enforce_only_counts(tmp_path: Path) -> None:
         ("requests: {hour: {limit: 1, enforced: false}}", "unknown key 'enforced'", "write 'enforce'"),
         ("colour: red", "unknown key 'colour' in scalix.tiers.t", "concurrent, "),
         (
-            "requests: {hour: 0}",
-            "scalix.tiers.t.requests.hour is not a positive whole number",
+            "requests: {hour: -1}",
+            "scalix.tiers.t.requests.hour is not 0 or a positive whole number",
             "remove the key for no limit",
         ),
-        ("requests: {hour: -5}", "not a positive whole number", "100"),
-        ("requests: {hour: true}", "not a positive whole number", "100"),
-        ("requests: {hour: '10'}", "not a positive whole number", "100"),
-        ("requests: {hour: 1.5}", "not a positive whole number", "100"),
-        ("requests: {hour: 9007199254740993}", "not a positive whole number", "100"),
+        ("requests: {hour: -5}", "not 0 or a positive whole number", "100"),
+        ("requests: {hour: true}", "not 0 or a positive whole number", "100"),
+        ("requests: {hour: '10'}", "not 0 or a positive whole number", "100"),
+        ("requests: {hour: 1.5}", "not 0 or a positive whole number", "100"),
+        ("requests: {hour: 9007199254740993}", "not 0 or a positive whole number", "100"),
         ("requests: {hour: {enforce: false}}", "'limit' is missing in scalix.tiers.t.requests.hour", "limit: 100"),
         ("requests: {hour: {limit: 1, enforce: 0}}", "neither true nor false", "true or false"),
         ("requests: {hour: }", "scalix.tiers.t.requests.hour has no value", "remove the key"),
@@ -89,14 +89,14 @@ def test_a_tier_that_does_not_enforce_only_counts(tmp_path: Path) -> None:
         ("requests: 10", "names no window", "{hour: 10, day: 50}"),
         ("requests: {}", "names no window", "{hour: 10, day: 50}"),
         ("tokens: [1]", "names no window", "{hour: 10, day: 50}"),
-        ("spend_usd: {day: 0}", "not a positive amount in US dollars", "2.50"),
-        ("spend_usd: {day: -0.5}", "not a positive amount in US dollars", "2.50"),
-        ("spend_usd: {day: true}", "not a positive amount in US dollars", "2.50"),
-        ("spend_usd: {day: '5'}", "not a positive amount in US dollars", "2.50"),
-        ("spend_usd: {day: .inf}", "not a positive amount in US dollars", "2.50"),
-        ("spend_usd: {day: .nan}", "not a positive amount in US dollars", "2.50"),
+        ("spend_usd: {day: -1}", "not 0 or a positive amount in US dollars", "2.50"),
+        ("spend_usd: {day: -0.5}", "not 0 or a positive amount in US dollars", "2.50"),
+        ("spend_usd: {day: true}", "not 0 or a positive amount in US dollars", "2.50"),
+        ("spend_usd: {day: '5'}", "not 0 or a positive amount in US dollars", "2.50"),
+        ("spend_usd: {day: .inf}", "not 0 or a positive amount in US dollars", "2.50"),
+        ("spend_usd: {day: .nan}", "not 0 or a positive amount in US dollars", "2.50"),
         ("spend_usd: {day: 0.0000000001}", "finer than a nano-dollar", "2.50"),
-        ("concurrent: 0", "scalix.tiers.t.concurrent is not a positive whole number", "100"),
+        ("concurrent: -1", "scalix.tiers.t.concurrent is not 0 or a positive whole number", "100"),
         ("max_output_tokens: 0", "scalix.tiers.t.max_output_tokens is not a positive", "100"),
         ("priority: urgent", "scalix.tiers.t.priority", "low, normal or high"),
         ("on_store_failure: maybe", "scalix.tiers.t.on_store_failure", "deny or allow"),
@@ -144,7 +144,7 @@ def test_anchors_and_merges_are_followed(tmp_path: Path) -> None:
     text = """
 base: &base
   models: ["*"]
-  requests: {hour: 0}
+  requests: {hour: -1}
 scalix:
   default_tier: t
   tiers:
@@ -152,6 +152,6 @@ scalix:
       <<: *base
       tokens: {day: 1}
 """
-    assert "requests.hour is not a positive whole number" in problem_of(tmp_path, text + MODELS).what
-    tier = read(tmp_path, text.replace("hour: 0", "hour: 7") + MODELS).policy.tiers["t"]
+    assert "requests.hour is not 0 or a positive whole number" in problem_of(tmp_path, text + MODELS).what
+    tier = read(tmp_path, text.replace("hour: -1", "hour: 7") + MODELS).policy.tiers["t"]
     assert [limit.value for limit in tier.limits.windows] == [7, 1]

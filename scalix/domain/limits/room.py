@@ -94,7 +94,7 @@ def _most_prompt_tokens(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, bal
 def _verdict(metric: Metric, value: int, tally: Tally, needs: Needs) -> Verdict:
     """What one limit says."""
     used, need = tally.used(metric), needs[metric]
-    if used + tally.held(metric) + need <= value:
+    if not need or used + tally.held(metric) + need <= value:
         return Verdict.FITS
     return Verdict.RESERVED if metric is not Metric.REQUESTS and used + need <= value else Verdict.EXHAUSTED
 

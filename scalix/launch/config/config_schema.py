@@ -33,6 +33,13 @@ def _count(value: Any) -> Any:
         raise wrong(error.what, f"{error.fix}, or remove the key for no limit") from None
 
 
+def _size(value: Any) -> Any:
+    try:
+        return limit_amounts.positive_count(value)
+    except WrongAmount as error:
+        raise wrong(error.what, f"{error.fix}, or remove the key for no limit") from None
+
+
 def _dollars_to_nano(value: Any) -> Any:
     try:
         return limit_amounts.nano_usd(value)
@@ -69,6 +76,7 @@ def _model_name(value: str) -> str:
 
 
 Count = Annotated[int, BeforeValidator(_count)]
+Size = Annotated[int, BeforeValidator(_size)]
 NanoUsd = Annotated[int, BeforeValidator(_dollars_to_nano)]
 UsdPerToken = Annotated[Decimal, BeforeValidator(_usd_per_token)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
@@ -133,7 +141,7 @@ class TierSection(Section):
     tokens: CountWindows | None = None
     spend_usd: SpendWindows | None = None
     concurrent: CountLimit | None = None
-    max_output_tokens: Count | None = None
+    max_output_tokens: Size | None = None
     features: list[Name] = Field(default_factory=list)
     priority: Literal["low", "normal", "high"] = "normal"
     on_store_failure: Literal["deny", "allow"] = "deny"
@@ -175,9 +183,9 @@ class _LiteLlmSection(BaseModel):
 class ModelInfo(_LiteLlmSection):
     """What is known about a deployment. Prices are in US dollars."""
 
-    max_output_tokens: Count | None = None
-    max_input_tokens: Count | None = None
-    max_tokens: Count | None = None
+    max_output_tokens: Size | None = None
+    max_input_tokens: Size | None = None
+    max_tokens: Size | None = None
     supports_reasoning: bool | None = None
     input_cost_per_token: UsdPerToken | None = None
     output_cost_per_token: UsdPerToken | None = None

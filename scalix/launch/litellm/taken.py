@@ -70,8 +70,8 @@ def _of_keys(
             told.without_effect.append(f"{where}: {setting}.{name}: without effect here: keys have no such field")
         elif name in SPANS and span_ms(value) is None:
             problems.append(Problem(where, f"{setting}.{name} is no time", "write one such as 24h, 30d or 1mo"))
-        elif name in AMOUNTS and (isinstance(value, bool) or not isinstance(value, int | Decimal) or value <= 0):
-            problems.append(Problem(where, f"{setting}.{name} is no positive number", "write a number such as 10"))
+        elif name in AMOUNTS and (isinstance(value, bool) or not isinstance(value, int | Decimal) or value < 0):
+            problems.append(Problem(where, f"{setting}.{name} is no number", "write one such as 10, 0 for none"))
         else:
             found[name] = float(value) if isinstance(value, Decimal) else value
     if found:

@@ -98,11 +98,7 @@ def changed(record: KeyRecord, body: Mapping[str, Any], policy: Policy, now_ms: 
 def spend_in(body: Mapping[str, Any]) -> int | None:
     """What the key is said to have spent, in nano-dollars; `None` when nothing is said."""
     value = body.get("spend")
-    if value is None:
-        return None
-    if isinstance(value, int | float) and not isinstance(value, bool) and value == 0:
-        return 0
-    return _usd(value, "spend")
+    return None if value is None else _usd(value, "spend")
 
 
 def grace_ms(body: Mapping[str, Any]) -> int:

@@ -11,6 +11,12 @@ from scalix.domain.limits.quota import Ask, Refused, Verdict
 from scalix.service.identity.callers import Caller
 
 RETRY_WHEN_HELD_S = 1
+_ASK = "Ask the operator of this gateway for more."
+_OF_NOTHING: dict[Metric, tuple[str, type[GatewayError]]] = {
+    Metric.REQUESTS: ("requests", RateLimitExceeded),
+    Metric.TOKENS: ("tokens", InsufficientQuota),
+    Metric.SPEND: ("model that costs anything", InsufficientQuota),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ def key_reserved(caller: Caller, scope: KeyScope, refused: Refused) -> GatewayEr
             )
             return QuotaReserved(message, details=details, retry_after_s=RETRY_WHEN_HELD_S)
     most = scope.concurrent
+    if most == 0:
+        return _none_allowed("request", KEY_CONCURRENT, caller)
     message = f"This API key may have {most} requests in flight, and has them. Wait for one to end, then try again."
     details = {
         "tier": caller.tier.name if caller.tier else None,
@@ -66,10 +74,20 @@ def key_reserved(caller: Caller, scope: KeyScope, refused: Refused) -> GatewayEr
     return RateLimitExceeded(message, details=details, retry_after_s=RETRY_WHEN_HELD_S)
 
 
+def _none_allowed(what: str, limit: str, caller: Caller, kind: type[GatewayError] = RateLimitExceeded) -> GatewayError:
+    tier = caller.tier.name if caller.tier else None
+    details = {"tier": tier, "limit": limit, "limit_value": 0, "used": 0, "reset_at": None}
+    message = f"This API key allows no {what}: its {limit.removeprefix('key.')} is 0. {_ASK}"
+    return kind(message, details=details)
+
+
 def _exhausted(caller: Caller, ask: Ask, refused: Refused, limit: KeyLimit, reset_ms: int | None) -> GatewayError:
+    if not limit.value:
+        what, kind = _OF_NOTHING[limit.metric]
+        return _none_allowed(what, limit.name, caller, kind)
     details = _details(caller, refused, limit, reset_ms)
     retry_after_s = None if reset_ms is None else max(1, -(-(reset_ms - refused.now_ms) // 1000))
-    when = "Ask the operator of this gateway for more."
+    when = _ASK
     if reset_ms is not None:
         when = f"Try again in {retry_after_s} s, at {rfc3339(reset_ms)}."
     if limit.metric is Metric.REQUESTS:
@@ -106,6 +124,8 @@ def _details(caller: Caller, refused: Refused, limit: KeyLimit, reset_ms: int | 
 
 
 def _reset_ms(scope: KeyScope, limit: KeyLimit, now_ms: int) -> int | None:
+    if not limit.value:
+        return None
     if limit.window is KeyWindow.MINUTE:
         return window_end_ms(Window.MINUTE, window_index(Window.MINUTE, now_ms))
     if limit.window is KeyWindow.BUDGET:

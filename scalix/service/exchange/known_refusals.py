@@ -144,8 +144,8 @@ def _tells_any_request(error: GatewayError) -> bool:
 
 
 def _verdict(limit: Limit, tallies: Tallies, ask: Ask) -> Verdict:
-    used = tallies.get(limit.window, _EMPTY).used(limit.metric)
-    return Verdict.EXHAUSTED if used >= limit.value or used + _needed(limit.metric, ask) > limit.value else Verdict.FITS
+    used, needed = tallies.get(limit.window, _EMPTY).used(limit.metric), _needed(limit.metric, ask)
+    return Verdict.EXHAUSTED if needed and used + needed > limit.value else Verdict.FITS
 
 
 def _needed(metric: Metric, ask: Ask) -> int:

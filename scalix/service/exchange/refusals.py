@@ -30,6 +30,9 @@ def _refusal(caller: Caller, ask: Ask, refused: Refused, states: tuple[WindowSta
         if state.limit.enforce and verdict is not Verdict.FITS
     ]
     exhausted = [state for state, verdict in enforced if verdict is Verdict.EXHAUSTED]
+    none = next((state for state in exhausted if not state.limit.value), None)
+    if none is not None:
+        return _none_allowed(caller, none)
     last = max(exhausted, key=lambda state: state.reset_ms) if exhausted else None
     by_key = key_exhausted(caller, ask, refused)
     if by_key is not None and (last is None or by_key.outlasts(last.reset_ms)):
@@ -45,11 +48,34 @@ def _refusal(caller: Caller, ask: Ask, refused: Refused, states: tuple[WindowSta
     if ask.key and (Verdict.RESERVED in refused.key_verdicts or refused.key_concurrent_full):
         return key_reserved(caller, ask.key, refused)
     details = _details(caller, "concurrent", ask.limits.concurrent, refused.in_flight)
+    if ask.limits.concurrent == 0:
+        message = f"No request is allowed here: none in flight is the most {_at_once(caller)}.{_more(details)}"
+        return RateLimitExceeded(message, details=details)
     message = (
         f"You have {refused.in_flight} requests in flight, the most {_at_once(caller)}. "
         "Wait for one to end, then try again."
     )
     return RateLimitExceeded(message, details=details, retry_after_s=RETRY_WHEN_HELD_S)
+
+
+def _none_allowed(caller: Caller, state: WindowState) -> GatewayError:
+    """The refusal by a limit of 0, which no time changes."""
+    limit = state.limit
+    details = _details(caller, limit.name, 0, _shown(limit.metric, state.used))
+    of_what, kind = {
+        Metric.REQUESTS: ("No requests are", RateLimitExceeded),
+        Metric.TOKENS: ("No tokens are", InsufficientQuota),
+        Metric.SPEND: ("No money is", InsufficientQuota),
+    }[limit.metric]
+    free = " Models that cost nothing can be used." if limit.metric is Metric.SPEND else ""
+    message = f"{of_what} allowed {_whose(caller, limit)}: {limit.name} is 0.{free}{_more(details)}"
+    return kind(message, details=details)
+
+
+def _more(details: dict[str, Any]) -> str:
+    if "upgrade_url" in details:
+        return f" More is available at {details['upgrade_url']}."
+    return " Ask the operator of this gateway for more."
 
 
 def _exhausted(caller: Caller, ask: Ask, state: WindowState, now_ms: int) -> GatewayError:

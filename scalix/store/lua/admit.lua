@@ -156,7 +156,8 @@ local function judged(prompt_tokens)
     local metric, tally, value = tonumber(ARGV[position]), tallies[ARGV[position + 1]], tonumber(ARGV[position + 2])
     local used, held, enforced = tally[metric], tally[metric + 3], ARGV[position + 3] == '1'
     local verdict = '0'
-    if used + held + needs[metric] > value then
+    -- What costs nothing needs no money, also where more than all of it has been spent.
+    if needs[metric] > 0 and used + held + needs[metric] > value then
       -- A request in flight will almost surely count, tokens and money are mostly given back: only they are "reserved".
       verdict = metric > 1 and used + needs[metric] <= value and '2' or '1'
       said.refused = said.refused or enforced
