@@ -143,8 +143,12 @@ class Forwarding:
         receive: Receive,
         send: Send,
     ) -> None:
-        if exchange.caller is not caller:  # whose record was another than the one cached, and maybe the tier
-            candidates = self._fallbacks.narrowed(candidates, exchange.caller, answers=route is not Route.EMBEDDINGS)
+        serving = exchange.serving
+        if serving is not None and not serving.issuperset(model.name for model in candidates.models):
+            # The record, and maybe the tier, was another than the one cached, or there is no money for those that cost.
+            candidates = self._fallbacks.narrowed(
+                candidates, exchange.caller, serving, answers=route is not Route.EMBEDDINGS
+            )
         attempts = Attempts(candidates, self._fallbacks.cooldowns, exchange, body, clock=self._clock, fields=fields)
         subject = str(exchange.caller.subject)
 

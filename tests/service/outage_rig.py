@@ -25,7 +25,7 @@ from scalix.edge.lifespan import Lifespan
 from scalix.launch.embedded.embedded_store import EmbeddedStore
 from scalix.service.audit.audit import Actor
 from scalix.service.exchange.admission import Call
-from scalix.service.exchange.exchanges import Exchange
+from scalix.service.exchange.exchanges import Exchange, ProviderError
 from scalix.store.base import UserRecord
 from scalix.store.keys import Keys
 from scalix.store.quota.redis_quota import RedisQuotaStore
@@ -116,10 +116,12 @@ class StoreProcess:
 
 @dataclass
 class Provider:
-    """The app in LiteLLM's place: answers with `USED`, and remembers the last for whom it did."""
+    """The app in LiteLLM's place: answers with `USED`, and remembers the last for whom it did. Those of
+    `failing` models get a provider's 500."""
 
     served: deque[Exchange] = field(default_factory=lambda: deque(maxlen=100))
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    failing: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -134,6 +136,10 @@ class Provider:
         exchange: Exchange = scope["scalix"]
         self.served.append(exchange)
         await self.gate.wait()
+        if exchange.asked_model in self.failing:
+            exchange.asked, exchange.provider_error = True, ProviderError(500, "")
+            await send_json(send, {}, 500)
+            return
         exchange.usage, exchange.cost_nano_usd = USED, USED_NANO_USD
         exchange.reported.set()
         await send_json(send, {"choices": [], "usage": {}})

@@ -185,6 +185,16 @@ class Refused:
     balance: Verdict = Verdict.FITS
     balance_now: Balance | None = None
 
+    def is_by_money(self, ask: Ask) -> bool:
+        """Whether there is too little money, of whichever limit or of the balance."""
+        metrics = [limit.metric for limit in ask.limits.windows]
+        metrics += [limit.metric for limit in (ask.key.limits if ask.key else ())]
+        verdicts = (*self.verdicts, *self.key_verdicts, self.balance)
+        return any(
+            metric is Metric.SPEND and verdict is not Verdict.FITS
+            for metric, verdict in zip((*metrics, Metric.SPEND), verdicts, strict=True)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Stale:

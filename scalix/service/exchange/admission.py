@@ -9,7 +9,7 @@ from typing import Any
 from scalix.domain.errors import BadRequest, GatewayError, ModelNotFound
 from scalix.domain.fallbacks import may_serve
 from scalix.domain.ledger.outcomes import UNPRICED
-from scalix.domain.limits.quota import Admitted, Ask, CountFirst, Decision, Refused, Stale
+from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Ask, CountFirst, Decision, Refused, Stale
 from scalix.domain.policy import Model, Policy
 from scalix.domain.prices.peak_prices import PPM, marked_up
 from scalix.domain.prices.pricing import calculate
@@ -111,6 +111,7 @@ class Admission:
         models = policy.models_with(model.name)
         among_others = self._names is not None and model.of_wildcard and await self._names.is_other(model.name)
         counted: PromptSize | None = None
+        for_nothing = False  # whether only models that cost nothing may serve, as there is no money left for others
         for _ in range(_MOST_ASKS):
             call.named.check(caller)
             refuse_unknown_size(caller, call.route, call.body)
@@ -119,6 +120,8 @@ class Admission:
             refuse_unpriced(caller, call.route, model, self._now_ms())
             media = Media(tuple(dict.fromkeys(model.provider_model for model in serving)))
             size = counted or estimated_size(call.route, call.body, media)
+            if for_nothing:
+                serving = tuple(one for one in serving if self._is_free(one, call, size, caller))
             ask = self._ask(caller, call, serving, wanted, size, among_others)
             refuse_unmeasured(caller, call.body, media)
             known = self._known.refusal(caller, ask)
@@ -146,6 +149,7 @@ class Admission:
                     local=local,
                     options=options,
                     models=models,
+                    serving=frozenset(one.name for one in serving),
                     names_objects=call.named.any,
                     holds_ids=call.named.ids,
                     began_s=began_s,
@@ -153,7 +157,11 @@ class Admission:
                 self._exchanges.add(exchange)
                 return exchange
             if isinstance(decision, Refused):
-                raise refusal(caller, ask, decision)
+                by_money = not for_nothing and len(serving) > 1 and decision.is_by_money(ask)
+                if not by_money or not self._is_free(model, call, size, caller):
+                    raise refusal(caller, ask, decision)
+                for_nothing = True
+                continue
             if isinstance(decision, CountFirst):
                 counted = await self._counted(call, ask, media, decision, local=local)
                 continue
@@ -162,6 +170,9 @@ class Admission:
             counted = None  # others may serve it now
             caller = await self._allowed(policy, await self._reread(caller), model, wants)
         raise store_is_down()
+
+    def _is_free(self, model: Model, call: Call, size: PromptSize, caller: Caller) -> bool:
+        return dearest_prices((model,), call.body, size.tokens, caller.tier, self._now_ms()) == FREE_OF_CHARGE
 
     async def _counted(self, call: Call, ask: Ask, media: Media, decision: CountFirst, *, local: bool) -> PromptSize:
         try:

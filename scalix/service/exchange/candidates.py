@@ -1,7 +1,7 @@
 """Which models may serve a request: the one asked for, and its fallbacks, as far as they are in working order."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,13 +71,16 @@ class Fallbacks:
             raise _cools_down(asked, {model.name: waits_s[model.name] for model in models})
         return Candidates(models[:1], True, policy.retries)
 
-    def narrowed(self, candidates: Candidates, caller: Caller, *, answers: bool = True) -> Candidates:
-        """Those of the candidates that `caller` may use, whose record has been read anew since they were found."""
+    def narrowed(
+        self, candidates: Candidates, caller: Caller, serving: Collection[str], *, answers: bool = True
+    ) -> Candidates:
+        """Those of the candidates that are among `serving`, which were found later than they, for `caller` as the
+        record was then."""
         is_limited = _has_limited_money(caller)
         models = tuple(
             model
             for model in candidates.models
-            if caller.allows(model.name) and (not is_limited or self._has_price(model, answers))
+            if model.name in serving and (not is_limited or self._has_price(model, answers))
         )
         return replace(candidates, models=models)
 

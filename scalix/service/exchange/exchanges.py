@@ -85,6 +85,7 @@ class Exchange:
     local: bool = False  # admitted by this process while the store was away
     options: Mapping[str, bool] = field(default_factory=dict)  # `scalix_options`, for models that have the features
     models: Mapping[str, Model] = field(default_factory=dict)  # as they were, and cost, when it was admitted
+    serving: frozenset[str] | None = None  # the models whose price was reserved, and no others may serve; `None`: any
     mocked: bool = False  # a rehearsal, which no provider hears of
     rehearse: Callable[[Any], Any] | None = None  # then, what answers an HTTP request in the provider's place
     names_objects: bool = False  # whether the request speaks of what a provider keeps
