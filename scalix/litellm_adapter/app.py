@@ -54,6 +54,8 @@ def model_facts() -> Callable[[Model], Model]:
     known: dict[str, tuple[Model, Model]] = {}
 
     def complete(model: Model) -> Model:
+        if model.of_wildcard:  # there is no end of these
+            return _completed(model, _map_entry(litellm.model_cost, model.provider_model))
         found = known.get(model.name)
         if found is None or found[0] is not model:  # after a reload it may have other prices
             found = (model, _completed(model, _map_entry(litellm.model_cost, model.provider_model)))

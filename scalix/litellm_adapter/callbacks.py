@@ -52,6 +52,8 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
         exchange = CURRENT.get()
         if exchange is not None and is_unseen(kwargs):
             exchange.unseen = True
+        if exchange is not None and _plain_services():
+            kwargs = plain_mode.of_the_admitted_model(exchange, kwargs)
         kwargs = chat_servers.with_setting(with_caps(with_options(kwargs)), call_type)
         joining = bridge.joining
         if joining is None or not kwargs.get("stream") or kwargs.get("client") is not None:

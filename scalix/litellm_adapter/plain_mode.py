@@ -16,7 +16,7 @@ from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.common_utils.http_parsing_utils import read_request_body
 
 from scalix.domain.error_statuses import status_of
-from scalix.domain.errors import BadRequest, GatewayError, InvalidApiKey, RouteNotFound
+from scalix.domain.errors import BadRequest, GatewayError, InvalidApiKey, ModelNotAllowed, RouteNotFound
 from scalix.domain.faults import shown_fault
 from scalix.domain.identity.addresses import is_sent_from_here
 from scalix.domain.limits.quota import Outcome
@@ -35,6 +35,8 @@ log = logging.getLogger("scalix.callbacks")
 REPORT_WAIT_S = 5.0
 _CALLER = "scalix_plain_caller"
 _SERVED, _LISTS = ("/v1/chat/completions", "/chat/completions"), ("/v1/models", "/models")
+# Of a deployment: what LiteLLM asks in its place, without a word to its router.
+_OTHER_MODELS = ("fallbacks", "context_window_fallback_dict", "model_list")
 # Timeouts, tags, retries and callbacks switched off: what only the operator may say.
 _STEERING_HEADERS = (b"x-litellm-", b"x-scalix-")
 
@@ -91,6 +93,16 @@ async def admitted(services: Services, auth: UserAPIKeyAuth, data: dict[str, Any
     if serving is not None:  # it is over when the answer has gone out, or there is nobody to take it
         serving.add_done_callback(lambda _: _end(services.settlement, exchange))
     return data
+
+
+def of_the_admitted_model(exchange: Exchange, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call to a deployment, without what would have another model asked. Raises `ModelNotAllowed`
+    where one is: what was admitted, and is charged, is the model of the request."""
+    for name in ("metadata", "litellm_metadata"):
+        group = (kwargs.get(name) or {}).get("model_group")
+        if group not in (None, exchange.model):
+            raise ModelNotAllowed(f"'{exchange.model}' was admitted, and no other model is asked in its place.")
+    return {name: value for name, value in kwargs.items() if name not in _OTHER_MODELS}
 
 
 def _note_begun(exchange: Exchange) -> None:

@@ -1,6 +1,7 @@
 """Plain mode: the hooks' services under `litellm --config`, without the edge."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +9,15 @@ from typing import Any
 from scalix.domain.requests.routes import Route
 from scalix.launch.problems import LaunchError, Problem
 from scalix.wiring.core import build_core
+
+NOT_DONE = (
+    "plain mode: LiteLLM reads this config by itself, and the gateway's edge is not there. Chat completions and the list "
+    "of models are served, nothing else. A model that fails is not taken over from: LiteLLM's fallbacks, which know no "
+    "tier, reach none, and scalix.fallbacks, retries and cooldowns are the edge's. Second names "
+    "(model_group_alias) and user_header_name name nothing. What LiteLLM drops by drop_params is not named in "
+    "x-scalix-dropped, and there are no x-ratelimit headers. For all of that start start_scalix_litellm.py."
+)
+log = logging.getLogger("scalix.callbacks")
 
 
 def ensure_plain_services() -> None:
@@ -28,6 +38,7 @@ def ensure_plain_services() -> None:
     def check(body: dict[str, Any]) -> None:
         check_body(Route.CHAT, body, core.policy.current.guard.extra_body_fields.get(Route.CHAT, ()), strict=True)
 
+    log.warning(NOT_DONE)
     services = Services(core.identity, core.admission, core.settlement, core.exchanges, under_edge=False, check=check)
     bridge.install(services)
     try:

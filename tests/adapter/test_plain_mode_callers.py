@@ -13,12 +13,15 @@ from scalix.domain import errors
 from scalix.domain.error_statuses import status_of
 from scalix.domain.identity.key_secrets import digest_of
 from scalix.domain.identity.virtual_keys import KeyRecord
+from scalix.domain.limits.limits import UNLIMITED
+from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Receipt
+from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.bridge import Services, bridge
 from scalix.litellm_adapter.callbacks import custom_auth, gateway_callbacks
 from scalix.litellm_adapter.plain_callers import PlainCallers
-from scalix.litellm_adapter.plain_mode import _http
+from scalix.litellm_adapter.plain_mode import _http, of_the_admitted_model
 from scalix.service.administration.key_administration import new_secret
-from scalix.service.exchange.exchanges import Exchanges
+from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.identity.callers import THE_OPERATOR
 from scalix.service.identity.identity import Identity
 from scalix.service.identity.virtual_keys import VirtualKeys
@@ -100,3 +103,14 @@ def test_what_is_kept_of_callers_is_bounded() -> None:
 def test_each_error_has_the_same_status_with_and_without_the_edge(kind: type[errors.GatewayError]) -> None:
     error = kind("no")
     assert _http(error).status_code == status_of(error)
+
+
+def test_what_was_admitted_is_asked_and_nothing_that_a_deployment_names_in_its_place() -> None:
+    """A fallback of LiteLLM's router, or a model that it asks beside another (`silent_model`), comes by this way too."""
+    admitted = Admitted(Receipt("r", "user:a", 0, 1, 1, False), {}, 1)
+    exchange = Exchange("r", THE_OPERATOR, Route.CHAT, "cheap", True, UNLIMITED, admitted, FREE_OF_CHARGE)
+    kwargs = {"model": "openai/x", "metadata": {"model_group": "cheap"}, "fallbacks": ["dear"], "stream": True}
+    assert of_the_admitted_model(exchange, kwargs).keys() == {"model", "metadata", "stream"}
+    for name in ("metadata", "litellm_metadata"):
+        with pytest.raises(errors.ModelNotAllowed):
+            of_the_admitted_model(exchange, {"model": "openai/y", name: {"model_group": "dear"}})

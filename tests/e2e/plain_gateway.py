@@ -15,31 +15,44 @@ from tests.e2e.gateways import JWT_SECRET, MASTER_KEY, PROVIDER_KEY, ROOT, SECRE
 from tests.store.servers import Server, free_ports, running
 
 MODEL, QUIET = "free-plain", "free-quiet"  # the second is configured not to be logged
+DEAR = "dear"  # a fallback of both by LiteLLM's settings, which no tier has
 _CONFIG = """\
 model_list:
   - model_name: {model}
     litellm_params: {{model: openai/plain, api_base: "{provider}/v1", api_key: os.environ/TEST_PROVIDER_KEY}}
     model_info: {{input_cost_per_token: 0.000001, output_cost_per_token: 0.000002, max_output_tokens: 4096}}
   - model_name: {quiet}
-    litellm_params: {{model: openai/q, api_base: "{provider}/v1", api_key: os.environ/TEST_PROVIDER_KEY, no-log: true}}
+    litellm_params: {{model: openai/q, api_base: "{provider}/v1", api_key: os.environ/TEST_PROVIDER_KEY, no-log: true, silent_model: {dear},
+      fallbacks: [{{model: openai/dear, api_base: "{provider}/v1", api_key: os.environ/TEST_PROVIDER_KEY}}]}}
     model_info: {{input_cost_per_token: 0.000001, output_cost_per_token: 0.000002, max_output_tokens: 4096}}
-litellm_settings: {{callbacks: scalix_callbacks.gateway_callbacks, num_retries: 0}}
-router_settings: {{num_retries: 0}}
+  - model_name: {dear}
+    litellm_params: {{model: openai/dear, api_base: "{provider}/v1", api_key: os.environ/TEST_PROVIDER_KEY}}
+    model_info: {{input_cost_per_token: 0.000001, output_cost_per_token: 0.000002, max_output_tokens: 4096}}
+litellm_settings:
+  callbacks: scalix_callbacks.gateway_callbacks
+  num_retries: 0
+  context_window_fallbacks: [{{{model}: [{dear}]}}]
+  default_fallbacks: [{dear}]
+router_settings:
+  num_retries: 0
+  fallbacks: [{{{model}: [{dear}]}}]
+  content_policy_fallbacks: [{{{model}: [{dear}]}}]
 general_settings: {{custom_auth: scalix_callbacks.custom_auth, master_key: os.environ/LITELLM_MASTER_KEY}}
 scalix:
   default_tier: free
   jwt: {{issuers: [{{issuer: "{issuer}", audience: scalix, secret: "${{SCALIX_JWT_SECRET}}"}}]}}
   tiers:
-    free: {{requests: {{day: 1000}}, tokens: {{day: 1000000}}, models: ["*"]}}
+    free: {{requests: {{day: 1000}}, tokens: {{day: 1000000}}, models: ["free-*"]}}
 """
 
 
 class PlainGateway:
     """One running proxy, and the store that its callbacks count in."""
 
-    def __init__(self, url: str, store: Server) -> None:
+    def __init__(self, url: str, store: Server, log: Path) -> None:
         self.url = url
         self.store = store
+        self.log = log
 
     def client(self, key: str = MASTER_KEY) -> httpx.Client:
         """An HTTP client that sends the master key, or another."""
@@ -62,7 +75,8 @@ def plain_gateway(folder: Path, provider_url: str) -> Iterator[PlainGateway]:
     config = folder / "config.yaml"
     folder.mkdir(parents=True, exist_ok=True)
     config.write_text(
-        _CONFIG.format(model=MODEL, quiet=QUIET, provider=provider_url, issuer=SECRET_ISSUER), encoding="utf-8"
+        _CONFIG.format(model=MODEL, quiet=QUIET, dear=DEAR, provider=provider_url, issuer=SECRET_ISSUER),
+        encoding="utf-8",
     )
     (port,) = free_ports(1)
     with running(Server(folder / "store", free_ports(1)[0])) as store, (folder / "log").open("wb") as log:
@@ -86,7 +100,7 @@ def plain_gateway(folder: Path, provider_url: str) -> Iterator[PlainGateway]:
             stderr=log,
             preexec_fn=die_with_parent(),
         )
-        gateway = PlainGateway(f"http://127.0.0.1:{port}", store)
+        gateway = PlainGateway(f"http://127.0.0.1:{port}", store, folder / "log")
         try:
             _wait_until_up(gateway, process, folder / "log")
             yield gateway

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.gateways import JWT_SECRET, SECRET_ISSUER
-from tests.e2e.plain_gateway import MODEL, QUIET, PlainGateway, plain_gateway
+from tests.e2e.plain_gateway import DEAR, MODEL, QUIET, PlainGateway, plain_gateway
 from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
 from tests.e2e.test_late_usage import CHAT, USAGE
 from tests.e2e.test_who_is_to_blame import proper
@@ -86,6 +86,34 @@ def test_what_steers_litellm_is_refused_without_the_edge_too_and_leaves_nothing_
     assert len(provider.asked) == asked
     assert not plain.in_flight("steering")
     assert not plain.charged("steering")
+
+
+@pytest.mark.parametrize(
+    ("model", "status", "error"),
+    [
+        (MODEL, 500, {"message": "out of order"}),  # fallbacks, and default_fallbacks
+        (MODEL, 400, {"message": "maximum context length is 10 tokens", "code": "context_length_exceeded"}),
+        (MODEL, 400, {"message": "content_policy_violation", "code": "content_policy_violation"}),
+        (QUIET, 500, {"message": "out of order"}),  # those of a deployment
+    ],
+)
+def test_litellms_own_fallbacks_serve_no_model_that_the_caller_may_not_use(
+    plain: PlainGateway, http: httpx.Client, provider: Provider, model: str, status: int, error: dict[str, Any]
+) -> None:
+    assert ask(http, "poor", model=DEAR).status_code == 403
+    provider.answer = lambda path, body: (
+        proper(path, body) if body["model"] == DEAR else whole({"error": error}, status)
+    )
+    asked = len(provider.asked)
+    answer = ask(http, "poor", model=model)
+    assert answer.status_code >= 400, answer.text
+    assert [body["model"] for _, body in provider.asked[asked:]] == ["plain" if model == MODEL else "q"]
+
+
+def test_the_start_says_what_is_not_done_without_the_edge(plain: PlainGateway) -> None:
+    text = plain.log.read_text(encoding="utf-8", errors="replace")
+    for words in ("plain mode", "fallbacks", "x-scalix-dropped", "model_group_alias"):
+        assert words in text
 
 
 def test_a_header_that_steers_litellm_is_dropped_without_the_edge_too(plain: PlainGateway, http: httpx.Client) -> None:
