@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scalix.domain.fallbacks import Cooldown
-from scalix.domain.policy import Policy, Tier
+from scalix.domain.policy import Model, Policy, Tier
 from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.store.base import Cooling, StoreUnavailable
@@ -253,3 +253,19 @@ async def test_what_is_kept_of_single_subjects_is_bounded_and_names_nobody_in_th
     (kept,) = (await store._client.hgetall(store._keys.failures())).values()
     assert "user:" not in kept
     assert 0 < await store._client.pttl(store._keys.failures()) <= 30_000
+
+
+async def test_names_that_clients_make_up_for_a_wildcard_do_not_rest_and_are_told_to_nobody(
+    worker: Worker, store: RedisCooldowns
+) -> None:
+    models = {"m": Model("m", "openai/m")}
+    wild = {"own/*": Model("own/*", "openai/*")}
+    worker.policy.replace(Policy({"free": Tier("free")}, "free", models, wild))
+    for number in range(20):
+        worker.fail(3, f"own/{number}")
+        worker.fail(1, f"own/{number}", retry_after_s=60)
+    await worker.told()
+    assert await store.cooling() == ([], set())
+    assert worker.cooldowns.wait_s("own/1") == 0
+    worker.fail(3)
+    assert worker.wait_s > 0

@@ -9,7 +9,7 @@ import pytest
 from scalix.domain.tokens.usage import Usage
 from scalix.edge.clients import USAGE_WAIT_S, Client
 from scalix.edge.stream_marks import shows_answer, shows_thought
-from scalix.service.exchange.hidden_work import UNKNOWN_TOKENS_PER_S, Silence, Speeds
+from scalix.service.exchange.hidden_work import MOST_MODELS, UNKNOWN_TOKENS_PER_S, Silence, Speeds
 
 
 def _silence(*heard: float, thoughts: tuple[float, ...] = ()) -> Silence:
@@ -117,3 +117,17 @@ async def test_a_provider_is_read_on_for_its_usage_for_two_seconds_and_then_hung
         up.set()
         await hung_up.wait()
     assert exchange.hung_up
+
+
+def test_only_so_many_models_are_known_by_their_speed() -> None:
+    speeds, usage = Speeds(), Usage(1, 100, reasoning_tokens=10)
+    for number in range(MOST_MODELS + 10):
+        speeds.learn(f"own/{number}", usage, 10.0)
+    assert (speeds.of("own/1"), speeds.of(f"own/{MOST_MODELS + 1}")) == (10.0, UNKNOWN_TOKENS_PER_S)
+    assert not speeds.thinks(f"own/{MOST_MODELS + 1}")
+    speeds.learn("own/1", usage, 5.0)
+    assert speeds.of("own/1") > 10.0
+    short = Speeds()
+    for number in range(MOST_MODELS + 10):
+        short.learn(f"own/{number}", Usage(1, 1, reasoning_tokens=1), 10.0)
+    assert not short.thinks(f"own/{MOST_MODELS + 1}")

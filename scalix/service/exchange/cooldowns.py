@@ -102,7 +102,7 @@ class Cooldowns:
         """Note a failure of `model` with a request of `subject`. `is_everybodys`: no request could have had an answer;
         `retry_after_s` is then how long its provider asks to be left alone."""
         settings = self._policy.current.cooldown
-        if not settings.seconds:
+        if not settings.seconds or self._is_of_a_wildcard(model):
             return
         if is_everybodys:
             self._cool(model, retry_after_s or settings.seconds, why="nobody is served", asked_for=bool(retry_after_s))
@@ -121,6 +121,11 @@ class Cooldowns:
         else:
             self._failing.add(model)
             self._in_background(self._count(model, subject))
+
+    def _is_of_a_wildcard(self, model: str) -> bool:
+        """Whether a client has made the name up: it may be what failed, and of such names there is no end."""
+        policy = self._policy.current
+        return bool(policy.wildcards) and model not in policy.models
 
     def _noted(self, row: _Row, subject: str) -> _Row:
         now_s = self._clock()

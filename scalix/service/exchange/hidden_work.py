@@ -6,6 +6,7 @@ A model that thinks bills its thoughts, and a stream shows none of them, or few.
 from scalix.domain.tokens.usage import Usage
 
 UNKNOWN_TOKENS_PER_S = 150.0
+MOST_MODELS = 1_000
 # Pauses up to this are those of a model that writes.
 LONGEST_PAUSE_S = 1.0
 _LEAST_TOKENS, _LEAST_S = 50, 0.25
@@ -19,12 +20,14 @@ class Speeds:
     """Tokens per second of each model, as its answers have shown them to this process, and which ones think."""
 
     def __init__(self) -> None:
-        self._by_model: dict[str, float] = {}  # the names are the config's
+        self._by_model: dict[str, float] = {}
         self._thinking: set[str] = set()
 
     def learn(self, model: str, usage: Usage, seconds: float, held_up_s: float = 0.0) -> None:
         """Note an answer that was whole. Short ones say more of the network than of the model. For `held_up_s` of its
         time the client did not read, who could make any model look slow."""
+        if model not in self._by_model and max(len(self._by_model), len(self._thinking)) >= MOST_MODELS:
+            return  # names of a wildcard, which clients make up
         if usage.reasoning_tokens:
             self._thinking.add(model)
         if usage.completion_tokens < _LEAST_TOKENS or seconds < _LEAST_S or held_up_s > _MOST_HELD_UP * seconds:
