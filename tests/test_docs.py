@@ -2,13 +2,18 @@
 
 import ast
 import re
+import shlex
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from scalix.cli import main, start
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+# In a block or between backticks, up to a comment or where the output goes.
+_COMMAND = re.compile(r"(?:python -m scalix|start_scalix_litellm\.py) +([^`#>|\n\\]+)")
 CONDITIONS = (
     "two workers",
     "two instances",
@@ -45,6 +50,20 @@ def test_every_test_that_a_document_names_exists(page: str) -> None:
             else:
                 assert file, f"{page}:{number}: {name} stands without its file"
                 assert name in names_in(file), f"{page}:{number}: {file} has no {name}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_that_a_document_shows_is_one(page: str) -> None:
+    """Those of README are run too, by tests/e2e/test_readme.py."""
+    text = (ROOT / page).read_text(encoding="utf-8").replace("…", "")
+    for found in _COMMAND.finditer(text):
+        arguments = shlex.split(found[1])
+        parser = main._parser() if "-m scalix" in found[0] else start._parser()
+        if "--help" not in arguments:
+            try:
+                parser.parse_args(arguments)
+            except SystemExit as refused:
+                raise AssertionError(f"{page}: {found[0]}") from refused
 
 
 def tables(text: str) -> list[list[list[str]]]:
