@@ -5,7 +5,7 @@ OpenAI's are read from the types of its SDK, which LiteLLM brings; Anthropic's s
 the types of its SDK. What nobody knows goes no further, and the client is told its name.
 """
 
-from collections.abc import Collection, Set
+from collections.abc import Collection, Mapping, Set
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,7 @@ from scalix.domain.requests.field_lists import (
     REFUSED,
     TAKEN,
     WHOLE_NUMBERS,
+    says_nothing,
 )
 from scalix.domain.requests.routes import Route
 
@@ -103,7 +104,7 @@ def check_fields(route: Route, body: dict[str, Any], extras: Collection[str] = (
         unknown.difference_update(extras)
         passed = unknown & _PASSED if route in PASSING else frozenset()
         unknown -= passed
-        _refuse_dangerous(route, unknown)
+        _refuse_dangerous(route, body, unknown)
         _drop(body, sorted(unknown), dropped, strict)
         for name in passed:
             if name in PASSED:
@@ -138,15 +139,15 @@ def _normalise(body: dict[str, Any]) -> None:
         body["user"] = str(user)
 
 
-def _refuse_dangerous(route: Route, unknown: Set[str]) -> None:
-    listed = unknown & REFUSED.keys()
+def _refuse_dangerous(route: Route, body: Mapping[str, Any], unknown: Set[str]) -> None:
+    listed = {name for name in unknown & REFUSED.keys() if not says_nothing(name, body[name])}
     if listed and route is Route.EMBEDDINGS:
         listed -= OF_ANSWERS
     if listed:
         name = min(listed)
         reason = REFUSED[name].format(cap=CAP_OF.get(route, "max_tokens"))
         raise BadRequest(f"The field '{name}' is not taken: {reason}.", param=name)
-    steering = control_field_among(unknown - TAKEN.keys() - OF_ANSWERS - _PASSED)
+    steering = control_field_among(unknown - TAKEN.keys() - REFUSED.keys() - _PASSED)
     if steering is not None:
         raise _not_accepted(steering)
 

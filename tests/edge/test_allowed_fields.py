@@ -146,6 +146,46 @@ def test_what_would_change_what_is_counted_is_refused_with_its_reason(route: Rou
     assert name in caught.value.message
 
 
+NOTHING = {
+    "min_tokens": 0,
+    "best_of": 1,
+    "length_penalty": 1.0,
+    "priority": 0,
+    "ignore_eos": False,
+    "speed": "standard",
+    "use_beam_search": False,
+    "add_generation_prompt": True,
+    "continue_final_message": False,
+    "chat_template": "",
+    "plugins": [],
+    "documents": [],
+    "mm_processor_kwargs": {},
+    "fallbacks": [],
+    "route": "",
+}
+
+
+@pytest.mark.parametrize("route", Route)
+def test_a_refused_field_that_asks_for_nothing_is_dropped_and_named(route: Route) -> None:
+    body = {"model": "x", **NOTHING}
+    known = allowed_fields(route) & NOTHING.keys()
+    dropped = check_fields(route, body)
+    assert body.keys() == {"model"} | known
+    assert set(str(dropped).split(", ")) == NOTHING.keys() - known
+    for name in sorted(NOTHING.keys() - known):
+        with pytest.raises(BadRequest, match=name):
+            check_fields(route, {"model": "x", name: NOTHING[name]}, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("best_of", 2), ("ignore_eos", True), ("min_tokens", 1), ("add_generation_prompt", False), ("speed", "fast")],
+)
+def test_and_one_that_asks_for_something_is_not(name: str, value: object) -> None:
+    with pytest.raises(BadRequest, match=name):
+        check_fields(Route.CHAT, {"model": "x", name: value})
+
+
 @pytest.mark.parametrize("route", Route)
 def test_with_strict_bodies_any_unknown_field_is_a_400_but_those_that_clients_send_by_themselves(route: Route) -> None:
     with pytest.raises(BadRequest) as caught:
