@@ -54,7 +54,7 @@ def place_of(error: BaseException) -> str:
 def _links(error: BaseException) -> Iterator[BaseException]:
     link: BaseException | None = error
     for _ in range(_MOST_LINKS):
-        if link is None:
+        if link is None or isinstance(link, StopIteration):  # by which Python's JSON parser tells itself of an end
             return
         yield link
         link = link.__cause__ or link.__context__

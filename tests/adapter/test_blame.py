@@ -163,3 +163,18 @@ def test_any_json_value_may_stand_anywhere() -> None:
             for value in values:
                 for body in ({name: value}, {name: [value]}, {name: [{"function": value, "content": value}]}):
                     wrong_field(route, body)
+
+
+@pytest.mark.parametrize("model", ["gemini/gemini-2.5-flash", "ollama_chat/llama3.1"])
+@pytest.mark.parametrize("arguments", ["{", '{"a":', '{"a":1', '{"a":1}}', "a", " "])
+async def test_arguments_that_are_no_json_are_the_clients(model: str, arguments: str) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "4"},
+    ]
+    with pytest.raises(Exception, match=r".*") as raised:
+        await litellm.acompletion(model=model, messages=messages, api_key="x", api_base="http://127.0.0.1:1")
+    assert is_by_content(raised.value)
+    assert wrong_field(Route.CHAT, {"messages": messages}) is not None
