@@ -153,6 +153,13 @@ def test_a_type_of_several_lines_makes_no_events_of_its_own() -> None:
     assert made.startswith(b"data: ")
 
 
+def test_a_message_that_has_just_begun_has_a_content_to_be_added_to() -> None:
+    # https://github.com/maximhq/bifrost/issues/6455
+    item = {"type": "message", "role": "assistant"}
+    made = sent(repairs(Route.RESPONSES).event(event({"type": "response.output_item.added", "item": item})))
+    assert made["item"]["content"] == []
+
+
 def test_vectors_are_not_parsed_and_their_usage_has_no_null() -> None:
     body = (
         b'{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":7,"completion_tokens_details":null,"total_tokens":7}}'

@@ -132,6 +132,7 @@ def complete_item(item: dict[str, Any]) -> None:
     for name in nullable:
         item.setdefault(name, None)
     if kind == "message":
+        item.setdefault("content", [])  # of one that has just begun
         item.setdefault("status", "completed")
     if kind == "reasoning":
         _complete_reasoning(item)
