@@ -22,6 +22,8 @@ def load_app() -> Any:
     import litellm
     from litellm.proxy.proxy_server import app
 
+    from scalix.litellm_adapter.single_deltas import install_single_deltas
+
     # The router's `num_retries` is how often an attempt is repeated. Embeddings would be tried three times for each.
     litellm.DEFAULT_MAX_RETRIES = 0
     litellm.disable_hf_tokenizer_download = True  # it would, in the middle of a request for a model called llama
@@ -29,6 +31,7 @@ def load_app() -> Any:
     bound_fetches()
     tokenizer()  # forked workers share what it loads
     install_reading()
+    install_single_deltas()
     return app
 
 

@@ -37,7 +37,7 @@ def replace_in(module_name: str, name: str, made_of: Callable[[Any], Any]) -> No
     module = importlib.import_module(module_name)
     own = getattr(module, name, None)
     if own is None:
-        log.warning("LiteLLM has no %s.%s any more: it is not bounded", module_name, name)
+        log.warning("LiteLLM has no %s.%s any more: it is left as it is", module_name, name)
     else:
         setattr(module, name, made_of(own))
 

@@ -22,6 +22,8 @@ from scalix.service.exchange.exchanges import CURRENT, Exchange
 
 log = logging.getLogger("scalix.callbacks")
 
+_TEXT_COMPLETION = "atext_completion"  # LiteLLM's name
+
 
 async def custom_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
     """LiteLLM's `general_settings.custom_auth`: says who the edge said it is.
@@ -57,6 +59,10 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
         kwargs = chat_servers.with_setting(with_caps(with_options(kwargs)), call_type)
         joining = bridge.joining
         if joining is None or not kwargs.get("stream") or kwargs.get("client") is not None:
+            return kwargs
+        if (
+            getattr(call_type, "value", call_type) == _TEXT_COMPLETION
+        ):  # some of the same providers are asked for these by OpenAI's SDK
             return kwargs
         handler = joining.handler(str(kwargs.get("model")), kwargs.get("ssl_verify"))
         return kwargs if handler is None else {**kwargs, "client": handler}

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import re2
 
-from scalix.domain.answers.provider_streams import move_refusal
+from scalix.domain.answers.provider_messages import mend_messages, with_arguments
 from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage
 from scalix.domain.tokens.usage_reading import read_usage
 
@@ -44,6 +44,7 @@ class ProviderAnswer:
     def whole(self, body: bytes, *, keeps_refusals: bool = True) -> tuple[int, bytes]:
         """An answer that is not streamed, mended, and the HTTP status that it should have. Every format is JSON. Unless
         who reads it `keeps_refusals`, they are texts."""
+        body = with_arguments(body)
         try:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -53,8 +54,8 @@ class ProviderAnswer:
         if (status := failure_status(answer)) is not None:
             return status, body
         changed = isinstance(answer, dict) and self._mend(answer, final=True, required=True)
-        if not keeps_refusals and isinstance(answer, dict):
-            changed = _without_refusals(answer) or changed
+        if isinstance(answer, dict):
+            changed = mend_messages(answer, keeps_refusals=keeps_refusals) or changed
         return _OK, orjson.dumps(answer) if changed else body
 
     def event(self, event: bytes) -> bytes:
@@ -125,15 +126,6 @@ class ProviderAnswer:
                 self.usage = believed
         elif completion or not prompt:
             self.nonsense = True
-
-
-def _without_refusals(answer: dict[str, Any]) -> bool:
-    choices, changed = answer.get("choices"), False
-    for choice in choices if isinstance(choices, list) else ():
-        message = choice.get("message") if isinstance(choice, dict) else None
-        if isinstance(message, dict):
-            changed = move_refusal(message, keeps=False) or changed
-    return changed
 
 
 def failure_status(answer: object) -> int | None:

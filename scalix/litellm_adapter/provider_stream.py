@@ -73,7 +73,7 @@ class ReadStream(httpx.AsyncByteStream):
             orjson.loads,
             orjson.dumps,
             is_chat=request.url.path.endswith("/chat/completions"),
-            keeps_refusals=exchange.route is Route.CHAT,
+            for_chat=exchange.route is Route.CHAT,
             finishes=exchange.finishes if exchange.choices > 1 else None,
         )
         self._pieces = self._read()

@@ -30,7 +30,9 @@ _PATHS = (
     ":streamGenerateContent",
 )
 _STREAMED = _PATHS[-1]
+_CHAT = _PATHS[0]
 _JSON = "application/json"
+_EVENTS = ("content-type", "text/event-stream")
 _FOR_A_TOKEN = ("/token", "/oauth", "/oauth2")  # OAuth 2.0
 _NOT_SENT = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.PoolTimeout)
 # Providers that LiteLLM asks without httpx.
@@ -210,12 +212,18 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
         note(answer, exchange, attempt)
         if status == _OK and exchange.attempt == attempt and has_answered(answer):
             exchange.answered_whole, exchange.sent = True, content_of(request)
-        if status == _OK and _asks_for_events(request, exchange):
-            status = _BAD_GATEWAY  # nobody would find an event in it
-        warn_of_nonsense(answer, exchange)
-        if status != _OK:
-            headers = _as_json(headers)
-        return _response(status, body, headers, request, exchange, attempt)
+        wants_events = status == _OK and _asks_for_events(request, exchange)
+        if not wants_events or not request.url.path.endswith(_CHAT):
+            status = _BAD_GATEWAY if wants_events else status  # nobody would find an event in it
+            warn_of_nonsense(answer, exchange)
+            if status != _OK:
+                headers = _as_json(headers)
+            return _response(status, body, headers, request, exchange, attempt)
+        # A server that does not stream: its answer is the only event.
+        answer, headers = ProviderAnswer(), [_EVENTS]
+        note(answer, exchange, attempt)
+        event = b"data: " + body.replace(b"\n", b" ") + b"\n\ndata: [DONE]\n\n"
+        response = httpx.Response(_OK, headers=headers, content=event, request=request)
     stream = ReadStream(response, request, answer, exchange)
     exchange.hang_up = stream.aclose
     failed = await stream.open()

@@ -42,7 +42,7 @@ def test_one_more_piece_of_text_asks_no_pattern(event: bytes, monkeypatch: pytes
     ):
         for name in names:
             monkeypatch.setattr(module, name, _Dear())
-    stream = ProviderStream(orjson.loads, orjson.dumps, is_chat=True, keeps_refusals=True, finishes=None)
+    stream = ProviderStream(orjson.loads, orjson.dumps, is_chat=True, for_chat=True, finishes=None)
     assert ProviderAnswer().event(stream.event(event)) == event
     assert not stream.has_ended
     assert not is_over(event, False)

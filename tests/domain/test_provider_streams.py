@@ -18,7 +18,7 @@ def mended(
         return json.loads(raw)
 
     stream = ProviderStream(
-        loads, lambda value: json.dumps(value).encode(), is_chat=True, keeps_refusals=True, finishes=finishes
+        loads, lambda value: json.dumps(value).encode(), is_chat=True, for_chat=True, finishes=finishes
     )
     return [stream.event(event) for event in events]
 
@@ -54,7 +54,7 @@ def test_how_each_of_several_choices_ends_is_noted() -> None:
     ],
 )
 def test_a_stream_has_ended_when_it_says_why(end: bytes, is_end: bool) -> None:
-    stream = ProviderStream(json.loads, lambda value: b"", is_chat=True, keeps_refusals=True, finishes=None)
+    stream = ProviderStream(json.loads, lambda value: b"", is_chat=True, for_chat=True, finishes=None)
     stream.event(end)
     assert stream.has_ended is is_end
 
@@ -93,3 +93,50 @@ def test_half_a_character_that_never_becomes_whole_is_dropped() -> None:
     assert joiner.join(b'data: {"text":"a\xe2\x80"}') == b'data: {"text":"a"}'
     assert joiner.join(b'data: {"text":"b"}') == b'data: {"text":"b"}'
     assert joiner.join(b'data: {"text":"\x93"}') == b'data: {"text":"\x93"}'
+
+
+def called(*, name: str | None = "f", arguments: str | None = None, of: str | None = "a") -> dict[str, Any]:
+    function = {key: value for key, value in (("name", name), ("arguments", arguments)) if value is not None}
+    return {"index": 0, **({"id": of} if of else {}), "function": function}
+
+
+def deltas(events: list[bytes]) -> list[Any]:
+    return [json.loads(event[5:])["choices"][0]["delta"] for event in mended(events)]
+
+
+def test_an_id_and_a_name_are_said_once() -> None:
+    given = [called(arguments="{"), called(arguments='"x":1'), called(name=None, arguments="}")]
+    made = deltas([chunk(tool_calls=[one]) for one in given])
+    assert [delta["tool_calls"][0] for delta in made] == [
+        given[0],
+        called(of=None, name=None, arguments='"x":1'),
+        called(of=None, name=None, arguments="}"),
+    ]
+
+
+def test_a_call_that_got_no_arguments_by_its_end_gets_an_empty_object() -> None:
+    made = deltas([chunk(tool_calls=[called()]), chunk("tool_calls")])
+    assert made[1]["tool_calls"] == [{"index": 0, "function": {"arguments": "{}"}}]
+    assert "tool_calls" not in deltas([chunk(tool_calls=[called()]), chunk("length")])[1]
+    assert "tool_calls" not in deltas([chunk(tool_calls=[called(arguments="{}")]), chunk("stop")])[1]
+
+
+def test_a_stream_with_calls_that_stops_has_called_tools() -> None:
+    events = mended([chunk(tool_calls=[called(of=None, arguments="{}")]), chunk("stop")])
+    assert json.loads(events[1][5:])["choices"][0]["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize("finish", ["error", "insufficient_system_resource"])
+def test_a_finish_that_is_a_failure_is_no_end(finish: str) -> None:
+    stream = ProviderStream(
+        json.loads, lambda value: json.dumps(value).encode(), is_chat=True, for_chat=True, finishes=None
+    )
+    event = stream.event(chunk(finish, content="half"))
+    assert not stream.has_ended
+    assert json.loads(event[5:])["choices"][0] == {"index": 0, "delta": {"content": "half"}, "finish_reason": None}
+
+
+@pytest.mark.parametrize("shape", [{"delta": None}, {"message": {"content": "a"}}, {"delta": None, "message": {}}])
+def test_a_choice_has_a_delta(shape: dict[str, Any]) -> None:
+    event = b"data: " + json.dumps({"choices": [{"index": 0, **shape}]}).encode() + b"\n\n"
+    assert deltas([event]) == [shape.get("message") or {}]

@@ -9,6 +9,7 @@ from typing import Any
 
 import re2
 
+from scalix.domain.answers.provider_messages import NO_ARGUMENTS, flatten_content, move_refusal, with_arguments
 from scalix.domain.answers.split_characters import SplitCharacters
 
 # How a stream says that its answer has come to an end, by any format.
@@ -17,17 +18,23 @@ _END = re2.compile(
 )
 # The patterns cost more than the rest of an event: an event without one of these, or with nothing but nulls, has none.
 _REASON, _NULL_REASON, _SPACED_NULL = b'eason"', b'eason":null', b'eason": null'
-_CALLS, _SPACED_CALLS = b'"tool_calls":[', b'"tool_calls": ['
 _REFUSAL = re2.compile(rb'"refusal"\s*:\s*"[^"]')
+# How a server says that it could not go on: https://openrouter.ai/docs/api-reference/errors-and-debugging,
+# https://api-docs.deepseek.com/api/create-chat-completion
+_FAILED = ("error", "insufficient_system_resource")
+_FAILURE = re2.compile(rb'"finish_reason"\s*:\s*"(?:error|insufficient_system_resource)"')
 _DATA = b"data:"
+
+_CALLED = "tool_calls"
 
 Loads = Callable[[bytes], Any]
 Dumps = Callable[[Any], bytes]
 
 
 class ProviderStream:
-    """Mends one stream. `is_chat`: it is of OpenAI's chat format; `keeps_refusals`: whoever reads the answer knows what
-    a refusal is, else it is a text. `finishes` takes how each of several choices has ended, which engines lose."""
+    """Mends one stream. `is_chat`: it is of OpenAI's chat format; `for_chat`: so is what the client reads, which knows
+    refusals (else they are texts) and no call without arguments. `finishes` takes how each of several choices has
+    ended, which engines lose."""
 
     def __init__(
         self,
@@ -35,13 +42,13 @@ class ProviderStream:
         dumps: Dumps,
         *,
         is_chat: bool,
-        keeps_refusals: bool,
+        for_chat: bool,
         finishes: MutableMapping[int, str] | None,
     ) -> None:
         self._loads = loads
         self._dumps = dumps
         self._is_chat = is_chat
-        self._keeps_refusals = keeps_refusals
+        self._for_chat = for_chat
         self._finishes = finishes
         self._characters = SplitCharacters() if finishes is None else None
         self._calls = CallNumbers()
@@ -54,10 +61,9 @@ class ProviderStream:
         ends = (not self.has_ended or self._finishes is not None) and _ends(event)
         self.has_ended = self.has_ended or ends
         if not self._is_chat:
-            return event
-        calls = _CALLS in event or _SPACED_CALLS in event
-        refuses = b'"refusal"' in event and _REFUSAL.search(event) is not None
-        if not calls and not refuses and not (ends and self._finishes is not None):
+            return with_arguments(event)
+        ended = ends and (self._finishes is not None or self._calls.any or _FAILURE.search(event) is not None)
+        if not ended and not _is_odd(event):
             return event
         line = event.strip()
         if not line.startswith(_DATA) or b"\n" in line:
@@ -75,13 +81,31 @@ class ProviderStream:
         for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict):
                 continue
-            index, delta, finish = choice.get("index"), choice.get("delta"), choice.get("finish_reason")
-            if self._finishes is not None and type(index) is int and isinstance(finish, str) and finish:
-                self._finishes[index] = finish
+            changed = _with_delta(choice) or changed
+            index, delta = choice.get("index"), choice.get("delta")
             if isinstance(delta, dict):
+                changed = flatten_content(delta) or changed
                 changed = self._calls.number(index, delta.get("tool_calls")) or changed
-                changed = move_refusal(delta, keeps=self._keeps_refusals) or changed
+                changed = move_refusal(delta, keeps=self._for_chat) or changed
+            changed = self._mend_finish(choice) or changed
         return changed
+
+    def _mend_finish(self, choice: dict[str, Any]) -> bool:
+        index, finish = choice.get("index"), choice.get("finish_reason")
+        if not isinstance(finish, str) or not finish:
+            return False
+        if finish in _FAILED:
+            self.has_ended, choice["finish_reason"] = False, None
+            return True
+        mended = _CALLED if finish == "stop" and self._calls.of(index) else finish
+        empty = self._calls.without_arguments(index) if self._for_chat and mended == _CALLED else []
+        if empty:
+            more = [{"index": number, "function": {"arguments": NO_ARGUMENTS}} for number in empty]
+            choice["delta"]["tool_calls"] = [*(choice["delta"].get("tool_calls") or ()), *more]
+        choice["finish_reason"] = mended
+        if self._finishes is not None and type(index) is int:
+            self._finishes[index] = mended
+        return bool(empty) or mended != finish
 
 
 def _ends(event: bytes) -> bool:
@@ -91,26 +115,55 @@ def _ends(event: bytes) -> bool:
     return may_end and _END.search(event) is not None
 
 
-def move_refusal(message: dict[str, Any], *, keeps: bool) -> bool:
-    """Put a refusal where an engine does not lose it. Whether there was one."""
-    refusal = message.get("refusal")
-    if not isinstance(refusal, str) or not refusal:
+def _is_odd(event: bytes) -> bool:
+    """Whether a chunk has something to be mended: calls, a delta or a text of another shape, or a refusal."""
+    return (
+        b'"tool_calls":[' in event
+        or b'"tool_calls": [' in event
+        or b'"content":[' in event
+        or b'"content": [' in event
+        or (b'"delta"' not in event and b'"message"' in event)
+        or b'"delta":null' in event
+        or b'"delta": null' in event
+        or (b'"refusal"' in event and _REFUSAL.search(event) is not None)
+    )
+
+
+def _with_delta(choice: dict[str, Any]) -> bool:
+    """Whether the delta had to be put in: a server that does not stream sends its answer as the only chunk, and some
+    have null for an empty one."""
+    if isinstance(choice.get("delta"), dict):
         return False
-    if keeps:
-        message["provider_specific_fields"] = {"refusal": refusal}
-    else:
-        message["content"] = (message.get("content") or "") + refusal
-        message["refusal"] = None
+    message = choice.get("message")
+    choice["delta"] = message if isinstance(message, dict) else {}
     return True
 
 
 class CallNumbers:
-    """The numbers of a stream's tool calls: a new id without a number, or with another call's, gets the next one."""
+    """The numbers of a stream's tool calls: a new id without a number, or with another call's, gets the next one. Later
+    deltas of a call have neither its id nor its name, which readers add up or take for a new call."""
 
     def __init__(self) -> None:
         self._numbers: dict[tuple[Any, str], int] = {}  # of each call, by choice and id
         self._latest: dict[tuple[Any, Any], int] = {}  # of the call that the provider's own number means now
         self._next: dict[Any, int] = {}
+        self._names: dict[tuple[Any, int], Any] = {}
+        self._with_arguments: set[tuple[Any, int]] = set()
+
+    @property
+    def any(self) -> bool:
+        """Whether there has been a call."""
+        return bool(self._names)
+
+    def of(self, choice: Any) -> bool:
+        """Whether there has been a call of this choice."""
+        return any(owner == choice for owner, _ in self._names)
+
+    def without_arguments(self, choice: Any) -> list[int]:
+        """The calls of this choice that have had none so far."""
+        return [
+            number for owner, number in self._names if owner == choice and (owner, number) not in self._with_arguments
+        ]
 
     def number(self, choice: Any, calls: Any) -> bool:
         """Number the calls of one delta, in place. Whether one had to be changed."""
@@ -123,7 +176,23 @@ class CallNumbers:
             if number != given or type(given) is not int:
                 call["index"] = number
                 changed = True
+            changed = self._without_repeated(choice, number, call) or changed
         return changed
+
+    def _without_repeated(self, choice: Any, number: int, call: dict[str, Any]) -> bool:
+        function = call.get("function")
+        function = function if isinstance(function, dict) else {}
+        name = function.get("name")
+        if function.get("arguments"):
+            self._with_arguments.add((choice, number))
+        is_first = (choice, number) not in self._names
+        known = self._names.setdefault((choice, number), name)
+        if is_first or not call.get("id"):
+            return False
+        del call["id"]
+        if name is not None and name == known:
+            del function["name"]
+        return True
 
     def _number(self, choice: Any, name: Any, given: int | None) -> int:
         after = self._next.get(choice, 0)
