@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices, Usage
 
-from scalix.litellm_adapter.single_deltas import SingleDeltas, single
+from scalix.litellm_adapter.single_deltas import SingleDeltas, install_single_deltas, single
 
 CALLS = [{"index": n, "id": f"c{n}", "type": "function", "function": {"name": "f", "arguments": "{}"}} for n in (0, 1)]
 
@@ -85,3 +85,22 @@ def test_a_stream_keeps_what_else_it_has() -> None:
 
     assert len(asyncio.run(read())) == 3
     assert stream.logging_obj == "its own"
+
+
+async def test_litellms_translation_to_messages_makes_a_block_of_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    from litellm.llms.anthropic.pass_through.adapters import transformation
+    from litellm.responses.litellm_completion_transformation import handler
+
+    for module, name in ((transformation, "AnthropicStreamWrapper"), (handler, "LiteLLMCompletionStreamingIterator")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # as it is now, when the test is over
+    install_single_deltas()
+
+    async def chunks() -> AsyncIterator[Any]:
+        yield chunk(tool_calls=CALLS)
+        yield chunk("tool_calls")
+
+    adapter = transformation.AnthropicAdapter()
+    events = adapter.translate_completion_output_params_streaming(chunks(), model="m")
+    text = b"".join([event async for event in events]).decode()  # type: ignore[union-attr]
+    assert text.count('"type": "tool_use"') == 2
+    assert text.count('"partial_json": "{}"') == 2
