@@ -101,6 +101,6 @@ async def test_litellms_translation_to_messages_makes_a_block_of_each_call(monke
 
     adapter = transformation.AnthropicAdapter()
     events = adapter.translate_completion_output_params_streaming(chunks(), model="m")
-    text = b"".join([event async for event in events]).decode()  # type: ignore[union-attr]
+    text = b"".join([event async for event in events]).decode()
     assert text.count('"type": "tool_use"') == 2
     assert text.count('"partial_json": "{}"') == 2
