@@ -106,7 +106,7 @@ def test_each_error_has_the_same_status_with_and_without_the_edge(kind: type[err
 
 
 def test_what_was_admitted_is_asked_and_nothing_that_a_deployment_names_in_its_place() -> None:
-    """A fallback of LiteLLM's router, or a model that it asks beside another (`silent_model`), comes by this way too."""
+    """A fallback of LiteLLM's router, or a model that it asks beside another (`silent_model`), comes this way too."""
     admitted = Admitted(Receipt("r", "user:a", 0, 1, 1, False), {}, 1)
     exchange = Exchange("r", THE_OPERATOR, Route.CHAT, "cheap", True, UNLIMITED, admitted, FREE_OF_CHARGE)
     kwargs = {"model": "openai/x", "metadata": {"model_group": "cheap"}, "fallbacks": ["dear"], "stream": True}

@@ -22,7 +22,8 @@ model_list:
     litellm_params: {{model: openai/plain, api_base: "{provider}/v1", api_key: os.environ/TEST_PROVIDER_KEY}}
     model_info: {{input_cost_per_token: 0.000001, output_cost_per_token: 0.000002, max_output_tokens: 4096}}
   - model_name: {quiet}
-    litellm_params: {{model: openai/q, api_base: "{provider}/v1", api_key: os.environ/TEST_PROVIDER_KEY, no-log: true, silent_model: {dear},
+    litellm_params: {{model: openai/q, api_base: "{provider}/v1", api_key: os.environ/TEST_PROVIDER_KEY, no-log: true,
+      silent_model: {dear},
       fallbacks: [{{model: openai/dear, api_base: "{provider}/v1", api_key: os.environ/TEST_PROVIDER_KEY}}]}}
     model_info: {{input_cost_per_token: 0.000001, output_cost_per_token: 0.000002, max_output_tokens: 4096}}
   - model_name: {dear}
