@@ -12,8 +12,8 @@ from scalix.wiring.core import build_core
 
 NOT_DONE = (
     "plain mode: LiteLLM reads this config by itself, and the gateway's edge is not there. Chat completions and the "
-    "list of models are served, nothing else. A model that fails is not taken over from: LiteLLM's fallbacks, which know no "
-    "tier, reach none, and scalix.fallbacks, retries and cooldowns are the edge's. Second names "
+    "list of models are served, nothing else. A model that fails is not taken over from: LiteLLM's fallbacks, which "
+    "know no tier, reach none, and scalix.fallbacks, retries and cooldowns are the edge's. Second names "
     "(model_group_alias) and user_header_name name nothing. What LiteLLM drops by drop_params is not named in "
     "x-scalix-dropped, and there are no x-ratelimit headers. For all of that start start_scalix_litellm.py."
 )

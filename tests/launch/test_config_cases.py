@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from scalix.domain.tokens.families import family_of
 from scalix.launch.config.config_file import GatewayConfig, read_config
 from scalix.launch.config.included import load_config
 from scalix.launch.litellm.kinds import Kind
@@ -96,6 +97,10 @@ def test_names_prices_and_kinds_are_found_where_litellm_finds_them(tmp_path: Pat
     }
     assistant = read(tmp_path, "12-model-from-env.yaml", demo=False).policy.models["assistant"]
     assert (assistant.provider_model, bool(assistant.prices)) == ("openai/gpt-5-mini", True)
+    # A deployment of a free name is counted and priced as the model behind it.
+    mini = read(tmp_path, "11-azure.yaml", demo=False).policy.models["gpt-4o-mini"]
+    assert (mini.provider_model, bool(mini.prices), mini.provider) == ("azure/gpt-4o-mini", True, "azure")
+    assert family_of(mini.provider_model).encoding == "o200k_base"
     # A model of embeddings needs no price for answers, not even in production.
     kinds = read(tmp_path, "24-kinds-of-models.yaml", demo=False, production=True).policy.models
     assert list(kinds) == ["embed", "gpt-5-mini"]

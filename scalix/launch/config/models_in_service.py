@@ -8,7 +8,7 @@ from scalix.domain.policy import Model, served_by
 from scalix.launch.config.config_schema import ConfigFile, Deployment
 from scalix.launch.config.deployments import Rendered
 from scalix.launch.config.policy_builder import build_model
-from scalix.launch.config.price_builder import known_entry, map_names, prices_of
+from scalix.launch.config.price_builder import base_model_of, known_entry, map_names, prices_of
 from scalix.launch.config.wildcards import names_of, serves_any_name, with_model
 
 Models = dict[str, Model]
@@ -64,4 +64,6 @@ def _built(
     name: str, deployments: Sequence[Deployment], provider_model: str, declared: ConfigFile, known: frozenset[str]
 ) -> Model:
     prices = prices_of(name, deployments, declared.scalix, known)
+    if (base := base_model_of(deployments[0])) is not None:  # by which its tokens are counted
+        provider_model = f"{provider_model.partition('/')[0]}/{base.rpartition('/')[2]}"
     return build_model(name, deployments, provider_model, prices, [known_entry(item, known) for item in deployments])

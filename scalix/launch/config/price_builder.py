@@ -92,10 +92,22 @@ def _deployment_entry(deployment: Deployment, names: frozenset[str]) -> tuple[di
 def _names(deployment: Deployment) -> tuple[str, ...]:
     params = deployment.litellm_params
     own = (params.model_extra or {}).get("custom_llm_provider")
-    base = (deployment.model_info.model_extra or {}).get("base_model")
     model = params.model
-    names = [base, f"{own}/{model}" if own else None, model, model.partition("/")[2], _BEDROCK.sub("", model)]
+    names = [
+        base_model_of(deployment),
+        f"{own}/{model}" if own else None,
+        model,
+        model.partition("/")[2],
+        _BEDROCK.sub("", model),
+    ]
     return tuple(name for name in names if isinstance(name, str) and name)
+
+
+def base_model_of(deployment: Deployment) -> str | None:
+    """The model behind a deployment of a free name (Azure), as the file says it, in both places where LiteLLM reads."""
+    places = (deployment.model_info.model_extra, deployment.litellm_params.model_extra)
+    found = (place.get("base_model") for place in places if place)
+    return next((name for name in found if isinstance(name, str) and name), None)
 
 
 def _provider(deployment: Deployment) -> str:
