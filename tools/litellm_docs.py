@@ -4,15 +4,16 @@
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from scalix.launch.config.config_file import read_config
 from scalix.launch.litellm.kinds import Kind, Table, by_fate
 from scalix.launch.litellm.sections import SECTIONS, TABLES
 from scalix.launch.problems import LaunchError
-from tests.launch.config_cases import CASES, CONFIGS, config_at, dummies
+from tests.launch.config_cases import CASES, CONFIGS, ENFORCED, KINDS, config_at, dummies
 
 _TOP = """# From LiteLLM
 
@@ -57,8 +58,11 @@ def from_litellm_page() -> str:
     lines += [
         "## Configs as people write them",
         "",
-        f"The {len(CONFIGS)} of `tests/cases/configs`, with dummies for the variables that they name. Stock LiteLLM is",
-        "that of the lock, started with the same file and variables, a master key, and nothing beside it.",
+        f"The {len(CONFIGS)} of `tests/cases/configs`, with dummies for the variables that they name. Both were",
+        "started with the same file: the gateway with `--demo`, stock LiteLLM with a master key and a scripted",
+        "provider at every address that the file or its variables can name; the others were out of reach. Each was",
+        "asked for its models, and its first chat model for an answer. `python -m tools.stock_litellm` does it again",
+        "(ten minutes).",
         "",
         *_cases(),
     ]
@@ -87,16 +91,48 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _cases() -> Iterator[str]:
-    stock = json.loads((CASES / "stock.json").read_text(encoding="utf-8"))
+    found = json.loads((CASES / "stock.json").read_text(encoding="utf-8"))
     yield "| config | here | translated | without effect or left out | stock LiteLLM |"
     yield "|---|---|---|---|---|"
     started = 0
     for name in CONFIGS:
         here, translated, other = _case(name)
         started += here == "starts"
-        yield f"| {name} | {here} | {translated} | {other} | {stock[name]} |"
+        beside = found[name]
+        here = _done(beside["gateway"]) if here == "starts" else here
+        yield f"| {name} | {here} | {translated} | {other} | {_done(beside['stock'])} |"
     yield ""
     yield f"{started} of {len(CONFIGS)} start here."
+    yield ""
+    yield from _fallbacks(found)
+
+
+def _done(found: Mapping[str, Any]) -> str:
+    """What one of the two has done with a config, in words."""
+    said = "; ".join(found.get("log", ())).replace("|", "\\|")
+    if not found["starts"]:
+        return f"does not start: {said}"
+    answer = f"`{found['asked']}`: {found['status']}" + (f" ({found['said']})" if "said" in found else "")
+    models = f"{found['models']} model{'' if found['models'] == 1 else 's'}"
+    return f"starts; {models}; {answer}" + (f"; its log: {said}" if said else "")
+
+
+def _fallbacks(found: Mapping[str, Any]) -> Iterator[str]:
+    yield "## Fallbacks to a model that a key may not use"
+    yield ""
+    yield "Stock LiteLLM and a key that may use `cheap` alone. It fails, and its fallback is `dear`, for which the key"
+    yield "gets a 403 when it asks for it. Where the last column has `dear`, the key was served it. Here all four"
+    yield "are `scalix.fallbacks`, and the error of `cheap` is the answer (tests/edge/test_litellm_settings.py)."
+    yield ""
+    yield "| setting | `dear`, asked directly | `cheap`, which fails | asked of the provider |"
+    yield "|---|---:|---:|---|"
+    for name in KINDS:
+        one = found[name]
+        label = "`fallbacks` and `enforce_fallback_model_access: true`" if name == ENFORCED else f"`{name}`"
+        yield (
+            f"| {label} | {one['dear, asked directly']} | {one['cheap, which fails']} |"
+            f" {', '.join(one['provider_was_asked_for'])} |"
+        )
 
 
 def _case(name: str) -> tuple[str, str, str]:

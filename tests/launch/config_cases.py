@@ -9,6 +9,9 @@ CASES = Path(__file__).parents[1] / "cases" / "configs"
 CONFIGS = sorted(path.name for path in CASES.glob("*.yaml"))
 REFUSED = "26-misspelt.yaml"
 REFUSED_IN_PRODUCTION = "25-plain-keys.yaml"
+# LiteLLM's kinds of fallbacks, and the first with the setting by which it looks whether the key may use them.
+ENFORCED = "fallbacks, enforced"
+KINDS = ("fallbacks", ENFORCED, "default_fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 _REFERENCE = re.compile(r"os\.environ/(\w+)|\$\{(\w+)\}")
 _VALUES = {
     "MODEL_ASSISTANT": "openai/gpt-5-mini",
