@@ -41,6 +41,7 @@ from scalix.service.exchange.hidden_work import Speeds
 from scalix.service.exchange.object_ids import NOTHING, NamedObjects, ObjectIds, may_use_all
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.exchange.token_counting import TokenCounting
+from scalix.service.exchange.unknown_sizes import left_out
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
 
@@ -111,6 +112,7 @@ class Forwarding:
         self._guard.check_load(caller)
         asked = scope[ASKED] = Asked(caller)
         named = await self._named(route, caller, body)
+        dropped.add(left_out(caller, body))
         candidates = self._fallbacks.candidates(
             caller, body.get("model"), answers=route is not Route.EMBEDDINGS, alone=named.any
         )

@@ -18,7 +18,9 @@ MODEL = "scalix-engine"
 @dataclass(frozen=True)
 class Client:
     """`package` is the one whose version counts. `command` runs a program of its environment's `bin`, in a folder of
-    its own with `files` in it; `{url}`, `{key}`, `{model}`, `{home}` and `{bin}` stand for theirs."""
+    its own with `files` in it; `{url}`, `{key}`, `{model}`, `{home}` and `{bin}` stand for theirs. `task` is the
+    command that works on a task, and `call` the tool with which a model does it, or its words where the program acts on
+    those."""
 
     name: str
     kind: str
@@ -29,6 +31,8 @@ class Client:
     command: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    task: str = ""
+    call: tuple[str, Mapping[str, str]] | str = ""
 
     @property
     def path(self) -> Path:
@@ -53,7 +57,11 @@ class Client:
         return found[1]
 
 
-_ANSWERED = ("chat",)
+_ANSWERED = ("chat", "task")
+MADE = "made.txt"
+WRITTEN = "written by a tool\n"
+_ASKED = f"'Write {MADE}'"
+_SHELL = f"printf 'written by a tool\\n' > {MADE}"
 CLIENTS = (
     Client(
         *("LangChain", PYPI, "langchain", "langchain-openai"),
@@ -88,7 +96,7 @@ CLIENTS = (
     ),
     Client(
         *("llm", PYPI, "llm", "llm"),
-        _ANSWERED,
+        ("chat",),
         command="{bin}/llm keys set scalix --value {key}; {bin}/llm -m scalix 'Say hello'",
         files={
             "llm/extra-openai-models.yaml": "- model_id: scalix\n  model_name: {model}\n"
@@ -102,6 +110,9 @@ CLIENTS = (
         command="{bin}/aider --model openai/{model} --no-check-update --no-analytics --yes-always --no-git"
         " --no-show-model-warnings --message 'Say hello'",
         environment={"OPENAI_API_BASE": "{url}/v1", "OPENAI_API_KEY": "{key}"},
+        task="{bin}/aider --model openai/{model} --edit-format whole --no-check-update --no-analytics --yes-always"
+        f" --no-git --no-show-model-warnings --message {_ASKED} {MADE}",
+        call=f"{MADE}\n```\n{WRITTEN}```\n",
     ),
     Client(
         *("OpenAI SDK for Node", NPM, "openai-node", "openai"),
@@ -120,13 +131,15 @@ CLIENTS = (
     ),
     Client(
         *("Codex", NPM, "codex", "@openai/codex"),
-        ("responses",),
+        ("responses", "task"),
         command="{bin}/codex exec --skip-git-repo-check -m {model} 'Say hello'",
         files={
             ".codex/config.toml": 'model_provider = "scalix"\n\n[model_providers.scalix]\nname = "Scalix"\n'
             'base_url = "{url}/v1"\nenv_key = "SCALIX_KEY"\nwire_api = "responses"\n'
         },
         environment={"SCALIX_KEY": "{key}"},
+        task=f"{{bin}}/codex exec --skip-git-repo-check -s workspace-write -m {{model}} {_ASKED}",
+        call=("exec_command", {"cmd": _SHELL}),
     ),
     Client(
         *("opencode", NPM, "opencode", "opencode-ai"),
@@ -138,12 +151,16 @@ CLIENTS = (
             ' "models": {{"{model}": {{}}}}}}}}}}\n'
         },
         environment={"SCALIX_KEY": "{key}"},
+        task=f"{{bin}}/opencode run -m scalix/{{model}} {_ASKED}",
+        call=("write", {"filePath": f"{{work}}/{MADE}", "content": WRITTEN}),
     ),
     Client(
         *("Qwen Code", NPM, "qwen-code", "@qwen-code/qwen-code"),
         _ANSWERED,
         command="{bin}/qwen --auth-type openai -p 'Say hello'",
         environment={"OPENAI_BASE_URL": "{url}/v1", "OPENAI_API_KEY": "{key}", "OPENAI_MODEL": "{model}"},
+        task=f"{{bin}}/qwen --auth-type openai --approval-mode yolo -p {_ASKED}",
+        call=("write_file", {"file_path": f"{{work}}/{MADE}", "content": WRITTEN}),
     ),
     Client(
         *("Continue", NPM, "continue", "@continuedev/cli"),
@@ -153,10 +170,29 @@ CLIENTS = (
             "continue.yaml": "name: scalix\nversion: 0.0.1\nschema: v1\nmodels:\n  - name: {model}\n"
             "    provider: openai\n    model: {model}\n    apiBase: {url}/v1\n    apiKey: {key}\n    roles: [chat]\n"
         },
+        task=f"{{bin}}/cn --config {{home}}/continue.yaml --auto -p {_ASKED}",
+        call=("Bash", {"command": _SHELL}),
     ),
     Client(
         *("Cline", NPM, "cline", "cline"),
         _ANSWERED,
         command="{bin}/cline auth -p openai -k {key} -b {url}/v1 -m {model} && {bin}/cline -t 60 --json 'Say hello'",
+        task="{bin}/cline auth -p openai -k {key} -b {url}/v1 -m {model} && "
+        f"{{bin}}/cline --auto-approve true -t 60 --json {_ASKED}",
+        call=("editor", {"path": f"{{work}}/{MADE}", "new_text": WRITTEN}),
+    ),
+    Client(
+        *("Claude Code", NPM, "claude-code", "@anthropic-ai/claude-code"),
+        ("messages", "task"),
+        command="{bin}/claude -p 'Say hello'",
+        environment={
+            "ANTHROPIC_BASE_URL": "{url}",
+            "ANTHROPIC_AUTH_TOKEN": "{key}",
+            "ANTHROPIC_MODEL": "{model}",
+            "ANTHROPIC_DEFAULT_HAIKU_MODEL": "{model}",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        },
+        task=f"{{bin}}/claude --allowedTools Write -p {_ASKED}",
+        call=("Write", {"file_path": f"{{work}}/{MADE}", "content": WRITTEN}),
     ),
 )

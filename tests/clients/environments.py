@@ -27,8 +27,7 @@ def prepare(client: Client) -> Path:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(client.path / name, place / name)
         npm = [str(node()), str(node().parent.parent / "lib/node_modules/npm/bin/npm-cli.js")]
-        # `npm ci` refuses a lock without the packages of other machines, which some of these have as options.
-        _run([*npm, "install", "--no-audit", "--no-fund"], place)
+        _run([*npm, "ci", "--no-audit", "--no-fund"], place)
         stamp.write_text(wanted)
     return place / "node_modules" / ".bin"
 

@@ -18,8 +18,8 @@ def table() -> str:
 def _set_up(client: Client) -> tuple[str, ...]:
     shown = {"url": "http://localhost:4000", "key": "<your key>", "model": "scalix-engine", "home": "~", "bin": ""}
     lines = [f"{name}={text.format(**shown)}" for name, text in client.environment.items()]
-    command = client.command.replace("{bin}/", "").format(**shown)
-    text = "\n".join((*lines, command)) if client.command else client.set_up
+    commands = [text.replace("{bin}/", "").format(**shown) for text in (client.command, client.task) if text]
+    text = "\n".join((*lines, *commands)) if commands else client.set_up
     blocks = [f"**{client.name}**", ""]
     for name, content in client.files.items():
         blocks += [f"`~/{name}`:", "", "```", content.format(**shown).rstrip(), "```", ""]

@@ -5,10 +5,18 @@ from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.limits.limits import Metric
+from scalix.domain.requests.offered_tools import take_out_offered
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.media_tokens import Media
 from scalix.domain.tokens.unknown_size import path_of, unknown_size_field
 from scalix.service.identity.callers import Caller
+
+_TOOLS = ("tools[", "functions[")
+
+
+def left_out(caller: Caller, body: dict[str, Any]) -> list[str]:
+    """Tools that are taken out of the body: what they bring in has no size, and the client can do without them."""
+    return take_out_offered(body) if _limited_by(caller) else []
 
 
 def refuse_unknown_size(caller: Caller, route: Route, body: Mapping[str, Any]) -> None:
@@ -16,10 +24,8 @@ def refuse_unknown_size(caller: Caller, route: Route, body: Mapping[str, Any]) -
     whose = _limited_by(caller)
     field = unknown_size_field(route, body) if whose else None
     if field:
-        message = (
-            f"'{field}' brings in text of unknown size, which {whose} can't account for. "
-            "Send the content itself instead."
-        )
+        remedy = "Leave this tool out." if field.startswith(_TOOLS) else "Send the content itself instead."
+        message = f"'{field}' brings in text of unknown size, which {whose} can't account for. {remedy}"
         raise BadRequest(message, param=field)
 
 

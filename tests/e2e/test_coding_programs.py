@@ -1,4 +1,5 @@
-"""Codex's way of asking: tools that it runs itself, no WebSockets, and servers that have no Responses API."""
+"""Codex's and Claude Code's ways of asking: tools that they run themselves, tools of the provider's that they offer
+beside those, betas, and servers that have no Responses API."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,6 +8,7 @@ import httpx
 import openai
 import pytest
 
+from scalix.domain.requests.betas import PASSED_BETAS
 from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Answer, Provider, scripted, scripted_models, whole
 from tests.e2e.test_who_is_to_blame import Caller, proper
@@ -63,6 +65,7 @@ def http(coding: Gateway) -> Iterator[httpx.Client]:
 def _as_usual(provider: Provider) -> None:
     provider.answer = proper
     provider.asked.clear()
+    provider.heads.clear()
 
 
 @pytest.mark.parametrize("model", [SECOND, CLAUDE])
@@ -130,3 +133,85 @@ def test_a_404_of_a_model_or_of_what_is_kept_says_nothing_about_the_server(
     provider.answer = proper
     assert caller.ask(SECOND, RESPONSES).status_code == 200
     assert provider.asked[-1][0] == "/v1/responses"
+
+
+@pytest.mark.parametrize("choice", [{}, {"tool_choice": "auto"}])
+def test_a_search_that_codex_offers_beside_its_own_tools_is_left_out_where_tokens_are_limited(
+    http: httpx.Client, provider: Provider, choice: dict[str, Any]
+) -> None:
+    offered = [*TOOLS, {"type": "web_search", "external_web_access": False}, TOOLS[0] | {"name": "last"}]
+    answer = Caller(http, "ten-thousand-tokens").ask(SECOND, RESPONSES, tools=offered, **choice)
+    assert answer.status_code == 200, answer.text
+    assert f"tools[{len(TOOLS)}].web_search" in answer.headers["x-scalix-dropped"].replace(" ", "").split(",")
+    assert [tool.get("name") for tool in provider.asked[-1][1]["tools"]][-2:] == ["mcp__docs", "last"]
+
+    unlimited = Caller(http, "premium")
+    answer = unlimited.ask(SECOND, RESPONSES, tools=offered, **choice)
+    assert answer.status_code == 200, answer.text
+    assert "web_search" in [tool["type"] for tool in provider.asked[-1][1]["tools"]]
+
+
+@pytest.mark.parametrize(
+    ("tools", "choice"),
+    [
+        ([{"type": "web_search"}], {}),
+        ([*TOOLS, {"type": "web_search"}], {"tool_choice": {"type": "web_search"}}),
+        ([*TOOLS, {"type": "code_interpreter"}], {}),
+    ],
+    ids=["alone", "chosen", "of another kind"],
+)
+def test_a_tool_of_the_providers_that_is_asked_for_is_refused_where_tokens_are_limited(
+    http: httpx.Client, provider: Provider, tools: list[dict[str, Any]], choice: dict[str, Any]
+) -> None:
+    refused = Caller(http, "ten-thousand-tokens").ask(SECOND, RESPONSES, tools=tools, **choice)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, f"tools[{len(tools) - 1}]")
+    assert refused.json()["error"]["message"].endswith("Leave this tool out.")
+    assert provider.asked == []
+
+
+# What Claude Code 2.1 sends, shortened: its reminders stand among the messages as the system's.
+CLAUDE_CODE: dict[str, Any] = {
+    "max_tokens": 3000,
+    "system": [
+        {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.197.b82; cc_entrypoint=sdk-cli;"},
+        {"type": "text", "text": "You are an agent.", "cache_control": {"type": "ephemeral"}},
+    ],
+    "messages": [
+        {"role": "user", "content": [{"type": "text", "text": "hi", "cache_control": {"type": "ephemeral"}}]},
+        {"role": "system", "content": "Available agent types for the Agent tool"},
+    ],
+    "tools": [{"name": "Write", "description": "d", "input_schema": {"type": "object", "properties": {}}}],
+    "metadata": {"user_id": '{"device_id":"d","account_uuid":"","session_id":"s"}'},
+    "thinking": {"type": "enabled", "budget_tokens": 2999},
+    "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+}
+
+
+def claude_code(http: httpx.Client, path: str, model: str, betas: str, **more: Any) -> httpx.Response:
+    headers = {"anthropic-beta": betas, "anthropic-version": "2023-06-01", "x-app": "cli"}
+    return http.post(f"{path}?beta=true", json={"model": model, **CLAUDE_CODE, **more}, headers=headers)
+
+
+def test_betas_on_the_list_reach_an_anthropic_provider_and_the_others_are_named(
+    http: httpx.Client, provider: Provider
+) -> None:
+    refused = ("fast-mode-2026-02-01", "no-such-beta-2026-01-01")
+    answer = claude_code(http, "/v1/messages", CLAUDE, ",".join((*PASSED_BETAS, *refused)))
+    assert answer.status_code == 200, answer.text
+    assert provider.heads[-1]["anthropic-beta"].split(",") == sorted(PASSED_BETAS)
+    dropped = answer.headers["x-scalix-dropped"].replace(" ", "").split(",")
+    assert [name for name in dropped if name.startswith("anthropic-beta.")] == [f"anthropic-beta.{n}" for n in refused]
+
+
+def test_claude_codes_requests_are_answered_by_models_of_both_formats(http: httpx.Client, provider: Provider) -> None:
+    betas = "claude-code-20250219,mid-conversation-system-2026-04-07"
+    for model, path in ((CLAUDE, "/v1/messages"), (SECOND, "/v1/chat/completions")):
+        answer = claude_code(http, "/v1/messages", model, betas)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["content"][-1]["text"] == "hello"
+        assert provider.asked[-1][0] == path
+        assert "Available agent types" in str(provider.asked[-1][1]["messages"])
+        counted = claude_code(http, "/v1/messages/count_tokens", model, betas)
+        assert counted.json()["input_tokens"] > 20, counted.text
+    assert [message["role"] for message in provider.asked[0][1]["messages"]] == ["user", "system"]
+    assert len(provider.asked) == 2
