@@ -1,9 +1,10 @@
 """The page docs/fields.md, from the gateway's own lists of body fields; written by `python tools/route_docs.py`."""
 
 from collections.abc import Iterable
+from json import dumps
 
 from scalix.domain.requests.dropped import LONGEST_NAME, MOST_NAMES
-from scalix.domain.requests.field_lists import OF_ANSWERS, PASSED, PASSED_WITHIN, REFUSED, TAKEN
+from scalix.domain.requests.field_lists import NEUTRAL_OF_REFUSED, OF_ANSWERS, PASSED, PASSED_WITHIN, REFUSED, TAKEN
 from scalix.domain.requests.model_fields import HINTS, NEUTRAL
 
 _TOP = f"""# Fields of requests
@@ -53,6 +54,9 @@ def fields_page() -> str:
         "",
         "Where the route's own API has no field of this name. Of embeddings, those that bound an answer are left out: "
         + f"{_listed(OF_ANSWERS)}.",
+        "",
+        "One that asks for nothing is left out and named, as one that nobody knows: an empty text, list or object, "
+        + f"{', '.join(f'`{name}: {dumps(value)}`' for name, (value,) in sorted(NEUTRAL_OF_REFUSED.items()))}.",
         "",
         *_table("why", refused),
     ]

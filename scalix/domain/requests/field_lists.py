@@ -117,7 +117,7 @@ REFUSED: Mapping[str, str] = {
     "betas": "it belongs into the header 'anthropic-beta'. Send it there",
 }
 # Of these, what says no more than what holds without it.
-_NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+NEUTRAL_OF_REFUSED: Mapping[str, tuple[Any, ...]] = {
     **dict.fromkeys(("min_tokens", "min_new_tokens", "min_length", "priority", "request_priority"), (0,)),
     **dict.fromkeys(("best_of", "num_beams", "num_return_sequences", "length_penalty"), (1,)),
     **dict.fromkeys(("ignore_eos", "use_beam_search", "continue_final_message"), (False,)),
@@ -130,7 +130,7 @@ PASSING = frozenset({Route.CHAT, Route.COMPLETIONS, Route.RESPONSES})
 
 def says_nothing(name: str, value: Any) -> bool:
     """Whether a field that is refused may be dropped like one that nobody knows, as nothing is asked for by it."""
-    return value in _EMPTY or value in _NEUTRAL.get(name, ())
+    return value in _EMPTY or value in NEUTRAL_OF_REFUSED.get(name, ())
 
 
 # Where there is no answer to generate, these bound nothing, and are dropped.
