@@ -14,6 +14,8 @@ settings.register_profile(
     "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("repeatable")
+# Otherwise LiteLLM fetches its price map when a test imports it, and waits eight seconds where there is no network.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 
 def pytest_configure() -> None:

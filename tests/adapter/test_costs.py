@@ -1,15 +1,12 @@
 """Our calculation against LiteLLM's: the same usage and price give the same cost, to the nano-dollar."""
 
-import os
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 import litellm
+import pytest
 from litellm._internal_context import pinned_billing_time
 from litellm.llms.vertex_ai.gemini.vertex_and_google_ai_studio_gemini import VertexGeminiConfig
 from litellm.responses.utils import ResponseAPILoggingUtils

@@ -16,7 +16,7 @@ NewUser = Callable[..., str]
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer) -> Iterator[Gateway]:
-    gateway = Gateway(tmp_path_factory.mktemp("gateway"), demo_server.url, by_command=True).start()
+    gateway = Gateway(tmp_path_factory.mktemp("gateway"), demo_server.url).start()
     yield gateway
     gateway.stop()
 

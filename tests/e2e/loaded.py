@@ -146,6 +146,7 @@ class _Load:
         os._Environ.__getitem__ = look  # type: ignore[method-assign, assignment]
         try:
             _preload(DEFAULT_APP)
+            _make_tables()
         finally:
             os._Environ.__getitem__ = get  # type: ignore[method-assign, assignment]
         assert len(list(Path("/proc/self/task").iterdir())) == 1, "what was loaded has begun threads"
@@ -156,6 +157,14 @@ class _Load:
         """Whether all that was looked at is the same there."""
         differ = {name for name, _ in environment.items() ^ self.environment.items()}
         return not any(name in self.looked_at or name.lower().endswith("_proxy") for name in differ)
+
+
+def _make_tables() -> None:
+    """What FastAPI makes of LiteLLM's six hundred routes at the first request, which is most of a worker's start."""
+    from litellm.proxy.proxy_server import app
+
+    for route in app.routes:
+        getattr(route, "effective_candidates", list)()
 
 
 def _started(child: Any, load: "_Load", stdout: int, stderr: int, ready: int) -> Any:

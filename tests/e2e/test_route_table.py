@@ -1,11 +1,8 @@
 """Every route by credential by method against the running gateway, and every other path of LiteLLM's app."""
 
-import os
 import secrets
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -168,20 +165,16 @@ def test_every_other_method_is_a_405_that_names_the_right_ones(
 @pytest.fixture(scope="session")
 def litellm_paths() -> list[str]:
     """Every path of LiteLLM's own app, with its parameters filled in."""
-    script = (
-        "from litellm.proxy.proxy_server import app\n"
-        "def walk(routes, prefix=''):\n"
-        "    for route in routes:\n"
-        "        included = getattr(route, 'include_context', None)\n"
-        "        path = prefix + (included.prefix if included else route.path)\n"
-        "        print('path', path)\n"
-        "        walk(route.original_router.routes if included else getattr(route, 'routes', None) or (), path)\n"
-        "walk(app.routes)\n"
-    )
-    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
-    found = {line.removeprefix("path ") for line in done.stdout.splitlines() if line.startswith("path /")}
-    return sorted(_filled(path) for path in found)
+    from litellm.proxy.proxy_server import app
+
+    def walk(routes: Iterable[Any], prefix: str = "") -> Iterator[str]:
+        for route in routes:
+            included = getattr(route, "include_context", None)
+            path = prefix + (included.prefix if included else route.path)
+            yield path
+            yield from walk(route.original_router.routes if included else getattr(route, "routes", None) or (), path)
+
+    return sorted(_filled(path) for path in set(walk(app.routes)) if path.startswith("/"))
 
 
 def _filled(path: str) -> str:

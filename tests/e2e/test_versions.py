@@ -47,6 +47,8 @@ class OfVersion(Gateway):
     root: Path = ROOT
 
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        if self.root == ROOT:
+            return super().command(*arguments)
         return subprocess.run(
             [sys.executable, str(self.root / "start_scalix_litellm.py"), *arguments],
             env=self.environment(),
