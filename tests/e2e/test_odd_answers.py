@@ -93,10 +93,10 @@ def test_a_compressed_answer_of_the_usual_kind_is_read(http: httpx.Client, provi
 def test_signs_of_life_are_not_gathered_before_the_first_text(
     odd: Gateway, http: httpx.Client, provider: Provider
 ) -> None:
-    # Given a provider that sends 200 MiB of comments before it says something
+    # Given a provider that sends 100 MiB of comments before it says something
     def busy(path: str, body: dict[str, Any]) -> Answer:
         def pieces() -> Iterator[bytes]:
-            for _ in range(200):
+            for _ in range(100):
                 yield b": still at work\n\n" * (_MIB // 17)
             yield from (*CHAT[0], *CHAT[1])
 
