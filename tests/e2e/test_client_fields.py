@@ -11,18 +11,21 @@ import pytest
 
 from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Answer, Provider, scripted, scripted_models
+from tests.e2e.test_late_usage import CHAT as CHAT_STREAM
 from tests.e2e.test_who_is_to_blame import Caller, proper
 
 pytestmark = pytest.mark.xdist_group("gateway-fields")
 
 OPENAI, GEMINI, CLAUDE, O3, EMBED = "fields-openai", "fields-gemini", "fields-claude", "fields-o3", "fields-embed"
 PINGS, CLAUDE_PINGS = "fields-pings", "fields-claude-pings"
+FREE_NAME = "fields 4.1-mini (eu)"
 MODELS = scripted_models(
     (OPENAI, "openai/scripted", "/v1"),
     (GEMINI, "gemini/gemini-2.5-flash", ""),
     (CLAUDE, "anthropic/claude-scripted", ""),
     (O3, "openai/o3", "/v1"),
     (EMBED, "openai/nomic", "/v1"),
+    (FREE_NAME, "openai/free", "/v1"),
     (PINGS, "openai/pings", "/v1"),
     (CLAUDE_PINGS, "anthropic/claude-pings", ""),
 )
@@ -261,3 +264,38 @@ def test_signs_of_life_alone_are_no_first_byte_and_another_model_takes_over(
     assert told.status_code == 200, told.text
     assert told.headers["x-scalix-model-served"] == GEMINI
     assert "hello" in told.text
+
+
+def azure(fielded: Gateway, key: str, **more: Any) -> openai.AzureOpenAI:
+    return openai.AzureOpenAI(azure_endpoint=fielded.url, api_key=key, api_version="2024-10-21", max_retries=0, **more)
+
+
+HI: Any = [{"role": "user", "content": "hi"}]
+
+
+@pytest.mark.parametrize("model", [OPENAI, GEMINI, FREE_NAME])
+def test_azures_sdk_chats_streamed_and_not_by_the_path_of_a_deployment(
+    fielded: Gateway, key: str, provider: Provider, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for client in (azure(fielded, key), azure(fielded, key, azure_deployment=model)):
+        answer = client.chat.completions.create(model=model, messages=HI)
+        assert (answer.choices[0].message.content, answer.model) == ("hello", model)
+    if model != GEMINI:
+        events = Answer(200, (*CHAT_STREAM[0], *CHAT_STREAM[1]), (("content-type", "text/event-stream"),))
+        monkeypatch.setattr(provider, "answer", lambda path, body: events)
+        stream = azure(fielded, key).chat.completions.create(model=model, messages=HI, stream=True)
+        assert "".join(one.choices[0].delta.content or "" for one in stream if one.choices) == "hello"
+
+
+def test_azures_sdk_embeds_and_its_v1_route_is_served(fielded: Gateway, key: str) -> None:
+    assert azure(fielded, key).embeddings.create(model=EMBED, input="hi").data[0].embedding == pytest.approx([0.1])
+    client = openai.OpenAI(base_url=f"{fielded.url}/openai/v1/", api_key=key, max_retries=0)
+    assert client.chat.completions.create(model=FREE_NAME, messages=HI).choices[0].message.content == "hello"
+    assert client.responses.create(model=OPENAI, input="hi").output_text == "hello"
+
+
+def test_azures_sdk_is_told_of_a_wrong_key_and_of_a_deployment_that_is_not_there(fielded: Gateway, key: str) -> None:
+    with pytest.raises(openai.AuthenticationError):
+        azure(fielded, "sk-wrong").chat.completions.create(model=FREE_NAME, messages=HI)
+    with pytest.raises(openai.NotFoundError, match="no such one"):
+        azure(fielded, key).chat.completions.create(model="no such one", messages=HI)
