@@ -26,7 +26,7 @@ def answer_headers(exchange: Exchange, settled: Settled | None, served: str | No
     if served is not None:
         headers.append((b"x-scalix-model-served", quote(served, safe=_IN_NAMES).encode()))
     if exchange.dropped:
-        headers.append((b"x-scalix-dropped", exchange.dropped.encode()))
+        headers.append((b"x-scalix-dropped", str(exchange.dropped).encode()))
     cut = _cut_cap(exchange, served)
     if cut is not None:
         headers.append((b"x-scalix-max-tokens", f"{cut}; asked={exchange.asked_cap_tokens}".encode()))

@@ -70,7 +70,7 @@ class Attempts:
         self._body["model"] = model.name
         known = self._fields.known(model.name, exchange.route)
         request = told(self._body, known, self._fields.extras)
-        exchange.dropped = str(self._fields.dropped.and_(request.dropped))
+        exchange.dropped = self._fields.dropped.and_(request.dropped)
         body = request.body
         if needs_texts(exchange.route, model.provider_model):
             body = with_texts(body)

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import Request
 from litellm.integrations.custom_logger import CustomLogger
 from litellm.proxy._types import UserAPIKeyAuth
+from litellm.types.utils import CallTypes
 
 from scalix.domain.errors import InvalidApiKey
 from scalix.domain.failures import REFUSALS
@@ -14,6 +15,7 @@ from scalix.domain.limits.quota import Outcome
 from scalix.litellm_adapter import plain_mode
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge, marks_of
 from scalix.litellm_adapter.chat_servers import chat_servers
+from scalix.litellm_adapter.dropped_values import dropped_values
 from scalix.litellm_adapter.kept_caps import with_caps
 from scalix.litellm_adapter.model_options import with_options
 from scalix.litellm_adapter.provider_transport import is_unseen
@@ -21,6 +23,8 @@ from scalix.litellm_adapter.reports import failure_of, is_from_cache, report_suc
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 
 log = logging.getLogger("scalix.callbacks")
+
+_TRANSLATED = (CallTypes.acompletion, CallTypes.completion)
 
 _TEXT_COMPLETION = "atext_completion"  # LiteLLM's name
 
@@ -56,6 +60,12 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
             exchange.unseen = True
         if exchange is not None and _plain_services():
             kwargs = plain_mode.of_the_admitted_model(exchange, kwargs)
+        if exchange is not None and call_type in _TRANSLATED:
+            exchange.dropped = exchange.dropped.and_(
+                name
+                for name in dropped_values(kwargs)
+                if name not in exchange.dropped  # as in the attempt before
+            )
         kwargs = chat_servers.with_setting(with_caps(with_options(kwargs)), call_type)
         joining = bridge.joining
         if joining is None or not kwargs.get("stream") or kwargs.get("client") is not None:

@@ -9,6 +9,7 @@ from litellm.utils import get_optional_params, get_optional_params_embeddings
 
 from scalix.domain.requests.model_fields import Known, refusal_of_unknown, told
 from scalix.domain.requests.routes import Route
+from scalix.litellm_adapter.dropped_values import dropped_values
 from scalix.litellm_adapter.known_fields import filled, of_deployment
 
 VALUES: dict[str, Any] = {
@@ -79,6 +80,46 @@ def _by_value(model: str, name: str) -> bool:
     """Known, but not with every value: LiteLLM's own error is told then."""
     name_known = name not in deployment(model).unknown
     return name_known and name in ("tools", "functions", "tool_choice", "reasoning_effort", "temperature", "n")
+
+
+BY_VALUE: dict[str, list[Any]] = {
+    **{name: [value] for name, value in VALUES.items()},
+    "temperature": [0, 0.2, 1],
+    "reasoning_effort": ["none", "minimal", "low", "high", "xhigh"],
+    "tool_choice": ["none", "auto", "required"],
+    "parallel_tool_calls": [False, True],
+}
+
+
+def leaves_out(call: dict[str, Any], field: str, value: Any) -> bool:
+    """Whether LiteLLM makes the same of a call with and without a field."""
+    try:
+        return bool(get_optional_params(**call) == get_optional_params(**call, **{field: value}))
+    except Exception:
+        return False  # LiteLLM says itself what is wrong with it
+
+
+# What LiteLLM leaves out whether it may or not.
+NEVER_SENT = {
+    ("ollama_chat/llama3", "tool_choice"),
+    ("cohere_chat/command-r", "tool_choice"),
+    ("anthropic/claude-x", "response_format"),
+    ("anthropic/claude-opus-4-6", "reasoning_effort"),
+}
+
+
+@pytest.mark.parametrize(
+    "model", [*MODELS, "openai/gpt-5.1", "azure/gpt-5", "azure/o3-mini", "bedrock/converse/amazon.nova-pro-v1:0"]
+)
+def test_whatever_litellm_leaves_out_because_it_may_is_known_to_be_left_out(model: str) -> None:
+    name, provider, _, _ = litellm.get_llm_provider(model)
+    known = deployment(model, drop_params=True)
+    for field, values in BY_VALUE.items():
+        beside = {"tools": VALUES["tools"]} if field in ("tool_choice", "parallel_tool_calls") else {}
+        for value in values:
+            call: dict[str, Any] = {"model": name, "custom_llm_provider": provider, "drop_params": True, **beside}
+            named = field in known.unknown or field in dropped_values({**call, field: value})
+            assert named or not leaves_out(call, field, value) or (model, field) in NEVER_SENT, (field, value)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.xdist_group("gateway-fields")
 OPENAI, GEMINI, CLAUDE, O3, EMBED = "fields-openai", "fields-gemini", "fields-claude", "fields-o3", "fields-embed"
 PINGS, CLAUDE_PINGS = "fields-pings", "fields-claude-pings"
 FREE_NAME = "fields 4.1-mini (eu)"
+O3_DROPS, EMBED_DROPS, CLAUDE_DROPS = "fields-o3-drops", "fields-embed-drops", "fields-claude-drops"
 MODELS = scripted_models(
     (OPENAI, "openai/scripted", "/v1"),
     (GEMINI, "gemini/gemini-2.5-flash", ""),
@@ -29,6 +30,10 @@ MODELS = scripted_models(
     (PINGS, "openai/pings", "/v1"),
     (CLAUDE_PINGS, "anthropic/claude-pings", ""),
 )
+for entry in scripted_models(
+    (O3_DROPS, "openai/o3", "/v1"), (EMBED_DROPS, "openai/nomic", "/v1"), (CLAUDE_DROPS, "anthropic/claude-drops", "")
+):
+    MODELS.append({**entry, "litellm_params": {**entry["litellm_params"], "drop_params": True}})
 CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
 RESPONSES, MESSAGES = "/v1/responses", "/v1/messages"
 DROPPED = "x-scalix-dropped"
@@ -194,6 +199,27 @@ def test_what_would_change_the_answer_is_a_free_400_in_words_of_ours(
         assert advice not in error["message"].lower()
     assert len(provider.asked) == asked
     assert caller.used() == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "path", "fields", "kept"),
+    [
+        (O3_DROPS, CHAT, {"temperature": 0.2, "presence_penalty": 0.5, "seed": 3}, {"seed"}),
+        (O3_DROPS, CHAT, {"temperature": 1, "presence_penalty": 0.5}, {"temperature"}),
+        (O3_DROPS, CHAT, {"reasoning_effort": "low", "top_p": 0.5}, {"reasoning_effort"}),
+        (EMBED_DROPS, EMBEDDINGS, {"dimensions": 5, "encoding_format": "float"}, {"encoding_format"}),
+        (CLAUDE_DROPS, CHAT, {"n": 2, "logit_bias": {"1": 1}, "temperature": 0.5}, {"temperature"}),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else None,
+)
+def test_what_a_model_is_not_told_because_of_drop_params_is_named(
+    caller: Caller, provider: Provider, model: str, path: str, fields: dict[str, Any], kept: set[str]
+) -> None:
+    answer = caller.ask(model, path, **fields)
+    assert answer.status_code == 200, answer.text
+    sent = provider.asked[-1][1]
+    assert fields.keys() & sent.keys() == kept
+    assert set(answer.headers[DROPPED].split(", ")) == fields.keys() - kept
 
 
 @pytest.mark.parametrize("model", [EMBED, GEMINI])

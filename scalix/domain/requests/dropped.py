@@ -34,6 +34,9 @@ class Dropped:
         both.add(names)
         return both
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
     def __bool__(self) -> bool:
         return bool(self._names)
 

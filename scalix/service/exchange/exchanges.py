@@ -10,6 +10,7 @@ from scalix.domain.failures import ErrorClass
 from scalix.domain.limits.limits import Limits
 from scalix.domain.limits.quota import Admitted, Prices
 from scalix.domain.policy import Model
+from scalix.domain.requests.dropped import Dropped
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.usage import Usage
 from scalix.service.identity.callers import Caller
@@ -129,7 +130,7 @@ class Exchange:
         None
     )  # one that is not as its API has it, and what it is
     named_field: Callable[[str], str | None] = lambda message: None  # the field of it that a message is about
-    dropped: str = ""  # the names of what was left out of the client's request for the model that is asked
+    dropped: Dropped = field(default_factory=Dropped)  # of the client's request, for this model
     began_s: float = 0.0  # by the monotonic clock
     first_token_s: float | None = None
     tried: list[str] = field(default_factory=list)  # models that failed before the one that serves now
