@@ -4,7 +4,7 @@ It has the model's public name, the user's own ids, and no cost of the operator'
 parsed that need it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -28,6 +28,9 @@ _OF_A_MESSAGE = (b'"message_start"', b'"message_delta"')
 _NULL_DETAILS = (b',"completion_tokens_details":null', b',"prompt_tokens_details":null')
 _END_BYTES = 400
 
+# Completes an object in place, and gives what is missing before it.
+Complete = Callable[[dict[str, Any]], Iterable[dict[str, Any]] | None]
+
 
 class AnswerRepairs:
     """Repairs one answer of one model. `asked` is the request's body; `with_usage`: the client of a stream has asked
@@ -46,7 +49,7 @@ class AnswerRepairs:
         self._exchange = exchange
         self._ids = ids
         self._with_usage = with_usage
-        self._responses = ResponseShape(model, asked, now_s)
+        self._responses = ResponseShape(model, asked, now_s, lambda: exchange.refused)
         self._is_one = exchange.choices == 1
         self._chunks = ChatChunks(with_usage=with_usage, several=not self._is_one)
         self._head: dict[str, Any] = {}
@@ -92,28 +95,27 @@ class AnswerRepairs:
     def _complete_message(self, message: dict[str, Any]) -> None:
         complete_message(message, self._exchange.admitted.receipt.prompt_tokens)
 
-    def _rewritten(
-        self, raw: bytes, part: bytes, complete: Callable[[dict[str, Any]], object], *, is_whole: bool = False
-    ) -> bytes:
+    def _rewritten(self, raw: bytes, part: bytes, complete: Complete, *, is_whole: bool = False) -> bytes:
         """The JSON object `raw`, completed, with the ids for this user; as it is if it is none. `part` has it in it."""
         try:
             value = orjson.loads(raw)
             if not isinstance(value, dict):
                 return part
             drop_cost(value)
-            complete(value)
+            values = (*(complete(value) or ()), value)
             if self._ids is not None and self._ids.concerns(part):
-                self._ids.rewrite(value, is_whole=is_whole)
-            text = orjson.dumps(value)
+                for one in values:
+                    self._ids.rewrite(one, is_whole=is_whole)
+            return orjson.dumps(value) if is_whole else b"".join(map(self._written, values))
         except (ValueError, TypeError, RecursionError):
             return part
-        if is_whole:
-            return text
-        name = value.get("type") if self._exchange.route in (Route.RESPONSES, Route.MESSAGES) else None
-        head = b"event: " + name.encode() + b"\n" if isinstance(name, str) and name.isprintable() else b""
-        return head + b"data: " + text + b"\n\n"
 
-    def _parsed(self, event: bytes, complete: Callable[[dict[str, Any]], object]) -> bytes:
+    def _written(self, event: dict[str, Any]) -> bytes:
+        name = event.get("type") if self._exchange.route in (Route.RESPONSES, Route.MESSAGES) else None
+        head = b"event: " + name.encode() + b"\n" if isinstance(name, str) and name.isprintable() else b""
+        return head + b"data: " + orjson.dumps(event) + b"\n\n"
+
+    def _parsed(self, event: bytes, complete: Complete) -> bytes:
         begin = 0 if event.startswith(b"data:") else event.find(b"\ndata:") + 1
         if begin == 0 and not event.startswith(b"data:"):
             return event
@@ -146,15 +148,24 @@ class AnswerRepairs:
 
     def _text_event(self, event: bytes) -> bytes:
         if not event.startswith(_DATA):
-            return event
+            return self._texts() + event
         kept = True
 
         def complete(chunk: dict[str, Any]) -> None:
             nonlocal kept
+            if self._exchange.text_choices.is_used:
+                chunk["choices"] = []  # the provider's own take their place
             kept = complete_text_chunk(chunk, with_usage=self._with_usage)
+            self._head = {name: value for name, value in chunk.items() if name not in ("usage", "choices")}
 
         event = self._parsed(event, complete)
-        return event if kept else b""
+        return self._texts() + (event if kept else b"")
+
+    def _texts(self) -> bytes:
+        """The chunks of a provider's own choices that the engine has read by now."""
+        usage = {"usage": None} if self._with_usage else {}
+        taken = self._exchange.text_choices.take() if self._head else ()
+        return b"".join(self._written({**self._head, **chunk, **usage}) for chunk in taken)
 
     def _response_event(self, event: bytes) -> bytes:
         return self._parsed(event, self._responses.event)

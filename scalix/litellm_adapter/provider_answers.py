@@ -12,6 +12,9 @@ import orjson
 import re2
 
 from scalix.domain.answers.provider_messages import mend_messages, with_arguments
+from scalix.domain.answers.refusals import Refusals
+from scalix.domain.answers.stop_reasons import with_known_stop_reason
+from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage
 from scalix.domain.tokens.usage_reading import read_usage
 
@@ -41,9 +44,9 @@ class ProviderAnswer:
         self._opening: dict[str, Any] = {}
         self.nonsense = False  # whether there was a usage that can't be true
 
-    def whole(self, body: bytes, *, keeps_refusals: bool = True) -> tuple[int, bytes]:
-        """An answer that is not streamed, mended, and the HTTP status that it should have. Every format is JSON. Unless
-        who reads it `keeps_refusals`, they are texts."""
+    def whole(self, body: bytes, refusals: Refusals | None = None, *, is_translated: bool = False) -> tuple[int, bytes]:
+        """An answer that is not streamed, mended, and the HTTP status that it should have. Every format is JSON.
+        `refusals` and `is_translated` as for a `ProviderStream`."""
         body = with_arguments(body)
         try:
             answer = orjson.loads(body)
@@ -55,8 +58,9 @@ class ProviderAnswer:
             return status, body
         changed = isinstance(answer, dict) and self._mend(answer, final=True, required=True)
         if isinstance(answer, dict):
-            changed = mend_messages(answer, keeps_refusals=keeps_refusals) or changed
-        return _OK, orjson.dumps(answer) if changed else body
+            changed = mend_messages(answer, refusals or Refusals(Route.CHAT)) or changed
+        mended = orjson.dumps(answer) if changed else body
+        return _OK, with_known_stop_reason(mended) if is_translated else mended
 
     def event(self, event: bytes) -> bytes:
         """One server-sent event, mended."""

@@ -7,6 +7,7 @@ import httpx
 import orjson
 
 from scalix.domain.answers.provider_streams import ProviderStream
+from scalix.domain.answers.refusals import Refusals
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_events import EventSplitter
 from scalix.litellm_adapter.bounded_answers import TooLarge
@@ -69,12 +70,18 @@ class ReadStream(httpx.AsyncByteStream):
         self._answer = answer
         self._exchange = exchange
         self._attempt = exchange.attempt
+        path = request.url.path
+        is_chat = path.endswith("/chat/completions")
+        is_text = exchange.route is Route.COMPLETIONS and not is_chat and path.endswith("/completions")
+        self._refusals = Refusals(exchange.route)
         self._stream = ProviderStream(
             orjson.loads,
             orjson.dumps,
-            is_chat=request.url.path.endswith("/chat/completions"),
-            for_chat=exchange.route is Route.CHAT,
+            is_chat=is_chat,
+            refusals=self._refusals,
             finishes=exchange.finishes if exchange.choices > 1 else None,
+            texts=exchange.text_choices if is_text else None,
+            is_translated=exchange.route is not Route.MESSAGES,
         )
         self._pieces = self._read()
         self._is_joined = response.request.url.path.endswith(JOINED_PATHS)
@@ -184,6 +191,7 @@ class ReadStream(httpx.AsyncByteStream):
         """What has been stated so far, and whether that is all that there will be."""
         answer, exchange = self._answer, self._exchange
         before = exchange.provider_usage
+        exchange.refused = self._refusals.is_all
         note(answer, exchange, self._attempt)
         if exchange.attempt != self._attempt:
             return

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from scalix.domain.answers.refusals import Refusals
 from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.bounded_answers import CODINGS, bound, read_error
 from scalix.litellm_adapter.chat_servers import chat_servers
@@ -208,7 +209,10 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
         whole = await response.aread()
         if exchange.route is not Route.EMBEDDINGS:
             whole = lightened(whole, lifted_of(exchange))
-        status, body = answer.whole(whole, keeps_refusals=exchange.route is Route.CHAT)
+        refusals = Refusals(exchange.route)
+        is_translated = exchange.route is not Route.MESSAGES
+        status, body = answer.whole(whole, refusals, is_translated=is_translated)
+        exchange.refused = refusals.is_all
         note(answer, exchange, attempt)
         if status == _OK and exchange.attempt == attempt and has_answered(answer):
             exchange.answered_whole, exchange.sent = True, content_of(request)

@@ -7,10 +7,13 @@ import orjson
 import pytest
 
 from scalix.domain.answers import provider_streams
+from scalix.domain.answers.refusals import Refusals
 from scalix.domain.answers.provider_streams import ProviderStream
 from scalix.edge import stream_marks
 from scalix.litellm_adapter import provider_answers
 from scalix.litellm_adapter.provider_answers import ProviderAnswer, is_over
+from scalix.domain.answers.text_chunks import TextChoices
+from scalix.domain.requests.routes import Route
 
 PLAIN = {"content": "word "}
 
@@ -42,7 +45,7 @@ def test_one_more_piece_of_text_asks_no_pattern(event: bytes, monkeypatch: pytes
     ):
         for name in names:
             monkeypatch.setattr(module, name, _Dear())
-    stream = ProviderStream(orjson.loads, orjson.dumps, is_chat=True, for_chat=True, finishes=None)
+    stream = ProviderStream(orjson.loads, orjson.dumps, is_chat=True, refusals=Refusals(Route.CHAT), finishes=None)
     assert ProviderAnswer().event(stream.event(event)) == event
     assert not stream.has_ended
     assert not is_over(event, False)

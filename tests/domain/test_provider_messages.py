@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from scalix.domain.answers.provider_messages import (
+from scalix.domain.answers.refusals import Refusals
+from scalix.domain.requests.routes import Route
     complete_arguments,
     flatten_content,
     mend_messages,
@@ -56,13 +58,13 @@ def test_a_call_without_arguments_gets_an_empty_object() -> None:
 
 def test_one_that_was_cut_stays_cut() -> None:
     message = {"tool_calls": [{"function": {"arguments": ""}}]}
-    assert not mend_messages({"choices": [{"message": message, "finish_reason": "length"}]}, keeps_refusals=True)
-    assert mend_messages({"choices": [{"message": message, "finish_reason": "stop"}]}, keeps_refusals=True)
+    assert not mend_messages({"choices": [{"message": message, "finish_reason": "length"}]}, Refusals(Route.CHAT))
+    assert mend_messages({"choices": [{"message": message, "finish_reason": "stop"}]}, Refusals(Route.CHAT))
 
 
 @pytest.mark.parametrize("answer", [{}, {"choices": None}, {"choices": [None, {"message": "x"}, {"message": {}}]}])
 def test_what_has_no_messages_stays_as_it_is(answer: dict[str, Any]) -> None:
-    assert not mend_messages(answer, keeps_refusals=False)
+    assert not mend_messages(answer, Refusals(Route.RESPONSES))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from scalix.domain.answers.provider_streams import CallNumbers, ProviderStream
+from scalix.domain.answers.refusals import Refusals
 from scalix.domain.answers.split_characters import SplitCharacters
+from scalix.domain.answers.text_chunks import TextChoices
+from scalix.domain.requests.routes import Route
+
+
+def dumped(value: Any) -> bytes:
+    return json.dumps(value).encode()
 
 
 def mended(
@@ -18,7 +25,7 @@ def mended(
         return json.loads(raw)
 
     stream = ProviderStream(
-        loads, lambda value: json.dumps(value).encode(), is_chat=True, for_chat=True, finishes=finishes
+        loads, lambda value: json.dumps(value).encode(), is_chat=True, refusals=Refusals(Route.CHAT), finishes=finishes
     )
     return [stream.event(event) for event in events]
 
@@ -54,7 +61,7 @@ def test_how_each_of_several_choices_ends_is_noted() -> None:
     ],
 )
 def test_a_stream_has_ended_when_it_says_why(end: bytes, is_end: bool) -> None:
-    stream = ProviderStream(json.loads, lambda value: b"", is_chat=True, for_chat=True, finishes=None)
+    stream = ProviderStream(json.loads, lambda value: b"", is_chat=True, refusals=Refusals(Route.CHAT), finishes=None)
     stream.event(end)
     assert stream.has_ended is is_end
 
@@ -129,7 +136,7 @@ def test_a_stream_with_calls_that_stops_has_called_tools() -> None:
 @pytest.mark.parametrize("finish", ["error", "insufficient_system_resource"])
 def test_a_finish_that_is_a_failure_is_no_end(finish: str) -> None:
     stream = ProviderStream(
-        json.loads, lambda value: json.dumps(value).encode(), is_chat=True, for_chat=True, finishes=None
+        json.loads, lambda value: json.dumps(value).encode(), is_chat=True, refusals=Refusals(Route.CHAT), finishes=None
     )
     event = stream.event(chunk(finish, content="half"))
     assert not stream.has_ended
@@ -140,3 +147,60 @@ def test_a_finish_that_is_a_failure_is_no_end(finish: str) -> None:
 def test_a_choice_has_a_delta(shape: dict[str, Any]) -> None:
     event = b"data: " + json.dumps({"choices": [{"index": 0, **shape}]}).encode() + b"\n\n"
     assert deltas([event]) == [shape.get("message") or {}]
+
+
+def of(route: Route, **more: Any) -> ProviderStream:
+    return ProviderStream(json.loads, dumped, is_chat=True, refusals=Refusals(route), finishes=None, **more)
+
+
+def choice_in(event: bytes) -> Any:
+    return json.loads(event.removeprefix(b"data:"))["choices"][0]
+
+
+@pytest.mark.parametrize(
+    ("route", "finish"), [(Route.MESSAGES, "content_filter"), (Route.RESPONSES, "stop"), (Route.CHAT, "stop")]
+)
+def test_a_refusal_is_the_reason_to_stop_where_the_api_has_one(route: Route, finish: str) -> None:
+    stream = of(route)
+    assert choice_in(stream.event(chunk("stop")))["finish_reason"] == "stop"  # nothing was refused yet
+    stream = of(route)
+    stream.event(chunk(refusal="I cannot"))
+    assert choice_in(stream.event(chunk("stop")))["finish_reason"] == finish
+    assert choice_in(stream.event(chunk("length")))["finish_reason"] == "length"
+
+
+def test_a_refusal_is_all_that_is_said_unless_there_is_a_text_beside_it() -> None:
+    refusals = Refusals(Route.RESPONSES)
+    refusals.mend({}, {"refusal": None, "content": "hello"})
+    assert not refusals.is_all
+    refusals.mend({}, {"refusal": "no"})
+    assert not refusals.is_all
+    refusals = Refusals(Route.RESPONSES)
+    refusals.mend({}, {"refusal": "no", "content": None})
+    assert refusals.is_all
+
+
+@pytest.mark.parametrize(("is_translated", "reason"), [(True, "max_tokens"), (False, "model_context_window_exceeded")])
+def test_a_full_context_window_is_a_cap_to_who_knows_no_other_reason(is_translated: bool, reason: str) -> None:
+    stream = ProviderStream(
+        json.loads,
+        dumped,
+        is_chat=False,
+        refusals=Refusals(Route.RESPONSES),
+        finishes=None,
+        is_translated=is_translated,
+    )
+    end = {"type": "message_delta", "delta": {"stop_reason": "model_context_window_exceeded"}}
+    event = stream.event(b"event: message_delta\ndata: " + dumped(end) + b"\n\n")
+    assert json.loads(event.partition(b"data:")[2])["delta"]["stop_reason"] == reason
+    assert event.startswith(b"event: message_delta\n")
+
+
+def test_choices_of_completions_wait_until_the_engine_has_read_them() -> None:
+    texts = TextChoices()
+    for event in (b'data: {"choices":[{"text":"a","index":1}]}\n\n', b"data: [DONE]\n\n", b'data: {"choices":[]}\n\n'):
+        texts.note(event, json.loads)
+    texts.note(b'data: {"error":{"message":"a secret"},"choices":null}\n\n', json.loads)
+    whole = {"text": "a", "index": 1, "logprobs": None, "finish_reason": None}
+    assert texts.take() == [{"choices": [whole]}]
+    assert texts.take() == []

@@ -6,10 +6,12 @@ from typing import Any
 
 import httpx
 import pytest
+from anthropic import Anthropic
 
 from tests.e2e.api_types import events_of, faults_of_answer
-from tests.e2e.complete_provider import EVENT_STREAM, USAGE, chunk, delta, event, stream
+from tests.e2e.complete_provider import EVENT_STREAM, USAGE, chunk, complete, delta, event, stream
 from tests.e2e.described_rig import BY_CHAT, CLAUDE, GEMINI, OPENAI, VLLM, http, provider, shaped
+from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Answer, Provider, whole
 from tests.e2e.test_who_is_to_blame import Caller
 
@@ -129,9 +131,20 @@ def test_a_refusal_comes_through(http: httpx.Client, provider: Provider, model: 
     said = [choice["delta"].get("refusal") for _, one in events_of(got.text) for choice in one["choices"]]
     assert "".join(filter(None, said)) == "I cannot"
     assert faults_of_answer("chat", got.text, streamed=True) == []
-    # And where the API has no such field, it is a text
-    assert text_of(messages(http, model)) == "I cannot"
-    assert text_of(responses(http)) == "I cannot"
+    # And where the API has no such field, it is a text and the reason to stop
+    message = messages(http, model)
+    assert text_of(message) == "I cannot"
+    assert '"stop_reason":"refusal"' in message.text
+    # And where it is a part of an item, it is that
+    got = responses(http)
+    assert text_of(got) == "I cannot"
+    assert faults_of_answer("responses", got.text, streamed=True) == []
+    kinds = [one["type"] for _, one in events_of(got.text)]
+    assert "response.output_text.delta" not in kinds
+    assert "response.refusal.done" in kinds
+    assert events_of(got.text)[-1][1]["response"]["output"][0]["content"] == [
+        {"type": "refusal", "refusal": "I cannot"}
+    ]
 
 
 def test_a_whole_refusal_comes_through(http: httpx.Client, provider: Provider) -> None:
@@ -141,9 +154,90 @@ def test_a_whole_refusal_comes_through(http: httpx.Client, provider: Provider) -
     answer = chat(http, stream=False).json()["choices"][0]["message"]
     assert (answer["refusal"], answer["content"]) == ("I cannot", None)
     body = {"model": OPENAI, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 99}
-    assert http.post("/v1/messages", json=body).json()["content"][0]["text"] == "I cannot"
+    message = http.post("/v1/messages", json=body).json()
+    assert (message["content"][0]["text"], message["stop_reason"]) == ("I cannot", "refusal")
     items = http.post("/v1/responses", json={"model": BY_CHAT, "input": "hi"}).json()["output"]
-    assert items[0]["content"][0]["text"] == "I cannot"
+    assert items[0]["content"] == [{"type": "refusal", "refusal": "I cannot"}]
+
+
+@pytest.mark.parametrize("model", CHATTING)
+def test_streamed_completions_are_the_providers_with_each_choice_and_its_logprobs(
+    http: httpx.Client, provider: Provider, model: str
+) -> None:
+    # Given two choices, one after the other and mixed, of which each has its own end
+    logprobs = {"tokens": ["a"], "token_logprobs": [-0.5], "top_logprobs": None, "text_offset": [0]}
+    said: list[tuple[int, str, str | None]] = [(0, "one", None), (1, "two", None), (1, "", "length"), (0, "!", "stop")]
+    head = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "m"}
+    chunks: Events = [
+        {**head, "choices": [{"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}]}
+        for index, text, finish in said
+    ]
+    usage = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
+    provider.answer = lambda path, body: stream([*chunks, {**head, "choices": [], "usage": usage}])
+    asked = {"model": model, "prompt": "hi", "n": 2, "stream": True, "logprobs": 1}
+    got = http.post("/v1/completions", json=asked)
+    events = [event for _, event in events_of(got.text)]
+    choices = [choice for event in events for choice in event["choices"]]
+    assert [(choice["index"], choice["text"], choice["finish_reason"]) for choice in choices] == said
+    assert all(choice["logprobs"] == logprobs for choice in choices)
+    assert {event["model"] for event in events} == {model}
+    assert "data: [DONE]" in got.text
+    # And the usage comes to who has asked for it, once
+    asked["stream_options"] = {"include_usage": True}
+    events = [event for _, event in events_of(http.post("/v1/completions", json=asked).text)]
+    assert [event["usage"] and event["usage"]["total_tokens"] for event in events] == [*[None] * 4, 12]
+
+
+def test_a_streams_summary_of_thoughts_begins_before_its_text(http: httpx.Client, provider: Provider) -> None:
+    thought = [delta({"role": "assistant", "content": ""}), delta({"reasoning_content": "Hm"})]
+    sends(provider, [*thought, delta({"content": "hello"}), *END])
+    got = responses(http)
+    assert faults_of_answer("responses", got.text, streamed=True) == []
+    events = [event for _, event in events_of(got.text)]
+    summary = [event for event in events if "reasoning_summary" in event["type"]]
+    assert [event["type"].removeprefix("response.reasoning_summary_") for event in summary] == [
+        *("part.added", "text.delta", "text.done", "part.done"),
+    ]
+    assert len({(event["item_id"], event["output_index"], event["summary_index"]) for event in summary}) == 1
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+
+
+def test_citations_of_a_stream_are_whole_in_the_part_that_is_done(http: httpx.Client, provider: Provider) -> None:
+    citation = {"url": "http://a.test", "title": "A", "start_index": 0, "end_index": 3}
+    annotations = [{"type": "url_citation", "url_citation": citation}]
+    sends(provider, [delta({"role": "assistant", "content": "hello", "annotations": annotations}), *END])
+    got = responses(http)
+    assert faults_of_answer("responses", got.text, streamed=True) == []
+    parts = [event["part"] for _, event in events_of(got.text) if event["type"] == "response.content_part.done"]
+    assert parts[0]["annotations"] == [{"type": "url_citation", **citation}]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_an_answer_that_fills_the_context_window_is_cut_and_not_complete(
+    http: httpx.Client, provider: Provider, streamed: bool
+) -> None:
+    def answer(path: str, body: dict[str, Any]) -> Answer:
+        made = complete(path, body)
+        pieces = [piece.replace(b'"end_turn"', b'"model_context_window_exceeded"') for piece in made.pieces]
+        return Answer(200, pieces, made.headers)
+
+    provider.answer = answer
+    assert '"finish_reason":"length"' in chat(http, CLAUDE, stream=streamed).text
+    got = http.post("/v1/responses", json={"model": CLAUDE, "input": "hi", "stream": streamed}).text
+    assert '"incomplete_details":{"reason":"max_output_tokens"}' in got
+    body = {"model": CLAUDE, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 99, "stream": streamed}
+    assert "model_context_window_exceeded" in http.post("/v1/messages", json=body).text
+
+
+def test_a_thought_that_nobody_has_signed_is_of_anthropics_types(shaped: Gateway, provider: Provider) -> None:
+    message = {"role": "assistant", "content": "hello", "reasoning_content": "Hm"}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    provider.answer = lambda path, body: whole({**chunk([choice], body), "object": "chat.completion", "usage": USAGE})
+    client = Anthropic(base_url=shaped.url, api_key=shaped.master_key, _strict_response_validation=True, max_retries=0)
+    said: Any = [{"role": "user", "content": "hi"}]
+    block = client.messages.create(model=OPENAI, messages=said, max_tokens=99).content[0]
+    assert block.type == "thinking"
+    assert (block.thinking, block.signature) == ("Hm", "")
 
 
 @pytest.mark.parametrize("done", [True, False])

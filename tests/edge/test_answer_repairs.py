@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from scalix.domain.answers.text_chunks import TextChoices
 from scalix.domain.requests.routes import Route
 from scalix.edge import answer_repairs
 from scalix.edge.answer_repairs import AnswerRepairs
@@ -15,7 +16,12 @@ from scalix.edge.answer_repairs import AnswerRepairs
 def repairs(route: Route, *, choices: int = 1, with_usage: bool = False, **asked: Any) -> AnswerRepairs:
     receipt = SimpleNamespace(prompt_tokens=9)
     exchange: Any = SimpleNamespace(
-        route=route, choices=choices, admitted=SimpleNamespace(receipt=receipt), finishes={0: "stop", 1: "length"}
+        route=route,
+        choices=choices,
+        admitted=SimpleNamespace(receipt=receipt),
+        finishes={0: "stop", 1: "length"},
+        text_choices=TextChoices(),
+        refused=False,
     )
     return AnswerRepairs(exchange, "public", asked, lambda: 1_700_000_000, with_usage=with_usage)
 

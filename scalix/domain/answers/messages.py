@@ -17,6 +17,10 @@ def complete_message(message: dict[str, Any], prompt_tokens: int) -> None:
         message["id"] = _PREFIX + next((given.removeprefix(p) for p in _OF_OTHERS if given.startswith(p)), given)
     message.setdefault("stop_reason", None)
     message.setdefault("stop_sequence", None)
+    content = message.get("content")
+    for block in content if isinstance(content, list) else ():
+        if isinstance(block, dict) and block.get("type") == "thinking" and block.get("signature") is None:
+            block["signature"] = ""  # of a model that signs nothing
     usage = message.get("usage")
     if isinstance(usage, dict) and not usage.get("input_tokens") and not usage.get("cache_read_input_tokens"):
         usage["input_tokens"] = prompt_tokens

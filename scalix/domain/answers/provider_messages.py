@@ -4,6 +4,8 @@ from typing import Any
 
 import re2
 
+from scalix.domain.answers.refusals import Refusals
+
 # Gemini's call of a function without parameters may have no arguments, where LiteLLM fails. What has some has braces.
 _GEMINIS_CALL = b'"functionCall"'
 _WITHOUT_ARGUMENTS = re2.compile(rb'("functionCall"\s*:\s*{)(\s*"[^{}]*})')
@@ -11,16 +13,15 @@ _WITHOUT_ARGUMENTS = re2.compile(rb'("functionCall"\s*:\s*{)(\s*"[^{}]*})')
 NO_ARGUMENTS = "{}"  # of a call, as OpenAI says it
 
 
-def mend_messages(answer: dict[str, Any], *, keeps_refusals: bool) -> bool:
-    """Mend the messages of a whole answer. Whether one was changed. Unless whoever reads them `keeps_refusals`, those
-    are texts."""
+def mend_messages(answer: dict[str, Any], refusals: Refusals) -> bool:
+    """Mend the messages of a whole answer. Whether one was changed."""
     choices, changed = answer.get("choices"), False
     for choice in choices if isinstance(choices, list) else ():
         message = choice.get("message") if isinstance(choice, dict) else None
         if isinstance(message, dict):
             flat = flatten_content(message)
             completed = choice.get("finish_reason") != "length" and complete_arguments(message)
-            moved = not keeps_refusals and move_refusal(message, keeps=False)
+            moved = not refusals.for_chat and refusals.mend(choice, message)
             changed = changed or flat or completed or moved
     return changed
 
@@ -65,16 +66,3 @@ def _texts(parts: list[Any], kind: str) -> str:
         value = part.get(kind) if isinstance(part, dict) and part.get("type") == kind else None
         found.append(_texts(value, "text") if isinstance(value, list) else value if isinstance(value, str) else "")
     return "".join(found)
-
-
-def move_refusal(message: dict[str, Any], *, keeps: bool) -> bool:
-    """Put a refusal where an engine does not lose it. Whether there was one."""
-    refusal = message.get("refusal")
-    if not isinstance(refusal, str) or not refusal:
-        return False
-    if keeps:
-        message["provider_specific_fields"] = {"refusal": refusal}
-    else:
-        message["content"] = (message.get("content") or "") + refusal
-        message["refusal"] = None
-    return True

@@ -1,7 +1,7 @@
 """A provider's own event stream, mended before an engine reads it: what most providers do otherwise than the API that
 they speak, and what engines lose. Only events that need it are parsed.
 
-It holds for streams of OpenAI's chat format, but for the end, which every format says.
+It holds for streams of OpenAI's formats, but for the end, which every format says.
 """
 
 from collections.abc import Callable, MutableMapping
@@ -9,8 +9,11 @@ from typing import Any
 
 import re2
 
-from scalix.domain.answers.provider_messages import NO_ARGUMENTS, flatten_content, move_refusal, with_arguments
+from scalix.domain.answers.provider_messages import NO_ARGUMENTS, flatten_content, with_arguments
+from scalix.domain.answers.refusals import Refusals
 from scalix.domain.answers.split_characters import SplitCharacters
+from scalix.domain.answers.stop_reasons import with_known_stop_reason
+from scalix.domain.answers.text_chunks import TextChoices
 
 # How a stream says that its answer has come to an end, by any format.
 _END = re2.compile(
@@ -32,9 +35,10 @@ Dumps = Callable[[Any], bytes]
 
 
 class ProviderStream:
-    """Mends one stream. `is_chat`: it is of OpenAI's chat format; `for_chat`: so is what the client reads, which knows
-    refusals (else they are texts) and no call without arguments. `finishes` takes how each of several choices has
-    ended, which engines lose."""
+    """Mends one stream. `is_chat`: it is of OpenAI's chat format; `refusals` makes of them what the client's API knows,
+    of which that of chats has no call without arguments. `finishes` takes how each of several choices has ended, and
+    `texts` the choices of completions that are no chat, which engines lose. `is_translated`: its reader does not know
+    every reason to stop that its format has."""
 
     def __init__(
         self,
@@ -42,13 +46,17 @@ class ProviderStream:
         dumps: Dumps,
         *,
         is_chat: bool,
-        for_chat: bool,
+        refusals: Refusals,
         finishes: MutableMapping[int, str] | None,
+        texts: TextChoices | None = None,
+        is_translated: bool = False,
     ) -> None:
         self._loads = loads
         self._dumps = dumps
         self._is_chat = is_chat
-        self._for_chat = for_chat
+        self._refusals = refusals
+        self._texts = texts
+        self._is_translated = is_translated
         self._finishes = finishes
         self._characters = SplitCharacters() if finishes is None else None
         self._calls = CallNumbers()
@@ -60,9 +68,13 @@ class ProviderStream:
             event = self._characters.join(event)
         ends = (not self.has_ended or self._finishes is not None) and _ends(event)
         self.has_ended = self.has_ended or ends
+        if self._texts is not None:
+            self._texts.note(event, self._loads)
         if not self._is_chat:
-            return with_arguments(event)
-        ended = ends and (self._finishes is not None or self._calls.any or _FAILURE.search(event) is not None)
+            event = with_arguments(event)
+            return with_known_stop_reason(event) if ends and self._is_translated else event
+        has_more = self._finishes is not None or self._calls.any or self._refusals.seen
+        ended = ends and (has_more or _FAILURE.search(event) is not None)
         if not ended and not _is_odd(event):
             return event
         line = event.strip()
@@ -86,7 +98,7 @@ class ProviderStream:
             if isinstance(delta, dict):
                 changed = flatten_content(delta) or changed
                 changed = self._calls.number(index, delta.get("tool_calls")) or changed
-                changed = move_refusal(delta, keeps=self._for_chat) or changed
+                changed = self._refusals.mend(choice, delta) or changed
             changed = self._mend_finish(choice) or changed
         return changed
 
@@ -98,7 +110,7 @@ class ProviderStream:
             self.has_ended, choice["finish_reason"] = False, None
             return True
         mended = _CALLED if finish == "stop" and self._calls.of(index) else finish
-        empty = self._calls.without_arguments(index) if self._for_chat and mended == _CALLED else []
+        empty = self._calls.without_arguments(index) if self._refusals.for_chat and mended == _CALLED else []
         if empty:
             more = [{"index": number, "function": {"arguments": NO_ARGUMENTS}} for number in empty]
             choice["delta"]["tool_calls"] = [*(choice["delta"].get("tool_calls") or ()), *more]

@@ -6,7 +6,7 @@ An engine that translates leaves out what the other API does not know, and drops
 Source: https://github.com/openai/openai-openapi and https://www.openresponses.org (which requires more).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -57,42 +57,78 @@ _NULLABLE_OF_EVENTS: Mapping[str, tuple[str, ...]] = {
 
 class ResponseShape:
     """Completes one answer, whole or event by event. `model` is the name by which the client knows the model, `asked`
-    the request's body."""
+    the request's body. `is_refusal` says whether what the engine has as a text is a refusal."""
 
-    def __init__(self, model: str, asked: Mapping[str, Any], now_s: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        model: str,
+        asked: Mapping[str, Any],
+        now_s: Callable[[], int],
+        is_refusal: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._is_refusal = is_refusal
+        self._begun: set[tuple[Any, Any]] = set()  # the parts of summaries, by item and number
+        self._annotations: dict[tuple[Any, Any], list[Any]] = {}  # that were added, by item and part
         self._model = model
         self._asked = asked
         self._now_s = now_s
         self._names: dict[str, Any] = {}  # of the functions that are called, by item
         self.next_number = 0
 
-    def event(self, event: dict[str, Any]) -> None:
-        """Complete one event of a stream."""
+    def event(self, event: dict[str, Any]) -> Sequence[dict[str, Any]]:
+        """Complete one event of a stream. The events that are missing before it."""
         event.pop("model", None)
         kind = event.get("type")
-        number = event.get("sequence_number")
-        if type(number) is not int or number < self.next_number:
-            event["sequence_number"] = number = self.next_number
-        self.next_number = number + 1
+        before = self._missing_before(kind, event)
+        for one in (*before, event):
+            self._number(one)
         if kind in _WITH_LOGPROBS:
-            if event.get("logprobs") is None:
+            if self._is_refusal():
+                _refuse(kind, event)
+            elif event.get("logprobs") is None:
                 event["logprobs"] = []
-        elif kind == "response.reasoning_summary_text.delta":
-            event.setdefault("summary_index", 0)
         elif kind == "response.function_call_arguments.done":
             event.setdefault("name", self._names.pop(event.get("item_id"), ""))  # type: ignore[arg-type]
         else:
             self._complete_parts_of(kind, event)
+        return before
+
+    def _missing_before(self, kind: Any, event: dict[str, Any]) -> Sequence[dict[str, Any]]:
+        """LiteLLM does not say that a part of a summary begins."""
+        if not isinstance(kind, str) or not kind.startswith("response.reasoning_summary_"):
+            return ()
+        place = {"item_id": event.get("item_id"), "output_index": event.get("output_index")}
+        place["summary_index"] = number = event.setdefault("summary_index", 0)
+        part = (place["item_id"], number)
+        is_new = part not in self._begun
+        self._begun.add(part)
+        if not is_new or kind == "response.reasoning_summary_part.added":
+            return ()
+        begins = {"type": "response.reasoning_summary_part.added", **place}
+        return ({**begins, "part": {"type": "summary_text", "text": ""}},)
+
+    def _number(self, event: dict[str, Any]) -> None:
+        number = event.get("sequence_number")
+        if type(number) is not int or number < self.next_number:
+            event["sequence_number"] = number = self.next_number
+        self.next_number = number + 1
 
     def _complete_parts_of(self, kind: Any, event: dict[str, Any]) -> None:
         response, item, part = event.get("response"), event.get("item"), event.get("part")
         if isinstance(response, dict):
             self.response(response)
         if isinstance(item, dict):
-            complete_item(item)
+            self._complete_item(item)
             if kind == "response.output_item.added" and item.get("type") == "function_call":
                 self._names[str(item.get("id"))] = item.get("name")
+        place = (event.get("item_id"), event.get("content_index"))
+        if kind == "response.output_text.annotation.added":
+            self._annotations.setdefault(place, []).append(deepcopy(event.get("annotation")))
         if isinstance(part, dict):
+            if self._is_refusal():
+                _refuse_part(part)
+            if isinstance(given := part.get("annotations"), list) and {} in given:  # LiteLLM empties them
+                part["annotations"] = self._annotations.get(place, [])
             _complete_part(part)
         for name in _NULLABLE_OF_EVENTS.get(kind, ()) if isinstance(kind, str) else ():
             event.setdefault(name, None)
@@ -118,9 +154,31 @@ class ResponseShape:
         response["tools"] = [_complete_tool(tool) for tool in response["tools"]]
         for item in response["output"]:
             if isinstance(item, dict):
-                complete_item(item)
+                self._complete_item(item)
         if isinstance(response["usage"], dict):
             _complete_usage(response["usage"])
+
+    def _complete_item(self, item: dict[str, Any]) -> None:
+        complete_item(item)
+        content = item.get("content")
+        if item.get("type") == "message" and isinstance(content, list) and self._is_refusal():
+            for part in content:
+                _refuse_part(part)
+
+
+def _refuse(kind: str, event: dict[str, Any]) -> None:
+    """Make an event of a refusal of one of a text."""
+    event.pop("logprobs", None)
+    event["type"] = kind.replace("output_text", "refusal")
+    if "text" in event:
+        event["refusal"] = event.pop("text")
+
+
+def _refuse_part(part: Any) -> None:
+    if isinstance(part, dict) and part.get("type") == "output_text":
+        refusal = part.get("text", "")
+        part.clear()
+        part.update(type="refusal", refusal=refusal)
 
 
 def complete_item(item: dict[str, Any]) -> None:

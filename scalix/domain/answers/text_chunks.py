@@ -1,12 +1,16 @@
 """Chunks of streamed completions that are no chat.
 
 LiteLLM has a usage of zeros in every one of them, and the true one in a chunk of its own; the gateway always asks for
-it, and a client that has not asked gets chunks without.
+it, and a client that has not asked gets chunks without. Of the provider's choices it keeps the text of the first alone,
+so they are kept here.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from scalix.domain.answers.usage_details import without_null_details
+
+_LOST = ("choices", "system_fingerprint")
 
 
 def complete_text_chunk(chunk: dict[str, Any], *, with_usage: bool) -> bool:
@@ -21,7 +25,39 @@ def complete_text_chunk(chunk: dict[str, Any], *, with_usage: bool) -> bool:
     if with_usage:
         chunk["usage"] = usage if counted else None
     for choice in choices:
-        choice.setdefault("text", "")
-        choice.setdefault("logprobs", None)
-        choice.setdefault("finish_reason", None)
+        complete_text_choice(choice)
     return bool(choices) or (with_usage and counted)
+
+
+def complete_text_choice(choice: dict[str, Any]) -> None:
+    """Complete a choice of a chunk, in place."""
+    choice.setdefault("index", 0)
+    choice.setdefault("text", "")
+    choice.setdefault("logprobs", None)
+    choice.setdefault("finish_reason", None)
+
+
+class TextChoices:
+    """A provider's own chunks, which wait here until the engine has read them: what it loses of them."""
+
+    def __init__(self) -> None:
+        self._waiting: list[dict[str, Any]] = []
+        self.is_used = False
+
+    def note(self, event: bytes, loads: Callable[[bytes], Any]) -> None:
+        """Keep what is in one event."""
+        try:
+            chunk = loads(event.strip().removeprefix(b"data:"))
+        except ValueError:
+            return
+        choices = chunk.get("choices") if isinstance(chunk, dict) else None
+        if isinstance(choices, list) and choices and all(isinstance(choice, dict) for choice in choices):
+            for choice in choices:
+                complete_text_choice(choice)
+            self._waiting.append({name: chunk[name] for name in _LOST if chunk.get(name) is not None})
+            self.is_used = True
+
+    def take(self) -> list[dict[str, Any]]:
+        """What has come since the last time, chunk by chunk."""
+        taken, self._waiting = self._waiting, []
+        return taken

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from scalix.domain.answers.text_chunks import TextChoices
 from scalix.domain.failures import ErrorClass
 from scalix.domain.limits.limits import Limits
 from scalix.domain.limits.quota import Admitted, Prices
@@ -114,6 +115,8 @@ class Exchange:
     unseen: bool = False  # whether one may have been by other ways than those that are watched
     finish_seen: bool = False  # whether a stream has said that its answer is over; its usage may be still to come
     finishes: dict[int, str] = field(default_factory=dict)  # of several choices, how each has ended
+    text_choices: TextChoices = field(default_factory=TextChoices)  # of a stream of completions that are no chat
+    refused: bool = False  # whether what the model says, in OpenAI's format, is that it refuses
     usage_is_final: bool = False  # whether what the provider has stated is of the whole answer
     on_usage: Callable[[], None] = lambda: None  # told when it is, or when none will come
     answered_whole: bool = False  # whether the provider has answered, and nothing was missing
@@ -145,7 +148,7 @@ class Exchange:
         self.attempt += 1
         for name, fresh in _OF_AN_ATTEMPT.items():
             setattr(self, name, fresh)
-        self.failures, self.finishes = [], {}
+        self.failures, self.finishes, self.text_choices = [], {}, TextChoices()
         self.lifted = None if self.lifted is None else Lifted()
         self.reported = asyncio.Event()  # of the old one nobody may hear any more
 
@@ -164,6 +167,7 @@ _OF_AN_ATTEMPT: Mapping[str, Any] = {
             "answer_is_too_large",
             "asks_anew",
             "finish_seen",
+            "refused",
             "usage_is_final",
         ),
         False,
