@@ -7,9 +7,10 @@ import httpx
 import pytest
 
 from tests.demo_server import DemoServer, demo_server
+from tests.e2e.described_rig import shaped, shaped_provider
 from tests.e2e.gateways import Gateway
 
-__all__ = ["demo_server"]
+__all__ = ["demo_server", "shaped", "shaped_provider"]
 
 NewUser = Callable[..., str]
 

@@ -1,4 +1,6 @@
-"""One gateway for the tests of what answers look like, with models of several formats at one scripted provider."""
+"""One gateway for the tests of what answers look like, with models of several formats at one scripted provider.
+
+The gateway is a fixture of the folder's, so that the modules share it; `http` and `provider` are to be imported."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -37,16 +39,21 @@ MODELS: list[dict[str, Any]] = [
 
 
 @pytest.fixture(scope="session")
-def provider() -> Iterator[Provider]:
+def shaped_provider() -> Iterator[Provider]:
     with scripted(complete) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def shaped(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Gateway]:
-    gateway = Gateway(tmp_path_factory.mktemp("shaped"), provider.url, models=MODELS).start()
+def shaped(tmp_path_factory: pytest.TempPathFactory, shaped_provider: Provider) -> Iterator[Gateway]:
+    gateway = Gateway(tmp_path_factory.mktemp("shaped"), shaped_provider.url, models=MODELS).start()
     yield gateway
     gateway.stop()
+
+
+@pytest.fixture
+def provider(shaped_provider: Provider) -> Provider:
+    return shaped_provider
 
 
 @pytest.fixture

@@ -21,11 +21,10 @@ from tests.e2e.described_rig import (
     VLLM,
     http,
     provider,
-    shaped,
 )
 from tests.e2e.gateways import Gateway
 
-__all__ = ["http", "provider", "shaped"]
+__all__ = ["http", "provider"]
 pytestmark = pytest.mark.xdist_group("gateway-shapes")
 
 PATHS = {"chat": "chat/completions", "completions": "completions", "embeddings": "embeddings", "responses": "responses"}

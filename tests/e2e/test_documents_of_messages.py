@@ -5,10 +5,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.described_rig import CLAUDE, OPENAI, http, provider, shaped
+from tests.e2e.described_rig import CLAUDE, OPENAI, http, provider
 from tests.e2e.scripted_provider import Provider
 
-__all__ = ["http", "provider", "shaped"]
+__all__ = ["http", "provider"]
 pytestmark = pytest.mark.xdist_group("gateway-shapes")
 
 TEXTS: list[dict[str, Any]] = [

@@ -11,13 +11,13 @@ from openai import OpenAI
 
 from tests.e2e import field_cases
 from tests.e2e.complete_provider import stream
-from tests.e2e.described_rig import CLAUDE, OPENAI, VLLM, http, provider, shaped
+from tests.e2e.described_rig import CLAUDE, OPENAI, VLLM, http, provider
 from tests.e2e.field_cases import Case
 from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Provider, whole
 from tests.e2e.sdk_samples import lost
 
-__all__ = ["http", "provider", "shaped"]
+__all__ = ["http", "provider"]
 pytestmark = pytest.mark.xdist_group("gateway-shapes")
 
 # By the end of a path, why a field is not as it was sent. With a model's name: at that one alone.

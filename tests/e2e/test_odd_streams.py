@@ -10,12 +10,12 @@ from anthropic import Anthropic
 
 from tests.e2e.api_types import events_of, faults_of_answer
 from tests.e2e.complete_provider import EVENT_STREAM, USAGE, chunk, complete, delta, event, stream
-from tests.e2e.described_rig import BY_CHAT, CLAUDE, GEMINI, OPENAI, VLLM, http, provider, shaped
+from tests.e2e.described_rig import BY_CHAT, CLAUDE, GEMINI, OPENAI, VLLM, http, provider
 from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Answer, Provider, whole
 from tests.e2e.test_who_is_to_blame import Caller
 
-__all__ = ["http", "provider", "shaped"]
+__all__ = ["http", "provider"]
 pytestmark = pytest.mark.xdist_group("gateway-shapes")
 
 Events = list[dict[str, Any]]

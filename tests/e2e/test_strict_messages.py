@@ -1,6 +1,7 @@
 """Answers and events of `/v1/messages` are of Anthropic's types and have nothing beside them, whatever the model says
 and whichever format its provider speaks: Anthropic's SDK told to be strict, and no field that it does not know."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,12 +12,12 @@ from anthropic.types import ContentBlock
 from pydantic import BaseModel
 
 from tests.e2e.complete_provider import ARGUMENTS, MESSAGE_USAGE, PROVIDER_MODEL, USAGE, chunk, complete, delta, stream
-from tests.e2e.described_rig import BY_CHAT, CLAUDE, DEEPSEEK, GEMINI, OPENAI, REASONING, VLLM, http, provider, shaped
+from tests.e2e.described_rig import BY_CHAT, CLAUDE, DEEPSEEK, GEMINI, OPENAI, REASONING, VLLM, http, provider
 from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Answer, Provider, whole
 from tests.e2e.sdk_samples import members, objects
 
-__all__ = ["http", "provider", "shaped"]
+__all__ = ["http", "provider"]
 pytestmark = pytest.mark.xdist_group("gateway-shapes")
 
 Body = dict[str, Any]
@@ -76,10 +77,26 @@ def of_claude(blocks: list[Body], stop: str, *, streamed: bool) -> Answer:
     begun = {**head, "content": [], "stop_reason": None, "stop_sequence": None, "usage": MESSAGE_USAGE}
     events: list[Body] = [{"type": "message_start", "message": begun}]
     for index, block in enumerate(blocks):
-        events.append({"type": "content_block_start", "index": index, "content_block": block})
+        empty, deltas = in_deltas(block)
+        events.append({"type": "content_block_start", "index": index, "content_block": empty})
+        events += [{"type": "content_block_delta", "index": index, "delta": one} for one in deltas]
         events.append({"type": "content_block_stop", "index": index})
     events.append({"type": "message_delta", "delta": ended, "usage": {"output_tokens": 5}})
     return stream([*events, {"type": "message_stop"}], done=False)
+
+
+def in_deltas(block: Body) -> tuple[Body, list[Body]]:
+    """A block as it begins, and what is added to it."""
+    if block["type"] == "text":
+        cited = [{"type": "citations_delta", "citation": one} for one in block["citations"] or ()]
+        empty: Body = {"text": "", "citations": [] if cited else None}
+        return {**block, **empty}, [{"type": "text_delta", "text": block["text"]}, *cited]
+    if block["type"] == "thinking":
+        deltas = [{"type": f"{name}_delta", name: block[name]} for name in ("thinking", "signature")]
+        return {**block, "thinking": "", "signature": ""}, deltas
+    if isinstance(block.get("input"), dict):
+        return {**block, "input": {}}, [{"type": "input_json_delta", "partial_json": json.dumps(block["input"])}]
+    return block, []
 
 
 def cases() -> Iterator[tuple[str, str, Answer | None, bool]]:
