@@ -7,13 +7,12 @@ import orjson
 import pytest
 
 from scalix.domain.answers import provider_streams
-from scalix.domain.answers.refusals import Refusals
 from scalix.domain.answers.provider_streams import ProviderStream
+from scalix.domain.answers.refusals import Refusals
+from scalix.domain.requests.routes import Route
 from scalix.edge import stream_marks
 from scalix.litellm_adapter import provider_answers
 from scalix.litellm_adapter.provider_answers import ProviderAnswer, is_over
-from scalix.domain.answers.text_chunks import TextChoices
-from scalix.domain.requests.routes import Route
 
 PLAIN = {"content": "word "}
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from scalix.domain.answers.provider_messages import (
-from scalix.domain.answers.refusals import Refusals
-from scalix.domain.requests.routes import Route
     complete_arguments,
     flatten_content,
     mend_messages,
     with_arguments,
 )
+from scalix.domain.answers.refusals import Refusals
+from scalix.domain.requests.routes import Route
 
 
 def text(value: Any) -> dict[str, Any]:
