@@ -89,6 +89,11 @@ def test_what_can_not_be_reached_is_left_out_with_the_remedy(tmp_path: Path, nam
     assert words in "\n".join(read(tmp_path, name, demo=False).warnings)
 
 
+def test_where_all_models_are_left_out_for_another_reason_no_key_is_asked_for(tmp_path: Path) -> None:
+    warnings = read(tmp_path, "04-vertex.yaml", demo=False).warnings
+    assert "no model is in service: the lines above say why; mend that, or start with --demo" in warnings
+
+
 def test_names_prices_and_kinds_are_found_where_litellm_finds_them(tmp_path: Path) -> None:
     nova = read(tmp_path, "03-bedrock-names-with-spaces.yaml", demo=False).policy.models
     assert nova["Amazon Nova Pro"].prices

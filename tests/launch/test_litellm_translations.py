@@ -105,6 +105,14 @@ def test_budgets_of_users_are_spending_limits_of_every_tier_that_has_none(
     assert "is spend_usd:" in told(config)
 
 
+def test_what_else_new_users_would_get_is_said_to_have_no_effect(tmp_path: Path) -> None:
+    given = "default_internal_user_params: {max_budget: 1, budget_duration: 1d, user_role: internal_user, models: [m]}"
+    said = told(read(tmp_path, MODELS + f"litellm_settings: {{{given}}}\n" + TIERS))
+    assert "default_internal_user_params.max_budget (budget_duration: 1d) is spend_usd: {day: 1} of each tier" in said
+    for name in ("user_role", "models"):
+        assert f"default_internal_user_params.{name}: without effect here" in said
+
+
 @pytest.mark.parametrize(("duration", "nearest"), [("7d", "1d"), ("2h", "1h"), ("1y", "1mo"), ("60d", "1mo")])
 def test_a_budget_for_a_time_that_is_no_window_is_refused_with_the_nearest(
     tmp_path: Path, duration: str, nearest: str

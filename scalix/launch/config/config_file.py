@@ -215,7 +215,9 @@ def _warnings(
             what = "serves the names that LiteLLM's map knows, and no other: any name would choose its own provider"
             yield f"{item.name}: {what}; write model: openai/* for a server that speaks OpenAI's format"
     if not models:
-        yield "no model is in service: set a provider's key, or start with --demo"
+        is_key = any(item.missing for item in rendered) or not source.data["model_list"]
+        what = "set a provider's key" if is_key else "the lines above say why; mend that"
+        yield f"no model is in service: {what}, or start with --demo"
     yield from priority_notes(source.data["model_list"])
     for steps, names in references.missing.items():
         if steps[0] != "model_list" and DEMO_URL_VARIABLE not in names and steps[-1] != "master_key":

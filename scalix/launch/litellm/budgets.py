@@ -23,7 +23,7 @@ def take_budgets(source: YamlSource, told: Told, problems: list[Problem]) -> Non
     if not isinstance(settings, dict):
         return
     found: dict[str, Decimal | int] = {}
-    for steps, amount, duration in _budgets(source):
+    for steps, amount, duration in _budgets(source, told):
         if amount is None:
             continue
         window = _window(source, steps, duration, problems)
@@ -34,7 +34,7 @@ def take_budgets(source: YamlSource, told: Told, problems: list[Problem]) -> Non
             problems.append(Problem(source.where(steps), what, "write a number such as 0.5"))
             continue
         found[window] = min(amount, found.get(window, amount))
-        lasting = " (internal_user_budget_duration)" if "internal" in str(steps[1]) and duration else ""
+        lasting = f" ({'internal_user_' if len(steps) < 3 else ''}budget_duration: {duration})" if duration else ""
         subject = f"{source.where(steps)}: {'.'.join(map(str, steps))}{lasting}"
         note = f"{subject} is spend_usd: {{{window}: {amount}}} of each tier"
         told.translated.append(
@@ -47,7 +47,7 @@ def take_budgets(source: YamlSource, told: Told, problems: list[Problem]) -> Non
             tier["spend_usd"] = {**found, **(tier.get("spend_usd") or {})}
 
 
-def _budgets(source: YamlSource) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+def _budgets(source: YamlSource, told: Told) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
     """Where a budget stands, its amount, and how long it lasts; all are taken out."""
     settings = source.data[_SECTION]
     duration = settings.pop("internal_user_budget_duration", None)
@@ -56,6 +56,11 @@ def _budgets(source: YamlSource) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
         yield (_SECTION, name), settings.pop(name, None), duration
     params = settings.pop(_DEFAULT, None)
     if isinstance(params, dict):
+        for name in params.keys() - {"max_budget", "budget_duration"}:
+            where = source.where((_SECTION, _DEFAULT, name))
+            told.without_effect.append(
+                f"{where}: {_DEFAULT}.{name}: without effect here: what a user may is their tier's"
+            )
         yield (_SECTION, _DEFAULT, "max_budget"), params.get("max_budget"), params.get("budget_duration") or duration
 
 

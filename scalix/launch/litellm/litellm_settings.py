@@ -15,7 +15,7 @@ LITELLM_SETTINGS: Table = table(
         "spend_usd: of each tier that has none for that window",
         "max_end_user_budget max_internal_user_budget internal_user_budget_duration default_max_internal_user_budget",
     ),
-    translated("spend_usd: of the default tier", "default_internal_user_params"),
+    translated("its budget: spend_usd: of each tier that has none for that window", "default_internal_user_params"),
     translated("what a key has that is made without it", "default_key_generate_params"),
     translated("what no key that is made may exceed", "upperbound_key_generate_params"),
     refused(
