@@ -89,6 +89,33 @@ def test_what_can_not_be_reached_is_left_out_with_the_remedy(tmp_path: Path, nam
     assert words in "\n".join(read(tmp_path, name, demo=False).warnings)
 
 
+def test_a_star_serves_providers_whose_keys_are_set_and_none_at_an_address_of_this_machine(tmp_path: Path) -> None:
+    path = config_at(tmp_path, "14-star.yaml")
+    master = {"LITELLM_MASTER_KEY": dummies("14-star.yaml")["LITELLM_MASTER_KEY"]}
+
+    def providers(**values: str) -> set[str]:
+        return {model.provider for model in read_config(path, {**master, **values}).policy.models.values()}
+
+    assert providers() == set()
+    assert providers(ANTHROPIC_API_KEY="your_key_here") == set()  # a placeholder
+    anthropic = read_config(path, {**master, "ANTHROPIC_API_KEY": "canary-a-0123456789abcdef"}).policy.models
+    assert "claude-opus-4-6" in anthropic
+    assert "anthropic/claude-opus-4-6" in anthropic
+    assert not [name for name in anthropic if "claude" not in name]
+    local = {
+        "ollama",
+        "ollama_chat",
+        "lm_studio",
+        "hosted_vllm",
+        "vllm",
+        "xinference",
+        "llamafile",
+        "docker_model_runner",
+    }
+    assert not local & {model.provider for model in read(tmp_path, "14-star.yaml", demo=True).policy.models.values()}
+    assert not any(name.startswith(tuple(f"{one}/" for one in local)) for name in anthropic)
+
+
 def test_where_all_models_are_left_out_for_another_reason_no_key_is_asked_for(tmp_path: Path) -> None:
     warnings = read(tmp_path, "04-vertex.yaml", demo=False).warnings
     assert "no model is in service: the lines above say why; mend that, or start with --demo" in warnings

@@ -155,7 +155,9 @@ def test_two_prices_from_one_day_on_are_a_mistake(tmp_path: Path) -> None:
 
 
 UNPRICED = (
-    MODELS + '  - {model_name: new, litellm_params: {model: openai/nobody-knows, api_base: "http://x"}}\n' + TIERS
+    MODELS
+    + '  - {model_name: new, litellm_params: {model: openai/nobody-knows, api_base: "http://x", api_key: none}}\n'
+    + TIERS
 )
 
 
