@@ -223,6 +223,10 @@ def test_a_whole_answer_where_events_were_asked_for_is_charged_what_it_states(
 ) -> None:
     provider.answer = lambda path, body: proper(path, body)
     caller = Caller(http)
-    got = caller.ask(OPENAI, stream=True)
+    got = caller.ask(OPENAI, "/v1/responses", stream=True)
     assert (got.status_code, got.json()["error"]["code"]) == (502, "answer_untranslatable")
     assert caller.used() == (1, 12)
+    # Of OpenAI's chat format it is the only event
+    got = caller.ask(OPENAI, stream=True)
+    assert b"hello" in got.content
+    assert caller.used() == (2, 24)
