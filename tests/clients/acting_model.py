@@ -29,11 +29,11 @@ class Turn:
 @dataclass
 class ActingModel:
     """`call` are name and arguments of the tool to be called, or the words that a program without tools acts on.
-    `instead` may answer a turn of the task in the model's place: it is given the number of results that the turn
-    brings, and the answer that would be sent."""
+    `instead` may answer a turn of the task in the model's place: it is given the turn, and the answer that would be
+    sent."""
 
     call: tuple[str, Mapping[str, Any]] | str
-    instead: Callable[[int, Answer], Answer | None] = lambda results, answer: None
+    instead: Callable[[Turn, Answer], Answer | None] = lambda turn, answer: None
     turns: list[Turn] = field(default_factory=list)  # those of the task
     answered: list[Turn] = field(default_factory=list)  # with the questions beside it; refused ones are none
 
@@ -47,7 +47,7 @@ class ActingModel:
         made = Answer(200, events, _STREAM) if body.get("stream") else whole(answer)
         if task:
             self.turns.append(turn)
-            if (other := self.instead(len(results), made)) is not None:
+            if (other := self.instead(turn, made)) is not None:
                 made = other
         if made.status == 200:
             self.answered.append(turn)

@@ -9,14 +9,14 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clients.acting_model import LAST_WORDS, ActingModel
+from tests.clients.acting_model import LAST_WORDS, ActingModel, Turn
 from tests.clients.catalogue import CLIENTS, MADE, MODEL, WRITTEN, Client
 from tests.clients.environments import node, prepare
 from tests.e2e.gateways import Gateway
@@ -33,13 +33,13 @@ TOO_LONG = {
     "param": "messages",
     "code": "context_length_exceeded",
 }
-SPENT = {
-    "message": "You exceeded your current quota, please check your plan and billing details.",
-    "type": "insufficient_quota",
-    "param": None,
-    "code": "insufficient_quota",
-}
 each_program = pytest.mark.parametrize("client", PROGRAMS, ids=lambda client: client.folder)
+# One for each of the APIs by which programs ask.
+each_api = pytest.mark.parametrize(
+    "client",
+    [client for client in PROGRAMS if client.folder in ("codex", "continue", "claude-code")],
+    ids=lambda client: client.folder,
+)
 
 
 @pytest.fixture(scope="module")
@@ -144,9 +144,6 @@ class Account:
         self.http.post("/user/new", json={"user_id": name, "tier": tier}).raise_for_status()
         self.key = str(self.http.post("/key/generate", json={"user_id": name}).raise_for_status().json()["key"])
 
-    def move(self, tier: str) -> None:
-        self.http.post("/user/update", json={"user_id": self.name, "tier": tier}).raise_for_status()
-
     def used(self) -> tuple[int, int]:
         """Requests and tokens of today, when nothing is in flight any more."""
         for _ in range(100):
@@ -162,9 +159,9 @@ def world(gateway: Gateway, provider: Provider, tmp_path: Path) -> World:
     return World(gateway, provider, tmp_path)
 
 
-def _at_the_result(answer: Callable[[Answer], Answer | None]) -> Callable[[int, Answer], Answer | None]:
-    """`answer` where the model would read the tool's result."""
-    return lambda results, made: answer(made) if results else None
+def _is_last(client: Client, turn: Turn) -> bool:
+    """Whether the model would end the task with this turn."""
+    return isinstance(client.call, str) or bool(turn.results)
 
 
 @pytest.mark.parametrize("model", [MODEL, CLAUDE])
@@ -179,3 +176,37 @@ def test_a_task_is_done_with_tools_and_each_turn_is_charged_as_the_provider_coun
         assert LAST_WORDS in " ".join(run.told.split()), run.told
         assert len(run.acting.turns) >= 2
     assert account.used() == (len(run.acting.answered), run.acting.tokens)
+
+
+@each_api
+def test_another_model_takes_over_in_the_middle_of_a_task(client: Client, world: World) -> None:
+    run, account = world.through_gateway(client, FAILING)
+    failed = whole({"error": {"message": "overloaded", "type": "server_error"}}, 503)
+    run.acting.instead = lambda turn, made: (
+        failed if turn.body["model"] == "failing" and _is_last(client, turn) else None
+    )
+    assert run.finish(run.start()) == 0, run.told
+    assert run.written == WRITTEN, run.told
+    assert run.acting.turns[-1].path.endswith("/messages")
+    assert account.used() == (len(run.acting.answered), run.acting.tokens)
+
+
+@pytest.mark.parametrize("folder", ["codex", "continue"])
+def test_a_context_that_is_too_long_ends_a_task_as_it_does_with_openai(folder: str, world: World) -> None:
+    client = next(client for client in PROGRAMS if client.folder == folder)
+
+    def too_long(turn: Turn, made: Answer) -> Answer | None:
+        return whole({"error": TOO_LONG}, 400) if _is_last(client, turn) else None
+
+    directly = world.directly(client)
+    directly.acting.instead = too_long
+    expected = directly.finish(directly.start())
+    run, account = world.through_gateway(client)
+    run.acting.instead = too_long
+    ended = run.finish(run.start())
+    both = f"{directly.told}\n--- through the gateway:\n{run.told}"
+    assert (ended == 0) == (expected == 0), both
+    assert len(run.acting.turns) <= len(directly.acting.turns), both
+    for words in ("maximum context length", "context_length_exceeded", "context window"):
+        assert words not in directly.told or words in run.told, both
+    assert account.used()[1] == run.acting.tokens
