@@ -99,7 +99,8 @@ def _show(options: argparse.Namespace, session: Session) -> None:
 
 
 def _new(options: argparse.Namespace, session: Session) -> None:
-    _tell(options, session.post("/user/new", _fields(options)))
+    # A key is shown once, and this is no place to show one: `scalix key generate` is.
+    _tell(options, session.post("/user/new", {**_fields(options), "auto_create_key": False}))
 
 
 def _update(options: argparse.Namespace, session: Session) -> None:

@@ -22,6 +22,8 @@ from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
 from scalix.service.identity.token_revocation import TokenRevocation
 
+_OF_A_NEW_KEY = ("key", "key_name", "token", "expires")  # what `/user/new` tells of the key that it makes
+
 
 class OperatorRoutes:
     """Answers with plain data. Every route here is the operator's alone."""
@@ -111,15 +113,15 @@ class OperatorRoutes:
         return token if query_of(scope).get("key", token) in (token, digest_of(token)) else None
 
     async def _new_user(self, body: dict[str, Any], by: Actor) -> dict[str, Any]:
-        """A new user, with a key of its own if `auto_create_key`, LiteLLM's field, says so."""
+        """A new user, with a key of its own unless `auto_create_key`, LiteLLM's field, is false."""
         wants_key = body.pop("auto_create_key", None)
         if not isinstance(wants_key, bool | None):
             raise BadRequest("'auto_create_key' must be true or false.", param="auto_create_key")
         made = await self._users.new(body, by)
-        if wants_key:
-            key = await self._keys.generate({"user_id": made["user_id"]}, by)
-            made = {**made, "key": key["key"], "token": key.get("token")}
-        return made
+        if wants_key is False:
+            return made
+        key = await self._keys.generate({"user_id": made["user_id"]}, by)
+        return {**made, **{name: key.get(name) for name in _OF_A_NEW_KEY}}
 
 
 async def operator_of(identity: Identity, scope: Scope) -> Caller:

@@ -87,7 +87,7 @@ async def texts_of(instance: Instance, prefix: str) -> str:
 
 async def a_life(instance: Instance, user: str) -> dict[str, Any]:
     """A user with everything that a user can have; their key as it was made."""
-    await act(instance, "/user/new", user_id=user, tier="open", metadata={"note": "private"})
+    await act(instance, "/user/new", user_id=user, auto_create_key=False, tier="open", metadata={"note": "private"})
     await act(instance, "/user/update", user_id=user, consent={"usage_details": False})
     await act(instance, "/scalix/v1/merge", user_id=user, address="198.51.100.7")
     key = await made(instance, user_id=user, key_alias=f"laptop of {user}")

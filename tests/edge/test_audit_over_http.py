@@ -59,7 +59,10 @@ async def get_with(instance: Instance, token: str | None, path: str = "/v1/model
 
 async def test_every_act_says_who_what_from_where_before_and_after(make: Make) -> None:
     a, b = make(), make()
-    await a.http.post("/user/new", json={"user_id": "ann", "tier": "pro", "metadata": {"note": "canary-private"}})
+    await a.http.post(
+        "/user/new",
+        json={"user_id": "ann", "auto_create_key": False, "tier": "pro", "metadata": {"note": "canary-private"}},
+    )
     await b.http.post("/user/update", json={"user_id": "ann", "tier": "open", "blocked": True})
     await a.http.put("/user/limits", json={"user_id": "ann", "limits": {"requests": {"hour": 1}}})
     await b.http.post("/scalix/v1/tokens/revoke", json={"user_id": "ann", "jti": "canary-jti"})
@@ -102,7 +105,7 @@ async def test_every_act_says_who_what_from_where_before_and_after(make: Make) -
 
 async def test_an_act_that_is_refused_is_followed_by_an_entry_that_says_so(make: Make) -> None:
     a = make()
-    await a.http.post("/user/new", json={"user_id": "ann"})
+    await a.http.post("/user/new", json={"user_id": "ann", "auto_create_key": False})
     assert (await a.http.post("/user/new", json={"user_id": "ann"})).status_code == 409
     assert (await a.http.post("/user/new", json={"user_id": "ann", "tier": "gold"})).status_code == 400
     found = await entries(a)
@@ -117,7 +120,7 @@ async def test_what_can_not_be_recorded_is_not_done(make: Make, monkeypatch: pyt
     async def away(*_: object, **__: object) -> bool:
         raise StoreUnavailable("the store is away", maybe_acted=False, counts=False)
 
-    await a.http.post("/user/new", json={"user_id": "ann", "tier": "pro"})
+    await a.http.post("/user/new", json={"user_id": "ann", "auto_create_key": False, "tier": "pro"})
     with monkeypatch.context() as patched:
         patched.setattr(a.core.audit._store, "append", away)
         for path, body in (
@@ -175,7 +178,7 @@ async def test_refusals_that_were_not_written_yet_are_written_at_the_end(
 async def test_pages_and_filters(make: Make) -> None:
     a = make()
     for number in range(7):
-        await a.http.post("/user/new", json={"user_id": f"u{number}"})
+        await a.http.post("/user/new", json={"user_id": f"u{number}", "auto_create_key": False})
     await a.http.post("/user/delete", json={"user_ids": ["u3"]})
     first = (await a.http.get("/scalix/v1/audit?limit=3")).json()
     assert [entry["seq"] for entry in first["entries"]] == [8, 7, 6]
@@ -201,7 +204,7 @@ async def test_a_wrong_query_is_a_400_that_names_it(make: Make, query: str) -> N
 async def test_a_tampered_entry_is_shown_and_named(make: Make, key_prefix: str) -> None:
     a = make(SCALIX_AUDIT_KEY=AUDIT_KEY)
     for number in range(3):
-        await a.http.post("/user/new", json={"user_id": f"u{number}"})
+        await a.http.post("/user/new", json={"user_id": f"u{number}", "auto_create_key": False})
     name = Keys(key_prefix).audit_log()
     await a.core.client.xdel(name, "2-0")
     odd = ['{"time_ms": 1e400, "act": 5}', '{"time_ms": 1' + "0" * 40 + "}", '{"act": "\\ud800"}', "[]", "nonsense"]

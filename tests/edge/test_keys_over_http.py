@@ -408,14 +408,23 @@ async def test_every_act_is_in_the_audit_log(pair: Pair) -> None:
         assert f'"key.{name}"' in log
 
 
-async def test_a_user_is_made_with_a_key_where_it_is_asked_for_and_null_says_nothing(pair: Pair) -> None:
+@pytest.mark.parametrize("asked", [{}, {"auto_create_key": True}, {"auto_create_key": None}])
+async def test_a_user_is_made_with_a_key_unless_none_is_wanted_and_null_says_nothing(
+    pair: Pair, asked: dict[str, Any]
+) -> None:
     one, two = pair
     fields = {"user_id": "new-with-key", "tier": None, "limits": None, "metadata": None, "team_id": None}
-    answer = await one.http.post("/user/new", json={**fields, "auto_create_key": True})
+    answer = await one.http.post("/user/new", json={**fields, **asked})
     assert answer.status_code == 200, answer.text
-    assert (await ask(two, answer.json()["key"])).status_code == 200
+    told = answer.json()
+    assert (await ask(two, told["key"])).status_code == 200
+    assert str(two.provider.served[-1].caller.subject) == "user:new-with-key"
+    assert (told["key_name"], told["token"]) == (f"sk-...{told['key'][-4:]}", digest_of(told["key"]))
+    assert told["expires"] is None
+    assert (await one.http.get("/key/list", params={"user_id": "new-with-key"})).json()["total_count"] == 1
     without = await one.http.post("/user/new", json={"user_id": "new-without", "auto_create_key": False})
     assert "key" not in without.json()
+    assert (await one.http.get("/key/list", params={"user_id": "new-without"})).json()["total_count"] == 0
     odd = await one.http.post("/user/new", json={"user_id": "new-odd", "auto_create_key": "yes"})
     assert (odd.status_code, odd.json()["error"]["param"]) == (400, "auto_create_key")
 

@@ -261,7 +261,7 @@ async def test_every_act_is_recorded_in_one_line_without_a_secret(pair: Pair, ca
     assert (await a.http.post("/user/new", json={"user_id": odd})).status_code == 400
     with caplog.at_level(logging.INFO, logger="scalix.audit"):
         body: dict[str, Any] = {"user_id": 'eve "x"', "metadata": {"note": "canary-private"}, "tier": "pro"}
-        await a.http.post("/user/new", json=body)
+        await a.http.post("/user/new", json={**body, "auto_create_key": False})
         limits = {"requests": {"hour": 1}}
         put = await a.http.put("/user/limits", json={"user_id": 'eve "x"', "limits": limits})
         await a.ask('eve "x"')

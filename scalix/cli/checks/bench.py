@@ -35,7 +35,7 @@ class Bench:
         name = f"diagnose-{secrets.token_hex(6)}"
         # Noted first: an interruption must not leave the user behind.
         self.users.append(name)
-        answer = self.client.post("/user/new", {"user_id": name, "tier": tier})
+        answer = self.client.post("/user/new", {"user_id": name, "tier": tier, "auto_create_key": False})
         if answer.status == 400 and answer.field("error", "param") == "tier":
             raise Skipped(f"the gateway has no tier {tier}: {answer.told}")
         if answer.status != 200:
