@@ -5,15 +5,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from scalix.launch.config.config_environment import MASTER_KEY, with_config_variables
 from scalix.launch.problems import LaunchError, Problem, shown
 from scalix.launch.processes.ports import base_url
 from scalix.launch.processes.runfile import lock_holder, read_run_file
-from scalix.launch.settings.environment import DEFAULT_HOST, DEFAULT_PORT, DEFAULT_STATE_DIR, load_environment
+from scalix.launch.settings.environment import (
+    DEFAULT_CONFIG,
+    DEFAULT_HOST,
+    DEFAULT_PORT,
+    DEFAULT_STATE_DIR,
+    load_environment,
+)
 from scalix.launch.settings.master_key import MASTER_KEY_FILE
 
 HOW_TO_GET_THE_KEY = (
-    "give the key that the gateway was started with: --key, or LITELLM_MASTER_KEY in the environment or in "
-    f"scalix_config.env, or in development {MASTER_KEY_FILE} in its state directory"
+    "give the key that the gateway was started with: --key, or LITELLM_MASTER_KEY (or the variable that the config's "
+    "general_settings.master_key names) in the environment or in scalix_config.env, or in development "
+    f"{MASTER_KEY_FILE} in its state directory"
 )
 HOW_TO_START = "start it with `make run` or `python start_scalix_litellm.py`, or name another one with --url"
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -36,16 +44,19 @@ def find_target(
     Raises `LaunchError` for an address that is none, an unreadable env file, and when no key is to be found.
     """
     # The providers' secrets may be in files that are not this user's to read.
-    environment = load_environment(root, base, env_file, secrets=("LITELLM_MASTER_KEY",))
+    environment = load_environment(root, base, env_file, secrets=(MASTER_KEY,))
     values = environment.values
     named = values.get("SCALIX_STATE_DIR", "").strip()
     state_dir = (root / (Path(named).expanduser() if named else DEFAULT_STATE_DIR)).absolute()
     url = _checked(url) if url else _running(state_dir) or _configured(values)
     if key is not None:
         return Target(url, _carried(key, "--key"), "--key")
-    if values.get("LITELLM_MASTER_KEY", "").strip():
-        source = f"LITELLM_MASTER_KEY ({environment.where('LITELLM_MASTER_KEY')})"
-        return Target(url, _carried(values["LITELLM_MASTER_KEY"].strip(), source), source)
+    config = root / Path(values.get("SCALIX_CONFIG", "").strip() or DEFAULT_CONFIG).expanduser()
+    environment = with_config_variables(environment, config)
+    if found := environment.values.get(MASTER_KEY, "").strip():
+        name = environment.master_key_name or f"general_settings.master_key of {shown(config)}"
+        source = f"{name} ({environment.where(MASTER_KEY)})" if environment.master_key_name else name
+        return Target(url, _carried(found, source), source)
     path = state_dir / MASTER_KEY_FILE
     if urlsplit(url).hostname not in _THIS_MACHINE:
         # A key that was made for this machine's gateway is nobody else's business.
