@@ -9,6 +9,7 @@ from typing import Any
 from scalix.domain.policy import Model
 from scalix.litellm_adapter.bounded_work import bound_work
 from scalix.litellm_adapter.client_urls import bound_fetches
+from scalix.litellm_adapter.developer_role import keep_developer_role
 from scalix.litellm_adapter.provider_transport import install_reading
 from scalix.litellm_adapter.tokenizers import tokenizer
 
@@ -29,6 +30,7 @@ def load_app() -> Any:
     litellm.disable_hf_tokenizer_download = True  # it would, in the middle of a request for a model called llama
     bound_work()
     bound_fetches()
+    keep_developer_role()
     tokenizer()  # forked workers share what it loads
     install_reading()
     install_single_deltas()

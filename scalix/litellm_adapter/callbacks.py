@@ -15,6 +15,7 @@ from scalix.domain.limits.quota import Outcome
 from scalix.litellm_adapter import plain_mode
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge, marks_of
 from scalix.litellm_adapter.chat_servers import chat_servers
+from scalix.litellm_adapter.developer_role import note_role
 from scalix.litellm_adapter.dropped_values import dropped_values
 from scalix.litellm_adapter.kept_caps import with_caps
 from scalix.litellm_adapter.model_options import with_options
@@ -66,7 +67,7 @@ class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
                 for name in dropped_values(kwargs)
                 if name not in exchange.dropped  # as in the attempt before
             )
-        kwargs = chat_servers.with_setting(with_caps(with_options(kwargs)), call_type)
+        kwargs = note_role(chat_servers.with_setting(with_caps(with_options(kwargs)), call_type))
         joining = bridge.joining
         if joining is None or not kwargs.get("stream") or kwargs.get("client") is not None:
             return kwargs

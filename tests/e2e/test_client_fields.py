@@ -17,7 +17,7 @@ from tests.e2e.test_who_is_to_blame import Caller, proper
 pytestmark = pytest.mark.xdist_group("gateway-fields")
 
 OPENAI, GEMINI, CLAUDE, O3, EMBED = "fields-openai", "fields-gemini", "fields-claude", "fields-o3", "fields-embed"
-PINGS, CLAUDE_PINGS = "fields-pings", "fields-claude-pings"
+PINGS, CLAUDE_PINGS, AZURE = "fields-pings", "fields-claude-pings", "fields-azure"
 FREE_NAME = "fields 4.1-mini (eu)"
 O3_DROPS, EMBED_DROPS, CLAUDE_DROPS = "fields-o3-drops", "fields-embed-drops", "fields-claude-drops"
 MODELS = scripted_models(
@@ -29,6 +29,7 @@ MODELS = scripted_models(
     (FREE_NAME, "openai/free", "/v1"),
     (PINGS, "openai/pings", "/v1"),
     (CLAUDE_PINGS, "anthropic/claude-pings", ""),
+    (AZURE, "azure/gpt-4o", ""),
 )
 for entry in scripted_models(
     (O3_DROPS, "openai/o3", "/v1"), (EMBED_DROPS, "openai/nomic", "/v1"), (CLAUDE_DROPS, "anthropic/claude-drops", "")
@@ -325,3 +326,16 @@ def test_azures_sdk_is_told_of_a_wrong_key_and_of_a_deployment_that_is_not_there
         azure(fielded, "sk-wrong").chat.completions.create(model=FREE_NAME, messages=HI)
     with pytest.raises(openai.NotFoundError, match="no such one"):
         azure(fielded, key).chat.completions.create(model="no such one", messages=HI)
+
+
+@pytest.mark.parametrize(("model", "role"), [(AZURE, "developer"), (O3, "developer"), (OPENAI, "system")])
+@pytest.mark.parametrize("content", ["be brief", [{"type": "text", "text": "be brief"}]], ids=["text", "parts"])
+def test_the_role_developer_reaches_those_who_know_it_and_is_system_for_other_servers(
+    http: httpx.Client, provider: Provider, model: str, role: str, content: Any
+) -> None:
+    before = len(provider.asked)
+    messages = [{"role": "developer", "content": content}, {"role": "user", "content": "hi"}]
+    http.post(CHAT, json={"model": model, "messages": messages})
+    asked = provider.asked[before:]
+    assert asked
+    assert [[message["role"] for message in body["messages"]] for _, body in asked] == [[role, "user"]] * len(asked)

@@ -55,7 +55,8 @@ def test_after_an_erasure_no_key_and_no_file_holds_the_user(
 ) -> None:
     user = f"{secrets.token_hex(6)}@canary.example"
     path = f"/scalix/v1/users/{quote(user, safe='')}"
-    assert http.post("/user/new", json={"user_id": user, "tier": "pro", "user_email": user}).status_code == 200
+    made = {"user_id": user, "tier": "pro", "user_email": user, "auto_create_key": False}
+    assert http.post("/user/new", json=made).status_code == 200
     assert http.put("/user/limits", json={"user_id": user, "limits": {"requests": {"day": 900}}}).status_code == 200
     merged = {"user_id": user, "address": f"2001:db8:{secrets.token_hex(2)}::7"}
     assert http.post("/scalix/v1/merge", json=merged).status_code == 200
