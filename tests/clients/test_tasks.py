@@ -34,12 +34,6 @@ TOO_LONG = {
     "code": "context_length_exceeded",
 }
 each_program = pytest.mark.parametrize("client", PROGRAMS, ids=lambda client: client.folder)
-# One for each of the APIs by which programs ask.
-each_api = pytest.mark.parametrize(
-    "client",
-    [client for client in PROGRAMS if client.folder in ("codex", "continue", "claude-code")],
-    ids=lambda client: client.folder,
-)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +172,7 @@ def test_a_task_is_done_with_tools_and_each_turn_is_charged_as_the_provider_coun
     assert account.used() == (len(run.acting.answered), run.acting.tokens)
 
 
-@each_api
+@each_program
 def test_another_model_takes_over_in_the_middle_of_a_task(client: Client, world: World) -> None:
     run, account = world.through_gateway(client, FAILING)
     failed = whole({"error": {"message": "overloaded", "type": "server_error"}}, 503)
@@ -191,7 +185,7 @@ def test_another_model_takes_over_in_the_middle_of_a_task(client: Client, world:
     assert account.used() == (len(run.acting.answered), run.acting.tokens)
 
 
-@pytest.mark.parametrize("folder", ["codex", "continue"])
+@pytest.mark.parametrize("folder", ["aider", "codex", "continue"])
 def test_a_context_that_is_too_long_ends_a_task_as_it_does_with_openai(folder: str, world: World) -> None:
     client = next(client for client in PROGRAMS if client.folder == folder)
 
