@@ -197,4 +197,11 @@ class Gateway:
 
 def all_gone(processes: list[psutil.Process]) -> bool:
     """Whether none of the processes is left, zombies aside: they wait for whoever is init here."""
-    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes if psutil.pid_exists(p.pid))
+    return not any(map(_runs, processes))
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:  # it has ended meanwhile
+        return False
