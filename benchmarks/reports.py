@@ -30,6 +30,7 @@ from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.usage.reporting import REPORTS, Reporting
 from scalix.store.connection.client import StoreClient
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, RedisLedger
 
@@ -139,7 +140,7 @@ async def measure(url: str, keys: Keys) -> dict[str, list[Taken]]:
     """Every report, `RUNS` times."""
     client = connect(url, timeout_ms=READ_TIMEOUT_MS, connections=2)
     policy = PolicySource(Policy({"free": Tier("free")}, "free"))
-    reporting = Reporting(RedisLedger(client, keys), policy)
+    reporting = Reporting(RedisLedger(StoreSession(client, keys)), policy)
     taken: dict[str, list[Taken]] = {}
     try:
         for name in REPORTS:

@@ -1,7 +1,6 @@
 """The services of the Python API, put together over one store: the same that the gateway's edge uses."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from scalix.api.errors import SetupError
 from scalix.api.place import Place
@@ -9,7 +8,9 @@ from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.users import UserDirectory
 from scalix.service.usage.usage import UsageReading
 from scalix.store.base import LedgerReader, QuotaStore
+from scalix.store.connection.client import StoreClient
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.ledger.redis_ledger import RedisLedger
 from scalix.store.quota.redis_balance import RedisBalanceStore
@@ -26,7 +27,7 @@ _CONNECTIONS = 1
 class Services:
     """What the API needs of one store."""
 
-    client: Any
+    client: StoreClient
     quotas: QuotaStore
     ledger: LedgerReader
     users: UserDirectory
@@ -38,13 +39,14 @@ def open_services(place: Place) -> Services:
     """Connects at the first call. Raises `StoreNotRunning`, `SetupError`."""
     client = connect(place.store_url, timeout_ms=CALL_TIMEOUT_MS, connections=_CONNECTIONS)
     keys = Keys(place.key_prefix)
+    session = StoreSession(client, keys, timeout_ms=CALL_TIMEOUT_MS)
     policy = PolicySource(place.policy)
-    quotas = RedisQuotaStore(client, keys, timeout_ms=CALL_TIMEOUT_MS)
+    quotas = RedisQuotaStore(session)
     try:
         sealing = sealing_of(encryption_keys(place.values.get("SCALIX_ENCRYPTION_KEY")))
     except ValueError:
         raise SetupError("SCALIX_ENCRYPTION_KEY holds no Fernet key: write the gateway's") from None
-    users = UserDirectory(RedisUserStore(client, keys, timeout_ms=CALL_TIMEOUT_MS, sealing=sealing), policy)
-    ledger = RedisLedger(client, keys, timeout_ms=CALL_TIMEOUT_MS)
-    balances = RedisBalanceStore(client, keys, timeout_ms=CALL_TIMEOUT_MS)
+    users = UserDirectory(RedisUserStore(session, sealing=sealing), policy)
+    ledger = RedisLedger(session)
+    balances = RedisBalanceStore(session)
     return Services(client, quotas, ledger, users, UsageReading(ledger, quotas, balances, users, policy), policy)

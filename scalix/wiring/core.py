@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from scalix.domain.identity.addresses import Networks
 from scalix.domain.identity.identity import IdentitySettings
@@ -49,7 +49,9 @@ from scalix.service.ledger.retention import TRY_EVERY_S as RETENTION_EVERY_S
 from scalix.service.ledger.store_memory import LOOK_EVERY_S
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.breaker import Breaker, guarded
+from scalix.store.connection.client import StoreClient
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.journal.journal import MAX_BYTES as JOURNAL_MAX_BYTES
 from scalix.store.journal.journal import Journal
 from scalix.store.keys import Keys
@@ -89,7 +91,7 @@ def now_ms() -> int:
 class Core:
     """The use cases of one process, and the client that they share."""
 
-    client: Any
+    client: StoreClient
     policy: PolicySource
     exchanges: Exchanges
     users: UserDirectory
@@ -160,22 +162,23 @@ def build_core(
     client = connect(needed(environ, "SCALIX_STORE_URL"))
     keys = key_names(environ)
     sealing = _sealing(environ)
+    session = StoreSession(client, keys)
     breaker = Breaker()
-    erased = Pseudonyms(client, keys)
+    erased = Pseudonyms(session)
     policy = PolicySource(_policy(environ))
-    quota_store = RedisQuotaStore(client, keys, retention=lambda: policy.current.retention, pseudonyms=erased)
+    quota_store = RedisQuotaStore(session, retention=lambda: policy.current.retention, pseudonyms=erased)
     quotas = guarded(quota_store, breaker)
-    user_store = guarded(RedisUserStore(client, keys, sealing=sealing), breaker)
+    user_store = guarded(RedisUserStore(session, sealing=sealing), breaker)
     journal = open_journal(environ)
     outage = Outage(LocalCounters(now_ms), journal)
     exchanges = Exchanges()
     known = KnownRefusals()
     counting = TokenCounting(tokenizer)
     users = UserDirectory(user_store, policy)
-    key_store = guarded(RedisKeyStore(client, keys, sealing=sealing), breaker)
+    key_store = guarded(RedisKeyStore(session, sealing=sealing), breaker)
     virtual_keys = VirtualKeys(key_store, users, now_ms=now_ms)
-    audit_store = guarded(RedisAuditStore(client, keys), breaker)
-    pseudonyms = build_pseudonyms(client, keys, breaker, erased)
+    audit_store = guarded(RedisAuditStore(session), breaker)
+    pseudonyms = build_pseudonyms(session, breaker, erased)
     sealer = Sealer(audit_keys(environ.get("SCALIX_AUDIT_KEY")))
     audit = AuditLog(audit_store, sealer, policy, now_ms=now_ms, pseudonyms=pseudonyms)
     audit_reading = AuditReading(audit_store, pseudonyms)
@@ -201,7 +204,7 @@ def build_core(
     settlement = Settlement(quotas, exchanges, outage, policy=policy)
     watch = StoreWatch(
         quotas,
-        guarded(RedisEpoch(client, keys), breaker),
+        guarded(RedisEpoch(session), breaker),
         breaker,
         journal,
         when_away=client.reconnect,
@@ -220,7 +223,7 @@ def build_core(
     return Core(
         client=client,
         ledger=ledger,
-        balances=Balances(guarded(RedisBalanceStore(client, keys), breaker), audit),
+        balances=Balances(guarded(RedisBalanceStore(session), breaker), audit),
         watch=watch,
         policy=policy,
         exchanges=exchanges,
@@ -244,7 +247,7 @@ def build_core(
         ),
         keys=key_administration,
         secrets=SecretsAdministration(
-            guarded(RedisResealing(client, keys, sealing), breaker),
+            guarded(RedisResealing(session, sealing), breaker),
             audit,
             is_sealing=bool(encryption_keys(environ.get("SCALIX_ENCRYPTION_KEY"))),
         ),
@@ -288,7 +291,7 @@ def build_core(
         facts=facts,
         fallbacks=Fallbacks(
             policy,
-            Cooldowns(guarded(RedisCooldowns(client, keys), breaker), policy, clock=time.monotonic),
+            Cooldowns(guarded(RedisCooldowns(session), breaker), policy, clock=time.monotonic),
             facts=facts,
             now_ms=now_ms,
         ),

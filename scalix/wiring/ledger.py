@@ -4,7 +4,6 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scalix.service.audit.audit_log import AuditLog
 from scalix.service.exchange.policy_source import PolicySource
@@ -12,7 +11,9 @@ from scalix.service.ledger.archive import Archive
 from scalix.service.ledger.ledger_administration import LedgerAdministration
 from scalix.service.ledger.ledger_check import LedgerCheck
 from scalix.service.ledger.store_memory import StoreMemory
-from scalix.store.connection.redis_client import connect
+from scalix.store.connection.client import StoreClient
+from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.ledger.archive_files import ArchiveFiles
 from scalix.store.ledger.redis_archive import RedisArchive
@@ -32,7 +33,7 @@ class LedgerParts:
     check: LedgerCheck
     archive: Archive
     memory: StoreMemory
-    client: Any
+    client: StoreClient
 
 
 def machine_bytes_of(url: str) -> Callable[[], int]:
@@ -52,13 +53,14 @@ def build_ledger(
 ) -> LedgerParts:
     """The use cases, over the store at `url`."""
     client = connect(url, timeout_ms=TIMEOUT_MS, connections=_CONNECTIONS)
-    pseudonyms = Pseudonyms(client, keys, timeout_ms=TIMEOUT_MS)
-    books = RedisBooks(client, keys, pseudonyms, lambda: policy.current.retention)
+    session = StoreSession(client, keys, timeout_ms=TIMEOUT_MS)
+    pseudonyms = Pseudonyms(session)
+    books = RedisBooks(session, pseudonyms, lambda: policy.current.retention)
     host = " ".join(platform.node().split()).replace(" ", "-") or "unnamed"
     files = ArchiveFiles(state_dir / "archive")
-    archive = Archive(RedisArchive(client, keys), files, policy, now_ms=now_ms, host=host)
+    archive = Archive(RedisArchive(session), files, policy, now_ms=now_ms, host=host)
     memory = StoreMemory(
-        RedisMemory(client, machine_bytes=machine_bytes_of(url)),
+        RedisMemory(session.within(CALL_TIMEOUT_MS), machine_bytes=machine_bytes_of(url)),
         archive_early=archive.run_early,
     )
     check = LedgerCheck(books, lambda: policy.current.retention)

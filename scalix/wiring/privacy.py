@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.service.audit.audit_log import AuditLog
@@ -17,7 +16,9 @@ from scalix.service.ledger.retention import ExpiredKeys, RetentionJob
 from scalix.service.privacy.privacy import Privacy
 from scalix.store.base import UserStore
 from scalix.store.connection.breaker import Breaker, guarded
+from scalix.store.connection.client import StoreClient
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.journal.set_aside import SetAside
 from scalix.store.keys import Keys
 from scalix.store.privacy.redis_erasure import RedisErasure
@@ -39,16 +40,16 @@ class PrivacyParts:
 
     privacy: Privacy
     retention: RetentionJob
-    client: Any
+    client: StoreClient
 
 
-def build_pseudonyms(client: Any, keys: Keys, breaker: Breaker, erased: ErasedUsers) -> Pseudonyms:
+def build_pseudonyms(session: StoreSession, breaker: Breaker, erased: ErasedUsers) -> Pseudonyms:
     """The names of users in the audit log."""
 
     async def erased_key(subject: str) -> str:
-        return keys.erased(subject, await erased.of(subject))
+        return session.keys.erased(subject, await erased.of(subject))
 
-    return Pseudonyms(guarded(RedisNames(client, keys, erased_key), breaker))
+    return Pseudonyms(guarded(RedisNames(session, erased_key), breaker))
 
 
 def build_privacy(
@@ -70,7 +71,8 @@ def build_privacy(
 ) -> PrivacyParts:
     """The use cases, over the store at `url`."""
     client = connect(url, timeout_ms=TIMEOUT_MS, connections=_CONNECTIONS)
-    erased = ErasedUsers(client, keys, timeout_ms=TIMEOUT_MS)
+    session = StoreSession(client, keys, timeout_ms=TIMEOUT_MS)
+    erased = ErasedUsers(session)
     set_aside = SetAside(state_dir / "journal")
 
     def forget(user_id: str, records: Sequence[KeyRecord]) -> None:
@@ -84,12 +86,12 @@ def build_privacy(
     privacy = Privacy(
         users=users,
         keys=key_store,
-        data=RedisPersonalData(client, keys, erased, timeout_ms=TIMEOUT_MS),
-        erasure=RedisErasure(client, keys, erased, timeout_ms=TIMEOUT_MS),
+        data=RedisPersonalData(session, erased),
+        erasure=RedisErasure(session, erased),
         pseudonyms=pseudonyms,
         audit=audit,
         audit_reading=audit_reading,
-        store_files=RedisFiles(client, timeout_ms=TIMEOUT_MS),
+        store_files=RedisFiles(session),
         files=[set_aside, archive],
         archive=archive,
         policy=policy,
@@ -97,7 +99,7 @@ def build_privacy(
         forget=forget,
         now_ms=now_ms,
     )
-    store = RedisRetention(client, keys, timeout_ms=TIMEOUT_MS)
+    store = RedisRetention(session)
     retention = RetentionJob(
         store,
         audit,

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.exchange.policy_source import PolicySource
@@ -14,7 +13,9 @@ from scalix.service.usage.reporting import Reporting
 from scalix.service.usage.usage import UsageReading
 from scalix.service.usage.usage_events import UsageEvents
 from scalix.store.base import LimitTools
+from scalix.store.connection.client import StoreClient
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.journal.journal import Journal
 from scalix.store.keys import Keys
 from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, RedisLedger
@@ -37,7 +38,7 @@ class UsageParts:
     events: UsageEvents
     reporting: Reporting
     metrics: GatewayMetrics
-    client: Any
+    client: StoreClient
     refusals: Counter[str]
 
 
@@ -56,9 +57,10 @@ def build_usage(
 ) -> UsageParts:
     """The use cases, over the store at `url`. `machine_bytes` is the memory that a server on this machine may use."""
     client = connect(url, timeout_ms=READ_TIMEOUT_MS, connections=_CONNECTIONS)
-    ledger = RedisLedger(client, keys, timeout_ms=USAGE_TIMEOUT_MS)
-    everybodys = RedisLedger(client, keys)
-    balances = RedisBalanceStore(client, keys, timeout_ms=USAGE_TIMEOUT_MS)
+    session = StoreSession(client, keys, timeout_ms=USAGE_TIMEOUT_MS)
+    ledger = RedisLedger(session)
+    everybodys = RedisLedger(session.within(READ_TIMEOUT_MS))
+    balances = RedisBalanceStore(session)
     usage = UsageReading(ledger, counters, balances, directory, policy, key_store)
 
     refusals: Counter[str] = Counter()
@@ -71,8 +73,8 @@ def build_usage(
         key_store,
         here=here,
         store_is_there=lambda: watch.store_is_there,
-        leases=RedisLeases(client, keys, timeout_ms=USAGE_TIMEOUT_MS).count,
-        memory=RedisMemory(client, machine_bytes=machine_bytes, timeout_ms=USAGE_TIMEOUT_MS).fullest,
+        leases=RedisLeases(session).count,
+        memory=RedisMemory(session, machine_bytes=machine_bytes).fullest,
     )
     return UsageParts(
         usage,

@@ -27,6 +27,7 @@ from scalix.service.audit.audit import Actor
 from scalix.service.exchange.admission import Call
 from scalix.service.exchange.exchanges import Exchange, ProviderError
 from scalix.store.base import UserRecord
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.quota.redis_quota import RedisQuotaStore
 from scalix.store.records.redis_users import RedisUserStore
@@ -166,8 +167,8 @@ class World:
             **environ,
         }
         self.core: Core = build_core(values, facts=lambda model: model, tokenizer=lambda encoding, text: len(text))
-        self._users = RedisUserStore(self.core.client, Keys(prefix))
-        self._quotas = RedisQuotaStore(self.core.client, Keys(prefix))
+        self._users = RedisUserStore(StoreSession(self.core.client, Keys(prefix)))
+        self._quotas = RedisQuotaStore(StoreSession(self.core.client, Keys(prefix)))
         self.provider = Provider()
         self.app = build_gate(
             self.core,

@@ -12,6 +12,7 @@ from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.store.base import Cooling, StoreUnavailable
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.records.redis_cooldowns import RedisCooldowns
 
@@ -48,7 +49,7 @@ class Worker:
 @pytest.fixture
 async def store(store_url: str, key_prefix: str) -> AsyncIterator[RedisCooldowns]:
     client = connect(store_url)
-    yield RedisCooldowns(client, Keys(key_prefix))
+    yield RedisCooldowns(StoreSession(client, Keys(key_prefix)))
     await client.aclose()
 
 
@@ -152,7 +153,7 @@ async def test_the_longer_of_two_cooldowns_holds(worker: Worker, store: RedisCoo
 async def test_the_store_forgets_them_by_itself(worker: Worker, store: RedisCooldowns) -> None:
     worker.fail(retry_after_s=60)
     await worker.told()
-    assert 50_000 < await store._client.pttl(store._keys.cooldowns()) <= 60_000
+    assert 50_000 < await store._session.pttl(store._keys.cooldowns()) <= 60_000
     await store.cool("over", 1, asked_for=False)
     while len(found := (await store.cooling())[0]) > 1:
         pass
@@ -250,12 +251,12 @@ async def test_what_is_kept_of_single_subjects_is_bounded_and_names_nobody_in_th
         worker.fail_for(f"user:{number}")
     await worker.told()
     assert len(worker.cooldowns._own_rows) == 10
-    (kept,) = (await store._client.hgetall(store._keys.failures())).values()
+    (kept,) = (await store._session.hgetall(store._keys.failures())).values()
     assert "user:" not in kept
-    assert 0 < await store._client.pttl(store._keys.failures()) <= 30_000
+    assert 0 < await store._session.pttl(store._keys.failures()) <= 30_000
 
 
-async def test_names_that_clients_make_up_for_a_wildcard_do_not_rest_and_are_told_to_nobody(
+async def test_names_that_sessions_make_up_for_a_wildcard_do_not_rest_and_are_told_to_nobody(
     worker: Worker, store: RedisCooldowns
 ) -> None:
     models = {"m": Model("m", "openai/m")}

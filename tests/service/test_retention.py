@@ -17,6 +17,7 @@ from scalix.service.audit.audit import Actor
 from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.ledger.retention import ExpiredKeys, RetentionJob
 from scalix.store.base import StoreUnavailable
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.privacy.redis_retention import RedisRetention
 from scalix.store.quota.redis_quota import RedisQuotaStore
@@ -59,7 +60,7 @@ async def no_pause(_: float) -> None:
 async def world(store_url: str, key_prefix: str) -> AsyncIterator[World]:
     rig = redis_rig(store_url, key_prefix)
     keys = Keys(key_prefix)
-    yield World(rig, keys, RedisRetention(rig.client, keys, clock=rig.clock, sleep=no_pause), MemoryTrail())
+    yield World(rig, keys, RedisRetention(rig.session, sleep=no_pause), MemoryTrail())
     await rig.close()
 
 
@@ -239,7 +240,7 @@ async def test_books_go_when_their_time_is_over_and_windows_a_month_after_their_
 
 
 async def _served(world: World, request_id: str, subject: str) -> Receipt:
-    quotas = RedisQuotaStore(world.rig.client, world.keys, clock=world.clock, retention=lambda: RETENTION)
+    quotas = RedisQuotaStore(StoreSession(world.rig.client, world.keys, clock=world.clock), retention=lambda: RETENTION)
     decision = await quotas.admit(ask(request_id, limits(), subject=subject))
     assert isinstance(decision, Admitted)
     detail = Detail("free", "m", cost_nano_usd=3)

@@ -14,6 +14,7 @@ from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Receipt
 from scalix.service.ledger.ledger_check import Findings, LedgerCheck
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.ledger.redis_ledger_repair import RedisBooks
 from scalix.store.quota.redis_quota import RedisQuotaStore
@@ -35,17 +36,17 @@ class LedgerRig:
         self.retention = retention or Retention()
         self.client: Any = connect(url, timeout_ms=10_000)
         self.keys = Keys(prefix)
-        self.pseudonyms = Pseudonyms(self.client, self.keys, timeout_ms=10_000)
+        self.session = StoreSession(self.client, self.keys, clock=self.clock, timeout_ms=10_000)
+        self.pseudonyms = Pseudonyms(self.session)
         self.quotas = RedisQuotaStore(
-            self.client,
-            self.keys,
-            clock=self.clock,
-            timeout_ms=10_000,
+            self.session,
             retention=lambda: self.retention,
             pseudonyms=self.pseudonyms,
         )
         self.books = RedisBooks(
-            self.client, self.keys, self.pseudonyms, lambda: self.retention, clock=self.clock, timeout_ms=10_000
+            self.session,
+            self.pseudonyms,
+            lambda: self.retention,
         )
         self.check = LedgerCheck(self.books, lambda: self.retention)
         self.random = random.Random(20260226)

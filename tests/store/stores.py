@@ -9,6 +9,7 @@ from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.limits.quota import Ask, Charge, Outcome
 from scalix.store.base import BalanceStore, LedgerReader, LimitTools, QuotaStore, UserStore
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.ledger.redis_ledger import RedisLedger
 from scalix.store.quota.redis_balance import RedisBalanceStore
@@ -51,6 +52,13 @@ class Rig:
     keys: Keys | None = None
 
     @property
+    def session(self) -> StoreSession:
+        """What the stores of a server work with, for others over the same keys."""
+        assert self.client is not None
+        assert self.keys is not None
+        return StoreSession(self.client, self.keys, clock=self.clock, timeout_ms=5_000)
+
+    @property
     def tools(self) -> LimitTools:
         """The same store as operators use it."""
         return cast(LimitTools, self.quotas)
@@ -70,11 +78,12 @@ def redis_rig(url: str, prefix: str) -> Rig:
     clock = Clock()
     client = connect(url, timeout_ms=5_000)
     keys = Keys(prefix)
-    quotas = RedisQuotaStore(client, keys, clock=clock, timeout_ms=5_000)
-    users = RedisUserStore(client, keys, clock=clock, timeout_ms=5_000)
-    virtual_keys = RedisKeyStore(client, keys, clock=clock, timeout_ms=5_000)
-    balances = RedisBalanceStore(client, keys, clock=clock, timeout_ms=5_000)
-    ledger = RedisLedger(client, keys, clock=clock, timeout_ms=5_000)
+    session = StoreSession(client, keys, clock=clock, timeout_ms=5_000)
+    quotas = RedisQuotaStore(session)
+    users = RedisUserStore(session)
+    virtual_keys = RedisKeyStore(session)
+    balances = RedisBalanceStore(session)
+    ledger = RedisLedger(session)
     return Rig(quotas, users, virtual_keys, balances, ledger, clock, client, keys)
 
 

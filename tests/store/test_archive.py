@@ -38,7 +38,7 @@ def policy_of(**retention: int) -> PolicySource:
 
 
 def archive_of(rig: LedgerRig, folder: Path, host: str = "here", **retention: int) -> Archive:
-    store, policy = RedisArchive(rig.client, rig.keys), policy_of(**retention)
+    store, policy = RedisArchive(rig.session), policy_of(**retention)
     return Archive(store, ArchiveFiles(folder), policy, now_ms=rig.clock, host=host)
 
 
@@ -170,7 +170,7 @@ async def test_an_event_that_comes_or_changes_meanwhile_stays_for_the_next_time(
 async def test_two_processes_never_write_at_the_same_time(rig: LedgerRig, tmp_path: Path) -> None:
     await rig.a_day()
     rig.clock.now_ms = TODAY * DAY_MS
-    holder = RedisArchive(rig.client, rig.keys)
+    holder = RedisArchive(rig.session)
     assert await holder.lock()
     assert await archive_of(rig, tmp_path).archive() is None
     await holder.unlock()
@@ -220,7 +220,7 @@ async def test_without_an_age_nothing_is_archived_until_the_store_is_nearly_full
     subjects = await rig.a_day()
     rig.clock.now_ms = (OLD + 1) * DAY_MS
     policy = PolicySource(Policy({"free": Tier("free")}, "free", {}))
-    store = RedisArchive(rig.client, rig.keys)
+    store = RedisArchive(rig.session)
     archive = Archive(store, ArchiveFiles(tmp_path), policy, now_ms=rig.clock, host="here")
     await archive.run()
     await archive.run_early()
@@ -271,7 +271,7 @@ async def test_late_events_in_a_file_of_a_second_machine_hide_no_file_of_the_fir
 async def test_what_another_process_is_writing_is_no_leaving_of_a_crash(rig: LedgerRig, tmp_path: Path) -> None:
     await rig.a_day()
     rig.clock.now_ms = TODAY * DAY_MS
-    archive, writer = archive_of(rig, tmp_path), RedisArchive(rig.client, rig.keys)
+    archive, writer = archive_of(rig, tmp_path), RedisArchive(rig.session)
     (tmp_path / "events-2026-02-16.jsonl.gz.0123.draft").write_bytes(b"half")
     assert await writer.lock()
     await archive.run()

@@ -12,6 +12,7 @@ from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Admitted, Refused
 from scalix.store.base import StoreUnavailable, UserRecord
 from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.quota.redis_quota import RedisQuotaStore
 from scalix.store.records.redis_users import RedisUserStore
@@ -34,7 +35,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 async def store(cluster: Cluster, key_prefix: str) -> AsyncIterator[RedisQuotaStore]:
     client = connect(cluster.url)
-    yield RedisQuotaStore(client, Keys(key_prefix))
+    yield RedisQuotaStore(StoreSession(client, Keys(key_prefix)))
     await client.aclose()
 
 
@@ -91,7 +92,7 @@ async def test_requests_of_users_in_all_parts_are_admitted_settled_released_and_
 
 async def test_records_are_written_read_and_deleted_on_every_node(cluster: Cluster, key_prefix: str) -> None:
     client = connect(cluster.url)
-    users = RedisUserStore(client, Keys(key_prefix))
+    users = RedisUserStore(StoreSession(client, Keys(key_prefix)))
     await asyncio.gather(*(users.create(UserRecord(f"u{number}", tier="pro")) for number in range(30)))
     assert [(await users.get(f"u{number}")).tier for number in range(30)] == ["pro"] * 30
     assert len({name async for name in client.scan_iter(match=f"{key_prefix}*:u:*")}) == 30
@@ -198,5 +199,7 @@ async def test_a_killed_master_is_replaced_by_its_replica_and_the_counts_go_on(
     # A client that is made now, with the address of the dead node gone, finds the others by those it is given.
     survivor = next(node for node in cluster.nodes if node.process is not None)
     client = connect(survivor.url)
-    assert (await RedisQuotaStore(client, Keys(key_prefix)).tallies(USERS[2]))[1][Window.DAY] == tallies[2]
+    assert (await RedisQuotaStore(StoreSession(client, Keys(key_prefix))).tallies(USERS[2]))[1][Window.DAY] == tallies[
+        2
+    ]
     await client.aclose()

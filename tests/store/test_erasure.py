@@ -12,8 +12,10 @@ from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Admitted, Refused, Tally
 from scalix.store.base import UserRecord
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.journal.journal_entries import Release, Settlement, encoded
 from scalix.store.journal.set_aside import SetAside
+from scalix.store.keys import Keys
 from scalix.store.privacy.redis_erasure import Erased, RedisErasure
 from scalix.store.privacy.redis_files import RedisFiles
 from scalix.store.privacy.redis_personal_data import RedisPersonalData
@@ -37,7 +39,7 @@ async def rig(store_url: str, key_prefix: str) -> AsyncIterator[Rig]:
 @pytest.fixture
 def erasure(rig: Rig) -> RedisErasure:
     assert rig.keys is not None
-    return RedisErasure(rig.client, rig.keys, Pseudonyms(rig.client, rig.keys), clock=rig.clock, timeout_ms=5_000)
+    return RedisErasure(rig.session, Pseudonyms(rig.session))
 
 
 async def names_of(rig: Rig) -> list[str]:
@@ -156,9 +158,9 @@ async def test_names_are_forgotten_both_ways_also_when_they_are_used_meanwhile(r
     keys = rig.keys
 
     async def erased_key(subject: str) -> str:
-        return keys.erased(subject, await Pseudonyms(rig.client, keys).of(subject))
+        return keys.erased(subject, await Pseudonyms(StoreSession(rig.client, keys)).of(subject))
 
-    names = RedisNames(rig.client, keys, erased_key, timeout_ms=5_000)
+    names = RedisNames(StoreSession(rig.client, keys, timeout_ms=5_000), erased_key)
     for number in range(20):
         texts = [f"alias-{number}-{one}" for one in range(3)]
         await asyncio.gather(
@@ -197,7 +199,7 @@ async def test_old_set_aside_files_are_removed(tmp_path: Path) -> None:
 
 
 async def test_the_stores_files_are_written_anew(rig: Rig) -> None:
-    files = RedisFiles(rig.client, timeout_ms=5_000)
+    files = RedisFiles(rig.session)
     both = await asyncio.gather(files.rewrite(), files.rewrite())
     assert list(both) == [{"append_only_file": "rewritten", "snapshot": "none"}] * 2
 
@@ -206,13 +208,17 @@ async def test_an_external_servers_files_are_written_anew_as_far_as_it_lets_us(t
     server = Server(tmp_path, free_ports(1)[0], "--appendonly", "yes", "--save", "3600 1")
     with running(server):
         one = connect(server.url, timeout_ms=5_000)
-        assert await RedisFiles(one, timeout_ms=5_000).rewrite() == dict.fromkeys(FILES, "rewritten")
+        assert await RedisFiles(StoreSession(one, Keys(""), timeout_ms=5_000)).rewrite() == dict.fromkeys(
+            FILES, "rewritten"
+        )
         assert (tmp_path / "dump.rdb").exists()
         await one.aclose()
         rights = ("+@all", "-bgrewriteaof", "-bgsave", "-config")
         server.admin.execute_command("ACL", "SETUSER", "some", "on", ">word", "~*", "&*", *rights)
         other = connect(server.url.replace("//", "//some:word@"), timeout_ms=5_000)
-        assert await RedisFiles(other, timeout_ms=5_000).rewrite() == dict.fromkeys(FILES, "not permitted")
+        assert await RedisFiles(StoreSession(other, Keys(""), timeout_ms=5_000)).rewrite() == dict.fromkeys(
+            FILES, "not permitted"
+        )
         await other.aclose()
 
 
@@ -220,24 +226,24 @@ async def test_on_a_cluster_everything_is_found_and_erased_too(tmp_path: Path) -
     with running(Cluster(tmp_path)) as cluster:
         rig = redis_rig(cluster.url, "c:")
         assert rig.keys is not None
-        pseudonyms = Pseudonyms(rig.client, rig.keys, timeout_ms=5_000)
-        erasure = RedisErasure(rig.client, rig.keys, pseudonyms, clock=rig.clock, timeout_ms=5_000)
+        pseudonyms = Pseudonyms(rig.session)
+        erasure = RedisErasure(rig.session, pseudonyms)
         for name in ("alice", "bob"):
             await rig.users.create(UserRecord(name, tier="pro"))
             key = await rig.virtual_keys.create(key_of(name, len(name)))
             await rig.balances.credit(f"user:{name}", 10**9, "payment-1")
             one = await admitted(rig, f"r{len(name)}", subject=f"user:{name}", key=key.scope)
             await rig.quotas.settle(one.receipt, used(5, nano_usd=7))
-        data = await RedisPersonalData(rig.client, rig.keys, pseudonyms, clock=rig.clock, timeout_ms=5_000).of(SUBJECT)
+        data = await RedisPersonalData(rig.session, pseudonyms).of(SUBJECT)
         assert [(event.request_id, event.tokens) for event in data.events] == [("r5", 5)]
         assert [(one.credit_id, one.nano_usd) for one in data.credits] == [("payment-1", 10**9)]
         assert await erasure.erase("alice") == Erased(1, 1, 0, 3, 1, 1, 3)
         left = await names_of(rig)
         assert [name for name in left if "alice" in name] == []
         assert [name for name in left if "bob" in name] != []
-        files = await RedisFiles(rig.client, timeout_ms=5_000).rewrite()
+        files = await RedisFiles(rig.session).rewrite()
         assert files == {"append_only_file": "none", "snapshot": "none"}
-        assert await RedisRetention(rig.client, rig.keys, clock=rig.clock, timeout_ms=5_000).remove_dead_pointers() == 0
+        assert await RedisRetention(rig.session).remove_dead_pointers() == 0
         await rig.close()
 
 

@@ -10,6 +10,7 @@ import pytest
 from scalix.domain.ledger.ledger import Detail
 from scalix.domain.limits.limits import Limits, Metric, Window
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Receipt, Refused, Tally
+from scalix.store.connection.session import StoreSession
 from scalix.store.privacy.redis_erasure import RedisErasure
 from scalix.store.records.pseudonyms import Pseudonyms
 from tests.store.memory.memory import MemoryStore
@@ -40,8 +41,8 @@ async def erase(rig: Rig) -> None:
         rig.quotas.erase(SUBJECT)
     else:
         assert rig.keys
-        pseudonyms = Pseudonyms(rig.client, rig.keys, timeout_ms=5_000)
-        await RedisErasure(rig.client, rig.keys, pseudonyms, clock=rig.clock, timeout_ms=5_000).erase("alice")
+        pseudonyms = Pseudonyms(rig.session)
+        await RedisErasure(rig.session, pseudonyms).erase("alice")
     rig.clock.advance(seconds=1)
 
 
@@ -99,7 +100,7 @@ async def test_a_settlement_after_the_months_end_leaves_no_windows(rig: Rig) -> 
     rig.clock.advance(hours=24 * 5)
     if rig.client is not None:
         assert rig.keys
-        pseudonym = await Pseudonyms(rig.client, rig.keys).of(SUBJECT)
+        pseudonym = await Pseudonyms(rig.session).of(SUBJECT)
         await rig.client.delete(rig.keys.pseudonyms_windows(SUBJECT, pseudonym))
     assert (await rig.quotas.settle(receipt, CHARGE)).status == "settled"
     assert (await rig.quotas.settle(receipt, CHARGE)).status == "duplicate"
@@ -137,7 +138,7 @@ async def test_the_windows_end_with_the_month_however_often_they_are_used(rig: R
     await rig.quotas.settle(receipt, CHARGE)
     if rig.client is not None:
         assert rig.keys
-        pseudonym = await Pseudonyms(rig.client, rig.keys).of(SUBJECT)
+        pseudonym = await Pseudonyms(rig.session).of(SUBJECT)
         left_ms = await rig.client.pttl(rig.keys.pseudonyms_windows(SUBJECT, pseudonym))
         assert 0 < left_ms <= 2.5 * 86_400_000
         assert not await rig.client.exists(rig.keys.windows(SUBJECT))
@@ -197,12 +198,12 @@ async def test_processes_agree_on_the_pseudonym_and_another_store_has_another(st
     rig, other = redis_rig(store_url, key_prefix), redis_rig(store_url, f"{key_prefix}other:")
     assert rig.keys
     assert other.keys
-    mine, theirs = Pseudonyms(rig.client, rig.keys), Pseudonyms(other.client, rig.keys)
+    mine, theirs = Pseudonyms(rig.session), Pseudonyms(StoreSession(other.client, rig.keys))
     name = await mine.of(SUBJECT)
     assert name == await theirs.of(SUBJECT)
     assert len(name) == 33
     assert name.startswith("~")
-    assert name != await Pseudonyms(rig.client, other.keys).of(SUBJECT)
+    assert name != await Pseudonyms(StoreSession(rig.client, other.keys)).of(SUBJECT)
     await rig.client.delete(rig.keys.pseudonym_key())
     await asyncio.gather(mine.agree(), theirs.agree())
     assert await mine.of(SUBJECT) == await theirs.of(SUBJECT) == name

@@ -16,6 +16,7 @@ from scalix.store.base import StoreUnavailable
 from scalix.store.connection.client import StoreClient
 from scalix.store.connection.lane import Lane
 from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, CONNECTIONS, connect, in_time
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.quota.redis_quota import RedisQuotaStore
 from tests.store.servers import Server, calm_s, free_ports, running
@@ -47,7 +48,7 @@ def connections(server: Server) -> int:
 async def test_five_hundred_admissions_at_once_share_a_few_connections(
     server: Server, client: StoreClient, key_prefix: str
 ) -> None:
-    store = RedisQuotaStore(client, Keys(key_prefix))
+    store = RedisQuotaStore(StoreSession(client, Keys(key_prefix)))
     for turn in range(3):
         asks = [ask(f"{turn}-{number}", limits(), subject=f"user:{number}") for number in range(500)]
         decisions = await asyncio.gather(*(store.admit(one) for one in asks))
@@ -101,7 +102,7 @@ async def test_the_first_caller_who_gives_up_does_not_stop_the_look_at_the_serve
 async def test_a_stalled_server_keeps_nobody_longer_than_allowed_and_is_found_again(
     server: Server, client: StoreClient, key_prefix: str
 ) -> None:
-    store = RedisQuotaStore(client, Keys(key_prefix))
+    store = RedisQuotaStore(StoreSession(client, Keys(key_prefix)))
     await store.admit(ask("r0", limits()))
     assert server.process is not None
     os.kill(server.process.pid, signal.SIGSTOP)

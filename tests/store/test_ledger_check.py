@@ -221,7 +221,7 @@ async def test_sweeps_late_settlements_releases_and_resets_leave_nothing_that_di
 async def test_a_deleted_user_leaves_nothing_that_differs_also_when_they_come_back(rig: LedgerRig) -> None:
     subjects = await rig.a_day()
     await rig.admit("late", subjects[0])
-    users = RedisUserStore(rig.client, rig.keys, clock=rig.clock, timeout_ms=10_000)
+    users = RedisUserStore(rig.session)
     await users.delete(subjects[0].removeprefix("user:"))
     assert (await rig.verify()).differences == []
     await rig.settle("again", subjects[0])
@@ -231,7 +231,7 @@ async def test_a_deleted_user_leaves_nothing_that_differs_also_when_they_come_ba
 async def test_users_who_were_erased_leave_nothing_that_differs_also_when_they_come_back(rig: LedgerRig) -> None:
     subjects = await rig.a_day()
     late = await rig.admit("late", subjects[0])
-    erasure = RedisErasure(rig.client, rig.keys, rig.pseudonyms, clock=rig.clock, timeout_ms=10_000)
+    erasure = RedisErasure(rig.session, rig.pseudonyms)
     for subject in subjects[:3]:
         await erasure.erase(subject.removeprefix("user:"))
     assert (await rig.verify()).differences == []

@@ -25,13 +25,13 @@ async def test_verify_repair_archive_and_the_memory_of_all_nodes(tmp_path: Path)
             assert (await rig.verify()).differences == []
             rig.clock.advance(hours=24 * 9)
             files = ArchiveFiles(tmp_path / "archive")
-            archive = Archive(RedisArchive(rig.client, rig.keys), files, policy_of(), now_ms=rig.clock, host="here")
+            archive = Archive(RedisArchive(rig.session), files, policy_of(), now_ms=rig.clock, host="here")
             (done,) = await archive.archive() or []
             assert (done.day, done.events, done.removed) == (TODAY, 80, 80)
             assert (await rig.check.verify(TODAY, archived=await archive.read(TODAY))).differences == []
             cluster.masters[1].admin.config_set("maxmemory", 2**40)
             cluster.masters[2].admin.config_set("maxmemory", cluster.masters[2].admin.info("memory")["used_memory"] * 2)
-            fullest = await RedisMemory(rig.client, timeout_ms=5_000).fullest()
+            fullest = await RedisMemory(rig.session).fullest()
             assert (fullest.is_configured, fullest.percent >= 45) == (True, True)
         finally:
             await rig.close()

@@ -261,7 +261,7 @@ async def server(store_url: str, key_prefix: str) -> AsyncIterator[Rig]:
 
 def store_of(rig: Rig, retention: Retention) -> RedisQuotaStore:
     assert rig.keys
-    return RedisQuotaStore(rig.client, rig.keys, clock=rig.clock, timeout_ms=5_000, retention=lambda: retention)
+    return RedisQuotaStore(rig.session, retention=lambda: retention)
 
 
 async def ends(rig: Rig, receipt: Receipt) -> list[float]:

@@ -7,8 +7,8 @@ import pytest
 from cryptography.fernet import Fernet
 
 from scalix.store.base import UserRecord
-from scalix.store.connection import scripts
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.records.redis_keys import RedisKeyStore
 from scalix.store.records.redis_resealing import RedisResealing
@@ -28,14 +28,14 @@ class Rig:
         self._client, self._keys = client, Keys(prefix)
 
     def users(self, *keys: str) -> RedisUserStore:
-        return RedisUserStore(self._client, self._keys, timeout_ms=5_000, sealing=sealing_of(keys))
+        return RedisUserStore(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing=sealing_of(keys))
 
     def virtual_keys(self, *keys: str) -> RedisKeyStore:
-        return RedisKeyStore(self._client, self._keys, timeout_ms=5_000, sealing=sealing_of(keys))
+        return RedisKeyStore(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing=sealing_of(keys))
 
     async def resealed(self, *keys: str) -> Resealed:
         """All pages as one."""
-        store = RedisResealing(self._client, self._keys, sealing_of(keys), timeout_ms=5_000)
+        store = RedisResealing(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing_of(keys))
         cursor: str | None = START
         pages = []
         while cursor is not None:
@@ -84,13 +84,13 @@ async def test_a_change_made_meanwhile_is_kept(rig: Rig) -> None:
     users = rig.users(OLD)
     record = await users.create(UserRecord("alice", metadata=PRIVATE))
     name = users._keys.record("user:alice")
-    read = await users._client.hget(name, "metadata")
+    read = await users._session.hget(name, "metadata")
     await users.update(record)
-    assert await scripts.run(users._client, "reseal", [name], ["metadata", read, "overwritten"]) == 0
+    assert await users._session.run("reseal", [name], ["metadata", read, "overwritten"]) == 0
     assert (await users.get("alice")).metadata == PRIVATE
 
 
 @pytest.mark.parametrize("cursor", ["257:0", "x:0", "0:-1", "", "0"])
 async def test_a_cursor_that_is_none_is_refused(rig: Rig, cursor: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
-        await RedisResealing(rig._client, rig._keys, sealing_of([NEW])).reseal(cursor)
+        await RedisResealing(StoreSession(rig._client, rig._keys), sealing_of([NEW])).reseal(cursor)

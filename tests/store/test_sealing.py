@@ -8,6 +8,7 @@ from cryptography.fernet import Fernet
 
 from scalix.store.base import UserRecord
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.records.redis_users import RedisUserStore
 from scalix.store.records.sealing import CannotOpen, FernetSealing, Unsealed, encryption_keys, sealing_of
@@ -20,13 +21,15 @@ PRIVATE = {"email": "canary@example.com"}
 @pytest.fixture
 async def stores(store_url: str, key_prefix: str) -> AsyncIterator[Stores]:
     client = connect(store_url, timeout_ms=5_000)
-    yield lambda *keys: RedisUserStore(client, Keys(key_prefix), timeout_ms=5_000, sealing=sealing_of(keys))
+    yield lambda *keys: RedisUserStore(
+        StoreSession(client, Keys(key_prefix), timeout_ms=5_000), sealing=sealing_of(keys)
+    )
     await client.aclose()
 
 
 async def kept(stores: Stores, name: str) -> str:
     store = stores()
-    fields: dict[str, str] = await store._client.hgetall(store._keys.record(f"user:{name}"))
+    fields: dict[str, str] = await store._session.hgetall(store._keys.record(f"user:{name}"))
     return fields["metadata"]
 
 
@@ -75,7 +78,7 @@ async def test_metadata_of_one_user_opens_for_no_other(stores: Stores) -> None:
     store = stores(NEW)
     await store.create(UserRecord("alice", metadata=PRIVATE))
     await store.create(UserRecord("mallory"))
-    await store._client.hset(store._keys.record("user:mallory"), "metadata", await kept(stores, "alice"))
+    await store._session.hset(store._keys.record("user:mallory"), "metadata", await kept(stores, "alice"))
     assert (await store.get("mallory")).metadata == {}
 
 
@@ -113,7 +116,7 @@ async def test_users_are_listed_by_name_page_by_page(stores: Stores) -> None:
 
 async def test_of_very_many_users_every_one_is_on_one_page(store_url: str, key_prefix: str) -> None:
     client = connect(store_url, timeout_ms=5_000)
-    store = RedisUserStore(client, Keys(key_prefix), timeout_ms=5_000, most_in_order=10)
+    store = RedisUserStore(StoreSession(client, Keys(key_prefix), timeout_ms=5_000), most_in_order=10)
     for number in range(40):
         await store.create(UserRecord(f"user-{number}"))
     found = [record.user_id for first in range(0, 42, 7) for record in (await store.page(first, 7))[1]]

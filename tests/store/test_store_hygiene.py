@@ -18,6 +18,7 @@ from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Tally
 from scalix.store.base import MergeStore, StoreUnavailable, UserRecord
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import CLOCK_GRACE_MS, Keys
 from scalix.store.quota.redis_quota import RedisQuotaStore
 from scalix.store.records.pseudonyms import pseudonym
@@ -403,7 +404,10 @@ async def test_a_user_who_is_deleted_midway_leaves_nothing_that_is_taken_from_ot
 
 async def test_leases_of_the_servers_own_clock_are_renewed_by_it(store_url: str, key_prefix: str) -> None:
     client = connect(store_url)
-    store, users = RedisQuotaStore(client, Keys(key_prefix)), RedisUserStore(client, Keys(key_prefix))
+    store, users = (
+        RedisQuotaStore(StoreSession(client, Keys(key_prefix))),
+        RedisUserStore(StoreSession(client, Keys(key_prefix))),
+    )
     assert not (await users.get("alice")).exists
     decision = await store.admit(ask("r1", limits(), lease_ms=0))
     assert isinstance(decision, Admitted)

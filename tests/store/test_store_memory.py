@@ -9,6 +9,8 @@ import pytest
 
 from scalix.service.ledger.store_memory import StoreMemory
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
+from scalix.store.keys import Keys
 from scalix.store.ledger.redis_memory import RedisMemory, ServerMemory
 from tests.store.servers import Server, free_ports, running
 
@@ -36,7 +38,7 @@ async def test_a_filling_store_is_told_once_for_each_mark_and_archived_early(
         archived += 1
 
     client = connect(server.url, timeout_ms=5_000)
-    memory = StoreMemory(RedisMemory(client, timeout_ms=5_000), archive_early=archive_early)
+    memory = StoreMemory(RedisMemory(StoreSession(client, Keys(""), timeout_ms=5_000)), archive_early=archive_early)
     try:
         server.admin.config_set("maxmemory", 60 * MIB)
         await memory.look()
@@ -68,10 +70,10 @@ async def test_a_filling_store_is_told_once_for_each_mark_and_archived_early(
 async def test_without_maxmemory_it_is_the_machines_or_the_containers_memory(server: Server) -> None:
     client = connect(server.url, timeout_ms=5_000)
     try:
-        machine = await RedisMemory(client).fullest()
+        machine = await RedisMemory(StoreSession(client, Keys(""))).fullest()
         assert machine.limit_bytes == server.admin.info("memory")["total_system_memory"]
         assert not machine.is_configured
-        contained = await RedisMemory(client, machine_bytes=lambda: 64 * MIB).fullest()
+        contained = await RedisMemory(StoreSession(client, Keys("")), machine_bytes=lambda: 64 * MIB).fullest()
         assert contained.limit_bytes == 64 * MIB
     finally:
         await client.aclose()

@@ -10,6 +10,7 @@ import pytest
 from scalix.domain.ledger.ledger import Detail
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.limits.quota import Admitted, Receipt
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.privacy.redis_erasure import RedisErasure
 from scalix.store.quota.redis_quota import RedisQuotaStore
@@ -75,7 +76,7 @@ async def test_the_lease_of_a_request_that_has_ended_is_not_renewed(rig: Rig, ke
 
 async def test_failures_of_long_ago_make_no_row_with_those_of_now(rig: Rig, key_prefix: str) -> None:
     keys = Keys(key_prefix)
-    store = RedisCooldowns(rig.client, keys, timeout_ms=5_000)
+    store = RedisCooldowns(StoreSession(rig.client, keys, timeout_ms=5_000))
     assert not await store.count_failure("m", "user:a", within_ms=30_000, failures=3)
     # Given two more that are older than what counts
     known = await rig.client.hget(keys.failures(), "m")
@@ -89,7 +90,7 @@ async def test_failures_of_long_ago_make_no_row_with_those_of_now(rig: Rig, key_
 
 async def test_what_an_erased_user_used_with_a_key_is_settled_without_its_name(rig: Rig, key_prefix: str) -> None:
     keys = Keys(key_prefix)
-    erasure = RedisErasure(rig.client, keys, Pseudonyms(rig.client, keys), clock=rig.clock, timeout_ms=5_000)
+    erasure = RedisErasure(rig.session, Pseudonyms(rig.session))
     key = await rig.virtual_keys.create(key_of("alice", 1))
     receipt = await admitted(rig, "r1", key=key.scope)
     await erasure.erase("alice")

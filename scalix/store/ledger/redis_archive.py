@@ -2,14 +2,11 @@
 
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
 from scalix.domain.ledger.ledger_check import Texts
 from scalix.domain.limits.calendar import DAY_MS
-from scalix.store.connection import scripts
-from scalix.store.connection.redis_client import in_time
-from scalix.store.keys import Keys
-from scalix.store.ledger.redis_ledger_repair import TIMEOUT_MS, names_of_shards
+from scalix.store.connection.session import StoreSession
+from scalix.store.ledger.redis_ledger_repair import names_of_shards
 
 _BATCH = 500
 LOCK_MS = 10 * 60_000
@@ -18,24 +15,23 @@ LOCK_MS = 10 * 60_000
 class RedisArchive:
     """Give it a client of its own: its calls may take long. Every method may raise `StoreUnavailable`."""
 
-    def __init__(self, client: Any, keys: Keys, *, timeout_ms: int = TIMEOUT_MS) -> None:
-        self._client = client
-        self._keys = keys
-        self._timeout_ms = timeout_ms
+    def __init__(self, session: StoreSession) -> None:
+        self._session = session
+        self._keys = session.keys
         self._token = secrets.token_hex(8)
 
     async def lock(self) -> bool:
         """Whether the lock is ours now, for ten minutes from now on."""
-        return bool(await self._run("archive_lock", [self._keys.archive_lock()], [self._token, LOCK_MS]))
+        return bool(await self._session.run("archive_lock", [self._keys.archive_lock()], [self._token, LOCK_MS]))
 
     async def unlock(self) -> None:
         """Let the lock go, if it is ours."""
-        await self._run("archive_lock", [self._keys.archive_lock()], [self._token, 0])
+        await self._session.run("archive_lock", [self._keys.archive_lock()], [self._token, 0])
 
     async def days(self, before: int) -> dict[int, list[str]]:
         """The days before `before` that there are events of, with the subjects. Reads all names of keys."""
         found: dict[int, list[str]] = {}
-        async for _, kind, rest in names_of_shards(self._client, self._keys.prefix):
+        async for _, kind, rest in names_of_shards(self._session):
             subject, _, day = rest.rpartition(":")
             if kind == "e" and day.isdigit() and int(day) < before:
                 found.setdefault(int(day), []).append(subject)
@@ -43,11 +39,8 @@ class RedisArchive:
 
     async def events(self, day: int, subjects: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
         """The events of some subjects: id -> text."""
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            for subject in subjects:
-                pipeline.hgetall(self._keys.events(subject, day * DAY_MS))
-            return list(zip(subjects, await pipeline.execute(), strict=True))
+        names = [self._keys.events(subject, day * DAY_MS) for subject in subjects]
+        return list(zip(subjects, await self._session.each("HGETALL", names), strict=True))
 
     async def trim(self, day: int, subject: str, texts: Texts) -> int:
         """Remove the events that are as in `texts`; how many those were."""
@@ -55,20 +48,15 @@ class RedisArchive:
         removed = 0
         for start in range(0, len(pairs), _BATCH):
             args = [part for pair in pairs[start : start + _BATCH] for part in pair]
-            removed += int(await self._run("ledger_trim", [self._keys.events(subject, day * DAY_MS)], args))
+            removed += int(await self._session.run("ledger_trim", [self._keys.events(subject, day * DAY_MS)], args))
         return removed
 
     async def note(self, day: int, place: str, text: str, lifetime_ms: int) -> None:
         """Keep that events of a day are in a file at `place`. Late ones may be at another place than the rest."""
-        await self._run("archive_note", [self._keys.archived()], [f"{day} {place}", text, lifetime_ms])
+        await self._session.run("archive_note", [self._keys.archived()], [f"{day} {place}", text, lifetime_ms])
 
     async def notes(self) -> set[tuple[int, str]]:
         """The days that were noted, each with a place."""
-        async with in_time(self._timeout_ms):
-            found = await self._client.hkeys(self._keys.archived())
+        found = await self._session.hkeys(self._keys.archived())
         parts = (field.partition(" ") for field in found)
         return {(int(day), place) for day, _, place in parts if place}
-
-    async def _run(self, name: str, keys: list[str], args: Sequence[str | int]) -> Any:
-        async with in_time(self._timeout_ms):
-            return await scripts.run(self._client, name, keys, args)

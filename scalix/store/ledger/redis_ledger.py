@@ -3,8 +3,7 @@
 import asyncio
 import heapq
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import orjson
 
@@ -13,10 +12,7 @@ from scalix.domain.ledger.ledger import Aggregate, Event, Summary, Sums, event_o
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 from scalix.store.base import Ranking
-from scalix.store.connection import scripts
-from scalix.store.connection.redis_client import in_time
-from scalix.store.connection.store_time import store_time_ms
-from scalix.store.keys import Keys
+from scalix.store.connection.session import StoreSession
 
 READ_TIMEOUT_MS = 10_000
 _FIGURES = len(Sums().values())
@@ -27,27 +23,20 @@ _EVENTS_AT_ONCE = 500
 
 
 class RedisLedger:
-    """A `LedgerReader` over one server or cluster. Without `clock`, time is the server's."""
+    """A `LedgerReader` over one server or cluster."""
 
     def __init__(
         self,
-        client: Any,
-        keys: Keys,
-        *,
-        clock: Callable[[], int] | None = None,
-        timeout_ms: int = READ_TIMEOUT_MS,
+        session: StoreSession,
     ) -> None:
-        self._client = client
-        self._keys = keys
-        self._clock = clock
-        self._timeout_ms = timeout_ms
+        self._session = session
+        self._keys = session.keys
 
     async def now_ms(self) -> int:
-        return await store_time_ms(self._client, self._clock, self._timeout_ms)
+        return await self._session.time_ms()
 
     async def events(self, subject: str, day: int) -> list[Event]:
-        async with in_time(self._timeout_ms):
-            texts = await self._client.hgetall(self._keys.events(subject, day * DAY_MS))
+        texts = await self._session.hgetall(self._keys.events(subject, day * DAY_MS))
         found = []
         for number, (request_id, text) in enumerate(texts.items()):
             found.append(_event(request_id, subject, text))
@@ -83,13 +72,8 @@ class RedisLedger:
             return []
         for first in range(0, SHARDS, _SHARDS_TOGETHER):
             shards = range(first, min(first + _SHARDS_TOGETHER, SHARDS))
-            async with in_time(self._timeout_ms):
-                replies = await asyncio.gather(
-                    *(
-                        scripts.run(self._client, "top", [self._keys.ranking(shard, day, by) for day in days], [most])
-                        for shard in shards
-                    )
-                )
+            rankings = ([self._keys.ranking(shard, day, by) for day in days] for shard in shards)
+            replies = await self._session.run_all("top", ((names, [most]) for names in rankings))
             # A subject lies in one shard, so the first of all are among the first of each.
             for reply in replies:
                 found += ((subject, int(float(score))) for subject, score in zip(reply[::2], reply[1::2], strict=True))
@@ -125,11 +109,7 @@ class RedisLedger:
                 task.cancel()
 
     async def _hashes(self, names: Iterable[str]) -> list[dict[str, str]]:
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            for name in names:
-                pipeline.hgetall(name)
-            return list(await pipeline.execute())
+        return await self._session.each("HGETALL", names)
 
 
 def _months(first_day: int, last_day: int) -> list[int]:

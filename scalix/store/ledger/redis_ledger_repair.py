@@ -2,16 +2,13 @@
 
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from typing import Any
 
 from scalix.domain.ledger.ledger_check import SHARD_PARTS, Difference, Part, ShardBooks, SubjectBooks, Texts
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
-from scalix.store.connection import scripts
-from scalix.store.connection.redis_client import in_time
-from scalix.store.connection.store_time import store_time_ms
-from scalix.store.keys import CLOCK_GRACE_MS, Keys
+from scalix.store.connection.session import StoreSession
+from scalix.store.keys import CLOCK_GRACE_MS
 from scalix.store.ledger.books import Listing
 from scalix.store.records.pseudonyms import Pseudonyms
 
@@ -30,29 +27,23 @@ class RedisBooks:
 
     def __init__(
         self,
-        client: Any,
-        keys: Keys,
+        session: StoreSession,
         pseudonyms: Pseudonyms,
         retention: Callable[[], Retention],
-        *,
-        clock: Callable[[], int] | None = None,
-        timeout_ms: int = TIMEOUT_MS,
     ) -> None:
-        self._client = client
-        self._keys = keys
+        self._session = session
+        self._keys = session.keys
         self._pseudonyms = pseudonyms
         self._retention = retention
-        self._clock = clock
-        self._timeout_ms = timeout_ms
 
     async def now_ms(self) -> int:
-        return await store_time_ms(self._client, self._clock, self._timeout_ms)
+        return await self._session.time_ms()
 
     async def listing(self, day: int) -> Listing:
         month = str(_month_of(day))
         subjects: dict[int, set[str]] = {}
         erasures: dict[str, int] = {}
-        async for tag, kind, rest in names_of_shards(self._client, self._keys.prefix):
+        async for tag, kind, rest in names_of_shards(self._session):
             subject = rest
             if kind in ("e", "s"):
                 subject, _, index = rest.rpartition(":")
@@ -69,8 +60,7 @@ class RedisBooks:
     async def _erased_since(self, erasures: dict[str, int], at_ms: int) -> set[int]:
         shards = set()
         for name, shard in erasures.items():
-            async with in_time(self._timeout_ms):
-                erased_ms = await self._client.get(name)
+            erased_ms = await self._session.get(name)
             if erased_ms is not None and int(erased_ms) >= at_ms:
                 shards.add(shard)
         return shards
@@ -79,17 +69,15 @@ class RedisBooks:
         names = [self._keys.events(subject, day * DAY_MS), *self._subject_names(subject, day).values()]
         pseudonym = await self._pseudonyms.of(subject)
         names += [self._keys.adjustments(subject), self._keys.pseudonyms_windows(subject, pseudonym)]
-        async with in_time(self._timeout_ms):
-            server_ms, elsewhere, *found = await scripts.run(self._client, "ledger_read", names, [])
+        server_ms, elsewhere, *found = await self._session.run("ledger_read", names, [])
         events, windows, summaries, adjustments = map(_texts, found)
-        now_ms = int(server_ms) if self._clock is None else self._clock()
+        now_ms = int(server_ms) if self._session.clock is None else self._session.clock()
         return SubjectBooks(subject, now_ms, events, windows, summaries, adjustments, bool(elsewhere))
 
     async def shard(self, shard: int, day: int, subjects: Collection[str] = ()) -> tuple[ShardBooks, dict[str, Texts]]:
         names = [*self._shard_names(shard, day).values()]
         names += [self._keys.events(subject, day * DAY_MS) for subject in subjects]
-        async with in_time(self._timeout_ms):
-            reply = await scripts.run(self._client, "ledger_read_shard", names, [])
+        reply = await self._session.run("ledger_read_shard", names, [])
         hours, days, *ranked = map(_texts, reply[: len(SHARD_PARTS)])
         tokens, cost = ({name: _whole(score) for name, score in texts.items()} for texts in ranked)
         events: dict[str, Texts] = dict(zip(subjects, map(_texts, reply[len(SHARD_PARTS) :]), strict=True))
@@ -111,8 +99,7 @@ class RedisBooks:
                 raise ValueError("nothing says what is right here")
             kind = "z" if change.part in ("tokens", "cost") else "h"
             args += [parts.index(change.part) + 2, kind, change.field, change.found or "", change.right or ""]
-        async with in_time(self._timeout_ms):
-            return bool(await scripts.run(self._client, "ledger_mend", [first, *names.values()], args))
+        return bool(await self._session.run("ledger_mend", [first, *names.values()], args))
 
     def _lifetime_ms(self, part: Part) -> int:
         kept = self._retention()
@@ -136,10 +123,10 @@ class RedisBooks:
         }
 
 
-async def names_of_shards(client: Any, prefix: str) -> AsyncIterator[tuple[int, str, str]]:
+async def names_of_shards(session: StoreSession) -> AsyncIterator[tuple[int, str, str]]:
     """Every key of the shards: the shard, the letter of its kind, and the rest; one may come twice."""
-    head = f"{prefix}{{s"
-    async for name in client.scan_iter(f"{_SPECIAL.sub(_ESCAPED, head)}*", count=_SCAN_COUNT):
+    head = f"{session.keys.prefix}{{s"
+    async for name in session.client.scan_iter(f"{_SPECIAL.sub(_ESCAPED, head)}*", count=_SCAN_COUNT):
         tag, _, rest = name[len(head) :].partition("}:")
         kind, _, rest = rest.partition(":")
         yield int(tag, 16), kind, rest

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
+from scalix.store.connection.session import StoreSession
 
 # Version 2 of control groups, then 1, which says "no limit" with a number beyond every machine's memory.
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -44,17 +44,13 @@ class RedisMemory:
     container; 0 if nothing limits it.
     """
 
-    def __init__(
-        self, client: Any, *, machine_bytes: Callable[[], int] = lambda: 0, timeout_ms: int = CALL_TIMEOUT_MS
-    ) -> None:
-        self._client = client
+    def __init__(self, session: StoreSession, *, machine_bytes: Callable[[], int] = lambda: 0) -> None:
+        self._session = session
         self._machine_bytes = machine_bytes
-        self._timeout_ms = timeout_ms
 
     async def fullest(self) -> ServerMemory:
         """The server with the least room left, in parts of what it has. Raises `StoreUnavailable`."""
-        async with in_time(self._timeout_ms):
-            servers = await self._client.on_every_server("INFO", "memory")
+        servers = await self._session.on_every_server("INFO", "memory")
         return max(map(self._memory_of, servers), key=lambda one: one.percent)
 
     def _memory_of(self, facts: dict[str, Any]) -> ServerMemory:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import orjson
 
@@ -11,10 +11,8 @@ from scalix.domain.identity.subjects import Subject, shard_of
 from scalix.domain.ledger.ledger import EVENT_FIELDS
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
-from scalix.store.connection import scripts
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
-from scalix.store.connection.store_time import Clock, store_time_ms
-from scalix.store.keys import ERASED_LIFETIME_MS, Keys
+from scalix.store.connection.session import StoreSession
+from scalix.store.keys import ERASED_LIFETIME_MS
 from scalix.store.records.pseudonyms import Pseudonyms
 
 # The longest that books may be kept: whatever was configured when an entry was written, it is found.
@@ -53,22 +51,16 @@ class ErasureStore(Protocol):
 
 
 class RedisErasure:
-    """An `ErasureStore` over one server or cluster. Without `clock`, time is the server's."""
+    """An `ErasureStore` over one server or cluster."""
 
     def __init__(
         self,
-        client: Any,
-        keys: Keys,
+        session: StoreSession,
         pseudonyms: Pseudonyms,
-        *,
-        clock: Clock | None = None,
-        timeout_ms: int = CALL_TIMEOUT_MS,
     ) -> None:
-        self._client = client
-        self._keys = keys
+        self._session = session
+        self._keys = session.keys
         self._pseudonyms = pseudonyms
-        self._clock = clock
-        self._timeout_ms = timeout_ms
 
     async def erased_key(self, subject: str) -> str:
         """The name of the mark of an erased subject."""
@@ -83,33 +75,28 @@ class RedisErasure:
         await self._write_tombstones(subject)
         entries = 0
         for names in _chunks(await self._book_names(subject)):
-            async with in_time(self._timeout_ms):
-                entries += await scripts.run(self._client, "erase_books", names, [subject])
+            entries += await self._session.run("erase_books", names, [subject])
         return Erased(records, keys, in_flight, windows, balances, credits_, entries)
 
     async def keep_billing(self, user_id: str, name: str, days: dict[int, int], keep_days: int) -> None:
         key = self._keys.kept_billing(name)
-        async with in_time(self._timeout_ms):
-            await self._client.delete(key)
-            if days:
-                await self._client.hset(key, mapping={str(day): nano_usd for day, nano_usd in days.items()})
-                await self._client.pexpire(key, keep_days * DAY_MS)
+        await self._session.delete(key)
+        if days:
+            await self._session.hset(key, mapping={str(day): nano_usd for day, nano_usd in days.items()})
+            await self._session.pexpire(key, keep_days * DAY_MS)
 
     async def _erase_keys(self, subject: str, user_id: str) -> int:
-        async with in_time(self._timeout_ms):
-            ids = await self._client.smembers(self._keys.keys_of(subject))
+        ids = await self._session.smembers(self._keys.keys_of(subject))
         for key_id in ids:
             # What leads to a record goes before it: whoever dies in between can begin again.
             place = f"{key_id} {user_id}"
             names = [self._keys.key_record(subject, key_id), self._keys.key_windows(subject, key_id)]
-            async with in_time(self._timeout_ms):
-                text = await self._client.hget(names[0], "record")
-                await self._forget_pointers(text, place)
-                await self._client.zrem(self._keys.key_list(), place)
-                await scripts.run(self._client, "delete_key", [*names, self._keys.keys_of(subject)], [key_id])
+            text = await self._session.hget(names[0], "record")
+            await self._forget_pointers(text, place)
+            await self._session.zrem(self._keys.key_list(), place)
+            await self._session.run("delete_key", [*names, self._keys.keys_of(subject)], [key_id])
         async for place in self._places_of(user_id):
-            async with in_time(self._timeout_ms):
-                await self._client.zrem(self._keys.key_list(), place)
+            await self._session.zrem(self._keys.key_list(), place)
         return len(ids)
 
     async def _forget_pointers(self, text: str | None, place: str) -> None:
@@ -119,20 +106,15 @@ class RedisErasure:
             names.append(self._keys.alias(record["alias"]))
         for name in names:
             # An alias may have been given to somebody else's key by now.
-            if await self._client.get(name) == place:
-                await self._client.delete(name)
+            if await self._session.get(name) == place:
+                await self._session.delete(name)
 
     async def _places_of(self, user_id: str) -> AsyncIterator[str]:
         """What deletions that broke off have left of the user in the list of all keys."""
-        cursor: Any = 0
-        while True:
-            async with in_time(self._timeout_ms):
-                cursor, pairs = await self._client.zscan(self._keys.key_list(), cursor, count=1_000)
+        async for pairs in self._session.pages(self._session.zscan, self._keys.key_list(), 1_000):
             for place, _ in pairs:
                 if place.partition(" ")[2] == user_id:
                     yield place
-            if not int(cursor):
-                return
 
     async def _erase_state(self, subject: str, user_id: str) -> tuple[int, int, int, int, int]:
         keys = self._keys
@@ -150,40 +132,28 @@ class RedisErasure:
             keys.pseudonyms_windows(subject, pseudonym),
             keys.adjustments(subject),
         ]
-        args = [subject, user_id, "" if self._clock is None else self._clock(), ERASED_LIFETIME_MS]
-        async with in_time(self._timeout_ms):
-            reply = await scripts.run(self._client, "erase", names, args)
+        args = [subject, user_id, self._session.now(), ERASED_LIFETIME_MS]
+        reply = await self._session.run("erase", names, args)
         records, in_flight, windows, balances, credits_ = map(int, reply)
         return records, in_flight, windows, balances, credits_
 
     async def _write_tombstones(self, subject: str) -> None:
         """Keep the last days' events under their requests' ids alone: a journal may tell them again, in vain."""
-        now_ms, name_of_user = await self._now_ms(), subject.partition(":")[2]
+        now_ms, name_of_user = await self._session.time_ms(), subject.partition(":")[2]
         for day in range(_TOLD_AGAIN_DAYS):
             name = self._keys.events(subject, now_ms - day * DAY_MS)
-            async for events in self._events(name):
-                async with in_time(self._timeout_ms):
-                    pipeline = self._client.pipeline(transaction=False)
-                    for request_id, text in events.items():
-                        if name_of_user in request_id and not _OUR_ID.fullmatch(request_id):
-                            continue  # an id of somebody else's making, which no journal holds
-                        key = self._keys.tombstone(subject, request_id)
-                        pipeline.set(key, _without_key(text), px=_TOLD_AGAIN_DAYS * DAY_MS, nx=True)
-                    if len(pipeline):
-                        await pipeline.execute()
-
-    async def _events(self, name: str) -> AsyncIterator[dict[str, str]]:
-        cursor: Any = 0
-        while True:
-            async with in_time(self._timeout_ms):
-                cursor, events = await self._client.hscan(name, cursor, count=_TOGETHER)
-            if events:
-                yield events
-            if not int(cursor):
-                return
+            async for events in self._session.pages(self._session.hscan, name, _TOGETHER):
+                batch = self._session.batch()
+                for request_id, text in events.items():
+                    if name_of_user in request_id and not _OUR_ID.fullmatch(request_id):
+                        continue  # an id of somebody else's making, which no journal holds
+                    key = self._keys.tombstone(subject, request_id)
+                    batch.set(key, _without_key(text), px=_TOLD_AGAIN_DAYS * DAY_MS, nx=True)
+                if len(batch):
+                    await batch.execute()
 
     async def _book_names(self, subject: str) -> list[str]:
-        now_ms = await self._now_ms()
+        now_ms = await self._session.time_ms()
         shard, month = shard_of(subject), window_index(Window.MONTH, now_ms)
         names = [self._keys.summaries(subject, month + 1 - back) for back in range(MOST_DAYS // 30 + 2)]
         for back in range(-1, MOST_DAYS):
@@ -192,9 +162,6 @@ class RedisErasure:
             names += [self._keys.events(subject, at_ms)]
             names += [self._keys.ranking(shard, day, by) for by in ("tokens", "cost")]
         return names
-
-    async def _now_ms(self) -> int:
-        return await store_time_ms(self._client, self._clock, self._timeout_ms)
 
 
 def _without_key(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from redis.exceptions import RedisError
 
 from scalix.store.base import StoreUnavailable
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
+from scalix.store.connection.session import StoreSession
 
 WAIT_S = 20.0
 _PAUSE_S = 0.05
@@ -30,15 +30,13 @@ class RedisFiles:
 
     def __init__(
         self,
-        client: Any,
+        session: StoreSession,
         *,
         wait_s: float = WAIT_S,
-        timeout_ms: int = CALL_TIMEOUT_MS,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._client = client
+        self._session = session
         self._tries = int(wait_s / _PAUSE_S)
-        self._timeout_ms = timeout_ms
         self._sleep = sleep
 
     async def rewrite(self) -> dict[str, Rewritten]:
@@ -57,8 +55,7 @@ class RedisFiles:
             if not await self._until_idle(is_busy):
                 return "under way"
             try:
-                async with in_time(self._timeout_ms):
-                    await self._client.on_every_server(command)
+                await self._session.on_every_server(command)
                 break
             except StoreUnavailable as fault:
                 if "in progress" not in str(fault.__cause__):
@@ -75,15 +72,13 @@ class RedisFiles:
         return False
 
     async def _facts(self) -> list[dict[str, Any]]:
-        async with in_time(self._timeout_ms):
-            found: list[dict[str, Any]] = await self._client.on_every_server("INFO", "persistence")
+        found: list[dict[str, Any]] = await self._session.on_every_server("INFO", "persistence")
         return found
 
     async def _saves(self) -> bool | None:
         """Whether some server writes snapshots by itself; `None` where that may not be asked."""
         try:
-            async with in_time(self._timeout_ms):
-                answers = await self._client.on_every_server("CONFIG", "GET", "save")
+            answers = await self._session.on_every_server("CONFIG", "GET", "save")
         except StoreUnavailable:
             return None
         return any("".join(_values(answer)).strip() for answer in answers)

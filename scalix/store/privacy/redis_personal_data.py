@@ -2,15 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from scalix.domain.ledger.ledger import Event, Summary, Sums, event_of, name_of
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Tally
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
-from scalix.store.connection.store_time import Clock, store_time_ms
-from scalix.store.keys import Keys
+from scalix.store.connection.session import StoreSession
 from scalix.store.privacy.redis_erasure import MOST_DAYS
 from scalix.store.records.pseudonyms import Pseudonyms
 
@@ -57,34 +55,27 @@ class PersonalDataStore(Protocol):
 
 
 class RedisPersonalData:
-    """A `PersonalDataStore` over one server or cluster. Without `clock`, time is the server's."""
+    """A `PersonalDataStore` over one server or cluster."""
 
     def __init__(
         self,
-        client: Any,
-        keys: Keys,
+        session: StoreSession,
         pseudonyms: Pseudonyms,
-        *,
-        clock: Clock | None = None,
-        timeout_ms: int = CALL_TIMEOUT_MS,
     ) -> None:
-        self._client = client
-        self._keys = keys
+        self._session = session
+        self._keys = session.keys
         self._pseudonyms = pseudonyms
-        self._clock = clock
-        self._timeout_ms = timeout_ms
 
     async def of(self, subject: str) -> PersonalData:
         keys = self._keys
         under_pseudonym = keys.pseudonyms_windows(subject, await self._pseudonyms.of(subject))
-        async with in_time(self._timeout_ms):
-            own = await self._client.hgetall(keys.windows(subject))
-            kept = await self._client.hgetall(under_pseudonym)
-            in_flight = await self._client.hgetall(keys.in_flight(subject))
-            merged = await self._client.get(keys.merged(subject))
-            balance = await self._client.hgetall(keys.balance(subject))
-            credits_ = await self._client.hgetall(keys.credits(subject))
-            adjustments = await self._client.hgetall(keys.adjustments(subject))
+        own = await self._session.hgetall(keys.windows(subject))
+        kept = await self._session.hgetall(under_pseudonym)
+        in_flight = await self._session.hgetall(keys.in_flight(subject))
+        merged = await self._session.get(keys.merged(subject))
+        balance = await self._session.hgetall(keys.balance(subject))
+        credits_ = await self._session.hgetall(keys.credits(subject))
+        adjustments = await self._session.hgetall(keys.adjustments(subject))
         # Somebody who was erased and has come back uses the windows that were kept; alone they are nobody's.
         is_known = bool(own or in_flight or balance)
         events = [event async for event in self._events(subject)]
@@ -106,14 +97,14 @@ class RedisPersonalData:
         )
 
     async def _events(self, subject: str) -> AsyncIterator[Event]:
-        now_ms = await self._now_ms()
+        now_ms = await self._session.time_ms()
         days = [self._keys.events(subject, now_ms - back * DAY_MS) for back in range(-1, MOST_DAYS)]
         for name in await self._there(days):
             async for request_id, text in self._fields(name):
                 yield event_of(request_id, subject, text)
 
     async def _summaries(self, subject: str) -> AsyncIterator[Summary]:
-        month = window_index(Window.MONTH, await self._now_ms())
+        month = window_index(Window.MONTH, await self._session.time_ms())
         months = [self._keys.summaries(subject, month + 1 - back) for back in range(MOST_DAYS // 30 + 2)]
         for name in await self._there(months):
             async for words, figures in self._fields(name):
@@ -126,28 +117,17 @@ class RedisPersonalData:
         found = []
         for first in range(0, len(names), _TOGETHER):
             some = names[first : first + _TOGETHER]
-            async with in_time(self._timeout_ms):
-                pipeline = self._client.pipeline(transaction=False)
-                for name in some:
-                    pipeline.exists(name)
-                found += [name for name, is_there in zip(some, await pipeline.execute(), strict=True) if is_there]
+            are_there = await self._session.each("EXISTS", some)
+            found += [name for name, is_there in zip(some, are_there, strict=True) if is_there]
         return found
 
     async def _fields(self, name: str) -> AsyncIterator[tuple[str, str]]:
         seen: set[str] = set()  # a scan may give a field twice
-        cursor: Any = 0
-        while True:
-            async with in_time(self._timeout_ms):
-                cursor, fields = await self._client.hscan(name, cursor, count=_TOGETHER)
+        async for fields in self._session.pages(self._session.hscan, name, _TOGETHER):
             for field_name, text in fields.items():
                 if field_name not in seen:
                     seen.add(field_name)
                     yield field_name, text
-            if not int(cursor):
-                return
-
-    async def _now_ms(self) -> int:
-        return await store_time_ms(self._client, self._clock, self._timeout_ms)
 
 
 def _credit(pair: tuple[str, str]) -> Credit:

@@ -10,10 +10,8 @@ from scalix.domain.identity.subjects import Subject
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, window_end_ms
 from scalix.domain.limits.limits import Window
-from scalix.store.connection import scripts
-from scalix.store.connection.redis_client import in_time
-from scalix.store.connection.store_time import Clock, store_time_ms
-from scalix.store.keys import CLOCK_GRACE_MS, RETENTION_RUN_LIFETIME_MS, Keys
+from scalix.store.connection.session import StoreSession
+from scalix.store.keys import CLOCK_GRACE_MS, RETENTION_RUN_LIFETIME_MS
 from scalix.store.ledger.redis_ledger_repair import names_of_shards
 from scalix.store.records.redis_keys import CLAIM_MS
 
@@ -44,43 +42,35 @@ class RetentionStore(Protocol):
 
 
 class RedisRetention:
-    """A `RetentionStore` over one server or cluster. Without `clock`, time is the server's."""
+    """A `RetentionStore` over one server or cluster."""
 
     def __init__(
         self,
-        client: Any,
-        keys: Keys,
+        session: StoreSession,
         *,
-        clock: Clock | None = None,
-        timeout_ms: int = TIMEOUT_MS,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._client = client
-        self._keys = keys
-        self._clock = clock
-        self._timeout_ms = timeout_ms
+        self._session = session
+        self._keys = session.keys
         self._sleep = sleep
 
     async def claim_today(self) -> bool:
-        args = [await self._now_ms() // DAY_MS, RETENTION_RUN_LIFETIME_MS]
-        async with in_time(self._timeout_ms):
-            return bool(await scripts.run(self._client, "claim_day", [self._keys.retention_run()], args))
+        args = [await self._session.time_ms() // DAY_MS, RETENTION_RUN_LIFETIME_MS]
+        return bool(await self._session.run("claim_day", [self._keys.retention_run()], args))
 
     async def give_back_today(self) -> None:
-        async with in_time(self._timeout_ms):
-            await self._client.delete(self._keys.retention_run())
+        await self._session.delete(self._keys.retention_run())
 
     async def remove_credits(self, days: int) -> int:
         """Forget what was added to balances longer than `days` ago, not the balances; how many entries."""
-        oldest_ms = await self._now_ms() - days * DAY_MS
+        oldest_ms = await self._session.time_ms() - days * DAY_MS
         removed = 0
         # Goes through all names of keys, as credits are kept by user.
         async for name in self._names("{s[0-9a-f][0-9a-f]}:c:*"):
-            async with in_time(self._timeout_ms):
-                entries = await self._client.hgetall(name)
-                old = [field for field, text in entries.items() if int(text.split(" ")[1]) < oldest_ms]
-                if old:
-                    removed += await self._client.hdel(name, *old)
+            entries = await self._session.hgetall(name)
+            old = [field for field, text in entries.items() if int(text.split(" ")[1]) < oldest_ms]
+            if old:
+                removed += await self._session.hdel(name, *old)
         return removed
 
     async def remove_books(self, retention: Retention) -> int:
@@ -88,31 +78,28 @@ class RedisRetention:
 
         Nothing while the store's clock and this machine's are a day apart: then nobody knows how old anything is.
         """
-        now_ms = await self._now_ms()
-        if self._clock is None and abs(now_ms - time.time_ns() // 1_000_000) > DAY_MS:
+        now_ms = await self._session.time_ms()
+        if self._session.clock is None and abs(now_ms - time.time_ns() // 1_000_000) > DAY_MS:
             log.error("the store's clock is more than a day away from this machine's: nothing of the books is removed")
             return 0
         removed = 0
         batch: dict[int, list[str]] = {}
-        async for shard, kind, rest in names_of_shards(self._client, self._keys.prefix):
+        async for shard, kind, rest in names_of_shards(self._session):
             name = f"{self._keys.prefix}{{s{shard:02x}}}:{kind}:{rest}"
             if kind == "w" and not rest.startswith("~"):  # those of who was erased end with the month
                 names = batch.setdefault(shard, [])
                 names.append(name)
                 if len(names) >= _TOGETHER:
                     removed += await self._remove_windows(batch.pop(shard), now_ms)
-            elif _is_over(kind, rest, now_ms // DAY_MS, retention):
-                async with in_time(self._timeout_ms):
-                    # What came after the end of its book is known for a day, lest it be told twice.
-                    if await self._client.pttl(name) < CLOCK_GRACE_MS:
-                        removed += await self._client.unlink(name)
+            # What came after the end of its book is known for a day, lest it be told twice.
+            elif _is_over(kind, rest, now_ms // DAY_MS, retention) and await self._session.pttl(name) < CLOCK_GRACE_MS:
+                removed += await self._session.unlink(name)
         for names in batch.values():
             removed += await self._remove_windows(names, now_ms)
         return removed
 
     async def _remove_windows(self, names: list[str], now_ms: int) -> int:
-        async with in_time(self._timeout_ms):
-            return int(await scripts.run(self._client, "remove_ended", names, [now_ms]))
+        return int(await self._session.run("remove_ended", names, [now_ms]))
 
     async def remove_dead_pointers(self) -> int:
         """Remove what leads to virtual keys that are not there: left behind by deletions that broke off."""
@@ -128,31 +115,25 @@ class RedisRetention:
         removed = 0
         for name, place in candidates:
             if await self._place_of(name) == place and await self._is_dead(place):
-                async with in_time(self._timeout_ms):
-                    removed += await self._client.delete(name)
-                    await self._client.zrem(self._keys.key_list(), place)
+                removed += await self._session.delete(name)
+                await self._session.zrem(self._keys.key_list(), place)
         return removed
 
     async def _place_of(self, name: str) -> str | None:
-        async with in_time(self._timeout_ms):
-            place: str | None = await self._client.get(name)
+        place: str | None = await self._session.get(name)
         return place
 
     async def _is_dead(self, place: str) -> bool:
         key_id, _, user_id = place.partition(" ")
-        async with in_time(self._timeout_ms):
-            if await self._client.exists(self._keys.key_record(str(Subject("user", user_id)), key_id)):
-                return False
-            made_ms = await self._client.zscore(self._keys.key_list(), place)
-        return made_ms is None or float(made_ms) < await self._now_ms() - CLAIM_MS
+        if await self._session.exists(self._keys.key_record(str(Subject("user", user_id)), key_id)):
+            return False
+        made_ms = await self._session.zscore(self._keys.key_list(), place)
+        return made_ms is None or float(made_ms) < await self._session.time_ms() - CLAIM_MS
 
     async def _names(self, pattern: str) -> Any:
         escaped = "".join(f"\\{letter}" if letter in "\\*?[]" else letter for letter in self._keys.prefix)
-        async for name in self._client.scan_iter(match=escaped + pattern, count=_SCAN_COUNT):
+        async for name in self._session.client.scan_iter(match=escaped + pattern, count=_SCAN_COUNT):
             yield name
-
-    async def _now_ms(self) -> int:
-        return await store_time_ms(self._client, self._clock, self._timeout_ms)
 
 
 def _is_over(kind: str, rest: str, today: int, retention: Retention) -> bool:

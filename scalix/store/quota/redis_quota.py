@@ -1,25 +1,19 @@
 """Reservations and charges in Redis or Valkey: one Lua script and one round trip for each operation."""
 
-import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from scalix.domain.identity.subjects import SHARDS
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.quota import Ask, Charge, Decision, Receipt, Settled
 from scalix.store.base import StoreUnavailable
-from scalix.store.connection import scripts
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
-from scalix.store.connection.store_time import Clock
-from scalix.store.keys import TOMBSTONE_LIFETIME_MS, Keys
+from scalix.store.connection.session import StoreSession
+from scalix.store.keys import TOMBSTONE_LIFETIME_MS
 from scalix.store.quota.quota_wire import admit_args, admitted_ms_and_key, days_of, decision_of, settle_args, settled_of
 from scalix.store.quota.redis_limits import RedisLimitTools
 from scalix.store.records.pseudonyms import Pseudonyms
-
-__all__ = ["Clock", "RedisQuotaStore"]
 
 _SWEEP_BATCH = 200
 _MOST_SWEEP_FAULTS = 10
@@ -27,22 +21,19 @@ _SHARDS_FURTHER = 61  # at each sweep; prime to the number of shards, so that ea
 
 
 class RedisQuotaStore(RedisLimitTools):
-    """A `QuotaStore` over one server or cluster. Without `clock`, time is the server's.
+    """A `QuotaStore` over one server or cluster.
 
     `retention` is asked at each settlement for how long what it writes is kept.
     """
 
     def __init__(
         self,
-        client: Any,
-        keys: Keys,
+        session: StoreSession,
         *,
-        clock: Clock | None = None,
-        timeout_ms: int = CALL_TIMEOUT_MS,
         retention: Callable[[], Retention] = Retention,
         pseudonyms: Pseudonyms | None = None,
     ) -> None:
-        super().__init__(client, keys, clock=clock, timeout_ms=timeout_ms, pseudonyms=pseudonyms)
+        super().__init__(session, pseudonyms=pseudonyms)
         self._retention = retention
         self._first_shard = 0
 
@@ -59,8 +50,7 @@ class RedisQuotaStore(RedisLimitTools):
             keys.balance(ask.subject),
             *self._key_names(ask.subject, ask.key.key_id if ask.key else None),
         ]
-        async with in_time(self._timeout_ms):
-            reply = await scripts.run(self._client, "admit", names, admit_args(ask, self._now()))
+        reply = await self._session.run("admit", names, admit_args(ask, self._session.now()))
         return decision_of(ask, reply)
 
     async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
@@ -69,13 +59,13 @@ class RedisQuotaStore(RedisLimitTools):
             *self._keys.books(receipt.subject, receipt.admitted_ms),
             *self._key_names(receipt.subject, receipt.key_id),
         ]
-        args = settle_args(receipt, charge, self._now(), self._retention())
-        async with in_time(self._timeout_ms):
-            return settled_of(await scripts.run(self._client, "settle", names, args))
+        args = settle_args(receipt, charge, self._session.now(), self._retention())
+        return settled_of(await self._session.run("settle", names, args))
 
     async def release(self, request_id: str, subject: str, key_id: str | None = None, at_ms: int | None = None) -> bool:
         # Only names the days in which a sweep may have charged this request: our own clock is good enough.
-        now_ms = time.time_ns() // 1_000_000 if self._clock is None else self._clock()
+        clock = self._session.clock
+        now_ms = time.time_ns() // 1_000_000 if clock is None else clock()
         # Where the time is known, the day of it, and the one that it would be by another clock.
         days_ms = (now_ms, now_ms - DAY_MS) if at_ms is None else (at_ms - DAY_MS // 2, at_ms + DAY_MS // 2)
         names = [
@@ -83,33 +73,26 @@ class RedisQuotaStore(RedisLimitTools):
             *(name for day_ms in days_ms for name in self._keys.books(subject, day_ms)),
             *self._key_names(subject, key_id),
         ]
-        args = [request_id, subject, self._now(), TOMBSTONE_LIFETIME_MS, *days_of(self._retention())[1:]]
-        async with in_time(self._timeout_ms):
-            return bool(await scripts.run(self._client, "release", names, args))
+        args = [request_id, subject, self._session.now(), TOMBSTONE_LIFETIME_MS, *days_of(self._retention())[1:]]
+        return bool(await self._session.run("release", names, args))
 
     async def renew(self, receipts: Iterable[Receipt], lease_ms: int) -> None:
         members: defaultdict[str, list[str]] = defaultdict(list)
         for receipt in receipts:
             members[self._keys.leases(receipt.subject)].append(f"{receipt.request_id} {receipt.subject}")
-        async with in_time(self._timeout_ms):
-            await asyncio.gather(
-                *(
-                    scripts.run(self._client, "renew", [index], [self._now(), lease_ms, *some])
-                    for index, some in members.items()
-                )
-            )
+        now = self._session.now()
+        await self._session.run_all("renew", (([index], [now, lease_ms, *some]) for index, some in members.items()))
 
     async def sweep(self) -> int:
-        now_ms = await self._time_ms()
+        now_ms = await self._session.time_ms()
         await self._pseudonyms.agree()  # here, where nobody waits
         # Entries that can't be swept must not keep those of later shards from their turn.
         first, self._first_shard = self._first_shard, (self._first_shard + _SHARDS_FURTHER) % SHARDS
         indexes = self._keys.all_leases()
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            for index in indexes[first:] + indexes[:first]:
-                pipeline.zrangebyscore(index, "-inf", now_ms, start=0, num=_SWEEP_BATCH)
-            lapsed = [member for members in await pipeline.execute() for member in members]
+        batch = self._session.batch()
+        for index in indexes[first:] + indexes[:first]:
+            batch.zrangebyscore(index, "-inf", now_ms, start=0, num=_SWEEP_BATCH)
+        lapsed = [member for members in await batch.execute() for member in members]
         swept, faults = 0, list[Exception]()
         for member in lapsed:
             try:
@@ -125,17 +108,15 @@ class RedisQuotaStore(RedisLimitTools):
 
     async def _sweep_one(self, member: str) -> int:
         request_id, _, subject = member.partition(" ")
-        async with in_time(self._timeout_ms):
-            reservation = await self._client.hget(self._keys.in_flight(subject), request_id)
+        reservation = await self._session.hget(self._keys.in_flight(subject), request_id)
         admitted_ms, key_id = admitted_ms_and_key(reservation)
         names = [
             *await self._charge_keys(subject, request_id),
             *self._keys.books(subject, admitted_ms),
             *self._key_names(subject, key_id),
         ]
-        args = [request_id, subject, self._now(), admitted_ms, key_id or "", *days_of(self._retention())]
-        async with in_time(self._timeout_ms):
-            return int(await scripts.run(self._client, "sweep", names, args))
+        args = [request_id, subject, self._session.now(), admitted_ms, key_id or "", *days_of(self._retention())]
+        return int(await self._session.run("sweep", names, args))
 
     async def _charge_keys(self, subject: str, request_id: str) -> list[str]:
         """The first seven keys of the scripts that charge, or undo a charge."""

@@ -4,10 +4,8 @@ import hmac
 import secrets
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
 
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
-from scalix.store.keys import Keys
+from scalix.store.connection.session import StoreSession
 
 _KEY_BYTES = 32
 _DIGITS = 32
@@ -16,10 +14,9 @@ _DIGITS = 32
 class Pseudonyms:
     """The pseudonyms of one store, whose key is kept in it and made by whoever needs it first."""
 
-    def __init__(self, client: Any, keys: Keys, *, timeout_ms: int = CALL_TIMEOUT_MS) -> None:
-        self._client = client
-        self._keys = keys
-        self._timeout_ms = timeout_ms
+    def __init__(self, session: StoreSession) -> None:
+        self._session = session
+        self._keys = session.keys
         self._key: bytes | None = None
         self._last: bytes | None = None
 
@@ -40,12 +37,11 @@ class Pseudonyms:
         """Read the key anew. Into a store that was emptied meanwhile, the one that was known is written again; of
         several processes that do so, all go on with the first one's. Raises `StoreUnavailable`."""
         name = self._keys.pseudonym_key()
-        async with in_time(self._timeout_ms):
-            kept = await self._client.get(name)
-            if kept is None:
-                own = self._last or secrets.token_bytes(_KEY_BYTES)
-                await self._client.set(name, own.hex(), nx=True)
-                kept = await self._client.get(name)
+        kept = await self._session.get(name)
+        if kept is None:
+            own = self._last or secrets.token_bytes(_KEY_BYTES)
+            await self._session.set(name, own.hex(), nx=True)
+            kept = await self._session.get(name)
         self._key = self._last = bytes.fromhex(kept)
         return self._key
 

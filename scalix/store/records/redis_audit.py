@@ -1,32 +1,26 @@
 """The audit log in Redis or Valkey: one stream, whose entries' ids are their numbers in the chain."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from redis.exceptions import ResponseError
 
 from scalix.domain.ledger.audit_chain import GENESIS, Head, Link
-from scalix.store.connection import scripts
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
-from scalix.store.keys import Keys
+from scalix.store.base import CallRejected
+from scalix.store.connection.session import StoreSession
 
 
 class RedisAuditStore:
     """An `AuditStore` over one server or cluster."""
 
-    def __init__(self, client: Any, keys: Keys, *, timeout_ms: int = CALL_TIMEOUT_MS) -> None:
-        self._client = client
-        self._key = keys.audit_log()
-        self._timeout_ms = timeout_ms
+    def __init__(self, session: StoreSession) -> None:
+        self._session = session
+        self._key = session.keys.audit_log()
 
     async def head(self) -> Head:
-        async with in_time(self._timeout_ms):
-            try:
-                facts = await self._client.xinfo_stream(self._key)
-            except ResponseError as error:
-                if "no such key" in str(error):
-                    return Head()
-                raise
+        try:
+            facts = await self._session.xinfo_stream(self._key)
+        except CallRejected as fault:
+            if "no such key" in str(fault.__cause__):
+                return Head()
+            raise
         last = facts.get("last-entry")
         given_seq = _seq(facts["last-generated-id"])
         if not last or last[0] is None:
@@ -38,17 +32,14 @@ class RedisAuditStore:
         args: list[str | int] = [head.last_seq, last_hash, "" if keep_from is None else keep_from]
         for link in links:
             args += [link.seq, link.text, link.prev, link.hash, link.mac]
-        async with in_time(self._timeout_ms):
-            return bool(await scripts.run(self._client, "audit", [self._key], args))
+        return bool(await self._session.run("audit", [self._key], args))
 
     async def after(self, seq: int, most: int) -> list[Link]:
-        async with in_time(self._timeout_ms):
-            found = await self._client.xrange(self._key, min=f"({seq}-0" if seq else "-", count=most)
+        found = await self._session.xrange(self._key, min=f"({seq}-0" if seq else "-", count=most)
         return [_link(entry, fields) for entry, fields in found]
 
     async def before(self, seq: int | None, most: int) -> list[Link]:
-        async with in_time(self._timeout_ms):
-            found = await self._client.xrevrange(self._key, max=f"({seq}-0" if seq else "+", count=most)
+        found = await self._session.xrevrange(self._key, max=f"({seq}-0" if seq else "+", count=most)
         return [_link(entry, fields) for entry, fields in found]
 
 

@@ -19,10 +19,7 @@ from scalix.domain.limits.key_limits import KeyWindow, budget_start_ms
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import UNKNOWN_VERSION, KeyTallies, Tally
 from scalix.store.base import RecordChanged
-from scalix.store.connection import scripts
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
-from scalix.store.connection.store_time import Clock, store_time_ms
-from scalix.store.keys import Keys
+from scalix.store.connection.session import StoreSession
 from scalix.store.records.key_store import AliasTaken
 from scalix.store.records.sealing import CannotOpen, Sealing, Unsealed
 
@@ -37,21 +34,16 @@ log = logging.getLogger("scalix.keys")
 
 
 class RedisKeyStore:
-    """A `KeyStore` over one server or cluster. Without `clock`, time is the server's. `sealing` is for metadata."""
+    """A `KeyStore` over one server or cluster. `sealing` is for metadata."""
 
     def __init__(
         self,
-        client: Any,
-        keys: Keys,
+        session: StoreSession,
         *,
-        clock: Clock | None = None,
-        timeout_ms: int = CALL_TIMEOUT_MS,
         sealing: Sealing | None = None,
     ) -> None:
-        self._client = client
-        self._keys = keys
-        self._clock = clock
-        self._timeout_ms = timeout_ms
+        self._session = session
+        self._keys = session.keys
         self._sealing = sealing or Unsealed()
         self._said = False
 
@@ -63,29 +55,26 @@ class RedisKeyStore:
         return record if record is not None and record.alias == alias else None
 
     async def get(self, key_id: str, user_id: str) -> KeyRecord | None:
-        async with in_time(self._timeout_ms):
-            fields = await self._client.hgetall(self._keys.key_record(_subject(user_id), key_id))
+        fields = await self._session.hgetall(self._keys.key_record(_subject(user_id), key_id))
         return self._record(key_id, user_id, fields)
 
     async def versions(self, key_id: str, user_id: str) -> tuple[str, str]:
         subject = _subject(user_id)
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            pipeline.hget(self._keys.key_record(subject, key_id), "version")
-            pipeline.hget(self._keys.record(subject), "version")
-            key, user = await pipeline.execute()
+        batch = self._session.batch()
+        batch.hget(self._keys.key_record(subject, key_id), "version")
+        batch.hget(self._keys.record(subject), "version")
+        key, user = await batch.execute()
         return key or UNKNOWN_VERSION, user or UNKNOWN_VERSION
 
     async def create(self, record: KeyRecord) -> KeyRecord:
         fresh = replace(record, version=UNKNOWN_VERSION)
         if record.alias is not None:
             await self._claim_alias(record, record.alias)
-        now_ms = await self._now_ms()
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            pipeline.set(self._keys.secret(record.digest), _place(record))
-            pipeline.zadd(self._keys.key_list(), {_place(record): now_ms})
-            await pipeline.execute()
+        now_ms = await self._session.time_ms()
+        batch = self._session.batch()
+        batch.set(self._keys.secret(record.digest), _place(record))
+        batch.zadd(self._keys.key_list(), {_place(record): now_ms})
+        await batch.execute()
         written = await self._put(fresh, fresh)
         await self._keep_alias(written)
         return written
@@ -94,8 +83,7 @@ class RedisKeyStore:
         if record.alias is not None and record.alias != before.alias:
             await self._claim_alias(record, record.alias)
         if record.digest != before.digest:
-            async with in_time(self._timeout_ms):
-                await self._client.set(self._keys.secret(record.digest), _place(record))
+            await self._session.set(self._keys.secret(record.digest), _place(record))
         old, new = set(self._pointers(before)), set(self._pointers(record))
         try:
             written = await self._put(before, record)
@@ -104,10 +92,9 @@ class RedisKeyStore:
             raise
         await self._keep_alias(written)
         await self._delete(old - new)
-        async with in_time(self._timeout_ms):
-            for digest in written.former.keys() - before.former.keys():
-                left_ms = max(1, written.former[digest] - written.updated_ms)
-                await self._client.pexpire(self._keys.secret(digest), left_ms)
+        for digest in written.former.keys() - before.former.keys():
+            left_ms = max(1, written.former[digest] - written.updated_ms)
+            await self._session.pexpire(self._keys.secret(digest), left_ms)
         return written
 
     async def delete(self, record: KeyRecord) -> bool:
@@ -117,70 +104,57 @@ class RedisKeyStore:
             self._keys.key_windows(subject, record.key_id),
             self._keys.keys_of(subject),
         ]
-        async with in_time(self._timeout_ms):
-            removed = await scripts.run(self._client, "delete_key", names, [record.key_id])
-            await self._client.zrem(self._keys.key_list(), _place(record))
+        removed = await self._session.run("delete_key", names, [record.key_id])
+        await self._session.zrem(self._keys.key_list(), _place(record))
         await self._delete(self._pointers(record))
         return bool(removed)
 
     async def page(self, first: int, most: int, user_id: str | None = None) -> tuple[int, list[KeyRecord]]:
         if user_id is not None:
-            async with in_time(self._timeout_ms):
-                ids = await self._client.smembers(self._keys.keys_of(_subject(user_id)))
+            ids = await self._session.smembers(self._keys.keys_of(_subject(user_id)))
             records = await self._read([(key_id, user_id) for key_id in ids])
             found = sorted(filter(None, records), key=lambda record: (-record.created_ms, record.key_id))
             return len(found), found[first : first + most]
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            pipeline.zcard(self._keys.key_list())
-            pipeline.zrange(self._keys.key_list(), first, first + most - 1, desc=True, withscores=True)
-            total, entries = await pipeline.execute()
+        batch = self._session.batch()
+        batch.zcard(self._keys.key_list())
+        batch.zrange(self._keys.key_list(), first, first + most - 1, desc=True, withscores=True)
+        total, entries = await batch.execute()
         records = await self._read([_parts(place) for place, _ in entries])
         await self._forget_orphans(entries, records)
         return int(total), [record for record in records if record is not None]
 
     async def tallies(self, record: KeyRecord) -> tuple[int, KeyTallies]:
-        now_ms = await self._now_ms()
+        now_ms = await self._session.time_ms()
         start_ms = budget_start_ms(record.budget_anchor_ms, record.budget_period_ms, now_ms)
         fields = {KeyWindow.MINUTE: f"m{window_index(Window.MINUTE, now_ms)}", KeyWindow.TOTAL: "t"}
         if start_ms:
             fields[KeyWindow.BUDGET] = f"b{start_ms}"
-        async with in_time(self._timeout_ms):
-            name = self._keys.key_windows(_subject(record.user_id), record.key_id)
-            texts = await self._client.hmget(name, list(fields.values()))
+        name = self._keys.key_windows(_subject(record.user_id), record.key_id)
+        texts = await self._session.hmget(name, list(fields.values()))
         found = zip(fields, texts, strict=True)
         return now_ms, {window: Tally(*map(int, text.split(" "))) for window, text in found if text}
 
     async def set_spend(self, record: KeyRecord, nano_usd: int) -> bool:
         subject = _subject(record.user_id)
         names = [self._keys.key_windows(subject, record.key_id), self._keys.key_record(subject, record.key_id)]
-        now_ms = await self._now_ms()
+        now_ms = await self._session.time_ms()
         start_ms = budget_start_ms(record.budget_anchor_ms, record.budget_period_ms, now_ms)
-        async with in_time(self._timeout_ms):
-            return bool(await scripts.run(self._client, "set_key_spend", names, [now_ms, start_ms, nano_usd]))
+        return bool(await self._session.run("set_key_spend", names, [now_ms, start_ms, nano_usd]))
 
     async def _follow(self, pointer: str) -> KeyRecord | None:
-        async with in_time(self._timeout_ms):
-            place = await self._client.get(pointer)
+        place = await self._session.get(pointer)
         return None if place is None else await self.get(*_parts(place))
 
     async def _read(self, places: Sequence[tuple[str, str]]) -> list[KeyRecord | None]:
-        if not places:
-            return []
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            for key_id, user_id in places:
-                pipeline.hgetall(self._keys.key_record(_subject(user_id), key_id))
-            found = await pipeline.execute()
+        names = [self._keys.key_record(_subject(user_id), key_id) for key_id, user_id in places]
+        found = await self._session.each("HGETALL", names)
         return [self._record(*place, fields) for place, fields in zip(places, found, strict=True)]
 
     async def _put(self, before: KeyRecord, record: KeyRecord) -> KeyRecord:
         subject = _subject(record.user_id)
         names = [self._keys.key_record(subject, record.key_id), self._keys.keys_of(subject)]
-        now = "" if self._clock is None else self._clock()
-        async with in_time(self._timeout_ms):
-            args: list[str | int] = [now, before.version, record.key_id, self._text(record)]
-            version = await scripts.run(self._client, "put_key", names, args)
+        args: list[str | int] = [self._session.now(), before.version, record.key_id, self._text(record)]
+        version = await self._session.run("put_key", names, args)
         if not version:
             raise RecordChanged(record.key_id)
         written = await self.get(record.key_id, record.user_id)
@@ -189,42 +163,33 @@ class RedisKeyStore:
         return replace(written, version=version)
 
     async def _claim_alias(self, record: KeyRecord, alias: str) -> None:
-        async with in_time(self._timeout_ms):
-            name, place = self._keys.alias(alias), _place(record)
-            if await self._client.set(name, place, px=CLAIM_MS, nx=True) is not None:
-                return
-            claimed = await self._client.pttl(name) >= 0
+        name, place = self._keys.alias(alias), _place(record)
+        if await self._session.set(name, place, px=CLAIM_MS, nx=True) is not None:
+            return
+        claimed = await self._session.pttl(name) >= 0
         # One that leads nowhere was left behind by a deletion that broke off.
         if claimed or await self.find_alias(alias) is not None:
             raise AliasTaken(alias)
-        async with in_time(self._timeout_ms):
-            await self._client.set(name, place, px=CLAIM_MS)
+        await self._session.set(name, place, px=CLAIM_MS)
 
     async def _keep_alias(self, record: KeyRecord) -> None:
         if record.alias is not None:
-            async with in_time(self._timeout_ms):
-                await self._client.persist(self._keys.alias(record.alias))
+            await self._session.persist(self._keys.alias(record.alias))
 
     async def _forget_orphans(self, entries: Sequence[Any], records: Sequence[KeyRecord | None]) -> None:
         """Drop from the list what was never written, or was deleted by halves."""
-        until_ms = await self._now_ms() - CLAIM_MS
+        until_ms = await self._session.time_ms() - CLAIM_MS
         pairs = zip(entries, records, strict=True)
         orphans = [place for (place, made_ms), record in pairs if record is None and float(made_ms) < until_ms]
         if orphans:
-            async with in_time(self._timeout_ms):
-                await self._client.zrem(self._keys.key_list(), *orphans)
+            await self._session.zrem(self._keys.key_list(), *orphans)
 
     def _pointers(self, record: KeyRecord) -> list[str]:
         names = [self._keys.secret(digest) for digest in (record.digest, *record.former)]
         return names if record.alias is None else [*names, self._keys.alias(record.alias)]
 
     async def _delete(self, names: Iterable[str]) -> None:
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            for name in names:
-                pipeline.delete(name)
-            if len(pipeline):
-                await pipeline.execute()
+        await self._session.each("DEL", names)
 
     def _text(self, record: KeyRecord) -> str:
         value = {name: item for name, item in asdict(record).items() if name not in _APART}
@@ -256,9 +221,6 @@ class RedisKeyStore:
                 self._said = True
                 log.error("metadata of keys can't be read: %s; the rest of their records is used", fault)
             return replace(record, sealed_metadata=kept)
-
-    async def _now_ms(self) -> int:
-        return await store_time_ms(self._client, self._clock, self._timeout_ms)
 
 
 def _subject(user_id: str) -> str:

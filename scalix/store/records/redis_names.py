@@ -6,11 +6,9 @@ Both ways are in the store and nowhere else: with them erased, nobody can tell w
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
-from scalix.store.connection import scripts
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
-from scalix.store.keys import Keys
+from scalix.store.connection.session import StoreSession
 
 PSEUDONYM = re.compile(r"p-[0-9a-f]{16}")
 
@@ -43,16 +41,12 @@ class RedisNames:
 
     def __init__(
         self,
-        client: Any,
-        keys: Keys,
+        session: StoreSession,
         erased_key: Callable[[str], Awaitable[str]],
-        *,
-        timeout_ms: int = CALL_TIMEOUT_MS,
     ) -> None:
-        self._client = client
-        self._keys = keys
+        self._session = session
+        self._keys = session.keys
         self._erased_key = erased_key
-        self._timeout_ms = timeout_ms
 
     async def pseudonyms(
         self, subject: str, names: Sequence[str], lifetime_ms: int, at_ms: int | None = None
@@ -62,50 +56,36 @@ class RedisNames:
         args += [word for pair in offered.items() for word in pair]
         hash_name = self._keys.names(subject)
         erased = await self._erased_key(subject)
-        async with in_time(self._timeout_ms):
-            found = await scripts.run(self._client, "names", [hash_name, erased], args)
+        found = await self._session.run("names", [hash_name, erased], args)
         if not found:
             return offered
         given = dict(zip(names, found, strict=True))
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            for name, pseudonym in given.items():
-                pipeline.set(self._keys.name_behind(pseudonym), name, px=lifetime_ms)
-            await pipeline.execute()
-            # Whoever erases the subject meanwhile may not have seen what was written just now.
-            if await self._client.hmget(hash_name, list(given)) != list(given.values()):
-                await self._delete(given.values())
+        batch = self._session.batch()
+        for name, pseudonym in given.items():
+            batch.set(self._keys.name_behind(pseudonym), name, px=lifetime_ms)
+        await batch.execute()
+        # Whoever erases the subject meanwhile may not have seen what was written just now.
+        if await self._session.hmget(hash_name, list(given)) != list(given.values()):
+            await self._delete(given.values())
         return given
 
     async def known(self, subject: str) -> dict[str, str]:
-        async with in_time(self._timeout_ms):
-            return dict(await self._client.hgetall(self._keys.names(subject)))
+        return dict(await self._session.hgetall(self._keys.names(subject)))
 
     async def behind(self, pseudonyms: Iterable[str]) -> dict[str, str]:
         wanted = list(dict.fromkeys(pseudonyms))
-        if not wanted:
-            return {}
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            for pseudonym in wanted:
-                pipeline.get(self._keys.name_behind(pseudonym))
-            found = await pipeline.execute()
+        found = await self._session.each("GET", map(self._keys.name_behind, wanted))
         return {pseudonym: name for pseudonym, name in zip(wanted, found, strict=True) if name is not None}
 
     async def forget(self, subject: str) -> int:
         while True:
             known = await self.known(subject)
-            async with in_time(self._timeout_ms):
-                await self._delete(known.values())
-                if await scripts.run(self._client, "forget_names", [self._keys.names(subject)], [len(known)]):
-                    return len(known)
+            await self._delete(known.values())
+            if await self._session.run("forget_names", [self._keys.names(subject)], [len(known)]):
+                return len(known)
 
     async def _delete(self, pseudonyms: Iterable[str]) -> None:
-        pipeline = self._client.pipeline(transaction=False)
-        for pseudonym in pseudonyms:
-            pipeline.delete(self._keys.name_behind(pseudonym))
-        if len(pipeline):
-            await pipeline.execute()
+        await self._session.each("DEL", map(self._keys.name_behind, pseudonyms))
 
 
 def new_pseudonym() -> str:

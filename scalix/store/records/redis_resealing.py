@@ -5,14 +5,11 @@ nobody who is there all the time. Whoever is written meanwhile is sealed with th
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 
 from scalix.domain.identity.subjects import SHARDS, Subject
-from scalix.store.connection import scripts
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
-from scalix.store.keys import Keys
+from scalix.store.connection.session import StoreSession
 from scalix.store.records.resealing import Resealed
 from scalix.store.records.sealing import CannotOpen, Sealing
 
@@ -24,11 +21,10 @@ class RedisResealing:
     """A `ResealingStore` over one server or cluster. A cursor is "place:scan cursor", the places being the shards'
     users and then the list of keys."""
 
-    def __init__(self, client: Any, keys: Keys, sealing: Sealing, *, timeout_ms: int = CALL_TIMEOUT_MS) -> None:
-        self._client = client
-        self._keys = keys
+    def __init__(self, session: StoreSession, sealing: Sealing) -> None:
+        self._session = session
+        self._keys = session.keys
         self._sealing = sealing
-        self._timeout_ms = timeout_ms
 
     async def reseal(self, cursor: str) -> Resealed:
         place_text, _, scan_text = cursor.partition(":")
@@ -39,8 +35,7 @@ class RedisResealing:
         unreadable: list[str] = []
         while place <= SHARDS and looked_at < _RECORDS_A_PAGE:
             name = self._keys.key_list() if place == SHARDS else self._keys.all_user_names()[place]
-            async with in_time(self._timeout_ms):
-                scan, pairs = await self._client.zscan(name, scan, count=_RECORDS_A_READ)
+            scan, pairs = await self._session.zscan(name, scan, count=_RECORDS_A_READ)
             members = [member for member, _ in pairs]
             found = await self._reseal(members, of_keys=place == SHARDS)
             looked_at += len(members)
@@ -54,11 +49,7 @@ class RedisResealing:
         """How many were sealed anew, and which can't be opened."""
         names = [self._record_of(member, of_keys=of_keys) for member in members]
         field = "record" if of_keys else "metadata"
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            for name in names:
-                pipeline.hget(name, field)
-            texts = await pipeline.execute() if names else []
+        texts = await self._session.each("HGET", names, field)
         sealed, unreadable = 0, []
         for member, name, text in zip(members, names, texts, strict=True):
             try:
@@ -67,8 +58,7 @@ class RedisResealing:
                 unreadable.append(f"key:{member.partition(' ')[0]}" if of_keys else f"user:{member}")
                 continue
             if fresh is not None:
-                async with in_time(self._timeout_ms):
-                    sealed += int(await scripts.run(self._client, "reseal", [name], [field, text, fresh]))
+                sealed += int(await self._session.run("reseal", [name], [field, text, fresh]))
         return sealed, unreadable
 
     def _record_of(self, member: str, *, of_keys: bool) -> str:

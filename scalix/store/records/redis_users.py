@@ -3,17 +3,13 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import orjson
 
 from scalix.domain.identity.subjects import Subject
 from scalix.domain.limits.quota import UNKNOWN_VERSION
 from scalix.store.base import RecordChanged, UserExists, UserRecord
-from scalix.store.connection import scripts
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, in_time
-from scalix.store.connection.store_time import Clock
-from scalix.store.keys import Keys
+from scalix.store.connection.session import StoreSession
 from scalix.store.records.sealing import CannotOpen, Sealing, Unsealed
 
 # Up to here all names are read and put in order, 256 short answers; beyond, the shards are gone through one by one.
@@ -23,29 +19,23 @@ log = logging.getLogger("scalix.users")
 
 
 class RedisUserStore:
-    """A `UserStore` over one server or cluster. Without `clock`, time is the server's. `sealing` is for metadata."""
+    """A `UserStore` over one server or cluster. `sealing` is for metadata."""
 
     def __init__(
         self,
-        client: Any,
-        keys: Keys,
+        session: StoreSession,
         *,
-        clock: Clock | None = None,
-        timeout_ms: int = CALL_TIMEOUT_MS,
         sealing: Sealing | None = None,
         most_in_order: int = MOST_IN_ORDER,
     ) -> None:
-        self._client = client
-        self._keys = keys
-        self._clock = clock
-        self._timeout_ms = timeout_ms
+        self._session = session
+        self._keys = session.keys
         self._sealing = sealing or Unsealed()
         self._most_in_order = most_in_order
         self._said = False
 
     async def get(self, user_id: str) -> UserRecord:
-        async with in_time(self._timeout_ms):
-            fields = await self._client.hgetall(self._keys.record(_subject(user_id)))
+        fields = await self._session.hgetall(self._keys.record(_subject(user_id)))
         return self._record(user_id, fields)
 
     async def create(self, record: UserRecord) -> UserRecord:
@@ -64,7 +54,7 @@ class RedisUserStore:
         """The record as written; `None` when it has another version now."""
         subject = _subject(record.user_id)
         names = [self._keys.record(subject), self._keys.user_names(subject)]
-        now = "" if self._clock is None else self._clock()
+        now = self._session.now()
         fields: list[str | int] = [
             *("tier", record.tier or ""),
             *("blocked", int(record.blocked)),
@@ -74,8 +64,7 @@ class RedisUserStore:
             *("revoked_tokens", orjson.dumps(record.revoked_tokens).decode()),
             *("consent", orjson.dumps(record.consent).decode()),
         ]
-        async with in_time(self._timeout_ms):
-            version = await scripts.run(self._client, "put_user", names, [now, record.version, record.user_id, *fields])
+        version = await self._session.run("put_user", names, [now, record.version, record.user_id, *fields])
         if not version:
             return None
         return replace(await self.get(record.user_id), version=version)
@@ -92,17 +81,12 @@ class RedisUserStore:
             keys.adjustments(subject),
             keys.balance(subject),
         ]
-        now = "" if self._clock is None else self._clock()
-        async with in_time(self._timeout_ms):
-            return bool(await scripts.run(self._client, "delete_user", names, [now, user_id]))
+        now = self._session.now()
+        return bool(await self._session.run("delete_user", names, [now, user_id]))
 
     async def page(self, first: int, most: int) -> tuple[int, list[UserRecord]]:
         indexes = self._keys.all_user_names()
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            for index in indexes:
-                pipeline.zcard(index)
-            counts = [int(count) for count in await pipeline.execute()]
+        counts = [int(count) for count in await self._session.each("ZCARD", indexes)]
         total = sum(counts)
         if total <= self._most_in_order:
             wanted = [(index, 0, -1) for index, count in zip(indexes, counts, strict=True) if count]
@@ -111,19 +95,14 @@ class RedisUserStore:
         names = await self._names(wanted)
         if total <= self._most_in_order:
             names = sorted(names)[first : first + most]
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            for name in names:
-                pipeline.hgetall(self._keys.record(_subject(name)))
-            found = await pipeline.execute() if names else []
+        found = await self._session.each("HGETALL", [self._keys.record(_subject(name)) for name in names])
         return total, [self._record(name, fields) for name, fields in zip(names, found, strict=True) if fields]
 
     async def _names(self, wanted: Sequence[tuple[str, int, int]]) -> list[str]:
-        async with in_time(self._timeout_ms):
-            pipeline = self._client.pipeline(transaction=False)
-            for index, begin, end in wanted:
-                pipeline.zrange(index, begin, end)
-            return [name for names in await pipeline.execute() for name in names] if wanted else []
+        batch = self._session.batch()
+        for index, begin, end in wanted:
+            batch.zrange(index, begin, end)
+        return [name for names in await batch.execute() for name in names] if wanted else []
 
     def _kept_metadata(self, record: UserRecord) -> str:
         if record.sealed_metadata is not None:

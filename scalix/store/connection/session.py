@@ -1,0 +1,102 @@
+"""What every store asks the server through."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+from redis.commands import AsyncCoreCommands
+
+from scalix.store.connection import scripts
+from scalix.store.connection.calls import in_time
+from scalix.store.connection.client import Batch, StoreClient
+from scalix.store.connection.deadline import CALL_TIMEOUT_MS
+from scalix.store.keys import Keys
+
+Clock = Callable[[], int]
+"""Returns Unix time in ms."""
+
+
+class StoreSession(AsyncCoreCommands):  # type: ignore[misc]
+    """A client, the names of its keys, its time, and how long the server may take for an answer.
+
+    It has redis-py's methods for single commands (`hgetall`, `set` …); each call is bounded by `timeout_ms`, and every
+    way that it can fail is a `StoreUnavailable`. Sessions share their client: `within` makes one with another bound.
+
+    `clock` gives Unix time in ms; without it, the time is the server's.
+    """
+
+    def __init__(
+        self, client: StoreClient, keys: Keys, *, clock: Clock | None = None, timeout_ms: int = CALL_TIMEOUT_MS
+    ) -> None:
+        self.client = client
+        self.keys = keys
+        self.clock = clock
+        self._timeout_ms = timeout_ms
+
+    def within(self, timeout_ms: int) -> "StoreSession":
+        """The same, with another bound."""
+        return StoreSession(self.client, self.keys, clock=self.clock, timeout_ms=timeout_ms)
+
+    async def execute_command(self, *arguments: Any, **options: Any) -> Any:
+        """The answer to one command; every command method of redis-py comes through here."""
+        async with in_time(self._timeout_ms):
+            return await self.client.execute_command(*arguments, **options)
+
+    async def run(self, script: str, names: Sequence[str], args: Sequence[str | int] = ()) -> Any:
+        """The reply of `lua/<script>.lua`, for keys of these `names`."""
+        async with in_time(self._timeout_ms):
+            return await scripts.run(self.client, script, names, args)
+
+    async def run_all(self, script: str, calls: Iterable[tuple[Sequence[str], Sequence[str | int]]]) -> list[Any]:
+        """The replies of one script to several calls, sent together: names and arguments of each."""
+        async with in_time(self._timeout_ms):
+            return await asyncio.gather(*(scripts.run(self.client, script, *call) for call in calls))
+
+    async def each(self, command: str, names: Iterable[str], *arguments: str | int) -> list[Any]:
+        """The answers to the same command for each of several keys, sent together."""
+        batch = self.batch()
+        for name in names:
+            batch.execute_command(command, name, *arguments)
+        return await batch.execute()
+
+    def batch(self) -> "SessionBatch":
+        """Collects commands, by redis-py's methods, that are then sent together."""
+        return SessionBatch(self.client, self._timeout_ms)
+
+    async def on_every_server(self, *arguments: Any) -> list[Any]:
+        """The answers to a command that is about a server, of all servers that hold a part of the keys."""
+        async with in_time(self._timeout_ms):
+            return await self.client.on_every_server(*arguments)
+
+    async def pages(self, scan: Callable[..., Awaitable[tuple[Any, Any]]], name: str, count: int) -> AsyncIterator[Any]:
+        """All pages of a `hscan` or `zscan` of this session, over the key `name`."""
+        cursor: Any = 0
+        while True:
+            cursor, page = await scan(name, cursor, count=count)
+            yield page
+            if not int(cursor):
+                return
+
+    def now(self) -> str | int:
+        """What scripts take for the time: that of our clock, else an empty text, which means the server's."""
+        return "" if self.clock is None else self.clock()
+
+    async def time_ms(self) -> int:
+        """Unix time in ms."""
+        if self.clock is not None:
+            return self.clock()
+        seconds, microseconds = await self.time()
+        return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+class SessionBatch(Batch):
+    """Commands of a session. What has to be atomic is a script."""
+
+    def __init__(self, client: StoreClient, timeout_ms: int) -> None:
+        super().__init__(client)
+        self._timeout_ms = timeout_ms
+
+    async def execute(self, raise_on_error: bool = True) -> list[Any]:
+        """The answers in order."""
+        async with in_time(self._timeout_ms):
+            return await super().execute(raise_on_error)
