@@ -47,7 +47,7 @@ def build_pseudonyms(session: StoreSession, breaker: Breaker, erased: ErasedUser
     """The names of users in the audit log."""
 
     async def erased_key(subject: str) -> str:
-        return session.keys.erased(subject, await erased.of(subject))
+        return session.names.erased(subject, await erased.of(subject))
 
     return Pseudonyms(guarded(RedisNames(session, erased_key), breaker))
 

@@ -147,7 +147,7 @@ def verify(gateway: Gateway, *more: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def store_of(gateway: Gateway) -> "redis.Redis[str]":
+def store_of(gateway: Gateway) -> redis.Redis:
     """The gateway's embedded store."""
     (path,) = gateway.state_dir.rglob("*.sock")
     return redis.Redis(unix_socket_path=str(path), decode_responses=True)

@@ -118,7 +118,7 @@ def mismatches(expected: Sequence[Expected], events: Sequence[Event]) -> list[st
 class Ledger:
     """The events in a store, read past the gateway."""
 
-    def __init__(self, client: "redis.Redis[str]", prefix: str = "scalix:") -> None:
+    def __init__(self, client: redis.Redis, prefix: str = "scalix:") -> None:
         self._client = client
         self._prefix = prefix
 

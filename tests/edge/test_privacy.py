@@ -161,6 +161,7 @@ async def test_archived_events_are_handed_out_and_erased(make: Make, tmp_path: P
     (event,) = (await export(a, "alice"))["events"]
     (name,) = [name async for name in a.core.client.scan_iter(match=f"{key_prefix}*:e:user:alice:*")]
     text = await a.core.client.hget(name, event["id"])
+    assert text is not None
     files = ArchiveFiles(tmp_path / "worker-0" / "archive")
     archived = {"user:alice": {"archived-1": text}, "user:alicent": {"archived-2": text}}
     with files.draft(20_000, list(archived)) as draft:

@@ -105,7 +105,7 @@ class StoreProcess:
                 except redis.ConnectionError:
                     continue
 
-    def admin(self) -> "redis.Redis[str]":
+    def admin(self) -> redis.Redis:
         return redis.Redis.from_url(self.url, decode_responses=True, retry=Retry(NoBackoff(), 0), socket_timeout=5)
 
     def stop(self) -> None:

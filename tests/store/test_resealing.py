@@ -85,6 +85,7 @@ async def test_a_change_made_meanwhile_is_kept(rig: Rig) -> None:
     record = await users.create(UserRecord("alice", metadata=PRIVATE))
     name = users._keys.record("user:alice")
     read = await users._session.hget(name, "metadata")
+    assert read is not None
     await users.update(record)
     assert await users._session.run("reseal", [name], ["metadata", read, "overwritten"]) == 0
     assert (await users.get("alice")).metadata == PRIVATE

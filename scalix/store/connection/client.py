@@ -38,7 +38,7 @@ class RouteFinder(Protocol):
         ...
 
 
-class StoreClient(AsyncCoreCommands):  # type: ignore[misc]
+class StoreClient(AsyncCoreCommands):
     """An asyncio client with redis-py's methods for single commands, and `pipeline(transaction=False)`.
 
     What kind of server it is gets asked at the first command, so that a client can be made while the server is away.
@@ -105,7 +105,7 @@ class StoreClient(AsyncCoreCommands):  # type: ignore[misc]
         return self._routes
 
 
-class Batch(AsyncCoreCommands):  # type: ignore[misc]
+class Batch(AsyncCoreCommands):
     """Commands collected by redis-py's methods, sent together by `execute`. Their order is not promised."""
 
     def __init__(self, client: StoreClient) -> None:

@@ -16,7 +16,7 @@ Clock = Callable[[], int]
 """Returns Unix time in ms."""
 
 
-class StoreSession(AsyncCoreCommands):  # type: ignore[misc]
+class StoreSession(AsyncCoreCommands):
     """A client, the names of its keys, its time, and how long the server may take for an answer.
 
     It has redis-py's methods for single commands (`hgetall`, `set` …); each call is bounded by `timeout_ms`, and every
@@ -29,13 +29,13 @@ class StoreSession(AsyncCoreCommands):  # type: ignore[misc]
         self, client: StoreClient, keys: Keys, *, clock: Clock | None = None, timeout_ms: int = CALL_TIMEOUT_MS
     ) -> None:
         self.client = client
-        self.keys = keys
+        self.names = keys
         self.clock = clock
         self._timeout_ms = timeout_ms
 
     def within(self, timeout_ms: int) -> "StoreSession":
         """The same, with another bound."""
-        return StoreSession(self.client, self.keys, clock=self.clock, timeout_ms=timeout_ms)
+        return StoreSession(self.client, self.names, clock=self.clock, timeout_ms=timeout_ms)
 
     async def execute_command(self, *arguments: Any, **options: Any) -> Any:
         """The answer to one command; every command method of redis-py comes through here."""

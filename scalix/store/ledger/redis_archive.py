@@ -17,7 +17,7 @@ class RedisArchive:
 
     def __init__(self, session: StoreSession) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
         self._token = secrets.token_hex(8)
 
     async def lock(self) -> bool:

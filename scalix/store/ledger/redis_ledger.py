@@ -30,7 +30,7 @@ class RedisLedger:
         session: StoreSession,
     ) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
 
     async def now_ms(self) -> int:
         return await self._session.time_ms()

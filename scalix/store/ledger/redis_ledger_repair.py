@@ -32,7 +32,7 @@ class RedisBooks:
         retention: Callable[[], Retention],
     ) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
         self._pseudonyms = pseudonyms
         self._retention = retention
 
@@ -125,7 +125,7 @@ class RedisBooks:
 
 async def names_of_shards(session: StoreSession) -> AsyncIterator[tuple[int, str, str]]:
     """Every key of the shards: the shard, the letter of its kind, and the rest; one may come twice."""
-    head = f"{session.keys.prefix}{{s"
+    head = f"{session.names.prefix}{{s"
     async for name in session.client.scan_iter(f"{_SPECIAL.sub(_ESCAPED, head)}*", count=_SCAN_COUNT):
         tag, _, rest = name[len(head) :].partition("}:")
         kind, _, rest = rest.partition(":")

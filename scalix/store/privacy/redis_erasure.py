@@ -59,7 +59,7 @@ class RedisErasure:
         pseudonyms: Pseudonyms,
     ) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
         self._pseudonyms = pseudonyms
 
     async def erased_key(self, subject: str) -> str:

@@ -63,7 +63,7 @@ class RedisPersonalData:
         pseudonyms: Pseudonyms,
     ) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
         self._pseudonyms = pseudonyms
 
     async def of(self, subject: str) -> PersonalData:

@@ -51,7 +51,7 @@ class RedisRetention:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
         self._sleep = sleep
 
     async def claim_today(self) -> bool:

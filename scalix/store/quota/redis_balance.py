@@ -9,7 +9,7 @@ class RedisBalanceStore:
 
     def __init__(self, session: StoreSession) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
 
     async def balance(self, subject: str) -> Balance | None:
         nano_usd, held = await self._session.hmget(self._keys.balance(subject), ["nano", "held"])

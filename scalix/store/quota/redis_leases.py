@@ -8,7 +8,7 @@ class RedisLeases:
 
     def __init__(self, session: StoreSession) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
 
     async def count(self) -> int:
         """Requests in flight, those of workers that died and are not swept yet among them. Raises

@@ -24,7 +24,7 @@ class RedisLimitTools:
         pseudonyms: Pseudonyms | None = None,
     ) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
         self._pseudonyms = pseudonyms or Pseudonyms(session)
 
     async def tallies(self, subject: str) -> tuple[int, Tallies]:

@@ -16,7 +16,7 @@ class Pseudonyms:
 
     def __init__(self, session: StoreSession) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
         self._key: bytes | None = None
         self._last: bytes | None = None
 
@@ -41,7 +41,7 @@ class Pseudonyms:
         if kept is None:
             own = self._last or secrets.token_bytes(_KEY_BYTES)
             await self._session.set(name, own.hex(), nx=True)
-            kept = await self._session.get(name)
+            kept = await self._session.get(name) or own.hex()
         self._key = self._last = bytes.fromhex(kept)
         return self._key
 

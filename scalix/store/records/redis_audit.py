@@ -12,7 +12,7 @@ class RedisAuditStore:
 
     def __init__(self, session: StoreSession) -> None:
         self._session = session
-        self._key = session.keys.audit_log()
+        self._key = session.names.audit_log()
 
     async def head(self) -> Head:
         try:

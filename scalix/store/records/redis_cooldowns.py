@@ -13,7 +13,7 @@ class RedisCooldowns:
 
     def __init__(self, session: StoreSession) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
 
     async def cool(self, model: str, for_ms: int, *, asked_for: bool) -> None:
         """Leave `model` alone for `for_ms` from now; 0 ends it."""

@@ -9,7 +9,7 @@ class RedisEpoch:
 
     def __init__(self, session: StoreSession) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
 
     async def epoch(self, new: str, *, write: bool) -> str:
         """The store's epoch, `new` if it had none. `write` makes the server write, to see whether it does."""

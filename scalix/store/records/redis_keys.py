@@ -43,7 +43,7 @@ class RedisKeyStore:
         sealing: Sealing | None = None,
     ) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
         self._sealing = sealing or Unsealed()
         self._said = False
 

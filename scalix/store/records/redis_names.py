@@ -45,7 +45,7 @@ class RedisNames:
         erased_key: Callable[[str], Awaitable[str]],
     ) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
         self._erased_key = erased_key
 
     async def pseudonyms(

@@ -23,7 +23,7 @@ class RedisResealing:
 
     def __init__(self, session: StoreSession, sealing: Sealing) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
         self._sealing = sealing
 
     async def reseal(self, cursor: str) -> Resealed:

@@ -29,7 +29,7 @@ class RedisUserStore:
         most_in_order: int = MOST_IN_ORDER,
     ) -> None:
         self._session = session
-        self._keys = session.keys
+        self._keys = session.names
         self._sealing = sealing or Unsealed()
         self._most_in_order = most_in_order
         self._said = False
