@@ -238,7 +238,7 @@ def build_core(
             outage,
             counting,
             facts=facts,
-            names=NamesOfDay(guarded(RedisModelNames(client, keys), breaker), now_ms=now_ms),
+            names=NamesOfDay(guarded(RedisModelNames(session), breaker), now_ms=now_ms),
             known=known,
         ),
         settlement=settlement,

@@ -8,6 +8,7 @@ import pytest
 
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.exchange.names_of_day import MOST_NAMES_A_DAY
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.ledger.redis_ledger import RedisLedger
 from tests.edge.key_rig import ask, code_of, info, made
@@ -121,7 +122,7 @@ async def test_beyond_a_days_most_names_sums_and_metrics_say_other_and_events_th
         answer = await one.http.post("/v1/chat/completions", json={**PROMPT, "model": model, "user": "gail"})
         assert answer.status_code == 200, answer.text
     expected = {"other": 2, names[7]: 1, "free/any-name": 1, "free-model": 1}
-    reader = RedisLedger(one.core.client, Keys(key_prefix))
+    reader = RedisLedger(StoreSession(one.core.client, Keys(key_prefix)))
     for sums in (await reader.by_day(day, day), await reader.summaries("user:gail", day, day)):
         found: dict[str, int] = {}
         for item in sums:

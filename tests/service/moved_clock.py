@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scalix.store.connection import scripts
-from scalix.store.connection.client import StoreClient
+from scalix.store.connection.session import StoreSession
 from tests.store.servers import Server
 
 _AHEAD = "the-tests-clock"
@@ -32,7 +32,7 @@ end
 
 def make_movable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have everything in this process go by the moved time, until the test ends."""
-    source_of, time = scripts.source_of, StoreClient.time
+    source_of, time = scripts.source_of, StoreSession.time
 
     def moved_source_of(name: str) -> str:
         text, found = re.subn(r"redis\.call\('TIME'\)", "moved_time()", source_of(name))
@@ -45,7 +45,7 @@ def make_movable(monkeypatch: pytest.MonkeyPatch) -> None:
 
     scripts.hash_of.cache_clear()
     monkeypatch.setattr(scripts, "source_of", moved_source_of)
-    monkeypatch.setattr(StoreClient, "time", moved_time)
+    monkeypatch.setattr(StoreSession, "time", moved_time)
     monkeypatch.setattr(scripts, "hash_of", scripts.hash_of.__wrapped__)
 
 

@@ -9,6 +9,7 @@ from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.exchange.names_of_day import MOST_NAMES_A_DAY, NamesOfDay
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.records.redis_model_names import RedisModelNames
 from tests.store.stores import NOON_MS
@@ -49,7 +50,7 @@ async def client(store_url: str) -> AsyncIterator[Any]:
 
 @pytest.fixture
 def store(client: Any, key_prefix: str) -> Counting:
-    return Counting(RedisModelNames(client, Keys(key_prefix)))
+    return Counting(RedisModelNames(StoreSession(client, Keys(key_prefix))))
 
 
 async def test_the_first_five_hundred_names_of_a_day_keep_theirs_whichever_worker_hears_of_them(
