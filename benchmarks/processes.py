@@ -101,7 +101,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path, time
 def start_provider(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """The demo provider, which answers at once; its process and URL (without /v1)."""
     reader, writer = os.pipe()
-    command = [sys.executable, "-m", "scalix.launch.demo", "--ready-fd", str(writer), "--log-entries", "1"]
+    command = [sys.executable, "-m", "scalix_demo", "--ready-fd", str(writer), "--log-entries", "1"]
     try:
         process = start(command, folder=ROOT, log=folder / "provider.log", cores=OTHER_CORES, pass_fds=(writer,))
     finally:

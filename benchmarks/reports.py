@@ -26,7 +26,7 @@ from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.limits import Window
 from scalix.domain.policy import Policy, Tier
 from scalix.launch.embedded.embedded_store import EmbeddedStore
-from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.policy_source import PolicySource
 from scalix.service.usage.reporting import REPORTS, Reporting
 from scalix.store.connection.client import StoreClient
 from scalix.store.connection.redis_client import connect

@@ -25,7 +25,7 @@ START_SECONDS = 30.0
 class DemoServer:
     """A demo provider in a process of its own, which dies with this one. Use it as a context, or call `stop`.
 
-    `options` are options of `python -m scalix.launch.demo`. `url` is the server, `base_url` the same with `/v1`.
+    `options` are options of `python -m scalix_demo`. `url` is the server, `base_url` the same with `/v1`.
     """
 
     def __init__(self, *options: str) -> None:
@@ -33,7 +33,7 @@ class DemoServer:
         try:
             own = ["--ready-fd", str(writer), "--parent-pid", str(os.getpid())]
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "scalix.launch.demo", *own, *options], cwd=ROOT, pass_fds=(writer,)
+                [sys.executable, "-m", "scalix_demo", *own, *options], cwd=ROOT, pass_fds=(writer,)
             )
         finally:
             os.close(writer)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from scalix.api.errors import SetupError
 from scalix.api.place import Place
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.users import UserDirectory
+from scalix.service.policy_source import PolicySource
 from scalix.service.usage.usage import UsageReading
 from scalix.store.base import LedgerReader, QuotaStore
 from scalix.store.connection.client import StoreClient

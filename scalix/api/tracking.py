@@ -12,12 +12,12 @@ from scalix.api.usage_values import usage_of
 from scalix.domain.errors import BadRequest
 from scalix.domain.ledger.ledger import Detail
 from scalix.domain.ledger.outcomes import Ending, charge_for
-from scalix.domain.ledger.privacy import permitted
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Window
 from scalix.domain.limits.quota import Charge, Outcome, Receipt, window_states
 from scalix.domain.policy import Tier
 from scalix.domain.prices.peak_prices import marked_up
+from scalix.domain.privacy import permitted
 from scalix.service.administration.limit_views import shown_amount
 from scalix.service.identity.identity import checked_user_id
 from scalix.service.usage.usage import Use, Whose

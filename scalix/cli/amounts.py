@@ -27,10 +27,10 @@ def column_of(name: str) -> str:
 
 def cells_of(row: Mapping[str, Any], columns: tuple[str, ...]) -> tuple[str, ...]:
     """One row of a table."""
-    return tuple(shown(row.get(column)) for column in columns)
+    return tuple(shown_amount(row.get(column)) for column in columns)
 
 
-def shown(value: Any) -> str:
+def shown_amount(value: Any) -> str:
     """`1,234`; amounts of money to the millionth; `-` for nothing."""
     if value is None or value == "":
         return "-"

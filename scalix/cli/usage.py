@@ -5,7 +5,7 @@ import json
 import sys
 from typing import Any
 
-from scalix.cli.amounts import cells_of, column_of, shown
+from scalix.cli.amounts import cells_of, column_of, shown_amount
 from scalix.cli.session import Session, WrongUsage, print_json, print_table
 
 EVENTS = "events"
@@ -72,11 +72,11 @@ def _overview(options: argparse.Namespace, session: Session, query: dict[str, st
     if options.json:
         print_json(answer)
         return
-    balance = f", balance ${shown(answer['balance_usd'])}" if "balance_usd" in answer else ""
+    balance = f", balance ${shown_amount(answer['balance_usd'])}" if "balance_usd" in answer else ""
     print(
-        f"{answer['user_id']}, tier {answer['tier'] or '-'}: {shown(answer['requests_today'])} requests and "
-        f"{shown(answer['tokens_today'])} tokens today, ${shown(answer['cost_today_usd'])}; "
-        f"{shown(answer['requests_this_hour'])} requests this hour{balance}"
+        f"{answer['user_id']}, tier {answer['tier'] or '-'}: {shown_amount(answer['requests_today'])} requests and "
+        f"{shown_amount(answer['tokens_today'])} tokens today, ${shown_amount(answer['cost_today_usd'])}; "
+        f"{shown_amount(answer['requests_this_hour'])} requests this hour{balance}"
     )
     for title, columns, rows in (
         ("limits", _LIMITS, answer["limits"]),

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from scalix.domain.fallbacks import Cooldown, Retries
-from scalix.domain.ledger.privacy import PrivacySettings
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import UNLIMITED, Limits
 from scalix.domain.model_names import filled_in, is_servable, permits
 from scalix.domain.prices.peak_prices import PPM
 from scalix.domain.prices.pricing import Price
+from scalix.domain.privacy import PrivacySettings
 from scalix.domain.requests.guard import GuardSettings
 
 OnStoreFailure = Literal["deny", "allow"]

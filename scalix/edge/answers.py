@@ -29,7 +29,7 @@ _CHARGED_BY_TOKENS = (Outcome.SUCCESS, Outcome.CLIENT_CUT, Outcome.PROVIDER_BROK
 log = logging.getLogger("scalix.edge")
 
 
-async def nothing() -> None:
+async def noop() -> None:
     """What is awaited where nobody has anything to do."""
 
 
@@ -72,7 +72,7 @@ class Answer:
         self._thinks = thinks
         self._clock = clock
         self._new_repairs = repairs or (lambda model: AnswerRepairs(exchange, model, {}, lambda: now_ms() // 1000))
-        self.on_first_byte: Callable[[], Awaitable[None]] = nothing
+        self.on_first_byte: Callable[[], Awaitable[None]] = noop
         self._anthropic = exchange.route is Route.MESSAGES
         self._failures: list[Failed] = []
         self.has_started = False  # whether the client has had a first byte

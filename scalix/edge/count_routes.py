@@ -43,11 +43,11 @@ class CountRoutes:
 
     async def answer(self, target: Own, scope: Scope, receive: Receive) -> dict[str, Any]:
         """Raises `GatewayError`s, those of the route whose prompt it is among them."""
-        holder = await self._identity.authenticate(credential_of(scope))
-        with self._guard.metered(scope, receive, holder) as paced:
+        principal = await self._identity.authenticate(credential_of(scope))
+        with self._guard.metered(scope, receive, principal) as paced:
             body = await read_json(scope, paced)
-            take_user(self._guard.user_header, scope, holder, body)
-            caller = await self._identity.charged_caller(holder, body)
+            take_user(self._guard.user_header, scope, principal, body)
+            caller = await self._identity.charged_caller(principal, body)
             with suppress(StoreUnavailable):  # no admission follows that would see what was revoked
                 caller = caller if caller.reread is None else await caller.reread()
             self._guard.check_load(caller)

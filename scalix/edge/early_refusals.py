@@ -15,7 +15,7 @@ from scalix.edge.routes import ENTRIES
 from scalix.service.identity.identity import Identity
 
 # Where a scope says whose request it is, once its head has been checked and its credential found right.
-HOLDER = "scalix_holder"
+PRINCIPAL = "scalix_holder"
 # Where the server may have put a dict that lasts as long as the connection.
 _CONNECTION = "scalix.connection"
 _WRONG = "wrong_credential"
@@ -64,11 +64,11 @@ class EarlyRefusals:
                 self._guard.check(scope)
                 if second_token_of(scope) is not None:
                     return None
-                holder = self._identity.known(credential_of(scope))
-                if holder is None:
+                principal = self._identity.known(credential_of(scope))
+                if principal is None:
                     return None
-                scope[HOLDER] = holder
-                return self._forwarding.known_refusal(self._routes[scope["path"]], holder, scope, body)
+                scope[PRINCIPAL] = principal
+                return self._forwarding.known_refusal(self._routes[scope["path"]], principal, scope, body)
         except InvalidApiKey as refused:
             wrong = refused
             self._remember(scope, refused)

@@ -40,7 +40,7 @@ def error_body(error: GatewayError, *, anthropic: bool = False) -> bytes:
 Answered = tuple[int, bytes, list[tuple[bytes, bytes]]]
 
 
-def is_plain(error: GatewayError) -> bool:
+def is_always_alike(error: GatewayError) -> bool:
     """Whether its answer says nothing of the moment or the caller, so that the same words have the same answer."""
     tells = error.details or error.windows or error.tier is not None or error.retry_after_s is not None
     return not tells and not isinstance(error, MethodNotAllowed | ProviderRefused)

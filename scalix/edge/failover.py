@@ -8,7 +8,7 @@ from scalix.domain.errors import BadRequest
 from scalix.domain.failures import REFUSALS, ErrorClass
 from scalix.domain.fallbacks import takes_over
 from scalix.domain.policy import Model
-from scalix.domain.prices.plain_requests import is_plain
+from scalix.domain.prices.plain_requests import has_plain_price
 from scalix.domain.requests.documents import needs_texts, refusal_of_documents, with_texts
 from scalix.domain.requests.dropped import Dropped
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields, refusal_of_unknown, told
@@ -136,7 +136,7 @@ class Attempts:
     def _is_excused(self) -> bool:
         """Whether a model that we gave up waiting for may have done its best: what it had was the rest of another's
         time, or it has begun to answer and thinks, or it waits for what the client has named to be fetched."""
-        return self._exchange.attempt > 1 or self._exchange.hang_up is not None or not is_plain(self._body)
+        return self._exchange.attempt > 1 or self._exchange.hang_up is not None or not has_plain_price(self._body)
 
     def _may_take_over(self, error: ErrorClass, model: Model) -> bool:
         if self._cooldowns.wait_s(model.name, self._subject) > 0 or not self._can_answer(model):

@@ -23,7 +23,7 @@ from scalix.domain.tokens.media_tokens import Media
 from scalix.edge.access_log import ASKED, Asked
 from scalix.edge.allowed_fields import allowed_fields
 from scalix.edge.answer_repairs import AnswerRepairs
-from scalix.edge.answers import Answer, nothing
+from scalix.edge.answers import Answer, noop
 from scalix.edge.asgi import ASGIApp, Receive, Scope, Send, header
 from scalix.edge.bodies import check_head, json_object, read_json
 from scalix.edge.body_checks import check_body
@@ -96,7 +96,7 @@ class Forwarding:
         self._speeds = Speeds()
 
     async def handle(
-        self, route: Route, request_id: str, holder: Caller, scope: Scope, receive: Receive, send: Send
+        self, route: Route, request_id: str, principal: Caller, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Serve one request of an authenticated caller. Raises `GatewayError`s until it is admitted."""
         body = await read_json(scope, receive)
@@ -107,8 +107,8 @@ class Forwarding:
             dropped.add(f"anthropic-beta.{name}" for name in split_betas(betas)[1])
         fields = Fields(self._known, body.keys() - allowed_fields(route), dropped)
         self._fallbacks.named(body)
-        take_user(self._guard.user_header, scope, holder, body)
-        caller = await self._identity.charged_caller(holder, body)
+        take_user(self._guard.user_header, scope, principal, body)
+        caller = await self._identity.charged_caller(principal, body)
         self._guard.check_load(caller)
         asked = scope[ASKED] = Asked(caller)
         named = await self._named(route, caller, body)
@@ -185,21 +185,21 @@ class Forwarding:
         finally:
             await answer.settle_anyway()
 
-    def known_refusal(self, route: Route, holder: Caller, scope: Scope, raw: bytes) -> GatewayError | None:
+    def known_refusal(self, route: Route, principal: Caller, scope: Scope, raw: bytes) -> GatewayError | None:
         """The refusal of a request with the body `raw` whose caller is known to have no room left; else `None`.
 
         `handle` would raise the same, where it would not find the gateway or all models of the request too busy first.
         """
-        if holder.may_name_users:
+        if principal.may_name_users:
             if not self._admission.knows_refused:
                 return None
-        elif not self._admission.is_refused(holder):
+        elif not self._admission.is_refused(principal):
             return None
         check_head(scope)
         body = json_object(raw)
         self._fallbacks.named(body)
-        take_user(self._guard.user_header, scope, holder, body)
-        caller = self._identity.known_charged_caller(holder, body)
+        take_user(self._guard.user_header, scope, principal, body)
+        caller = self._identity.known_charged_caller(principal, body)
         error = self._admission.known_refusal(caller, body) if caller is not None else None
         if caller is None or error is None:
             return None
@@ -277,7 +277,7 @@ class Forwarding:
             if not exchange.client_left:
                 log.error("request %s: the inner app failed with %s", exchange.request_id, type(error).__name__)
         finally:
-            answer.on_first_byte, exchange.on_open = nothing, lambda: None
+            answer.on_first_byte, exchange.on_open = noop, lambda: None
         await answer.conclude()
         if answer.failure is None:
             if not exchange.client_left:

@@ -18,7 +18,7 @@ from scalix.domain.errors import (
     StoreIsDown,
 )
 from scalix.domain.faults import shown_fault
-from scalix.domain.redaction.foreign_texts import shown
+from scalix.domain.redaction.foreign_texts import shown_text
 from scalix.domain.requests.routes import Route
 from scalix.edge.access_log import AccessLog
 from scalix.edge.asgi import (
@@ -37,8 +37,8 @@ from scalix.edge.asgi import (
 from scalix.edge.bodies import ClientGone
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.cors import answer_preflight, cors_headers, is_preflight, with_headers
-from scalix.edge.early_refusals import HOLDER, EarlyRefusals
-from scalix.edge.errors import Answered, error_body, error_headers, is_plain, plain_answer
+from scalix.edge.early_refusals import PRINCIPAL, EarlyRefusals
+from scalix.edge.errors import Answered, error_body, error_headers, is_always_alike, plain_answer
 from scalix.edge.forwarding import Forwarding
 from scalix.edge.guard import Guard
 from scalix.edge.guard_bodies import paced
@@ -150,7 +150,7 @@ class Gate:
         self._addresses.of(scope)
 
         try:
-            if HOLDER not in scope:
+            if PRINCIPAL not in scope:
                 self._guard.check(scope)
                 normalise_path(scope)
                 await self._check_second_credential(scope)
@@ -189,7 +189,7 @@ class Gate:
     def _answer(self, scope: Scope, request_id: str, error: GatewayError) -> Answered:
         anthropic = is_anthropics(scope)
         answer = error.answers.get(anthropic) if error.answers else None
-        if answer is None and is_plain(error):
+        if answer is None and is_always_alike(error):
             answer = plain_answer(error, anthropic=anthropic)
         elif answer is None:
             headers = error_headers(error)
@@ -205,7 +205,7 @@ class Gate:
         path, method = scope["path"], scope["method"]
         methods = find(path, scope["raw_path"])
         if methods is None:
-            raise RouteNotFound(f"There is no {shown(path, 200)} here. The README lists the routes.")
+            raise RouteNotFound(f"There is no {shown_text(path, 200)} here. The README lists the routes.")
         if (header(scope, b"upgrade") or "").lower() == "websocket":
             raise NoWebSockets("There are no WebSockets here. Send the request by HTTP, and stream the answer.")
         if self._guard.settings.cors_origins and is_preflight(scope):
@@ -213,13 +213,13 @@ class Gate:
             return
         target = methods.get(method)
         if target is None:
-            refused = MethodNotAllowed(f"{shown(path, 200)} takes {' or '.join(methods)}, not {method[:20]}.")
+            refused = MethodNotAllowed(f"{shown_text(path, 200)} takes {' or '.join(methods)}, not {method[:20]}.")
             refused.allow = tuple(methods)
             raise refused
         if isinstance(target, Route):
             grant_store_time()
-            holder = scope.pop(HOLDER, None) or await self._identity.authenticate(credential_of(scope))
-            with self._guard.metered(scope, receive, holder) as body:
-                await self._forwarding.handle(target, request_id, holder, scope, body, send)
+            principal = scope.pop(PRINCIPAL, None) or await self._identity.authenticate(credential_of(scope))
+            with self._guard.metered(scope, receive, principal) as body:
+                await self._forwarding.handle(target, request_id, principal, scope, body, send)
         else:
             await self._own.handle(target, request_id, scope, paced(receive), send)

@@ -12,9 +12,9 @@ from scalix.edge.client_address import ClientAddresses
 from scalix.edge.guard_bodies import paced
 from scalix.edge.guard_headers import check_headers, check_host
 from scalix.service.exchange.load_shedding import LoadShedding
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.throttle import Throttle
+from scalix.service.policy_source import PolicySource
 
 _EXEMPT_FROM_RULES = frozenset({"/health/liveliness", "/health/readiness"})
 
@@ -44,16 +44,16 @@ class Guard:
             raise IpBlocked("Requests from your address are not taken here. Ask the operator of this gateway.")
 
     @contextmanager
-    def metered(self, scope: Scope, receive: Receive, holder: Caller) -> Iterator[Receive]:
+    def metered(self, scope: Scope, receive: Receive, principal: Caller) -> Iterator[Receive]:
         """A place among the requests in flight, with the `receive` to read the body from. Raises `Overloaded`.
 
-        `holder` has shown a right credential. One that may act for others, the app's own backend, has as many requests
-        in flight as its users do, and so no cap by address.
+        `principal` has shown a right credential. One that may act for others, the app's own backend, has as many
+        requests in flight as its users do, and so no cap by address.
         """
         settings = self.settings
         limits = settings.overload
-        group = None if holder.may_name_users else self._group(self._addresses.of(scope))
-        owner = None if holder.may_name_users else str(holder.subject)
+        group = None if principal.may_name_users else self._group(self._addresses.of(scope))
+        owner = None if principal.may_name_users else str(principal.subject)
         with self._shedding.slot(group, limits, owner) as slot:
             yield paced(receive, lambda size: slot.hold(size, limits))
 

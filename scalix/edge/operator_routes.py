@@ -16,11 +16,11 @@ from scalix.service.administration.balances import Balances
 from scalix.service.administration.limit_administration import LimitAdministration
 from scalix.service.administration.merging import Merging
 from scalix.service.administration.resealing import SecretsAdministration
+from scalix.service.administration.token_revocation import TokenRevocation
 from scalix.service.audit.audit import Actor
 from scalix.service.audit.audit_reading import AuditReading
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
-from scalix.service.identity.token_revocation import TokenRevocation
 
 _OF_A_NEW_KEY = ("key", "key_name", "token", "expires")  # what `/user/new` tells of the key that it makes
 
@@ -107,8 +107,8 @@ class OperatorRoutes:
     async def _own_key(self, scope: Scope) -> str | None:
         """The key that sends the request, if it is what is asked for: without a name, by itself or by its SHA-256."""
         token = token_of(scope)
-        holder = await self._identity.authenticate(credential_of(scope))
-        if holder.key is None or not token:
+        principal = await self._identity.authenticate(credential_of(scope))
+        if principal.key is None or not token:
             return None
         return token if query_of(scope).get("key", token) in (token, digest_of(token)) else None
 

@@ -8,7 +8,7 @@ import re2
 
 from scalix.domain.errors import InvalidApiKey, ModelNotFound
 from scalix.domain.policy import Model
-from scalix.domain.redaction.foreign_texts import shown
+from scalix.domain.redaction.foreign_texts import shown_text
 from scalix.domain.requests.model_names import did_you_mean
 from scalix.edge.asgi import Receive, Scope, Send, credential_of, header, is_anthropics, send_bytes, send_json, token_of
 from scalix.edge.count_routes import CountRoutes
@@ -18,9 +18,9 @@ from scalix.edge.queries import query_of
 from scalix.edge.routes import Own, model_in
 from scalix.edge.tables import Page
 from scalix.edge.user_header import take_user
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
 
 _HOST = re2.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
@@ -112,19 +112,19 @@ class OwnRoutes:
         if name not in models:
             meant = did_you_mean(name, models)
             message = (
-                f"The model '{shown(name, 100)}' does not exist here, or your tier does not have it. {meant}".strip()
+                f"The model '{shown_text(name)}' does not exist here, or your tier does not have it. {meant}".strip()
             )
             raise ModelNotFound(message, param="model")
         return anthropics(name) if is_anthropics(scope) else openais(name)
 
     async def _charged(self, scope: Scope) -> Caller:
         try:
-            holder = await self._identity.authenticate(credential_of(scope))
+            principal = await self._identity.authenticate(credential_of(scope))
         except InvalidApiKey as error:
             raise _with_example(error, scope) from None
         named: dict[str, Any] = dict(query_of(scope))
-        take_user(self._policy.current.guard.user_header, scope, holder, named)
-        caller = await self._identity.charged_caller(holder, named)
+        take_user(self._policy.current.guard.user_header, scope, principal, named)
+        caller = await self._identity.charged_caller(principal, named)
         try:
             # No admission follows that would compare versions, so what was revoked must show here.
             return caller if caller.reread is None else await caller.reread()

@@ -7,12 +7,12 @@ from scalix.edge.asgi import Scope, header
 from scalix.service.identity.callers import Caller
 
 
-def take_user(name: str, scope: Scope, holder: Caller, body: dict[str, Any]) -> None:
+def take_user(name: str, scope: Scope, principal: Caller, body: dict[str, Any]) -> None:
     """Write the user whom the header `name` (lower case) names into `body`, for a credential that may name users.
 
     Raises `BadRequest` where the body names another one: nobody could tell who is to be charged.
     """
-    user = header(scope, name.encode("latin-1")) if name and holder.may_name_users else None
+    user = header(scope, name.encode("latin-1")) if name and principal.may_name_users else None
     if not user:
         return
     named = body.get("user")

@@ -27,7 +27,7 @@ class LaunchError(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def shown(path: Path) -> str:
+def shown_path(path: Path) -> str:
     """A path as people write it: from the current directory where it is inside."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 

@@ -55,7 +55,7 @@ class DirectEndpoints:
         """LiteLLM's function for `path`; `None` if it needs FastAPI, or is not there yet: LiteLLM loads some routes at
         their first request."""
         if path not in self._endpoints and (route := route_of(self._app, path)) is not None:
-            self._endpoints[path] = route.endpoint if is_plain(route) else None
+            self._endpoints[path] = route.endpoint if is_simple_route(route) else None
         return self._endpoints.get(path)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,7 +97,7 @@ def _routes(routes: Iterable[Any]) -> Iterator[Any]:
             yield from _routes(included.routes)
 
 
-def is_plain(route: Any) -> bool:
+def is_simple_route(route: Any) -> bool:
     """Whether a route needs nothing but the request and who calls, and answers with what its function returns."""
     dependant = getattr(route, "dependant", None)
     return (

@@ -105,12 +105,12 @@ def _rewriting(
         if CURRENT.get() is None or type(data) is not dict:
             return await rewrite(data, expected_type)
         body = {key: value for key, value in data.items() if is_given(value)}
-        return body if is_plain(body) else await rewrite(data, expected_type)
+        return body if is_json(body) else await rewrite(data, expected_type)
 
     return async_maybe_transform
 
 
-def is_plain(value: Any) -> bool:
+def is_json(value: Any) -> bool:
     """Whether JSON holds `value` as it is."""
     waiting = [value]
     while waiting:

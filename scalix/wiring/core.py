@@ -21,6 +21,7 @@ from scalix.service.administration.key_administration import KeyAdministration
 from scalix.service.administration.limit_administration import LimitAdministration
 from scalix.service.administration.merging import Merging
 from scalix.service.administration.resealing import SecretsAdministration
+from scalix.service.administration.token_revocation import TokenRevocation
 from scalix.service.audit.audit_log import TRIM_EVERY_S, AuditLog
 from scalix.service.audit.audit_reading import AuditReading
 from scalix.service.audit.identity_events import FLUSH_EVERY_S, IdentityEvents
@@ -33,20 +34,19 @@ from scalix.service.exchange.known_refusals import KnownRefusals
 from scalix.service.exchange.names_of_day import NamesOfDay
 from scalix.service.exchange.object_ids import ObjectIds
 from scalix.service.exchange.outage import Outage
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.exchange.settlement import RENEW_EVERY_S, SWEEP_EVERY_S, Settlement
 from scalix.service.exchange.store_watch import CHECK_EVERY_S, REPLAY_EVERY_S, StoreWatch
 from scalix.service.exchange.token_counting import TokenCounting, Tokenizer
 from scalix.service.identity.anonymous import AnonymousCallers
 from scalix.service.identity.identity import CredentialKind, Identity, MasterKey
 from scalix.service.identity.token_issuers import tokens_of
-from scalix.service.identity.token_revocation import TokenRevocation
 from scalix.service.identity.tokens import REFRESH_EVERY_S, JsonWebTokens
 from scalix.service.identity.users import UserDirectory
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.service.ledger.archive import ARCHIVE_EVERY_S
 from scalix.service.ledger.retention import TRY_EVERY_S as RETENTION_EVERY_S
 from scalix.service.ledger.store_memory import LOOK_EVERY_S
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.breaker import Breaker, guarded
 from scalix.store.connection.client import StoreClient

@@ -13,7 +13,7 @@ from scalix.domain.errors import GatewayError
 from scalix.domain.faults import shown_fault
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
 from scalix.launch.config.policy_file import read_policy
-from scalix.launch.serving.untrimmed import CantTrim
+from scalix.launch.processes.untrimmed import CantTrim
 from scalix.launch.settings.environment import DEFAULT_STREAM_JOIN_MS
 from scalix.service.exchange.load_shedding import LoadShedding
 from scalix.service.identity.throttle import Throttle

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scalix.service.audit.audit_log import AuditLog
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.ledger.archive import Archive
 from scalix.service.ledger.ledger_administration import LedgerAdministration
-from scalix.service.ledger.ledger_check import LedgerCheck
 from scalix.service.ledger.store_memory import StoreMemory
+from scalix.service.ledger.verification import LedgerCheck
+from scalix.service.policy_source import PolicySource
 from scalix.store.connection.client import StoreClient
 from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, connect
 from scalix.store.connection.session import StoreSession

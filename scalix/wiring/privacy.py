@@ -6,13 +6,13 @@ from pathlib import Path
 
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.service.audit.audit_log import AuditLog
+from scalix.service.audit.audit_names import AuditNames
 from scalix.service.audit.audit_reading import AuditReading
-from scalix.service.audit.pseudonyms import Pseudonyms
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.users import UserDirectory
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.service.ledger.archive import Archive
 from scalix.service.ledger.retention import ExpiredKeys, RetentionJob
+from scalix.service.policy_source import PolicySource
 from scalix.service.privacy.privacy import Privacy
 from scalix.store.base import UserStore
 from scalix.store.connection.breaker import Breaker, guarded
@@ -26,7 +26,7 @@ from scalix.store.privacy.redis_files import RedisFiles
 from scalix.store.privacy.redis_personal_data import RedisPersonalData
 from scalix.store.privacy.redis_retention import RedisRetention
 from scalix.store.records.key_store import KeyStore
-from scalix.store.records.pseudonyms import Pseudonyms as ErasedUsers
+from scalix.store.records.pseudonyms import Pseudonyms
 from scalix.store.records.redis_names import RedisNames
 
 # Whole users are read and removed: nobody's request waits for that, and it takes what it takes.
@@ -43,13 +43,13 @@ class PrivacyParts:
     client: StoreClient
 
 
-def build_pseudonyms(session: StoreSession, breaker: Breaker, erased: ErasedUsers) -> Pseudonyms:
+def build_pseudonyms(session: StoreSession, breaker: Breaker, erased: Pseudonyms) -> AuditNames:
     """The names of users in the audit log."""
 
     async def erased_key(subject: str) -> str:
         return session.names.erased(subject, await erased.of(subject))
 
-    return Pseudonyms(guarded(RedisNames(session, erased_key), breaker))
+    return AuditNames(guarded(RedisNames(session, erased_key), breaker))
 
 
 def build_privacy(
@@ -58,7 +58,7 @@ def build_privacy(
     *,
     users: UserStore,
     key_store: KeyStore,
-    pseudonyms: Pseudonyms,
+    pseudonyms: AuditNames,
     audit: AuditLog,
     audit_reading: AuditReading,
     policy: PolicySource,
@@ -72,7 +72,7 @@ def build_privacy(
     """The use cases, over the store at `url`."""
     client = connect(url, timeout_ms=TIMEOUT_MS, connections=_CONNECTIONS)
     session = StoreSession(client, keys, timeout_ms=TIMEOUT_MS)
-    erased = ErasedUsers(session)
+    erased = Pseudonyms(session)
     set_aside = SetAside(state_dir / "journal")
 
     def forget(user_id: str, records: Sequence[KeyRecord]) -> None:

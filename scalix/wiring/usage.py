@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scalix.service.exchange.exchanges import Exchanges
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.exchange.store_watch import StoreWatch
 from scalix.service.identity.users import UserDirectory
+from scalix.service.policy_source import PolicySource
 from scalix.service.usage.gateway_metrics import GatewayMetrics, Here
 from scalix.service.usage.reporting import Reporting
 from scalix.service.usage.usage import UsageReading

@@ -16,7 +16,7 @@ from starlette.responses import StreamingResponse
 
 from scalix.edge.forwarding import PATHS
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID
-from scalix.litellm_adapter.direct_endpoints import DirectEndpoints, is_plain, is_possible, route_of
+from scalix.litellm_adapter.direct_endpoints import DirectEndpoints, is_possible, is_simple_route, route_of
 from tests.adapter.test_trimmed_calls import exchange
 
 CALLER: Any = Depends(user_api_key_auth)
@@ -153,12 +153,12 @@ def needs_more() -> Iterator[Any]:
 def test_an_endpoint_that_needs_more_is_left_to_fastapi(function: Any, options: dict[str, Any]) -> None:
     app = FastAPI()
     app.post("/x", **options)(function)
-    assert not is_plain(route_of(app, "/x"))
+    assert not is_simple_route(route_of(app, "/x"))
 
 
 @pytest.mark.parametrize("path", sorted(set(PATHS.values()) - {LAZY}))
 def test_litellms_own_endpoints_can_be_called(path: str) -> None:
-    assert is_plain(route_of(proxy_server.app, path))
+    assert is_simple_route(route_of(proxy_server.app, path))
 
 
 def test_a_middleware_that_stays_has_fastapi_call_the_endpoints() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scalix.cli import main
-from scalix.cli.amounts import shown
+from scalix.cli.amounts import shown_amount
 from scalix.cli.session import Session, WrongUsage
 from scalix.service.usage.reporting import REPORTS
 
@@ -152,4 +152,4 @@ def test_every_report_has_a_command() -> None:
     [(0, "0"), (1_234_567, "1,234,567"), (0.1 + 0.2, "0.3"), (-12_345.5, "-12,345.5"), (None, "-"), ("", "-")],
 )
 def test_figures_are_easy_to_read(value: Any, text: str) -> None:
-    assert shown(value) == text
+    assert shown_amount(value) == text

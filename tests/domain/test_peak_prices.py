@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scalix.domain.limits.quota import Prices
 from scalix.domain.prices.off_peak import OffPeak, OffPeakWindow
 from scalix.domain.prices.peak_prices import PPM, dearest, marked_up, one_price
-from scalix.domain.prices.plain_requests import is_plain
+from scalix.domain.prices.plain_requests import has_plain_price
 from scalix.domain.prices.price_map import read_price
 from scalix.domain.prices.pricing import calculate
 from scalix.domain.tokens.usage import Usage, usage_from
@@ -124,7 +124,7 @@ def test_no_usage_costs_more_than_is_reserved(price: Any, off_peak: OffPeak | No
     ],
 )
 def test_text_at_the_usual_speed_is_plain(body: dict[str, Any]) -> None:
-    assert is_plain(body)
+    assert has_plain_price(body)
 
 
 @pytest.mark.parametrize(
@@ -146,4 +146,4 @@ def test_text_at_the_usual_speed_is_plain(body: dict[str, Any]) -> None:
     ],
 )
 def test_what_may_have_other_rates_or_is_not_understood_is_not(body: dict[str, Any]) -> None:
-    assert not is_plain(body)
+    assert not has_plain_price(body)

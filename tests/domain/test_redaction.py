@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from scalix.domain.redaction.credentials import without_credentials
-from scalix.domain.redaction.foreign_texts import shown, without_secrets
+from scalix.domain.redaction.foreign_texts import shown_text, without_secrets
 from scalix.domain.redaction.known_secrets import KnownSecrets
 from scalix.litellm_adapter.quiet_logs import _OneShortLine
 from tests.domain.redaction_corpus import CREDENTIALS, ORDINARY, PLACES, SECRETS, VALUES
@@ -70,7 +70,7 @@ def test_nothing_of_the_corpus_reaches_a_client_or_a_line_of_litellm(text: str, 
 
 @pytest.mark.parametrize(("text", "gone"), CREDENTIALS)
 def test_no_credential_is_said_back_or_stands_in_any_line_of_the_log(text: str, gone: list[str]) -> None:
-    for seen in (shown(text, 400), KnownSecrets({})(text.encode()).decode()):
+    for seen in (shown_text(text, 400), KnownSecrets({})(text.encode()).decode()):
         assert not [part for part in gone if part in seen]
 
 
@@ -82,7 +82,7 @@ def test_a_line_of_the_log_keeps_what_lets_nobody_in(text: str) -> None:
 @pytest.mark.parametrize("text", ["\ud800 lone", "nul \x00 and \xff", "a@\ud83d", "key=\udc80\udc80\udc80"])
 def test_a_text_that_is_no_proper_unicode_is_a_text(text: str) -> None:
     assert without_secrets(text)
-    assert shown(text, 100)
+    assert shown_text(text, 100)
 
 
 @pytest.mark.parametrize("password", ["e", "p@ss", "p@s/s", "p:1", "a b", "ключ", "x" * 300, "50%"])

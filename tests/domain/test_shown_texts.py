@@ -2,7 +2,7 @@
 
 import pytest
 
-from scalix.domain.redaction.foreign_texts import shown
+from scalix.domain.redaction.foreign_texts import shown_text
 
 KEY = "sk-scalix-0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX2yZ3aB4cD5eF6gH7i"
 
@@ -22,4 +22,4 @@ KEY = "sk-scalix-0aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1wX2yZ3aB4cD5eF6gH7i"
     ],
 )
 def test_what_is_said_back(text: str, told: str) -> None:
-    assert shown(text, 100) == told
+    assert shown_text(text, 100) == told

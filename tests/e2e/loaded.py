@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-_PROGRAMS = ("scalix.launch.serving.worker", "scalix.launch.processes.mother")
+_PROGRAMS = ("scalix.launch.processes.worker", "scalix.launch.processes.preloader")
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
 # LiteLLM's pause before its second attempt; 0.5 s and up to 0.75 s more otherwise.
 QUICK_RETRIES = {"INITIAL_RETRY_DELAY": "0.01", "JITTER": "0.01"}
@@ -124,9 +124,9 @@ class _Load:
     def __init__(self) -> None:
         from scalix.cli import start
         from scalix.launch.processes.child import Child
-        from scalix.launch.processes.mother import _preload
         from scalix.launch.processes.plan import worker_environment
-        from scalix.launch.serving.worker import DEFAULT_APP
+        from scalix.launch.processes.preloader import _preload
+        from scalix.launch.processes.worker import DEFAULT_APP
 
         _set_environment({name: os.environ[name] for name in KEPT if name in os.environ} | QUICK_RETRIES)
         plan = start._plan(start._parser().parse_args(["--demo"]))

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from scalix.launch.demo.app import ROUTES
-from scalix.launch.demo.plan import SENTENCE
-from scalix.launch.demo.prompts import read_prompt
 from scalix.litellm_adapter.tokenizers import tokenizer
 from scalix.service.exchange.hidden_work import FASTEST_TOKENS_PER_S
+from scalix_demo.app import ROUTES
+from scalix_demo.plan import SENTENCE
+from scalix_demo.prompts import read_prompt
 from tests.demo_server import DemoServer
 from tests.e2e.calls import (
     ANTHROPIC_MODEL,

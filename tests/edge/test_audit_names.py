@@ -10,7 +10,7 @@ from scalix.domain.identity.token_claims import digest_of_jti
 from scalix.domain.ledger.audit_chain import Link, Sealer
 from scalix.domain.ledger.audit_check import ChainCheck
 from scalix.service.audit.audit import Act, Actor
-from scalix.service.audit.pseudonyms import hidden_in
+from scalix.service.audit.audit_names import hidden_in
 from tests.edge.key_rig import act, made
 from tests.edge.privacy_rig import Make, a_life, entries, erase, export, instances, texts_of
 

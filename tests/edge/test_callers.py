@@ -13,10 +13,10 @@ from scalix.edge.asgi import credential_of
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.own_routes import OwnRoutes
 from scalix.edge.routes import Own
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.anonymous import AnonymousCallers
 from scalix.service.identity.identity import Credential, CredentialKind, Identity, MasterKey
 from scalix.service.identity.users import UserDirectory
+from scalix.service.policy_source import PolicySource
 from tests.store.memory.memory import MemoryStore
 
 MASTER = "sk-master-key-of-this-test-0123456789"

@@ -8,7 +8,7 @@ from typing import Any
 
 import uvicorn
 
-from scalix.launch.serving.http_protocol import BoundedHttpProtocol
+from scalix.serving.http_protocol import BoundedHttpProtocol
 from tests.edge.gates import MASTER_KEY, InProcess, in_process
 
 

@@ -585,7 +585,7 @@ def test_the_log_is_bounded() -> None:
 
 def test_it_prints_its_port_where_no_descriptor_is_given() -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "scalix.launch.demo", "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "scalix_demo", "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             assert process.stdout is not None
@@ -617,7 +617,7 @@ def test_it_dies_with_its_parent() -> None:
 @pytest.mark.parametrize("options", [["--words", "many"], ["--uds", "/nowhere/demo.sock"], ["--log", "/nowhere/log"]])
 def test_wrong_options_are_one_line_and_exit_code_2(options: list[str]) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "scalix.launch.demo", *options], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "scalix_demo", *options], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.returncode == 2
     assert len(run.stderr.splitlines()) == 1
@@ -626,7 +626,7 @@ def test_wrong_options_are_one_line_and_exit_code_2(options: list[str]) -> None:
 def test_a_taken_port_is_one_line_and_exit_code_2() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "scalix.launch.demo", "--port", port]
+        command = [sys.executable, "-m", "scalix_demo", "--port", port]
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 2
     assert f"port {port}" in run.stderr

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalix.launch.demo.app import DemoApp
-from scalix.launch.demo.sample import sample
+from scalix_demo.app import DemoApp
+from scalix_demo.sample import sample
 
 CITY = {
     "type": "object",

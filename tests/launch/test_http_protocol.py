@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from scalix.launch.serving.http_protocol import LARGEST_HEAD_BYTES, BoundedHttpProtocol
+from scalix.serving.http_protocol import LARGEST_HEAD_BYTES, BoundedHttpProtocol
 
 GOOD = b"GET /ok HTTP/1.1\r\nhost: here\r\n\r\n"
 

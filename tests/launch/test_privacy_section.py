@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scalix.domain.ledger.ledger import Detail
-from scalix.domain.ledger.privacy import PrivacySettings, permitted
+from scalix.domain.privacy import PrivacySettings, permitted
 from scalix.launch.config.policy_file import read_policy, write_policy
 from tests.launch.config_text import MODELS, TIERS, problem_of, read
 

@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from scalix.launch.serving.http_protocol import AT_ONCE_OF_A_READ, MOST_PIPELINED, BoundedHttpProtocol
+from scalix.serving.http_protocol import AT_ONCE_OF_A_READ, MOST_PIPELINED, BoundedHttpProtocol
 
 NO, YES = b"no!", b"yes"
 HEAD = b"POST /v1/x HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n"

@@ -9,7 +9,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from scalix.edge.asgi import answer_whole, send_bytes
-from scalix.launch.serving.http_protocol import BoundedHttpProtocol
+from scalix.serving.http_protocol import BoundedHttpProtocol
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 HEADERS = [(b"x-request-id", b"r-1"), (b"retry-after", b"7")]

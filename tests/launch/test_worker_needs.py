@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from scalix.launch.serving import worker
-from scalix.launch.serving.http_protocol import BoundedHttpProtocol
+from scalix.launch.processes import worker
+from scalix.serving.http_protocol import BoundedHttpProtocol
 
 
 @pytest.mark.parametrize("package", ["uvloop", "httptools"])

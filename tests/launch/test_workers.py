@@ -20,7 +20,7 @@ def test_workers_are_forked_from_what_was_loaded_once_and_are_the_launchers_own(
     forked = [psutil.Process(pid) for pid in ready(gateway)]
     assert len(forked) == 3
     assert {process.ppid() for process in forked} == {gateway.process.pid}
-    assert all("scalix.launch.processes.mother" in process.cmdline() for process in forked)
+    assert all("scalix.launch.processes.preloader" in process.cmdline() for process in forked)
     assert "LiteLLM is loaded in" in place.terminal()
     # Each is its own: another pid answers, what it writes is told apart, its death is seen.
     (one, *others) = forked
@@ -51,7 +51,7 @@ def test_kill_9_of_the_launcher_leaves_no_worker_and_no_loader(place: Place) -> 
 def test_an_app_whose_import_begins_threads_is_loaded_by_each_worker(place: Place) -> None:
     gateway = place.start("--workers", "2", extra={"SCALIX_APP": "tests.launch.threaded_app:create_app"})
     assert len(ready(gateway)) == 2
-    assert all("scalix.launch.serving.worker" in psutil.Process(pid).cmdline() for pid in ready(gateway))
+    assert all("scalix.launch.processes.worker" in psutil.Process(pid).cmdline() for pid in ready(gateway))
     gateway.log_has("begun threads")
 
 

@@ -9,7 +9,7 @@ import pytest
 from scalix.domain.fallbacks import Cooldown
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.service.exchange.cooldowns import Cooldowns
-from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import Cooling, StoreUnavailable
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession

@@ -12,13 +12,13 @@ import pytest
 from scalix.domain.errors import InvalidApiKey, KeysUnavailable
 from scalix.domain.identity.identity import Issuer
 from scalix.domain.policy import Policy
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.identity import Credential
 from scalix.service.identity.key_sets import KeySetKeys
 from scalix.service.identity.token_issuers import COPIES, tokens_of
 from scalix.service.identity.tokens import JsonWebTokens
 from scalix.service.identity.users import UserDirectory
-from scalix.store.records.key_sets import MAX_KEY_SET_BYTES, KeptCopy, KeySetFile, KeySetUnavailable, KeySetUrl
+from scalix.service.policy_source import PolicySource
+from scalix.store.key_set_sources import MAX_KEY_SET_BYTES, KeptCopy, KeySetFile, KeySetUnavailable, KeySetUrl
 from tests.service.token_issuer import AUDIENCE, NOW_S, TokenIssuer, key_set, public_jwk
 from tests.service.token_rig import OTHER, TIERS, Publisher
 from tests.store.memory.memory import MemoryStore

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from scalix.domain.ledger.ledger import Detail
-from scalix.domain.ledger.privacy import PrivacySettings
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.quota import Admitted, Receipt
 from scalix.domain.policy import Policy, Tier
+from scalix.domain.privacy import PrivacySettings
 from scalix.service.audit.audit import Actor
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.ledger.retention import ExpiredKeys, RetentionJob
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Policy, Tier
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.users import UserDirectory
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import UserRecord
 from tests.store.memory.memory import MemoryStore
 from tests.store.stores import Clock

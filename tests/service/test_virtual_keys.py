@@ -11,11 +11,11 @@ from scalix.domain.identity.key_secrets import digest_of, is_well_formed, secret
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.service.administration.key_administration import new_secret
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Credential
 from scalix.service.identity.users import UserDirectory
 from scalix.service.identity.virtual_keys import WRONG_FOR_MS, VirtualKeys
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import UserRecord
 from tests.store.memory.memory import MemoryStore
 from tests.store.memory.memory_keys import MemoryKeyStore

@@ -6,16 +6,16 @@ from typing import Any
 from scalix.domain.identity.identity import KEY_SET_ALGORITHMS, Issuer
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Model, Policy, Tier
+from scalix.service.administration.token_revocation import TokenRevocation
 from scalix.service.audit.audit import Actor
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Credential, Identity, MasterKey
 from scalix.service.identity.key_sets import KeySetKeys, SecretKey
-from scalix.service.identity.token_revocation import TokenRevocation
 from scalix.service.identity.tokens import JsonWebTokens
 from scalix.service.identity.users import UserDirectory
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import UserRecord
-from scalix.store.records.key_sets import KeySetUnavailable
+from scalix.store.key_set_sources import KeySetUnavailable
 from tests.service.memory_trail import MemoryTrail
 from tests.service.token_issuer import AUDIENCE, ISSUER, NOW_S, SECRET, TokenIssuer, key_set, public_jwk
 from tests.store.memory.memory import MemoryStore

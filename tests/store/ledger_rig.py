@@ -12,7 +12,7 @@ from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Receipt
-from scalix.service.ledger.ledger_check import Findings, LedgerCheck
+from scalix.service.ledger.verification import Findings, LedgerCheck
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys

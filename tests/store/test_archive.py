@@ -14,8 +14,8 @@ from scalix.domain.ledger.ledger_check import Texts
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.policy import Policy, Tier
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.ledger.archive import Archive, ArchiveFailed
+from scalix.service.policy_source import PolicySource
 from scalix.store.ledger.archive_files import ArchiveFiles, Draft
 from scalix.store.ledger.redis_archive import RedisArchive
 from tests.store.ledger_rig import TODAY, LedgerRig

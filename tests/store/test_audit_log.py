@@ -14,7 +14,7 @@ from scalix.domain.ledger.retention import Retention
 from scalix.domain.policy import Policy, Tier
 from scalix.service.audit.audit import Act, Actor
 from scalix.service.audit.audit_log import AuditLog
-from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession

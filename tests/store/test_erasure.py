@@ -13,7 +13,7 @@ from scalix.domain.limits.quota import Admitted, Refused, Tally
 from scalix.store.base import UserRecord
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
-from scalix.store.journal.journal_entries import Release, Settlement, encoded
+from scalix.store.journal.journal_entries import Entry, Release, SettlementEntry, encoded
 from scalix.store.journal.set_aside import SetAside
 from scalix.store.keys import Keys
 from scalix.store.privacy.redis_erasure import Erased, RedisErasure
@@ -178,7 +178,8 @@ async def test_names_are_forgotten_both_ways_also_when_they_are_used_meanwhile(r
 
 async def test_lines_that_were_set_aside_lose_the_erased_user_alone(rig: Rig, tmp_path: Path) -> None:
     mine, other = (await admitted(rig, "r1")).receipt, (await admitted(rig, "r2", subject="user:alicent")).receipt
-    lines = [encoded(Settlement(receipt, used(1))) for receipt in (mine, other)] + [encoded(Release("r3", SUBJECT))]
+    entries: list[Entry] = [*(SettlementEntry(receipt, used(1)) for receipt in (mine, other)), Release("r3", SUBJECT)]
+    lines = [encoded(entry) for entry in entries]
     damaged = b"00000000" + lines[0][8:]
     path = tmp_path / "1-abc.set-aside"
     path.write_bytes(b"".join(lines) + damaged)

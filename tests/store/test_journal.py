@@ -17,14 +17,14 @@ import pytest
 from scalix.domain.limits.quota import Charge, Outcome, Receipt
 from scalix.store.base import CallRejected, StoreUnavailable
 from scalix.store.journal.journal import Journal
-from scalix.store.journal.journal_entries import Entry, Release, Settlement, decoded, encoded
+from scalix.store.journal.journal_entries import Entry, Release, SettlementEntry, decoded, encoded
 from scalix.store.journal.journal_file import HEADER_BYTES, JournalFile, Line
 from scalix.store.journal.set_aside import SetAside
 
 
-def entry(number: int) -> Settlement:
+def entry(number: int) -> SettlementEntry:
     receipt = Receipt(f"r{number:04d}", "user:alice", 1_772_107_200_000 + number, 10, 100, False)
-    return Settlement(receipt, Charge(Outcome.SUCCESS, 1, number, 0))
+    return SettlementEntry(receipt, Charge(Outcome.SUCCESS, 1, number, 0))
 
 
 class Told:
@@ -341,7 +341,7 @@ async def test_an_entry_that_can_not_be_written_takes_none_of_its_neighbours_wit
 ) -> None:
     journal, told = Journal(tmp_path), Told()
     # Given three entries of one batch, of which JSON can't hold the second
-    odd = Settlement(broken, Charge(Outcome.SUCCESS, 1, 1, 0))
+    odd = SettlementEntry(broken, Charge(Outcome.SUCCESS, 1, 1, 0))
     async with asyncio.timeout(5):
         await asyncio.gather(*map(journal.add, (entry(1), odd, entry(3))))
     # When they are replayed

@@ -17,7 +17,7 @@ from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Receip
 from scalix.service.exchange.outage import apply_to
 from scalix.store.base import QuotaStore, StoreUnavailable
 from scalix.store.journal.journal import Journal
-from scalix.store.journal.journal_entries import Entry, Release, Settlement
+from scalix.store.journal.journal_entries import Entry, Release, SettlementEntry
 from scalix.store.journal.journal_file import JournalFile
 from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, limits, memory_rig, redis_rig
 
@@ -88,9 +88,8 @@ async def entries(rig: Rig) -> list[Entry]:
     await rig.quotas.renew(receipts[1:], 3_600_000)
     assert await rig.quotas.sweep() == 1
     receipts.append(replace(receipts[-1], request_id="never admitted"))
-    found: list[Entry] = [
-        Settlement(receipt, charge(number)) for number, receipt in enumerate([*receipts[: SETTLED - 1], receipts[-1]])
-    ]
+    settled = [*receipts[: SETTLED - 1], receipts[-1]]
+    found: list[Entry] = [SettlementEntry(receipt, charge(number)) for number, receipt in enumerate(settled)]
     return [*found, *(Release(f"r{number}", SUBJECT, None, NOON_MS) for number in (SETTLED - 1, SETTLED))]
 
 
@@ -109,8 +108,8 @@ def charge(number: int) -> Charge:
 
 async def assert_all_is_counted_once(rig: Rig, given: list[Entry]) -> None:
     """Windows, balance, ledger and sums hold each charge once, and nothing else."""
-    charges = [entry.charge for entry in given if isinstance(entry, Settlement)]
-    ids = sorted(entry.receipt.request_id for entry in given if isinstance(entry, Settlement))
+    charges = [entry.charge for entry in given if isinstance(entry, SettlementEntry)]
+    ids = sorted(entry.receipt.request_id for entry in given if isinstance(entry, SettlementEntry))
     spent = sum(one.nano_usd for one in charges)
     used = Tally(len(charges), sum(one.tokens for one in charges), spent)
     assert (await rig.quotas.tallies(SUBJECT))[1][Window.DAY] == used

@@ -12,12 +12,12 @@ import pytest
 from scalix.store.base import CallRejected, StoreUnavailable
 from scalix.store.journal import journal as module
 from scalix.store.journal.journal import Journal
-from scalix.store.journal.journal_entries import Entry, Release, Settlement
+from scalix.store.journal.journal_entries import Entry, Release, SettlementEntry
 from scalix.store.journal.journal_file import JournalFile
 from tests.store.test_journal import Told, crash, entry, left_in
 
 
-def of(subject: str, number: int) -> Settlement:
+def of(subject: str, number: int) -> SettlementEntry:
     given = entry(number)
     return replace(given, receipt=replace(given.receipt, subject=subject))
 

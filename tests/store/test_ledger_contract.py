@@ -11,7 +11,7 @@ from scalix.domain.ledger.ledger import Aggregate, Detail, Event, Summary, Sums,
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Receipt, Tally
-from scalix.store.journal.journal_entries import Release, Settlement, decoded, encoded
+from scalix.store.journal.journal_entries import Release, SettlementEntry, decoded, encoded
 from scalix.store.keys import CLOCK_GRACE_MS
 from scalix.store.quota.redis_quota import RedisQuotaStore
 from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, key_of, limits, memory_rig, redis_rig, used
@@ -243,8 +243,8 @@ async def test_a_model_may_be_called_anything(rig: Rig) -> None:
 
 def test_the_journal_keeps_the_whole_detail() -> None:
     receipt = Receipt("r1", SUBJECT, NOON_MS, 10, 100, False)
-    entry = decoded(encoded(Settlement(receipt, billed())))
-    assert isinstance(entry, Settlement)
+    entry = decoded(encoded(SettlementEntry(receipt, billed())))
+    assert isinstance(entry, SettlementEntry)
     assert entry.charge.detail == DETAIL
     assert decoded(encoded(Release("r1", SUBJECT, None, NOON_MS))) == Release("r1", SUBJECT, None, NOON_MS)
 

@@ -131,7 +131,7 @@ def expect(answer: Answer, status: int, code: str | None = None) -> Answer:
     return answer
 
 
-def shown(models: list[str]) -> str:
+def counted_models(models: list[str]) -> str:
     """`2 models (a, b)`."""
     return f"{len(models)} model{'' if len(models) == 1 else 's'} ({', '.join(models)})"
 

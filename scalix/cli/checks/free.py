@@ -10,9 +10,9 @@ from scalix.cli.checks.bench import (
     Bench,
     chat_body,
     cheapest,
+    counted_models,
     expect,
     expect_limits_in_headers,
-    shown,
 )
 from scalix.cli.checks.client import Answer
 from scalix.cli.checks.report import Failed, Skipped
@@ -63,8 +63,8 @@ class FreeChecks:
         self.model = cheapest(mine)
         wrong = [name for name in mine if name not in self.in_service or name == PRO_MODEL]
         if wrong:
-            raise Failed(f"{shown(mine)}, of which {', '.join(wrong)} should not be there")
-        return shown(mine)
+            raise Failed(f"{counted_models(mine)}, of which {', '.join(wrong)} should not be there")
+        return counted_models(mine)
 
     def _chat(self) -> str:
         answer = expect(self.bench.chat(self.user, self.model), 200)

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass, field
 
-from scalix.cli.checks.bench import MINUTE_S, PRO_MODEL, Bench, cheapest, expect, expect_limits_in_headers, shown
+from scalix.cli.checks.bench import (
+    MINUTE_S,
+    PRO_MODEL,
+    Bench,
+    cheapest,
+    counted_models,
+    expect,
+    expect_limits_in_headers,
+)
 from scalix.cli.checks.report import Failed, Skipped
 
 
@@ -37,7 +45,7 @@ class ProChecks:
     def _models(self) -> str:
         self.models = self.bench.models(self.user)
         cheapest(self.models)
-        return shown(self.models)
+        return counted_models(self.models)
 
     def _pro_model(self) -> str:
         answer = self.bench.chat(self.user, PRO_MODEL)

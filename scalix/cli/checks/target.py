@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from scalix.launch.config.config_environment import MASTER_KEY, with_config_variables
-from scalix.launch.problems import LaunchError, Problem, shown
+from scalix.launch.problems import LaunchError, Problem, shown_path
 from scalix.launch.processes.ports import base_url
 from scalix.launch.processes.runfile import lock_holder, read_run_file
 from scalix.launch.settings.environment import (
@@ -54,7 +54,7 @@ def find_target(
     config = root / Path(values.get("SCALIX_CONFIG", "").strip() or DEFAULT_CONFIG).expanduser()
     environment = with_config_variables(environment, config)
     if found := environment.values.get(MASTER_KEY, "").strip():
-        name = environment.master_key_name or f"general_settings.master_key of {shown(config)}"
+        name = environment.master_key_name or f"general_settings.master_key of {shown_path(config)}"
         source = f"{name} ({environment.where(MASTER_KEY)})" if environment.master_key_name else name
         return Target(url, _carried(found, source), source)
     path = state_dir / MASTER_KEY_FILE
@@ -62,15 +62,16 @@ def find_target(
         # A key that was made for this machine's gateway is nobody else's business.
         raise LaunchError([Problem("environment", f"no key for {url}", HOW_TO_GET_THE_KEY)])
     try:
-        return Target(url, _carried(path.read_text(encoding="utf-8").strip(), shown(path)), shown(path))
+        return Target(url, _carried(path.read_text(encoding="utf-8").strip(), shown_path(path)), shown_path(path))
     except FileNotFoundError:
-        what = f"no key for {url}: LITELLM_MASTER_KEY is not set and there is no {shown(path)}"
+        what = f"no key for {url}: LITELLM_MASTER_KEY is not set and there is no {shown_path(path)}"
         # A gateway that has never run here has made no key.
         fix = HOW_TO_GET_THE_KEY if lock_holder(state_dir) is not None else f"{HOW_TO_START}; or {HOW_TO_GET_THE_KEY}"
         raise LaunchError([Problem("environment", what, fix)]) from None
     except (OSError, UnicodeError) as error:
         reason = (getattr(error, "strerror", None) or "not text").lower()
-        raise LaunchError([Problem(shown(path), f"the key can't be read ({reason})", HOW_TO_GET_THE_KEY)]) from None
+        where = shown_path(path)
+        raise LaunchError([Problem(where, f"the key can't be read ({reason})", HOW_TO_GET_THE_KEY)]) from None
 
 
 def _running(state_dir: Path) -> str | None:

@@ -8,7 +8,7 @@ _OTHER_OUTPUT = ("audio", "modalities", "cache_control")
 _TEXT = ("text", "input_text", "output_text", "message", "refusal", "thinking", "function_call", "function_call_output")
 
 
-def is_plain(body: Mapping[str, Any]) -> bool:
+def has_plain_price(body: Mapping[str, Any]) -> bool:
     """Whether no rate for other content, for an hour's cache or for faster service can apply. What is not understood is
     not plain."""
     if body.get("service_tier") not in _USUAL_SERVICE or any(body.get(name) for name in _OTHER_OUTPUT):

@@ -19,7 +19,7 @@ def without_secrets(text: str, most_chars: int = 400) -> str:
     return cut.decode("utf-8", "replace")[:most_chars].strip()
 
 
-def shown(text: str, most_chars: int) -> str:
+def shown_text(text: str, most_chars: int = 100) -> str:
     """The first `most_chars` of what a client itself has sent, said back to it: only without credentials."""
     return without_credentials(_beginning(text, most_chars + _MARGIN_CHARS)).decode("utf-8", "replace")[:most_chars]
 

@@ -35,7 +35,7 @@ from scalix.launch.litellm.judging import judge
 from scalix.launch.litellm.taken import take_rest
 from scalix.launch.litellm.told import Told
 from scalix.launch.litellm.translating import take_variables, translate
-from scalix.launch.problems import LaunchError, Problem, shown
+from scalix.launch.problems import LaunchError, Problem, shown_path
 
 OUR_SECTION = "scalix"
 Steps = tuple[Step, ...]
@@ -110,7 +110,7 @@ def read_config(
     if production and not models:
         lacking = ", ".join(dict.fromkeys(variable for _, variable in left_out))
         fix = f"set one of {lacking}" if lacking else "set the key of a provider that the config names"
-        problems.append(Problem(shown(path), "no model can be served", fix))
+        problems.append(Problem(shown_path(path), "no model can be served", fix))
     listed = {
         name: model for name, model in {**models, **wildcards}.items() if name in {item.name for item in rendered}
     }

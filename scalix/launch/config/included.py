@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from scalix.launch.config.yaml_source import Step, YamlSource, load_yaml
-from scalix.launch.problems import LaunchError, Problem, shown
+from scalix.launch.problems import LaunchError, Problem, shown_path
 
 _INCLUDE = "include"
 
@@ -30,7 +30,7 @@ def load_config(path: Path, problems: list[Problem]) -> YamlSource:
             problems += error.problems
             continue
         if not isinstance(other.data, dict):
-            problems.append(Problem(shown(file), "the included file has no sections", "write model_list in it"))
+            problems.append(Problem(shown_path(file), "the included file has no sections", "write model_list in it"))
             continue
         _check_tags(other, problems)
         pending += [(other, further) for further in _included(other, problems)]

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from scalix.domain.fallbacks import Cooldown, Retries
-from scalix.domain.ledger.privacy import PrivacySettings
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.domain.prices.peak_prices import PPM
 from scalix.domain.prices.pricing import Price
+from scalix.domain.privacy import PrivacySettings
 from scalix.launch.config.config_schema import CountWindows, Deployment, ScalixSection, SpendWindows, TierSection
 from scalix.launch.config.guard_builder import build_guard
 from scalix.launch.config.price_map_file import Entry

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from scalix.domain.policy import Policy
-from scalix.launch.problems import LaunchError, Problem, shown
+from scalix.launch.problems import LaunchError, Problem, shown_path
 
 _TAKEN = "policy.taken."
 
@@ -31,7 +31,7 @@ def write_policy(path: Path, number: int, policy: Policy) -> None:
     except OSError as error:
         reason = (error.strerror or "error").lower()
         fix = "set SCALIX_STATE_DIR to a directory that this user may write"
-        raise LaunchError([Problem(shown(path), f"can't be written ({reason})", fix)]) from error
+        raise LaunchError([Problem(shown_path(path), f"can't be written ({reason})", fix)]) from error
 
 
 def read_policy(path: Path) -> tuple[int, Policy]:
@@ -41,7 +41,7 @@ def read_policy(path: Path) -> tuple[int, Policy]:
         return int(content["number"]), _CODEC.validate_python(content["policy"])
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         what = f"the policy can't be read ({type(error).__name__})"
-        raise LaunchError([Problem(shown(path), what, "restart the gateway")]) from None
+        raise LaunchError([Problem(shown_path(path), what, "restart the gateway")]) from None
 
 
 def note_taken(path: Path, number: int) -> None:

@@ -1,6 +1,6 @@
 """The shape of `scalix.privacy`."""
 
-from scalix.domain.ledger.privacy import DEFAULT_EXPIRED_KEYS_DAYS, DEFAULT_SET_ASIDE_DAYS
+from scalix.domain.privacy import DEFAULT_EXPIRED_KEYS_DAYS, DEFAULT_SET_ASIDE_DAYS
 from scalix.launch.config.retention_schema import Days
 from scalix.launch.config.schema_base import Section
 

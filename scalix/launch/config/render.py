@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scalix.launch.problems import LaunchError, Problem, shown
+from scalix.launch.problems import LaunchError, Problem, shown_path
 
 RENDERED_FILE = "litellm.rendered.yaml"
 _HEADER = "# Written by the gateway at each start, from the config file. Changes here are lost.\n"
@@ -32,7 +32,7 @@ def write_rendered(path: Path, config: Mapping[str, Any]) -> Path:
     except OSError as error:
         reason = (error.strerror or "error").lower()
         fix = "set SCALIX_STATE_DIR to a directory that this user may write"
-        raise LaunchError([Problem(shown(path), f"can't be written ({reason})", fix)]) from error
+        raise LaunchError([Problem(shown_path(path), f"can't be written ({reason})", fix)]) from error
     return path
 
 

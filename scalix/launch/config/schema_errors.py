@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from scalix.launch.config.config_schema import ConfigFile
 from scalix.launch.config.yaml_source import Step, YamlSource
-from scalix.launch.problems import Problem, nearest, one_of, shown
+from scalix.launch.problems import Problem, nearest, one_of, shown_path
 
 _TYPES = {
     "string_type": "is not text",
@@ -56,7 +56,7 @@ def _problem(item: ErrorDetails, source: YamlSource) -> Problem:
     kind = item["type"]
     place = tuple(step for step in item["loc"] if step != "[key]")
     where = source.where(place)
-    name = str(place[-1]) if place else shown(source.path)
+    name = str(place[-1]) if place else shown_path(source.path)
     if kind == "extra_forbidden":
         known = _known_keys(place)
         guess = nearest(name, known)

@@ -14,7 +14,7 @@ from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.scalarbool import ScalarBoolean
 from ruamel.yaml.tokens import ScalarToken
 
-from scalix.launch.problems import LaunchError, Problem, shown
+from scalix.launch.problems import LaunchError, Problem, shown_path
 
 Step = str | int
 """A key of a mapping or an index of a list."""
@@ -77,7 +77,7 @@ class YamlSource:
         for place, (other, its_place) in self._others.items():
             if steps[: len(place)] == place:
                 return other.where((*its_place, *steps[len(place) :]))
-        return f"{shown(self.path)}:{self.line(steps)}"
+        return f"{shown_path(self.path)}:{self.line(steps)}"
 
     def take_in(self, other: "YamlSource") -> None:
         """Lay the sections of another file over those of this one: lists are put together, what else is there wins."""
@@ -99,7 +99,7 @@ class YamlSource:
 
 def load_yaml(path: Path) -> YamlSource:
     """Reads `path` by the rules of YAML 1.1, as LiteLLM does. Raises `LaunchError` with the file and the line."""
-    name = shown(path)
+    name = shown_path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

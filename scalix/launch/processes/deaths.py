@@ -1,7 +1,7 @@
 """Whether a child that has ended before it was ready is worth another try, and what is said of it."""
 
 from scalix.launch.processes.child import Child, describe_exit
-from scalix.launch.serving.worker import EXIT_CANT_LOAD
+from scalix.launch.processes.worker import EXIT_CANT_LOAD
 
 MOST_FAILED_STARTS = 3
 

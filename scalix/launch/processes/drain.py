@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from scalix.launch.processes.child import Child
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.signals import STOP_SIGNALS, SignalInbox
-from scalix.launch.serving.worker import HARD_LIMIT_S
+from scalix.launch.processes.worker import HARD_LIMIT_S
 
 if TYPE_CHECKING:
     from scalix.launch.embedded.store_child import StoreChild

@@ -1,4 +1,4 @@
-"""The launcher's end of the mother process: has workers forked, and knows them as it knows what it started itself."""
+"""The launcher's end of the preloader: has workers forked, and knows them as it knows what it started itself."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from scalix.launch.processes.child_process import adopt_orphans
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.pump import PipePump
 
-# A fork of some 300 MiB takes 30 ms; a mother that takes this long is no use.
+# A fork of some 300 MiB takes 30 ms; a preloader that takes this long is no use.
 _PATIENCE_S = 5.0
 
 
@@ -45,8 +45,8 @@ class Adopted:
         self.send_signal(signal.SIGKILL)
 
 
-class Mother:
-    """The mother process of all workers. Raises OSError where the system has no means for it."""
+class Preloader:
+    """The preloader of all workers. Raises OSError where the system has no means for it."""
 
     def __init__(self, spec: ChildSpec, pump: PipePump, output: Output) -> None:
         adopt_orphans()
@@ -90,7 +90,7 @@ class Mother:
         self._ours.settimeout(_PATIENCE_S)
 
 
-def mother_spec(worker: ChildSpec) -> ChildSpec:
-    """How to start the mother of workers such as `worker`."""
-    command: Sequence[str] = (sys.executable, "-m", "scalix.launch.processes.mother")
+def preloader_spec(worker: ChildSpec) -> ChildSpec:
+    """How to start the preloader of workers such as `worker`."""
+    command: Sequence[str] = (sys.executable, "-m", "scalix.launch.processes.preloader")
     return ChildSpec("loader", command, worker.environment, worker.directory)

@@ -19,7 +19,7 @@ from scalix.launch.processes.logfile import RotatingLog
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.plan import Plan, worker_environment
 from scalix.launch.processes.ports import base_url, port_taken, reserve_port
-from scalix.launch.processes.prefork import Mother, mother_spec
+from scalix.launch.processes.prefork import Preloader, preloader_spec
 from scalix.launch.processes.private_directory import make_private
 from scalix.launch.processes.process import myself
 from scalix.launch.processes.pump import PipePump
@@ -30,7 +30,7 @@ from scalix.launch.processes.runfile import POLICY_FILE, InstanceLock, RunFile
 from scalix.launch.processes.signals import RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
 from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_leavings
-from scalix.launch.serving.worker import EXIT_PORT_TAKEN
+from scalix.launch.processes.worker import EXIT_PORT_TAKEN
 from scalix.launch.settings.litellm_environment import explained
 from scalix.launch.settings.master_key import ensure_master_key
 
@@ -53,7 +53,7 @@ class Supervisor:
         self._store: StoreChild | None = None
         self._demo: Child | None = None
         self._workers: list[Child] = []
-        self._mother: Mother | None = None
+        self._preloader: Preloader | None = None
         self._recycler = Recycler(plan.settings.worker_max_rss_mb, self._worker_like, output)
         self._announced = False
         self._leaving = False
@@ -128,25 +128,25 @@ class Supervisor:
         fd = self._listener.fileno()
         specs = worker_specs(settings.workers, environment, fd)
         if len(specs) > 1:
-            self._start_mother(specs[0])
+            self._start_preloader(specs[0])
         for spec in specs:
             worker = Child(spec, self._pump, self._output, self._fork)
             self._workers.append(worker)
             self._start(worker)
 
-    def _start_mother(self, worker: ChildSpec) -> None:
+    def _start_preloader(self, worker: ChildSpec) -> None:
         """Start the process that workers are forked from; without it each loads everything anew."""
         try:
-            self._mother = Mother(mother_spec(worker), self._pump, self._output)
+            self._preloader = Preloader(preloader_spec(worker), self._pump, self._output)
         except OSError as error:
             self._output.say("loader", f"workers load LiteLLM one by one: {error}")
             return
-        self._start(self._mother.child)
-        while self._mother is not None and not self._mother.child.is_ready and not self._leaving:
+        self._start(self._preloader.child)
+        while self._preloader is not None and not self._preloader.child.is_ready and not self._leaving:
             self._step()
 
     def _fork(self, spec: ChildSpec, stdout: int, stderr: int, ready: int) -> Process | None:
-        return self._mother.fork(spec, stdout, stderr, ready) if self._mother else None
+        return self._preloader.fork(spec, stdout, stderr, ready) if self._preloader else None
 
     def _worker_like(self, worker: Child) -> Child:
         return Child(worker.spec, self._pump, self._output, self._fork)
@@ -175,7 +175,7 @@ class Supervisor:
             child.postpone()
             self._output.say(child.spec.name, f"can't be started: {error}")
             return
-        if child is not self._demo and not (self._mother and self._mother.child.is_ready):
+        if child is not self._demo and not (self._preloader and self._preloader.child.is_ready):
             self._output.say(child.spec.name, "loading LiteLLM")
         self._note()
 
@@ -223,14 +223,14 @@ class Supervisor:
     def _children(self) -> Iterator[Child]:
         if self._demo:
             yield self._demo
-        if self._mother:
-            yield self._mother.child
+        if self._preloader:
+            yield self._preloader.child
         yield from self._workers
 
     def _became_ready(self, child: Child) -> None:
         if child is self._demo:
             return
-        if self._mother and child is self._mother.child:
+        if self._preloader and child is self._preloader.child:
             self._output.say(child.spec.name, f"LiteLLM is loaded in {child.start_s:.1f} s")
             return
         self._output.say(child.spec.name, f"ready in {child.start_s:.1f} s")
@@ -267,11 +267,11 @@ class Supervisor:
 
     def _died(self, child: Child) -> None:
         name, how = child.spec.name, describe_exit(child.exit_code)
-        if self._mother and child is self._mother.child and not child.ever_ready:
-            # The workers will say themselves what is wrong, if it is not the mother alone.
+        if self._preloader and child is self._preloader.child and not child.ever_ready:
+            # The workers will say themselves what is wrong, if it is not the preloader alone.
             self._output.say(name, f"ended with {how}; workers load LiteLLM one by one")
-            self._mother.close()
-            self._mother = None
+            self._preloader.close()
+            self._preloader = None
             return
         if child.exit_code == EXIT_PORT_TAKEN and child is not self._demo:
             raise LaunchError((port_taken(self._plan.settings.host, self._port),))
@@ -283,7 +283,8 @@ class Supervisor:
 
     def _note(self) -> None:
         """Bring the run file up to date."""
-        helpers = [child.identity for child in (self._demo, self._store, self._mother and self._mother.child) if child]
+        preloader = self._preloader.child if self._preloader else None
+        helpers = [child.identity for child in (self._demo, self._store, preloader) if child]
         helpers += [child.identity for child in self._recycler.all()]
         self._notes.write(self._workers, helpers, self._store)
 
@@ -292,11 +293,11 @@ class Supervisor:
         self._notes.phase("stopping")
         self._note()
         demo = [self._demo] if self._demo else []
-        helpers = [self._mother.child] if self._mother else []
+        helpers = [self._preloader.child] if self._preloader else []
         workers = [*self._workers, *self._recycler.all()]
         Drain(self._output, self._inbox).run(workers, [*demo, *helpers], self._store)
-        if self._mother:
-            self._mother.close()
+        if self._preloader:
+            self._preloader.close()
         self._pump.close()
         self._notes.remove()
         self._output.say("launcher", "stopped")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from scalix.launch.problems import Problem, shown
+from scalix.launch.problems import Problem, shown_path
 
 _QUOTED = re.compile(r"\s*(?:export\s+)?[^\s=#]+\s*=\s*(['\"])")
 # As in a line of its own; keys in several lines have no underscore.
@@ -36,22 +36,23 @@ def read_env_file(path: Path, problems: list[Problem]) -> EnvFile:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        problems.append(Problem(shown(path), "the env file does not exist", "correct the path given to --env-file"))
+        where = shown_path(path)
+        problems.append(Problem(where, "the env file does not exist", "correct the path given to --env-file"))
         return EnvFile(path, values, lines)
     except UnicodeDecodeError:
-        problems.append(Problem(shown(path), "the env file is not UTF-8 text", "save it as UTF-8"))
+        problems.append(Problem(shown_path(path), "the env file is not UTF-8 text", "save it as UTF-8"))
         return EnvFile(path, values, lines)
     except OSError as error:
         reason = (error.strerror or "error").lower()
         problems.append(
-            Problem(shown(path), f"the env file can't be read ({reason})", "give a file that this user may read")
+            Problem(shown_path(path), f"the env file can't be read ({reason})", "give a file that this user may read")
         )
         return EnvFile(path, values, lines)
     for binding in parse_stream(StringIO(text)):
         # A binding begins with the blank lines before it.
         raw = binding.original.string
         line = binding.original.line + raw[: len(raw) - len(raw.lstrip())].count("\n")
-        where = f"{shown(path)}:{line}"
+        where = f"{shown_path(path)}:{line}"
         if _is_unclosed(raw, binding.error):
             problems.append(Problem(where, "the quote that begins here has no end", "write it, or no quote at all"))
         elif binding.error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from scalix.launch.problems import LaunchError, Problem, nearest, one_of, shown
+from scalix.launch.problems import LaunchError, Problem, nearest, one_of, shown_path
 from scalix.launch.processes.cores import default_workers
 from scalix.launch.settings.env_files import EnvFile, read_env_file
 from scalix.launch.settings.master_key import master_key_problem
@@ -115,7 +115,7 @@ def load_environment(
     origins: dict[str, str] = {}
     for file in reversed(files):
         values.update(file.values)
-        origins.update({name: f"{shown(file.path)}:{line}" for name, line in file.lines.items()})
+        origins.update({name: f"{shown_path(file.path)}:{line}" for name, line in file.lines.items()})
     values.update(base)
     values["SCALIX_ENV"] = scalix_env
     origins = {name: origin for name, origin in origins.items() if name not in base}
@@ -141,7 +141,7 @@ def load_environment(
 
 def _scalix_env(base: Mapping[str, str], files: list[EnvFile], problems: list[Problem]) -> ScalixEnv:
     layers: list[tuple[str, Mapping[str, str]]] = [("environment", base)]
-    layers += [(f"{shown(file.path)}:{file.lines.get('SCALIX_ENV')}", file.values) for file in files]
+    layers += [(f"{shown_path(file.path)}:{file.lines.get('SCALIX_ENV')}", file.values) for file in files]
     for where, values in layers:
         if "SCALIX_ENV" not in values:
             continue
@@ -250,7 +250,7 @@ def _log_level(values: Mapping[str, str], report: Report) -> str:
 def _world_readable(sources: tuple[Path, ...]) -> list[Problem]:
     """An env file holds the providers' keys, so in production no other user of the machine may read it."""
     return [
-        Problem(shown(path), "every user of this machine can read this env file", f"run chmod 600 {shown(path)}")
-        for path in sources
+        Problem(where, "every user of this machine can read this env file", f"run chmod 600 {where}")
+        for path, where in ((path, shown_path(path)) for path in sources)
         if path.stat().st_mode & 0o004
     ]

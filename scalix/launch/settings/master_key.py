@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from scalix.domain.identity.published_keys import is_published
-from scalix.launch.problems import LaunchError, Problem, shown
+from scalix.launch.problems import LaunchError, Problem, shown_path
 from scalix.launch.processes.private_directory import make_private
 
 MASTER_KEY_FILE = "master.key"
@@ -49,7 +49,7 @@ def ensure_master_key(state_dir: Path) -> str:
     except OSError as error:
         reason = (error.strerror or "error").lower()
         fix = "set SCALIX_STATE_DIR to a directory that this user may write"
-        raise LaunchError([Problem(shown(path), f"the master key can't be kept here ({reason})", fix)]) from error
+        raise LaunchError([Problem(shown_path(path), f"the master key can't be kept here ({reason})", fix)]) from error
 
 
 def _create(path: Path) -> None:
@@ -76,5 +76,5 @@ def _read(path: Path) -> str:
         key = file.read(4096).strip()
     if problem := master_key_problem(key or None, "production"):
         what = problem[0].replace("LITELLM_MASTER_KEY", "the key in this file")
-        raise LaunchError([Problem(shown(path), what, "delete the file, and a new key is made at the next start")])
+        raise LaunchError([Problem(shown_path(path), what, "delete the file, and a new key is made at the next start")])
     return key

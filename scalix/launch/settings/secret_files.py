@@ -5,7 +5,7 @@ import stat
 from collections.abc import Collection, Mapping, MutableMapping
 from pathlib import Path
 
-from scalix.launch.problems import Problem, shown
+from scalix.launch.problems import Problem, shown_path
 
 SUFFIX = "_FILE"
 MOST_BYTES = 65_536
@@ -54,7 +54,7 @@ def take_secret_files(
         try:
             secret = _content(path, production=production)
         except _Wrong as wrong:
-            problems.append(Problem(where, f"{variable} is {shown(path)}, {wrong.what}", wrong.fix))
+            problems.append(Problem(where, f"{variable} is {shown_path(path)}, {wrong.what}", wrong.fix))
             continue
         values[name] = secret
         del values[variable]
@@ -74,7 +74,7 @@ def _content(path: Path, *, production: bool) -> str:
         fix = "name a file that this user may read and that holds the secret and nothing else"
         raise _Wrong(f"which can't be read ({reason})", fix) from None
     if production and mode & 0o004 and not any(path.absolute().is_relative_to(mount) for mount in _MOUNTED_SECRETS):
-        raise _Wrong("which every user of this machine can read", f"run chmod 600 {shown(path)}")
+        raise _Wrong("which every user of this machine can read", f"run chmod 600 {shown_path(path)}")
     if len(content) > MOST_BYTES:
         raise _Wrong(f"which is larger than {MOST_BYTES} bytes", "name the file that holds the secret")
     try:

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 from scalix.domain.errors import BadRequest, UserAlreadyExists, UserNotFound
 from scalix.domain.identity.subjects import RESERVED_PREFIXES, Subject
-from scalix.domain.ledger.privacy import CONSENTS, consents
 from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Window
 from scalix.domain.limits.quota import Tallies, Tally
+from scalix.domain.privacy import CONSENTS, consents
 from scalix.service.administration.limit_views import shown_windows
 from scalix.service.administration.user_records import (
     change_record,
@@ -20,9 +20,9 @@ from scalix.service.administration.user_records import (
     user_id_in,
 )
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.identity import checked_user_id, named_from_outside
 from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import LimitTools, UserExists, UserRecord, UserStore
 
 # Of LiteLLM's fields those that mean something here; descriptions are kept in the metadata.

@@ -11,13 +11,13 @@ from scalix.domain.identity.key_bounds import with_defaults, within
 from scalix.domain.identity.key_secrets import digest_of, is_digest, secret_of
 from scalix.domain.identity.subjects import KEYS_OWN_USER
 from scalix.domain.identity.virtual_keys import KeyRecord
-from scalix.domain.redaction.foreign_texts import shown
+from scalix.domain.redaction.foreign_texts import shown_text
 from scalix.service.administration.key_fields import SETTABLE, changed, check_names, grace_ms, spend_in
 from scalix.service.administration.key_views import names_in, shown_key, told_key
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.identity import named_from_outside
 from scalix.service.identity.virtual_keys import VirtualKeys
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import RecordChanged
 from scalix.store.records.key_store import AliasTaken, KeyStore
 
@@ -113,8 +113,8 @@ class KeyAdministration:
             details = {"spend": body["spend"]}
             async with recorded(self._audit, replace(_act("key.spend", by, written), details=details)):
                 await self._keys.set_spend(written, spend)
-        shown = await self._shown(written)
-        return {**shown, "key": written.digest}
+        shown_text = await self._shown(written)
+        return {**shown_text, "key": written.digest}
 
     async def set_blocked(self, body: Mapping[str, Any], by: Actor, *, blocked: bool) -> dict[str, Any]:
         """Block or unblock a key. Raises `BadRequest`, `KeyNotFound`, `KeyChanging`."""
@@ -134,7 +134,7 @@ class KeyAdministration:
         for alias in aliases:
             record = await self._keys.find_alias(alias)
             if record is None:
-                raise KeyNotFound(f"There is no key with the alias '{shown(alias, 100)}'.", param="key_aliases")
+                raise KeyNotFound(f"There is no key with the alias '{shown_text(alias, 100)}'.", param="key_aliases")
             records.append(record)
         for record in records:
             await self._delete(record, by)

@@ -19,7 +19,7 @@ from scalix.domain.limits.limit_amounts import WrongAmount
 from scalix.domain.limits.spans import span_ms
 from scalix.domain.model_names import fits
 from scalix.domain.policy import Policy
-from scalix.domain.redaction.foreign_texts import shown
+from scalix.domain.redaction.foreign_texts import shown_text
 
 MOST_METADATA_BYTES = 16_384
 MOST_MODELS = 200
@@ -139,7 +139,7 @@ def _models(value: Any, policy: Policy) -> tuple[str, ...]:
     for pattern in value:
         names = (*policy.models, *policy.wildcards)
         if pattern not in policy.models_with(pattern) and not any(fits(pattern, name) for name in names):
-            message = f"'{shown(pattern, 100)}' is no model here, and fits none. GET /v1/models lists those in service."
+            message = f"'{shown_text(pattern)}' is no model here, and fits none. GET /v1/models lists those in service."
             raise BadRequest(message, param="models")
     return tuple(dict.fromkeys(value))
 
@@ -155,7 +155,7 @@ def _networks(value: Any, name: str) -> tuple[str, ...]:
             found.append(str(parse_network(text)))
         except ValueError:
             fix = "write one such as 203.0.113.0/24, or an address alone"
-            message = f"'{shown(text, 60)}' in '{name}' is no network: {fix}."
+            message = f"'{shown_text(text, 60)}' in '{name}' is no network: {fix}."
             raise BadRequest(message, param=name) from None
     return tuple(dict.fromkeys(found))
 

@@ -18,9 +18,9 @@ from scalix.service.administration.user_records import (
     user_id_in,
 )
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.identity import checked_user_id
 from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import LimitTools, UserRecord, UserStore
 
 ALL = "all"

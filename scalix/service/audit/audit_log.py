@@ -8,8 +8,8 @@ from typing import Any
 from scalix.domain.ledger.audit_chain import TRIMMED, Head, Link, Sealer, entry_text
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.audit.audit import Act, Actor
-from scalix.service.audit.pseudonyms import Pseudonyms
-from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.audit.audit_names import AuditNames
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import AuditStore, StoreUnavailable
 
 TRIM_EVERY_S = 3_600.0
@@ -36,7 +36,7 @@ class AuditLog:
         policy: PolicySource,
         *,
         now_ms: Callable[[], int],
-        pseudonyms: Pseudonyms | None = None,
+        pseudonyms: AuditNames | None = None,
     ) -> None:
         log.setLevel(logging.INFO)
         self._store = store

@@ -9,7 +9,7 @@ import orjson
 from scalix.domain.errors import BadRequest
 from scalix.domain.ledger.audit_chain import Link
 from scalix.domain.limits.calendar import rfc3339
-from scalix.service.audit.pseudonyms import Pseudonyms
+from scalix.service.audit.audit_names import AuditNames
 from scalix.store.base import AuditStore
 
 DEFAULT_LIMIT, MOST_LIMIT = 50, 500
@@ -25,7 +25,7 @@ _CHAIN_FIELDS = frozenset({"limit", "after"})
 class AuditReading:
     """The use cases behind `GET /scalix/v1/audit` and `GET /scalix/v1/audit/chain`."""
 
-    def __init__(self, store: AuditStore, pseudonyms: Pseudonyms | None = None) -> None:
+    def __init__(self, store: AuditStore, pseudonyms: AuditNames | None = None) -> None:
         self._store = store
         self._pseudonyms = pseudonyms
 

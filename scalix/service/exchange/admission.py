@@ -13,7 +13,7 @@ from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Ask, CountFirst
 from scalix.domain.policy import Model, Policy
 from scalix.domain.prices.peak_prices import PPM, marked_up
 from scalix.domain.prices.pricing import calculate
-from scalix.domain.redaction.foreign_texts import shown
+from scalix.domain.redaction.foreign_texts import shown_text
 from scalix.domain.requests.features import features_of, taken_options
 from scalix.domain.requests.model_names import did_you_mean
 from scalix.domain.requests.routes import Route
@@ -28,12 +28,12 @@ from scalix.service.exchange.names_of_day import NamesOfDay
 from scalix.service.exchange.not_allowed import missing_feature, not_allowed
 from scalix.service.exchange.object_ids import NOTHING, NamedObjects
 from scalix.service.exchange.outage import Outage, store_is_down
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.exchange.refusals import refusal
 from scalix.service.exchange.token_counting import TokenCounting
 from scalix.service.exchange.unknown_sizes import refuse_unknown_size, refuse_unmeasured
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.users import UserDirectory
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import CallRejected, QuotaStore, StoreUnavailable
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
@@ -243,7 +243,7 @@ class Admission:
         model = policy.models_with(name).get(name)
         if model is None:
             meant = did_you_mean(name, filter(caller.allows, policy.models))
-            message = f"The model '{shown(name, 100)}' does not exist here. {meant}GET /v1/models lists those that do."
+            message = f"The model '{shown_text(name)}' does not exist here. {meant}GET /v1/models lists those that do."
             raise ModelNotFound(message, param="model")
         return self._facts(model)
 

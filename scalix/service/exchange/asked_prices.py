@@ -9,7 +9,7 @@ from scalix.domain.limits.limits import Metric
 from scalix.domain.limits.quota import Prices
 from scalix.domain.policy import Model, Tier
 from scalix.domain.prices.peak_prices import PPM, dearest
-from scalix.domain.prices.plain_requests import is_plain
+from scalix.domain.prices.plain_requests import has_plain_price
 from scalix.domain.prices.pricing import Price
 from scalix.domain.requests.routes import Route
 from scalix.service.identity.callers import Caller
@@ -32,7 +32,7 @@ def dearest_prices(
     return dearest(
         prices,
         prompt_tokens,
-        plain=is_plain(body),
+        plain=has_plain_price(body),
         markup_ppm=(tier.markup_ppm or PPM) if tier else PPM,
     )
 

@@ -6,7 +6,7 @@ from scalix.domain.errors import GatewayError, InsufficientQuota, QuotaReserved
 from scalix.domain.ledger.ledger import Balance
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.domain.limits.quota import Ask, Refused
-from scalix.service.administration.key_refusals import about
+from scalix.service.exchange.key_refusals import about
 from scalix.service.identity.callers import Caller
 
 LIMIT = "balance"

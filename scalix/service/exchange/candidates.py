@@ -11,8 +11,8 @@ from scalix.domain.fallbacks import Retries, may_serve
 from scalix.domain.limits.limits import Metric
 from scalix.domain.policy import Model
 from scalix.service.exchange.cooldowns import Cooldowns
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.callers import Caller
+from scalix.service.policy_source import PolicySource
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import CooldownStore, Cooling, StoreUnavailable
 from scalix.store.connection.background import in_background
 

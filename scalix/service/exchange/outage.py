@@ -18,7 +18,7 @@ from scalix.domain.limits.quota import (
 from scalix.service.identity.callers import Caller
 from scalix.store.base import QuotaStore, StoreUnavailable
 from scalix.store.journal.journal import Journal
-from scalix.store.journal.journal_entries import Entry, Release, Settlement
+from scalix.store.journal.journal_entries import Entry, Release, SettlementEntry
 from scalix.store.quota.local import LocalCounters
 
 RETRY_WHEN_STORE_IS_DOWN_S = 5
@@ -51,7 +51,7 @@ class Outage:
             decision = await self._local.admit(ask)
         if isinstance(decision, Admitted):
             # What the store may have reserved is given back by the settlement; if this process dies, before its charge.
-            self._journal.admissions.begin(self._release(ask), Settlement(decision.receipt, swept_charge(ask)))
+            self._journal.admissions.begin(self._release(ask), SettlementEntry(decision.receipt, swept_charge(ask)))
         elif fault.maybe_acted and not isinstance(decision, CountFirst):  # then it is asked again, by the same id
             self.release_later(ask)
         if decision is None:
@@ -76,7 +76,7 @@ class Outage:
 
     def settle_later(self, receipt: Receipt, charge: Charge) -> asyncio.Future[None]:
         """Charge by the journal alone. The future is done when it is on disk."""
-        written = self._journal.add(Settlement(receipt, charge))
+        written = self._journal.add(SettlementEntry(receipt, charge))
         self.ended(receipt)
         return written
 
@@ -98,7 +98,7 @@ def _goes_on(caller: Caller) -> bool:
 
 async def apply_to(store: QuotaStore, entry: Entry) -> None:
     """Tell the store what a journal's entry says; a second time changes nothing. Raises `StoreUnavailable`."""
-    if isinstance(entry, Settlement):
+    if isinstance(entry, SettlementEntry):
         await store.settle(entry.receipt, entry.charge)
     else:
         await store.release(entry.request_id, entry.subject, entry.key_id, entry.at_ms)

@@ -7,8 +7,8 @@ from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.limits.key_states import key_states
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Limit, Metric
 from scalix.domain.limits.quota import Ask, Refused, Verdict, WindowState, window_states
-from scalix.service.administration.key_refusals import about, key_exhausted, key_reserved
 from scalix.service.exchange.balance_refusals import balance_exhausted, balance_reserved
+from scalix.service.exchange.key_refusals import about, key_exhausted, key_reserved
 from scalix.service.identity.callers import Caller
 
 RETRY_WHEN_HELD_S = 1

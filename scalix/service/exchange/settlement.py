@@ -10,12 +10,12 @@ from dataclasses import replace
 from scalix.domain.faults import shown_fault
 from scalix.domain.ledger.ledger import Detail
 from scalix.domain.ledger.outcomes import UNPRICED, charge_for
-from scalix.domain.ledger.privacy import PrivacySettings, permitted
 from scalix.domain.limits.quota import Charge, Outcome, Settled
+from scalix.domain.privacy import PrivacySettings, permitted
 from scalix.service.exchange.endings import ending_of
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.outage import Outage
-from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import QuotaStore, StoreUnavailable
 from scalix.store.connection.background import in_background
 from scalix.store.connection.deadline import granted_store_time

@@ -19,7 +19,7 @@ log = logging.getLogger("scalix.store")
 Act = Callable[[], Awaitable[object]]
 
 
-async def _nothing() -> None:
+async def _noop() -> None:
     pass
 
 
@@ -36,8 +36,8 @@ class StoreWatch:
         breaker: Breaker,
         journal: Journal,
         *,
-        when_away: Act = _nothing,
-        when_back: Act = _nothing,
+        when_away: Act = _noop,
+        when_back: Act = _noop,
     ) -> None:
         self._quotas = quotas
         self._epochs = epochs

@@ -2,9 +2,9 @@
 
 from scalix.domain.identity.addresses import group_of, parse_address
 from scalix.domain.identity.subjects import Subject
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Credential
+from scalix.service.policy_source import PolicySource
 
 
 class AnonymousCallers:

@@ -116,19 +116,19 @@ class Identity:
                 return caller
         raise InvalidApiKey(WRONG_KEY if credential.token else NO_KEY)
 
-    def known_charged_caller(self, holder: Caller, body: Mapping[str, Any]) -> Caller | None:
+    def known_charged_caller(self, principal: Caller, body: Mapping[str, Any]) -> Caller | None:
         """As `charged_caller`, by what is known already; `None` where it takes a look elsewhere."""
         user = body.get("user")
-        if not holder.may_name_users or user is None:
-            return holder
+        if not principal.may_name_users or user is None:
+            return principal
         record = self._users.cached(named_from_outside(user))
         return None if record is None else self._users.caller_of(record)
 
-    async def charged_caller(self, holder: Caller, body: Mapping[str, Any]) -> Caller:
+    async def charged_caller(self, principal: Caller, body: Mapping[str, Any]) -> Caller:
         """Who is charged for a request with this body: the user it names, where the credential may name one."""
         user = body.get("user")
-        if not holder.may_name_users or user is None:
-            return holder
+        if not principal.may_name_users or user is None:
+            return principal
         return await self._users.caller(named_from_outside(user))
 
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from scalix.store.connection.background import in_background
-from scalix.store.records.key_sets import KeySetUnavailable
+from scalix.store.key_set_sources import KeySetUnavailable
 
 # Tokens with made-up key names must not make us ask the issuer more often than this.
 COOL_DOWN_MS = 10_000

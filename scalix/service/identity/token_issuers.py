@@ -7,7 +7,7 @@ from scalix.domain.identity.identity import Issuer
 from scalix.service.identity.key_sets import Keys, KeySetKeys, SecretKey, Source
 from scalix.service.identity.tokens import JsonWebTokens
 from scalix.service.identity.users import UserDirectory
-from scalix.store.records.key_sets import KeptCopy, KeySetFile, KeySetUrl
+from scalix.store.key_set_sources import KeptCopy, KeySetFile, KeySetUrl
 
 COPIES = "jwks"  # within the state directory
 

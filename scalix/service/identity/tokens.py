@@ -21,7 +21,7 @@ from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import UNDECIDED, WRONG_KEY, Credential, Undecided
 from scalix.service.identity.key_sets import Keys, VerifyKey
 from scalix.service.identity.users import MAX_USER_ID_CHARS, UserDirectory
-from scalix.store.records.key_sets import KeySetUnavailable
+from scalix.store.key_set_sources import KeySetUnavailable
 
 MAX_TOKEN_CHARS = 8_192
 CACHED_TOKENS = 10_000

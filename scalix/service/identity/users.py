@@ -9,8 +9,8 @@ from scalix.domain.identity.subjects import Subject
 from scalix.domain.limits.limit_overrides import LimitSyntaxError, Overrides, parse_overrides
 from scalix.domain.limits.limits import Limits
 from scalix.domain.policy import Tier
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.callers import Caller
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable, UserRecord, UserStore
 
 CACHED_RECORDS = 50_000

@@ -11,7 +11,7 @@ from scalix.domain.ledger.ledger import Event
 from scalix.domain.ledger.ledger_check import Texts
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS
-from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
 from scalix.store.ledger.archive_files import ArchiveFiles, Group, day_text
 from scalix.store.ledger.redis_archive import RedisArchive

@@ -10,11 +10,11 @@ from scalix.domain.ledger.ledger_lines import event_fields
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
 from scalix.service.administration.user_records import refuse_unknown_fields
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.identity import checked_user_id
 from scalix.service.ledger.archive import Archive, ArchiveFailed
-from scalix.service.ledger.ledger_check import Findings, LedgerCheck
 from scalix.service.ledger.store_memory import StoreMemory
+from scalix.service.ledger.verification import Findings, LedgerCheck
+from scalix.service.policy_source import PolicySource
 from scalix.store.ledger.archive_files import day_index, day_text
 from scalix.store.ledger.books import Books, Listing
 

@@ -9,7 +9,7 @@ from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.administration.key_views import names_in, told_key
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.audit.audit_log import THE_GATEWAY
-from scalix.service.exchange.policy_source import PolicySource
+from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreError
 from scalix.store.privacy.redis_retention import RetentionStore
 from scalix.store.records.key_store import KeyStore

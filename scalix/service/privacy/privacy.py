@@ -11,14 +11,14 @@ from scalix.domain.errors import UserNotFound
 from scalix.domain.identity.subjects import Subject
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.ledger.ledger import Event
-from scalix.domain.ledger.privacy import consents
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
+from scalix.domain.privacy import consents
 from scalix.service.administration.key_views import shown_key
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
+from scalix.service.audit.audit_names import AuditNames
 from scalix.service.audit.audit_reading import AuditReading
-from scalix.service.audit.pseudonyms import Pseudonyms
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.identity import checked_user_id
+from scalix.service.policy_source import PolicySource
 from scalix.service.privacy.privacy_views import shown_data, shown_record
 from scalix.store.base import StoreUnavailable, UserStore
 from scalix.store.privacy.redis_erasure import ErasureStore
@@ -67,7 +67,7 @@ class Privacy:
         keys: KeyStore,
         data: PersonalDataStore,
         erasure: ErasureStore,
-        pseudonyms: Pseudonyms,
+        pseudonyms: AuditNames,
         audit: AuditTrail,
         audit_reading: AuditReading,
         store_files: StoreFiles,

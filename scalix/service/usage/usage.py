@@ -16,10 +16,10 @@ from scalix.domain.limits.limits import NANO_USD_PER_USD, Limits, Window
 from scalix.domain.limits.quota import KeyTallies, Tallies, Tally
 from scalix.service.administration.limit_views import shown_amount, shown_limits
 from scalix.service.administration.user_records import refuse_unknown_user
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import checked_user_id
 from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
+from scalix.service.policy_source import PolicySource
 from scalix.service.usage.queries import date_of, refuse_unknown_parameters, whole_number
 from scalix.store.base import BalanceStore, LedgerReader, LimitTools, UserRecord
 from scalix.store.records.key_store import KeyStore

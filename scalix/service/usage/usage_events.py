@@ -16,8 +16,8 @@ from scalix.domain.limits.calendar import DAY_MS, rfc3339
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.domain.limits.quota import Outcome
 from scalix.service.administration.user_records import refuse_unknown_user
-from scalix.service.exchange.policy_source import PolicySource
 from scalix.service.identity.callers import Caller
+from scalix.service.policy_source import PolicySource
 from scalix.service.usage.queries import moment_ms, one_of, refuse_unknown_parameters, whole_number
 from scalix.service.usage.usage import USER, UsageReading
 from scalix.store.base import LedgerReader

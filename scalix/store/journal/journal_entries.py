@@ -11,7 +11,7 @@ from scalix.domain.limits.quota import Charge, Outcome, Receipt
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class SettlementEntry:
     """A charge that the store has not taken yet."""
 
     receipt: Receipt
@@ -29,12 +29,12 @@ class Release:
     at_ms: int | None = None
 
 
-Entry = Settlement | Release
+Entry = SettlementEntry | Release
 
 
 def subject_of(entry: Entry) -> str:
     """Whom the entry is about."""
-    return entry.receipt.subject if isinstance(entry, Settlement) else entry.subject
+    return entry.receipt.subject if isinstance(entry, SettlementEntry) else entry.subject
 
 
 def encoded(entry: Entry) -> bytes:
@@ -51,7 +51,7 @@ def encoded(entry: Entry) -> bytes:
 
 
 def _json_of(entry: Entry) -> bytes:
-    if isinstance(entry, Settlement):
+    if isinstance(entry, SettlementEntry):
         value = {"op": "settle", "receipt": asdict(entry.receipt), "charge": asdict(entry.charge)}
     else:
         value = {"op": "release", **asdict(entry)}
@@ -69,7 +69,7 @@ def decoded(line: bytes) -> Entry | None:
             charge = _known(Charge, value["charge"])
             charge["outcome"] = Outcome(charge["outcome"])
             charge["detail"] = _detail(charge.get("detail", {}))
-            return Settlement(Receipt(**_known(Receipt, value["receipt"])), Charge(**charge))
+            return SettlementEntry(Receipt(**_known(Receipt, value["receipt"])), Charge(**charge))
         if value["op"] == "release":
             return Release(**_known(Release, value))
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):

@@ -4,7 +4,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from scalix.store.journal.journal_entries import Release, Settlement, encoded
+from scalix.store.journal.journal_entries import Release, SettlementEntry, encoded
 from scalix.store.journal.journal_file import JournalFile
 
 log = logging.getLogger("scalix.journal")
@@ -24,7 +24,7 @@ class OpenAdmissions:
         self._open: set[str] = set()
         self._file: JournalFile | None = None
 
-    def begin(self, before: Release, entry: Settlement) -> None:
+    def begin(self, before: Release, entry: SettlementEntry) -> None:
         """A request begins; `entry` is what it is charged if this process dies before it ends, after `before`."""
         self._open.add(entry.receipt.request_id)
         self._disk.submit(self._write, encoded(before) + encoded(entry))

@@ -43,7 +43,7 @@ from typing import Any
 
 import re2
 
-from scalix.launch.demo.problem import BadRequestError
+from scalix_demo.problem import BadRequestError
 
 MARK = b"[[demo"
 MAX_WORDS = 200_000

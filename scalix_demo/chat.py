@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from scalix.launch.demo.plan import Plan
-from scalix.launch.demo.stream import data_frame
+from scalix_demo.plan import Plan
+from scalix_demo.stream import data_frame
 
 DONE = b"data: [DONE]\n\n"
 FINGERPRINT = "fp_demo"

@@ -7,18 +7,18 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from scalix.launch.demo.chat import ChunkStream, chat_answer, completion_answer
-from scalix.launch.demo.embeddings import embeddings_answer
-from scalix.launch.demo.exchange import ClientLeftError, Exchange, Receive, Scope, Send
-from scalix.launch.demo.messages import MessagesStream, messages_answer
-from scalix.launch.demo.plan import Plan, make_plan
-from scalix.launch.demo.problem import BadRequestError, error_body
-from scalix.launch.demo.prompts import read_prompt
-from scalix.launch.demo.request_log import RequestLog
-from scalix.launch.demo.responses import ResponsesStream, responses_answer
-from scalix.launch.demo.script import MARK, Attempts, Script, parse_script
-from scalix.launch.demo.stream import Stream
-from scalix.launch.demo.wishes import Wish, wish_of
+from scalix_demo.chat import ChunkStream, chat_answer, completion_answer
+from scalix_demo.embeddings import embeddings_answer
+from scalix_demo.exchange import ClientLeftError, Exchange, Receive, Scope, Send
+from scalix_demo.messages import MessagesStream, messages_answer
+from scalix_demo.plan import Plan, make_plan
+from scalix_demo.problem import BadRequestError, error_body
+from scalix_demo.prompts import read_prompt
+from scalix_demo.request_log import RequestLog
+from scalix_demo.responses import ResponsesStream, responses_answer
+from scalix_demo.script import MARK, Attempts, Script, parse_script
+from scalix_demo.stream import Stream
+from scalix_demo.wishes import Wish, wish_of
 
 ROUTES: Final = {
     "/chat/completions": "chat",

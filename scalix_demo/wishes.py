@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import re2
 
-from scalix.launch.demo.sample import sample
+from scalix_demo.sample import sample
 
 _WORDS = re2.compile(r"[a-z]{4,}")
 _NO_EFFORT = (None, "none", "minimal")

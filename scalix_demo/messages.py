@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from scalix.launch.demo.plan import Plan
-from scalix.launch.demo.stream import event_frame
+from scalix_demo.plan import Plan
+from scalix_demo.stream import event_frame
 
 # What a client hands back unread. No provider is asked for it.
 SIGNATURE = "ZGVtbw=="

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from scalix.launch.demo.problem import BadRequestError
+from scalix_demo.problem import BadRequestError
 
 PER_MESSAGE_TOKENS: Final = 4
 PER_REQUEST_TOKENS: Final = 3

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from scalix.launch.demo.problem import BadRequestError
-from scalix.launch.demo.prompts import Prompt, output_cap, whole_number
-from scalix.launch.demo.script import Script
-from scalix.launch.demo.wishes import Wish
+from scalix_demo.problem import BadRequestError
+from scalix_demo.prompts import Prompt, output_cap, whole_number
+from scalix_demo.script import Script
+from scalix_demo.wishes import Wish
 
 SENTENCE: Final = "This answer comes from the demo provider of the Scalix gateway, no model was asked. "
 THOUGHT: Final = "The user asks the demo provider, which has nothing to think about."

@@ -25,4 +25,4 @@ def start_untrimmed(reason: str, fd: int, ready_fd: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     own = ("--fd", str(fd), "--ready-fd", str(ready_fd))
-    os.execv(sys.executable, [sys.executable, "-m", "scalix.launch.serving.worker", *own])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-m", "scalix.launch.processes.worker", *own])  # noqa: S606

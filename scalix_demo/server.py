@@ -14,8 +14,8 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from scalix.launch.demo.app import DemoApp
-from scalix.launch.demo.exchange import CLOSE_EXTENSION
+from scalix_demo.app import DemoApp
+from scalix_demo.exchange import CLOSE_EXTENSION
 
 BACKLOG: Final = 2048
 _PR_SET_PDEATHSIG: Final = 1

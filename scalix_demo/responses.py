@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from scalix.launch.demo.plan import Plan
-from scalix.launch.demo.stream import event_frame
+from scalix_demo.plan import Plan
+from scalix_demo.stream import event_frame
 
 
 def responses_usage(plan: Plan) -> dict[str, Any]:

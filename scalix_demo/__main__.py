@@ -1,4 +1,4 @@
-"""`python -m scalix.launch.demo`: runs the demo provider, which stands in for real ones in demos and tests only."""
+"""`python -m scalix_demo`: runs the demo provider, which stands in for real ones in demos and tests only."""
 
 import argparse
 import gc
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from scalix.launch.demo.app import DemoApp
-from scalix.launch.demo.plan import SENTENCE
-from scalix.launch.demo.problem import BadRequestError
-from scalix.launch.demo.request_log import RequestLog
-from scalix.launch.demo.script import Script, parse_script
+from scalix_demo.app import DemoApp
+from scalix_demo.plan import SENTENCE
+from scalix_demo.problem import BadRequestError
+from scalix_demo.request_log import RequestLog
+from scalix_demo.script import Script, parse_script
 
 PROGRAM = "demo provider"
 
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns 0 after SIGTERM or SIGINT; wrong options and a place that can't be had are one line and exit code 2."""
     options = _parser().parse_args(arguments)
     # uvicorn is imported late, so that --help is quick.
-    from scalix.launch.demo.server import bind_tcp, bind_unix, die_with_parent, run
+    from scalix_demo.server import bind_tcp, bind_unix, die_with_parent, run
 
     if options.parent_pid is not None:
         die_with_parent(options.parent_pid)

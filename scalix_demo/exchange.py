@@ -5,9 +5,9 @@ import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
-from scalix.launch.demo.plan import Plan
-from scalix.launch.demo.request_log import Entry, RequestLog
-from scalix.launch.demo.stream import Stream
+from scalix_demo.plan import Plan
+from scalix_demo.request_log import Entry, RequestLog
+from scalix_demo.stream import Stream
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -1,10 +1,10 @@
 """A process that loads the app's modules once, and forks workers from then on: each is there in a fraction of the time,
 and shares the memory of what was loaded.
 
-Run by the launcher as `python -m scalix.launch.processes.mother --control N --ready-fd M`. It has one thread, no event
-loop, no connection and no file open but its control socket, so that a fork of it is as good as a new process. It forks
-twice: a worker whose parent is gone becomes a child of the launcher, its subreaper, and so lives and dies with the
-launcher.
+Run by the launcher as `python -m scalix.launch.processes.preloader --control N --ready-fd M`. It has one thread, no
+event loop, no connection and no file open but its control socket, so that a fork of it is as good as a new process. It
+forks twice: a worker whose parent is gone becomes a child of the launcher, its subreaper, and so lives and dies with
+the launcher.
 """
 
 import argparse
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from scalix.launch.processes.child_process import end_with
-from scalix.launch.serving.worker import DEFAULT_APP, EXIT_CANT_LOAD, leave
-from scalix.launch.serving.worker import main as serve
+from scalix.launch.processes.worker import DEFAULT_APP, EXIT_CANT_LOAD, leave
+from scalix.launch.processes.worker import main as serve
 
 # Descriptors that come with an order, in this order.
 STDOUT, STDERR, READY, LISTENER = range(4)
@@ -32,7 +32,7 @@ _ADOPTION_S = 5.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Load, say so, and fork a worker for each order until the launcher has gone. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m scalix.launch.processes.mother", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="python -m scalix.launch.processes.preloader", allow_abbrev=False)
     parser.add_argument("--control", type=int, required=True, help="descriptor of the socket that orders come by")
     parser.add_argument("--ready-fd", type=int, required=True, help="descriptor to write to once ready")
     options = parser.parse_args(arguments)
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         traceback.print_exc()
         return EXIT_CANT_LOAD
     if len(list(Path("/proc/self/task").iterdir())) > 1:
-        print("mother: what was loaded has begun threads, so workers are not forked from it", file=sys.stderr)
+        print("preloader: what was loaded has begun threads, so workers are not forked from it", file=sys.stderr)
         return EXIT_CANT_LOAD
     launcher = os.getppid()
     gc.collect()

@@ -10,8 +10,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from scalix.launch.serving.slow_readers import WriteWatch
-from scalix.launch.serving.whole_answers import EXTENSION, as_bytes, whole_answer
+from scalix.serving.slow_readers import WriteWatch
+from scalix.serving.whole_answers import EXTENSION, as_bytes, whole_answer
 
 LARGEST_HEAD_BYTES = 64 * 1024
 # From the first byte of a head to its end.

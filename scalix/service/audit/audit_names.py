@@ -14,7 +14,7 @@ _LEAST_CHARS_WITHIN = 5
 _KINDS = ("user:", "address:", "key:")
 
 
-class Pseudonyms:
+class AuditNames:
     """Hides users' names in what the audit log keeps, and shows them in what operators read of it."""
 
     def __init__(self, names: NameStore) -> None:

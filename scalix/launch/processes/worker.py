@@ -1,6 +1,6 @@
 """One worker process: uvicorn around the gateway's app, on a socket that the launcher has bound.
 
-Run by the launcher as `python -m scalix.launch.serving.worker --fd N --ready-fd M`. `SCALIX_APP`, `module:factory`,
+Run by the launcher as `python -m scalix.launch.processes.worker --fd N --ready-fd M`. `SCALIX_APP`, `module:factory`,
 puts another app in the gateway's place, for tests.
 """
 
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from scalix.launch.problems import LaunchError
 from scalix.launch.processes.ports import allow_listen
 from scalix.launch.processes.signals import RETIRE_SIGNAL
-from scalix.launch.serving.untrimmed import CantTrim, start_untrimmed
-from scalix.launch.serving.worker_reload import reload_on_hangup
+from scalix.launch.processes.untrimmed import CantTrim, start_untrimmed
+from scalix.launch.processes.worker_reload import reload_on_hangup
 
 if TYPE_CHECKING:
     import uvicorn
@@ -43,7 +43,7 @@ RETIRE_PAUSE_S = 1.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM. Returns the exit code: 0 drained, `EXIT_CANT_LOAD`, `EXIT_PORT_TAKEN`."""
-    parser = argparse.ArgumentParser(prog="python -m scalix.launch.serving.worker", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="python -m scalix.launch.processes.worker", allow_abbrev=False)
     parser.add_argument("--fd", type=int, required=True, help="descriptor of the bound socket")
     parser.add_argument("--ready-fd", type=int, required=True, help="descriptor to write to once ready")
     options = parser.parse_args(arguments)
@@ -102,7 +102,7 @@ async def _serve(fd: int, ready_fd: int) -> int:
 def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
     import uvicorn
 
-    from scalix.launch.serving.http_protocol import KEEP_ALIVE_S, BoundedHttpProtocol
+    from scalix.serving.http_protocol import KEEP_ALIVE_S, BoundedHttpProtocol
 
     class Server(uvicorn.Server):
         """Tells the launcher when it serves, and leaves within `HARD_LIMIT_S` of the first signal."""

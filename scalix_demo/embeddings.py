@@ -6,9 +6,9 @@ import struct
 from functools import lru_cache
 from typing import Any
 
-from scalix.launch.demo.plan import Plan
-from scalix.launch.demo.problem import BadRequestError
-from scalix.launch.demo.prompts import whole_number
+from scalix_demo.plan import Plan
+from scalix_demo.problem import BadRequestError
+from scalix_demo.prompts import whole_number
 
 DEFAULT_DIMENSIONS = 64
 
