@@ -1,10 +1,13 @@
 """Environments of the clients, each made once from its own lock under `.clients/`."""
 
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.clients.catalogue import FOLDER, PYPI, Client
@@ -20,15 +23,13 @@ def prepare(client: Client) -> Path:
     if client.kind == PYPI:
         _install(place, client.lock)
         return place / "bin"
-    wanted = hashlib.sha256(client.lock.read_bytes()).hexdigest()
-    stamp = place / ".installed"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        place.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(client.path / name, place / name)
-        npm = [str(node()), str(node().parent.parent / "lib/node_modules/npm/bin/npm-cli.js")]
-        _run([*npm, "ci", "--no-audit", "--no-fund"], place)
-        stamp.write_text(wanted)
+    npm = [str(node()), str(node().parent.parent / "lib/node_modules/npm/bin/npm-cli.js")]
+    with _to_be_made(place, client.lock) as is_due:
+        if is_due:
+            place.mkdir(parents=True, exist_ok=True)
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(client.path / name, place / name)
+            _run([*npm, "ci", "--no-audit", "--no-fund"], place)
     return place / "node_modules" / ".bin"
 
 
@@ -40,16 +41,27 @@ def node() -> Path:
 
 
 def _install(place: Path, lock: Path) -> None:
-    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
-    stamp = place / ".installed"
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    shutil.rmtree(place, ignore_errors=True)
-    uv = str(Path(sys.executable).parent / "uv")
-    _run([uv, "venv", "--quiet", "--python", sys.executable, str(place)], ROOT)
-    target = ["--python", str(place / "bin/python"), "--require-hashes", "--no-deps", "--requirement", str(lock)]
-    _run([uv, "pip", "install", "--quiet", *target], ROOT)
-    stamp.write_text(wanted)
+    with _to_be_made(place, lock) as is_due:
+        if is_due:
+            shutil.rmtree(place, ignore_errors=True)
+            uv = str(Path(sys.executable).parent / "uv")
+            _run([uv, "venv", "--quiet", "--python", sys.executable, str(place)], ROOT)
+            target = ["--python", str(place / "bin/python"), "--require-hashes", "--no-deps", "--requirement"]
+            _run([uv, "pip", "install", "--quiet", *target, str(lock)], ROOT)
+
+
+@contextmanager
+def _to_be_made(place: Path, lock: Path) -> Iterator[bool]:
+    """Whether an environment is still to be made. Only one process at a time makes it; the others wait."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_name(f"{place.name}.making").open("w") as making:
+        fcntl.flock(making, fcntl.LOCK_EX)
+        wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
+        stamp = place / ".installed"
+        is_due = not stamp.exists() or stamp.read_text() != wanted
+        yield is_due
+        if is_due:
+            stamp.write_text(wanted)
 
 
 def _run(command: list[str], place: Path) -> None:
