@@ -151,8 +151,8 @@ class Gate:
 
         try:
             if PRINCIPAL not in scope:
+                normalise_path(scope)  # first, as the shape of a refusal goes by the path
                 self._guard.check(scope)
-                normalise_path(scope)
                 await self._check_second_credential(scope)
             await self._dispatch(request_id, scope, receive, send)
             return None

@@ -82,6 +82,12 @@ async def test_a_published_master_key_beside_anothers_key_is_a_right_one_on_this
         assert (await edge.call(**asked, headers=beside)).status == 200
 
 
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/", "/openai/v1/messages"])
+async def test_what_is_refused_by_its_headers_is_refused_in_the_shape_of_the_api(edge: InProcess, path: str) -> None:
+    refused = await edge.call(path=path, body=BODY, headers=[(b"x-odd", b"a\x00b")])
+    assert (refused.status, refused.json["type"], refused.error["type"]) == (400, "error", "invalid_request_error")
+
+
 async def test_models_are_listed_in_the_shape_of_the_client(edge: InProcess) -> None:
     version = [(b"anthropic-version", b"2023-06-01")]
     listed = (await edge.call("GET", "/v1/models", headers=version)).json
