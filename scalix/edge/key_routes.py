@@ -25,6 +25,7 @@ class KeyRoutes:
         self._keys = keys
         self.has_keys = keys.has_keys
         self.generate = keys.generate
+        self.made = keys.made
         self.info = keys.info
 
     async def answer(self, target: Own, scope: Scope, receive: Receive, by: Actor) -> Any:

@@ -117,9 +117,10 @@ class OperatorRoutes:
         wants_key = body.pop("auto_create_key", None)
         if not isinstance(wants_key, bool | None):
             raise BadRequest("'auto_create_key' must be true or false.", param="auto_create_key")
-        made = await self._users.new(body, by)
         if wants_key is False:
-            return made
+            return await self._users.new(body, by)
+        self._keys.made({"user_id": body.get("user_id")}, by)  # a key that can't be made leaves no user behind
+        made = await self._users.new(body, by)
         key = await self._keys.generate({"user_id": made["user_id"]}, by)
         return {**made, **{name: key.get(name) for name in _OF_A_NEW_KEY}}
 

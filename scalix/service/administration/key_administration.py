@@ -53,14 +53,7 @@ class KeyAdministration:
 
         Raises `BadRequest`, `KeyAliasTaken`.
         """
-        check_names(body, SETTABLE)
-        policy = self._policy.current
-        body = within(with_defaults(body, policy.key_defaults), policy.key_bounds, whole=True)
-        key_id, secret = secrets.token_hex(8), new_secret()
-        user_id = body.get("user_id")
-        user_id = f"{KEYS_OWN_USER}{key_id}" if user_id is None else named_from_outside(user_id, "user_id")
-        blank = KeyRecord(key_id, user_id, digest_of(secret), secret[-4:], created_by=by.name)
-        record, spend = self._changed(blank, body), spend_in(body)
+        record, secret, spend = self.made(body, by)
         try:
             async with recorded(self._audit, _act("key.generate", by, record, after=told_key(record))):
                 written = await self._keys.create(record)
@@ -70,6 +63,17 @@ class KeyAdministration:
             await self._keys.set_spend(written, spend)
         self._credentials.forget(written)
         return {**await self._shown(written), "key": secret}
+
+    def made(self, body: Mapping[str, Any], by: Actor) -> tuple[KeyRecord, str, int | None]:
+        """A new key that is not written yet, its secret, and what it is to have spent. Raises `BadRequest`."""
+        check_names(body, SETTABLE)
+        policy = self._policy.current
+        body = within(with_defaults(body, policy.key_defaults), policy.key_bounds, whole=True)
+        key_id, secret = secrets.token_hex(8), new_secret()
+        user_id = body.get("user_id")
+        user_id = f"{KEYS_OWN_USER}{key_id}" if user_id is None else named_from_outside(user_id, "user_id")
+        blank = KeyRecord(key_id, user_id, digest_of(secret), secret[-4:], created_by=by.name)
+        return self._changed(blank, body), secret, spend_in(body)
 
     async def has_keys(self, user_id: str) -> bool:
         """Whether any key is of this user."""
