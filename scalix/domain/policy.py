@@ -48,7 +48,7 @@ class Tier:
 class Model:
     """One public model name. `max_output_tokens` of `None` means that nobody says. `prices` are by the time from which
     they hold, the oldest first. `thinks`: whether it may reason out of sight; `None`: nobody says. `of_wildcard`: its
-    name does not stand in the config."""
+    name does not stand in the config. `mode` is LiteLLM's word for what it is asked for, such as `embedding`."""
 
     name: str
     provider_model: str
@@ -57,6 +57,7 @@ class Model:
     max_input_tokens: int | None = None
     thinks: bool | None = None
     of_wildcard: bool = False
+    mode: str | None = None
 
     def price_at(self, at_ms: int) -> Price | None:
         """The price in force at `at_ms` (Unix time); `None` if nobody knows it."""

@@ -42,7 +42,7 @@ def litellms_group(model: Model) -> dict[str, Any]:
 
 def _facts(model: Model) -> dict[str, Any]:
     return {
-        "mode": "chat",
+        "mode": model.mode or "chat",
         "max_tokens": model.max_output_tokens,
         "max_input_tokens": model.max_input_tokens,
         "max_output_tokens": model.max_output_tokens,

@@ -76,11 +76,12 @@ def _map_entry(prices: dict[str, Any], provider_model: str) -> dict[str, Any]:
 
 
 def _completed(model: Model, entry: dict[str, Any]) -> Model:
-    largest, prompt = entry.get("max_output_tokens"), entry.get("max_input_tokens")
+    largest, prompt, mode = entry.get("max_output_tokens"), entry.get("max_input_tokens"), entry.get("mode")
     return replace(
         model,
         max_output_tokens=model.max_output_tokens or (largest if isinstance(largest, int) else None),
         max_input_tokens=model.max_input_tokens or (prompt if isinstance(prompt, int) else None),
+        mode=model.mode or (mode if isinstance(mode, str) else None),
     )
 
 

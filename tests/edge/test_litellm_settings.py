@@ -80,6 +80,21 @@ async def test_what_is_told_of_models_has_second_names_and_what_a_wildcard_serve
         assert (await one.http.get(f"/v1/models/{model}?user=alice")).status_code == status
 
 
+async def test_the_mode_of_a_model_is_told_by_the_config_else_by_litellms_map(one: Instance) -> None:
+    more = f"""  - model_name: free-known
+    litellm_params: {{model: openai/text-embedding-3-small, api_key: none}}
+  - model_name: free-said
+    litellm_params: {{model: openai/own, api_key: none, api_base: "http://localhost:1234/v1"}}
+    {INFO.replace("{", "{mode: embedding, ", 1)}
+router_settings:"""
+    one.config.write_text(one.config.read_text(encoding="utf-8").replace("router_settings:", more), encoding="utf-8")
+    one.reload()
+    for path, name in (("/model/info", "model_name"), ("/model_group/info", "model_group")):
+        told = (await one.http.get(f"{path}?user=alice")).json()["data"]
+        modes = {entry[name]: entry.get("model_info", entry)["mode"] for entry in told}
+        assert (modes["free-known"], modes["free-said"], modes["free-model"]) == ("embedding", "embedding", "chat")
+
+
 async def test_prompts_are_counted_for_second_names_and_for_those_of_a_wildcard(one: Instance) -> None:
     for model, status in (("dear-nick", 200), ("free/qwen3:8b", 200), ("free-nick", 403), ("nobody", 404)):
         body = {"model": model, "user": "alice", "input": "hello"}
@@ -170,6 +185,19 @@ async def test_keys_have_what_the_config_says_and_none_exceeds_its_bounds(one: I
     assert (await one.http.post("/key/update", json={"key": key["key"], "max_budget": None})).status_code == 200
     assert (await info(one, key["key"]))["max_budget"] == 10
     assert (await ask(one, key["key"])).status_code == 200
+
+
+async def test_a_user_whose_key_can_not_be_made_is_not_made_either(one: Instance) -> None:
+    text = one.config.read_text(encoding="utf-8")
+    one.config.write_text(text.replace("max_budget: 2,", "max_budget: 20,"), encoding="utf-8")
+    one.reload()
+    refused = await one.http.post("/user/new", json={"user_id": "eve"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "max_budget")
+    one.config.write_text(text, encoding="utf-8")
+    one.reload()
+    again = await one.http.post("/user/new", json={"user_id": "eve"})
+    assert again.status_code == 200, again.text
+    assert again.json()["key"]
 
 
 async def test_keys_that_were_made_before_there_were_bounds_go_on_as_they_are(one: Instance) -> None:

@@ -12,6 +12,7 @@ from scalix.domain.prices.pricing import Price
 from scalix.domain.privacy import PrivacySettings
 from scalix.launch.config.config_schema import CountWindows, Deployment, ScalixSection, SpendWindows, TierSection
 from scalix.launch.config.guard_builder import build_guard
+from scalix.launch.config.offered import mode_of
 from scalix.launch.config.price_map_file import Entry
 from scalix.launch.litellm.taken import Taken
 
@@ -61,6 +62,7 @@ def build_model(
                 maxima.update(value for value in (info.max_output_tokens or info.max_tokens,) if value is not None)
                 prompts.update(value for value in (info.max_input_tokens,) if value is not None)
                 thinks.update(value for value in (info.supports_reasoning,) if value is not None)
+    modes = [mode_of(item.model_info.model_extra or {}, entry) for item, entry in zip(deployments, known, strict=False)]
     if not thinks and known and all(known):
         thinks = {bool(entry.get("supports_reasoning")) for entry in known}
     return Model(
@@ -70,6 +72,7 @@ def build_model(
         max_input_tokens=min(prompts or _said(known, "max_input_tokens"), default=None),
         prices=prices,
         thinks=any(thinks) if thinks else None,
+        mode=next((mode for mode in modes if mode is not None), None),
     )
 
 
