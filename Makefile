@@ -6,16 +6,23 @@ export SCALIX_VENV := $(VENV)
 # Python keeps what it has compiled, also where the environment says otherwise: tests took 10 s longer to begin.
 export PYTHONDONTWRITEBYTECODE :=
 ARGS ?=
+T ?=
+# Tests that run the product's code in their own process.
+FAST := tests/domain tests/store tests/service tests/edge
 
-.PHONY: help run test check format bench soak clients lock setup setup-dev
+.PHONY: help run quick test coverage check format bench soak clients lock setup setup-dev
 
 help:
-	@echo "make run     set up, then start the gateway (with a demo provider when no provider key is set)"
-	@echo "make test    set up, then run all tests"
-	@echo "make check   format, lint, types, import rules"
-	@echo "make bench   the benchmarks        make soak    the tests too long for make test"
-	@echo "make clients other people's clients against a gateway, each in an environment of its own (3 GB)"
-	@echo "make format  rewrite the format    make lock    renew the pinned requirements"
+	@echo "make run       set up, then start the gateway (with a demo provider when no provider key is set)"
+	@echo "make quick     the tests of scalix/domain, which need no server: a few seconds"
+	@echo "make test      set up, then run all tests; with T=tests/edge/test_guard.py that file, folder or test alone"
+	@echo "make check     format, lint, types, import rules"
+	@echo "make format    rewrite the format"
+	@echo "make coverage  the lines and branches that tests in one process run, or those of T=tests/domain"
+	@echo "make bench     the benchmarks"
+	@echo "make soak      the tests too long for make test"
+	@echo "make clients   other people's clients against a gateway, each in an environment of its own (3 GB)"
+	@echo "make lock      renew the pinned requirements"
 
 setup:
 	@tools/setup.sh run
@@ -26,8 +33,18 @@ setup-dev:
 run: setup
 	@exec $(PY) start_scalix_litellm.py --demo-if-no-key $(ARGS)
 
+# Neither workers nor plugins but the one that tells property tests, which take as long as all others.
+quick: setup-dev
+	@PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PY) -m pytest -p _hypothesis_pytestplugin -m "not hypothesis" \
+		-W ignore::pytest.PytestConfigWarning tests/domain $(ARGS)
+
+# What T names runs in this process, where a debugger and a print work.
 test: setup-dev
-	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not soak and not clients" $(ARGS)
+	@$(PY) -m pytest -m "not soak and not clients" $(if $(T),$(T),-n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
+
+coverage: setup-dev
+	@$(PY) -m coverage run -m pytest -p no:xdist -m "not soak and not clients" $(or $(T),$(FAST)) $(ARGS)
+	@$(PY) -m coverage report
 
 soak: setup-dev
 	@$(PY) -m pytest -m soak --timeout 3600 $(ARGS)

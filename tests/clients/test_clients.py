@@ -14,7 +14,7 @@ from tests.demo_server import DemoServer, demo_server
 from tests.e2e.gateways import Gateway
 
 __all__ = ["demo_server"]
-pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("clients"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
 
 ANSWER = "no model was asked"
 

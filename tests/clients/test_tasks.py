@@ -22,7 +22,7 @@ from tests.clients.environments import node, prepare
 from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Answer, Provider, scripted, scripted_models, whole
 
-pytestmark = [pytest.mark.clients, pytest.mark.xdist_group("clients"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(900)]
 
 PROGRAMS = [client for client in CLIENTS if client.task]
 CLAUDE, FAILING = "task-claude", "task-failing"

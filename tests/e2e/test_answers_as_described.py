@@ -25,7 +25,6 @@ from tests.e2e.described_rig import (
 from tests.e2e.gateways import Gateway
 
 __all__ = ["http", "provider"]
-pytestmark = pytest.mark.xdist_group("gateway-shapes")
 
 PATHS = {"chat": "chat/completions", "completions": "completions", "embeddings": "embeddings", "responses": "responses"}
 PROMPTS: dict[str, dict[str, Any]] = {

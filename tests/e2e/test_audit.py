@@ -14,8 +14,6 @@ from tests.e2e.conftest import NewUser
 from tests.e2e.gateways import ROOT, Gateway
 from tests.launch.running import eventually
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 
 def scalix(gateway: Gateway, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """The operator's command, run to its end."""

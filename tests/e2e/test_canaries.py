@@ -16,8 +16,6 @@ from tests.e2e.gateways import JWT_SECRET, MASTER_KEY, PROVIDER_KEY, SECRET_ISSU
 from tests.launch.running import eventually
 from tests.service.token_issuer import TokenIssuer
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses", "/v1/messages")
 # What a provider says, with what it was sent in it: whole, in the middle of a stream, before its first byte.
 DIRECTIVES = (

@@ -34,7 +34,6 @@ def _agrees(chaos: Chaos, within_s: float = 10.0) -> None:
     assert sums.least_tokens <= tokens <= sums.most_tokens
 
 
-@pytest.mark.xdist_group("gateway")
 def test_150_requests_with_every_trouble_are_counted_by_the_outcome_table(
     gateway: Gateway, demo_server: DemoServer, http: httpx.Client, new_user: Callable[..., str], marker: str
 ) -> None:

@@ -14,8 +14,6 @@ from tests.e2e.scripted_provider import Answer, Provider, scripted, scripted_mod
 from tests.e2e.test_late_usage import CHAT as CHAT_STREAM
 from tests.e2e.test_who_is_to_blame import Caller, proper
 
-pytestmark = pytest.mark.xdist_group("gateway-fields")
-
 OPENAI, GEMINI, CLAUDE, O3, EMBED = "fields-openai", "fields-gemini", "fields-claude", "fields-o3", "fields-embed"
 PINGS, CLAUDE_PINGS, AZURE = "fields-pings", "fields-claude-pings", "fields-azure"
 FREE_NAME = "fields 4.1-mini (eu)"

@@ -13,8 +13,6 @@ from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Answer, Provider, scripted, scripted_models, whole
 from tests.e2e.test_who_is_to_blame import Caller, proper
 
-pytestmark = pytest.mark.xdist_group("gateway-codex")
-
 CHAT_ONLY, CLAUDE, SECOND = "codex-chat-only", "codex-claude", "codex-second"
 MODELS = scripted_models(
     (CHAT_ONLY, "openai/chat-only", "/v1"),

@@ -18,8 +18,6 @@ import pytest
 
 from tests.e2e.gateways import ROOT, Gateway
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 SCRIPT = ROOT / "test_scalix_litellm.py"
 WRONG_KEY = "sk-wrong-4f1d2c9a7b3e"
 TIMEOUT_S = 60.0

@@ -9,7 +9,6 @@ from tests.e2e.described_rig import CLAUDE, OPENAI, http, provider
 from tests.e2e.scripted_provider import Provider
 
 __all__ = ["http", "provider"]
-pytestmark = pytest.mark.xdist_group("gateway-shapes")
 
 TEXTS: list[dict[str, Any]] = [
     {"type": "document", "title": "Rivers", "source": {"type": "text", "media_type": "text/plain", "data": "The Nile"}},

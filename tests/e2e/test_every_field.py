@@ -18,7 +18,6 @@ from tests.e2e.scripted_provider import Provider, whole
 from tests.e2e.sdk_samples import lost
 
 __all__ = ["http", "provider"]
-pytestmark = pytest.mark.xdist_group("gateway-shapes")
 
 # By the end of a path, why a field is not as it was sent. With a model's name: at that one alone.
 EXPECTED = {

@@ -65,7 +65,6 @@ CASES: list[tuple[Case, str | None]] = [
 ]
 
 
-@pytest.mark.xdist_group("gateway")
 @pytest.mark.parametrize(("case", "tier"), CASES)
 def test_a_crowd_gets_what_is_left_and_not_one_more(
     case: Case, tier: str | None, gateway: Gateway, demo_server: DemoServer, new_user: NewUser, marker: str

@@ -13,7 +13,6 @@ from tests.demo_server import DemoServer
 from tests.e2e.calls import PATHS, Bench
 from tests.e2e.gateways import Gateway
 
-pytestmark = pytest.mark.xdist_group("gateway")
 SECTION = {
     "retries": {"first_byte_s": 3, "whole_answer_s": 3},
     "cooldown": {"failures": 3, "seconds": 60},

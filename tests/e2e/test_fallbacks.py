@@ -12,8 +12,6 @@ from tests.demo_server import DemoServer
 from tests.e2e.calls import PATHS, Bench, read_until
 from tests.e2e.gateways import Gateway
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 SERVED = "x-scalix-model-served"
 # The names that the provider knows them by: of the format of OpenAI, and of Anthropic.
 FROM_OPENAI = ("free-wizardlm", "free-wizardlm", "gpt-4")

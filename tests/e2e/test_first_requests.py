@@ -14,8 +14,6 @@ from tests.demo_server import DemoServer
 from tests.e2e.conftest import NewUser
 from tests.e2e.gateways import Gateway
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 HELLO: Any = [{"role": "user", "content": "Say hello. [[demo words=5]]"}]
 
 

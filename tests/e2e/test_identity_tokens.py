@@ -13,8 +13,6 @@ from tests.demo_server import DemoServer
 from tests.e2e.gateways import JWT_SECRET, KEY_SET_ISSUER, SECRET_ISSUER, Gateway
 from tests.service.token_issuer import TokenIssuer, segment
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 Chat = Callable[..., httpx.Response]
 
 

@@ -19,7 +19,7 @@ from tests.e2e.gateways import MASTER_KEY, Gateway
 from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
 from tests.store.servers import Server, free_ports, running
 
-pytestmark = [pytest.mark.xdist_group("gateway-ids"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 OPENAI, CLAUDE, PAIR = "ids-openai", "ids-claude", "ids-pair"
 MODELS = [

@@ -14,8 +14,6 @@ import pytest
 from tests.demo_server import DemoServer
 from tests.e2e.gateways import ROOT, Gateway
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 NewUser = Callable[..., str]
 MODEL = "free-gemini-flash"
 

@@ -16,7 +16,7 @@ from tests.demo_server import DemoServer
 from tests.e2e.gateways import JWT_SECRET, SECRET_ISSUER, Gateway, instances
 from tests.service.token_issuer import TokenIssuer
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("keys-everywhere")]
+pytestmark = pytest.mark.timeout(900)
 
 MODEL = "free-gemini-flash"
 CONNECTIONS = 6

@@ -17,8 +17,6 @@ from tests.e2e.calls import PATHS, Bench, body_of
 from tests.e2e.conftest import NewUser
 from tests.e2e.gateways import Gateway
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 FREE, PREMIUM = "free-gemini-flash", "gpt-4"
 WITH_METADATA = ("chat", "responses", "messages")
 

@@ -15,8 +15,6 @@ from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
 from tests.e2e.test_who_is_to_blame import CLAUDE, GEMINI, MODELS, OPENAI, Caller, proper
 
-pytestmark = pytest.mark.xdist_group("gateway-late-usage")
-
 _STREAM = (("content-type", "text/event-stream"),)
 # One whose price map says what a search on the web costs, $0.01.
 SEARCHING: dict[str, Any] = {

@@ -7,14 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import httpx
-import pytest
 
 from tests.demo_server import DemoServer
 from tests.e2e.calls import Bench
 from tests.e2e.gateways import ROOT, Gateway
 from tests.e2e.ledger_soak import store_of
-
-pytestmark = pytest.mark.xdist_group("gateway")
 
 
 def scalix(gateway: Gateway, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -37,7 +37,6 @@ def told(disagreements: list[str]) -> int:
     return len(disagreements)
 
 
-@pytest.mark.xdist_group("gateway")
 def test_200_requests_of_every_kind_are_in_the_ledger_as_the_provider_logged_them(
     gateway: Gateway, demo_server: DemoServer, http: httpx.Client, new_user: Callable[..., str], ledger: Ledger
 ) -> None:
@@ -65,7 +64,6 @@ def test_200_requests_of_every_kind_are_in_the_ledger_as_the_provider_logged_the
 INCLUDE_USAGE = [way for way in STREAMED_WAYS if way[0] in ("chat", "completions")]
 
 
-@pytest.mark.xdist_group("gateway")
 def test_every_route_streamed_and_not_with_and_without_usage_is_in_the_ledger_once_by_its_id(
     gateway: Gateway,
     demo_server: DemoServer,

@@ -13,8 +13,6 @@ from tests.e2e.conftest import NewUser
 from tests.e2e.gateways import ROOT, Gateway
 from tests.launch.running import eventually
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 HELLO = [{"role": "user", "content": "Say hello. [[demo words=5]]"}]
 
 

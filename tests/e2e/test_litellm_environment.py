@@ -17,8 +17,6 @@ from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Provider, scripted, whole
 from tests.store.servers import Server, free_ports, running, wait_for
 
-pytestmark = pytest.mark.xdist_group("gateway-environment")
-
 _PRICES = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "max_output_tokens": 4096}
 # Models whose addresses are their providers' own.
 MODELS = [

@@ -11,8 +11,6 @@ from tests.demo_server import DemoServer
 from tests.e2e.gateways import Gateway
 from tests.e2e.test_keys import MODEL, key_of
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 NewUser = Callable[..., str]
 TOOL = {
     "type": "function",

@@ -16,8 +16,6 @@ from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
 from tests.e2e.test_late_usage import CHAT, chunk
 from tests.e2e.test_who_is_to_blame import CLAUDE, GEMINI, MODELS, OPENAI, Caller, proper
 
-pytestmark = pytest.mark.xdist_group("gateway-odd-answers")
-
 _EVENTS = ("content-type", "text/event-stream")
 _MIB = 2**20
 

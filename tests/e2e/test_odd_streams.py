@@ -16,7 +16,6 @@ from tests.e2e.scripted_provider import Answer, Provider, whole
 from tests.e2e.test_who_is_to_blame import Caller
 
 __all__ = ["http", "provider"]
-pytestmark = pytest.mark.xdist_group("gateway-shapes")
 
 Events = list[dict[str, Any]]
 END = [delta({}, finish="stop")]

@@ -10,8 +10,6 @@ from tests.demo_server import DemoServer
 from tests.e2e.calls import ANTHROPIC_MODEL, PATHS, Bench
 from tests.e2e.gateways import Gateway
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 CAPS = {"chat": "max_tokens", "completions": "max_tokens", "responses": "max_output_tokens", "messages": "max_tokens"}
 NONSENSE: tuple[Any, ...] = (0, -1, -(10**12), True, "100", "lots", 1.5, [], {}, [100])
 HUGE = (2**31, 10**12, 10**18)

@@ -26,7 +26,7 @@ from tests.e2e.gateways import (
 )
 from tests.e2e.test_canaries import whole_log
 
-pytestmark = [pytest.mark.xdist_group("gateway"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 # For each of the operations; SCALIX_OPENAPI_EXAMPLES=300 for a long run.
 EXAMPLES = int(os.environ.get("SCALIX_OPENAPI_EXAMPLES", "10"))

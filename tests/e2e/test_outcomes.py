@@ -29,8 +29,6 @@ from tests.e2e.calls import (
 )
 from tests.e2e.gateways import PROVIDER_KEY, Gateway
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 # What we count ourselves is counted by another tokenizer than the demo provider's, which has one token for four bytes
 # of prompt and one for each word of an answer.
 TOLERANCE = 0.35

@@ -15,8 +15,6 @@ from tests.e2e.test_late_usage import CHAT, USAGE
 from tests.e2e.test_who_is_to_blame import proper
 from tests.service.token_issuer import TokenIssuer
 
-pytestmark = pytest.mark.xdist_group("gateway-plain")
-
 _STREAM = (("content-type", "text/event-stream"),)
 BODY = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
 

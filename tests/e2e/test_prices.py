@@ -14,8 +14,6 @@ from tests.e2e.calls import ANTHROPIC_MODEL, Bench
 from tests.e2e.gateways import Gateway
 from tests.e2e.test_audit import scalix
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 # gpt-4 in LiteLLM's map, dollars per token.
 INPUT_USD, OUTPUT_USD = 3e-5, 6e-5
 LIMIT_USD = 0.1

@@ -17,8 +17,6 @@ from tests.e2e.test_audit import scalix
 from tests.e2e.test_canaries import whole_store
 from tests.launch.running import eventually
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 
 def ask(client: httpx.Client, marker: str, **fields: object) -> httpx.Response:
     body = {"model": "free-gemini-flash", "messages": [{"role": "user", "content": marker}], "max_tokens": 20, **fields}

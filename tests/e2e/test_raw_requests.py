@@ -11,8 +11,6 @@ import pytest
 from scalix.domain.requests.guard import MIB
 from tests.e2e.gateways import MASTER_KEY, Gateway
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 AUTHORIZATION = b"authorization: Bearer " + MASTER_KEY.encode() + b"\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BODY = b'{"model": "free-gemini-flash", "messages": [{"role": "user", "content": "hi [[demo words=1]]"}]}'

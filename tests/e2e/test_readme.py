@@ -13,8 +13,6 @@ import pytest
 
 from tests.e2e.gateways import ROOT, Gateway
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 README = ROOT / "README.md"
 ADDRESS = "http://127.0.0.1:4000"
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".scalix*", ".*cache", "__pycache__", "*.log*", "*.env", "results")

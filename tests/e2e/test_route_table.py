@@ -15,8 +15,6 @@ from tests.e2e.gateways import JWT_SECRET, SECRET_ISSUER, Gateway
 from tests.service.token_issuer import TokenIssuer
 from tools.route_docs import CREDENTIALS, METHODS, expected_status, rows
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 MODEL = "free-gemini-flash"
 CONTENTS: dict[Route, dict[str, Any]] = {
     Route.CHAT: {"messages": [{"role": "user", "content": "hi [[demo words=1]]"}]},

@@ -15,7 +15,7 @@ from tests.e2e.gateways import JWT_SECRET, MASTER_KEY, SECRET_ISSUER, Gateway
 from tests.e2e.scripted_provider import Answer, Provider, scripted, scripted_models, whole
 from tests.service.token_issuer import TokenIssuer
 
-pytestmark = [pytest.mark.xdist_group("gateway-stored"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 MODEL, PAIR, FAILS, CLAUDE = "kept-model", "kept-pair", "kept-fails", "kept-claude"
 MODELS = scripted_models(

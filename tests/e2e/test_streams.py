@@ -15,8 +15,6 @@ from tests.demo_server import DemoServer
 from tests.e2e.conftest import NewUser
 from tests.e2e.gateways import Gateway
 
-pytestmark = pytest.mark.xdist_group("gateway")
-
 MODEL = "free-deepseek-chat"
 SLOW_WORDS = 200_000
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}

@@ -14,7 +14,6 @@ from tests.e2e.test_odd_streams import calls_of, chat, messages, responses, send
 from tests.e2e.test_who_is_to_blame import Caller
 
 __all__ = ["http", "provider", "shaped"]
-pytestmark = pytest.mark.xdist_group("gateway-shapes")
 
 Events = list[dict[str, Any]]
 Ask = Callable[..., httpx.Response]

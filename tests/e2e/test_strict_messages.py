@@ -18,7 +18,6 @@ from tests.e2e.scripted_provider import Answer, Provider, whole
 from tests.e2e.sdk_samples import members, objects
 
 __all__ = ["http", "provider"]
-pytestmark = pytest.mark.xdist_group("gateway-shapes")
 
 Body = dict[str, Any]
 CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": ARGUMENTS}}

@@ -17,8 +17,6 @@ from tests.domain.media.files import png
 from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
 
-pytestmark = pytest.mark.xdist_group("gateway-token-limits")
-
 LIMIT = 10_000
 MOST_ANSWER_TOKENS = 50_000
 GPT, OLD_GPT, PRICED, GEMINI = "count-gpt", "count-old", "count-priced", "count-gemini"

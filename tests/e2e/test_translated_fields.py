@@ -16,7 +16,6 @@ from tests.e2e.sdk_samples import fields, leaves, members, objects
 from tests.e2e.test_strict_messages import of_chat, of_claude
 
 __all__ = ["http", "provider"]
-pytestmark = pytest.mark.xdist_group("gateway-shapes")
 
 Body = dict[str, Any]
 ROUTES = {"chat": "/v1/chat/completions", "responses": "/v1/responses", "messages": "/v1/messages"}

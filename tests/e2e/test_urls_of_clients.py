@@ -20,8 +20,6 @@ from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Provider, scripted
 from tests.e2e.test_who_is_to_blame import CLAUDE, GEMINI, MODELS, OPENAI, proper
 
-pytestmark = pytest.mark.xdist_group("gateway-urls")
-
 EMBED, EMBED_OBJECTS = "embed-texts", "embed-objects"
 EMBEDDERS = [
     {

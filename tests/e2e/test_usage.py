@@ -10,13 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.demo_server import DemoServer
 from tests.e2e.calls import PATHS, WAYS, body_of
 from tests.e2e.gateways import METRICS_TOKEN, ROOT, Gateway
-
-pytestmark = pytest.mark.xdist_group("gateway")
 
 NewUser = Callable[..., str]
 USAGE, EVENTS = "/scalix/v1/usage", "/scalix/v1/usage/events"

@@ -14,8 +14,6 @@ from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
 from tests.e2e.test_late_usage import CHAT, MESSAGE, RESPONSE, RESPONSES, SAID, chunk, data
 from tests.e2e.test_who_is_to_blame import CLAUDE, GEMINI, MODELS, OPENAI, Caller, proper
 
-pytestmark = pytest.mark.xdist_group("gateway-stating")
-
 # One whose prompts are dear to keep for an hour.
 CACHED = "cached-claude"
 _HOUR = {"cache_creation_input_token_cost": 1e-6, "cache_creation_input_token_cost_above_1hr": 1e-3}

@@ -18,8 +18,6 @@ import pytest
 from tests.e2e.gateways import Gateway
 from tests.e2e.scripted_provider import Answer, Provider, scripted, scripted_models, whole
 
-pytestmark = pytest.mark.xdist_group("gateway-blame")
-
 OPENAI, GEMINI, CLAUDE = "blame-openai", "blame-gemini", "blame-claude"
 MODELS = scripted_models(
     (OPENAI, "openai/scripted", "/v1"),

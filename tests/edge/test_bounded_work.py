@@ -24,7 +24,7 @@ ACCEPTED = {
     *("texts: english", "texts: blanks", "texts: combining marks", "texts: emoji", "texts: english to Anthropic"),
 }
 
-pytestmark = [pytest.mark.xdist_group("bounded"), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,6 @@ from tests.store.servers import Cluster, Server, calm_s, running
 from tests.store.stores import ask, limits, redis_rig, used
 from tests.store.test_quota_model import drive
 
-pytestmark = pytest.mark.xdist_group("cluster")
-
 USERS = [f"user:{number}" for number in range(60)]
 LATEST_ANSWER_S = 2 * CALL_TIMEOUT_MS / 1000
 

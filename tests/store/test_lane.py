@@ -22,8 +22,6 @@ from scalix.store.quota.redis_quota import RedisQuotaStore
 from tests.store.servers import Server, calm_s, free_ports, running
 from tests.store.stores import ask, limits
 
-pytestmark = pytest.mark.xdist_group("lane")
-
 LATEST_ANSWER_S = 2 * CALL_TIMEOUT_MS / 1000
 
 

@@ -26,8 +26,6 @@ from scalix.store.records.redis_users import RedisUserStore
 from tests.store.servers import Server, free_ports, running
 from tests.store.stores import SUBJECT, Rig, ask, key_of, limits, redis_rig, used
 
-pytestmark = pytest.mark.xdist_group("hygiene")
-
 EXACT = 2**53
 # Users' records and their names, and their prepaid balances; records, windows, names and places of virtual keys, which
 # go when the key is deleted; the key of pseudonyms.
