@@ -54,7 +54,7 @@ def test_every_test_that_a_document_names_exists(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_that_a_document_shows_is_one(page: str) -> None:
-    """Those of README are run too, by tests/e2e/test_readme.py."""
+    """Those in blocks are run too, by tests/e2e/test_readme.py."""
     text = (ROOT / page).read_text(encoding="utf-8").replace("…", "")
     for found in _COMMAND.finditer(text):
         arguments = shlex.split(found[1])

@@ -1,4 +1,7 @@
-"""Every command in README.md, run in order in a copy of the project whose gateway is the one of these tests."""
+"""Every command in README.md and in docs/, run in order in a copy of the project that has the gateway of these tests.
+
+Blocks of `bash`, `console` and `python` are commands; `sh` marks what can't be run as it stands.
+"""
 
 import os
 import re
@@ -14,6 +17,13 @@ import pytest
 from tests.e2e.gateways import ROOT, Gateway
 
 README = ROOT / "README.md"
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (README, *sorted((ROOT / "docs").glob("*.md")))
+}
+# For people who try things out: whatever is shown on them is run.
+_BY_TASK = ("connect", "configuration", "index", "install", "keys", "operating", "troubleshooting", "users")
+GUIDES = ("README.md", *(f"docs/{name}.md" for name in _BY_TASK))
 ADDRESS = "http://127.0.0.1:4000"
 NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".scalix*", ".*cache", "__pycache__", "*.log*", "*.env", "results")
 TIMEOUT_S = 60.0
@@ -24,38 +34,38 @@ _START = "start_scalix_litellm.py"
 
 @dataclass(frozen=True)
 class Step:
-    """One command, with what README shows of its output, and the line that it stands on."""
+    """One command, with what a page shows of its output, and where it stands."""
 
-    line: int
+    place: str
     kind: str
     command: str
     output: tuple[str, ...] = ()
 
 
-def steps(text: str) -> Iterator[Step]:
+def steps(page: str, text: str) -> Iterator[Step]:
     """The commands of all `bash`, `console` and `python` blocks, in order; a block of Python is one command."""
     for block in _FENCE.finditer(text):
         kind, body = block[1], block[2]
         line = text.count("\n", 0, block.start()) + 2
         if kind == "python":
-            yield Step(line, kind, body)
+            yield Step(f"{page}:{line}", kind, body)
         elif kind in ("bash", "console"):
-            yield from _shell(kind, body, line)
+            yield from _shell(kind, body, page, line)
 
 
-def _shell(kind: str, body: str, line: int) -> Iterator[Step]:
+def _shell(kind: str, body: str, page: str, line: int) -> Iterator[Step]:
     command, first, output = "", line, list[str]()
     for number, text in enumerate(body.splitlines(), line):
         if command.endswith("\\\n"):
             command += text + "\n"
         elif kind == "bash" or text.startswith("$ "):
             if command:
-                yield Step(first, kind, command, tuple(output))
+                yield Step(f"{page}:{first}", kind, command, tuple(output))
             command, first, output = text.removeprefix("$ ") + "\n", number, []
         else:
             output.append(text)
     if command:
-        yield Step(first, kind, command, tuple(output))
+        yield Step(f"{page}:{first}", kind, command, tuple(output))
 
 
 @dataclass(frozen=True)
@@ -154,17 +164,18 @@ RULES = (
     (r"\.venv/bin/python -c .*", run_as_written),
     (r"(for i in .*)?curl .*", run_curl),
     (r"(cp|chmod|tail) .*", run_as_written),
+    (r"echo \"sk-\$\(openssl rand -hex 32\)\"", run_as_written),
 )
 
 
 def rule_for(step: Step) -> Callable[[Copy, Step], str]:
-    """How a step is run. A command without a rule is an error: add one, or leave the command out of README."""
+    """How a step is run. A command without a rule is an error: add one, or leave the command out of the page."""
     if step.kind == "python":
         return run_python
     for pattern, rule in RULES:
         if re.fullmatch(pattern, step.command.strip(), re.DOTALL):
             return rule
-    raise AssertionError(f"README.md:{step.line}: no rule says how to test this command: {step.command}")
+    raise AssertionError(f"{step.place}: no rule says how to test this command: {step.command}")
 
 
 # What differs from run to run, or between the tests' gateway and a fresh one with the demo provider.
@@ -189,34 +200,42 @@ def masked(line: str) -> str:
 
 
 def expect_output(step: Step, printed: str) -> None:
-    """Every line that README shows must have come; `...` stands for more lines, or at the end of one for its rest."""
+    """Every line that a page shows must have come; `...` stands for more lines, or at the end of one for its rest."""
     lines = [masked(line) for line in printed.splitlines()]
     for shown in map(masked, step.output):
         if shown.endswith("..."):
             found = any(line.startswith(shown.removesuffix("...")) for line in lines)
         else:
             found = shown in lines
-        assert found, f"README.md:{step.line} shows\n{shown}\nbut this came:\n" + "\n".join(lines)
+        assert found, f"{step.place} shows\n{shown}\nbut this came:\n" + "\n".join(lines)
 
 
-def test_every_command_in_the_readme_works_and_prints_what_it_shows(gateway: Gateway, tmp_path: Path) -> None:
+WITH_COMMANDS = [page for page, text in PAGES.items() if any(steps(page, text))]
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS)
+def test_every_command_of_a_page_works_and_prints_what_it_shows(page: str, gateway: Gateway, tmp_path: Path) -> None:
     copy = Copy(tmp_path / "scalix", gateway)
     copy.make()
-    found = list(steps(README.read_text(encoding="utf-8")))
-    assert len(found) > 10
-    for step in found:
+    for step in steps(page, PAGES[page]):
         expect_output(step, rule_for(step)(copy, step))
 
 
+def test_the_pages_for_trying_things_out_have_commands() -> None:
+    assert {page for page in GUIDES if page != "docs/index.md"} <= set(WITH_COMMANDS)
+    assert sum(1 for page in WITH_COMMANDS for _ in steps(page, PAGES[page])) > 60
+
+
 def test_a_command_without_a_rule_is_an_error() -> None:
-    (step,) = steps("```bash\nrm -rf build\n```\n")
+    (step,) = steps("README.md", "```bash\nrm -rf build\n```\n")
     with pytest.raises(AssertionError, match=r"README\.md:2: no rule"):
         rule_for(step)
 
 
-def test_blocks_of_other_kinds_hold_no_commands() -> None:
+@pytest.mark.parametrize("page", GUIDES)
+def test_blocks_of_other_kinds_hold_no_commands(page: str) -> None:
     """A fence without a language, or with one that nobody knows, would hide its commands from this test."""
-    kinds = {block[1] for block in _FENCE.finditer(README.read_text(encoding="utf-8"))}
+    kinds = {block[1] for block in _FENCE.finditer(PAGES[page])}
     assert kinds <= {"bash", "console", "python", "yaml", "json"}
 
 
