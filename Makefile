@@ -10,7 +10,7 @@ T ?=
 # Tests that run the product's code in their own process.
 FAST := tests/domain tests/store tests/service tests/edge
 
-.PHONY: help run quick test coverage check format bench soak clients lock setup setup-dev
+.PHONY: help run quick test coverage check format bench soak clients docs lock setup setup-dev
 
 help:
 	@echo "make run       set up, then start the gateway (with a demo provider when no provider key is set)"
@@ -22,6 +22,7 @@ help:
 	@echo "make bench     the benchmarks"
 	@echo "make soak      the tests too long for make test"
 	@echo "make clients   other people's clients against a gateway, each in an environment of its own (3 GB)"
+	@echo "make docs      the documentation as a site, in site/, with its links checked"
 	@echo "make lock      renew the pinned requirements"
 
 setup:
@@ -64,6 +65,10 @@ format: setup-dev
 
 bench: setup-dev
 	@$(PY) -m benchmarks $(ARGS)
+
+docs:
+	@tools/setup.sh docs
+	@$(PY) tools/site.py
 
 lock: setup-dev
 	@tools/lock.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Renews requirements.lock (what runs) and requirements-dev.lock (what tests and checks need besides), for every
-# supported Python at once. No index address is written, so the locks work with any mirror.
+# Renews requirements.lock (what runs), requirements-dev.lock (what tests and checks need besides) and
+# requirements-docs.lock (what builds the documentation), for every supported Python at once. No index address is written, so the locks work with any mirror.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=${SCALIX_VENV:-.venv}/bin/uv
@@ -8,7 +8,8 @@ uv=${SCALIX_VENV:-.venv}/bin/uv
 common=(--quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-config)
 "$uv" pip compile "${common[@]}" "$@" --output-file requirements.lock pyproject.toml
 "$uv" pip compile "${common[@]}" "$@" --constraint requirements.lock --group dev --output-file requirements-dev.lock
-if grep -n '://' requirements.lock requirements-dev.lock; then
+"$uv" pip compile "${common[@]}" "$@" --constraint requirements-dev.lock --group docs --output-file requirements-docs.lock
+if grep -n '://' requirements*.lock; then
     echo "lock: an address got into a lock" >&2
     exit 1
 fi
