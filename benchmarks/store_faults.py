@@ -101,17 +101,17 @@ async def measure(folder: Path, seconds: float, rate: float, burst: int) -> bool
             await load.run(seconds / 10, rate)
             memory.append(rss_mib())
         await load.rest()
-        journal_bytes = world.core.watch._journal.pending_bytes
+        journal_bytes = world.core.exchange.watch._journal.pending_bytes
         thawed = time.perf_counter()
         store.thaw()
-        await world.eventually(lambda: world.core.watch.store_is_there)
+        await world.eventually(lambda: world.core.exchange.watch.store_is_there)
         back_s = time.perf_counter() - thawed
-        await world.eventually(lambda: not world.core.watch.is_behind)
+        await world.eventually(lambda: not world.core.exchange.watch.is_behind)
         replayed_s = time.perf_counter() - thawed
         load.phase = "after"
         await load.run(5, rate)
         await load.rest()
-        await world.eventually(lambda: not world.core.watch.is_behind)
+        await world.eventually(lambda: not world.core.exchange.watch.is_behind)
         for phase in ("before", "frozen", "after"):
             load.report(phase)
         print("memory   " + " ".join(f"{mib:.1f}" for mib in memory) + " MiB, before and in tenths of the freeze")

@@ -19,7 +19,9 @@ from scalix.service.exchange.load_shedding import LoadShedding
 from scalix.service.identity.throttle import Throttle
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.calls import in_time
-from scalix.wiring.core import Core, build_core, needed, now_ms
+from scalix.wiring.core import Core, build_core
+from scalix.wiring.environment import needed, now_ms
+from scalix.wiring.exchange import ModelKnowledge
 
 if TYPE_CHECKING:
     from scalix.edge.access_log import AccessLog
@@ -62,8 +64,9 @@ def create_app() -> Any:
         raise CantTrim(f"LiteLLM can't be trimmed: {shown_fault(error)}") from error
     if os.environ.get("LITELLM_LOG") != "DEBUG":
         quiet_litellm_logs()
-    core = build_core(os.environ, facts=model_facts(), tokenizer=tokenizer(), original_id=original_id)
-    bridge.install(Services(core.identity, core.admission, core.settlement, core.exchanges, under_edge=True))
+    core = build_core(os.environ, ModelKnowledge(model_facts(), tokenizer(), original_id))
+    part = core.exchange
+    bridge.install(Services(core.callers.identity, part.admission, part.settlement, part.exchanges, under_edge=True))
 
     window_ms = int(os.environ.get("SCALIX_STREAM_JOIN_MS") or DEFAULT_STREAM_JOIN_MS)
     bridge.joining = joining = JoiningClients(window_ms) if window_ms else None
@@ -71,7 +74,7 @@ def create_app() -> Any:
     access = AccessLog(to_standard_error, _log_key()) if _is_on("SCALIX_ACCESS_LOG") else None
 
     async def warm() -> None:
-        await warm_up(inner, next(iter(core.policy.current.models), ""), internal_token, core.exchanges)
+        await warm_up(inner, next(iter(core.policy.current.models), ""), internal_token, core.exchange.exchanges)
 
     async def end_access_log() -> None:
         if access is not None:
@@ -79,7 +82,7 @@ def create_app() -> Any:
 
     lifespan = Lifespan(
         every=core.jobs,
-        at_start=[*([joining.open] if joining else []), core.object_ids.ready, warm, freeze_heap],
+        at_start=[*([joining.open] if joining else []), core.exchange.object_ids.ready, warm, freeze_heap],
         at_end=[core.close, *([joining.aclose] if joining else []), end_access_log],
     )
 
@@ -141,57 +144,59 @@ def build_gate(
         if status_of(error) in (401, 403) and error.code != "model_not_allowed":
             address = address_of(scope)
             path = shown_path(scope["path"])
-            core.identity_events.refused(error.code, address, error.who, path, error.reason)
+            core.audit.events.refused(error.code, address, error.who, path, error.reason)
 
-    usage = UsageRoutes(core.identity, core.usage.usage, core.usage.events)
-    addresses = ClientAddresses(core.trusted_proxies)
+    usage = UsageRoutes(core.callers.identity, core.usage.usage, core.usage.events)
+    addresses = ClientAddresses(core.callers.trusted_proxies)
     guard = Guard(core.policy, addresses, LoadShedding(), Throttle(time.monotonic))
-    stored = StoredAnswers(core.identity, core.object_ids, guard, keeper_of or keeps_nothing)
+    stored = StoredAnswers(core.callers.identity, core.exchange.object_ids, guard, keeper_of or keeps_nothing)
     own = OwnRoutes(
-        core.identity,
+        core.callers.identity,
         OperatorRoutes(
-            core.identity,
-            core.administration,
-            core.limits,
-            core.revocation,
-            core.merging,
-            core.audit_reading,
-            KeyRoutes(core.keys),
-            core.secrets,
+            core.callers.identity,
+            core.administration.users,
+            core.administration.limits,
+            core.administration.revocation,
+            core.administration.merging,
+            core.audit.reading,
+            KeyRoutes(core.administration.keys),
+            core.administration.secrets,
             PrivacyRoutes(core.private.privacy, core.private.retention),
             LedgerRoutes(core.ledger.administration),
-            core.balances,
+            core.administration.balances,
         ),
         core.policy,
-        CountRoutes(core.identity, core.admission, core.counting, guard, core.fallbacks),
+        CountRoutes(
+            core.callers.identity, core.exchange.admission, core.exchange.counting, guard, core.exchange.fallbacks
+        ),
         ready=ready,
         check_models=check_models,
         version=scalix.__version__,
-        facts=core.facts,
+        facts=core.models.facts,
         pages={
             Own.USAGE: usage.answer,
             Own.USAGE_EVENTS: usage.answer,
-            Own.REPORT: ReportRoutes(core.identity, core.usage.reporting).answer,
-            Own.METRICS: MetricsRoute(core.identity, core.usage.metrics, metrics_token).answer,
+            Own.REPORT: ReportRoutes(core.callers.identity, core.usage.reporting).answer,
+            Own.METRICS: MetricsRoute(core.callers.identity, core.usage.metrics, metrics_token).answer,
             **dict.fromkeys(STORED_ROUTES, stored.answer),
         },
     )
     forwarding = Forwarding(
         inner,
-        core.identity,
-        core.admission,
-        core.settlement,
+        core.callers.identity,
+        core.exchange.admission,
+        core.exchange.settlement,
         internal_token=internal_token,
-        counting=core.counting,
+        counting=core.exchange.counting,
         now_ms=now_ms,
         guard=guard,
-        fallbacks=core.fallbacks,
-        ids=core.object_ids,
+        fallbacks=core.exchange.fallbacks,
+        ids=core.exchange.object_ids,
         known=known,
     )
     return Gate(
         inner,
-        core.identity,
+        core.callers.identity,
         forwarding,
         own,
         lifespan,
@@ -210,11 +215,11 @@ def _log_key() -> str:
 
 
 async def _store_state(core: Core) -> str:
-    if not core.watch.store_is_there:
+    if not core.exchange.watch.store_is_there:
         return "unreachable"
     try:
         async with in_time():
-            await core.client.ping()
+            await core.store.client.ping()
     except StoreUnavailable:
         return "unreachable"
     return "ok"
@@ -223,7 +228,10 @@ async def _store_state(core: Core) -> str:
 def _alarms(core: Core) -> dict[str, int]:
     """What is not well and keeps nobody from being served: how often this process has found the store emptied, and how
     full it is, in percent, from 80 on."""
-    alarms = {"store_emptied": core.watch.times_emptied, "store_memory_percent": core.ledger.memory.alarm_percent}
+    alarms = {
+        "store_emptied": core.exchange.watch.times_emptied,
+        "store_memory_percent": core.ledger.memory.alarm_percent,
+    }
     return {name: value for name, value in alarms.items() if value}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from scalix.domain.requests.routes import Route
 from scalix.launch.problems import LaunchError, Problem
 from scalix.wiring.core import build_core
+from scalix.wiring.exchange import ModelKnowledge
 
 NOT_DONE = (
     "plain mode: LiteLLM reads this config by itself, and the gateway's edge is not there. Chat completions and the "
@@ -33,13 +34,16 @@ def ensure_plain_services() -> None:
         return
     report_every_call()
     install_reading()
-    core = build_core(_plain_environment(os.environ), facts=model_facts(), tokenizer=tokenizer())
+    core = build_core(_plain_environment(os.environ), ModelKnowledge(model_facts(), tokenizer()))
 
     def check(body: dict[str, Any]) -> None:
         check_body(Route.CHAT, body, core.policy.current.guard.extra_body_fields.get(Route.CHAT, ()), strict=True)
 
     log.warning(NOT_DONE)
-    services = Services(core.identity, core.admission, core.settlement, core.exchanges, under_edge=False, check=check)
+    part = core.exchange
+    services = Services(
+        core.callers.identity, part.admission, part.settlement, part.exchanges, under_edge=False, check=check
+    )
     bridge.install(services)
     try:
         asyncio.get_running_loop()

@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Iterator[StoreProcess]:
 
 
 async def told(world: World) -> None:
-    await world.eventually(lambda: world.core.watch.store_is_there and not world.core.watch.is_behind)
+    await world.eventually(lambda: world.core.exchange.watch.store_is_there and not world.core.exchange.watch.is_behind)
 
 
 async def wave(world: World, users: list[str | None], served: Counter[str | None], statuses: Counter[int]) -> None:

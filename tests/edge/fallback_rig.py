@@ -18,6 +18,7 @@ from scalix.edge.asgi import Receive, Scope, Send, send_bytes
 from scalix.edge.lifespan import Lifespan
 from scalix.service.exchange.exchanges import Exchange, Failure, ProviderError
 from scalix.wiring.core import Core, build_core
+from scalix.wiring.exchange import ModelKnowledge
 from scalix.wiring.gate import build_gate
 from tests.service.outage_rig import MASTER_KEY
 
@@ -195,8 +196,7 @@ async def edge(
             "SCALIX_STATE_DIR": str(folder / name),
             "LITELLM_MASTER_KEY": MASTER_KEY,
         },
-        facts=lambda model: model,
-        tokenizer=lambda encoding, text: len(text.split()),
+        ModelKnowledge(lambda model: model, lambda encoding, text: len(text.split())),
     )
     app = App()
 
@@ -213,8 +213,8 @@ async def edge(
     )
     charges: list[tuple[Receipt, Charge]] = []
     exchanges: list[Exchange] = []
-    store: Any = core.settlement._store
-    settle, added = store.settle, core.exchanges.add
+    store: Any = core.exchange.settlement._store
+    settle, added = store.settle, core.exchange.exchanges.add
 
     async def noting(receipt: Receipt, charge: Charge) -> Settled:
         charges.append((receipt, charge))
@@ -226,7 +226,7 @@ async def edge(
         added(exchange)
 
     store.settle = noting
-    core.exchanges.add = adding  # type: ignore[method-assign]
+    core.exchange.exchanges.add = adding  # type: ignore[method-assign]
     http = httpx.AsyncClient(
         transport=httpx.ASGITransport(gate),
         base_url="http://gateway",

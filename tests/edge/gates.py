@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from scalix.edge.lifespan import Lifespan
 from scalix.wiring.core import Core, build_core
+from scalix.wiring.exchange import ModelKnowledge
 from scalix.wiring.gate import build_gate
 
 MASTER_KEY = "sk-in-process-master-0123456789abcdef0123456789"
@@ -200,7 +201,7 @@ async def in_process(
         "DEMO_KEY": "sk-in-process-provider",
         **environ,
     }
-    core = build_core(environment, facts=lambda model: model, tokenizer=lambda encoding, text: len(text.split()))
+    core = build_core(environment, ModelKnowledge(lambda model: model, lambda encoding, text: len(text.split())))
     inner = inner or InnerApp()
 
     async def check_models() -> Any:

@@ -8,6 +8,7 @@ import httpx
 from scalix.edge.lifespan import Lifespan
 from scalix.launch.config.config_file import read_config
 from scalix.wiring.core import build_core
+from scalix.wiring.exchange import ModelKnowledge
 from scalix.wiring.gate import build_gate
 from tests.service.outage_rig import MASTER_KEY, PROMPT, Provider
 
@@ -45,7 +46,7 @@ class Instance:
             "LITELLM_MASTER_KEY": MASTER_KEY,
             **environ,
         }
-        self.core = core = build_core(values, facts=lambda model: model, tokenizer=lambda encoding, text: len(text))
+        self.core = core = build_core(values, ModelKnowledge(lambda model: model, lambda encoding, text: len(text)))
         self.provider = Provider()
 
         async def nothing() -> Any:

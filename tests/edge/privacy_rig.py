@@ -67,7 +67,7 @@ async def erase(instance: Instance, user: str) -> dict[str, Any]:
 
 async def texts_of(instance: Instance, prefix: str) -> str:
     """All that the store holds under the prefix, names and values."""
-    client = instance.core.client
+    client = instance.core.store.client
     parts: list[Any] = []
     async for name in client.scan_iter(match=f"{prefix}*"):
         parts.append(name)

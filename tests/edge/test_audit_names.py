@@ -54,7 +54,7 @@ async def test_a_refusal_from_before_an_erasure_brings_no_name_back(make: Make, 
     await act(a, "/user/update", user_id=user, blocked=True)
     assert (await b.ask(user)).status_code == 403
     await erase(a, user)
-    await b.core.identity_events.flush()
+    await b.core.audit.events.flush()
     (refused,) = await entries(a, act="identity.refused")
     assert re.fullmatch(r"user:p-[0-9a-f]{16}", refused["actor"])
     assert user not in await texts_of(a, key_prefix)

@@ -122,7 +122,7 @@ async def test_what_can_not_be_recorded_is_not_done(make: Make, monkeypatch: pyt
 
     await a.http.post("/user/new", json={"user_id": "ann", "auto_create_key": False, "tier": "pro"})
     with monkeypatch.context() as patched:
-        patched.setattr(a.core.audit._store, "append", away)
+        patched.setattr(a.core.audit.log._store, "append", away)
         for path, body in (
             ("/user/update", {"user_id": "ann", "tier": "open"}),
             ("/user/new", {"user_id": "ben"}),
@@ -141,7 +141,7 @@ async def test_an_act_whose_end_nobody_knows_is_recorded_as_such(make: Make, mon
         raise StoreUnavailable("the store did not answer in time")
 
     with monkeypatch.context() as patched:
-        patched.setattr(a.core.administration._users, "create", lost)
+        patched.setattr(a.core.administration.users._users, "create", lost)
         assert (await a.http.post("/user/new", json={"user_id": "ann"})).status_code == 503
     assert (await entries(a))[0]["details"] == {"error": "StoreUnavailable", "maybe_done": True}
 
@@ -155,7 +155,7 @@ async def test_refusals_of_identity_are_recorded(make: Make) -> None:
     await a.http.post("/user/update", json={"user_id": "ann", "blocked": True})
     assert (await a.ask("ann")).status_code == 403
     assert (await a.http.post("/v1/chat/completions", json={"model": "none"})).status_code == 400
-    await a.core.identity_events.flush()
+    await a.core.audit.events.flush()
     found = list(reversed(await entries(a, act="identity")))
     told = [(entry["actor"], entry["address"], entry["details"]["code"], entry["details"]["count"]) for entry in found]
     assert told == [
@@ -206,10 +206,10 @@ async def test_a_tampered_entry_is_shown_and_named(make: Make, key_prefix: str) 
     for number in range(3):
         await a.http.post("/user/new", json={"user_id": f"u{number}", "auto_create_key": False})
     name = Keys(key_prefix).audit_log()
-    await a.core.client.xdel(name, "2-0")
+    await a.core.store.client.xdel(name, "2-0")
     odd = ['{"time_ms": 1e400, "act": 5}', '{"time_ms": 1' + "0" * 40 + "}", '{"act": "\\ud800"}', "[]", "nonsense"]
     for number, text in enumerate(odd, start=4):
-        await a.core.client.xadd(name, {"text": text, "hash": "x", "mac": "y"}, id=f"{number}-0")
+        await a.core.store.client.xadd(name, {"text": text, "hash": "x", "mac": "y"}, id=f"{number}-0")
     report = await check(a, AUDIT_KEY)
     assert report.findings == ("entry 2 was removed", *(f"entry {seq} was changed" for seq in range(4, 9)))
     found = await entries(a)
@@ -223,7 +223,7 @@ async def test_the_previous_master_key_counts_beside_the_new_one_and_is_recorded
     assert (await get_with(a, PREVIOUS)).status_code == 200
     assert (await get_with(a, MASTER_KEY)).status_code == 200
     assert (await get_with(b, PREVIOUS)).status_code == 401
-    await a.core.identity_events.flush()
+    await a.core.audit.events.flush()
     (entry,) = await entries(a, act="identity.previous_master_key")
     assert entry["details"] == {"count": 2, "addresses": {"127.0.0.1": 2}}
 

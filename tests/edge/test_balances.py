@@ -65,7 +65,7 @@ async def in_tier(gateway: Instance, user: str, tier: str) -> None:
 
 
 async def events_of(gateway: Instance, key_prefix: str, user: str) -> list[Event]:
-    ledger = RedisLedger(StoreSession(gateway.core.client, Keys(key_prefix)))
+    ledger = RedisLedger(StoreSession(gateway.core.store.client, Keys(key_prefix)))
     today = await ledger.now_ms() // 86_400_000
     return await ledger.events(f"user:{user}", today)
 

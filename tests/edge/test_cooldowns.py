@@ -62,8 +62,8 @@ async def test_another_instance_leaves_it_alone_too(tmp_path: Path, store_url: s
             worker.app.behaviours["alone"] = [fail(500)]
         for number in range(3):
             await one.ask("alone", user=f"user-{number}")
-        await asyncio.gather(*one.core.fallbacks.cooldowns._sending)
-        await two.core.fallbacks.cooldowns.refresh()
+        await asyncio.gather(*one.core.exchange.fallbacks.cooldowns._sending)
+        await two.core.exchange.fallbacks.cooldowns.refresh()
         answer = await two.ask("alone")
 
         assert (answer.status_code, two.app.asked) == (503, [])
@@ -89,8 +89,8 @@ async def test_what_others_are_told_does_not_draw_on_the_time_of_the_request_tha
         # In a task of its own, as at the server, or this test would be what has no time left.
         assert (await asyncio.create_task(one.ask("alone"))).status_code == 503
         assert len(one.charges) == 1
-        await asyncio.gather(*one.core.fallbacks.cooldowns._sending)
-        await two.core.fallbacks.cooldowns.refresh()
+        await asyncio.gather(*one.core.exchange.fallbacks.cooldowns._sending)
+        await two.core.exchange.fallbacks.cooldowns.refresh()
         assert (await two.ask("alone")).status_code == 503
         assert two.app.asked == []
 
@@ -101,19 +101,19 @@ async def test_what_is_wrong_with_requests_leaves_no_model_alone(one: Edge) -> N
         one.app.behaviours["alone"] = [fail(400, message)]
         for _ in range(4):
             await one.ask("alone")
-    assert one.core.fallbacks.cooldowns.wait_s("alone") == 0
+    assert one.core.exchange.fallbacks.cooldowns.wait_s("alone") == 0
 
 
 async def test_streams_that_break_off_count(one: Edge) -> None:
     one.app.behaviours["alone"] = [break_off]
     for number in range(3):
         await one.ask("alone", stream=True, user=f"user-{number}")
-    assert one.core.fallbacks.cooldowns.wait_s("alone") > 0
+    assert one.core.exchange.fallbacks.cooldowns.wait_s("alone") > 0
 
 
 async def test_one_request_tries_whether_it_works_again(tmp_path: Path, store_url: str, key_prefix: str) -> None:
     async with edge(tmp_path, store_url, key_prefix, CONFIG + "  cooldown: {failures: 1}\n") as one:
-        cooldowns = one.core.fallbacks.cooldowns
+        cooldowns = one.core.exchange.fallbacks.cooldowns
         one.app.behaviours["alone"] = [fail(500), serve]
         assert (await one.ask("alone")).status_code == 503
         assert (await one.ask("alone")).status_code == 503
@@ -125,7 +125,7 @@ async def test_one_request_tries_whether_it_works_again(tmp_path: Path, store_ur
 
 
 async def test_a_request_that_never_left_uses_up_no_one_elses_turn_to_try(one: Edge) -> None:
-    cooldowns = one.core.fallbacks.cooldowns
+    cooldowns = one.core.exchange.fallbacks.cooldowns
     cooldowns.failed("alone", is_everybodys=True)
     now_s = cooldowns._clock()
     cooldowns._clock = lambda: now_s + 20
@@ -135,13 +135,13 @@ async def test_a_request_that_never_left_uses_up_no_one_elses_turn_to_try(one: E
 
 
 async def test_what_stands_in_for_a_model_left_alone_gets_what_it_can_take(one: Edge) -> None:
-    one.core.fallbacks.cooldowns.failed("free-one", "user:x", 60, is_everybodys=True)
+    one.core.exchange.fallbacks.cooldowns.failed("free-one", "user:x", 60, is_everybodys=True)
     await one.ask(max_tokens=90)
     assert [(body["model"], body["max_tokens"]) for body in one.app.bodies] == [("free-two", 50)]
 
 
 async def test_a_caller_who_may_not_use_a_model_is_not_told_how_it_is(one: Edge) -> None:
-    one.core.fallbacks.cooldowns.failed("best", "user:x", 60, is_everybodys=True)
+    one.core.exchange.fallbacks.cooldowns.failed("best", "user:x", 60, is_everybodys=True)
     assert (await one.ask("best")).status_code == 403
 
 
@@ -152,7 +152,7 @@ async def _hung_up_on(tmp_path: Path, store_url: str, key_prefix: str, behaviour
     async with edge(tmp_path, store_url, key_prefix, config + settings) as one:
         one.app.behaviours["free-one"] = [behaviour]
         assert (await one.ask(stream=True, **more)).headers[SERVED] == "free-two"
-        return one.core.fallbacks.cooldowns.wait_s("free-one", "user:u")
+        return one.core.exchange.fallbacks.cooldowns.wait_s("free-one", "user:u")
 
 
 async def test_a_model_that_says_nothing_is_left_alone(tmp_path: Path, store_url: str, key_prefix: str) -> None:
@@ -188,8 +188,8 @@ async def test_a_model_that_had_only_the_rest_of_anothers_time_is_not(
     async with edge(tmp_path, store_url, key_prefix, CONFIG + settings) as one:
         one.app.behaviours |= {"free-one": [fail_late], "best": [hang]}
         assert (await one.ask(user=await one.premium())).headers[SERVED] == "free-two"
-        assert one.core.fallbacks.cooldowns.wait_s("free-one", "user:rich") > 0
-        assert one.core.fallbacks.cooldowns.wait_s("best") == 0
+        assert one.core.exchange.fallbacks.cooldowns.wait_s("free-one", "user:rich") > 0
+        assert one.core.exchange.fallbacks.cooldowns.wait_s("best") == 0
 
 
 async def test_one_user_whose_requests_fail_takes_the_model_from_nobody_else(one: Edge) -> None:
@@ -266,4 +266,4 @@ async def test_a_whole_answer_that_can_not_be_translated_is_charged_once_and_tri
     assert "canary" not in answer.text
     assert one.app.asked == ["free-one"]
     assert [(charge.requests, charge.tokens) for _, charge in one.charges] == [(1, 16_050)]
-    assert one.core.fallbacks.cooldowns.wait_s("free-one", "user:u") == 0
+    assert one.core.exchange.fallbacks.cooldowns.wait_s("free-one", "user:u") == 0

@@ -35,7 +35,7 @@ async def test_of_a_foreign_request_the_model_that_served_is_kept_and_nothing_th
 async def test_what_was_counted_at_one_instance_is_used_up_at_the_other(make: Make) -> None:
     a, b = make(), make()
     for one in (a, b):
-        one.core.counting._tokenizer = lambda encoding, text: len(text.split())
+        one.core.exchange.counting._tokenizer = lambda encoding, text: len(text.split())
     await a.http.post("/user/new", json={"user_id": "pat", "tier": "pro"})
     long = [{"role": "user", "content": "and what do you think of it " * 210}]  # 1,470 words of a day's 2,000 tokens
     a.provider.gate.clear()  # it stays in flight, with its reservation

@@ -38,7 +38,7 @@ async def alone(tmp_path: Path, key_prefix: str) -> AsyncIterator[Instance]:
     (tmp_path / "config.yaml").write_text(CONFIG, encoding="utf-8")
     store = StoreProcess(tmp_path)
     one = Instance(store.url, tmp_path, key_prefix, "one")
-    one.core.counting._tokenizer = lambda encoding, text: len(text.split())
+    one.core.exchange.counting._tokenizer = lambda encoding, text: len(text.split())
     try:
         await one.http.post("/user/new", json={"user_id": "pat", "tier": "pro"})
         assert (await one.ask("pat")).status_code == 200

@@ -29,7 +29,7 @@ async def test_a_request_that_fails_inside_leaves_no_text_in_the_log(
         async def fail(*given: object, **more: object) -> None:
             raise RuntimeError(CANARY)
 
-        monkeypatch.setattr(edge.core.admission, "admit", fail)
+        monkeypatch.setattr(edge.core.exchange.admission, "admit", fail)
         with caplog.at_level(logging.ERROR, "scalix.edge"):
             answered = await edge.call(body={"model": "free-small", "messages": [{"role": "user", "content": "hi"}]})
     assert answered.status == 500

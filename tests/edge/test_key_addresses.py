@@ -90,7 +90,7 @@ async def test_what_is_no_list_of_networks_is_one_clear_400(edge: InProcess, nam
 async def test_a_refusal_by_address_is_in_the_audit_log_with_key_and_address(edge: InProcess) -> None:
     key = await act(edge, "/key/generate", allowed_ips=[OFFICE])
     await ask(edge, key["key"], ELSEWHERE)
-    await edge.core.identity_events.flush()
+    await edge.core.audit.events.flush()
     page = orjson.loads((await edge.call("GET", "/scalix/v1/audit", query=b"act=identity.refused")).body)
     [entry] = [one for one in page["entries"] if one["details"]["code"] == "ip_blocked"]
     assert (entry["address"], entry["actor"][:4]) == (ELSEWHERE, "key:")

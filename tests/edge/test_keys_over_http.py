@@ -146,7 +146,7 @@ async def test_an_expired_key_is_refused_by_the_clock(pair: Pair, monkeypatch: p
     one, _ = pair
     key = await made(one, duration="30d")
     assert (await ask(one, key["key"])).status_code == 200
-    credentials = one.core.keys._credentials
+    credentials = one.core.administration.keys._credentials
     now_ms = credentials._now_ms()
     monkeypatch.setattr(credentials, "_now_ms", lambda: now_ms + 30 * 86_400_000 + 5_000)
     answer = await ask(one, key["key"])
@@ -377,7 +377,7 @@ async def test_the_secret_is_nowhere_but_in_the_answer_that_shows_it(pair: Pair,
     refused = await ask(two, rotated["key"])
     told = [refused.text, (await one.http.get("/key/list?return_full_object=true")).text]
     told += [(await one.http.get("/scalix/v1/audit")).text, caplog.text]
-    client = one.core.client
+    client = one.core.store.client
     async for name in client.scan_iter(match=f"{key_prefix}*"):
         kind = await client.execute_command("TYPE", name)
         reads = {"hash": "HGETALL", "string": "GET", "set": "SMEMBERS"}

@@ -29,7 +29,7 @@ async def used_up(instance: Instance, user: str) -> None:
 
 
 async def store_calls(instance: Instance) -> int:
-    stats = await instance.core.client.info("commandstats")
+    stats = await instance.core.store.client.info("commandstats")
     return sum(entry["calls"] for name, entry in stats.items() if "eval" in name)
 
 

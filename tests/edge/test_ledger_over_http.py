@@ -39,9 +39,9 @@ async def use(gateway: Instance, *users: str) -> None:
 
 async def spoil(gateway: Instance, prefix: str, user: str) -> None:
     name = Keys(prefix).windows(f"user:{user}")
-    for field in await gateway.core.client.hkeys(name):
+    for field in await gateway.core.store.client.hkeys(name):
         if field.startswith("d"):
-            await gateway.core.client.hset(name, field, "41 1 1 0 0 0")
+            await gateway.core.store.client.hset(name, field, "41 1 1 0 0 0")
 
 
 async def test_differences_are_named_mended_and_the_mending_is_audited(gateway: Instance, key_prefix: str) -> None:
@@ -96,7 +96,7 @@ async def test_an_old_day_goes_to_a_file_is_exported_and_compared_from_there(
 ) -> None:
     old = time.time_ns() // 10**6 // DAY_MS - 5
     await use(gateway, "ann")
-    keys, client = Keys(key_prefix), gateway.core.client
+    keys, client = Keys(key_prefix), gateway.core.store.client
     today = time.time_ns() // 10**6
     name = keys.events("user:ann", today)
     moved = {
@@ -133,7 +133,7 @@ async def test_its_state_says_how_full_the_store_is(gateway: Instance) -> None:
 async def test_readiness_tells_of_a_full_store_and_stays_ready(
     gateway: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    info = await gateway.core.client.info("memory")
+    info = await gateway.core.store.client.info("memory")
     limit = info["used_memory"] * 100 // 85
     monkeypatch.setattr(gateway.core.ledger.memory._memory, "_machine_bytes", lambda: limit)
     await gateway.core.ledger.memory.look()

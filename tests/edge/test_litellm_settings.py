@@ -132,12 +132,12 @@ async def test_beyond_a_days_most_names_sums_and_metrics_say_other_and_events_th
 ) -> None:
     day = await now_ms(one) // DAY_MS
     names = [f"free/of-another-worker-{number}" for number in range(MOST_NAMES_A_DAY)]
-    await one.core.client.sadd(Keys(key_prefix).wildcard_names(day), *names)
+    await one.core.store.client.sadd(Keys(key_prefix).wildcard_names(day), *names)
     for model in ("free/one-more", names[7], "free/any-name", "free-model", "free/and-another"):
         answer = await one.http.post("/v1/chat/completions", json={**PROMPT, "model": model, "user": "gail"})
         assert answer.status_code == 200, answer.text
     expected = {"other": 2, names[7]: 1, "free/any-name": 1, "free-model": 1}
-    reader = RedisLedger(StoreSession(one.core.client, Keys(key_prefix)))
+    reader = RedisLedger(StoreSession(one.core.store.client, Keys(key_prefix)))
     for sums in (await reader.by_day(day, day), await reader.summaries("user:gail", day, day)):
         found: dict[str, int] = {}
         for item in sums:
@@ -226,5 +226,5 @@ async def test_a_fallback_of_litellms_config_is_only_for_those_whose_tier_has_it
         ("p", "pro", ["free-model", "dear-model", served_by_wildcard]),
     ):
         await one.http.post("/user/new", json={"user_id": user, "tier": tier})
-        caller = await one.core.users.caller(user)
-        assert [model.name for model in one.core.fallbacks.candidates(caller, "free-model").models] == models
+        caller = await one.core.callers.users.caller(user)
+        assert [model.name for model in one.core.exchange.fallbacks.candidates(caller, "free-model").models] == models

@@ -56,7 +56,7 @@ async def test_after_an_erasure_nothing_in_the_store_tells_who_it_was(make: Make
     assert code_of(await ask(b, key["key"])) == (429, "rate_limit_exceeded")
     await act(b, "/key/block", key=key["key"])
     assert (await ask(b, key["key"])).status_code == 403
-    await b.core.identity_events.flush()
+    await b.core.audit.events.flush()
     keys = await export(a, user)
     key_id, digest = keys["keys"][0]["key_id"], hashlib.sha256(key["key"].encode()).hexdigest()
     signs = [user, hashlib.sha256(user.encode()).hexdigest(), key["key"], digest, key_id, "laptop", "198.51.100.7"]
@@ -120,7 +120,7 @@ async def test_an_erasure_that_broke_off_is_finished_by_the_next(
     a = make()
     user = "alice@example.com"
     key = await a_life(a, user)
-    erasure: Any = a.core.private.privacy._erasure
+    erasure: Any = a.core.private.privacy._stores.erasure
     whole = getattr(erasure, step)
 
     async def broken(*arguments: Any) -> Any:
@@ -146,12 +146,12 @@ async def test_charges_are_kept_by_day_without_a_name_if_that_is_configured(make
     charged = sum(summary["charge_usd"] for summary in (await export(a, "alice"))["summaries"])
     answer = await erase(a, "alice")
     keys = Keys(key_prefix)
-    names = [name async for name in a.core.client.scan_iter(match=f"{keys.kept_billing('')}*")]
+    names = [name async for name in a.core.store.client.scan_iter(match=f"{keys.kept_billing('')}*")]
     assert charged > 0
     assert answer["billing_days_kept"] == len(names) == 1
     assert re.fullmatch(re.escape(keys.kept_billing("")) + r"p-[0-9a-f]{16}", names[0])
-    assert sum(map(int, (await a.core.client.hgetall(names[0])).values())) == round(charged * 10**9)
-    assert await a.core.client.pttl(names[0]) > 0
+    assert sum(map(int, (await a.core.store.client.hgetall(names[0])).values())) == round(charged * 10**9)
+    assert await a.core.store.client.pttl(names[0]) > 0
 
 
 async def test_archived_events_are_handed_out_and_erased(make: Make, tmp_path: Path, key_prefix: str) -> None:
@@ -159,8 +159,8 @@ async def test_archived_events_are_handed_out_and_erased(make: Make, tmp_path: P
     await act(a, "/user/new", user_id="alice", tier="open")
     assert (await a.ask("alice")).status_code == 200
     (event,) = (await export(a, "alice"))["events"]
-    (name,) = [name async for name in a.core.client.scan_iter(match=f"{key_prefix}*:e:user:alice:*")]
-    text = await a.core.client.hget(name, event["id"])
+    (name,) = [name async for name in a.core.store.client.scan_iter(match=f"{key_prefix}*:e:user:alice:*")]
+    text = await a.core.store.client.hget(name, event["id"])
     assert text is not None
     files = ArchiveFiles(tmp_path / "worker-0" / "archive")
     archived = {"user:alice": {"archived-1": text}, "user:alicent": {"archived-2": text}}

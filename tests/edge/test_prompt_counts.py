@@ -22,7 +22,7 @@ class Edge:
         self.edge = edge
         self.texts: list[str] = []
         self._asked = False
-        edge.core.counting._tokenizer = self._count
+        edge.core.exchange.counting._tokenizer = self._count
         edge.inner.before = self._end
 
     async def _end(self) -> None:

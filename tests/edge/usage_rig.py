@@ -17,7 +17,7 @@ DAY_MS = 86_400_000
 
 async def now_ms(instance: Instance) -> int:
     """The store's time."""
-    seconds, microseconds = await instance.core.client.time()
+    seconds, microseconds = await instance.core.store.client.time()
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
@@ -35,7 +35,7 @@ async def settle(
     **detail: Any,
 ) -> str:
     """One request of `user` that ended. Money is in nano-dollars."""
-    store: QuotaStore = instance.core.settlement._store
+    store: QuotaStore = instance.core.exchange.settlement._store
     request_id = request_id or secrets.token_hex(8)
     known = {"tier": "free", "model": "free-model", "served": "free-model", "provider": "openai", "latency_ms": 100}
     filled = Detail(

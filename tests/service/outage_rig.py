@@ -32,6 +32,7 @@ from scalix.store.keys import Keys
 from scalix.store.quota.redis_quota import RedisQuotaStore
 from scalix.store.records.redis_users import RedisUserStore
 from scalix.wiring.core import Core, build_core
+from scalix.wiring.exchange import ModelKnowledge
 from scalix.wiring.gate import build_gate
 
 MASTER_KEY = "sk-test-master-0123456789abcdef0123456789"
@@ -166,9 +167,9 @@ class World:
             "LITELLM_MASTER_KEY": MASTER_KEY,
             **environ,
         }
-        self.core: Core = build_core(values, facts=lambda model: model, tokenizer=lambda encoding, text: len(text))
-        self._users = RedisUserStore(StoreSession(self.core.client, Keys(prefix)))
-        self._quotas = RedisQuotaStore(StoreSession(self.core.client, Keys(prefix)))
+        self.core: Core = build_core(values, ModelKnowledge(lambda model: model, lambda encoding, text: len(text)))
+        self._users = RedisUserStore(StoreSession(self.core.store.client, Keys(prefix)))
+        self._quotas = RedisQuotaStore(StoreSession(self.core.store.client, Keys(prefix)))
         self.provider = Provider()
         self.app = build_gate(
             self.core,
@@ -248,12 +249,12 @@ class World:
 
     async def user(self, name: str, tier: str) -> str:
         """Make a user of `tier`, known to this worker."""
-        self.core.users.remember(await self._users.create(UserRecord(name, tier=tier)))
+        self.core.callers.users.remember(await self._users.create(UserRecord(name, tier=tier)))
         return name
 
     async def key(self, **fields: Any) -> str:
         """Make a virtual key; its secret."""
-        made = await self.core.keys.generate(fields, Actor("operator:master"))
+        made = await self.core.administration.keys.generate(fields, Actor("operator:master"))
         return str(made["key"])
 
     async def day(self, user: str | None) -> Tally:

@@ -68,11 +68,11 @@ async def world(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIterato
 async def admitted(world: World, tier: str, body: dict[str, Any]) -> Exchange:
     policy = world.core.policy.current
     caller = Caller(Subject("user", f"in-{tier}"), policy.tiers[tier], policy.tiers[tier].limits)
-    exchange = await world.core.admission.admit(caller, Call(f"r-{tier}", Route.CHAT, dict(body)))
+    exchange = await world.core.exchange.admission.admit(caller, Call(f"r-{tier}", Route.CHAT, dict(body)))
     held = await world.day(f"in-{tier}")
     receipt = exchange.admitted.receipt
     assert held.nano_usd_held == exchange.prices.cost_nano_usd(receipt.prompt_tokens, receipt.output_cap_tokens)
-    await world.core.settlement.settle(exchange, Outcome.PROVIDER_FAILED)
+    await world.core.exchange.settlement.settle(exchange, Outcome.PROVIDER_FAILED)
     return exchange
 
 
@@ -97,7 +97,7 @@ async def test_for_a_worker_that_dies_the_price_of_the_model_itself_is_noted(
     world: World, tier: str, charge: int
 ) -> None:
     asks: list[Ask] = []
-    store: Any = world.core.admission._store
+    store: Any = world.core.exchange.admission._store
     admit = store.admit
 
     async def noting(ask: Ask) -> Any:
@@ -127,14 +127,16 @@ async def test_text_of_unknown_size_is_no_match_for_a_balance(world: World) -> N
     caller = Caller(Subject("user", "una"), policy.tiers["prepaid"], UNLIMITED)
     body = {"model": "free-model", "input": "x", "previous_response_id": "resp_1"}
     with pytest.raises(GatewayError, match="which a prepaid balance can't account for"):
-        await world.core.admission.admit(caller, Call("r", Route.RESPONSES, body))
+        await world.core.exchange.admission.admit(caller, Call("r", Route.RESPONSES, body))
 
 
 async def test_a_balance_is_not_spent_while_the_store_is_away(store: StoreProcess, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(CONFIG, encoding="utf-8")
     async with World(store.url, tmp_path, "t:") as world:
         paying, other = await world.user("pia", "prepaid"), await world.user("oli", "all")
-        await world.core.balances.credit({"user_id": "pia", "amount_usd": 5, "credit_id": "1"}, Actor("test"))
+        await world.core.administration.balances.credit(
+            {"user_id": "pia", "amount_usd": 5, "credit_id": "1"}, Actor("test")
+        )
         assert [(await world.ask(user)).status for user in (paying, other)] == [200, 200]
         store.kill()
         refused = await world.ask(paying)
@@ -143,7 +145,7 @@ async def test_a_balance_is_not_spent_while_the_store_is_away(store: StoreProces
         store.start_again()
         while (await world.ask(paying)).status == 503:
             pass  # until the breaker has noticed
-        left = (await world.core.balances.show("pia"))["balance_usd"]
+        left = (await world.core.administration.balances.show("pia"))["balance_usd"]
         spent = round(5 * 10**9 - left * 10**9)
         assert spent > 0
         assert spent % 17_000 == 0  # answers of 7 and 5 tokens

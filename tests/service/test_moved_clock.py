@@ -40,7 +40,7 @@ async def test_a_clock_that_leaps_and_comes_back_empties_no_counters_and_loses_n
             move(server, leap)
             assert abs(await world.core.ledger.books.now_ms() / 1000 - time.time() - leap * 86_400) < 60
             assert (await world.ask(user)).status == 200
-            await world.core.settlement.sweep()
+            await world.core.exchange.settlement.sweep()
             await world.core.private.retention.run_daily()
         move(server, 0)
         await world.core.private.retention.run_daily()

@@ -73,8 +73,8 @@ def fault(request: pytest.FixtureRequest) -> Fault:
 async def recovered(world: World) -> None:
     """The store is used again, and has been told all that the journal held."""
     core = world.core
-    await world.eventually(lambda: core.watch.store_is_there)
-    await world.eventually(lambda: not core.watch.is_behind)
+    await world.eventually(lambda: core.exchange.watch.store_is_there)
+    await world.eventually(lambda: not core.exchange.watch.is_behind)
 
 
 async def test_each_tier_does_as_configured_and_every_request_counts_once_afterwards(
@@ -150,12 +150,12 @@ async def test_an_admission_that_the_store_carries_out_too_late_is_given_back(
         assert (await world.ask(free)).status == 200
         store.freeze()
         assert (await world.ask(free)).status == 503
-        assert world.core.watch.is_behind
+        assert world.core.exchange.watch.is_behind
         store.thaw()
         # The frozen server finds the admission in its socket when it goes on.
         await world.eventually(lambda: _holds(world, free))
-        await world.core.watch.check()
-        await world.core.watch.replay()
+        await world.core.exchange.watch.check()
+        await world.core.exchange.watch.replay()
         assert await world.day(free) == uses(1)
 
 
@@ -190,7 +190,7 @@ async def test_what_was_reserved_for_a_request_that_was_cancelled_meanwhile_is_g
         assert await _holds(world, free)
         asking.cancel()
         await asyncio.wait([asking])
-        await world.core.watch.replay()
+        await world.core.exchange.watch.replay()
         assert await world.day(free) == Tally()
 
 
@@ -283,7 +283,7 @@ async def test_a_key_with_a_budget_waits_for_the_store(store: StoreProcess, tmp_
 async def test_who_has_paid_in_advance_waits_for_the_store(store: StoreProcess, tmp_path: Path) -> None:
     async with World(store.url, tmp_path, "t:") as world:
         user = await world.user("paula", "paid")
-        await world.core.balances.credit(
+        await world.core.administration.balances.credit(
             {"user_id": user, "amount_usd": 1, "credit_id": "c1"}, Actor("operator:master")
         )
         assert (await world.ask(user)).status == 200
@@ -304,7 +304,7 @@ async def test_what_keys_use_in_the_outage_is_counted_with_them_afterwards(store
             assert (await world.ask(None, key=key)).status == 200
         store.start_again()
         await recovered(world)
-        shown = (await world.core.keys.info(key))["info"]
+        shown = (await world.core.administration.keys.info(key))["info"]
         assert (shown["requests"], shown["spend"], shown["in_flight_requests"]) == (6, 6 * USED_NANO_USD / 1e9, 0)
 
 
@@ -313,7 +313,7 @@ async def test_a_user_who_is_not_cached_is_of_the_default_tier_while_the_store_i
 ) -> None:
     async with World(store.url, tmp_path, "t:") as world:
         pro = await world.user("paula", "pro")
-        world.core.users.forget(pro)
+        world.core.callers.users.forget(pro)
         store.kill()
         assert (await world.ask(pro)).status == 503
         store.start_again()
@@ -330,7 +330,7 @@ async def test_a_full_journal_lets_nobody_through_whose_use_could_not_be_kept(
         pro = await world.user("paula", "pro")
         store.kill()
         assert (await world.ask(pro)).status == 200
-        journal = world.core.watch._journal
+        journal = world.core.exchange.watch._journal
         for number in range(8):
             await asyncio.gather(*(journal.add(Release(f"{number}-{n}", f"user:{n:0170}")) for n in range(600)))
         assert not journal.has_room
@@ -365,14 +365,14 @@ async def test_an_emptied_store_is_noticed_and_said_loudly_and_the_gateway_goes_
 ) -> None:
     async with World(store.url, tmp_path, "t:", jobs=False) as world:
         pro = await world.user("paula", "pro")
-        await world.core.watch.check()
-        await world.core.watch.check()
-        assert world.core.watch.times_emptied == 0
+        await world.core.exchange.watch.check()
+        await world.core.exchange.watch.check()
+        assert world.core.exchange.watch.times_emptied == 0
         with store.admin() as client:
             client.flushall()
-        await world.core.watch.check()
-        await world.core.watch.check()
-        assert world.core.watch.times_emptied == 1
+        await world.core.exchange.watch.check()
+        await world.core.exchange.watch.check()
+        assert world.core.exchange.watch.times_emptied == 1
         (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
         assert "THE STORE WAS EMPTIED" in record.getMessage()
         assert (await world.ask(pro)).status == 200
@@ -383,12 +383,12 @@ async def test_an_emptied_store_is_noticed_and_said_loudly_and_the_gateway_goes_
 
 async def test_a_restart_of_the_store_with_its_data_is_no_loss(store: StoreProcess, tmp_path: Path) -> None:
     async with World(store.url, tmp_path, "t:", jobs=False) as world:
-        await world.core.watch.check()
+        await world.core.exchange.watch.check()
         store.embedded.stop()
-        await world.core.watch.check()
+        await world.core.exchange.watch.check()
         store.embedded.start()
-        await world.core.watch.check()
-        assert world.core.watch.times_emptied == 0
+        await world.core.exchange.watch.check()
+        assert world.core.exchange.watch.times_emptied == 0
 
 
 async def test_scripts_that_were_flushed_are_sent_again(store: StoreProcess, tmp_path: Path) -> None:
@@ -430,12 +430,12 @@ async def test_a_replica_is_no_store_until_it_is_promoted(pair: tuple[Server, Se
         await recovered(world)
         assert (await world.ask(pro)).status == 200
         assert await world.day(pro) == uses(3)
-        assert world.core.watch.times_emptied == 0
+        assert world.core.exchange.watch.times_emptied == 0
 
 
 async def _is_read(world: World, user: str) -> bool:
     try:
-        await world.core.users.record(user, fresh=True)
+        await world.core.callers.users.record(user, fresh=True)
     except StoreUnavailable:
         return False
     return True
@@ -463,7 +463,7 @@ async def test_one_users_damaged_record_does_not_close_the_store_for_others(
             client.set(windows, "not a hash")
         for _ in range(10):
             assert (await world.ask(free)).status == 503
-        assert world.core.watch.store_is_there
+        assert world.core.exchange.watch.store_is_there
         assert (await world.ask(pro)).status == 200
         assert not world.provider.served[-1].local
 
@@ -471,16 +471,16 @@ async def test_one_users_damaged_record_does_not_close_the_store_for_others(
 async def test_an_admission_whose_caller_leaves_in_the_middle_is_released(store: StoreProcess, tmp_path: Path) -> None:
     async with World(store.url, tmp_path, "t:", jobs=False) as world:
         free = await world.user("fred", "free")
-        caller = await world.core.users.caller(free)
+        caller = await world.core.callers.users.caller(free)
         store.freeze()
         call: Call = world.call("r-left")
-        asking = asyncio.create_task(world.core.admission.admit(caller, call))
+        asking = asyncio.create_task(world.core.exchange.admission.admit(caller, call))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
         store.thaw()
-        await world.core.watch.replay()
+        await world.core.exchange.watch.replay()
         await world.eventually(lambda: _holds_nothing(world, free))
         assert await world.day(free) == Tally()
 
@@ -503,14 +503,14 @@ async def test_what_was_let_through_without_the_store_is_charged_its_prompt_when
     await dead.eventually(lambda: len(dead.provider.served) == 2)
     receipt = dead.provider.served[1].admitted.receipt
     # When their worker dies: the kernel lets go of its files, and nothing else happens
-    journal = dead.core.watch._journal
+    journal = dead.core.exchange.watch._journal
     assert journal.admissions._file is not None
     await journal._on_disk(journal._file.close)
     await journal._on_disk(journal.admissions._file.close)
     store.start_again()
     async with World(store.url, tmp_path, "t:") as successor:
         await recovered(successor)
-        own = successor.core.watch._journal._file.path
+        own = successor.core.exchange.watch._journal._file.path
         await successor.eventually(lambda: list((tmp_path / "state" / "journal").glob("*.journal")) == [own])
         # Then it is charged as one that is swept, and the one that had ended as it ended
         tally = await successor.day(pro)
@@ -571,8 +571,8 @@ async def test_a_fault_between_admission_and_answer_leaves_nothing_reserved_and_
         if away:
             store.kill()
         assert (await world.ask(pro)).status == 500
-        assert len(world.core.exchanges) == 0
-        assert not world.core.watch._journal.admissions._open
+        assert len(world.core.exchange.exchanges) == 0
+        assert not world.core.exchange.watch._journal.admissions._open
         if away:
             store.start_again()
         await recovered(world)

@@ -48,14 +48,14 @@ async def test_the_worker_waits_for_a_cut_request_and_charges_it(store_url: str,
         # A server that shuts down cancels its requests, and goes on without waiting for them.
         asking.cancel()
         await slow.was_cut.wait()
-        late = asyncio.create_task(one.core.settlement.finish_late(30))
+        late = asyncio.create_task(one.core.exchange.settlement.finish_late(30))
         await asyncio.sleep(0)
         assert not late.done()
-        assert len(one.core.exchanges) == 1
+        assert len(one.core.exchange.exchanges) == 1
         slow.may_end.set()
         await late
         await asyncio.gather(asking, return_exceptions=True)
-        assert len(one.core.exchanges) == 0
+        assert len(one.core.exchange.exchanges) == 0
         assert (await one.day(user)).requests_used == 1
 
 
@@ -74,7 +74,7 @@ class Held:
 
 async def test_a_settlement_that_the_end_of_the_process_cuts_is_in_the_journal(store_url: str, tmp_path: Path) -> None:
     async with world(store_url, tmp_path) as one:
-        user, settlement = await one.user("ada", "pro"), one.core.settlement
+        user, settlement = await one.user("ada", "pro"), one.core.exchange.settlement
         store, settlement._store = settlement._store, cast(Any, held := Held(settlement._store))
         asking = asyncio.create_task(one.ask(user))
         await held.has_begun.wait()
@@ -91,7 +91,7 @@ async def test_a_client_that_goes_while_its_request_is_settled_does_not_cut_that
     store_url: str, tmp_path: Path
 ) -> None:
     async with world(store_url, tmp_path) as one:
-        user, settlement = await one.user("ada", "pro"), one.core.settlement
+        user, settlement = await one.user("ada", "pro"), one.core.exchange.settlement
         settlement._store = cast(Any, held := Held(settlement._store))
         asking = asyncio.create_task(one.ask(user))
         await held.has_begun.wait()
@@ -114,7 +114,7 @@ async def test_a_request_that_fails_before_it_is_forwarded_is_not_charged(
         user = await one.user("ada", "pro")
         reply = await one.ask(user)
         assert reply.status == 400
-        assert len(one.core.exchanges) == 0
+        assert len(one.core.exchange.exchanges) == 0
         assert (await one.day(user)).requests_used == 0
 
 
@@ -130,7 +130,7 @@ async def test_an_answer_that_cant_be_concluded_is_charged(
         user = await one.user("ada", "pro")
         with pytest.raises(IndexError):  # the rig finds no answer
             await one.ask(user)
-        assert len(one.core.exchanges) == 0
+        assert len(one.core.exchange.exchanges) == 0
         assert (await one.day(user)).requests_used == 1
 
 

@@ -6,7 +6,7 @@ from scalix.domain.ledger.ledger import EVENT_FIELDS, EVENT_VERSION, LATER_FIELD
 from scalix.launch.problems import LaunchError
 from scalix.store.connection import scripts
 from scalix.store.keys import Keys
-from scalix.wiring.core import key_names
+from scalix.wiring.environment import key_names
 
 NOON_MS = 1_772_107_200_000  # 2026-02-26T12:00:00Z
 

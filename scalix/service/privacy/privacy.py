@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from scalix.domain.errors import UserNotFound
@@ -14,9 +14,8 @@ from scalix.domain.ledger.ledger import Event
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
 from scalix.domain.privacy import consents
 from scalix.service.administration.key_views import shown_key
-from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
-from scalix.service.audit.audit_names import AuditNames
-from scalix.service.audit.audit_reading import AuditReading
+from scalix.service.audit.audit import Act, Actor, recorded
+from scalix.service.audit.audit_parts import AuditParts
 from scalix.service.identity.identity import checked_user_id
 from scalix.service.policy_source import PolicySource
 from scalix.service.privacy.privacy_views import shown_data, shown_record
@@ -53,56 +52,59 @@ class EventFiles(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class PersonalStores:
+    """Where the store keeps what belongs to one person."""
+
+    users: UserStore
+    keys: KeyStore
+    data: PersonalDataStore
+    erasure: ErasureStore
+    files: StoreFiles
+
+
+@dataclass(frozen=True)
+class PersonalFiles:
+    """What this machine keeps of persons. `replay` tells the store what the journal holds."""
+
+    naming: Sequence[Files]
+    archive: EventFiles
+    replay: Callable[[], Awaitable[object]]
+
+
 class Privacy:
     """The use cases behind `/scalix/v1/users/{id}`.
 
-    `replay` tells the store what the journal holds. `forget` drops what this process has cached of a user and keys;
-    others notice at the next request, as every admission compares versions.
+    `forget` drops what this process has cached of a user and keys; others notice at the next request, as every
+    admission compares versions.
     """
 
     def __init__(
         self,
-        *,
-        users: UserStore,
-        keys: KeyStore,
-        data: PersonalDataStore,
-        erasure: ErasureStore,
-        pseudonyms: AuditNames,
-        audit: AuditTrail,
-        audit_reading: AuditReading,
-        store_files: StoreFiles,
-        files: Sequence[Files],
-        archive: EventFiles,
+        stores: PersonalStores,
+        audit: AuditParts,
+        files: PersonalFiles,
         policy: PolicySource,
-        replay: Callable[[], Awaitable[object]],
         forget: Callable[[str, Sequence[KeyRecord]], None],
         now_ms: Callable[[], int],
     ) -> None:
-        self._users = users
-        self._keys = keys
-        self._data = data
-        self._erasure = erasure
-        self._pseudonyms = pseudonyms
+        self._stores = stores
         self._audit = audit
-        self._audit_reading = audit_reading
-        self._store_files = store_files
         self._files = files
-        self._archive = archive
         self._policy = policy
-        self._replay = replay
         self._forget = forget
         self._now_ms = now_ms
 
     async def export(self, user: str, by: Actor) -> dict[str, Any]:
         """All that is kept of a user. Raises `BadRequest`, `UserNotFound`, `StoreUnavailable`."""
         user_id = checked_user_id(user, "user_id")
-        record = await self._users.get(user_id)
+        record = await self._stores.users.get(user_id)
         keys = await self._keys_of(user_id)
         data = await self._all_data(_subject(user_id))
-        entries = await self._audit_reading.about(user_id)
+        entries = await self._audit.reading.about(user_id)
         if not record.exists and not keys and data.is_empty and not entries:
             raise UserNotFound(f"The user '{user_id}' is not known: nothing is kept of it.", param="user_id")
-        await self._audit.record(Act("user.export", by, user_id))
+        await self._audit.log.record(Act("user.export", by, user_id))
         now_ms = self._now_ms()
         # In a thread: of a hundred thousand events it takes a second, and this process answers requests meanwhile.
         shown = await asyncio.to_thread(shown_data, data)
@@ -112,7 +114,8 @@ class Privacy:
             "record": shown_record(record),
             "consent": consents(record.consent, self._policy.current.privacy),
             "keys": [
-                {"key_id": key.key_id, **shown_key(key, (await self._keys.tallies(key))[1], now_ms)} for key in keys
+                {"key_id": key.key_id, **shown_key(key, (await self._stores.keys.tallies(key))[1], now_ms)}
+                for key in keys
             ],
             **shown,
             "archived_elsewhere": await self._elsewhere(),
@@ -124,15 +127,15 @@ class Privacy:
         on. Raises `BadRequest`, `StoreUnavailable`."""
         user_id = checked_user_id(user, "user_id")
         subject = _subject(user_id)
-        async with recorded(self._audit, Act("user.erase", by, user_id)):
-            await self._replay()
+        async with recorded(self._audit.log, Act("user.erase", by, user_id)):
+            await self._files.replay()
             keys = await self._keys_of(user_id)
             billing_days = await self._keep_billing(user_id)
-            erased = await self._erasure.erase(user_id)
+            erased = await self._stores.erasure.erase(user_id)
             self._forget(user_id, keys)
             lines = await self._forget_in_files(subject)
             # Last: until here a second call finds in the audit log whom the first one meant.
-            names = await self._pseudonyms.forget(user_id)
+            names = await self._audit.names.forget(user_id)
         return {
             "user_id": user_id,
             "erased": {**asdict(erased), "file_lines": lines, "audit_names": names},
@@ -142,33 +145,35 @@ class Privacy:
         }
 
     async def _all_data(self, subject: str) -> PersonalData:
-        data = await self._data.of(subject)
+        data = await self._stores.data.of(subject)
         try:
-            archived = await self._archive.events_of(subject)
+            archived = await self._files.archive.events_of(subject)
         except (OSError, ValueError) as error:
             raise StoreUnavailable(f"the archive can't be read ({type(error).__name__})", counts=False) from error
         return replace(data, events=await asyncio.to_thread(_merged, archived, data.events))
 
     async def _elsewhere(self) -> dict[str, str]:
-        return {rfc3339(day * DAY_MS)[:10]: host for day, host in sorted((await self._archive.elsewhere()).items())}
+        return {
+            rfc3339(day * DAY_MS)[:10]: host for day, host in sorted((await self._files.archive.elsewhere()).items())
+        }
 
     async def _keep_billing(self, user_id: str) -> int:
         if not self._policy.current.privacy.keep_billing:
             return 0
         charges: Counter[int] = Counter()
-        for summary in (await self._data.of(_subject(user_id))).summaries:
+        for summary in (await self._stores.data.of(_subject(user_id))).summaries:
             charges[summary.day] += summary.sums.charge_nano_usd
         charges = +charges
         if charges:
             keep_days = self._policy.current.retention.days_days
             # Of one name for all tries to erase this user, and lost with the user's other names.
-            name = await self._pseudonyms.named(user_id, _BILLING, keep_days)
-            await self._erasure.keep_billing(user_id, name, dict(charges), keep_days)
+            name = await self._audit.names.named(user_id, _BILLING, keep_days)
+            await self._stores.erasure.keep_billing(user_id, name, dict(charges), keep_days)
         return len(charges)
 
     async def _forget_in_files(self, subject: str) -> int:
         lines = 0
-        for files in self._files:
+        for files in self._files.naming:
             try:
                 lines += await files.forget(subject)
             except (OSError, ValueError) as error:
@@ -179,7 +184,7 @@ class Privacy:
 
     async def _rewritten(self) -> dict[str, str]:
         try:
-            return await self._store_files.rewrite()
+            return await self._stores.files.rewrite()
         except StoreUnavailable as fault:
             log.warning("the store's files still hold an erased user, until they are written anew: %s", fault)
             return {"append_only_file": "failed", "snapshot": "failed"}
@@ -187,7 +192,7 @@ class Privacy:
     async def _keys_of(self, user_id: str) -> list[KeyRecord]:
         found: list[KeyRecord] = []
         while True:
-            total, some = await self._keys.page(len(found), _PAGE, user_id)
+            total, some = await self._stores.keys.page(len(found), _PAGE, user_id)
             found += some
             if not some or len(found) >= total:
                 return found

@@ -48,6 +48,7 @@ class Here:
     journal_pending_bytes: int
     store_emptied: int
     refusals: Mapping[str, int] = field(default_factory=dict)
+    store_is_there: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,6 @@ class GatewayMetrics:
         keys: KeyStore,
         *,
         here: Callable[[], Here],
-        store_is_there: Callable[[], bool],
         leases: Callable[[], Awaitable[int]],
         memory: Callable[[], Awaitable[ServerMemory]],
         clock: Callable[[], float] = time.monotonic,
@@ -80,7 +80,6 @@ class GatewayMetrics:
         self._ledger = ledger
         self._keys = keys
         self._here = here
-        self._store_is_there = store_is_there
         self._leases = leases
         self._memory = memory
         self._today = Remembered(self._read_today, SUMS_FOR_S, clock)
@@ -89,7 +88,7 @@ class GatewayMetrics:
     async def snapshot(self) -> Snapshot:
         """The figures of now. While the store is away, what this process knows."""
         here = self._here()
-        if not self._store_is_there():
+        if not here.store_is_there:
             return Snapshot(False, here)
         try:
             in_flight, today, expiring = await self._leases(), await self._today.get(), await self._expiring.get()

@@ -1,0 +1,56 @@
+"""What operators may change: users, keys, limits, tokens, balances."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from scalix.service.administration.administration import UserAdministration
+from scalix.service.administration.balances import Balances
+from scalix.service.administration.key_administration import KeyAdministration
+from scalix.service.administration.limit_administration import LimitAdministration
+from scalix.service.administration.merging import Merging
+from scalix.service.administration.resealing import SecretsAdministration
+from scalix.service.administration.token_revocation import TokenRevocation
+from scalix.service.audit.audit_log import AuditLog
+from scalix.store.quota.redis_balance import RedisBalanceStore
+from scalix.store.records.redis_resealing import RedisResealing
+from scalix.store.records.sealing import encryption_keys
+from scalix.wiring.environment import now_ms
+from scalix.wiring.identity import CallerParts
+from scalix.wiring.store import StoreParts
+
+
+@dataclass(frozen=True)
+class AdministrationParts:
+    """The use cases behind the operator's routes. Each writes what it does into the audit log."""
+
+    users: UserAdministration
+    keys: KeyAdministration
+    secrets: SecretsAdministration
+    limits: LimitAdministration
+    revocation: TokenRevocation
+    merging: Merging
+    balances: Balances
+
+
+def build_administration(
+    store: StoreParts,
+    audit: AuditLog,
+    callers: CallerParts,
+    environ: Mapping[str, str],
+    *,
+    forget_refusals: Callable[[str], None],
+) -> AdministrationParts:
+    """The use cases. `forget_refusals` lets a subject be judged anew."""
+    users, policy = callers.users, store.policy
+    keys = KeyAdministration(store.keys, callers.virtual_keys, policy, audit, now_ms=now_ms)
+    resealing = store.guarded(RedisResealing(store.session, store.sealing))
+    is_sealing = bool(encryption_keys(environ.get("SCALIX_ENCRYPTION_KEY")))
+    return AdministrationParts(
+        users=UserAdministration(store.users, store.quotas, users, policy, audit, delete_keys_of=keys.delete_all_of),
+        keys=keys,
+        secrets=SecretsAdministration(resealing, audit, is_sealing=is_sealing),
+        limits=LimitAdministration(store.users, store.quotas, users, policy, audit, forget_refusals=forget_refusals),
+        revocation=TokenRevocation(store.users, users, audit, now_ms=now_ms),
+        merging=Merging(store.quotas, audit),
+        balances=Balances(store.guarded(RedisBalanceStore(store.session)), audit),
+    )

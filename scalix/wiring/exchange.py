@@ -1,0 +1,85 @@
+"""What a request that asks a model passes through: admission, the choice of who serves, settlement."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scalix.domain.policy import Model
+from scalix.service.exchange.admission import Admission
+from scalix.service.exchange.candidates import Fallbacks
+from scalix.service.exchange.cooldowns import Cooldowns
+from scalix.service.exchange.exchanges import Exchanges
+from scalix.service.exchange.known_refusals import KnownRefusals
+from scalix.service.exchange.names_of_day import NamesOfDay
+from scalix.service.exchange.object_ids import ObjectIds
+from scalix.service.exchange.outage import Outage
+from scalix.service.exchange.settlement import Settlement
+from scalix.service.exchange.store_watch import StoreWatch
+from scalix.service.exchange.token_counting import TokenCounting, Tokenizer
+from scalix.store.quota.local import LocalCounters
+from scalix.store.records.redis_cooldowns import RedisCooldowns
+from scalix.store.records.redis_epoch import RedisEpoch
+from scalix.store.records.redis_model_names import RedisModelNames
+from scalix.wiring.environment import now_ms
+from scalix.wiring.identity import CallerParts
+from scalix.wiring.store import StoreParts
+
+
+@dataclass(frozen=True)
+class ModelKnowledge:
+    """What LiteLLM knows of models, and nothing below the edge may import. `facts` completes a configured model;
+    `original_id` undoes what LiteLLM makes of a provider's id and does not undo itself."""
+
+    facts: Callable[[Model], Model]
+    tokenizer: Tokenizer
+    original_id: Callable[[str], str] = str
+
+
+@dataclass(frozen=True)
+class ExchangeParts:
+    """The use cases of one request, in the order in which it meets them."""
+
+    counting: TokenCounting
+    known: KnownRefusals
+    admission: Admission
+    fallbacks: Fallbacks
+    object_ids: ObjectIds
+    exchanges: Exchanges
+    settlement: Settlement
+    watch: StoreWatch
+
+
+def build_exchange(store: StoreParts, callers: CallerParts, models: ModelKnowledge) -> ExchangeParts:
+    """The use cases over the store, and over the journal while it is away."""
+    outage, exchanges = Outage(LocalCounters(now_ms), store.journal), Exchanges()
+    counting, known = TokenCounting(models.tokenizer), KnownRefusals()
+    names = NamesOfDay(store.guarded(RedisModelNames(store.session)), now_ms=now_ms)
+    settlement = Settlement(store.quotas, exchanges, outage, policy=store.policy)
+    cooldowns = Cooldowns(store.guarded(RedisCooldowns(store.session)), store.policy, clock=time.monotonic)
+    return ExchangeParts(
+        counting=counting,
+        known=known,
+        admission=Admission(
+            store.quotas,
+            callers.users,
+            store.policy,
+            exchanges,
+            outage,
+            counting,
+            facts=models.facts,
+            names=names,
+            known=known,
+        ),
+        fallbacks=Fallbacks(store.policy, cooldowns, facts=models.facts, now_ms=now_ms),
+        object_ids=ObjectIds(store.pseudonyms, models.original_id),
+        exchanges=exchanges,
+        settlement=settlement,
+        watch=StoreWatch(
+            store.quotas,
+            store.guarded(RedisEpoch(store.session)),
+            store.breaker,
+            store.journal,
+            when_away=store.client.reconnect,
+            when_back=settlement.renew_leases,
+        ),
+    )

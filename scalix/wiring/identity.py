@@ -1,0 +1,64 @@
+"""Who is calling: the kinds of credentials that are believed, the users behind them, and what the audit log keeps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scalix.domain.identity.addresses import Networks
+from scalix.domain.ledger.audit_chain import Sealer, audit_keys
+from scalix.service.audit.audit_log import AuditLog
+from scalix.service.audit.audit_names import AuditNames
+from scalix.service.audit.audit_parts import AuditParts
+from scalix.service.audit.audit_reading import AuditReading
+from scalix.service.audit.identity_events import IdentityEvents
+from scalix.service.identity.anonymous import AnonymousCallers
+from scalix.service.identity.identity import CredentialKind, Identity, MasterKey
+from scalix.service.identity.token_issuers import tokens_of
+from scalix.service.identity.tokens import JsonWebTokens
+from scalix.service.identity.users import UserDirectory
+from scalix.service.identity.virtual_keys import VirtualKeys
+from scalix.store.records.redis_audit import RedisAuditStore
+from scalix.store.records.redis_names import RedisNames
+from scalix.wiring.environment import identity_settings, needed, now_ms
+from scalix.wiring.store import StoreParts
+
+
+@dataclass(frozen=True)
+class CallerParts:
+    """What turns a request's credential into a caller."""
+
+    identity: Identity
+    users: UserDirectory
+    virtual_keys: VirtualKeys
+    tokens: JsonWebTokens
+    trusted_proxies: Networks
+
+
+def build_audit(store: StoreParts, environ: Mapping[str, str]) -> AuditParts:
+    """The audit log of the store, sealed by the operator's key."""
+
+    async def erased_key(subject: str) -> str:
+        return store.session.names.erased(subject, await store.pseudonyms.of(subject))
+
+    entries = store.guarded(RedisAuditStore(store.session))
+    names = AuditNames(store.guarded(RedisNames(store.session, erased_key)))
+    sealer = Sealer(audit_keys(environ.get("SCALIX_AUDIT_KEY")))
+    log = AuditLog(entries, sealer, store.policy, now_ms=now_ms, pseudonyms=names)
+    return AuditParts(log, AuditReading(entries, names), names, IdentityEvents(log, now_ms=now_ms))
+
+
+def build_callers(store: StoreParts, audit: AuditParts, environ: Mapping[str, str]) -> CallerParts:
+    """The kinds of credentials that the config names. Raises `LaunchError`."""
+    settings = identity_settings(environ)
+    users = UserDirectory(store.users, store.policy)
+    virtual_keys = VirtualKeys(store.keys, users, now_ms=now_ms)
+    tokens = tokens_of(settings.issuers, users, secrets=environ, state_dir=store.state_dir, now_ms=now_ms)
+    master = MasterKey(
+        needed(environ, "LITELLM_MASTER_KEY"),
+        environ.get("LITELLM_MASTER_KEY_PREVIOUS"),
+        on_previous=audit.events.previous_key,
+        on_published=audit.events.published_key,
+    )
+    kinds: list[CredentialKind] = [master, virtual_keys, tokens]
+    if settings.anonymous_tier is not None:
+        kinds.append(AnonymousCallers(store.policy, settings.anonymous_tier))
+    return CallerParts(Identity(kinds, users), users, virtual_keys, tokens, Networks(settings.trusted_proxies))
