@@ -156,7 +156,7 @@ class Model:
         return tuple(self._verdict(limit, ask, now_ms) for limit in ask.limits.windows)
 
     def _verdict(self, limit: Limit, ask: Ask, now_ms: int) -> Verdict:
-        if self._left(limit, now_ms) >= _need(limit, ask, ask.min_output_tokens):
+        if _fits(limit, _need(limit, ask, ask.min_output_tokens), self._left(limit, now_ms)):
             return Verdict.FITS
         tally = self.tally(limit.window, window_index(limit.window, now_ms))
         room_later = limit.value - tally.used(limit.metric) >= _need(limit, ask, ask.min_output_tokens)
@@ -170,7 +170,7 @@ class Model:
         verdicts = []
         for limit in ask.key.limits:
             tally, need = tallies[limit.window], _need(limit, ask, ask.min_output_tokens)
-            if tally.used(limit.metric) + tally.held(limit.metric) + need <= limit.value:
+            if _fits(limit, need, limit.value - tally.used(limit.metric) - tally.held(limit.metric)):
                 verdicts.append(Verdict.FITS)
             elif limit.metric is not Metric.REQUESTS and tally.used(limit.metric) + need <= limit.value:
                 verdicts.append(Verdict.RESERVED)
@@ -225,7 +225,7 @@ class Model:
         while least < most:
             middle = (least + most + 1) // 2
             pays = balance is None or price(ask, middle) <= balance.nano_usd - balance.held_nano_usd
-            if pays and all(_need(limit, ask, middle) <= left for limit, left in enforced):
+            if pays and all(_fits(limit, _need(limit, ask, middle), left) for limit, left in enforced):
                 least = middle
             else:
                 most = middle - 1
@@ -285,6 +285,11 @@ def _charge_of_sweep(ask: Ask) -> Charge:
         price_version=ask.price_version,
     )
     return Charge(Outcome.SWEPT, 1, ask.prompt_tokens, charged, True, detail)
+
+
+def _fits(limit: Limit | KeyLimit, need: int, left: int) -> bool:
+    """What costs nothing needs no money, also where more than all has been spent."""
+    return need <= left or (not need and limit.metric is Metric.SPEND)
 
 
 def _need(limit: Limit | KeyLimit, ask: Ask, output_tokens: int) -> int:

@@ -52,8 +52,7 @@ def judged(
             return Refused(
                 now_ms, verdicts, full, tallies, in_flight, of_key, key_full, key_tallies, of_balance, balance
             )
-        cap_tokens = max(ask.min_output_tokens, min(ask.output_cap_tokens, room))
-        capped = replace(receipt, output_cap_tokens=cap_tokens)
+        capped = replace(receipt, output_cap_tokens=room)
         return Admitted(capped, tallies, in_flight, shadowed(ask.limits, verdicts, full))
 
     said = said_to(ask)
@@ -94,7 +93,8 @@ def _most_prompt_tokens(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, bal
 def _verdict(metric: Metric, value: int, tally: Tally, needs: Needs) -> Verdict:
     """What one limit says."""
     used, need = tally.used(metric), needs[metric]
-    if not need or used + tally.held(metric) + need <= value:
+    is_free = metric is Metric.SPEND and not need
+    if is_free or used + tally.held(metric) + need <= value:
         return Verdict.FITS
     return Verdict.RESERVED if metric is not Metric.REQUESTS and used + need <= value else Verdict.EXHAUSTED
 
@@ -128,7 +128,7 @@ def _cap_by_room(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, balance: B
             room_pico = (min(room, _DEAREST_NANO_USD) - ask.prices.request_nano_usd) * 1000
             room_pico -= ask.prompt_tokens * ask.prices.input_pico_usd_per_token
             caps.append(room_pico // (ask.choices * ask.prices.output_pico_usd_per_token))
-    return min(caps)
+    return max(ask.min_output_tokens, min(caps))
 
 
 def _enforced(

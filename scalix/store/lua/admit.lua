@@ -157,7 +157,7 @@ local function judged(prompt_tokens)
     local used, held, enforced = tally[metric], tally[metric + 3], ARGV[position + 3] == '1'
     local verdict = '0'
     -- What costs nothing needs no money, also where more than all of it has been spent.
-    if needs[metric] > 0 and used + held + needs[metric] > value then
+    if (needs[metric] > 0 or metric < 3) and used + held + needs[metric] > value then
       -- A request in flight will almost surely count, tokens and money are mostly given back: only they are "reserved".
       verdict = metric > 1 and used + needs[metric] <= value and '2' or '1'
       said.refused = said.refused or enforced
@@ -192,7 +192,7 @@ local function cap_beside(room)
     local room_pico = (math.min(room[3], 9e12) - request_nano) * 1000 - prompt * input_pico
     longest = math.min(longest, math.floor(room_pico / (choices * output_pico)))
   end
-  return longest
+  return math.max(least, longest)
 end
 
 local said = judged(prompt)
@@ -220,7 +220,7 @@ if #said.shadow > 0 and ARGV[15] ~= '' then
   said.shadow[#said.shadow + 1] = '*'
   count_shadow(said.shadow)
 end
-cap = math.max(longest, least)
+cap = longest
 
 local held_tokens, held_nano = math.min(prompt + choices * cap, MOST), math.min(cost(choices * cap), MOST)
 local write = {windows}
