@@ -68,3 +68,10 @@ def test_every_page_is_reached_from_the_index() -> None:
         found = {(page.parent / target.partition("#")[0]).resolve() for target in targets if target[0] != "#"}
         waiting += [path for path in found - reached if path.is_file()]
     assert {ROOT / page for page in PAGES} <= reached
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_list_begins_after_a_blank_line(page: str) -> None:
+    """Without one, the site shows it as a part of the paragraph before."""
+    text = _FENCED.sub("```", (ROOT / page).read_text(encoding="utf-8"))
+    assert re.findall(r"^[^\s\-#].*\n- .*", text, re.MULTILINE) == []
