@@ -25,18 +25,18 @@ that the gateway goes by, and those with LiteLLM's own code, so that a setting w
 ## What becomes of each setting
 
 - **honoured**: LiteLLM is told as it is.
-- **translated**: the gateway does it, by a setting of its own. What stands in the `scalix:` section goes before.
-- **without effect**: nobody does it; the line says why, and what is nearest.
-- **refused**: the gateway does not start, since it would charge wrongly or let somebody in. The line says what to do.
+- **translated**: the gateway does it, by a setting of its own. A setting in the `scalix:` section goes before it.
+- **without effect**: nothing does it here. The line says why, and which setting is nearest.
+- **refused**: the gateway does not start, because it would charge wrongly or let somebody in. The line says what to do.
 
-A section, a setting, or a key of `litellm_params` that nobody knows and that is within two letters of a known one is
-refused with that name. Other unknown keys of `litellm_params` pass to the provider, other unknown settings have no
-effect; both are said. A secret in plain text is a warning, and refused in production; short keys and those of servers
-at private addresses are none.
+An unknown section, setting or key of `litellm_params` that is within two letters of a known one is refused, with the
+name that was probably meant. Other unknown keys of `litellm_params` are passed to the provider, other unknown settings
+have no effect, and both are said. A secret in plain text is a warning, and in production an error, unless it is short
+or the key of a server at a private address.
 """
 _NOTES = """## What is read in another way
 
-- **Fallbacks**, all four kinds, are `scalix.fallbacks`: LiteLLM's own serve a model past its tier, budget and price.
+- **Fallbacks**, all four kinds, become `scalix.fallbacks`, because LiteLLM's own ignore tier, budget and price.
 - **Wildcards** (`openai/*`, `*`) serve the models that LiteLLM's map knows of that provider; any name only where the
   entry has an `api_base` and its model names the provider, as `openai/*` does. `*` serves providers whose keys are set.
   Exact names go first, and tiers hold for each name.
@@ -46,7 +46,7 @@ _NOTES = """## What is read in another way
   and tokenizer they are counted.
 - **`drop_params`**: what is left out for it, for its name or (in chat completions) its value, is named in
   `x-scalix-dropped`.
-- **Durations**: `1m`, `1h`, `1d` and months (`30d`, `1mo`) are windows here, by the calendar in UTC; others are
+- **Durations**: `1m`, `1h`, `1d` and months (`30d`, `1mo`) become windows by the calendar in UTC. Others are
   refused.
 - **`user_header_name`** counts with the master key; a body whose `user` says another name is a 400.
 - **Kinds of models**: chat, completion, responses and embedding models are served. Others are left out, as are those
