@@ -16,7 +16,7 @@ help:
 	@echo "make run       set up, then start the gateway (with a demo provider when no provider key is set)"
 	@echo "make quick     the tests of scalix/domain, which need no server: a few seconds"
 	@echo "make test      set up, then run all tests; with T=tests/edge/test_guard.py that file, folder or test alone"
-	@echo "make check     format, lint, types, import rules"
+	@echo "make check     format, lint, types, import rules, names of other packages"
 	@echo "make format    rewrite the format"
 	@echo "make coverage  the lines and branches that tests in one process run, or those of T=tests/domain"
 	@echo "make bench     the benchmarks"
@@ -57,7 +57,7 @@ check: setup-dev
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
-	@$(PY) -m pytest -p no:cacheprovider tests/test_import_rules.py
+	@$(PY) -m pytest -p no:cacheprovider tests/test_import_rules.py tests/test_typings.py tests/adapter/test_seams.py
 
 format: setup-dev
 	@$(PY) -m ruff format .

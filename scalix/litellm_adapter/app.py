@@ -4,6 +4,7 @@ import copy
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from scalix.domain.policy import Model
@@ -11,15 +12,19 @@ from scalix.litellm_adapter.bounded_work import bound_work
 from scalix.litellm_adapter.client_urls import bound_fetches
 from scalix.litellm_adapter.developer_role import keep_developer_role
 from scalix.litellm_adapter.provider_transport import install_reading
+from scalix.litellm_adapter.seam_checks import check
 from scalix.litellm_adapter.tokenizers import tokenizer
 
 LARGEST_FETCHED_IMAGE_MB = "10"
 
 
+@cache
 def load_app() -> Any:
-    """The stock proxy's ASGI app. It reads its config (`CONFIG_FILE_PATH`) when its lifespan starts."""
+    """The stock proxy's ASGI app, with our parts in it. It reads its config (`CONFIG_FILE_PATH`) when its lifespan
+    starts. Raises `SeamsChanged`."""
     # For providers that take no URLs LiteLLM fetches images itself, up to 50 MB each, as many as a client names.
     os.environ.setdefault("MAX_IMAGE_URL_DOWNLOAD_SIZE_MB", LARGEST_FETCHED_IMAGE_MB)
+    check()
     import litellm
     from litellm.proxy.proxy_server import app
 

@@ -1,16 +1,13 @@
 """Work that LiteLLM does on a client's texts without a bound, and with everybody else waiting, given one."""
 
 import functools
-import importlib
-import logging
 import re
 from collections.abc import Callable
 from typing import Any
 
 from scalix.domain.redaction.credentials import without_credentials
 from scalix.domain.tokens.text_tokens import text_tokens
-
-log = logging.getLogger("scalix.adapter")
+from scalix.litellm_adapter.seam_checks import replace
 
 LONGEST_PATTERN = 1_000  # characters
 LONGEST_ERROR_TEXT = 8_192  # characters, at either end
@@ -21,25 +18,14 @@ _COUNTERS = ("litellm", "litellm.utils", "litellm.main", "litellm.litellm_core_u
 
 
 def bound_work() -> None:
-    """Change what is where it was; the rest is left as it is, with a warning."""
-    replace_in(
-        "litellm.litellm_core_utils.prompt_templates.common_utils", "_is_not_python_regex", lambda own: _no_pattern
-    )
-    replace_in("litellm.litellm_core_utils.secret_redaction", "_SECRET_RE", lambda own: _Credentials())
-    replace_in("litellm.litellm_core_utils.secret_redaction", "_python_redact_internal_details", _cut_first)
+    """Put bounded functions in the place of LiteLLM's own."""
+    redaction = "litellm.litellm_core_utils.secret_redaction"
+    replace("litellm.litellm_core_utils.prompt_templates.common_utils:_is_not_python_regex", lambda own: _no_pattern)
+    replace(f"{redaction}:_SECRET_RE", lambda own: _Credentials())
+    replace(f"{redaction}:_python_redact_internal_details", _cut_first)
     _shorten_messages()
     for module in _COUNTERS:
-        replace_in(module, "token_counter", _bounded_counter)
-
-
-def replace_in(module_name: str, name: str, made_of: Callable[[Any], Any]) -> None:
-    """Put something else in the place of what a module of LiteLLM's has under `name`, or say that it has none."""
-    module = importlib.import_module(module_name)
-    own = getattr(module, name, None)
-    if own is None:
-        log.warning("LiteLLM has no %s.%s any more: it is left as it is", module_name, name)
-    else:
-        setattr(module, name, made_of(own))
+        replace(f"{module}:token_counter", _bounded_counter)
 
 
 def _no_pattern(pattern: str) -> bool:

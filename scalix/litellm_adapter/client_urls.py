@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 import httpx
 
-from scalix.litellm_adapter.bounded_work import replace_in
+from scalix.litellm_adapter.seam_checks import replace
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 
 LOOKUP_THREADS = 8
@@ -24,9 +24,9 @@ _KEYS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 
 
 def bound_fetches() -> None:
-    """Change what is where it was."""
-    replace_in(_URL_UTILS, "validate_url", _beside_the_loop)
-    replace_in(_URL_UTILS, "asyncio", lambda own: Lookups())
+    """Put our lookups and our refusals in the place of LiteLLM's own."""
+    replace(f"{_URL_UTILS}:validate_url", _beside_the_loop)
+    replace(f"{_URL_UTILS}:asyncio", lambda own: Lookups())
 
 
 class Lookups:

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from scalix.litellm_adapter.seam_checks import APP, name_of, stand
 from scalix.litellm_adapter.trimmed_calls import edge_caller
 from scalix.service.exchange.exchanges import Exchange
 
@@ -71,10 +72,9 @@ class DirectEndpoints:
 
 def is_possible(app: FastAPI) -> bool:
     """Whether nothing stands around LiteLLM's endpoints that has something to do."""
-    if not isinstance(getattr(app, "user_middleware", None), list) or not hasattr(app, "exception_handlers"):
-        log.warning("LiteLLM's app is of another kind now: its endpoints are not called directly")
+    if not stand(f"{APP}.user_middleware", f"{APP}.exception_handlers"):
         return False
-    around = {getattr(getattr(entry, "cls", None), "__name__", "?") for entry in app.user_middleware} - _HARMLESS
+    around = {name_of(entry) for entry in app.user_middleware} - _HARMLESS
     if around:
         log.info("LiteLLM's endpoints are called through FastAPI, because of %s", ", ".join(sorted(around)))
     return not around

@@ -4,8 +4,9 @@ model knows, with a value that it does not take."""
 from functools import lru_cache
 from typing import Any
 
+from litellm import get_llm_provider
 from litellm.exceptions import UnsupportedParamsError
-from litellm.utils import get_llm_provider, get_optional_params
+from litellm.utils import get_optional_params
 
 _BY_VALUE = ("temperature", "reasoning_effort", "tool_choice")
 _MOST_KNOWN = 1_024

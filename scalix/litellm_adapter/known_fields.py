@@ -6,12 +6,13 @@ from functools import lru_cache, reduce
 from typing import Any
 
 import litellm
+from litellm import get_supported_openai_params
 from litellm.exceptions import UnsupportedParamsError
 from litellm.llms.base_llm.responses.transformation import BaseResponsesAPIConfig
 from litellm.llms.openai.responses.transformation import OpenAIResponsesAPIConfig
 from litellm.types.llms.openai import Reasoning, ResponsesAPIOptionalRequestParams
 from litellm.types.utils import LlmProviders
-from litellm.utils import ProviderConfigManager, get_optional_params_embeddings, get_supported_openai_params
+from litellm.utils import ProviderConfigManager, get_optional_params_embeddings
 
 from scalix.domain.requests.model_fields import CAPS, EVERYTHING, Known, KnownFields, unknown_fields
 from scalix.domain.requests.routes import Route

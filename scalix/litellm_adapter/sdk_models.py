@@ -5,20 +5,23 @@ models are fixed, so the walk is done once. A value of another type than is usua
 so that what comes out is what the SDK would have built.
 """
 
-import importlib
 import logging
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Union, get_args, get_origin
 
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic.fields import FieldInfo
 
+from scalix.litellm_adapter.seam_checks import replace, stand
 from scalix.service.exchange.exchanges import CURRENT
 
 log = logging.getLogger("scalix.trimming")
 
+_CLIENT = "openai._base_client:BaseClient"
+_CHOICES = "litellm.types.utils:StreamingChoices"
 _LEAVES = (str, int, bool)
 _EXTRAS = ("finish_reason", "index", "delta", "logprobs", "enhancements")
 
@@ -39,20 +42,21 @@ class _Field:
 
 def shorten() -> None:
     """Put the short way into the SDK's client. Only what the edge has admitted takes it."""
-    client: Any = importlib.import_module("openai._base_client").BaseClient
-    own = getattr(client, "_process_response_data", None)
     builders = {model: builder(model) for model in (ChatCompletion, ChatCompletionChunk)}
-    if own is None or None in builders.values():
+    if None in builders.values():
         log.warning("OpenAI's SDK builds its models in another way now: it is left to it")
-        return
+    elif stand(f"{_CLIENT}._strict_response_validation"):
+        replace(f"{_CLIENT}._process_response_data", partial(_shortened, builders))
 
+
+def _shortened(builders: Mapping[Any, Build | None], own: Callable[..., Any]) -> Callable[..., Any]:
     def _process_response_data(self: Any, *, data: Any, cast_to: Any, response: Any) -> Any:
         build = builders.get(cast_to) if type(data) is dict and CURRENT.get() is not None else None
         if build is None or self._strict_response_validation:
             return own(self, data=data, cast_to=cast_to, response=response)
         return build(data)
 
-    client._process_response_data = _process_response_data
+    return _process_response_data
 
 
 def remember_extras() -> None:
@@ -61,13 +65,10 @@ def remember_extras() -> None:
     from litellm.types.utils import StreamingChoices
 
     kind: Any = StreamingChoices
-    handlers, config = getattr(kind, "__pydantic_setattr_handlers__", None), kind.model_config
-    if handlers is None or config.get("extra") != "allow" or config.get("frozen") or config.get("validate_assignment"):
-        log.warning("LiteLLM's choices are set in another way now: it is left to Pydantic")
-        return
-    for name in _EXTRAS:
-        if name not in kind.model_fields and not hasattr(kind, name):
-            handlers.setdefault(name, _set_extra)
+    if stand(_CHOICES, f"{_CHOICES}.__pydantic_setattr_handlers__"):
+        for name in _EXTRAS:
+            if name not in kind.model_fields and not hasattr(kind, name):
+                kind.__pydantic_setattr_handlers__.setdefault(name, _set_extra)
 
 
 def _set_extra(model: Any, name: str, value: Any) -> None:
@@ -78,9 +79,13 @@ def _set_extra(model: Any, name: str, value: Any) -> None:
 def builder(model: Any) -> Build | None:
     """A function that builds a `model` of the SDK's from a JSON object, as its `construct` does; `None` if its fields
     are not understood."""
+    if not stand("openai._models:_construct_field", "openai._models:_get_extra_fields_type"):
+        return None
+    from openai._models import _construct_field as construct_field
+    from openai._models import _get_extra_fields_type
+
     try:
-        models: Any = importlib.import_module("openai._models")
-        construct_field, extra_type = models._construct_field, models._get_extra_fields_type(model)
+        extra_type = _get_extra_fields_type(model)
         fields = {info.alias or name: _field(name, info) for name, info in model.model_fields.items()}
     except (AttributeError, TypeError) as error:
         log.debug("%s: %s", model, type(error).__name__)

@@ -10,7 +10,7 @@ from typing import Any
 
 from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices
 
-from scalix.litellm_adapter.bounded_work import replace_in
+from scalix.litellm_adapter.seam_checks import replace
 
 _THOUGHTS = ("reasoning_content", "thinking_blocks")
 
@@ -18,14 +18,12 @@ _THOUGHTS = ("reasoning_content", "thinking_blocks")
 def install_single_deltas() -> None:
     """Under both of LiteLLM's translations of chat streams. That to Anthropic's format keeps thoughts and texts apart
     by itself, and knows which thoughts are signed."""
-    replace_in(
-        "litellm.responses.litellm_completion_transformation.handler",
-        "LiteLLMCompletionStreamingIterator",
+    replace(
+        "litellm.responses.litellm_completion_transformation.handler:LiteLLMCompletionStreamingIterator",
         lambda own: _with_single_deltas(own, "litellm_custom_stream_wrapper", kinds=True),
     )
-    replace_in(
-        "litellm.llms.anthropic.pass_through.adapters.transformation",
-        "AnthropicStreamWrapper",
+    replace(
+        "litellm.llms.anthropic.pass_through.adapters.transformation:AnthropicStreamWrapper",
         lambda own: _with_single_deltas(own, "completion_stream", kinds=False),
     )
 

@@ -1,38 +1,29 @@
-"""Work that LiteLLM and OpenAI's SDK do for each call, with no effect behind the edge, and which has a seam to leave it
-out. What is not where it was stays as it is, with a warning: it works all the same, only slower."""
+"""Leaves out work that LiteLLM and OpenAI's SDK do for each call, and which has no effect behind the edge."""
 
-import importlib
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from fastapi import Request
 from litellm.proxy._types import UserAPIKeyAuth
 
 from scalix.litellm_adapter.bridge import marks_of
+from scalix.litellm_adapter.seam_checks import replace, stand
 from scalix.service.exchange.exchanges import CURRENT, Exchange
-
-log = logging.getLogger("scalix.trimming")
 
 Handler = Callable[..., Awaitable[Any]]
 
 _PLAIN_LEAVES = (str, int, float, bool, type(None))
-_COMPLETIONS = "openai.resources.chat.completions.completions"
 
 
 def trust_the_edge() -> None:
     """Who calls is what our `custom_auth` says, without LiteLLM's own checks of keys, routes, models, budgets and
     agents around it. A caller without a key of LiteLLM's passes them anyway. Only for requests from the edge."""
-    module: Any = importlib.import_module("litellm.proxy.auth.user_api_key_auth")
-    for name, instead in (
-        ("user_api_key_auth_builder", edge_caller),
-        ("_authorize_authenticated_request", _nothing),
-        ("_resolve_request_principal", None),
-    ):
-        own = _found(module.__name__, name)
-        if own is not None:
-            setattr(module, name, _without_principal(own) if instead is None else _from_edge(instead, own))
+    auth = "litellm.proxy.auth.user_api_key_auth"
+    replace(f"{auth}:user_api_key_auth_builder", partial(_from_edge, edge_caller))
+    replace(f"{auth}:_authorize_authenticated_request", partial(_from_edge, _nothing))
+    replace(f"{auth}:_resolve_request_principal", _without_principal)
 
 
 def _from_edge(instead: Handler, own: Handler) -> Handler:
@@ -73,29 +64,26 @@ def leave_out_deployment_counts() -> None:
     async def counted(self: Any, **kwargs: Any) -> None:
         return None
 
-    router = _found("litellm.router", "Router")
-    if router is not None and hasattr(router, "_increment_deployment_usage"):
-        router._increment_deployment_usage = counted
-    else:
-        log.warning("LiteLLM counts by deployment elsewhere now: nothing to leave out")
+    replace("litellm.router:Router._increment_deployment_usage", lambda own: counted)
 
 
 def leave_out_cost_breakdown() -> None:
     """What reasoning and cached tokens cost by themselves, for log viewers. The cost of the answer stays."""
-    breakdown = _found("litellm.litellm_core_utils.llm_cost_calc.utils", "TokenTypeCostBreakdown")
-    if breakdown is not None and _found("litellm.cost_calculator", "get_token_type_cost_breakdown") is not None:
-        none = breakdown(reasoning_cost=0.0, cache_read_cost=0.0, cache_creation_cost=0.0)
-        importlib.import_module("litellm.cost_calculator").get_token_type_cost_breakdown = lambda **kwargs: none  # type: ignore[attr-defined]
+    if stand("litellm.litellm_core_utils.llm_cost_calc.utils:TokenTypeCostBreakdown"):
+        from litellm.litellm_core_utils.llm_cost_calc.utils import TokenTypeCostBreakdown
+
+        none = TokenTypeCostBreakdown(reasoning_cost=0.0, cache_read_cost=0.0, cache_creation_cost=0.0)
+        replace("litellm.cost_calculator:get_token_type_cost_breakdown", lambda own: lambda **kwargs: none)
 
 
 def leave_out_rewriting() -> None:
     """OpenAI's SDK walks each request by its type hints, to find dates, files and Pydantic models in it. A body that
     came as JSON has none."""
-    rewrite = _found(_COMPLETIONS, "async_maybe_transform")
-    given = _found("openai._utils", "is_given")
-    if rewrite is not None and given is not None:
-        module: Any = importlib.import_module(_COMPLETIONS)
-        module.async_maybe_transform = _rewriting(rewrite, given)
+    if stand("openai._utils:is_given"):
+        from openai._utils import is_given
+
+        place = "openai.resources.chat.completions.completions:async_maybe_transform"
+        replace(place, lambda own: _rewriting(own, is_given))
 
 
 def _rewriting(
@@ -123,10 +111,3 @@ def is_json(value: Any) -> bool:
         elif kind not in _PLAIN_LEAVES:
             return False
     return True
-
-
-def _found(module: str, name: str) -> Any:
-    found = getattr(importlib.import_module(module), name, None)
-    if found is None:
-        log.warning("LiteLLM or OpenAI's SDK has no %s any more: nothing to leave out", name)
-    return found

@@ -3,38 +3,28 @@
 The gateway charges by prices of its own, and its callbacks read the answer itself.
 """
 
-import importlib
-import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from scalix.litellm_adapter.reports import usage_of
+from scalix.litellm_adapter.seam_checks import replace, stand
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 
-log = logging.getLogger("scalix.trimming")
-
 Method = Callable[..., Any]
-_LOGGING = "litellm.litellm_core_utils.litellm_logging"
+_LOGGING = "litellm.litellm_core_utils.litellm_logging:Logging"
 
 
 def leave_out_cost() -> None:
     """LiteLLM's cost of an answer, where the charge is reckoned by a price of ours and nothing was used beyond it."""
-    _replace(("response_cost_calculator", "_response_cost_calculator"), _cost_if_needed)
+    if stand(f"{_LOGGING}.litellm_params"):
+        for name in ("response_cost_calculator", "_response_cost_calculator"):
+            replace(f"{_LOGGING}.{name}", _cost_if_needed)
 
 
 def leave_out_logging_payload() -> None:
     """The record of a call, some sixty fields, of which our callback reads three."""
-    _replace(("_build_standard_logging_payload",), _short_payload)
-
-
-def _replace(names: tuple[str, ...], wrapped: Callable[[Method], Method]) -> None:
-    kind: Any = getattr(importlib.import_module(_LOGGING), "Logging", None)
-    own = getattr(kind, names[0], None)
-    if own is None:
-        log.warning("LiteLLM has no %s any more: nothing to leave out", names[0])
-        return
-    for name in names:
-        setattr(kind, name, wrapped(own))
+    if stand(f"{_LOGGING}.model_call_details"):
+        replace(f"{_LOGGING}._build_standard_logging_payload", _short_payload)
 
 
 def _cost_if_needed(own: Method) -> Method:

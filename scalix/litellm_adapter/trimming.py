@@ -2,47 +2,21 @@
 
 These are hooks and middleware of a proxy that keeps keys, budgets and sessions of its own and is open to browsers; the
 edge authenticates, limits and filters before LiteLLM sees a request. LiteLLM has no settings for them, so its lists are
-changed before it starts. What can't be found is left as it is, with a warning: it works all the same, only slower.
+changed before it starts. What is not as `seams` says is left as it is, with a warning: it works all the same, only
+slower.
 """
 
-import importlib
 import logging
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from scalix.litellm_adapter.seam_checks import APP, found_at, name_of, stand
+from scalix.litellm_adapter.seams import HOOKS, MIDDLEWARE
+
 log = logging.getLogger("scalix.trimming")
 
-# Name of the hook or middleware -> what in LiteLLM's config gives it something to do after all: patterns, for the text
-# in small letters.
-HOOKS: Mapping[str, tuple[str, ...]] = {
-    # Limits by key, user and team, of which our callers' have none: theirs are held by the edge.
-    "parallel_request_limiter": (),
-    "cache_control_check": (),
-    "responses_id_security": (),  # for users that it is not told of; the edge binds ids to its own
-    "max_iterations_limiter": ("max_iterations",),
-    "max_budget_per_session_limiter": ("budget",),
-    "litellm_skills": (),  # read from its database
-    "sensitive_data_routing": ("guardrails",),
-    "prompt_cache_prediction": ("cache_aware", "prompt_cach"),
-    "autorouter_baseline_cache": ("auto_router",),
-}
-MIDDLEWARE: Mapping[str, tuple[str, ...]] = {
-    # The edge is the only client, and writes the headers itself.
-    "CORSMiddleware": (),
-    "SecurityHeadersMiddleware": (),
-    "GZipBufferedResponseMiddleware": (),
-    "PrometheusAuthMiddleware": (),
-    # Need its database or its licence.
-    "BillableRequestMetricsMiddleware": (),
-    "BudgetReservationReleaseMiddleware": (),
-    "RequestSizeLimitMiddleware": (),
-    # The edge counts what is in flight, and uvicorn waits for it at the end.
-    "InFlightRequestsMiddleware": (),
-    "AdmissionControlMiddleware": ("admission",),
-    "RedisRequestBatchMiddleware": ("redis", r"""(?m)^\s*["']?cache(?:_params)?["']?\s*:"""),
-}
-
+_HOOKS = "litellm.proxy.hooks:PROXY_HOOKS"
 
 # Under these LiteLLM's own authentication has something to do: its checks, or the spans of a request's trace.
 _AUTH = (
@@ -132,34 +106,17 @@ def _trim_calls(parts: frozenset[str], *, several_callbacks: bool) -> None:
 
 
 def _trim_hooks(config_text: str) -> None:
-    hooks = getattr(importlib.import_module("litellm.proxy.hooks"), "PROXY_HOOKS", None)
-    if not isinstance(hooks, dict):
-        log.warning("LiteLLM's list of hooks is not where it was: none is taken out")
-        return
-    _warn_of_unknown("hook", HOOKS, hooks)
-    for name in _unneeded(HOOKS, config_text):
-        hooks.pop(name, None)
+    if stand(_HOOKS):
+        for name in _unneeded(HOOKS, config_text):
+            if stand(f"{_HOOKS}[{name}]"):
+                del found_at(_HOOKS)[name]
 
 
 def _trim_middleware(app: Any, config_text: str) -> None:
-    stack = getattr(app, "user_middleware", None)
-    if not isinstance(stack, list) or getattr(app, "middleware_stack", None) is not None:
-        log.warning("LiteLLM's list of middleware is not where it was: none is taken out")
-        return
-    _warn_of_unknown("middleware", MIDDLEWARE, {_name(entry) for entry in stack})
-    unneeded = _unneeded(MIDDLEWARE, config_text)
-    app.user_middleware = [entry for entry in stack if _name(entry) not in unneeded]
-
-
-def _name(entry: Any) -> str:
-    return str(getattr(getattr(entry, "cls", None), "__name__", ""))
+    if stand(f"{APP}.user_middleware"):
+        unneeded = {name for name in _unneeded(MIDDLEWARE, config_text) if stand(f"{APP}.user_middleware[{name}]")}
+        app.user_middleware = [entry for entry in app.user_middleware if name_of(entry) not in unneeded]
 
 
 def _unneeded(table: Mapping[str, tuple[str, ...]], config_text: str) -> set[str]:
     return {name for name, words in table.items() if not any(re.search(word, config_text) for word in words)}
-
-
-def _warn_of_unknown(what: str, table: Mapping[str, Any], present: Any) -> None:
-    missing = [name for name in table if name not in present]
-    if missing:
-        log.warning("LiteLLM has no %s %s any more: nothing to take out", what, ", ".join(missing))

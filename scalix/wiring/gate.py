@@ -33,12 +33,11 @@ if TYPE_CHECKING:
 def preload() -> None:
     """Import what every worker needs, for a process that forks them. Starts nothing."""
     import scalix.edge.gate
-    import scalix.litellm_adapter.app
-    import scalix.litellm_adapter.callbacks
-    import scalix.litellm_adapter.joining_clients  # noqa: F401
     from scalix.litellm_adapter.app import load_app
 
     load_app()
+    import scalix.litellm_adapter.callbacks
+    import scalix.litellm_adapter.joining_clients  # noqa: F401
 
 
 def create_app() -> Any:
@@ -46,6 +45,8 @@ def create_app() -> Any:
     from scalix.edge.access_log import AccessLog, to_standard_error
     from scalix.edge.lifespan import Lifespan
     from scalix.litellm_adapter.app import check_models, load_app, model_facts, original_id
+
+    inner = load_app()  # says what LiteLLM lacks before anything of ours asks for it
     from scalix.litellm_adapter.bridge import Services, bridge
     from scalix.litellm_adapter.heap import freeze_heap
     from scalix.litellm_adapter.joining_clients import JoiningClients
@@ -57,7 +58,6 @@ def create_app() -> Any:
     from scalix.litellm_adapter.warm_up import warm_up
 
     parts = parts_of(os.environ.get("SCALIX_TRIM_LITELLM", ""))
-    inner = load_app()
     try:
         inner = trim(inner, Path(needed(os.environ, "CONFIG_FILE_PATH")).read_text(encoding="utf-8"), parts)
     except (AttributeError, ImportError, TypeError) as error:

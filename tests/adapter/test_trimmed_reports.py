@@ -42,10 +42,14 @@ class FakeLogging:
 @pytest.fixture
 def cost(monkeypatch: pytest.MonkeyPatch) -> Any:
     """LiteLLM's method with the part left out; its own one says 0.25."""
-    monkeypatch.setattr(Logging, "response_cost_calculator", lambda self, result, cache_hit=None: 0.25)
-    monkeypatch.setattr(Logging, "_response_cost_calculator", None)
+
+    def own(self: Any, result: Any, cache_hit: Any = None) -> float:
+        return 0.25
+
+    for name in ("response_cost_calculator", "_response_cost_calculator"):
+        monkeypatch.setattr(Logging, name, own)
     trimmed_reports.leave_out_cost()
-    assert Logging._response_cost_calculator is not None
+    assert Logging._response_cost_calculator is not own
     return Logging.response_cost_calculator
 
 
@@ -81,7 +85,8 @@ def test_a_cost_that_may_be_charged_is_reckoned(cost: Any, one: Exchange | None,
 
 
 def test_what_callbacks_read_of_a_call_is_there_without_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Logging, "_build_standard_logging_payload", lambda self, response, start, end: "LiteLLM's own")
+    whole = "LiteLLM's own"
+    monkeypatch.setattr(Logging, "_build_standard_logging_payload", lambda self, init_response_obj, start, end: whole)
     trimmed_reports.leave_out_logging_payload()
     build, details = Logging._build_standard_logging_payload, FakeLogging()
     one = of_models(PRICED)
