@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scalix.cli import main, start
+from scalix.launch.config.config_schema import ScalixSection, TierSection
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -90,3 +91,17 @@ def test_each_condition_of_a_feature_has_its_test_or_the_reason_why_it_has_none(
             assert len(cells) == len(table[0]) - 1, condition
             for cell in cells:
                 assert "::test_" in cell or re.match(r"does not apply: \w", cell), f"{page}: {condition}: {cell!r}"
+
+
+@pytest.mark.parametrize("section", [ScalixSection, TierSection])
+def test_the_page_about_configuration_has_every_key(section: type[ScalixSection | TierSection]) -> None:
+    rows = re.findall(r"^\| (`.*?) \| ", (ROOT / "docs/configuration.md").read_text(encoding="utf-8"), re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert set(section.model_fields) - named == set()
+
+
+def test_the_page_about_configuration_has_every_variable_of_the_example() -> None:
+    example = (ROOT / "scalix_config.env.example").read_text(encoding="utf-8")
+    page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8").partition("## Environment variables")[2]
+    named = {name for row in re.findall(r"^\|.*$", page, re.MULTILINE) for name in re.findall(r"`([A-Z_]{3,})`", row)}
+    assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == named
