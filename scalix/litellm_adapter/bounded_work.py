@@ -61,10 +61,15 @@ def _shorten_messages() -> None:
     from litellm import exceptions
     from litellm.llms.base_llm.chat.transformation import BaseLLMException
 
-    of_litellm = (kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception))
-    for kind in (BaseLLMException, *of_litellm):
+    kinds: list[Any] = [kind for kind in vars(exceptions).values() if isinstance(kind, type)]
+    for kind in (BaseLLMException, *kinds):
         own = vars(kind).get("__init__")
-        if own is not None and kind.__module__.startswith("litellm.") and not hasattr(own, "__wrapped__"):
+        if (
+            own is not None
+            and issubclass(kind, Exception)
+            and kind.__module__.startswith("litellm.")
+            and not hasattr(own, "__wrapped__")
+        ):
             kind.__init__ = _with_short_texts(own)
 
 

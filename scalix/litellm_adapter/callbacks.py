@@ -44,7 +44,7 @@ async def custom_auth(request: Request, api_key: str) -> UserAPIKeyAuth:
     return await plain_mode.authenticated(services, request, api_key)
 
 
-class GatewayCallbacks(CustomLogger):  # type: ignore[misc]
+class GatewayCallbacks(CustomLogger):
     """One instance per process, named in `litellm_settings.callbacks`."""
 
     async def async_pre_call_hook(

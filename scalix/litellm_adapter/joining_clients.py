@@ -71,7 +71,7 @@ class JoiningClients:
             await handler.close()
 
 
-class _JoiningHandler(AsyncHTTPHandler):  # type: ignore[misc]
+class _JoiningHandler(AsyncHTTPHandler):
     def __init__(self, pressure: Pressure, ssl_verify: Any) -> None:
         self._pressure = pressure
         super().__init__(ssl_verify=ssl_verify)

@@ -1,0 +1,3 @@
+from typing import Any
+
+pinned_billing_time: Any

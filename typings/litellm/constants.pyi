@@ -1,0 +1,4 @@
+from typing import Any
+
+DEFAULT_CHAT_COMPLETION_PARAM_VALUES: dict[str, Any]
+OPENAI_CHAT_COMPLETION_PARAMS: list[str]

@@ -1,0 +1,16 @@
+from typing import Any
+
+class APIConnectionError(Exception):
+    def __init__(self, message: Any, llm_provider: Any = None, model: Any = None, **options: Any) -> None: ...
+
+class BadRequestError(Exception):
+    def __init__(self, message: Any, llm_provider: Any = None, model: Any = None, **options: Any) -> None: ...
+
+class RateLimitError(Exception):
+    def __init__(self, message: Any, llm_provider: Any = None, model: Any = None, **options: Any) -> None: ...
+
+class Timeout(Exception):
+    def __init__(self, message: Any, llm_provider: Any = None, model: Any = None, **options: Any) -> None: ...
+
+class UnsupportedParamsError(Exception):
+    def __init__(self, message: Any, llm_provider: Any = None, model: Any = None, **options: Any) -> None: ...

@@ -1,0 +1,7 @@
+from typing import Any
+
+AnthropicStreamWrapper: Any
+
+class AnthropicAdapter:
+    def __init__(self) -> None: ...
+    def __getattr__(self, name: str) -> Any: ...

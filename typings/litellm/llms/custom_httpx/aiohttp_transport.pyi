@@ -1,0 +1,6 @@
+from typing import Any
+
+import httpx
+
+class LiteLLMAiohttpTransport(httpx.AsyncBaseTransport):
+    _ssl_verify: Any

@@ -1,0 +1,3 @@
+from litellm.llms.base_llm.responses.transformation import BaseResponsesAPIConfig
+
+class OpenAIResponsesAPIConfig(BaseResponsesAPIConfig): ...

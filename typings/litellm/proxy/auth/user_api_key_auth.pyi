@@ -1,0 +1,6 @@
+from typing import Any
+
+user_api_key_auth: Any
+
+async def user_api_key_auth_builder(request: Any, api_key: str, **options: Any) -> Any: ...
+def _resolve_request_principal(request: Any, valid_token: Any) -> Any: ...

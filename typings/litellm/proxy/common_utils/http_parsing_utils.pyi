@@ -1,0 +1,3 @@
+from typing import Any
+
+async def read_request_body(request: Any) -> Any: ...

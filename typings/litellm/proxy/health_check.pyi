@@ -1,0 +1,3 @@
+from typing import Any
+
+async def perform_health_check(model_list: list[Any], details: bool | None = True) -> Any: ...

@@ -1,0 +1,3 @@
+from typing import Any
+
+PROXY_HOOKS: dict[str, Any]

@@ -1,0 +1,4 @@
+from typing import Any
+
+Reasoning: Any
+ResponsesAPIOptionalRequestParams: Any
