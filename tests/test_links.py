@@ -67,7 +67,7 @@ def test_every_page_is_reached_from_the_index() -> None:
         targets = links(page.read_text(encoding="utf-8")) if page.suffix == ".md" else ()
         found = {(page.parent / target.partition("#")[0]).resolve() for target in targets if target[0] != "#"}
         waiting += [path for path in found - reached if path.is_file()]
-    assert {ROOT / page for page in PAGES} <= reached
+    assert set((ROOT / "docs").glob("*.md")) <= reached
 
 
 @pytest.mark.parametrize("page", PAGES)
