@@ -95,10 +95,11 @@ class AccessLog:
             exchange = asked.exchange
             if exchange is not None:
                 line += f" model={exchange.model}"
-                if exchange.served_model not in (None, exchange.model):
-                    line += f" served={exchange.served_model}"
-                if exchange.usage is not None:
-                    line += f" tokens={exchange.usage.prompt_tokens}+{exchange.usage.completion_tokens}"
+                served, usage = exchange.attempt.served_model, exchange.attempt.usage
+                if served not in (None, exchange.model):
+                    line += f" served={served}"
+                if usage is not None:
+                    line += f" tokens={usage.prompt_tokens}+{usage.completion_tokens}"
         return f"{line} id={request_id}\n"
 
     def _pseudonym(self, subject: str) -> str:

@@ -49,7 +49,7 @@ class AnswerRepairs:
         self._exchange = exchange
         self._ids = ids
         self._with_usage = with_usage
-        self._responses = ResponseShape(model, asked, now_s, lambda: exchange.refused)
+        self._responses = ResponseShape(model, asked, now_s, lambda: exchange.attempt.refused)
         self._is_one = exchange.choices == 1
         self._chunks = ChatChunks(with_usage=with_usage, several=not self._is_one)
         self._head: dict[str, Any] = {}
@@ -141,7 +141,7 @@ class AnswerRepairs:
 
     def _ends(self) -> bytes:
         """Of several choices, the ends that the engine has kept to itself."""
-        choices = self._chunks.unfinished(self._exchange.finishes)
+        choices = self._chunks.unfinished(self._exchange.attempt.finishes)
         usage = {"usage": None} if self._with_usage else {}
         events = [orjson.dumps({**self._head, "choices": [choice], **usage}) for choice in choices]
         return b"".join(b"data: " + event + b"\n\n" for event in events)
@@ -153,7 +153,7 @@ class AnswerRepairs:
 
         def complete(chunk: dict[str, Any]) -> None:
             nonlocal kept
-            if self._exchange.text_choices.is_used:
+            if self._exchange.attempt.text_choices.is_used:
                 chunk["choices"] = []  # the provider's own take their place
             kept = complete_text_chunk(chunk, with_usage=self._with_usage)
             self._head = {name: value for name, value in chunk.items() if name not in ("usage", "choices")}
@@ -164,7 +164,7 @@ class AnswerRepairs:
     def _texts(self) -> bytes:
         """The chunks of a provider's own choices that the engine has read by now."""
         usage = {"usage": None} if self._with_usage else {}
-        taken = self._exchange.text_choices.take() if self._head else ()
+        taken = self._exchange.attempt.text_choices.take() if self._head else ()
         return b"".join(self._written({**self._head, **chunk, **usage}) for chunk in taken)
 
     def _response_event(self, event: bytes) -> bytes:

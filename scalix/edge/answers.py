@@ -80,11 +80,11 @@ class Answer:
 
     def begin(self, model: str) -> None:
         """What is sent from now on is the answer of `model`."""
-        self._model = self._exchange.asked_model = model
+        self._model = self._exchange.attempt.model = model
         self.failure: Failed | None = None
         self._delivered = Delivered(model, self._count_tokens)
         self._repairs = self._new_repairs(model)
-        self._exchange.on_sign_of_life = self._show_life
+        self._exchange.attempt.on_sign_of_life = self._show_life
         self._shown_life_s = self._asked_s = self._clock()
         self._silence = Silence(self._asked_s)
         self._shows_thoughts = False
@@ -138,7 +138,7 @@ class Answer:
             await self._settle(outcome)
         finally:
             if not exchange.settled:  # what was delivered can't be counted
-                exchange.usage = self._believed_usage()
+                exchange.attempt.usage = self._believed_usage()
                 await self._settlement.settle(exchange, outcome)
 
     # answers that come whole
@@ -157,8 +157,8 @@ class Answer:
             if self._is_uncounted():
                 await self._delivered.add_whole(body)
             clean = self._repairs.whole(body)
-            if self._exchange.lifted is not None:
-                clean = put_back(clean, self._exchange.lifted)
+            if self._exchange.attempt.lifted is not None:
+                clean = put_back(clean, self._exchange.attempt.lifted)
             settled = await self._settle(Outcome.CLIENT_LEFT if self._exchange.client_left else Outcome.SUCCESS)
             await send_bytes(self._send, self._status, clean, self._headers(settled))
 
@@ -174,9 +174,9 @@ class Answer:
         if is_followed:
             return
         # Why the first one failed, unless one has answered after all, which is charged.
-        first = self.failure if exchange.answered_whole else self._failures[0]
+        first = self.failure if exchange.attempt.seen.answered_whole else self._failures[0]
         outcome = first.outcome
-        gave_up = exchange.client_left and not exchange.failures and len(self._failures) == 1
+        gave_up = exchange.client_left and not exchange.attempt.failures and len(self._failures) == 1
         if exchange.hung_up or gave_up:
             outcome = Outcome.CLIENT_LEFT  # LiteLLM failed because of that
         settled = await self._settle(outcome, first)
@@ -261,7 +261,7 @@ class Answer:
             await self._send_part(error_event(error, self._exchange.route, self._repairs.next_number), more=False)
             return
         if self._exchange.client_left:
-            if self._exchange.usage_is_providers is not False:
+            if self._exchange.attempt.seen.states_usage is not False:
                 await self._wait_for_report()
             await self._settle(Outcome.CLIENT_CUT)
             return
@@ -276,11 +276,12 @@ class Answer:
         """Whether only LiteLLM's event says what is charged for an answer on a route that hands it over bare: it may
         come from LiteLLM's cache, or have cost what no price of ours knows."""
         exchange = self._exchange
-        if exchange.usage_is_providers is None:
+        if exchange.attempt.seen.states_usage is None:
             return True
         model = exchange.models.get(self._model)
         price = model.price_at(exchange.admitted.receipt.admitted_ms) if model is not None else None
-        return price is None or price.reported or (exchange.usage is not None and exchange.usage.has_extras)
+        usage = exchange.attempt.usage
+        return price is None or price.reported or (usage is not None and usage.has_extras)
 
     def _has_content(self) -> bool:
         """Whether the held events are more than the bare end of a stream."""
@@ -291,7 +292,7 @@ class Answer:
             return
         try:
             async with asyncio.timeout(REPORT_WAIT_S):
-                await self._exchange.reported.wait()
+                await self._exchange.attempt.reported.wait()
         except TimeoutError:
             pass
 
@@ -307,12 +308,12 @@ class Answer:
 
         Until it has reported: what the provider was seen to state.
         """
-        exchange = self._exchange
-        if exchange.usage_is_providers is False:
+        exchange, seen = self._exchange, self._exchange.attempt.seen
+        if seen.states_usage is False:
             return None
-        if exchange.client_left and exchange.streamed and exchange.provider_usage is not None:
-            return exchange.provider_usage
-        return exchange.usage or exchange.provider_usage
+        if exchange.client_left and exchange.streamed and seen.usage is not None:
+            return seen.usage
+        return exchange.attempt.usage or seen.usage
 
     async def _settle(self, outcome: Outcome, failure: Failed | None = None) -> Settled | None:
         """Settle the exchange. `failure` is what it failed of, and is to be blamed for."""
@@ -320,24 +321,24 @@ class Answer:
         if failure is not None and outcome is not Outcome.CLIENT_LEFT:
             exchange.error_class = failure.error_class
         if outcome in _CHARGED_BY_TOKENS:
-            exchange.served_model = self._model
+            exchange.attempt.served_model = self._model
         delivered_tokens = 0
         if outcome in _CHARGED_BY_TOKENS:
             usage = self._believed_usage()
             # What a stream that ended early had stated may be its usage at an earlier point.
-            is_reported = exchange.usage is not None and not (exchange.client_left and exchange.streamed)
+            is_reported = exchange.attempt.usage is not None and not (exchange.client_left and exchange.streamed)
             so_far = not is_reported and outcome is not Outcome.SUCCESS
             if usage is None or not usage.completion_tokens or so_far:
                 delivered_tokens = await self._delivered.tokens()
             if usage is not None and delivered_tokens > usage.completion_tokens:
                 # There was more text than that, so it can't be true.
-                exchange.provider_prompt_tokens, usage = usage.prompt_tokens, None
+                exchange.attempt.seen.prompt_tokens, usage = usage.prompt_tokens, None
             if usage is None:
-                exchange.prompt_tokens = exchange.provider_prompt_tokens or await self._prompt_tokens()
+                exchange.attempt.prompt_tokens = exchange.attempt.seen.prompt_tokens or await self._prompt_tokens()
                 delivered_tokens += self._unseen_tokens(outcome, delivered_tokens)
             elif outcome is Outcome.SUCCESS:
                 self._learn(usage)
-            exchange.usage = usage
+            exchange.attempt.usage = usage
         return await self._settlement.settle(exchange, outcome, delivered_tokens=delivered_tokens)
 
     def _unseen_tokens(self, outcome: Outcome, delivered_tokens: int) -> int:
@@ -345,9 +346,9 @@ class Answer:
         in which it showed nothing, and no more than was reserved; all of that where its answer is more than is read."""
         exchange = self._exchange
         room_tokens = exchange.admitted.receipt.output_cap_tokens * exchange.choices - delivered_tokens
-        if exchange.answer_is_too_large:
+        if exchange.attempt.answer_is_too_large:
             return max(0, room_tokens)
-        if not exchange.asked or outcome not in (Outcome.CLIENT_CUT, Outcome.CLIENT_LEFT) or exchange.cache_hit:
+        if not self._is_at_work() or outcome not in (Outcome.CLIENT_CUT, Outcome.CLIENT_LEFT):
             return 0
         now_s = self._clock()
         if exchange.streamed:
@@ -357,8 +358,12 @@ class Answer:
             seconds = now_s - self._asked_s
         return max(0, min(round(seconds * self._speeds.of(self._model)), room_tokens))
 
+    def _is_at_work(self) -> bool:
+        attempt = self._exchange.attempt
+        return attempt.asked and not attempt.cache_hit
+
     def _learn(self, usage: Usage) -> None:
-        if self._exchange.asked and not self._exchange.cache_hit:
+        if self._is_at_work():
             self._speeds.learn(self._model, usage, self._clock() - self._asked_s, self._held_up_s)
 
     async def _prompt_tokens(self) -> int:

@@ -51,21 +51,21 @@ class Client:
         exchange.client_left = True
         if not exchange.streamed:
             await self._on_leave()
-        elif exchange.finish_seen and not exchange.usage_is_final:
+        elif exchange.attempt.finish_seen and not exchange.attempt.usage_is_final:
             await asyncio.gather(self._on_leave(), self._usage())
         self._gone.set()
         if exchange.streamed:
             # Whatever it does unseen costs, and nobody will read it.
             exchange.hung_up = True
-            if exchange.hang_up is not None:
+            if exchange.attempt.hang_up is not None:
                 with suppress(Exception):
-                    await exchange.hang_up()
+                    await exchange.attempt.hang_up()
         deadline.reschedule(asyncio.get_running_loop().time() + grace_s)
 
     async def _usage(self) -> None:
         """Wait until the provider has stated its usage, says more after all, or has had its time."""
         came = asyncio.Event()
-        self._exchange.on_usage = came.set
+        self._exchange.attempt.on_usage = came.set
         waits = [asyncio.ensure_future(came.wait()), asyncio.ensure_future(self._pause(USAGE_WAIT_S))]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -127,16 +127,17 @@ class Attempts:
             self._cooldowns.failed(
                 self.model.name, self._subject, failure.retry_after_s, is_everybodys=failure.is_everybodys
             )
-        elif not self._exchange.asked:
+        elif not self._exchange.attempt.asked:
             if self._is_probe:
                 self._cooldowns.not_probed(self.model.name, self._subject)
-        elif failure.error_class in REFUSALS or self._exchange.answered_whole:
+        elif failure.error_class in REFUSALS or self._exchange.attempt.seen.answered_whole:
             self.answered()
 
     def _is_excused(self) -> bool:
         """Whether a model that we gave up waiting for may have done its best: what it had was the rest of another's
         time, or it has begun to answer and thinks, or it waits for what the client has named to be fetched."""
-        return self._exchange.attempt > 1 or self._exchange.hang_up is not None or not has_plain_price(self._body)
+        attempt = self._exchange.attempt
+        return attempt.number > 1 or attempt.hang_up is not None or not has_plain_price(self._body)
 
     def _may_take_over(self, error: ErrorClass, model: Model) -> bool:
         if self._cooldowns.wait_s(model.name, self._subject) > 0 or not self._can_answer(model):

@@ -35,8 +35,9 @@ from scalix.edge.outbound_urls import check_embedded
 from scalix.edge.spellings import MODEL_OF_PATH
 from scalix.edge.user_header import take_user
 from scalix.service.exchange.admission import Admission, Call
+from scalix.service.exchange.attempts import Lifted, ProviderError
 from scalix.service.exchange.candidates import Candidates, Fallbacks
-from scalix.service.exchange.exchanges import CURRENT, MOST_BYTES_OF_A_VECTOR, Exchange, Lifted, ProviderError
+from scalix.service.exchange.exchanges import CURRENT, MOST_BYTES_OF_A_VECTOR, Exchange
 from scalix.service.exchange.hidden_work import Speeds
 from scalix.service.exchange.object_ids import NOTHING, NamedObjects, ObjectIds, may_use_all
 from scalix.service.exchange.settlement import Settlement
@@ -229,12 +230,12 @@ class Forwarding:
     ) -> None:
         client = Client(receive, exchange, partial(self._settlement.free_slot, exchange))
         CURRENT.set(exchange)
-        exchange.lifted = Lifted()
+        exchange.attempt.lifted = Lifted()
         exchange.odd_field = lambda: odd_field(body)
         exchange.named_field = lambda message: named_field(body, message)
         if exchange.route is Route.EMBEDDINGS and isinstance(body.get("input"), list):
             exchange.most_answer_bytes += MOST_BYTES_OF_A_VECTOR * len(body["input"])
-        exchange.wrong_field = lambda: wrong_field(exchange.route, body, exchange.unfetched)
+        exchange.wrong_field = lambda: wrong_field(exchange.route, body, exchange.attempt.unfetched)
         answer.begin(attempts.model.name)
         raw = _serialised(attempts.body())
         try:
@@ -267,17 +268,17 @@ class Forwarding:
         try:
             async with asyncio.timeout(attempts.patience_s()) as patience:
                 answer.on_first_byte = lambda: _wait_for_ever(patience)
-                exchange.on_open = lambda: _wait_longer(patience, attempts.patience_s(has_begun=True))
+                exchange.attempt.on_open = lambda: _wait_longer(patience, attempts.patience_s(has_begun=True))
                 await self._app(inner, client.replaying(raw), answer.send)
         except TimeoutError:
             attempts.gave_up_waiting = patience.expired()
-            if attempts.gave_up_waiting and exchange.asked:
-                exchange.provider_error = TOO_LATE
+            if attempts.gave_up_waiting and exchange.attempt.asked:
+                exchange.attempt.seen.error = TOO_LATE
         except Exception as error:
             if not exchange.client_left:
                 log.error("request %s: the inner app failed with %s", exchange.request_id, type(error).__name__)
         finally:
-            answer.on_first_byte, exchange.on_open = noop, lambda: None
+            answer.on_first_byte, exchange.attempt.on_open = noop, lambda: None
         await answer.conclude()
         if answer.failure is None:
             if not exchange.client_left:
@@ -321,9 +322,9 @@ def _wait_longer(patience: asyncio.Timeout, seconds: float | None) -> None:
 
 async def _hang_up(exchange: Exchange) -> None:
     """On some routes LiteLLM reads a stream to its end, at our cost, after nobody wants it any more."""
-    if exchange.hang_up is not None:
+    if exchange.attempt.hang_up is not None:
         with suppress(Exception):
-            await exchange.hang_up()
+            await exchange.attempt.hang_up()
 
 
 def _serialised(body: dict[str, object]) -> bytes:

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import re2
 
-from scalix.service.exchange.exchanges import FIRST_VECTOR, Lifted
+from scalix.service.exchange.attempts import FIRST_VECTOR, Lifted
 
 _PLACE = re2.compile(rb"\[([0-9]{16})(?:\.0)?\]")
 

@@ -29,7 +29,8 @@ from scalix.domain.limits.quota import Outcome
 from scalix.domain.redaction.foreign_texts import without_secrets
 from scalix.domain.requests.routes import Route
 from scalix.edge.errors import error_body
-from scalix.service.exchange.exchanges import NO_CONNECTION, Exchange, Failure
+from scalix.service.exchange.attempts import NO_CONNECTION, Failure
+from scalix.service.exchange.exchanges import Exchange
 
 log = logging.getLogger("scalix.edge")
 
@@ -93,11 +94,11 @@ class Failed:
 
 def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Failed:
     """What has become of an attempt at `model`. `status` and `body` are LiteLLM's own answer."""
-    if exchange.answered_whole:
-        error = _too_large(model) if exchange.answer_is_too_large else _untranslated(model)
+    if exchange.attempt.seen.answered_whole:
+        error = _too_large(model) if exchange.attempt.answer_is_too_large else _untranslated(model)
         return Failed(Outcome.PROVIDER_BROKE, error, ErrorClass.INTERNAL, is_last=True)
     error_class = class_of(exchange, status, body)
-    if not exchange.asked and not (exchange.unseen and not _is_by_content(exchange)):
+    if not exchange.attempt.asked and not (exchange.attempt.unseen and not _is_by_content(exchange)):
         return _never_asked(exchange, model, error_class, body)
     retry_after_s = _retry_after_s(exchange)
     status = _status(exchange, status)
@@ -119,17 +120,17 @@ def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Fa
         retry_after_s,
         blames_model,
         is_everybodys=blames_model and _is_everybodys(exchange, retry_after_s),
-        asks_anew=exchange.asks_anew,
+        asks_anew=exchange.attempt.asks_anew,
     )
 
 
 def _is_by_content(exchange: Exchange) -> bool:
-    return bool(exchange.failures) and exchange.failures[-1].by_content
+    return bool(exchange.attempt.failures) and exchange.attempt.failures[-1].by_content
 
 
 def _is_everybodys(exchange: Exchange, retry_after_s: int | None) -> bool:
     """Whether a provider that was asked and failed would have failed whoever asks."""
-    seen = exchange.provider_error
+    seen = exchange.attempt.seen.error
     if seen is None:
         return False
     return (
@@ -159,7 +160,7 @@ def _too_large(model: str) -> GatewayError:
 def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: bytes) -> Failed:
     """The request did not leave the gateway: it can't be put to the provider, or the fault is ours."""
     is_first = not exchange.tried
-    failure = exchange.failures[-1] if exchange.failures else None
+    failure = exchange.attempt.failures[-1] if exchange.attempt.failures else None
     at = f"{failure.kind} at {failure.place}" if failure is not None else "it has not said of what"
     log.warning("request %s: LiteLLM failed before the provider of %s was asked: %s", exchange.request_id, model, at)
     if failure is not None and failure.kind == _UNSUPPORTED and (named := exchange.named_field(failure.message)):
@@ -169,7 +170,7 @@ def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: 
         return _refused_by_a_hook(failure)
     field = wrong[0] if wrong is not None else exchange.odd_field()
     is_ours = error_class in _OURS if failure is None else not failure.by_content
-    is_ours = is_ours and exchange.unfetched is None
+    is_ours = is_ours and exchange.attempt.unfetched is None
     if is_ours or field is None:
         message = "The gateway could not ask the provider. Nothing was charged. Tell its operator the request id."
         error: GatewayError = InternalError(message, details={"category": str(ErrorClass.INTERNAL)})
@@ -212,12 +213,12 @@ def _unsupported(model: str, field: str, failure: Failure, *, is_last: bool) -> 
 
 def class_of(exchange: Exchange, status: int, body: bytes = b"") -> ErrorClass:
     """The class of the last try's failure: as the provider said it, else as LiteLLM has it."""
-    seen = exchange.provider_error
+    seen = exchange.attempt.seen.error
     if seen is not None:
         said = "" if is_echo(seen.status, seen.kind, seen.message, exchange.written) else seen.message
         return _OF_THE_CONNECTION.get(seen.kind) or class_of_status(seen.status, seen.kind, said)
-    if exchange.failures:
-        failure = exchange.failures[-1]
+    if exchange.attempt.failures:
+        failure = exchange.attempt.failures[-1]
         is_quoted = failure.status in _JUDGED and is_echo(failure.status, "", failure.message, exchange.written)
         return ErrorClass.BAD_REQUEST if is_quoted else failure.error_class
     answer = _parsed(body)
@@ -226,21 +227,21 @@ def class_of(exchange: Exchange, status: int, body: bytes = b"") -> ErrorClass:
 
 def _status(exchange: Exchange, status: int) -> int:
     """The status of the last try: as the provider sent it, else as LiteLLM has it."""
-    if exchange.provider_error is not None:
-        return exchange.provider_error.status
-    return (exchange.failures[-1].status if exchange.failures else None) or status
+    if exchange.attempt.seen.error is not None:
+        return exchange.attempt.seen.error.status
+    return (exchange.attempt.failures[-1].status if exchange.attempt.failures else None) or status
 
 
 def _is_of_one_request(exchange: Exchange) -> bool:
     """Whether the provider has refused what the client sent, under a status that says something else."""
-    seen = exchange.provider_error
+    seen = exchange.attempt.seen.error
     said = _OF_ONE_REQUEST.get(seen.status) if seen is not None else None
     return seen is not None and said is not None and said.search(seen.message) is not None
 
 
 def _retry_after_s(exchange: Exchange) -> int | None:
     """The longest wait that the provider has asked for."""
-    stated = [failure.retry_after_s for failure in (exchange.provider_error, *exchange.failures) if failure]
+    stated = [failure.retry_after_s for failure in (exchange.attempt.seen.error, *exchange.attempt.failures) if failure]
     return max((wait for wait in stated if wait is not None), default=None)
 
 
@@ -287,10 +288,10 @@ def error_event(error: GatewayError, route: Route, sequence_number: int) -> byte
 
 
 def _reason(exchange: Exchange, body: bytes) -> str:
-    if exchange.provider_error is not None:
-        message = exchange.provider_error.message
+    if exchange.attempt.seen.error is not None:
+        message = exchange.attempt.seen.error.message
     else:
-        message = exchange.failures[-1].message if exchange.failures else _message_in(_parsed(body))
+        message = exchange.attempt.failures[-1].message if exchange.attempt.failures else _message_in(_parsed(body))
         message = _of_the_provider(message)
     return without_secrets(message) or "it gave no reason."
 

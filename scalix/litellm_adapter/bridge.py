@@ -52,5 +52,5 @@ _MAY_MOCK = "allow_client_mock_response"
 
 def marks_of(exchange: Exchange) -> dict[str, object]:
     """By which LiteLLM's events find their exchange, and tell one attempt from the next."""
-    marks: dict[str, object] = {EXCHANGE_ID: exchange.request_id, ATTEMPT: exchange.attempt}
+    marks: dict[str, object] = {EXCHANGE_ID: exchange.request_id, ATTEMPT: exchange.attempt.number}
     return {**marks, _MAY_MOCK: True} if exchange.mocked else marks

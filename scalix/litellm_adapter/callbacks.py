@@ -58,7 +58,7 @@ class GatewayCallbacks(CustomLogger):
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
         exchange = CURRENT.get()
         if exchange is not None and is_unseen(kwargs):
-            exchange.unseen = True
+            exchange.attempt.unseen = True
         if exchange is not None and _plain_services():
             kwargs = plain_mode.of_the_admitted_model(exchange, kwargs)
         if exchange is not None and call_type in _TRANSLATED:
@@ -83,9 +83,9 @@ class GatewayCallbacks(CustomLogger):
     ) -> Any:
         exchange = _exchange_with(user_api_key_dict.metadata)
         if exchange is not None:
-            exchange.usage = usage_of(response, data.get("service_tier")) or exchange.usage
-            exchange.cost_nano_usd = reported_cost_of(response)
-            exchange.cache_hit = is_from_cache(response)
+            exchange.attempt.usage = usage_of(response, data.get("service_tier")) or exchange.attempt.usage
+            exchange.attempt.cost_nano_usd = reported_cost_of(response)
+            exchange.attempt.cache_hit = is_from_cache(response)
         return response
 
     async def async_log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
@@ -99,7 +99,7 @@ class GatewayCallbacks(CustomLogger):
     async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         exchange = _exchange_of(kwargs)
         if exchange is not None and kwargs.get("exception") is not None:
-            exchange.failures.append(failure_of(kwargs["exception"]))
+            exchange.attempt.failures.append(failure_of(kwargs["exception"]))
 
     async def async_post_call_failure_hook(
         self,
@@ -112,9 +112,9 @@ class GatewayCallbacks(CustomLogger):
         if exchange is None:
             return
         failure = failure_of(original_exception)
-        if exchange.failures[-1:] != [failure]:  # the last attempt's has been reported by its own event
-            exchange.failures.append(failure)
-        exchange.reported.set()
+        if exchange.attempt.failures[-1:] != [failure]:  # the last attempt's has been reported by its own event
+            exchange.attempt.failures.append(failure)
+        exchange.attempt.reported.set()
         refused = failure.error_class in REFUSALS
         if services := _plain_services():
             outcome = Outcome.PROVIDER_REFUSED if refused else Outcome.PROVIDER_FAILED
@@ -127,7 +127,7 @@ def _exchange_with(metadata: Mapping[str, Any] | None) -> Exchange | None:
     if services is None or not metadata:
         return None
     exchange = services.exchanges.get(metadata.get(EXCHANGE_ID))
-    if exchange is None or metadata.get(ATTEMPT, exchange.attempt) != exchange.attempt:
+    if exchange is None or metadata.get(ATTEMPT, exchange.attempt.number) != exchange.attempt.number:
         return None
     return exchange
 

@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 
 from scalix.domain.requests.routes import Route
-from scalix.service.exchange.exchanges import CURRENT, Exchange, ProviderError
+from scalix.service.exchange.attempts import ProviderError
+from scalix.service.exchange.exchanges import CURRENT, Exchange
 
 REMEMBERED_S = 600.0
 _MOST_REMEMBERED = 1_000
@@ -36,7 +37,7 @@ class ChatServers:
         base = kwargs.get("api_base") or kwargs.get("base_url")
         if exchange is None or exchange.route is not Route.RESPONSES or not base or kwargs.get(_SETTING):
             return kwargs
-        exchange.deployment = at = (str(base), str(kwargs.get("model")))
+        exchange.attempt.deployment = at = (str(base), str(kwargs.get("model")))
         if exchange.by_chat != at and self._until_s.get(at, 0.0) <= self._clock():
             return kwargs
         return {**kwargs, _SETTING: True}
@@ -44,13 +45,13 @@ class ChatServers:
     def learn(self, exchange: Exchange, request: httpx.Request, error: ProviderError) -> None:
         """Take note of a refusal of the provider. Where a request names what is kept, a 404 may be of that; where it
         has ids that need not be there, this request alone goes on without them."""
-        at = exchange.deployment
+        at = exchange.attempt.deployment
         if at is None or error.status not in _NO_SUCH_PATH:
             return
         if not request.url.path.endswith("/responses"):
             self._until_s.pop(at, None)  # it does not know these either
         elif not exchange.names_objects and _OF_THE_MODEL not in error.kind:
-            exchange.asks_anew, exchange.by_chat = True, at
+            exchange.attempt.asks_anew, exchange.by_chat = True, at
             if not exchange.holds_ids:
                 if len(self._until_s) >= _MOST_REMEMBERED:
                     self._until_s.clear()

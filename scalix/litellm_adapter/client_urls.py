@@ -54,7 +54,7 @@ class Lookups:
 def refuse_blocking_fetch(exchange: Exchange, request: httpx.Request) -> None:
     """Raise for what a client has named and LiteLLM would fetch with everybody waiting."""
     if request.method == "GET" and _is_on_the_loop() and not any(name in request.headers for name in _KEYS):
-        exchange.unfetched = exchange.unfetched or str(request.url)
+        exchange.attempt.unfetched = exchange.attempt.unfetched or str(request.url)
         raise httpx.UnsupportedProtocol("a client's URL is not fetched here", request=request)
 
 
@@ -65,7 +65,7 @@ def _beside_the_loop(own: Callable[[str], Any]) -> Callable[[str], Any]:
     def validate_url(url: str) -> Any:
         exchange = CURRENT.get()
         if exchange is not None and _is_on_the_loop():
-            exchange.unfetched = exchange.unfetched or url
+            exchange.attempt.unfetched = exchange.attempt.unfetched or url
             raise SSRFError("a client's URL is not fetched here")
         return own(url)
 

@@ -15,7 +15,8 @@ import httpx
 import orjson
 
 from scalix.litellm_adapter.bounded_answers import TooLarge
-from scalix.service.exchange.exchanges import Exchange, Lifted
+from scalix.service.exchange.attempts import Lifted
+from scalix.service.exchange.exchanges import Exchange
 
 MOST_VALUES = 20_000  # that LiteLLM looks at, in an answer or an event: a fifth of a second
 MOST_PARSED_BYTES = 12 * 1024 * 1024  # of an answer with log probabilities: 20 of each of 12,000 tokens
@@ -118,7 +119,7 @@ def lifted_of(exchange: Exchange) -> Lifted | None:
     """Where parts of the answer go that are taken out; `None` where LiteLLM's cache would keep it without them."""
     import litellm
 
-    return exchange.lifted if litellm.cache is None else None
+    return exchange.attempt.lifted if litellm.cache is None else None
 
 
 def _holders(answer: Any) -> list[tuple[tuple[str, int, int | None], dict[str, Any]]]:

@@ -83,7 +83,7 @@ async def admitted(services: Services, auth: UserAPIKeyAuth, data: dict[str, Any
     except GatewayError as error:
         raise _http(error) from None
     CURRENT.set(exchange)  # so that what the provider answers is seen
-    exchange.on_open = partial(_note_begun, exchange)
+    exchange.attempt.on_open = partial(_note_begun, exchange)
     auth.metadata[EXCHANGE_ID] = exchange.request_id
     for name in ("metadata", "litellm_metadata"):
         inner = (data.get(name) or {}).get("user_api_key_metadata")
@@ -111,8 +111,9 @@ def _note_begun(exchange: Exchange) -> None:
 
 async def settle_failed(settlement: Settlement, exchange: Exchange, outcome: Outcome) -> None:
     """Settle an exchange that LiteLLM reports as failed: what the provider had stated or begun by then is charged."""
-    if exchange.answered_whole or exchange.first_token_s is not None:
-        outcome, exchange.usage = Outcome.PROVIDER_BROKE, exchange.usage or exchange.provider_usage
+    if exchange.attempt.seen.answered_whole or exchange.first_token_s is not None:
+        outcome = Outcome.PROVIDER_BROKE
+        exchange.attempt.usage = exchange.attempt.usage or exchange.attempt.seen.usage
     await settlement.settle(exchange, outcome)
 
 
@@ -127,10 +128,10 @@ async def settle_unreported(settlement: Settlement, exchange: Exchange, wait_s: 
     """Settle an exchange that nobody is served by any more, by what is known `wait_s` seconds from now."""
     try:
         async with asyncio.timeout(wait_s):
-            await exchange.reported.wait()
+            await exchange.attempt.reported.wait()
     except TimeoutError:
-        exchange.usage = exchange.usage or exchange.provider_usage
-        outcome = Outcome.CLIENT_LEFT if exchange.usage is None else Outcome.SUCCESS
+        exchange.attempt.usage = exchange.attempt.usage or exchange.attempt.seen.usage
+        outcome = Outcome.CLIENT_LEFT if exchange.attempt.usage is None else Outcome.SUCCESS
         try:
             await settlement.settle(exchange, outcome)
         except Exception as fault:

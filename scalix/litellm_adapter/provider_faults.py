@@ -9,7 +9,7 @@ import orjson
 from scalix.domain.failures import kind_of_body
 from scalix.litellm_adapter.bounded_answers import TooLarge
 from scalix.litellm_adapter.reports import seconds
-from scalix.service.exchange.exchanges import NO_CONNECTION, Exchange, ProviderError
+from scalix.service.exchange.attempts import NO_CONNECTION, Attempt, ProviderError
 
 _BAD_GATEWAY, _GATEWAY_TIMEOUT = 502, 504
 _LONGEST_ERROR_BYTES = 4096
@@ -32,15 +32,10 @@ def broken_connection(error: httpx.TransportError) -> ProviderError:
     return ProviderError(status, "", kind="TimeoutException" if status == _GATEWAY_TIMEOUT else "TransportError")
 
 
-def note_broken(exchange: Exchange, attempt: int, error: httpx.TransportError) -> None:
-    note_error(exchange, attempt, broken_connection(error))
-    if isinstance(error, TooLarge) and exchange.attempt == attempt:
-        exchange.answered_whole = exchange.answer_is_too_large = True
-
-
-def note_error(exchange: Exchange, attempt: int, error: ProviderError) -> None:
-    if exchange.attempt == attempt:
-        exchange.provider_error = error
+def note_broken(attempt: Attempt, error: httpx.TransportError) -> None:
+    attempt.seen.error = broken_connection(error)
+    if isinstance(error, TooLarge):
+        attempt.seen.answered_whole = attempt.answer_is_too_large = True
 
 
 def provider_error(status: int, headers: httpx.Headers, body: bytes) -> ProviderError:

@@ -5,6 +5,7 @@ import logging
 import httpx
 
 from scalix.litellm_adapter.provider_answers import ProviderAnswer
+from scalix.service.exchange.attempts import Attempt
 from scalix.service.exchange.exchanges import Exchange
 
 log = logging.getLogger("scalix.provider")
@@ -17,21 +18,9 @@ def content_of(request: httpx.Request) -> bytes:
         return b""
 
 
-def forget_answer(exchange: Exchange) -> None:
-    """Whatever is asked now answers anew, maybe in a format that nobody reads here."""
-    exchange.answered_whole, exchange.sent = False, b""
-    exchange.provider_error = None
-    exchange.usage_is_providers = None
-    exchange.provider_usage = None
-    exchange.provider_prompt_tokens = None
-
-
-def note(answer: ProviderAnswer, exchange: Exchange, attempt: int) -> None:
-    if exchange.attempt != attempt:
-        return  # it has been given up
-    exchange.usage_is_providers = answer.usage is not None
-    exchange.provider_usage = answer.usage
-    exchange.provider_prompt_tokens = answer.prompt_tokens
+def note(answer: ProviderAnswer, attempt: Attempt) -> None:
+    seen = attempt.seen
+    seen.states_usage, seen.usage, seen.prompt_tokens = answer.usage is not None, answer.usage, answer.prompt_tokens
 
 
 def has_answered(answer: ProviderAnswer) -> bool:

@@ -23,7 +23,7 @@ from scalix.litellm_adapter.provider_answers import (
     is_ping,
     is_substantial,
 )
-from scalix.litellm_adapter.provider_faults import broken_connection, note_broken, note_error, provider_error
+from scalix.litellm_adapter.provider_faults import broken_connection, note_broken, provider_error
 from scalix.litellm_adapter.provider_notes import content_of, has_answered, note, warn_of_nonsense
 from scalix.service.exchange.exchanges import Exchange
 
@@ -79,8 +79,8 @@ class ReadStream(httpx.AsyncByteStream):
             orjson.dumps,
             is_chat=is_chat,
             refusals=self._refusals,
-            finishes=exchange.finishes if exchange.choices > 1 else None,
-            texts=exchange.text_choices if is_text else None,
+            finishes=self._attempt.finishes if exchange.choices > 1 else None,
+            texts=self._attempt.text_choices if is_text else None,
             is_translated=exchange.route is not Route.MESSAGES,
         )
         self._pieces = self._read()
@@ -107,7 +107,7 @@ class ReadStream(httpx.AsyncByteStream):
         size = 0
         async for events in self._pieces:
             if any(map(is_ping, events)):
-                self._exchange.on_sign_of_life()
+                self._attempt.on_sign_of_life()
                 events = [event for event in events if not is_ping(event)]
             opening += events
             size += sum(map(len, events))
@@ -127,7 +127,7 @@ class ReadStream(httpx.AsyncByteStream):
             opening, failed = await self._opening
             if failed is not None:
                 # LiteLLM knows this as a stream that broke off, which it is.
-                note_error(self._exchange, self._attempt, provider_error(failed, self._response.headers, self.failure))
+                self._attempt.seen.error = provider_error(failed, self._response.headers, self.failure)
                 raise httpx.ReadError("the provider's stream had nothing in it", request=self._response.request)
             async for part in _in_turns(opening, self._is_joined):
                 yield part
@@ -136,7 +136,7 @@ class ReadStream(httpx.AsyncByteStream):
                 yield part
 
     async def _read(self) -> AsyncIterator[list[bytes]]:
-        splitter, answer, exchange = EventSplitter(), self._answer, self._exchange
+        splitter, answer, attempt = EventSplitter(), self._answer, self._attempt
         pieces = aiter(self._response.aiter_bytes())
         done: list[bytes] = []  # the end, until the usage is stated, or is not in time
         try:
@@ -146,7 +146,7 @@ class ReadStream(httpx.AsyncByteStream):
                     raise TooLarge("an event of the provider's stream is larger than is read")
                 if any(map(is_comment, events)):
                     # Signs of life, of which a provider may send as many as it likes. LiteLLM knows none.
-                    exchange.on_sign_of_life()
+                    attempt.on_sign_of_life()
                     events = [event for event in events if not is_comment(event)]
                 if done or any(map(is_done, events)):
                     end = 0 if done else next(index for index, event in enumerate(events) if is_done(event))
@@ -168,40 +168,38 @@ class ReadStream(httpx.AsyncByteStream):
                 self._note(mended)
                 yield mended
         except httpx.TransportError as error:
-            note_broken(exchange, self._attempt, error)
-            exchange.on_usage()
+            note_broken(attempt, error)
+            attempt.on_usage()
             raise
         if not self._stream.has_ended and self._opening is not None and self._opening.done():
             # It has said something, and nobody knows whether that was all.
             broken = httpx.ReadError("the provider's stream has no end", request=self._response.request)
-            note_error(exchange, self._attempt, broken_connection(broken))
-            exchange.on_usage()
+            attempt.seen.error = broken_connection(broken)
+            attempt.on_usage()
             raise broken
         if done:
             yield done
-        if exchange.attempt == self._attempt and answer.usage is not None:
-            exchange.usage_is_final = True
-            exchange.answered_whole = has_answered(answer)
-            if exchange.answered_whole:
-                exchange.sent = content_of(self._response.request)
-        exchange.on_usage()
-        warn_of_nonsense(answer, exchange)
+        if answer.usage is not None:
+            attempt.usage_is_final = True
+            attempt.seen.answered_whole = has_answered(answer)
+            if attempt.seen.answered_whole:
+                attempt.seen.sent = content_of(self._response.request)
+        attempt.on_usage()
+        warn_of_nonsense(answer, self._exchange)
 
     def _note(self, events: list[bytes]) -> None:
         """What has been stated so far, and whether that is all that there will be."""
-        answer, exchange = self._answer, self._exchange
-        before = exchange.provider_usage
-        exchange.refused = self._refusals.is_all
-        note(answer, exchange, self._attempt)
-        if exchange.attempt != self._attempt:
-            return
-        was_over = exchange.finish_seen
+        answer, attempt = self._answer, self._attempt
+        before = attempt.seen.usage
+        attempt.refused = self._refusals.is_all
+        note(answer, attempt)
+        was_over = attempt.finish_seen
         for event in events:
-            exchange.finish_seen = is_over(event, exchange.finish_seen)
-        if (was_over or exchange.finish_seen) and answer.usage is not None and answer.usage is not before:
-            exchange.usage_is_final = True
-        if exchange.usage_is_final or (was_over and not exchange.finish_seen):
-            exchange.on_usage()
+            attempt.finish_seen = is_over(event, attempt.finish_seen)
+        if (was_over or attempt.finish_seen) and answer.usage is not None and answer.usage is not before:
+            attempt.usage_is_final = True
+        if attempt.usage_is_final or (was_over and not attempt.finish_seen):
+            attempt.on_usage()
 
     async def aclose(self) -> None:
         if self._opening is not None and not self._opening.done():

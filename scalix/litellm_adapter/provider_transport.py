@@ -13,10 +13,11 @@ from scalix.litellm_adapter.chat_servers import chat_servers
 from scalix.litellm_adapter.client_urls import refuse_blocking_fetch
 from scalix.litellm_adapter.large_answers import lifted_of, lightened, without_vectors
 from scalix.litellm_adapter.provider_answers import ProviderAnswer
-from scalix.litellm_adapter.provider_faults import broken_connection, note_broken, note_error, provider_error, short
-from scalix.litellm_adapter.provider_notes import content_of, forget_answer, has_answered, note, warn_of_nonsense
+from scalix.litellm_adapter.provider_faults import broken_connection, note_broken, provider_error, short
+from scalix.litellm_adapter.provider_notes import content_of, has_answered, note, warn_of_nonsense
 from scalix.litellm_adapter.provider_redirects import staying, staying_blocking
 from scalix.litellm_adapter.provider_stream import ReadStream
+from scalix.service.exchange.attempts import Attempt, Seen
 from scalix.service.exchange.exchanges import CURRENT, MOST_ANSWER_BYTES, Exchange
 
 log = logging.getLogger("scalix.provider")
@@ -76,12 +77,12 @@ def _noting(handle: Callable[[Any, httpx.Request], httpx.Response]) -> Callable[
 
 def _refuse_incomplete(exchange: Exchange, request: httpx.Request) -> None:
     """LiteLLM leaves out of a tool's result what could not be fetched, and would send the rest."""
-    if exchange.unfetched is not None and _asks(request):
+    if exchange.attempt.unfetched is not None and _asks(request):
         raise httpx.UnsupportedProtocol("a part of the client's request is missing", request=request)
 
 
 def _note_asked(exchange: Exchange, request: httpx.Request) -> None:
-    exchange.asked = exchange.asked or _asks(request)
+    exchange.attempt.asked |= _asks(request)
 
 
 def _asks(request: httpx.Request) -> bool:
@@ -91,7 +92,8 @@ def _asks(request: httpx.Request) -> bool:
 
 
 async def _send(handle: Handle, transport: Any, request: httpx.Request, exchange: Exchange) -> httpx.Response:
-    attempt, was_asked = exchange.attempt, exchange.asked
+    attempt = exchange.attempt
+    was_asked = attempt.asked
     _note_asked(exchange, request)
     try:
         _refuse_incomplete(exchange, request)
@@ -99,10 +101,10 @@ async def _send(handle: Handle, transport: Any, request: httpx.Request, exchange
     except Exception as error:
         if isinstance(error, httpx.TransportError) and not isinstance(error, _NOT_SENT):
             if _asks(request):
-                note_error(exchange, attempt, broken_connection(error))
-        elif exchange.attempt == attempt:
+                attempt.seen.error = broken_connection(error)
+        else:
             # A URL or a header that can't be sent, or no place among our own connections.
-            exchange.asked = was_asked
+            attempt.asked = was_asked
         raise
 
 
@@ -120,7 +122,7 @@ def _reading(handle: Handle) -> Handle:
         attempt = exchange.attempt
         is_read = request.url.path.endswith(_PATHS)
         if is_read:
-            forget_answer(exchange)  # a former try's
+            attempt.seen = Seen()  # a former try's is forgotten
         sent = await _send(handle, self, request, exchange)
         is_events = is_read and _is_events(sent, request, exchange)
         is_streamed = exchange.streamed and (is_events or not is_read)
@@ -137,7 +139,7 @@ def _reading(handle: Handle) -> Handle:
                 return response
             return await read_response(response, request, exchange)
         except httpx.TransportError as error:
-            note_broken(exchange, attempt, error)
+            note_broken(attempt, error)
             raise
 
     handle_async_request.scalix = True  # type: ignore[attr-defined]
@@ -145,13 +147,13 @@ def _reading(handle: Handle) -> Handle:
 
 
 async def _read_refusal(
-    response: httpx.Response, request: httpx.Request, exchange: Exchange, attempt: int
+    response: httpx.Response, request: httpx.Request, exchange: Exchange, attempt: Attempt
 ) -> httpx.Response:
     response.request = request
     body = await read_error(response)
     error = provider_error(response.status_code, response.headers, body)
-    note_error(exchange, attempt, error)
-    if exchange.attempt == attempt:
+    attempt.seen.error = error
+    if exchange.attempt is attempt:
         chat_servers.learn(exchange, request, error)
     if response.status_code in _NOT_OUR_KEY:
         # Whatever is said beside it, LiteLLM then asks no deployment again with the same key.
@@ -163,11 +165,12 @@ async def _read_refusal(
 def _is_asked_again(exchange: Exchange, request: httpx.Request) -> bool:
     """Whether LiteLLM asks the same once more after a whole answer, which it could not translate: that would cost as
     much again, for nothing."""
-    if exchange.answer_is_too_large:
+    if exchange.attempt.answer_is_too_large:
         return True
     # A list of prompts is asked one by one, and may hold one twice.
     is_one = exchange.route not in (Route.COMPLETIONS, Route.EMBEDDINGS)
-    return is_one and exchange.answered_whole and bool(exchange.sent) and exchange.sent == content_of(request)
+    seen = exchange.attempt.seen
+    return is_one and seen.answered_whole and bool(seen.sent) and seen.sent == content_of(request)
 
 
 def is_unseen(call: Mapping[str, Any]) -> bool:
@@ -203,7 +206,7 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
     # A retry or a fallback starts anew.
     answer = ProviderAnswer()
     attempt = exchange.attempt
-    note(answer, exchange, attempt)
+    note(answer, attempt)
     response.request = request
     if not _is_events(response, request, exchange):
         whole = await response.aread()
@@ -212,10 +215,10 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
         refusals = Refusals(exchange.route)
         is_translated = exchange.route is not Route.MESSAGES
         status, body = answer.whole(whole, refusals, is_translated=is_translated)
-        exchange.refused = refusals.is_all
-        note(answer, exchange, attempt)
-        if status == _OK and exchange.attempt == attempt and has_answered(answer):
-            exchange.answered_whole, exchange.sent = True, content_of(request)
+        attempt.refused = refusals.is_all
+        note(answer, attempt)
+        if status == _OK and has_answered(answer):
+            attempt.seen.answered_whole, attempt.seen.sent = True, content_of(request)
         wants_events = status == _OK and _asks_for_events(request, exchange)
         if not wants_events or not request.url.path.endswith(_CHAT):
             status = _BAD_GATEWAY if wants_events else status  # nobody would find an event in it
@@ -225,15 +228,14 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
             return _response(status, body, headers, request, exchange, attempt)
         # A server that does not stream: its answer is the only event.
         answer, headers = ProviderAnswer(), [_EVENTS]
-        note(answer, exchange, attempt)
+        note(answer, attempt)
         event = b"data: " + body.replace(b"\n", b" ") + b"\n\ndata: [DONE]\n\n"
         response = httpx.Response(_OK, headers=headers, content=event, request=request)
     stream = ReadStream(response, request, answer, exchange)
-    exchange.hang_up = stream.aclose
+    attempt.hang_up = stream.aclose
     failed = await stream.open()
     if failed is None:
-        if exchange.attempt == attempt:
-            exchange.on_open()
+        attempt.on_open()
         return httpx.Response(200, headers=headers, stream=stream, request=request, extensions=response.extensions)
     await stream.aclose()
     return _response(failed, stream.failure, _as_json(headers), request, exchange, attempt)
@@ -244,11 +246,16 @@ def _as_json(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _response(
-    status: int, body: bytes, headers: list[tuple[str, str]], request: httpx.Request, exchange: Exchange, attempt: int
+    status: int,
+    body: bytes,
+    headers: list[tuple[str, str]],
+    request: httpx.Request,
+    exchange: Exchange,
+    attempt: Attempt,
 ) -> httpx.Response:
     if status != _OK:
         error = provider_error(status, httpx.Headers(headers), body)
-        note_error(exchange, attempt, error)
+        attempt.seen.error = error
         log.warning(
             "request %s: the provider answered 200 with an error, with nothing, or with a page", exchange.request_id
         )

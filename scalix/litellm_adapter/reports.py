@@ -13,7 +13,8 @@ from scalix.domain.failures import ErrorClass, class_of_exception
 from scalix.domain.tokens.usage import Usage, usage_from
 from scalix.domain.tokens.usage_reading import TRAFFIC, field, usage_in
 from scalix.litellm_adapter.blame import is_by_content, place_of
-from scalix.service.exchange.exchanges import Exchange, Failure
+from scalix.service.exchange.attempts import Failure
+from scalix.service.exchange.exchanges import Exchange
 
 NANO = 1_000_000_000
 # Where a usage is, and what has figures of its own in it.
@@ -69,11 +70,12 @@ def report_success(exchange: Exchange, kwargs: Mapping[str, Any], response: Any)
     usage = usage_of(response, field(kwargs.get("optional_params"), "service_tier"))
     if usage is None:
         usage = usage_from(payload.get("prompt_tokens"), payload.get("completion_tokens"))
-    exchange.usage = usage or exchange.usage
-    exchange.cost_nano_usd = nano_usd(payload.get("response_cost"))
-    exchange.served_model = payload.get("model_group") or exchange.served_model
-    exchange.cache_hit = payload.get("cache_hit") is True
-    exchange.reported.set()
+    attempt = exchange.attempt
+    attempt.usage = usage or attempt.usage
+    attempt.cost_nano_usd = nano_usd(payload.get("response_cost"))
+    attempt.served_model = payload.get("model_group") or attempt.served_model
+    attempt.cache_hit = payload.get("cache_hit") is True
+    attempt.reported.set()
 
 
 def failure_of(error: Any) -> Failure:

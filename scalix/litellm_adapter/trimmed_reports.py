@@ -40,11 +40,11 @@ def _cost_if_needed(own: Method) -> Method:
 def is_priced_by_us(exchange: Exchange, name: str | None, answer: Any) -> bool:
     """Whether what LiteLLM takes for the cost of an `answer` of the model `name` has no part in the charge."""
     # The charge is by the price of the model that was asked, whichever LiteLLM's own fallbacks have put in its place.
-    model = exchange.models.get(name) if name is not None and name == exchange.asked_model else None
+    model = exchange.models.get(name) if name is not None and name == exchange.attempt.model else None
     price = model.price_at(exchange.admitted.receipt.admitted_ms) if model is not None else None
     if price is None or price.reported:
         return False
-    stated = exchange.provider_usage
+    stated = exchange.attempt.seen.usage
     usage = usage_of(answer)
     return usage is not None and not usage.has_extras and (stated is None or not stated.has_extras)
 

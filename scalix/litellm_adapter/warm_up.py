@@ -81,8 +81,8 @@ async def _check_app(app: Any, model: str, internal_token: str, exchanges: Excha
         if b"".join(_CONTENT.findall(body)) != _SAID.encode():
             raise SelfTestFailed("its answer is not the one that it was given")
         async with asyncio.timeout(REPORT_S):
-            await exchange.reported.wait()
-        if exchange.usage is None:
+            await exchange.attempt.reported.wait()
+        if exchange.attempt.usage is None:
             raise SelfTestFailed("it reports no usage")
     except TimeoutError:
         raise SelfTestFailed("its callbacks are not called") from None
@@ -113,7 +113,7 @@ async def _check_transport(stream: bool) -> None:
             said = answer.choices[0].message.content
     finally:
         CURRENT.reset(token)
-    if not exchange.asked or exchange.provider_usage != _USAGE:
+    if not exchange.attempt.asked or exchange.attempt.seen.usage != _USAGE:
         raise SelfTestFailed("what leaves by it, or comes back, is not seen")
     if said != _SAID:
         raise SelfTestFailed("an answer comes out of it as another one")

@@ -1,7 +1,6 @@
 """What comes late of a model that has been given up is not taken for the next one's."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -19,6 +18,7 @@ from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
 from scalix.litellm_adapter.callbacks import GatewayCallbacks, custom_auth
 from scalix.litellm_adapter.provider_faults import provider_error
 from scalix.litellm_adapter.reports import failure_of
+from scalix.service.exchange.attempts import Attempt, Seen
 from scalix.service.exchange.exchanges import CURRENT, Exchange, Exchanges
 from scalix.service.identity.callers import THE_OPERATOR
 
@@ -61,33 +61,29 @@ async def test_events_of_a_model_that_was_given_up_change_nothing(exchange: Exch
     await hooks.async_post_call_failure_hook({}, ValueError(), auth)
     await hooks.async_post_call_success_hook({}, auth, answer)
 
-    assert (exchange.usage, exchange.cost_nano_usd, exchange.served_model) == (None, None, None)
-    assert exchange.failures == []
-    assert not exchange.reported.is_set()
+    assert (exchange.attempt.usage, exchange.attempt.cost_nano_usd, exchange.attempt.served_model) == (None, None, None)
+    assert exchange.attempt.failures == []
+    assert not exchange.attempt.reported.is_set()
 
     new = await _metadata(exchange)
     assert (new[EXCHANGE_ID], old[ATTEMPT], new[ATTEMPT]) == ("r", 1, 2)
     await hooks.async_log_failure_event(_event(new, exception=ValueError()), None, None, None)
-    assert len(exchange.failures) == 1
+    assert len(exchange.attempt.failures) == 1
 
 
 async def test_a_next_model_starts_with_nothing_of_the_former(exchange: Exchange) -> None:
-    exchange.usage = exchange.provider_usage = Usage(9, 9)
-    exchange.provider_prompt_tokens = exchange.cost_nano_usd = exchange.prompt_tokens = 9
-    exchange.usage_is_providers = exchange.cache_hit = True
-    exchange.provider_error = provider_error(500, httpx.Headers(), b"")
-    exchange.reported.set()
-    heard = exchange.reported
+    exchange.attempt.usage = exchange.attempt.seen.usage = Usage(9, 9)
+    exchange.attempt.seen.prompt_tokens = exchange.attempt.cost_nano_usd = exchange.attempt.prompt_tokens = 9
+    exchange.attempt.seen.states_usage = exchange.attempt.cache_hit = True
+    exchange.attempt.seen.error = provider_error(500, httpx.Headers(), b"")
+    exchange.attempt.reported.set()
+    heard = exchange.attempt.reported
     exchange.begin_next()
 
-    left = [
-        *("usage", "provider_usage", "usage_is_providers", "provider_prompt_tokens"),
-        *("cost_nano_usd", "prompt_tokens", "provider_error"),
-    ]
-    assert [getattr(exchange, name) for name in left] == [None] * len(left)
-    assert exchange == replace(exchange, cache_hit=False)
-    assert exchange.reported is not heard
-    assert not exchange.reported.is_set()
+    now = exchange.attempt
+    assert now == Attempt(2, reported=now.reported, text_choices=now.text_choices)
+    assert exchange.attempt.reported is not heard
+    assert not exchange.attempt.reported.is_set()
 
 
 async def test_a_stream_of_a_model_that_was_given_up_notes_nothing_more(exchange: Exchange) -> None:
@@ -101,7 +97,7 @@ async def test_a_stream_of_a_model_that_was_given_up_notes_nothing_more(exchange
     exchange.begin_next()
     with pytest.raises(httpx.ReadError):
         await read.aread()
-    assert (exchange.provider_usage, exchange.usage_is_providers, exchange.provider_error) == (None, None, None)
+    assert exchange.attempt.seen == Seen()
 
 
 async def _asked(exchange: Exchange, answer: httpx.Response | Exception) -> httpx.Response:
@@ -132,8 +128,8 @@ async def test_a_call_without_an_answer_is_noted_as_what_it_is(
 ) -> None:
     with pytest.raises(type(error)):
         await _asked(exchange, error)
-    assert exchange.provider_error is not None
-    assert exchange.provider_error.kind == kind
+    assert exchange.attempt.seen.error is not None
+    assert exchange.attempt.seen.error.kind == kind
 
 
 @pytest.mark.parametrize(
@@ -144,7 +140,7 @@ async def test_what_did_not_leave_us_is_no_question_to_the_provider(
 ) -> None:
     with pytest.raises(type(error)):
         await _asked(exchange, error)
-    assert (exchange.asked, exchange.provider_error) == (False, None)
+    assert (exchange.attempt.asked, exchange.attempt.seen.error) == (False, None)
 
 
 @pytest.mark.parametrize("length", [10, 20_000])
@@ -152,8 +148,8 @@ async def test_a_long_error_is_cut_for_litellm_and_read_whole_here(exchange: Exc
     said = "m" * length
     error = {"message": said, "type": "invalid_request_error", "param": None, "code": "c"}
     answer = await _asked(exchange, httpx.Response(400, json={"error": error}))
-    assert exchange.provider_error is not None
-    assert (exchange.provider_error.message, exchange.provider_error.kind) == (said, "c invalid_request_error")
+    assert exchange.attempt.seen.error is not None
+    assert (exchange.attempt.seen.error.message, exchange.attempt.seen.error.kind) == (said, "c invalid_request_error")
     assert answer.json()["error"]["message"] == said[:4_096]
     assert len(answer.content) < 4_096 + 200
 
@@ -166,8 +162,8 @@ async def test_a_stream_that_breaks_off_is_noted_before_litellm_hears_of_it(exch
     read = await _asked(exchange, httpx.Response(200, headers=STREAM, content=pieces()))
     with pytest.raises(httpx.ReadTimeout):
         await read.aread()
-    assert exchange.provider_error is not None
-    assert exchange.provider_error.kind == "TimeoutException"
+    assert exchange.attempt.seen.error is not None
+    assert exchange.attempt.seen.error.kind == "TimeoutException"
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -177,16 +173,16 @@ async def test_litellm_reads_no_more_of_a_refused_key_than_that(exchange: Exchan
     answer = await _asked(exchange, httpx.Response(status, json=canary))
     assert answer.status_code == 401
     assert b"canary" not in answer.content
-    assert exchange.provider_error is not None
-    assert exchange.provider_error.status == status
+    assert exchange.attempt.seen.error is not None
+    assert exchange.attempt.seen.error.status == status
 
 
 async def test_an_error_at_the_start_of_a_stream_has_its_codes(exchange: Exchange) -> None:
     events = b'data: {"error":{"message":"m","code":"context_length_exceeded"}}\n\n'
     answer = await _asked(exchange, httpx.Response(200, headers=STREAM, content=events))
     assert answer.status_code == 502
-    assert exchange.provider_error is not None
-    assert exchange.provider_error.kind == "context_length_exceeded"
+    assert exchange.attempt.seen.error is not None
+    assert exchange.attempt.seen.error.kind == "context_length_exceeded"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from scalix.domain.requests.wrong_fields import wrong_field
 from scalix.litellm_adapter.blame import is_by_content, place_of
 from scalix.litellm_adapter.callbacks import GatewayCallbacks
 from scalix.litellm_adapter.provider_transport import install_reading
-from scalix.service.exchange.exchanges import CURRENT, NO_CONNECTION, Exchange
+from scalix.service.exchange.attempts import NO_CONNECTION
+from scalix.service.exchange.exchanges import CURRENT, Exchange
 from tests.adapter.test_trimmed_calls import exchange as made_exchange
 
 PATH = "/v1/chat/completions"
@@ -66,8 +67,8 @@ async def test_where_nobody_listens_no_connection_was_made(exchange: Exchange) -
         pass
     with pytest.raises(Exception, match=r".*"):
         await _post(url + PATH)
-    assert exchange.provider_error is not None
-    assert exchange.provider_error.kind == NO_CONNECTION
+    assert exchange.attempt.seen.error is not None
+    assert exchange.attempt.seen.error.kind == NO_CONNECTION
 
 
 async def test_a_connection_that_the_provider_resets_was_made(exchange: Exchange) -> None:
@@ -75,25 +76,25 @@ async def test_a_connection_that_the_provider_resets_was_made(exchange: Exchange
     async with server(_reset) as url:
         with pytest.raises(Exception, match=r".*"):
             await _post(url + PATH)
-    assert exchange.asked
-    assert exchange.provider_error is not None
-    assert exchange.provider_error.kind == "TransportError"
+    assert exchange.attempt.asked
+    assert exchange.attempt.seen.error is not None
+    assert exchange.attempt.seen.error.kind == "TransportError"
 
 
 @pytest.mark.parametrize("path", ["/identity/token", "/oauth2/v2.0/token", "/api/v2/oauth"])
 async def test_who_is_asked_for_a_token_is_not_the_provider(exchange: Exchange, path: str) -> None:
     async with server(_answer) as url:
         await _post(url + path)
-        assert not exchange.asked
+        assert not exchange.attempt.asked
         await _post(url + "/converse")
-        assert exchange.asked
+        assert exchange.attempt.asked
 
 
 async def test_what_can_not_be_sent_was_not_asked(exchange: Exchange) -> None:
     for url in ("nothing://provider/v1/chat/completions", "http://[::1/v1"):
         with pytest.raises(Exception, match=r".*"):
             await _post(url)
-        assert not exchange.asked
+        assert not exchange.attempt.asked
 
 
 async def test_a_handler_of_the_operators_own_may_have_asked(
@@ -102,9 +103,9 @@ async def test_a_handler_of_the_operators_own_may_have_asked(
     monkeypatch.setattr(litellm, "custom_provider_map", [{"provider": "ours", "custom_handler": None}])
     hooks = GatewayCallbacks()
     await hooks.async_pre_call_deployment_hook({"model": "openai/m"}, None)
-    assert not exchange.unseen
+    assert not exchange.attempt.unseen
     await hooks.async_pre_call_deployment_hook({"model": "ours/m"}, None)
-    assert exchange.unseen
+    assert exchange.attempt.unseen
 
 
 HI = [{"role": "user", "content": "hi"}]

@@ -8,14 +8,15 @@ import pytest
 
 from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.chat_servers import REMEMBERED_S, ChatServers
-from scalix.service.exchange.exchanges import CURRENT, ProviderError
+from scalix.service.exchange.attempts import Attempt, ProviderError
+from scalix.service.exchange.exchanges import CURRENT
 
 CALL = {"api_base": "http://v/v1", "model": "openai/x"}
 
 
 def exchange(**more: Any) -> Any:
-    fresh = {"deployment": None, "asks_anew": False, "names_objects": False, "holds_ids": False, "by_chat": None}
-    return SimpleNamespace(route=Route.RESPONSES, **{**fresh, **more})
+    fresh = {"names_objects": False, "holds_ids": False, "by_chat": None}
+    return SimpleNamespace(route=Route.RESPONSES, attempt=Attempt(), **{**fresh, **more})
 
 
 def setting(servers: ChatServers, asking: Any, call: dict[str, Any] | None = None) -> bool:
@@ -35,7 +36,7 @@ def test_a_server_is_remembered_for_ten_minutes() -> None:
     servers, asking = ChatServers(lambda: now_s[0]), exchange()
     assert not setting(servers, asking)
     answered(servers, asking, "/v1/responses", 404)
-    assert asking.asks_anew
+    assert asking.attempt.asks_anew
     assert setting(servers, exchange())
     assert not setting(servers, exchange(), {**CALL, "model": "openai/y"})
     now_s[0] = REMEMBERED_S
@@ -57,7 +58,7 @@ def test_what_says_nothing_about_the_path_is_not_remembered(path: str, status: i
     asking.names_objects = names
     setting(servers, asking)
     answered(servers, asking, path, status, kind)
-    assert not asking.asks_anew
+    assert not asking.attempt.asks_anew
     assert not setting(servers, exchange())
 
 
@@ -65,7 +66,7 @@ def test_a_404_that_may_be_of_an_items_id_changes_the_way_of_that_request_alone(
     servers, asking = ChatServers(), exchange(holds_ids=True)
     setting(servers, asking)
     answered(servers, asking, "/v1/responses", 404)
-    assert asking.asks_anew
+    assert asking.attempt.asks_anew
     assert setting(servers, asking)
     assert not setting(servers, exchange())
 

@@ -12,6 +12,7 @@ from litellm.litellm_core_utils import url_utils
 
 from scalix.litellm_adapter import client_urls
 from scalix.litellm_adapter.client_urls import LOOKUP_THREADS, MOST_LOOKUPS_EACH, bound_fetches
+from scalix.service.exchange.attempts import Attempt
 from scalix.service.exchange.exchanges import CURRENT
 
 SLOW = "slow.example.com"
@@ -41,7 +42,7 @@ class Fetcher:
 
 
 async def fetch(user: str, host: str) -> Any:
-    exchange: Any = SimpleNamespace(caller=SimpleNamespace(subject=user), unfetched=None)
+    exchange: Any = SimpleNamespace(caller=SimpleNamespace(subject=user), attempt=Attempt())
     CURRENT.set(exchange)
     fetcher: Any = Fetcher()
     return await url_utils.async_safe_get(fetcher, f"https://{host}/a.png")
@@ -74,9 +75,9 @@ async def test_a_lookup_that_was_given_up_still_takes_its_turn(
 
 
 async def test_no_name_is_looked_up_where_everybody_would_wait(answered: threading.Event) -> None:
-    exchange: Any = SimpleNamespace(caller=SimpleNamespace(subject="mallory"), unfetched=None)
+    exchange: Any = SimpleNamespace(caller=SimpleNamespace(subject="mallory"), attempt=Attempt())
     CURRENT.set(exchange)
     client: Any = None
     with pytest.raises(url_utils.SSRFError):
         url_utils.safe_get(client, f"http://{SLOW}/a.png")
-    assert exchange.unfetched == f"http://{SLOW}/a.png"
+    assert exchange.attempt.unfetched == f"http://{SLOW}/a.png"

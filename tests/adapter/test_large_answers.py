@@ -19,7 +19,7 @@ from scalix.litellm_adapter.large_answers import (
     lightened,
     without_vectors,
 )
-from scalix.service.exchange.exchanges import FIRST_VECTOR, Lifted
+from scalix.service.exchange.attempts import FIRST_VECTOR, Lifted
 
 REQUEST = httpx.Request("POST", "https://provider.example/v1/embeddings")
 VECTOR = [round(0.001 * number - 1.5, 6) for number in range(300)]

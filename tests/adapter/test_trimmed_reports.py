@@ -20,7 +20,7 @@ PRICED = Model("m", "openai/x", prices=(Price("info", RATES),))
 def of_models(*models: Model) -> Exchange:
     """An exchange in flight, when these models were in service."""
     one = exchange()
-    one.models, one.asked_model = {model.name: model for model in models}, "m"
+    one.models, one.attempt.model = {model.name: model for model in models}, "m"
     return one
 
 
@@ -92,9 +92,9 @@ def test_what_callbacks_read_of_a_call_is_there_without_the_record(monkeypatch: 
     one = of_models(PRICED)
     payload = under(one, lambda: build(details, answer(), None, None))
     report_success(one, {"standard_logging_object": payload}, answer())
-    assert (one.served_model, one.cost_nano_usd, one.cache_hit) == ("m", 500_000_000, False)
-    assert one.usage is not None
-    assert (one.usage.prompt_tokens, one.usage.completion_tokens) == (10, 5)
+    assert (one.attempt.served_model, one.attempt.cost_nano_usd, one.attempt.cache_hit) == ("m", 500_000_000, False)
+    assert one.attempt.usage is not None
+    assert (one.attempt.usage.prompt_tokens, one.attempt.usage.completion_tokens) == (10, 5)
     # A usage that only LiteLLM finds, and calls outside the edge, need the whole of it.
     assert under(one, lambda: build(details, {"no": "usage"}, None, None)) == "LiteLLM's own"
     assert under(None, lambda: build(details, answer(), None, None)) == "LiteLLM's own"

@@ -16,7 +16,8 @@ from scalix.domain.limits.quota import Charge, Receipt, Settled
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
 from scalix.edge.asgi import Receive, Scope, Send, send_bytes
 from scalix.edge.lifespan import Lifespan
-from scalix.service.exchange.exchanges import Exchange, Failure, ProviderError
+from scalix.service.exchange.attempts import Failure, ProviderError
+from scalix.service.exchange.exchanges import Exchange
 from scalix.wiring.core import Core, build_core
 from scalix.wiring.exchange import ModelKnowledge
 from scalix.wiring.gate import build_gate
@@ -68,9 +69,9 @@ class Asked:
 
 async def serve(asked: Asked) -> None:
     """A proper answer."""
-    asked.exchange.asked = True
-    asked.exchange.usage = USED
-    asked.exchange.reported.set()
+    asked.exchange.attempt.asked = True
+    asked.exchange.attempt.usage = USED
+    asked.exchange.attempt.reported.set()
     if asked.body.get("stream"):
         headers = [(b"content-type", b"text/event-stream")]
         await asked.send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -85,8 +86,8 @@ def fail(status: int, message: str = "", kind: str = "", retry_after_s: int | No
     """A provider's HTTP error, as the transport notes it and LiteLLM passes it on."""
 
     async def failing(asked: Asked) -> None:
-        asked.exchange.asked = True
-        asked.exchange.provider_error = ProviderError(status, message, retry_after_s, kind)
+        asked.exchange.attempt.asked = True
+        asked.exchange.attempt.seen.error = ProviderError(status, message, retry_after_s, kind)
         await send_bytes(asked.send, status, orjson.dumps({"error": {"message": message}}))
 
     return failing
@@ -94,7 +95,7 @@ def fail(status: int, message: str = "", kind: str = "", retry_after_s: int | No
 
 async def crash(asked: Asked) -> None:
     """LiteLLM's app raises, after the provider was asked."""
-    asked.exchange.asked = True
+    asked.exchange.attempt.asked = True
     raise RuntimeError("canary-of-a-crash")
 
 
@@ -102,25 +103,25 @@ async def untranslatable(asked: Asked) -> None:
     """LiteLLM fails before it has asked anybody, as it says it of what it can't translate."""
     message = "litellm.APIConnectionError: 'str' object has no attribute 'get'"
     failure = Failure(500, "APIConnectionError", message, None, ErrorClass.NETWORK, by_content=True)
-    asked.exchange.failures.append(failure)
+    asked.exchange.attempt.failures.append(failure)
     await send_bytes(asked.send, 500, orjson.dumps({"error": {"message": message}}))
 
 
 async def empty(asked: Asked) -> None:
     """A 200 with nothing in it."""
-    asked.exchange.asked = True
+    asked.exchange.attempt.asked = True
     await send_bytes(asked.send, 200, b"null")
 
 
 async def hang(asked: Asked) -> None:
     """Nothing, until somebody has had enough."""
-    asked.exchange.asked = True
+    asked.exchange.attempt.asked = True
     await asyncio.Event().wait()
 
 
 async def break_off(asked: Asked) -> None:
     """A stream that says something and then fails."""
-    asked.exchange.asked = True
+    asked.exchange.attempt.asked = True
     headers = [(b"content-type", b"text/event-stream")]
     await asked.send({"type": "http.response.start", "status": 200, "headers": headers})
     event = b'data: {"choices":[{"delta":{"content":"hello"}}]}\n\n'

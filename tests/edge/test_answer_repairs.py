@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from scalix.domain.answers.text_chunks import TextChoices
 from scalix.domain.requests.routes import Route
 from scalix.edge import answer_repairs
 from scalix.edge.answer_repairs import AnswerRepairs
+from scalix.service.exchange.attempts import Attempt
 
 
 def repairs(route: Route, *, choices: int = 1, with_usage: bool = False, **asked: Any) -> AnswerRepairs:
@@ -19,9 +19,7 @@ def repairs(route: Route, *, choices: int = 1, with_usage: bool = False, **asked
         route=route,
         choices=choices,
         admitted=SimpleNamespace(receipt=receipt),
-        finishes={0: "stop", 1: "length"},
-        text_choices=TextChoices(),
-        refused=False,
+        attempt=Attempt(finishes={0: "stop", 1: "length"}),
     )
     return AnswerRepairs(exchange, "public", asked, lambda: 1_700_000_000, with_usage=with_usage)
 

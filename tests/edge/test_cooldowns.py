@@ -9,7 +9,7 @@ import pytest
 
 from scalix.domain.ledger.outcomes import Usage
 from scalix.edge.asgi import send_bytes
-from scalix.service.exchange.exchanges import NO_CONNECTION
+from scalix.service.exchange.attempts import NO_CONNECTION
 from scalix.store.connection.deadline import granted_store_time
 from tests.edge.fallback_rig import (
     CONFIG,
@@ -168,7 +168,7 @@ async def test_one_that_thinks_for_long_or_waits_for_a_clients_image_is_not(
         async def nothing() -> None:
             pass
 
-        asked.exchange.hang_up = nothing
+        asked.exchange.attempt.hang_up = nothing
         await hang(asked)
 
     image = {"type": "image_url", "image_url": {"url": "https://example.com/slow.png"}}
@@ -254,8 +254,8 @@ async def test_a_whole_answer_that_can_not_be_translated_is_charged_once_and_tri
     one: Edge, more: dict[str, Any]
 ) -> None:
     async def answer_and_fail(asked: Asked) -> None:
-        asked.exchange.asked = asked.exchange.answered_whole = True
-        asked.exchange.provider_usage, asked.exchange.usage_is_providers = Usage(50, 16_000), True
+        asked.exchange.attempt.asked = asked.exchange.attempt.seen.answered_whole = True
+        asked.exchange.attempt.seen.usage, asked.exchange.attempt.seen.states_usage = Usage(50, 16_000), True
         await send_bytes(asked.send, 422, b'{"error": {"message": "canary-of-a-raw-body"}}')
 
     one.app.behaviours["free-one"] = [answer_and_fail]

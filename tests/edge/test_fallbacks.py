@@ -42,7 +42,7 @@ async def test_the_next_model_answers_on_every_route_and_the_request_is_charged_
     ((_, charge),) = one.charges
     assert (charge.requests, charge.tokens) == (1, 12)
     (exchange,) = one.exchanges
-    assert (exchange.served_model, exchange.tried, exchange.error_class) == ("free-two", ["free-one"], None)
+    assert (exchange.attempt.served_model, exchange.tried, exchange.error_class) == ("free-two", ["free-one"], None)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ async def test_when_all_fail_the_client_reads_of_the_first_and_pays_nothing(one:
     assert (charge.outcome, charge.requests, charge.tokens) == (Outcome.PROVIDER_FAILED, 0, 0)
     assert charge.detail.error in ("", "provider_rate_limit")
     assert one.exchanges[0].tried == ["free-one", "best", "free-two"]
-    assert one.exchanges[0].served_model is None
+    assert one.exchanges[0].attempt.served_model is None
 
 
 async def test_what_is_too_long_goes_only_to_a_larger_model(one: Edge) -> None:
@@ -160,7 +160,7 @@ async def test_a_model_that_streams_and_thinks_is_waited_for_as_long_as_for_a_wh
     tmp_path: Path, store_url: str, key_prefix: str
 ) -> None:
     async def think(asked: Asked) -> None:
-        asked.exchange.on_open()
+        asked.exchange.attempt.on_open()
         await asyncio.sleep(1.2)
         await serve(asked)
 
@@ -267,8 +267,8 @@ async def test_what_an_earlier_model_left_behind_is_not_charged(one: Edge) -> No
 
     async def use_and_fail(asked: Asked) -> None:
         exchange = asked.exchange
-        exchange.provider_usage = exchange.usage = Usage(1000, 1000)
-        exchange.usage_is_providers, exchange.cost_nano_usd = True, 999_999
+        exchange.attempt.seen.usage = exchange.attempt.usage = Usage(1000, 1000)
+        exchange.attempt.seen.states_usage, exchange.attempt.cost_nano_usd = True, 999_999
         await fail(500)(asked)
 
     one.app.behaviours["free-one"] = [use_and_fail]

@@ -74,7 +74,7 @@ async def test_a_fallback_that_costs_is_then_passed_over(one: Instance) -> None:
     assert (answer.status_code, answer.headers["x-scalix-model-served"]) == (200, "gratis-too")
     failing.add("gratis-too")
     assert (await chat(one, "gratis-with-others")).status_code == 503
-    assert "dear" not in [served.asked_model for served in list(one.provider.served)[-2:]]
+    assert "dear" not in [served.attempt.model for served in list(one.provider.served)[-2:]]
 
 
 async def test_a_key_without_money_may_use_what_costs_nothing(one: Instance) -> None:

@@ -75,7 +75,7 @@ async def _charged(
     with suppress(httpx.ReadError):  # it has no end where the client leaves before that
         async for part in response.aiter_bytes():
             await answer.send({"type": "http.response.body", "body": part, "more_body": True})
-    exchange.client_left, exchange.usage, exchange.asked = client_left, reported, True
+    exchange.client_left, exchange.attempt.usage, exchange.attempt.asked = client_left, reported, True
     now_s[0] = thought_s
     await answer.conclude() if client_left else await answer.send({"type": "http.response.body"})
     return charges[0]

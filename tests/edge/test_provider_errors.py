@@ -16,7 +16,8 @@ from scalix.edge.errors import error_body
 from scalix.edge.provider_errors import failed
 from scalix.litellm_adapter.provider_faults import provider_error
 from scalix.litellm_adapter.reports import failure_of
-from scalix.service.exchange.exchanges import Exchange, Failure
+from scalix.service.exchange.attempts import Attempt, Failure
+from scalix.service.exchange.exchanges import Exchange
 
 CANARIES = [
     "sk-proj-canary0123456789",
@@ -49,8 +50,9 @@ FORMATS: dict[str, Any] = {
 
 def _exchange(**known: Any) -> Exchange:
     """One whose provider was asked."""
-    defaults: dict[str, Any] = {"provider_error": None, "failures": [], "asked": True, "answered_whole": False}
-    defaults |= {"written": b"", "tried": [], "asks_anew": False}
+    attempt = Attempt(asked=known.pop("asked", True), failures=known.pop("failures", []))
+    attempt.seen.error = known.pop("provider_error", None)
+    defaults: dict[str, Any] = {"written": b"", "tried": [], "attempt": attempt}
     return cast(Exchange, SimpleNamespace(**{**defaults, **known}))
 
 
@@ -163,13 +165,10 @@ def test_what_a_guardrail_of_the_operators_refuses_is_a_400_in_its_words_and_no_
     said = HTTPException(400, "forbidden word; ask ops@canary.example")
     exchange = _exchange(
         asked=False,
-        unseen=False,
-        attempt=1,
         request_id="r",
         failures=[failure_of(said)],
         wrong_field=lambda: None,
         odd_field=lambda: None,
-        unfetched=None,
     )
     seen = failed(exchange, "m", 400)
     assert (seen.outcome, type(seen.error), seen.is_last) == (Outcome.PROVIDER_REFUSED, BadRequest, True)

@@ -25,7 +25,8 @@ from scalix.edge.lifespan import Lifespan
 from scalix.launch.embedded.embedded_store import EmbeddedStore
 from scalix.service.audit.audit import Actor
 from scalix.service.exchange.admission import Call
-from scalix.service.exchange.exchanges import Exchange, ProviderError
+from scalix.service.exchange.attempts import ProviderError
+from scalix.service.exchange.exchanges import Exchange
 from scalix.store.base import UserRecord
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
@@ -138,12 +139,12 @@ class Provider:
         exchange: Exchange = scope["scalix"]
         self.served.append(exchange)
         await self.gate.wait()
-        if exchange.asked_model in self.failing:
-            exchange.asked, exchange.provider_error = True, ProviderError(500, "")
+        if exchange.attempt.model in self.failing:
+            exchange.attempt.asked, exchange.attempt.seen.error = True, ProviderError(500, "")
             await send_json(send, {}, 500)
             return
-        exchange.usage, exchange.cost_nano_usd = USED, USED_NANO_USD
-        exchange.reported.set()
+        exchange.attempt.usage, exchange.attempt.cost_nano_usd = USED, USED_NANO_USD
+        exchange.attempt.reported.set()
         await send_json(send, {"choices": [], "usage": {}})
 
 

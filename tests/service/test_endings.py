@@ -1,5 +1,6 @@
 """What the ledger is told of an exchange that is over."""
 
+from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from scalix.domain.policy import Model, Tier
 from scalix.domain.prices.pricing import Price
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.usage import Usage
+from scalix.service.exchange.attempts import Attempt, Seen
 from scalix.service.exchange.endings import ending_of
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.identity.callers import THE_OPERATOR, Caller
@@ -32,6 +34,9 @@ MODELS = {"asked": priced("asked", "openai", (1, 0), (10, 5_000)), "next": price
 ALICE = Caller(Subject("user", "alice"), Tier("premium", markup_ppm=1_500_000), UNLIMITED)
 
 
+_OF_THE_ATTEMPT = {field.name for field in dataclass_fields(Attempt)}
+
+
 def exchange(**fields: Any) -> Exchange:
     receipt = Receipt("r1", "user:alice", 4_999, 40, 100, False)
     usual: dict[str, Any] = {
@@ -44,11 +49,12 @@ def exchange(**fields: Any) -> Exchange:
         "admitted": Admitted(receipt, {}, 0),
         "prices": FREE_OF_CHARGE,
         "models": MODELS,
-        "usage": Usage(7, 3, cached_tokens=2, reasoning_tokens=1),
         "began_s": 10.0,
         "first_token_s": 10.25,
     }
-    return Exchange(**{**usual, **fields})
+    reported: dict[str, Any] = {"usage": Usage(7, 3, cached_tokens=2, reasoning_tokens=1)}
+    reported |= {name: fields.pop(name) for name in _OF_THE_ATTEMPT & fields.keys()}
+    return Exchange(**{**usual, **fields}, attempt=Attempt(**reported))
 
 
 def test_an_answer_of_the_model_that_was_asked_for() -> None:
@@ -106,10 +112,10 @@ def test_the_operator_has_no_tier_and_the_price_as_it_is() -> None:
 
 def test_the_parts_of_a_usage_are_the_providers_own_where_the_wholes_agree() -> None:
     stated = Usage(7, 3, cached_tokens=5, audio_prompt_tokens=2)
-    ended = ending_of(exchange(provider_usage=stated), Outcome.SUCCESS, 0, 11.0)
+    ended = ending_of(exchange(seen=Seen(usage=stated)), Outcome.SUCCESS, 0, 11.0)
     assert ended.usage == stated
-    other = ending_of(exchange(provider_usage=Usage(7, 2, cached_tokens=5)), Outcome.SUCCESS, 0, 11.0)
-    assert other.usage == exchange().usage
+    other = ending_of(exchange(seen=Seen(usage=Usage(7, 2, cached_tokens=5))), Outcome.SUCCESS, 0, 11.0)
+    assert other.usage == exchange().attempt.usage
 
 
 def test_an_exchange_that_nobody_has_timed_took_no_time() -> None:

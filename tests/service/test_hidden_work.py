@@ -9,6 +9,7 @@ import pytest
 from scalix.domain.tokens.usage import Usage
 from scalix.edge.clients import USAGE_WAIT_S, Client
 from scalix.edge.stream_marks import shows_answer, shows_thought
+from scalix.service.exchange.attempts import Attempt
 from scalix.service.exchange.hidden_work import MOST_MODELS, UNKNOWN_TOKENS_PER_S, Silence, Speeds
 
 
@@ -106,7 +107,7 @@ async def test_a_provider_is_read_on_for_its_usage_for_two_seconds_and_then_hung
         pass
 
     exchange: Any = SimpleNamespace(
-        streamed=True, client_left=False, finish_seen=True, usage_is_final=False, hang_up=hang_up, hung_up=False
+        streamed=True, client_left=False, attempt=Attempt(finish_seen=True, hang_up=hang_up), hung_up=False
     )
     client = Client(cast(Any, gone), exchange, free, pause=pause)
     async with client.watched():

@@ -17,17 +17,17 @@ def ending_of(exchange: Exchange, outcome: Outcome, delivered_tokens: int, now_s
     """How `exchange` ended, by the prices of the model that served it as they were when it was admitted. `now_s` is of
     the clock by which it began."""
     receipt = exchange.admitted.receipt
-    served = exchange.served_model or exchange.model
+    served = exchange.attempt.served_model or exchange.model
     model = exchange.models.get(served) or exchange.models.get(exchange.model)
     tier = exchange.caller.tier
     return Ending(
         outcome,
         _usage_of(exchange),
-        receipt.prompt_tokens if exchange.prompt_tokens is None else exchange.prompt_tokens,
+        receipt.prompt_tokens if exchange.attempt.prompt_tokens is None else exchange.attempt.prompt_tokens,
         delivered_tokens,
         price=model.price_at(receipt.admitted_ms) if model else None,
         at_ms=receipt.admitted_ms,
-        reported_nano_usd=exchange.cost_nano_usd,
+        reported_nano_usd=exchange.attempt.cost_nano_usd,
         markup_ppm=tier.markup_ppm if tier else PPM,
         detail=Detail(
             tier=tier.name if tier else "",
@@ -50,7 +50,7 @@ def ending_of(exchange: Exchange, outcome: Outcome, delivered_tokens: int, now_s
 def _usage_of(exchange: Exchange) -> Usage | None:
     """LiteLLM's report, with the parts that the provider itself has stated: LiteLLM knows some of them by no name.
     Where the two differ, the larger: LiteLLM leaves something out, or has asked several times."""
-    reported, stated = exchange.usage, exchange.provider_usage
+    reported, stated = exchange.attempt.usage, exchange.attempt.seen.usage
     if reported is None or stated is None or reported.total_tokens > stated.total_tokens:
         return reported
     return replace(

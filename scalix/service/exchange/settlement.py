@@ -55,7 +55,7 @@ class Settlement:
             return None
         exchange.settled = True
         self._exchanges.remove(exchange)
-        if exchange.cache_hit and outcome is Outcome.SUCCESS:
+        if exchange.attempt.cache_hit and outcome is Outcome.SUCCESS:
             outcome = Outcome.CACHE_HIT
         try:
             ending = ending_of(exchange, outcome, delivered_tokens, self._clock())
