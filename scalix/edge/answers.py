@@ -13,8 +13,9 @@ from scalix.edge.answer_headers import answer_headers
 from scalix.edge.answer_repairs import AnswerRepairs
 from scalix.edge.asgi import JSON, Header, Message, Send, send_bytes, send_error
 from scalix.edge.delivered import CountTokens, Delivered
+from scalix.edge.failure_texts import broken_stream, error_event, provider_failed
 from scalix.edge.lifted_parts import put_back
-from scalix.edge.provider_errors import Failed, broken_stream, error_event, failed, final_error, provider_failed
+from scalix.edge.provider_errors import Failed, failed, final_error
 from scalix.edge.stream_marks import is_error, is_last, shows_answer, shows_thought
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.exchange.hidden_work import Silence, Speeds

@@ -9,11 +9,9 @@ import orjson
 import re2
 
 from scalix.domain.errors import (
-    AnswerUntranslatable,
     BadRequest,
     GatewayError,
     InternalError,
-    ProviderFailed,
     ProviderRefused,
 )
 from scalix.domain.failures import (
@@ -27,14 +25,12 @@ from scalix.domain.failures import (
 )
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.redaction.foreign_texts import without_secrets
-from scalix.domain.requests.routes import Route
-from scalix.edge.errors import error_body
+from scalix.edge.failure_texts import provider_failed, too_large, untranslated
 from scalix.service.exchange.attempts import NO_CONNECTION, Failure
 from scalix.service.exchange.exchanges import Exchange
 
 log = logging.getLogger("scalix.edge")
 
-RETRY_AFTER_S = 5
 # Statuses by which a provider says that the request itself is wrong.
 _JUDGED = frozenset({400, 413, 422})
 # How OpenAI answers one that can never fit into a minute's tokens and Anthropic one that is longer than our account may
@@ -95,7 +91,7 @@ class Failed:
 def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Failed:
     """What has become of an attempt at `model`. `status` and `body` are LiteLLM's own answer."""
     if exchange.attempt.seen.answered_whole:
-        error = _too_large(model) if exchange.attempt.answer_is_too_large else _untranslated(model)
+        error = too_large(model) if exchange.attempt.answer_is_too_large else untranslated(model)
         return Failed(Outcome.PROVIDER_BROKE, error, ErrorClass.INTERNAL, is_last=True)
     error_class = class_of(exchange, status, body)
     if not exchange.attempt.asked and not (exchange.attempt.unseen and not _is_by_content(exchange)):
@@ -139,22 +135,6 @@ def _is_everybodys(exchange: Exchange, retry_after_s: int | None) -> bool:
         or (seen.status == _FORBIDDEN and seen.kind not in ("", _OF_THE_REQUEST))
         or (seen.status == _TOO_MANY and bool(retry_after_s))
     )
-
-
-def _untranslated(model: str) -> GatewayError:
-    message = (
-        f"'{model}' has answered, and its answer can't be put into the form of this API, as one that was cut in the "
-        "middle of a tool call. What it used is charged. Allow a longer answer, or use another model."
-    )
-    return AnswerUntranslatable(message, details={"category": str(ErrorClass.INTERNAL)})
-
-
-def _too_large(model: str) -> GatewayError:
-    message = (
-        f"'{model}' has answered with more than this gateway reads at once. What was reserved for it is charged. "
-        "Ask for fewer choices or log probabilities, or stream the answer."
-    )
-    return AnswerUntranslatable(message, details={"category": str(ErrorClass.INTERNAL)})
 
 
 def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: bytes) -> Failed:
@@ -245,19 +225,6 @@ def _retry_after_s(exchange: Exchange) -> int | None:
     return max((wait for wait in stated if wait is not None), default=None)
 
 
-def provider_failed(model: str, error_class: ErrorClass, retry_after_s: int | None, *, others: int = 0) -> GatewayError:
-    """The error when no provider answered; its own Retry-After is kept. `others`: how many models more were tried."""
-    more = f", nor could {'another model' if others == 1 else f'{others} other models'}" if others else ""
-    message = (
-        f"The provider of '{model}' could not answer{more}. Nothing was charged. "
-        "Try again shortly, or use another model."
-    )
-    wait_s = RETRY_AFTER_S if retry_after_s is None else retry_after_s
-    # How it stands between the operator and the provider is nobody else's business.
-    told = ErrorClass.PROVIDER_DOWN if error_class in ACCOUNTS else error_class
-    return ProviderFailed(message, details={"category": str(told)}, retry_after_s=wait_s)
-
-
 def final_error(model: str, first: Failed, failures: Sequence[Failed]) -> GatewayError:
     """What the client is told when every model that may serve has failed: why the first one did."""
     if failures[-1].outcome is Outcome.PROVIDER_BROKE:
@@ -265,26 +232,6 @@ def final_error(model: str, first: Failed, failures: Sequence[Failed]) -> Gatewa
     if first.outcome is Outcome.PROVIDER_REFUSED or len(failures) == 1:
         return first.error
     return provider_failed(model, first.error_class, first.retry_after_s, others=len(failures) - 1)
-
-
-def broken_stream(model: str) -> GatewayError:
-    """The error event at the end of a stream whose provider broke off."""
-    message = (
-        f"The provider of '{model}' broke off in the middle of its answer. "
-        "What was delivered is charged. Send the request again for a whole answer."
-    )
-    return ProviderFailed(message)
-
-
-def error_event(error: GatewayError, route: Route, sequence_number: int) -> bytes:
-    """`error` as the last event of a stream of `route`, in the shape of its API."""
-    if route is Route.MESSAGES:
-        return b"event: error\ndata: " + error_body(error, anthropic=True) + b"\n\n"
-    if route is Route.RESPONSES:
-        # https://platform.openai.com/docs/api-reference/responses-streaming/error
-        event = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
-        return b"event: error\ndata: " + orjson.dumps({**event, "sequence_number": sequence_number}) + b"\n\n"
-    return b"data: " + error_body(error) + b"\n\n"
 
 
 def _reason(exchange: Exchange, body: bytes) -> str:

@@ -19,10 +19,10 @@ from scalix.domain.requests.dropped import Dropped
 from scalix.domain.requests.routes import Route
 from scalix.edge.answer_repairs import drop_cost
 from scalix.edge.asgi import Message, Scope, credential_of
+from scalix.edge.failure_texts import provider_failed
 from scalix.edge.given_ids import GivenIds
 from scalix.edge.guard import Guard
 from scalix.edge.per_second import PerSecond
-from scalix.edge.provider_errors import provider_failed
 from scalix.edge.queries import query_of
 from scalix.edge.routes import Own, response_in
 from scalix.edge.tables import Page

@@ -13,8 +13,8 @@ from scalix.domain.requests.stream_events import EventSplitter
 from scalix.litellm_adapter.bounded_answers import TooLarge
 from scalix.litellm_adapter.joining_transport import FULL_READ_BYTES, JOINED_PATHS
 from scalix.litellm_adapter.large_answers import check_values
-from scalix.litellm_adapter.provider_answers import (
-    ProviderAnswer,
+from scalix.litellm_adapter.provider_answers import ProviderAnswer
+from scalix.litellm_adapter.provider_events import (
     event_failure,
     event_failure_status,
     is_comment,

@@ -12,7 +12,8 @@ from scalix.domain.answers.refusals import Refusals
 from scalix.domain.requests.routes import Route
 from scalix.edge import stream_marks
 from scalix.litellm_adapter import provider_answers
-from scalix.litellm_adapter.provider_answers import ProviderAnswer, is_over
+from scalix.litellm_adapter.provider_answers import ProviderAnswer
+from scalix.litellm_adapter.provider_events import is_over
 
 PLAIN = {"content": "word "}
 

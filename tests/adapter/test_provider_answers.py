@@ -7,13 +7,8 @@ import httpx
 import pytest
 
 from scalix.domain.ledger.outcomes import Usage
-from scalix.litellm_adapter.provider_answers import (
-    ProviderAnswer,
-    event_failure_status,
-    failure_status,
-    is_substantial,
-    sound_usage,
-)
+from scalix.litellm_adapter.provider_answers import ProviderAnswer, failure_status, sound_usage
+from scalix.litellm_adapter.provider_events import event_failure_status, is_substantial
 from scalix.litellm_adapter.provider_faults import provider_error
 
 CHAT = {"object": "chat.completion", "choices": [{"message": {"content": "hi"}}]}
