@@ -1,33 +1,25 @@
 """The way back: takes what LiteLLM's app sends for one exchange, settles it, and passes it on to the client."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from scalix.domain.ledger.outcomes import Usage
 from scalix.domain.limits.quota import Outcome, Settled
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_events import EventSplitter
+from scalix.edge.accounts import Account
 from scalix.edge.answer_headers import answer_headers
 from scalix.edge.answer_repairs import AnswerRepairs
 from scalix.edge.asgi import JSON, Header, Message, Send, send_bytes, send_error
-from scalix.edge.delivered import CountTokens, Delivered
 from scalix.edge.failure_texts import broken_stream, error_event, provider_failed
 from scalix.edge.lifted_parts import put_back
 from scalix.edge.provider_errors import Failed, failed, final_error
-from scalix.edge.stream_marks import is_error, is_last, shows_answer, shows_thought
+from scalix.edge.stream_marks import is_error, is_last
 from scalix.service.exchange.exchanges import Exchange
-from scalix.service.exchange.hidden_work import Silence, Speeds
-from scalix.service.exchange.settlement import Settlement
 
-REPORT_WAIT_S = 0.25
 SHOW_LIFE_EVERY_S = 1.0
 _EVENT_STREAM = b"text/event-stream"
 _SERVER_ERROR = 500
-_CHARGED_BY_TOKENS = (Outcome.SUCCESS, Outcome.CLIENT_CUT, Outcome.PROVIDER_BROKE, Outcome.CLIENT_LEFT)
-
-log = logging.getLogger("scalix.edge")
 
 
 async def noop() -> None:
@@ -38,8 +30,7 @@ class Answer:
     """One exchange's answer. `send` goes to LiteLLM's app; `conclude` must be called when that app has ended, and
     `settle_anyway` after everything.
 
-    `count_prompt` counts the tokens of the prompt; it is called only if the provider has not said. `is_forwarded` is to
-    be set before LiteLLM's app runs. `repairs` makes what repairs the answer of a model.
+    `account` and `repairs` make what charges the answer of a model, and what repairs it.
 
     `is_followed` is asked when a model has failed before its first byte. If it says yes, nothing is sent, and `begin`
     makes this the answer of the next model; else the first failure is sent. `on_first_byte` is awaited before
@@ -49,30 +40,19 @@ class Answer:
     def __init__(
         self,
         exchange: Exchange,
-        settlement: Settlement,
         send: Send,
         *,
-        count_tokens: CountTokens,
-        count_prompt: Callable[[], Awaitable[int]],
+        account: Callable[[str], Account],
+        repairs: Callable[[str], AnswerRepairs],
         now_ms: Callable[[], int],
         is_followed: Callable[[Failed], bool] = lambda failure: False,
-        speeds: Speeds | None = None,
-        thinks: Callable[[], bool | None] = lambda: None,
-        clock: Callable[[], float] = time.monotonic,
-        repairs: Callable[[str], AnswerRepairs] | None = None,
     ) -> None:
         self._exchange = exchange
-        self._settlement = settlement
         self._send = send
-        self._count_prompt = count_prompt
+        self._new_account = account
+        self._new_repairs = repairs
         self._now_ms = now_ms
-        self.is_forwarded = False
-        self._count_tokens = count_tokens
         self._is_followed = is_followed
-        self._speeds = speeds or Speeds()
-        self._thinks = thinks
-        self._clock = clock
-        self._new_repairs = repairs or (lambda model: AnswerRepairs(exchange, model, {}, lambda: now_ms() // 1000))
         self.on_first_byte: Callable[[], Awaitable[None]] = noop
         self._anthropic = exchange.route is Route.MESSAGES
         self._failures: list[Failed] = []
@@ -83,13 +63,10 @@ class Answer:
         """What is sent from now on is the answer of `model`."""
         self._model = self._exchange.attempt.model = model
         self.failure: Failed | None = None
-        self._delivered = Delivered(model, self._count_tokens)
+        self._account = self._new_account(model)
         self._repairs = self._new_repairs(model)
         self._exchange.attempt.on_sign_of_life = self._show_life
-        self._shown_life_s = self._asked_s = self._clock()
-        self._silence = Silence(self._asked_s)
-        self._shows_thoughts = False
-        self._held_up_s = 0.0  # by a client that does not read
+        self._shown_life_s = self._account.now_s()
         self._status = 0
         self._is_stream = False
         self._parts: list[bytes] = []  # an answer that is not streamed, until it is whole
@@ -122,25 +99,14 @@ class Answer:
             await self._finish_stream(broke=not self._exchange.client_left)
         elif self._exchange.client_left:
             self._ended = True
-            await self._settle(Outcome.CLIENT_LEFT)
+            await self._account.settle(Outcome.CLIENT_LEFT)
         else:
             await self._fail(0)
 
     async def settle_anyway(self) -> None:
         """Settle an exchange that an error or a cancellation has kept from it, by what is known."""
-        exchange = self._exchange
-        if exchange.settled:
-            return
-        if not self.is_forwarded:
-            await self._settlement.settle(exchange, Outcome.PROVIDER_FAILED)  # costs nothing: no provider was asked
-            return
-        outcome = Outcome.CLIENT_LEFT if exchange.client_left else Outcome.PROVIDER_BROKE
-        try:
-            await self._settle(outcome)
-        finally:
-            if not exchange.settled:  # what was delivered can't be counted
-                exchange.attempt.usage = self._believed_usage()
-                await self._settlement.settle(exchange, outcome)
+        if not self._exchange.settled:
+            await self._account.settle_anyway()
 
     # answers that come whole
 
@@ -153,14 +119,14 @@ class Answer:
         else:
             await self.on_first_byte()
             self._ended = True
-            if self._exchange.route is Route.MESSAGES and self._is_known_by_event_alone():
-                await self._wait_for_report()
-            if self._is_uncounted():
-                await self._delivered.add_whole(body)
+            if self._exchange.route is Route.MESSAGES and self._account.is_known_by_event_alone():
+                await self._account.wait_for_report()
+            if self._account.is_uncounted():
+                await self._account.delivered.add_whole(body)
             clean = self._repairs.whole(body)
             if self._exchange.attempt.lifted is not None:
                 clean = put_back(clean, self._exchange.attempt.lifted)
-            settled = await self._settle(Outcome.CLIENT_LEFT if self._exchange.client_left else Outcome.SUCCESS)
+            settled = await self._account.settle(Outcome.CLIENT_LEFT if self._exchange.client_left else Outcome.SUCCESS)
             await send_bytes(self._send, self._status, clean, self._headers(settled))
 
     async def _fail(self, status: int, body: bytes = b"") -> None:
@@ -180,7 +146,7 @@ class Answer:
         gave_up = exchange.client_left and not exchange.attempt.failures and len(self._failures) == 1
         if exchange.hung_up or gave_up:
             outcome = Outcome.CLIENT_LEFT  # LiteLLM failed because of that
-        settled = await self._settle(outcome, first)
+        settled = await self._account.settle(outcome, first)
         error = final_error(exchange.model, first, self._failures)
         await send_error(self._send, error, self._headers(settled), anthropic=self._anthropic)
 
@@ -217,22 +183,14 @@ class Answer:
             ]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         if part:
-            self._listen(part)
-            await self._delivered.add(part)
-        before_s = self._clock()
+            await self._account.add(part)
+        before_s = self._account.now_s()
         await self._send({"type": "http.response.body", "body": part, "more_body": more})
-        self._held_up_s += self._clock() - before_s
-
-    def _listen(self, part: bytes) -> None:
-        if shows_thought(part):
-            self._shows_thoughts = True
-            self._silence.thought()
-        elif shows_answer(part):
-            self._silence.heard(self._clock())
+        self._account.held_up(self._account.now_s() - before_s)
 
     def _show_life(self) -> None:
         """The provider says that it is at work: so is told the client whose stream has begun, once a second at most."""
-        now_s = self._clock()
+        now_s = self._account.now_s()
         if self.has_started and not self._ended and now_s - self._shown_life_s >= SHOW_LIFE_EVERY_S:
             self._shown_life_s = now_s
             self._showing_life = asyncio.get_running_loop().create_task(self._send_comment())
@@ -248,10 +206,10 @@ class Answer:
             return
         if broke:
             # Opening events alone are no answer.
-            said_something = await self._delivered.tokens() > 0
+            said_something = await self._account.delivered.tokens() > 0
             self.failure = failure = failed(self._exchange, self._model, _SERVER_ERROR)
             is_charged = said_something or failure.outcome is Outcome.PROVIDER_BROKE
-            await self._settle(Outcome.PROVIDER_BROKE if is_charged else Outcome.PROVIDER_FAILED, failure)
+            await self._account.settle(Outcome.PROVIDER_BROKE if is_charged else Outcome.PROVIDER_FAILED, failure)
             error = failure.error
             if failure.outcome is Outcome.PROVIDER_FAILED or not is_charged:
                 error = (
@@ -263,117 +221,19 @@ class Answer:
             return
         if self._exchange.client_left:
             if self._exchange.attempt.seen.states_usage is not False:
-                await self._wait_for_report()
-            await self._settle(Outcome.CLIENT_CUT)
+                await self._account.wait_for_report()
+            await self._account.settle(Outcome.CLIENT_CUT)
             return
-        await self._wait_for_report()
-        if self._is_uncounted():
+        await self._account.wait_for_report()
+        if self._account.is_uncounted():
             for event in self._held:
-                await self._delivered.add(event)
-        await self._settle(Outcome.SUCCESS)
+                await self._account.delivered.add(event)
+        await self._account.settle(Outcome.SUCCESS)
         await self._send_part(b"".join(self._held), more=False)
-
-    def _is_known_by_event_alone(self) -> bool:
-        """Whether only LiteLLM's event says what is charged for an answer on a route that hands it over bare: it may
-        come from LiteLLM's cache, or have cost what no price of ours knows."""
-        exchange = self._exchange
-        if exchange.attempt.seen.states_usage is None:
-            return True
-        model = exchange.models.get(self._model)
-        price = model.price_at(exchange.admitted.receipt.admitted_ms) if model is not None else None
-        usage = exchange.attempt.usage
-        return price is None or price.reported or (usage is not None and usage.has_extras)
 
     def _has_content(self) -> bool:
         """Whether the held events are more than the bare end of a stream."""
         return any(b"response." in event or b"delta" in event for event in self._held)
-
-    async def _wait_for_report(self) -> None:
-        if self._settlement.is_closing:
-            return
-        try:
-            async with asyncio.timeout(REPORT_WAIT_S):
-                await self._exchange.attempt.reported.wait()
-        except TimeoutError:
-            pass
-
-    # both
-
-    def _is_uncounted(self) -> bool:
-        usage = self._believed_usage()
-        return usage is None or not usage.completion_tokens
-
-    def _believed_usage(self) -> Usage | None:
-        """What LiteLLM reported, unless it is LiteLLM's own guess at what the provider has not said, or at a
-        stream that it has not read to the end.
-
-        Until it has reported: what the provider was seen to state.
-        """
-        exchange, seen = self._exchange, self._exchange.attempt.seen
-        if seen.states_usage is False:
-            return None
-        if exchange.client_left and exchange.streamed and seen.usage is not None:
-            return seen.usage
-        return exchange.attempt.usage or seen.usage
-
-    async def _settle(self, outcome: Outcome, failure: Failed | None = None) -> Settled | None:
-        """Settle the exchange. `failure` is what it failed of, and is to be blamed for."""
-        exchange = self._exchange
-        if failure is not None and outcome is not Outcome.CLIENT_LEFT:
-            exchange.error_class = failure.error_class
-        if outcome in _CHARGED_BY_TOKENS:
-            exchange.attempt.served_model = self._model
-        delivered_tokens = 0
-        if outcome in _CHARGED_BY_TOKENS:
-            usage = self._believed_usage()
-            # What a stream that ended early had stated may be its usage at an earlier point.
-            is_reported = exchange.attempt.usage is not None and not (exchange.client_left and exchange.streamed)
-            so_far = not is_reported and outcome is not Outcome.SUCCESS
-            if usage is None or not usage.completion_tokens or so_far:
-                delivered_tokens = await self._delivered.tokens()
-            if usage is not None and delivered_tokens > usage.completion_tokens:
-                # There was more text than that, so it can't be true.
-                exchange.attempt.seen.prompt_tokens, usage = usage.prompt_tokens, None
-            if usage is None:
-                exchange.attempt.prompt_tokens = exchange.attempt.seen.prompt_tokens or await self._prompt_tokens()
-                delivered_tokens += self._unseen_tokens(outcome, delivered_tokens)
-            elif outcome is Outcome.SUCCESS:
-                self._learn(usage)
-            exchange.attempt.usage = usage
-        return await self._settlement.settle(exchange, outcome, delivered_tokens=delivered_tokens)
-
-    def _unseen_tokens(self, outcome: Outcome, delivered_tokens: int) -> int:
-        """What the model may have generated out of sight of a client that has gone: as much as it can have in the time
-        in which it showed nothing, and no more than was reserved; all of that where its answer is more than is read."""
-        exchange = self._exchange
-        room_tokens = exchange.admitted.receipt.output_cap_tokens * exchange.choices - delivered_tokens
-        if exchange.attempt.answer_is_too_large:
-            return max(0, room_tokens)
-        if not self._is_at_work() or outcome not in (Outcome.CLIENT_CUT, Outcome.CLIENT_LEFT):
-            return 0
-        now_s = self._clock()
-        if exchange.streamed:
-            is_known = self._shows_thoughts or self._speeds.thinks(self._model)
-            seconds = self._silence.seconds(now_s, thinks=True if is_known else self._thinks())
-        else:
-            seconds = now_s - self._asked_s
-        return max(0, min(round(seconds * self._speeds.of(self._model)), room_tokens))
-
-    def _is_at_work(self) -> bool:
-        attempt = self._exchange.attempt
-        return attempt.asked and not attempt.cache_hit
-
-    def _learn(self, usage: Usage) -> None:
-        if self._is_at_work():
-            self._speeds.learn(self._model, usage, self._clock() - self._asked_s, self._held_up_s)
-
-    async def _prompt_tokens(self) -> int:
-        estimated_tokens = self._exchange.admitted.receipt.prompt_tokens
-        try:
-            return min(estimated_tokens, await self._count_prompt())
-        except Exception as error:
-            log.error("request %s: the prompt can't be counted: %s", self._exchange.request_id, type(error).__name__)
-            return estimated_tokens
 
     def _headers(self, settled: Settled | None) -> list[Header]:
         served = self._model if self.failure is None else None

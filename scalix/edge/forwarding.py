@@ -21,6 +21,7 @@ from scalix.domain.requests.wrong_fields import wrong_field
 from scalix.domain.tokens.estimate import CHARGED_FRAME
 from scalix.domain.tokens.media_tokens import Media
 from scalix.edge.access_log import ASKED, Asked
+from scalix.edge.accounts import Account, Measures
 from scalix.edge.allowed_fields import allowed_fields
 from scalix.edge.answer_repairs import AnswerRepairs
 from scalix.edge.answers import Answer, noop
@@ -169,20 +170,19 @@ class Forwarding:
         def repairs(model: str) -> AnswerRepairs:
             return AnswerRepairs(exchange, model, body, lambda: self._now_ms() // 1000, with_usage=with_usage, ids=ids)
 
+        measures = Measures(count, count_prompt, self._speeds, lambda: attempts.model.thinks)
         answer = Answer(
             exchange,
-            self._settlement,
             send,
-            speeds=self._speeds,
-            thinks=lambda: attempts.model.thinks,
-            count_tokens=count,
-            count_prompt=count_prompt,
+            account=lambda model: Account(exchange, model, self._settlement, measures),
+            repairs=repairs,
             now_ms=self._now_ms,
             is_followed=attempts.is_followed,
-            repairs=repairs,
         )
+        answer.begin(attempts.model.name)
+        raw = _serialised(attempts.body())  # where this fails, no provider is asked, and nothing charged
         try:
-            await self._forward(body, exchange, attempts, answer, scope, receive)
+            await self._forward(raw, body, exchange, attempts, answer, scope, receive)
         finally:
             await answer.settle_anyway()
 
@@ -221,6 +221,7 @@ class Forwarding:
 
     async def _forward(
         self,
+        raw: bytes,
         body: dict[str, Any],
         exchange: Exchange,
         attempts: Attempts,
@@ -236,8 +237,6 @@ class Forwarding:
         if exchange.route is Route.EMBEDDINGS and isinstance(body.get("input"), list):
             exchange.most_answer_bytes += MOST_BYTES_OF_A_VECTOR * len(body["input"])
         exchange.wrong_field = lambda: wrong_field(exchange.route, body, exchange.attempt.unfetched)
-        answer.begin(attempts.model.name)
-        raw = _serialised(attempts.body())
         try:
             async with client.watched():
                 while await self._attempt(raw, attempts, exchange, answer, scope, client):
@@ -264,7 +263,6 @@ class Forwarding:
         attempts.goes_on = False
         inner = self._inner_scope(exchange, scope, raw)
         exchange.written = raw
-        answer.is_forwarded = True
         try:
             async with asyncio.timeout(attempts.patience_s()) as patience:
                 answer.on_first_byte = lambda: _wait_for_ever(patience)

@@ -12,10 +12,13 @@ from scalix.domain.ledger.outcomes import Usage
 from scalix.domain.limits.limits import UNLIMITED
 from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Charge, Outcome, Receipt, Settled
 from scalix.domain.requests.routes import Route
-from scalix.edge import answers
+from scalix.edge import accounts
+from scalix.edge.answer_repairs import AnswerRepairs
+from scalix.edge.answers import Answer
 from scalix.edge.asgi import Message
 from scalix.litellm_adapter.provider_transport import read_response
 from scalix.service.exchange.exchanges import Exchange, Exchanges
+from scalix.service.exchange.hidden_work import Speeds
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.identity.callers import THE_OPERATOR
 
@@ -61,15 +64,14 @@ async def _charged(
     headers = {"content-type": "text/event-stream"}
     response = await read_response(httpx.Response(200, headers=headers, content=stream), request, exchange)
     outage = SimpleNamespace(learn=lambda *learned: None)
-    answer = answers.Answer(
+    settlement = Settlement(cast(Any, SimpleNamespace(settle=settle)), Exchanges(), cast(Any, outage))
+    measures = accounts.Measures(words, counted, Speeds(), lambda: thought_s > 0, lambda: now_s[0])
+    answer = Answer(
         exchange,
-        Settlement(cast(Any, SimpleNamespace(settle=settle)), Exchanges(), cast(Any, outage)),
         send,
-        count_tokens=words,
-        count_prompt=counted,
+        account=lambda model: accounts.Account(exchange, model, settlement, measures),
+        repairs=lambda model: AnswerRepairs(exchange, model, {}, lambda: 0),
         now_ms=lambda: 1,
-        thinks=lambda: thought_s > 0,
-        clock=lambda: now_s[0],
     )
     await answer.send({"type": "http.response.start", "status": 200, "headers": list(response.headers.raw)})
     with suppress(httpx.ReadError):  # it has no end where the client leaves before that
@@ -83,7 +85,7 @@ async def _charged(
 
 @pytest.fixture(autouse=True)
 def _late(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "REPORT_WAIT_S", 0)
+    monkeypatch.setattr(accounts, "REPORT_WAIT_S", 0)
 
 
 async def test_what_the_provider_stated_is_charged_when_litellm_reports_too_late() -> None:

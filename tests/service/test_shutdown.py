@@ -11,7 +11,7 @@ import pytest
 from scalix.domain.errors import BadRequest
 from scalix.domain.limits.quota import Charge, Outcome, Receipt, Settled
 from scalix.edge import forwarding
-from scalix.edge.answers import Answer
+from scalix.edge.accounts import Account
 from scalix.service.exchange.outage import apply_to
 from scalix.store.base import QuotaStore
 from scalix.store.journal.journal import Journal
@@ -121,11 +121,11 @@ async def test_a_request_that_fails_before_it_is_forwarded_is_not_charged(
 async def test_an_answer_that_cant_be_concluded_is_charged(
     store_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(answer: Answer, outcome: Outcome) -> None:
+    async def fail(account: Account, outcome: Outcome) -> None:
         monkeypatch.undo()
         raise RuntimeError("the tokenizer is broken")
 
-    monkeypatch.setattr(Answer, "_settle", fail)
+    monkeypatch.setattr(Account, "settle", fail)
     async with world(store_url, tmp_path) as one:
         user = await one.user("ada", "pro")
         with pytest.raises(IndexError):  # the rig finds no answer
