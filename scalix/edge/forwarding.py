@@ -1,34 +1,26 @@
-"""The way in: hands an admitted request to LiteLLM's app as if it had come from a client that may do no more."""
+"""The way in: checks and admits a request that a provider is to answer, and has it asked, answered and settled."""
 
-import asyncio
-import logging
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
 from typing import Any
 
-import orjson
-
-from scalix.domain.errors import BadRequest, GatewayError
+from scalix.domain.errors import GatewayError
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.betas import split_betas
 from scalix.domain.requests.dropped import Dropped
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields, refusal_of_unknown
-from scalix.domain.requests.odd_fields import named_field, odd_field
 from scalix.domain.requests.routes import Route
-from scalix.domain.requests.wrong_fields import wrong_field
 from scalix.domain.tokens.estimate import CHARGED_FRAME
 from scalix.domain.tokens.media_tokens import Media
 from scalix.edge.access_log import ASKED, Asked
 from scalix.edge.accounts import Account, Measures
 from scalix.edge.allowed_fields import allowed_fields
 from scalix.edge.answer_repairs import AnswerRepairs
-from scalix.edge.answers import Answer, noop
+from scalix.edge.answers import Answer
 from scalix.edge.asgi import ASGIApp, Receive, Scope, Send, header
+from scalix.edge.asking import Asking, serialised
 from scalix.edge.bodies import check_head, json_object, read_json
 from scalix.edge.body_checks import check_body
-from scalix.edge.clients import Client
 from scalix.edge.failover import Attempts, Fields, documents_refused
 from scalix.edge.given_ids import GivenIds
 from scalix.edge.guard import Guard
@@ -36,9 +28,8 @@ from scalix.edge.outbound_urls import check_embedded
 from scalix.edge.spellings import MODEL_OF_PATH
 from scalix.edge.user_header import take_user
 from scalix.service.exchange.admission import Admission, Call
-from scalix.service.exchange.attempts import Lifted, ProviderError
 from scalix.service.exchange.candidates import Candidates, Fallbacks
-from scalix.service.exchange.exchanges import CURRENT, MOST_BYTES_OF_A_VECTOR, Exchange
+from scalix.service.exchange.exchanges import Exchange
 from scalix.service.exchange.hidden_work import Speeds
 from scalix.service.exchange.object_ids import NOTHING, NamedObjects, ObjectIds, may_use_all
 from scalix.service.exchange.settlement import Settlement
@@ -47,21 +38,8 @@ from scalix.service.exchange.unknown_sizes import left_out
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
 
-PATHS = {
-    Route.CHAT: "/v1/chat/completions",
-    Route.COMPLETIONS: "/v1/completions",
-    Route.EMBEDDINGS: "/v1/embeddings",
-    Route.RESPONSES: "/v1/responses",
-    Route.MESSAGES: "/v1/messages",
-}
 _WITHOUT_IDS = frozenset({Route.COMPLETIONS, Route.EMBEDDINGS})  # texts go in, and nothing that is kept
-# Request headers that mean something to a provider. All others stay outside.
-_FORWARDED_HEADERS = frozenset({b"anthropic-version"})
 _BETAS = b"anthropic-beta"
-
-TOO_LATE = ProviderError(504, "", kind="TimeoutException")  # what an attempt fails of that is given up
-
-log = logging.getLogger("scalix.edge")
 
 
 class Forwarding:
@@ -83,11 +61,10 @@ class Forwarding:
         known: KnownFields = lambda model, route: EVERYTHING,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._app = app
+        self._asking = Asking(app, settlement, internal_token)
         self._identity = identity
         self._admission = admission
         self._settlement = settlement
-        self._authorization = (b"authorization", b"Bearer " + internal_token.encode())
         self._counting = counting
         self._now_ms = now_ms
         self._guard = guard
@@ -180,9 +157,9 @@ class Forwarding:
             is_followed=attempts.is_followed,
         )
         answer.begin(attempts.model.name)
-        raw = _serialised(attempts.body())  # where this fails, no provider is asked, and nothing charged
+        raw = serialised(attempts.body())  # where this fails, no provider is asked, and nothing charged
         try:
-            await self._forward(raw, body, exchange, attempts, answer, scope, receive)
+            await self._asking.ask(raw, body, exchange, attempts, answer, scope, receive)
         finally:
             await answer.settle_anyway()
 
@@ -218,118 +195,6 @@ class Forwarding:
 
     def _check(self, route: Route, body: dict[str, Any]) -> Dropped:
         return check_body(route, body, self._guard.extra_fields(route), strict=self._guard.settings.strict_bodies)
-
-    async def _forward(
-        self,
-        raw: bytes,
-        body: dict[str, Any],
-        exchange: Exchange,
-        attempts: Attempts,
-        answer: Answer,
-        scope: Scope,
-        receive: Receive,
-    ) -> None:
-        client = Client(receive, exchange, partial(self._settlement.free_slot, exchange))
-        CURRENT.set(exchange)
-        exchange.attempt.lifted = Lifted()
-        exchange.odd_field = lambda: odd_field(body)
-        exchange.named_field = lambda message: named_field(body, message)
-        if exchange.route is Route.EMBEDDINGS and isinstance(body.get("input"), list):
-            exchange.most_answer_bytes += MOST_BYTES_OF_A_VECTOR * len(body["input"])
-        exchange.wrong_field = lambda: wrong_field(exchange.route, body, exchange.attempt.unfetched)
-        try:
-            async with client.watched():
-                while await self._attempt(raw, attempts, exchange, answer, scope, client):
-                    exchange.begin_next()
-                    answer.begin(attempts.model.name)
-                    raw = _serialised(attempts.body())
-        except asyncio.CancelledError:
-            exchange.client_left = True
-            raise
-        except Exception as error:
-            if not exchange.client_left:
-                log.error("request %s: the inner app failed with %s", exchange.request_id, type(error).__name__)
-        finally:
-            CURRENT.set(None)
-            await answer.conclude()
-            exchange.written = b""
-            if exchange.client_left:
-                await _hang_up(exchange)
-
-    async def _attempt(
-        self, raw: bytes, attempts: Attempts, exchange: Exchange, answer: Answer, scope: Scope, client: Client
-    ) -> bool:
-        """Ask one model. Whether it has failed and another one may take over."""
-        attempts.goes_on = False
-        inner = self._inner_scope(exchange, scope, raw)
-        exchange.written = raw
-        try:
-            async with asyncio.timeout(attempts.patience_s()) as patience:
-                answer.on_first_byte = lambda: _wait_for_ever(patience)
-                exchange.attempt.on_open = lambda: _wait_longer(patience, attempts.patience_s(has_begun=True))
-                await self._app(inner, client.replaying(raw), answer.send)
-        except TimeoutError:
-            attempts.gave_up_waiting = patience.expired()
-            if attempts.gave_up_waiting and exchange.attempt.asked:
-                exchange.attempt.seen.error = TOO_LATE
-        except Exception as error:
-            if not exchange.client_left:
-                log.error("request %s: the inner app failed with %s", exchange.request_id, type(error).__name__)
-        finally:
-            answer.on_first_byte, exchange.attempt.on_open = noop, lambda: None
-        await answer.conclude()
-        if answer.failure is None:
-            if not exchange.client_left:
-                attempts.answered()
-            return False
-        if not attempts.goes_on:
-            if answer.has_started:
-                attempts.note_failure(answer.failure)
-            return False
-        await _hang_up(exchange)
-        return True
-
-    def _inner_scope(self, exchange: Exchange, scope: Scope, raw: bytes) -> Scope:
-        path = PATHS[exchange.route]
-        headers = [
-            (b"host", b"scalix"),
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(raw)).encode()),
-            self._authorization,
-            *(item for item in scope["headers"] if item[0] in _FORWARDED_HEADERS),
-        ]
-        if exchange.route is Route.MESSAGES and (passed := split_betas(header(scope, _BETAS) or "")[0]):
-            headers.append((_BETAS, ",".join(passed).encode()))
-        inner = dict(scope)
-        inner.update(path=path, raw_path=path.encode(), query_string=b"", root_path="", headers=headers)
-        inner["scalix"] = exchange
-        inner["state"] = dict(scope.get("state", ()))
-        return inner
-
-
-async def _wait_for_ever(patience: asyncio.Timeout) -> None:
-    if patience.expired():
-        await asyncio.sleep(0)  # where the cancellation that is on its way comes, before anything is sent
-    patience.reschedule(None)
-
-
-def _wait_longer(patience: asyncio.Timeout, seconds: float | None) -> None:
-    if seconds is not None and patience.when() is not None and not patience.expired():
-        patience.reschedule(asyncio.get_running_loop().time() + seconds)
-
-
-async def _hang_up(exchange: Exchange) -> None:
-    """On some routes LiteLLM reads a stream to its end, at our cost, after nobody wants it any more."""
-    if exchange.attempt.hang_up is not None:
-        with suppress(Exception):
-            await exchange.attempt.hang_up()
-
-
-def _serialised(body: dict[str, object]) -> bytes:
-    try:
-        return orjson.dumps(body)
-    except TypeError:
-        raise BadRequest("The request's body holds a number that is too large.") from None
 
 
 def _ask_for_usage(route: Route, body: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import StreamingResponse
 
-from scalix.edge.forwarding import PATHS
+from scalix.edge.asking import PATHS
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID
 from scalix.litellm_adapter.direct_endpoints import DirectEndpoints, is_possible, is_simple_route, route_of
 from tests.adapter.test_trimmed_calls import exchange

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, settings
 from requests import Session
 
 from scalix.domain.requests.routes import Route
-from scalix.edge.forwarding import PATHS
+from scalix.edge.asking import PATHS
 from tests.e2e.gateways import (
     AUDIT_KEY,
     ENCRYPTION_KEY,

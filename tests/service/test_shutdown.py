@@ -109,7 +109,7 @@ async def test_a_request_that_fails_before_it_is_forwarded_is_not_charged(
     def fail(body: object) -> bytes:
         raise BadRequest("The request's body can't be written.")
 
-    monkeypatch.setattr(forwarding, "_serialised", fail)
+    monkeypatch.setattr(forwarding, "serialised", fail)
     async with world(store_url, tmp_path) as one:
         user = await one.user("ada", "pro")
         reply = await one.ask(user)
