@@ -77,7 +77,7 @@ def build_core(environ: Mapping[str, str], models: ModelKnowledge) -> Core:
     store = build_store(environ)
     audit = build_audit(store, environ)
     callers = build_callers(store, audit, environ)
-    exchange = build_exchange(store, callers, models)
+    exchange = build_exchange(store, models)
     forget = exchange.known.forget
     administration = build_administration(store, audit.log, callers, environ, forget_refusals=forget)
     ledger = build_ledger(store, audit.log)

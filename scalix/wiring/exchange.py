@@ -10,9 +10,11 @@ from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.exchange.known_refusals import KnownRefusals
+from scalix.service.exchange.model_access import ModelAccess
 from scalix.service.exchange.names_of_day import NamesOfDay
 from scalix.service.exchange.object_ids import ObjectIds
 from scalix.service.exchange.outage import Outage
+from scalix.service.exchange.reservations import Reservations
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.exchange.store_watch import StoreWatch
 from scalix.service.exchange.token_counting import TokenCounting, Tokenizer
@@ -21,7 +23,6 @@ from scalix.store.records.redis_cooldowns import RedisCooldowns
 from scalix.store.records.redis_epoch import RedisEpoch
 from scalix.store.records.redis_model_names import RedisModelNames
 from scalix.wiring.environment import now_ms
-from scalix.wiring.identity import CallerParts
 from scalix.wiring.store import StoreParts
 
 
@@ -49,27 +50,18 @@ class ExchangeParts:
     watch: StoreWatch
 
 
-def build_exchange(store: StoreParts, callers: CallerParts, models: ModelKnowledge) -> ExchangeParts:
+def build_exchange(store: StoreParts, models: ModelKnowledge) -> ExchangeParts:
     """The use cases over the store, and over the journal while it is away."""
     outage, exchanges = Outage(LocalCounters(now_ms), store.journal), Exchanges()
     counting, known = TokenCounting(models.tokenizer), KnownRefusals()
     names = NamesOfDay(store.guarded(RedisModelNames(store.session)), now_ms=now_ms)
+    room = Reservations(store.quotas, outage, known)
     settlement = Settlement(store.quotas, exchanges, outage, policy=store.policy)
     cooldowns = Cooldowns(store.guarded(RedisCooldowns(store.session)), store.policy, clock=time.monotonic)
     return ExchangeParts(
         counting=counting,
         known=known,
-        admission=Admission(
-            store.quotas,
-            callers.users,
-            store.policy,
-            exchanges,
-            outage,
-            counting,
-            facts=models.facts,
-            names=names,
-            known=known,
-        ),
+        admission=Admission(store.policy, ModelAccess(models.facts), room, exchanges, counting, names),
         fallbacks=Fallbacks(store.policy, cooldowns, facts=models.facts, now_ms=now_ms),
         object_ids=ObjectIds(store.pseudonyms, models.original_id),
         exchanges=exchanges,

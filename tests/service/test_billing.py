@@ -15,7 +15,7 @@ from scalix.domain.policy import Tier
 from scalix.domain.requests.routes import Route
 from scalix.edge.errors import error_headers
 from scalix.service.audit.audit import Actor
-from scalix.service.exchange.admission import Call
+from scalix.service.exchange.asking import Call
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.exchange.refusals import refusal
 from scalix.service.identity.callers import Caller
@@ -97,7 +97,7 @@ async def test_for_a_worker_that_dies_the_price_of_the_model_itself_is_noted(
     world: World, tier: str, charge: int
 ) -> None:
     asks: list[Ask] = []
-    store: Any = world.core.exchange.admission._store
+    store: Any = world.core.exchange.admission._room._store
     admit = store.admit
 
     async def noting(ask: Ask) -> Any:

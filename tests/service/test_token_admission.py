@@ -8,9 +8,13 @@ from scalix.domain.errors import InvalidApiKey, RateLimitExceeded
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Tally
 from scalix.domain.requests.routes import Route
-from scalix.service.exchange.admission import Admission, Call
+from scalix.service.exchange.admission import Admission
+from scalix.service.exchange.asking import Call
 from scalix.service.exchange.exchanges import Exchange, Exchanges
+from scalix.service.exchange.known_refusals import KnownRefusals
+from scalix.service.exchange.model_access import ModelAccess
 from scalix.service.exchange.outage import Outage
+from scalix.service.exchange.reservations import Reservations
 from scalix.service.exchange.token_counting import TokenCounting
 from scalix.store.base import UserRecord
 from scalix.store.journal.journal import Journal
@@ -23,9 +27,9 @@ class Worker(TokenRig):
 
     def start(self, state_dir: Path) -> "Worker":
         outage = Outage(LocalCounters(self.clock), Journal(state_dir / str(id(self))))
-        self.admission = Admission(
-            self.store, self.users, self.policy, Exchanges(), outage, TokenCounting(lambda encoding, text: len(text))
-        )
+        room = Reservations(self.store, outage, KnownRefusals())
+        counting = TokenCounting(lambda encoding, text: len(text))
+        self.admission = Admission(self.policy, ModelAccess(), room, Exchanges(), counting)
         self.requests = 0
         return self
 

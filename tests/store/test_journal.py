@@ -328,7 +328,7 @@ async def test_an_entry_that_is_taken_after_all_is_no_longer_counted_against_wha
     told.error = None
     assert await journal.replay(told) == 1
     assert told.entries == [entry(1), entry(2)]
-    assert journal._rejections == {}
+    assert journal._replay.rejections == {}
     await journal.close()
     assert left_in(tmp_path) == []
 

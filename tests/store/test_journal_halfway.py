@@ -114,7 +114,7 @@ async def test_of_a_dead_processs_file_nothing_is_known_once_it_is_done_with(tmp
         with pytest.raises(CallRejected):
             await journal.replay(apply)
     assert await journal.replay(apply) == 1
-    assert journal._rejections == {}
+    assert journal._replay.rejections == {}
     assert left_in(tmp_path) == [journal._file.path]
     await journal.close()
 

@@ -1,13 +1,17 @@
 """What a launcher writes down of its run, for `--status`, `--stop` and `--reload` to read."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
+import scalix
 from scalix.launch.embedded.store_child import StoreChild
 from scalix.launch.processes.child import Child
 from scalix.launch.processes.output import Output
-from scalix.launch.processes.process import ProcessIdentity
+from scalix.launch.processes.plan import Plan
+from scalix.launch.processes.process import ProcessIdentity, myself
 from scalix.launch.processes.reload import Reload
 from scalix.launch.processes.runfile import Phase, ReloadEntry, RunFile, WorkerEntry, remove_run_file
 
@@ -19,6 +23,22 @@ class RunNotes:
         self._file = first
         self._state_dir = state_dir
         self._output = output
+
+    @classmethod
+    def begin(cls, plan: Plan, port: int, log_file: Path, output: Output) -> Self:
+        """The notes of a run that starts now."""
+        first = RunFile(
+            launcher=myself(),
+            host=plan.settings.host,
+            port=port,
+            phase="starting",
+            started_at=time.time(),
+            version=scalix.__version__,
+            store="starting",
+            log_file=str(log_file),
+            demo=plan.demo,
+        )
+        return cls(first, plan.settings.state_dir, output)
 
     @property
     def reloads(self) -> int:

@@ -21,12 +21,11 @@ from scalix.launch.processes.plan import Plan, worker_environment
 from scalix.launch.processes.ports import base_url, port_taken, reserve_port
 from scalix.launch.processes.prefork import Preloader, preloader_spec
 from scalix.launch.processes.private_directory import make_private
-from scalix.launch.processes.process import myself
 from scalix.launch.processes.pump import PipePump
 from scalix.launch.processes.recycling import Recycler
 from scalix.launch.processes.reload import put_in_place
 from scalix.launch.processes.run_notes import RunNotes
-from scalix.launch.processes.runfile import POLICY_FILE, InstanceLock, RunFile
+from scalix.launch.processes.runfile import POLICY_FILE, InstanceLock
 from scalix.launch.processes.signals import RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
 from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_leavings
@@ -90,18 +89,7 @@ class Supervisor:
         settings = self._plan.settings
         self._port = int(self._listener.getsockname()[1])
         self._url = base_url(settings.host, self._port)
-        first = RunFile(
-            launcher=myself(),
-            host=settings.host,
-            port=self._port,
-            phase="starting",
-            started_at=time.time(),
-            version=scalix.__version__,
-            store="starting",
-            log_file=str(self._log_file),
-            demo=self._plan.demo,
-        )
-        self._notes = RunNotes(first, settings.state_dir, self._output)
+        self._notes = RunNotes.begin(self._plan, self._port, self._log_file, self._output)
         self._note()
         self._output.say("config", str(settings.config_path))
         self._store = open_store(settings, self._pump, self._output, self._plan.environment.store_variables)

@@ -1,19 +1,18 @@
 """What could not be written to the store, kept on disk until it can be: a file per process, replayed in order."""
 
 import asyncio
-import itertools
 import logging
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from scalix.store.base import CallRejected, StoreUnavailable
+from scalix.store.base import CallRejected
 from scalix.store.connection.background import in_background
-from scalix.store.journal.journal_entries import Entry, subject_of
-from scalix.store.journal.journal_file import JournalFile, Line, UnusableFile, set_file_aside, waiting_files
+from scalix.store.journal.journal_entries import Entry
+from scalix.store.journal.journal_file import JournalFile, UnusableFile, set_file_aside, waiting_files
+from scalix.store.journal.journal_replay import Apply, FileReplay
 from scalix.store.journal.open_admissions import OpenAdmissions
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -21,10 +20,7 @@ WRITE_WAIT_S = 0.25
 RETRY_S = 1.0
 _STUCK_AFTER_S = 2.0
 _ALARM_AT = 0.8
-_TRIES_OF_A_REJECTED_ENTRY = 5
-_TOGETHER = 64
 
-Apply = Callable[[Entry], Awaitable[object]]
 _T = TypeVar("_T")
 
 log = logging.getLogger("scalix.journal")
@@ -49,8 +45,7 @@ class Journal:
         self._failed = False
         self._closed = False
         self._alarmed_bytes = 0
-        # How often the store has not taken an entry, by the offset of its end in a file that is not done with.
-        self._rejections: dict[Path, Counter[int]] = {}
+        self._replay = FileReplay(self._on_disk)
         self._named: set[Path] = set()  # what is no journal, and can't be renamed either
         self.admissions = OpenAdmissions(directory, self._disk)
 
@@ -178,7 +173,7 @@ class Journal:
                 if path != self._file.path:
                     replayed += await self._replay_abandoned(path, apply)
                 elif self._file.pending_bytes:
-                    replayed += await self._replay_file(self._file, apply)
+                    replayed += await self._replay_own(apply)
             except CallRejected as fault:  # of one entry, which is no reason for other files to wait
                 rejected = fault
         if self.is_empty:
@@ -204,11 +199,13 @@ class Journal:
         if file is None:
             return 0
         try:
-            replayed = await self._replay_file(file, apply)
+            replayed = await self._replay.of(file, apply)
+            if file.size > file.done:
+                log.warning("%s ends in %d bytes of an unfinished entry, ignored", file.path, file.size - file.done)
             if replayed:
                 log.warning("took over %d entries of a process that has gone, from %s", replayed, path)
             await self._on_disk(file.remove)
-            self._rejections.pop(path, None)
+            self._replay.forget(path)
             return replayed
         except OSError as error:
             log.error("%s can't be read to its end now (%s); it is tried again", path, _why(error))
@@ -217,72 +214,16 @@ class Journal:
             # Where it was used: a file must not be closed under the thread that still writes to it.
             await self._on_disk(file.close)
 
-    async def _replay_file(self, file: JournalFile, apply: Apply) -> int:
-        replayed, offset = 0, file.done
-        try:
-            while lines := await self._on_disk(file.lines, offset):
-                for first in range(0, len(lines), _TOGETHER):
-                    told, fault = await self._replay_lines(file, lines[first : first + _TOGETHER], apply)
-                    if told:
-                        offset = told[-1].end
-                        replayed += len(told)
-                    if fault is not None:
-                        raise fault
-                await self._on_disk(file.mark, offset)
-        finally:
-            if offset > file.done:
-                await self._on_disk(file.mark, offset)
-        if file is self._file:
-            await self._on_disk(self._truncate_if_done)
-        elif file.size > offset:
-            log.warning("%s ends in %d bytes of an unfinished entry, ignored", file.path, file.size - offset)
+    async def _replay_own(self, apply: Apply) -> int:
+        replayed = await self._replay.of(self._file, apply)
+        await self._on_disk(self._truncate_if_done)
         return replayed
-
-    async def _replay_lines(
-        self, file: JournalFile, lines: list[Line], apply: Apply
-    ) -> tuple[list[Line], BaseException | None]:
-        """Replay lines of different subjects at once, those of one in order. Those before the first fault, and it."""
-        by_subject: dict[str, list[Line]] = {}
-        for line in lines:
-            by_subject.setdefault(subject_of(line.entry) if line.entry else "", []).append(line)
-        told: set[int] = set()
-
-        async def in_turn(chain: list[Line]) -> None:
-            for line in chain:
-                await self._replay_line(file, line, apply)
-                told.add(line.end)
-
-        ended = await asyncio.gather(*map(in_turn, by_subject.values()), return_exceptions=True)
-        # Of those after a fault some were told too: they will be told again, which changes nothing.
-        before_fault = list(itertools.takewhile(lambda line: line.end in told, lines))
-        return before_fault, next((error for error in ended if error is not None), None)
-
-    async def _replay_line(self, file: JournalFile, line: Line, apply: Apply) -> None:
-        if line.entry is None:
-            await self._set_aside(file, line, "can't be read")
-            return
-        try:
-            await apply(line.entry)
-        except Exception as fault:
-            if isinstance(fault, StoreUnavailable) and not isinstance(fault, CallRejected):
-                raise
-            # Also what this process can't do with it: no fault of one entry may hold up the others for good.
-            why = str(fault) if isinstance(fault, CallRejected) else type(fault).__name__
-            times = self._rejections.setdefault(file.path, Counter())
-            times[line.end] += 1
-            if times[line.end] < _TRIES_OF_A_REJECTED_ENTRY:
-                raise CallRejected(why) from None
-            await self._set_aside(file, line, f"is not taken by the store ({why})")
-
-    async def _set_aside(self, file: JournalFile, line: Line, why: str) -> None:
-        path = await self._on_disk(file.set_aside, line)
-        log.critical("an entry of %s before byte %d %s; it is kept in %s", file.path, line.end, why, path)
 
     def _truncate_if_done(self) -> None:
         if not self._file.pending_bytes:
             self._file.truncate()
             self._alarmed_bytes = 0
-            self._rejections.pop(self._file.path, None)  # other entries will end where those did
+            self._replay.forget(self._file.path)  # other entries will end where those did
 
     async def close(self) -> None:
         """Write what waits, and let go of the file: without entries it is deleted, else the next process finds it."""
