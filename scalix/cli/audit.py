@@ -6,7 +6,8 @@ import os
 import re
 from typing import Any
 
-from scalix.cli.session import ROOT, Refused, Session, print_json, print_table
+from scalix.cli.command_line import Acts
+from scalix.cli.session import ROOT, Refused, Session, in_json, print_json, print_table
 from scalix.domain.ledger.audit_chain import Link, Sealer, audit_keys
 from scalix.domain.ledger.audit_check import ChainCheck, Report
 from scalix.launch.settings.environment import load_environment
@@ -18,30 +19,27 @@ _LONGEST_CELL = 60
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `audit` and what it can do."""
-    parser = commands.add_parser("audit", allow_abbrev=False, help="what operators did, and who was refused")
-    acts = parser.add_subparsers(dest="act_on_log", required=True, metavar="ACT")
+    acts = Acts(commands, "audit", "what operators did, and who was refused")
 
-    entries = acts.add_parser("list", allow_abbrev=False, help="the newest entries")
+    entries = acts.add("list", _list, "the newest entries")
     entries.add_argument("--limit", type=int, default=50, metavar="N", help="how many (default 50)")
     entries.add_argument("--before", type=int, metavar="SEQ", help="only entries before this number")
     entries.add_argument("--actor", help="such as operator:master")
-    entries.add_argument("--act", help="such as user.update, or user for all that begin so")
+    entries.add_argument(
+        "--act", dest="of_act", metavar="ACT", help="such as user.update, or user for all that begin so"
+    )
     entries.add_argument("--object", help="such as user:alice")
-    entries.add_argument("--json", action="store_true", help="one JSON object")
-    entries.set_defaults(run=_list)
 
-    verify = acts.add_parser(
+    verify = acts.add(
         "verify",
-        allow_abbrev=False,
-        help="check that no entry was removed or changed; exit code 1 if one was",
-        epilog="With SCALIX_AUDIT_KEY in the environment or the env file, signatures are checked too. Each line of the "
+        _verify,
+        "check that no entry was removed or changed; exit code 1 if one was",
+        "With SCALIX_AUDIT_KEY in the environment or the env file, signatures are checked too. Each line of the "
         "gateway's log about an act ends with the entry's hash: give one with --known to see a log built anew.",
     )
     verify.add_argument(
         "--known", action="append", type=_known, default=[], metavar="SEQ:HASH", help="an entry that you know"
     )
-    verify.add_argument("--json", action="store_true", help="one JSON object")
-    verify.set_defaults(run=_verify)
 
 
 def _known(text: str) -> tuple[int, str]:
@@ -52,10 +50,9 @@ def _known(text: str) -> tuple[int, str]:
 
 
 def _list(options: argparse.Namespace, session: Session) -> None:
-    asked = {name: getattr(options, name) for name in ("limit", "before", "actor", "act", "object")}
+    asked = {name: getattr(options, name) for name in ("limit", "before", "actor", "object")} | {"act": options.of_act}
     answer = session.get("/scalix/v1/audit", **{name: str(value) for name, value in asked.items() if value is not None})
-    if options.json:
-        print_json(answer)
+    if in_json(options, answer):
         return
     rows = [
         (

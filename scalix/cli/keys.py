@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scalix.cli.session import Refused, Session, print_json, print_record, print_table
+from scalix.cli.command_line import Acts
+from scalix.cli.session import Refused, Session, in_json, print_json, print_record, print_table
 from scalix.domain.identity.key_secrets import is_digest
 from scalix.domain.limits.spans import span_ms
 
@@ -17,54 +18,42 @@ _COLUMNS = ("alias", "key", "user", "status", "spend", "budget", "requests", "ex
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `key` and what it can do."""
-    parser = commands.add_parser("key", allow_abbrev=False, help="virtual keys: limits, budgets, rotation")
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+    acts = Acts(commands, "key", "virtual keys: limits, budgets, rotation")
 
-    generate = acts.add_parser(
+    generate = acts.add(
         "generate",
-        allow_abbrev=False,
-        help="make a key, and print it: it can't be shown again",
-        epilog="example: scalix key generate --user alice --alias laptop --max-budget 5 --budget-duration 30d",
+        _generate,
+        "make a key, and print it: it can't be shown again",
+        "example: scalix key generate --user alice --alias laptop --max-budget 5 --budget-duration 30d",
     )
     generate.add_argument("--user", dest="user_id", help="whose key it is; without, it is a user of its own")
     _add_fields(generate)
-    generate.set_defaults(run=_generate)
 
-    listing = acts.add_parser("list", allow_abbrev=False, help="the keys that there are, the newest first")
+    listing = acts.add("list", _list, "the keys that there are, the newest first")
     listing.add_argument("--user", dest="user_id", help="those of one user")
     listing.add_argument("--page", type=int, default=1, metavar="N", help="which page (default 1)")
     listing.add_argument("--size", type=int, default=25, metavar="N", help="keys on a page (default 25, at most 100)")
-    listing.set_defaults(run=_list)
 
-    info = acts.add_parser("info", allow_abbrev=False, help="one key and its use")
-    info.set_defaults(run=_info)
+    info = acts.add("info", _info, "one key and its use")
 
-    update = acts.add_parser("update", allow_abbrev=False, help="change a key; what is not named stays")
+    update = acts.add("update", _update, "change a key; what is not named stays")
     _add_fields(update)
     update.add_argument("--spend", type=float, metavar="USD", help="what it counts as having spent, such as 0")
-    update.set_defaults(run=_update)
 
-    regenerate = acts.add_parser("regenerate", allow_abbrev=False, help="give a key a new secret, and print it")
+    regenerate = acts.add("regenerate", _regenerate, "give a key a new secret, and print it")
     regenerate.add_argument("--grace", metavar="TIME", help="how long the old secret still works, such as 24h")
-    regenerate.set_defaults(run=_regenerate)
 
     for name, text in (("block", "refuse a key's requests"), ("unblock", "take them again")):
-        one = acts.add_parser(name, allow_abbrev=False, help=text)
-        one.set_defaults(run=_block)
-        _add_key(one)
+        _add_key(acts.add(name, _block, text))
 
-    delete = acts.add_parser("delete", allow_abbrev=False, help="delete keys, for good")
+    delete = acts.add("delete", _delete, "delete keys, for good")
     delete.add_argument("keys", nargs="+", metavar="KEY", help=_KEY_HELP)
-    delete.set_defaults(run=_delete)
 
-    expiring = acts.add_parser("expiring", allow_abbrev=False, help="the keys that will end soon")
+    expiring = acts.add("expiring", _expiring, "the keys that will end soon")
     expiring.add_argument("--within", default="7d", type=_span, metavar="TIME", help="such as 7d (the default)")
-    expiring.set_defaults(run=_expiring)
 
     for one in (info, update, regenerate):
         _add_key(one)
-    for one in acts.choices.values():
-        one.add_argument("--json", action="store_true", help="one JSON object")
 
 
 _KEY_HELP = "its alias, its token (SHA-256), or - to read the key itself from standard input"
@@ -162,8 +151,7 @@ def _regenerate(options: argparse.Namespace, session: Session) -> None:
 
 
 def _tell_secret(options: argparse.Namespace, answer: Mapping[str, Any]) -> None:
-    if options.json:
-        print_json(answer)
+    if in_json(options, answer):
         return
     # Alone on standard output, so that it can be piped to where it belongs.
     print(answer["key"])
@@ -175,8 +163,7 @@ def _list(options: argparse.Namespace, session: Session) -> None:
     if options.user_id is not None:
         query["user_id"] = options.user_id
     answer = session.get("/key/list", **query)
-    if options.json:
-        print_json(answer)
+    if in_json(options, answer):
         return
     _table(f"keys, page {answer['current_page']} of {answer['total_pages']}", answer["keys"])
 
@@ -235,8 +222,7 @@ def _all(session: Session) -> Iterator[dict[str, Any]]:
 
 
 def _tell(options: argparse.Namespace, key: Mapping[str, Any]) -> None:
-    if options.json:
-        print_json(key)
+    if in_json(options, key):
         return
     rows = [(name, _text(value)) for name, value in key.items() if name not in ("key", "token_id")]
     print_record(f"key {key['key_alias'] or key['key_name']}", rows)

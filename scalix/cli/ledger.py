@@ -5,8 +5,8 @@ import json
 import sys
 from typing import Any
 
-from scalix.cli.command_line import EXIT_FAILED
-from scalix.cli.session import Refused, Session, print_json, print_table
+from scalix.cli.command_line import EXIT_FAILED, Acts
+from scalix.cli.session import Refused, Session, in_json, print_table
 from scalix.domain.identity.subjects import SHARDS
 
 # Millions of events take minutes.
@@ -16,55 +16,45 @@ _MIB = 1 << 20
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `ledger` and what it can do."""
-    parser = commands.add_parser("ledger", allow_abbrev=False, help="the ledger: its size, its truth, its archive")
-    acts = parser.add_subparsers(dest="act_on_ledger", required=True, metavar="ACT")
+    acts = Acts(commands, "ledger", "the ledger: its size, its truth, its archive")
 
-    status = acts.add_parser("status", allow_abbrev=False, help="how full the store is, and what is in files")
-    status.add_argument("--json", action="store_true", help="one JSON object")
-    status.set_defaults(run=_status)
+    acts.add("status", _status, "how full the store is, and what is in files")
 
-    verify = acts.add_parser(
+    verify = acts.add(
         "verify",
-        allow_abbrev=False,
-        help="compare counters, sums and rankings of a day with its events; exit code 1 if some differ",
-        epilog="Requests may go on meanwhile. A day that is in the archive is compared with the file.",
+        _verify,
+        "compare counters, sums and rankings of a day with its events; exit code 1 if some differ",
+        "Requests may go on meanwhile. A day that is in the archive is compared with the file.",
     )
     _add_what(verify)
-    verify.set_defaults(run=_verify)
 
-    repair = acts.add_parser(
+    repair = acts.add(
         "repair",
-        allow_abbrev=False,
-        help="write what the events of a day say into counters, sums and rankings; exit code 1 if something is left",
+        _repair,
+        "write what the events of a day say into counters, sums and rankings; exit code 1 if something is left",
     )
     _add_what(repair)
     repair.add_argument("--dry-run", action="store_true", help="only say what would be written")
-    repair.set_defaults(run=_repair)
 
-    archive = acts.add_parser("archive", allow_abbrev=False, help="write the events of old days to files now")
+    archive = acts.add("archive", _archive, "write the events of old days to files now")
     archive.add_argument(
         "--after-days", type=int, metavar="N", help="days older than this (default: retention.archive_after_days)"
     )
-    archive.add_argument("--json", action="store_true", help="one JSON object")
-    archive.set_defaults(run=_archive)
 
-    export = acts.add_parser(
-        "export", allow_abbrev=False, help="every event of a day as JSON Lines, from the store and the archive"
+    export = acts.add(
+        "export", _export, "every event of a day as JSON Lines, from the store and the archive", json=False
     )
     export.add_argument("--day", metavar="DATE", help="such as 2026-11-01, in UTC (default: today)")
-    export.set_defaults(run=_export)
 
 
 def _add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--day", metavar="DATE", help="such as 2026-11-01, in UTC (default: today)")
     parser.add_argument("--user", help="only this user; everybody's sums are left out then")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _status(options: argparse.Namespace, session: Session) -> None:
     answer = session.get("/scalix/v1/ledger")
-    if options.json:
-        print_json(answer)
+    if in_json(options, answer):
         return
     store, kept = answer["store"], answer["retention"]
     if store is not None:
@@ -104,8 +94,7 @@ def _repair(options: argparse.Namespace, session: Session) -> None:
 
 
 def _tell(options: argparse.Namespace, answer: Any, rows: list[dict[str, Any]], title: str) -> None:
-    if options.json:
-        print_json(answer)
+    if in_json(options, answer):
         return
     head = f"{answer['day']}: {answer['events']:,} events of {answer['subjects']:,} users"
     print(f"{head}, from the {answer['from']}")
@@ -127,8 +116,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 def _archive(options: argparse.Namespace, session: Session) -> None:
     body = {} if options.after_days is None else {"after_days": options.after_days}
     answer = session.patient(_PATIENCE_S).post("/scalix/v1/ledger/archive", body)
-    if options.json:
-        print_json(answer)
+    if in_json(options, answer):
         return
     for entry in answer["archived"]:
         print(f"{entry['day']}: {entry['events']:,} events in {entry['file']}")

@@ -5,7 +5,8 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from scalix.cli.session import Refused, Session, print_json, print_table
+from scalix.cli.command_line import Acts
+from scalix.cli.session import Refused, Session, in_json, print_table
 from scalix.domain.limits.limits import Metric, Window, limit_name
 
 _NAMES = {limit_name(metric, window): (metric.value, window.value) for metric in Metric for window in Window}
@@ -15,20 +16,17 @@ UNLIMITED, TIER = "unlimited", "tier"
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `limits` and what it can do."""
-    parser = commands.add_parser("limits", allow_abbrev=False, help="limits of users, and their use")
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+    acts = Acts(commands, "limits", "limits of users, and their use")
 
-    show = acts.add_parser("show", allow_abbrev=False, help="a user's limits and how much is used")
-    _add_user(show)
-    show.set_defaults(run=_show)
+    acts.add("show", _show, "a user's limits and how much is used", user=True)
 
-    change = acts.add_parser(
+    change = acts.add(
         "set",
-        allow_abbrev=False,
-        help="give a user limits of their own, beside the tier's",
-        epilog="example: scalix limits set alice requests-hour=20 tokens-day=unlimited concurrent=tier",
+        _set,
+        "give a user limits of their own, beside the tier's",
+        "example: scalix limits set alice requests-hour=20 tokens-day=unlimited concurrent=tier",
+        user=True,
     )
-    _add_user(change)
     change.add_argument(
         "changes",
         nargs="*",
@@ -39,28 +37,19 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     )
     change.add_argument("--clear", action="store_true", help="first take away all limits of their own")
     change.add_argument("--shadow", action="store_true", help="these limits count and report, and refuse nobody")
-    change.set_defaults(run=_set)
 
-    reset = acts.add_parser(
+    reset = acts.add(
         "reset",
-        allow_abbrev=False,
-        help="give a user the room back that is used up; what requests in flight hold stays",
-        epilog="example: scalix limits reset alice requests-hour tokens-day",
+        _reset,
+        "give a user the room back that is used up; what requests in flight hold stays",
+        "example: scalix limits reset alice requests-hour tokens-day",
+        user=True,
     )
-    _add_user(reset)
     reset.add_argument("windows", nargs="*", metavar="LIMIT", type=_window, help="such as requests-hour")
     reset.add_argument("--all", action="store_true", dest="everything", help="every window of every kind")
-    reset.set_defaults(run=_reset)
 
-    shadow = acts.add_parser("shadow", allow_abbrev=False, help="what limits with enforce: false would have refused")
+    shadow = acts.add("shadow", _shadow, "what limits with enforce: false would have refused")
     shadow.add_argument("--days", type=int, default=7, metavar="N", help="today and the days before (default 7)")
-    shadow.add_argument("--json", action="store_true", help="one JSON object")
-    shadow.set_defaults(run=_shadow)
-
-
-def _add_user(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("user", help="the user's id")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _window(text: str) -> str:
@@ -137,8 +126,7 @@ def _reset(options: argparse.Namespace, session: Session) -> None:
 
 def _shadow(options: argparse.Namespace, session: Session) -> None:
     answer = session.get("/scalix/v1/shadow", days=str(options.days))
-    if options.json:
-        print_json(answer)
+    if in_json(options, answer):
         return
     rows = [
         (entry["day"], entry["tier"], entry["limit"], _amount(entry["requests"]))
@@ -151,8 +139,7 @@ def _shadow(options: argparse.Namespace, session: Session) -> None:
 
 
 def _tell(options: argparse.Namespace, answer: Any) -> None:
-    if options.json:
-        print_json(answer)
+    if in_json(options, answer):
         return
     rows = [
         (

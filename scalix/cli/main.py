@@ -32,7 +32,7 @@ class Parser(command_line.Parser):
 
 def _which() -> command_line.Parser:
     """What says which gateway is meant, anywhere on the line."""
-    which = command_line.Parser(prog=PROGRAM, allow_abbrev=False, add_help=False)
+    which = command_line.Parser(prog=PROGRAM, add_help=False)
     which.add_argument("--url", help="another gateway, such as https://gateway.example.com")
     which.add_argument("--env-file", type=Path, metavar="FILE", help="the env file that the gateway was started with")
     return which
@@ -41,7 +41,6 @@ def _which() -> command_line.Parser:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=PROGRAM,
-        allow_abbrev=False,
         parents=[_which()],
         description="What operators do with a running Scalix gateway, through its HTTP API.",
         epilog="The gateway is the one that runs from the state directory (SCALIX_STATE_DIR), and the key is "

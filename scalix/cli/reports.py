@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from scalix.cli.amounts import cells_of, column_of
-from scalix.cli.session import Session, print_json, print_table
+from scalix.cli.session import Session, in_json, print_table
 from scalix.service.usage.reporting import REPORTS
 
 _OF_A_USER = ("user", "key")
@@ -12,10 +12,10 @@ _OF_A_USER = ("user", "key")
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `report` and each report."""
-    parser = commands.add_parser("report", allow_abbrev=False, help="sums by day, tier, model and more; errors, margin")
+    parser = commands.add_parser("report", help="sums by day, tier, model and more; errors, margin")
     names = parser.add_subparsers(dest="report", required=True, metavar="REPORT")
     for name in REPORTS:
-        one = names.add_parser(name, allow_abbrev=False, help=_HELP[name])
+        one = names.add_parser(name, help=_HELP[name])
         if name in _OF_A_USER:
             one.add_argument("user_id", metavar="USER", help="the user's id")
         if name == "top":
@@ -54,8 +54,7 @@ def _run(options: argparse.Namespace, session: Session) -> None:
         print(session.text(path, format="csv", **query), end="")
         return
     answer = session.get(path, **query)
-    if options.json:
-        print_json(answer)
+    if in_json(options, answer):
         return
     columns = tuple(answer["columns"])
     rows = [cells_of(row, columns) for row in answer["rows"]]

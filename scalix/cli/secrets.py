@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from scalix.cli.command_line import Acts
 from scalix.cli.session import Refused, Session, print_json
 
 _NAMED = 20
@@ -10,17 +11,14 @@ _NAMED = 20
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `secrets` and what it can do."""
-    parser = commands.add_parser("secrets", allow_abbrev=False, help="after a rotation of SCALIX_ENCRYPTION_KEY")
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
-    reencrypt = acts.add_parser(
+    acts = Acts(commands, "secrets", "after a rotation of SCALIX_ENCRYPTION_KEY")
+    acts.add(
         "reencrypt",
-        allow_abbrev=False,
-        help="encrypt every record's metadata with the first key",
-        epilog="First set SCALIX_ENCRYPTION_KEY to NEW,OLD and restart every instance. When this command ends with "
+        _reencrypt,
+        "encrypt every record's metadata with the first key",
+        "First set SCALIX_ENCRYPTION_KEY to NEW,OLD and restart every instance. When this command ends with "
         "exit code 0, the old key is not needed any more.",
     )
-    reencrypt.add_argument("--json", action="store_true", help="one JSON object")
-    reencrypt.set_defaults(run=_reencrypt)
 
 
 def _reencrypt(options: argparse.Namespace, session: Session) -> None:

@@ -1,5 +1,6 @@
 """A running gateway as the subcommands use it, and how they show what it answers."""
 
+import argparse
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -82,6 +83,13 @@ def _body(answer: Answer) -> Any:
 def print_json(value: Any) -> None:
     """One JSON document, for programs."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def in_json(options: argparse.Namespace, answer: Any) -> bool:
+    """Print an answer for programs where that was asked for; whether it was."""
+    if options.json:
+        print_json(answer)
+    return bool(options.json)
 
 
 def print_record(title: str, rows: Sequence[tuple[str, str]]) -> None:

@@ -1,12 +1,11 @@
 """`scalix usage`: what a user has used, and the requests that it was used by."""
 
 import argparse
-import json
 import sys
 from typing import Any
 
 from scalix.cli.amounts import cells_of, column_of, shown_amount
-from scalix.cli.session import Session, WrongUsage, print_json, print_table
+from scalix.cli.session import Session, WrongUsage, in_json, print_table
 
 EVENTS = "events"
 _LIMITS = ("limit", "limit_value", "used", "reserved", "remaining", "reset_at")
@@ -19,7 +18,6 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `usage`."""
     parser = commands.add_parser(
         "usage",
-        allow_abbrev=False,
         help="what a user has used, by window, day and model; and single requests",
         epilog="examples: scalix usage alice --days 7; scalix usage events alice --outcome success --csv. Without a "
         "user, the operator's own use.",
@@ -69,8 +67,7 @@ def _run(options: argparse.Namespace, session: Session) -> None:
 
 def _overview(options: argparse.Namespace, session: Session, query: dict[str, str]) -> None:
     answer = session.get("/scalix/v1/usage", **query)
-    if options.json:
-        print_json(answer)
+    if in_json(options, answer):
         return
     balance = f", balance ${shown_amount(answer['balance_usd'])}" if "balance_usd" in answer else ""
     print(
@@ -97,8 +94,7 @@ def _events(options: argparse.Namespace, session: Session, query: dict[str, str]
             print(f"more: add --cursor {cursor}", file=sys.stderr)
         return
     answer = session.get(path, **query)
-    if options.json:
-        print(json.dumps(answer, indent=2, ensure_ascii=False))
+    if in_json(options, answer):
         return
     if answer["events"]:
         rows = [cells_of(event, _EVENT) for event in answer["events"]]

@@ -6,56 +6,43 @@ from typing import Any
 from urllib.parse import quote
 
 from scalix.cli import privacy
-from scalix.cli.session import Session, print_json, print_record, print_table
+from scalix.cli.command_line import Acts
+from scalix.cli.session import Session, in_json, print_json, print_record, print_table
 
 DEFAULT_TIER = "default"
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `user` and what it can do."""
-    parser = commands.add_parser("user", allow_abbrev=False, help="users: tier, block, metadata")
-    acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
+    acts = Acts(commands, "user", "users: tier, block, metadata")
 
-    show = acts.add_parser("show", allow_abbrev=False, help="a user's record and use")
-    show.add_argument("user", help="the user's id")
-    show.set_defaults(run=_show)
+    acts.add("show", _show, "a user's record and use", user=True)
 
-    new = acts.add_parser("new", allow_abbrev=False, help="make a user")
+    new = acts.add("new", _new, "make a user")
     new.add_argument("user", nargs="?", help="the user's id; made up if it is not given")
     _add_fields(new)
-    new.set_defaults(run=_new)
 
-    update = acts.add_parser("update", allow_abbrev=False, help="change a user; what is not named stays")
-    update.add_argument("user", help="the user's id")
+    update = acts.add("update", _update, "change a user; what is not named stays", user=True)
     _add_fields(update)
-    update.set_defaults(run=_update)
 
-    delete = acts.add_parser("delete", allow_abbrev=False, help="delete users: records and counters")
+    delete = acts.add("delete", _delete, "delete users: records and counters")
     delete.add_argument("users", nargs="+", metavar="user", help="the users' ids")
-    delete.set_defaults(run=_delete)
 
-    listing = acts.add_parser("list", allow_abbrev=False, help="the users that have a record")
+    listing = acts.add("list", _list, "the users that have a record")
     listing.add_argument("--page", type=int, default=1, metavar="N", help="which page (default 1)")
     listing.add_argument(
         "--page-size", type=int, default=25, metavar="N", help="users on a page (default 25, at most 100)"
     )
-    listing.set_defaults(run=_list)
 
-    credit = acts.add_parser("credit", allow_abbrev=False, help="add to a user's prepaid balance")
-    credit.add_argument("user", help="the user's id")
+    credit = acts.add("credit", _credit, "add to a user's prepaid balance", user=True)
     credit.add_argument("usd", help="the amount in US dollars, such as 25.00; a negative one takes from the balance")
     credit.add_argument(
         "--id", required=True, metavar="ID", help="names the payment: with the same one, it is added once"
     )
-    credit.set_defaults(run=_credit)
 
-    balance = acts.add_parser("balance", allow_abbrev=False, help="a user's prepaid balance")
-    balance.add_argument("user", help="the user's id")
-    balance.set_defaults(run=_balance)
+    acts.add("balance", _balance, "a user's prepaid balance", user=True)
 
     privacy.add_acts(acts)
-    for one in (show, new, update, delete, listing, credit, balance):
-        one.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _add_fields(parser: argparse.ArgumentParser) -> None:
@@ -117,8 +104,7 @@ def _delete(options: argparse.Namespace, session: Session) -> None:
 
 def _list(options: argparse.Namespace, session: Session) -> None:
     answer = session.get("/user/list", page=str(options.page), page_size=str(options.page_size))
-    if options.json:
-        print_json(answer)
+    if in_json(options, answer):
         return
     rows = [
         (
@@ -141,8 +127,7 @@ def _list(options: argparse.Namespace, session: Session) -> None:
 def _credit(options: argparse.Namespace, session: Session) -> None:
     body = {"user_id": options.user, "amount_usd": options.usd, "credit_id": options.id}
     answer = session.post("/user/credit", body)
-    if options.json:
-        print_json(answer)
+    if in_json(options, answer):
         return
     done = (
         f"credited {options.usd} USD" if answer["credited"] else f"{options.id} was credited before, nothing was added"
@@ -166,8 +151,7 @@ def _balance_text(answer: dict[str, Any]) -> str:
 
 
 def _tell(options: argparse.Namespace, answer: dict[str, Any]) -> None:
-    if options.json:
-        print_json(answer)
+    if in_json(options, answer):
         return
     usage = answer["usage"]
     metadata = answer.get("metadata_error") or json.dumps(answer["metadata"], ensure_ascii=False)
