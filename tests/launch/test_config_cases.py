@@ -8,8 +8,7 @@ from scalix.domain.tokens.families import family_of
 from scalix.launch.config.config_file import GatewayConfig, read_config
 from scalix.launch.config.included import load_config
 from scalix.launch.litellm.kinds import Kind
-from scalix.launch.litellm.prices import is_price
-from scalix.launch.litellm.sections import JUDGED, SECTIONS, TABLES
+from scalix.launch.litellm.sections import JUDGED, SECTIONS, TABLES, is_price
 from scalix.launch.problems import LaunchError
 from tests.launch.config_cases import CONFIGS, REFUSED, REFUSED_IN_PRODUCTION, config_at, dummies
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from scalix.launch.litellm.prices import is_price
-from scalix.launch.litellm.sections import SECTIONS, TABLES
+from scalix.launch.litellm.sections import SECTIONS, TABLES, is_price
 from tests.launch import litellm_settings as of_litellm
 
 

@@ -18,8 +18,7 @@ from scalix.launch.config.guard_schema import (
 )
 from scalix.launch.config.identity_schema import AnonymousSection, Cidr, JwtSection
 from scalix.launch.config.pricing_schema import PricesSection
-from scalix.launch.config.privacy_schema import PrivacySection
-from scalix.launch.config.retention_schema import RetentionSection
+from scalix.launch.config.retention_schema import PrivacySection, RetentionSection
 from scalix.launch.config.schema_base import Name, Section, wrong
 
 # No model costs a cent per token; a price above it is one per thousand or per million tokens.

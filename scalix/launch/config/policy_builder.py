@@ -10,8 +10,8 @@ from scalix.domain.policy import Model, Policy, Tier
 from scalix.domain.prices.peak_prices import PPM
 from scalix.domain.prices.pricing import Price
 from scalix.domain.privacy import PrivacySettings
+from scalix.domain.requests.guard import LOOPBACK, GuardSettings, Overload
 from scalix.launch.config.config_schema import CountWindows, Deployment, ScalixSection, SpendWindows, TierSection
-from scalix.launch.config.guard_builder import build_guard
 from scalix.launch.config.offered import mode_of
 from scalix.launch.config.price_map_file import Entry
 from scalix.launch.litellm.taken import Taken
@@ -35,7 +35,7 @@ def build_policy(
         models=dict(models),
         wildcards=dict(wildcards or {}),
         aliases={alias: model for alias, model in taken.aliases.items() if model in models},
-        guard=replace(build_guard(section), user_header=taken.user_header),
+        guard=replace(_guard(section), user_header=taken.user_header),
         key_defaults=taken.key_defaults,
         key_bounds=taken.key_bounds,
         retention=Retention(**section.retention.model_dump()),
@@ -43,6 +43,27 @@ def build_policy(
         fallbacks={model: tuple(chain) for model, chain in section.fallbacks.items()},
         retries=Retries(**section.retries.model_dump(exclude_none=True)),
         cooldown=Cooldown(**section.cooldown.model_dump()),
+    )
+
+
+def _guard(section: ScalixSection) -> GuardSettings:
+    """The settings of the front door, as plain data."""
+    rules, overload = section.ip_rules, section.overload
+    exempt = LOOPBACK if overload.exempt is None else tuple(map(str, overload.exempt))
+    return GuardSettings(
+        allowed_hosts=tuple(section.allowed_hosts),
+        ip_allow=tuple(map(str, rules.allow)),
+        ip_deny=tuple(map(str, rules.deny)),
+        overload=Overload(
+            in_flight=overload.in_flight,
+            in_flight_per_address=overload.in_flight_per_address,
+            body_memory_mib=overload.body_memory_mib,
+            wrong_key_delay_s=overload.wrong_key_delay_s,
+            exempt=exempt,
+        ),
+        extra_body_fields={name: tuple(fields) for name, fields in section.extra_body_fields.items()},
+        strict_bodies=section.strict_bodies,
+        cors_origins=tuple(section.cors.origins),
     )
 
 

@@ -1,4 +1,4 @@
-"""The shape of `scalix.retention`."""
+"""The shape of `scalix.retention` and `scalix.privacy`."""
 
 from typing import Annotated, Any, Self
 
@@ -11,6 +11,7 @@ from scalix.domain.ledger.retention import (
     DEFAULT_EVENTS_DAYS,
     DEFAULT_HOURS_DAYS,
 )
+from scalix.domain.privacy import DEFAULT_EXPIRED_KEYS_DAYS, DEFAULT_SET_ASIDE_DAYS
 from scalix.launch.config.schema_base import Section, wrong
 
 _MOST_DAYS = 3_650
@@ -43,3 +44,12 @@ class RetentionSection(Section):
             )
             raise wrong(what, f"write less than {self.events_days}, or a greater events_days")
         return self
+
+
+class PrivacySection(Section):
+    """What is kept of users beyond metering, and of those who were erased."""
+
+    usage_details: bool = True
+    keep_billing: bool = False
+    expired_keys_days: Days = DEFAULT_EXPIRED_KEYS_DAYS
+    set_aside_days: Days = DEFAULT_SET_ASIDE_DAYS

@@ -6,8 +6,7 @@ from typing import Any
 from scalix.launch.config.gateway_settings import CUSTOM_AUTH
 from scalix.launch.config.yaml_source import Step, YamlSource
 from scalix.launch.litellm.kinds import Kind, Setting, Table
-from scalix.launch.litellm.prices import is_price
-from scalix.launch.litellm.sections import JUDGED, NO_SETTING, OURS, SECTIONS, TABLES
+from scalix.launch.litellm.sections import JUDGED, NO_SETTING, OURS, SECTIONS, TABLES, is_price
 from scalix.launch.litellm.spelling import misspelt
 from scalix.launch.litellm.told import Told
 from scalix.launch.problems import Problem

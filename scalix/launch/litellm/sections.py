@@ -30,3 +30,9 @@ TABLES: dict[str, Table] = {
     "general_settings": GENERAL_SETTINGS,
 }
 NO_SETTING = Setting(Kind.WITHOUT_EFFECT, "LiteLLM has no such setting")
+_OF_PRICES = ("_cost", "cost_per_", "_uplift_", "tiered_pricing", "off_peak_pricing", "_per_ptu")
+
+
+def is_price(name: str) -> bool:
+    """Whether `name` is a price, or a part of one, by the names of LiteLLM's price map."""
+    return any(part in name for part in _OF_PRICES)

@@ -89,6 +89,14 @@ class StoreSession(AsyncCoreCommands):
         return int(seconds) * 1000 + int(microseconds) // 1000
 
 
+class SessionStore:
+    """A store over one session, whose keys have the session's names."""
+
+    def __init__(self, session: StoreSession) -> None:
+        self._session = session
+        self._keys = session.names
+
+
 class SessionBatch(Batch):
     """Commands of a session. What has to be atomic is a script."""
 

@@ -5,19 +5,18 @@ from collections.abc import Sequence
 
 from scalix.domain.ledger.ledger_check import Texts
 from scalix.domain.limits.calendar import DAY_MS
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.ledger.redis_ledger_repair import names_of_shards
 
 _BATCH = 500
 LOCK_MS = 10 * 60_000
 
 
-class RedisArchive:
+class RedisArchive(SessionStore):
     """Give it a client of its own: its calls may take long. Every method may raise `StoreUnavailable`."""
 
     def __init__(self, session: StoreSession) -> None:
-        self._session = session
-        self._keys = session.names
+        super().__init__(session)
         self._token = secrets.token_hex(8)
 
     async def lock(self) -> bool:

@@ -12,7 +12,7 @@ from scalix.domain.ledger.ledger import Aggregate, Event, Summary, Sums, event_o
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 from scalix.store.base import Ranking
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore
 
 READ_TIMEOUT_MS = 10_000
 _FIGURES = len(Sums().values())
@@ -22,15 +22,8 @@ _SUMS_AT_ONCE = 200
 _EVENTS_AT_ONCE = 500
 
 
-class RedisLedger:
+class RedisLedger(SessionStore):
     """A `LedgerReader` over one server or cluster."""
-
-    def __init__(
-        self,
-        session: StoreSession,
-    ) -> None:
-        self._session = session
-        self._keys = session.names
 
     async def now_ms(self) -> int:
         return await self._session.time_ms()

@@ -7,7 +7,7 @@ from scalix.domain.ledger.ledger_check import SHARD_PARTS, Difference, Part, Sha
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.keys import CLOCK_GRACE_MS
 from scalix.store.ledger.books import Listing
 from scalix.store.records.pseudonyms import Pseudonyms
@@ -19,20 +19,14 @@ _ESCAPED = r"\\\1"
 _SPECIAL = re.compile(r"([\\*?\[\]])")
 
 
-class RedisBooks:
+class RedisBooks(SessionStore):
     """`Books` over one server or cluster. Give it a client of its own: its calls may take long.
 
     `retention` says for how long a key may live that has lost its end.
     """
 
-    def __init__(
-        self,
-        session: StoreSession,
-        pseudonyms: Pseudonyms,
-        retention: Callable[[], Retention],
-    ) -> None:
-        self._session = session
-        self._keys = session.names
+    def __init__(self, session: StoreSession, pseudonyms: Pseudonyms, retention: Callable[[], Retention]) -> None:
+        super().__init__(session)
         self._pseudonyms = pseudonyms
         self._retention = retention
 

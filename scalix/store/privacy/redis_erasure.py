@@ -11,7 +11,7 @@ from scalix.domain.identity.subjects import Subject, shard_of
 from scalix.domain.ledger.ledger import EVENT_FIELDS
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.keys import ERASED_LIFETIME_MS
 from scalix.store.records.pseudonyms import Pseudonyms
 
@@ -50,16 +50,11 @@ class ErasureStore(Protocol):
         ...
 
 
-class RedisErasure:
+class RedisErasure(SessionStore):
     """An `ErasureStore` over one server or cluster."""
 
-    def __init__(
-        self,
-        session: StoreSession,
-        pseudonyms: Pseudonyms,
-    ) -> None:
-        self._session = session
-        self._keys = session.names
+    def __init__(self, session: StoreSession, pseudonyms: Pseudonyms) -> None:
+        super().__init__(session)
         self._pseudonyms = pseudonyms
 
     async def erased_key(self, subject: str) -> str:

@@ -8,7 +8,7 @@ from scalix.domain.ledger.ledger import Event, Summary, Sums, event_of, name_of
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Tally
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.privacy.redis_erasure import MOST_DAYS
 from scalix.store.records.pseudonyms import Pseudonyms
 
@@ -54,16 +54,11 @@ class PersonalDataStore(Protocol):
         ...
 
 
-class RedisPersonalData:
+class RedisPersonalData(SessionStore):
     """A `PersonalDataStore` over one server or cluster."""
 
-    def __init__(
-        self,
-        session: StoreSession,
-        pseudonyms: Pseudonyms,
-    ) -> None:
-        self._session = session
-        self._keys = session.names
+    def __init__(self, session: StoreSession, pseudonyms: Pseudonyms) -> None:
+        super().__init__(session)
         self._pseudonyms = pseudonyms
 
     async def of(self, subject: str) -> PersonalData:

@@ -10,7 +10,7 @@ from scalix.domain.identity.subjects import Subject
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, window_end_ms
 from scalix.domain.limits.limits import Window
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.keys import CLOCK_GRACE_MS, RETENTION_RUN_LIFETIME_MS
 from scalix.store.ledger.redis_ledger_repair import names_of_shards
 from scalix.store.records.redis_keys import CLAIM_MS
@@ -41,17 +41,11 @@ class RetentionStore(Protocol):
         ...
 
 
-class RedisRetention:
+class RedisRetention(SessionStore):
     """A `RetentionStore` over one server or cluster."""
 
-    def __init__(
-        self,
-        session: StoreSession,
-        *,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-    ) -> None:
-        self._session = session
-        self._keys = session.names
+    def __init__(self, session: StoreSession, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
+        super().__init__(session)
         self._sleep = sleep
 
     async def claim_today(self) -> bool:

@@ -1,15 +1,11 @@
 """Prepaid balances in Redis or Valkey."""
 
 from scalix.domain.ledger.ledger import Balance
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore
 
 
-class RedisBalanceStore:
+class RedisBalanceStore(SessionStore):
     """A `BalanceStore` over one server or cluster."""
-
-    def __init__(self, session: StoreSession) -> None:
-        self._session = session
-        self._keys = session.names
 
     async def balance(self, subject: str) -> Balance | None:
         nano_usd, held = await self._session.hmget(self._keys.balance(subject), ["nano", "held"])

@@ -1,14 +1,10 @@
 """How many requests are in flight at all gateways of a store."""
 
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore
 
 
-class RedisLeases:
+class RedisLeases(SessionStore):
     """Counts the leases in the indexes of all shards."""
-
-    def __init__(self, session: StoreSession) -> None:
-        self._session = session
-        self._keys = session.names
 
     async def count(self) -> int:
         """Requests in flight, those of workers that died and are not swept yet among them. Raises

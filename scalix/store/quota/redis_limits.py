@@ -6,7 +6,7 @@ from collections.abc import Collection
 from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.limits import Metric, Window, limit_name
 from scalix.domain.limits.quota import ANY_LIMIT, CONCURRENT, ShadowCount, Tallies
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.keys import MERGED_LIFETIME_MS
 from scalix.store.quota.quota_wire import LETTER, POSITION, WINDOW, tallies_of
 from scalix.store.records.pseudonyms import Pseudonyms
@@ -14,17 +14,11 @@ from scalix.store.records.pseudonyms import Pseudonyms
 _SHADOW_NAMES = {"c": CONCURRENT, "*": ANY_LIMIT}
 
 
-class RedisLimitTools:
+class RedisLimitTools(SessionStore):
     """A `LimitTools` and a `MergeStore` over one server or cluster."""
 
-    def __init__(
-        self,
-        session: StoreSession,
-        *,
-        pseudonyms: Pseudonyms | None = None,
-    ) -> None:
-        self._session = session
-        self._keys = session.names
+    def __init__(self, session: StoreSession, *, pseudonyms: Pseudonyms | None = None) -> None:
+        super().__init__(session)
         self._pseudonyms = pseudonyms or Pseudonyms(session)
 
     async def tallies(self, subject: str) -> tuple[int, Tallies]:

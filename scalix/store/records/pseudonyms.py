@@ -5,18 +5,17 @@ import secrets
 from functools import lru_cache
 from hashlib import sha256
 
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore, StoreSession
 
 _KEY_BYTES = 32
 _DIGITS = 32
 
 
-class Pseudonyms:
+class Pseudonyms(SessionStore):
     """The pseudonyms of one store, whose key is kept in it and made by whoever needs it first."""
 
     def __init__(self, session: StoreSession) -> None:
-        self._session = session
-        self._keys = session.names
+        super().__init__(session)
         self._key: bytes | None = None
         self._last: bytes | None = None
 

@@ -3,17 +3,13 @@
 from hashlib import blake2b
 
 from scalix.store.base import Cooling
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore
 
 _OF_FAILURES = b"failures of models"
 
 
-class RedisCooldowns:
+class RedisCooldowns(SessionStore):
     """A `CooldownStore` over one server or cluster. The time that counts is the server's."""
-
-    def __init__(self, session: StoreSession) -> None:
-        self._session = session
-        self._keys = session.names
 
     async def cool(self, model: str, for_ms: int, *, asked_for: bool) -> None:
         """Leave `model` alone for `for_ms` from now; 0 ends it."""

@@ -1,15 +1,11 @@
 """The epoch of a Redis or Valkey server: a random text by which a store that was emptied is known."""
 
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore
 from scalix.store.keys import EPOCH_LIFETIME_MS
 
 
-class RedisEpoch:
+class RedisEpoch(SessionStore):
     """An `EpochStore` over one server or cluster."""
-
-    def __init__(self, session: StoreSession) -> None:
-        self._session = session
-        self._keys = session.names
 
     async def epoch(self, new: str, *, write: bool) -> str:
         """The store's epoch, `new` if it had none. `write` makes the server write, to see whether it does."""

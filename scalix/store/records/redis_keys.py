@@ -19,7 +19,7 @@ from scalix.domain.limits.key_limits import KeyWindow, budget_start_ms
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import UNKNOWN_VERSION, KeyTallies, Tally
 from scalix.store.base import RecordChanged
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.records.key_store import AliasTaken
 from scalix.store.records.sealing import CannotOpen, Sealing, Unsealed
 
@@ -33,17 +33,11 @@ _LISTS = ("models", "allowed_ips", "denied_ips")
 log = logging.getLogger("scalix.keys")
 
 
-class RedisKeyStore:
+class RedisKeyStore(SessionStore):
     """A `KeyStore` over one server or cluster. `sealing` is for metadata."""
 
-    def __init__(
-        self,
-        session: StoreSession,
-        *,
-        sealing: Sealing | None = None,
-    ) -> None:
-        self._session = session
-        self._keys = session.names
+    def __init__(self, session: StoreSession, *, sealing: Sealing | None = None) -> None:
+        super().__init__(session)
         self._sealing = sealing or Unsealed()
         self._said = False
 

@@ -1,15 +1,11 @@
 """In a Redis or Valkey server: which names served by wildcards the sums of a day have as they are."""
 
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore
 from scalix.store.keys import WILDCARD_NAMES_LIFETIME_MS
 
 
-class RedisModelNames:
+class RedisModelNames(SessionStore):
     """A `NameStore` over one server or cluster."""
-
-    def __init__(self, session: StoreSession) -> None:
-        self._session = session
-        self._keys = session.names
 
     async def list_name(self, day: int, name: str, most: int) -> frozenset[str] | None:
         """Put `name` among the day's, or find it there: `None`. Where there are `most` others: those, for good."""

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol
 
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore, StoreSession
 
 PSEUDONYM = re.compile(r"p-[0-9a-f]{16}")
 
@@ -36,16 +36,11 @@ class NameStore(Protocol):
         ...
 
 
-class RedisNames:
+class RedisNames(SessionStore):
     """A `NameStore` over one server or cluster. `erased_key` names the mark of an erased subject."""
 
-    def __init__(
-        self,
-        session: StoreSession,
-        erased_key: Callable[[str], Awaitable[str]],
-    ) -> None:
-        self._session = session
-        self._keys = session.names
+    def __init__(self, session: StoreSession, erased_key: Callable[[str], Awaitable[str]]) -> None:
+        super().__init__(session)
         self._erased_key = erased_key
 
     async def pseudonyms(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import orjson
 
 from scalix.domain.identity.subjects import SHARDS, Subject
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.records.resealing import Resealed
 from scalix.store.records.sealing import CannotOpen, Sealing
 
@@ -17,13 +17,12 @@ _RECORDS_A_PAGE = 500
 _RECORDS_A_READ = 100
 
 
-class RedisResealing:
+class RedisResealing(SessionStore):
     """A `ResealingStore` over one server or cluster. A cursor is "place:scan cursor", the places being the shards'
     users and then the list of keys."""
 
     def __init__(self, session: StoreSession, sealing: Sealing) -> None:
-        self._session = session
-        self._keys = session.names
+        super().__init__(session)
         self._sealing = sealing
 
     async def reseal(self, cursor: str) -> Resealed:

@@ -9,7 +9,7 @@ import orjson
 from scalix.domain.identity.subjects import Subject
 from scalix.domain.limits.quota import UNKNOWN_VERSION
 from scalix.store.base import RecordChanged, UserExists, UserRecord
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.records.sealing import CannotOpen, Sealing, Unsealed
 
 # Up to here all names are read and put in order, 256 short answers; beyond, the shards are gone through one by one.
@@ -18,18 +18,13 @@ MOST_IN_ORDER = 10_000
 log = logging.getLogger("scalix.users")
 
 
-class RedisUserStore:
+class RedisUserStore(SessionStore):
     """A `UserStore` over one server or cluster. `sealing` is for metadata."""
 
     def __init__(
-        self,
-        session: StoreSession,
-        *,
-        sealing: Sealing | None = None,
-        most_in_order: int = MOST_IN_ORDER,
+        self, session: StoreSession, *, sealing: Sealing | None = None, most_in_order: int = MOST_IN_ORDER
     ) -> None:
-        self._session = session
-        self._keys = session.names
+        super().__init__(session)
         self._sealing = sealing or Unsealed()
         self._most_in_order = most_in_order
         self._said = False
