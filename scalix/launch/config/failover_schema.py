@@ -42,7 +42,7 @@ class RetriesSection(Section):
 
 
 class CooldownSection(Section):
-    """When a failing model is left alone. `seconds: 0` switches it off."""
+    """The cooldown of a failing model: how long it gets no requests. `seconds: 0` switches it off."""
 
     failures: Annotated[int, _between(1, 1000, fallbacks.DEFAULT_FAILURES)] = fallbacks.DEFAULT_FAILURES
     within_s: Annotated[int, _between(1, 3600, fallbacks.DEFAULT_WITHIN_S)] = fallbacks.DEFAULT_WITHIN_S

@@ -15,12 +15,14 @@ from scalix.launch.processes.child_process import die_with_parent
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.process import ProcessIdentity, identify
 from scalix.launch.processes.pump import PipePump
+from scalix.launch.processes.worker import EXIT_CANT_LOAD
 
 # A child that has been ready this long and then dies starts again with the shortest delay.
 STEADY_S = 60.0
 FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 30.0
 START_LIMIT_S = 120.0
+MOST_FAILED_STARTS = 3
 _TAIL_LINES = 40
 
 
@@ -238,3 +240,15 @@ def describe_exit(code: int | None) -> str:
         return f"signal {signal.Signals(-code).name}"
     except ValueError:
         return f"signal {-code}"
+
+
+def is_hopeless(child: Child) -> bool:
+    """What can't be loaded now can't be loaded in a second either; any other death may be an accident."""
+    return child.exit_code == EXIT_CANT_LOAD or child.deaths >= MOST_FAILED_STARTS
+
+
+def obituary(child: Child) -> str:
+    """How often and how it ended, and its last words."""
+    times = "" if child.deaths == 1 else f" {child.deaths} times"
+    reason = child.last_words.removeprefix("worker: ") or "it said nothing"
+    return f"{child.spec.name} ended{times} before it was ready ({describe_exit(child.exit_code)}): {reason}"

@@ -2,6 +2,7 @@
 
 import platform
 import secrets
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import scalix
 from scalix.domain.identity.published_keys import is_published
+from scalix.launch.processes.child import ChildSpec
 from scalix.launch.processes.runfile import POLICY_FILE
 from scalix.launch.settings.environment import Environment, Settings
 from scalix.launch.settings.litellm_environment import kept_out
@@ -130,3 +132,17 @@ def _python_path(values: Mapping[str, str]) -> str:
 def _litellm_log(values: Mapping[str, str], level: str) -> str:
     # At INFO it writes several lines for each request, which costs more than metering it.
     return values.get("LITELLM_LOG") or ("WARNING" if level == "INFO" else level)
+
+
+def worker_specs(count: int, environment: Mapping[str, str], fd: int) -> list[ChildSpec]:
+    """`count` workers that share the listening socket `fd`."""
+    command = (sys.executable, "-m", "scalix.launch.processes.worker", "--fd", str(fd))
+    return [
+        ChildSpec(f"worker {number}", command, environment, ROOT, inherited_fds=(fd,)) for number in range(1, count + 1)
+    ]
+
+
+def demo_spec(plan: Plan, port: int) -> ChildSpec:
+    """The demo provider; with `port` 0 at one that is free."""
+    command = (sys.executable, "-m", "scalix_demo", "--port", str(port))
+    return ChildSpec("demo", command, helper_environment(plan), ROOT)

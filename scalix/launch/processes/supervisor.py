@@ -11,13 +11,11 @@ from scalix.launch.config.policy_file import forget_taken, write_policy
 from scalix.launch.config.render import RENDERED_FILE, write_rendered
 from scalix.launch.embedded.store_child import StoreChild, open_store
 from scalix.launch.problems import LaunchError
-from scalix.launch.processes.child import Child, ChildSpec, Process, describe_exit
-from scalix.launch.processes.child_specs import demo_spec, worker_specs
-from scalix.launch.processes.deaths import is_hopeless, obituary
+from scalix.launch.processes.child import Child, ChildSpec, Process, describe_exit, is_hopeless, obituary
 from scalix.launch.processes.drain import Drain
 from scalix.launch.processes.logfile import RotatingLog
 from scalix.launch.processes.output import Output
-from scalix.launch.processes.plan import Plan, worker_environment
+from scalix.launch.processes.plan import Plan, demo_spec, worker_environment, worker_specs
 from scalix.launch.processes.ports import base_url, port_taken, reserve_port
 from scalix.launch.processes.prefork import Preloader, preloader_spec
 from scalix.launch.processes.private_directory import make_private
