@@ -19,7 +19,7 @@ from scalix.launch.config.guard_schema import (
 from scalix.launch.config.identity_schema import AnonymousSection, Cidr, JwtSection
 from scalix.launch.config.pricing_schema import PricesSection
 from scalix.launch.config.retention_schema import PrivacySection, RetentionSection
-from scalix.launch.config.schema_base import Name, Section, wrong
+from scalix.launch.config.schema_base import Name, Section, usd_of, wrong
 
 # No model costs a cent per token; a price above it is one per thousand or per million tokens.
 HIGHEST_USD_PER_TOKEN = Decimal("0.01")
@@ -47,11 +47,8 @@ def _dollars_to_nano(value: Any) -> Any:
 
 
 def _usd_per_token(value: Any) -> Decimal:
-    try:
-        usd = Decimal(value) if isinstance(value, int | str | Decimal) and not isinstance(value, bool) else None
-    except ArithmeticError:
-        usd = None
-    if usd is None or not usd.is_finite() or usd < 0:
+    usd = usd_of(value)
+    if usd is None:
         raise wrong("is not a price in US dollars per token", "write a number such as 0.0000025")
     if usd >= HIGHEST_USD_PER_TOKEN:
         raise wrong(f"is {value} US dollars per single token", "divide a price per million tokens by 1000000")

@@ -4,7 +4,6 @@ So a worker that is brought back in the middle of an edit of the config has what
 """
 
 import os
-import secrets
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,26 +11,15 @@ from pydantic_core import from_json, to_json
 
 from scalix.domain.policy import Policy
 from scalix.launch.problems import LaunchError, Problem, shown_path
+from scalix.launch.processes.private_directory import replace_file
 
 _TAKEN = "policy.taken."
 
 
 def write_policy(path: Path, number: int, policy: Policy) -> None:
     """Replace the file (mode 0600) in one step. `number` counts the reloads of this run. Raises `LaunchError`."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    content = to_json({"number": number, "policy": _CODEC.dump_python(policy, mode="json")}, indent=1)
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        reason = (error.strerror or "error").lower()
-        fix = "set SCALIX_STATE_DIR to a directory that this user may write"
-        raise LaunchError([Problem(shown_path(path), f"can't be written ({reason})", fix)]) from error
+    content = {"number": number, "policy": _CODEC.dump_python(policy, mode="json")}
+    replace_file(path, to_json(content, indent=1))
 
 
 def read_policy(path: Path) -> tuple[int, Policy]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, create_model, model_validator
 
 from scalix.domain.prices.peak_prices import PPM
-from scalix.launch.config.schema_base import Name, Section, wrong
+from scalix.launch.config.schema_base import Name, Section, usd_of, wrong
 
 # No model costs ten cents for a thousand tokens; more than that is a price per token or per thousand, misplaced.
 HIGHEST_USD_PER_MILLION = 100_000
@@ -16,11 +16,8 @@ HIGHEST_MARKUP = 1_000
 
 
 def _usd(value: Any, most: int, example: str) -> Decimal:
-    try:
-        usd = Decimal(value) if isinstance(value, int | str | Decimal) and not isinstance(value, bool) else None
-    except ArithmeticError:
-        usd = None
-    if usd is None or not usd.is_finite() or not 0 <= usd <= most:
+    usd = usd_of(value)
+    if usd is None or usd > most:
         raise wrong(f"is not a price from 0 to {most} US dollars", f"write a number such as {example}")
     return usd
 

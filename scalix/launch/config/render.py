@@ -1,12 +1,10 @@
 """Writes the config that LiteLLM reads."""
 
-import os
-import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from scalix.launch.problems import LaunchError, Problem, shown_path
+from scalix.launch.processes.private_directory import replace_file
 
 RENDERED_FILE = "litellm.rendered.yaml"
 _HEADER = "# Written by the gateway at each start, from the config file. Changes here are lost.\n"
@@ -19,20 +17,7 @@ def render(config: Mapping[str, Any]) -> str:
 
 def write_rendered(path: Path, config: Mapping[str, Any]) -> Path:
     """Writes `config` to `path` with mode 0600, whole or not at all. Raises `LaunchError` when that fails."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(render(config))
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        reason = (error.strerror or "error").lower()
-        fix = "set SCALIX_STATE_DIR to a directory that this user may write"
-        raise LaunchError([Problem(shown_path(path), f"can't be written ({reason})", fix)]) from error
+    replace_file(path, render(config).encode())
     return path
 
 

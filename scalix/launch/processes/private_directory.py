@@ -1,10 +1,11 @@
-"""Directories that only we can enter."""
+"""Directories and files that only we can read."""
 
 import os
+import secrets
 import stat
 from pathlib import Path
 
-from scalix.launch.problems import LaunchError, Problem
+from scalix.launch.problems import LaunchError, Problem, shown_path
 
 # Files that show a directory to be a state directory of ours, so that its mode is ours to set.
 _MARKS = frozenset({"store.lock", "master.key", "gateway.json", "litellm.rendered.yaml", "store"})
@@ -35,6 +36,24 @@ def make_private(path: Path) -> Path:
     except OSError as error:
         raise _refusal(path, f"can't be used: {error.strerror or error}") from None
     return path
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write `content` to `path` with mode 0600, whole or not at all. Raises `LaunchError` when that fails."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        reason = (error.strerror or "error").lower()
+        fix = "set SCALIX_STATE_DIR to a directory that this user may write"
+        raise LaunchError([Problem(shown_path(path), f"can't be written ({reason})", fix)]) from error
 
 
 def _refusal(path: Path, what: str) -> LaunchError:

@@ -23,6 +23,7 @@ from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.identity.identity import checked_user_id, named_from_outside
 from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
 from scalix.service.policy_source import PolicySource
+from scalix.service.queries import whole_number
 from scalix.store.base import LimitTools, UserExists, UserRecord, UserStore
 
 # Of LiteLLM's fields those that mean something here; descriptions are kept in the metadata.
@@ -76,8 +77,8 @@ class UserAdministration:
         Raises `BadRequest`.
         """
         refuse_unknown_fields(query, _LIST_FIELDS)
-        page = _whole(query, "page", 1, MOST_PAGES)
-        size = _whole(query, "page_size", DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE)
+        page = whole_number(query, "page", 1, MOST_PAGES)
+        size = whole_number(query, "page_size", DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE)
         first = (page - 1) * size
         if query.get("user_ids"):
             wanted = sorted({name.strip() for name in query["user_ids"].split(",") if name.strip()})
@@ -180,9 +181,7 @@ class UserAdministration:
             "tier": self._policy.current.tier_or_default(record.tier).name,
             "blocked": record.blocked,
             **_metadata(record),
-            "overrides": record.limits,
-            "created_at": rfc3339(record.created_ms) if record.created_ms else None,
-            "updated_at": rfc3339(record.updated_ms) if record.updated_ms else None,
+            **_own_limits_and_times(record),
         }
 
     async def _shown(self, record: UserRecord) -> dict[str, Any]:
@@ -199,12 +198,18 @@ class UserAdministration:
             "consent": consents(record.consent, self._policy.current.privacy),
             "usage": _usage(tallies),
             "limits": shown_windows(effective_limits(tier, record), overrides_of(record), tallies, now_ms),
-            "overrides": record.limits,
-            "created_at": rfc3339(record.created_ms) if record.created_ms else None,
-            "updated_at": rfc3339(record.updated_ms) if record.updated_ms else None,
+            **_own_limits_and_times(record),
         }
         # LiteLLM's clients read the inner object, curl users the outer one.
         return {**info, "user_info": info}
+
+
+def _own_limits_and_times(record: UserRecord) -> dict[str, Any]:
+    return {
+        "overrides": record.limits,
+        "created_at": rfc3339(record.created_ms) if record.created_ms else None,
+        "updated_at": rfc3339(record.updated_ms) if record.updated_ms else None,
+    }
 
 
 def _metadata(record: UserRecord) -> dict[str, Any]:
@@ -228,13 +233,6 @@ def _act(name: str, by: Actor, before: UserRecord, after: UserRecord, body: Mapp
 
 def _told(record: UserRecord) -> dict[str, Any]:
     return {field: getattr(record, field) for field in _TOLD_IN_AUDIT}
-
-
-def _whole(query: Mapping[str, str], name: str, default: int, most: int) -> int:
-    text = query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= most:
-        raise BadRequest(f"'{name}' must be a whole number from 1 to {most}.", param=name)
-    return int(text)
 
 
 def _usage(tallies: Tallies) -> dict[str, Any]:

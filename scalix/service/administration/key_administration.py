@@ -18,6 +18,7 @@ from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.identity.identity import named_from_outside
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.service.policy_source import PolicySource
+from scalix.service.queries import whole_number
 from scalix.store.base import RecordChanged
 from scalix.store.records.key_store import AliasTaken, KeyStore
 
@@ -91,7 +92,8 @@ class KeyAdministration:
             name = min(unknown)
             message = f"'{name[:100]}' can't be listed by. Known are: {', '.join(sorted(_LIST_FIELDS))}."
             raise BadRequest(message, param=name[:100])
-        page, size = _whole(query, "page", 1, MOST_PAGES), _whole(query, "size", DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE)
+        page = whole_number(query, "page", 1, MOST_PAGES)
+        size = whole_number(query, "size", DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE)
         user_id, first = query.get("user_id"), (page - 1) * size
         if "key_hash" in query or "key_alias" in query:
             record = await self._one(query)
@@ -260,10 +262,3 @@ def _texts(body: Mapping[str, Any], name: str) -> list[str]:
     if not isinstance(value, list) or len(value) > MOST_DELETED or not all(isinstance(item, str) for item in value):
         raise BadRequest(f"'{name}' must be a list of up to {MOST_DELETED} texts.", param=name)
     return list(dict.fromkeys(value))
-
-
-def _whole(query: Mapping[str, str], name: str, default: int, most: int) -> int:
-    text = query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= most:
-        raise BadRequest(f"'{name}' must be a whole number from 1 to {most}.", param=name)
-    return int(text)

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from scalix.domain.limits.calendar import rfc3339, window_end_ms, window_index
+from scalix.domain.limits.key_states import KeyState
 from scalix.domain.limits.limit_overrides import Overrides
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Limits, Metric, Window, limit_name
-from scalix.domain.limits.quota import CONCURRENT, Tallies, Tally, window_states
+from scalix.domain.limits.quota import CONCURRENT, Tallies, Tally, WindowState, window_states
 
 
 def shown_windows(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int) -> list[dict[str, Any]]:
@@ -14,16 +15,24 @@ def shown_windows(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int)
     return [
         {
             "limit": state.limit.name,
-            "limit_value": shown_amount(state.limit.metric, state.limit.value),
-            "used": shown_amount(state.limit.metric, state.used),
-            "reserved": shown_amount(state.limit.metric, state.held),
-            "remaining": shown_amount(state.limit.metric, state.remaining),
+            **shown_use(state),
             "reset_at": rfc3339(state.reset_ms),
             "source": "override" if own.replaces(state.limit.metric, state.limit.window) else "tier",
             "enforce": state.limit.enforce,
         }
         for state in window_states(limits, tallies, now_ms)
     ]
+
+
+def shown_use(state: WindowState | KeyState) -> dict[str, int | float]:
+    """A limit and its use, in the unit that is shown."""
+    metric = state.limit.metric
+    return {
+        "limit_value": shown_amount(metric, state.limit.value),
+        "used": shown_amount(metric, state.used),
+        "reserved": shown_amount(metric, state.held),
+        "remaining": shown_amount(metric, state.remaining),
+    }
 
 
 def shown_limits(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int, in_flight: int) -> list[dict[str, Any]]:

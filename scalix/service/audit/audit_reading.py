@@ -10,6 +10,7 @@ from scalix.domain.errors import BadRequest
 from scalix.domain.ledger.audit_chain import Link
 from scalix.domain.limits.calendar import rfc3339
 from scalix.service.audit.audit_names import AuditNames
+from scalix.service.queries import whole_number
 from scalix.store.base import AuditStore
 
 DEFAULT_LIMIT, MOST_LIMIT = 50, 500
@@ -37,8 +38,8 @@ class AuditReading:
         Raises `BadRequest`, `StoreUnavailable`.
         """
         _refuse_unknown(query, _PAGE_FIELDS)
-        limit = _number(query, "limit", DEFAULT_LIMIT, 1, MOST_LIMIT)
-        before = _number(query, "before", 0, 1, _MOST_SEQ) or None
+        limit = whole_number(query, "limit", DEFAULT_LIMIT, MOST_LIMIT)
+        before = whole_number(query, "before", 0, _MOST_SEQ) or None
         found: list[dict[str, Any]] = []
         read = 0
         while read < _MOST_READ:
@@ -58,8 +59,8 @@ class AuditReading:
         """Entries as they are kept, oldest first: up to `limit`, of numbers greater than `after`. `given_seq` is the
         number that the store gave last. Raises `BadRequest`, `StoreUnavailable`."""
         _refuse_unknown(query, _CHAIN_FIELDS)
-        limit = _number(query, "limit", MOST_CHAIN_LIMIT, 1, MOST_CHAIN_LIMIT)
-        links = await self._store.after(_number(query, "after", 0, 0, _MOST_SEQ), limit)
+        limit = whole_number(query, "limit", MOST_CHAIN_LIMIT, MOST_CHAIN_LIMIT)
+        links = await self._store.after(whole_number(query, "after", 0, _MOST_SEQ, least=0), limit)
         head = await self._store.head()
         entries = [
             {"seq": link.seq, "text": link.text, "prev": link.prev, "hash": link.hash, "mac": link.mac}
@@ -107,15 +108,6 @@ def _shown(link: Link, entry: dict[str, Any]) -> dict[str, Any]:
         "hash": link.hash,
         "signed": link.is_keyed,
     }
-
-
-def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = query.get(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 16 or not least <= int(text) <= most:
-        raise BadRequest(f"'{name}' must be a whole number from {least} to {most}.", param=name)
-    return int(text)
 
 
 def _refuse_unknown(query: Mapping[str, str], known: frozenset[str]) -> None:

@@ -11,7 +11,7 @@ from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.service.identity.identity import checked_user_id
 from scalix.service.policy_source import PolicySource
-from scalix.service.usage.queries import date_of, day_index, one_of, refuse_unknown_parameters, whole_number
+from scalix.service.queries import date_of, day_index, one_of, refuse_unknown_parameters, whole_number
 from scalix.store.base import LedgerReader
 from scalix.store.records.key_store import KeyStore
 

@@ -14,13 +14,13 @@ from scalix.domain.limits.key_states import key_states
 from scalix.domain.limits.limit_overrides import Overrides
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Limits, Window
 from scalix.domain.limits.quota import KeyTallies, Tallies, Tally
-from scalix.service.administration.limit_views import shown_amount, shown_limits
+from scalix.service.administration.limit_views import shown_limits, shown_use
 from scalix.service.administration.user_records import refuse_unknown_user
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import checked_user_id
 from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
 from scalix.service.policy_source import PolicySource
-from scalix.service.usage.queries import date_of, refuse_unknown_parameters, whole_number
+from scalix.service.queries import date_of, refuse_unknown_parameters, whole_number
 from scalix.store.base import BalanceStore, LedgerReader, LimitTools, UserRecord
 from scalix.store.records.key_store import KeyStore
 
@@ -173,10 +173,7 @@ class UsageReading:
             "limits": [
                 {
                     "limit": state.name,
-                    "limit_value": shown_amount(state.limit.metric, state.limit.value),
-                    "used": shown_amount(state.limit.metric, state.used),
-                    "reserved": shown_amount(state.limit.metric, state.held),
-                    "remaining": shown_amount(state.limit.metric, state.remaining),
+                    **shown_use(state),
                     "reset_at": None if state.reset_ms is None else rfc3339(state.reset_ms),
                 }
                 for state in key_states(key.scope, tallies or _UNUSED, now_ms)

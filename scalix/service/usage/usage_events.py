@@ -18,7 +18,7 @@ from scalix.domain.limits.quota import Outcome
 from scalix.service.administration.user_records import refuse_unknown_user
 from scalix.service.identity.callers import Caller
 from scalix.service.policy_source import PolicySource
-from scalix.service.usage.queries import moment_ms, one_of, refuse_unknown_parameters, whole_number
+from scalix.service.queries import moment_ms, one_of, refuse_unknown_parameters, whole_number
 from scalix.service.usage.usage import USER, UsageReading
 from scalix.store.base import LedgerReader
 from scalix.store.records.key_store import KeyStore
