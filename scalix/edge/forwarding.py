@@ -28,7 +28,7 @@ from scalix.edge.outbound_urls import check_embedded
 from scalix.edge.spellings import MODEL_OF_PATH
 from scalix.edge.user_header import take_user
 from scalix.service.exchange.admission import Admission
-from scalix.service.exchange.asking import Call
+from scalix.service.exchange.asks import Call
 from scalix.service.exchange.candidates import Candidates, Fallbacks
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.exchange.hidden_work import Speeds

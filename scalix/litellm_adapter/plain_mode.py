@@ -23,7 +23,7 @@ from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.bridge import EXCHANGE_ID, Services
 from scalix.litellm_adapter.plain_callers import PlainCallers
-from scalix.service.exchange.asking import Call
+from scalix.service.exchange.asks import Call
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.identity.identity import Credential

@@ -24,7 +24,7 @@ from scalix.edge.asgi import Receive, Scope, Send, send_json
 from scalix.edge.lifespan import Lifespan
 from scalix.launch.embedded.embedded_store import EmbeddedStore
 from scalix.service.audit.audit import Actor
-from scalix.service.exchange.asking import Call
+from scalix.service.exchange.asks import Call
 from scalix.service.exchange.attempts import ProviderError
 from scalix.service.exchange.exchanges import Exchange
 from scalix.store.base import UserRecord

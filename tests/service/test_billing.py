@@ -15,7 +15,7 @@ from scalix.domain.policy import Tier
 from scalix.domain.requests.routes import Route
 from scalix.edge.errors import error_headers
 from scalix.service.audit.audit import Actor
-from scalix.service.exchange.asking import Call
+from scalix.service.exchange.asks import Call
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.exchange.refusals import refusal
 from scalix.service.identity.callers import Caller

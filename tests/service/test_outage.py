@@ -14,7 +14,7 @@ from scalix.domain.limits.quota import Ask, Charge, Decision, Receipt, Settled, 
 from scalix.domain.tokens.output_cap import FLOOR_TOKENS
 from scalix.service.administration.key_administration import new_secret
 from scalix.service.audit.audit import Actor
-from scalix.service.exchange.asking import Call
+from scalix.service.exchange.asks import Call
 from scalix.store.base import CallRejected, StoreUnavailable
 from scalix.store.journal.journal_entries import Release
 from scalix.store.keys import Keys

@@ -9,7 +9,7 @@ from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Tally
 from scalix.domain.requests.routes import Route
 from scalix.service.exchange.admission import Admission
-from scalix.service.exchange.asking import Call
+from scalix.service.exchange.asks import Call
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.known_refusals import KnownRefusals
 from scalix.service.exchange.model_access import ModelAccess

@@ -14,7 +14,7 @@ from scalix.domain.tokens.media_tokens import Media
 from scalix.domain.tokens.output_cap import output_request, with_cap
 from scalix.domain.tokens.prompt_size import PromptSize, estimated_size
 from scalix.service.exchange.asked_prices import dearest_prices, refuse_unpriced
-from scalix.service.exchange.asking import Call, asked
+from scalix.service.exchange.asks import Call, asked
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.model_access import ModelAccess
 from scalix.service.exchange.names_of_day import NamesOfDay
