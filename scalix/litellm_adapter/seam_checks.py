@@ -58,14 +58,16 @@ def problem(seam: Seam) -> str:
     wrong = ""
     try:
         found = found_at(seam.name)
-    except (ImportError, AttributeError, LookupError):
+    except ImportError as error:  # a module has gone, or what it needs is not installed
+        wrong = f"can't be imported ({error})"
+    except (AttributeError, LookupError):
         wrong = "is not there"
     else:
         if missing := seam.parameters - _parameters(found, seam.parameters):
             wrong = f"does not take {', '.join(sorted(missing))}"
         elif seam.kind is not None and not _KINDS[seam.kind](found):
             wrong = f"is not of the kind '{seam.kind}'"
-    return wrong and f"{seam.name} {wrong}, which {' and '.join(seam.users)} needs: {seam.without}"
+    return wrong and f"{seam.name} {wrong}, needed by {' and '.join(seam.users)}: {seam.without}"
 
 
 def _step(found: Any, part: str) -> Any:

@@ -40,7 +40,7 @@ def test_a_needed_name_that_is_gone_is_told_with_who_needs_it(
     with pytest.raises(SeamsChanged) as caught:
         check()
     name = "litellm.proxy.health_check:perform_health_check"
-    said = f"{name} is not there, which app needs: the gateway does not start"
+    said = f"{name} is not there, needed by app: the gateway does not start"
     assert str(caught.value).endswith(said)
     assert seam_checks.main() == 1
     assert capsys.readouterr().out == said + "\n"
@@ -56,7 +56,7 @@ def test_a_name_that_can_be_done_without_is_a_warning_and_stays_as_it_is(
         assert not stand(OPTIONAL)
     check()
     assert not hasattr(Router, "_increment_deployment_usage")
-    assert f"{OPTIONAL} is not there, which trimmed_calls needs: nothing is left out there" in caplog.text
+    assert f"{OPTIONAL} is not there, needed by trimmed_calls: nothing is left out there" in caplog.text
 
 
 def test_a_parameter_that_is_gone_and_a_thing_of_another_kind_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +76,8 @@ def test_an_entry_of_a_list_and_an_attribute_of_instances_are_looked_for(monkeyp
     assert "is not there" in problem(seam(f"{seam_checks.APP}.user_middleware[CORSMiddleware]"))
     nothing = Seam("httpx:AsyncClient._no_such_thing", frozenset(), None, ("x",), "")
     assert "is not there" in problem(nothing)
+    nowhere = Seam("litellm.no_such_module:thing", frozenset(), None, ("x",), "")
+    assert "can't be imported (No module named 'litellm.no_such_module')" in problem(nowhere)
 
 
 def touched_in(path: Path) -> Iterator[str]:
