@@ -5,7 +5,9 @@ import os
 import secrets
 import signal
 from collections.abc import Iterator
+from functools import cache
 
+import httpx._transports.default as transports
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -16,6 +18,8 @@ settings.register_profile(
 settings.load_profile("repeatable")
 # Otherwise LiteLLM fetches its price map when a test imports it, and waits eight seconds where there is no network.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+# Each client reads all authorities' certificates: 16 ms for each of thousands, of which none uses TLS.
+transports.create_ssl_context = cache(transports.create_ssl_context)  # type: ignore[attr-defined]
 
 
 def pytest_configure() -> None:
