@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from scalix.cli.start import main
+from scalix.launch.processes.child_process import die_with_parent
 from scalix.launch.processes.runfile import RunFile, read_run_file
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -128,6 +129,7 @@ class Place:
                 stderr=terminal,
                 text=True,
                 process_group=0,
+                preexec_fn=die_with_parent(),
             )
         self.started.append(process)
         return process
