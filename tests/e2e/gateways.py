@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from tests.service.token_issuer import key_set, public_jwk
 from tests.store.servers import Server, free_ports, running
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SCRIPT = ROOT / "start_scalix_litellm.py"
 MASTER_KEY = "sk-test-master-0123456789abcdef0123456789"
 PROVIDER_KEY = "sk-canary-provider-5c1b7e90d2f84a66"
 AUDIT_KEY = "canary-audit-key-7f20c5d1b96e4a38"
@@ -116,8 +114,8 @@ def write_config(
 
 @dataclass
 class Gateway:
-    """One running gateway. `folder` holds its config, state, and log. With `by_command` the launcher's script is run
-    for each command, as operators do; else a process that has LiteLLM loaded forks what would run."""
+    """One running gateway. `folder` holds its config, state, and log. Its commands are run, and its programs are
+    forked, by a process that has LiteLLM loaded."""
 
     folder: Path
     provider_url: str
@@ -128,7 +126,6 @@ class Gateway:
     models: Sequence[Mapping[str, Any]] = ()
     url: str = ""
     master_key: str = MASTER_KEY
-    by_command: bool = False
 
     @property
     def state_dir(self) -> Path:
@@ -159,16 +156,7 @@ class Gateway:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the launcher's command to its end, against this gateway's state directory."""
-        if not self.by_command:
-            return LOADED.command(arguments, env=self.environment(), cwd=self.folder, timeout_s=START_TIMEOUT_S)
-        return subprocess.run(
-            [sys.executable, str(SCRIPT), *arguments],
-            env=self.environment(),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=START_TIMEOUT_S,
-        )
+        return LOADED.command(arguments, env=self.environment(), cwd=self.folder, timeout_s=START_TIMEOUT_S)
 
     def start(self) -> "Gateway":
         """Start in the background and return when it is ready."""

@@ -3,6 +3,8 @@
 The fork runs the launcher's own command, and what that would start of the gateway's programs (workers, and the process
 that forks several of them) it forks in turn, with the same arguments, environment and descriptors. A gateway whose
 environment has something else in it that was looked at while LiteLLM was loaded is started by its command.
+
+When the tests end, however they do, the gateways that they have left running are stopped.
 """
 
 import contextlib
@@ -11,6 +13,7 @@ import importlib
 import io
 import json
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -28,6 +31,8 @@ _PROGRAMS = ("scalix.launch.processes.worker", "scalix.launch.processes.preloade
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
 # LiteLLM's pause before its second attempt; 0.5 s and up to 0.75 s more otherwise.
 QUICK_RETRIES = {"INITIAL_RETRY_DELAY": "0.01", "JITTER": "0.01"}
+# A variable that names a script, which is run in each of a gateway's programs that is forked, before it begins.
+AFTER_LOAD = "TEST_AFTER_LOAD"
 _MOST_BYTES = 2**17
 
 
@@ -77,20 +82,34 @@ def main(control_fd: int) -> None:
 
     Child._started = partialmethod(_started, _Load())  # type: ignore[method-assign, assignment]
     gc.freeze()
+    running: dict[str, dict[str, Any]] = {}
     with socket.socket(fileno=control_fd) as control:
         control.set_inheritable(False)
         while True:
             order, fds, _, _ = socket.recv_fds(control, _MOST_BYTES, 2)
             if not order:
-                return
+                break
             wanted = json.loads(order)
-            pid = os.fork()
-            if pid == 0:
-                control.close()
-                _run_command(wanted, fds)
-            for fd in fds:
-                os.close(fd)
-            control.send(b"%d" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            pid = _forked(control, wanted, fds)
+            running[wanted["cwd"]] = wanted
+            if "--stop" in wanted["arguments"]:
+                del running[wanted["cwd"]]
+            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            with contextlib.suppress(BrokenPipeError):  # they have ended meanwhile
+                control.send(b"%d" % code)
+    for wanted in running.values():
+        _forked(control, {**wanted, "arguments": ["--stop"]}, [os.open(os.devnull, os.O_WRONLY) for _ in range(2)])
+
+
+def _forked(control: socket.socket, wanted: dict[str, Any], fds: Sequence[int]) -> int:
+    """The process that runs the command."""
+    pid = os.fork()
+    if pid == 0:
+        control.close()
+        _run_command(wanted, fds)
+    for fd in fds:
+        os.close(fd)
+    return pid
 
 
 def _run_command(wanted: dict[str, Any], fds: Sequence[int]) -> NoReturn:
@@ -187,6 +206,8 @@ def _started(child: Any, load: "_Load", stdout: int, stderr: int, ready: int) ->
         _as_started({0: os.open(os.devnull, os.O_RDONLY), 1: stdout, 2: stderr}, (ready, *spec.inherited_fds))
         _set_environment({**load.added, **spec.environment})
         os.chdir(spec.directory)
+        if AFTER_LOAD in spec.environment:
+            runpy.run_path(spec.environment[AFTER_LOAD])
         sys.path[:0] = [part for part in spec.environment["PYTHONPATH"].split(":") if part not in sys.path]
         code = importlib.import_module(module).main([*spec.command[3:], "--ready-fd", str(ready)])
     except BaseException:

@@ -7,8 +7,10 @@ import pytest
 
 from tests.demo_server import DemoServer
 from tests.e2e.gateways import MASTER_KEY, Gateway, write_config
+from tests.e2e.loaded import AFTER_LOAD
 
-# Run by Python at the start of each process; breaks LiteLLM when that is imported.
+# Run by Python at the start of each process; breaks LiteLLM when that is imported. Where it has been loaded by then,
+# what is broken is the same.
 BREAKING = """
 import sys
 
@@ -48,7 +50,9 @@ def _gateway(folder: Path, provider: DemoServer, module: str, broken: str) -> Ga
     path = folder / "broken"
     path.mkdir()
     (path / "sitecustomize.py").write_text(BREAKING.format(module=module, broken=broken), encoding="utf-8")
-    gateway = Gateway(folder / "gateway", provider.url, extra={"PYTHONPATH": str(path)}, by_command=True)
+    script = folder / "break_it.py"
+    script.write_text(f"import {module} as module\n{broken}\n", encoding="utf-8")
+    gateway = Gateway(folder / "gateway", provider.url, extra={"PYTHONPATH": str(path), AFTER_LOAD: str(script)})
     gateway.folder.mkdir()
     write_config(gateway.folder / "config.yaml", {})
     return gateway

@@ -3,14 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.gateways import ROOT, SCRIPT, START_TIMEOUT_S
+from tests.e2e.gateways import LOADED, ROOT, START_TIMEOUT_S
 from tests.launch.running import eventually
 from tests.store.servers import Server, free_ports, running
 
@@ -35,14 +34,7 @@ class OwnFiles:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         files = ("--env-file", str(CASES / "01-request.env"))
-        return subprocess.run(
-            [sys.executable, str(SCRIPT), *arguments, *files],
-            env=self.environment,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=START_TIMEOUT_S,
-        )
+        return LOADED.command([*arguments, *files], env=self.environment, cwd=self.folder, timeout_s=START_TIMEOUT_S)
 
     def start(self) -> subprocess.CompletedProcess[str]:
         return self.command("--demo", "--detach", "--port", "0", "--config", str(CASES / "01-request.yaml"))
@@ -101,14 +93,7 @@ def test_without_a_redis_it_says_to_start_one_or_to_remove_the_two_lines(tmp_pat
     text = (CASES / "01-request.env").read_text(encoding="utf-8")
     env_file.write_text(text.replace("REDIS_PORT=6379", f"REDIS_PORT={port}"), encoding="utf-8")
     options = ("--demo", "--port", "0", "--config", str(CASES / "01-request.yaml"), "--env-file", str(env_file))
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), *options],
-        env=gateway.environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=START_TIMEOUT_S,
-    )
+    done = LOADED.command(options, env=gateway.environment, cwd=tmp_path, timeout_s=START_TIMEOUT_S)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line == (

@@ -23,10 +23,13 @@ from scalix.domain.ledger.ledger import EVENT_VERSION, Event, event_of
 from scalix.store.keys import Keys
 from tests.demo_server import DemoServer
 from tests.e2e.gateways import ROOT, START_TIMEOUT_S, Gateway
+from tests.e2e.loaded import AFTER_LOAD
 from tests.store.servers import Server, free_ports, running, wait_for
 
 # The last one whose events say no version.
 BEFORE = "c42e507"
+# Instead of the pause between two sweeps, so that no test has to wait for one.
+SWEEP_EVERY_S = 0.2
 KEYS = Keys("scalix:")
 CONFIG = """
 model_list:
@@ -47,7 +50,7 @@ class OfVersion(Gateway):
     root: Path = ROOT
 
     def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        if self.root == ROOT:
+        if self.root == ROOT or "--detach" not in arguments:
             return super().command(*arguments)
         return subprocess.run(
             [sys.executable, str(self.root / "start_scalix_litellm.py"), *arguments],
@@ -109,6 +112,10 @@ def _of_before(folder: Path) -> Path:
         )
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as tree:
         tree.extractall(folder, filter="data")
+    settlement = folder / "scalix" / "service" / "exchange" / "settlement.py"
+    text = settlement.read_text(encoding="utf-8")
+    assert "\nSWEEP_EVERY_S = 15.0\n" in text
+    settlement.write_text(text.replace("SWEEP_EVERY_S = 15.0", f"SWEEP_EVERY_S = {SWEEP_EVERY_S}"), encoding="utf-8")
     return folder
 
 
@@ -116,7 +123,9 @@ def _of_before(folder: Path) -> Path:
 def versions(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer) -> Iterator[Versions]:
     folder = tmp_path_factory.mktemp("versions")
     with running(Server(folder / "store", free_ports(1)[0])) as store:
-        extra = {"REDIS_URL": store.url}
+        hurry = folder / "hurry.py"
+        hurry.write_text(f"import scalix.wiring.core as core\ncore.SWEEP_EVERY_S = {SWEEP_EVERY_S}\n", encoding="utf-8")
+        extra = {"REDIS_URL": store.url, AFTER_LOAD: str(hurry)}
         old = OfVersion(folder / "old", demo_server.url, extra=extra, root=_of_before(folder / "tree"))
         new = OfVersion(folder / "new", demo_server.url, extra=extra)
         try:
