@@ -21,6 +21,7 @@ from scalix.litellm_adapter.kept_caps import with_caps
 from scalix.litellm_adapter.model_options import with_options
 from scalix.litellm_adapter.provider_transport import is_unseen
 from scalix.litellm_adapter.reports import failure_of, is_from_cache, report_success, reported_cost_of, usage_of
+from scalix.litellm_adapter.texts_by_responses import let_know
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 
 log = logging.getLogger("scalix.callbacks")
@@ -67,13 +68,14 @@ class GatewayCallbacks(CustomLogger):
                 for name in dropped_values(kwargs)
                 if name not in exchange.dropped  # as in the attempt before
             )
+        is_text = getattr(call_type, "value", call_type) == _TEXT_COMPLETION
+        if is_text:
+            let_know(kwargs)
         kwargs = note_role(chat_servers.with_setting(with_caps(with_options(kwargs)), call_type))
         joining = bridge.joining
         if joining is None or not kwargs.get("stream") or kwargs.get("client") is not None:
             return kwargs
-        if (
-            getattr(call_type, "value", call_type) == _TEXT_COMPLETION
-        ):  # some of the same providers are asked for these by OpenAI's SDK
+        if is_text:  # some of the same providers are asked for these by OpenAI's SDK
             return kwargs
         handler = joining.handler(str(kwargs.get("model")), kwargs.get("ssl_verify"))
         return kwargs if handler is None else {**kwargs, "client": handler}
