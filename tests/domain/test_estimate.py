@@ -2,6 +2,7 @@
 
 import base64
 import json
+from functools import cache
 from typing import Any
 
 import pytest
@@ -18,14 +19,21 @@ from scalix.domain.tokens.unknown_size import path_of
 from tests.domain.media import files
 
 SAMPLES = samples()
-CL100K = bundled_tokenizers()["cl100k"]
 DOCUMENT = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "TEXT"}}
 PIXEL = "data:image/png;base64," + "iVBORw0KGgo" * 2_000
 
 
-@pytest.fixture(scope="module")
+# Loaded by the tests, and not where they are only collected.
+loaded_tokenizers = cache(bundled_tokenizers)
+
+
+@pytest.fixture
 def tokenizers() -> dict[str, Count]:
-    return bundled_tokenizers()
+    return loaded_tokenizers()
+
+
+def cl100k(text: str) -> int:
+    return loaded_tokenizers()["cl100k"](text)
 
 
 def chat(*content: Any, **fields: Any) -> int:
@@ -64,7 +72,7 @@ def test_english_leaves_room_for_the_newest_claude(tokenizers: dict[str, Count])
 @settings(derandomize=True, max_examples=1_000, deadline=None)
 @given(st.text(max_size=400) | st.text(st.characters(max_codepoint=0x24F), max_size=400))
 def test_any_text_lies_between_its_tokens_and_its_bytes(text: str) -> None:
-    assert CL100K(text) <= text_tokens(text) <= len(text.encode())
+    assert cl100k(text) <= text_tokens(text) <= len(text.encode())
 
 
 def test_a_lone_surrogate_is_counted() -> None:
