@@ -8,6 +8,7 @@ import orjson
 
 from scalix.domain.answers.provider_streams import ProviderStream
 from scalix.domain.answers.refusals import Refusals
+from scalix.domain.json_codec import JsonCodec
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_events import EventSplitter
 from scalix.litellm_adapter.bounded_answers import TooLarge
@@ -75,8 +76,7 @@ class ReadStream(httpx.AsyncByteStream):
         is_text = exchange.route is Route.COMPLETIONS and not is_chat and path.endswith("/completions")
         self._refusals = Refusals(exchange.route)
         self._stream = ProviderStream(
-            orjson.loads,
-            orjson.dumps,
+            JsonCodec(orjson.loads, orjson.dumps),
             is_chat=is_chat,
             refusals=self._refusals,
             finishes=self._attempt.finishes if exchange.choices > 1 else None,

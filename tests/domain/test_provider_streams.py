@@ -9,6 +9,7 @@ from scalix.domain.answers.provider_streams import CallNumbers, ProviderStream
 from scalix.domain.answers.refusals import Refusals
 from scalix.domain.answers.split_characters import SplitCharacters
 from scalix.domain.answers.text_chunks import TextChoices
+from scalix.domain.json_codec import JsonCodec
 from scalix.domain.requests.routes import Route
 
 
@@ -25,7 +26,10 @@ def mended(
         return json.loads(raw)
 
     stream = ProviderStream(
-        loads, lambda value: json.dumps(value).encode(), is_chat=True, refusals=Refusals(Route.CHAT), finishes=finishes
+        JsonCodec(loads, lambda value: json.dumps(value).encode()),
+        is_chat=True,
+        refusals=Refusals(Route.CHAT),
+        finishes=finishes,
     )
     return [stream.event(event) for event in events]
 
@@ -61,7 +65,9 @@ def test_how_each_of_several_choices_ends_is_noted() -> None:
     ],
 )
 def test_a_stream_has_ended_when_it_says_why(end: bytes, is_end: bool) -> None:
-    stream = ProviderStream(json.loads, lambda value: b"", is_chat=True, refusals=Refusals(Route.CHAT), finishes=None)
+    stream = ProviderStream(
+        JsonCodec(json.loads, lambda value: b""), is_chat=True, refusals=Refusals(Route.CHAT), finishes=None
+    )
     stream.event(end)
     assert stream.has_ended is is_end
 
@@ -136,7 +142,10 @@ def test_a_stream_with_calls_that_stops_has_called_tools() -> None:
 @pytest.mark.parametrize("finish", ["error", "insufficient_system_resource"])
 def test_a_finish_that_is_a_failure_is_no_end(finish: str) -> None:
     stream = ProviderStream(
-        json.loads, lambda value: json.dumps(value).encode(), is_chat=True, refusals=Refusals(Route.CHAT), finishes=None
+        JsonCodec(json.loads, lambda value: json.dumps(value).encode()),
+        is_chat=True,
+        refusals=Refusals(Route.CHAT),
+        finishes=None,
     )
     event = stream.event(chunk(finish, content="half"))
     assert not stream.has_ended
@@ -150,7 +159,7 @@ def test_a_choice_has_a_delta(shape: dict[str, Any]) -> None:
 
 
 def of(route: Route, **more: Any) -> ProviderStream:
-    return ProviderStream(json.loads, dumped, is_chat=True, refusals=Refusals(route), finishes=None, **more)
+    return ProviderStream(JsonCodec(json.loads, dumped), is_chat=True, refusals=Refusals(route), finishes=None, **more)
 
 
 def choice_in(event: bytes) -> Any:
@@ -183,8 +192,7 @@ def test_a_refusal_is_all_that_is_said_unless_there_is_a_text_beside_it() -> Non
 @pytest.mark.parametrize(("is_translated", "reason"), [(True, "max_tokens"), (False, "model_context_window_exceeded")])
 def test_a_full_context_window_is_a_cap_to_who_knows_no_other_reason(is_translated: bool, reason: str) -> None:
     stream = ProviderStream(
-        json.loads,
-        dumped,
+        JsonCodec(json.loads, dumped),
         is_chat=False,
         refusals=Refusals(Route.RESPONSES),
         finishes=None,

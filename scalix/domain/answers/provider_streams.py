@@ -4,7 +4,7 @@ they speak, and what engines lose. Only events that need it are parsed.
 It holds for streams of OpenAI's formats, but for the end, which every format says.
 """
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 import re2
@@ -14,6 +14,7 @@ from scalix.domain.answers.refusals import Refusals
 from scalix.domain.answers.split_characters import SplitCharacters
 from scalix.domain.answers.stop_reasons import with_known_stop_reason
 from scalix.domain.answers.text_chunks import TextChoices
+from scalix.domain.json_codec import JsonCodec
 
 # How a stream says that its answer has come to an end, by any format.
 _END = re2.compile(
@@ -30,9 +31,6 @@ _DATA = b"data:"
 
 _CALLED = "tool_calls"
 
-Loads = Callable[[bytes], Any]
-Dumps = Callable[[Any], bytes]
-
 
 class ProviderStream:
     """Mends one stream. `is_chat`: it is of OpenAI's chat format; `refusals` makes of them what the client's API knows,
@@ -42,8 +40,7 @@ class ProviderStream:
 
     def __init__(
         self,
-        loads: Loads,
-        dumps: Dumps,
+        codec: JsonCodec,
         *,
         is_chat: bool,
         refusals: Refusals,
@@ -51,8 +48,7 @@ class ProviderStream:
         texts: TextChoices | None = None,
         is_translated: bool = False,
     ) -> None:
-        self._loads = loads
-        self._dumps = dumps
+        self._loads, self._dumps = codec
         self._is_chat = is_chat
         self._refusals = refusals
         self._texts = texts

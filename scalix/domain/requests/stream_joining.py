@@ -7,9 +7,11 @@ of the stream that was fed.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from scalix.domain.json_codec import Dumps, Loads
 
 # What every event of an answer repeats. `provider` is OpenRouter's.
 _ENVELOPE = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "provider"})
@@ -26,9 +28,6 @@ _MOST_ROLES = 256
 # So many patterns in a row that no event fits: this provider's events differ in more than their text.
 _MOST_PATTERNS_IN_VAIN = 8
 _PROBE = "\x00"
-
-Loads = Callable[[bytes], Any]
-Dumps = Callable[[Any], bytes]
 
 
 def _dumps(value: Any) -> bytes:
