@@ -17,9 +17,8 @@ from ruamel.yaml import YAML  # noqa: E402
 import scalix  # noqa: E402
 from scalix.domain.requests.routes import Route  # noqa: E402
 from scalix.edge.allowed_fields import allowed_fields  # noqa: E402
-from scalix.edge.route_access import Access, access_of, all_routes  # noqa: E402
-from scalix.edge.routes import Own  # noqa: E402
-from scalix.service.usage.reporting import REPORTS  # noqa: E402
+from scalix.edge.routes import Target, access_of, all_routes  # noqa: E402
+from scalix.edge.rows import Access  # noqa: E402
 from tools.field_docs import fields_page  # noqa: E402
 from tools.litellm_docs import from_litellm_page  # noqa: E402
 
@@ -46,35 +45,14 @@ _TYPES: dict[str, dict[str, Any]] = {
     "messages": {"type": "array", "items": {"type": "object"}},
     "max_tokens": {"type": "integer"},
 }
-_REPORT_QUERIES = {"user": ("user_id",), "key": ("user_id",), "top": ("by", "limit")}
-_QUERIES: dict[str, tuple[str, ...]] = {
-    "/key/info": ("key",),
-    "/key/list": ("page", "size", "user_id", "key_alias", "key_hash", "return_full_object"),
-    "/user/info": ("user_id",),
-    "/user/limits": ("user_id",),
-    "/scalix/v1/shadow": ("days",),
-    "/v2/user/info": ("user_id",),
-    "/user/list": ("page", "page_size", "user_ids"),
-    "/scalix/v1/audit": ("limit", "before", "actor", "act", "object"),
-    "/scalix/v1/audit/chain": ("limit", "after"),
-    "/scalix/v1/ledger/verify": ("day", "user_id"),
-    "/scalix/v1/ledger/export": ("day", "shard"),
-    "/scalix/v1/usage": ("user_id", "days"),
-    "/scalix/v1/usage/events": (*("user_id", "limit", "cursor", "from", "to", "model", "outcome", "key", "format"),),
-    **{f"/scalix/v1/reports/{name}": ("from", "to", "format", *_REPORT_QUERIES.get(name, ())) for name in REPORTS},
-    "/v1/models": ("user",),
-    "/models": ("user",),
-    **dict.fromkeys(("/model/info", "/v1/model/info", "/model_group/info"), ("user",)),
-    **dict.fromkeys(("/responses/{id}", "/v1/responses/{id}"), ("user",)),
-}
 
 
-def expected_status(target: Route | Own, credential: str) -> int:
+def expected_status(target: Target, credential: str) -> int:
     """The status of a well-formed request to a listed method of a path."""
     return _STATUSES[access_of(target)][CREDENTIALS.index(credential)]
 
 
-def rows() -> list[tuple[str, str, Route | Own]]:
+def rows() -> list[tuple[str, str, Target]]:
     """Every route that exists: method, path and what answers."""
     return sorted(((method, path, target) for path, method, target in all_routes()), key=lambda row: (row[1], row[0]))
 
@@ -134,7 +112,7 @@ def openapi() -> dict[str, Any]:
     }
 
 
-def _operation(method: str, path: str, target: Route | Own) -> dict[str, Any]:
+def _operation(method: str, path: str, target: Target) -> dict[str, Any]:
     error = {
         "description": "what is wrong, and what to do",
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
@@ -145,7 +123,8 @@ def _operation(method: str, path: str, target: Route | Own) -> dict[str, Any]:
         "responses": {"200": {"description": "done"}, "4XX": error, "5XX": error},
     }
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "query", "schema": {"type": "string"}} for name in _QUERIES.get(path, ())
+        {"name": name, "in": "query", "schema": {"type": "string"}}
+        for name in (() if isinstance(target, Route) else target.query)
     ]
     parameters += [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}

@@ -7,20 +7,18 @@ from scalix.domain.errors import BadRequest
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.media_tokens import Media
 from scalix.domain.tokens.unknown_size import path_of, unknown_size_field
-from scalix.edge.asgi import Receive, Scope, credential_of
+from scalix.edge.asgi import credential_of
 from scalix.edge.bodies import read_json
 from scalix.edge.body_checks import check_body
 from scalix.edge.guard import Guard
 from scalix.edge.per_second import PerSecond
-from scalix.edge.routes import Own
+from scalix.edge.rows import Access, Body, Request, Row
 from scalix.edge.user_header import take_user
 from scalix.service.exchange.admission import Admission
 from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.token_counting import TokenCounting
 from scalix.service.identity.identity import Identity
 from scalix.store.base import StoreUnavailable
-
-_ROUTES = {Own.COUNT_MESSAGE: Route.MESSAGES, Own.COUNT_RESPONSE: Route.RESPONSES}
 
 
 class CountRoutes:
@@ -41,10 +39,11 @@ class CountRoutes:
         self._fallbacks = fallbacks
         self._pace = PerSecond("counts-second", "Tokens are counted")
 
-    async def answer(self, target: Own, scope: Scope, receive: Receive) -> dict[str, Any]:
-        """Raises `GatewayError`s, those of the route whose prompt it is among them."""
+    async def answer(self, route: Route, asked: Request) -> dict[str, Any]:
+        """The size of a prompt for `route`, whose errors are raised too: `GatewayError`s."""
+        scope = asked.scope
         principal = await self._identity.authenticate(credential_of(scope))
-        with self._guard.metered(scope, receive, principal) as paced:
+        with self._guard.metered(scope, asked.receive, principal) as paced:
             body = await read_json(scope, paced)
             take_user(self._guard.user_header, scope, principal, body)
             caller = await self._identity.charged_caller(principal, body)
@@ -53,7 +52,6 @@ class CountRoutes:
             self._guard.check_load(caller)
             subject = str(caller.subject)
             self._pace.note(subject)
-            route = _ROUTES[target]
             self._fallbacks.named(body)
             check_body(route, body, self._guard.extra_fields(route))
             _, model = await self._admission.allowed_model(caller, body)
@@ -67,3 +65,17 @@ class CountRoutes:
                 raise BadRequest(message, param=field)
         named = {"object": "response.input_tokens"} if route is Route.RESPONSES else {}
         return {**named, "input_tokens": size.tokens}
+
+
+def _row(path: str, route: Route) -> Row[CountRoutes]:
+    return Row(
+        "POST",
+        f"/v1{path}",
+        lambda counts, asked: counts.answer(route, asked),
+        Access.CALLERS,
+        also=(path,),
+        body=Body.NOT_READ,
+    )
+
+
+COUNT_ROWS = (_row("/messages/count_tokens", Route.MESSAGES), _row("/responses/input_tokens", Route.RESPONSES))

@@ -37,13 +37,13 @@ from scalix.edge.asgi import (
 from scalix.edge.bodies import ClientGone
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.cors import answer_preflight, cors_headers, is_preflight, with_headers
+from scalix.edge.dispatch import Dispatcher
 from scalix.edge.early_refusals import PRINCIPAL, EarlyRefusals
 from scalix.edge.errors import Answered, error_body, error_headers, is_always_alike, plain_answer
 from scalix.edge.forwarding import Forwarding
 from scalix.edge.guard import Guard
 from scalix.edge.guard_bodies import paced
 from scalix.edge.lifespan import Lifespan
-from scalix.edge.own_routes import OwnRoutes
 from scalix.edge.quota_headers import State, quota_headers
 from scalix.edge.routes import find
 from scalix.edge.spellings import normalise_path
@@ -62,7 +62,7 @@ class Gate:
         inner: ASGIApp,
         identity: Identity,
         forwarding: Forwarding,
-        own: OwnRoutes,
+        own: Dispatcher,
         lifespan: Lifespan,
         *,
         now_ms: Callable[[], int],

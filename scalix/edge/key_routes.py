@@ -1,59 +1,55 @@
 """LiteLLM's `/key/*` routes."""
 
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any
 
-from scalix.domain.errors import BadRequest, RouteNotFound
-from scalix.edge.asgi import Receive, Scope
-from scalix.edge.bodies import read_json
-from scalix.edge.queries import query_of
-from scalix.edge.routes import Own, key_in
+from scalix.domain.errors import BadRequest
+from scalix.domain.identity.key_secrets import digest_of
+from scalix.edge.asgi import credential_of, token_of
+from scalix.edge.rows import Body, Request, Row, operator_of
 from scalix.service.administration.key_administration import KeyAdministration
-from scalix.service.audit.audit import Actor
+from scalix.service.identity.identity import Identity
 
-KEY_ROUTES = frozenset(
-    {
-        *(Own.KEY_GENERATE, Own.KEY_INFO, Own.KEY_LIST, Own.KEY_UPDATE, Own.KEY_DELETE, Own.KEY_BLOCK),
-        *(Own.KEY_UNBLOCK, Own.KEY_REGENERATE, Own.ONE_KEY_REGENERATE),
-    }
+_ONE_KEY = "/key/{key}/regenerate"
+_LISTED_BY = ("page", "size", "user_id", "key_alias", "key_hash", "return_full_object")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """Tells operators about every key, and others about the key that they use."""
+
+    keys: KeyAdministration
+    identity: Identity
+
+    async def answer(self, asked: Request) -> dict[str, Any]:
+        """Raises `BadRequest`, `InvalidApiKey`, `KeyNotFound`, `NotPermitted`."""
+        key = asked.query.get("key")
+        token = token_of(asked.scope)
+        caller = await self.identity.authenticate(credential_of(asked.scope))
+        if caller.key is not None and token and key in (None, token, digest_of(token)):
+            return await self.keys.info(token)
+        await operator_of(self.identity, asked.scope)
+        if key is None:
+            raise BadRequest("Name the key, or better its SHA-256: GET /key/info?key=…", param="key")
+        return await self.keys.info(key)
+
+
+def _regenerate_one(keys: KeyAdministration, asked: Request) -> Awaitable[dict[str, Any]]:
+    before, after = _ONE_KEY.split("{key}")
+    key = asked.scope["path"].removeprefix(before).removesuffix(after)
+    return keys.regenerate(key, asked.body, asked.by)
+
+
+KEY_INFO_ROWS: tuple[Row[KeyInfo], ...] = (Row("GET", "/key/info", KeyInfo.answer, query=("key",), checks_access=True),)
+KEY_ROWS: tuple[Row[KeyAdministration], ...] = (
+    Row("POST", "/key/generate", lambda keys, asked: keys.generate(asked.body, asked.by)),
+    Row("GET", "/key/list", lambda keys, asked: keys.listing(asked.query), query=_LISTED_BY),
+    Row("POST", "/key/update", lambda keys, asked: keys.update(asked.body, asked.by)),
+    Row("POST", "/key/delete", lambda keys, asked: keys.delete(asked.body, asked.by)),
+    Row("POST", "/key/block", lambda keys, asked: keys.set_blocked(asked.body, asked.by, blocked=True)),
+    Row("POST", "/key/unblock", lambda keys, asked: keys.set_blocked(asked.body, asked.by, blocked=False)),
+    # LiteLLM lets a regeneration be asked for without a body.
+    Row("POST", "/key/regenerate", lambda keys, asked: keys.regenerate(None, asked.body, asked.by), body=Body.OPTIONAL),
+    Row("POST", _ONE_KEY, _regenerate_one, body=Body.OPTIONAL),
 )
-
-
-class KeyRoutes:
-    """Answers an operator's requests about virtual keys."""
-
-    def __init__(self, keys: KeyAdministration) -> None:
-        self._keys = keys
-        self.has_keys = keys.has_keys
-        self.generate = keys.generate
-        self.made = keys.made
-        self.info = keys.info
-
-    async def answer(self, target: Own, scope: Scope, receive: Receive, by: Actor) -> Any:
-        """The answer to one request. Raises `GatewayError`s."""
-        match target:
-            case Own.KEY_INFO:
-                key = query_of(scope).get("key")
-                if key is None:
-                    raise BadRequest("Name the key, or better its SHA-256: GET /key/info?key=…", param="key")
-                return await self._keys.info(key)
-            case Own.KEY_LIST:
-                return await self._keys.listing(query_of(scope))
-        # LiteLLM lets a regeneration be asked for without a body.
-        optional = target in (Own.KEY_REGENERATE, Own.ONE_KEY_REGENERATE)
-        body = await read_json(scope, receive, optional=optional)
-        match target:
-            case Own.KEY_GENERATE:
-                return await self._keys.generate(body, by)
-            case Own.KEY_UPDATE:
-                return await self._keys.update(body, by)
-            case Own.KEY_DELETE:
-                return await self._keys.delete(body, by)
-            case Own.KEY_BLOCK:
-                return await self._keys.set_blocked(body, by, blocked=True)
-            case Own.KEY_UNBLOCK:
-                return await self._keys.set_blocked(body, by, blocked=False)
-            case Own.KEY_REGENERATE:
-                return await self._keys.regenerate(None, body, by)
-            case Own.ONE_KEY_REGENERATE:
-                return await self._keys.regenerate(key_in(scope["path"]), body, by)
-        raise RouteNotFound("There is no such route here. The README lists the routes.")

@@ -12,9 +12,8 @@ import scalix
 from scalix.domain.errors import InvalidApiKey
 from scalix.domain.ledger.ledger import Aggregate
 from scalix.domain.limits.limits import NANO_USD_PER_USD
-from scalix.edge.asgi import Scope, token_of
-from scalix.edge.operator_routes import operator_of
-from scalix.edge.routes import Own
+from scalix.edge.asgi import token_of
+from scalix.edge.rows import Request, Row, operator_of
 from scalix.edge.tables import Page
 from scalix.service.identity.identity import NO_KEY, Identity
 from scalix.service.usage.gateway_metrics import EXPIRING_WITHIN_DAYS, GatewayMetrics, Here, Snapshot
@@ -35,17 +34,20 @@ class MetricsRoute:
         self._metrics = metrics
         self._digest = _digest(token) if token else None
 
-    async def answer(self, target: Own, scope: Scope) -> Page:
+    async def answer(self, asked: Request) -> Page:
         """The answer to one scrape. Raises `InvalidApiKey`, `NotPermitted`, `StoreUnavailable`."""
-        token = token_of(scope)
+        token = token_of(asked.scope)
         if token is None:  # also where anonymous callers have a tier
             raise InvalidApiKey(NO_KEY)
         if not self._is_scraper(token):
-            await operator_of(self._identity, scope)
+            await operator_of(self._identity, asked.scope)
         return page_of(await self._metrics.snapshot())
 
     def _is_scraper(self, token: str) -> bool:
         return self._digest is not None and hmac.compare_digest(_digest(token), self._digest)
+
+
+METRICS_ROWS = (Row("GET", "/metrics", MetricsRoute.answer, checks_access=True),)
 
 
 def page_of(snapshot: Snapshot) -> Page:

@@ -1,38 +1,31 @@
 """What operators do for one person, and the daily removal of what is old."""
 
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
-from scalix.domain.errors import BadRequest, RouteNotFound
+from scalix.domain.errors import BadRequest
 from scalix.edge.asgi import Scope
-from scalix.edge.routes import Own, user_in
-from scalix.service.audit.audit import Actor
+from scalix.edge.rows import Body, Request, Row
 from scalix.service.ledger.retention import RetentionJob
 from scalix.service.privacy.privacy import Privacy
 
-PRIVACY_ROUTES = frozenset({Own.USER_EXPORT, Own.USER_ERASE, Own.RETENTION_RUN})
+_ONE_USER, _EXPORT = "/scalix/v1/users/", "/export"
 
 
-class PrivacyRoutes:
-    """Answers an operator's requests about one user's data."""
-
-    def __init__(self, privacy: Privacy, retention: RetentionJob) -> None:
-        self._privacy = privacy
-        self._retention = retention
-
-    async def answer(self, target: Own, scope: Scope, by: Actor) -> Any:
-        """The answer to one request. Raises `GatewayError`s."""
-        match target:
-            case Own.USER_EXPORT:
-                return await self._privacy.export(_named(scope), by)
-            case Own.USER_ERASE:
-                return await self._privacy.erase(_named(scope), by)
-            case Own.RETENTION_RUN:
-                return {"removed": await self._retention.run(by)}
-        raise RouteNotFound("There is no such route here. The README lists the routes.")
+async def _run(retention: RetentionJob, asked: Request) -> dict[str, Any]:
+    return {"removed": await retention.run(asked.by)}
 
 
-def _named(scope: Scope) -> str:
+def _user_in(scope: Scope) -> str:
+    user = scope["raw_path"].removeprefix(_ONE_USER.encode()).removesuffix(_EXPORT.encode())
     try:
-        return user_in(scope["raw_path"])
+        return unquote_to_bytes(user).decode("utf-8")
     except UnicodeDecodeError:
         raise BadRequest("The user's id in the path is not UTF-8, percent-encoded.", param="user_id") from None
+
+
+PRIVACY_ROWS: tuple[Row[Privacy], ...] = (
+    Row("GET", f"{_ONE_USER}{{user}}{_EXPORT}", lambda privacy, asked: privacy.export(_user_in(asked.scope), asked.by)),
+    Row("DELETE", f"{_ONE_USER}{{user}}", lambda privacy, asked: privacy.erase(_user_in(asked.scope), asked.by)),
+)
+RETENTION_ROWS: tuple[Row[RetentionJob], ...] = (Row("POST", "/scalix/v1/retention/run", _run, body=Body.NOT_READ),)

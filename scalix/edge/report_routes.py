@@ -1,27 +1,22 @@
 """`GET /scalix/v1/reports/…`: the operator's reports."""
 
-from scalix.edge.asgi import Scope
-from scalix.edge.operator_routes import operator_of
-from scalix.edge.queries import query_of
-from scalix.edge.routes import Own, report_in
+from scalix.edge.rows import Request, Row
 from scalix.edge.tables import Page, format_of, json_page, rows_page
-from scalix.service.identity.identity import Identity
-from scalix.service.usage.reporting import Reporting
+from scalix.service.usage.reporting import REPORTS, Reporting
+
+_REPORTS = "/scalix/v1/reports/"
+_QUERIES = {"user": ("user_id",), "key": ("user_id",), "top": ("by", "limit")}
 
 
-class ReportRoutes:
-    """Answers the operator."""
+async def _report(reporting: Reporting, asked: Request) -> Page:
+    query = asked.query
+    shape = format_of(asked.scope, query, ("json", "csv", "jsonl"))
+    report = await reporting.report(asked.scope["path"].removeprefix(_REPORTS), query)
+    if shape == "json":
+        return json_page(report.as_json())
+    return rows_page(report.rows, report.columns, shape)
 
-    def __init__(self, identity: Identity, reporting: Reporting) -> None:
-        self._identity = identity
-        self._reporting = reporting
 
-    async def answer(self, target: Own, scope: Scope) -> Page:
-        """The answer to one request. Raises `GatewayError`s, `StoreUnavailable`."""
-        await operator_of(self._identity, scope)
-        query = query_of(scope)
-        shape = format_of(scope, query, ("json", "csv", "jsonl"))
-        report = await self._reporting.report(report_in(scope["path"]), query)
-        if shape == "json":
-            return json_page(report.as_json())
-        return rows_page(report.rows, report.columns, shape)
+REPORT_ROWS: tuple[Row[Reporting], ...] = tuple(
+    Row("GET", _REPORTS + name, _report, query=("from", "to", "format", *_QUERIES.get(name, ()))) for name in REPORTS
+)

@@ -1,67 +1,33 @@
-"""The front door's list: what is not on it is 404."""
+"""The front door's list, put together from the rows of each feature: what is not on it is 404."""
 
-from collections.abc import Mapping
-from enum import Enum, auto
-from urllib.parse import unquote_to_bytes
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from scalix.domain.requests.routes import Route
-from scalix.service.usage.reporting import REPORTS
+from scalix.edge.count_routes import COUNT_ROWS
+from scalix.edge.health_routes import HEALTH_ROWS
+from scalix.edge.key_routes import KEY_INFO_ROWS, KEY_ROWS
+from scalix.edge.ledger_routes import LEDGER_ROWS
+from scalix.edge.metrics import METRICS_ROWS
+from scalix.edge.model_routes import MODEL_ROWS
+from scalix.edge.privacy_routes import PRIVACY_ROWS, RETENTION_ROWS
+from scalix.edge.report_routes import REPORT_ROWS
+from scalix.edge.rows import Access, Row
+from scalix.edge.stored_answers import STORED_ROWS
+from scalix.edge.usage_routes import USAGE_ROWS
+from scalix.edge.user_routes import (
+    AUDIT_ROWS,
+    BALANCE_ROWS,
+    LIMIT_ROWS,
+    MERGE_ROWS,
+    NEW_USER_ROWS,
+    SECRET_ROWS,
+    TOKEN_ROWS,
+    USER_ROWS,
+)
 
-
-class Own(Enum):
-    """Routes that the edge answers itself."""
-
-    MODELS = auto()
-    MODEL = auto()
-    COUNT_MESSAGE = auto()
-    COUNT_RESPONSE = auto()
-    RESPONSE = auto()
-    RESPONSE_DELETE = auto()
-    MODEL_INFO = auto()
-    MODEL_GROUP_INFO = auto()
-    KEY_GENERATE = auto()
-    KEY_INFO = auto()
-    KEY_LIST = auto()
-    KEY_UPDATE = auto()
-    KEY_DELETE = auto()
-    KEY_BLOCK = auto()
-    KEY_UNBLOCK = auto()
-    KEY_REGENERATE = auto()
-    ONE_KEY_REGENERATE = auto()
-    USER_NEW = auto()
-    USER_UPDATE = auto()
-    USER_INFO = auto()
-    USER_DELETE = auto()
-    USER_LIST = auto()
-    USER_LIMITS = auto()
-    USER_LIMITS_PUT = auto()
-    USER_RESET = auto()
-    USER_BALANCE = auto()
-    USER_CREDIT = auto()
-    SHADOW = auto()
-    TOKENS_REVOKE = auto()
-    SECRETS_REENCRYPT = auto()
-    MERGE = auto()
-    AUDIT = auto()
-    AUDIT_CHAIN = auto()
-    LEDGER = auto()
-    LEDGER_VERIFY = auto()
-    LEDGER_REPAIR = auto()
-    LEDGER_ARCHIVE = auto()
-    LEDGER_EXPORT = auto()
-    USER_EXPORT = auto()
-    USER_ERASE = auto()
-    RETENTION_RUN = auto()
-    USAGE = auto()
-    USAGE_EVENTS = auto()
-    REPORT = auto()
-    METRICS = auto()
-    HEALTH = auto()
-    LIVELINESS = auto()
-    READINESS = auto()
-
-
-Methods = Mapping[str, Route | Own]
+Target = Route | Row[Any]
+Methods = Mapping[str, Target]
 """One path: what answers each method that it takes."""
 
 _METERED = {
@@ -71,64 +37,77 @@ _METERED = {
     "/responses": Route.RESPONSES,
     "/messages": Route.MESSAGES,
 }
-_REPORTS = "/scalix/v1/reports/"
-ENTRIES: dict[str, Methods] = {
-    **{prefix + path: {"POST": route} for path, route in _METERED.items() for prefix in ("/v1", "")},
-    **{prefix + "/models": {"GET": Own.MODELS} for prefix in ("/v1", "")},
-    **{prefix + "/messages/count_tokens": {"POST": Own.COUNT_MESSAGE} for prefix in ("/v1", "")},
-    **{prefix + "/responses/input_tokens": {"POST": Own.COUNT_RESPONSE} for prefix in ("/v1", "")},
-    **{prefix + "/model/info": {"GET": Own.MODEL_INFO} for prefix in ("/v1", "")},
-    "/model_group/info": {"GET": Own.MODEL_GROUP_INFO},
-    "/key/generate": {"POST": Own.KEY_GENERATE},
-    "/key/info": {"GET": Own.KEY_INFO},
-    "/key/list": {"GET": Own.KEY_LIST},
-    "/key/update": {"POST": Own.KEY_UPDATE},
-    "/key/delete": {"POST": Own.KEY_DELETE},
-    "/key/block": {"POST": Own.KEY_BLOCK},
-    "/key/unblock": {"POST": Own.KEY_UNBLOCK},
-    "/key/regenerate": {"POST": Own.KEY_REGENERATE},
-    "/user/new": {"POST": Own.USER_NEW},
-    "/user/update": {"POST": Own.USER_UPDATE},
-    "/user/info": {"GET": Own.USER_INFO},
-    "/v2/user/info": {"GET": Own.USER_INFO},  # LiteLLM's client has it too
-    "/user/list": {"GET": Own.USER_LIST},
-    "/user/delete": {"POST": Own.USER_DELETE},
-    "/user/limits": {"GET": Own.USER_LIMITS, "PUT": Own.USER_LIMITS_PUT},
-    "/user/reset": {"POST": Own.USER_RESET},
-    "/user/balance": {"GET": Own.USER_BALANCE},
-    "/user/credit": {"POST": Own.USER_CREDIT},
-    "/scalix/v1/shadow": {"GET": Own.SHADOW},
-    "/scalix/v1/tokens/revoke": {"POST": Own.TOKENS_REVOKE},
-    "/scalix/v1/secrets/reencrypt": {"POST": Own.SECRETS_REENCRYPT},
-    "/scalix/v1/merge": {"POST": Own.MERGE},
-    "/scalix/v1/audit": {"GET": Own.AUDIT},
-    "/scalix/v1/audit/chain": {"GET": Own.AUDIT_CHAIN},
-    "/scalix/v1/ledger": {"GET": Own.LEDGER},
-    "/scalix/v1/ledger/verify": {"GET": Own.LEDGER_VERIFY},
-    "/scalix/v1/ledger/repair": {"POST": Own.LEDGER_REPAIR},
-    "/scalix/v1/ledger/archive": {"POST": Own.LEDGER_ARCHIVE},
-    "/scalix/v1/ledger/export": {"GET": Own.LEDGER_EXPORT},
-    "/scalix/v1/retention/run": {"POST": Own.RETENTION_RUN},
-    "/scalix/v1/usage": {"GET": Own.USAGE},
-    "/scalix/v1/usage/events": {"GET": Own.USAGE_EVENTS},
-    **{_REPORTS + name: {"GET": Own.REPORT} for name in REPORTS},
-    "/metrics": {"GET": Own.METRICS},
-    "/health": {"GET": Own.HEALTH},
-    "/health/liveliness": {"GET": Own.LIVELINESS},
-    "/health/readiness": {"GET": Own.READINESS},
-}
-_MODEL: Methods = {"GET": Own.MODEL}
-_MODEL_PREFIXES = ("/v1/models/", "/models/")
-_RAW_MODEL_PREFIXES = (b"/v1/models/", b"/models/")
-_RESPONSE: Methods = {"GET": Own.RESPONSE, "DELETE": Own.RESPONSE_DELETE}
-_RESPONSE_PREFIXES = ("/v1/responses/", "/responses/")
-ONE_KEY = "/key/{key}/regenerate"
-_ONE_KEY: Methods = {"POST": Own.ONE_KEY_REGENERATE}
-_BEFORE_KEY, _AFTER_KEY = ONE_KEY.split("{key}")
-ONE_USER, USERS_DATA = "/scalix/v1/users/{user}", "/scalix/v1/users/{user}/export"
-_ONE_USER: Methods = {"DELETE": Own.USER_ERASE}
-_USERS_DATA: Methods = {"GET": Own.USER_EXPORT}
-_BEFORE_USER, _AFTER_USER = USERS_DATA.split("{user}")
+ROWS: tuple[Row[Any], ...] = (
+    *MODEL_ROWS,
+    *COUNT_ROWS,
+    *STORED_ROWS,
+    *USAGE_ROWS,
+    *HEALTH_ROWS,
+    *METRICS_ROWS,
+    *REPORT_ROWS,
+    *KEY_INFO_ROWS,
+    *KEY_ROWS,
+    *NEW_USER_ROWS,
+    *USER_ROWS,
+    *LIMIT_ROWS,
+    *BALANCE_ROWS,
+    *TOKEN_ROWS,
+    *SECRET_ROWS,
+    *MERGE_ROWS,
+    *AUDIT_ROWS,
+    *LEDGER_ROWS,
+    *PRIVACY_ROWS,
+    *RETENTION_ROWS,
+)
+
+
+def all_routes() -> Iterator[tuple[str, str, Target]]:
+    """Every path, method and target; `{id}` stands for a model's name or a response's id, `{key}` for a virtual key or
+    its SHA-256, `{user}` for a user's id, percent-encoded."""
+    yield from ((prefix + path, "POST", route) for path, route in _METERED.items() for prefix in ("/v1", ""))
+    yield from ((path, row.method, row) for row in ROWS for path in (row.path, *row.also))
+
+
+def access_of(target: Target) -> Access:
+    """Who may use a target."""
+    return target.access if isinstance(target, Row) else Access.CALLERS
+
+
+class _Template(NamedTuple):
+    """A path with one name in it."""
+
+    before: str
+    after: str
+    shown: str
+    holds_slashes: bool
+    may_be_encoded: bool
+    methods: dict[str, Target]
+
+    def fits(self, raw: str) -> bool:
+        """Whether a path as it was sent is one of these."""
+        if not (raw.startswith(self.before) and raw.endswith(self.after)):
+            return False
+        name = raw[len(self.before) : len(raw) - len(self.after)]
+        return bool(name) and (self.holds_slashes or "/" not in name) and (self.may_be_encoded or "%" not in name)
+
+
+def _exact_and_templates() -> tuple[dict[str, dict[str, Target]], dict[str, _Template]]:
+    exact: dict[str, dict[str, Target]] = {}
+    templates: dict[str, _Template] = {}
+    for path, method, target in all_routes():
+        if "{" not in path or not isinstance(target, Row):
+            exact.setdefault(path, {})[method] = target
+            continue
+        before, name = path.split("{")
+        name, after = name.split("}")
+        shown = target.path.replace("{id}", "*")
+        new = _Template(before, after, shown, target.holds_slashes, name != "key", {})
+        templates.setdefault(path, new).methods[method] = target
+    return exact, templates
+
+
+ENTRIES, _BY_PATH = _exact_and_templates()
+_TEMPLATES = sorted(_BY_PATH.values(), key=lambda template: -len(template.after))
 
 
 def find(path: str, raw_path: bytes) -> Methods | None:
@@ -137,72 +116,18 @@ def find(path: str, raw_path: bytes) -> Methods | None:
     `raw_path` is the path before percent-decoding. An encoded letter is a second spelling, and so is not found; only a
     model's name, an answer's id and a user's id may need it.
     """
-    if path.startswith(_MODEL_PREFIXES):
-        named = raw_path.startswith(_RAW_MODEL_PREFIXES) and model_in(path)
-        return _MODEL if named else None
-    if path.startswith(_BEFORE_USER):
-        return _of_user(raw_path)
-    if path.startswith(_RESPONSE_PREFIXES) and path not in ENTRIES:
-        return _RESPONSE if response_in(raw_path) else None
-    if b"%" in raw_path:
-        return None
-    return ENTRIES.get(path) or (_ONE_KEY if key_in(path) else None)
+    methods = ENTRIES.get(path)
+    if methods is not None:
+        return None if b"%" in raw_path else methods
+    raw = raw_path.decode("latin-1")
+    return next((template.methods for template in _TEMPLATES if template.fits(raw)), None)
 
 
 def shown_path(path: str) -> str:
     """A path as it may stand in a log: what is not on the list may be anything, a key pasted into a URL too."""
-    if path.startswith(_MODEL_PREFIXES):
-        return "/v1/models/*"
-    if path.startswith(_RESPONSE_PREFIXES) and path not in ENTRIES:
-        return "/v1/responses/*"
-    if path.startswith(_BEFORE_USER):
-        return USERS_DATA if path.endswith(_AFTER_USER) else ONE_USER
-    return path if path in ENTRIES else ONE_KEY if key_in(path) else "-"
-
-
-def key_in(path: str) -> str:
-    """The virtual key that a `/key/{key}/regenerate` path names; empty for every other path."""
-    if not (path.startswith(_BEFORE_KEY) and path.endswith(_AFTER_KEY)):
-        return ""
-    key = path[len(_BEFORE_KEY) : -len(_AFTER_KEY)]
-    return "" if "/" in key else key
-
-
-def report_in(path: str) -> str:
-    """The report that a `/scalix/v1/reports/{name}` path names."""
-    return path.removeprefix(_REPORTS)
-
-
-def response_in(raw_path: bytes) -> str:
-    """The id of the answer that a path names, as it was before percent-encoding; empty for a path that names none."""
-    text = raw_path.decode("latin-1")
-    prefix = next((prefix for prefix in _RESPONSE_PREFIXES if text.startswith(prefix)), None)
-    ident = text.removeprefix(prefix) if prefix else ""
-    return "" if "/" in ident else unquote_to_bytes(ident).decode("utf-8", "replace")
-
-
-def user_in(raw_path: bytes) -> str:
-    """The user that a path names, as it was before percent-encoding; empty for a path that names none. Raises
-    `UnicodeDecodeError` for bytes that are not UTF-8."""
-    text = raw_path.decode("latin-1")
-    if not text.startswith(_BEFORE_USER):
-        return ""
-    user = text[len(_BEFORE_USER) :].removesuffix(_AFTER_USER)
-    return "" if "/" in user else unquote_to_bytes(user).decode("utf-8")
-
-
-def _of_user(raw_path: bytes) -> Methods | None:
-    # By what was sent, as a user's id may hold a slash: only there it is told from one of the path.
-    text = raw_path.decode("latin-1")
-    if not text.startswith(_BEFORE_USER):
-        return None
-    user = text[len(_BEFORE_USER) :]
-    named = user.removesuffix(_AFTER_USER)
-    if not named or "/" in named:
-        return None
-    return _ONE_USER if named == user else _USERS_DATA
-
-
-def model_in(path: str) -> str:
-    """The model that a `/v1/models/{id}` path names."""
-    return path.split("/models/", 1)[1]
+    if path in ENTRIES:
+        return path
+    for template in _TEMPLATES:
+        if path.startswith(template.before) and path.endswith(template.after):
+            return template.shown
+    return "-"

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
+from urllib.parse import unquote_to_bytes
 
 import orjson
 
@@ -18,13 +19,12 @@ from scalix.domain.failures import REFUSALS, class_of_exception
 from scalix.domain.requests.dropped import Dropped
 from scalix.domain.requests.routes import Route
 from scalix.edge.answer_repairs import drop_cost
-from scalix.edge.asgi import Message, Scope, credential_of
+from scalix.edge.asgi import Message, credential_of
 from scalix.edge.failure_texts import provider_failed
 from scalix.edge.given_ids import GivenIds
 from scalix.edge.guard import Guard
 from scalix.edge.per_second import PerSecond
-from scalix.edge.queries import query_of
-from scalix.edge.routes import Own, response_in
+from scalix.edge.rows import Access, Request, Row
 from scalix.edge.tables import Page
 from scalix.edge.user_header import take_user
 from scalix.service.exchange.object_ids import ObjectIds
@@ -33,7 +33,7 @@ from scalix.service.identity.identity import Identity
 from scalix.store.base import StoreUnavailable
 
 PATIENCE_S = 30.0
-STORED_ROUTES = frozenset({Own.RESPONSE, Own.RESPONSE_DELETE})
+_PREFIXES = ("/v1/responses/", "/responses/")
 # By these a provider says that it has no such answer, or no such path, as a server that keeps none.
 _NOT_THERE = frozenset({404, 405, 410})
 
@@ -76,11 +76,12 @@ class StoredAnswers:
         self._keeper_of = keeper_of
         self._pace = PerSecond("responses-second", "Stored responses are read and deleted")
 
-    async def answer(self, target: Own, scope: Scope) -> Page:
+    async def answer(self, asked: Request) -> Page:
         """The answer to one request. Raises `GatewayError`s, `StoreUnavailable`."""
+        scope = asked.scope
         holder = await self._identity.authenticate(credential_of(scope))
         with self._guard.metered(scope, _no_body, holder):
-            query: dict[str, Any] = dict(query_of(scope))
+            query: dict[str, Any] = dict(asked.query)
             take_user(self._guard.user_header, scope, holder, query)
             caller = await self._identity.charged_caller(holder, query)
             with suppress(StoreUnavailable):  # no admission follows that would see what was revoked
@@ -95,7 +96,7 @@ class StoredAnswers:
             keeper = self._keeper_of(ident)
             if keeper is None:
                 raise _not_found()
-            if target is Own.RESPONSE_DELETE:
+            if scope["method"] == "DELETE":
                 await _asked(keeper, keeper.delete)
                 answer: dict[str, Any] = {"id": given, "object": "response", "deleted": True}
             else:
@@ -121,6 +122,27 @@ class StoredAnswers:
         if give is not None:
             GivenIds(Route.RESPONSES, give).rewrite(answer, is_whole=True)
         answer["id"] = given
+
+
+STORED_ROWS: tuple[Row[StoredAnswers], ...] = tuple(
+    Row(
+        method,
+        "/v1/responses/{id}",
+        StoredAnswers.answer,
+        Access.CALLERS,
+        also=("/responses/{id}",),
+        query=("user",),
+    )
+    for method in ("GET", "DELETE")
+)
+
+
+def response_in(raw_path: bytes) -> str:
+    """The id of the answer that a path names, as it was before percent-encoding; empty for a path that names none."""
+    text = raw_path.decode("latin-1")
+    prefix = next((prefix for prefix in _PREFIXES if text.startswith(prefix)), None)
+    ident = text.removeprefix(prefix) if prefix else ""
+    return "" if "/" in ident else unquote_to_bytes(ident).decode("utf-8", "replace")
 
 
 async def _no_body() -> Message:

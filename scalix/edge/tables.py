@@ -30,11 +30,12 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One whole answer of status 200."""
+    """One whole answer."""
 
     body: bytes
     content_type: bytes = JSON
     headers: tuple[Header, ...] = ()
+    status: int = 200
 
 
 def format_of(scope: Scope, query: dict[str, str], known: Sequence[Format]) -> Format:

@@ -3,18 +3,17 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 from scalix.domain.errors import Overloaded
 from scalix.edge.asgi import Scope, credential_of
-from scalix.edge.queries import query_of
-from scalix.edge.routes import Own
+from scalix.edge.rows import Access, Request, Row
 from scalix.edge.tables import Page, format_of, json_page, rows_page
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
 from scalix.service.usage.usage import UsageReading
 from scalix.service.usage.usage_events import EVENT_COLUMNS, OPERATORS_COLUMNS, EventsPage, UsageEvents
 
-USAGE_ROUTES = frozenset({Own.USAGE, Own.USAGE_EVENTS})
 # A page may go through all events of many days, and no quota counts it: so many at once in one worker, of everybody and
 # of one caller, those that wait included.
 MOST_AT_ONCE, MOST_OF_ONE = 2, 3
@@ -31,13 +30,16 @@ class UsageRoutes:
         self._turn = asyncio.Semaphore(MOST_AT_ONCE)
         self._asking: Counter[str] = Counter()
 
-    async def answer(self, target: Own, scope: Scope) -> Page:
-        """The answer to one request. Raises `GatewayError`s, `StoreUnavailable`."""
-        caller = await self._caller(scope)
-        query = query_of(scope)
-        if target is Own.USAGE:
-            return json_page(await self._usage.overview(caller, query))
-        shape = format_of(scope, query, ("json", "csv", "jsonl"))
+    async def overview(self, asked: Request) -> Mapping[str, Any]:
+        """What was used by day and by model. Raises `GatewayError`s, `StoreUnavailable`."""
+        caller = await self._caller(asked.scope)
+        return await self._usage.overview(caller, asked.query)
+
+    async def events(self, asked: Request) -> Page:
+        """Each request with what it used. Raises `GatewayError`s, `StoreUnavailable`."""
+        caller = await self._caller(asked.scope)
+        query = asked.query
+        shape = format_of(asked.scope, query, ("json", "csv", "jsonl"))
         page = await self._page(caller, query)
         if shape == "json":
             return json_page({"events": page.rows, "next_cursor": page.next_cursor})
@@ -63,3 +65,10 @@ class UsageRoutes:
         caller = await self._identity.authenticate(credential_of(scope))
         # No admission follows that would compare versions, so what was revoked must show here.
         return caller if caller.reread is None else await caller.reread()
+
+
+_EVENT_FILTERS = ("user_id", "limit", "cursor", "from", "to", "model", "outcome", "key", "format")
+USAGE_ROWS: tuple[Row[UsageRoutes], ...] = (
+    Row("GET", "/scalix/v1/usage", UsageRoutes.overview, Access.CALLERS, query=("user_id", "days")),
+    Row("GET", "/scalix/v1/usage/events", UsageRoutes.events, Access.CALLERS, query=_EVENT_FILTERS),
+)

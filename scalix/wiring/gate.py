@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import scalix
 from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import GatewayError
 from scalix.domain.faults import shown_fault
@@ -121,20 +120,13 @@ def build_gate(
     """The edge around `inner`, an app in LiteLLM's place that takes `internal_token`."""
     from scalix.edge.asgi import address_of
     from scalix.edge.client_address import ClientAddresses
-    from scalix.edge.count_routes import CountRoutes
     from scalix.edge.forwarding import Forwarding
     from scalix.edge.gate import Gate
     from scalix.edge.guard import Guard
-    from scalix.edge.key_routes import KeyRoutes
-    from scalix.edge.ledger_routes import LedgerRoutes
-    from scalix.edge.metrics import MetricsRoute
-    from scalix.edge.operator_routes import OperatorRoutes
-    from scalix.edge.own_routes import OwnRoutes
-    from scalix.edge.privacy_routes import PrivacyRoutes
-    from scalix.edge.report_routes import ReportRoutes
-    from scalix.edge.routes import Own, shown_path
-    from scalix.edge.stored_answers import STORED_ROUTES, StoredAnswers, keeps_nothing
-    from scalix.edge.usage_routes import UsageRoutes
+    from scalix.edge.health_routes import HealthRoutes
+    from scalix.edge.routes import shown_path
+    from scalix.edge.stored_answers import keeps_nothing
+    from scalix.wiring.routes import build_dispatcher
 
     async def ready() -> Mapping[str, str | int]:
         return {"litellm": "ok" if lifespan.is_up else "starting", "store": await _store_state(core), **_alarms(core)}
@@ -146,41 +138,10 @@ def build_gate(
             path = shown_path(scope["path"])
             core.audit.events.refused(error.code, address, error.who, path, error.reason)
 
-    usage = UsageRoutes(core.callers.identity, core.usage.usage, core.usage.events)
     addresses = ClientAddresses(core.callers.trusted_proxies)
     guard = Guard(core.policy, addresses, LoadShedding(), Throttle(time.monotonic))
-    stored = StoredAnswers(core.callers.identity, core.exchange.object_ids, guard, keeper_of or keeps_nothing)
-    own = OwnRoutes(
-        core.callers.identity,
-        OperatorRoutes(
-            core.callers.identity,
-            core.administration.users,
-            core.administration.limits,
-            core.administration.revocation,
-            core.administration.merging,
-            core.audit.reading,
-            KeyRoutes(core.administration.keys),
-            core.administration.secrets,
-            PrivacyRoutes(core.private.privacy, core.private.retention),
-            LedgerRoutes(core.ledger.administration),
-            core.administration.balances,
-        ),
-        core.policy,
-        CountRoutes(
-            core.callers.identity, core.exchange.admission, core.exchange.counting, guard, core.exchange.fallbacks
-        ),
-        ready=ready,
-        check_models=check_models,
-        version=scalix.__version__,
-        facts=core.models.facts,
-        pages={
-            Own.USAGE: usage.answer,
-            Own.USAGE_EVENTS: usage.answer,
-            Own.REPORT: ReportRoutes(core.callers.identity, core.usage.reporting).answer,
-            Own.METRICS: MetricsRoute(core.callers.identity, core.usage.metrics, metrics_token).answer,
-            **dict.fromkeys(STORED_ROUTES, stored.answer),
-        },
-    )
+    health = HealthRoutes(core.callers.identity, ready, check_models)
+    own = build_dispatcher(core, guard, health, keeper_of or keeps_nothing, metrics_token)
     forwarding = Forwarding(
         inner,
         core.callers.identity,

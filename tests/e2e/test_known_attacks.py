@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scalix.edge.route_access import Access, access_of, all_routes
+from scalix.edge.routes import access_of, all_routes
+from scalix.edge.rows import Access
 from scalix.service.administration.key_administration import new_secret
 from tests.demo_server import DemoServer
 from tests.e2e.calls import PATHS, Bench, body_of

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 import pytest
 
 from scalix.domain.errors import InvalidApiKey
@@ -11,8 +10,8 @@ from scalix.domain.identity.addresses import Networks, parse_network
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.edge.asgi import credential_of
 from scalix.edge.client_address import ClientAddresses
-from scalix.edge.own_routes import OwnRoutes
-from scalix.edge.routes import Own
+from scalix.edge.model_routes import ModelRoutes
+from scalix.edge.rows import Request
 from scalix.service.identity.anonymous import AnonymousCallers
 from scalix.service.identity.identity import Credential, CredentialKind, Identity, MasterKey
 from scalix.service.identity.users import UserDirectory
@@ -34,10 +33,7 @@ class Edge:
         kinds: list[CredentialKind] = [MasterKey(master, previous, on_published=self._published)]
         if anonymous:
             kinds.append(AnonymousCallers(policy, "visitor"))
-        unused: Any = None
-        self.own = OwnRoutes(
-            Identity(kinds, users), unused, policy, unused, ready=unused, check_models=unused, version="0"
-        )
+        self.models_of = ModelRoutes(Identity(kinds, users), policy)
         self.addresses = ClientAddresses(Networks([parse_network("10.0.0.0/8")]))
 
     def _published(self) -> None:
@@ -56,16 +52,11 @@ class Edge:
         return scope
 
     async def models(self, headers: Mapping[str, str], peer: str | None = "192.0.2.1") -> list[str]:
-        sent: list[Any] = []
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
         async def receive() -> Any:
             return {"type": "http.request", "body": b""}
 
-        await self.own.handle(Own.MODELS, "id", self.scope(list(headers.items()), peer), receive, send)
-        return [model["id"] for model in orjson.loads(sent[1]["body"])["data"]]
+        listed = await self.models_of.listing(Request(self.scope(list(headers.items()), peer), receive))
+        return [model["id"] for model in listed["data"]]
 
 
 async def test_without_a_credential_an_address_has_its_own_tier_where_that_is_enabled() -> None:

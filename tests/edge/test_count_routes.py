@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from scalix.edge.per_second import MOST_PER_S
+from scalix.edge.routes import ENTRIES
 from tests.edge.gates import Answered, InProcess, in_process
 
 MESSAGES, RESPONSES = "/v1/messages/count_tokens", "/v1/responses/input_tokens"
@@ -82,11 +83,12 @@ async def test_who_has_no_key_is_refused(edge: InProcess, path: str) -> None:
 
 
 async def test_one_user_has_ten_a_second_and_others_have_theirs(edge: InProcess) -> None:
-    edge.gate._own._counts._pace._clock = lambda: 7.5
+    counts = edge.gate._own.answers[ENTRIES[MESSAGES]["POST"]].args[0]
+    counts._pace._clock = lambda: 7.5
     answers = [(await count(edge, MESSAGES)).status for _ in range(MOST_PER_S)]
     assert answers == [200] * MOST_PER_S
     refused = await count(edge, RESPONSES)
     assert (refused.status, refused.error["code"], refused.headers["retry-after"]) == (429, "rate_limit_exceeded", "1")
     assert (await count(edge, MESSAGES, user="another")).status == 200
-    edge.gate._own._counts._pace._clock = lambda: 8.0
+    counts._pace._clock = lambda: 8.0
     assert (await count(edge, MESSAGES)).status == 200

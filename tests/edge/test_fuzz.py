@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from scalix.domain.requests.routes import Route
 from scalix.edge.allowed_fields import allowed_fields
-from scalix.edge.route_access import all_routes
+from scalix.edge.routes import all_routes
 from tests.edge.gates import MASTER_KEY, Answered, InProcess, in_process
 
 CANARY = "sk-canary-fuzz-8d1f02c7"

@@ -2,8 +2,7 @@
 
 import pytest
 
-from scalix.edge.route_access import all_routes
-from scalix.edge.routes import Own, find
+from scalix.edge.routes import ROWS, all_routes, find
 from tools.route_docs import PAGES, ROOT, whole
 
 
@@ -21,4 +20,4 @@ def test_every_route_of_the_list_is_found_by_its_path() -> None:
         assert methods is not None
         assert methods[method] is target
         seen.add(target)
-    assert set(Own) <= seen
+    assert set(ROWS) <= seen

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from scalix.edge.per_second import MOST_PER_S
-from scalix.edge.routes import find, response_in
+from scalix.edge.routes import find
+from scalix.edge.stored_answers import response_in
 from tests.edge.gates import InProcess, in_process
 
 ID = "/v1/responses/resp_abc"
@@ -20,7 +21,7 @@ async def edge(tmp_path: Path, store_url: str) -> AsyncIterator[InProcess]:
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 async def test_one_user_has_ten_a_second_and_others_have_theirs(edge: InProcess, method: str) -> None:
-    stored = edge.gate._own._pages[find(ID, ID.encode())[method]].__self__  # type: ignore[index]
+    stored = edge.gate._own.answers[find(ID, ID.encode())[method]].args[0]  # type: ignore[index]
     stored._pace._clock = lambda: 7.5
     for _ in range(MOST_PER_S):
         answered = await edge.call(method, ID, query=b"user=u")

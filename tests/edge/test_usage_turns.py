@@ -8,7 +8,7 @@ import pytest
 from scalix.domain.errors import Overloaded
 from scalix.domain.identity.subjects import Subject
 from scalix.domain.limits.limits import UNLIMITED
-from scalix.edge.routes import Own
+from scalix.edge.rows import Request
 from scalix.edge.usage_routes import MOST_AT_ONCE, MOST_OF_ONE, UsageRoutes
 from scalix.service.identity.callers import THE_OPERATOR, Caller
 from scalix.service.usage.usage_events import EventsPage
@@ -41,13 +41,17 @@ class Whoever:
         return self.caller
 
 
+async def _no_body() -> Any:
+    return {"type": "http.disconnect"}
+
+
 async def test_one_caller_has_few_pages_read_at_once_and_nobody_waits_behind_them_for_ever() -> None:
     events, whoever = Events(), Whoever()
     routes = UsageRoutes(whoever, None, events)  # type: ignore[arg-type]
 
     async def begun(caller: Caller) -> "asyncio.Task[Any]":
         whoever.caller = caller
-        task = asyncio.create_task(routes.answer(Own.USAGE_EVENTS, {"headers": [], "query_string": b""}))
+        task = asyncio.create_task(routes.events(Request({"headers": [], "query_string": b""}, _no_body)))
         for _ in range(5):
             await asyncio.sleep(0)
         return task

@@ -1,0 +1,38 @@
+"""Answers the routes that are not metered, by their rows."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from scalix.edge.asgi import Receive, Scope, Send, send_bytes
+from scalix.edge.bodies import read_json
+from scalix.edge.rows import Access, Answers, Body, Request, Row, operator_of
+from scalix.edge.tables import Page, json_page
+from scalix.service.identity.identity import Identity
+
+
+class Dispatcher:
+    """Lets in who may use a route, reads the body, and sends what the row answers.
+
+    `refuse_nobodys` raises `BadRequest` for the id of a user that nobody may use.
+    """
+
+    def __init__(
+        self, identity: Identity, answers: Answers, refuse_nobodys: Callable[[object], Awaitable[None]]
+    ) -> None:
+        self.answers = answers
+        self._identity = identity
+        self._refuse_nobodys = refuse_nobodys
+
+    async def handle(self, row: Row[Any], request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Raises `GatewayError`s."""
+        asked = Request(scope, receive, request_id)
+        if row.access is Access.OPERATORS and not row.checks_access:
+            asked.operator = await operator_of(self._identity, scope)
+        if row.reads_body:
+            asked.body = await read_json(scope, receive, optional=row.body is Body.OPTIONAL)
+        if row.names_user:
+            await self._refuse_nobodys(asked.body.get("user_id"))
+        answer = await self.answers[row](asked)
+        page = answer if isinstance(answer, Page) else json_page(answer)
+        headers = [(b"x-request-id", request_id.encode()), *page.headers]
+        await send_bytes(send, page.status, page.body, headers, page.content_type)

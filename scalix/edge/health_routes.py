@@ -1,0 +1,48 @@
+"""The `/health` routes, for those who watch the gateway."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+import scalix
+from scalix.edge.asgi import token_of
+from scalix.edge.rows import Access, Request, Row, operator_of
+from scalix.edge.tables import Page
+from scalix.service.identity.identity import Identity
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRoutes:
+    """`ready` says of each part, the store and LiteLLM, whether it is `ok`; `check_models` is LiteLLM's own check."""
+
+    identity: Identity
+    ready: Callable[[], Awaitable[Mapping[str, str | int]]]
+    check_models: Callable[[], Awaitable[Any]]
+
+    async def alive(self, asked: Request) -> dict[str, Any]:
+        """That this process answers."""
+        return {"status": "alive"}
+
+    async def readiness(self, asked: Request) -> Page:
+        """Whether requests can be served: 200 or 503."""
+        parts = await self.ready()
+        is_ready = all(value == "ok" for value in parts.values() if isinstance(value, str))
+        body = orjson.dumps({"status": "ready" if is_ready else "not ready", **parts})
+        return Page(body, status=200 if is_ready else 503)
+
+    async def health(self, asked: Request) -> Any:
+        """The version for anybody; for the operator what LiteLLM finds of each model. Raises `InvalidApiKey`,
+        `NotPermitted`."""
+        if token_of(asked.scope) is None:
+            return {"status": "ok", "version": scalix.__version__}
+        await operator_of(self.identity, asked.scope)
+        return await self.check_models()
+
+
+HEALTH_ROWS: tuple[Row[HealthRoutes], ...] = (
+    Row("GET", "/health", HealthRoutes.health, Access.ANYBODY_OPERATORS_MORE),
+    Row("GET", "/health/liveliness", HealthRoutes.alive, Access.ANYBODY),
+    Row("GET", "/health/readiness", HealthRoutes.readiness, Access.ANYBODY),
+)

@@ -1,0 +1,104 @@
+"""What one route of the gateway's own is: method, path, who may use it, and what answers it."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum, auto
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from scalix.domain.errors import NotPermitted
+from scalix.edge.asgi import Receive, Scope, address_of, credential_of
+from scalix.edge.queries import query_of
+from scalix.service.audit.audit import Actor
+from scalix.service.identity.callers import Caller
+from scalix.service.identity.identity import Identity
+
+Service = TypeVar("Service")
+
+
+class Access(StrEnum):
+    """Who may use a route, as the documentation says it."""
+
+    ANYBODY = "anybody"
+    ANYBODY_OPERATORS_MORE = "anybody; operators get more"
+    CALLERS = "callers"
+    OPERATORS = "operators"
+
+
+class Body(Enum):
+    """What the dispatcher reads of a `POST` or `PUT` before the handler is called."""
+
+    NEEDED = auto()
+    OPTIONAL = auto()
+    NOT_READ = auto()  # there is none, or the handler reads it
+
+
+@dataclass(slots=True)
+class Request:
+    """What a handler is given. `operator` is the operator who asks, on routes that are the operator's alone."""
+
+    scope: Scope
+    receive: Receive
+    request_id: str = ""
+    operator: Caller | None = None
+    body: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The URL's parameters. Raises `BadRequest`."""
+        return query_of(self.scope)
+
+    @property
+    def by(self) -> Actor:
+        """The operator, as the audit records who acts. A fault on a route that others may use too."""
+        if self.operator is None:
+            raise RuntimeError("this route is not the operator's alone")
+        return Actor(str(self.operator.subject), self.request_id, address_of(self.scope))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row(Generic[Service]):
+    """One route, answered by `answer` with a service of the feature: a `Page`, or plain data that is sent as JSON.
+
+    Where `access` is for operators, the dispatcher lets nobody else in, unless the row `checks_access` itself; every
+    other handler finds out itself who asks. In a path `{name}` stands for a text; `holds_slashes` lets it contain `/`.
+
+    - `also`: other paths of the same route
+    - `query`: parameters of the URL, for the documentation
+    - `names_user`: the body's `user_id` must not be a name that only the gateway gives
+    """
+
+    method: str
+    path: str
+    answer: Callable[[Service, Request], Awaitable[Any]]
+    access: Access = Access.OPERATORS
+    also: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
+    body: Body = Body.NEEDED
+    names_user: bool = False
+    checks_access: bool = False
+    holds_slashes: bool = False
+
+    @property
+    def reads_body(self) -> bool:
+        """Whether the dispatcher reads the body."""
+        return self.method in ("POST", "PUT") and self.body is not Body.NOT_READ
+
+
+Answers = Mapping[Row[Any], Callable[[Request], Awaitable[Any]]]
+"""Rows with what answers them."""
+
+
+def bound(rows: Iterable[Row[Service]], service: Service) -> Answers:
+    """A feature's rows, to be answered with `service`."""
+    return {row: partial(row.answer, service) for row in rows}
+
+
+async def operator_of(identity: Identity, scope: Scope) -> Caller:
+    """The caller, if it is the operator. Raises `InvalidApiKey`, `NotPermitted`."""
+    caller = await identity.authenticate(credential_of(scope))
+    if not caller.may_name_users:
+        refused = NotPermitted("Only the operator's key may do this.")
+        refused.who = str(caller.subject)
+        raise refused
+    return caller
