@@ -89,11 +89,11 @@ def test_what_we_understand_is_ours() -> None:
 
 def test_a_price_says_what_it_covers() -> None:
     whole, prompts, nothing = (read_price(entry, "v") for entry in (PER_TOKEN, {"input_cost_per_token": 0}, {}))
-    assert (whole.has_input, whole.has_output, whole.has_rates(answers=True)) == (True, True, True)
-    assert (prompts.has_input, prompts.has_output, prompts.has_rates(answers=False)) == (True, False, True)
+    assert (whole.has_input, whole.has_rates(answers=True)) == (True, True)
+    assert (prompts.has_input, prompts.has_rates(answers=True), prompts.has_rates(answers=False)) == (True, False, True)
     assert (nothing.has_input, nothing.has_rates(answers=False)) == (False, False)
     reported = Price("v", (), reported=True)
-    assert (reported.has_input, reported.has_output, reported.has_rates(answers=False)) == (True, True, False)
+    assert (reported.has_input, reported.has_rates(answers=False)) == (True, False)
 
 
 def test_the_price_of_a_moment_is_the_latest_that_has_begun() -> None:

@@ -71,11 +71,6 @@ class Price:
         """Whether it says what a prompt costs."""
         return self.reported or bool(self.ranges) or _table(self).keys() & {INPUT, REQUEST} != set()
 
-    @property
-    def has_output(self) -> bool:
-        """Whether it says what an answer costs."""
-        return self.reported or self.has_rates(answers=True)
-
     def has_rates(self, *, answers: bool) -> bool:
         """Whether it says beforehand what a prompt may cost, with `answers` what an answer may cost too."""
         names = _table(self).keys()
