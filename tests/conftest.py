@@ -7,7 +7,8 @@ import signal
 from collections.abc import Iterator
 from functools import cache
 
-import httpx._transports.default as transports
+import httpx._transports.default as of_httpx
+import httpx2._transports.default as of_httpx2  # Anthropic's client
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -19,7 +20,8 @@ settings.load_profile("repeatable")
 # Otherwise LiteLLM fetches its price map when a test imports it, and waits eight seconds where there is no network.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 # Each client reads all authorities' certificates: 16 ms for each of thousands, of which none uses TLS.
-transports.create_ssl_context = cache(transports.create_ssl_context)  # type: ignore[attr-defined]
+for transports in (of_httpx, of_httpx2):
+    transports.create_ssl_context = cache(transports.create_ssl_context)  # type: ignore[attr-defined]
 
 
 def pytest_configure() -> None:
