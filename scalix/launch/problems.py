@@ -19,6 +19,15 @@ class Problem:
         return " ".join(f"{self.where}: {self.what}; {self.fix}".split())
 
 
+class Wrong(Exception):
+    """What is wrong with one value, and what to write instead; whoever catches it knows where it stands."""
+
+    def __init__(self, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.fix = fix
+
+
 class LaunchError(Exception):
     """The gateway can't start. Carries every problem found, so that all can be repaired at once."""
 

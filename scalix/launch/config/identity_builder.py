@@ -19,7 +19,7 @@ from scalix.domain.identity.published_keys import is_published
 from scalix.launch.config.config_schema import ScalixSection
 from scalix.launch.config.identity_schema import IssuerSection
 from scalix.launch.config.yaml_source import Step, YamlSource
-from scalix.launch.problems import Problem, nearest, one_of
+from scalix.launch.problems import Problem, Wrong, nearest, one_of
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 _CODEC = TypeAdapter(IdentitySettings)
@@ -77,7 +77,7 @@ def _issuer(
         if written.jwks_file is not None:
             key_file = (source.path.parent / written.jwks_file).resolve()
             _check_key_file(key_file)
-    except _Wrong as wrong:
+    except Wrong as wrong:
         report("secret" if written.secret is not None else "jwks_file", wrong.what, wrong.fix)
     default = SECRET_ALGORITHMS if written.secret is not None else KEY_SET_ALGORITHMS
     return Issuer(
@@ -105,18 +105,11 @@ def identity_from_text(text: str) -> IdentitySettings:
     return _CODEC.validate_json(text)
 
 
-class _Wrong(Exception):
-    def __init__(self, what: str, fix: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.fix = fix
-
-
 def _variable(reference: str) -> str:
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         fix = "write secret: ${SCALIX_JWT_SECRET}, and set that variable in the environment or an env file"
-        raise _Wrong("the secret of an issuer stands here in plain text", fix)
+        raise Wrong("the secret of an issuer stands here in plain text", fix)
     return match[1] or match[2]
 
 
@@ -124,28 +117,26 @@ def _check_secret(name: str, written: str, is_production: bool) -> None:
     make_one = f"set {name} to the issuer's secret, at least {LEAST_SECRET_BYTES} bytes, such as `openssl rand -hex 32`"
     secret = written.encode()
     if not secret:
-        raise _Wrong(f"{name} is not set", f"{make_one} prints")
+        raise Wrong(f"{name} is not set", f"{make_one} prints")
     if is_published(written):
         if is_production:
-            raise _Wrong(f"{name} is an example that everybody can read", f"{make_one} prints")
+            raise Wrong(f"{name} is an example that everybody can read", f"{make_one} prints")
         return
     if len(secret) < LEAST_SECRET_BYTES:
-        raise _Wrong(f"{name} has {len(secret)} bytes, so few that tokens could be forged", f"{make_one} prints")
+        raise Wrong(f"{name} has {len(secret)} bytes, so few that tokens could be forged", f"{make_one} prints")
     if b"-----BEGIN" in secret or secret.startswith((b"ssh-", b"ecdsa-")):
         fix = "put public keys into a key set and name it with jwks_file:"
-        raise _Wrong(f"{name} is a key of a key pair, not a shared secret", fix)
+        raise Wrong(f"{name} is a key of a key pair, not a shared secret", fix)
     if len(set(secret)) < 8:
-        raise _Wrong(f"{name} repeats a few characters, so that it could be guessed", f"{make_one} prints")
+        raise Wrong(f"{name} repeats a few characters, so that it could be guessed", f"{make_one} prints")
 
 
 def _check_key_file(path: Path) -> None:
     try:
         found = json.loads(path.read_bytes())
     except OSError as error:
-        raise _Wrong(
-            f"can't read the key set {path}: {error.strerror}", "name a file with a JSON Web Key Set"
-        ) from None
+        raise Wrong(f"can't read the key set {path}: {error.strerror}", "name a file with a JSON Web Key Set") from None
     except ValueError:
-        raise _Wrong(f"the key set {path} is not JSON", 'write {"keys": [...]}, as in RFC 7517') from None
+        raise Wrong(f"the key set {path} is not JSON", 'write {"keys": [...]}, as in RFC 7517') from None
     if not isinstance(found, dict) or not isinstance(found.get("keys"), list) or not found["keys"]:
-        raise _Wrong(f"the key set {path} holds no keys", 'write {"keys": [...]}, as in RFC 7517')
+        raise Wrong(f"the key set {path} holds no keys", 'write {"keys": [...]}, as in RFC 7517')

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Collection, Mapping, MutableMapping
 from pathlib import Path
 
-from scalix.launch.problems import Problem, shown_path
+from scalix.launch.problems import Problem, Wrong, shown_path
 
 SUFFIX = "_FILE"
 MOST_BYTES = 65_536
@@ -16,13 +16,6 @@ _SECRET = re.compile(
 )
 # There, everybody who can read is whoever runs the container.
 _MOUNTED_SECRETS = (Path("/run/secrets"), Path("/var/run/secrets"))
-
-
-class _Wrong(Exception):
-    def __init__(self, what: str, fix: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.fix = fix
 
 
 def take_secret_files(
@@ -53,7 +46,7 @@ def take_secret_files(
         path = cwd / Path(written).expanduser()
         try:
             secret = _content(path, production=production)
-        except _Wrong as wrong:
+        except Wrong as wrong:
             problems.append(Problem(where, f"{variable} is {shown_path(path)}, {wrong.what}", wrong.fix))
             continue
         values[name] = secret
@@ -67,22 +60,22 @@ def _content(path: Path, *, production: bool) -> str:
         with path.open("rb") as file:
             mode = path.stat().st_mode
             if not stat.S_ISREG(mode):
-                raise _Wrong("which is no file", "name a file that holds the secret and nothing else")
+                raise Wrong("which is no file", "name a file that holds the secret and nothing else")
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or "error").lower()
         fix = "name a file that this user may read and that holds the secret and nothing else"
-        raise _Wrong(f"which can't be read ({reason})", fix) from None
+        raise Wrong(f"which can't be read ({reason})", fix) from None
     if production and mode & 0o004 and not any(path.absolute().is_relative_to(mount) for mount in _MOUNTED_SECRETS):
-        raise _Wrong("which every user of this machine can read", f"run chmod 600 {shown_path(path)}")
+        raise Wrong("which every user of this machine can read", f"run chmod 600 {shown_path(path)}")
     if len(content) > MOST_BYTES:
-        raise _Wrong(f"which is larger than {MOST_BYTES} bytes", "name the file that holds the secret")
+        raise Wrong(f"which is larger than {MOST_BYTES} bytes", "name the file that holds the secret")
     try:
         secret = content.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise _Wrong("which is not UTF-8 text", "name the file that holds the secret") from None
+        raise Wrong("which is not UTF-8 text", "name the file that holds the secret") from None
     if not secret.strip():
-        raise _Wrong("which is empty", "write the secret into it")
+        raise Wrong("which is empty", "write the secret into it")
     if "\0" in secret:
-        raise _Wrong("which holds a zero byte", "write the secret alone into it")
+        raise Wrong("which holds a zero byte", "write the secret alone into it")
     return secret
