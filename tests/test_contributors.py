@@ -25,6 +25,9 @@ def defined_in(path: Path) -> set[str]:
         if isinstance(node, ast.ClassDef):
             methods = (inner for inner in node.body if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef))
             found.update(f"{node.name}.{method.name}" for method in methods)
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found.update(target.id for target in targets if isinstance(target, ast.Name))
     return found
 
 
