@@ -111,6 +111,7 @@ def _takes_extras(kind: Any) -> bool:
 
 _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "dict": lambda found: isinstance(found, dict),
+    "set": lambda found: isinstance(found, set),
     "list": lambda found: isinstance(found, list),
     "error": lambda found: isinstance(found, type) and issubclass(found, Exception),
     "open model": _takes_extras,

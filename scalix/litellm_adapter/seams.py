@@ -173,6 +173,9 @@ stored_answers | the gateway does not start
     aget_responses(response_id, custom_llm_provider)
   litellm.responses.utils
     ResponsesAPIRequestUtils.decode_responses_api_response_id
+texts_by_responses | the gateway does not start
+  litellm
+    open_ai_chat_completion_models: set
 trimmed_calls | the gateway does not start
   litellm.proxy._types
     UserAPIKeyAuth.authenticated_by_custom_auth
