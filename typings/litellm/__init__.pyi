@@ -22,7 +22,6 @@ global_disable_no_log_param: bool
 model_cost: dict[str, Any]
 open_ai_chat_completion_models: set[str]
 network_mock: bool
-open_ai_chat_completion_models: set[str]
 openai_compatible_providers: list[str]
 provider_list: list[Any]
 
