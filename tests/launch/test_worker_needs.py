@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from scalix.launch.processes import worker
+from scalix.launch.processes.signals import EXIT_CANT_LOAD
 from scalix.serving.http_protocol import BoundedHttpProtocol
 
 
@@ -13,7 +14,7 @@ def test_a_worker_does_not_serve_without_its_fast_parts(
     package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    assert worker.main(["--fd", "0", "--ready-fd", "0"]) == worker.EXIT_CANT_LOAD
+    assert worker.main(["--fd", "0", "--ready-fd", "0"]) == EXIT_CANT_LOAD
     assert package in capsys.readouterr().err
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from scalix.launch.config.policy_file import read_policy
-from scalix.launch.processes.worker import EXIT_PORT_TAKEN
+from scalix.launch.processes.signals import EXIT_PORT_TAKEN
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

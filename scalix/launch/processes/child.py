@@ -15,7 +15,7 @@ from scalix.launch.processes.child_process import die_with_parent
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.process import ProcessIdentity, identify
 from scalix.launch.processes.pump import PipePump
-from scalix.launch.processes.worker import EXIT_CANT_LOAD
+from scalix.launch.processes.signals import EXIT_CANT_LOAD
 
 # A child that has been ready this long and then dies starts again with the shortest delay.
 STEADY_S = 60.0

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from scalix.launch.processes.child_process import end_with
-from scalix.launch.processes.worker import DEFAULT_APP, EXIT_CANT_LOAD, leave
+from scalix.launch.processes.signals import EXIT_CANT_LOAD
+from scalix.launch.processes.worker import DEFAULT_APP, leave
 from scalix.launch.processes.worker import main as serve
 
 # Descriptors that come with an order, in this order.

@@ -10,6 +10,9 @@ STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 RELOAD_SIGNALS = frozenset({signal.SIGHUP, signal.SIGUSR1})
 # For a worker: take no more requests, and end when those in flight are answered.
 RETIRE_SIGNAL = signal.SIGUSR1
+# How a worker ends that could not serve.
+EXIT_CANT_LOAD = 70
+EXIT_PORT_TAKEN = 98
 
 
 class SignalInbox:

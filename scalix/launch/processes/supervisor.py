@@ -24,10 +24,9 @@ from scalix.launch.processes.recycling import Recycler
 from scalix.launch.processes.reload import put_in_place
 from scalix.launch.processes.run_notes import RunNotes
 from scalix.launch.processes.runfile import POLICY_FILE, InstanceLock
-from scalix.launch.processes.signals import RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
+from scalix.launch.processes.signals import EXIT_PORT_TAKEN, RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
 from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_leavings
-from scalix.launch.processes.worker import EXIT_PORT_TAKEN
 from scalix.launch.settings.litellm_environment import explained
 from scalix.launch.settings.master_key import ensure_master_key
 

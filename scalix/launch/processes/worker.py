@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from scalix.launch.problems import LaunchError
 from scalix.launch.processes.ports import allow_listen
-from scalix.launch.processes.signals import RETIRE_SIGNAL
+from scalix.launch.processes.signals import EXIT_CANT_LOAD, EXIT_PORT_TAKEN, RETIRE_SIGNAL
 from scalix.launch.processes.untrimmed import CantTrim, start_untrimmed
 from scalix.launch.processes.worker_reload import reload_on_hangup
 
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     import uvicorn
 
 DEFAULT_APP = "scalix.wiring.gate:create_app"
-EXIT_CANT_LOAD = 70
-EXIT_PORT_TAKEN = 98
 
 # A drain, in seconds from SIGTERM: requests in flight may run on for `DRAIN_S`, are then cut, and the app's own
 # shutdown gets the rest. The kernel ends what is still there after `HARD_LIMIT_S`, launcher alive or not.
