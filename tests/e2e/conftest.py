@@ -34,7 +34,7 @@ def new_user(http: httpx.Client) -> NewUser:
 
     def make(tier: str = "free") -> str:
         name = f"user-{secrets.token_hex(6)}"
-        answer = http.post("/user/new", json={"user_id": name, "tier": tier})
+        answer = http.post("/user/new", json={"user_id": name, "tier": tier, "auto_create_key": False})
         assert answer.status_code == 200, answer.text
         return name
 
