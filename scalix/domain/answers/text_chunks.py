@@ -54,10 +54,27 @@ class TextChoices:
         if isinstance(choices, list) and choices and all(isinstance(choice, dict) for choice in choices):
             for choice in choices:
                 complete_text_choice(choice)
-            self._waiting.append({name: chunk[name] for name in _LOST if chunk.get(name) is not None})
+            kept = {name: chunk[name] for name in _LOST if chunk.get(name) is not None}
+            if not (self._waiting and _joined(self._waiting[-1], kept)):
+                self._waiting.append(kept)
             self.is_used = True
 
     def take(self) -> list[dict[str, Any]]:
         """What has come since the last time, chunk by chunk."""
         taken, self._waiting = self._waiting, []
         return taken
+
+
+def _joined(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    """Put the text of `second` behind that of `first`, in place, where both hold nothing but more of the same choice's
+    text. Whether they did: what waits together is one event, as chats have it."""
+    if len(first["choices"]) != 1 or len(second["choices"]) != 1 or first.keys() != second.keys():
+        return False
+    (before,), (after,) = first["choices"], second["choices"]
+    rest = [{name: value for name, value in choice.items() if name != "text"} for choice in (before, after)]
+    texts = (before["text"], after["text"])
+    is_plain = before["finish_reason"] is None and before["logprobs"] is None and rest[0] == rest[1]
+    if not is_plain or not all(isinstance(text, str) for text in texts):
+        return False
+    before["text"] = "".join(texts)
+    return True
