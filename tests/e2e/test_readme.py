@@ -161,6 +161,7 @@ RULES = (
     (rf"\.venv/bin/python {_START} --(status|check|help)", run_as_written),
     (r"\.venv/bin/python test_scalix_litellm\.py --test [\w-]+", run_as_written),
     (r"\.venv/bin/python -m scalix \w+ .*", run_as_written),
+    (r"\.venv/bin/python -m scalix\.litellm_adapter\.seam_checks", run_as_written),
     (r"\.venv/bin/python -c .*", run_as_written),
     (r"(for i in .*)?curl .*", run_curl),
     (r"(cp|chmod|tail) .*", run_as_written),
