@@ -4,6 +4,7 @@ stub gives it. So a new version that has renamed one is a red test, and not a su
 import ast
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,11 @@ def has_parameters(found: Any, parameters: list[str]) -> bool:
 def test_what_a_stub_names_is_there(module: str, name: str, parameters: list[str] | None) -> None:
     found: Any = importlib.import_module(module)
     for part in name.split("."):
-        if not hasattr(found, part):  # an attribute that only instances have
-            assert part in inspect.getsource(found), f"{module} has no {name}"
+        if not hasattr(found, part):
+            # An attribute that only instances have. What a text merely mentions is not there.
+            assert inspect.isclass(found), f"{module} has no {name}"
+            pattern = rf"\bself\.{part}\b|^\s+{part}\s*[:=]|\"{part}\""
+            assert re.search(pattern, inspect.getsource(found), re.M), f"{module} has no {name}"
             return
         found = getattr(found, part)
     if parameters is not None:

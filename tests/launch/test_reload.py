@@ -19,7 +19,7 @@ from scalix.launch.config.config_file import read_config
 from scalix.launch.config.policy_file import note_taken, read_policy, taken_by, write_policy
 from scalix.launch.problems import LaunchError
 from scalix.launch.processes.plan import Plan
-from scalix.launch.processes.reload import read_again
+from scalix.launch.processes.reload import Reload, read_again
 from scalix.launch.settings.environment import Environment
 from tests.launch.running import Gateway, Place, eventually
 
@@ -207,6 +207,16 @@ litellm_settings:
 """
 
 
+def changed_while_running(folder: Path, old: str, new: str) -> tuple[Plan, Reload]:
+    """The plan that runs by the config, and what a reload makes of it with `new` in the place of `old`."""
+    path = folder / "config.yaml"
+    path.write_text(LITELLMS)
+    plan = running(path)
+    assert old in LITELLMS
+    path.write_text(LITELLMS.replace(old, new))
+    return plan, read_again(plan)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -224,13 +234,8 @@ litellm_settings:
 def test_what_is_translated_is_in_force_after_a_reload_which_says_so(
     tmp_path: Path, old: str, new: str, said: str
 ) -> None:
-    path = tmp_path / "config.yaml"
-    path.write_text(LITELLMS)
-    plan = running(path)
-    assert old in LITELLMS
-    path.write_text(LITELLMS.replace(old, new))
-    reload = read_again(plan)
-    assert reload.policy == running(path).config.policy != plan.config.policy
+    plan, reload = changed_while_running(tmp_path, old, new)
+    assert reload.policy == running(tmp_path / "config.yaml").config.policy != plan.config.policy
     assert said in reload.notes[0]
     assert len(reload.notes) == 1, reload.notes
 
@@ -250,12 +255,7 @@ def test_what_is_translated_is_in_force_after_a_reload_which_says_so(
 def test_what_litellm_was_told_stays_until_a_restart_which_is_said(
     tmp_path: Path, old: str, new: str, said: str
 ) -> None:
-    path = tmp_path / "config.yaml"
-    path.write_text(LITELLMS)
-    plan = running(path)
-    assert old in LITELLMS
-    path.write_text(LITELLMS.replace(old, new))
-    reload = read_again(plan)
+    plan, reload = changed_while_running(tmp_path, old, new)
     assert reload.policy == plan.config.policy
     assert reload.notes[1] == f"changes in {said} come into force with a restart only: run --stop, then start again"
 
