@@ -26,8 +26,8 @@ from scalix.domain.limits.quota import Charge, Outcome, Receipt
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.ledger.redis_ledger import RedisLedger
-from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.ledger.redis_ledger import LedgerReader
+from scalix.store.quota.redis_quota import QuotaStore
 
 DAYS = 30
 DAY_MS = 86_400_000
@@ -116,7 +116,7 @@ def charges(number: int) -> Iterator[Charge]:
 
 async def bytes_per_event(client: Any, admin: Any, keys: Keys) -> dict[int, float]:
     """By how many events the user has that day; ids are of 32 hex digits."""
-    store = RedisQuotaStore(StoreSession(client, keys, timeout_ms=30_000))
+    store = QuotaStore(StoreSession(client, keys, timeout_ms=30_000))
     now_ms, figures = time.time_ns() // 1_000_000, {}
     for number in (1, 10, 100, 1_000):
         subject = f"user:with-{number}"
@@ -132,7 +132,7 @@ async def run(path: str, events: int, users: int) -> None:
     admin: Any = redis.Redis(unix_socket_path=path, decode_responses=True)
     keys = Keys("scalix:")
     client = connect(f"unix://{path}", timeout_ms=30_000)
-    ledger = RedisLedger(StoreSession(client, keys, timeout_ms=60_000))
+    ledger = LedgerReader(StoreSession(client, keys, timeout_ms=60_000))
     for number, size in (await bytes_per_event(client, admin, keys)).items():
         print(f"bytes per event, {number} of a user and day: {size:.0f}")
     today = time.time_ns() // 1_000_000 // DAY_MS

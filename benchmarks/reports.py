@@ -28,11 +28,10 @@ from scalix.domain.policy import Policy, Tier
 from scalix.launch.embedded.embedded_store import EmbeddedStore
 from scalix.service.policy_source import PolicySource
 from scalix.service.usage.reporting import REPORTS, Reporting
-from scalix.store.connection.client import StoreClient
-from scalix.store.connection.redis_client import connect
+from scalix.store.connection.redis_client import StoreClient, connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, RedisLedger
+from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, LedgerReader
 
 EVENTS, DAYS, USERS = 10_000_000, 30, 20_000
 RUNS = 7
@@ -140,7 +139,7 @@ async def measure(url: str, keys: Keys) -> dict[str, list[Taken]]:
     """Every report, `RUNS` times."""
     client = connect(url, timeout_ms=READ_TIMEOUT_MS, connections=2)
     policy = PolicySource(Policy({"free": Tier("free")}, "free"))
-    reporting = Reporting(RedisLedger(StoreSession(client, keys)), policy)
+    reporting = Reporting(LedgerReader(StoreSession(client, keys)), policy)
     taken: dict[str, list[Taken]] = {}
     try:
         for name in REPORTS:

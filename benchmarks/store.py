@@ -30,8 +30,8 @@ from scalix.launch.processes.child_process import die_with_parent
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.quota.redis_quota import RedisQuotaStore
-from scalix.store.records.redis_users import RedisUserStore
+from scalix.store.quota.redis_quota import QuotaStore
+from scalix.store.records.redis_users import UserStore
 
 PREFIX = "scalix:"
 CALLS = 4_000
@@ -82,8 +82,8 @@ class Bench:
         self.admin = redis.Redis(unix_socket_path=path, decode_responses=True)
         self.keys = Keys(PREFIX)
         self.client = connect(f"unix://{path}", timeout_ms=30_000)
-        self.store = RedisQuotaStore(StoreSession(self.client, self.keys, timeout_ms=30_000))
-        self.users = RedisUserStore(StoreSession(self.client, self.keys, timeout_ms=30_000))
+        self.store = QuotaStore(StoreSession(self.client, self.keys, timeout_ms=30_000))
+        self.users = UserStore(StoreSession(self.client, self.keys, timeout_ms=30_000))
         self._made = 0
 
     def ask(self, user: int, limits: Limits = EIGHT_LIMITS) -> Ask:

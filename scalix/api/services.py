@@ -7,15 +7,13 @@ from scalix.api.place import Place
 from scalix.service.identity.users import UserDirectory
 from scalix.service.policy_source import PolicySource
 from scalix.service.usage.usage import UsageReading
-from scalix.store.base import LedgerReader, QuotaStore
-from scalix.store.connection.client import StoreClient
-from scalix.store.connection.redis_client import connect
+from scalix.store.connection.redis_client import StoreClient, connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.ledger.redis_ledger import RedisLedger
-from scalix.store.quota.redis_balance import RedisBalanceStore
-from scalix.store.quota.redis_quota import RedisQuotaStore
-from scalix.store.records.redis_users import RedisUserStore
+from scalix.store.ledger.redis_ledger import LedgerReader
+from scalix.store.quota.redis_balance import BalanceStore
+from scalix.store.quota.redis_quota import QuotaStore
+from scalix.store.records.redis_users import UserStore
 from scalix.store.records.sealing import encryption_keys, sealing_of
 
 CALL_TIMEOUT_MS = 2_000
@@ -41,12 +39,12 @@ def open_services(place: Place) -> Services:
     keys = Keys(place.key_prefix)
     session = StoreSession(client, keys, timeout_ms=CALL_TIMEOUT_MS)
     policy = PolicySource(place.policy)
-    quotas = RedisQuotaStore(session)
+    quotas = QuotaStore(session)
     try:
         sealing = sealing_of(encryption_keys(place.values.get("SCALIX_ENCRYPTION_KEY")))
     except ValueError:
         raise SetupError("SCALIX_ENCRYPTION_KEY holds no Fernet key: write the gateway's") from None
-    users = UserDirectory(RedisUserStore(session, sealing=sealing), policy)
-    ledger = RedisLedger(session)
-    balances = RedisBalanceStore(session)
+    users = UserDirectory(UserStore(session, sealing=sealing), policy)
+    ledger = LedgerReader(session)
+    balances = BalanceStore(session)
     return Services(client, quotas, ledger, users, UsageReading(ledger, quotas, balances, users, policy), policy)

@@ -11,8 +11,8 @@ from scalix.service.administration.merging import Merging
 from scalix.service.administration.resealing import SecretsAdministration
 from scalix.service.administration.token_revocation import TokenRevocation
 from scalix.service.audit.audit_log import AuditLog
-from scalix.store.quota.redis_balance import RedisBalanceStore
-from scalix.store.records.redis_resealing import RedisResealing
+from scalix.store.quota.redis_balance import BalanceStore
+from scalix.store.records.redis_resealing import ResealingStore
 from scalix.store.records.sealing import encryption_keys
 from scalix.wiring.environment import now_ms
 from scalix.wiring.identity import CallerParts
@@ -43,7 +43,7 @@ def build_administration(
     """The use cases. `forget_refusals` lets a subject be judged anew."""
     users, policy = callers.users, store.policy
     keys = KeyAdministration(store.keys, callers.virtual_keys, policy, audit, now_ms=now_ms)
-    resealing = store.guarded(RedisResealing(store.session, store.sealing))
+    resealing = store.guarded(ResealingStore(store.session, store.sealing))
     is_sealing = bool(encryption_keys(environ.get("SCALIX_ENCRYPTION_KEY")))
     return AdministrationParts(
         users=UserAdministration(store.users, store.quotas, users, policy, audit, delete_keys_of=keys.delete_all_of),
@@ -52,5 +52,5 @@ def build_administration(
         limits=LimitAdministration(store.users, store.quotas, users, policy, audit, forget_refusals=forget_refusals),
         revocation=TokenRevocation(store.users, users, audit, now_ms=now_ms),
         merging=Merging(store.quotas, audit),
-        balances=Balances(store.guarded(RedisBalanceStore(store.session)), audit),
+        balances=Balances(store.guarded(BalanceStore(store.session)), audit),
     )

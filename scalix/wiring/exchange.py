@@ -19,9 +19,9 @@ from scalix.service.exchange.settlement import Settlement
 from scalix.service.exchange.store_watch import StoreWatch
 from scalix.service.exchange.token_counting import TokenCounting, Tokenizer
 from scalix.store.quota.local import LocalCounters
-from scalix.store.records.redis_cooldowns import RedisCooldowns
-from scalix.store.records.redis_epoch import RedisEpoch
-from scalix.store.records.redis_model_names import RedisModelNames
+from scalix.store.records.redis_cooldowns import CooldownStore
+from scalix.store.records.redis_epoch import EpochStore
+from scalix.store.records.redis_model_names import ModelNameStore
 from scalix.wiring.environment import now_ms
 from scalix.wiring.store import StoreParts
 
@@ -54,10 +54,10 @@ def build_exchange(store: StoreParts, models: ModelKnowledge) -> ExchangeParts:
     """The use cases over the store, and over the journal while it is away."""
     outage, exchanges = Outage(LocalCounters(now_ms), store.journal), Exchanges()
     counting, known = TokenCounting(models.tokenizer), KnownRefusals()
-    names = NamesOfDay(store.guarded(RedisModelNames(store.session)), now_ms=now_ms)
+    names = NamesOfDay(store.guarded(ModelNameStore(store.session)), now_ms=now_ms)
     room = Reservations(store.quotas, outage, known)
     settlement = Settlement(store.quotas, exchanges, outage, policy=store.policy)
-    cooldowns = Cooldowns(store.guarded(RedisCooldowns(store.session)), store.policy, clock=time.monotonic)
+    cooldowns = Cooldowns(store.guarded(CooldownStore(store.session)), store.policy, clock=time.monotonic)
     return ExchangeParts(
         counting=counting,
         known=known,
@@ -68,7 +68,7 @@ def build_exchange(store: StoreParts, models: ModelKnowledge) -> ExchangeParts:
         settlement=settlement,
         watch=StoreWatch(
             store.quotas,
-            store.guarded(RedisEpoch(store.session)),
+            store.guarded(EpochStore(store.session)),
             store.breaker,
             store.journal,
             when_away=store.client.reconnect,

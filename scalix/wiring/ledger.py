@@ -8,7 +8,7 @@ from scalix.service.ledger.archive import Archive
 from scalix.service.ledger.ledger_administration import LedgerAdministration
 from scalix.service.ledger.store_memory import StoreMemory
 from scalix.service.ledger.verification import LedgerCheck
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS
+from scalix.store.connection.deadline import CALL_TIMEOUT_MS
 from scalix.store.ledger.archive_files import ArchiveFiles
 from scalix.store.ledger.redis_archive import RedisArchive
 from scalix.store.ledger.redis_ledger_repair import TIMEOUT_MS, RedisBooks

@@ -11,10 +11,10 @@ from scalix.service.ledger.retention import ExpiredKeys, RetentionJob
 from scalix.service.privacy.privacy import PersonalFiles, PersonalStores, Privacy
 from scalix.store.connection.session import StoreSession
 from scalix.store.journal.set_aside import SetAside
-from scalix.store.privacy.redis_erasure import RedisErasure
-from scalix.store.privacy.redis_files import RedisFiles
-from scalix.store.privacy.redis_personal_data import RedisPersonalData
-from scalix.store.privacy.redis_retention import RedisRetention
+from scalix.store.privacy.redis_erasure import ErasureStore
+from scalix.store.privacy.redis_files import StoreFiles
+from scalix.store.privacy.redis_personal_data import PersonalDataStore
+from scalix.store.privacy.redis_retention import RetentionStore
 from scalix.store.records.pseudonyms import Pseudonyms
 from scalix.wiring.environment import now_ms
 from scalix.wiring.identity import CallerParts
@@ -51,7 +51,7 @@ def build_privacy(
             callers.virtual_keys.forget(record)
 
     stores = PersonalStores(
-        store.users, store.keys, RedisPersonalData(session, erased), RedisErasure(session, erased), RedisFiles(session)
+        store.users, store.keys, PersonalDataStore(session, erased), ErasureStore(session, erased), StoreFiles(session)
     )
     privacy = Privacy(stores, audit, PersonalFiles([set_aside, archive], archive, replay), store.policy, forget, now_ms)
     return PrivacyParts(privacy, _retention(store, session, audit, callers.virtual_keys, archive, set_aside))
@@ -65,7 +65,7 @@ def _retention(
     archive: Archive,
     set_aside: SetAside,
 ) -> RetentionJob:
-    policy, kept = store.policy, RedisRetention(session)
+    policy, kept = store.policy, RetentionStore(session)
 
     async def archive_files() -> int:
         return await archive.remove_old() or 0

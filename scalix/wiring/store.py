@@ -7,15 +7,14 @@ from typing import TypeVar
 
 from scalix.service.policy_source import PolicySource
 from scalix.store.connection.breaker import Breaker, guarded
-from scalix.store.connection.client import StoreClient
-from scalix.store.connection.redis_client import connect
+from scalix.store.connection.redis_client import StoreClient, connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.journal.journal import Journal
 from scalix.store.ledger.redis_memory import container_bytes
-from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.quota.redis_quota import QuotaStore
 from scalix.store.records.pseudonyms import Pseudonyms
-from scalix.store.records.redis_keys import RedisKeyStore
-from scalix.store.records.redis_users import RedisUserStore
+from scalix.store.records.redis_keys import KeyStore
+from scalix.store.records.redis_users import UserStore
 from scalix.store.records.sealing import Sealing
 from scalix.wiring.environment import key_names, needed, open_journal, policy_of, sealing, state_dir_of
 
@@ -34,9 +33,9 @@ class StoreParts:
     journal: Journal
     sealing: Sealing
     pseudonyms: Pseudonyms
-    quotas: RedisQuotaStore
-    users: RedisUserStore
-    keys: RedisKeyStore
+    quotas: QuotaStore
+    users: UserStore
+    keys: KeyStore
     breaker: Breaker
     _clients: list[StoreClient] = field(default_factory=list)
 
@@ -72,7 +71,7 @@ def build_store(environ: Mapping[str, str]) -> StoreParts:
     client, names = connect(url), key_names(environ)
     session, breaker = StoreSession(client, names), Breaker()
     sealed, policy, pseudonyms = sealing(environ), PolicySource(policy_of(environ)), Pseudonyms(session)
-    quotas = RedisQuotaStore(session, retention=lambda: policy.current.retention, pseudonyms=pseudonyms)
+    quotas = QuotaStore(session, retention=lambda: policy.current.retention, pseudonyms=pseudonyms)
     return StoreParts(
         url=url,
         state_dir=state_dir_of(environ),
@@ -82,8 +81,8 @@ def build_store(environ: Mapping[str, str]) -> StoreParts:
         sealing=sealed,
         pseudonyms=pseudonyms,
         quotas=guarded(quotas, breaker),
-        users=guarded(RedisUserStore(session, sealing=sealed), breaker),
-        keys=guarded(RedisKeyStore(session, sealing=sealed), breaker),
+        users=guarded(UserStore(session, sealing=sealed), breaker),
+        keys=guarded(KeyStore(session, sealing=sealed), breaker),
         breaker=breaker,
         _clients=[client],
     )

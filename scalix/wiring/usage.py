@@ -8,9 +8,9 @@ from scalix.service.usage.gateway_metrics import GatewayMetrics, Here
 from scalix.service.usage.reporting import Reporting
 from scalix.service.usage.usage import UsageReading
 from scalix.service.usage.usage_events import UsageEvents
-from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, RedisLedger
+from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, LedgerReader
 from scalix.store.ledger.redis_memory import RedisMemory
-from scalix.store.quota.redis_balance import RedisBalanceStore
+from scalix.store.quota.redis_balance import BalanceStore
 from scalix.store.quota.redis_leases import RedisLeases
 from scalix.wiring.exchange import ExchangeParts
 from scalix.wiring.store import StoreParts
@@ -34,8 +34,8 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
     """The use cases, over a client of their own."""
     long = store.session_for_long_calls(READ_TIMEOUT_MS)
     session = long.within(USAGE_TIMEOUT_MS)
-    ledger, everybodys = RedisLedger(session), RedisLedger(long)
-    usage = UsageReading(ledger, store.quotas, RedisBalanceStore(session), users, store.policy, store.keys)
+    ledger, everybodys = LedgerReader(session), LedgerReader(long)
+    usage = UsageReading(ledger, store.quotas, BalanceStore(session), users, store.policy, store.keys)
     refusals: Counter[str] = Counter()
 
     def here() -> Here:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastapi import HTTPException, Request
@@ -25,6 +25,7 @@ from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.identity.callers import THE_OPERATOR
 from scalix.service.identity.identity import Identity
 from scalix.service.identity.virtual_keys import VirtualKeys
+from scalix.store.records.redis_keys import KeyStore
 from tests.service.test_token_admission import Worker
 from tests.service.token_rig import MASTER
 from tests.store.memory.memory_keys import MemoryKeyStore
@@ -81,7 +82,7 @@ async def test_what_was_not_authenticated_here_is_nobody(worker: Worker) -> None
 async def test_a_key_that_is_bound_to_addresses_is_judged_by_the_connections_other_end(worker: Worker) -> None:
     secret = new_secret()
     clock = worker.clock
-    keys = VirtualKeys(MemoryKeyStore(worker.store, clock), worker.users, now_ms=clock)
+    keys = VirtualKeys(cast(KeyStore, MemoryKeyStore(worker.store, clock)), worker.users, now_ms=clock)
     services: Any = bridge.services
     bridge.install(replace(services, identity=Identity([keys], worker.users)))
     record = KeyRecord("k", "alice", digest_of(secret), secret[-4:], allowed_ips=("203.0.113.0/24",))

@@ -69,7 +69,7 @@ async def texts_of(instance: Instance, prefix: str) -> str:
     """All that the store holds under the prefix, names and values."""
     client = instance.core.store.client
     parts: list[Any] = []
-    async for name in client.scan_iter(match=f"{prefix}*"):
+    async for name in instance.core.store.session.names_like("*"):
         parts.append(name)
         match await client.type(name):
             case "hash":

@@ -14,7 +14,7 @@ from scalix.domain.tokens.usage import Usage
 from scalix.service.exchange.exchanges import Exchange
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.ledger.redis_ledger import RedisLedger
+from scalix.store.ledger.redis_ledger import LedgerReader
 from tests.edge.limits_rig import Instance
 from tests.service import outage_rig
 
@@ -65,7 +65,7 @@ async def in_tier(gateway: Instance, user: str, tier: str) -> None:
 
 
 async def events_of(gateway: Instance, key_prefix: str, user: str) -> list[Event]:
-    ledger = RedisLedger(StoreSession(gateway.core.store.client, Keys(key_prefix)))
+    ledger = LedgerReader(StoreSession(gateway.core.store.client, Keys(key_prefix)))
     today = await ledger.now_ms() // 86_400_000
     return await ledger.events(f"user:{user}", today)
 

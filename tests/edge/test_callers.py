@@ -1,7 +1,7 @@
 """Who a request is of, by its socket and headers."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,6 +16,7 @@ from scalix.service.identity.anonymous import AnonymousCallers
 from scalix.service.identity.identity import Credential, CredentialKind, Identity, MasterKey
 from scalix.service.identity.users import UserDirectory
 from scalix.service.policy_source import PolicySource
+from scalix.store.records.redis_users import UserStore
 from tests.store.memory.memory import MemoryStore
 
 MASTER = "sk-master-key-of-this-test-0123456789"
@@ -29,7 +30,7 @@ class Edge:
     def __init__(self, *, anonymous: bool, master: str = MASTER, previous: str | None = None) -> None:
         self.refused_published = 0
         policy = PolicySource(Policy(TIERS, "pro", MODELS))
-        users = UserDirectory(MemoryStore(lambda: 0), policy)
+        users = UserDirectory(cast(UserStore, MemoryStore(lambda: 0)), policy)
         kinds: list[CredentialKind] = [MasterKey(master, previous, on_published=self._published)]
         if anonymous:
             kinds.append(AnonymousCallers(policy, "visitor"))

@@ -10,7 +10,7 @@ from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.exchange.names_of_day import MOST_NAMES_A_DAY
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.ledger.redis_ledger import RedisLedger
+from scalix.store.ledger.redis_ledger import LedgerReader
 from tests.edge.key_rig import ask, code_of, info, made
 from tests.edge.limits_rig import Instance
 from tests.edge.usage_rig import now_ms
@@ -137,7 +137,7 @@ async def test_beyond_a_days_most_names_sums_and_metrics_say_other_and_events_th
         answer = await one.http.post("/v1/chat/completions", json={**PROMPT, "model": model, "user": "gail"})
         assert answer.status_code == 200, answer.text
     expected = {"other": 2, names[7]: 1, "free/any-name": 1, "free-model": 1}
-    reader = RedisLedger(StoreSession(one.core.store.client, Keys(key_prefix)))
+    reader = LedgerReader(StoreSession(one.core.store.client, Keys(key_prefix)))
     for sums in (await reader.by_day(day, day), await reader.summaries("user:gail", day, day)):
         found: dict[str, int] = {}
         for item in sums:

@@ -146,7 +146,7 @@ async def test_charges_are_kept_by_day_without_a_name_if_that_is_configured(make
     charged = sum(summary["charge_usd"] for summary in (await export(a, "alice"))["summaries"])
     answer = await erase(a, "alice")
     keys = Keys(key_prefix)
-    names = [name async for name in a.core.store.client.scan_iter(match=f"{keys.kept_billing('')}*")]
+    names = [name async for name in a.core.store.session.names_like("billing:*")]
     assert charged > 0
     assert answer["billing_days_kept"] == len(names) == 1
     assert re.fullmatch(re.escape(keys.kept_billing("")) + r"p-[0-9a-f]{16}", names[0])
@@ -159,7 +159,7 @@ async def test_archived_events_are_handed_out_and_erased(make: Make, tmp_path: P
     await act(a, "/user/new", user_id="alice", tier="open")
     assert (await a.ask("alice")).status_code == 200
     (event,) = (await export(a, "alice"))["events"]
-    (name,) = [name async for name in a.core.store.client.scan_iter(match=f"{key_prefix}*:e:user:alice:*")]
+    (name,) = [name async for name in a.core.store.session.names_like("*:e:user:alice:*")]
     text = await a.core.store.client.hget(name, event["id"])
     assert text is not None
     files = ArchiveFiles(tmp_path / "worker-0" / "archive")

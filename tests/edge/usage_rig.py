@@ -9,7 +9,7 @@ import httpx
 
 from scalix.domain.ledger.ledger import Detail
 from scalix.domain.limits.quota import Charge, Outcome, Receipt
-from scalix.store.base import QuotaStore
+from scalix.store.quota.redis_quota import QuotaStore
 from tests.edge.limits_rig import Instance
 
 DAY_MS = 86_400_000

@@ -30,8 +30,8 @@ from scalix.service.exchange.exchanges import Exchange
 from scalix.store.base import UserRecord
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.quota.redis_quota import RedisQuotaStore
-from scalix.store.records.redis_users import RedisUserStore
+from scalix.store.quota.redis_quota import QuotaStore
+from scalix.store.records.redis_users import UserStore
 from scalix.wiring.core import Core, build_core
 from scalix.wiring.exchange import ModelKnowledge
 from scalix.wiring.gate import build_gate
@@ -169,8 +169,8 @@ class World:
             **environ,
         }
         self.core: Core = build_core(values, ModelKnowledge(lambda model: model, lambda encoding, text: len(text)))
-        self._users = RedisUserStore(StoreSession(self.core.store.client, Keys(prefix)))
-        self._quotas = RedisQuotaStore(StoreSession(self.core.store.client, Keys(prefix)))
+        self._users = UserStore(StoreSession(self.core.store.client, Keys(prefix)))
+        self._quotas = QuotaStore(StoreSession(self.core.store.client, Keys(prefix)))
         self.provider = Provider()
         self.app = build_gate(
             self.core,

@@ -10,11 +10,11 @@ from scalix.domain.fallbacks import Cooldown
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.policy_source import PolicySource
-from scalix.store.base import Cooling, StoreUnavailable
+from scalix.store.base import StoreUnavailable
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.records.redis_cooldowns import RedisCooldowns
+from scalix.store.records.redis_cooldowns import CooldownStore, Cooling
 
 NOW_S = 1000.0
 
@@ -47,14 +47,14 @@ class Worker:
 
 
 @pytest.fixture
-async def store(store_url: str, key_prefix: str) -> AsyncIterator[RedisCooldowns]:
+async def store(store_url: str, key_prefix: str) -> AsyncIterator[CooldownStore]:
     client = connect(store_url)
-    yield RedisCooldowns(StoreSession(client, Keys(key_prefix)))
+    yield CooldownStore(StoreSession(client, Keys(key_prefix)))
     await client.aclose()
 
 
 @pytest.fixture
-def worker(store: RedisCooldowns) -> Worker:
+def worker(store: CooldownStore) -> Worker:
     return Worker(store)
 
 
@@ -104,7 +104,7 @@ async def test_what_a_provider_asks_for_later_takes_nothing_from_a_longer_rest(w
     await worker.told()
 
 
-async def test_other_workers_learn_it_and_how_long_it_lasts(worker: Worker, store: RedisCooldowns) -> None:
+async def test_other_workers_learn_it_and_how_long_it_lasts(worker: Worker, store: CooldownStore) -> None:
     other = Worker(store)
     other.now_s = 77_000.0  # no clock but the store's is common to them
     worker.fail(3)
@@ -115,7 +115,7 @@ async def test_other_workers_learn_it_and_how_long_it_lasts(worker: Worker, stor
 
 
 async def test_a_probe_is_one_request_in_the_second_half_and_what_it_gets_is_for_all(
-    worker: Worker, store: RedisCooldowns
+    worker: Worker, store: CooldownStore
 ) -> None:
     other = Worker(store)
     worker.fail(3)
@@ -140,7 +140,7 @@ async def test_what_a_provider_has_asked_for_is_not_probed(worker: Worker) -> No
     await worker.told()
 
 
-async def test_the_longer_of_two_cooldowns_holds(worker: Worker, store: RedisCooldowns) -> None:
+async def test_the_longer_of_two_cooldowns_holds(worker: Worker, store: CooldownStore) -> None:
     other = Worker(store)
     worker.fail(retry_after_s=300)
     await worker.told()
@@ -150,7 +150,7 @@ async def test_the_longer_of_two_cooldowns_holds(worker: Worker, store: RedisCoo
     assert 290 < other.wait_s <= 300
 
 
-async def test_the_store_forgets_them_by_itself(worker: Worker, store: RedisCooldowns) -> None:
+async def test_the_store_forgets_them_by_itself(worker: Worker, store: CooldownStore) -> None:
     worker.fail(retry_after_s=60)
     await worker.told()
     assert 50_000 < await store._session.pttl(store._keys.cooldowns()) <= 60_000
@@ -160,14 +160,14 @@ async def test_the_store_forgets_them_by_itself(worker: Worker, store: RedisCool
     assert [(cooling.model, cooling.asked_for) for cooling in found] == [("m", True)]
 
 
-async def test_seconds_of_zero_switch_it_off(store: RedisCooldowns) -> None:
+async def test_seconds_of_zero_switch_it_off(store: CooldownStore) -> None:
     worker = Worker(store, Cooldown(seconds=0))
     worker.fail(10, retry_after_s=60)
     assert worker.wait_s == 0
     assert await store.cooling() == ([], set())
 
 
-async def test_with_the_store_away_a_worker_goes_by_what_it_has_seen_and_tells_it_later(store: RedisCooldowns) -> None:
+async def test_with_the_store_away_a_worker_goes_by_what_it_has_seen_and_tells_it_later(store: CooldownStore) -> None:
     class Away:
         is_away = True
 
@@ -209,7 +209,7 @@ async def test_what_one_subject_alone_has_seen_fail_rests_for_that_subject_only(
     assert worker.cooldowns.wait_s("m", "user:mallory") == 0
 
 
-async def test_failures_of_two_subjects_are_a_row_over_all_workers(worker: Worker, store: RedisCooldowns) -> None:
+async def test_failures_of_two_subjects_are_a_row_over_all_workers(worker: Worker, store: CooldownStore) -> None:
     # Given two workers, each of which has seen one subject fail, and one failure too few in all
     other = Worker(store)
     worker.fail_for("user:mallory", times=2)
@@ -224,7 +224,7 @@ async def test_failures_of_two_subjects_are_a_row_over_all_workers(worker: Worke
     assert worker.wait_s > 0
 
 
-async def test_an_answer_at_any_worker_ends_the_row(worker: Worker, store: RedisCooldowns) -> None:
+async def test_an_answer_at_any_worker_ends_the_row(worker: Worker, store: CooldownStore) -> None:
     other = Worker(store)
     worker.fail_for("user:mallory", times=2)
     await worker.told()
@@ -243,7 +243,7 @@ async def test_a_model_that_answers_and_has_not_failed_costs_the_store_nothing(w
 
 
 async def test_what_is_kept_of_single_subjects_is_bounded_and_names_nobody_in_the_store(
-    worker: Worker, store: RedisCooldowns, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, store: CooldownStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scalix.service.exchange.cooldowns.MOST_SUBJECTS", 10)
     worker.policy.replace(Policy({"free": Tier("free")}, "free", cooldown=Cooldown(failures=100)))
@@ -257,7 +257,7 @@ async def test_what_is_kept_of_single_subjects_is_bounded_and_names_nobody_in_th
 
 
 async def test_names_that_sessions_make_up_for_a_wildcard_do_not_rest_and_are_told_to_nobody(
-    worker: Worker, store: RedisCooldowns
+    worker: Worker, store: CooldownStore
 ) -> None:
     models = {"m": Model("m", "openai/m")}
     wild = {"own/*": Model("own/*", "openai/*")}

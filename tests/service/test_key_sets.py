@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -19,6 +20,7 @@ from scalix.service.identity.tokens import JsonWebTokens
 from scalix.service.identity.users import UserDirectory
 from scalix.service.policy_source import PolicySource
 from scalix.store.key_set_sources import MAX_KEY_SET_BYTES, KeptCopy, KeySetFile, KeySetUnavailable, KeySetUrl
+from scalix.store.records.redis_users import UserStore
 from tests.service.token_issuer import AUDIENCE, NOW_S, TokenIssuer, key_set, public_jwk
 from tests.service.token_rig import OTHER, TIERS, Publisher
 from tests.store.memory.memory import MemoryStore
@@ -68,7 +70,7 @@ def site() -> Iterator[Site]:
 
 def tokens_at(site: Site, state_dir: Path, now_ms: int = NOW_S * 1000) -> JsonWebTokens:
     """What a freshly started gateway knows."""
-    users = UserDirectory(MemoryStore(lambda: now_ms), PolicySource(Policy(TIERS, "free")))
+    users = UserDirectory(cast(UserStore, MemoryStore(lambda: now_ms)), PolicySource(Policy(TIERS, "free")))
     issuer = Issuer(OTHER, (AUDIENCE,), ("RS256",), jwks_url=site.url)
     return tokens_of([issuer], users, secrets={}, state_dir=state_dir, now_ms=lambda: now_ms)
 

@@ -11,21 +11,22 @@ from scalix.store.base import StoreUnavailable
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.records.redis_model_names import RedisModelNames
+from scalix.store.records.redis_model_names import ModelNameStore
 from tests.store.stores import NOON_MS
 
 
-class Counting:
+class Counting(ModelNameStore):
     """The real store, which can be away, and how often it was asked."""
 
-    def __init__(self, store: RedisModelNames) -> None:
-        self.store, self.asked, self.is_away = store, 0, False
+    def __init__(self, session: StoreSession) -> None:
+        super().__init__(session)
+        self.asked, self.is_away = 0, False
 
     async def list_name(self, day: int, name: str, most: int) -> frozenset[str] | None:
         self.asked += 1
         if self.is_away:
             raise StoreUnavailable("away")
-        return await self.store.list_name(day, name, most)
+        return await super().list_name(day, name, most)
 
 
 class Clock:
@@ -50,7 +51,7 @@ async def client(store_url: str) -> AsyncIterator[Any]:
 
 @pytest.fixture
 def store(client: Any, key_prefix: str) -> Counting:
-    return Counting(RedisModelNames(StoreSession(client, Keys(key_prefix))))
+    return Counting(StoreSession(client, Keys(key_prefix)))
 
 
 async def test_the_first_five_hundred_names_of_a_day_keep_theirs_whichever_worker_hears_of_them(

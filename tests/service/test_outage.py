@@ -18,7 +18,7 @@ from scalix.service.exchange.asks import Call
 from scalix.store.base import CallRejected, StoreUnavailable
 from scalix.store.journal.journal_entries import Release
 from scalix.store.keys import Keys
-from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.quota.redis_quota import QuotaStore
 from tests.service.outage_rig import USED, USED_NANO_USD, StoreProcess, World
 from tests.store.servers import Server
 
@@ -175,14 +175,14 @@ async def test_a_request_that_the_store_can_not_judge_is_not_let_in_unjudged(
 async def test_what_was_reserved_for_a_request_that_was_cancelled_meanwhile_is_given_back(
     store: StoreProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    admit, reserved = RedisQuotaStore.admit, asyncio.Event()
+    admit, reserved = QuotaStore.admit, asyncio.Event()
 
-    async def unheard(self: RedisQuotaStore, ask: Ask) -> Decision:
+    async def unheard(self: QuotaStore, ask: Ask) -> Decision:
         await admit(self, ask)
         reserved.set()
         return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
 
-    monkeypatch.setattr(RedisQuotaStore, "admit", unheard)
+    monkeypatch.setattr(QuotaStore, "admit", unheard)
     async with World(store.url, tmp_path, "t:", jobs=False) as world:
         free = await world.user("fred", "free")
         asking = asyncio.create_task(world.ask(free))
@@ -525,17 +525,17 @@ async def test_whatever_a_settlement_fails_of_it_is_told_later(
 ) -> None:
     async with World(store.url, tmp_path, "t:") as world:
         pro = await world.user("paula", "pro")
-        settle = RedisQuotaStore.settle
+        settle = QuotaStore.settle
         times = 0
 
-        async def failing_once(self: RedisQuotaStore, receipt: Receipt, charge: Charge) -> Settled:
+        async def failing_once(self: QuotaStore, receipt: Receipt, charge: Charge) -> Settled:
             nonlocal times
             times += 1
             if times == 1:
                 raise error
             return await settle(self, receipt, charge)
 
-        monkeypatch.setattr(RedisQuotaStore, "settle", failing_once)
+        monkeypatch.setattr(QuotaStore, "settle", failing_once)
         assert (await world.ask(pro)).status == 200
         await recovered(world)
         assert await world.day(pro) == uses(1)

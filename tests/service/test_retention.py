@@ -19,9 +19,9 @@ from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.privacy.redis_retention import RedisRetention
-from scalix.store.quota.redis_quota import RedisQuotaStore
-from scalix.store.records.key_store import KeyStore
+from scalix.store.privacy.redis_retention import RetentionStore
+from scalix.store.quota.redis_quota import QuotaStore
+from scalix.store.records.redis_keys import KeyStore
 from tests.service.memory_trail import MemoryTrail
 from tests.store.stores import NOON_MS, SUBJECT, Clock, Rig, ask, key_of, limits, redis_rig, used
 
@@ -35,7 +35,7 @@ class World:
 
     rig: Rig
     keys: Keys
-    store: RedisRetention
+    store: RetentionStore
     trail: MemoryTrail
 
     @property
@@ -44,6 +44,7 @@ class World:
 
     @property
     def virtual_keys(self) -> KeyStore:
+        assert isinstance(self.rig.virtual_keys, KeyStore)
         return self.rig.virtual_keys
 
     def expired_keys(self, days: int) -> ExpiredKeys:
@@ -60,7 +61,7 @@ async def no_pause(_: float) -> None:
 async def world(store_url: str, key_prefix: str) -> AsyncIterator[World]:
     rig = redis_rig(store_url, key_prefix)
     keys = Keys(key_prefix)
-    yield World(rig, keys, RedisRetention(rig.session, sleep=no_pause), MemoryTrail())
+    yield World(rig, keys, RetentionStore(rig.session, sleep=no_pause), MemoryTrail())
     await rig.close()
 
 
@@ -240,7 +241,7 @@ async def test_books_go_when_their_time_is_over_and_windows_a_month_after_their_
 
 
 async def _served(world: World, request_id: str, subject: str) -> Receipt:
-    quotas = RedisQuotaStore(StoreSession(world.rig.client, world.keys, clock=world.clock), retention=lambda: RETENTION)
+    quotas = QuotaStore(StoreSession(world.rig.client, world.keys, clock=world.clock), retention=lambda: RETENTION)
     decision = await quotas.admit(ask(request_id, limits(), subject=subject))
     assert isinstance(decision, Admitted)
     detail = Detail("free", "m", cost_nano_usd=3)

@@ -13,9 +13,9 @@ from scalix.domain.limits.quota import Charge, Outcome, Receipt, Settled
 from scalix.edge import forwarding
 from scalix.edge.accounts import Account
 from scalix.service.exchange.outage import apply_to
-from scalix.store.base import QuotaStore
 from scalix.store.journal.journal import Journal
 from scalix.store.journal.journal_entries import Entry, Release
+from scalix.store.quota.redis_quota import QuotaStore
 from tests.service.outage_rig import World
 
 

@@ -1,12 +1,14 @@
 """A user's own limits are read once for each record and tier, and anew when either changes."""
 
 from dataclasses import replace
+from typing import cast
 
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Policy, Tier
 from scalix.service.identity.users import UserDirectory
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import UserRecord
+from scalix.store.records.redis_users import UserStore
 from tests.store.memory.memory import MemoryStore
 from tests.store.stores import Clock
 
@@ -16,7 +18,7 @@ RECORD = UserRecord("alice", limits={"requests": {"hour": 20}})
 
 def directory(**sizes: int) -> tuple[UserDirectory, PolicySource]:
     policy = PolicySource(Policy({"free": FREE}, "free"))
-    return UserDirectory(MemoryStore(Clock()), policy, **sizes), policy
+    return UserDirectory(cast(UserStore, MemoryStore(Clock())), policy, **sizes), policy
 
 
 def hours(users: UserDirectory, record: UserRecord) -> list[int]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,6 +17,8 @@ from scalix.service.identity.users import UserDirectory
 from scalix.service.identity.virtual_keys import WRONG_FOR_MS, VirtualKeys
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import UserRecord
+from scalix.store.records.redis_keys import KeyStore
+from scalix.store.records.redis_users import UserStore
 from tests.store.memory.memory import MemoryStore
 from tests.store.memory.memory_keys import MemoryKeyStore
 from tests.store.stores import Clock
@@ -44,8 +46,8 @@ class Rig:
         store = MemoryStore(self.clock)
         self.store = Counted(store, self.clock)
         policy = PolicySource(Policy({"free": Tier("free", models=("*",))}, "free", {"a": Model("a", "openai/a")}))
-        self.users = UserDirectory(store, policy)
-        self.keys = VirtualKeys(self.store, self.users, now_ms=self.clock, **sizes)
+        self.users = UserDirectory(cast(UserStore, store), policy)
+        self.keys = VirtualKeys(cast(KeyStore, self.store), self.users, now_ms=self.clock, **sizes)
 
     async def made(self, number: int = 1, **fields: Any) -> str:
         secret = secret_of(number)

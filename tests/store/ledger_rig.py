@@ -17,7 +17,7 @@ from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.ledger.redis_ledger_repair import RedisBooks
-from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.quota.redis_quota import QuotaStore
 from scalix.store.records.pseudonyms import Pseudonyms
 from tests.store.stores import NOON_MS, Clock, ask, limits
 
@@ -38,7 +38,7 @@ class LedgerRig:
         self.keys = Keys(prefix)
         self.session = StoreSession(self.client, self.keys, clock=self.clock, timeout_ms=10_000)
         self.pseudonyms = Pseudonyms(self.session)
-        self.quotas = RedisQuotaStore(
+        self.quotas = QuotaStore(
             self.session,
             retention=lambda: self.retention,
             pseudonyms=self.pseudonyms,

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 
 from scalix.domain.ledger.ledger import Event, Sums, sums_of
-from scalix.store.base import LedgerReader
+from scalix.store.ledger.redis_ledger import LedgerReader
+from tests.store.memory.memory_ledger import MemoryLedger
 from tests.store.quota_model import Model
 
 DAY_MS = 86_400_000
 
 
-async def compare_books(models: Mapping[str, Model], ledger: LedgerReader) -> None:
+async def compare_books(models: Mapping[str, Model], ledger: LedgerReader | MemoryLedger) -> None:
     """Each request once, and every sum what the events make of it."""
     events = [item.event for model in models.values() for item in model.charged.values()]
     days = sorted({event.admitted_ms // DAY_MS for event in events})

@@ -7,16 +7,15 @@ from typing import Any, cast
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.limits.quota import Ask, Charge, Outcome
-from scalix.store.base import BalanceStore, LedgerReader, LimitTools, QuotaStore, UserStore
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.ledger.redis_ledger import RedisLedger
-from scalix.store.quota.redis_balance import RedisBalanceStore
-from scalix.store.quota.redis_quota import RedisQuotaStore
-from scalix.store.records.key_store import KeyStore
-from scalix.store.records.redis_keys import RedisKeyStore
-from scalix.store.records.redis_users import RedisUserStore
+from scalix.store.ledger.redis_ledger import LedgerReader
+from scalix.store.quota.redis_balance import BalanceStore
+from scalix.store.quota.redis_limits import LimitTools
+from scalix.store.quota.redis_quota import QuotaStore
+from scalix.store.records.redis_keys import KeyStore
+from scalix.store.records.redis_users import UserStore
 from tests.store.memory.memory import MemoryStore
 from tests.store.memory.memory_keys import MemoryKeyStore
 from tests.store.memory.memory_ledger import MemoryLedger
@@ -43,10 +42,10 @@ class Rig:
     """A store under test, its users' store, its clock, and what to close afterwards."""
 
     quotas: QuotaStore
-    users: UserStore
-    virtual_keys: KeyStore
-    balances: BalanceStore
-    ledger: LedgerReader
+    users: UserStore | MemoryStore
+    virtual_keys: KeyStore | MemoryKeyStore
+    balances: BalanceStore | MemoryStore
+    ledger: LedgerReader | MemoryLedger
     clock: Clock
     client: Any = None
     keys: Keys | None = None
@@ -71,7 +70,7 @@ class Rig:
 def memory_rig() -> Rig:
     clock = Clock()
     store = MemoryStore(clock)
-    return Rig(store, store, MemoryKeyStore(store, clock), store, MemoryLedger(store), clock)
+    return Rig(cast(QuotaStore, store), store, MemoryKeyStore(store, clock), store, MemoryLedger(store), clock)
 
 
 def redis_rig(url: str, prefix: str) -> Rig:
@@ -79,11 +78,11 @@ def redis_rig(url: str, prefix: str) -> Rig:
     client = connect(url, timeout_ms=5_000)
     keys = Keys(prefix)
     session = StoreSession(client, keys, clock=clock, timeout_ms=5_000)
-    quotas = RedisQuotaStore(session)
-    users = RedisUserStore(session)
-    virtual_keys = RedisKeyStore(session)
-    balances = RedisBalanceStore(session)
-    ledger = RedisLedger(session)
+    quotas = QuotaStore(session)
+    users = UserStore(session)
+    virtual_keys = KeyStore(session)
+    balances = BalanceStore(session)
+    ledger = LedgerReader(session)
     return Rig(quotas, users, virtual_keys, balances, ledger, clock, client, keys)
 
 

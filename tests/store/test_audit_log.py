@@ -19,7 +19,7 @@ from scalix.store.base import StoreUnavailable
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.records.redis_audit import RedisAuditStore
+from scalix.store.records.redis_audit import AuditStore
 from tests.store.stores import Clock
 
 KEY, NEXT_KEY = "audit-key-0123456789abcdef0123456789", "next-audit-key-0123456789abcdef01234"
@@ -36,8 +36,8 @@ class Trail:
     policy: PolicySource
 
     @property
-    def store(self) -> RedisAuditStore:
-        return RedisAuditStore(StoreSession(self.client, self.keys, timeout_ms=5_000))
+    def store(self) -> AuditStore:
+        return AuditStore(StoreSession(self.client, self.keys, timeout_ms=5_000))
 
     @property
     def name(self) -> str:
@@ -313,7 +313,7 @@ async def test_an_entry_that_was_damaged_does_not_end_retention(trail: Trail) ->
 
 async def test_a_store_that_is_away_is_said_and_nothing_is_written(trail: Trail) -> None:
     log = trail.log()
-    log._store = RedisAuditStore(StoreSession(connect("unix:///nonexistent.sock"), trail.keys))
+    log._store = AuditStore(StoreSession(connect("unix:///nonexistent.sock"), trail.keys))
     with pytest.raises(StoreUnavailable):
         await log.record(act("alice"))
     log._store = trail.store

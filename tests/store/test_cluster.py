@@ -11,11 +11,12 @@ from redis.crc import key_slot
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Admitted, Refused
 from scalix.store.base import StoreUnavailable, UserRecord
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, connect
+from scalix.store.connection.deadline import CALL_TIMEOUT_MS
+from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.quota.redis_quota import RedisQuotaStore
-from scalix.store.records.redis_users import RedisUserStore
+from scalix.store.quota.redis_quota import QuotaStore
+from scalix.store.records.redis_users import UserStore
 from tests.store.servers import Cluster, Server, calm_s, running
 from tests.store.stores import ask, limits, redis_rig, used
 from tests.store.test_quota_model import drive
@@ -31,9 +32,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-async def store(cluster: Cluster, key_prefix: str) -> AsyncIterator[RedisQuotaStore]:
+async def store(cluster: Cluster, key_prefix: str) -> AsyncIterator[QuotaStore]:
     client = connect(cluster.url)
-    yield RedisQuotaStore(StoreSession(client, Keys(key_prefix)))
+    yield QuotaStore(StoreSession(client, Keys(key_prefix)))
     await client.aclose()
 
 
@@ -72,7 +73,7 @@ def test_the_cluster_does_what_the_model_does(cluster: Cluster, key_prefix: str)
 
 
 async def test_requests_of_users_in_all_parts_are_admitted_settled_released_and_swept(
-    cluster: Cluster, store: RedisQuotaStore, key_prefix: str
+    cluster: Cluster, store: QuotaStore, key_prefix: str
 ) -> None:
     given = limits(requests={"hour": 2})
     decisions = await asyncio.gather(*(store.admit(ask(f"r{n}", given, subject=USERS[n % 60])) for n in range(240)))
@@ -90,15 +91,16 @@ async def test_requests_of_users_in_all_parts_are_admitted_settled_released_and_
 
 async def test_records_are_written_read_and_deleted_on_every_node(cluster: Cluster, key_prefix: str) -> None:
     client = connect(cluster.url)
-    users = RedisUserStore(StoreSession(client, Keys(key_prefix)))
+    session = StoreSession(client, Keys(key_prefix))
+    users = UserStore(session)
     await asyncio.gather(*(users.create(UserRecord(f"u{number}", tier="pro")) for number in range(30)))
     assert [(await users.get(f"u{number}")).tier for number in range(30)] == ["pro"] * 30
-    assert len({name async for name in client.scan_iter(match=f"{key_prefix}*:u:*")}) == 30
+    assert len({name async for name in session.names_like("*:u:*")}) == 30
     assert all(await asyncio.gather(*(users.delete(f"u{number}") for number in range(30))))
     await client.aclose()
 
 
-async def test_nodes_that_have_lost_the_scripts_get_them_again(cluster: Cluster, store: RedisQuotaStore) -> None:
+async def test_nodes_that_have_lost_the_scripts_get_them_again(cluster: Cluster, store: QuotaStore) -> None:
     for node in cluster.masters:
         node.admin.script_flush()
     decisions = await asyncio.gather(*(store.admit(ask("r1", limits(), subject=user)) for user in USERS))
@@ -106,7 +108,7 @@ async def test_nodes_that_have_lost_the_scripts_get_them_again(cluster: Cluster,
 
 
 async def test_a_slot_on_its_way_to_another_node_is_followed(
-    cluster: Cluster, store: RedisQuotaStore, key_prefix: str
+    cluster: Cluster, store: QuotaStore, key_prefix: str
 ) -> None:
     subject = USERS[0]
     slot = slot_of(key_prefix, subject)
@@ -139,7 +141,7 @@ async def test_a_slot_on_its_way_to_another_node_is_followed(
 
 
 async def test_a_stalled_node_holds_up_nobody_but_its_own_users(
-    cluster: Cluster, store: RedisQuotaStore, key_prefix: str
+    cluster: Cluster, store: QuotaStore, key_prefix: str
 ) -> None:
     await asyncio.gather(*(store.admit(ask("r1", limits(), subject=user)) for user in USERS))
     stalled = owner(cluster, slot_of(key_prefix, USERS[1]))
@@ -164,7 +166,7 @@ async def test_a_stalled_node_holds_up_nobody_but_its_own_users(
             await admitted_at_last(store, "r3", user)
 
 
-async def admitted_at_last(store: RedisQuotaStore, request_id: str, subject: str) -> Admitted:
+async def admitted_at_last(store: QuotaStore, request_id: str, subject: str) -> Admitted:
     """Ask until the store takes it; every single answer comes in time."""
     while True:
         asked_s = calm_s()
@@ -178,7 +180,7 @@ async def admitted_at_last(store: RedisQuotaStore, request_id: str, subject: str
 
 
 async def test_a_killed_master_is_replaced_by_its_replica_and_the_counts_go_on(
-    cluster: Cluster, store: RedisQuotaStore, key_prefix: str
+    cluster: Cluster, store: QuotaStore, key_prefix: str
 ) -> None:
     first = await asyncio.gather(*(store.admit(ask("r1", limits(), subject=user)) for user in USERS))
     for node in cluster.masters:
@@ -197,7 +199,5 @@ async def test_a_killed_master_is_replaced_by_its_replica_and_the_counts_go_on(
     # A client that is made now, with the address of the dead node gone, finds the others by those it is given.
     survivor = next(node for node in cluster.nodes if node.process is not None)
     client = connect(survivor.url)
-    assert (await RedisQuotaStore(StoreSession(client, Keys(key_prefix))).tallies(USERS[2]))[1][Window.DAY] == tallies[
-        2
-    ]
+    assert (await QuotaStore(StoreSession(client, Keys(key_prefix))).tallies(USERS[2]))[1][Window.DAY] == tallies[2]
     await client.aclose()

@@ -16,12 +16,12 @@ from scalix.store.connection.session import StoreSession
 from scalix.store.journal.journal_entries import Entry, Release, SettlementEntry, encoded
 from scalix.store.journal.set_aside import SetAside
 from scalix.store.keys import Keys
-from scalix.store.privacy.redis_erasure import Erased, RedisErasure
-from scalix.store.privacy.redis_files import RedisFiles
-from scalix.store.privacy.redis_personal_data import RedisPersonalData
-from scalix.store.privacy.redis_retention import RedisRetention
+from scalix.store.privacy.redis_erasure import Erased, ErasureStore
+from scalix.store.privacy.redis_files import StoreFiles
+from scalix.store.privacy.redis_personal_data import PersonalDataStore
+from scalix.store.privacy.redis_retention import RetentionStore
 from scalix.store.records.pseudonyms import Pseudonyms
-from scalix.store.records.redis_names import RedisNames
+from scalix.store.records.redis_names import PseudonymStore
 from tests.store.servers import Cluster, Server, free_ports, running
 from tests.store.stores import SUBJECT, Rig, ask, key_of, limits, redis_rig, used
 
@@ -37,15 +37,15 @@ async def rig(store_url: str, key_prefix: str) -> AsyncIterator[Rig]:
 
 
 @pytest.fixture
-def erasure(rig: Rig) -> RedisErasure:
+def erasure(rig: Rig) -> ErasureStore:
     assert rig.keys is not None
-    return RedisErasure(rig.session, Pseudonyms(rig.session))
+    return ErasureStore(rig.session, Pseudonyms(rig.session))
 
 
 async def names_of(rig: Rig) -> list[str]:
     """The names of all keys but those that name nobody."""
     assert rig.keys is not None
-    found = [name.removeprefix(rig.keys.prefix) async for name in rig.client.scan_iter(match=f"{rig.keys.prefix}*")]
+    found = [name.removeprefix(rig.keys.prefix) async for name in rig.session.names_like("*")]
     return sorted(name.partition(":")[2] or name for name in found)
 
 
@@ -64,7 +64,7 @@ async def global_tokens(rig: Rig) -> int:
     return sum(one.sums.tokens for one in await rig.ledger.by_hour(hour - 24, hour))
 
 
-async def test_all_that_a_user_has_goes_and_is_counted(rig: Rig, erasure: RedisErasure) -> None:
+async def test_all_that_a_user_has_goes_and_is_counted(rig: Rig, erasure: ErasureStore) -> None:
     await rig.users.create(UserRecord("alice", tier="pro"))
     await rig.users.create(UserRecord("bob", tier="pro"))
     key = await rig.virtual_keys.create(key_of("alice", 1))
@@ -83,7 +83,7 @@ async def test_all_that_a_user_has_goes_and_is_counted(rig: Rig, erasure: RedisE
     assert await erasure.erase("alice") == Erased()
 
 
-async def test_use_is_kept_under_a_pseudonym_that_ends_with_the_month(rig: Rig, erasure: RedisErasure) -> None:
+async def test_use_is_kept_under_a_pseudonym_that_ends_with_the_month(rig: Rig, erasure: ErasureStore) -> None:
     one = await admitted(rig, "r1")
     await rig.quotas.settle(one.receipt, used(40))
     await erasure.erase("alice")
@@ -96,13 +96,13 @@ async def test_use_is_kept_under_a_pseudonym_that_ends_with_the_month(rig: Rig, 
     await erasure.erase("alice")
     assert isinstance(await rig.quotas.admit(ask("and-more", limits(requests={"day": 10}))), Refused)
     assert rig.keys is not None
-    (kept,) = [name async for name in rig.client.scan_iter(match=f"{rig.keys.prefix}*:w:~*")]
+    (kept,) = [name async for name in rig.session.names_like("*:w:~*")]
     # It is the 26th of February at noon by the tests' clock.
     assert 0 < await rig.client.pttl(kept) <= (2 * DAY_S + DAY_S // 2) * 1000
 
 
 @pytest.mark.parametrize("end", ["settle", "sweep", "release", "settle after sweep", "settle twice"])
-async def test_what_ends_after_an_erasure_brings_nobody_back(rig: Rig, erasure: RedisErasure, end: str) -> None:
+async def test_what_ends_after_an_erasure_brings_nobody_back(rig: Rig, erasure: ErasureStore, end: str) -> None:
     key = await rig.virtual_keys.create(key_of("alice", 1))
     done = await admitted(rig, "r0")
     await rig.quotas.settle(done.receipt, used(7))
@@ -133,7 +133,7 @@ async def test_what_ends_after_an_erasure_brings_nobody_back(rig: Rig, erasure: 
 
 
 async def test_a_settlement_that_a_journal_tells_again_after_an_erasure_is_counted_once(
-    rig: Rig, erasure: RedisErasure
+    rig: Rig, erasure: ErasureStore
 ) -> None:
     receipt = (await admitted(rig, "r1")).receipt
     await rig.quotas.settle(receipt, used(40))
@@ -145,7 +145,7 @@ async def test_a_settlement_that_a_journal_tells_again_after_an_erasure_is_count
     assert (await admitted(rig, "r2")).tallies[Window.DAY].tokens_used == 40
 
 
-async def test_an_alias_that_somebody_else_has_by_now_stays(rig: Rig, erasure: RedisErasure) -> None:
+async def test_an_alias_that_somebody_else_has_by_now_stays(rig: Rig, erasure: ErasureStore) -> None:
     assert rig.keys is not None
     await rig.virtual_keys.create(key_of("alice", 1, alias="shared"))
     await rig.client.set(rig.keys.alias("shared"), "k2 bob")
@@ -160,7 +160,7 @@ async def test_names_are_forgotten_both_ways_also_when_they_are_used_meanwhile(r
     async def erased_key(subject: str) -> str:
         return keys.erased(subject, await Pseudonyms(StoreSession(rig.client, keys)).of(subject))
 
-    names = RedisNames(StoreSession(rig.client, keys, timeout_ms=5_000), erased_key)
+    names = PseudonymStore(StoreSession(rig.client, keys, timeout_ms=5_000), erased_key)
     for number in range(20):
         texts = [f"alias-{number}-{one}" for one in range(3)]
         await asyncio.gather(
@@ -200,7 +200,7 @@ async def test_old_set_aside_files_are_removed(tmp_path: Path) -> None:
 
 
 async def test_the_stores_files_are_written_anew(rig: Rig) -> None:
-    files = RedisFiles(rig.session)
+    files = StoreFiles(rig.session)
     both = await asyncio.gather(files.rewrite(), files.rewrite())
     assert list(both) == [{"append_only_file": "rewritten", "snapshot": "none"}] * 2
 
@@ -209,7 +209,7 @@ async def test_an_external_servers_files_are_written_anew_as_far_as_it_lets_us(t
     server = Server(tmp_path, free_ports(1)[0], "--appendonly", "yes", "--save", "3600 1")
     with running(server):
         one = connect(server.url, timeout_ms=5_000)
-        assert await RedisFiles(StoreSession(one, Keys(""), timeout_ms=5_000)).rewrite() == dict.fromkeys(
+        assert await StoreFiles(StoreSession(one, Keys(""), timeout_ms=5_000)).rewrite() == dict.fromkeys(
             FILES, "rewritten"
         )
         assert (tmp_path / "dump.rdb").exists()
@@ -217,7 +217,7 @@ async def test_an_external_servers_files_are_written_anew_as_far_as_it_lets_us(t
         rights = ("+@all", "-bgrewriteaof", "-bgsave", "-config")
         server.admin.execute_command("ACL", "SETUSER", "some", "on", ">word", "~*", "&*", *rights)
         other = connect(server.url.replace("//", "//some:word@"), timeout_ms=5_000)
-        assert await RedisFiles(StoreSession(other, Keys(""), timeout_ms=5_000)).rewrite() == dict.fromkeys(
+        assert await StoreFiles(StoreSession(other, Keys(""), timeout_ms=5_000)).rewrite() == dict.fromkeys(
             FILES, "not permitted"
         )
         await other.aclose()
@@ -228,34 +228,34 @@ async def test_on_a_cluster_everything_is_found_and_erased_too(tmp_path: Path) -
         rig = redis_rig(cluster.url, "c:")
         assert rig.keys is not None
         pseudonyms = Pseudonyms(rig.session)
-        erasure = RedisErasure(rig.session, pseudonyms)
+        erasure = ErasureStore(rig.session, pseudonyms)
         for name in ("alice", "bob"):
             await rig.users.create(UserRecord(name, tier="pro"))
             key = await rig.virtual_keys.create(key_of(name, len(name)))
             await rig.balances.credit(f"user:{name}", 10**9, "payment-1")
             one = await admitted(rig, f"r{len(name)}", subject=f"user:{name}", key=key.scope)
             await rig.quotas.settle(one.receipt, used(5, nano_usd=7))
-        data = await RedisPersonalData(rig.session, pseudonyms).of(SUBJECT)
+        data = await PersonalDataStore(rig.session, pseudonyms).of(SUBJECT)
         assert [(event.request_id, event.tokens) for event in data.events] == [("r5", 5)]
         assert [(one.credit_id, one.nano_usd) for one in data.credits] == [("payment-1", 10**9)]
         assert await erasure.erase("alice") == Erased(1, 1, 0, 3, 1, 1, 3)
         left = await names_of(rig)
         assert [name for name in left if "alice" in name] == []
         assert [name for name in left if "bob" in name] != []
-        files = await RedisFiles(rig.session).rewrite()
+        files = await StoreFiles(rig.session).rewrite()
         assert files == {"append_only_file": "none", "snapshot": "none"}
-        assert await RedisRetention(rig.session).remove_dead_pointers() == 0
+        assert await RetentionStore(rig.session).remove_dead_pointers() == 0
         await rig.close()
 
 
-async def test_a_request_id_that_somebody_has_made_of_the_users_id_goes_too(rig: Rig, erasure: RedisErasure) -> None:
+async def test_a_request_id_that_somebody_has_made_of_the_users_id_goes_too(rig: Rig, erasure: ErasureStore) -> None:
     for request_id in ("invoice-alice-7", "r2"):
         await rig.quotas.settle((await admitted(rig, request_id)).receipt, used(1))
     await erasure.erase("alice")
     assert [name for name in await names_of(rig) if name.startswith("x:")] == ["x:r2"]
 
 
-async def test_a_short_name_that_request_ids_hold_by_chance_changes_nothing(rig: Rig, erasure: RedisErasure) -> None:
+async def test_a_short_name_that_request_ids_hold_by_chance_changes_nothing(rig: Rig, erasure: ErasureStore) -> None:
     request_id = "7" * 32
     receipt = (await admitted(rig, request_id, subject="user:7")).receipt
     await rig.quotas.settle(receipt, used(40))

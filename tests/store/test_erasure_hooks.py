@@ -11,7 +11,7 @@ from scalix.domain.ledger.ledger import Detail
 from scalix.domain.limits.limits import Limits, Metric, Window
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Receipt, Refused, Tally
 from scalix.store.connection.session import StoreSession
-from scalix.store.privacy.redis_erasure import RedisErasure
+from scalix.store.privacy.redis_erasure import ErasureStore
 from scalix.store.records.pseudonyms import Pseudonyms
 from tests.store.memory.memory import MemoryStore
 from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, limits, memory_rig, redis_rig
@@ -42,7 +42,7 @@ async def erase(rig: Rig) -> None:
     else:
         assert rig.keys
         pseudonyms = Pseudonyms(rig.session)
-        await RedisErasure(rig.session, pseudonyms).erase("alice")
+        await ErasureStore(rig.session, pseudonyms).erase("alice")
     rig.clock.advance(seconds=1)
 
 
@@ -67,8 +67,8 @@ async def named(rig: Rig) -> list[Any]:
     books += await rig.ledger.summaries(SUBJECT, DAY, DAY + 40)
     books += [name for name, _ in await rig.ledger.top(DAY, DAY + 40, "tokens", 9) if name == SUBJECT]
     if rig.client is not None:
-        async for name in rig.client.scan_iter(match="*"):
-            if rig.keys and name.startswith(rig.keys.prefix) and SUBJECT in name:
+        async for name in rig.session.names_like("*"):
+            if SUBJECT in name:
                 books.append(name)
     return books
 

@@ -15,10 +15,11 @@ from scalix.domain.ledger.ledger import Balance, Detail, Sums, sums_of
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Receipt, Tally
 from scalix.service.exchange.outage import apply_to
-from scalix.store.base import QuotaStore, StoreUnavailable
+from scalix.store.base import StoreUnavailable
 from scalix.store.journal.journal import Journal
 from scalix.store.journal.journal_entries import Entry, Release, SettlementEntry
 from scalix.store.journal.journal_file import JournalFile
+from scalix.store.quota.redis_quota import QuotaStore
 from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, limits, memory_rig, redis_rig
 
 DAY = NOON_MS // 86_400_000

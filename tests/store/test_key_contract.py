@@ -11,7 +11,7 @@ from scalix.domain.limits.key_limits import KeyLimit, KeyScope, KeyWindow
 from scalix.domain.limits.limits import Metric, Window
 from scalix.domain.limits.quota import Admitted, Prices, Refused, Stale, Tally, Verdict
 from scalix.store.base import RecordChanged, UserRecord
-from scalix.store.records.key_store import AliasTaken
+from scalix.store.records.redis_keys import AliasTaken
 from tests.store.stores import SUBJECT, Rig, ask, key_of, limits, memory_rig, redis_rig, used
 
 PRICES = Prices(1_000_000, 1_000_000)  # a prompt of 10 tokens and an answer of 100 cost 110,000 nano-dollars

@@ -13,12 +13,13 @@ from redis.exceptions import ResponseError
 
 from scalix.domain.limits.quota import Admitted
 from scalix.store.base import StoreUnavailable
-from scalix.store.connection.client import StoreClient
+from scalix.store.connection.calls import in_time
+from scalix.store.connection.deadline import CALL_TIMEOUT_MS
 from scalix.store.connection.lane import Lane
-from scalix.store.connection.redis_client import CALL_TIMEOUT_MS, CONNECTIONS, connect, in_time
+from scalix.store.connection.redis_client import CONNECTIONS, StoreClient, connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.quota.redis_quota import QuotaStore
 from tests.store.servers import Server, calm_s, free_ports, running
 from tests.store.stores import ask, limits
 
@@ -46,7 +47,7 @@ def connections(server: Server) -> int:
 async def test_five_hundred_admissions_at_once_share_a_few_connections(
     server: Server, client: StoreClient, key_prefix: str
 ) -> None:
-    store = RedisQuotaStore(StoreSession(client, Keys(key_prefix)))
+    store = QuotaStore(StoreSession(client, Keys(key_prefix)))
     for turn in range(3):
         asks = [ask(f"{turn}-{number}", limits(), subject=f"user:{number}") for number in range(500)]
         decisions = await asyncio.gather(*(store.admit(one) for one in asks))
@@ -100,7 +101,7 @@ async def test_the_first_caller_who_gives_up_does_not_stop_the_look_at_the_serve
 async def test_a_stalled_server_keeps_nobody_longer_than_allowed_and_is_found_again(
     server: Server, client: StoreClient, key_prefix: str
 ) -> None:
-    store = RedisQuotaStore(StoreSession(client, Keys(key_prefix)))
+    store = QuotaStore(StoreSession(client, Keys(key_prefix)))
     await store.admit(ask("r0", limits()))
     assert server.process is not None
     os.kill(server.process.pid, signal.SIGSTOP)
@@ -168,8 +169,8 @@ async def test_a_closed_client_takes_no_calls_and_leaves_none_waiting(server: Se
         await client.ping()
 
 
-async def test_answers_to_a_pipeline_come_in_order(client: StoreClient, key_prefix: str) -> None:
-    batch = client.pipeline(transaction=False)
+async def test_answers_to_a_batch_come_in_order(client: StoreClient, key_prefix: str) -> None:
+    batch = StoreSession(client, Keys(key_prefix), timeout_ms=5_000).batch()
     for number in range(300):
         batch.set(f"{key_prefix}{number}", number)
     assert len(batch) == 300
@@ -177,5 +178,19 @@ async def test_answers_to_a_pipeline_come_in_order(client: StoreClient, key_pref
     for number in range(300):
         batch.get(f"{key_prefix}{number}")
     assert await batch.execute() == [str(number) for number in range(300)]
-    with pytest.raises(NotImplementedError):
-        client.pipeline()
+
+
+async def test_a_look_at_all_names_waits_no_longer_than_its_session(server: Server, key_prefix: str) -> None:
+    client = connect(server.url, timeout_ms=60_000)
+    session = StoreSession(client, Keys(f"{key_prefix}[a]*"), timeout_ms=60_000)
+    await asyncio.gather(*(session.set(f"{key_prefix}[a]*key:{number}", 1) for number in range(3_000)))
+    await session.set(f"{key_prefix}akey:other", 1)
+    assert len({name async for name in session.names_like("key:*")}) == 3_000
+    assert server.process is not None
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailable):
+            _ = [name async for name in session.within(50).names_like("key:*")]
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    await client.aclose()

@@ -10,8 +10,8 @@ from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.limits import Metric, Window
 from scalix.domain.limits.quota import Charge, Outcome
-from scalix.store.privacy.redis_erasure import RedisErasure
-from scalix.store.records.redis_users import RedisUserStore
+from scalix.store.privacy.redis_erasure import ErasureStore
+from scalix.store.records.redis_users import UserStore
 from tests.store.ledger_rig import TODAY, LedgerRig, Names, parts
 
 Spoil = Callable[[LedgerRig, str, Names], Awaitable[object]]
@@ -221,7 +221,7 @@ async def test_sweeps_late_settlements_releases_and_resets_leave_nothing_that_di
 async def test_a_deleted_user_leaves_nothing_that_differs_also_when_they_come_back(rig: LedgerRig) -> None:
     subjects = await rig.a_day()
     await rig.admit("late", subjects[0])
-    users = RedisUserStore(rig.session)
+    users = UserStore(rig.session)
     await users.delete(subjects[0].removeprefix("user:"))
     assert (await rig.verify()).differences == []
     await rig.settle("again", subjects[0])
@@ -231,7 +231,7 @@ async def test_a_deleted_user_leaves_nothing_that_differs_also_when_they_come_ba
 async def test_users_who_were_erased_leave_nothing_that_differs_also_when_they_come_back(rig: LedgerRig) -> None:
     subjects = await rig.a_day()
     late = await rig.admit("late", subjects[0])
-    erasure = RedisErasure(rig.session, rig.pseudonyms)
+    erasure = ErasureStore(rig.session, rig.pseudonyms)
     for subject in subjects[:3]:
         await erasure.erase(subject.removeprefix("user:"))
     assert (await rig.verify()).differences == []

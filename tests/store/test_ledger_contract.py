@@ -13,7 +13,7 @@ from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Receipt, Tally
 from scalix.store.journal.journal_entries import Release, SettlementEntry, decoded, encoded
 from scalix.store.keys import CLOCK_GRACE_MS
-from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.quota.redis_quota import QuotaStore
 from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, key_of, limits, memory_rig, redis_rig, used
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
@@ -259,9 +259,9 @@ async def server(store_url: str, key_prefix: str) -> AsyncIterator[Rig]:
     await made.close()
 
 
-def store_of(rig: Rig, retention: Retention) -> RedisQuotaStore:
+def store_of(rig: Rig, retention: Retention) -> QuotaStore:
     assert rig.keys
-    return RedisQuotaStore(rig.session, retention=lambda: retention)
+    return QuotaStore(rig.session, retention=lambda: retention)
 
 
 async def ends(rig: Rig, receipt: Receipt) -> list[float]:
@@ -297,7 +297,7 @@ async def test_what_is_taken_back_from_sums_that_have_gone_brings_nothing_back(s
     await server.quotas.sweep()
     await server.client.delete(*server.keys.books(SUBJECT, receipt.admitted_ms)[1:])
     assert await server.quotas.release("r1", SUBJECT)
-    names = [name async for name in server.client.scan_iter(match=f"{key_prefix}*")]
+    names = [name async for name in server.session.names_like("*")]
     assert sorted(name.split(":")[2] for name in names if "{" in name) == ["w", "x"]
 
 

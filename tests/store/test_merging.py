@@ -7,9 +7,9 @@ import pytest
 
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Admitted, Tally
-from scalix.store.base import MergeStore, UserRecord
+from scalix.store.base import UserRecord
 from scalix.store.keys import CLOCK_GRACE_MS
-from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.quota.redis_quota import QuotaStore
 from tests.store.memory.memory import MemoryStore
 from tests.store.stores import SUBJECT, Rig, ask, limits, memory_rig, redis_rig, used
 
@@ -23,8 +23,8 @@ async def rig(request: pytest.FixtureRequest, key_prefix: str) -> AsyncIterator[
     await made.close()
 
 
-def merging(rig: Rig) -> MergeStore:
-    assert isinstance(rig.quotas, MemoryStore | RedisQuotaStore)
+def merging(rig: Rig) -> MemoryStore | QuotaStore:
+    assert isinstance(rig.quotas, MemoryStore | QuotaStore)
     return rig.quotas
 
 

@@ -10,10 +10,9 @@ from scalix.store.base import UserRecord
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.records.redis_keys import RedisKeyStore
-from scalix.store.records.redis_resealing import RedisResealing
-from scalix.store.records.redis_users import RedisUserStore
-from scalix.store.records.resealing import START, Resealed
+from scalix.store.records.redis_keys import KeyStore
+from scalix.store.records.redis_resealing import START, Resealed, ResealingStore
+from scalix.store.records.redis_users import UserStore
 from scalix.store.records.sealing import sealing_of
 from tests.store.stores import key_of
 
@@ -27,15 +26,15 @@ class Rig:
     def __init__(self, client: Any, prefix: str) -> None:
         self._client, self._keys = client, Keys(prefix)
 
-    def users(self, *keys: str) -> RedisUserStore:
-        return RedisUserStore(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing=sealing_of(keys))
+    def users(self, *keys: str) -> UserStore:
+        return UserStore(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing=sealing_of(keys))
 
-    def virtual_keys(self, *keys: str) -> RedisKeyStore:
-        return RedisKeyStore(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing=sealing_of(keys))
+    def virtual_keys(self, *keys: str) -> KeyStore:
+        return KeyStore(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing=sealing_of(keys))
 
     async def resealed(self, *keys: str) -> Resealed:
         """All pages as one."""
-        store = RedisResealing(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing_of(keys))
+        store = ResealingStore(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing_of(keys))
         cursor: str | None = START
         pages = []
         while cursor is not None:
@@ -94,4 +93,4 @@ async def test_a_change_made_meanwhile_is_kept(rig: Rig) -> None:
 @pytest.mark.parametrize("cursor", ["257:0", "x:0", "0:-1", "", "0"])
 async def test_a_cursor_that_is_none_is_refused(rig: Rig, cursor: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
-        await RedisResealing(StoreSession(rig._client, rig._keys), sealing_of([NEW])).reseal(cursor)
+        await ResealingStore(StoreSession(rig._client, rig._keys), sealing_of([NEW])).reseal(cursor)

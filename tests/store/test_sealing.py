@@ -10,20 +10,18 @@ from scalix.store.base import UserRecord
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.records.redis_users import RedisUserStore
+from scalix.store.records.redis_users import UserStore
 from scalix.store.records.sealing import CannotOpen, FernetSealing, Unsealed, encryption_keys, sealing_of
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
-Stores = Callable[..., RedisUserStore]
+Stores = Callable[..., UserStore]
 PRIVATE = {"email": "canary@example.com"}
 
 
 @pytest.fixture
 async def stores(store_url: str, key_prefix: str) -> AsyncIterator[Stores]:
     client = connect(store_url, timeout_ms=5_000)
-    yield lambda *keys: RedisUserStore(
-        StoreSession(client, Keys(key_prefix), timeout_ms=5_000), sealing=sealing_of(keys)
-    )
+    yield lambda *keys: UserStore(StoreSession(client, Keys(key_prefix), timeout_ms=5_000), sealing=sealing_of(keys))
     await client.aclose()
 
 
@@ -116,7 +114,7 @@ async def test_users_are_listed_by_name_page_by_page(stores: Stores) -> None:
 
 async def test_of_very_many_users_every_one_is_on_one_page(store_url: str, key_prefix: str) -> None:
     client = connect(store_url, timeout_ms=5_000)
-    store = RedisUserStore(StoreSession(client, Keys(key_prefix), timeout_ms=5_000), most_in_order=10)
+    store = UserStore(StoreSession(client, Keys(key_prefix), timeout_ms=5_000), most_in_order=10)
     for number in range(40):
         await store.create(UserRecord(f"user-{number}"))
     found = [record.user_id for first in range(0, 42, 7) for record in (await store.page(first, 7))[1]]

@@ -16,13 +16,14 @@ from redis.crc import key_slot
 from scalix.domain.ledger.ledger import Balance, Detail
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Tally
-from scalix.store.base import MergeStore, StoreUnavailable, UserRecord
+from scalix.store.base import StoreUnavailable, UserRecord
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import CLOCK_GRACE_MS, Keys
-from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.quota.redis_limits import LimitTools
+from scalix.store.quota.redis_quota import QuotaStore
 from scalix.store.records.pseudonyms import pseudonym
-from scalix.store.records.redis_users import RedisUserStore
+from scalix.store.records.redis_users import UserStore
 from tests.store.servers import Server, free_ports, running
 from tests.store.stores import SUBJECT, Rig, ask, key_of, limits, redis_rig, used
 
@@ -77,8 +78,8 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield made
 
 
-def merge_of(rig: Rig) -> MergeStore:
-    assert isinstance(rig.quotas, RedisQuotaStore)
+def merge_of(rig: Rig) -> LimitTools:
+    assert isinstance(rig.quotas, QuotaStore)
     return rig.quotas
 
 
@@ -135,7 +136,7 @@ async def mixed_work(rig: Rig, *, rounds: int) -> None:
 async def test_no_key_is_without_an_end_but_records(rig: Rig, key_prefix: str) -> None:
     await mixed_work(rig, rounds=250)
     kinds = set()
-    async for name in rig.client.scan_iter(match=f"{key_prefix}*", count=1_000):
+    async for name in rig.session.names_like("*"):
         tag, _, rest = name.removeprefix(key_prefix).partition(":")
         kind = rest.partition(":")[0] if tag.startswith("{") else tag
         ttl_ms = await rig.client.pttl(name)
@@ -155,7 +156,7 @@ async def test_of_a_deleted_virtual_key_nothing_is_left_and_nothing_comes_back(r
     rig.clock.advance(seconds=61)
     assert await rig.quotas.sweep() == 2
     assert await day(rig) == Tally(3, 25, 0, 0, 0, 0)
-    names = [name async for name in rig.client.scan_iter(match=f"{key_prefix}*", count=1_000)]
+    names = [name async for name in rig.session.names_like("*")]
     assert not [name for name in names if record.key_id in name or "key:" in name or "alias" in name or ":o:" in name]
     assert await rig.virtual_keys.page(0, 10) == (0, [])
 
@@ -215,7 +216,7 @@ async def test_scripts_touch_no_key_but_those_in_keys(own_server: Server, key_pr
     await rig.quotas.release("r7", subject)
     await rig.quotas.renew(receipts, 60_000)
     rig.clock.advance(hours=24)
-    sweep = RedisQuotaStore.__dict__["_sweep_one"]
+    sweep = QuotaStore.__dict__["_sweep_one"]
     for receipt in receipts[2:]:
         assert await sweep(rig.quotas, f"{receipt.request_id} {subject}") == 1
     await rig.quotas.settle(receipts[2], used(3))
@@ -370,11 +371,11 @@ async def test_each_shard_has_its_turn_to_be_swept_first(rig: Rig, monkeypatch: 
     rig.clock.advance(seconds=61)
     begun_with: list[str] = []
 
-    async def fails(store: RedisQuotaStore, member: str) -> int:
+    async def fails(store: QuotaStore, member: str) -> int:
         begun_with.append(member)
         raise StoreUnavailable("gone")
 
-    monkeypatch.setattr(RedisQuotaStore, "_sweep_one", fails)
+    monkeypatch.setattr(QuotaStore, "_sweep_one", fails)
     for _ in range(20):
         with pytest.raises(StoreUnavailable):
             await rig.quotas.sweep()
@@ -403,8 +404,8 @@ async def test_a_user_who_is_deleted_midway_leaves_nothing_that_is_taken_from_ot
 async def test_leases_of_the_servers_own_clock_are_renewed_by_it(store_url: str, key_prefix: str) -> None:
     client = connect(store_url)
     store, users = (
-        RedisQuotaStore(StoreSession(client, Keys(key_prefix))),
-        RedisUserStore(StoreSession(client, Keys(key_prefix))),
+        QuotaStore(StoreSession(client, Keys(key_prefix))),
+        UserStore(StoreSession(client, Keys(key_prefix))),
     )
     assert not (await users.get("alice")).exists
     decision = await store.admit(ask("r1", limits(), lease_ms=0))

@@ -12,10 +12,10 @@ from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.limits.quota import Admitted, Receipt
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
-from scalix.store.privacy.redis_erasure import RedisErasure
-from scalix.store.quota.redis_quota import RedisQuotaStore
+from scalix.store.privacy.redis_erasure import ErasureStore
+from scalix.store.quota.redis_quota import QuotaStore
 from scalix.store.records.pseudonyms import Pseudonyms
-from scalix.store.records.redis_cooldowns import RedisCooldowns
+from scalix.store.records.redis_cooldowns import CooldownStore
 from tests.store.stores import SUBJECT, Rig, ask, key_of, limits, redis_rig, used
 
 DAY_MS = 86_400_000
@@ -60,7 +60,7 @@ async def test_counts_of_the_shadow_end_after_their_time(rig: Rig, key_prefix: s
 
 async def test_a_lease_that_is_renewed_while_a_sweep_goes_through_its_list_is_not_swept(rig: Rig) -> None:
     receipt = await admitted(rig, "r1")
-    sweep_one = RedisQuotaStore.__dict__["_sweep_one"]
+    sweep_one = QuotaStore.__dict__["_sweep_one"]
     rig.clock.advance(seconds=61)
     await rig.quotas.renew([receipt], 60_000)
     assert await sweep_one(rig.quotas, f"r1 {SUBJECT}") == 0
@@ -76,7 +76,7 @@ async def test_the_lease_of_a_request_that_has_ended_is_not_renewed(rig: Rig, ke
 
 async def test_failures_of_long_ago_make_no_row_with_those_of_now(rig: Rig, key_prefix: str) -> None:
     keys = Keys(key_prefix)
-    store = RedisCooldowns(StoreSession(rig.client, keys, timeout_ms=5_000))
+    store = CooldownStore(StoreSession(rig.client, keys, timeout_ms=5_000))
     assert not await store.count_failure("m", "user:a", within_ms=30_000, failures=3)
     # Given two more that are older than what counts
     known = await rig.client.hget(keys.failures(), "m")
@@ -90,7 +90,7 @@ async def test_failures_of_long_ago_make_no_row_with_those_of_now(rig: Rig, key_
 
 async def test_what_an_erased_user_used_with_a_key_is_settled_without_its_name(rig: Rig, key_prefix: str) -> None:
     keys = Keys(key_prefix)
-    erasure = RedisErasure(rig.session, Pseudonyms(rig.session))
+    erasure = ErasureStore(rig.session, Pseudonyms(rig.session))
     key = await rig.virtual_keys.create(key_of("alice", 1))
     receipt = await admitted(rig, "r1", key=key.scope)
     await erasure.erase("alice")

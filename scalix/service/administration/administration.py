@@ -24,7 +24,9 @@ from scalix.service.identity.identity import checked_user_id, named_from_outside
 from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import whole_number
-from scalix.store.base import LimitTools, UserExists, UserRecord, UserStore
+from scalix.store.base import UserExists, UserRecord
+from scalix.store.quota.redis_limits import LimitTools
+from scalix.store.records.redis_users import UserStore
 
 # Of LiteLLM's fields those that mean something here; descriptions are kept in the metadata.
 _DESCRIPTIONS = ("user_alias", "user_email")

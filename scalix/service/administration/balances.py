@@ -12,7 +12,7 @@ from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.service.administration.user_records import refuse_unknown_fields, user_id_in
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.identity.identity import checked_user_id
-from scalix.store.base import BalanceStore
+from scalix.store.quota.redis_balance import BalanceStore
 
 MOST_ID_CHARS = 128
 _FIELDS = frozenset({"user_id", "amount_usd", "credit_id"})

@@ -20,7 +20,7 @@ from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import whole_number
 from scalix.store.base import RecordChanged
-from scalix.store.records.key_store import AliasTaken, KeyStore
+from scalix.store.records.redis_keys import AliasTaken, KeyStore
 
 DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 10, 100, 1_000_000
 MOST_DELETED = 100

@@ -21,7 +21,9 @@ from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.identity.identity import checked_user_id
 from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
 from scalix.service.policy_source import PolicySource
-from scalix.store.base import LimitTools, UserRecord, UserStore
+from scalix.store.base import UserRecord
+from scalix.store.quota.redis_limits import LimitTools
+from scalix.store.records.redis_users import UserStore
 
 ALL = "all"
 MOST_SHADOW_DAYS = 35

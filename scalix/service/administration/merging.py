@@ -9,13 +9,13 @@ from scalix.domain.identity.addresses import group_named
 from scalix.domain.identity.subjects import Subject
 from scalix.service.administration.user_records import refuse_unknown_fields, user_id_in
 from scalix.service.audit.audit import FAILED, Act, Actor, AuditTrail, recorded
-from scalix.store.base import MergeStore
+from scalix.store.quota.redis_limits import LimitTools
 
 
 class Merging:
     """The use case behind `POST /scalix/v1/merge`."""
 
-    def __init__(self, store: MergeStore, audit: AuditTrail) -> None:
+    def __init__(self, store: LimitTools, audit: AuditTrail) -> None:
         self._store = store
         self._audit = audit
 

@@ -7,7 +7,7 @@ from typing import Any
 from scalix.domain.errors import BadRequest
 from scalix.service.administration.user_records import refuse_unknown_fields
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
-from scalix.store.records.resealing import START, ResealingStore
+from scalix.store.records.redis_resealing import START, ResealingStore
 
 _CURSOR = re.compile(r"[0-9]{1,3}:[0-9]{1,20}")
 _FIELDS = frozenset({"cursor"})

@@ -9,7 +9,8 @@ from scalix.domain.identity.token_claims import digest_of_jti, with_revoked
 from scalix.service.administration.user_records import change_record, refuse_unknown_fields, user_id_in
 from scalix.service.audit.audit import Act, Actor, AuditTrail
 from scalix.service.identity.users import UserDirectory
-from scalix.store.base import UserRecord, UserStore
+from scalix.store.base import UserRecord
+from scalix.store.records.redis_users import UserStore
 
 _FIELDS = frozenset({"user_id", "jti", "exp"})
 _LONGEST_JTI = 1_024

@@ -8,7 +8,8 @@ from scalix.domain.limits.limit_overrides import LimitSyntaxError, parse_overrid
 from scalix.domain.limits.quota import Tallies
 from scalix.service.audit.audit import Act, AuditTrail, recorded
 from scalix.service.identity.identity import checked_user_id
-from scalix.store.base import RecordChanged, UserRecord, UserStore
+from scalix.store.base import RecordChanged, UserRecord
+from scalix.store.records.redis_users import UserStore
 
 _MOST_TRIES = 8
 

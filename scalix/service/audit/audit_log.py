@@ -10,7 +10,8 @@ from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.audit.audit import Act, Actor
 from scalix.service.audit.audit_names import AuditNames
 from scalix.service.policy_source import PolicySource
-from scalix.store.base import AuditStore, StoreUnavailable
+from scalix.store.base import StoreUnavailable
+from scalix.store.records.redis_audit import AuditStore
 
 TRIM_EVERY_S = 3_600.0
 THE_GATEWAY = Actor("gateway")

@@ -7,7 +7,7 @@ from typing import Any
 from scalix.domain.identity.subjects import Subject
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.audit.audit import Act
-from scalix.store.records.redis_names import PSEUDONYM, NameStore
+from scalix.store.records.redis_names import PSEUDONYM, PseudonymStore
 
 # A shorter name is found in other texts by chance: then only a text that is the name counts.
 _LEAST_CHARS_WITHIN = 5
@@ -17,7 +17,7 @@ _KINDS = ("user:", "address:", "key:")
 class AuditNames:
     """Hides users' names in what the audit log keeps, and shows them in what operators read of it."""
 
-    def __init__(self, names: NameStore) -> None:
+    def __init__(self, names: PseudonymStore) -> None:
         self._names = names
 
     async def hidden(self, act: Act, keep_days: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from scalix.domain.ledger.audit_chain import Link
 from scalix.domain.limits.calendar import rfc3339
 from scalix.service.audit.audit_names import AuditNames
 from scalix.service.queries import whole_number
-from scalix.store.base import AuditStore
+from scalix.store.records.redis_audit import AuditStore
 
 DEFAULT_LIMIT, MOST_LIMIT = 50, 500
 MOST_CHAIN_LIMIT = 1_000

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from scalix.service.policy_source import PolicySource
-from scalix.store.base import CooldownStore, Cooling, StoreUnavailable
+from scalix.store.base import StoreUnavailable
 from scalix.store.connection.background import in_background
+from scalix.store.records.redis_cooldowns import CooldownStore, Cooling
 
 REFRESH_EVERY_S = 0.5
 MOST_SUBJECTS = 10_000

@@ -7,7 +7,8 @@ worker without store, for one, takes every name that it has not seen for another
 from collections.abc import Callable
 
 from scalix.domain.limits.calendar import DAY_MS
-from scalix.store.base import NameStore, StoreUnavailable
+from scalix.store.base import StoreUnavailable
+from scalix.store.records.redis_model_names import ModelNameStore
 
 MOST_NAMES_A_DAY = 500
 
@@ -15,7 +16,7 @@ MOST_NAMES_A_DAY = 500
 class NamesOfDay:
     """Asks the store, which all workers share, once for each name of a day. `now_ms` gives Unix time."""
 
-    def __init__(self, store: NameStore, *, now_ms: Callable[[], int], most: int = MOST_NAMES_A_DAY) -> None:
+    def __init__(self, store: ModelNameStore, *, now_ms: Callable[[], int], most: int = MOST_NAMES_A_DAY) -> None:
         self._store = store
         self._now_ms = now_ms
         self._most = most

@@ -16,10 +16,11 @@ from scalix.domain.limits.quota import (
     Tallies,
 )
 from scalix.service.identity.callers import Caller
-from scalix.store.base import QuotaStore, StoreUnavailable
+from scalix.store.base import StoreUnavailable
 from scalix.store.journal.journal import Journal
 from scalix.store.journal.journal_entries import Entry, Release, SettlementEntry
 from scalix.store.quota.local import LocalCounters
+from scalix.store.quota.redis_quota import QuotaStore
 
 RETRY_WHEN_STORE_IS_DOWN_S = 5
 

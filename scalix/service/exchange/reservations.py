@@ -6,7 +6,8 @@ from scalix.domain.limits.quota import Admitted, Ask, Decision
 from scalix.service.exchange.known_refusals import KnownRefusals
 from scalix.service.exchange.outage import Outage, store_is_down
 from scalix.service.identity.callers import Caller
-from scalix.store.base import CallRejected, QuotaStore, StoreUnavailable
+from scalix.store.base import CallRejected, StoreUnavailable
+from scalix.store.quota.redis_quota import QuotaStore
 
 log = logging.getLogger("scalix.admission")
 

@@ -16,9 +16,10 @@ from scalix.service.exchange.endings import ending_of
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.outage import Outage
 from scalix.service.policy_source import PolicySource
-from scalix.store.base import QuotaStore, StoreUnavailable
+from scalix.store.base import StoreUnavailable
 from scalix.store.connection.background import in_background
 from scalix.store.connection.deadline import granted_store_time
+from scalix.store.quota.redis_quota import QuotaStore
 
 LEASE_MS = 60_000
 RENEW_EVERY_S = 20.0

@@ -6,9 +6,11 @@ import secrets
 from collections.abc import Awaitable, Callable
 
 from scalix.service.exchange.outage import apply_to
-from scalix.store.base import EpochStore, QuotaStore, StoreUnavailable
+from scalix.store.base import StoreUnavailable
 from scalix.store.connection.breaker import Breaker
 from scalix.store.journal.journal import Journal
+from scalix.store.quota.redis_quota import QuotaStore
+from scalix.store.records.redis_epoch import EpochStore
 
 CHECK_EVERY_S = 1.0
 REPLAY_EVERY_S = 1.0

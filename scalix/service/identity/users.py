@@ -11,7 +11,8 @@ from scalix.domain.limits.limits import Limits
 from scalix.domain.policy import Tier
 from scalix.service.identity.callers import Caller
 from scalix.service.policy_source import PolicySource
-from scalix.store.base import StoreUnavailable, UserRecord, UserStore
+from scalix.store.base import StoreUnavailable, UserRecord
+from scalix.store.records.redis_users import UserStore
 
 CACHED_RECORDS = 50_000
 MAX_USER_ID_CHARS = 256

@@ -15,7 +15,7 @@ from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import UNDECIDED, WRONG_KEY, Credential, Undecided
 from scalix.service.identity.users import UserDirectory
 from scalix.store.base import UserRecord
-from scalix.store.records.key_store import KeyStore
+from scalix.store.records.redis_keys import KeyStore
 
 CACHED_KEYS = 50_000
 CACHED_WRONG_KEYS = 10_000

@@ -12,7 +12,7 @@ from scalix.service.audit.audit_log import THE_GATEWAY
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreError
 from scalix.store.privacy.redis_retention import RetentionStore
-from scalix.store.records.key_store import KeyStore
+from scalix.store.records.redis_keys import KeyStore
 
 TRY_EVERY_S = 1_800.0
 _PAGE = 100

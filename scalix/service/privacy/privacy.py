@@ -19,11 +19,12 @@ from scalix.service.audit.audit_parts import AuditParts
 from scalix.service.identity.identity import checked_user_id
 from scalix.service.policy_source import PolicySource
 from scalix.service.privacy.privacy_views import shown_data, shown_record
-from scalix.store.base import StoreUnavailable, UserStore
+from scalix.store.base import StoreUnavailable
 from scalix.store.privacy.redis_erasure import ErasureStore
 from scalix.store.privacy.redis_files import StoreFiles
 from scalix.store.privacy.redis_personal_data import PersonalData, PersonalDataStore
-from scalix.store.records.key_store import KeyStore
+from scalix.store.records.redis_keys import KeyStore
+from scalix.store.records.redis_users import UserStore
 
 _PAGE = 100
 # Beside the names of users in the audit log, which are never this.

@@ -8,9 +8,10 @@ from typing import Generic, TypeVar
 
 from scalix.domain.ledger.ledger import Aggregate
 from scalix.domain.limits.calendar import DAY_MS
-from scalix.store.base import LedgerReader, StoreUnavailable
+from scalix.store.base import StoreUnavailable
+from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.ledger.redis_memory import ServerMemory
-from scalix.store.records.key_store import KeyStore
+from scalix.store.records.redis_keys import KeyStore
 
 EXPIRING_WITHIN_DAYS = 7
 SUMS_FOR_S, KEYS_FOR_S = 15.0, 600.0

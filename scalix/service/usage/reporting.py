@@ -12,8 +12,8 @@ from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.service.identity.identity import checked_user_id
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import date_of, day_index, one_of, refuse_unknown_parameters, whole_number
-from scalix.store.base import LedgerReader
-from scalix.store.records.key_store import KeyStore
+from scalix.store.ledger.redis_ledger import LedgerReader
+from scalix.store.records.redis_keys import KeyStore
 
 DEFAULT_DAYS = 30
 DEFAULT_TOP, MOST_TOP = 20, 1_000

@@ -21,8 +21,11 @@ from scalix.service.identity.identity import checked_user_id
 from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import date_of, refuse_unknown_parameters, whole_number
-from scalix.store.base import BalanceStore, LedgerReader, LimitTools, UserRecord
-from scalix.store.records.key_store import KeyStore
+from scalix.store.base import UserRecord
+from scalix.store.ledger.redis_ledger import LedgerReader
+from scalix.store.quota.redis_balance import BalanceStore
+from scalix.store.quota.redis_limits import LimitTools
+from scalix.store.records.redis_keys import KeyStore
 
 DEFAULT_DAYS = 30
 USER = "user_id"

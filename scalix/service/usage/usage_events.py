@@ -20,8 +20,8 @@ from scalix.service.identity.callers import Caller
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import moment_ms, one_of, refuse_unknown_parameters, whole_number
 from scalix.service.usage.usage import USER, UsageReading
-from scalix.store.base import LedgerReader
-from scalix.store.records.key_store import KeyStore
+from scalix.store.ledger.redis_ledger import LedgerReader
+from scalix.store.records.redis_keys import KeyStore
 
 DEFAULT_LIMIT, MOST_LIMIT = 100, 1_000
 _PARAMETERS = frozenset({"limit", "cursor", "from", "to", "model", "outcome", "key", USER})

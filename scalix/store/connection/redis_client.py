@@ -1,83 +1,108 @@
-"""The one way to the server: a client for one server or a cluster."""
+"""The client of the store: redis-py's commands, carried by lanes to one server or to a Redis Cluster."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.commands import AsyncCoreCommands
 from redis.exceptions import NoPermissionError, ResponseError
 
-from scalix.store.connection.calls import in_time
-from scalix.store.connection.client import Routes, StoreClient
+from scalix.store.connection.background import in_background
 from scalix.store.connection.cluster import Address, ClusterRoutes
 from scalix.store.connection.deadline import CALL_TIMEOUT_MS
-from scalix.store.connection.lane import Arguments, Lane, Options
-
-__all__ = ["CALL_TIMEOUT_MS", "CONNECTIONS", "connect", "in_time"]
+from scalix.store.connection.lane import Lane
 
 # To each server. It answers one command at a time; more connections only cover the time that answers travel.
 CONNECTIONS = 4
 
+Routes = Lane | ClusterRoutes
 
-def connect(url: str, *, timeout_ms: int = CALL_TIMEOUT_MS, connections: int = CONNECTIONS) -> StoreClient:
+
+def connect(url: str, *, timeout_ms: int = CALL_TIMEOUT_MS, connections: int = CONNECTIONS) -> "StoreClient":
     """An asyncio client for `redis://`, `rediss://` or `unix://`: one server, or any node of a Redis Cluster.
 
     Which of the two is asked of the server (`INFO cluster`) at the first command; there is nothing to configure.
     `connections` is the most that are opened, for each node of a cluster; callers beyond share them.
     """
-    return StoreClient(_Finder(url, timeout_ms, connections))
+    return StoreClient(url, timeout_ms, connections)
 
 
-class _OneServer:
-    """Routes where there is one server."""
+class StoreClient(AsyncCoreCommands):
+    """An asyncio client with redis-py's methods for single commands. See `connect`.
 
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
-
-    def call(self, arguments: Arguments, options: Options) -> asyncio.Future[Any]:
-        return self._lane.call(arguments, options)
-
-    def lanes(self) -> list[Lane]:
-        return [self._lane]
-
-    async def aclose(self) -> None:
-        await self._lane.aclose()
-
-
-class _Finder:
-    """Asks the server that the URL names what it is."""
+    What kind of server it is gets asked at the first command, so that a client can be made while the server is away.
+    """
 
     def __init__(self, url: str, timeout_ms: int, connections: int) -> None:
         self._url = url
         self._timeout_ms = timeout_ms
         self._connections = connections
-        self._lane: Lane | None = None
+        self._first_lane: Lane | None = None
+        self._routes: Routes | None = None
+        self._finding: asyncio.Task[Routes] | None = None
 
-    async def find(self) -> Routes:
-        if self._lane is None:
-            self._lane = self._make_lane(self._url, lambda: None)
+    def execute_command(self, *arguments: Any, **options: Any) -> Awaitable[Any]:
+        """The answer to one command; every command method of redis-py comes through here."""
+        if self._routes is not None:
+            return self._routes.call(arguments, options)
+        return self._first_command(arguments, options)
+
+    async def lanes(self) -> list[Lane]:
+        """One lane for each server that holds a part of the keys. Raises `StoreUnavailable`."""
+        return (await self._found()).lanes()
+
+    async def on_every_server(self, *arguments: Any) -> list[Any]:
+        """The answers to a command that is about a server, of all servers that hold a part of the keys."""
+        return [await lane.call(arguments, {}) for lane in await self.lanes()]
+
+    async def reconnect(self) -> None:
+        """Let the next calls connect anew, to wherever the server's name leads then."""
+        if self._routes is not None:
+            for lane in self._routes.lanes():
+                await lane.drop_idle()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._finding is not None:
+            self._finding.cancel()
+            await asyncio.gather(self._finding, return_exceptions=True)
+        for routes in (self._routes, self._first_lane):
+            if routes is not None:
+                await routes.aclose()
+
+    async def _first_command(self, arguments: Any, options: Any) -> Any:
+        return await (await self._found()).call(arguments, options)
+
+    async def _found(self) -> Routes:
+        while self._routes is None:
+            if self._finding is None or self._finding.done():
+                self._finding = in_background(self._find())
+            # Shielded: whoever gives up waiting must not stop it for the others.
+            self._routes = await asyncio.shield(self._finding)
+        return self._routes
+
+    async def _find(self) -> Routes:
+        """Ask the server that the URL names what it is."""
+        if self._first_lane is None:
+            self._first_lane = self._make_lane(self._url, lambda: None)
         try:
-            facts = await self._lane.call(("INFO", "cluster"), {})
+            facts = await self._first_lane.call(("INFO", "cluster"), {})
         except (NoPermissionError, ResponseError):
             facts = {}
         if not int(facts.get("cluster_enabled", 0)):
-            return _OneServer(self._lane)
+            return self._first_lane
         parts = urlsplit(self._url)
-        seed = (parts.hostname or "", parts.port or 6379)
-        routes = ClusterRoutes(seed, self._lane_to)
+        routes = ClusterRoutes((parts.hostname or "", parts.port or 6379), self._lane_to)
         try:
             await routes.look()
         except BaseException:
             await routes.aclose()
             raise
         return routes
-
-    async def aclose(self) -> None:
-        if self._lane is not None:
-            await self._lane.aclose()
 
     def _lane_to(self, address: Address, on_fault: Callable[[], None]) -> Lane:
         return self._make_lane(_with_address(self._url, address), on_fault)

@@ -1,16 +1,20 @@
 """What every store asks the server through."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from redis.commands import AsyncCoreCommands
 
 from scalix.store.connection import scripts
 from scalix.store.connection.calls import in_time
-from scalix.store.connection.client import Batch, StoreClient
 from scalix.store.connection.deadline import CALL_TIMEOUT_MS
+from scalix.store.connection.redis_client import StoreClient
 from scalix.store.keys import Keys
+
+_SCAN_COUNT = 1_000
+_SPECIAL = re.compile(r"([\\*?\[\]])")  # what a pattern does not take as it is
 
 Clock = Callable[[], int]
 """Returns Unix time in ms."""
@@ -59,9 +63,9 @@ class StoreSession(AsyncCoreCommands):
             batch.execute_command(command, name, *arguments)
         return await batch.execute()
 
-    def batch(self) -> "SessionBatch":
+    def batch(self) -> "Batch":
         """Collects commands, by redis-py's methods, that are then sent together."""
-        return SessionBatch(self.client, self._timeout_ms)
+        return Batch(self.client, self._timeout_ms)
 
     async def on_every_server(self, *arguments: Any) -> list[Any]:
         """The answers to a command that is about a server, of all servers that hold a part of the keys."""
@@ -76,6 +80,23 @@ class StoreSession(AsyncCoreCommands):
             yield page
             if not int(cursor):
                 return
+
+    async def names_like(self, pattern: str) -> AsyncIterator[str]:
+        """The names of all keys that match `pattern` after our prefix, on all servers. A name may come twice.
+
+        Each step is bounded as a call is.
+        """
+        match = _SPECIAL.sub(r"\\\1", self.names.prefix) + pattern
+        async with in_time(self._timeout_ms):
+            lanes = await self.client.lanes()
+        for lane in lanes:
+            cursor: str | int | None = 0
+            while cursor is not None:
+                async with in_time(self._timeout_ms):
+                    cursor, names = await lane.call(("SCAN", cursor, "MATCH", match, "COUNT", _SCAN_COUNT), {})
+                for name in names:
+                    yield name
+                cursor = cursor if int(cursor) else None
 
     def now(self) -> str | int:
         """What scripts take for the time: that of our clock, else an empty text, which means the server's."""
@@ -97,14 +118,30 @@ class SessionStore:
         self._keys = session.names
 
 
-class SessionBatch(Batch):
-    """Commands of a session. What has to be atomic is a script."""
+class Batch(AsyncCoreCommands):
+    """Commands collected by redis-py's methods, sent together by `execute`, in no promised order. What has to be atomic
+    is a script."""
 
     def __init__(self, client: StoreClient, timeout_ms: int) -> None:
-        super().__init__(client)
+        self._client = client
         self._timeout_ms = timeout_ms
+        self._calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
-    async def execute(self, raise_on_error: bool = True) -> list[Any]:
-        """The answers in order."""
+    def execute_command(self, *arguments: Any, **options: Any) -> Self:
+        """Collect one command."""
+        self._calls.append((arguments, options))
+        return self
+
+    async def execute(self) -> list[Any]:
+        """The answers in order. Raises `StoreUnavailable`, once all have been answered."""
+        calls, self._calls = self._calls, []
         async with in_time(self._timeout_ms):
-            return await super().execute(raise_on_error)
+            waiting = (self._client.execute_command(*arguments, **options) for arguments, options in calls)
+            answers = await asyncio.gather(*waiting, return_exceptions=True)
+            for answer in answers:
+                if isinstance(answer, BaseException):
+                    raise answer
+        return answers
+
+    def __len__(self) -> int:
+        return len(self._calls)

@@ -4,6 +4,7 @@ import asyncio
 import heapq
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Literal
 
 import orjson
 
@@ -11,7 +12,6 @@ from scalix.domain.identity.subjects import SHARDS
 from scalix.domain.ledger.ledger import Aggregate, Event, Summary, Sums, event_of, name_of
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
-from scalix.store.base import Ranking
 from scalix.store.connection.session import SessionStore
 
 READ_TIMEOUT_MS = 10_000
@@ -21,14 +21,21 @@ _SHARDS_TOGETHER = 16
 _SUMS_AT_ONCE = 200
 _EVENTS_AT_ONCE = 500
 
+Ranking = Literal["tokens", "cost"]
 
-class RedisLedger(SessionStore):
-    """A `LedgerReader` over one server or cluster."""
+
+class LedgerReader(SessionStore):
+    """Reads what settlements have written. Every method may raise `StoreUnavailable`.
+
+    Days and hours are indexes since 1970-01-01 UTC, both ends included.
+    """
 
     async def now_ms(self) -> int:
+        """The store's time."""
         return await self._session.time_ms()
 
     async def events(self, subject: str, day: int) -> list[Event]:
+        """The subject's events of a day, by time of admission and then id."""
         texts = await self._session.hgetall(self._keys.events(subject, day * DAY_MS))
         found = []
         for number, (request_id, text) in enumerate(texts.items()):
@@ -38,6 +45,7 @@ class RedisLedger(SessionStore):
         return sorted(filter(None, found), key=lambda event: (event.admitted_ms, event.request_id))
 
     async def summaries(self, subject: str, first_day: int, last_day: int) -> list[Summary]:
+        """The subject's sums by day, model, tier and key."""
         found = []
         names = [self._keys.summaries(subject, month) for month in _months(first_day, last_day)]
         for fields in await self._hashes(names):
@@ -49,16 +57,19 @@ class RedisLedger(SessionStore):
         return sorted(found, key=lambda one: (one.day, one.model, one.tier, one.key_id))
 
     async def by_hour(self, first_hour: int, last_hour: int) -> list[Aggregate]:
+        """Everybody's sums by hour."""
         days = range(first_hour // 24, last_hour // 24 + 1)
         names = [self._keys.hour_sums(shard, day) for day in days for shard in range(SHARDS)]
         return await self._aggregates(names, first_hour, last_hour)
 
     async def by_day(self, first_day: int, last_day: int) -> list[Aggregate]:
+        """Everybody's sums by day."""
         months = _months(first_day, last_day)
         names = [self._keys.day_sums(shard, month) for month in months for shard in range(SHARDS)]
         return await self._aggregates(names, first_day, last_day)
 
     async def top(self, first_day: int, last_day: int, by: Ranking, most: int) -> list[tuple[str, int]]:
+        """The subjects that used most, with their tokens or nano-dollars of provider cost, the greatest first."""
         found: list[tuple[str, int]] = []
         days = range(first_day, last_day + 1)
         if most <= 0 or not days:

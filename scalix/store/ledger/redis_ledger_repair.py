@@ -1,6 +1,5 @@
 """Reads and mends the books of the ledger in Redis or Valkey, each subject or shard in one script."""
 
-import re
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
 from scalix.domain.ledger.ledger_check import SHARD_PARTS, Difference, Part, ShardBooks, SubjectBooks, Texts
@@ -13,10 +12,7 @@ from scalix.store.ledger.books import Listing
 from scalix.store.records.pseudonyms import Pseudonyms
 
 TIMEOUT_MS = 10_000
-_SCAN_COUNT = 1_000
 _WINDOWS_LIFETIME_MS = 63 * DAY_MS
-_ESCAPED = r"\\\1"
-_SPECIAL = re.compile(r"([\\*?\[\]])")
 
 
 class RedisBooks(SessionStore):
@@ -120,7 +116,7 @@ class RedisBooks(SessionStore):
 async def names_of_shards(session: StoreSession) -> AsyncIterator[tuple[int, str, str]]:
     """Every key of the shards: the shard, the letter of its kind, and the rest; one may come twice."""
     head = f"{session.names.prefix}{{s"
-    async for name in session.client.scan_iter(f"{_SPECIAL.sub(_ESCAPED, head)}*", count=_SCAN_COUNT):
+    async for name in session.names_like("{s*"):
         tag, _, rest = name[len(head) :].partition("}:")
         kind, _, rest = rest.partition(":")
         yield int(tag, 16), kind, rest

@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import orjson
 
@@ -38,20 +37,8 @@ class Erased:
     ledger_entries: int = 0
 
 
-class ErasureStore(Protocol):
+class ErasureStore(SessionStore):
     """Removes users. Every method may raise `StoreUnavailable`, and may then be called again."""
-
-    async def erase(self, user_id: str) -> Erased:
-        """Remove all that is kept of a user, but for the names in the audit log."""
-        ...
-
-    async def keep_billing(self, user_id: str, name: str, days: dict[int, int], keep_days: int) -> None:
-        """Keep charges in nano-dollars by day under `name`, in place of what was kept under it."""
-        ...
-
-
-class RedisErasure(SessionStore):
-    """An `ErasureStore` over one server or cluster."""
 
     def __init__(self, session: StoreSession, pseudonyms: Pseudonyms) -> None:
         super().__init__(session)
@@ -62,6 +49,7 @@ class RedisErasure(SessionStore):
         return self._keys.erased(subject, await self._pseudonyms.of(subject))
 
     async def erase(self, user_id: str) -> Erased:
+        """Remove all that is kept of a user, but for the names in the audit log."""
         subject = str(Subject("user", user_id))
         await self._pseudonyms.agree()  # an erasure is rare, and must not go by the key of a store that was emptied
         # Keys first, so that nobody comes in by them; the books last, as from the mark on nothing is added to them.
@@ -74,6 +62,7 @@ class RedisErasure(SessionStore):
         return Erased(records, keys, in_flight, windows, balances, credits_, entries)
 
     async def keep_billing(self, user_id: str, name: str, days: dict[int, int], keep_days: int) -> None:
+        """Keep charges in nano-dollars by day under `name`, in place of what was kept under it."""
         key = self._keys.kept_billing(name)
         await self._session.delete(key)
         if days:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -16,17 +16,8 @@ Rewritten = str
 """`rewritten`, `under way`, `none` (the server keeps no such file), `not known`, `not permitted` or `failed`."""
 
 
-class StoreFiles(Protocol):
-    """The files of the store's servers."""
-
-    async def rewrite(self) -> dict[str, Rewritten]:
-        """Write `append_only_file` and `snapshot` anew, and wait for it, but not for ever. May raise
-        `StoreUnavailable`."""
-        ...
-
-
-class RedisFiles:
-    """`StoreFiles` of every server that holds a part of the keys; its replicas and backups are out of its reach."""
+class StoreFiles:
+    """The files of every server that holds a part of the keys; its replicas and backups are out of reach."""
 
     def __init__(
         self,
@@ -40,6 +31,8 @@ class RedisFiles:
         self._sleep = sleep
 
     async def rewrite(self) -> dict[str, Rewritten]:
+        """Write `append_only_file` and `snapshot` anew, and wait for it, but not for ever. May raise
+        `StoreUnavailable`."""
         facts = await self._facts()
         has_log = any(int(one.get("aof_enabled", 0)) for one in facts)
         log = await self._renewed("BGREWRITEAOF", _log_is_busy, "aof_last_bgrewrite_status") if has_log else "none"

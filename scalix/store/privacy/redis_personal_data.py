@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from scalix.domain.ledger.ledger import Event, Summary, Sums, event_of, name_of
 from scalix.domain.limits.calendar import DAY_MS, window_index
@@ -46,22 +45,15 @@ class PersonalData:
         ) and not (self.summaries or self.adjustments)
 
 
-class PersonalDataStore(Protocol):
+class PersonalDataStore(SessionStore):
     """Reads for exports. May raise `StoreUnavailable`."""
-
-    async def of(self, subject: str) -> PersonalData:
-        """All that is kept of a subject."""
-        ...
-
-
-class RedisPersonalData(SessionStore):
-    """A `PersonalDataStore` over one server or cluster."""
 
     def __init__(self, session: StoreSession, pseudonyms: Pseudonyms) -> None:
         super().__init__(session)
         self._pseudonyms = pseudonyms
 
     async def of(self, subject: str) -> PersonalData:
+        """All that is kept of a subject."""
         keys = self._keys
         under_pseudonym = keys.pseudonyms_windows(subject, await self._pseudonyms.of(subject))
         own = await self._session.hgetall(keys.windows(subject))

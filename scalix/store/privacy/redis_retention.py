@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
 
 from scalix.domain.identity.subjects import Subject
 from scalix.domain.ledger.retention import Retention
@@ -16,7 +15,6 @@ from scalix.store.ledger.redis_ledger_repair import names_of_shards
 from scalix.store.records.redis_keys import CLAIM_MS
 
 TIMEOUT_MS = 2_000
-_SCAN_COUNT = 500
 _SETTLES_S = 1.0
 _TOGETHER = 100
 # By which number of `Retention` the books of each letter are kept: see keys.py.
@@ -29,30 +27,20 @@ _KEPT_BY = {
 log = logging.getLogger("scalix.retention")
 
 
-class RetentionStore(Protocol):
-    """Every method may raise `StoreUnavailable`."""
-
-    async def claim_today(self) -> bool:
-        """Whether nobody has claimed the work of this day (UTC) before; it is the caller's now."""
-        ...
-
-    async def give_back_today(self) -> None:
-        """Let somebody else do the work of this day."""
-        ...
-
-
-class RedisRetention(SessionStore):
-    """A `RetentionStore` over one server or cluster."""
+class RetentionStore(SessionStore):
+    """Removes what is too old, once a day for all gateways. Every method may raise `StoreUnavailable`."""
 
     def __init__(self, session: StoreSession, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         super().__init__(session)
         self._sleep = sleep
 
     async def claim_today(self) -> bool:
+        """Whether nobody has claimed the work of this day (UTC) before; it is the caller's now."""
         args = [await self._session.time_ms() // DAY_MS, RETENTION_RUN_LIFETIME_MS]
         return bool(await self._session.run("claim_day", [self._keys.retention_run()], args))
 
     async def give_back_today(self) -> None:
+        """Let somebody else do the work of this day."""
         await self._session.delete(self._keys.retention_run())
 
     async def remove_credits(self, days: int) -> int:
@@ -60,7 +48,7 @@ class RedisRetention(SessionStore):
         oldest_ms = await self._session.time_ms() - days * DAY_MS
         removed = 0
         # Goes through all names of keys, as credits are kept by user.
-        async for name in self._names("{s[0-9a-f][0-9a-f]}:c:*"):
+        async for name in self._session.names_like("{s[0-9a-f][0-9a-f]}:c:*"):
             entries = await self._session.hgetall(name)
             old = [field for field, text in entries.items() if int(text.split(" ")[1]) < oldest_ms]
             if old:
@@ -100,7 +88,7 @@ class RedisRetention(SessionStore):
         candidates = [
             (name, place)
             for pattern in ("key:*", "alias:*")
-            async for name in self._names(pattern)
+            async for name in self._session.names_like(pattern)
             if (place := await self._place_of(name)) is not None and await self._is_dead(place)
         ]
         if candidates:
@@ -123,11 +111,6 @@ class RedisRetention(SessionStore):
             return False
         made_ms = await self._session.zscore(self._keys.key_list(), place)
         return made_ms is None or float(made_ms) < await self._session.time_ms() - CLAIM_MS
-
-    async def _names(self, pattern: str) -> Any:
-        escaped = "".join(f"\\{letter}" if letter in "\\*?[]" else letter for letter in self._keys.prefix)
-        async for name in self._session.client.scan_iter(match=escaped + pattern, count=_SCAN_COUNT):
-            yield name
 
 
 def _is_over(kind: str, rest: str, today: int, retention: Retention) -> bool:

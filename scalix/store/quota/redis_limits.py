@@ -14,14 +14,15 @@ from scalix.store.records.pseudonyms import Pseudonyms
 _SHADOW_NAMES = {"c": CONCURRENT, "*": ANY_LIMIT}
 
 
-class RedisLimitTools(SessionStore):
-    """A `LimitTools` and a `MergeStore` over one server or cluster."""
+class LimitTools(SessionStore):
+    """What operators ask of counters. Every method may raise `StoreUnavailable`."""
 
     def __init__(self, session: StoreSession, *, pseudonyms: Pseudonyms | None = None) -> None:
         super().__init__(session)
         self._pseudonyms = pseudonyms or Pseudonyms(session)
 
     async def tallies(self, subject: str) -> tuple[int, Tallies]:
+        """The store's time (ms) and the subject's windows of that moment."""
         now_ms = await self._session.time_ms()
         fields = [f"{letter}{window_index(window, now_ms)}" for window, letter in LETTER.items()]
         _, pseudonyms_windows = await self._after_erasure(subject)
@@ -35,9 +36,12 @@ class RedisLimitTools(SessionStore):
         return now_ms, tallies_of(pairs)
 
     async def in_flight(self, subject: str) -> int:
+        """How many of the subject's requests are in flight."""
         return int(await self._session.hlen(self._keys.in_flight(subject)))
 
     async def reset(self, subject: str, what: Collection[tuple[Metric, Window]]) -> tuple[int, Tallies]:
+        """Set the settled use of these metrics in these windows of now to zero, at once; what requests in flight hold
+        stays. Returns the store's time (ms) and the windows as they were before."""
         args: list[str | int] = [self._session.now()]
         for metric, window in what:
             args += [POSITION[metric], LETTER[window]]
@@ -47,6 +51,8 @@ class RedisLimitTools(SessionStore):
         return now_ms, tallies_of(pairs)
 
     async def raise_to(self, subject: str, read_ms: int, tallies: Tallies) -> bool:
+        """Raise the subject's settled use to the use and holdings in `tallies`, read at `read_ms`, where they are more
+        and their window has not ended. Once for each subject: `False` if it was done before; then nothing changes."""
         args: list[str | int] = [self._session.now(), MERGED_LIFETIME_MS]
         for window, tally in tallies.items():
             most = (tally.used(metric) + tally.held(metric) for metric in POSITION)
@@ -56,6 +62,7 @@ class RedisLimitTools(SessionStore):
         return bool(await self._session.run("raise_to", [*names, keys.adjustments(subject)], args))
 
     async def shadow_counts(self, days: int) -> list[ShadowCount]:
+        """What limits that are not enforced would have refused, today and the days before, `days` in all."""
         today = window_index(Window.DAY, await self._session.time_ms())
         sums: Counter[tuple[int, str, str]] = Counter()
         for fields in await self._session.each("HGETALL", self._keys.all_shadows()):

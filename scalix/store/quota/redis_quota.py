@@ -12,7 +12,7 @@ from scalix.store.base import StoreUnavailable
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import TOMBSTONE_LIFETIME_MS
 from scalix.store.quota.quota_wire import admit_args, admitted_ms_and_key, days_of, decision_of, settle_args, settled_of
-from scalix.store.quota.redis_limits import RedisLimitTools
+from scalix.store.quota.redis_limits import LimitTools
 from scalix.store.records.pseudonyms import Pseudonyms
 
 _SWEEP_BATCH = 200
@@ -20,8 +20,8 @@ _MOST_SWEEP_FAULTS = 10
 _SHARDS_FURTHER = 61  # at each sweep; prime to the number of shards, so that each one has its turn to be the first
 
 
-class RedisQuotaStore(RedisLimitTools):
-    """A `QuotaStore` over one server or cluster.
+class QuotaStore(LimitTools):
+    """Reservations and charges, atomic per call. Every method may raise `StoreUnavailable`.
 
     `retention` is asked at each settlement for how long what it writes is kept.
     """
@@ -38,6 +38,7 @@ class RedisQuotaStore(RedisLimitTools):
         self._first_shard = 0
 
     async def admit(self, ask: Ask) -> Decision:
+        """Reserve room for one request, or consume nothing. Idempotent by request id while it is in flight."""
         keys = self._keys
         names = [
             keys.windows(ask.subject),
@@ -54,6 +55,7 @@ class RedisQuotaStore(RedisLimitTools):
         return decision_of(ask, reply)
 
     async def settle(self, receipt: Receipt, charge: Charge) -> Settled:
+        """Charge true use and give back the rest, once by request id."""
         names = [
             *await self._charge_keys(receipt.subject, receipt.request_id),
             *self._keys.books(receipt.subject, receipt.admitted_ms),
@@ -63,6 +65,8 @@ class RedisQuotaStore(RedisLimitTools):
         return settled_of(await self._session.run("settle", names, args))
 
     async def release(self, request_id: str, subject: str, key_id: str | None = None, at_ms: int | None = None) -> bool:
+        """Give a reservation back as if never made; `False` if there was none (one still on its way will fail).
+        `key_id` is the virtual key that the request came with, `at_ms` (Unix time) when it came (`None`: just now)."""
         # Only names the days in which a sweep may have charged this request: our own clock is good enough.
         clock = self._session.clock
         now_ms = time.time_ns() // 1_000_000 if clock is None else clock()
@@ -77,6 +81,7 @@ class RedisQuotaStore(RedisLimitTools):
         return bool(await self._session.run("release", names, args))
 
     async def renew(self, receipts: Iterable[Receipt], lease_ms: int) -> None:
+        """Extend the leases of requests that are alive."""
         members: defaultdict[str, list[str]] = defaultdict(list)
         for receipt in receipts:
             members[self._keys.leases(receipt.subject)].append(f"{receipt.request_id} {receipt.subject}")
@@ -84,6 +89,7 @@ class RedisQuotaStore(RedisLimitTools):
         await self._session.run_all("renew", (([index], [now, lease_ms, *some]) for index, some in members.items()))
 
     async def sweep(self) -> int:
+        """Charge the prompt estimate of every request whose lease has lapsed; how many there were."""
         now_ms = await self._session.time_ms()
         await self._pseudonyms.agree()  # here, where nobody waits
         # Entries that can't be swept must not keep those of later shards from their turn.

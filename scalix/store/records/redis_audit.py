@@ -7,14 +7,15 @@ from scalix.store.base import CallRejected
 from scalix.store.connection.session import StoreSession
 
 
-class RedisAuditStore:
-    """An `AuditStore` over one server or cluster."""
+class AuditStore:
+    """Keeps the audit log. Every method may raise `StoreUnavailable`."""
 
     def __init__(self, session: StoreSession) -> None:
         self._session = session
         self._key = session.names.audit_log()
 
     async def head(self) -> Head:
+        """The end of the log."""
         try:
             facts = await self._session.xinfo_stream(self._key)
         except CallRejected as fault:
@@ -28,6 +29,8 @@ class RedisAuditStore:
         return Head(given_seq, _seq(last[0]), str(last[1].get("hash", "")))
 
     async def append(self, head: Head, links: Sequence[Link], *, keep_from: int | None = None) -> bool:
+        """Add entries after `head`, all or none; `False` if the log ends with another entry now. `keep_from` removes
+        the entries of lesser numbers in the same step."""
         last_hash = head.hash if head.last_seq else ""
         args: list[str | int] = [head.last_seq, last_hash, "" if keep_from is None else keep_from]
         for link in links:
@@ -35,10 +38,12 @@ class RedisAuditStore:
         return bool(await self._session.run("audit", [self._key], args))
 
     async def after(self, seq: int, most: int) -> list[Link]:
+        """The oldest entries after the number `seq` (0: of all), oldest first."""
         found = await self._session.xrange(self._key, min=f"({seq}-0" if seq else "-", count=most)
         return [_link(entry, fields) for entry, fields in found]
 
     async def before(self, seq: int | None, most: int) -> list[Link]:
+        """The newest entries before the number `seq` (`None`: of all), newest first."""
         found = await self._session.xrevrange(self._key, max=f"({seq}-0" if seq else "+", count=most)
         return [_link(entry, fields) for entry, fields in found]
 

@@ -1,15 +1,24 @@
 """Cooldowns of models in a Redis or Valkey server."""
 
+from dataclasses import dataclass
 from hashlib import blake2b
 
-from scalix.store.base import Cooling
 from scalix.store.connection.session import SessionStore
 
 _OF_FAILURES = b"failures of models"
 
 
-class RedisCooldowns(SessionStore):
-    """A `CooldownStore` over one server or cluster. The time that counts is the server's."""
+@dataclass(frozen=True, slots=True)
+class Cooling:
+    """A model whose cooldown lasts `rest_ms` more. `asked_for`: its provider has said for how long."""
+
+    model: str
+    rest_ms: int
+    asked_for: bool
+
+
+class CooldownStore(SessionStore):
+    """Which models rest, by the server's time. Every method may raise `StoreUnavailable`."""
 
     async def cool(self, model: str, for_ms: int, *, asked_for: bool) -> None:
         """Leave `model` alone for `for_ms` from now; 0 ends it."""

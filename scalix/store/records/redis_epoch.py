@@ -4,8 +4,8 @@ from scalix.store.connection.session import SessionStore
 from scalix.store.keys import EPOCH_LIFETIME_MS
 
 
-class RedisEpoch(SessionStore):
-    """An `EpochStore` over one server or cluster."""
+class EpochStore(SessionStore):
+    """Knows a store that was emptied. May raise `StoreUnavailable`."""
 
     async def epoch(self, new: str, *, write: bool) -> str:
         """The store's epoch, `new` if it had none. `write` makes the server write, to see whether it does."""

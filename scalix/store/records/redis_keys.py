@@ -18,9 +18,8 @@ from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.key_limits import KeyWindow, budget_start_ms
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import UNKNOWN_VERSION, KeyTallies, Tally
-from scalix.store.base import RecordChanged
+from scalix.store.base import RecordChanged, StoreError
 from scalix.store.connection.session import SessionStore, StoreSession
-from scalix.store.records.key_store import AliasTaken
 from scalix.store.records.sealing import CannotOpen, Sealing, Unsealed
 
 # How long an alias stays taken for a record that is not written yet.
@@ -33,8 +32,12 @@ _LISTS = ("models", "allowed_ips", "denied_ips")
 log = logging.getLogger("scalix.keys")
 
 
-class RedisKeyStore(SessionStore):
-    """A `KeyStore` over one server or cluster. `sealing` is for metadata."""
+class AliasTaken(StoreError):
+    """Another key has this alias."""
+
+
+class KeyStore(SessionStore):
+    """Virtual keys' records and use. Every method may raise `StoreUnavailable`. `sealing` encrypts their metadata."""
 
     def __init__(self, session: StoreSession, *, sealing: Sealing | None = None) -> None:
         super().__init__(session)
@@ -42,17 +45,22 @@ class RedisKeyStore(SessionStore):
         self._said = False
 
     async def find(self, digest: str) -> KeyRecord | None:
+        """The key that has, or had, the secret with this SHA-256; whether it still works the record says."""
         return await self._follow(self._keys.secret(digest))
 
     async def find_alias(self, alias: str) -> KeyRecord | None:
+        """The key with this alias."""
         record = await self._follow(self._keys.alias(alias))
         return record if record is not None and record.alias == alias else None
 
     async def get(self, key_id: str, user_id: str) -> KeyRecord | None:
+        """A key of which it is known whose it is. One round trip."""
         fields = await self._session.hgetall(self._keys.key_record(_subject(user_id), key_id))
         return self._record(key_id, user_id, fields)
 
     async def versions(self, key_id: str, user_id: str) -> tuple[str, str]:
+        """The versions of a key's and its user's record (`"0"`: there is none), which say whether either has changed.
+        One round trip, and much less to read than `get`."""
         subject = _subject(user_id)
         batch = self._session.batch()
         batch.hget(self._keys.key_record(subject, key_id), "version")
@@ -61,6 +69,7 @@ class RedisKeyStore(SessionStore):
         return key or UNKNOWN_VERSION, user or UNKNOWN_VERSION
 
     async def create(self, record: KeyRecord) -> KeyRecord:
+        """Write a new record and return it with its version. Raises `AliasTaken`."""
         fresh = replace(record, version=UNKNOWN_VERSION)
         if record.alias is not None:
             await self._claim_alias(record, record.alias)
@@ -74,6 +83,8 @@ class RedisKeyStore(SessionStore):
         return written
 
     async def update(self, before: KeyRecord, record: KeyRecord) -> KeyRecord:
+        """Write the record with a new version, if it still has the version of `before`, as which it was read. Secrets
+        that are among neither `digest` nor `former` any more are forgotten. Raises `RecordChanged`, `AliasTaken`."""
         if record.alias is not None and record.alias != before.alias:
             await self._claim_alias(record, record.alias)
         if record.digest != before.digest:
@@ -92,6 +103,7 @@ class RedisKeyStore(SessionStore):
         return written
 
     async def delete(self, record: KeyRecord) -> bool:
+        """Remove a key and its counters; whether it was there."""
         subject = _subject(record.user_id)
         names = [
             self._keys.key_record(subject, record.key_id),
@@ -104,6 +116,8 @@ class RedisKeyStore(SessionStore):
         return bool(removed)
 
     async def page(self, first: int, most: int, user_id: str | None = None) -> tuple[int, list[KeyRecord]]:
+        """How many keys there are, of one user or of all, and up to `most` of them after the `first` ones, the newest
+        first."""
         if user_id is not None:
             ids = await self._session.smembers(self._keys.keys_of(_subject(user_id)))
             records = await self._read([(key_id, user_id) for key_id in ids])
@@ -118,6 +132,7 @@ class RedisKeyStore(SessionStore):
         return int(total), [record for record in records if record is not None]
 
     async def tallies(self, record: KeyRecord) -> tuple[int, KeyTallies]:
+        """The store's time (ms) and the key's use in the windows of that moment."""
         now_ms = await self._session.time_ms()
         start_ms = budget_start_ms(record.budget_anchor_ms, record.budget_period_ms, now_ms)
         fields = {KeyWindow.MINUTE: f"m{window_index(Window.MINUTE, now_ms)}", KeyWindow.TOTAL: "t"}
@@ -129,6 +144,7 @@ class RedisKeyStore(SessionStore):
         return now_ms, {window: Tally(*map(int, text.split(" "))) for window, text in found if text}
 
     async def set_spend(self, record: KeyRecord, nano_usd: int) -> bool:
+        """Set what the key has spent, in its budget period of now and in its life; whether there is such a key."""
         subject = _subject(record.user_id)
         names = [self._keys.key_windows(subject, record.key_id), self._keys.key_record(subject, record.key_id)]
         now_ms = await self._session.time_ms()

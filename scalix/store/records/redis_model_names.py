@@ -4,8 +4,8 @@ from scalix.store.connection.session import SessionStore
 from scalix.store.keys import WILDCARD_NAMES_LIFETIME_MS
 
 
-class RedisModelNames(SessionStore):
-    """A `NameStore` over one server or cluster."""
+class ModelNameStore(SessionStore):
+    """The names of a day that wildcards serve. May raise `StoreUnavailable`."""
 
     async def list_name(self, day: int, name: str, most: int) -> frozenset[str] | None:
         """Put `name` among the day's, or find it there: `None`. Where there are `most` others: those, for good."""

@@ -6,38 +6,17 @@ Both ways are in the store and nowhere else: with them erased, nobody can tell w
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
 
 from scalix.store.connection.session import SessionStore, StoreSession
 
 PSEUDONYM = re.compile(r"p-[0-9a-f]{16}")
 
 
-class NameStore(Protocol):
-    """Pseudonyms of a subject's names. Every method may raise `StoreUnavailable`."""
+class PseudonymStore(SessionStore):
+    """Pseudonyms of a subject's names. Every method may raise `StoreUnavailable`.
 
-    async def pseudonyms(
-        self, subject: str, names: Sequence[str], lifetime_ms: int, at_ms: int | None = None
-    ) -> dict[str, str]:
-        """The pseudonym of each name, known for `lifetime_ms` from now on. Of what happened at `at_ms` before the
-        subject was erased: pseudonyms that lead nowhere."""
-        ...
-
-    async def known(self, subject: str) -> dict[str, str]:
-        """The pseudonym of each name that has one."""
-        ...
-
-    async def behind(self, pseudonyms: Iterable[str]) -> dict[str, str]:
-        """The names behind those pseudonyms that are still known."""
-        ...
-
-    async def forget(self, subject: str) -> int:
-        """Forget all pseudonyms of a subject, both ways; how many there were."""
-        ...
-
-
-class RedisNames(SessionStore):
-    """A `NameStore` over one server or cluster. `erased_key` names the mark of an erased subject."""
+    `erased_key` gives the name of the key that marks a subject as erased.
+    """
 
     def __init__(self, session: StoreSession, erased_key: Callable[[str], Awaitable[str]]) -> None:
         super().__init__(session)
@@ -46,6 +25,8 @@ class RedisNames(SessionStore):
     async def pseudonyms(
         self, subject: str, names: Sequence[str], lifetime_ms: int, at_ms: int | None = None
     ) -> dict[str, str]:
+        """The pseudonym of each name, known for `lifetime_ms` from now on. Of what happened at `at_ms` before the
+        subject was erased: pseudonyms that lead nowhere."""
         offered = {name: new_pseudonym() for name in names}
         args: list[str | int] = [lifetime_ms, "" if at_ms is None else at_ms]
         args += [word for pair in offered.items() for word in pair]
@@ -65,14 +46,17 @@ class RedisNames(SessionStore):
         return given
 
     async def known(self, subject: str) -> dict[str, str]:
+        """The pseudonym of each name that has one."""
         return dict(await self._session.hgetall(self._keys.names(subject)))
 
     async def behind(self, pseudonyms: Iterable[str]) -> dict[str, str]:
+        """The names behind those pseudonyms that are still known."""
         wanted = list(dict.fromkeys(pseudonyms))
         found = await self._session.each("GET", map(self._keys.name_behind, wanted))
         return {pseudonym: name for pseudonym, name in zip(wanted, found, strict=True) if name is not None}
 
     async def forget(self, subject: str) -> int:
+        """Forget all pseudonyms of a subject, both ways; how many there were."""
         while True:
             known = await self.known(subject)
             await self._delete(known.values())

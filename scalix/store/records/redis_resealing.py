@@ -5,20 +5,32 @@ nobody who is there all the time. Whoever is written meanwhile is sealed with th
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import orjson
 
 from scalix.domain.identity.subjects import SHARDS, Subject
 from scalix.store.connection.session import SessionStore, StoreSession
-from scalix.store.records.resealing import Resealed
 from scalix.store.records.sealing import CannotOpen, Sealing
 
+START = "0:0"
 _RECORDS_A_PAGE = 500
 _RECORDS_A_READ = 100
 
 
-class RedisResealing(SessionStore):
-    """A `ResealingStore` over one server or cluster. A cursor is "place:scan cursor", the places being the shards'
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """A page of records: how many there were, how many of them were encrypted anew, the names of those that no key at
+    hand opens, and where the next page begins (`None`: there is none)."""
+
+    records: int
+    sealed: int
+    unreadable: tuple[str, ...]
+    next_cursor: str | None
+
+
+class ResealingStore(SessionStore):
+    """Goes through all records that hold encrypted texts. A cursor is "place:scan cursor", the places being the shards'
     users and then the list of keys."""
 
     def __init__(self, session: StoreSession, sealing: Sealing) -> None:
@@ -26,6 +38,8 @@ class RedisResealing(SessionStore):
         self._sealing = sealing
 
     async def reseal(self, cursor: str) -> Resealed:
+        """Encrypt a page of records with the first key, from `cursor` on. Raises `ValueError` for a cursor that is
+        none, and `StoreUnavailable`."""
         place_text, _, scan_text = cursor.partition(":")
         place, scan = int(place_text), int(scan_text)
         if not 0 <= place <= SHARDS or scan < 0:

@@ -18,8 +18,8 @@ MOST_IN_ORDER = 10_000
 log = logging.getLogger("scalix.users")
 
 
-class RedisUserStore(SessionStore):
-    """A `UserStore` over one server or cluster. `sealing` is for metadata."""
+class UserStore(SessionStore):
+    """Users' records. Every method may raise `StoreUnavailable`. `sealing` encrypts their metadata."""
 
     def __init__(
         self, session: StoreSession, *, sealing: Sealing | None = None, most_in_order: int = MOST_IN_ORDER
@@ -30,16 +30,20 @@ class RedisUserStore(SessionStore):
         self._said = False
 
     async def get(self, user_id: str) -> UserRecord:
+        """The record; one with `exists` false for a user without."""
         fields = await self._session.hgetall(self._keys.record(_subject(user_id)))
         return self._record(user_id, fields)
 
     async def create(self, record: UserRecord) -> UserRecord:
+        """Write a new record and return it with its version. Raises `UserExists`."""
         written = await self._put(replace(record, version=UNKNOWN_VERSION))
         if written is None:
             raise UserExists(record.user_id)
         return written
 
     async def update(self, record: UserRecord) -> UserRecord:
+        """Write the record with a new version, if it still has the version that `record` was read with (a user
+        without one: still none). Raises `RecordChanged`."""
         written = await self._put(record)
         if written is None:
             raise RecordChanged(record.user_id)
@@ -65,6 +69,7 @@ class RedisUserStore(SessionStore):
         return replace(await self.get(record.user_id), version=version)
 
     async def delete(self, user_id: str) -> bool:
+        """Remove the record and the counters; whether there was a record."""
         subject = _subject(user_id)
         keys = self._keys
         names = [
@@ -80,6 +85,8 @@ class RedisUserStore(SessionStore):
         return bool(await self._session.run("delete_user", names, [now, user_id]))
 
     async def page(self, first: int, most: int) -> tuple[int, list[UserRecord]]:
+        """How many users have a record, and up to `most` of them after the `first` ones, by name (of very many: by
+        shard and name)."""
         indexes = self._keys.all_user_names()
         counts = [int(count) for count in await self._session.each("ZCARD", indexes)]
         total = sum(counts)

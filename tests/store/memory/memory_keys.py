@@ -9,7 +9,7 @@ from scalix.domain.limits.key_limits import KeyWindow, budget_start_ms
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import UNKNOWN_VERSION, KeyTallies, Tally
 from scalix.store.base import RecordChanged
-from scalix.store.records.key_store import AliasTaken
+from scalix.store.records.redis_keys import AliasTaken
 from tests.store.memory.memory import MemoryStore
 
 

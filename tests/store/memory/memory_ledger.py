@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from scalix.domain.ledger.ledger import Aggregate, Event, Summary, Sums, summed_model, sums_of
 from scalix.domain.limits.calendar import DAY_MS
-from scalix.store.base import Ranking
+from scalix.store.ledger.redis_ledger import Ranking
 from tests.store.memory.memory_limits import MemoryCounters
 
 _HOUR_MS = 3_600_000

@@ -15,7 +15,7 @@ from tests.store.memory.memory_users import MemoryUsers
 
 
 class MemoryCounters(MemoryUsers):
-    """A `LimitTools`, a `MergeStore` and a `BalanceStore`. `clock` returns Unix time in ms."""
+    """A `LimitTools`, a `LimitTools` and a `BalanceStore`. `clock` returns Unix time in ms."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         super().__init__(clock)
