@@ -1,42 +1,35 @@
-"""Errors as HTTP has them: the one table of statuses, and of the types that OpenAI and Anthropic give them."""
+"""Errors as HTTP knows them: the one table of statuses, and of the types that OpenAI and Anthropic give to errors."""
 
 from scalix.domain.errors import GatewayError, ProviderRefused
 
-# code -> HTTP status, OpenAI's `type`, Anthropic's `type`
+_INVALID, _PERMISSION, _API = "invalid_request_error", "permission_error", "api_error"
+_RATE, _OVERLOADED = "rate_limit_error", "overloaded_error"
+
+# HTTP status, OpenAI's `type` and Anthropic's `type` of each error code.
 ANSWERS: dict[str, tuple[int, str, str]] = {
-    "invalid_request": (400, "invalid_request_error", "invalid_request_error"),
-    "invalid_api_key": (401, "authentication_error", "authentication_error"),
-    "model_not_allowed": (403, "permission_error", "permission_error"),
-    "user_blocked": (403, "permission_error", "permission_error"),
-    "key_blocked": (403, "permission_error", "permission_error"),
-    "feature_not_allowed": (403, "permission_error", "permission_error"),
-    "ip_blocked": (403, "permission_error", "permission_error"),
-    "not_permitted": (403, "permission_error", "permission_error"),
-    "model_not_found": (404, "invalid_request_error", "not_found_error"),
-    "route_not_found": (404, "invalid_request_error", "not_found_error"),
-    "user_not_found": (404, "invalid_request_error", "not_found_error"),
-    "key_not_found": (404, "invalid_request_error", "not_found_error"),
-    "object_not_found": (404, "invalid_request_error", "not_found_error"),
-    "coding_not_read": (501, "invalid_request_error", "invalid_request_error"),
-    "method_not_allowed": (405, "invalid_request_error", "invalid_request_error"),
-    "no_websockets": (426, "invalid_request_error", "invalid_request_error"),
-    "user_exists": (409, "invalid_request_error", "invalid_request_error"),
-    "key_alias_taken": (409, "invalid_request_error", "invalid_request_error"),
-    "key_changing": (409, "invalid_request_error", "invalid_request_error"),
-    "user_changing": (409, "invalid_request_error", "invalid_request_error"),
-    "request_too_large": (413, "invalid_request_error", "request_too_large"),
-    "rate_limit_exceeded": (429, "rate_limit_error", "rate_limit_error"),
-    "insufficient_quota": (429, "insufficient_quota", "rate_limit_error"),
-    "quota_reserved": (429, "rate_limit_error", "rate_limit_error"),
-    "internal_error": (500, "api_error", "api_error"),
-    "overloaded": (503, "api_error", "overloaded_error"),
-    "store_unavailable": (503, "api_error", "overloaded_error"),
-    "identity_unavailable": (503, "api_error", "overloaded_error"),
-    "answer_untranslatable": (502, "api_error", "api_error"),
-    "provider_unavailable": (503, "api_error", "overloaded_error"),
-    "provider_refused": (400, "invalid_request_error", "invalid_request_error"),
-    "context_length_exceeded": (400, "invalid_request_error", "invalid_request_error"),
-    "content_filter": (400, "invalid_request_error", "invalid_request_error"),
+    code: answer
+    for answer, codes in (
+        (
+            (400, _INVALID, _INVALID),
+            ("invalid_request", "provider_refused", "context_length_exceeded", "content_filter"),
+        ),
+        ((401, "authentication_error", "authentication_error"), ("invalid_api_key",)),
+        ((403, _PERMISSION, _PERMISSION), ("model_not_allowed", "feature_not_allowed", "not_permitted")),
+        ((403, _PERMISSION, _PERMISSION), ("user_blocked", "key_blocked", "ip_blocked")),
+        ((404, _INVALID, "not_found_error"), ("model_not_found", "route_not_found", "object_not_found")),
+        ((404, _INVALID, "not_found_error"), ("user_not_found", "key_not_found")),
+        ((405, _INVALID, _INVALID), ("method_not_allowed",)),
+        ((409, _INVALID, _INVALID), ("user_exists", "key_alias_taken", "key_changing", "user_changing")),
+        ((413, _INVALID, "request_too_large"), ("request_too_large",)),
+        ((426, _INVALID, _INVALID), ("no_websockets",)),
+        ((429, _RATE, _RATE), ("rate_limit_exceeded", "quota_reserved")),
+        ((429, "insufficient_quota", _RATE), ("insufficient_quota",)),
+        ((500, _API, _API), ("internal_error",)),
+        ((501, _INVALID, _INVALID), ("coding_not_read",)),
+        ((502, _API, _API), ("answer_untranslatable",)),
+        ((503, _API, _OVERLOADED), ("overloaded", "store_unavailable", "identity_unavailable", "provider_unavailable")),
+    )
+    for code in codes
 }
 
 

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a request, with stable codes; `error_statuses.py` has their HTTP statuses."""
+"""The refusals that a client can meet, each with a stable code; `error_statuses.py` has their HTTP statuses."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -9,11 +9,12 @@ from scalix.domain.limits.quota import WindowState
 
 @dataclass(eq=False)
 class GatewayError(Exception):
-    """A refusal. `message` says what to do and holds no secret; `details` go into `error.scalix`.
+    """A request is refused. A subclass names its code: `class BadRequest(GatewayError, code="invalid_request")`.
 
-    `windows`, `key_states` and `tier` are the caller's, where the refusal comes from admission: its headers tell them.
-    `answers` is where the edge may keep what it has made of an error that is raised more than once; `None` for all
-    others.
+    `message` tells the client what to do and holds no secret. `param` is the field that is wrong. `details` become
+    `error.scalix` in the answer. `windows`, `key_states` and `tier` belong to the caller and are set by admission; the
+    edge makes rate-limit headers of them. `answers` caches the answer of an error that is raised more than once; it is
+    `None` for all others.
     """
 
     message: str
@@ -29,198 +30,144 @@ class GatewayError(Exception):
     who = ""  # the caller's name for the audit log, where it is known; not told to clients
     reason = ""  # a word for the audit log, such as `expired`; not told to clients
 
+    def __init_subclass__(cls, code: str = "") -> None:
+        super().__init_subclass__()
+        cls.code = code or cls.code
+
     def __str__(self) -> str:
         return self.message
 
     def anew(self) -> Self:
-        """The same error, never raised: for one that is kept. What has been raised holds every frame that it went
-        through, and with them the whole request."""
+        """A copy that was never raised, for an error that is cached: a raised one keeps every frame of its traceback
+        alive, and with them the whole request."""
         fresh = type(self)(self.message)
         fresh.__dict__.update(self.__dict__)
         return fresh
 
 
-class BadRequest(GatewayError):
-    """What the client sent makes no sense, or may not be sent."""
-
-    code = "invalid_request"
+class BadRequest(GatewayError, code="invalid_request"):
+    """The request is not valid."""
 
 
-class InvalidApiKey(GatewayError):
-    """No credential, or one that means nothing to us."""
-
-    code = "invalid_api_key"
+class InvalidApiKey(GatewayError, code="invalid_api_key"):
+    """There is no credential, or an unknown one."""
 
 
-class ModelNotAllowed(GatewayError):
+class ModelNotAllowed(GatewayError, code="model_not_allowed"):
     """The caller's tier does not have this model."""
 
-    code = "model_not_allowed"
 
-
-class FeatureNotAllowed(GatewayError):
+class FeatureNotAllowed(GatewayError, code="feature_not_allowed"):
     """The caller's tier does not have this feature."""
 
-    code = "feature_not_allowed"
 
-
-class KeyBlocked(GatewayError):
+class KeyBlocked(GatewayError, code="key_blocked"):
     """The operator has blocked this virtual key."""
 
-    code = "key_blocked"
 
-
-class UserBlocked(GatewayError):
+class UserBlocked(GatewayError, code="user_blocked"):
     """The operator has blocked this user."""
 
-    code = "user_blocked"
 
-
-class IpBlocked(GatewayError):
+class IpBlocked(GatewayError, code="ip_blocked"):
     """Requests from this address are not taken."""
 
-    code = "ip_blocked"
 
-
-class NotPermitted(GatewayError):
+class NotPermitted(GatewayError, code="not_permitted"):
     """Only the operator may do this."""
 
-    code = "not_permitted"
 
-
-class ModelNotFound(GatewayError):
+class ModelNotFound(GatewayError, code="model_not_found"):
     """No model of this name is in service."""
 
-    code = "model_not_found"
 
-
-class RouteNotFound(GatewayError):
+class RouteNotFound(GatewayError, code="route_not_found"):
     """No such path here."""
 
-    code = "route_not_found"
 
+class MethodNotAllowed(GatewayError, code="method_not_allowed"):
+    """The path exists, but only with the methods in `allow`."""
 
-class MethodNotAllowed(GatewayError):
-    """The path exists, with the methods in `allow`."""
-
-    code = "method_not_allowed"
     allow: tuple[str, ...] = ()
 
 
-class NoWebSockets(GatewayError):
-    """The client wants to go on by a WebSocket. There are none; one that knows both goes on by HTTP at once."""
-
-    code = "no_websockets"
+class NoWebSockets(GatewayError, code="no_websockets"):
+    """The client asked for a WebSocket, and there are none. A client that knows both then uses HTTP."""
 
 
-class CodingNotRead(GatewayError):
-    """The body comes in a transfer encoding that is not read."""
-
-    code = "coding_not_read"
+class CodingNotRead(GatewayError, code="coding_not_read"):
+    """The body has a transfer encoding that is not supported."""
 
 
-class UserNotFound(GatewayError):
+class UserNotFound(GatewayError, code="user_not_found"):
     """No user of this name is known."""
 
-    code = "user_not_found"
 
-
-class KeyNotFound(GatewayError):
+class KeyNotFound(GatewayError, code="key_not_found"):
     """There is no such virtual key."""
 
-    code = "key_not_found"
+
+class KeyChanging(GatewayError, code="key_changing"):
+    """Others kept writing this key's record, so that our write never succeeded."""
 
 
-class KeyChanging(GatewayError):
-    """Others kept writing this key's record while we tried to."""
-
-    code = "key_changing"
-
-
-class KeyAliasTaken(GatewayError):
+class KeyAliasTaken(GatewayError, code="key_alias_taken"):
     """Another virtual key has this alias."""
 
-    code = "key_alias_taken"
+
+class UserChanging(GatewayError, code="user_changing"):
+    """Others kept writing this user's record, so that our write never succeeded."""
 
 
-class UserChanging(GatewayError):
-    """Others kept writing this user's record while we tried to."""
-
-    code = "user_changing"
+class UserAlreadyExists(GatewayError, code="user_exists"):
+    """There is a user of this name already."""
 
 
-class UserAlreadyExists(GatewayError):
-    """A user of this name has a record."""
-
-    code = "user_exists"
+class ObjectNotFound(GatewayError, code="object_not_found"):
+    """The id of an answer, a conversation, a file or a container that this gateway never gave to the caller."""
 
 
-class ObjectNotFound(GatewayError):
-    """An id names something that the caller was not given here: an answer, a conversation, a file, a container."""
-
-    code = "object_not_found"
+class RequestTooLarge(GatewayError, code="request_too_large"):
+    """The body is larger than the gateway reads."""
 
 
-class RequestTooLarge(GatewayError):
-    """The body is larger than we read."""
-
-    code = "request_too_large"
-
-
-class RateLimitExceeded(GatewayError):
+class RateLimitExceeded(GatewayError, code="rate_limit_exceeded"):
     """A limit of requests, or of requests at once, is reached."""
 
-    code = "rate_limit_exceeded"
 
-
-class InsufficientQuota(GatewayError):
+class InsufficientQuota(GatewayError, code="insufficient_quota"):
     """A limit of tokens or money leaves too little."""
 
-    code = "insufficient_quota"
+
+class QuotaReserved(GatewayError, code="quota_reserved"):
+    """What is left of the quota is reserved by the caller's own requests in flight."""
 
 
-class QuotaReserved(GatewayError):
-    """There is quota left, but the caller's own requests in flight hold it."""
-
-    code = "quota_reserved"
+class Overloaded(GatewayError, code="overloaded"):
+    """This worker has too many requests in flight."""
 
 
-class Overloaded(GatewayError):
-    """There are more requests in flight than this worker carries."""
-
-    code = "overloaded"
+class StoreIsDown(GatewayError, code="store_unavailable"):
+    """The store is unreachable, and the caller's tier has `on_store_failure: deny`."""
 
 
-class StoreIsDown(GatewayError):
-    """The store is away and this caller's tier does not go on without it."""
-
-    code = "store_unavailable"
+class KeysUnavailable(GatewayError, code="identity_unavailable"):
+    """The public keys of a token's issuer could not be fetched yet, so the token can't be checked."""
 
 
-class KeysUnavailable(GatewayError):
-    """An issuer's keys have never been read, so its tokens can't be checked."""
-
-    code = "identity_unavailable"
+class ProviderFailed(GatewayError, code="provider_unavailable"):
+    """The model's provider failed, and so did every fallback."""
 
 
-class ProviderFailed(GatewayError):
-    """The model's provider, and every fallback, failed."""
-
-    code = "provider_unavailable"
-
-
-class ProviderRefused(GatewayError):
+class ProviderRefused(GatewayError, code="provider_refused"):
     """The provider refused what the client sent. `code` may be one of OpenAI's, on which clients act."""
 
-    code = "provider_refused"
     status = 400
 
 
-class AnswerUntranslatable(GatewayError):
-    """A provider has answered, and its answer can't be put into the form of the route. To ask again costs as much."""
-
-    code = "answer_untranslatable"
+class AnswerUntranslatable(GatewayError, code="answer_untranslatable"):
+    """A provider answered, and its answer can't be translated to the route's format. Asking again costs as much."""
 
 
 class InternalError(GatewayError):
-    """Our own fault."""
+    """The gateway itself is at fault."""

@@ -1,18 +1,21 @@
-"""Why a request did not get its answer: one word for what every provider says in its own way.
+"""Classifies failures: why a request got no answer, in one word, however its provider puts it.
 
-Everything here works on plain values and on any exception by its looks, so that it needs no LiteLLM.
+It works on plain values, and on exceptions by their class names and attributes, so that it needs no LiteLLM.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 import re2
 
+from scalix.domain.json_values import listed
+
 
 class ErrorClass(StrEnum):
-    """The taxonomy of failures behind the gateway."""
+    """The classes of failures behind the gateway."""
 
     AUTH = "auth"  # the provider does not take our key
     PROVIDER_QUOTA = "provider_quota"  # our account there has used up what it paid for
@@ -28,141 +31,110 @@ class ErrorClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Handling:
-    """What is done about one class of failure, and what its user is told.
+    """How the gateway handles one class of failure, and what its user is told.
 
-    `retryable`: the same request may succeed later. `wait_s`: how long to wait before that where the provider has not
-    said. `falls_back`: another model may serve the request. `cools`: says something about the model, not the request.
+    `fault`: whose it is. `retryable`: the same request may succeed later. `falls_back`: another model may serve the
+    request. `cools`: it counts for the model's cooldown, since it says something about the model and not the request.
     """
 
     fault: Literal["client", "provider", "gateway"]
-    retryable: bool
-    wait_s: int | None
-    falls_back: bool
-    cools: bool
     message: str
+    retryable: bool = False
+    falls_back: bool = True
+    cools: bool = False
+
+    @property
+    def wait_s(self) -> int | None:
+        """How many seconds to wait before the next try if the provider has not said; `None` if a retry is useless."""
+        return 5 if self.retryable else None
 
 
+_client = partial(Handling, "client")
+_provider = partial(Handling, "provider", retryable=True, cools=True)
+_account = partial(Handling, "gateway", cools=True)
 HANDLING: Mapping[ErrorClass, Handling] = {
-    ErrorClass.AUTH: Handling(
-        "gateway", False, None, True, True, "The gateway can't use this model's provider. Use another model for now."
+    ErrorClass.AUTH: _account("The gateway can't use this model's provider. Use another model for now."),
+    ErrorClass.PROVIDER_QUOTA: _account("The gateway's account at the provider is used up. Use another model."),
+    ErrorClass.PROVIDER_RATE_LIMIT: _provider("The provider takes no more requests for now. Try again shortly."),
+    ErrorClass.CONTEXT_TOO_LONG: _client("The request is too long for this model. Shorten it, or use a larger model."),
+    ErrorClass.CONTENT_FILTER: _client("The provider's content filter refused this request. Reword it."),
+    ErrorClass.BAD_REQUEST: _client(
+        "The provider refused this request. Correct it before you send it again.", falls_back=False
     ),
-    ErrorClass.PROVIDER_QUOTA: Handling(
-        "gateway", False, None, True, True, "The gateway's account at the provider is used up. Use another model."
-    ),
-    ErrorClass.PROVIDER_RATE_LIMIT: Handling(
-        "provider", True, 5, True, True, "The provider takes no more requests for now. Try again shortly."
-    ),
-    ErrorClass.CONTEXT_TOO_LONG: Handling(
-        "client", False, None, True, False, "The request is too long for this model. Shorten it, or use a larger model."
-    ),
-    ErrorClass.CONTENT_FILTER: Handling(
-        "client", False, None, True, False, "The provider's content filter refused this request. Reword it."
-    ),
-    ErrorClass.BAD_REQUEST: Handling(
-        "client", False, None, False, False, "The provider refused this request. Correct it before you send it again."
-    ),
-    ErrorClass.PROVIDER_DOWN: Handling(
-        "provider", True, 5, True, True, "The provider could not answer. Try again shortly, or use another model."
-    ),
-    ErrorClass.TIMEOUT: Handling(
-        "provider", True, 5, True, True, "The provider took too long. Try again shortly, or use another model."
-    ),
-    ErrorClass.NETWORK: Handling(
-        "provider", True, 5, True, True, "The provider could not be reached. Try again shortly, or use another model."
-    ),
+    ErrorClass.PROVIDER_DOWN: _provider("The provider could not answer. Try again shortly, or use another model."),
+    ErrorClass.TIMEOUT: _provider("The provider took too long. Try again shortly, or use another model."),
+    ErrorClass.NETWORK: _provider("The provider could not be reached. Try again shortly, or use another model."),
     ErrorClass.INTERNAL: Handling(
-        "gateway",
-        True,
-        5,
-        True,
-        False,
-        "The gateway could not get an answer. Try again; if it stays, tell its operator.",
+        "gateway", "The gateway could not get an answer. Try again; if it stays, tell its operator.", retryable=True
     ),
 }
 
 REFUSALS = frozenset({ErrorClass.CONTEXT_TOO_LONG, ErrorClass.CONTENT_FILTER, ErrorClass.BAD_REQUEST})
-"""What the client can mend: the provider has judged the request."""
+"""Failures that the client can mend: the provider has judged the request."""
 
 ACCOUNTS = frozenset({ErrorClass.AUTH, ErrorClass.PROVIDER_QUOTA})
-"""What is between the operator and the provider."""
+"""Failures between the operator and the provider."""
 
-# What a status means where nothing else is said. 404: the provider has no such model, which is the configuration's.
-_BY_STATUS: Mapping[int, ErrorClass] = {
-    400: ErrorClass.BAD_REQUEST,
-    401: ErrorClass.AUTH,
-    402: ErrorClass.PROVIDER_QUOTA,
-    403: ErrorClass.AUTH,
-    404: ErrorClass.INTERNAL,
-    405: ErrorClass.INTERNAL,
-    408: ErrorClass.TIMEOUT,
-    409: ErrorClass.PROVIDER_DOWN,
-    413: ErrorClass.BAD_REQUEST,
-    422: ErrorClass.BAD_REQUEST,
-    424: ErrorClass.PROVIDER_DOWN,
-    425: ErrorClass.PROVIDER_DOWN,
-    429: ErrorClass.PROVIDER_RATE_LIMIT,
-    451: ErrorClass.CONTENT_FILTER,
-    504: ErrorClass.TIMEOUT,
-    524: ErrorClass.TIMEOUT,
-}
-# Names of exceptions: LiteLLM's and OpenAI's, httpx's, Python's. The first name of an exception's classes that is here
-# counts. Those that stand for an HTTP status and no more are not here.
-_BY_NAME: Mapping[str, ErrorClass] = {
-    "AuthenticationError": ErrorClass.AUTH,
-    "PermissionDeniedError": ErrorClass.AUTH,
-    "PaymentRequiredError": ErrorClass.PROVIDER_QUOTA,
-    "RateLimitError": ErrorClass.PROVIDER_RATE_LIMIT,
-    "RouterRateLimitError": ErrorClass.PROVIDER_RATE_LIMIT,
-    "ContextWindowExceededError": ErrorClass.CONTEXT_TOO_LONG,
-    "ContentPolicyViolationError": ErrorClass.CONTENT_FILTER,
-    "RejectedRequestError": ErrorClass.CONTENT_FILTER,
-    "BadRequestError": ErrorClass.BAD_REQUEST,
-    "InvalidRequestError": ErrorClass.BAD_REQUEST,
-    "UnprocessableEntityError": ErrorClass.BAD_REQUEST,
-    "UnsupportedParamsError": ErrorClass.BAD_REQUEST,
-    "ImageFetchError": ErrorClass.BAD_REQUEST,
-    "ServiceUnavailableError": ErrorClass.PROVIDER_DOWN,
-    "BadGatewayError": ErrorClass.PROVIDER_DOWN,
-    "InternalServerError": ErrorClass.PROVIDER_DOWN,
-    "APIResponseValidationError": ErrorClass.PROVIDER_DOWN,
-    "MidStreamFallbackError": ErrorClass.PROVIDER_DOWN,
-    "NotFoundError": ErrorClass.INTERNAL,
-    "Timeout": ErrorClass.TIMEOUT,
-    "APITimeoutError": ErrorClass.TIMEOUT,
-    "TimeoutException": ErrorClass.TIMEOUT,
-    "TimeoutError": ErrorClass.TIMEOUT,
-    "APIConnectionError": ErrorClass.NETWORK,
-    "TransportError": ErrorClass.NETWORK,
-    "ConnectionError": ErrorClass.NETWORK,
-    "gaierror": ErrorClass.NETWORK,
-    "SSLError": ErrorClass.NETWORK,
-}
-# Codes and types that providers put beside the status, whole words of `kind`.
-_BY_CODE: Mapping[str, ErrorClass] = {
-    "insufficient_quota": ErrorClass.PROVIDER_QUOTA,
-    "billing_hard_limit_reached": ErrorClass.PROVIDER_QUOTA,
-    "billing_not_active": ErrorClass.PROVIDER_QUOTA,
-    "billing_error": ErrorClass.PROVIDER_QUOTA,
-    "context_length_exceeded": ErrorClass.CONTEXT_TOO_LONG,
-    "string_above_max_length": ErrorClass.CONTEXT_TOO_LONG,
-    "content_filter": ErrorClass.CONTENT_FILTER,
-    "content_policy_violation": ErrorClass.CONTENT_FILTER,
-    "responsibleaipolicyviolation": ErrorClass.CONTENT_FILTER,
-    "prohibited_content": ErrorClass.CONTENT_FILTER,
-    "invalid_api_key": ErrorClass.AUTH,
-    "api_key_invalid": ErrorClass.AUTH,
-    "authentication_error": ErrorClass.AUTH,
-    "permission_error": ErrorClass.AUTH,
-    "rate_limit_error": ErrorClass.PROVIDER_RATE_LIMIT,
-    "rate_limit_exceeded": ErrorClass.PROVIDER_RATE_LIMIT,
-    "resource_exhausted": ErrorClass.PROVIDER_RATE_LIMIT,
-    "timeout_error": ErrorClass.TIMEOUT,
-    "deadline_exceeded": ErrorClass.TIMEOUT,
-    "overloaded_error": ErrorClass.PROVIDER_DOWN,
-    "api_error": ErrorClass.PROVIDER_DOWN,
-}
-_MOST_READ_CHARS = 4_096  # of a message, which may echo what it was sent
-# What providers say in words, where the status or the code says too little. Only for the statuses named.
+K = TypeVar("K")
+
+
+def _class_by(signs: Mapping[ErrorClass, tuple[K, ...]]) -> Mapping[K, ErrorClass]:
+    return {sign: error_class for error_class, of_class in signs.items() for sign in of_class}
+
+
+# The class of a status, where nothing else is known. 404: the provider has no such model, a mistake in our config.
+_BY_STATUS = _class_by(
+    {
+        ErrorClass.AUTH: (401, 403),
+        ErrorClass.PROVIDER_QUOTA: (402,),
+        ErrorClass.PROVIDER_RATE_LIMIT: (429,),
+        ErrorClass.CONTENT_FILTER: (451,),
+        ErrorClass.BAD_REQUEST: (400, 413, 422),
+        ErrorClass.PROVIDER_DOWN: (409, 424, 425),
+        ErrorClass.TIMEOUT: (408, 504, 524),
+        ErrorClass.INTERNAL: (404, 405),
+    }
+)
+# Names of exceptions of LiteLLM, OpenAI, httpx and Python. Among an exception's classes the first one that is listed
+# here counts. Classes that stand for an HTTP status and nothing else are left out.
+_BY_NAME = _class_by(
+    {
+        ErrorClass.AUTH: ("AuthenticationError", "PermissionDeniedError"),
+        ErrorClass.PROVIDER_QUOTA: ("PaymentRequiredError",),
+        ErrorClass.PROVIDER_RATE_LIMIT: ("RateLimitError", "RouterRateLimitError"),
+        ErrorClass.CONTEXT_TOO_LONG: ("ContextWindowExceededError",),
+        ErrorClass.CONTENT_FILTER: ("ContentPolicyViolationError", "RejectedRequestError"),
+        ErrorClass.BAD_REQUEST: (
+            *("BadRequestError", "InvalidRequestError", "UnprocessableEntityError", "UnsupportedParamsError"),
+            "ImageFetchError",
+        ),
+        ErrorClass.PROVIDER_DOWN: (
+            *("ServiceUnavailableError", "BadGatewayError", "InternalServerError", "MidStreamFallbackError"),
+            "APIResponseValidationError",
+        ),
+        ErrorClass.TIMEOUT: ("Timeout", "APITimeoutError", "TimeoutException", "TimeoutError"),
+        ErrorClass.NETWORK: ("APIConnectionError", "TransportError", "ConnectionError", "gaierror", "SSLError"),
+        ErrorClass.INTERNAL: ("NotFoundError",),
+    }
+)
+# Codes and types that providers send beside the status, as whole words of `kind`.
+_BY_CODE = _class_by(
+    {
+        ErrorClass.AUTH: ("invalid_api_key", "api_key_invalid", "authentication_error", "permission_error"),
+        ErrorClass.PROVIDER_QUOTA: (
+            *("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "billing_error"),
+        ),
+        ErrorClass.PROVIDER_RATE_LIMIT: ("rate_limit_error", "rate_limit_exceeded", "resource_exhausted"),
+        ErrorClass.CONTEXT_TOO_LONG: ("context_length_exceeded", "string_above_max_length"),
+        ErrorClass.CONTENT_FILTER: (
+            *("content_filter", "content_policy_violation", "responsibleaipolicyviolation", "prohibited_content"),
+        ),
+        ErrorClass.PROVIDER_DOWN: ("overloaded_error", "api_error"),
+        ErrorClass.TIMEOUT: ("timeout_error", "deadline_exceeded"),
+    }
+)
+_MOST_READ_CHARS = 4_096  # of a message, which may echo the whole request
+# Words in messages, for the listed statuses, where status and code say too little.
 _BY_WORDS: tuple[tuple[frozenset[int], Any, ErrorClass], ...] = (
     (
         frozenset({400, 403}),
@@ -203,10 +175,10 @@ _BY_WORDS: tuple[tuple[frozenset[int], Any, ErrorClass], ...] = (
 
 
 def class_of_status(status: int, kind: str = "", message: str = "") -> ErrorClass:
-    """The class of an HTTP error of a provider. `kind`: its codes and types, as words."""
+    """The class of a provider's HTTP error. `kind` holds its codes and types, separated by blanks."""
     codes = kind.lower().split()
     by_code = next((found for code in codes if (found := _BY_CODE.get(code)) is not None), None)
-    # A code says more than the words around it, unless it only repeats the status.
+    # A code says more than the message, unless it only repeats the status.
     if by_code in (ErrorClass.PROVIDER_QUOTA, ErrorClass.CONTEXT_TOO_LONG, ErrorClass.CONTENT_FILTER):
         return by_code
     by_words = _by_words(status, f"{kind} {message[:_MOST_READ_CHARS]}")
@@ -220,28 +192,28 @@ def class_of_status(status: int, kind: str = "", message: str = "") -> ErrorClas
 
 
 def is_echo(status: int, kind: str, message: str, written: bytes) -> bool:
-    """Whether a provider that has judged a request says something of its account only in words that the request holds
-    too: it quotes what is wrong."""
+    """Whether an error only looks like one of our account, because its message quotes the request `written`, which
+    holds such words."""
     if class_of_status(status, kind) in ACCOUNTS or class_of_status(status, kind, message) not in ACCOUNTS:
         return False
     return any(status in statuses and said.search(written) for statuses, said, found in _BY_WORDS if found in ACCOUNTS)
 
 
 def class_of_named(names: tuple[str, ...], status: int | None, message: str, kind: str = "") -> ErrorClass:
-    """The class of an exception: `names` are those of its class and of the classes that this one is made of."""
+    """The class of an exception. `names` are those of its class and of its base classes, in that order."""
     named = next((found for name in names if (found := _BY_NAME.get(name)) is not None), None)
     if named in (None, ErrorClass.BAD_REQUEST, ErrorClass.PROVIDER_RATE_LIMIT, ErrorClass.AUTH):
         usual = {ErrorClass.BAD_REQUEST: 400, ErrorClass.PROVIDER_RATE_LIMIT: 429, ErrorClass.AUTH: 401}
         known = status or (usual[named] if named is not None else None)
         if known is not None and known != 200:
             stated = class_of_status(known, kind, message)
-            # LiteLLM gives errors of its own making statuses of the 500s, whatever they are.
+            # LiteLLM gives its own errors a status of 5xx, whatever they are.
             return stated if named is None or stated is not ErrorClass.PROVIDER_DOWN else named
     return named or ErrorClass.INTERNAL
 
 
 def class_of_exception(error: BaseException) -> ErrorClass:
-    """The class of any exception, by its looks: the names of its classes, `status_code`, `code`, `type`, `message`."""
+    """The class of any exception, by the names of its classes and by `status_code`, `code`, `type` and `message`."""
     names = tuple(cls.__name__ for cls in type(error).__mro__ if cls not in (object, BaseException, Exception, OSError))
     status = getattr(error, "status_code", None)
     if not isinstance(status, int):
@@ -252,7 +224,7 @@ def class_of_exception(error: BaseException) -> ErrorClass:
 
 
 def retry_after_of(error: BaseException) -> str | None:
-    """The `Retry-After` header that a provider's answer came with, as it was sent: seconds, or a date."""
+    """The `Retry-After` header of a provider's answer as it was sent, seconds or a date; `None` if there is none."""
     for holder in (getattr(error, "response", None), error):
         for name in ("headers", "litellm_response_headers"):
             headers: Any = getattr(holder, name, None)
@@ -263,7 +235,8 @@ def retry_after_of(error: BaseException) -> str | None:
 
 
 def kind_of_body(body: object) -> str:
-    """The codes and types in an error's body, as words: OpenAI's, Anthropic's, Gemini's, OpenRouter's format."""
+    """The codes and types in an error's body, separated by blanks. Reads the formats of OpenAI, Anthropic, Gemini and
+    OpenRouter."""
     inner = body[0] if isinstance(body, list) and body else body
     inner = inner.get("error", inner) if isinstance(inner, Mapping) else None
     if not isinstance(inner, Mapping):
@@ -273,10 +246,7 @@ def kind_of_body(body: object) -> str:
         nested = inner.get(place)
         if isinstance(nested, Mapping):
             found += [nested.get("code"), nested.get("error_type")]
-    details = inner.get("details")
-    for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, Mapping):
-            found.append(detail.get("reason"))
+    found += [detail.get("reason") for detail in listed(inner.get("details")) if isinstance(detail, Mapping)]
     return " ".join(word for word in found if isinstance(word, str) and _is_word(word))
 
 

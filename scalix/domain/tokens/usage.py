@@ -1,6 +1,8 @@
-"""What a provider says that a request has used."""
+"""The usage that a provider reports for a request."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 # No model takes or gives this many tokens in one request; a provider that says so is wrong.
 IMPOSSIBLE_TOKENS = 50_000_000
@@ -8,12 +10,12 @@ IMPOSSIBLE_TOKENS = 50_000_000
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one request, as the provider reported them. The details are parts of the two wholes.
+    """Tokens of one request, as the provider reported them. The details are parts of the prompt or the completion.
 
     `cached_tokens` were read from the provider's cache, `cache_write_tokens` written to it (`cache_write_1h_tokens` of
-    them for an hour), `cached_audio_tokens` are the cached ones among the audio. `images` counts images where they are
-    billed by the piece. `service_tier` is how fast the provider says that it has served, empty for as usual.
-    `has_extras`: it was billed for more than tokens, such as searches on the web.
+    them for an hour). `cached_audio_tokens` are the cached part of the audio. `images` counts images that are billed
+    by the piece. `service_tier` is the speed at which the provider says it served, empty for the usual one.
+    `has_extras`: more than tokens was billed, such as web searches.
     """
 
     prompt_tokens: int
@@ -37,59 +39,47 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
 
+# Each detail is at most as large as every figure in the first list, less those in the second.
+_BOUNDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "cached_tokens": (("prompt_tokens",), ()),
+    "cache_write_tokens": (("prompt_tokens",), ("cached_tokens",)),
+    "cache_write_1h_tokens": (("cache_write_tokens",), ()),
+    "audio_prompt_tokens": (("prompt_tokens",), ()),
+    "cached_audio_tokens": (("cached_tokens", "audio_prompt_tokens"), ()),
+    "image_prompt_tokens": (("prompt_tokens",), ("audio_prompt_tokens",)),
+    "images": (("prompt_tokens",), ()),
+    "reasoning_tokens": (("completion_tokens",), ()),
+    "audio_completion_tokens": (("completion_tokens",), ("reasoning_tokens",)),
+    "image_completion_tokens": (("completion_tokens",), ("reasoning_tokens", "audio_completion_tokens")),
+}
+
+
 def usage_from(
     prompt_tokens: object,
     completion_tokens: object,
     *,
-    cached_tokens: object = 0,
-    cache_write_tokens: object = 0,
-    cache_write_1h_tokens: object = 0,
-    audio_prompt_tokens: object = 0,
-    cached_audio_tokens: object = 0,
-    image_prompt_tokens: object = 0,
-    images: object = 0,
-    reasoning_tokens: object = 0,
-    audio_completion_tokens: object = 0,
-    image_completion_tokens: object = 0,
     service_tier: object = "",
     has_extras: bool = False,
+    **details: object,
 ) -> Usage | None:
-    """A provider's figures if they can be true: whole numbers, not negative, a prompt, not absurd. Else `None`.
+    """A provider's figures, checked; `None` if they can't be true: no whole numbers, negative, absurdly large, or an
+    empty prompt.
 
-    A detail that can't be true, being no such number or more than what it is a part of, counts as none: its tokens then
-    cost what all others do.
+    `details` are named as in `Usage`. One that can't be true, being no such number or more than the figure that it is
+    a part of, counts as 0: its tokens then cost as much as all others.
     """
     prompt, completion = _whole(prompt_tokens), _whole(completion_tokens)
-    if not prompt or completion is None:  # there is no answer to a prompt of nothing
+    if not prompt or completion is None:  # no answer without a prompt
         return None
-    cached = _part(cached_tokens, prompt)
-    written = _part(cache_write_tokens, prompt - cached)
-    audio = _part(audio_prompt_tokens, prompt)
-    reasoning = _part(reasoning_tokens, completion)
-    spoken = _part(audio_completion_tokens, completion - reasoning)
-    return Usage(
-        prompt,
-        completion,
-        cached_tokens=cached,
-        cache_write_tokens=written,
-        cache_write_1h_tokens=_part(cache_write_1h_tokens, written),
-        audio_prompt_tokens=audio,
-        cached_audio_tokens=_part(cached_audio_tokens, min(cached, audio)),
-        image_prompt_tokens=_part(image_prompt_tokens, prompt - audio),
-        images=_part(images, prompt),
-        reasoning_tokens=reasoning,
-        audio_completion_tokens=spoken,
-        image_completion_tokens=_part(image_completion_tokens, completion - reasoning - spoken),
-        service_tier=service_tier.lower() if isinstance(service_tier, str) and len(service_tier) <= 32 else "",
-        has_extras=has_extras,
-    )
+    found: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": completion}
+    for name, (wholes, others) in _BOUNDS.items():
+        part = _whole(details.pop(name, 0)) or 0
+        most = min(found[whole] for whole in wholes) - sum(found[other] for other in others) if part else 0
+        found[name] = part if part <= most else 0
+    tier = service_tier.lower() if isinstance(service_tier, str) and len(service_tier) <= 32 else ""
+    return Usage(**found, **details, service_tier=tier, has_extras=has_extras)  # type: ignore[arg-type]
 
 
 def _whole(value: object) -> int | None:
     is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < IMPOSSIBLE_TOKENS
     return value if is_number else None  # type: ignore[return-value]
-
-
-def _part(value: object, whole: int) -> int:
-    number = _whole(value)
-    return number if number is not None and number <= whole else 0

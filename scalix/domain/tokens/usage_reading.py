@@ -1,43 +1,52 @@
-"""Reads a usage in the words of OpenAI, Anthropic and Gemini, and in those that LiteLLM makes of them."""
+"""Reads the usage in a provider's answer, in the formats of OpenAI, Anthropic and Gemini and in LiteLLM's own."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from scalix.domain.json_values import listed
 from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage, usage_from
 
-# Gemini's words for how fast it has served.
-TRAFFIC = {
-    "ON_DEMAND_PRIORITY": "priority",
-    "FLEX": "flex",
-    "BATCH": "flex",
-    "ON_DEMAND_FLEX": "flex",
-}
-# What is billed beside tokens, or by other rates than theirs, where it is not nothing.
+# Gemini's words for its service tiers.
+TRAFFIC = {"ON_DEMAND_PRIORITY": "priority", "FLEX": "flex", "BATCH": "flex", "ON_DEMAND_FLEX": "flex"}
+# Details that are billed beside tokens, or at rates of their own, unless they are 0.
 _EXTRAS_OF_PROMPTS = (
-    "web_search_requests",
-    "google_maps_grounding_requests",
-    "video_tokens",
-    "character_count",
-    "video_length_seconds",
-    "audio_length_seconds",
-    "query_count",
+    *("web_search_requests", "google_maps_grounding_requests", "video_tokens", "character_count"),
+    *("video_length_seconds", "audio_length_seconds", "query_count"),
 )
+# Where each detail of a usage is, as an object in it and a field of that; the first that is not 0 counts.
+_DETAILS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "cached_tokens": (
+        *(("prompt", "cached_tokens"), ("usage", "cache_read_input_tokens"), ("usage", "prompt_cache_hit_tokens")),
+    ),
+    "cache_write_tokens": (
+        *(("prompt", "cache_write_tokens"), ("prompt", "cache_creation_tokens")),
+        ("usage", "cache_creation_input_tokens"),
+    ),
+    "cache_write_1h_tokens": (("written", "ephemeral_1h_input_tokens"),),
+    "audio_prompt_tokens": (("prompt", "audio_tokens"),),
+    "cached_audio_tokens": (("cached", "audio_tokens"),),
+    "image_prompt_tokens": (("prompt", "image_tokens"),),
+    "images": (("prompt", "image_count"),),
+    "reasoning_tokens": (("answer", "reasoning_tokens"), ("answer", "thinking_tokens")),
+    "audio_completion_tokens": (("answer", "audio_tokens"),),
+    "image_completion_tokens": (("answer", "image_tokens"),),
+}
 _USUAL_PLACES = ("global", "not_available")
 _OF_AN_ITERATION = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-# Of an answer's parts, what comes from no hosted tool.
+# The parts of an answer that come from no hosted tool.
 _OWN_OUTPUT = ("message", "reasoning", "function_call", "custom_tool_call")
 
 
 def field(source: Any, name: str) -> Any:
-    """`name` of a mapping or an object; LiteLLM hands over both."""
+    """The member `name` of a mapping or the attribute of an object: LiteLLM passes both."""
     if isinstance(source, dict) or isinstance(source, Mapping):  # noqa: SIM101 - the first is ten times as fast
         return source.get(name)
     return None if source is None else getattr(source, name, None)
 
 
 def usage_in(answer: Any) -> Usage | None:
-    """The usage of an answer on any route, `None` if it has none that can be true."""
+    """The usage of an answer on any route, `None` if it has none or its figures can't be true."""
     holder = answer
     usage = field(answer, "usage") or field(answer, "usageMetadata")
     if usage is None:
@@ -53,7 +62,8 @@ def usage_in(answer: Any) -> Usage | None:
 
 
 def read_usage(usage: Any, *, prompt_tokens: int | None = None) -> Usage | None:
-    """A usage, `None` if it has none that can be true. `prompt_tokens` were told before, where it does not say."""
+    """The checked figures of a usage, `None` if they can't be true. `prompt_tokens` are what an earlier event of the
+    stream told, for a usage that tells none."""
     if field(usage, "promptTokenCount") is not None or field(usage, "candidatesTokenCount") is not None:
         return _of_gemini(usage)
     if field(usage, "prompt_tokens") is not None or field(usage, "completion_tokens") is not None:
@@ -62,36 +72,29 @@ def read_usage(usage: Any, *, prompt_tokens: int | None = None) -> Usage | None:
         usage = _with_iterations(usage)
         prompt, completion = field(usage, "input_tokens"), field(usage, "output_tokens")
         if isinstance(prompt, int):
-            # Anthropic counts what it wrote to and read from its cache beside the rest of the prompt.
+            # Anthropic does not count what was written to and read from its cache as a part of the input.
             for name in ("cache_creation_input_tokens", "cache_read_input_tokens"):
                 prompt += _positive(field(usage, name))
     of_prompt = field(usage, "prompt_tokens_details") or field(usage, "input_tokens_details")
     of_answer = field(usage, "completion_tokens_details") or field(usage, "output_tokens_details")
+    written = field(of_prompt, "cache_creation_token_details") or field(usage, "cache_creation")
+    cached = field(of_prompt, "cached_tokens_details")
+    places = {"usage": usage, "prompt": of_prompt, "answer": of_answer, "written": written, "cached": cached}
     return usage_from(
         prompt or prompt_tokens,
         _with_all(field(usage, "total_tokens"), prompt, completion) or 0,
-        cached_tokens=_first(of_prompt, "cached_tokens")
-        or _first(usage, "cache_read_input_tokens", "prompt_cache_hit_tokens"),
-        cache_write_tokens=_first(of_prompt, "cache_write_tokens", "cache_creation_tokens")
-        or _first(usage, "cache_creation_input_tokens"),
-        cache_write_1h_tokens=_first(
-            field(of_prompt, "cache_creation_token_details") or field(usage, "cache_creation"),
-            "ephemeral_1h_input_tokens",
-        ),
-        audio_prompt_tokens=_first(of_prompt, "audio_tokens"),
-        cached_audio_tokens=_first(field(of_prompt, "cached_tokens_details"), "audio_tokens"),
-        image_prompt_tokens=_first(of_prompt, "image_tokens"),
-        images=_first(of_prompt, "image_count"),
-        reasoning_tokens=_first(of_answer, "reasoning_tokens", "thinking_tokens"),
-        audio_completion_tokens=_first(of_answer, "audio_tokens"),
-        image_completion_tokens=_first(of_answer, "image_tokens"),
         service_tier=field(usage, "service_tier") or "",
         has_extras=_has_extras(usage, of_prompt, of_answer),
+        **{detail: _first(places, paths) for detail, paths in _DETAILS.items()},
     )
 
 
+def _first(places: Mapping[str, Any], paths: tuple[tuple[str, str], ...]) -> Any:
+    return next((value for place, name in paths if (value := field(places[place], name))), 0)
+
+
 def _with_all(total: Any, prompt: Any, completion: Any) -> Any:
-    """The tokens of an answer, with those that only the total has: thoughts, at xAI and behind Gemini's endpoint in
+    """The completion's tokens, with those that only the total counts: reasoning, at xAI and at Gemini's endpoint in
     OpenAI's format."""
     if not isinstance(total, int) or not isinstance(prompt, int) or not isinstance(completion, int):
         return completion
@@ -99,7 +102,7 @@ def _with_all(total: Any, prompt: Any, completion: Any) -> Any:
 
 
 def _with_iterations(usage: Any) -> Any:
-    """Anthropic states what it took to shorten a conversation only among the iterations, the sum of which is all."""
+    """The usage summed over its iterations: there alone Anthropic counts what it took to shorten a conversation."""
     iterations = field(usage, "iterations")
     if not isinstance(usage, Mapping) or not isinstance(iterations, list):
         return usage
@@ -134,8 +137,7 @@ def _of_gemini(usage: Any) -> Usage | None:
 
 def _by_kind(usage: Any, name: str) -> dict[str, int]:
     found: dict[str, int] = {}
-    details = field(usage, name)
-    for detail in details if isinstance(details, list) else []:
+    for detail in listed(field(usage, name)):
         kind = str(field(detail, "modality")).upper()
         found[kind] = found.get(kind, 0) + _positive(field(detail, "tokenCount"))
     return found
@@ -154,16 +156,11 @@ def _has_extras(usage: Any, of_prompt: Any, of_answer: Any) -> bool:
 
 
 def _has_hosted_output(answer: Any) -> bool:
-    """Whether a tool at the provider has had a part in it, such as a search of the web."""
+    """Whether a tool that the provider runs took part, such as its web search."""
     output = field(answer, "output")
     if isinstance(output, list):
         return any(field(item, "type") not in _OWN_OUTPUT for item in output)
-    choices = field(answer, "choices")
-    return isinstance(choices, list) and any(field(field(item, "message"), "annotations") for item in choices)
-
-
-def _first(source: Any, *names: str) -> Any:
-    return next((value for name in names if (value := field(source, name))), 0)
+    return any(field(field(item, "message"), "annotations") for item in listed(field(answer, "choices")))
 
 
 def _positive(value: object) -> int:
