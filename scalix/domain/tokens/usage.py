@@ -72,10 +72,10 @@ def usage_from(
     if not prompt or completion is None:  # no answer without a prompt
         return None
     found: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": completion}
+    figure = found.__getitem__
     for name, (wholes, others) in _BOUNDS.items():
         part = _whole(details.pop(name, 0)) or 0
-        most = min(found[whole] for whole in wholes) - sum(found[other] for other in others) if part else 0
-        found[name] = part if part <= most else 0
+        found[name] = part if not part or part <= min(map(figure, wholes)) - sum(map(figure, others)) else 0
     tier = service_tier.lower() if isinstance(service_tier, str) and len(service_tier) <= 32 else ""
     return Usage(**found, **details, service_tier=tier, has_extras=has_extras)  # type: ignore[arg-type]
 

@@ -90,7 +90,10 @@ def read_usage(usage: Any, *, prompt_tokens: int | None = None) -> Usage | None:
 
 
 def _first(places: Mapping[str, Any], paths: tuple[tuple[str, str], ...]) -> Any:
-    return next((value for place, name in paths if (value := field(places[place], name))), 0)
+    for place, name in paths:
+        if value := field(places[place], name):
+            return value
+    return 0
 
 
 def _with_all(total: Any, prompt: Any, completion: Any) -> Any:
