@@ -1,4 +1,4 @@
-"""The dearest that a request may come to, which is what is reserved for it."""
+"""The most that a request may cost, which is what is reserved for it."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -6,32 +6,17 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from scalix.domain.limits.quota import Prices
-from scalix.domain.prices.pricing import (
-    ATTO_PER_NANO,
-    ATTO_PER_PICO,
-    CACHE_READ,
-    CACHE_WRITE,
-    CACHE_WRITE_1H,
-    IMAGE,
-    IMAGE_OUTPUT,
-    INPUT,
-    OUTPUT,
-    REASONING,
-    REQUEST,
-    SERVICE_TIERS,
-    Price,
-    Rates,
-    is_crossed,
-    threshold_tokens,
-)
+from scalix.domain.prices import rate_names as rates
+from scalix.domain.prices.pricing import ATTO_PER_NANO, ATTO_PER_PICO, Price, is_crossed, threshold_tokens
+from scalix.domain.prices.rate_names import SERVICE_TIERS, Rates
 
 PPM = 1_000_000
-"""Parts per million: a markup of 1."""
+"""Parts per million: a markup of 1 is this many."""
 
-_PROMPT, _ANSWER = (INPUT, CACHE_READ, CACHE_WRITE), (OUTPUT, REASONING)
+_OF_TEXT = (rates.INPUT, rates.CACHE_READ, rates.CACHE_WRITE, rates.OUTPUT, rates.REASONING)
 _OF_PROMPTS = ("input_cost_per_", "cache_")
 _OF_ANSWERS = ("output_cost_per_",)
-_BY_THE_PIECE = (IMAGE, REQUEST)
+_BY_THE_PIECE = (rates.IMAGE, rates.REQUEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +27,10 @@ class _Peak:
 
 
 def dearest(prices: Iterable[Price], prompt_tokens: int, *, plain: bool, markup_ppm: int = PPM) -> Prices:
-    """The dearest of each component among `prices`, times the markup, rounded up.
+    """The dearest rate of each component among `prices`, times the markup, rounded up.
 
-    `prompt_tokens` is at least what the prompt will count. `plain`: text at the usual speed, which no rate for other
-    kinds of content, longer caches or faster service applies to.
+    `prompt_tokens` is an upper bound on the prompt. `plain`: the request is text at the usual speed, to which no rate
+    for other kinds of content, longer caches or faster service applies.
     """
     known = tuple(prices)
     return _dearest(known, tuple([_size(price, prompt_tokens) for price in known]), plain, markup_ppm)
@@ -71,7 +56,7 @@ def _up(atto_ppm: int, unit: int) -> int:
 
 
 def _size(price: Price, prompt_tokens: int) -> int:
-    """The size of the prompt as far as it matters: 0 where it never does, so that few answers are enough to know."""
+    """The size of the prompt as far as the price depends on it, so that the cache of `_dearest` needs few entries."""
     if not price.thresholds and not price.ranges:
         return 0
     sizes = [threshold_tokens(word) - price.at_threshold for word in price.thresholds]
@@ -85,7 +70,7 @@ def _peak(price: Price, prompt_tokens: int, plain: bool) -> _Peak:
     tables += [price.off_peak.rates] if price.off_peak else []
     for name, rate in (item for table in tables for item in table):
         if name in _BY_THE_PIECE:
-            request += [rate] if name == REQUEST else []
+            request += [rate] if name == rates.REQUEST else []
         elif plain and not _is_plain(price, name, prompt_tokens):
             continue
         elif name.startswith(_OF_PROMPTS):
@@ -93,23 +78,23 @@ def _peak(price: Price, prompt_tokens: int, plain: bool) -> _Peak:
         elif name.startswith(_OF_ANSWERS):
             outputs.append(rate)
     if len(outputs) == 1:
-        outputs += [rate for name, rate in price.rates if name == IMAGE_OUTPUT]
+        outputs += [rate for name, rate in price.rates if name == rates.IMAGE_OUTPUT]
     return _Peak(max(inputs), max(outputs), max(request))
 
 
 def _is_plain(price: Price, name: str, prompt_tokens: int) -> bool:
     base, above, rest = name.partition("_above_")
-    if base not in (*_PROMPT, *_ANSWER):
+    if base not in _OF_TEXT:
         return False
     word, tokens, service = rest.partition("_tokens")
     if not above:
         return True
-    # What is left of the one for an hour's cache is "1hr", which a request has to ask for.
+    # An hour's cache, here "1hr", is only used by a request that asks for it.
     return bool(tokens) and not service and "1hr" not in word and is_crossed(price, word, prompt_tokens)
 
 
 def one_price(prices: Sequence[Price]) -> Price:
-    """The price of a model that is served at several: each rate is the dearest."""
+    """The price of a model whose deployments have several: of each rate the dearest."""
     first = prices[0]
     if all(price == first for price in prices):
         return first
@@ -117,11 +102,11 @@ def one_price(prices: Sequence[Price]) -> Price:
         return max(prices, key=lambda price: _peak(price, sys.maxsize, plain=True).input)
     tables = [dict(price.rates) for price in prices]
     names = sorted(set[str]().union(*tables))
-    rates = tuple((name, max(_rate(table, name) for table in tables)) for name in names)
+    highest = tuple((name, max(_rate(table, name) for table in tables)) for name in names)
     words = {word for price in prices for word in price.thresholds}
     return replace(
         first,
-        rates=rates,
+        rates=highest,
         thresholds=tuple(sorted(words, key=threshold_tokens)),
         at_threshold=any(price.at_threshold for price in prices),
         off_peak=None,
@@ -130,7 +115,7 @@ def one_price(prices: Sequence[Price]) -> Price:
 
 
 def _rate(table: dict[str, int], name: str) -> int:
-    """The rate that a request is billed by where a price has none of this name."""
+    """The rate `name`, or the one that is billed in its place if the price has none of this name."""
     if name in table:
         return table[name]
     usual = next((name.removesuffix(end) for end in SERVICE_TIERS.values() if name.endswith(end)), name)
@@ -138,8 +123,8 @@ def _rate(table: dict[str, int], name: str) -> int:
         return _rate(table, usual)
     if name.endswith("_tokens"):
         return _rate(table, name.rpartition("_above_")[0])
-    if name == CACHE_WRITE_1H:
-        return _rate(table, CACHE_WRITE)
-    if name in (INPUT, OUTPUT, *_BY_THE_PIECE):
+    if name == rates.CACHE_WRITE_1H:
+        return _rate(table, rates.CACHE_WRITE)
+    if name in (rates.INPUT, rates.OUTPUT, *_BY_THE_PIECE):
         return 0
-    return _rate(table, OUTPUT if name.startswith(_OF_ANSWERS) else INPUT)
+    return _rate(table, rates.OUTPUT if name.startswith(_OF_ANSWERS) else rates.INPUT)

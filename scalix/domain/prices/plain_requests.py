@@ -1,4 +1,4 @@
-"""Whether a request is text at the usual speed, as nearly all are."""
+"""Tells the requests of text at the usual speed, nearly all of them, from those with special rates."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,8 +9,8 @@ _TEXT = ("text", "input_text", "output_text", "message", "refusal", "thinking", 
 
 
 def has_plain_price(body: Mapping[str, Any]) -> bool:
-    """Whether no rate for other content, for an hour's cache or for faster service can apply. What is not understood is
-    not plain."""
+    """Whether no rate for other content, for an hour's cache or for faster service can apply. It is `False` if in
+    doubt."""
     if body.get("service_tier") not in _USUAL_SERVICE or any(body.get(name) for name in _OTHER_OUTPUT):
         return False
     if any(_has_cached(body.get(name)) for name in ("tools", "functions")):
@@ -19,7 +19,7 @@ def has_plain_price(body: Mapping[str, Any]) -> bool:
 
 
 def _has_cached(tools: Any) -> bool:
-    """Whether a tool, or a call of one, is to be kept in the provider's cache."""
+    """Whether a tool, or a call of one, is marked for the provider's cache."""
     if not isinstance(tools, list):
         return bool(tools)
     return any(not isinstance(tool, dict) or _is_cached(tool) or _is_cached(tool.get("function")) for tool in tools)
@@ -36,7 +36,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_text_item(item: Any) -> bool:
-    """A message, a part of one, a prompt or an array of token ids."""
+    """Whether a message, a part of one, a prompt or an array of token ids is only text."""
     if isinstance(item, str | int):
         return True
     if isinstance(item, list):

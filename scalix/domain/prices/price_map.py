@@ -1,67 +1,33 @@
-"""Reads a price that is written with the names of LiteLLM's price map."""
+"""Reads a price from an entry of LiteLLM's price map, or from one that uses its names."""
 
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 
 from scalix.domain.prices.off_peak import read_off_peak
-from scalix.domain.prices.pricing import (
-    ATTO_PER_USD,
-    AUDIO_INPUT,
-    AUDIO_OUTPUT,
-    CACHE_READ,
-    CACHE_READ_AUDIO,
-    CACHE_WRITE,
-    CACHE_WRITE_1H,
-    IMAGE,
-    IMAGE_INPUT,
-    IMAGE_OUTPUT,
-    INPUT,
-    OUTPUT,
-    REASONING,
-    REQUEST,
-    SERVICE_TIERS,
-    Price,
-    RangeRates,
-    Rates,
-    threshold_tokens,
-)
+from scalix.domain.prices.pricing import ATTO_PER_USD, Price, RangeRates, threshold_tokens
+from scalix.domain.prices.rate_names import ALL, INPUT, SERVICE_TIERS, Rates
 
-_BASES = (
-    INPUT,
-    OUTPUT,
-    CACHE_WRITE_1H,
-    CACHE_READ,
-    CACHE_WRITE,
-    CACHE_READ_AUDIO,
-    REASONING,
-    AUDIO_INPUT,
-    AUDIO_OUTPUT,
-    IMAGE_INPUT,
-    IMAGE_OUTPUT,
-    IMAGE,
-    REQUEST,
-)
 _NAME = re.compile(
-    rf"(?:{'|'.join(_BASES)})(?:_above_(\d+k?)_tokens)?(?:{'|'.join(sorted(set(SERVICE_TIERS.values())))})?"
+    rf"(?:{'|'.join(ALL)})(?:_above_(\d+k?)_tokens)?(?:{'|'.join(sorted(set(SERVICE_TIERS.values())))})?"
 )
-# Bills by time, by characters, or by a provider's own rules.
+# Prices by time or by characters, and providers with billing rules of their own.
 _NOT_BY_TOKENS = ("input_cost_per_second", "output_cost_per_second", "cost_per_second", "input_cost_per_character")
 _OWN_RULES = frozenset(
     {"azure_ai", "databricks", "fireworks_ai", "lemonade", "perplexity", "tencent", "vertex_ai", "xai"}
 )
-# xAI's own word for it: from the threshold on.
+# At xAI the higher rates apply from the threshold on.
 _AT_THRESHOLD = frozenset({"xai"})
 _MOST_USD = 10**6
 
 
 def is_price_name(name: str) -> bool:
-    """Whether `name` is one of the rates that are understood here."""
+    """Whether `name` is a rate that `pricing` understands."""
     return _NAME.fullmatch(name) is not None
 
 
 def rates_in(entry: Mapping[str, object]) -> Rates:
-    """The rates among the members of `entry`, in atto-dollars. What is no amount of money is passed over."""
+    """The rates among the members of `entry`, in atto-dollars, except those that are no amount of money."""
     found = ((name, atto_usd(value)) for name, value in entry.items() if is_price_name(name))
     return tuple((name, rate) for name, rate in found if rate is not None)
 
@@ -69,7 +35,8 @@ def rates_in(entry: Mapping[str, object]) -> Rates:
 def read_price(
     entry: Mapping[str, object], version: str, *, provider: str = "", regional: bool = False, from_ms: int = 0
 ) -> Price:
-    """The price that `entry` states. `regional`: the model is served from a region that may cost more."""
+    """The price that `entry` states. `provider` is LiteLLM's name for it; `regional`: the model is served from a region
+    that may cost more; `from_ms` is the Unix time from which the price applies."""
     rates = rates_in(entry)
     words = {match[1] for name, _ in rates if (match := _NAME.fullmatch(name)) and match[1]}
     off_peak_entry = entry.get("off_peak_pricing")
@@ -90,7 +57,7 @@ def read_price(
 
 
 def _ranges(tiers: object) -> Iterable[RangeRates]:
-    """From the table of prices by the size of the prompt; the last row holds for all larger ones."""
+    """The rates by size of the prompt, ascending; the last ones apply to all larger prompts."""
     rows = [tier for tier in tiers if isinstance(tier, dict)] if isinstance(tiers, list) else []
     starts = [(tier["range"][0], tier) for tier in rows if isinstance(tier.get("range"), list) and tier["range"]]
     for start, tier in sorted(starts, key=lambda pair: pair[0]):
@@ -99,7 +66,7 @@ def _ranges(tiers: object) -> Iterable[RangeRates]:
 
 
 def atto_usd(usd: object) -> int | None:
-    """An amount of dollars in atto-dollars, to the nearest; `None` for what is no such amount."""
+    """An amount of dollars in atto-dollars, rounded to the nearest; `None` if it is no such amount."""
     if isinstance(usd, bool) or not isinstance(usd, int | float | str | Decimal):
         return None
     try:

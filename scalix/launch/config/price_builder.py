@@ -8,7 +8,8 @@ import re2
 
 from scalix.domain.prices.peak_prices import one_price
 from scalix.domain.prices.price_map import is_price_name, read_price
-from scalix.domain.prices.pricing import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, INPUT, OUTPUT, REQUEST, Price
+from scalix.domain.prices.pricing import Price
+from scalix.domain.prices.rate_names import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, INPUT, OUTPUT, REQUEST
 from scalix.launch.config.config_schema import Deployment, ScalixSection
 from scalix.launch.config.price_map_file import Entry, map_entry, map_version
 from scalix.launch.config.pricing_schema import moment_ms
