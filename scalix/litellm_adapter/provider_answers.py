@@ -11,9 +11,8 @@ from typing import Any
 import orjson
 import re2
 
-from scalix.domain.answers.provider_messages import mend_messages, with_arguments
+from scalix.domain.answers.provider_messages import mend_messages, with_arguments, with_known_stop_reason
 from scalix.domain.answers.refusals import Refusals
-from scalix.domain.answers.stop_reasons import with_known_stop_reason
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage
 from scalix.domain.tokens.usage_reading import read_usage

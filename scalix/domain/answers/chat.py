@@ -1,45 +1,45 @@
-"""Answers and chunks of OpenAI's chat completions and completions as its description has them.
+"""Completes answers and chunks of OpenAI's chat completions and completions, so that they match its description.
 
-LiteLLM leaves out nulls that are required, puts what it does not know (a refusal) where nobody looks for it, and gives
-the usage of a stream a choice. Objects are changed in place.
+LiteLLM omits nulls that are required, puts what it does not know (a refusal) under a name of its own, and adds a choice
+to the chunk that brings a stream's usage. Objects are changed in place.
 
 Source: https://github.com/openai/openai-openapi
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from scalix.domain.answers.usage_details import without_null_details
+from scalix.domain.answers.fields import with_nulls, without_null_details, without_nulls
+from scalix.domain.json_values import mapped, objects
 
 _ELSEWHERE = "provider_specific_fields"  # LiteLLM's
+_NULLABLE = ("content", "refusal")  # of a message, and of log probabilities
 
 
 def complete_chat(answer: dict[str, Any]) -> None:
     """Complete a whole chat answer."""
-    for choice in _choices(answer):
+    for choice in objects(answer.get("choices")):
         choice.setdefault("logprobs", None)
         _complete_choice(choice)
         message = choice.get("message")
         if isinstance(message, dict):
             _with_refusal(message)
-            for name in [name for name, value in message.items() if value is None]:
-                del message[name]
-            message.setdefault("content", None)
-            message.setdefault("refusal", None)
+            without_nulls(message)
+            with_nulls(message, _NULLABLE)
     _complete_head(answer)
 
 
 def complete_text(answer: dict[str, Any]) -> None:
-    """Complete a whole answer of the completions that are no chat."""
-    for choice in _choices(answer):
+    """Complete a whole answer of completions, the API before chat."""
+    for choice in objects(answer.get("choices")):
         choice.setdefault("logprobs", None)
         _without_empty_fields(choice)
     _complete_head(answer)
 
 
 class ChatChunks:
-    """Completes the chunks of one streamed chat answer. `with_usage`: the client has asked for the usage; `several`:
-    there is more than one choice, of which an engine may announce the first one only."""
+    """Completes the chunks of one streamed chat answer. `with_usage`: the client asked for the usage. `several`: there
+    is more than one choice, of which LiteLLM may announce only the first."""
 
     def __init__(self, *, with_usage: bool, several: bool = False) -> None:
         self._with_usage = with_usage
@@ -50,7 +50,7 @@ class ChatChunks:
     def complete(self, chunk: dict[str, Any]) -> None:
         """Complete one chunk."""
         usage = chunk.get("usage")
-        choices = list(_choices(chunk))
+        choices = list(objects(chunk.get("choices")))
         if usage is None:
             if self._with_usage:
                 chunk["usage"] = None
@@ -75,7 +75,7 @@ class ChatChunks:
             self._finished.add(index)
 
     def unfinished(self, finishes: Mapping[int, str]) -> list[dict[str, Any]]:
-        """The choices that a client has not seen the end of. `finishes`: how each has ended."""
+        """The last chunks' choices that the client still has to see, where `finishes` holds how each choice ended."""
         missing = [index for index in sorted(self._begun) if index in finishes and index not in self._finished]
         self._finished.update(missing)
         return [{"index": index, "delta": {}, "logprobs": None, "finish_reason": finishes[index]} for index in missing]
@@ -86,8 +86,8 @@ def _is_empty(choice: dict[str, Any]) -> bool:
 
 
 def _with_refusal(message: dict[str, Any]) -> None:
-    elsewhere = message.get(_ELSEWHERE)
-    if isinstance(elsewhere, dict) and "refusal" in elsewhere:
+    elsewhere = mapped(message.get(_ELSEWHERE))
+    if "refusal" in elsewhere:
         refusal = elsewhere.pop("refusal")
         if message.get("refusal") is None and refusal is not None:
             message["refusal"] = refusal
@@ -98,8 +98,7 @@ def _complete_choice(choice: dict[str, Any]) -> None:
     _without_empty_fields(choice)
     logprobs = choice.get("logprobs")
     if isinstance(logprobs, dict):
-        logprobs.setdefault("content", None)
-        logprobs.setdefault("refusal", None)
+        with_nulls(logprobs, _NULLABLE)
 
 
 def _without_empty_fields(holder: dict[str, Any]) -> None:
@@ -113,10 +112,3 @@ def _complete_head(answer: dict[str, Any]) -> None:
         del answer["system_fingerprint"]
     if isinstance(answer.get("usage"), dict):
         without_null_details(answer["usage"])
-
-
-def _choices(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    choices = answer.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict):
-            yield choice

@@ -1,7 +1,5 @@
-"""A provider's own event stream, mended before an engine reads it: what most providers do otherwise than the API that
-they speak, and what engines lose. Only events that need it are parsed.
-
-It holds for streams of OpenAI's formats, but for the end, which every format says.
+"""Repairs a provider's event stream before an engine reads it, where providers deviate from OpenAI's formats and where
+engines lose something. Only events that need it are parsed. The end of a stream is recognised in every format.
 """
 
 from collections.abc import MutableMapping
@@ -9,21 +7,27 @@ from typing import Any
 
 import re2
 
-from scalix.domain.answers.provider_messages import NO_ARGUMENTS, flatten_content, with_arguments
+from scalix.domain.answers.provider_messages import (
+    NO_ARGUMENTS,
+    flatten_content,
+    with_arguments,
+    with_known_stop_reason,
+)
 from scalix.domain.answers.refusals import Refusals
 from scalix.domain.answers.split_characters import SplitCharacters
-from scalix.domain.answers.stop_reasons import with_known_stop_reason
 from scalix.domain.answers.text_chunks import TextChoices
 from scalix.domain.json_codec import JsonCodec
+from scalix.domain.json_values import mapped, objects
 
-# How a stream says that its answer has come to an end, by any format.
+# The ways to say that an answer has ended, in all formats.
 _END = re2.compile(
     rb'"(?:finish_reason|stop_reason|finishReason|blockReason)"\s*:\s*"[^"]|"response\.(?:completed|incomplete|failed)"'
 )
-# The patterns cost more than the rest of an event: an event without one of these, or with nothing but nulls, has none.
+# The patterns are the dearest part of an event, so it is first searched for these; only nulls mean no end.
 _REASON, _NULL_REASON, _SPACED_NULL = b'eason"', b'eason":null', b'eason": null'
+_ODD = (b'"tool_calls":[', b'"tool_calls": [', b'"content":[', b'"content": [', b'"delta":null', b'"delta": null')
 _REFUSAL = re2.compile(rb'"refusal"\s*:\s*"[^"]')
-# How a server says that it could not go on: https://openrouter.ai/docs/api-reference/errors-and-debugging,
+# The reasons that mean a server could not go on: https://openrouter.ai/docs/api-reference/errors-and-debugging,
 # https://api-docs.deepseek.com/api/create-chat-completion
 _FAILED = ("error", "insufficient_system_resource")
 _FAILURE = re2.compile(rb'"finish_reason"\s*:\s*"(?:error|insufficient_system_resource)"')
@@ -33,10 +37,13 @@ _CALLED = "tool_calls"
 
 
 class ProviderStream:
-    """Mends one stream. `is_chat`: it is of OpenAI's chat format; `refusals` makes of them what the client's API knows,
-    of which that of chats has no call without arguments. `finishes` takes how each of several choices has ended, and
-    `texts` the choices of completions that are no chat, which engines lose. `is_translated`: its reader does not know
-    every reason to stop that its format has."""
+    """Repairs the events of one stream.
+
+    `is_chat`: the stream has OpenAI's chat format. `refusals` rewrites refusals for the client's API; for a chat client
+    calls without arguments are completed too. `finishes` is filled with the finish reason of each choice, if there are
+    several. `texts` collects the choices of completions, which engines lose. `is_translated`: the engine that reads the
+    stream does not know every stop reason of its format.
+    """
 
     def __init__(
         self,
@@ -59,7 +66,7 @@ class ProviderStream:
         self.has_ended = False
 
     def event(self, event: bytes) -> bytes:
-        """One event, as the engine should read it."""
+        """The event as the engine should read it."""
         if self._characters is not None:
             event = self._characters.join(event)
         ends = (not self.has_ended or self._finishes is not None) and _ends(event)
@@ -83,12 +90,9 @@ class ProviderStream:
         return _DATA + b" " + self._dumps(chunk) + b"\n\n" if self._mend(chunk) else event
 
     def _mend(self, chunk: Any) -> bool:
-        """Whether the chunk has been changed."""
+        """Repair a chunk. Returns whether it was changed."""
         changed = False
-        choices = chunk.get("choices") if isinstance(chunk, dict) else None
-        for choice in choices if isinstance(choices, list) else ():
-            if not isinstance(choice, dict):
-                continue
+        for choice in objects(mapped(chunk).get("choices")):
             changed = _with_delta(choice) or changed
             index, delta = choice.get("index"), choice.get("delta")
             if isinstance(delta, dict):
@@ -117,43 +121,37 @@ class ProviderStream:
 
 
 def _ends(event: bytes) -> bool:
-    """Whether an event says how its answer has ended."""
+    """Whether an event tells the end of its answer."""
     nulls = event.count(_NULL_REASON) + event.count(_SPACED_NULL)
     may_end = event.count(_REASON) > nulls or b'"response.' in event
     return may_end and _END.search(event) is not None
 
 
 def _is_odd(event: bytes) -> bool:
-    """Whether a chunk has something to be mended: calls, a delta or a text of another shape, or a refusal."""
-    return (
-        b'"tool_calls":[' in event
-        or b'"tool_calls": [' in event
-        or b'"content":[' in event
-        or b'"content": [' in event
-        or (b'"delta"' not in event and b'"message"' in event)
-        or b'"delta":null' in event
-        or b'"delta": null' in event
-        or (b'"refusal"' in event and _REFUSAL.search(event) is not None)
-    )
+    """Whether a chunk may need repair: it has calls, a delta or text of another shape, or a refusal."""
+    for mark in _ODD:
+        if mark in event:
+            return True
+    has_message = b'"delta"' not in event and b'"message"' in event
+    return has_message or (b'"refusal"' in event and _REFUSAL.search(event) is not None)
 
 
 def _with_delta(choice: dict[str, Any]) -> bool:
-    """Whether the delta had to be put in: a server that does not stream sends its answer as the only chunk, and some
-    have null for an empty one."""
+    """Give a choice its delta where it is null, or a whole message since the server does not stream. Returns whether it
+    had none."""
     if isinstance(choice.get("delta"), dict):
         return False
-    message = choice.get("message")
-    choice["delta"] = message if isinstance(message, dict) else {}
+    choice["delta"] = mapped(choice.get("message"))
     return True
 
 
 class CallNumbers:
-    """The numbers of a stream's tool calls: a new id without a number, or with another call's, gets the next one. Later
-    deltas of a call have neither its id nor its name, which readers add up or take for a new call."""
+    """Numbers the tool calls of a stream. A new id without a number, or with that of another call, gets the next one.
+    Later deltas of a call lose its id and name, which readers would append or take for a new call."""
 
     def __init__(self) -> None:
         self._numbers: dict[tuple[Any, str], int] = {}  # of each call, by choice and id
-        self._latest: dict[tuple[Any, Any], int] = {}  # of the call that the provider's own number means now
+        self._latest: dict[tuple[Any, Any], int] = {}  # of the call for which the provider's own number stands now
         self._next: dict[Any, int] = {}
         self._names: dict[tuple[Any, int], Any] = {}
         self._with_arguments: set[tuple[Any, int]] = set()
@@ -168,17 +166,13 @@ class CallNumbers:
         return any(owner == choice for owner, _ in self._names)
 
     def without_arguments(self, choice: Any) -> list[int]:
-        """The calls of this choice that have had none so far."""
-        return [
-            number for owner, number in self._names if owner == choice and (owner, number) not in self._with_arguments
-        ]
+        """The calls of this choice that have had no arguments so far."""
+        return [key[1] for key in self._names if key[0] == choice and key not in self._with_arguments]
 
     def number(self, choice: Any, calls: Any) -> bool:
-        """Number the calls of one delta, in place. Whether one had to be changed."""
+        """Number the calls of one delta, in place. Returns whether one was changed."""
         changed = False
-        for call in calls if isinstance(calls, list) else ():
-            if not isinstance(call, dict):
-                continue
+        for call in objects(calls):
             given = call.get("index")
             number = self._number(choice, call.get("id"), given if type(given) is int else None)
             if number != given or type(given) is not int:
@@ -188,8 +182,7 @@ class CallNumbers:
         return changed
 
     def _without_repeated(self, choice: Any, number: int, call: dict[str, Any]) -> bool:
-        function = call.get("function")
-        function = function if isinstance(function, dict) else {}
+        function = mapped(call.get("function"))
         name = function.get("name")
         if function.get("arguments"):
             self._with_arguments.add((choice, number))

@@ -1,13 +1,14 @@
-"""Refusals in answers of OpenAI's chat format, put where an engine does not lose them."""
+"""Moves refusals in answers of OpenAI's chat format to where an engine does not lose them."""
 
 from typing import Any
 
+from scalix.domain.json_values import word
 from scalix.domain.requests.routes import Route
 
 
 class Refusals:
-    """Mends the refusals of one answer on `route`, whole or in deltas. Chat completions have a field for them, which
-    LiteLLM only keeps elsewhere; for other APIs they are texts, and for Anthropic's a reason to stop."""
+    """Moves the refusals of one answer on `route`, whole or in deltas. Chat completions have a field for them, which
+    LiteLLM only keeps under a name of its own; in other APIs they are texts, and in Anthropic's also a stop reason."""
 
     def __init__(self, route: Route) -> None:
         self.for_chat = route is Route.CHAT
@@ -17,13 +18,12 @@ class Refusals:
 
     @property
     def is_all(self) -> bool:
-        """Whether a refusal is all that is said."""
+        """Whether the answer says nothing but a refusal."""
         return self.seen and not self._has_text
 
     def mend(self, choice: dict[str, Any], message: dict[str, Any]) -> bool:
-        """Mend one choice and its `message`, or delta. Whether there was something to change."""
-        given = message.get("refusal")
-        refusal = given if isinstance(given, str) else ""
+        """Move the refusal in one choice and its `message`, or delta. Returns whether something was changed."""
+        refusal = word(message.get("refusal"))
         refuses = bool(refusal)
         self._has_text = self._has_text or bool(message.get("content"))
         self.seen = self.seen or refuses
@@ -33,6 +33,6 @@ class Refusals:
             message["content"] = (message.get("content") or "") + refusal
             message["refusal"] = None
         if self.seen and self._is_reason and choice.get("finish_reason") == "stop":
-            choice["finish_reason"] = "content_filter"  # which an engine makes `refusal` of
+            choice["finish_reason"] = "content_filter"  # engines translate this to `refusal`
             return True
         return refuses

@@ -1,7 +1,7 @@
-"""Answers and events of OpenAI's Responses API as its description has them: what is required is there, if only as
-null, and what may not be null is not.
+"""Completes answers and events of OpenAI's Responses API, so that they match its description: required fields are
+there, if only as null, and others are not null.
 
-An engine that translates leaves out what the other API does not know, and drops nulls. Objects are changed in place.
+An engine that translates omits what the other API does not know, and all nulls. Objects are changed in place.
 
 Source: https://github.com/openai/openai-openapi and https://www.openresponses.org (which requires more).
 """
@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from scalix.domain.answers.usage_details import without_null_details
+from scalix.domain.answers.fields import with_nulls, without_null_details, without_nulls
+from scalix.domain.json_values import mapped, objects, word
 
-# What every response has beside its output. Told first is what the request asked for.
+# Fields of every response beside its output. What the request asked for comes before these defaults.
 _NULLABLE = (
     *("error", "incomplete_details", "instructions", "previous_response_id", "max_output_tokens", "max_tool_calls"),
     *("prompt_cache_key", "safety_identifier", "usage", "user", "completed_at"),
@@ -36,8 +37,8 @@ _DEFAULTS: Mapping[str, Any] = {
 _ASKED = ("instructions", "previous_response_id", "max_tool_calls", "safety_identifier", "prompt_cache_key")
 _REASONING: Mapping[str, Any] = {"effort": None, "summary": None}
 _TEXT: Mapping[str, Any] = {"format": {"type": "text"}}
-# Of an output item, what it must have though it may be null; any other null says nothing and is left out, as clients
-# send items back as they came, and the description forbids most nulls.
+# Fields of output items that are required and may be null. Every other null is removed: clients send items back
+# unchanged, and the description forbids most nulls.
 _NULLABLE_OF_ITEMS: Mapping[str, tuple[str, ...]] = {
     "code_interpreter_call": ("code", "outputs"),
     "image_generation_call": ("result",),
@@ -56,8 +57,11 @@ _NULLABLE_OF_EVENTS: Mapping[str, tuple[str, ...]] = {
 
 
 class ResponseShape:
-    """Completes one answer, whole or event by event. `model` is the name by which the client knows the model, `asked`
-    the request's body. `is_refusal` says whether what the engine has as a text is a refusal."""
+    """Completes one answer, whole or event by event.
+
+    `model` is the client's name for the model, `asked` the request's body, `now_s` a clock (Unix time). `is_refusal`
+    tells whether what the engine sends as a text is a refusal.
+    """
 
     def __init__(
         self,
@@ -67,16 +71,16 @@ class ResponseShape:
         is_refusal: Callable[[], bool] = lambda: False,
     ) -> None:
         self._is_refusal = is_refusal
-        self._begun: set[tuple[Any, Any]] = set()  # the parts of summaries, by item and number
-        self._annotations: dict[tuple[Any, Any], list[Any]] = {}  # that were added, by item and part
+        self._begun: set[tuple[Any, Any]] = set()  # parts of summaries, by item and number
+        self._annotations: dict[tuple[Any, Any], list[Any]] = {}  # by item and part
         self._model = model
         self._asked = asked
         self._now_s = now_s
-        self._names: dict[str, Any] = {}  # of the functions that are called, by item
+        self._names: dict[str, Any] = {}  # of called functions, by item
         self.next_number = 0
 
     def event(self, event: dict[str, Any]) -> Sequence[dict[str, Any]]:
-        """Complete one event of a stream. The events that are missing before it."""
+        """Complete one event of a stream. Returns the events that are missing before it."""
         event.pop("model", None)
         kind = event.get("type")
         before = self._missing_before(kind, event)
@@ -94,8 +98,8 @@ class ResponseShape:
         return before
 
     def _missing_before(self, kind: Any, event: dict[str, Any]) -> Sequence[dict[str, Any]]:
-        """LiteLLM does not say that a part of a summary begins."""
-        if not isinstance(kind, str) or not kind.startswith("response.reasoning_summary_"):
+        """LiteLLM omits the event that begins a part of a summary."""
+        if not word(kind).startswith("response.reasoning_summary_"):
             return ()
         place = {"item_id": event.get("item_id"), "output_index": event.get("output_index")}
         place["summary_index"] = number = event.setdefault("summary_index", 0)
@@ -130,11 +134,10 @@ class ResponseShape:
             if isinstance(given := part.get("annotations"), list) and {} in given:  # LiteLLM empties them
                 part["annotations"] = self._annotations.get(place, [])
             _complete_part(part)
-        for name in _NULLABLE_OF_EVENTS.get(kind, ()) if isinstance(kind, str) else ():
-            event.setdefault(name, None)
+        with_nulls(event, _NULLABLE_OF_EVENTS.get(word(kind), ()))
 
     def response(self, response: dict[str, Any]) -> None:
-        """Complete a response, whole or as it is so far."""
+        """Complete a response, a whole one or one in progress."""
         response["model"] = self._model
         response.pop("provider_specific_fields", None)
         for name in _NULLABLE:
@@ -146,36 +149,33 @@ class ResponseShape:
                 is_default = asked is None or (name == "service_tier" and asked == "auto")
                 response[name] = deepcopy(default if is_default else asked)  # ids in it are rewritten later
         for name, default in (("reasoning", _REASONING), ("text", _TEXT)):
-            asked = self._asked.get(name)
-            given = response.get(name) or (asked if isinstance(asked, dict) else {})
+            given = response.get(name) or mapped(self._asked.get(name))
             response[name] = {**deepcopy(default), **given}
         if response["completed_at"] is None and response.get("status") == "completed":
             response["completed_at"] = self._now_s()
         response["tools"] = [_complete_tool(tool) for tool in response["tools"]]
-        for item in response["output"]:
-            if isinstance(item, dict):
-                self._complete_item(item)
+        for item in objects(response["output"]):
+            self._complete_item(item)
         if isinstance(response["usage"], dict):
             _complete_usage(response["usage"])
 
     def _complete_item(self, item: dict[str, Any]) -> None:
         complete_item(item)
-        content = item.get("content")
-        if item.get("type") == "message" and isinstance(content, list) and self._is_refusal():
-            for part in content:
+        if item.get("type") == "message" and self._is_refusal():
+            for part in objects(item.get("content")):
                 _refuse_part(part)
 
 
 def _refuse(kind: str, event: dict[str, Any]) -> None:
-    """Make an event of a refusal of one of a text."""
+    """Turn an event of a text into one of a refusal."""
     event.pop("logprobs", None)
     event["type"] = kind.replace("output_text", "refusal")
     if "text" in event:
         event["refusal"] = event.pop("text")
 
 
-def _refuse_part(part: Any) -> None:
-    if isinstance(part, dict) and part.get("type") == "output_text":
+def _refuse_part(part: dict[str, Any]) -> None:
+    if part.get("type") == "output_text":
         refusal = part.get("text", "")
         part.clear()
         part.update(type="refusal", refusal=refusal)
@@ -184,36 +184,30 @@ def _refuse_part(part: Any) -> None:
 def complete_item(item: dict[str, Any]) -> None:
     """Complete an item of an output."""
     kind = item.get("type")
-    nullable = _NULLABLE_OF_ITEMS.get(kind, ()) if isinstance(kind, str) else ()
-    for name in [name for name, value in item.items() if value is None and name not in nullable]:
-        del item[name]
-    for name in nullable:
-        item.setdefault(name, None)
+    nullable = _NULLABLE_OF_ITEMS.get(word(kind), ())
+    without_nulls(item, nullable)
+    with_nulls(item, nullable)
     if kind == "message":
-        item.setdefault("content", [])  # of one that has just begun
+        item.setdefault("content", [])  # it has just begun
         item.setdefault("status", "completed")
     if kind == "reasoning":
         _complete_reasoning(item)
-    content = item.get("content")
-    for part in content if isinstance(content, list) else ():
-        if isinstance(part, dict):
-            _complete_part(part)
+    for part in objects(item.get("content")):
+        _complete_part(part)
 
 
 def _complete_reasoning(item: dict[str, Any]) -> None:
-    """LiteLLM has the thoughts of other APIs in here as if they were an assistant's text."""
+    """LiteLLM puts the thoughts of other APIs here as if they were an assistant's text."""
     item.pop("role", None)
     item.setdefault("summary", [])
-    content = item.get("content")
-    parts = [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+    parts = list(objects(item.get("content")))
     if any(part.get("type") == "output_text" for part in parts):
         del item["content"]
         item["summary"] = item["summary"] or [{"type": "summary_text", "text": part.get("text", "")} for part in parts]
 
 
 def _complete_part(part: dict[str, Any]) -> None:
-    kind = part.get("type")
-    for name in _LISTS_OF_PARTS.get(kind, ()) if isinstance(kind, str) else ():
+    for name in _LISTS_OF_PARTS.get(word(part.get("type")), ()):
         if part.get(name) is None:
             part[name] = []
 
@@ -222,8 +216,10 @@ def _complete_tool(tool: Any) -> Any:
     if not isinstance(tool, dict):
         return tool
     nullable = _NULLABLE_OF_TOOLS if tool.get("type") == "function" else ()
-    kept = {name: value for name, value in tool.items() if value is not None or name in nullable}
-    return {**kept, **{name: None for name in nullable if name not in kept}}
+    kept = dict(tool)
+    without_nulls(kept, nullable)
+    with_nulls(kept, nullable)
+    return kept
 
 
 def _complete_usage(usage: dict[str, Any]) -> None:

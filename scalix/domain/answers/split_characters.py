@@ -1,5 +1,5 @@
-"""Characters that a provider has cut in two, one half at the end of an event and one at the beginning of the next, put
-together again: bytes of UTF-8, or halves of a pair that are written as `\\ud83d` and `\\ude00`."""
+"""Joins characters that a provider split over two events: bytes of UTF-8, or the halves of a surrogate pair that are
+written as `\\ud83d` and `\\ude00`."""
 
 from scalix.domain.media.patterns import byte_pattern
 
@@ -16,7 +16,7 @@ class SplitCharacters:
         self._half = b""
 
     def join(self, event: bytes) -> bytes:
-        """The event with whole characters only: half a one at its end comes with the next event."""
+        """The event with whole characters only: half a character at its end is put into the next event."""
         if self._half:
             half, self._half = self._half, b""
             if (found := _REST.search(event)) is not None:
@@ -29,7 +29,7 @@ class SplitCharacters:
 
 
 def _cut(event: bytes) -> tuple[int, int] | None:
-    """Where half a character stands at the end of a string."""
+    """The start and end of half a character at the end of a string; `None` if there is none."""
     if not event.isascii():
         try:
             event.decode()

@@ -1,23 +1,25 @@
-"""Chunks of streamed completions that are no chat.
+"""Completes the chunks of streamed completions, the API before chat.
 
-LiteLLM has a usage of zeros in every one of them, and the true one in a chunk of its own; the gateway always asks for
-it, and a client that has not asked gets chunks without. Of the provider's choices it keeps the text of the first alone,
-so they are kept here.
+LiteLLM puts a usage of zeros into each of them, and the true one into a chunk of its own. The gateway always asks for
+it, and removes it for a client that did not. Of the provider's choices LiteLLM keeps only the text of the first, so
+they are collected here.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from scalix.domain.answers.usage_details import without_null_details
+from scalix.domain.answers.fields import with_nulls, without_null_details
+from scalix.domain.json_values import mapped, objects
 
 _LOST = ("choices", "system_fingerprint")
 
 
 def complete_text_chunk(chunk: dict[str, Any], *, with_usage: bool) -> bool:
-    """Complete a chunk, in place. Whether it is one for the client: not what would only bring a usage not asked for."""
+    """Complete a chunk, in place. Returns whether the client should get it: not if it only has a usage that the client
+    did not ask for."""
     usage = chunk.pop("usage", None)
-    counted = isinstance(usage, dict) and any(usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
-    choices = [choice for choice in chunk.get("choices") or () if isinstance(choice, dict)]
+    counted = any(mapped(usage).get(name) for name in ("prompt_tokens", "completion_tokens"))
+    choices = list(objects(chunk.get("choices")))
     if counted and not any(choice.get("text") or choice.get("finish_reason") for choice in choices):
         chunk["choices"] = choices = []
     if isinstance(usage, dict):
@@ -33,24 +35,23 @@ def complete_text_choice(choice: dict[str, Any]) -> None:
     """Complete a choice of a chunk, in place."""
     choice.setdefault("index", 0)
     choice.setdefault("text", "")
-    choice.setdefault("logprobs", None)
-    choice.setdefault("finish_reason", None)
+    with_nulls(choice, ("logprobs", "finish_reason"))
 
 
 class TextChoices:
-    """A provider's own chunks, which wait here until the engine has read them: what it loses of them."""
+    """Collects what an engine loses of a provider's chunks, until the engine has read them."""
 
     def __init__(self) -> None:
         self._waiting: list[dict[str, Any]] = []
         self.is_used = False
 
     def note(self, event: bytes, loads: Callable[[bytes], Any]) -> None:
-        """Keep what is in one event."""
+        """Collect one event."""
         try:
             chunk = loads(event.strip().removeprefix(b"data:"))
         except ValueError:
             return
-        choices = chunk.get("choices") if isinstance(chunk, dict) else None
+        choices = mapped(chunk).get("choices")
         if isinstance(choices, list) and choices and all(isinstance(choice, dict) for choice in choices):
             for choice in choices:
                 complete_text_choice(choice)
@@ -60,14 +61,14 @@ class TextChoices:
             self.is_used = True
 
     def take(self) -> list[dict[str, Any]]:
-        """What has come since the last time, chunk by chunk."""
+        """The chunks that have come since the last call."""
         taken, self._waiting = self._waiting, []
         return taken
 
 
 def _joined(first: dict[str, Any], second: dict[str, Any]) -> bool:
-    """Put the text of `second` behind that of `first`, in place, where both hold nothing but more of the same choice's
-    text. Whether they did: what waits together is one event, as chats have it."""
+    """Append the text of `second` to that of `first`, in place, if both hold nothing but more text of the same choice.
+    Returns whether they did. Chunks that wait together become one event, as in chats."""
     if len(first["choices"]) != 1 or len(second["choices"]) != 1 or first.keys() != second.keys():
         return False
     (before,), (after,) = first["choices"], second["choices"]
