@@ -31,13 +31,6 @@ _STATUSES: dict[Access, tuple[int, ...]] = {
     Access.CALLERS: (401, 401, 401, 403, 200, 200, 200, 200, 401, 403),
     Access.OPERATORS: (401, 401, 401, 403, 403, 403, 200, 403, 401, 403),
 }
-_REQUIRED: dict[Route, list[str]] = {
-    Route.CHAT: ["model", "messages"],
-    Route.COMPLETIONS: ["model", "prompt"],
-    Route.EMBEDDINGS: ["model", "input"],
-    Route.RESPONSES: ["model", "input"],
-    Route.MESSAGES: ["model", "messages", "max_tokens"],
-}
 _TYPES: dict[str, dict[str, Any]] = {
     "model": {"type": "string"},
     "user": {"type": "string", "maxLength": 256},
@@ -138,7 +131,7 @@ def _operation(method: str, path: str, target: Target) -> dict[str, Any]:
     if isinstance(target, Route):
         schema: dict[str, Any] = {
             "type": "object",
-            "required": _REQUIRED[target],
+            "required": ["model", target.row.content, *target.row.also_required],
             "properties": {name: _TYPES.get(name, {}) for name in sorted(allowed_fields(target))},
             "additionalProperties": True,
         }

@@ -7,19 +7,18 @@ the types of its SDK. What nobody knows goes no further, and the client is told 
 
 from collections.abc import Collection, Mapping, Set
 from functools import cache
-from typing import Any
+from importlib import import_module
+from typing import Any, get_args
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.requests.control_fields import control_field_among, nested_control_field
 from scalix.domain.requests.dropped import LONGEST_NAME, Dropped
 from scalix.domain.requests.features import FIELD as OPTIONS
 from scalix.domain.requests.field_lists import (
-    CAP_OF,
     KINDS,
     OF_ANSWERS,
     PASSED,
     PASSED_WITHIN,
-    PASSING,
     REFUSED,
     TAKEN,
     WHOLE_NUMBERS,
@@ -30,64 +29,22 @@ from scalix.domain.requests.routes import Route
 # OpenAI's too, but LiteLLM reads settings of its own from it.
 _NOT_FORWARDED = frozenset({"metadata"})
 _PASSED = PASSED.keys() | PASSED_WITHIN.keys()
-# Anthropic's, which LiteLLM translates for others too.
-_THINKING = frozenset({"thinking"})
 # Ours, which admission takes out of the body: see `domain/features.py`.
 _OURS = frozenset({"user", OPTIONS})
-
-# https://docs.anthropic.com/en/api/messages, fields of the request body
-ANTHROPIC_FIELDS = frozenset(
-    {
-        "cache_control",
-        "container",
-        "context_management",
-        "max_tokens",
-        "mcp_servers",
-        "messages",
-        "model",
-        "output_config",
-        "output_format",
-        "service_tier",
-        "stop_sequences",
-        "stream",
-        "system",
-        "temperature",
-        "thinking",
-        "tool_choice",
-        "tools",
-        "top_k",
-        "top_p",
-    }
-)
 
 
 @cache
 def allowed_fields(route: Route) -> frozenset[str]:
     """The body fields of a route, `user` included: it names the charged user under the master key."""
-    if route is Route.MESSAGES:
-        return ANTHROPIC_FIELDS | _OURS
-    from openai.types import completion_create_params, embedding_create_params
-    from openai.types.chat import completion_create_params as chat_params
-    from openai.types.responses import response_create_params
-
-    types: dict[Route, tuple[Any, ...]] = {
-        Route.CHAT: (
-            chat_params.CompletionCreateParamsNonStreaming,
-            chat_params.CompletionCreateParamsStreaming,
-        ),
-        Route.COMPLETIONS: (
-            completion_create_params.CompletionCreateParamsNonStreaming,
-            completion_create_params.CompletionCreateParamsStreaming,
-        ),
-        Route.EMBEDDINGS: (embedding_create_params.EmbeddingCreateParams,),
-        Route.RESPONSES: (
-            response_create_params.ResponseCreateParamsNonStreaming,
-            response_create_params.ResponseCreateParamsStreaming,
-        ),
-    }
-    # A TypedDict's keys include those of its bases.
-    names = frozenset(name for type_ in types[route] for name in type_.__required_keys__ | type_.__optional_keys__)
-    return (names - _NOT_FORWARDED) | _THINKING | _OURS
+    row = route.row
+    names = row.fields | _OURS
+    if row.sdk_type:
+        module, _, name = f"openai.types.{row.sdk_type}".rpartition(".")
+        params = getattr(import_module(module), name)
+        # A TypedDict's keys include those of its bases.
+        for type_ in get_args(params) or (params,):
+            names |= (type_.__required_keys__ | type_.__optional_keys__) - _NOT_FORWARDED
+    return names
 
 
 def check_fields(route: Route, body: dict[str, Any], extras: Collection[str] = (), *, strict: bool = False) -> Dropped:
@@ -102,7 +59,7 @@ def check_fields(route: Route, body: dict[str, Any], extras: Collection[str] = (
     unknown = body.keys() - allowed_fields(route)
     if unknown:
         unknown.difference_update(extras)
-        passed = unknown & _PASSED if route in PASSING else frozenset()
+        passed = unknown & _PASSED if route.row.passes_extras else frozenset()
         unknown -= passed
         _refuse_dangerous(route, body, unknown)
         _drop(body, sorted(unknown), dropped, strict)
@@ -141,11 +98,11 @@ def _normalise(body: dict[str, Any]) -> None:
 
 def _refuse_dangerous(route: Route, body: Mapping[str, Any], unknown: Set[str]) -> None:
     listed = {name for name in unknown & REFUSED.keys() if not says_nothing(name, body[name])}
-    if listed and route is Route.EMBEDDINGS:
+    if not route.row.generates:
         listed -= OF_ANSWERS
     if listed:
         name = min(listed)
-        reason = REFUSED[name].format(cap=CAP_OF.get(route, "max_tokens"))
+        reason = REFUSED[name].format(cap=(*route.row.caps, "max_tokens")[0])
         raise BadRequest(f"The field '{name}' is not taken: {reason}.", param=name)
     steering = control_field_among(unknown - TAKEN.keys() - REFUSED.keys() - _PASSED)
     if steering is not None:

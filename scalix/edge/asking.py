@@ -21,13 +21,6 @@ from scalix.service.exchange.attempts import Lifted, ProviderError
 from scalix.service.exchange.exchanges import CURRENT, MOST_BYTES_OF_A_VECTOR, Exchange
 from scalix.service.exchange.settlement import Settlement
 
-PATHS = {
-    Route.CHAT: "/v1/chat/completions",
-    Route.COMPLETIONS: "/v1/completions",
-    Route.EMBEDDINGS: "/v1/embeddings",
-    Route.RESPONSES: "/v1/responses",
-    Route.MESSAGES: "/v1/messages",
-}
 # Request headers that mean something to a provider. All others stay outside.
 _FORWARDED_HEADERS = frozenset({b"anthropic-version"})
 _BETAS = b"anthropic-beta"
@@ -118,7 +111,7 @@ class Asking:
         return True
 
     def _inner_scope(self, exchange: Exchange, scope: Scope, raw: bytes) -> Scope:
-        path = PATHS[exchange.route]
+        path = f"/v1{exchange.route.row.path}"
         headers = [
             (b"host", b"scalix"),
             (b"content-type", b"application/json"),

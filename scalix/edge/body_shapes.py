@@ -71,24 +71,24 @@ def _expected(name: str, value: Any) -> str | None:
 
 
 def _check_content(route: Route, body: Mapping[str, Any]) -> None:
-    if route in (Route.CHAT, Route.MESSAGES):
-        _check_messages(body.get("messages"))
-        return
-    name = "prompt" if route is Route.COMPLETIONS else "input"
+    name = route.row.content
     value = body.get(name)
+    if name == "messages":
+        _check_messages(value)
+        return
     if route is Route.RESPONSES and value is None and body.get("prompt") is not None:
         return  # a prompt that the provider keeps
     if (
-        route is Route.EMBEDDINGS
+        not route.row.generates
         and isinstance(value, list)
         and len(value) > MAX_PROMPTS
         and not isinstance(value[0], int)
     ):
         raise BadRequest(f"'{name}' may hold at most {MAX_PROMPTS} texts, not {len(value)}.", param=name)
-    items = dict if route is Route.RESPONSES else str | int | list
+    items = dict if route.row.is_chat else str | int | list
     if isinstance(value, str) or (value and _is_list_of(items, value)):
         return
-    kind = "messages or other input items" if route is Route.RESPONSES else "texts"
+    kind = "messages or other input items" if route.row.is_chat else "texts"
     raise BadRequest(f"'{name}' must be a text or a list of {kind}.", param=name)
 
 

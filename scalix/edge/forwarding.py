@@ -39,7 +39,6 @@ from scalix.service.exchange.unknown_sizes import left_out
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
 
-_WITHOUT_IDS = frozenset({Route.COMPLETIONS, Route.EMBEDDINGS})  # texts go in, and nothing that is kept
 _BETAS = b"anthropic-beta"
 
 
@@ -93,9 +92,7 @@ class Forwarding:
         asked = scope[ASKED] = Asked(caller)
         named = await self._named(route, caller, body)
         dropped.add(left_out(caller, body))
-        candidates = self._fallbacks.candidates(
-            caller, body.get("model"), answers=route is not Route.EMBEDDINGS, alone=named.any
-        )
+        candidates = self._fallbacks.candidates(caller, body.get("model"), answers=route.row.generates, alone=named.any)
         if route is Route.EMBEDDINGS:
             check_embedded(body["input"], candidates.models, may_use_all=may_use_all(caller))
         if candidates.models and (
@@ -128,9 +125,7 @@ class Forwarding:
         serving = exchange.serving
         if serving is not None and not serving.issuperset(model.name for model in candidates.models):
             # The record, and maybe the tier, was another than the one cached, or there is no money for those that cost.
-            candidates = self._fallbacks.narrowed(
-                candidates, exchange.caller, serving, answers=route is not Route.EMBEDDINGS
-            )
+            candidates = self._fallbacks.narrowed(candidates, exchange.caller, serving, answers=route.row.generates)
         attempts = Attempts(candidates, self._fallbacks.cooldowns, exchange, body, clock=self._clock, fields=fields)
         subject = str(exchange.caller.subject)
 
@@ -188,7 +183,7 @@ class Forwarding:
         return error
 
     async def _named(self, route: Route, caller: Caller, body: dict[str, Any]) -> NamedObjects:
-        if route in _WITHOUT_IDS:
+        if not route.row.is_chat:
             return NOTHING
         if route is Route.RESPONSES:
             await self._ids.ready()

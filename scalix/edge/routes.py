@@ -30,13 +30,6 @@ Target = Route | Row[Any]
 Methods = Mapping[str, Target]
 """One path: what answers each method that it takes."""
 
-_METERED = {
-    "/chat/completions": Route.CHAT,
-    "/completions": Route.COMPLETIONS,
-    "/embeddings": Route.EMBEDDINGS,
-    "/responses": Route.RESPONSES,
-    "/messages": Route.MESSAGES,
-}
 ROWS: tuple[Row[Any], ...] = (
     *MODEL_ROWS,
     *COUNT_ROWS,
@@ -64,7 +57,7 @@ ROWS: tuple[Row[Any], ...] = (
 def all_routes() -> Iterator[tuple[str, str, Target]]:
     """Every path, method and target; `{id}` stands for a model's name or a response's id, `{key}` for a virtual key or
     its SHA-256, `{user}` for a user's id, percent-encoded."""
-    yield from ((prefix + path, "POST", route) for path, route in _METERED.items() for prefix in ("/v1", ""))
+    yield from ((prefix + route.row.path, "POST", route) for route in Route for prefix in ("/v1", ""))
     yield from ((path, row.method, row) for row in ROWS for path in (row.path, *row.also))
 
 

@@ -139,7 +139,7 @@ def _of_embeddings(model: str, provider: str) -> frozenset[str]:
 
 
 def _cap(route: Route, names: frozenset[str], translated: bool) -> str | None:
-    if route is Route.EMBEDDINGS or not translated:
+    if not route.row.generates or not translated:
         return None
     known = [name for name in CAPS if name in names]
     if route in (Route.CHAT, Route.COMPLETIONS):

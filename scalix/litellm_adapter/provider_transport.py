@@ -22,17 +22,9 @@ from scalix.service.exchange.exchanges import CURRENT, MOST_ANSWER_BYTES, Exchan
 
 log = logging.getLogger("scalix.provider")
 
-_PATHS = (
-    "/chat/completions",
-    "/completions",
-    "/embeddings",
-    "/responses",
-    "/messages",
-    ":generateContent",
-    ":streamGenerateContent",
-)
-_STREAMED = _PATHS[-1]
-_CHAT = _PATHS[0]
+_PATHS = tuple(path for route in Route for path in route.row.provider_paths)
+_STREAMED = ":streamGenerateContent"
+_CHAT = Route.CHAT.row.path
 _JSON = "application/json"
 _EVENTS = ("content-type", "text/event-stream")
 _FOR_A_TOKEN = ("/token", "/oauth", "/oauth2")  # OAuth 2.0
@@ -168,7 +160,7 @@ def _is_asked_again(exchange: Exchange, request: httpx.Request) -> bool:
     if exchange.attempt.answer_is_too_large:
         return True
     # A list of prompts is asked one by one, and may hold one twice.
-    is_one = exchange.route not in (Route.COMPLETIONS, Route.EMBEDDINGS)
+    is_one = exchange.route.row.is_chat
     seen = exchange.attempt.seen
     return is_one and seen.answered_whole and bool(seen.sent) and seen.sent == content_of(request)
 

@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import StreamingResponse
 
-from scalix.edge.asking import PATHS
+from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID
 from scalix.litellm_adapter.direct_endpoints import DirectEndpoints, is_possible, is_simple_route, route_of
 from tests.adapter.test_trimmed_calls import exchange
@@ -156,7 +156,7 @@ def test_an_endpoint_that_needs_more_is_left_to_fastapi(function: Any, options: 
     assert not is_simple_route(route_of(app, "/x"))
 
 
-@pytest.mark.parametrize("path", sorted(set(PATHS.values()) - {LAZY}))
+@pytest.mark.parametrize("path", sorted({f"/v1{route.row.path}" for route in Route} - {LAZY}))
 def test_litellms_own_endpoints_can_be_called(path: str) -> None:
     assert is_simple_route(route_of(proxy_server.app, path))
 

@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, Phase, settings
 from requests import Session
 
 from scalix.domain.requests.routes import Route
-from scalix.edge.asking import PATHS
 from tests.e2e.gateways import (
     AUDIT_KEY,
     ENCRYPTION_KEY,
@@ -32,7 +31,7 @@ pytestmark = pytest.mark.timeout(300)
 EXAMPLES = int(os.environ.get("SCALIX_OPENAPI_EXAMPLES", "10"))
 LONGEST_ANSWER_S = 20
 MODEL = "free-gemini-flash"
-METERED = {prefix + path for route in Route for path in [PATHS[route].removeprefix("/v1")] for prefix in ("", "/v1")}
+METERED = {prefix + route.row.path for route in Route for prefix in ("", "/v1")}
 CANARIES = (PROVIDER_KEY, MASTER_KEY, AUDIT_KEY, ENCRYPTION_KEY, JWT_SECRET, METRICS_TOKEN)
 # The only faults that a request may meet, each a 503; the gateway's own (500) is none of them.
 FAULTS = {"overloaded", "store_unavailable", "identity_unavailable", "provider_unavailable"}

@@ -9,8 +9,6 @@ template, its model or its route: what is reserved for a request is found out wi
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from scalix.domain.requests.routes import Route
-
 NUMBER, WHOLE, FLAG, TEXT, TEXTS, WHOLES, SCHEMA = "number", "whole", "flag", "text", "texts", "wholes", "schema"
 Passed = tuple[str, str]
 """The kind of value, and what the field does."""
@@ -125,7 +123,6 @@ NEUTRAL_OF_REFUSED: Mapping[str, tuple[Any, ...]] = {
     "speed": ("standard",),
 }
 _EMPTY: tuple[Any, ...] = ("", [], {})
-PASSING = frozenset({Route.CHAT, Route.COMPLETIONS, Route.RESPONSES})
 
 
 def says_nothing(name: str, value: Any) -> bool:
@@ -135,7 +132,6 @@ def says_nothing(name: str, value: Any) -> bool:
 
 # Where there is no answer to generate, these bound nothing, and are dropped.
 OF_ANSWERS = frozenset(name for name, reason in REFUSED.items() if reason in (_CAP, _LONGER))
-CAP_OF = {Route.RESPONSES: "max_output_tokens"}
 
 # Some programs write them as 1.0.
 WHOLE_NUMBERS = frozenset(

@@ -40,36 +40,6 @@ class Told:
     dropped: list[str] = field(default_factory=list)
 
 
-# The parameters of chat completions that a field is translated into, one of which has to be known, by route; none: it
-# can't be translated. A route's fields that are not here are translated whatever the model, or are no settings.
-_AS_IT_IS = (
-    *("functions", "function_call", "temperature", "top_p", "n", "stop", "modalities", "prediction", "audio"),
-    *("presence_penalty", "frequency_penalty", "logit_bias", "response_format", "seed", "tools", "tool_choice"),
-    *("parallel_tool_calls", "logprobs", "top_logprobs", "reasoning_effort", "thinking", "web_search_options"),
-    *("service_tier", "prompt_cache_key", "prompt_cache_retention", "safety_identifier", "verbosity", "store"),
-)
-_THOUGHT = ("reasoning_effort", "thinking")
-_COMMON = {name: (name,) for name in ("tools", "tool_choice", "temperature", "top_p")}
-_TRANSLATED: Mapping[Route, Mapping[str, tuple[str, ...]]] = {
-    Route.CHAT: {name: (name,) for name in _AS_IT_IS},
-    Route.COMPLETIONS: {name: (name,) for name in _AS_IT_IS},
-    Route.EMBEDDINGS: {name: (name,) for name in ("dimensions", "encoding_format", "user")},
-    Route.RESPONSES: {
-        **_COMMON,
-        **{name: (name,) for name in ("parallel_tool_calls", "service_tier", "safety_identifier")},
-        "reasoning": _THOUGHT,
-        "text": ("response_format",),
-        **dict.fromkeys(("store", "include", "truncation", "prompt_cache_key", "prompt_cache_retention"), ()),
-        **dict.fromkeys(("top_logprobs", "max_tool_calls"), ()),
-    },
-    Route.MESSAGES: {
-        **_COMMON,
-        "stop_sequences": ("stop",),
-        "thinking": _THOUGHT,
-        "output_format": ("response_format",),
-        **dict.fromkeys(("context_management", "cache_control", "container", "mcp_servers"), ()),
-    },
-}
 # What says no more than what holds without it.
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     **dict.fromkeys(("presence_penalty", "frequency_penalty", "top_logprobs"), (0,)),
@@ -98,7 +68,7 @@ def unknown_fields(route: Route, params: Collection[str], *, translated: bool) -
     requests are `translated` into these, else the route's own."""
     return frozenset(
         name
-        for name, into in _TRANSLATED[route].items()
+        for name, into in route.row.translated.items()
         if not (name in params if not translated else any(param in params for param in into))
     )
 

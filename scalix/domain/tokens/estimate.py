@@ -94,9 +94,9 @@ def estimate_prompt_tokens(
 
 
 def _request_tokens(route: Route, frame: Frame) -> int:
-    if route is Route.EMBEDDINGS:
+    if not route.row.generates:
         return 0
-    return frame.completion if route is Route.COMPLETIONS else frame.request
+    return frame.request if route.row.is_chat else frame.completion
 
 
 def _has_schema(tool: Any) -> bool:

@@ -12,13 +12,6 @@ MAX_CHOICES = 128  # OpenAI's limit for `n`
 MAX_PROMPTS = 2_048  # OpenAI's limit for a list of inputs
 MAX_TOKENS = 2**31 - 1  # what is asked beyond this means "as much as there is", and stays exact in Lua's numbers
 
-# The first name is the route's usual one. All of them bound the answer of some provider behind the route.
-_OWN_FIELDS: Mapping[Route, tuple[str, ...]] = {
-    Route.CHAT: ("max_tokens", "max_completion_tokens"),
-    Route.COMPLETIONS: ("max_tokens",),
-    Route.RESPONSES: ("max_output_tokens",),
-    Route.MESSAGES: ("max_tokens",),
-}
 _ALL_FIELDS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 CAP_FIELDS = frozenset(_ALL_FIELDS)
 # Budgets for thinking, which providers take out of the output cap: (outer field or None, field).
@@ -49,9 +42,9 @@ def output_request(route: Route, body: Mapping[str, Any]) -> OutputRequest:
     Raises `BadRequest`, naming the field, for a value that is not a whole number in its range, for `best_of` below
     `n`, and for a cap that leaves nothing beside the thinking budget.
     """
-    if route is Route.EMBEDDINGS:
+    own = route.row.caps
+    if not own:
         return OutputRequest(field=None, cap_tokens=0, fields=(), choices=1, min_tokens=0)
-    own = _OWN_FIELDS[route]
     asked = {name: tokens for name in _ALL_FIELDS if (tokens := _whole(body, name, 1)) is not None}
     # A name of another route is honoured and rewritten too, beside one that this route's providers are sure to know.
     fields = tuple(name for name in own if name in asked) or own[:1]
@@ -73,8 +66,6 @@ def output_request(route: Route, body: Mapping[str, Any]) -> OutputRequest:
 
 def with_cap(route: Route, body: dict[str, Any], request: OutputRequest, cap_tokens: int) -> None:
     """Write the granted `cap_tokens` (per choice) into `body`, in place; nothing on routes without output."""
-    if route is Route.EMBEDDINGS:
-        return
     for name in request.fields:
         body[name] = cap_tokens
 

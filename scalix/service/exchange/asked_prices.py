@@ -45,7 +45,7 @@ def refuse_unpriced(caller: Caller, route: Route, model: Model, now_ms: int) -> 
     if not by_key and not by_tier:
         return
     price = model.price_at(now_ms)
-    if price is None or not price.has_rates(answers=route is not Route.EMBEDDINGS):
+    if price is None or not price.has_rates(answers=route.row.generates):
         log.error("model %s has no price, so callers whose money is limited are refused it", model.name)
         whose = "key with a budget" if by_key else "prepaid tier" if caller.tier and caller.tier.prepaid else ""
         message = (
