@@ -1,7 +1,7 @@
 """Joins characters that a provider split over two events: bytes of UTF-8, or the halves of a surrogate pair that are
 written as `\\ud83d` and `\\ude00`."""
 
-from scalix.domain.media.patterns import byte_pattern
+from scalix.domain.byte_patterns import byte_pattern
 
 # Half a character at the end of a string, and the other half at the beginning of one.
 _CUT_BYTES = byte_pattern(rb'([\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})"\s*[,}\]]')

@@ -1,10 +1,10 @@
-"""The extent of one medium: what it is by its first bytes, told by the reader of that format."""
+"""Measures one medium: finds its format by its first bytes, and calls the reader of that format."""
 
 import binascii
 from collections.abc import Callable, Collection
 from typing import Final
 
-from scalix.domain.media.extent import CantTell, Extent, Work
+from scalix.domain.media.extent import CantTell, Extent, Work, cant_tell_if
 from scalix.domain.media.images import PNG_MAGIC, gif, jpeg, png, webp
 from scalix.domain.media.mp4 import mp4
 from scalix.domain.media.ogg import ogg
@@ -16,9 +16,9 @@ _LONGEST_HEADER: Final = 256
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _BLANKS: Final = b" \t\n\r\f\v"
 _PDF_MAGIC: Final = b"%PDF-"
-_PDF_HEAD: Final = 1_100  # readers look for it in the first kilobyte
+_PDF_HEAD: Final = 1_100  # readers search the first kilobyte for it
 _IMAGE, _SOUND, _PDF, _TEXT, _ANY = "image", "sound", "pdf", "text", ""
-# Formats without a mark that must stand first: a file said to be one, and seen to be another, may be read as either.
+# Formats that need no mark at the start: a file that is labelled as one of them may be read so, whatever it looks like.
 _MP3_LABELS: Final = frozenset({"mp3", "mpeg", "mpga", "x-mp3", "mpeg3", "x-mpeg", "aac", "aacp", "x-aac"})
 _SOUND_LABELS: Final = frozenset({"wav", "mp3", "flac", "ogg", "opus", "m4a", "webm", "aac", "pcm16"}) | _MP3_LABELS
 _TEXT_TYPES: Final = frozenset(
@@ -30,17 +30,16 @@ _TEXT_TYPES: Final = frozenset(
 
 
 def decoded(text: str) -> tuple[str, bytes]:
-    """The media type that a data URL states, and its bytes; of bare base64 the type is empty. Raises `CantTell`.
+    """The media type of a data URL and its bytes; bare base64 has an empty type. Raises `CantTell`.
 
-    What is taken is what every decoder reads alike: one run of the alphabet or of its URL form, blanks apart.
+    It accepts only what every decoder reads alike: one run of the alphabet, or of its URL form, with or without blanks.
     """
     stated = ""
     start = 0
     if text[:5].lower() == "data:":
         start = text.find(",", 0, _LONGEST_HEADER) + 1
         stated, *parameters = text[5 : max(5, start - 1)].lower().split(";")
-        if not start or not parameters or parameters[-1].strip() != "base64":
-            raise CantTell
+        cant_tell_if(not start or not parameters or parameters[-1].strip() != "base64")
     try:
         raw = text[start:].encode("ascii")
     except UnicodeEncodeError:
@@ -56,21 +55,19 @@ def decoded(text: str) -> tuple[str, bytes]:
 
 
 def extent_of(data: bytes, labels: Collection[str], work: Work) -> Extent:
-    """The extent of `data`, of which `labels` say what it is (`image/png`, `wav`). Raises `CantTell`, also where it is
-    seen to be something else."""
+    """Measure `data`, which `labels` describe (`image/png`, `wav`). Raises `CantTell`, also if it turns out to be
+    something else."""
     said = {kind for label in labels if (kind := _said(label))}
     kind, read = _seen(data)
-    if said - {kind}:
-        raise CantTell
+    cant_tell_if(said - {kind})
     if read is None:
         return _text(data)
-    if read is not mp3 and any(label.lower().rpartition("/")[2] in _MP3_LABELS for label in labels):
-        raise CantTell
+    cant_tell_if(read is not mp3 and any(label.lower().rpartition("/")[2] in _MP3_LABELS for label in labels))
     return read(data, work)
 
 
 def _said(label: str) -> str:
-    """What a media type or the name of a format promises."""
+    """The kind of content that a media type or the name of a format promises."""
     label = label.lower().partition(";")[0].strip()
     group, _, name = label.rpartition("/")
     if group in ("image", "audio", "video"):
@@ -85,8 +82,7 @@ def _said(label: str) -> str:
 def _seen(data: bytes) -> tuple[str, Callable[[bytes, Work], Extent] | None]:
     has_pdf = data.find(_PDF_MAGIC, 0, _PDF_HEAD) >= 0
     kind, read = _by_magic(data[:12])
-    if has_pdf and kind:
-        raise CantTell  # both, by turns
+    cant_tell_if(has_pdf and kind)  # some readers see one, some the other
     if has_pdf:
         return _PDF, pdf
     return (kind, read) if kind else (_TEXT, None)
@@ -115,9 +111,8 @@ def _by_magic(head: bytes) -> tuple[str, Callable[[bytes, Work], Extent] | None]
 
 
 def _text(data: bytes) -> Extent:
-    """A text in UTF-8, which has no more tokens than bytes."""
-    if not data or b"\0" in data or _PDF_MAGIC in data or data.startswith((b"{\\rtf", b"PK\x03\x04")):
-        raise CantTell
+    """A text in UTF-8, which has at most as many tokens as bytes."""
+    cant_tell_if(not data or b"\0" in data or _PDF_MAGIC in data or data.startswith((b"{\\rtf", b"PK\x03\x04")))
     try:
         data.decode()
     except UnicodeDecodeError:

@@ -1,23 +1,24 @@
-"""Seconds of sound in Ogg, Opus or Vorbis, from the packets that are there.
+"""Measures the seconds of sound in Ogg, with Opus or Vorbis, by the packets in the file.
 
 Sources: RFC 3533 (Ogg), RFC 7845 and 6716 (Opus), Xiph's "Vorbis I".
 """
 
 from typing import Final
 
-from scalix.domain.media.extent import CantTell, Extent, Work
-from scalix.domain.media.patterns import byte_pattern
+from scalix.domain.byte_patterns import byte_pattern
+from scalix.domain.media.extent import FASTEST_HZ, Extent, Work, cant_tell_if, le
 
 LONGEST_OPUS_S: Final = 0.12
 _OPUS_HZ: Final = 48_000
-_FASTEST_HZ: Final = 768_000
 _PAGE: Final = byte_pattern(rb"OggS")
 _BEGINS, _GOES_ON = 2, 1
+# By the two parts of a packet's configuration number.
+_OPUS_FRAMES_MS: Final = 3 * ((10.0, 20.0, 40.0, 60.0),) + ((10.0, 20.0, 10.0, 20.0),) + 4 * ((2.5, 5.0, 10.0, 20.0),)
 
 
 def ogg(data: bytes, work: Work) -> Extent:
-    """Every page counts, wherever its mark stands, of every stream in the file, chained or beside another: what one
-    reader passes over another finds. The position that a page states counts only where it is more."""
+    """Counts every page of every stream, chained or multiplexed, wherever its mark is: what one reader skips another
+    finds. The position that a page states counts only if it is larger."""
     opus_s = vorbis_packet_s = 0.0
     packets = last_sample = 0
     slowest_hz = _OPUS_HZ
@@ -33,11 +34,10 @@ def ogg(data: bytes, work: Work) -> Extent:
             head = data[body : body + 30]
             if head.startswith(b"\x01vorbis"):
                 vorbis_packet_s = max(vorbis_packet_s, vorbis_seconds(head))
-                slowest_hz = min(slowest_hz, int.from_bytes(head[12:16], "little"))
-            elif head.startswith(b"OpusHead"):
-                has_opus = True
+                slowest_hz = min(slowest_hz, le(head, 12, 4))
             else:
-                raise CantTell
+                cant_tell_if(not head.startswith(b"OpusHead"))
+                has_opus = True
         last_sample = max(last_sample, int.from_bytes(data[at + 6 : at + 14], "little", signed=True))
         goes_on = bool(data[at + 5] & _GOES_ON)
         for lace in table:
@@ -46,8 +46,7 @@ def ogg(data: bytes, work: Work) -> Extent:
                 opus_s += opus_seconds(data[body : body + 2])
             body += lace
             goes_on = lace == 255
-    if not has_opus and not vorbis_packet_s:
-        raise CantTell
+    cant_tell_if(not has_opus and not vorbis_packet_s)
     packets_s = max(opus_s if has_opus else 0.0, packets * vorbis_packet_s)
     return Extent("ogg", seconds=max(packets_s, last_sample / slowest_hz))
 
@@ -57,19 +56,13 @@ def opus_seconds(packet: bytes) -> float:
     if not packet:
         return 0.0
     config, code = packet[0] >> 3, packet[0] & 3
-    if config < 12:
-        frame_ms = (10.0, 20.0, 40.0, 60.0)[config & 3]
-    elif config < 16:
-        frame_ms = (10.0, 20.0)[config & 1]
-    else:
-        frame_ms = (2.5, 5.0, 10.0, 20.0)[config & 3]
+    frame_ms = _OPUS_FRAMES_MS[config >> 2][config & 3]
     frames = (1, 2, 2, packet[1] & 0x3F if len(packet) > 1 else 0)[code]
     return min(LONGEST_OPUS_S, frames * frame_ms / 1_000)
 
 
 def vorbis_seconds(header: bytes) -> float:
-    """The longest that one packet can be after this identification header, which begins with 1 and `vorbis`."""
-    hz = int.from_bytes(header[12:16], "little")
-    if len(header) < 29 or not 0 < hz <= _FASTEST_HZ:
-        raise CantTell
+    """The longest packet that this identification header, which begins with 1 and `vorbis`, allows."""
+    hz = le(header, 12, 4)
+    cant_tell_if(len(header) < 29 or not 0 < hz <= FASTEST_HZ)
     return (1 << (header[28] >> 4)) / 2 / hz

@@ -1,15 +1,15 @@
-"""How many pages a PDF has, and how much text: the most that any reader could make of it.
+"""Measures the pages and the text of a PDF: the most that any reader could find in it.
 
-Readers differ on which version of an object counts, on what a page tree says against its `/Count`, and on how text is
-taken out. Here the larger counts each time; a file that is encrypted, damaged, or written in a way that readers may
-take differently can't be told. Source: ISO 32000-1 (7.7 document structure, 9.4 text, 9.10 extraction of text, 14.9.4).
+Readers differ on which version of an object counts, on whether the page tree or its `/Count` is right, and on how text
+is extracted. The larger figure counts each time. Files that are encrypted, damaged or ambiguous can't be measured.
+Source: ISO 32000-1 (7.7 document structure, 9.4 text, 9.10 extraction of text, 14.9.4).
 """
 
 import binascii
 from typing import Final
 
-from scalix.domain.media.extent import CantTell, Extent, Work
-from scalix.domain.media.patterns import byte_pattern
+from scalix.domain.byte_patterns import byte_pattern
+from scalix.domain.media.extent import CantTell, Extent, Work, cant_tell_if
 from scalix.domain.media.pdf_objects import SPACES, PdfObjects, is_end_of_name, outside_texts
 
 _KEYS: Final = byte_pattern(
@@ -26,8 +26,8 @@ _MOST: Final = 10**12  # beyond any window of tokens
 
 
 def pdf(data: bytes, work: Work) -> Extent:
-    """Pages by the page tree, its own counts, or the page objects; text by what the pages show, times what their fonts
-    can make of a byte."""
+    """Pages by the page tree, its counts or the page objects; text by what the pages show, times the most that their
+    fonts can make of a byte."""
     return _Document(data, work).extent()
 
 
@@ -44,16 +44,14 @@ class _Document:
             if is_end_of_name(self._text, found.end()):
                 place = found.end(), self._objects.object_at(found.start())
                 self._places.setdefault(found.group(1), []).append(place)
-        # In the trailer, which is no object. Spelled in another way it is not seen, and nothing can be inflated then.
-        if b"Encrypt" in self._places or b"/Encrypt" in data:
-            raise CantTell
+        # It is in the trailer, which is no object. If it is spelled in another way, nothing can be inflated.
+        cant_tell_if(b"Encrypt" in self._places or b"/Encrypt" in data)
 
     def extent(self) -> Extent:
         kids = self._references_of(b"Kids")
         contents = self._references_of(b"Contents")
         roots = {root for found in self._references_of(b"Pages").values() for version in found for root in version}
-        if not kids or not roots:
-            raise CantTell
+        cant_tell_if(not kids or not roots)
         of_a_form = self._form_bytes()
         streams = {number for versions in contents.values() for version in versions for number in version}
         shown = {number: self._shown_bytes(number, of_a_form) for number in streams}
@@ -61,7 +59,7 @@ class _Document:
             page: max(sum(shown[number] for number in version) for version in versions)
             for page, versions in contents.items()
         }
-        # Notes and filled-in fields look like forms too.
+        # Annotations and filled-in fields are drawn by forms too.
         for page, versions in (self._references_of(b"Annots") if of_a_form else {}).items():
             own[page] = own.get(page, 0) + max(map(len, versions)) * of_a_form
         pages, text = self._totals(roots, kids, own)
@@ -76,7 +74,7 @@ class _Document:
         return self._text[place : place + 64].lstrip(SPACES)
 
     def _references_of(self, key: bytes) -> dict[int, list[list[int]]]:
-        """What each object refers to under `key`, in each of its versions."""
+        """The objects to which each object refers under `key`, in each of its versions."""
         found: dict[int, list[list[int]]] = {}
         for place, number in self._places.get(key, ()):
             value = self._value_at(place)
@@ -86,7 +84,7 @@ class _Document:
             elif reference := _REFERENCE.search(value):
                 refers = self._followed(int(reference.group(1)))
             elif key == b"Contents" and value[:1] in (b"(", b"<"):
-                continue  # an annotation's text, which counts with all that is in objects
+                continue  # an annotation's text, which is counted with all objects
             elif key == b"Pages" and value[:1] in (b"/", b">"):
                 continue  # `/Type /Pages`
             else:
@@ -98,14 +96,12 @@ class _Document:
         self._work.step(array.count(b"R") >> 1)
         words = array.replace(b"R", b" R ").split()
         numbers, marks = words[::3], words[2::3]
-        if array.translate(None, _IN_ARRAYS) or len(marks) != len(numbers) or marks != [b"R"] * len(marks):
-            raise CantTell
-        if not all(len(number) < 11 and number.isdigit() for number in numbers):
-            raise CantTell
+        cant_tell_if(array.translate(None, _IN_ARRAYS) or len(marks) != len(numbers) or marks != [b"R"] * len(marks))
+        cant_tell_if(not all(len(number) < 11 and number.isdigit() for number in numbers))
         return list(map(int, numbers))
 
     def _followed(self, number: int) -> list[int]:
-        """`number`, or what it lists if it is an array."""
+        """The object `number`, or those that it lists if it is an array."""
         if number not in self._lists:
             found = []
             for text in self._versions.get(number, ()):
@@ -119,7 +115,7 @@ class _Document:
         return self._lists[number]
 
     def _totals(self, roots: set[int], kids: dict[int, list[list[int]]], own: dict[int, int]) -> tuple[int, int]:
-        """Pages, and bytes of text, under the roots. What is referred to from many places counts at each of them."""
+        """Pages and bytes of text under the roots. What several places refer to counts in each of them."""
         totals: dict[int, tuple[int, int]] = {}
         begun: set[int] = set()
         stack = list(roots)
@@ -129,8 +125,7 @@ class _Document:
             versions = kids.get(node, ()) if node not in totals else ()
             waits_for = {kid for version in versions for kid in version if kid not in totals}
             if waits_for:
-                if node in begun:
-                    raise CantTell  # a tree that goes round
+                cant_tell_if(node in begun)  # a tree with a cycle
                 begun.add(node)
                 stack.extend(waits_for)
                 continue
@@ -149,21 +144,21 @@ class _Document:
         return int(number.group(0).strip(SPACES + b"/>"))
 
     def _form_bytes(self) -> int:
-        """The most that a form shows, with the forms in it."""
-        if any(not self._value_at(place).startswith(b"/") for place, _ in self._places.get(b"Subtype", ())):
-            raise CantTell  # a form that is not seen to be one
+        """The most bytes that a form shows, including the forms in it."""
+        cant_tell_if(
+            any(not self._value_at(place).startswith(b"/") for place, _ in self._places.get(b"Subtype", ()))
+        )  # may hide a form
         numbers = {number for _, number in self._places.get(b"Form", ())}
         forms = [form for number in numbers for form in self._read(number)]
         most = max(map(self._text_bytes, forms), default=0)
-        # Which form shows which is not read: each may show the one with most text as often as any shows any.
+        # Which form shows which is not read, so each may show the longest one as often as any form shows another.
         shows = max((form.count(b"Do") for form in forms), default=0)
         depth = sum(1 for form in forms if b"Do" in form)
-        if most and shows > 1 and depth > _DEEPEST:
-            raise CantTell
+        cant_tell_if(most and shows > 1 and depth > _DEEPEST)
         return most * sum(shows**level for level in range(depth + 1)) if most else 0
 
     def _shown_bytes(self, number: int, of_a_form: int) -> int:
-        """The bytes of text that a content stream shows."""
+        """The most bytes of text that a content stream shows."""
         shown = (self._text_bytes(data) + data.count(b"Do") * of_a_form for data in self._read(number))
         return max(shown, default=0)
 
@@ -171,7 +166,8 @@ class _Document:
         return [self._objects.content(*stream) for stream in self._objects.streams.get(number, ())]
 
     def _text_bytes(self, content: bytes) -> int:
-        """What is in strings, and a space or a line's end for each: all of it where that is in doubt, or much work."""
+        """The bytes in strings, and one more for each: a space or a line's end. All of `content` if in doubt, or if
+        that is too much work."""
         strings = content.count(b"(") + content.count(b"<")
         if strings > self._work.steps:
             return len(content)
@@ -188,7 +184,7 @@ class _Document:
         return size
 
     def _replaced_bytes(self, shown: dict[int, int]) -> int:
-        """What marked content on a page may be read as in place of itself, where it names what says so."""
+        """The most bytes that replacement texts (`/ActualText`) add on a page."""
         said = {number for _, number in self._places.get(b"ActualText", ())}
         longest = max((len(text) for number in said for text in self._versions[number]), default=0)
         times = 0
@@ -198,7 +194,7 @@ class _Document:
         return longest * times
 
     def _most_tokens_of_a_byte(self) -> float:
-        """By what the fonts say of their codes: one may stand for a long text."""
+        """How many tokens one byte may stand for, by the maps of the fonts: a code may mean a long text."""
         most = 1
         of_two_bytes = b"Differences" not in self._places
         for place, number in self._places.get(b"ToUnicode", ()):
@@ -208,8 +204,7 @@ class _Document:
                 most = max(most, self._longest_of_maps(int(reference.group(1))))
         for place, _ in self._places.get(b"Differences", ()):
             end = self._text.find(b"]", place, place + _LONGEST_ENCODING)
-            if end < 0 or not self._value_at(place).startswith(b"["):
-                raise CantTell
+            cant_tell_if(end < 0 or not self._value_at(place).startswith(b"["))
             for name in self._text[place:end].split(b"/"):
                 self._work.step()
                 is_coded = name[3:7].isalnum() and name.startswith(b"uni") and name[3:4] in b"0123456789ABCDEF"
@@ -217,7 +212,7 @@ class _Document:
         return most / 2 if of_two_bytes and most > 1 else most
 
     def _longest_of_maps(self, number: int) -> int:
-        """The bytes, in UTF-8, of the longest text that a map has for a code."""
+        """The length in UTF-8 bytes of the longest text that a map has for a code."""
         longest = 0
         for content in self._read(number):
             for piece in content.replace(b"<<", b"").split(b"<")[1:]:
@@ -225,8 +220,7 @@ class _Document:
                 digits = piece.partition(b">")[0].translate(None, SPACES)
                 if len(digits) > _UNIT_DIGITS:
                     longest = max(longest, _utf8_bytes(digits))
-            if b"(" in content[content.find(b"beginbf") :]:
-                raise CantTell
+            cant_tell_if(b"(" in content[content.find(b"beginbf") :])
         return longest
 
 

@@ -1,15 +1,15 @@
-"""The objects of a PDF, all that are in its bytes, whatever its tables say of where they are.
+"""Reads all objects in the bytes of a PDF, wherever its tables say they are.
 
-A reader goes by cross-reference tables, older and newer ones, or searches when they are broken. Each finds only what
-is here: objects under their mark (`7 0 obj`), and those within object streams. Source: ISO 32000-1, 7.2 to 7.5.
+Readers follow cross-reference tables, old or new, or search if these are broken. Each of them finds only what is read
+here: objects at their mark (`7 0 obj`), and those in object streams. Source: ISO 32000-1, 7.2 to 7.5.
 """
 
 import zlib
 from bisect import bisect_right
 from typing import Final
 
-from scalix.domain.media.extent import CantTell, Work
-from scalix.domain.media.patterns import byte_pattern
+from scalix.domain.byte_patterns import byte_pattern
+from scalix.domain.media.extent import CantTell, Work, cant_tell_if
 
 _MOST_OBJECTS: Final = 20_000
 _MOST_STRUCTURE_BYTES: Final = 4 * 1024 * 1024
@@ -27,8 +27,9 @@ _HEX: Final = b"0123456789ABCDEFabcdef"
 
 
 class PdfObjects:
-    """`text` is that of all objects, streams apart, with escapes in names undone; `object_at` says whose it is.
-    `streams` are those of each object: where the data begins in the file, and the text of the dictionary."""
+    """The objects of one file. `text` is the text of all objects without streams, with escapes in names decoded;
+    `object_at` tells which object a place in it belongs to. `streams` has for each object where the data begins in the
+    file, and the dictionary's text."""
 
     def __init__(self, data: bytes, work: Work) -> None:
         self._data = data
@@ -68,8 +69,7 @@ class PdfObjects:
         self._starts.append(self._size)
         self.texts.append(text)
         self._size += len(text) + 1
-        if len(self.texts) > _MOST_OBJECTS or self._size > _MOST_STRUCTURE_BYTES:
-            raise CantTell
+        cant_tell_if(len(self.texts) > _MOST_OBJECTS or self._size > _MOST_STRUCTURE_BYTES)
         return text
 
     def _read_file(self) -> None:
@@ -84,7 +84,7 @@ class PdfObjects:
                 if digits and len(digits) < 11 and generation.isdigit():
                     marks.append((int(digits), at + 3))
                 elif not before or before[-1] in SPACES or before[-1:].isdigit():
-                    raise CantTell  # a mark written in a way that is not read here, or bytes that look like one
+                    raise CantTell  # written in a way that is not read here, or no mark
             at = data.find(b"obj", at + 3)
         for index, (number, start) in enumerate(marks):
             self._work.step(4)
@@ -92,29 +92,24 @@ class PdfObjects:
             end = data.find(b"endobj", start, limit)
             limit = limit if end < 0 else end
             stream = _STREAM.search(data, start, limit)
-            if (stream is None and end < 0) or (stream is not None and not stream.group(1)):
-                raise CantTell
+            cant_tell_if((stream is None and end < 0) or (stream is not None and not stream.group(1)))
             head = data[start : limit if stream is None else stream.start() + 2]
-            if len(head) > _MOST_STRUCTURE_BYTES:
-                raise CantTell
-            # Where it ends was looked for without reading it, so that must not be within a text or a comment.
+            cant_tell_if(len(head) > _MOST_STRUCTURE_BYTES)
+            # The end was found by searching, so it must not be inside a string or a comment.
             last_line = head.replace(b"\r", b"\n").rpartition(b"\n")[2]
             rest = outside_texts(head, self._work)
-            if b"%" in last_line or rest is None or (stream is None and b"stream" in rest):
-                raise CantTell
+            cant_tell_if(b"%" in last_line or rest is None or (stream is None and b"stream" in rest))
             head = self._add(number, head)
             if stream is not None:
                 self.streams.setdefault(number, []).append((stream.end(), head))
 
     def _read_object_stream(self, start: int, head: bytes) -> None:
         count, first = _one_number(head, b"N"), _one_number(head, b"First")
-        if b"/Predictor" in head or first > 20 * _MOST_OBJECTS:
-            raise CantTell
+        cant_tell_if(b"/Predictor" in head or first > 20 * _MOST_OBJECTS)
         content = self.content(start, head)
         words = content[:first].split()[: 2 * count]
         self._work.step(len(words))
-        if len(words) % 2 or not all(word.isdigit() and len(word) < 10 for word in words):
-            raise CantTell
+        cant_tell_if(len(words) % 2 or not all(word.isdigit() and len(word) < 10 for word in words))
         begins = [first + int(offset) for offset in words[1::2]]
         ordered = sorted(set(begins))
         ends = dict(zip(ordered, [*ordered[1:], len(content)], strict=True))
@@ -123,21 +118,18 @@ class PdfObjects:
 
     def _read_content(self, start: int, head: bytes) -> bytes:
         filters = values_of(head, b"Filter")
-        if values_of(head, b"F"):
-            raise CantTell  # in a file of its own
+        cant_tell_if(values_of(head, b"F"))  # the data is in another file
         if filters:
-            if len(filters) > 1 or _FLATE.search(filters[0]) is None:
-                raise CantTell
+            cant_tell_if(len(filters) > 1 or _FLATE.search(filters[0]) is None)
             return self._inflated(start)
         end = self._data.find(b"endstream", start)
-        if end < 0:
-            raise CantTell
+        cant_tell_if(end < 0)
         content = self._data[start : max(end, start + _one_number(head, b"Length"))]
         self._work.inflated(len(content))
         return content
 
     def _inflated(self, start: int) -> bytes:
-        """Reads until the compressed data ends by itself, whatever length is stated."""
+        """Inflate until the compressed data ends, whatever length is stated."""
         stream, pieces, at = zlib.decompressobj(), [], start
         try:
             while not stream.eof and at < len(self._data):
@@ -152,7 +144,7 @@ class PdfObjects:
 
 
 def values_of(text: bytes, name: bytes) -> list[bytes]:
-    """What follows each `/name` in a dictionary's text, up to the next name that is not in an array."""
+    """The text after each `/name` in a dictionary, at most 200 bytes of it."""
     found, start = [], 0
     while (at := text.find(b"/" + name, start)) >= 0:
         start = at + 1 + len(name)
@@ -167,7 +159,7 @@ def is_end_of_name(text: bytes, at: int) -> bool:
 
 
 def outside_texts(text: bytes, work: Work) -> bytes | None:
-    """`text` without what is between parentheses; `None` where readers may differ on what that is."""
+    """`text` without its strings in parentheses; `None` if readers may disagree on what those are."""
     if b"(" not in text and b")" not in text:
         return text
     work.step((text.count(b"(") + text.count(b")")) >> 3)
@@ -181,12 +173,12 @@ def outside_texts(text: bytes, work: Work) -> bytes | None:
         if not depth:
             outside.append(closed[-1])
     rest = b" ".join(outside)
-    # A backslash out there does not escape for every reader.
+    # Not every reader takes a backslash outside strings for an escape.
     return None if depth or b")" in rest or b"\\" in rest else rest
 
 
 def _unescaped(text: bytes, work: Work) -> bytes:
-    """`text` with `#41` in names as the character it stands for."""
+    """`text` with escapes in names, such as `#41`, decoded."""
     if b"#" not in text:
         return text
     work.step(text.count(b"#") >> 1)
@@ -201,6 +193,6 @@ def _unescaped(text: bytes, work: Work) -> bytes:
 def _one_number(head: bytes, name: bytes) -> int:
     values = values_of(head, name)
     number = _NUMBER.search(values[0]) if len(values) == 1 else None
-    if number is None or number.group(2):  # kept in an object of its own
+    if number is None or number.group(2):  # the number is in another object
         raise CantTell
     return int(number.group(1))

@@ -1,4 +1,4 @@
-"""Seconds of WAV, MP3 and FLAC, from the samples and frames that are there, whatever the headers say of the length.
+"""Measures the seconds of WAV, MP3 and FLAC by the samples and frames in the file, not by the stated length.
 
 Sources: Microsoft "Multiple channel audio data and WAVE files"; ISO 11172-3 and 13818-3 (MPEG-2.5 as every decoder
 reads it); RFC 9639.
@@ -6,51 +6,43 @@ reads it); RFC 9639.
 
 from typing import Final
 
-from scalix.domain.media.extent import CantTell, Extent, Work
-from scalix.domain.media.patterns import byte_pattern
+from scalix.domain.byte_patterns import byte_pattern
+from scalix.domain.media.extent import FASTEST_HZ, CantTell, Extent, Work, be, cant_tell_if, le
 
-_PCM = frozenset({1, 3, 6, 7})  # whole numbers, floats, A-law, mu-law: a sample has as many bytes as it says
+_PCM = frozenset({1, 3, 6, 7})  # integers, floats, A-law, mu-law: samples of a fixed size
 _EXTENSIBLE = 0xFFFE
-# Faster than any recording: a rate that makes hours of sound into a moment.
-_FASTEST_HZ: Final = 768_000
 _FRAME_MARK: Final = byte_pattern(rb"\xff[\xf8\xf9]")
-# The least that a frame of MPEG layer III can be: a header and its side information, for 72 ms at 8 kHz.
+# The smallest frame of MPEG layer III: a header and its side information, for 72 ms at 8 kHz.
 _LEAST_MP3_BYTES_PER_S: Final = 13 / 0.072
 
 
 def wav(data: bytes, work: Work) -> Extent:
-    """The whole file as samples: a chunk's stated size may be less than what a reader goes on to take."""
+    """The whole file counts as samples: a reader may read past the stated size of a chunk."""
     at, rates = 12, []
-    while at + 8 <= len(data):
+    while data[at : at + 4] != b"data":
         work.step()
-        kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
-        if kind == b"data":
-            break
-        if kind == b"fmt ":
+        cant_tell_if(at + 8 > len(data))
+        size = le(data, at + 4, 4)
+        if data[at : at + 4] == b"fmt ":
             rates.append(_bytes_per_s(data[at + 8 : at + 8 + size]))
         at += 8 + size + (size & 1)
-    else:
-        raise CantTell
-    if not rates:
-        raise CantTell
+    cant_tell_if(at + 8 > len(data) or not rates)
     return Extent("wav", seconds=len(data) / min(rates))
 
 
 def _bytes_per_s(fmt: bytes) -> int:
-    if len(fmt) < 16:
-        raise CantTell
-    code, channels, hz = _le(fmt, 0, 2), _le(fmt, 2, 2), _le(fmt, 4, 4)
+    cant_tell_if(len(fmt) < 16)
+    code, channels, hz = le(fmt, 0, 2), le(fmt, 2, 2), le(fmt, 4, 4)
     if code == _EXTENSIBLE and len(fmt) >= 26:
-        code = _le(fmt, 24, 2)
-    frame_bytes = min(channels * (_le(fmt, 14, 2) + 7) // 8, _le(fmt, 12, 2))
-    if code not in _PCM or not frame_bytes or not 0 < hz <= _FASTEST_HZ:
-        raise CantTell
-    return min(frame_bytes * hz, _le(fmt, 8, 4) or frame_bytes * hz)
+        code = le(fmt, 24, 2)
+    frame_bytes = min(channels * (le(fmt, 14, 2) + 7) // 8, le(fmt, 12, 2))
+    cant_tell_if(code not in _PCM or not frame_bytes or not 0 < hz <= FASTEST_HZ)
+    return min(frame_bytes * hz, le(fmt, 8, 4) or frame_bytes * hz)
 
 
 def mp3(data: bytes, work: Work) -> Extent:
-    """Frame by frame. From the first byte on that is no frame's, where readers may go different ways, the rest counts
-    as the smallest frames that there can be. Headers that state the length (Xing, VBRI) are not read."""
+    """Counts frame by frame. At the first byte that belongs to no frame readers differ, so the rest counts as the
+    smallest possible frames. Headers that state the length (Xing, VBRI) are not read."""
     start = at = _after_id3(data)
     seconds, steps, end = 0.0, 2 * work.steps, len(data) - 3  # a frame is half a step
     while at < end and data[at] == 0xFF and (frame := _MP3_FRAMES.get((data[at + 1] << 8 | data[at + 2]) & 0xFEFE)):
@@ -60,8 +52,7 @@ def mp3(data: bytes, work: Work) -> Extent:
         at += frame[0]
         seconds += frame[1]
     work.steps = steps // 2
-    if at == start:
-        raise CantTell
+    cant_tell_if(at == start)
     return Extent("mp3", seconds=seconds + max(0, len(data) - at) / _LEAST_MP3_BYTES_PER_S)
 
 
@@ -75,8 +66,8 @@ def _after_id3(data: bytes) -> int:
 
 
 def _mp3_frames() -> dict[int, tuple[int, float]]:
-    """The bytes and seconds of a layer III frame, by the second and third byte of its header without the bits for the
-    CRC and for private use."""
+    """The bytes and seconds of a layer III frame, by the second and third byte of its header without the bits for CRC
+    and private use."""
     v1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
     v2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
     versions = (
@@ -100,10 +91,9 @@ _MP3_FRAMES = _mp3_frames()
 
 
 def flac(data: bytes, work: Work) -> Extent:
-    """Every frame header whose checksum is right, wherever it stands: no reader finds more. The stated number of
+    """Counts every frame header with a right checksum, wherever it is: no reader finds more. The stated number of
     samples is not read."""
-    if data[4] & 0x7F or len(data) < 42 or data.find(b"fLaC", 4) >= 0:
-        raise CantTell
+    cant_tell_if(data[4] & 0x7F or len(data) < 42 or data.find(b"fLaC", 4) >= 0)
     stated_hz = int.from_bytes(data[18:21]) >> 4
     seconds = 0.0
     for found in _FRAME_MARK.finditer(data):
@@ -111,16 +101,14 @@ def flac(data: bytes, work: Work) -> Extent:
         samples, hz = _flac_frame(data[found.start() : found.start() + 16])
         if samples:
             slowest_hz = min(hz or stated_hz, stated_hz or hz)
-            if not 0 < slowest_hz <= _FASTEST_HZ:
-                raise CantTell
+            cant_tell_if(not 0 < slowest_hz <= FASTEST_HZ)
             seconds += samples / slowest_hz
-    if not seconds:
-        raise CantTell
+    cant_tell_if(not seconds)
     return Extent("flac", seconds=seconds)
 
 
 def _flac_frame(head: bytes) -> tuple[int, int]:
-    """The samples of a frame and its rate in Hz, 0 if it is the stream's; no samples if this is no frame header."""
+    """The samples of a frame and its rate in Hz, 0 for the stream's own rate; no samples if it is no frame header."""
     if len(head) < 6:
         return 0, 0
     size, rate = head[2] >> 4, head[2] & 0xF
@@ -132,10 +120,10 @@ def _flac_frame(head: bytes) -> tuple[int, int]:
     end = at + size_bytes + rate_bytes
     if not size or rate == 15 or not 1 <= number_bytes <= 7 or end >= len(head) or _crc8(head[:end]) != head[end]:
         return 0, 0
-    samples = {1: 192, 6: _be(head, at, 1) + 1, 7: _be(head, at, 2) + 1}.get(size)
+    samples = {1: 192, 6: be(head, at, 1) + 1, 7: be(head, at, 2) + 1}.get(size)
     if samples is None:
         samples = 144 << size if size < 6 else 1 << size
-    stated = _be(head, at + size_bytes, rate_bytes)
+    stated = be(head, at + size_bytes, rate_bytes)
     hz = stated * {12: 1_000, 14: 10}.get(rate, 1) if rate_bytes else _FLAC_HZ[rate]
     return samples, hz
 
@@ -157,11 +145,3 @@ def _crc8_of(byte: int) -> int:
 
 
 _CRC8 = bytes(_crc8_of(byte) for byte in range(256))
-
-
-def _be(data: bytes, at: int, size: int) -> int:
-    return int.from_bytes(data[at : at + size])
-
-
-def _le(data: bytes, at: int, size: int) -> int:
-    return int.from_bytes(data[at : at + size], "little")

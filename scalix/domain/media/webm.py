@@ -1,4 +1,4 @@
-"""Seconds of sound in WebM (Opus, Vorbis), from the packets of its blocks.
+"""Measures the seconds of sound in WebM (Opus, Vorbis) by the packets in its blocks.
 
 Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
 """
@@ -6,7 +6,7 @@ Sources: RFC 8794 (EBML), RFC 9559 (Matroska).
 import struct
 from typing import Final
 
-from scalix.domain.media.extent import CantTell, Extent, Work
+from scalix.domain.media.extent import CantTell, Extent, Work, cant_tell_if
 from scalix.domain.media.ogg import LONGEST_OPUS_S, opus_seconds, vorbis_seconds
 
 # Segment, Info, Tracks, TrackEntry, Cluster, BlockGroup
@@ -21,8 +21,8 @@ _DEFAULT_TICK_NS: Final = 1_000_000
 
 
 def webm(data: bytes, work: Work) -> Extent:
-    """Every block counts; and no less than the stated length, or the last cluster's time. Video, encryption and other
-    codecs can't be told."""
+    """Counts every block. The stated length and the last cluster's time count if they are larger. Video, encryption and
+    other codecs can't be measured."""
     at = blocks = last_tick = 0
     opus_s = vorbis_packet_s = duration = 0.0
     tick_ns = _DEFAULT_TICK_NS
@@ -32,7 +32,7 @@ def webm(data: bytes, work: Work) -> Extent:
         element, at = _number(data, at, with_mark=True)
         size, at = _number(data, at, with_mark=False)
         if element in _MASTERS:
-            continue  # where one ends does not matter, and may not be stated
+            continue  # its end does not matter, and may not be stated
         if size is None or at + size > len(data):
             raise CantTell
         content = data[at : at + min(size, 512)]
@@ -52,31 +52,28 @@ def webm(data: bytes, work: Work) -> Extent:
             start = content.find(b"\x01vorbis")
             if start >= 0:
                 vorbis_packet_s = max(vorbis_packet_s, vorbis_seconds(content[start:]))
-        elif element == _ENCODINGS or (element == _TRACK_TYPE and content != _SOUND):
-            raise CantTell
+        cant_tell_if(element == _ENCODINGS or (element == _TRACK_TYPE and content != _SOUND))
         at += size
-    if not codecs or codecs - {b"A_OPUS", b"A_VORBIS"} or (b"A_VORBIS" in codecs and not vorbis_packet_s):
-        raise CantTell
+    cant_tell_if(not codecs or codecs - {b"A_OPUS", b"A_VORBIS"})
+    cant_tell_if(b"A_VORBIS" in codecs and not vorbis_packet_s)
     packets_s = max(opus_s if b"A_OPUS" in codecs else 0.0, blocks * vorbis_packet_s)
     return Extent("webm", seconds=max(packets_s, max(duration, last_tick) * tick_ns / 1e9))
 
 
 def _frames(block: bytes) -> tuple[int, bytes]:
-    """The frames of a block, and the beginning of the first if it is the only one."""
+    """The number of frames in a block, and the beginning of the first if it is the only one."""
     _, at = _number(block, 0, with_mark=False)
-    if len(block) < at + 3:
-        raise CantTell
+    cant_tell_if(len(block) < at + 3)
     if block[at + 2] & _LACED:
         return int.from_bytes(block[at + 3 : at + 4]) + 1, b""
     return 1, block[at + 3 : at + 5]
 
 
 def _number(data: bytes, at: int, *, with_mark: bool) -> tuple[int | None, int]:
-    """An element's name, or a size (`None`: not stated), and where it ends."""
+    """An element's name (`with_mark`) or a size, `None` if it is not stated, and where it ends."""
     first = data[at] if at < len(data) else 0
     length = 9 - first.bit_length()
-    if not first or at + length > len(data):
-        raise CantTell
+    cant_tell_if(not first or at + length > len(data))
     number, mask = int.from_bytes(data[at : at + length]), (1 << 7 * length) - 1
     if with_mark:
         return number, at + length
@@ -86,9 +83,7 @@ def _number(data: bytes, at: int, *, with_mark: bool) -> tuple[int | None, int]:
 def _float(content: bytes) -> float:
     if not content:
         return 0.0
-    if len(content) not in (4, 8):
-        raise CantTell
+    cant_tell_if(len(content) not in (4, 8))
     value: float = struct.unpack(">f" if len(content) == 4 else ">d", content)[0]
-    if not value <= 1e18:  # not a number either
-        raise CantTell
+    cant_tell_if(not value <= 1e18)  # NaN too
     return value

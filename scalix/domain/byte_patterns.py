@@ -1,0 +1,10 @@
+"""Patterns over bytes from clients and providers, which take time linear in their input."""
+
+import re2
+
+
+def byte_pattern(text: bytes) -> "re2._Regexp[bytes]":
+    """Compile `text` so that each byte is a character: re2 takes bytes for UTF-8 by default."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    return re2.compile(text, options)
