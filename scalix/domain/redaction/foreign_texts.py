@@ -1,9 +1,9 @@
-"""What of a text from a client, a provider or a library is shown."""
+"""Shortens and redacts texts from clients, providers and libraries before they are shown."""
 
 from scalix.domain.redaction.credentials import without_credentials
 from scalix.domain.redaction.places import PLACES
 
-# Beyond what is shown this much is looked at, in place of what is taken out.
+# As much more is searched than is shown, to fill up for what is removed.
 _MARGIN_CHARS = 2048
 _LONGEST_WORD_CHARS = 256
 
@@ -11,7 +11,7 @@ _LONGEST_WORD_CHARS = 256
 def without_secrets(text: str, most_chars: int = 400) -> str:
     """The first `most_chars` of a text, without credentials, addresses, paths and accounts.
 
-    The text is cut before it is looked at, at a blank: half a secret can't be told.
+    The text is cut first, at a blank: half a secret would not be recognised.
     """
     cut = without_credentials(_beginning(text, most_chars + _MARGIN_CHARS))
     for kind in PLACES:
@@ -20,7 +20,7 @@ def without_secrets(text: str, most_chars: int = 400) -> str:
 
 
 def shown_text(text: str, most_chars: int = 100) -> str:
-    """The first `most_chars` of what a client itself has sent, said back to it: only without credentials."""
+    """The first `most_chars` of a text that goes back to the client who sent it, without credentials."""
     return without_credentials(_beginning(text, most_chars + _MARGIN_CHARS)).decode("utf-8", "replace")[:most_chars]
 
 

@@ -1,10 +1,10 @@
-"""Where and whose something is: addresses, hosts, paths and accounts, which concern nobody but the operator."""
+"""Finds what only concerns the operator: addresses, hosts, paths and accounts."""
 
 import ipaddress
 
-from scalix.domain.redaction.credentials import Kind, has_digit, pattern
+from scalix.domain.redaction.credentials import Kind, has_digit, kind
 
-# Paths that an API is spoken to by, or by which it names a field.
+# The first parts of an API's own paths, and of the paths by which it names a field.
 _OF_AN_API = frozenset(
     b"v1 v1beta v1alpha v2 v3 api openai chat messages tools input contents content response_format properties choices"
     b" items $defs definitions".split()
@@ -12,7 +12,7 @@ _OF_AN_API = frozenset(
 _FILE_ENDS = frozenset(
     b"py js ts tsx jsx json yaml yml toml md txt rs go c cc cpp h java rb php sh lua sql log".split()
 )
-# What is counted: `limit:4096` is no host.
+# Names of figures: `limit:4096` is no host.
 _COUNTED = frozenset(
     b"tokens token limit max min maximum minimum length len size count line lines column col total index position pos"
     b" offset id code status error errors row rows seed step steps expected got requested remaining used dimensions"
@@ -39,7 +39,7 @@ def _is_address_6(text: bytes) -> bool:
 
 
 def _is_mail(text: bytes) -> bool:
-    """A model's name has a version or a date after the `@`."""
+    """Whether it is an address: a model's name has a version or a date after the `@`."""
     return not all(chr(c).isdigit() or c in b".-" for c in text.rpartition(b"@")[2])
 
 
@@ -56,7 +56,7 @@ def _is_path(text: bytes) -> bool:
 
 
 def _is_random(text: bytes) -> bool:
-    """Whether a long word is none that a person made up: model names and identifiers have short pieces."""
+    """Whether a long word is random: model names and identifiers that people make up have short pieces."""
     pieces = text.replace(b"_", b"-").split(b"-")
     if any(len(piece) >= _LONG_PIECE and has_digit(piece) for piece in pieces):
         return True
@@ -66,45 +66,39 @@ def _is_random(text: bytes) -> bool:
 
 _NAME = rb"[a-z0-9_](?:[a-z0-9_-]{0,62})"
 PLACES: tuple[Kind, ...] = (
-    Kind(pattern(rb"\b[a-z][a-z0-9+.-]*:(?://|\\/\\/)[^\s\"'<>`]*")),
-    Kind(pattern(rb"\barn:[^\s\"'`<>,)]+")),
-    Kind(pattern(rb"[^\s\"'`<>(),;]+@[^\s\"'`<>(),;]+"), _is_mail),
-    # Files: of this machine, of a share, of another system.
-    Kind(pattern(rb"(^|[\s\"'`(=:,\[{|>])/{1,2}[\w.@+~%-]+(?:/[\w.@+~%-]*)+"), _is_path),
-    Kind(pattern(rb"(^|[\s\"'`(=:,\[{|>])(?:~|\.{1,2})/[\w.@+~%/-]+")),
-    Kind(pattern(rb"\b[a-z]:\\{1,2}[^\s\"'`<>|]+|\\\\[\w.-]+\\[^\s\"'`<>|]+")),
-    Kind(
-        pattern(
-            rb"(^|[^\w:.])\[?[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:(?:\.\d{1,3}){3})?(?:%\w+)?(?:/\d{1,3})?"
-            rb"(?:\](?::\d{1,5})?)?"
-        ),
+    kind(rb"\b[a-z][a-z0-9+.-]*:(?://|\\/\\/)[^\s\"'<>`]*"),
+    kind(rb"\barn:[^\s\"'`<>,)]+"),
+    kind(rb"[^\s\"'`<>(),;]+@[^\s\"'`<>(),;]+", _is_mail),
+    # Files: on this machine, on a share, on another system.
+    kind(rb"(^|[\s\"'`(=:,\[{|>])/{1,2}[\w.@+~%-]+(?:/[\w.@+~%-]*)+", _is_path),
+    kind(rb"(^|[\s\"'`(=:,\[{|>])(?:~|\.{1,2})/[\w.@+~%/-]+"),
+    kind(rb"\b[a-z]:\\{1,2}[^\s\"'`<>|]+|\\\\[\w.-]+\\[^\s\"'`<>|]+"),
+    kind(
+        rb"(^|[^\w:.])\[?[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:(?:\.\d{1,3}){3})?(?:%\w+)?(?:/\d{1,3})?"
+        rb"(?:\](?::\d{1,5})?)?",
         _is_address_6,
     ),
-    Kind(pattern(rb"\b\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,2})?(?::\d{1,5})?\b"), _is_address),
-    Kind(pattern(rb"\b[a-z][\w.-]*:\d{2,5}\b"), _is_host_with_port),
-    Kind(pattern(rb"\blocalhost\b|\b(?:" + _NAME + rb"\.){1,10}svc(?:\." + _NAME + rb"){0,10}\b")),
-    Kind(
-        pattern(
-            rb"\b(?:"
-            + _NAME
-            + rb"\.){1,10}(?:local|internal|intranet|lan|corp|localdomain|consul|private|arpa"
-            + rb"|amazonaws\.com|azure\.com|windows\.net|azure-api\.net|googleapis\.com|run\.app)\b"
-        )
+    kind(rb"\b\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,2})?(?::\d{1,5})?\b", _is_address),
+    kind(rb"\b[a-z][\w.-]*:\d{2,5}\b", _is_host_with_port),
+    kind(rb"\blocalhost\b|\b(?:" + _NAME + rb"\.){1,10}svc(?:\." + _NAME + rb"){0,10}\b"),
+    kind(
+        rb"\b(?:"
+        + _NAME
+        + rb"\.){1,10}(?:local|internal|intranet|lan|corp|localdomain|consul|private|arpa"
+        + rb"|amazonaws\.com|azure\.com|windows\.net|azure-api\.net|googleapis\.com|run\.app)\b"
     ),
-    Kind(pattern(rb"\b(?:" + _NAME + rb"\.){2,10}(?:com|net|org|io|ai|dev|cloud|app|example|test|invalid)\b")),
-    # Names of accounts: in quotes, or with a digit in them. The same words in a sentence stay.
-    Kind(
-        pattern(
-            rb"(\b(?:"
-            + (
-                _ACCOUNT := rb"(?:organi[sz]ation|project|account|workspace|tenant|subscription|customer"
-                rb"|consumer)s?(?:[_ ](?:id|number|name))?"
-            )
-            + rb")[ :=/]{0,5})[\"'`][^\"'`]{2,80}(?:[\"'`]|$)"
+    kind(rb"\b(?:" + _NAME + rb"\.){2,10}(?:com|net|org|io|ai|dev|cloud|app|example|test|invalid)\b"),
+    # Names of accounts, in quotes or with a digit. Without either they are words of a sentence, and stay.
+    kind(
+        rb"(\b(?:"
+        + (
+            _ACCOUNT := rb"(?:organi[sz]ation|project|account|workspace|tenant|subscription|customer"
+            rb"|consumer)s?(?:[_ ](?:id|number|name))?"
         )
+        + rb")[ :=/]{0,5})[\"'`][^\"'`]{2,80}(?:[\"'`]|$)"
     ),
-    Kind(pattern(rb"(\b" + _ACCOUNT + rb"[ :=/]{1,5})[\w.:/-]{3,}"), has_digit),
-    Kind(pattern(rb"\b(?:\d{12}|\d{4}-\d{4}-\d{4})\b")),
-    Kind(pattern(rb"\b(?:i|vpc|subnet|sg|eni|vol|ami|snap|igw|rtb|nat|acl)-[0-9a-f]{8,17}\b"), has_digit),
-    Kind(pattern(rb"[-\w]{32,}"), _is_random),
+    kind(rb"(\b" + _ACCOUNT + rb"[ :=/]{1,5})[\w.:/-]{3,}", has_digit),
+    kind(rb"\b(?:\d{12}|\d{4}-\d{4}-\d{4})\b"),
+    kind(rb"\b(?:i|vpc|subnet|sg|eni|vol|ami|snap|igw|rtb|nat|acl)-[0-9a-f]{8,17}\b", has_digit),
+    kind(rb"[-\w]{32,}", _is_random),
 )
