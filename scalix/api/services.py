@@ -14,7 +14,7 @@ from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.quota.redis_balance import BalanceStore
 from scalix.store.quota.redis_quota import QuotaStore
 from scalix.store.records.redis_users import UserStore
-from scalix.store.records.sealing import encryption_keys, sealing_of
+from scalix.store.records.sealing import Sealing, encryption_keys
 
 CALL_TIMEOUT_MS = 2_000
 # Each process has its own: one is enough for one thread, which waits for each answer.
@@ -41,7 +41,7 @@ def open_services(place: Place) -> Services:
     policy = PolicySource(place.policy)
     quotas = QuotaStore(session)
     try:
-        sealing = sealing_of(encryption_keys(place.values.get("SCALIX_ENCRYPTION_KEY")))
+        sealing = Sealing(encryption_keys(place.values.get("SCALIX_ENCRYPTION_KEY")))
     except ValueError:
         raise SetupError("SCALIX_ENCRYPTION_KEY holds no Fernet key: write the gateway's") from None
     users = UserDirectory(UserStore(session, sealing=sealing), policy)

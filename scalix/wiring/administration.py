@@ -10,6 +10,7 @@ from scalix.service.administration.limit_administration import LimitAdministrati
 from scalix.service.administration.merging import Merging
 from scalix.service.administration.resealing import SecretsAdministration
 from scalix.service.administration.token_revocation import TokenRevocation
+from scalix.service.administration.user_records import UserRecords
 from scalix.service.audit.audit_log import AuditLog
 from scalix.store.quota.redis_balance import BalanceStore
 from scalix.store.records.redis_resealing import ResealingStore
@@ -42,15 +43,16 @@ def build_administration(
 ) -> AdministrationParts:
     """The use cases. `forget_refusals` lets a subject be judged anew."""
     users, policy = callers.users, store.policy
-    keys = KeyAdministration(store.keys, callers.virtual_keys, policy, audit, now_ms=now_ms)
+    keys = KeyAdministration(store.keys, callers.virtual_keys, policy, audit, now_ms)
     resealing = store.guarded(ResealingStore(store.session, store.sealing))
     is_sealing = bool(encryption_keys(environ.get("SCALIX_ENCRYPTION_KEY")))
+    records = UserRecords(store.users, store.quotas, users, policy, audit)
     return AdministrationParts(
-        users=UserAdministration(store.users, store.quotas, users, policy, audit, delete_keys_of=keys.delete_all_of),
+        users=UserAdministration(records, keys.delete_all_of),
         keys=keys,
         secrets=SecretsAdministration(resealing, audit, is_sealing=is_sealing),
-        limits=LimitAdministration(store.users, store.quotas, users, policy, audit, forget_refusals=forget_refusals),
-        revocation=TokenRevocation(store.users, users, audit, now_ms=now_ms),
+        limits=LimitAdministration(records, forget_refusals),
+        revocation=TokenRevocation(records, now_ms),
         merging=Merging(store.quotas, audit),
         balances=Balances(store.guarded(BalanceStore(store.session)), audit),
     )

@@ -13,7 +13,7 @@ from scalix.launch.problems import LaunchError, Problem
 from scalix.store.journal.journal import MAX_BYTES as JOURNAL_MAX_BYTES
 from scalix.store.journal.journal import Journal
 from scalix.store.keys import Keys
-from scalix.store.records.sealing import Sealing, encryption_keys, sealing_of
+from scalix.store.records.sealing import Sealing, encryption_keys
 
 DEFAULT_KEY_PREFIX = "scalix:"
 LEAST_JOURNAL_BYTES = 1024 * 1024
@@ -66,7 +66,7 @@ def open_journal(environ: Mapping[str, str]) -> Journal:
 def sealing(environ: Mapping[str, str]) -> Sealing:
     """How records are encrypted. Raises `LaunchError`."""
     try:
-        return sealing_of(encryption_keys(environ.get("SCALIX_ENCRYPTION_KEY")))
+        return Sealing(encryption_keys(environ.get("SCALIX_ENCRYPTION_KEY")))
     except ValueError:
         fix = "write one made by: openssl rand -base64 32 | tr +/ -_"
         raise LaunchError([Problem("environment", "SCALIX_ENCRYPTION_KEY holds no Fernet key", fix)]) from None

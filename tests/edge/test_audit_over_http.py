@@ -141,7 +141,7 @@ async def test_an_act_whose_end_nobody_knows_is_recorded_as_such(make: Make, mon
         raise StoreUnavailable("the store did not answer in time")
 
     with monkeypatch.context() as patched:
-        patched.setattr(a.core.administration.users._users, "create", lost)
+        patched.setattr(a.core.administration.users.records.store, "create", lost)
         assert (await a.http.post("/user/new", json={"user_id": "ann"})).status_code == 503
     assert (await entries(a))[0]["details"] == {"error": "StoreUnavailable", "maybe_done": True}
 

@@ -146,7 +146,7 @@ async def test_an_expired_key_is_refused_by_the_clock(pair: Pair, monkeypatch: p
     one, _ = pair
     key = await made(one, duration="30d")
     assert (await ask(one, key["key"])).status_code == 200
-    credentials = one.core.administration.keys._credentials
+    credentials = one.core.administration.keys.credentials
     now_ms = credentials._now_ms()
     monkeypatch.setattr(credentials, "_now_ms", lambda: now_ms + 30 * 86_400_000 + 5_000)
     answer = await ask(one, key["key"])

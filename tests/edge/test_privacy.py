@@ -120,7 +120,7 @@ async def test_an_erasure_that_broke_off_is_finished_by_the_next(
     a = make()
     user = "alice@example.com"
     key = await a_life(a, user)
-    erasure: Any = a.core.private.privacy._stores.erasure
+    erasure: Any = a.core.private.privacy.stores.erasure
     whole = getattr(erasure, step)
 
     async def broken(*arguments: Any) -> Any:

@@ -7,6 +7,7 @@ from scalix.domain.identity.identity import KEY_SET_ALGORITHMS, Issuer
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.service.administration.token_revocation import TokenRevocation
+from scalix.service.administration.user_records import UserRecords
 from scalix.service.audit.audit import Actor
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Credential, Identity, MasterKey
@@ -15,7 +16,7 @@ from scalix.service.identity.tokens import JsonWebTokens
 from scalix.service.identity.users import UserDirectory
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import UserRecord
-from scalix.store.key_set_sources import KeySetUnavailable
+from scalix.store.key_set_sources import KeySetUnavailable, KeySetUrl
 from tests.service.memory_trail import MemoryTrail
 from tests.service.token_issuer import AUDIENCE, ISSUER, NOW_S, SECRET, TokenIssuer, key_set, public_jwk
 from tests.store.memory.memory import MemoryStore
@@ -29,12 +30,12 @@ TIERS = {
 }
 
 
-@dataclass
-class Publisher:
+class Publisher(KeySetUrl):
     """An issuer's key set, which tests change or take away."""
 
-    raw: bytes | None = None
-    reads: int = 0
+    def __init__(self, raw: bytes | None = None) -> None:
+        super().__init__("https://issuer.example/jwks.json")
+        self.raw, self.reads = raw, 0
 
     async def read(self) -> bytes:
         self.reads += 1
@@ -74,7 +75,8 @@ class TokenRig:
         self.tokens.trust(first, SecretKey(SECRET.encode()))
         self.tokens.trust(second, self.keys)
         self.identity = Identity([MasterKey(MASTER), self.tokens], self.users)
-        self.revocation = TokenRevocation(self.store, self.users, MemoryTrail(), now_ms=self.clock)
+        records = UserRecords(self.store, self.store, self.users, self.policy, MemoryTrail())
+        self.revocation = TokenRevocation(records, self.clock)
 
     def clock(self) -> int:
         return self.now_ms

@@ -13,7 +13,7 @@ from scalix.store.keys import Keys
 from scalix.store.records.redis_keys import KeyStore
 from scalix.store.records.redis_resealing import START, Resealed, ResealingStore
 from scalix.store.records.redis_users import UserStore
-from scalix.store.records.sealing import sealing_of
+from scalix.store.records.sealing import Sealing
 from tests.store.stores import key_of
 
 OLD, NEW, LOST = (Fernet.generate_key().decode() for _ in range(3))
@@ -27,14 +27,14 @@ class Rig:
         self._client, self._keys = client, Keys(prefix)
 
     def users(self, *keys: str) -> UserStore:
-        return UserStore(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing=sealing_of(keys))
+        return UserStore(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing=Sealing(keys))
 
     def virtual_keys(self, *keys: str) -> KeyStore:
-        return KeyStore(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing=sealing_of(keys))
+        return KeyStore(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing=Sealing(keys))
 
     async def resealed(self, *keys: str) -> Resealed:
         """All pages as one."""
-        store = ResealingStore(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing_of(keys))
+        store = ResealingStore(StoreSession(self._client, self._keys, timeout_ms=5_000), Sealing(keys))
         cursor: str | None = START
         pages = []
         while cursor is not None:
@@ -93,4 +93,4 @@ async def test_a_change_made_meanwhile_is_kept(rig: Rig) -> None:
 @pytest.mark.parametrize("cursor", ["257:0", "x:0", "0:-1", "", "0"])
 async def test_a_cursor_that_is_none_is_refused(rig: Rig, cursor: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
-        await ResealingStore(StoreSession(rig._client, rig._keys), sealing_of([NEW])).reseal(cursor)
+        await ResealingStore(StoreSession(rig._client, rig._keys), Sealing([NEW])).reseal(cursor)

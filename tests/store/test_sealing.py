@@ -11,7 +11,7 @@ from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.records.redis_users import UserStore
-from scalix.store.records.sealing import CannotOpen, FernetSealing, Unsealed, encryption_keys, sealing_of
+from scalix.store.records.sealing import CannotOpen, Sealing, encryption_keys
 
 OLD, NEW = (Fernet.generate_key().decode() for _ in range(2))
 Stores = Callable[..., UserStore]
@@ -21,7 +21,7 @@ PRIVATE = {"email": "canary@example.com"}
 @pytest.fixture
 async def stores(store_url: str, key_prefix: str) -> AsyncIterator[Stores]:
     client = connect(store_url, timeout_ms=5_000)
-    yield lambda *keys: UserStore(StoreSession(client, Keys(key_prefix), timeout_ms=5_000), sealing=sealing_of(keys))
+    yield lambda *keys: UserStore(StoreSession(client, Keys(key_prefix), timeout_ms=5_000), sealing=Sealing(keys))
     await client.aclose()
 
 
@@ -83,16 +83,16 @@ async def test_metadata_of_one_user_opens_for_no_other(stores: Stores) -> None:
 @pytest.mark.parametrize("text", ["fernet:", "fernet:nonsense", "fernet:" + "A" * 200])
 def test_a_damaged_text_is_said(text: str) -> None:
     with pytest.raises(CannotOpen):
-        FernetSealing([NEW]).open("alice", text)
+        Sealing([NEW]).open("alice", text)
     with pytest.raises(CannotOpen, match="not set"):
-        Unsealed().open("alice", text)
+        Sealing().open("alice", text)
 
 
 def test_keys_are_separated_by_commas() -> None:
     assert encryption_keys(f" {NEW}, {OLD} ,") == [NEW, OLD]
     assert encryption_keys(None) == []
     with pytest.raises(ValueError, match="Fernet"):
-        sealing_of(["short"])
+        Sealing(["short"])
 
 
 async def test_users_are_listed_by_name_page_by_page(stores: Stores) -> None:

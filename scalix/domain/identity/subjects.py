@@ -25,6 +25,11 @@ class Subject:
 OPERATOR = Subject("operator", "master")
 
 
+def user_subject(user_id: str) -> str:
+    """The text of the subject that a user is."""
+    return str(Subject("user", user_id))
+
+
 def shard_of(subject: str) -> int:
     """The shard of a subject's text, 0 to 255, by the CRC16 (XMODEM) that Redis Cluster uses too."""
     return crc_hqx(subject.encode(), 0) % SHARDS

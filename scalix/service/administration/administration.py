@@ -1,32 +1,31 @@
 """Operators' acts on users' records."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 from scalix.domain.errors import BadRequest, UserAlreadyExists, UserNotFound
-from scalix.domain.identity.subjects import RESERVED_PREFIXES, Subject
+from scalix.domain.identity.subjects import RESERVED_PREFIXES, user_subject
 from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Window
 from scalix.domain.limits.quota import Tallies, Tally
 from scalix.domain.privacy import CONSENTS, consents
+from scalix.service.administration.key_fields import flag
 from scalix.service.administration.limit_views import shown_windows
 from scalix.service.administration.user_records import (
-    change_record,
+    UserRecords,
     checked_limits,
+    differences,
     refuse_unknown_fields,
     refuse_unknown_user,
     user_id_in,
 )
-from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
+from scalix.service.audit.audit import Act, Actor, recorded
 from scalix.service.identity.identity import checked_user_id, named_from_outside
-from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
-from scalix.service.policy_source import PolicySource
+from scalix.service.identity.users import effective_limits, overrides_of
 from scalix.service.queries import whole_number
 from scalix.store.base import UserExists, UserRecord
-from scalix.store.quota.redis_limits import LimitTools
-from scalix.store.records.redis_users import UserStore
 
 # Of LiteLLM's fields those that mean something here; descriptions are kept in the metadata.
 _DESCRIPTIONS = ("user_alias", "user_email")
@@ -40,25 +39,15 @@ UNREADABLE = "This user's metadata is encrypted with a key that is not among tho
 _TOLD_IN_AUDIT = ("tier", "blocked", "limits", "consent")
 
 
+@dataclass(frozen=True, eq=False)
 class UserAdministration:
-    """Makes, reads, changes and deletes users. Field names are those of LiteLLM's `/user/*` routes."""
+    """Makes, reads, changes and deletes users. Field names are those of LiteLLM's `/user/*` routes.
 
-    def __init__(
-        self,
-        users: UserStore,
-        counters: LimitTools,
-        directory: UserDirectory,
-        policy: PolicySource,
-        audit: AuditTrail,
-        *,
-        delete_keys_of: Callable[[str, Actor], Awaitable[None]] | None = None,
-    ) -> None:
-        self._delete_keys_of = delete_keys_of
-        self._users = users
-        self._counters = counters
-        self._directory = directory
-        self._policy = policy
-        self._audit = audit
+    `delete_keys_of` deletes a user's virtual keys.
+    """
+
+    records: UserRecords
+    delete_keys_of: Callable[[str, Actor], Awaitable[None]]
 
     async def new(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         """Write a record for a user without one. `null` is absent. Raises `BadRequest`, `UserAlreadyExists`."""
@@ -66,8 +55,8 @@ class UserAdministration:
         named = body if "user_id" in body else {**body, "user_id": str(uuid4())}
         record = self._changed(UserRecord(named_from_outside(named["user_id"], "user_id")), named)
         try:
-            async with recorded(self._audit, _act("user.new", by, UserRecord(record.user_id), record, body)):
-                written = await self._users.create(record)
+            async with recorded(self.records.audit, _act("user.new", by, UserRecord(record.user_id), record, body)):
+                written = await self.records.store.create(record)
         except UserExists:
             message = f"The user '{record.user_id}' exists already. Change it with POST /user/update."
             raise UserAlreadyExists(message, param="user_id") from None
@@ -86,11 +75,11 @@ class UserAdministration:
             wanted = sorted({name.strip() for name in query["user_ids"].split(",") if name.strip()})
             if len(wanted) > MOST_PAGE_SIZE:
                 raise BadRequest(f"'user_ids' names more than {MOST_PAGE_SIZE} users.", param="user_ids")
-            known = [await self._users.get(checked_user_id(name, "user_ids")) for name in wanted]
+            known = [await self.records.store.get(checked_user_id(name, "user_ids")) for name in wanted]
             known = [record for record in known if record.exists]
             total, records = len(known), known[first : first + size]
         else:
-            total, records = await self._users.page(first, size)
+            total, records = await self.records.store.page(first, size)
         return {
             "users": [self._listed(record) for record in records],
             "total": total,
@@ -102,18 +91,16 @@ class UserAdministration:
     async def update(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         """Change a record; a user without one gets one. Raises `BadRequest`, `UserChanging`."""
         user_id = user_id_in(body)
-        _, written = await change_record(
-            self._users,
+        written = await self.records.change(
             user_id,
             lambda before: self._changed(before, body),
-            self._audit,
             lambda before, after: _act("user.update", by, before, after, body),
         )
         return await self._shown(written)
 
     async def info(self, user_id: str) -> dict[str, Any]:
         """A user's record and use. Raises `UserNotFound` for a name that nobody has written or called with."""
-        record = await self._users.get(checked_user_id(user_id, "user_id"))
+        record = await self.records.store.get(checked_user_id(user_id, "user_id"))
         return await self._shown(record)
 
     async def delete(self, user_ids: object, by: Actor) -> dict[str, Any]:
@@ -125,24 +112,25 @@ class UserAdministration:
             if not await self._is_known(name):
                 raise UserNotFound(f"The user '{name}' is not known. Nothing was deleted.", param="user_ids")
         for name in names:
-            if self._delete_keys_of is not None:
-                await self._delete_keys_of(name, by)
-            async with recorded(self._audit, Act("user.delete", by, name, before=_told(await self._users.get(name)))):
-                await self._users.delete(name)
-            self._directory.forget(name)
+            await self.delete_keys_of(name, by)
+            async with recorded(
+                self.records.audit, Act("user.delete", by, name, before=_told(await self.records.store.get(name)))
+            ):
+                await self.records.store.delete(name)
+            self.records.directory.forget(name)
         return {"deleted": names}
 
     async def refuse_nobodys(self, user_id: object, has_keys: Callable[[str], Awaitable[bool]]) -> None:
         """Raise `BadRequest` for a name that the gateway gives, unless it has given it: a key's own user has a key, or
         a record from the time that it had one, and can be changed as others can."""
         if isinstance(user_id, str) and user_id.startswith(RESERVED_PREFIXES):
-            if await has_keys(user_id) or (await self._users.get(checked_user_id(user_id, "user_id"))).exists:
+            if await has_keys(user_id) or (await self.records.store.get(checked_user_id(user_id, "user_id"))).exists:
                 return
             named_from_outside(user_id, "user_id")
 
     async def _is_known(self, user_id: str) -> bool:
-        record = await self._users.get(user_id)
-        return record.exists or bool((await self._counters.tallies(_subject(user_id)))[1])
+        record = await self.records.store.get(user_id)
+        return record.exists or bool((await self.records.counters.tallies(user_subject(user_id)))[1])
 
     def _changed(self, record: UserRecord, body: Mapping[str, Any]) -> UserRecord:
         refuse_unknown_fields(body, _FIELDS)
@@ -163,7 +151,7 @@ class UserAdministration:
         return replace(
             record,
             tier=self._tier(body["tier"]) if "tier" in body else record.tier,
-            blocked=_flag(body["blocked"]) if "blocked" in body else record.blocked,
+            blocked=flag(body["blocked"], "blocked") if "blocked" in body else record.blocked,
             limits=checked_limits(body["limits"]) if "limits" in body else record.limits,
             metadata=metadata,
             sealed_metadata=sealed,
@@ -171,7 +159,7 @@ class UserAdministration:
         )
 
     def _tier(self, name: object) -> str | None:
-        tiers = self._policy.current.tiers
+        tiers = self.records.policy.current.tiers
         if name is not None and (not isinstance(name, str) or name not in tiers):
             raise BadRequest(f"'tier' must be one of: {', '.join(tiers)}.", param="tier")
         return name
@@ -180,24 +168,24 @@ class UserAdministration:
         return {
             "user_id": record.user_id,
             "user_role": THE_ROLE,
-            "tier": self._policy.current.tier_or_default(record.tier).name,
+            "tier": self.records.policy.current.tier_or_default(record.tier).name,
             "blocked": record.blocked,
             **_metadata(record),
             **_own_limits_and_times(record),
         }
 
     async def _shown(self, record: UserRecord) -> dict[str, Any]:
-        now_ms, tallies = await self._counters.tallies(_subject(record.user_id))
+        now_ms, tallies = await self.records.counters.tallies(user_subject(record.user_id))
         refuse_unknown_user(record, tallies)
         if record.exists:
-            self._directory.remember(record)
-        tier = self._policy.current.tier_or_default(record.tier)
+            self.records.directory.remember(record)
+        tier = self.records.policy.current.tier_or_default(record.tier)
         info = {
             "user_id": record.user_id,
             "tier": tier.name,
             "blocked": record.blocked,
             **_metadata(record),
-            "consent": consents(record.consent, self._policy.current.privacy),
+            "consent": consents(record.consent, self.records.policy.current.privacy),
             "usage": _usage(tallies),
             "limits": shown_windows(effective_limits(tier, record), overrides_of(record), tallies, now_ms),
             **_own_limits_and_times(record),
@@ -221,16 +209,9 @@ def _metadata(record: UserRecord) -> dict[str, Any]:
 
 
 def _act(name: str, by: Actor, before: UserRecord, after: UserRecord, body: Mapping[str, Any]) -> Act:
-    told_before, told_after = _told(before), _told(after)
-    changed = [field for field in told_after if told_before[field] != told_after[field]]
-    return Act(
-        name,
-        by,
-        after.user_id,
-        {"fields": sorted(body.keys() - {"user_id"})},
-        before={field: told_before[field] for field in changed} if before.exists else None,
-        after={field: told_after[field] for field in changed},
-    )
+    were, are = differences(_told(before), _told(after))
+    fields = sorted(body.keys() - {"user_id"})
+    return Act(name, by, after.user_id, {"fields": fields}, before=were if before.exists else None, after=are)
 
 
 def _told(record: UserRecord) -> dict[str, Any]:
@@ -246,16 +227,6 @@ def _usage(tallies: Tallies) -> dict[str, Any]:
         "cost_today_usd": day.nano_usd_used / NANO_USD_PER_USD,
         "in_flight_requests": day.requests_held,
     }
-
-
-def _subject(user_id: str) -> str:
-    return str(Subject("user", user_id))
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise BadRequest("'blocked' must be true or false.", param="blocked")
-    return value
 
 
 def _consent(said: Mapping[str, bool], value: object) -> dict[str, bool]:

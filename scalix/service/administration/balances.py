@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from scalix.domain.errors import BadRequest
-from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.subjects import user_subject
 from scalix.domain.ledger.ledger import Balance
 from scalix.domain.limits.limit_amounts import LARGEST_COUNT
 from scalix.domain.limits.limits import NANO_USD_PER_USD
@@ -28,7 +28,7 @@ class Balances:
     async def show(self, user_id: str) -> dict[str, Any]:
         """A user's balance; `None` under each figure for one who was never credited. Raises `BadRequest`."""
         name = checked_user_id(user_id, "user_id")
-        return {"user_id": name, **shown_balance(await self._store.balance(_subject(name)))}
+        return {"user_id": name, **shown_balance(await self._store.balance(user_subject(name)))}
 
     async def credit(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         """Add `amount_usd` to a balance (a negative amount takes from it), once for each `credit_id` of a user: whoever
@@ -39,7 +39,7 @@ class Balances:
         nano_usd = _nano_usd(body.get("amount_usd"))
         details = {"credit_id": credit_id, "amount_usd": usd(nano_usd)}
         async with recorded(self._audit, Act("user.credit", by, name, details)):
-            added, balance = await self._store.credit(_subject(name), nano_usd, credit_id)
+            added, balance = await self._store.credit(user_subject(name), nano_usd, credit_id)
         return {"user_id": name, **details, "credited": added, **shown_balance(balance)}
 
 
@@ -85,7 +85,3 @@ def _nano_usd(value: object) -> int:
         )
         raise BadRequest(message, param="amount_usd")
     return int(nano)
-
-
-def _subject(user_id: str) -> str:
-    return str(Subject("user", user_id))

@@ -3,7 +3,8 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from scalix.domain.errors import BadRequest, KeyAliasTaken, KeyChanging, KeyNotFound
@@ -12,42 +13,33 @@ from scalix.domain.identity.key_secrets import digest_of, is_digest, secret_of
 from scalix.domain.identity.subjects import KEYS_OWN_USER
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.redaction.foreign_texts import shown_text
-from scalix.service.administration.key_fields import SETTABLE, changed, check_names, grace_ms, spend_in
+from scalix.service.administration.key_fields import SETTABLE, changed, check_names, grace_ms, spend_in, texts
 from scalix.service.administration.key_views import names_in, shown_key, told_key
+from scalix.service.administration.user_records import changed_record, differences
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.identity.identity import named_from_outside
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import whole_number
-from scalix.store.base import RecordChanged
 from scalix.store.records.redis_keys import AliasTaken, KeyStore
 
 DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 10, 100, 1_000_000
 MOST_DELETED = 100
 MOST_FORMER = 5
-_MOST_TRIES = 8
 _LIST_FIELDS = frozenset(
     {"page", "size", "user_id", "key_alias", "key_hash", "return_full_object", "include_team_keys"}
 )
 
 
+@dataclass(frozen=True, eq=False)
 class KeyAdministration:
     """Makes, reads, changes and deletes keys. `now_ms` is Unix time, from which lives and periods count."""
 
-    def __init__(
-        self,
-        keys: KeyStore,
-        credentials: VirtualKeys,
-        policy: PolicySource,
-        audit: AuditTrail,
-        *,
-        now_ms: Callable[[], int],
-    ) -> None:
-        self._keys = keys
-        self._credentials = credentials
-        self._policy = policy
-        self._audit = audit
-        self._now_ms = now_ms
+    keys: KeyStore
+    credentials: VirtualKeys
+    policy: PolicySource
+    audit: AuditTrail
+    now_ms: Callable[[], int]
 
     async def generate(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         """Make a key and show it, this once. One without `user_id` is of a user of its own, `key:<id>`.
@@ -56,19 +48,19 @@ class KeyAdministration:
         """
         record, secret, spend = self.made(body, by)
         try:
-            async with recorded(self._audit, _act("key.generate", by, record, after=told_key(record))):
-                written = await self._keys.create(record)
-        except AliasTaken:
-            raise _alias_taken(record) from None
+            async with recorded(self.audit, _act("key.generate", by, record, after=told_key(record))):
+                written = await self.keys.create(record)
+        except AliasTaken as taken:
+            raise _alias_taken(taken) from None
         if spend:
-            await self._keys.set_spend(written, spend)
-        self._credentials.forget(written)
+            await self.keys.set_spend(written, spend)
+        self.credentials.forget(written)
         return {**await self._shown(written), "key": secret}
 
     def made(self, body: Mapping[str, Any], by: Actor) -> tuple[KeyRecord, str, int | None]:
         """A new key that is not written yet, its secret, and what it is to have spent. Raises `BadRequest`."""
         check_names(body, SETTABLE)
-        policy = self._policy.current
+        policy = self.policy.current
         body = within(with_defaults(body, policy.key_defaults), policy.key_bounds, whole=True)
         key_id, secret = secrets.token_hex(8), new_secret()
         user_id = body.get("user_id")
@@ -78,7 +70,7 @@ class KeyAdministration:
 
     async def has_keys(self, user_id: str) -> bool:
         """Whether any key is of this user."""
-        return (await self._keys.page(0, 1, user_id))[0] > 0
+        return (await self.keys.page(0, 1, user_id))[0] > 0
 
     async def info(self, key: object) -> dict[str, Any]:
         """A key and its use. `key` is its secret or its SHA-256. Raises `BadRequest`, `KeyNotFound`."""
@@ -100,7 +92,7 @@ class KeyAdministration:
             found = [record] if record is not None and user_id in (None, record.user_id) else []
             total, records = len(found), found[first : first + size]
         else:
-            total, records = await self._keys.page(first, size, user_id)
+            total, records = await self.keys.page(first, size, user_id)
         full = query.get("return_full_object", "false").lower() == "true"
         return {
             "keys": await asyncio.gather(*map(self._shown, records)) if full else [item.digest for item in records],
@@ -112,13 +104,13 @@ class KeyAdministration:
     async def update(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         """Change a key; what is not named stays. Raises `BadRequest`, `KeyNotFound`, `KeyAliasTaken`, `KeyChanging`."""
         check_names(body, SETTABLE | {"key"})
-        body = within(body, self._policy.current.key_bounds, whole=False)
+        body = within(body, self.policy.current.key_bounds, whole=False)
         spend = spend_in(body)
         written = await self._change("key.update", body.get("key"), lambda record: self._changed(record, body), by)
         if spend is not None:
             details = {"spend": body["spend"]}
-            async with recorded(self._audit, replace(_act("key.spend", by, written), details=details)):
-                await self._keys.set_spend(written, spend)
+            async with recorded(self.audit, replace(_act("key.spend", by, written), details=details)):
+                await self.keys.set_spend(written, spend)
         shown_text = await self._shown(written)
         return {**shown_text, "key": written.digest}
 
@@ -133,12 +125,14 @@ class KeyAdministration:
         """Delete keys by secret or SHA-256 (`keys`) or by alias (`key_aliases`): all, or none of them if one is not
         known. Raises `BadRequest`, `KeyNotFound`."""
         check_names(body, {"keys", "key_aliases"})
-        keys, aliases = _texts(body, "keys"), _texts(body, "key_aliases")
+        keys, aliases = (
+            texts([] if body.get(name) is None else body[name], name, MOST_DELETED) for name in ("keys", "key_aliases")
+        )
         if not keys and not aliases:
             raise BadRequest("Name the keys to delete, in 'keys' or in 'key_aliases'.", param="keys")
         records = [await self._found(key, "keys") for key in keys]
         for alias in aliases:
-            record = await self._keys.find_alias(alias)
+            record = await self.keys.find_alias(alias)
             if record is None:
                 raise KeyNotFound(f"There is no key with the alias '{shown_text(alias, 100)}'.", param="key_aliases")
             records.append(record)
@@ -149,7 +143,7 @@ class KeyAdministration:
     async def delete_all_of(self, user_id: str, by: Actor) -> None:
         """Delete every key of a user."""
         while True:
-            _, records = await self._keys.page(0, MOST_DELETED, user_id)
+            _, records = await self.keys.page(0, MOST_DELETED, user_id)
             if not records:
                 return
             for record in records:
@@ -162,7 +156,7 @@ class KeyAdministration:
         secret, grace = new_secret(), grace_ms(body)
 
         def rotated(record: KeyRecord) -> KeyRecord:
-            now_ms = self._now_ms()
+            now_ms = self.now_ms()
             former = {digest: end for digest, end in record.former.items() if end > now_ms}
             if grace:
                 former[record.digest] = now_ms + grace
@@ -174,41 +168,36 @@ class KeyAdministration:
         return {**await self._shown(written), "key": secret}
 
     async def _change(self, name: str, key: object, change: Callable[[KeyRecord], KeyRecord], by: Actor) -> KeyRecord:
-        """Apply `change` to the record as it is now; anew, when somebody else has written it in between."""
-        for _ in range(_MOST_TRIES):
-            before = await self._found(key)
-            after = change(before)
-            told_before, told_after = told_key(before), told_key(after)
-            fields = [field for field in told_after if told_before[field] != told_after[field]]
-            act = _act(
-                name,
-                by,
-                after,
-                before={field: told_before[field] for field in fields},
-                after={field: told_after[field] for field in fields},
+        """As `changed_record`, for the record of a key. Raises `KeyAliasTaken`, `KeyChanging`."""
+
+        def act(before: KeyRecord, after: KeyRecord) -> Act:
+            were, are = differences(told_key(before), told_key(after))
+            return _act(name, by, after, before=were, after=are)
+
+        read, refusal = (
+            partial(self._found, key),
+            KeyChanging("The key is being changed by others. Try again.", param="key"),
+        )
+        try:
+            before, written = await changed_record(
+                read, change, act, self.keys.update, audit=self.audit, refusal=refusal
             )
-            try:
-                async with recorded(self._audit, act):
-                    written = await self._keys.update(before, after)
-            except RecordChanged:
-                continue
-            except AliasTaken:
-                raise _alias_taken(after) from None
-            self._credentials.forget(before)
-            self._credentials.forget(written)
-            return written
-        raise KeyChanging("The key is being changed by others. Try again.", param="key")
+        except AliasTaken as taken:
+            raise _alias_taken(taken) from None
+        self.credentials.forget(before)
+        self.credentials.forget(written)
+        return written
 
     async def _delete(self, record: KeyRecord, by: Actor) -> None:
-        async with recorded(self._audit, _act("key.delete", by, record, before=told_key(record))):
-            await self._keys.delete(record)
-        self._credentials.forget(record)
+        async with recorded(self.audit, _act("key.delete", by, record, before=told_key(record))):
+            await self.keys.delete(record)
+        self.credentials.forget(record)
 
     def _changed(self, record: KeyRecord, body: Mapping[str, Any]) -> KeyRecord:
         if body.get("user_id") not in (None, record.user_id):
             message = f"A key stays with its user, '{record.user_id}'. Make a new key for the other one."
             raise BadRequest(message, param="user_id")
-        return changed(record, body, self._policy.current, self._now_ms())
+        return changed(record, body, self.policy.current, self.now_ms())
 
     async def _found(self, key: object, param: str = "key") -> KeyRecord:
         if not isinstance(key, str) or not key:
@@ -216,7 +205,7 @@ class KeyAdministration:
         if not key.startswith("sk-") and not is_digest(key):
             message = f"'{param}' must be a key (sk-…) or its SHA-256 ('token', 64 characters)."
             raise BadRequest(message, param=param)
-        record = await self._keys.find(key if is_digest(key) else digest_of(key))
+        record = await self.keys.find(key if is_digest(key) else digest_of(key))
         if record is None:
             raise KeyNotFound("There is no such key. GET /key/list lists those that there are.", param=param)
         return record
@@ -224,13 +213,13 @@ class KeyAdministration:
     async def _one(self, query: Mapping[str, str]) -> KeyRecord | None:
         """The key with the SHA-256 and the alias that a query names."""
         if "key_alias" not in query:
-            return await self._keys.find(query["key_hash"])
-        record = await self._keys.find_alias(query["key_alias"])
+            return await self.keys.find(query["key_hash"])
+        record = await self.keys.find_alias(query["key_alias"])
         return record if record is not None and query.get("key_hash") in (None, record.digest) else None
 
     async def _shown(self, record: KeyRecord) -> dict[str, Any]:
-        _, tallies = await self._keys.tallies(record)
-        return shown_key(record, tallies, self._now_ms())
+        _, tallies = await self.keys.tallies(record)
+        return shown_key(record, tallies, self.now_ms())
 
 
 def new_secret() -> str:
@@ -251,14 +240,5 @@ def _act(
     return Act(name, by, record.user_id, before=before, after=after, object=target, hides=hides)
 
 
-def _alias_taken(record: KeyRecord) -> KeyAliasTaken:
-    return KeyAliasTaken(f"Another key has the alias '{record.alias}' already.", param="key_alias")
-
-
-def _texts(body: Mapping[str, Any], name: str) -> list[str]:
-    value = body.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list) or len(value) > MOST_DELETED or not all(isinstance(item, str) for item in value):
-        raise BadRequest(f"'{name}' must be a list of up to {MOST_DELETED} texts.", param=name)
-    return list(dict.fromkeys(value))
+def _alias_taken(taken: AliasTaken) -> KeyAliasTaken:
+    return KeyAliasTaken(f"Another key has the alias '{taken}' already.", param="key_alias")

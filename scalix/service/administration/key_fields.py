@@ -6,6 +6,7 @@ Empty values of such fields limit nothing, and LiteLLM's own tools send them.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -68,18 +69,13 @@ def changed(record: KeyRecord, body: Mapping[str, Any], policy: Policy, now_ms: 
     Raises `BadRequest`.
     """
     changes: dict[str, Any] = {}
-    for name, read in _READERS.items():
+    for name, (attribute, read, without) in _READERS.items():
         if name in body:
-            changes[_ATTRIBUTES.get(name, name)] = None if body[name] is None else read(body[name], name)
+            changes[attribute] = without if body[name] is None else read(body[name], name)
     if "models" in body:
-        changes["models"] = _models(body["models"], policy)
-    for name in ("allowed_ips", "denied_ips"):
-        if name in body:
-            changes[name] = _networks(body[name], name)
+        changes["models"] = () if body["models"] is None else _models(body["models"], policy)
     if "metadata" in body:
-        changes |= {"metadata": _metadata(body["metadata"]), "sealed_metadata": None}
-    if "blocked" in body:
-        changes["blocked"] = _flag(body["blocked"])
+        changes["sealed_metadata"] = None
     if "duration" in body:
         never = body["duration"] in (None, NEVER)
         changes["expires_ms"] = None if never else now_ms + _span(body["duration"], "duration")
@@ -115,42 +111,38 @@ def _alias(value: Any, name: str) -> str:
     return value
 
 
-def _count(value: Any, name: str) -> int:
+def _amount(read: Callable[[Any], int], value: Any, name: str) -> int:
     try:
-        return limit_amounts.count(value)
+        return read(value)
     except WrongAmount as error:
         raise BadRequest(f"'{name}' {error.what}: {error.fix}, or null for no limit.", param=name) from None
 
 
-def _usd(value: Any, name: str) -> int:
-    try:
-        return limit_amounts.nano_usd(value)
-    except WrongAmount as error:
-        raise BadRequest(f"'{name}' {error.what}: {error.fix}, or null for no limit.", param=name) from None
+_count, _usd = partial(_amount, limit_amounts.count), partial(_amount, limit_amounts.nano_usd)
+
+
+def texts(value: Any, name: str, most: int, what: str = "texts") -> list[str]:
+    """`value` without repetitions, if it is a list of at most so many texts. `what` is how the error calls them."""
+    if not isinstance(value, list) or len(value) > most or not all(isinstance(text, str) for text in value):
+        raise BadRequest(f"'{name}' must be a list of up to {most} {what}.", param=name)
+    return list(dict.fromkeys(value))
 
 
 def _models(value: Any, policy: Policy) -> tuple[str, ...]:
-    if value is None:
+    patterns = texts(value, "models", MOST_MODELS, "names or patterns")
+    if ALL_MODELS in patterns:
         return ()
-    if not isinstance(value, list) or len(value) > MOST_MODELS or not all(isinstance(name, str) for name in value):
-        raise BadRequest(f"'models' must be a list of up to {MOST_MODELS} names or patterns.", param="models")
-    if ALL_MODELS in value:
-        return ()
-    for pattern in value:
+    for pattern in patterns:
         names = (*policy.models, *policy.wildcards)
         if pattern not in policy.models_with(pattern) and not any(fits(pattern, name) for name in names):
             message = f"'{shown_text(pattern)}' is no model here, and fits none. GET /v1/models lists those in service."
             raise BadRequest(message, param="models")
-    return tuple(dict.fromkeys(value))
+    return tuple(patterns)
 
 
 def _networks(value: Any, name: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, list) or len(value) > MOST_NETWORKS or not all(isinstance(text, str) for text in value):
-        raise BadRequest(f"'{name}' must be a list of up to {MOST_NETWORKS} networks.", param=name)
     found = []
-    for text in value:
+    for text in texts(value, name, MOST_NETWORKS, "networks"):
         try:
             found.append(str(parse_network(text)))
         except ValueError:
@@ -160,18 +152,17 @@ def _networks(value: Any, name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _metadata(value: Any) -> dict[str, Any]:
-    if value is None:
-        return {}
+def _metadata(value: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, dict) or len(orjson.dumps(value)) > MOST_METADATA_BYTES:
-        raise BadRequest(f"'metadata' must be an object of up to {MOST_METADATA_BYTES} bytes.", param="metadata")
+        raise BadRequest(f"'{name}' must be an object of up to {MOST_METADATA_BYTES} bytes.", param=name)
     return value
 
 
-def _flag(value: Any) -> bool:
-    if value is not None and not isinstance(value, bool):
-        raise BadRequest("'blocked' must be true or false.", param="blocked")
-    return bool(value)
+def flag(value: object, name: str) -> bool:
+    """`value`, if it is true or false. Raises `BadRequest`."""
+    if not isinstance(value, bool):
+        raise BadRequest(f"'{name}' must be true or false.", param=name)
+    return value
 
 
 def _span(value: Any, name: str) -> int:
@@ -181,11 +172,15 @@ def _span(value: Any, name: str) -> int:
     return length_ms
 
 
-_READERS: dict[str, Callable[[Any, str], Any]] = {
-    "key_alias": _alias,
-    "max_budget": _usd,
-    "tpm_limit": _count,
-    "rpm_limit": _count,
-    "max_parallel_requests": _count,
+# By the field's name: the record's attribute, what reads the field, and what stands for `null`.
+_READERS: dict[str, tuple[str, Callable[[Any, str], Any], Any]] = {
+    "key_alias": ("alias", _alias, None),
+    "max_budget": ("max_budget_nano_usd", _usd, None),
+    "tpm_limit": ("tpm_limit", _count, None),
+    "rpm_limit": ("rpm_limit", _count, None),
+    "max_parallel_requests": ("max_parallel_requests", _count, None),
+    "allowed_ips": ("allowed_ips", _networks, ()),
+    "denied_ips": ("denied_ips", _networks, ()),
+    "metadata": ("metadata", _metadata, {}),
+    "blocked": ("blocked", flag, False),
 }
-_ATTRIBUTES = {"key_alias": "alias", "max_budget": "max_budget_nano_usd"}

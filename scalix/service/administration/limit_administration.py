@@ -1,58 +1,45 @@
 """Operators' acts on limits: show them, give a user their own, give room back, see what the shadow would refuse."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from scalix.domain.errors import BadRequest
-from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.subjects import user_subject
 from scalix.domain.limits.limits import Metric, Window, limit_name
 from scalix.domain.limits.quota import Tallies
 from scalix.service.administration.limit_views import shown_limits, used_of
 from scalix.service.administration.user_records import (
-    change_record,
+    UserRecords,
     checked_limits,
     refuse_unknown_fields,
     refuse_unknown_user,
     user_id_in,
 )
-from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
+from scalix.service.audit.audit import Act, Actor, recorded
 from scalix.service.identity.identity import checked_user_id
-from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
-from scalix.service.policy_source import PolicySource
+from scalix.service.identity.users import effective_limits, overrides_of
 from scalix.store.base import UserRecord
-from scalix.store.quota.redis_limits import LimitTools
-from scalix.store.records.redis_users import UserStore
 
 ALL = "all"
 MOST_SHADOW_DAYS = 35
 _BY_NAME = {limit_name(metric, window): (metric, window) for metric in Metric for window in Window}
 
 
+@dataclass(frozen=True, eq=False)
 class LimitAdministration:
-    """The use cases behind `/user/limits`, `/user/reset` and `/scalix/v1/shadow`."""
+    """The use cases behind `/user/limits`, `/user/reset` and `/scalix/v1/shadow`.
 
-    def __init__(
-        self,
-        users: UserStore,
-        counters: LimitTools,
-        directory: UserDirectory,
-        policy: PolicySource,
-        audit: AuditTrail,
-        *,
-        forget_refusals: Callable[[str], None] = lambda subject: None,
-    ) -> None:
-        self._users = users
-        self._counters = counters
-        self._directory = directory
-        self._policy = policy
-        self._audit = audit
-        self._forget_refusals = forget_refusals
+    `forget_refusals` lets a subject be judged anew, whose limits have been changed.
+    """
+
+    records: UserRecords
+    forget_refusals: Callable[[str], None]
 
     async def show(self, user_id: object) -> dict[str, Any]:
         """A user's limits and their use. Raises `BadRequest`, `UserNotFound`."""
-        record = await self._users.get(checked_user_id(user_id, "user_id"))
+        record = await self.records.store.get(checked_user_id(user_id, "user_id"))
         return await self._shown(record, must_be_known=True)
 
     async def put(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
@@ -62,14 +49,11 @@ class LimitAdministration:
         if "limits" not in body:
             raise BadRequest("'limits' is missing: write the user's own limits, or {} for none.", param="limits")
         limits = checked_limits(body["limits"])
-        _, record = await change_record(
-            self._users,
+        record = await self.records.change(
             user_id,
             lambda record: replace(record, limits=limits),
-            self._audit,
             lambda before, after: Act("user.limits", by, user_id, before=before.limits, after=after.limits),
         )
-        self._directory.remember(record)
         return await self._shown(record)
 
     async def reset(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
@@ -77,14 +61,14 @@ class LimitAdministration:
         refuse_unknown_fields(body, frozenset({"user_id", "windows"}))
         user_id = user_id_in(body)
         what = _windows(body.get("windows"))
-        record = await self._users.get(user_id)
-        _, known = await self._counters.tallies(_subject(user_id))
+        record = await self.records.store.get(user_id)
+        _, known = await self.records.counters.tallies(user_subject(user_id))
         refuse_unknown_user(record, known)
         named = ALL if body["windows"] == ALL else body["windows"]
         act = Act("user.reset", by, user_id, {"windows": named}, before=_used(known, what))
-        async with recorded(self._audit, act):
-            _, before = await self._counters.reset(_subject(user_id), what)
-        self._forget_refusals(_subject(user_id))
+        async with recorded(self.records.audit, act):
+            _, before = await self.records.counters.reset(user_subject(user_id), what)
+        self.forget_refusals(user_subject(user_id))
         undone = _used(before, what)
         return {**await self._shown(record), "undone": undone}
 
@@ -93,7 +77,7 @@ class LimitAdministration:
         text = "7" if days is None else str(days)
         if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_SHADOW_DAYS:
             raise BadRequest(f"'days' must be a whole number from 1 to {MOST_SHADOW_DAYS}.", param="days")
-        counts = await self._counters.shadow_counts(int(text))
+        counts = await self.records.counters.shadow_counts(int(text))
         ordered = sorted(counts, key=lambda count: (-count.day, count.tier, count.limit))
         return {
             "would_have_refused": [
@@ -108,12 +92,12 @@ class LimitAdministration:
         }
 
     async def _shown(self, record: UserRecord, *, must_be_known: bool = False) -> dict[str, Any]:
-        subject = _subject(record.user_id)
-        now_ms, tallies = await self._counters.tallies(subject)
+        subject = user_subject(record.user_id)
+        now_ms, tallies = await self.records.counters.tallies(subject)
         if must_be_known:
             refuse_unknown_user(record, tallies)
-        in_flight = await self._counters.in_flight(subject)
-        tier = self._policy.current.tier_or_default(record.tier)
+        in_flight = await self.records.counters.in_flight(subject)
+        tier = self.records.policy.current.tier_or_default(record.tier)
         limits, own = effective_limits(tier, record), overrides_of(record)
         return {
             "user_id": record.user_id,
@@ -139,7 +123,3 @@ def _windows(value: object) -> list[tuple[Metric, Window]]:
 def _used(tallies: Tallies, what: Iterable[tuple[Metric, Window]]) -> dict[str, Any]:
     used = {limit_name(metric, window): used_of(tallies, metric, window) for metric, window in what}
     return {name: amount for name, amount in used.items() if amount}
-
-
-def _subject(user_id: str) -> str:
-    return str(Subject("user", user_id))

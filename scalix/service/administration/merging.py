@@ -6,7 +6,7 @@ from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.addresses import group_named
-from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.subjects import Subject, user_subject
 from scalix.service.administration.user_records import refuse_unknown_fields, user_id_in
 from scalix.service.audit.audit import FAILED, Act, Actor, AuditTrail, recorded
 from scalix.store.quota.redis_limits import LimitTools
@@ -35,7 +35,7 @@ class Merging:
         read_ms, tallies = await self._store.tallies(str(Subject("address", address)))
         act = Act("user.merge", by, user_id, {"merged_address": address}, hides=(address,))
         async with recorded(self._audit, act):
-            merged = await self._store.raise_to(str(Subject("user", user_id)), read_ms, tallies)
+            merged = await self._store.raise_to(user_subject(user_id), read_ms, tallies)
         if not merged:
             await self._audit.record(replace(act, name=act.name + FAILED, details={"error": "merged_before"}))
         return {"user_id": user_id, "address": address, "merged": merged}

@@ -1,33 +1,27 @@
 """Revoking JSON Web Tokens: one by its `jti`, or all that a user has now."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.token_claims import digest_of_jti, with_revoked
-from scalix.service.administration.user_records import change_record, refuse_unknown_fields, user_id_in
-from scalix.service.audit.audit import Act, Actor, AuditTrail
-from scalix.service.identity.users import UserDirectory
+from scalix.service.administration.user_records import UserRecords, refuse_unknown_fields, user_id_in
+from scalix.service.audit.audit import Act, Actor
 from scalix.store.base import UserRecord
-from scalix.store.records.redis_users import UserStore
 
 _FIELDS = frozenset({"user_id", "jti", "exp"})
 _LONGEST_JTI = 1_024
 _LATEST_S = 10**11
 
 
+@dataclass(frozen=True, eq=False)
 class TokenRevocation:
     """The use case behind `POST /scalix/v1/tokens/revoke`. What is revoked stands in the user's record, whose version
     every admission compares: it holds for the next request everywhere."""
 
-    def __init__(
-        self, users: UserStore, directory: UserDirectory, audit: AuditTrail, *, now_ms: Callable[[], int]
-    ) -> None:
-        self._users = users
-        self._directory = directory
-        self._audit = audit
-        self._now_ms = now_ms
+    records: UserRecords
+    now_ms: Callable[[], int]
 
     async def revoke(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         """Revoke the token `jti` of `user_id`, or without `jti` all tokens of the user that were issued before now.
@@ -39,7 +33,7 @@ class TokenRevocation:
         user_id = user_id_in(body)
         token = _token(body)
         ends_s = _ends_s(body)
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
 
         def change(record: UserRecord) -> UserRecord:
             tokens = None if token is None else with_revoked(record.revoked_tokens, token, ends_s, now_ms)
@@ -52,10 +46,8 @@ class TokenRevocation:
             details = {"revoked": _revoked(after), "token": token}
             return Act("tokens.revoke", by, user_id, details, hides=(token,) if token else ())
 
-        _, written = await change_record(self._users, user_id, change, self._audit, act)
-        self._directory.remember(written)
-        revoked = _revoked(written)
-        return {"user_id": user_id, "revoked": revoked}
+        written = await self.records.change(user_id, change, act)
+        return {"user_id": user_id, "revoked": _revoked(written)}
 
 
 def _revoked(record: UserRecord) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.subjects import user_subject
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.audit.audit import Act
 from scalix.store.records.redis_names import PSEUDONYM, PseudonymStore
@@ -31,7 +31,7 @@ class AuditNames:
             texts.append(name)
         # One day more than the entry: its removal comes once an hour.
         lifetime_ms = (keep_days + 1) * DAY_MS
-        given = await self._names.pseudonyms(str(Subject("user", act.user_id)), texts, lifetime_ms, act.at_ms)
+        given = await self._names.pseudonyms(user_subject(act.user_id), texts, lifetime_ms, act.at_ms)
         return hidden_in(facts, given)
 
     async def shown(self, entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -43,16 +43,16 @@ class AuditNames:
 
     async def of_user(self, user_id: str) -> frozenset[str]:
         """The pseudonyms of a user and of what is the user's. Raises `StoreUnavailable`."""
-        return frozenset((await self._names.known(str(Subject("user", user_id)))).values())
+        return frozenset((await self._names.known(user_subject(user_id))).values())
 
     async def named(self, user_id: str, name: str, keep_days: int) -> str:
         """A pseudonym for something else of a user's, the same at every call until the user's names are forgotten."""
-        subject = str(Subject("user", user_id))
+        subject = user_subject(user_id)
         return (await self._names.pseudonyms(subject, [name], keep_days * DAY_MS))[name]
 
     async def forget(self, user_id: str) -> int:
         """Forget whom the log means; how many pseudonyms there were. Raises `StoreUnavailable`."""
-        return await self._names.forget(str(Subject("user", user_id)))
+        return await self._names.forget(user_subject(user_id))
 
 
 def hidden_in(facts: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from scalix.store.connection.background import in_background
-from scalix.store.key_set_sources import KeySetUnavailable
+from scalix.store.key_set_sources import KeptCopy, KeySetFile, KeySetUnavailable, KeySetUrl
 
 # Tokens with made-up key names must not make us ask the issuer more often than this.
 COOL_DOWN_MS = 10_000
@@ -29,18 +29,6 @@ log = logging.getLogger("scalix.tokens")
 VerifyKey = bytes | RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
 
 
-class Keys(Protocol):
-    """The keys that one issuer's tokens may be signed with."""
-
-    async def key(self, kid: str | None, algorithm: str) -> VerifyKey | None:
-        """The key of this name for this algorithm. Raises `KeySetUnavailable` while no keys are known at all."""
-        ...
-
-    async def refresh(self) -> None:
-        """Read the keys anew if it is time."""
-        ...
-
-
 class SecretKey:
     """A shared secret. The name of a key in a token means nothing."""
 
@@ -48,30 +36,11 @@ class SecretKey:
         self._secret = secret
 
     async def key(self, kid: str | None, algorithm: str) -> VerifyKey | None:
+        """The secret, whatever it is called."""
         return self._secret
 
     async def refresh(self) -> None:
-        pass
-
-
-class Source(Protocol):
-    """Where a key set is published."""
-
-    async def read(self) -> bytes:
-        """The key set as JSON. Raises `KeySetUnavailable`."""
-        ...
-
-
-class Copy(Protocol):
-    """The last good copy of a key set."""
-
-    async def read(self) -> dict[str, Any] | None:
-        """The copy, or `None`."""
-        ...
-
-    async def write(self, key_set: dict[str, Any]) -> None:
-        """Keep a copy. Raises `KeySetUnavailable`."""
-        ...
+        """There is nothing to be read anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +59,11 @@ class KeySetKeys:
 
     def __init__(
         self,
-        source: Source,
+        source: KeySetFile | KeySetUrl,
         *,
         refresh_s: int,
         now_ms: Callable[[], int],
-        copy: Copy | None = None,
+        copy: KeptCopy | None = None,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
@@ -110,7 +79,8 @@ class KeySetKeys:
         self._reading: asyncio.Task[None] | None = None
 
     async def key(self, kid: str | None, algorithm: str) -> VerifyKey | None:
-        """As `Keys.key`. An unknown key makes the set be read anew, at most once in `COOL_DOWN_MS`."""
+        """The key of this name for this algorithm. An unknown one makes the set be read anew, at most once in
+        `COOL_DOWN_MS`. Raises `KeySetUnavailable` while no keys are known at all."""
         if not self._keys:
             await self._read_copy()
         found = self._find(kid, algorithm)
@@ -191,6 +161,10 @@ class KeySetKeys:
         if digest.digest() != self._digest:
             self._keys, self._digest = keys, digest.digest()
             self._changed()
+
+
+Keys = SecretKey | KeySetKeys
+"""What the tokens of one issuer may be signed with."""
 
 
 def published(raw: bytes) -> dict[str, Any]:

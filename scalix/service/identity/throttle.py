@@ -1,9 +1,10 @@
 """Delays for those who try credentials that are wrong, by address. A right credential never meets this."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+
+from scalix.domain.bounded import Bounded
 
 # A typo, or a key that was just replaced, in a few clients behind one address.
 FREE_FAILURES = 5
@@ -36,9 +37,8 @@ class Throttle:
     ) -> None:
         self._now_s = now_s
         self._sleep = sleep
-        self._most_addresses = most_addresses
         self._most_waiting = most_waiting
-        self._by_group: OrderedDict[str, _Failures] = OrderedDict()
+        self._by_group: Bounded[str, _Failures] = Bounded(most_addresses)
         self._waiting = 0
 
     def __len__(self) -> int:
@@ -74,11 +74,9 @@ class Throttle:
         now_s = self._now_s()
         failures = self._by_group.get(group)
         if failures is None or now_s - failures.last_s > FORGOTTEN_AFTER_S:
-            failures = self._by_group[group] = _Failures(0, now_s)
+            failures = _Failures(0, now_s)
+        self._by_group[group] = failures
         failures.count += 1
         failures.last_s = now_s
-        self._by_group.move_to_end(group)
-        if len(self._by_group) > self._most_addresses:
-            self._by_group.popitem(last=False)
         over = failures.count - FREE_FAILURES
         return 0.0 if over <= 0 else FIRST_DELAY_S * 2.0 ** min(over - 1, 20)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from scalix.domain.identity.identity import Issuer
-from scalix.service.identity.key_sets import Keys, KeySetKeys, SecretKey, Source
+from scalix.service.identity.key_sets import Keys, KeySetKeys, SecretKey
 from scalix.service.identity.tokens import JsonWebTokens
 from scalix.service.identity.users import UserDirectory
 from scalix.store.key_set_sources import KeptCopy, KeySetFile, KeySetUrl
@@ -32,10 +32,7 @@ def _keys(
 ) -> Keys:
     if issuer.secret_variable is not None:
         return SecretKey(secrets[issuer.secret_variable].encode())
-    source: Source
-    copy = None
-    if issuer.jwks_url is not None:
-        source, copy = KeySetUrl(issuer.jwks_url), KeptCopy(state_dir / COPIES, issuer.jwks_url)
-    else:
-        source = KeySetFile(Path(issuer.jwks_file or ""))
+    url = issuer.jwks_url
+    source = KeySetFile(Path(issuer.jwks_file or "")) if url is None else KeySetUrl(url)
+    copy = None if url is None else KeptCopy(state_dir / COPIES, url)
     return KeySetKeys(source, refresh_s=issuer.refresh_s, now_ms=now_ms, copy=copy, changed=tokens.forget)

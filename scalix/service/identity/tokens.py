@@ -5,7 +5,7 @@ import json
 import logging
 import math
 from base64 import urlsafe_b64decode
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Any
 
 import jwt
 
+from scalix.domain.bounded import Bounded
 from scalix.domain.errors import InvalidApiKey, KeysUnavailable
 from scalix.domain.identity.identity import Issuer
 from scalix.domain.identity.subjects import RESERVED_PREFIXES
@@ -64,8 +65,7 @@ class JsonWebTokens:
         self._users = users
         self._now_ms = now_ms
         self._issuers: dict[str, TrustedIssuer] = {}
-        self._verified: OrderedDict[bytes, TokenClaims] = OrderedDict()
-        self._capacity = cached_tokens
+        self._verified: Bounded[bytes, TokenClaims] = Bounded(cached_tokens)
         self._generation = 0
         self._refusals = _RefusalLog(now_ms)
 
@@ -121,16 +121,12 @@ class JsonWebTokens:
         if len(token) > MAX_TOKEN_CHARS:
             raise Refused("too-long")
         key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        known = self._verified.get(key)
+        known = self._verified.used(key)
         if known is None:
             generation = self._generation
             known = await self._verify(token)
             if generation == self._generation:
                 self._verified[key] = known
-                if len(self._verified) > self._capacity:
-                    self._verified.popitem(last=False)
-        else:
-            self._verified.move_to_end(key)
         try:
             _check_times(known, self._now_ms())
         except Refused:

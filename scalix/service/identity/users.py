@@ -1,9 +1,9 @@
 """Users' records, cached. Admission compares versions in the store, so a cached record is never trusted for long."""
 
 import logging
-from collections import OrderedDict
 from functools import partial
 
+from scalix.domain.bounded import Bounded
 from scalix.domain.errors import UserBlocked
 from scalix.domain.identity.subjects import Subject
 from scalix.domain.limits.limit_overrides import LimitSyntaxError, Overrides, parse_overrides
@@ -26,9 +26,8 @@ class UserDirectory:
     def __init__(self, store: UserStore, policy: PolicySource, *, cached_records: int = CACHED_RECORDS) -> None:
         self._store = store
         self._policy = policy
-        self._cache: OrderedDict[str, UserRecord] = OrderedDict()
-        self._limits: OrderedDict[str, tuple[UserRecord, Tier, Limits]] = OrderedDict()
-        self._capacity = cached_records
+        self._cache: Bounded[str, UserRecord] = Bounded(cached_records)
+        self._limits: Bounded[str, tuple[UserRecord, Tier, Limits]] = Bounded(cached_records)
 
     async def record(self, user_id: str, *, fresh: bool = False) -> UserRecord:
         """The user's record; `fresh` reads it from the store even if it is cached. Raises `StoreUnavailable` if so.
@@ -50,16 +49,10 @@ class UserDirectory:
     def remember(self, record: UserRecord) -> None:
         """Cache a record that was just read or written."""
         self._cache[record.user_id] = record
-        self._cache.move_to_end(record.user_id)
-        if len(self._cache) > self._capacity:
-            self._cache.popitem(last=False)
 
     def cached(self, user_id: str) -> UserRecord | None:
         """The record as last read, without asking the store."""
-        record = self._cache.get(user_id)
-        if record is not None:
-            self._cache.move_to_end(user_id)
-        return record
+        return self._cache.used(user_id)
 
     def forget(self, user_id: str) -> None:
         """Drop a cached record."""
@@ -92,8 +85,6 @@ class UserDirectory:
         known = self._limits.get(record.user_id)
         if known is None or known[0] is not record or known[1] is not tier:
             known = self._limits[record.user_id] = (record, tier, effective_limits(tier, record))
-            if len(self._limits) > self._capacity:
-                self._limits.popitem(last=False)
         return known[2]
 
 

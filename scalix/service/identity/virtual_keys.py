@@ -1,11 +1,11 @@
 """Virtual keys as credentials."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from scalix.domain.bounded import Bounded
 from scalix.domain.errors import GatewayError, InvalidApiKey, IpBlocked, KeyBlocked
 from scalix.domain.identity.addresses import parse_address
 from scalix.domain.identity.key_secrets import PREFIX, digest_of, is_well_formed
@@ -42,10 +42,8 @@ class VirtualKeys:
         self._keys = keys
         self._users = users
         self._now_ms = now_ms
-        self._records: OrderedDict[str, KeyRecord] = OrderedDict()
-        self._wrong: OrderedDict[str, int] = OrderedDict()
-        self._capacity = cached_keys
-        self._wrong_capacity = cached_wrong_keys
+        self._records: Bounded[str, KeyRecord] = Bounded(cached_keys)
+        self._wrong: Bounded[str, int] = Bounded(cached_wrong_keys)
 
     async def caller(self, credential: Credential) -> Caller | None:
         """As `CredentialKind.caller`. Raises also `KeyBlocked`, `IpBlocked`, `UserBlocked`, `StoreUnavailable`."""
@@ -53,10 +51,9 @@ class VirtualKeys:
         digest = self._digest_of(token)
         if digest is None:
             return None
-        record = self._records.get(digest)
+        record = self._records.used(digest)
         if record is None:
             return await self._first_seen(digest, address)
-        self._records.move_to_end(digest)
         user = await self._users.record(record.user_id)
         if user.blocked or self._problem(digest, record, address) is not None:
             # Admission compares versions only for those it lets through: what was lifted elsewhere shows here.
@@ -70,11 +67,10 @@ class VirtualKeys:
         digest = self._digest_of(credential.token)
         if digest is None:
             return None
-        record = self._records.get(digest)
+        record = self._records.used(digest)
         user = self._users.cached(record.user_id) if record is not None else None
         if record is None or user is None or user.blocked:
             return UNDECIDED
-        self._records.move_to_end(digest)
         if self._problem(digest, record, credential.address) is not None:
             return UNDECIDED
         return self._caller(digest, record, user, credential.address)
@@ -139,14 +135,9 @@ class VirtualKeys:
         if record is None:
             self._records.pop(digest, None)
             self._wrong[digest] = self._now_ms() + WRONG_FOR_MS
-            if len(self._wrong) > self._wrong_capacity:
-                self._wrong.popitem(last=False)
             raise _wrong("key-unknown")
         self._wrong.pop(digest, None)
         self._records[digest] = record
-        self._records.move_to_end(digest)
-        if len(self._records) > self._capacity:
-            self._records.popitem(last=False)
         return record
 
 

@@ -5,10 +5,10 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from scalix.domain.errors import UserNotFound
-from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.subjects import user_subject
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.ledger.ledger import Event
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
@@ -17,9 +17,11 @@ from scalix.service.administration.key_views import shown_key
 from scalix.service.audit.audit import Act, Actor, recorded
 from scalix.service.audit.audit_parts import AuditParts
 from scalix.service.identity.identity import checked_user_id
+from scalix.service.ledger.archive import Archive
 from scalix.service.policy_source import PolicySource
 from scalix.service.privacy.privacy_views import shown_data, shown_record
 from scalix.store.base import StoreUnavailable
+from scalix.store.journal.set_aside import SetAside
 from scalix.store.privacy.redis_erasure import ErasureStore
 from scalix.store.privacy.redis_files import StoreFiles
 from scalix.store.privacy.redis_personal_data import PersonalData, PersonalDataStore
@@ -31,26 +33,6 @@ _PAGE = 100
 _BILLING = "billing of an erased user"
 
 log = logging.getLogger("scalix.privacy")
-
-
-class Files(Protocol):
-    """Files of this machine that name subjects."""
-
-    async def forget(self, subject: str) -> int:
-        """Remove a subject's lines; how many there were. May raise `OSError`."""
-        ...
-
-
-class EventFiles(Protocol):
-    """Files of events that are no longer in the store."""
-
-    async def events_of(self, subject: str) -> list[Event]:
-        """A subject's events in this machine's files. May raise `OSError`."""
-        ...
-
-    async def elsewhere(self) -> dict[int, str]:
-        """The days (since 1970-01-01) that are in files of other machines. May raise `StoreUnavailable`."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -68,11 +50,12 @@ class PersonalStores:
 class PersonalFiles:
     """What this machine keeps of persons. `replay` tells the store what the journal holds."""
 
-    naming: Sequence[Files]
-    archive: EventFiles
+    naming: Sequence[SetAside | Archive]
+    archive: Archive
     replay: Callable[[], Awaitable[object]]
 
 
+@dataclass(frozen=True, eq=False)
 class Privacy:
     """The use cases behind `/scalix/v1/users/{id}`.
 
@@ -80,42 +63,33 @@ class Privacy:
     admission compares versions.
     """
 
-    def __init__(
-        self,
-        stores: PersonalStores,
-        audit: AuditParts,
-        files: PersonalFiles,
-        policy: PolicySource,
-        forget: Callable[[str, Sequence[KeyRecord]], None],
-        now_ms: Callable[[], int],
-    ) -> None:
-        self._stores = stores
-        self._audit = audit
-        self._files = files
-        self._policy = policy
-        self._forget = forget
-        self._now_ms = now_ms
+    stores: PersonalStores
+    audit: AuditParts
+    files: PersonalFiles
+    policy: PolicySource
+    forget: Callable[[str, Sequence[KeyRecord]], None]
+    now_ms: Callable[[], int]
 
     async def export(self, user: str, by: Actor) -> dict[str, Any]:
         """All that is kept of a user. Raises `BadRequest`, `UserNotFound`, `StoreUnavailable`."""
         user_id = checked_user_id(user, "user_id")
-        record = await self._stores.users.get(user_id)
+        record = await self.stores.users.get(user_id)
         keys = await self._keys_of(user_id)
-        data = await self._all_data(_subject(user_id))
-        entries = await self._audit.reading.about(user_id)
+        data = await self._all_data(user_subject(user_id))
+        entries = await self.audit.reading.about(user_id)
         if not record.exists and not keys and data.is_empty and not entries:
             raise UserNotFound(f"The user '{user_id}' is not known: nothing is kept of it.", param="user_id")
-        await self._audit.log.record(Act("user.export", by, user_id))
-        now_ms = self._now_ms()
+        await self.audit.log.record(Act("user.export", by, user_id))
+        now_ms = self.now_ms()
         # In a thread: of a hundred thousand events it takes a second, and this process answers requests meanwhile.
         shown = await asyncio.to_thread(shown_data, data)
         return {
             "user_id": user_id,
             "exported_at": rfc3339(now_ms),
             "record": shown_record(record),
-            "consent": consents(record.consent, self._policy.current.privacy),
+            "consent": consents(record.consent, self.policy.current.privacy),
             "keys": [
-                {"key_id": key.key_id, **shown_key(key, (await self._stores.keys.tallies(key))[1], now_ms)}
+                {"key_id": key.key_id, **shown_key(key, (await self.stores.keys.tallies(key))[1], now_ms)}
                 for key in keys
             ],
             **shown,
@@ -127,16 +101,16 @@ class Privacy:
         """Erase all that is kept of a user, known or not; a call that failed in the middle can be made again, and goes
         on. Raises `BadRequest`, `StoreUnavailable`."""
         user_id = checked_user_id(user, "user_id")
-        subject = _subject(user_id)
-        async with recorded(self._audit.log, Act("user.erase", by, user_id)):
-            await self._files.replay()
+        subject = user_subject(user_id)
+        async with recorded(self.audit.log, Act("user.erase", by, user_id)):
+            await self.files.replay()
             keys = await self._keys_of(user_id)
             billing_days = await self._keep_billing(user_id)
-            erased = await self._stores.erasure.erase(user_id)
-            self._forget(user_id, keys)
+            erased = await self.stores.erasure.erase(user_id)
+            self.forget(user_id, keys)
             lines = await self._forget_in_files(subject)
             # Last: until here a second call finds in the audit log whom the first one meant.
-            names = await self._audit.names.forget(user_id)
+            names = await self.audit.names.forget(user_id)
         return {
             "user_id": user_id,
             "erased": {**asdict(erased), "file_lines": lines, "audit_names": names},
@@ -146,35 +120,35 @@ class Privacy:
         }
 
     async def _all_data(self, subject: str) -> PersonalData:
-        data = await self._stores.data.of(subject)
+        data = await self.stores.data.of(subject)
         try:
-            archived = await self._files.archive.events_of(subject)
+            archived = await self.files.archive.events_of(subject)
         except (OSError, ValueError) as error:
             raise StoreUnavailable(f"the archive can't be read ({type(error).__name__})", counts=False) from error
         return replace(data, events=await asyncio.to_thread(_merged, archived, data.events))
 
     async def _elsewhere(self) -> dict[str, str]:
         return {
-            rfc3339(day * DAY_MS)[:10]: host for day, host in sorted((await self._files.archive.elsewhere()).items())
+            rfc3339(day * DAY_MS)[:10]: host for day, host in sorted((await self.files.archive.elsewhere()).items())
         }
 
     async def _keep_billing(self, user_id: str) -> int:
-        if not self._policy.current.privacy.keep_billing:
+        if not self.policy.current.privacy.keep_billing:
             return 0
         charges: Counter[int] = Counter()
-        for summary in (await self._stores.data.of(_subject(user_id))).summaries:
+        for summary in (await self.stores.data.of(user_subject(user_id))).summaries:
             charges[summary.day] += summary.sums.charge_nano_usd
         charges = +charges
         if charges:
-            keep_days = self._policy.current.retention.days_days
+            keep_days = self.policy.current.retention.days_days
             # Of one name for all tries to erase this user, and lost with the user's other names.
-            name = await self._audit.names.named(user_id, _BILLING, keep_days)
-            await self._stores.erasure.keep_billing(user_id, name, dict(charges), keep_days)
+            name = await self.audit.names.named(user_id, _BILLING, keep_days)
+            await self.stores.erasure.keep_billing(user_id, name, dict(charges), keep_days)
         return len(charges)
 
     async def _forget_in_files(self, subject: str) -> int:
         lines = 0
-        for files in self._files.naming:
+        for files in self.files.naming:
             try:
                 lines += await files.forget(subject)
             except (OSError, ValueError) as error:
@@ -185,7 +159,7 @@ class Privacy:
 
     async def _rewritten(self) -> dict[str, str]:
         try:
-            return await self._stores.files.rewrite()
+            return await self.stores.files.rewrite()
         except StoreUnavailable as fault:
             log.warning("the store's files still hold an erased user, until they are written anew: %s", fault)
             return {"append_only_file": "failed", "snapshot": "failed"}
@@ -193,7 +167,7 @@ class Privacy:
     async def _keys_of(self, user_id: str) -> list[KeyRecord]:
         found: list[KeyRecord] = []
         while True:
-            total, some = await self._stores.keys.page(len(found), _PAGE, user_id)
+            total, some = await self.stores.keys.page(len(found), _PAGE, user_id)
             found += some
             if not some or len(found) >= total:
                 return found
@@ -203,7 +177,3 @@ def _merged(archived: Sequence[Event], kept: Sequence[Event]) -> list[Event]:
     # A day that is just being archived is in both.
     events = {event.request_id: event for event in [*archived, *kept]}
     return sorted(events.values(), key=lambda event: (event.admitted_ms, event.request_id))
-
-
-def _subject(user_id: str) -> str:
-    return str(Subject("user", user_id))

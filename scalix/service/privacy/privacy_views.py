@@ -60,12 +60,6 @@ def shown_data(data: PersonalData) -> dict[str, Any]:
 
 
 def _event(event: Event) -> dict[str, Any]:
-    detail = asdict(event.detail)
-    costs = {
-        "cost_usd": _usd(detail.pop("cost_nano_usd")),
-        "charge_usd": _usd(detail.pop("charge_nano_usd")),
-        "spend_usd": _usd(event.nano_usd),
-    }
     return {
         "id": event.request_id,
         "at": rfc3339(event.admitted_ms),
@@ -74,20 +68,20 @@ def _event(event: Event) -> dict[str, Any]:
         "requests": event.requests,
         "tokens": event.tokens,
         "estimated": event.estimated,
-        **detail,
-        **costs,
+        **_in_usd({**asdict(event.detail), "nano_usd": event.nano_usd}),
     }
 
 
 def _summary(summary: Summary) -> dict[str, Any]:
-    sums = asdict(summary.sums)
-    costs = {
-        "cost_usd": _usd(sums.pop("cost_nano_usd")),
-        "charge_usd": _usd(sums.pop("charge_nano_usd")),
-        "spend_usd": _usd(sums.pop("nano_usd")),
-    }
-    day = rfc3339(summary.day * DAY_MS)[:10]
-    return {"day": day, "model": summary.model, "tier": summary.tier, "key_id": summary.key_id or None, **sums, **costs}
+    day, sums = rfc3339(summary.day * DAY_MS)[:10], _in_usd(asdict(summary.sums))
+    return {"day": day, "model": summary.model, "tier": summary.tier, "key_id": summary.key_id or None, **sums}
+
+
+_IN_USD = {"cost_nano_usd": "cost_usd", "charge_nano_usd": "charge_usd", "nano_usd": "spend_usd"}
+
+
+def _in_usd(figures: dict[str, Any]) -> dict[str, Any]:
+    return {_IN_USD.get(name, name): _usd(value) if name in _IN_USD else value for name, value in figures.items()}
 
 
 def _usd(nano_usd: int) -> float:

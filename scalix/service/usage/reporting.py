@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalix.domain.errors import BadRequest
-from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.subjects import user_subject
 from scalix.domain.ledger.ledger import Aggregate, Summary, Sums
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.limits import NANO_USD_PER_USD
@@ -92,7 +92,7 @@ class Reporting:
         if "user_id" not in query:
             raise BadRequest(f"Name the user: /scalix/v1/reports/{name}?user_id=…", param="user_id")
         user_id = checked_user_id(query["user_id"], "user_id")
-        summaries = await self._ledger.summaries(str(Subject("user", user_id)), first, last)
+        summaries = await self._ledger.summaries(user_subject(user_id), first, last)
         if name == "user":
             return _grouped(summaries, ("date", "model", "tier"), lambda one: (date_of(one.day), one.model, one.tier))
         columns, rows, total = _grouped(summaries, ("key_id",), lambda one: (one.key_id,))

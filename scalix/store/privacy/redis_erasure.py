@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from scalix.domain.identity.subjects import Subject, shard_of
+from scalix.domain.identity.subjects import shard_of, user_subject
 from scalix.domain.ledger.ledger import EVENT_FIELDS
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
@@ -50,7 +50,7 @@ class ErasureStore(SessionStore):
 
     async def erase(self, user_id: str) -> Erased:
         """Remove all that is kept of a user, but for the names in the audit log."""
-        subject = str(Subject("user", user_id))
+        subject = user_subject(user_id)
         await self._pseudonyms.agree()  # an erasure is rare, and must not go by the key of a store that was emptied
         # Keys first, so that nobody comes in by them; the books last, as from the mark on nothing is added to them.
         keys = await self._erase_keys(subject, user_id)

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.subjects import user_subject
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, window_end_ms
 from scalix.domain.limits.limits import Window
@@ -107,7 +107,7 @@ class RetentionStore(SessionStore):
 
     async def _is_dead(self, place: str) -> bool:
         key_id, _, user_id = place.partition(" ")
-        if await self._session.exists(self._keys.key_record(str(Subject("user", user_id)), key_id)):
+        if await self._session.exists(self._keys.key_record(user_subject(user_id), key_id)):
             return False
         made_ms = await self._session.zscore(self._keys.key_list(), place)
         return made_ms is None or float(made_ms) < await self._session.time_ms() - CLAIM_MS

@@ -5,14 +5,13 @@ of all keys lead there from shards of their own. They are written before the rec
 in between leaves at most a pointer to nothing, which lets nobody in.
 """
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
 
-from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.subjects import user_subject
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.key_limits import KeyWindow, budget_start_ms
@@ -20,7 +19,7 @@ from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import UNKNOWN_VERSION, KeyTallies, Tally
 from scalix.store.base import RecordChanged, StoreError
 from scalix.store.connection.session import SessionStore, StoreSession
-from scalix.store.records.sealing import CannotOpen, Sealing, Unsealed
+from scalix.store.records.sealing import SealedMetadata, Sealing
 
 # How long an alias stays taken for a record that is not written yet.
 CLAIM_MS = 60_000
@@ -28,8 +27,6 @@ CLAIM_MS = 60_000
 _APART = ("key_id", "user_id", "version", "created_ms", "updated_ms", "metadata", "sealed_metadata")
 
 _LISTS = ("models", "allowed_ips", "denied_ips")
-
-log = logging.getLogger("scalix.keys")
 
 
 class AliasTaken(StoreError):
@@ -41,8 +38,7 @@ class KeyStore(SessionStore):
 
     def __init__(self, session: StoreSession, *, sealing: Sealing | None = None) -> None:
         super().__init__(session)
-        self._sealing = sealing or Unsealed()
-        self._said = False
+        self._metadata = SealedMetadata(sealing, "keys")
 
     async def find(self, digest: str) -> KeyRecord | None:
         """The key that has, or had, the secret with this SHA-256; whether it still works the record says."""
@@ -55,13 +51,13 @@ class KeyStore(SessionStore):
 
     async def get(self, key_id: str, user_id: str) -> KeyRecord | None:
         """A key of which it is known whose it is. One round trip."""
-        fields = await self._session.hgetall(self._keys.key_record(_subject(user_id), key_id))
+        fields = await self._session.hgetall(self._keys.key_record(user_subject(user_id), key_id))
         return self._record(key_id, user_id, fields)
 
     async def versions(self, key_id: str, user_id: str) -> tuple[str, str]:
         """The versions of a key's and its user's record (`"0"`: there is none), which say whether either has changed.
         One round trip, and much less to read than `get`."""
-        subject = _subject(user_id)
+        subject = user_subject(user_id)
         batch = self._session.batch()
         batch.hget(self._keys.key_record(subject, key_id), "version")
         batch.hget(self._keys.record(subject), "version")
@@ -104,7 +100,7 @@ class KeyStore(SessionStore):
 
     async def delete(self, record: KeyRecord) -> bool:
         """Remove a key and its counters; whether it was there."""
-        subject = _subject(record.user_id)
+        subject = user_subject(record.user_id)
         names = [
             self._keys.key_record(subject, record.key_id),
             self._keys.key_windows(subject, record.key_id),
@@ -119,7 +115,7 @@ class KeyStore(SessionStore):
         """How many keys there are, of one user or of all, and up to `most` of them after the `first` ones, the newest
         first."""
         if user_id is not None:
-            ids = await self._session.smembers(self._keys.keys_of(_subject(user_id)))
+            ids = await self._session.smembers(self._keys.keys_of(user_subject(user_id)))
             records = await self._read([(key_id, user_id) for key_id in ids])
             found = sorted(filter(None, records), key=lambda record: (-record.created_ms, record.key_id))
             return len(found), found[first : first + most]
@@ -138,14 +134,14 @@ class KeyStore(SessionStore):
         fields = {KeyWindow.MINUTE: f"m{window_index(Window.MINUTE, now_ms)}", KeyWindow.TOTAL: "t"}
         if start_ms:
             fields[KeyWindow.BUDGET] = f"b{start_ms}"
-        name = self._keys.key_windows(_subject(record.user_id), record.key_id)
+        name = self._keys.key_windows(user_subject(record.user_id), record.key_id)
         texts = await self._session.hmget(name, list(fields.values()))
         found = zip(fields, texts, strict=True)
         return now_ms, {window: Tally(*map(int, text.split(" "))) for window, text in found if text}
 
     async def set_spend(self, record: KeyRecord, nano_usd: int) -> bool:
         """Set what the key has spent, in its budget period of now and in its life; whether there is such a key."""
-        subject = _subject(record.user_id)
+        subject = user_subject(record.user_id)
         names = [self._keys.key_windows(subject, record.key_id), self._keys.key_record(subject, record.key_id)]
         now_ms = await self._session.time_ms()
         start_ms = budget_start_ms(record.budget_anchor_ms, record.budget_period_ms, now_ms)
@@ -156,12 +152,12 @@ class KeyStore(SessionStore):
         return None if place is None else await self.get(*_parts(place))
 
     async def _read(self, places: Sequence[tuple[str, str]]) -> list[KeyRecord | None]:
-        names = [self._keys.key_record(_subject(user_id), key_id) for key_id, user_id in places]
+        names = [self._keys.key_record(user_subject(user_id), key_id) for key_id, user_id in places]
         found = await self._session.each("HGETALL", names)
         return [self._record(*place, fields) for place, fields in zip(places, found, strict=True)]
 
     async def _put(self, before: KeyRecord, record: KeyRecord) -> KeyRecord:
-        subject = _subject(record.user_id)
+        subject = user_subject(record.user_id)
         names = [self._keys.key_record(subject, record.key_id), self._keys.keys_of(subject)]
         args: list[str | int] = [self._session.now(), before.version, record.key_id, self._text(record)]
         version = await self._session.run("put_key", names, args)
@@ -203,10 +199,7 @@ class KeyStore(SessionStore):
 
     def _text(self, record: KeyRecord) -> str:
         value = {name: item for name, item in asdict(record).items() if name not in _APART}
-        value["metadata"] = record.sealed_metadata
-        if record.sealed_metadata is None:
-            text = orjson.dumps(record.metadata).decode()
-            value["metadata"] = self._sealing.seal(f"key:{record.key_id}", text)
+        value["metadata"] = self._metadata.kept(f"key:{record.key_id}", record)
         return orjson.dumps(value).decode()
 
     def _record(self, key_id: str, user_id: str, fields: Mapping[str, str]) -> KeyRecord | None:
@@ -216,25 +209,15 @@ class KeyStore(SessionStore):
         kept = value.pop("metadata")
         for name in _LISTS:
             value[name] = tuple(value.get(name, ()))
-        record = KeyRecord(
+        return KeyRecord(
             key_id=key_id,
             user_id=user_id,
             version=fields["version"],
             created_ms=int(fields["created_ms"]),
             updated_ms=int(fields["updated_ms"]),
             **value,
+            **self._metadata.fields(f"key:{key_id}", kept),
         )
-        try:
-            return replace(record, metadata=orjson.loads(self._sealing.open(f"key:{key_id}", kept)))
-        except CannotOpen as fault:
-            if not self._said:
-                self._said = True
-                log.error("metadata of keys can't be read: %s; the rest of their records is used", fault)
-            return replace(record, sealed_metadata=kept)
-
-
-def _subject(user_id: str) -> str:
-    return str(Subject("user", user_id))
 
 
 def _place(record: KeyRecord) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from scalix.domain.identity.subjects import SHARDS, Subject
+from scalix.domain.identity.subjects import SHARDS, user_subject
 from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.records.sealing import CannotOpen, Sealing
 
@@ -76,7 +76,7 @@ class ResealingStore(SessionStore):
 
     def _record_of(self, member: str, *, of_keys: bool) -> str:
         key_id, _, user_id = member.partition(" ") if of_keys else ("", "", member)
-        subject = str(Subject("user", user_id))
+        subject = user_subject(user_id)
         return self._keys.key_record(subject, key_id) if of_keys else self._keys.record(subject)
 
     def _fresh_text(self, member: str, text: str, *, of_keys: bool) -> str | None:

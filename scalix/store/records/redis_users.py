@@ -1,21 +1,18 @@
 """Users' records in Redis or Valkey."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import orjson
 
-from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.subjects import user_subject
 from scalix.domain.limits.quota import UNKNOWN_VERSION
 from scalix.store.base import RecordChanged, UserExists, UserRecord
 from scalix.store.connection.session import SessionStore, StoreSession
-from scalix.store.records.sealing import CannotOpen, Sealing, Unsealed
+from scalix.store.records.sealing import SealedMetadata, Sealing
 
 # Up to here all names are read and put in order, 256 short answers; beyond, the shards are gone through one by one.
 MOST_IN_ORDER = 10_000
-
-log = logging.getLogger("scalix.users")
 
 
 class UserStore(SessionStore):
@@ -25,13 +22,12 @@ class UserStore(SessionStore):
         self, session: StoreSession, *, sealing: Sealing | None = None, most_in_order: int = MOST_IN_ORDER
     ) -> None:
         super().__init__(session)
-        self._sealing = sealing or Unsealed()
+        self._metadata = SealedMetadata(sealing, "users")
         self._most_in_order = most_in_order
-        self._said = False
 
     async def get(self, user_id: str) -> UserRecord:
         """The record; one with `exists` false for a user without."""
-        fields = await self._session.hgetall(self._keys.record(_subject(user_id)))
+        fields = await self._session.hgetall(self._keys.record(user_subject(user_id)))
         return self._record(user_id, fields)
 
     async def create(self, record: UserRecord) -> UserRecord:
@@ -51,14 +47,14 @@ class UserStore(SessionStore):
 
     async def _put(self, record: UserRecord) -> UserRecord | None:
         """The record as written; `None` when it has another version now."""
-        subject = _subject(record.user_id)
+        subject = user_subject(record.user_id)
         names = [self._keys.record(subject), self._keys.user_names(subject)]
         now = self._session.now()
         fields: list[str | int] = [
             *("tier", record.tier or ""),
             *("blocked", int(record.blocked)),
             *("limits", orjson.dumps(record.limits).decode()),
-            *("metadata", self._kept_metadata(record)),
+            *("metadata", self._metadata.kept(record.user_id, record)),
             *("tokens_valid_after_ms", record.tokens_valid_after_ms),
             *("revoked_tokens", orjson.dumps(record.revoked_tokens).decode()),
             *("consent", orjson.dumps(record.consent).decode()),
@@ -70,7 +66,7 @@ class UserStore(SessionStore):
 
     async def delete(self, user_id: str) -> bool:
         """Remove the record and the counters; whether there was a record."""
-        subject = _subject(user_id)
+        subject = user_subject(user_id)
         keys = self._keys
         names = [
             keys.record(subject),
@@ -97,7 +93,7 @@ class UserStore(SessionStore):
         names = await self._names(wanted)
         if total <= self._most_in_order:
             names = sorted(names)[first : first + most]
-        found = await self._session.each("HGETALL", [self._keys.record(_subject(name)) for name in names])
+        found = await self._session.each("HGETALL", [self._keys.record(user_subject(name)) for name in names])
         return total, [self._record(name, fields) for name, fields in zip(names, found, strict=True) if fields]
 
     async def _names(self, wanted: Sequence[tuple[str, int, int]]) -> list[str]:
@@ -106,21 +102,22 @@ class UserStore(SessionStore):
             batch.zrange(index, begin, end)
         return [name for names in await batch.execute() for name in names] if wanted else []
 
-    def _kept_metadata(self, record: UserRecord) -> str:
-        if record.sealed_metadata is not None:
-            return record.sealed_metadata
-        return self._sealing.seal(record.user_id, orjson.dumps(record.metadata).decode())
-
     def _record(self, user_id: str, fields: Mapping[str, str]) -> UserRecord:
-        record = _record(user_id, fields)
-        kept = fields.get("metadata") or "{}"
-        try:
-            return replace(record, metadata=orjson.loads(self._sealing.open(user_id, kept)))
-        except CannotOpen as fault:
-            if not self._said:
-                self._said = True
-                log.error("metadata of users can't be read: %s; the rest of their records is used", fault)
-            return replace(record, sealed_metadata=kept)
+        if not fields:
+            return UserRecord(user_id)
+        return UserRecord(
+            user_id=user_id,
+            version=fields.get("version", UNKNOWN_VERSION),
+            tier=fields.get("tier") or None,
+            blocked=fields.get("blocked") == "1",
+            limits=orjson.loads(fields.get("limits") or "{}"),
+            tokens_valid_after_ms=int(fields.get("tokens_valid_after_ms") or 0),
+            revoked_tokens=orjson.loads(fields.get("revoked_tokens") or "{}"),
+            consent=orjson.loads(fields.get("consent") or "{}"),
+            created_ms=int(fields.get("created_ms") or 0),
+            updated_ms=int(fields.get("updated_ms") or 0),
+            **self._metadata.fields(user_id, fields.get("metadata") or "{}"),
+        )
 
 
 def _parts(indexes: Sequence[str], counts: Sequence[int], first: int, most: int) -> Iterator[tuple[str, int, int]]:
@@ -133,24 +130,3 @@ def _parts(indexes: Sequence[str], counts: Sequence[int], first: int, most: int)
             yield index, first, first + taken - 1
             most -= taken
         first = max(0, first - count)
-
-
-def _subject(user_id: str) -> str:
-    return str(Subject("user", user_id))
-
-
-def _record(user_id: str, fields: Mapping[str, str]) -> UserRecord:
-    if not fields:
-        return UserRecord(user_id)
-    return UserRecord(
-        user_id=user_id,
-        version=fields.get("version", UNKNOWN_VERSION),
-        tier=fields.get("tier") or None,
-        blocked=fields.get("blocked") == "1",
-        limits=orjson.loads(fields.get("limits") or "{}"),
-        tokens_valid_after_ms=int(fields.get("tokens_valid_after_ms") or 0),
-        revoked_tokens=orjson.loads(fields.get("revoked_tokens") or "{}"),
-        consent=orjson.loads(fields.get("consent") or "{}"),
-        created_ms=int(fields.get("created_ms") or 0),
-        updated_ms=int(fields.get("updated_ms") or 0),
-    )
