@@ -32,6 +32,7 @@ from scalix.store.connection.redis_client import StoreClient, connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, LedgerReader
+from scalix.store.records.redis_keys import KeyStore
 
 EVENTS, DAYS, USERS = 10_000_000, 30, 20_000
 RUNS = 7
@@ -139,7 +140,8 @@ async def measure(url: str, keys: Keys) -> dict[str, list[Taken]]:
     """Every report, `RUNS` times."""
     client = connect(url, timeout_ms=READ_TIMEOUT_MS, connections=2)
     policy = PolicySource(Policy({"free": Tier("free")}, "free"))
-    reporting = Reporting(LedgerReader(StoreSession(client, keys)), policy)
+    session = StoreSession(client, keys)
+    reporting = Reporting(LedgerReader(session), policy, KeyStore(session))
     taken: dict[str, list[Taken]] = {}
     try:
         for name in REPORTS:

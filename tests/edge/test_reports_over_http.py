@@ -116,7 +116,7 @@ async def test_one_user_by_day_and_by_key(a: Instance) -> None:
         (date(at_ms), "gpt-4", "premium", 1.5),
     ]
     key = await key_for(a, "ann", key_alias="laptop")
-    record = await a.core.usage.reporting._keys.find(key["token"])  # type: ignore[union-attr]
+    record = await a.core.usage.reporting.keys.find(key["token"])
     assert record
     await settle(a, "ann", at_ms=at_ms, tokens=7, key_id=record.key_id)
     by_key = await report(a, "key", user_id="ann")

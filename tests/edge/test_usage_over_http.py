@@ -170,7 +170,7 @@ async def test_the_operator_sees_any_user_and_not_one_that_nobody_knows(make: Ma
 async def test_a_prepaid_balance_is_shown_to_its_user(make: Make) -> None:
     a = make()
     key = await key_for(a, "ann")
-    await a.core.usage.usage._balances.credit("user:ann", 2_500_000_000, "paid-1")
+    await a.core.usage.usage.balances.credit("user:ann", 2_500_000_000, "paid-1")
     await settle(a, "ann", at_ms=await now_ms(a), cost=400_000_000, charge=500_000_000)
     found = await got(a, USAGE, key["key"])
     assert (found["balance_usd"], found["balance_reserved_usd"], found["cost_today_usd"]) == (2.0, 0.0, 0.5)
@@ -208,7 +208,7 @@ async def test_an_event_tells_all_that_is_kept_of_a_request(make: Make) -> None:
     a = make()
     key = await key_for(a, "ann", key_alias="laptop")
     at_ms = await now_ms(a) // 1000 * 1000 + 7 - 2_000
-    record = await a.core.usage.usage._keys.find(key["token"])  # type: ignore[union-attr]
+    record = await a.core.administration.keys.keys.find(key["token"])
     assert record
     await settle(
         a,
@@ -255,7 +255,7 @@ async def test_filters_take_what_fits(make: Make) -> None:
     a = make()
     at_ms = await now_ms(a)
     key = await key_for(a, "ann", key_alias="laptop")
-    record = await a.core.usage.usage._keys.find(key["token"])  # type: ignore[union-attr]
+    record = await a.core.administration.keys.keys.find(key["token"])
     assert record
     await settle(a, "ann", at_ms=at_ms, request_id="served", served="claude", key_id=record.key_id)
     await settle(a, "ann", at_ms=at_ms - 1, request_id="failed", served="", outcome=Outcome.PROVIDER_FAILED, tokens=0)

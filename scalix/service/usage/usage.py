@@ -1,6 +1,6 @@
 """What somebody has used: counters, limits, days and models, for the one whose use it is."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from scalix.service.identity.identity import checked_user_id
 from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import date_of, refuse_unknown_parameters, whole_number
+from scalix.service.usage.sums import counts, summed
 from scalix.store.base import UserRecord
 from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.quota.redis_balance import BalanceStore
@@ -75,24 +76,16 @@ class Use:
         return sum(summary.sums.charge_nano_usd for summary in self.summaries if summary.day == today)
 
 
+@dataclass(frozen=True, eq=False)
 class UsageReading:
     """The use case behind `GET /scalix/v1/usage`, and of Python's `get_user_usage`."""
 
-    def __init__(
-        self,
-        ledger: LedgerReader,
-        counters: LimitTools,
-        balances: BalanceStore,
-        directory: UserDirectory,
-        policy: PolicySource,
-        keys: KeyStore | None = None,
-    ) -> None:
-        self._ledger = ledger
-        self._counters = counters
-        self._balances = balances
-        self._directory = directory
-        self._policy = policy
-        self._keys = keys
+    ledger: LedgerReader
+    counters: LimitTools
+    balances: BalanceStore
+    directory: UserDirectory
+    policy: PolicySource
+    keys: KeyStore | None = None
 
     async def whose(self, caller: Caller, query: Mapping[str, str]) -> Whose:
         """Whose usage a caller may see and asks for: the own, or as operator a user's.
@@ -118,29 +111,29 @@ class UsageReading:
 
     async def of_user(self, user_id: str) -> Whose:
         """A user, blocked or not, as the operator sees them. Raises `StoreUnavailable`."""
-        record = await self._directory.record(user_id, fresh=True)
-        tier = self._policy.current.tier_or_default(record.tier)
+        record = await self.directory.record(user_id, fresh=True)
+        tier = self.policy.current.tier_or_default(record.tier)
         limits, own = effective_limits(tier, record), overrides_of(record)
         return Whose(Subject("user", user_id), tier.name, limits, own, record=record, is_operators_view=True)
 
     async def use(self, whose: Whose, days: int = 1) -> Use:
         """The counters of now, and the sums of today and the days before, `days` in all. Raises `StoreUnavailable`."""
         subject = str(whose.subject)
-        now_ms, tallies = await self._counters.tallies(subject)
+        now_ms, tallies = await self.counters.tallies(subject)
         today = window_index(Window.DAY, now_ms)
         return Use(
             now_ms,
             tallies,
-            await self._counters.in_flight(subject),
-            await self._ledger.summaries(subject, today - days + 1, today),
-            await self._balances.balance(subject),
+            await self.counters.in_flight(subject),
+            await self.ledger.summaries(subject, today - days + 1, today),
+            await self.balances.balance(subject),
         )
 
     async def overview(self, caller: Caller, query: Mapping[str, str]) -> dict[str, Any]:
         """The answer to `GET /scalix/v1/usage`. Raises `BadRequest`, `NotPermitted`, `UserNotFound`,
         `StoreUnavailable`."""
         refuse_unknown_parameters(query, _PARAMETERS)
-        most = self._policy.current.retention.days_days
+        most = self.policy.current.retention.days_days
         days = whole_number(query, "days", min(DEFAULT_DAYS, most), most)
         whose = await self.whose(caller, query)
         use = await self.use(whose, days)
@@ -168,7 +161,7 @@ class UsageReading:
         return answer
 
     async def _key(self, key: KeyRecord) -> dict[str, Any]:
-        now_ms, tallies = (0, KeyTallies()) if self._keys is None else await self._keys.tallies(key)
+        now_ms, tallies = (0, KeyTallies()) if self.keys is None else await self.keys.tallies(key)
         return {
             "key_name": f"sk-...{key.last_four}",
             "key_alias": key.alias,
@@ -195,24 +188,7 @@ def limits_of(whose: Whose, use: Use) -> list[dict[str, Any]]:
 
 def shown_sums(sums: Sums) -> dict[str, Any]:
     """Sums as their user sees them: `cost_usd` is what is billed."""
-    return {
-        "requests": sums.requests,
-        "tokens": sums.tokens,
-        "prompt_tokens": sums.prompt_tokens,
-        "completion_tokens": sums.completion_tokens,
-        "cached_tokens": sums.cached_tokens,
-        "reasoning_tokens": sums.reasoning_tokens,
-        "cost_usd": sums.charge_nano_usd / NANO_USD_PER_USD,
-    }
-
-
-def summed(summaries: Iterable[Summary], by: Callable[[Summary], Any]) -> dict[Any, Sums]:
-    """The sums of summaries that are alike."""
-    groups: dict[Any, Sums] = {}
-    for summary in summaries:
-        key = by(summary)
-        groups[key] = groups.get(key, Sums()) + summary.sums
-    return groups
+    return {**counts(sums), "cost_usd": sums.charge_nano_usd / NANO_USD_PER_USD}
 
 
 def _by_day(summaries: list[Summary]) -> list[dict[str, Any]]:

@@ -9,8 +9,6 @@ from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.failures import ErrorClass
-from scalix.domain.identity.subjects import Subject
-from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.ledger.ledger import Event
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
 from scalix.domain.limits.limits import NANO_USD_PER_USD
@@ -19,6 +17,7 @@ from scalix.service.administration.user_records import refuse_unknown_user
 from scalix.service.identity.callers import Caller
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import moment_ms, one_of, refuse_unknown_parameters, whole_number
+from scalix.service.usage.sums import KeyNames
 from scalix.service.usage.usage import USER, UsageReading
 from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.records.redis_keys import KeyStore
@@ -66,16 +65,14 @@ class _Filter:
         )
 
 
+@dataclass(frozen=True, eq=False)
 class UsageEvents:
     """The use case behind `GET /scalix/v1/usage/events`."""
 
-    def __init__(
-        self, ledger: LedgerReader, usage: UsageReading, policy: PolicySource, keys: KeyStore | None = None
-    ) -> None:
-        self._ledger = ledger
-        self._usage = usage
-        self._policy = policy
-        self._keys = keys
+    ledger: LedgerReader
+    usage: UsageReading
+    policy: PolicySource
+    keys: KeyStore
 
     async def page(self, caller: Caller, query: Mapping[str, str]) -> EventsPage:
         """Up to `limit` events that the filters take, from `cursor` on. Raises `BadRequest`, `NotPermitted`,
@@ -92,10 +89,10 @@ class UsageEvents:
         first_ms, end_ms = moment_ms(query, "from"), moment_ms(query, "to", is_end=True)
         if first_ms is not None and end_ms is not None and first_ms >= end_ms:
             raise BadRequest("'from' must be earlier than 'to'.", param="from")
-        whose = await self._usage.whose(caller, query)
-        now_ms = await self._ledger.now_ms()
-        oldest_ms = now_ms - self._policy.current.retention.events_days * DAY_MS
-        keys = _KeysOf(whose.subject, self._keys)
+        whose = await self.usage.whose(caller, query)
+        now_ms = await self.ledger.now_ms()
+        oldest_ms = now_ms - self.policy.current.retention.events_days * DAY_MS
+        names = KeyNames(whose.subject, self.keys)
         wanted = _Filter(
             max(first_ms or 0, oldest_ms),
             2**62 if end_ms is None else end_ms,
@@ -105,45 +102,24 @@ class UsageEvents:
         # An instance whose clock is ahead may have written into tomorrow.
         newest_ms = min(wanted.end_ms, before[0], now_ms + DAY_MS)
         async for event in self._newest_first(str(whose.subject), newest_ms, wanted.first_ms):
-            await keys.learn(event.key_id)
-            if (event.admitted_ms, event.request_id) < before and wanted.takes(event, keys.alias):
+            await names.learn(event.key_id)
+            if (event.admitted_ms, event.request_id) < before and wanted.takes(event, names.alias):
                 found.append(event)
                 if len(found) > limit:
                     break
         if whose.record is not None and not found:
             # The operator has named a user: one that there is not must not pass for one that asks for nothing.
-            refuse_unknown_user(whose.record, (await self._usage.use(whose)).tallies)
-        rows = [shown_event(event, keys.named(event.key_id), whose.is_operators_view) for event in found[:limit]]
+            refuse_unknown_user(whose.record, (await self.usage.use(whose)).tallies)
+        rows = [shown_event(event, names.name(event.key_id), whose.is_operators_view) for event in found[:limit]]
         last = found[limit - 1] if len(found) > limit else None
         return EventsPage(rows, cursor_of(last) if last else None)
 
     async def _newest_first(self, subject: str, newest_ms: int, oldest_ms: int) -> AsyncIterator[Event]:
         for day in range(newest_ms // DAY_MS, oldest_ms // DAY_MS - 1, -1):
-            for number, event in enumerate(reversed(await self._ledger.events(subject, day))):
+            for number, event in enumerate(reversed(await self.ledger.events(subject, day))):
                 if not number % _AT_ONCE:
                     await asyncio.sleep(0)  # a filter that little fits goes through many
                 yield event
-
-
-class _KeysOf:
-    """The virtual keys of one subject, by id, read when they are first met."""
-
-    def __init__(self, subject: Subject, keys: KeyStore | None) -> None:
-        self._user_id = subject.name if subject.kind == "user" else None
-        self._keys = keys
-        self._known: dict[str, KeyRecord | None] = {}
-
-    async def learn(self, key_id: str) -> None:
-        if key_id and key_id not in self._known and self._keys is not None and self._user_id is not None:
-            self._known[key_id] = await self._keys.get(key_id, self._user_id)
-
-    def alias(self, key_id: str) -> str | None:
-        record = self._known.get(key_id)
-        return record.alias if record else None
-
-    def named(self, key_id: str) -> str | None:
-        record = self._known.get(key_id)
-        return None if record is None else record.alias or f"sk-...{record.last_four}"
 
 
 def shown_event(event: Event, key: str | None, is_operators_view: bool) -> dict[str, Any]:
