@@ -27,7 +27,8 @@ from scalix.domain.limits.limits import Window
 from scalix.domain.policy import Policy, Tier
 from scalix.launch.embedded.embedded_store import EmbeddedStore
 from scalix.service.policy_source import PolicySource
-from scalix.service.usage.reporting import REPORTS, Reporting
+from scalix.service.usage.report_names import REPORTS
+from scalix.service.usage.reporting import Reporting
 from scalix.store.connection.redis_client import StoreClient, connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys

@@ -6,10 +6,10 @@ from scalix.api.runtime import RUNTIME, Runtime
 from scalix.api.tracking import UserUsage, checked_name, user_usage
 from scalix.domain.limits.limits import Metric
 from scalix.domain.limits.quota import window_states
-from scalix.service.usage.usage import Use, Whose
 
 if TYPE_CHECKING:
     from scalix.api.services import Services
+    from scalix.service.usage.usage import Use, Whose
 
 
 class RateCheck(TypedDict):
@@ -37,7 +37,7 @@ async def check(services: "Services", user_id: str, model: str | None = None) ->
     }
 
 
-def _judged(services: "Services", whose: Whose, use: Use, model: str | None) -> tuple[str, str | None, int | None]:
+def _judged(services: "Services", whose: "Whose", use: "Use", model: str | None) -> tuple[str, str | None, int | None]:
     policy = services.policy.current
     if whose.record is not None and whose.record.blocked:
         return "user_blocked", None, None

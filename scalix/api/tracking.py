@@ -10,6 +10,7 @@ from uuid import uuid4
 from scalix.api.runtime import RUNTIME, Runtime
 from scalix.api.usage_values import usage_of
 from scalix.domain.errors import BadRequest
+from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.ledger.ledger import Detail
 from scalix.domain.ledger.outcomes import Ending, charge_for
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
@@ -19,11 +20,10 @@ from scalix.domain.policy import Tier
 from scalix.domain.prices.peak_prices import marked_up
 from scalix.domain.privacy import permitted
 from scalix.service.administration.limit_views import shown_amount
-from scalix.service.identity.identity import checked_user_id
-from scalix.service.usage.usage import Use, Whose
 
 if TYPE_CHECKING:
     from scalix.api.services import Services
+    from scalix.service.usage.usage import Use, Whose
 
 Money = float | int | str | Decimal
 _LONGEST_ID = 200
@@ -67,7 +67,7 @@ async def get_user_usage(services: "Services", user_id: str) -> UserUsage:
     return user_usage(whose, await services.usage.use(whose))
 
 
-def user_usage(whose: Whose, use: Use) -> UserUsage:
+def user_usage(whose: "Whose", use: "Use") -> UserUsage:
     """The typed mapping of one look."""
     states = [state for state in window_states(whose.limits, use.tallies, use.now_ms) if state.limit.enforce]
     today = use.window(Window.DAY)
@@ -123,14 +123,14 @@ async def track_cost(
     return await _settled(services, whose, _at_cost(charge, nano_usd_of(cost), tier), stated, at_ms, 0)
 
 
-async def _charged(services: "Services", user_id: str, stated: Mapping[str, Any]) -> tuple[Whose, Tier, int]:
+async def _charged(services: "Services", user_id: str, stated: Mapping[str, Any]) -> "tuple[Whose, Tier, int]":
     whose = await services.usage.of_user(checked_name(user_id))
     now_ms = await services.ledger.now_ms()
     return whose, services.policy.current.tier_or_default(whose.tier), _time_ms(stated.get("time"), now_ms)
 
 
 async def _settled(
-    services: "Services", whose: Whose, charge: Charge, stated: Mapping[str, Any], at_ms: int, prompt_tokens: int
+    services: "Services", whose: "Whose", charge: Charge, stated: Mapping[str, Any], at_ms: int, prompt_tokens: int
 ) -> Tracked:
     receipt = Receipt(
         request_id=stated.get("request_id") or uuid4().hex,

@@ -5,9 +5,7 @@ from typing import Any
 
 from scalix.cli.amounts import cells_of, column_of
 from scalix.cli.session import Session, in_json, print_table
-from scalix.service.usage.reporting import REPORTS
-
-_OF_A_USER = ("user", "key")
+from scalix.service.usage.report_names import OF_A_USER, REPORTS
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -16,7 +14,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     names = parser.add_subparsers(dest="report", required=True, metavar="REPORT")
     for name in REPORTS:
         one = names.add_parser(name, help=_HELP[name])
-        if name in _OF_A_USER:
+        if name in OF_A_USER:
             one.add_argument("user_id", metavar="USER", help="the user's id")
         if name == "top":
             one.add_argument("--by", choices=("tokens", "cost"), default="tokens", help="what they are ranked by")

@@ -2,7 +2,8 @@
 
 from scalix.edge.rows import Request, Row
 from scalix.edge.tables import Page, format_of, json_page, rows_page
-from scalix.service.usage.reporting import REPORTS, Reporting
+from scalix.service.usage.report_names import REPORTS
+from scalix.service.usage.reporting import Reporting
 
 _REPORTS = "/scalix/v1/reports/"
 _QUERIES = {"user": ("user_id",), "key": ("user_id",), "top": ("by", "limit")}

@@ -8,7 +8,7 @@ import pytest
 from scalix.cli import main
 from scalix.cli.amounts import shown_amount
 from scalix.cli.session import Session, WrongUsage
-from scalix.service.usage.reporting import REPORTS
+from scalix.service.usage.report_names import REPORTS
 
 OVERVIEW: dict[str, Any] = {
     "user_id": "ann",

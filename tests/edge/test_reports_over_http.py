@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scalix.domain.limits.quota import Outcome
-from scalix.service.usage.reporting import REPORTS
+from scalix.service.usage.report_names import REPORTS
 from tests.edge.limits_rig import Instance
 from tests.edge.usage_rig import DAY_MS, client_of, key_for, now_ms, settle
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from scalix.domain.errors import BadRequest, UserAlreadyExists, UserNotFound
 from scalix.domain.identity.subjects import RESERVED_PREFIXES, user_subject
+from scalix.domain.identity.user_ids import checked_user_id, named_from_outside
 from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Window
 from scalix.domain.limits.quota import Tallies, Tally
@@ -22,7 +23,6 @@ from scalix.service.administration.user_records import (
     user_id_in,
 )
 from scalix.service.audit.audit import Act, Actor, recorded
-from scalix.service.identity.identity import checked_user_id, named_from_outside
 from scalix.service.identity.users import effective_limits, overrides_of
 from scalix.service.queries import whole_number
 from scalix.store.base import UserExists, UserRecord

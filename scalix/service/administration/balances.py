@@ -6,12 +6,12 @@ from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.subjects import user_subject
+from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.ledger.ledger import Balance
 from scalix.domain.limits.limit_amounts import LARGEST_COUNT
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.service.administration.user_records import refuse_unknown_fields, user_id_in
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
-from scalix.service.identity.identity import checked_user_id
 from scalix.store.quota.redis_balance import BalanceStore
 
 MOST_ID_CHARS = 128

@@ -11,13 +11,13 @@ from scalix.domain.errors import BadRequest, KeyAliasTaken, KeyChanging, KeyNotF
 from scalix.domain.identity.key_bounds import with_defaults, within
 from scalix.domain.identity.key_secrets import digest_of, is_digest, secret_of
 from scalix.domain.identity.subjects import KEYS_OWN_USER
+from scalix.domain.identity.user_ids import named_from_outside
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.redaction.foreign_texts import shown_text
 from scalix.service.administration.key_fields import SETTABLE, changed, check_names, grace_ms, spend_in, texts
 from scalix.service.administration.key_views import names_in, shown_key, told_key
 from scalix.service.administration.user_records import changed_record, differences
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
-from scalix.service.identity.identity import named_from_outside
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import whole_number

@@ -7,6 +7,7 @@ from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.subjects import user_subject
+from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.limits.limits import Metric, Window, limit_name
 from scalix.domain.limits.quota import Tallies
 from scalix.service.administration.limit_views import shown_limits, used_of
@@ -18,7 +19,6 @@ from scalix.service.administration.user_records import (
     user_id_in,
 )
 from scalix.service.audit.audit import Act, Actor, recorded
-from scalix.service.identity.identity import checked_user_id
 from scalix.service.identity.users import effective_limits, overrides_of
 from scalix.store.base import UserRecord
 

@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any, TypeVar
 
 from scalix.domain.errors import BadRequest, GatewayError, UserChanging, UserNotFound
+from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.limits.limit_overrides import LimitSyntaxError, parse_overrides
 from scalix.domain.limits.quota import Tallies
 from scalix.service.audit.audit import Act, AuditTrail, recorded
-from scalix.service.identity.identity import checked_user_id
 from scalix.service.identity.users import UserDirectory
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import RecordChanged, UserRecord

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol
 
-from scalix.domain.errors import BadRequest, InvalidApiKey
+from scalix.domain.errors import InvalidApiKey
 from scalix.domain.identity.published_keys import is_published
-from scalix.domain.identity.subjects import RESERVED_PREFIXES
+from scalix.domain.identity.user_ids import named_from_outside
 from scalix.service.identity.callers import THE_OPERATOR, Caller
-from scalix.service.identity.users import MAX_USER_ID_CHARS, UserDirectory
+from scalix.service.identity.users import UserDirectory
 
 NO_KEY = (
     "No API key was given. Send it as 'Authorization: Bearer <key>'. "
@@ -130,23 +130,6 @@ class Identity:
         if not principal.may_name_users or user is None:
             return principal
         return await self._users.caller(named_from_outside(user))
-
-
-def checked_user_id(user: object, param: str = "user") -> str:
-    """`user` if it can name a user, else `BadRequest`."""
-    if not isinstance(user, str) or not user.strip() or len(user) > MAX_USER_ID_CHARS or not user.isprintable():
-        raise BadRequest(f"'{param}' must be a printable text of 1 to {MAX_USER_ID_CHARS} characters.", param=param)
-    return user
-
-
-def named_from_outside(user: object, param: str = "user") -> str:
-    """As `checked_user_id`, for a name that makes or charges a user: none that the gateway gives itself."""
-    name = checked_user_id(user, param)
-    if name.startswith(RESERVED_PREFIXES):
-        prefix = name.partition(":")[0]
-        message = f"'{param}' must not begin with '{prefix}:', which is kept for the gateway's own names. Take another."
-        raise BadRequest(message, param=param)
-    return name
 
 
 def _digest(token: str) -> bytes:

@@ -18,10 +18,11 @@ from scalix.domain.errors import InvalidApiKey, KeysUnavailable
 from scalix.domain.identity.identity import Issuer
 from scalix.domain.identity.subjects import RESERVED_PREFIXES
 from scalix.domain.identity.token_claims import TokenClaims, digest_of_jti, is_revoked
+from scalix.domain.identity.user_ids import MAX_USER_ID_CHARS
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import UNDECIDED, WRONG_KEY, Credential, Undecided
 from scalix.service.identity.key_sets import Keys, VerifyKey
-from scalix.service.identity.users import MAX_USER_ID_CHARS, UserDirectory
+from scalix.service.identity.users import UserDirectory
 from scalix.store.key_set_sources import KeySetUnavailable
 
 MAX_TOKEN_CHARS = 8_192

@@ -15,7 +15,6 @@ from scalix.store.base import StoreUnavailable, UserRecord
 from scalix.store.records.redis_users import UserStore
 
 CACHED_RECORDS = 50_000
-MAX_USER_ID_CHARS = 256
 
 log = logging.getLogger("scalix.users")
 

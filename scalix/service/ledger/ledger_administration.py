@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 from scalix.domain.errors import BadRequest, StoreIsDown
 from scalix.domain.identity.subjects import SHARDS, Subject, shard_of
+from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.ledger.ledger_check import SHARD_PARTS, Difference, Texts
 from scalix.domain.ledger.ledger_lines import event_fields
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
 from scalix.service.administration.user_records import refuse_unknown_fields
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
-from scalix.service.identity.identity import checked_user_id
 from scalix.service.ledger.archive import Archive, ArchiveFailed
 from scalix.service.ledger.store_memory import StoreMemory
 from scalix.service.ledger.verification import Findings, LedgerCheck

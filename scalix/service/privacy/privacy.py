@@ -9,6 +9,7 @@ from typing import Any
 
 from scalix.domain.errors import UserNotFound
 from scalix.domain.identity.subjects import user_subject
+from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.ledger.ledger import Event
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
@@ -16,7 +17,6 @@ from scalix.domain.privacy import consents
 from scalix.service.administration.key_views import shown_key
 from scalix.service.audit.audit import Act, Actor, recorded
 from scalix.service.audit.audit_parts import AuditParts
-from scalix.service.identity.identity import checked_user_id
 from scalix.service.ledger.archive import Archive
 from scalix.service.policy_source import PolicySource
 from scalix.service.privacy.privacy_views import shown_data, shown_record

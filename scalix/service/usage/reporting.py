@@ -7,12 +7,13 @@ from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.ledger.ledger import Aggregate, Sums
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.limits import NANO_USD_PER_USD
-from scalix.service.identity.identity import checked_user_id
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import date_of, day_index, one_of, refuse_unknown_parameters, whole_number
+from scalix.service.usage.report_names import OF_A_USER
 from scalix.service.usage.sums import COUNTS, KeyNames, S, counts, summed
 from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.records.redis_keys import KeyStore
@@ -67,7 +68,7 @@ class Reporting:
         refuse_unknown_parameters(query, _DATES | _MORE.get(name, frozenset()))
         first, last = await self._days(query)
         dates = date_of(first), date_of(last)
-        if name in _BY_USER:
+        if name in OF_A_USER:
             columns, rows, total = await self._of_user(name, query, first, last)
         elif name == "top":
             columns, rows, total = await self._top(query, first, last)
@@ -190,6 +191,4 @@ _FROM_AGGREGATES: dict[str, Callable[[list[Aggregate]], _Table]] = {
     "errors": _errors,
     "margin": _margin,
 }
-_BY_USER = ("user", "key")
-_MORE = {**dict.fromkeys(_BY_USER, frozenset({"user_id"})), "top": frozenset({"by", "limit"})}
-REPORTS = ("day", "tier", "model", "provider", *_BY_USER, "top", "errors", "margin")
+_MORE = {**dict.fromkeys(OF_A_USER, frozenset({"user_id"})), "top": frozenset({"by", "limit"})}

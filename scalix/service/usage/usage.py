@@ -6,6 +6,7 @@ from typing import Any
 
 from scalix.domain.errors import NotPermitted
 from scalix.domain.identity.subjects import Subject
+from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.ledger.ledger import Balance, Summary, Sums
 from scalix.domain.limits.calendar import rfc3339, window_index
@@ -17,7 +18,6 @@ from scalix.domain.limits.quota import KeyTallies, Tallies, Tally
 from scalix.service.administration.limit_views import shown_limits, shown_use
 from scalix.service.administration.user_records import refuse_unknown_user
 from scalix.service.identity.callers import Caller
-from scalix.service.identity.identity import checked_user_id
 from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import date_of, refuse_unknown_parameters, whole_number
