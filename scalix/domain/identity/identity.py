@@ -1,4 +1,4 @@
-"""Whose tokens are believed, who may come without any, and which proxies are."""
+"""The settings of identity: trusted token issuers, anonymous callers, trusted proxies."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ DEFAULT_REFRESH_S = 600
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """One issuer of JSON Web Tokens: its secret is in the variable `secret_variable`, or its key set at the address
-    `jwks_url` or in the file `jwks_file`.
+    """One issuer of JSON Web Tokens. Its secret is in the environment variable `secret_variable`, or its key set is at
+    the URL `jwks_url` or in the file `jwks_file`.
 
-    `user_prefix` stands before the claimed user's name, so that two issuers' users of one name are two users.
-    `tier_claim` of `None`: a token says nothing of its tier. `leeway_s` is what clocks may differ by; the key set is
-    read anew every `refresh_s`.
+    `user_prefix` is put before the claimed user name, so that users of two issuers never share a name. `tier_claim` is
+    the claim with the tier; `None`: tokens have none. `leeway_s` is how far clocks may differ. The key set is fetched
+    again every `refresh_s`.
     """
 
     name: str
@@ -36,7 +36,8 @@ class Issuer:
 
 @dataclass(frozen=True, slots=True)
 class IdentitySettings:
-    """Who may call besides the operator and the holders of virtual keys. `anonymous_tier` of `None`: nobody."""
+    """Who may call besides the operator and the holders of virtual keys. `anonymous_tier` is `None` if nobody may call
+    without a credential."""
 
     issuers: tuple[Issuer, ...] = ()
     anonymous_tier: str | None = None

@@ -1,4 +1,4 @@
-"""What keys have that are made without it, and what none may exceed: LiteLLM's `default_key_generate_params` and
+"""Defaults and upper bounds of virtual keys: LiteLLM's `default_key_generate_params` and
 `upperbound_key_generate_params`."""
 
 from collections.abc import Mapping
@@ -13,14 +13,15 @@ DEFAULTS = frozenset({*AMOUNTS, *SPANS, "models", "metadata", "allowed_ips", "de
 
 
 def with_defaults(body: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """`body` with what it leaves open."""
+    """`body` with the defaults for what it does not set."""
     return {**body, **{name: value for name, value in defaults.items() if body.get(name) is None}}
 
 
 def within(body: Mapping[str, Any], bounds: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:
-    """`body` with the bounds for what it would leave without a limit; with `whole` what it does not name is so.
+    """`body` with a bound wherever it sets no limit. `whole`: fields that are missing set none (they would stay as they
+    are in an update).
 
-    Raises `BadRequest` for what is above its bound.
+    Raises `BadRequest` for a value above its bound.
     """
     found = dict(body)
     for name, bound in bounds.items():
@@ -31,7 +32,7 @@ def within(body: Mapping[str, Any], bounds: Mapping[str, Any], *, whole: bool) -
             continue
         size: Any = value if name in AMOUNTS else span_ms(value)
         most: Any = bound if name in AMOUNTS else span_ms(bound)
-        # What is no amount is refused with the rest of the body.
+        # What is no amount is refused later, when the body is checked.
         if isinstance(size, int | float) and size > most:
             message = f"'{name}' may be {bound} at most here, by the gateway's upperbound_key_generate_params."
             raise BadRequest(message, param=name)

@@ -1,7 +1,7 @@
 """The text of a virtual key: a prefix for secret scanners, 256 random bits, and a checksum.
 
-`sk-scalix-` + 43 characters of 0-9A-Za-z + 6 for the CRC-32 of those 43. A mistyped or invented key mostly fails the
-checksum, and is refused without a look-up. The checksum keeps nothing secret; the 256 bits do.
+`sk-scalix-` + 43 characters of 0-9A-Za-z + 6 for the CRC-32 of those 43. Most mistyped or invented keys fail the
+checksum, and are refused without a look-up. Security comes from the 256 bits alone.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def secret_of(random_256_bits: int) -> str:
-    """The key that these bits make."""
+    """The key made of these bits."""
     body = _text(random_256_bits, _BODY_CHARS)
     return PREFIX + body + _checksum(body)
 
@@ -30,7 +30,7 @@ def is_well_formed(token: str) -> bool:
 
 
 def digest_of(secret: str) -> str:
-    """The SHA-256 of a key, in hexadecimal: all that is stored of it, and LiteLLM's `token`."""
+    """The SHA-256 of a key in hexadecimal, which is all that is stored of it. LiteLLM calls it `token`."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""Secrets that are none: placeholders that nobody replaced, and keys that stand in public documentation."""
+"""Recognises secrets that are not secret: placeholders that nobody replaced, and keys from public documentation."""
 
 import re2
 
@@ -11,17 +11,17 @@ _WORDS = (
     "|this|to|todo|token|user|value|virtual|with|worker|xxx|you|your|abc|abcdef|qwerty|admin123|base64|hex"
 )
 _DIGITS = "[0-9]{1,12}"
-# Made of such words and counting digits only, such as `sk-scalix-dev-123456789`.
+# Made only of such words and of digits, such as `sk-scalix-dev-123456789`.
 _OF_WORDS = re2.compile(
     rf"(?i)(?:sk[-_])?(?:{_DIGITS}[-_. ]?)?(?:(?:{_WORDS}|x{{2,}}|\*{{3,}}|\.{{3}})[-_. ]?)+(?:{_DIGITS})?"
 )
-# What says that something else is to be written: `your_gemini_api_key_here`, `<key>`, `changeme`, `sk-1234`, `sk-xxx`.
+# Texts that ask to be replaced: `your_gemini_api_key_here`, `<key>`, `changeme`, `sk-1234`, `sk-xxx`.
 _PLACEHOLDER = re2.compile(
     r"(?i)(?:sk[-_])?(?:ant[-_])?(?:your?[-_ ].*|.*[-_ ]your[-_ ].*|.*[-_ ]here|<[^<>]*>|\[[\w -]*\]|\{[\w -]*\}"
     r"|change[-_ ]?(?:me|this).*|.*[-_ ]change[-_ ]?me.*|(?:replace|insert|paste|enter)[-_ ].*|.*x{5,}|x{3,}"
     rf"|.*\.\.\.|.*…|{_DIGITS}|\*+|placeholder|example|todo)"
 )
-# Of LiteLLM's documentation and of examples, as made by LiteLLM.
+# From LiteLLM's documentation and from published examples.
 _DOCUMENTED = """
 sk-1234ewknldferwedojwojw sk-54d77cd67b9febbb sk-5fmYeaUEbAMpwBNT-QpxyA sk-5qtncoYjzRcxMM4bDRktNQ
 sk-7shH8TGMAofR4zQpAAo6kQ sk-9v6I-jf9-eYtg_PwM8OKgQ sk-A1L0C3Px2LJl53sF_kTF9A sk-Fxq5XSyWKeXDKfPdqXZhPg
@@ -40,12 +40,12 @@ _MOST_CHARS = 128
 
 
 def is_published(key: str) -> bool:
-    """Whether everybody can read `key`, in a document or by guessing: no secret."""
+    """Whether `key` is publicly known or easily guessed."""
     text = key.strip()
     return text in _PUBLISHED or is_placeholder(text) or (len(text) <= _MOST_CHARS and bool(_OF_WORDS.fullmatch(text)))
 
 
 def is_placeholder(key: str) -> bool:
-    """Whether `key` stands where one should be written."""
+    """Whether `key` is a placeholder for one."""
     text = key.strip()
     return 0 < len(text) <= _MOST_CHARS and bool(_PLACEHOLDER.fullmatch(text))

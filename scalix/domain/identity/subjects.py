@@ -1,4 +1,4 @@
-"""Who is charged, and in which of the 256 shards their state lives."""
+"""Subjects: who is charged for a request, and which of the 256 shards has their state."""
 
 from binascii import crc_hqx
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from typing import Literal
 
 SubjectKind = Literal["user", "address", "operator"]
 SHARDS = 256
-# Names that the gateway gives. Nobody becomes a user of such a name by a claim, a field or a record.
+# Prefixes of names that only the gateway assigns: no claim, field or record makes a user of such a name.
 KEYS_OWN_USER = "key:"
 RESERVED_PREFIXES = (KEYS_OWN_USER, "address:", "operator:")
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whoever a request is charged to. The kind is part of the name, so no user can be called like an address."""
+    """Who is charged for a request. The kind is part of the name, so that no user can have the name of an address."""
 
     kind: SubjectKind
     name: str
@@ -31,5 +31,5 @@ def user_subject(user_id: str) -> str:
 
 
 def shard_of(subject: str) -> int:
-    """The shard of a subject's text, 0 to 255, by the CRC16 (XMODEM) that Redis Cluster uses too."""
+    """The shard (0 to 255) of a subject's text, by CRC16 (XMODEM) as in Redis Cluster."""
     return crc_hqx(subject.encode(), 0) % SHARDS

@@ -1,20 +1,20 @@
-"""What a verified token says, and whether it still counts."""
+"""The claims of a verified token, and whether it was revoked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
 MAX_REVOKED_TOKENS = 64
-# Longer than any leeway that an issuer's tokens can have after their end.
+# Longer than any leeway of an issuer.
 _KEPT_AFTER_END_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
 class TokenClaims:
-    """One token whose signature, issuer and audience are right. `user_id` has the issuer's prefix before it.
+    """A token whose signature, issuer and audience are right. `user_id` includes the issuer's prefix.
 
-    `tier` is `None` unless the issuer may say it. `token` is the digest of the `jti`; `issued_ms` and `ends_ms`, the
-    latter with the leeway, are Unix time.
+    `tier` is `None` unless the issuer may set it. `token` is the digest of the `jti`. `issued_ms` and `ends_ms` are
+    Unix time, the latter with the leeway.
     """
 
     issuer: str
@@ -26,14 +26,14 @@ class TokenClaims:
 
 
 def digest_of_jti(jti: str) -> str:
-    """By which a revoked token is known: as short for every `jti`."""
+    """A short digest of a `jti`, under which a revoked token is listed."""
     return sha256(jti.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def is_revoked(claims: TokenClaims, valid_after_ms: int, revoked: Mapping[str, int]) -> bool:
-    """Whether the token was revoked by itself, or with all that its user had at some time.
+    """Whether the token was revoked itself, or with all tokens issued to its user until `valid_after_ms`.
 
-    One that does not say when it was issued may be as old as any.
+    A token that does not say when it was issued counts as older than that.
     """
     if claims.token is not None and claims.token in revoked:
         return True
@@ -41,9 +41,9 @@ def is_revoked(claims: TokenClaims, valid_after_ms: int, revoked: Mapping[str, i
 
 
 def with_revoked(revoked: Mapping[str, int], token: str, ends_s: int, now_ms: int) -> dict[str, int] | None:
-    """`revoked` with one more token, without those that have ended by themselves; `None` if that is too many.
+    """Add a token to `revoked`, and remove those that have expired; `None` if there are too many.
 
-    `ends_s` is the Unix time from which on the token can't be used anyway; 0 where that is not known.
+    `ends_s` is the Unix time at which the token expires, 0 if that is unknown.
     """
     kept = {known: end for known, end in revoked.items() if not end or end * 1000 + _KEPT_AFTER_END_MS > now_ms}
     kept[token] = ends_s

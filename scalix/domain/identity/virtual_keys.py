@@ -1,4 +1,4 @@
-"""A virtual key's record: whose it is, what it may do, until when."""
+"""The record of a virtual key: its user, its rights and limits, and its validity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from scalix.domain.model_names import permits
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """What is kept about a key; never its secret, of which `digest` is the SHA-256 and `last_four` the end.
+    """What is stored about a key, but never its secret: `digest` is the secret's SHA-256, `last_four` its end.
 
-    `key_id` stays over rotations, `digest` does not: `former` maps the digests of replaced secrets to the Unix time in
-    ms until which they still work. `models` are exact names or `*` patterns; none means all that the user's tier has.
-    `allowed_ips` and `denied_ips` are networks in CIDR notation, `IpRules` for whoever shows the key.
-    `sealed_metadata` is metadata that can't be read here, to be kept as it is.
+    `key_id` survives rotation, `digest` does not: `former` maps digests of replaced secrets to the Unix time in ms
+    until which they still work. `models` are exact names or `*` patterns; none means all models of the user's tier.
+    `allowed_ips` and `denied_ips` are networks in CIDR notation. `sealed_metadata` is encrypted metadata that can't be
+    read here and is kept unchanged.
     """
 
     key_id: str
@@ -47,11 +47,11 @@ class KeyRecord:
     updated_ms: int = 0
 
     def accepts(self, digest: str, now_ms: int) -> bool:
-        """Whether the secret with this digest is the key's, or a replaced one in its time of grace."""
+        """Whether the secret with this digest is the current one, or a replaced one that still works."""
         return digest == self.digest or self.former.get(digest, 0) > now_ms
 
     def has_expired(self, now_ms: int) -> bool:
-        """Whether its time is over."""
+        """Whether the key has expired."""
         return self.expires_ms is not None and self.expires_ms <= now_ms
 
     def permits(self, address: Address | None) -> bool:
@@ -61,7 +61,7 @@ class KeyRecord:
         return rules_of(self.allowed_ips, self.denied_ips).permits(address)
 
     def allows(self, model: str) -> bool:
-        """Whether `model`, an exact configured name, is among the key's."""
+        """Whether the key allows `model`, an exact configured name."""
         return not self.models or permits(self.models, model)
 
     @property
@@ -77,18 +77,15 @@ class KeyRecord:
         )
 
     def budget_resets_ms(self, now_ms: int) -> int | None:
-        """When the budget period of now ends; `None` without periods."""
+        """When the current budget period ends (Unix time); `None` without periods."""
         if not self.budget_period_ms:
             return None
         return budget_start_ms(self.budget_anchor_ms, self.budget_period_ms, now_ms) + self.budget_period_ms
 
     def _limits(self) -> tuple[KeyLimit, ...]:
-        limits = []
-        if self.rpm_limit is not None:
-            limits.append(KeyLimit(Metric.REQUESTS, KeyWindow.MINUTE, self.rpm_limit))
-        if self.tpm_limit is not None:
-            limits.append(KeyLimit(Metric.TOKENS, KeyWindow.MINUTE, self.tpm_limit))
-        if self.max_budget_nano_usd is not None:
-            window = KeyWindow.BUDGET if self.budget_period_ms else KeyWindow.TOTAL
-            limits.append(KeyLimit(Metric.SPEND, window, self.max_budget_nano_usd))
-        return tuple(limits)
+        stated = (
+            (Metric.REQUESTS, KeyWindow.MINUTE, self.rpm_limit),
+            (Metric.TOKENS, KeyWindow.MINUTE, self.tpm_limit),
+            (Metric.SPEND, KeyWindow.BUDGET if self.budget_period_ms else KeyWindow.TOTAL, self.max_budget_nano_usd),
+        )
+        return tuple(KeyLimit(metric, window, limit) for metric, window, limit in stated if limit is not None)

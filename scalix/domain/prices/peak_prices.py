@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from scalix.domain.limits.quota import Prices
@@ -19,13 +19,6 @@ _OF_ANSWERS = ("output_cost_per_",)
 _BY_THE_PIECE = (rates.IMAGE, rates.REQUEST)
 
 
-@dataclass(frozen=True, slots=True)
-class _Peak:
-    input: int = 0
-    output: int = 0
-    request: int = 0
-
-
 def dearest(prices: Iterable[Price], prompt_tokens: int, *, plain: bool, markup_ppm: int = PPM) -> Prices:
     """The dearest rate of each component among `prices`, times the markup, rounded up.
 
@@ -39,11 +32,8 @@ def dearest(prices: Iterable[Price], prompt_tokens: int, *, plain: bool, markup_
 @lru_cache(maxsize=4_096)
 def _dearest(prices: tuple[Price, ...], sizes: tuple[int, ...], plain: bool, markup_ppm: int) -> Prices:
     peaks = [_peak(price, size, plain) for price, size in zip(prices, sizes, strict=True)]
-    return Prices(
-        input_pico_usd_per_token=_up(max((peak.input for peak in peaks), default=0) * markup_ppm, ATTO_PER_PICO),
-        output_pico_usd_per_token=_up(max((peak.output for peak in peaks), default=0) * markup_ppm, ATTO_PER_PICO),
-        request_nano_usd=_up(max((peak.request for peak in peaks), default=0) * markup_ppm, ATTO_PER_NANO),
-    )
+    prompt, answer, request = (max(column) * markup_ppm for column in zip((0, 0, 0), *peaks, strict=True))
+    return Prices(_up(prompt, ATTO_PER_PICO), _up(answer, ATTO_PER_PICO), _up(request, ATTO_PER_NANO))
 
 
 def marked_up(nano_usd: int, markup_ppm: int) -> int:
@@ -64,7 +54,8 @@ def _size(price: Price, prompt_tokens: int) -> int:
     return max((size + 1 for size in sizes if size < prompt_tokens), default=0)
 
 
-def _peak(price: Price, prompt_tokens: int, plain: bool) -> _Peak:
+def _peak(price: Price, prompt_tokens: int, plain: bool) -> tuple[int, int, int]:
+    """The dearest rates of a prompt's and an answer's tokens, and of the request, in atto-dollars."""
     inputs, outputs, request = [0], [0], [0]
     tables: list[Rates] = [price.rates, *(part.rates for part in price.ranges if part.above_tokens < prompt_tokens)]
     tables += [price.off_peak.rates] if price.off_peak else []
@@ -79,7 +70,7 @@ def _peak(price: Price, prompt_tokens: int, plain: bool) -> _Peak:
             outputs.append(rate)
     if len(outputs) == 1:
         outputs += [rate for name, rate in price.rates if name == rates.IMAGE_OUTPUT]
-    return _Peak(max(inputs), max(outputs), max(request))
+    return max(inputs), max(outputs), max(request)
 
 
 def _is_plain(price: Price, name: str, prompt_tokens: int) -> bool:
@@ -99,7 +90,7 @@ def one_price(prices: Sequence[Price]) -> Price:
     if all(price == first for price in prices):
         return first
     if any(price.ranges for price in prices):
-        return max(prices, key=lambda price: _peak(price, sys.maxsize, plain=True).input)
+        return max(prices, key=lambda price: _peak(price, sys.maxsize, plain=True)[0])
     tables = [dict(price.rates) for price in prices]
     names = sorted(set[str]().union(*tables))
     highest = tuple((name, max(_rate(table, name) for table in tables)) for name in names)
