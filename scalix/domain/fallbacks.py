@@ -1,4 +1,4 @@
-"""Which models may serve a request, in which order, and how long that may take."""
+"""Rules for retries and fallbacks: which models may serve a request, in which order, and for how long."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,12 @@ DEFAULT_LONGEST_S = 600
 
 @dataclass(frozen=True, slots=True)
 class Retries:
-    """How often a request is tried. `same_model`: how often the last model that may serve is asked again; one that
-    others may follow, once at most. `models`: how many are tried in all. A stream without a first byte after
-    `first_byte_s`, and a whole answer that is not there after `whole_answer_s`, is left for the next model; no further
-    model is tried after that time, except the one that the request is then left for."""
+    """How often a request is tried.
+
+    `same_model`: how often the last model is asked again; a model with others after it is asked again once at most.
+    `models`: how many are tried in all. The next model takes over if a stream has no first byte after `first_byte_s`,
+    or a whole answer is not there after `whole_answer_s`; after that time no further model is tried.
+    """
 
     same_model: int = DEFAULT_SAME_MODEL
     models: int = DEFAULT_MODELS
@@ -28,14 +30,14 @@ class Retries:
     whole_answer_s: int = DEFAULT_WHOLE_ANSWER_S
 
     def within_s(self, *, streamed: bool) -> int:
-        """How long the models before the last may take together, in seconds."""
+        """How long all models but the last may take together, in seconds."""
         return self.first_byte_s if streamed else self.whole_answer_s
 
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """When a failing model is left alone: for `seconds` after `failures` in a row within `within_s`, or for as long as
-    its provider asks, at most `longest_s`. `seconds` of 0: never."""
+    """When a failing model is not asked for a while: for `seconds` after `failures` in a row within `within_s`, or as
+    long as its provider asks, at most `longest_s`. With `seconds` of 0 there is no cooldown."""
 
     failures: int = DEFAULT_FAILURES
     within_s: int = DEFAULT_WITHIN_S
@@ -50,8 +52,8 @@ def may_serve(
     allows: Callable[[str], bool],
     most: int,
 ) -> tuple[str, ...]:
-    """The models that may serve a request for `asked`, which is the first of them: at most `most`, each once, in
-    service, and allowed to its caller. A fallback's own fallbacks are not followed."""
+    """The models that may serve a request for `asked`, which comes first: at most `most`, each once, in service, and
+    allowed to the caller (`allows`). The fallbacks of a fallback are not followed."""
     found = [asked]
     for name in fallbacks.get(asked, ()):
         if len(found) >= most:
@@ -62,8 +64,8 @@ def may_serve(
 
 
 def takes_over(error: ErrorClass, failed_input_tokens: int | None, next_input_tokens: int | None) -> bool:
-    """Whether a model may serve what another has failed with `error`. The figures are the largest prompts that each
-    takes, in tokens, `None` where that is not known: what was too long for one is not given to another as small."""
+    """Whether another model may take over after `error`. The figures are the largest prompts of both in tokens, `None`
+    if unknown: a request that was too long for one model is not given to one with the same limit."""
     if error is ErrorClass.CONTEXT_TOO_LONG and failed_input_tokens is not None and next_input_tokens is not None:
         return next_input_tokens > failed_input_tokens
     return HANDLING[error].falls_back

@@ -1,4 +1,4 @@
-"""How JSON is read and written: handed in, since the quick packages for it are not the domain's to import."""
+"""Functions that read and write JSON, passed in because the domain may not import the fast packages for it."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ Dumps = Callable[[Any], bytes]
 
 
 class JsonCodec(NamedTuple):
-    """A reader and a writer. `loads` raises `ValueError` for what is no JSON."""
+    """A reader and a writer of JSON. `loads` raises `ValueError` for a text that is no JSON."""
 
     loads: Loads
     dumps: Dumps

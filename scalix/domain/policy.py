@@ -1,4 +1,4 @@
-"""What the operator has configured: tiers, models, and who may use which."""
+"""The operator's configuration: tiers, models, and which tier may use which models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,12 +19,12 @@ Priority = Literal["low", "normal", "high"]
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One plan. `models` holds exact names or `*` patterns, and behind a `!` what these leave out; `max_output_tokens`
-    of `None` leaves it to the model.
+    """One plan. `models` are exact names or `*` patterns; those after a `!` are excluded. `max_output_tokens` of `None`
+    leaves the cap to the model.
 
-    Its users are billed the provider's cost times `markup_ppm` parts per million; with `prepaid` they must have a
-    balance that covers it. `allow_foreign_ids`: they may name what a provider keeps by ids that they were not given
-    here, such as files that the operator has uploaded.
+    Users are billed the provider's cost times `markup_ppm` parts per million; with `prepaid` their balance must cover
+    it. `allow_foreign_ids`: they may use ids of a provider's objects that this gateway did not give to them, such as
+    files that the operator has uploaded.
     """
 
     name: str
@@ -40,15 +40,15 @@ class Tier:
     allow_foreign_ids: bool = False
 
     def allows(self, model: str) -> bool:
-        """Whether `model`, an exact configured name, is in this tier."""
+        """Whether this tier may use `model`, an exact configured name."""
         return permits(self.models, model)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One public model name. `max_output_tokens` of `None` means that nobody says. `prices` are by the time from which
-    they hold, the oldest first. `thinks`: whether it may reason out of sight; `None`: nobody says. `of_wildcard`: its
-    name does not stand in the config. `mode` is LiteLLM's word for what it is asked for, such as `embedding`."""
+    """One public model name. `prices` are ordered by the time from which they apply, the oldest first. `thinks`: it may
+    reason without showing it. `of_wildcard`: it was found by a wildcard and is not in the config itself. `mode` is
+    LiteLLM's word for its kind, such as `embedding`. `None` means unknown."""
 
     name: str
     provider_model: str
@@ -60,20 +60,17 @@ class Model:
     mode: str | None = None
 
     def price_at(self, at_ms: int) -> Price | None:
-        """The price in force at `at_ms` (Unix time); `None` if nobody knows it."""
-        for price in reversed(self.prices):
-            if price.from_ms <= at_ms:
-                return price
-        return None
+        """The price that applies at `at_ms` (Unix time); `None` if it is unknown."""
+        return next((price for price in reversed(self.prices) if price.from_ms <= at_ms), None)
 
     @property
     def provider(self) -> str:
-        """Who serves it, by LiteLLM's name."""
+        """LiteLLM's name of the provider; empty if the model's name has none."""
         return self.provider_model.partition("/")[0] if "/" in self.provider_model else ""
 
 
 def served_by(wildcards: Mapping[str, Model], name: str) -> Model | None:
-    """The model that the first of `wildcards` which fits has for `name`, where it serves any."""
+    """The model for `name` by the first wildcard that fits; `None` if none does."""
     if wildcards and is_servable(name):
         for pattern, model in wildcards.items():
             segment = filled_in(pattern, name)
@@ -86,9 +83,9 @@ def served_by(wildcards: Mapping[str, Model], name: str) -> Model | None:
 class Policy:
     """The `scalix:` section and the models in service, both in the order of the file (cheapest tier first).
 
-    `wildcards` serve any name that fits, after the exact ones; their `provider_model` holds the `*` that is filled in.
-    `aliases` are second names of models, judged as those are. `fallbacks` names, for a model, those that are to take
-    its place, in this order. `key_defaults` is what keys have that are made without it, `key_bounds` what none exceeds.
+    `wildcards` serve every name that fits and is no exact one; the `*` in their `provider_model` is filled in.
+    `aliases` are second names of models, with the same rights. `fallbacks` lists for a model those that take over, in
+    this order. `key_defaults` and `key_bounds` are the defaults and upper bounds of virtual keys.
     """
 
     tiers: Mapping[str, Tier]
@@ -106,17 +103,17 @@ class Policy:
     cooldown: Cooldown = field(default_factory=Cooldown)
 
     def tier_or_default(self, name: str | None) -> Tier:
-        """The tier called `name`; the default one for `None` and for a name that is no longer configured."""
+        """The tier called `name`; the default tier for `None` and for a name that is not configured any more."""
         return self.tiers.get(name or self.default_tier) or self.tiers[self.default_tier]
 
     def models_with(self, name: str) -> Mapping[str, Model]:
-        """The models in service, and with them the one that a wildcard has for `name`."""
+        """The models in service, plus the one that a wildcard serves as `name`."""
         served = None if name in self.models else served_by(self.wildcards, name)
         return self.models if served is None else {**self.models, name: served}
 
     @property
     def features(self) -> frozenset[str]:
-        """The features that some tier has."""
+        """The features of all tiers."""
         return frozenset[str]().union(*(tier.features for tier in self.tiers.values()))
 
     def tiers_with(self, model: str) -> tuple[Tier, ...]:

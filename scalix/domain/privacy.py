@@ -1,4 +1,4 @@
-"""What is kept of users beyond what metering and billing need, and whether they have agreed to it."""
+"""Consent: what is stored about users beyond metering and billing, and whether they agreed to it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from scalix.domain.ledger.ledger import Detail
 
 USAGE_DETAILS = "usage_details"
 CONSENTS = (USAGE_DETAILS,)
-"""What a user may agree to. `usage_details`: how fast and how a request was answered, and what failed before."""
+"""What a user may agree to. `usage_details`: latency, streaming, cache hits and failed attempts of each request."""
 
 DEFAULT_EXPIRED_KEYS_DAYS = 30
 DEFAULT_SET_ASIDE_DAYS = 35
@@ -17,9 +17,9 @@ DEFAULT_SET_ASIDE_DAYS = 35
 class PrivacySettings:
     """The `scalix: privacy:` section.
 
-    `usage_details` holds for users who have said nothing. `keep_billing`: the charges of a user who is erased are kept
-    by day, without a name. Virtual keys are removed `expired_keys_days` after they have expired, lines that no journal
-    could replay `set_aside_days` after they were set aside.
+    `usage_details` applies to users who have not chosen. `keep_billing`: the charges of an erased user are kept by day,
+    without a name. Virtual keys are removed `expired_keys_days` after they expired, and journal lines that could not be
+    replayed `set_aside_days` after they were set aside.
     """
 
     usage_details: bool = True
@@ -29,12 +29,12 @@ class PrivacySettings:
 
 
 def consents(given: Mapping[str, bool], settings: PrivacySettings) -> dict[str, bool]:
-    """What a user agrees to: what the user has said, else what is configured."""
+    """What a user agrees to: the user's own choice, else the configured one."""
     return {name: given.get(name, getattr(settings, name)) for name in CONSENTS}
 
 
 def permitted(detail: Detail, given: Mapping[str, bool], settings: PrivacySettings) -> Detail:
-    """What may be kept of a request. Figures, names of models, prices and errors are metering, and always are."""
+    """What may be stored of a request. Figures, models, prices and errors are metering and always stored."""
     if consents(given, settings)[USAGE_DETAILS]:
         return detail
     return replace(detail, latency_ms=0, first_token_ms=None, streamed=False, cache_hit=False, fallbacks=())

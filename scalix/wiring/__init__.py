@@ -1,5 +1,5 @@
-"""The composition root: the one place that picks implementations and puts them together.
+"""The composition root: the only place that picks implementations and connects them.
 
-`core.py` puts together what is below the edge, from the parts that the other files build (`store.py` first);
-`gate.py` the app of a worker, `plain.py` the hooks alone.
+`core.py` builds everything below the edge from the parts of the other files, `store.py` first. `gate.py` builds the
+app of a worker, `plain.py` the hooks alone.
 """

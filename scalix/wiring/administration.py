@@ -1,4 +1,4 @@
-"""What operators may change: users, keys, limits, tokens, balances."""
+"""Builds the use cases of operators: users, keys, limits, tokens, balances."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from scalix.wiring.store import StoreParts
 
 @dataclass(frozen=True)
 class AdministrationParts:
-    """The use cases behind the operator's routes. Each writes what it does into the audit log."""
+    """The use cases behind the operator's routes. Each of them writes to the audit log."""
 
     users: UserAdministration
     keys: KeyAdministration
@@ -41,7 +41,7 @@ def build_administration(
     *,
     forget_refusals: Callable[[str], None],
 ) -> AdministrationParts:
-    """The use cases. `forget_refusals` lets a subject be judged anew."""
+    """Build the use cases. `forget_refusals` drops the cached refusals of a subject."""
     users, policy = callers.users, store.policy
     keys = KeyAdministration(store.keys, callers.virtual_keys, policy, audit, now_ms)
     resealing = store.guarded(ResealingStore(store.session, store.sealing))

@@ -1,4 +1,4 @@
-"""Everything below the edge, put together: store, services, and the jobs that keep them going."""
+"""Builds everything below the edge: the store, the services, and their background jobs."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -46,7 +46,7 @@ class Core:
 
     @property
     def jobs(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
-        """What has to run all the time, each with its pause in seconds."""
+        """The background jobs, each with its interval in seconds."""
         return [
             (RENEW_EVERY_S, self.exchange.settlement.renew_leases),
             (SWEEP_EVERY_S, self.exchange.settlement.sweep),
@@ -62,7 +62,7 @@ class Core:
         ]
 
     async def close(self) -> None:
-        """Finish what is under way, leave the rest on disk, and let go of the store."""
+        """Finish what is in flight, leave the rest in the journal, and close the store."""
         await self.exchange.settlement.finish_late(LATE_SETTLEMENTS_WAIT_S)
         await self.exchange.watch.close()
         try:
@@ -73,7 +73,7 @@ class Core:
 
 
 def build_core(environ: Mapping[str, str], models: ModelKnowledge) -> Core:
-    """Everything below the edge, from the variables that the launcher sets. Raises `LaunchError`."""
+    """Build everything below the edge from the variables that the launcher sets. Raises `LaunchError`."""
     store = build_store(environ)
     audit = build_audit(store, environ)
     callers = build_callers(store, audit, environ)

@@ -1,4 +1,4 @@
-"""What the variables of a process say of its parts: names of keys, journal, policy, identity."""
+"""Reads the environment variables of a process into settings of its parts: key names, journal, policy, identity."""
 
 import time
 from collections.abc import Mapping
@@ -20,20 +20,25 @@ LEAST_JOURNAL_BYTES = 1024 * 1024
 
 
 def now_ms() -> int:
-    """This machine's Unix time. Windows follow the store's; this is for what an answer says of them."""
+    """This machine's Unix time. Windows follow the store's clock; this one is for what answers say about them."""
     return time.time_ns() // 1_000_000
 
 
 def needed(environ: Mapping[str, str], name: str) -> str:
-    """A variable without which nothing runs. Raises `LaunchError` where it is not set."""
+    """A required variable. Raises `LaunchError` if it is not set."""
     value = environ.get(name)
     if not value:
-        raise LaunchError([Problem("environment", f"{name} is not set", "start with start_scalix_litellm.py")])
+        raise wrong(f"{name} is not set", "start with start_scalix_litellm.py")
     return value
 
 
+def wrong(what: str, fix: str, where: str = "environment") -> LaunchError:
+    """The error that says what is wrong, where, and what to do about it."""
+    return LaunchError([Problem(where, what, fix)])
+
+
 def state_dir_of(environ: Mapping[str, str]) -> Path:
-    """The directory of what this machine keeps."""
+    """The directory for everything that is kept on this machine."""
     return Path(environ.get("SCALIX_STATE_DIR") or ".scalix")
 
 
@@ -44,7 +49,7 @@ def key_names(environ: Mapping[str, str]) -> Keys:
         return Keys(prefix)
     except ValueError:
         what = f"SCALIX_KEY_PREFIX is {prefix[:40]!r}: braces in it would scatter a user's keys over a cluster"
-        raise LaunchError([Problem("environment", what, "write a prefix without { and }, such as scalix:")]) from None
+        raise wrong(what, "write a prefix without { and }, such as scalix:") from None
 
 
 def open_journal(environ: Mapping[str, str]) -> Journal:
@@ -53,14 +58,14 @@ def open_journal(environ: Mapping[str, str]) -> Journal:
     if not (text.isascii() and text.isdigit() and int(text) >= LEAST_JOURNAL_BYTES):
         what = f"SCALIX_JOURNAL_MAX_BYTES is {text[:40]!r}, which is no size"
         fix = f"write a number of bytes from {LEAST_JOURNAL_BYTES} on, such as {JOURNAL_MAX_BYTES}"
-        raise LaunchError([Problem("environment", what, fix)])
+        raise wrong(what, fix)
     directory = state_dir_of(environ) / "journal"
     try:
         return Journal(directory, max_bytes=int(text))
     except OSError as error:
         what = f"the journal can't be opened: {error.strerror or error}"
         fix = "make the directory writable for the gateway, or set SCALIX_STATE_DIR to another one"
-        raise LaunchError([Problem(str(directory), what, fix)]) from None
+        raise wrong(what, fix, str(directory)) from None
 
 
 def sealing(environ: Mapping[str, str]) -> Sealing:
@@ -69,25 +74,25 @@ def sealing(environ: Mapping[str, str]) -> Sealing:
         return Sealing(encryption_keys(environ.get("SCALIX_ENCRYPTION_KEY")))
     except ValueError:
         fix = "write one made by: openssl rand -base64 32 | tr +/ -_"
-        raise LaunchError([Problem("environment", "SCALIX_ENCRYPTION_KEY holds no Fernet key", fix)]) from None
+        raise wrong("SCALIX_ENCRYPTION_KEY holds no Fernet key", fix) from None
 
 
 def policy_of(environ: Mapping[str, str]) -> Policy:
-    """What the launcher has accepted; without a launcher, what the config says."""
+    """The policy that the launcher has accepted; without a launcher, the config's."""
     if environ.get("SCALIX_POLICY"):
         return read_policy(Path(environ["SCALIX_POLICY"]))[1]
     return _config(environ).policy
 
 
 def identity_settings(environ: Mapping[str, str]) -> IdentitySettings:
-    """What the launcher has accepted; without a launcher, what the config says."""
+    """The identity settings that the launcher has accepted; without a launcher, the config's."""
     if environ.get("SCALIX_IDENTITY"):
         return identity_from_text(environ["SCALIX_IDENTITY"])
     return _config(environ).identity
 
 
 def _config(environ: Mapping[str, str]) -> GatewayConfig:
-    """The config file as it is now, which an operator may be editing."""
+    """The config file as it is now; an operator may be editing it."""
     return read_config(
         Path(needed(environ, "SCALIX_CONFIG")),
         environ,

@@ -1,4 +1,4 @@
-"""What a request that asks a model passes through: admission, the choice of who serves, settlement."""
+"""Builds what a request to a model passes through: admission, the choice of a model, settlement."""
 
 import time
 from collections.abc import Callable
@@ -28,8 +28,8 @@ from scalix.wiring.store import StoreParts
 
 @dataclass(frozen=True)
 class ModelKnowledge:
-    """What LiteLLM knows of models, and nothing below the edge may import. `facts` completes a configured model;
-    `original_id` undoes what LiteLLM makes of a provider's id and does not undo itself."""
+    """LiteLLM's knowledge of models, passed in since nothing below the edge may import LiteLLM. `facts` completes a
+    configured model; `original_id` restores a provider's id that LiteLLM has rewritten."""
 
     facts: Callable[[Model], Model]
     tokenizer: Tokenizer
@@ -38,7 +38,7 @@ class ModelKnowledge:
 
 @dataclass(frozen=True)
 class ExchangeParts:
-    """The use cases of one request, in the order in which it meets them."""
+    """The use cases of one request, in the order in which it passes them."""
 
     counting: TokenCounting
     known: KnownRefusals
@@ -51,7 +51,7 @@ class ExchangeParts:
 
 
 def build_exchange(store: StoreParts, models: ModelKnowledge) -> ExchangeParts:
-    """The use cases over the store, and over the journal while it is away."""
+    """Build the use cases over the store, and over the journal while the store is unreachable."""
     outage, exchanges = Outage(LocalCounters(now_ms), store.journal), Exchanges()
     counting, known = TokenCounting(models.tokenizer), KnownRefusals()
     names = NamesOfDay(store.guarded(ModelNameStore(store.session)), now_ms=now_ms)

@@ -1,4 +1,4 @@
-"""Who is calling: the kinds of credentials that are believed, the users behind them, and what the audit log keeps."""
+"""Builds authentication, with the accepted kinds of credentials and the users behind them, and the audit log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from scalix.wiring.store import StoreParts
 
 @dataclass(frozen=True)
 class CallerParts:
-    """What turns a request's credential into a caller."""
+    """What turns the credential of a request into a caller."""
 
     identity: Identity
     users: UserDirectory
@@ -34,7 +34,7 @@ class CallerParts:
 
 
 def build_audit(store: StoreParts, environ: Mapping[str, str]) -> AuditParts:
-    """The audit log of the store, sealed by the operator's key."""
+    """Build the audit log, sealed with the operator's key."""
 
     async def erased_key(subject: str) -> str:
         return store.session.names.erased(subject, await store.pseudonyms.of(subject))
@@ -47,7 +47,7 @@ def build_audit(store: StoreParts, environ: Mapping[str, str]) -> AuditParts:
 
 
 def build_callers(store: StoreParts, audit: AuditParts, environ: Mapping[str, str]) -> CallerParts:
-    """The kinds of credentials that the config names. Raises `LaunchError`."""
+    """Build the kinds of credentials that the config names. Raises `LaunchError`."""
     settings = identity_settings(environ)
     users = UserDirectory(store.users, store.policy)
     virtual_keys = VirtualKeys(store.keys, users, now_ms=now_ms)

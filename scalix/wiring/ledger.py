@@ -1,4 +1,4 @@
-"""The care of the ledger, put together: check, repair, archive, and the watch over the store's memory."""
+"""Builds the upkeep of the ledger: check, repair, archive, and the watch over the store's memory."""
 
 import platform
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from scalix.wiring.store import StoreParts
 
 @dataclass(frozen=True)
 class LedgerParts:
-    """What keeps the ledger whole and small."""
+    """The parts that keep the ledger correct and small."""
 
     administration: LedgerAdministration
     books: RedisBooks
@@ -30,7 +30,7 @@ class LedgerParts:
 
 
 def build_ledger(store: StoreParts, audit: AuditLog) -> LedgerParts:
-    """The use cases, over a client of their own: their calls may take long."""
+    """Build the use cases, with a client of their own since their calls may take long."""
     session = store.session_for_long_calls(TIMEOUT_MS)
     books = RedisBooks(session, Pseudonyms(session), lambda: store.policy.current.retention)
     host = " ".join(platform.node().split()).replace(" ", "-") or "unnamed"

@@ -1,4 +1,4 @@
-"""Plain mode: the hooks' services under `litellm --config`, without the edge."""
+"""Plain mode: the gateway's hooks under `litellm --config`, without its edge."""
 
 import asyncio
 import logging
@@ -9,6 +9,7 @@ from typing import Any
 from scalix.domain.requests.routes import Route
 from scalix.launch.problems import LaunchError, Problem
 from scalix.wiring.core import build_core
+from scalix.wiring.environment import wrong
 from scalix.wiring.exchange import ModelKnowledge
 
 NOT_DONE = (
@@ -22,7 +23,7 @@ log = logging.getLogger("scalix.callbacks")
 
 
 def ensure_plain_services() -> None:
-    """Plain mode (`litellm --config` without the edge): the hooks' services, unless the edge has installed its own."""
+    """Install the services that the hooks call, unless the edge has installed its own."""
     from scalix.edge.body_checks import check_body
     from scalix.edge.lifespan import start_jobs
     from scalix.litellm_adapter.app import model_facts, report_every_call
@@ -48,7 +49,7 @@ def ensure_plain_services() -> None:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return  # imported by a tool, not by a proxy that serves
+        return  # imported by a tool, not by a serving proxy
     start_jobs(core.jobs)
 
 
@@ -59,15 +60,11 @@ def _plain_environment(environ: Mapping[str, str]) -> dict[str, str]:
     values.setdefault("SCALIX_CONFIG", values.get("CONFIG_FILE_PATH") or "litellm_proxy_config.yaml")
     if "SCALIX_STORE_URL" not in values:
         problems: list[Problem] = []
-
-        def report(name: str, what: str, fix: str) -> None:
-            problems.append(Problem(name, what, fix))
-
-        url = redis_url(values, report)
+        url = redis_url(values, lambda name, what, fix: problems.append(Problem(name, what, fix)))
         if problems:
             raise LaunchError(problems)
         if url is None:
             fix = "set REDIS_URL, or start the gateway with start_scalix_litellm.py, which brings a store"
-            raise LaunchError([Problem("environment", "no store is named", fix)])
+            raise wrong("no store is named", fix)
         values["SCALIX_STORE_URL"] = url
     return values

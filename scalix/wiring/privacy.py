@@ -1,4 +1,4 @@
-"""Export, erasure and retention, put together."""
+"""Builds export, erasure and retention of personal data."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from scalix.wiring.environment import now_ms
 from scalix.wiring.identity import CallerParts
 from scalix.wiring.store import StoreParts
 
-# Whole users are read and removed: nobody's request waits for that, and it takes what it takes.
+# All data of a user is read or removed in one call, for which no request waits.
 TIMEOUT_MS = 5_000
 
 
 @dataclass(frozen=True)
 class PrivacyParts:
-    """What the gateway does for users' data."""
+    """The use cases for users' personal data."""
 
     privacy: Privacy
     retention: RetentionJob
@@ -40,7 +40,7 @@ def build_privacy(
     *,
     replay: Callable[[], Awaitable[object]],
 ) -> PrivacyParts:
-    """The use cases, over a client of their own. `replay` tells the store what the journal holds."""
+    """Build the use cases, with a client of their own. `replay` writes what is in the journal to the store."""
     session = store.session_for_long_calls(TIMEOUT_MS)
     erased = Pseudonyms(session)
     set_aside = SetAside(store.state_dir / "journal")

@@ -1,4 +1,4 @@
-"""The store as all parts share it: one client, one circuit breaker, the stores that several parts use."""
+"""Builds the store that all parts share: one client, one circuit breaker, and the stores that several parts use."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -45,28 +45,28 @@ class StoreParts:
         return self._clients[0]
 
     def guarded(self, store: S) -> S:
-        """A store whose calls are refused at once while the server is away."""
+        """The store, with calls that fail at once while the server is unreachable."""
         return guarded(store, self.breaker)
 
     def session_for_long_calls(self, timeout_ms: int) -> StoreSession:
-        """A session with a client of its own, so that no request waits behind what is read by it."""
+        """A session with a client of its own, so that no request waits behind its calls."""
         client = connect(self.url, timeout_ms=timeout_ms, connections=_CONNECTIONS_FOR_LONG_CALLS)
         self._clients.append(client)
         return StoreSession(client, self.session.names, timeout_ms=timeout_ms)
 
     @property
     def machine_bytes(self) -> Callable[[], int]:
-        """How much memory the store may use of the container that it shares with this process; 0 for any other."""
+        """The memory of the container that the store shares with this process, in bytes; 0 for a store elsewhere."""
         return container_bytes if self.url.startswith("unix:") else lambda: 0
 
     async def close(self) -> None:
-        """Let go of the server."""
+        """Close all clients."""
         for client in reversed(self._clients):
             await client.aclose()
 
 
 def build_store(environ: Mapping[str, str]) -> StoreParts:
-    """The store that the variables name. Raises `LaunchError`."""
+    """Build the store that the variables name. Raises `LaunchError`."""
     url = needed(environ, "SCALIX_STORE_URL")
     client, names = connect(url), key_names(environ)
     session, breaker = StoreSession(client, names), Breaker()

@@ -1,4 +1,4 @@
-"""Usage, reports and metrics, put together."""
+"""Builds usage, reports and metrics."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from scalix.store.quota.redis_leases import RedisLeases
 from scalix.wiring.exchange import ExchangeParts
 from scalix.wiring.store import StoreParts
 
-# Of one user there is little to read, and somebody waits for it.
+# The usage of one user is little to read, and somebody waits for it.
 USAGE_TIMEOUT_MS = 2_000
 
 
 @dataclass(frozen=True)
 class UsageParts:
-    """What the gateway tells of use. `refusals` counts this process's by the error's code."""
+    """The use cases that report usage. `refusals` counts the refusals of this process by error code."""
 
     usage: UsageReading
     events: UsageEvents
@@ -31,7 +31,7 @@ class UsageParts:
 
 
 def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts) -> UsageParts:
-    """The use cases, over a client of their own."""
+    """Build the use cases, with a client of their own."""
     long = store.session_for_long_calls(READ_TIMEOUT_MS)
     session = long.within(USAGE_TIMEOUT_MS)
     ledger, everybodys = LedgerReader(session), LedgerReader(long)

@@ -1,1 +1,1 @@
-"""Answers and events as the APIs that clients speak describe them, whatever engine and provider they come from."""
+"""Makes answers and events match the APIs of OpenAI and Anthropic, whatever engine or provider they come from."""

@@ -1,1 +1,1 @@
-"""Who may be charged, and how they prove who they are."""
+"""Callers and their credentials."""

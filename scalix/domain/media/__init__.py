@@ -1,1 +1,1 @@
-"""How many pages, seconds and pixels a provider could find in a file that came with a prompt: bounds from its bytes."""
+"""Upper bounds on the pages, seconds and pixels of files that come with a prompt, measured from their bytes."""

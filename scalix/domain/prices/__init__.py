@@ -1,1 +1,1 @@
-"""What a request costs."""
+"""Prices of models, and what a request costs."""

@@ -1,1 +1,1 @@
-"""Tokens: estimated before a call, bounded, and read after it."""
+"""Tokens: estimated and bounded before a call, read from the answer after it."""
