@@ -34,7 +34,7 @@ def test_the_name_the_client_used_is_the_one_written() -> None:
     body: dict[str, Any] = {"max_completion_tokens": 500}
     request = output_request(Route.CHAT, body)
     assert request.field == "max_completion_tokens"
-    with_cap(Route.CHAT, body, request, 120)
+    with_cap(body, request, 120)
     assert body == {"max_completion_tokens": 120}
 
 
@@ -42,14 +42,14 @@ def test_where_two_caps_disagree_the_smaller_holds_and_both_are_written() -> Non
     body: dict[str, Any] = {"max_tokens": 900, "max_completion_tokens": 200}
     request = output_request(Route.CHAT, body)
     assert (request.cap_tokens, request.fields) == (200, ("max_tokens", "max_completion_tokens"))
-    with_cap(Route.CHAT, body, request, 200)
+    with_cap(body, request, 200)
     assert body == {"max_tokens": 200, "max_completion_tokens": 200}
 
 
 def test_a_cap_under_another_routes_name_cannot_lift_ours() -> None:
     body: dict[str, Any] = {"max_output_tokens": 100_000}
     request = output_request(Route.MESSAGES, body)
-    with_cap(Route.MESSAGES, body, request, 50)
+    with_cap(body, request, 50)
     assert body == {"max_tokens": 50, "max_output_tokens": 50}
 
 
@@ -139,7 +139,7 @@ def test_embeddings_have_no_output() -> None:
     body: dict[str, Any] = {"input": ["a", "b"], "max_tokens": "x", "n": -1}
     request = output_request(Route.EMBEDDINGS, body)
     assert request == OutputRequest(None, 0, (), choices=1, min_tokens=0)
-    with_cap(Route.EMBEDDINGS, body, request, 10)
+    with_cap(body, request, 10)
     assert body == {"input": ["a", "b"], "max_tokens": "x", "n": -1}
 
 
@@ -160,7 +160,7 @@ def test_any_body_gives_a_sound_request_or_is_refused(route: Route, body: dict[s
     assert request.choices >= 1
     assert request.cap_tokens is None or 0 <= request.min_tokens <= request.cap_tokens <= MAX_TOKENS
     granted = dict(body)
-    with_cap(route, granted, request, 1)
+    with_cap(granted, request, 1)
     caps = [granted[name] for name in FIELDS[:3] if granted.get(name) is not None]
     assert route is Route.EMBEDDINGS or (caps and set(caps) == {1})
 

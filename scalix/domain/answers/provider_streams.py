@@ -3,6 +3,7 @@ engines lose something. Only events that need it are parsed. The end of a stream
 """
 
 from collections.abc import MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import re2
@@ -36,6 +37,7 @@ _DATA = b"data:"
 _CALLED = "tool_calls"
 
 
+@dataclass
 class ProviderStream:
     """Repairs the events of one stream.
 
@@ -45,23 +47,15 @@ class ProviderStream:
     stream does not know every stop reason of its format.
     """
 
-    def __init__(
-        self,
-        codec: JsonCodec,
-        *,
-        is_chat: bool,
-        refusals: Refusals,
-        finishes: MutableMapping[int, str] | None,
-        texts: TextChoices | None = None,
-        is_translated: bool = False,
-    ) -> None:
-        self._loads, self._dumps = codec
-        self._is_chat = is_chat
-        self._refusals = refusals
-        self._texts = texts
-        self._is_translated = is_translated
-        self._finishes = finishes
-        self._characters = SplitCharacters() if finishes is None else None
+    codec: JsonCodec
+    is_chat: bool
+    refusals: Refusals
+    finishes: MutableMapping[int, str] | None
+    texts: TextChoices | None = None
+    is_translated: bool = False
+
+    def __post_init__(self) -> None:
+        self._characters = SplitCharacters() if self.finishes is None else None
         self._calls = CallNumbers()
         self.has_ended = False
 
@@ -69,14 +63,14 @@ class ProviderStream:
         """The event as the engine should read it."""
         if self._characters is not None:
             event = self._characters.join(event)
-        ends = (not self.has_ended or self._finishes is not None) and _ends(event)
+        ends = (not self.has_ended or self.finishes is not None) and _ends(event)
         self.has_ended = self.has_ended or ends
-        if self._texts is not None:
-            self._texts.note(event, self._loads)
-        if not self._is_chat:
+        if self.texts is not None:
+            self.texts.note(event, self.codec.loads)
+        if not self.is_chat:
             event = with_arguments(event)
-            return with_known_stop_reason(event) if ends and self._is_translated else event
-        has_more = self._finishes is not None or self._calls.any or self._refusals.seen
+            return with_known_stop_reason(event) if ends and self.is_translated else event
+        has_more = self.finishes is not None or self._calls.any or self.refusals.seen
         ended = ends and (has_more or _FAILURE.search(event) is not None)
         if not ended and not _is_odd(event):
             return event
@@ -84,10 +78,10 @@ class ProviderStream:
         if not line.startswith(_DATA) or b"\n" in line:
             return event
         try:
-            chunk = self._loads(line[len(_DATA) :])
+            chunk = self.codec.loads(line[len(_DATA) :])
         except ValueError:
             return event
-        return _DATA + b" " + self._dumps(chunk) + b"\n\n" if self._mend(chunk) else event
+        return _DATA + b" " + self.codec.dumps(chunk) + b"\n\n" if self._mend(chunk) else event
 
     def _mend(self, chunk: Any) -> bool:
         """Repair a chunk. Returns whether it was changed."""
@@ -98,7 +92,7 @@ class ProviderStream:
             if isinstance(delta, dict):
                 changed = flatten_content(delta) or changed
                 changed = self._calls.number(index, delta.get("tool_calls")) or changed
-                changed = self._refusals.mend(choice, delta) or changed
+                changed = self.refusals.mend(choice, delta) or changed
             changed = self._mend_finish(choice) or changed
         return changed
 
@@ -110,13 +104,13 @@ class ProviderStream:
             self.has_ended, choice["finish_reason"] = False, None
             return True
         mended = _CALLED if finish == "stop" and self._calls.of(index) else finish
-        empty = self._calls.without_arguments(index) if self._refusals.for_chat and mended == _CALLED else []
+        empty = self._calls.without_arguments(index) if self.refusals.for_chat and mended == _CALLED else []
         if empty:
             more = [{"index": number, "function": {"arguments": NO_ARGUMENTS}} for number in empty]
             choice["delta"]["tool_calls"] = [*(choice["delta"].get("tool_calls") or ()), *more]
         choice["finish_reason"] = mended
-        if self._finishes is not None and type(index) is int:
-            self._finishes[index] = mended
+        if self.finishes is not None and type(index) is int:
+            self.finishes[index] = mended
         return bool(empty) or mended != finish
 
 

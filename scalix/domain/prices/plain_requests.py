@@ -1,6 +1,6 @@
 """Tells the requests of text at the usual speed, nearly all of them, from those with special rates."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 _USUAL_SERVICE = (None, "default", "standard", "standard_only", "flex")
@@ -41,15 +41,11 @@ def _is_text_item(item: Any) -> bool:
         return True
     if isinstance(item, list):
         return all(isinstance(token, int) for token in item)
-    if not isinstance(item, dict) or "cache_control" in item or item.get("type", "text") not in _TEXT:
-        return False
-    if _has_cached(item.get("tool_calls")):
+    if not _is_text_part(item) or _has_cached(item.get("tool_calls")):
         return False
     parts = item.get("content")
-    return parts is None or isinstance(parts, str) or (isinstance(parts, list) and _all_text(parts))
+    return parts is None or isinstance(parts, str) or (isinstance(parts, list) and all(map(_is_text_part, parts)))
 
 
-def _all_text(parts: Iterable[Any]) -> bool:
-    return all(
-        isinstance(part, dict) and part.get("type", "text") in _TEXT and "cache_control" not in part for part in parts
-    )
+def _is_text_part(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type", "text") in _TEXT and "cache_control" not in part

@@ -1,4 +1,4 @@
-"""How much output a request asks for, and where the granted cap is written."""
+"""Reads how much output a request asks for, and writes the granted cap into it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Any
 from scalix.domain.errors import BadRequest
 from scalix.domain.requests.routes import Route
 
-FLOOR_TOKENS = 16  # an answer shorter than this is of no use: refuse instead
+FLOOR_TOKENS = 16  # with less than this left, the request is refused
 MAX_CHOICES = 128  # OpenAI's limit for `n`
 MAX_PROMPTS = 2_048  # OpenAI's limit for a list of inputs
-MAX_TOKENS = 2**31 - 1  # what is asked beyond this means "as much as there is", and stays exact in Lua's numbers
+MAX_TOKENS = 2**31 - 1  # larger caps mean "as much as possible"; this stays exact in Lua's numbers
 
 _ALL_FIELDS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 CAP_FIELDS = frozenset(_ALL_FIELDS)
-# Budgets for thinking, which providers take out of the output cap: (outer field or None, field).
+# Budgets for thinking, which are part of the output cap: outer field, field.
 _BUDGETS = (("thinking", "budget_tokens"), ("reasoning", "max_tokens"), ("reasoning", "budget_tokens"))
 _WITH_BUDGET = frozenset({"thinking_budget", "thinking", "reasoning"})
 
@@ -23,9 +23,9 @@ _WITH_BUDGET = frozenset({"thinking_budget", "thinking", "reasoning"})
 class OutputRequest:
     """The output that a body asks for. Tokens are per choice.
 
-    `field` is the name that the client used, or the route's usual one; `None` where there is no output (embeddings).
-    `cap_tokens` is `None` if the client named no cap. The granted cap goes into every one of `fields`. `choices` is
-    how many answers may be generated and charged. Under `min_tokens` an answer is refused rather than clamped.
+    `field` is the client's name for the cap, or the route's usual one; `None` if there is no output (embeddings).
+    `cap_tokens` is `None` if the client set no cap. The granted cap is written into all of `fields`. `choices` is how
+    many answers may be generated and charged. If fewer than `min_tokens` can be granted, the request is refused.
     """
 
     field: str | None
@@ -36,17 +36,17 @@ class OutputRequest:
 
 
 def output_request(route: Route, body: Mapping[str, Any]) -> OutputRequest:
-    """What `body` asks for on `route`.
+    """The output that `body` asks for on `route`.
 
-    Of several caps the smallest holds, and all are rewritten. `null` is absent.
-    Raises `BadRequest`, naming the field, for a value that is not a whole number in its range, for `best_of` below
-    `n`, and for a cap that leaves nothing beside the thinking budget.
+    Of several caps the smallest counts, and all are rewritten. A `null` counts as absent. Raises `BadRequest` with the
+    field's name for a value that is no whole number in its range, for `best_of` below `n`, and for a cap that leaves
+    nothing beside the thinking budget.
     """
     own = route.row.caps
     if not own:
         return OutputRequest(field=None, cap_tokens=0, fields=(), choices=1, min_tokens=0)
     asked = {name: tokens for name in _ALL_FIELDS if (tokens := _whole(body, name, 1)) is not None}
-    # A name of another route is honoured and rewritten too, beside one that this route's providers are sure to know.
+    # A name of another route counts too, and is rewritten beside one that this route's providers surely know.
     fields = tuple(name for name in own if name in asked) or own[:1]
     fields += tuple(name for name in asked if name not in own)
     field = next((name for name in (*own, *asked) if name in asked), own[0])
@@ -64,8 +64,8 @@ def output_request(route: Route, body: Mapping[str, Any]) -> OutputRequest:
     )
 
 
-def with_cap(route: Route, body: dict[str, Any], request: OutputRequest, cap_tokens: int) -> None:
-    """Write the granted `cap_tokens` (per choice) into `body`, in place; nothing on routes without output."""
+def with_cap(body: dict[str, Any], request: OutputRequest, cap_tokens: int) -> None:
+    """Write the granted `cap_tokens` (per choice) into `body`, in place."""
     for name in request.fields:
         body[name] = cap_tokens
 
@@ -88,7 +88,7 @@ def _prompts(body: Mapping[str, Any]) -> int:
 
 
 def _thinking_budget(body: Mapping[str, Any]) -> tuple[int, str]:
-    """The largest thinking budget in tokens, 0 for none, and the name of its field."""
+    """The largest thinking budget in tokens (0 if there is none) and the name of its field."""
     if _WITH_BUDGET.isdisjoint(body):
         return 0, ""
     found = (_whole(body, "thinking_budget", 0) or 0, "thinking_budget")
@@ -100,7 +100,7 @@ def _thinking_budget(body: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def _whole(values: Mapping[str, Any], name: str, least: int, most: int | None = None, prefix: str = "") -> int | None:
-    """The whole number under `name`, at most `MAX_TOKENS`; `None` if absent or null."""
+    """The whole number under `name`, cut to `MAX_TOKENS`; `None` if it is absent or null."""
     value = values.get(name)
     if value is None:
         return None

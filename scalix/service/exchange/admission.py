@@ -91,7 +91,7 @@ class Admission:
             decision, local = await self._room.decide(caller, ask)
             if isinstance(decision, Admitted):
                 try:
-                    with_cap(call.route, call.body, wanted, decision.receipt.output_cap_tokens)
+                    with_cap(call.body, wanted, decision.receipt.output_cap_tokens)
                 except BaseException:
                     self._room.release_later(ask)
                     raise
