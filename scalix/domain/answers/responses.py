@@ -8,6 +8,7 @@ Source: https://github.com/openai/openai-openapi and https://www.openresponses.o
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 
 from scalix.domain.answers.fields import with_nulls, without_null_details, without_nulls
@@ -56,6 +57,7 @@ _NULLABLE_OF_EVENTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+@dataclass
 class ResponseShape:
     """Completes one answer, whole or event by event.
 
@@ -63,19 +65,14 @@ class ResponseShape:
     tells whether what the engine sends as a text is a refusal.
     """
 
-    def __init__(
-        self,
-        model: str,
-        asked: Mapping[str, Any],
-        now_s: Callable[[], int],
-        is_refusal: Callable[[], bool] = lambda: False,
-    ) -> None:
-        self._is_refusal = is_refusal
+    model: str
+    asked: Mapping[str, Any]
+    now_s: Callable[[], int]
+    is_refusal: Callable[[], bool] = lambda: False
+
+    def __post_init__(self) -> None:
         self._begun: set[tuple[Any, Any]] = set()  # parts of summaries, by item and number
         self._annotations: dict[tuple[Any, Any], list[Any]] = {}  # by item and part
-        self._model = model
-        self._asked = asked
-        self._now_s = now_s
         self._names: dict[str, Any] = {}  # of called functions, by item
         self.next_number = 0
 
@@ -87,7 +84,7 @@ class ResponseShape:
         for one in (*before, event):
             self._number(one)
         if kind in _WITH_LOGPROBS:
-            if self._is_refusal():
+            if self.is_refusal():
                 _refuse(kind, event)
             elif event.get("logprobs") is None:
                 event["logprobs"] = []
@@ -129,7 +126,7 @@ class ResponseShape:
         if kind == "response.output_text.annotation.added":
             self._annotations.setdefault(place, []).append(deepcopy(event.get("annotation")))
         if isinstance(part, dict):
-            if self._is_refusal():
+            if self.is_refusal():
                 _refuse_part(part)
             if isinstance(given := part.get("annotations"), list) and {} in given:  # LiteLLM empties them
                 part["annotations"] = self._annotations.get(place, [])
@@ -138,21 +135,21 @@ class ResponseShape:
 
     def response(self, response: dict[str, Any]) -> None:
         """Complete a response, a whole one or one in progress."""
-        response["model"] = self._model
+        response["model"] = self.model
         response.pop("provider_specific_fields", None)
         for name in _NULLABLE:
             if name not in response:
-                response[name] = deepcopy(self._asked.get(name)) if name in _ASKED else None
+                response[name] = deepcopy(self.asked.get(name)) if name in _ASKED else None
         for name, default in _DEFAULTS.items():
             if response.get(name) is None:
-                asked = self._asked.get(name)
+                asked = self.asked.get(name)
                 is_default = asked is None or (name == "service_tier" and asked == "auto")
                 response[name] = deepcopy(default if is_default else asked)  # ids in it are rewritten later
         for name, default in (("reasoning", _REASONING), ("text", _TEXT)):
-            given = response.get(name) or mapped(self._asked.get(name))
+            given = response.get(name) or mapped(self.asked.get(name))
             response[name] = {**deepcopy(default), **given}
         if response["completed_at"] is None and response.get("status") == "completed":
-            response["completed_at"] = self._now_s()
+            response["completed_at"] = self.now_s()
         response["tools"] = [_complete_tool(tool) for tool in response["tools"]]
         for item in objects(response["output"]):
             self._complete_item(item)
@@ -161,7 +158,7 @@ class ResponseShape:
 
     def _complete_item(self, item: dict[str, Any]) -> None:
         complete_item(item)
-        if item.get("type") == "message" and self._is_refusal():
+        if item.get("type") == "message" and self.is_refusal():
             for part in objects(item.get("content")):
                 _refuse_part(part)
 

@@ -12,6 +12,7 @@ from scalix.domain.media.pdf import pdf
 from scalix.domain.media.sound import flac, mp3, wav
 from scalix.domain.media.webm import webm
 
+_Reader = Callable[[bytes, Work], Extent]
 _LONGEST_HEADER: Final = 256
 _STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _BLANKS: Final = b" \t\n\r\f\v"
@@ -28,6 +29,16 @@ _TEXT_TYPES: Final = frozenset(
     }
 )
 
+_IN_RIFF: Final = (b"WEBP", b"WAVE")
+# The marks of formats, and where they are. The first match counts.
+_MAGIC: Final[tuple[tuple[int, bytes, str, _Reader], ...]] = (
+    *((0, PNG_MAGIC, _IMAGE, png), (0, b"\xff\xd8\xff", _IMAGE, jpeg)),
+    *((0, b"GIF87a", _IMAGE, gif), (0, b"GIF89a", _IMAGE, gif)),
+    *((8, b"WEBP", _IMAGE, webp), (8, b"WAVE", _SOUND, wav)),
+    *((0, b"fLaC", _SOUND, flac), (0, b"OggS", _SOUND, ogg), (4, b"ftyp", _SOUND, mp4)),
+    *((0, b"\x1a\x45\xdf\xa3", _SOUND, webm), (0, b"ID3", _SOUND, mp3)),
+)
+
 
 def decoded(text: str) -> tuple[str, bytes]:
     """The media type of a data URL and its bytes; bare base64 has an empty type. Raises `CantTell`.
@@ -42,15 +53,12 @@ def decoded(text: str) -> tuple[str, bytes]:
         cant_tell_if(not start or not parameters or parameters[-1].strip() != "base64")
     try:
         raw = text[start:].encode("ascii")
-    except UnicodeEncodeError:
-        raise CantTell from None
-    try:
-        return stated.strip(), binascii.a2b_base64(raw, strict_mode=True)
-    except binascii.Error:
-        raw = raw.translate(_STANDARD, _BLANKS)
-    try:
-        return stated.strip(), binascii.a2b_base64(raw + b"=" * (-len(raw) % 4), strict_mode=True)
-    except binascii.Error:
+        try:
+            return stated.strip(), binascii.a2b_base64(raw, strict_mode=True)
+        except binascii.Error:
+            raw = raw.translate(_STANDARD, _BLANKS)
+            return stated.strip(), binascii.a2b_base64(raw + b"=" * (-len(raw) % 4), strict_mode=True)
+    except ValueError:
         raise CantTell from None
 
 
@@ -79,7 +87,7 @@ def _said(label: str) -> str:
     return _ANY if label in ("", "application/octet-stream") else "other"
 
 
-def _seen(data: bytes) -> tuple[str, Callable[[bytes, Work], Extent] | None]:
+def _seen(data: bytes) -> tuple[str, _Reader | None]:
     has_pdf = data.find(_PDF_MAGIC, 0, _PDF_HEAD) >= 0
     kind, read = _by_magic(data[:12])
     cant_tell_if(has_pdf and kind)  # some readers see one, some the other
@@ -88,26 +96,11 @@ def _seen(data: bytes) -> tuple[str, Callable[[bytes, Work], Extent] | None]:
     return (kind, read) if kind else (_TEXT, None)
 
 
-def _by_magic(head: bytes) -> tuple[str, Callable[[bytes, Work], Extent] | None]:
-    if head.startswith(PNG_MAGIC):
-        return _IMAGE, png
-    if head.startswith(b"\xff\xd8\xff"):
-        return _IMAGE, jpeg
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return _IMAGE, gif
-    if head.startswith(b"RIFF") and head[8:] in (b"WEBP", b"WAVE"):
-        return (_IMAGE, webp) if head[8:] == b"WEBP" else (_SOUND, wav)
-    if head.startswith(b"fLaC"):
-        return _SOUND, flac
-    if head.startswith(b"OggS"):
-        return _SOUND, ogg
-    if head[4:8] == b"ftyp":
-        return _SOUND, mp4
-    if head.startswith(b"\x1a\x45\xdf\xa3"):
-        return _SOUND, webm
-    if head.startswith(b"ID3") or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
-        return _SOUND, mp3
-    return _ANY, None
+def _by_magic(head: bytes) -> tuple[str, _Reader | None]:
+    for at, magic, kind, read in _MAGIC:
+        if head.startswith(magic, at) and (magic not in _IN_RIFF or head.startswith(b"RIFF")):
+            return kind, read
+    return (_SOUND, mp3) if head[:1] == b"\xff" and head[1:2] >= b"\xe0" else (_ANY, None)
 
 
 def _text(data: bytes) -> Extent:

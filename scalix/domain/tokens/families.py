@@ -1,7 +1,7 @@
-"""Which tokenizer a model's prompt is counted by, and what is added where it has none of its own here.
+"""Chooses the tokenizer that counts a model's prompt, and corrects the count if it is not the model's own.
 
 OpenAI's encodings and the tokenizer that Anthropic published come inside the installed packages; nothing is fetched.
-The other families are counted by the one that comes nearest, with the weights below. Those were fitted to the corpus in
+Other families are counted by the nearest of these, with the weights below. Those were fitted to the corpus in
 `tests/cases/prompts`, where the count is never below the family's own tokenizer and mostly less than 5 % above it, and
 checked on 268 other texts in ten languages and of code, JSON and licences: there nineteen of twenty have at most 14 %
 more tokens than counted. `python -m benchmarks --only counting` makes the table in docs/performance.md.
@@ -20,11 +20,13 @@ ENCODINGS: Final[tuple[Encoding, ...]] = ("o200k_base", "cl100k_base", "claude")
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Models that count alike. All but `encoding` are thousandths of a token: for each token of that encoding, for each
-    digit beyond the first in a group of three (as the encodings have them), for each punctuation mark, for each
-    Chinese or Japanese character, and for each accented Latin letter. `is_exact`: it is the model's own tokenizer; of
-    the others no text of letters has runs of spaces that long, or control characters at all, so these are counted as
-    in the vocabularies that have the fewest of them."""
+    """Models with the same tokenizer, which is the one called `encoding`, or close to it.
+
+    The weights are thousandths of a token: for each token of the encoding, for each digit beyond the first in a group
+    of three (the encodings' groups), for each punctuation mark, each Chinese or Japanese character, and each accented
+    Latin letter. `is_exact`: the encoding is the model's own, and no weight applies. For the others, long runs of
+    spaces and control characters are counted as in the vocabularies with the fewest tokens for them.
+    """
 
     name: str
     encoding: Encoding
@@ -36,8 +38,8 @@ class Family:
     is_exact: bool = False
 
     def tokens(self, text: str, encoded_tokens: int) -> int:
-        """The tokens of `text`, of which the encoding makes `encoded_tokens`. They are half as many at least, and one
-        for each control character, or 32 bytes of others."""
+        """The tokens of `text`, for which the encoding has `encoded_tokens`. There are at least half as many, and at
+        least one for each control character and for 32 bytes of others."""
         if self.is_exact:
             return encoded_tokens
         milli = encoded_tokens * self.token
@@ -67,7 +69,7 @@ _CL100K = Family("OpenAI, to GPT-4, and embeddings", "cl100k_base", is_exact=Tru
 _CLAUDE = Family("Claude, to 4.6", "claude", token=1_030, mark=280, han=20, latin=1_000)
 _NEW_CLAUDE = Family("Claude, from 4.7 on", "claude", token=1_510, han=-540, latin=170)
 OTHER: Final = Family("others", "cl100k_base", token=1_220, digit=320, mark=150, han=-230, latin=700)
-# By the beginning of a model's name, whoever serves it. The first that fits counts.
+# By the beginning of a model's name, whoever serves it. The first match counts.
 _BY_NAME: Final[tuple[tuple[tuple[str, ...], Family], ...]] = (
     (("gpt-4o", "gpt-4.1", "gpt-4.5", "gpt-5", "gpt-oss", "chatgpt-", "codex-", "o1", "o3", "o4"), _O200K),
     (("gpt-4", "gpt-3.5", "gpt-35", "text-embedding-"), _CL100K),

@@ -1,4 +1,4 @@
-"""What images, sound and files in a prompt cost, by the providers' documentation and by what is in their bytes.
+"""Estimates the tokens of images, sound and files in a prompt, from their bytes and the providers' documentation.
 
 Nothing is fetched. Sources, all of them the providers' own pages: OpenAI, "Images and vision" and "PDF files";
 Anthropic, "Vision" and "PDF support"; Gemini, "Understand and count tokens", "Document understanding", "Media
@@ -10,13 +10,14 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from scalix.domain.errors import BadRequest
+from scalix.domain.json_values import mapped, word
 from scalix.domain.media.extent import CantTell, Extent, Work
 from scalix.domain.media.measure import decoded, extent_of
 
-# The dearest documented image but for those below: 2576 pixels on the long edge on Claude 4.7 and later, in patches of
+# The dearest documented image except those below: 2576 pixels on the long edge on Claude 4.7 and later, in patches of
 # 28 pixels. Above OpenAI's 85 + 8 * 170 (tiles) and 1,536 * 2.46 (patches of 32 pixels), and Gemini's 16 tiles of 258.
 IMAGE_TOKENS: Final = 4_784
-# What the smallest image may cost, for some models scale it up or charge the same for each: OpenAI's 85 + 8 * 170;
+# What the smallest image may cost, since some models scale it up or charge every image the same: OpenAI's 85 + 8 * 170;
 # Gemini's `media_resolution_ultra_high`; on Claude a patch.
 SMALLEST_IMAGE_TOKENS: Final = {"openai": 1_445, "gemini": 2_240, "anthropic": 16}
 # `detail: original` is up to 10,000 patches (OpenAI); `low` is 85, or 256 patches * 2.46.
@@ -31,25 +32,26 @@ PAGE_TEXT_TOKENS: Final = 3_000
 PAGE_TOKENS: Final = PAGE_TEXT_TOKENS + IMAGE_TOKENS
 GEMINI_PAGE_TOKENS: Final = 1_120
 SOUND_TOKENS_PER_S: Final = 32  # Gemini; OpenAI takes 10
-# Where seconds can't be told: plain WAV has at least 8,000 bytes a second, a speech codec 768; base64 makes 4
+# For sound that can't be measured: plain WAV has at least 8,000 bytes a second, a speech codec 768; base64 makes 4
 # characters of 3 bytes.
 WAV_CHARACTERS_PER_TOKEN: Final = 320
 SOUND_CHARACTERS_PER_TOKEN: Final = 32
 
-_IMAGE = frozenset({"image_url", "input_image", "image", "computer_screenshot", "image_generation_call"})
+TYPE_OF_ANSWERS: Final = "image_generation_call"
+_IMAGE = frozenset({"image_url", "input_image", "image", "computer_screenshot", TYPE_OF_ANSWERS})
 _SOUND = frozenset({"input_audio", "audio", "audio_url"})
 _FILE = frozenset({"file", "input_file", "document"})
-_MEDIA = _IMAGE | _SOUND | _FILE
+MEDIA_KINDS: Final = _IMAGE | _SOUND | _FILE
 _PAYLOADS = ("image_url", "source", "input_audio", "audio", "audio_url", "file")
 _DATA_FIELDS = ("url", "data", "file_data", "image_url", "audio_url", "result")
 _TYPE_FIELDS = ("media_type", "format", "mime_type", "content_type")
 _LABELS = frozenset({"type", "detail", "filename", *_TYPE_FIELDS})
-_LABEL_CHARACTERS = 64  # anything longer is no label: count it
-MOST_MEDIA: Final = 4_000  # no provider takes as many in one request
+_LABEL_CHARACTERS = 64  # anything longer counts as text
+MOST_MEDIA: Final = 4_000  # more than any provider takes in one request
 
 
 class Media:
-    """The media of one request, each measured once. `unmeasured` are the data of those that can't be told.
+    """Measures the media of one request, each of them once. `unmeasured` has the data of those that can't be measured.
 
     `provider_models` as in `estimate_prompt_tokens`.
     """
@@ -59,10 +61,10 @@ class Media:
         self._parts = 0
         self.unmeasured: list[str] = []
         self._work = Work()
-        self._measured: dict[int, tuple[str, Extent | None]] = {}  # the text is kept, so that its id stays its own
+        self._measured: dict[int, tuple[str, Extent | None]] = {}  # the text is kept alive, so that its id stays unique
 
     def begin(self) -> None:
-        """The request is gone through from its start, maybe not for the first time."""
+        """Start to walk through the request, maybe once more."""
         self._parts = 0
 
     def count(self) -> None:
@@ -72,7 +74,7 @@ class Media:
             raise BadRequest(f"A request may hold at most {MOST_MEDIA} images, sounds and files.")
 
     def extent(self, data: str, labels: Collection[str]) -> Extent | None:
-        """What is in a data URL or in base64, `None` if that can't be told. `labels` say what it is meant to be."""
+        """Measure a data URL or base64; `None` if it can't be measured. `labels` are its stated types."""
         known = self._measured.get(id(data))
         if known is not None:
             return known[1]
@@ -89,15 +91,15 @@ class Media:
 
 
 def media_tokens(part: Mapping[str, Any], media: Media) -> tuple[int, list[Any]] | None:
-    """Tokens of a content part that is an image, sound or a file, and what else in it is to be counted as text.
+    """The tokens of a content part that is an image, sound or a file, and the rest of it, which counts as text.
 
-    `None` for any other part. Raises `BadRequest` for one too many.
+    `None` for any other part. Raises `BadRequest` if there are too many.
     """
-    kind = part.get("type")
-    if not isinstance(kind, str) or kind not in _MEDIA:
+    kind = word(part.get("type"))
+    if kind not in MEDIA_KINDS:
         return None
     media.count()
-    if kind == "document" and _source_type(part) in ("text", "content"):
+    if kind == "document" and mapped(part.get("source")).get("type") in ("text", "content"):
         return 0, list(part.values())
     fields: list[tuple[str, Any]] = []
     for key, value in part.items():
@@ -122,14 +124,14 @@ def media_tokens(part: Mapping[str, Any], media: Media) -> tuple[int, list[Any]]
         extent = media.extent(data, labels) if data else None
         if extent is None:
             tokens += _unmeasured_tokens(kind, data, label, media)
-            rest += [data] if index else []  # what one field says, another may be a text beside
+            rest += [data] if index else []  # a second field may be a text beside the medium
         else:
             tokens += extent_tokens(extent, label.get("detail"), media.provider_models)
     return tokens, rest
 
 
 def stray_media_tokens(part: Mapping[str, Any], media: Media) -> int:
-    """The tokens of data URLs in an object of no known kind, whose text is counted besides."""
+    """The tokens of data URLs in an object of no known kind. Its text is counted too."""
     tokens = 0
     for value in part.values():
         if isinstance(value, str) and value[:5].lower() == "data:" and ";base64," in value[:128].lower():
@@ -140,7 +142,7 @@ def stray_media_tokens(part: Mapping[str, Any], media: Media) -> int:
 
 
 def _unmeasured_tokens(kind: str, data: str, label: Mapping[str, str], media: Media) -> int:
-    """What one costs whose size is not known, where that is accepted."""
+    """The tokens of a medium that can't be measured, on tiers that accept it."""
     stated = _media_type(data, label)
     if stated.startswith("audio") or (kind in _SOUND and not stated):
         return _sound_tokens(data, label)
@@ -154,7 +156,7 @@ def extent_tokens(extent: Extent, detail: str | None, provider_models: Collectio
     if extent.pictures:
         return extent.pictures * image_tokens(detail, provider_models, extent.pixels)
     if extent.pages:
-        if provider_models and {_family(model) for model in provider_models} == {"gemini"}:
+        if {_family(model) for model in provider_models} == {"gemini"}:
             return extent.pages * GEMINI_PAGE_TOKENS + extent.text_tokens
         return extent.pages * IMAGE_TOKENS + max(extent.pages * PAGE_TEXT_TOKENS, extent.text_tokens)
     return math.ceil(extent.seconds * SOUND_TOKENS_PER_S) + extent.text_tokens + 1
@@ -163,9 +165,9 @@ def extent_tokens(extent: Extent, detail: str | None, provider_models: Collectio
 def image_tokens(
     detail: str | None, provider_models: Collection[str] = (), pixels: tuple[int, int] | None = None
 ) -> int:
-    """The most that one image costs, of `pixels` (width, height) where they are known.
+    """The most that one image costs on any of the models. `pixels` is its width and height, if known.
 
-    `low` counts only where every model is one of OpenAI's: others do not heed it.
+    `detail: low` only counts if all models are OpenAI's: others ignore it.
     """
     mini = any("gpt-4o-mini" in model for model in provider_models)
     families = {_family(model) for model in provider_models} or {""}
@@ -188,7 +190,7 @@ def image_tokens(
 
 
 def _family(model: str) -> str:
-    """Whose model it surely is; empty where an address of one's own may stand behind the name."""
+    """The provider of a model; empty if the name may belong to a server of the operator's own."""
     if model.startswith(("openai/gpt-", "openai/o1", "openai/o3", "openai/o4", "gpt-", "azure/gpt-")):
         return "openai"
     if model.startswith(("gemini/", "vertex_ai/gemini")):
@@ -196,14 +198,8 @@ def _family(model: str) -> str:
     return "anthropic" if model.startswith(("anthropic/", "claude-")) else ""
 
 
-def _source_type(part: Mapping[str, Any]) -> str:
-    source = part.get("source")
-    kind = source.get("type") if isinstance(source, dict) else None
-    return kind if isinstance(kind, str) else ""
-
-
 def _media_type(data: str, label: Mapping[str, str]) -> str:
-    """The media type that a data URL or a label states, else the empty string."""
+    """The media type of a data URL, or the one that a label states; else empty."""
     if data[:5].lower() == "data:":
         return data[5:64].partition(";")[0].lower() or "text/plain"
     stated = label.get("media_type") or label.get("format") or ""

@@ -1,4 +1,4 @@
-"""How long a prompt is, as far as that is known."""
+"""The size of a prompt, as far as it is known."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ LONGEST_TOKEN_CHARACTERS: Final = 128  # in both of OpenAI's encodings, of space
 
 @dataclass(frozen=True, slots=True)
 class PromptSize:
-    """`tokens` as counted, or at most these, and then at least `least_tokens`."""
+    """`tokens` were counted. If there is a `least_tokens`, they are an upper bound, and that is the lower one."""
 
     tokens: int
     least_tokens: int | None = None
 
 
 def estimated_size(route: Route, body: Mapping[str, Any], media: Media) -> PromptSize:
-    """The size by the estimate, and what it is for certain, by the length of the text. Raises `BadRequest`."""
+    """The estimated size, with a lower bound from the length of the text. Raises `BadRequest`."""
     characters = 0
 
     def noted(text: str) -> int:

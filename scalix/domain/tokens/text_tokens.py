@@ -1,19 +1,19 @@
 """An upper bound on the tokens of a text, from its bytes alone.
 
-Every byte has a weight, by its class; letters of words longer than five letters weigh more. The weights were fitted so
-that the sum stays above the count of eight tokenizers (cl100k, o200k, Claude's published one, DeepSeek V3, Gemini,
+Every byte has a weight by its class; letters weigh more if words are longer than five letters. The weights were fitted
+so that the sum stays above the count of eight tokenizers (cl100k, o200k, Claude's published one, DeepSeek V3, Gemini,
 Llama 2, Llama 3, Qwen 3) on real text and source code, and above 1.6 times o200k on English, since the newest Claude
 models count that much. Of 1,127 texts of 3 KB in 400 languages, code and noise, 46 have more tokens than that on one
 of the eight, by a quarter at most: noise, Polynesian languages, some rare scripts. The sum is never above the number
 of UTF-8 bytes.
-`benchmarks/estimate.py` prints what is left of the margin.
+`benchmarks/estimate.py` prints the margin.
 """
 
 from typing import Final
 
-_SLACK_TOKENS: Final = 8  # short texts are all exceptions
+_SLACK_TOKENS: Final = 8  # for short texts, which vary most
 _LONG_WORD_LETTERS: Final = 5
-_LONG_WORD_MILLI: Final = 620  # thousandths of a token, per letter beyond that in the mean word
+_LONG_WORD_MILLI: Final = 620  # thousandths of a token for each letter beyond that in the mean word
 
 
 def _bytes(*ranges: tuple[int, int]) -> bytes:
@@ -23,8 +23,8 @@ def _bytes(*ranges: tuple[int, int]) -> bytes:
 _NOT_ASCII: Final = _bytes((0x80, 0xFF))
 _NOT_LEAD: Final = _bytes((0x00, 0xBF))
 
-# Bytes, their weight in thousandths of a token, and whether they are letters. The commonest come first: each pass
-# deletes one class and the next one reads what is left.
+# Bytes, their weight in thousandths of a token, and whether they are letters. The most common come first, since each
+# pass deletes one class and the next one reads the rest.
 _ASCII_CLASSES: Final = (
     (b"etaoinshr", 360, True),
     (b" ", 160, False),
@@ -36,8 +36,8 @@ _ASCII_CLASSES: Final = (
 )
 _CONTROL_MILLI: Final = 1_000  # newline, tab and the rest
 
-# UTF-8 lead bytes; a character of n bytes never takes more than n tokens, rare scripts take as many, and their spaces
-# are tokens of their own.
+# UTF-8 lead bytes. A character of n bytes has at most n tokens; rare scripts have as many, and their spaces are tokens
+# of their own.
 _LEADS: Final = (
     (_bytes((0xC2, 0xC5)), 2_100),  # accented Latin letters
     (_bytes((0xE4, 0xE9)), 1_800),  # Chinese characters
@@ -53,7 +53,7 @@ _LEADS: Final = (
     (_bytes((0xE0, 0xE0), (0xEA, 0xEA)), 3_300),  # Indic, Thai, Vai and others; a part of Hangul
     (_bytes((0xF0, 0xFF)), 4_150),  # emoji, historic scripts
 )
-# Scripts common enough to be known better than their lead byte says: their first two bytes, and what to take off.
+# Common scripts that share a lead byte with rarer ones: their first two bytes, and what to subtract.
 _LESS: Final = (
     (b"\xe0\xa4", 3_300 - 1_450),  # Devanagari
     (b"\xe0\xa5", 3_300 - 1_450),
@@ -63,7 +63,7 @@ _LESS: Final = (
 
 
 def text_tokens(text: str) -> int:
-    """At least as many tokens as `text` has; at most its UTF-8 bytes. Some 60 microseconds for 40 KB of English."""
+    """An upper bound on the tokens of `text`, at most its UTF-8 bytes. Takes some 60 µs for 40 KB of English."""
     data = text.encode("utf-8", "surrogatepass")
     milli = letters = separators = 0
     rest = data

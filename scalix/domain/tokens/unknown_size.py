@@ -1,65 +1,45 @@
-"""Which field of a request brings in a prompt whose size the body does not show."""
+"""Finds the field of a request that hides a part of the prompt, whose size is then unknown."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scalix.domain.json_values import listed, mapped, objects, word
 from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.media_tokens import MEDIA_KINDS, TYPE_OF_ANSWERS
 
-# Fields that stand for something kept elsewhere, on any route: a provider may heed one that another route defines.
-# An empty object is one too: of the web's search it takes all settings as they are.
+# Fields that refer to something kept elsewhere. They count on every route, as a provider may know one of another route.
+# An empty object counts too: it asks for a web search with default settings.
 _REFERENCES = (
-    "previous_response_id",
-    "conversation",
-    "container",
-    "mcp_servers",
-    "web_search_options",
-    "search_parameters",
-    "vector_store_ids",
-    "cached_content",
-    "cachedContent",
-    "plugins",
-    "prompt_id",
-    "assistant_id",
-    "thread_id",
+    *("previous_response_id", "conversation", "container", "mcp_servers", "web_search_options", "search_parameters"),
+    *("vector_store_ids", "cached_content", "cachedContent", "plugins", "prompt_id", "assistant_id", "thread_id"),
 )
 _NONE: tuple[Any, ...] = (None, False, "", [])
-_PARTS_WITH_MEDIA = frozenset(
-    {
-        *("file", "input_file", "document", "container_upload", "input_audio", "audio", "audio_url"),
-        *("image", "image_url", "input_image", "computer_screenshot"),
-    }
-)
+_PARTS_WITH_MEDIA = MEDIA_KINDS - {TYPE_OF_ANSWERS} | {"container_upload"}
 _ELSEWHERE = ("file_id", "file_url", "item_id")
 _VIDEO = frozenset({"video", "video_url", "input_video"})
-# What the client runs, or what is found among the tools of the request itself: Codex's and OpenAI's of its kind.
+# Tools of Codex and OpenAI that the client runs, or that search the tools of the request itself.
 _CLIENTS_OWN = frozenset({"local_shell", "tool_search", "apply_patch"})
 _NAMESPACE = "namespace"
-_CLIENT_TOOLS = ("bash_", "text_editor_", "memory_")  # Anthropic's, run by the client, with a documented size
+_CLIENT_TOOLS = ("bash_", "text_editor_", "memory_")  # Anthropic's tools that the client runs; their size is documented
 _PAYLOADS = ("file", "source", "image_url", "audio", "input_audio", "audio_url", "video_url")
 _URLS = ("image_url", "audio_url", "video_url", "file_url")
 _DECLARATIONS = frozenset({"name", "function", "custom"})
 _OF_OWN_TOOLS = _DECLARATIONS | {
-    "type",
-    "description",
-    "parameters",
-    "input_schema",
-    "strict",
-    "cache_control",
-    "execution",
+    *("type", "description", "parameters", "input_schema", "strict", "cache_control", "execution"),
 }
 _LONGEST_SCHEME = 64
 _LONGEST_PATH = 200
 _LONGEST_KEY = 50
-# Where further parts are. A tool call's own `input` or `arguments` is text, whatever its keys.
+# The fields with further parts. The `input` or `arguments` of a tool call is text, whatever its keys.
 _NESTED = ("content", "output", "source", "tool_result", "images")
 
 
 def unknown_size_field(route: Route, body: Mapping[str, Any]) -> str | None:
     """The first field, as a path such as `messages[0].content[1].file.file_id`, that hides a part of the prompt.
 
-    These are references to what a provider keeps (responses, conversations, prompts, files, containers, caches), tools
-    that the provider runs, media by URL, and video. `None` if the whole prompt is in `body`. Never raises on any
-    JSON value.
+    Such fields are references to what a provider keeps (responses, conversations, prompts, files, containers, caches),
+    tools that the provider runs, media by URL, and video. `None` if the whole prompt is in `body`. Accepts any JSON
+    value.
     """
     for name in _REFERENCES:
         if body.get(name) not in _NONE:
@@ -69,8 +49,7 @@ def unknown_size_field(route: Route, body: Mapping[str, Any]) -> str | None:
     if route is Route.RESPONSES and isinstance(body.get("prompt"), dict):
         return "prompt.id"
     for name in ("tools", "functions"):
-        tools = body.get(name)
-        for index, tool in enumerate(tools if isinstance(tools, list) else ()):
+        for index, tool in enumerate(listed(body.get(name))):
             if _is_hosted(tool):
                 return f"{name}[{index}]"
     if _compacts(body.get("context_management")):
@@ -83,7 +62,7 @@ def unknown_size_field(route: Route, body: Mapping[str, Any]) -> str | None:
 
 
 def path_of(body: Mapping[str, Any], text: str) -> str:
-    """Where in `body` this very text is, such as `messages[0].content[1].file.file_data`."""
+    """The path of this text in `body`, such as `messages[0].content[1].file.file_data`; empty if it is not there."""
     stack: list[tuple[Any, Any]] = [(body, None)]
     while stack:
         node, way = stack.pop()
@@ -105,26 +84,25 @@ def _written(way: Any) -> str:
 
 
 def _is_hosted(tool: Any) -> bool:
-    """Whether the provider runs the tool, and so puts what it finds into the prompt. LiteLLM takes one of Gemini's by
-    its only key, whatever its type says."""
+    """Whether the provider runs the tool, and adds the result to the prompt. LiteLLM recognises Gemini's tools by their
+    only key, whatever the type is."""
     if not isinstance(tool, dict):
         return False
     kind = tool.get("type")
-    if kind == _NAMESPACE:  # a group of tools, which are as they are alone
+    if kind == _NAMESPACE:  # a group of tools
         tools = tool.get("tools")
         return not isinstance(tools, list) or any(map(_is_hosted, tools))
-    if isinstance(kind, str) and kind in _CLIENTS_OWN:
+    if word(kind) in _CLIENTS_OWN:
         return not tool.keys() <= _OF_OWN_TOOLS
-    if kind not in (None, "function", "custom") and not (isinstance(kind, str) and kind.startswith(_CLIENT_TOOLS)):
+    if kind not in (None, "function", "custom") and not word(kind).startswith(_CLIENT_TOOLS):
         return True
     return not tool or (not tool.keys() <= _OF_OWN_TOOLS and _DECLARATIONS.isdisjoint(tool))
 
 
 def _compacts(management: Any) -> bool:
-    """Whether the provider is to shorten the conversation, for which it reads and writes it once more."""
+    """Whether the provider may compact the conversation, for which it reads and writes it once more."""
     edits = management.get("edits") if isinstance(management, dict) else management
-    kinds = [edit.get("type") for edit in edits if isinstance(edit, dict)] if isinstance(edits, list) else []
-    return any(isinstance(kind, str) and kind.startswith("compact") for kind in kinds)
+    return any(word(edit.get("type")).startswith("compact") for edit in objects(edits))
 
 
 def _parts(name: str, value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -143,10 +121,10 @@ def _reference_in(part: dict[str, Any]) -> str | None:
     kind = part.get("type")
     if kind == "item_reference" or (kind is None and part.keys() == {"id"}):
         return "id"
-    if isinstance(kind, str) and kind in _VIDEO:
+    if word(kind) in _VIDEO:
         return "type"
-    if not isinstance(kind, str) or kind not in _PARTS_WITH_MEDIA:
-        return _reference_of_message(part) or _media_of_no_kind(part)
+    if word(kind) not in _PARTS_WITH_MEDIA:
+        return _media_of_no_kind(part)
     payloads = [("", part)]
     payloads += [(f"{key}.", part[key]) for key in _PAYLOADS if isinstance(part.get(key), dict)]
     for prefix, payload in payloads:
@@ -159,24 +137,19 @@ def _reference_in(part: dict[str, Any]) -> str | None:
     return None
 
 
-def _reference_of_message(part: dict[str, Any]) -> str | None:
-    """An earlier spoken answer, which chat completions name by its id."""
-    audio = part.get("audio")
-    return "audio.id" if isinstance(audio, dict) and audio.get("id") else None
-
-
 def _media_of_no_kind(part: dict[str, Any]) -> str | None:
-    """Media in a part of another kind, or of none, such as an image that an assistant has made."""
+    """Media in a part of another kind, or of none: an earlier spoken answer by its id, an image by an assistant."""
+    if mapped(part.get("audio")).get("id"):
+        return "audio.id"
     for name in _URLS:
         held = part.get(name)
         if _is_remote(held):
             return name
-        if isinstance(held, dict) and _is_remote(held.get("url")):
+        if _is_remote(mapped(held).get("url")):
             return f"{name}.url"
     return None
 
 
 def _is_remote(url: Any) -> bool:
-    """Whether `url` says where something is, instead of holding it. What a provider finds there is of any kind: sound
-    and documents are taken under an image's name too."""
+    """Whether `url` is a link, and no data URL. A provider may find any kind of media there, whatever the field."""
     return isinstance(url, str) and "://" in url[:_LONGEST_SCHEME] and url[:5].lower() != "data:"
