@@ -12,7 +12,7 @@ from scalix.api.usage_values import usage_of
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.ledger.ledger import Detail
-from scalix.domain.ledger.outcomes import Ending, charge_for
+from scalix.domain.ledger.outcomes import Billable, charge_for
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Window
 from scalix.domain.limits.quota import Charge, Outcome, Receipt, window_states
@@ -98,7 +98,7 @@ async def track_usage(
     outcome = Outcome(stated.get("outcome", Outcome.SUCCESS))
     price = known.price_at(at_ms) if known is not None else None
     charge = charge_for(
-        Ending(
+        Billable(
             outcome,
             used,
             used.prompt_tokens,

@@ -94,11 +94,11 @@ class AccessLog:
             line += f" user={self._pseudonym(str(asked.caller.subject))} tier={tier.name if tier else '-'}"
             exchange = asked.exchange
             if exchange is not None:
-                line += f" model={exchange.model}"
-                served, usage = exchange.attempt.served_model, exchange.attempt.usage
-                if served not in (None, exchange.model):
-                    line += f" served={served}"
-                if usage is not None:
+                model, ending = exchange.admission.model, exchange.ending
+                line += f" model={model}"
+                if ending is not None and ending.served != model:
+                    line += f" served={ending.served}"
+                if ending is not None and (usage := ending.use.usage) is not None:
                     line += f" tokens={usage.prompt_tokens}+{usage.completion_tokens}"
         return f"{line} id={request_id}\n"
 

@@ -11,6 +11,7 @@ from scalix.domain.tokens.usage import Usage
 from scalix.edge.delivered import CountTokens, Delivered
 from scalix.edge.provider_errors import Failed
 from scalix.edge.stream_marks import shows_answer, shows_thought
+from scalix.service.exchange.endings import Use
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.exchange.hidden_work import Silence, Speeds
 from scalix.service.exchange.settlement import Settlement
@@ -69,9 +70,9 @@ class Account:
         try:
             await self.settle(outcome)
         finally:
-            if not exchange.settled:  # what was delivered can't be counted
-                exchange.attempt.usage = self._believed_usage()
-                await self._settlement.settle(exchange, outcome)
+            if exchange.ending is None:  # what was delivered can't be counted
+                ending = exchange.ended(outcome, Use(self._believed_usage()), served=self._model)
+                await self._settlement.settle(exchange, ending)
 
     def is_known_by_event_alone(self) -> bool:
         """Whether only LiteLLM's event says what is charged for an answer on a route that hands it over bare: it may
@@ -79,8 +80,7 @@ class Account:
         exchange = self._exchange
         if exchange.attempt.seen.states_usage is None:
             return True
-        model = exchange.models.get(self._model)
-        price = model.price_at(exchange.admitted.receipt.admitted_ms) if model is not None else None
+        price = exchange.admission.price_of(self._model)
         usage = exchange.attempt.usage
         return price is None or price.reported or (usage is not None and usage.has_extras)
 
@@ -106,47 +106,55 @@ class Account:
         exchange, seen = self._exchange, self._exchange.attempt.seen
         if seen.states_usage is False:
             return None
-        if exchange.client_left and exchange.streamed and seen.usage is not None:
+        if seen.usage is not None and self._is_cut():
             return seen.usage
         return exchange.attempt.usage or seen.usage
 
     async def settle(self, outcome: Outcome, failure: Failed | None = None) -> Settled | None:
         """Settle the exchange. `failure` is what it failed of, and is to be blamed for."""
         exchange = self._exchange
-        if failure is not None and outcome is not Outcome.CLIENT_LEFT:
-            exchange.error_class = failure.error_class
+        error = failure.error_class if failure is not None and outcome is not Outcome.CLIENT_LEFT else None
         if outcome in _CHARGED_BY_TOKENS:
-            exchange.attempt.served_model = self._model
-        delivered_tokens = 0
-        if outcome in _CHARGED_BY_TOKENS:
-            usage = self._believed_usage()
-            # What a stream that ended early had stated may be its usage at an earlier point.
-            is_reported = exchange.attempt.usage is not None and not (exchange.client_left and exchange.streamed)
-            so_far = not is_reported and outcome is not Outcome.SUCCESS
-            if usage is None or not usage.completion_tokens or so_far:
-                delivered_tokens = await self.delivered.tokens()
-            if usage is not None and delivered_tokens > usage.completion_tokens:
-                # There was more text than that, so it can't be true.
-                exchange.attempt.seen.prompt_tokens, usage = usage.prompt_tokens, None
-            if usage is None:
-                exchange.attempt.prompt_tokens = exchange.attempt.seen.prompt_tokens or await self._prompt_tokens()
-                delivered_tokens += self._unseen_tokens(outcome, delivered_tokens)
-            elif outcome is Outcome.SUCCESS:
-                self._learn(usage)
-            exchange.attempt.usage = usage
-        return await self._settlement.settle(exchange, outcome, delivered_tokens=delivered_tokens)
+            ending = exchange.ended(outcome, await self._use(outcome), served=self._model, error=error)
+        else:
+            ending = exchange.ended(outcome, error=error)
+        return await self._settlement.settle(exchange, ending)
+
+    async def _use(self, outcome: Outcome) -> Use:
+        """What is charged for an answer that is charged by its tokens."""
+        exchange, delivered_tokens = self._exchange, 0
+        usage = self._believed_usage()
+        prompt_tokens = exchange.attempt.seen.prompt_tokens
+        # What a stream that ended early had stated may be its usage at an earlier point.
+        is_reported = exchange.attempt.usage is not None and not self._is_cut()
+        so_far = not is_reported and outcome is not Outcome.SUCCESS
+        if usage is None or not usage.completion_tokens or so_far:
+            delivered_tokens = await self.delivered.tokens()
+        if usage is not None and delivered_tokens > usage.completion_tokens:
+            # There was more text than that, so it can't be true.
+            prompt_tokens, usage = usage.prompt_tokens, None
+        if usage is None:
+            prompt_tokens = prompt_tokens or await self._prompt_tokens()
+            delivered_tokens += self._unseen_tokens(outcome, delivered_tokens)
+        elif outcome is Outcome.SUCCESS:
+            self._learn(usage)
+        return Use(usage, prompt_tokens, delivered_tokens)
+
+    def _is_cut(self) -> bool:
+        return self._exchange.client_left and self._exchange.admission.streamed
 
     def _unseen_tokens(self, outcome: Outcome, delivered_tokens: int) -> int:
         """What the model may have generated out of sight of a client that has gone: as much as it can have in the time
         in which it showed nothing, and no more than was reserved; all of that where its answer is more than is read."""
         exchange = self._exchange
-        room_tokens = exchange.admitted.receipt.output_cap_tokens * exchange.choices - delivered_tokens
+        admission = exchange.admission
+        room_tokens = admission.receipt.output_cap_tokens * admission.choices - delivered_tokens
         if exchange.attempt.answer_is_too_large:
             return max(0, room_tokens)
         if not self._is_at_work() or outcome not in (Outcome.CLIENT_CUT, Outcome.CLIENT_LEFT):
             return 0
         now_s = self.now_s()
-        if exchange.streamed:
+        if admission.streamed:
             is_known = self._shows_thoughts or self._speeds.thinks(self._model)
             seconds = self._silence.seconds(now_s, thinks=True if is_known else self._measures.thinks())
         else:
@@ -162,9 +170,9 @@ class Account:
             self._speeds.learn(self._model, usage, self.now_s() - self._asked_s, self._held_up_s)
 
     async def _prompt_tokens(self) -> int:
-        estimated_tokens = self._exchange.admitted.receipt.prompt_tokens
+        admission = self._exchange.admission
         try:
-            return min(estimated_tokens, await self._measures.prompt())
+            return min(admission.receipt.prompt_tokens, await self._measures.prompt())
         except Exception as error:
-            log.error("request %s: the prompt can't be counted: %s", self._exchange.request_id, type(error).__name__)
-            return estimated_tokens
+            log.error("request %s: the prompt can't be counted: %s", admission.request_id, type(error).__name__)
+            return admission.receipt.prompt_tokens

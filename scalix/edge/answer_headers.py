@@ -14,34 +14,34 @@ _IN_NAMES = "/:._-@+ "
 def answer_headers(exchange: Exchange, settled: Settled | None, served: str | None, now_ms: int) -> list[Header]:
     """The headers for an exchange: `settled`, or still under way (`None`). `served` is the model that answers, if one
     does; `now_ms` is Unix time."""
-    admitted = exchange.admitted
+    admitted = exchange.admission.reservation.admitted
     tallies = settled.tallies if settled else admitted.tallies
     key_tallies = (settled.key_tallies if settled else None) or admitted.key_tallies
-    key = exchange.caller.key
+    key = exchange.admission.caller.key
     states: list[State] = [
-        *window_states(exchange.limits, tallies, admitted.receipt.admitted_ms),
+        *window_states(exchange.admission.reservation.ask.limits, tallies, admitted.receipt.admitted_ms),
         *key_states(key.scope if key else None, key_tallies, admitted.receipt.admitted_ms),
     ]
-    headers: list[Header] = [(b"x-request-id", exchange.request_id.encode())]
+    headers: list[Header] = [(b"x-request-id", exchange.admission.request_id.encode())]
     if served is not None:
         headers.append((b"x-scalix-model-served", quote(served, safe=_IN_NAMES).encode()))
     if exchange.dropped:
         headers.append((b"x-scalix-dropped", str(exchange.dropped).encode()))
     cut = _cut_cap(exchange, served)
     if cut is not None:
-        headers.append((b"x-scalix-max-tokens", f"{cut}; asked={exchange.asked_cap_tokens}".encode()))
+        headers.append((b"x-scalix-max-tokens", f"{cut}; asked={exchange.admission.asked_cap_tokens}".encode()))
     if admitted.shadow:
         headers.append((b"x-scalix-shadow", ", ".join(admitted.shadow).encode()))
-    tier = exchange.caller.tier
+    tier = exchange.admission.caller.tier
     name, upgrade_url = (tier.name, tier.upgrade_url) if tier else (None, None)
     return headers + quota_headers(name, upgrade_url, states, now_ms)
 
 
 def _cut_cap(exchange: Exchange, served: str | None) -> int | None:
     """The longest answer in tokens that was allowed, where it is less than the client asked for."""
-    cap = exchange.admitted.receipt.output_cap_tokens
-    model = exchange.models.get(served or "")
-    if model is not None and model.name != exchange.model and model.max_output_tokens is not None:
+    cap = exchange.admission.receipt.output_cap_tokens
+    model = exchange.admission.offer.models.get(served or "")
+    if model is not None and model.name != exchange.admission.model and model.max_output_tokens is not None:
         cap = min(cap, model.max_output_tokens)
-    asked = exchange.asked_cap_tokens
+    asked = exchange.admission.asked_cap_tokens
     return cap if asked is not None and cap < asked else None

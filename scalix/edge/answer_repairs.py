@@ -50,7 +50,7 @@ class AnswerRepairs:
         self._ids = ids
         self._with_usage = with_usage
         self._responses = ResponseShape(model, asked, now_s, lambda: exchange.attempt.refused)
-        self._is_one = exchange.choices == 1
+        self._is_one = exchange.admission.choices == 1
         self._chunks = ChatChunks(with_usage=with_usage, several=not self._is_one)
         self._head: dict[str, Any] = {}
         usage = b'"usage":null,' if with_usage else b""
@@ -61,7 +61,7 @@ class AnswerRepairs:
             Route.COMPLETIONS: self._text_event,
             Route.RESPONSES: self._response_event,
             Route.MESSAGES: self._message_event,
-        }.get(exchange.route, bytes)
+        }.get(exchange.admission.route, bytes)
 
     @property
     def next_number(self) -> int:
@@ -70,7 +70,7 @@ class AnswerRepairs:
 
     def whole(self, body: bytes) -> bytes:
         """An answer that is not streamed; what is no JSON object stays as it is."""
-        if self._exchange.route is Route.EMBEDDINGS and b'"cost":' not in body:
+        if self._exchange.admission.route is Route.EMBEDDINGS and b'"cost":' not in body:
             end = body[-_END_BYTES:]
             for null in _NULL_DETAILS:
                 end = end.replace(null, b"")
@@ -82,7 +82,7 @@ class AnswerRepairs:
         return self._event(event)
 
     def _complete(self, answer: dict[str, Any]) -> None:
-        route = self._exchange.route
+        route = self._exchange.admission.route
         if route is Route.CHAT:
             complete_chat(answer)
         elif route is Route.COMPLETIONS:
@@ -93,7 +93,7 @@ class AnswerRepairs:
             self._complete_message(answer)
 
     def _complete_message(self, message: dict[str, Any]) -> None:
-        complete_message(message, self._exchange.admitted.receipt.prompt_tokens)
+        complete_message(message, self._exchange.admission.receipt.prompt_tokens)
 
     def _rewritten(self, raw: bytes, part: bytes, complete: Complete, *, is_whole: bool = False) -> bytes:
         """The JSON object `raw`, completed, with the ids for this user; as it is if it is none. `part` has it in it."""
@@ -111,7 +111,7 @@ class AnswerRepairs:
             return part
 
     def _written(self, event: dict[str, Any]) -> bytes:
-        name = event.get("type") if self._exchange.route in (Route.RESPONSES, Route.MESSAGES) else None
+        name = event.get("type") if self._exchange.admission.route in (Route.RESPONSES, Route.MESSAGES) else None
         head = b"event: " + name.encode() + b"\n" if isinstance(name, str) and name.isprintable() else b""
         return head + b"data: " + orjson.dumps(event) + b"\n\n"
 

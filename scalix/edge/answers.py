@@ -54,10 +54,10 @@ class Answer:
         self._now_ms = now_ms
         self._is_followed = is_followed
         self.on_first_byte: Callable[[], Awaitable[None]] = noop
-        self._anthropic = exchange.route is Route.MESSAGES
+        self._anthropic = exchange.admission.route is Route.MESSAGES
         self._failures: list[Failed] = []
         self.has_started = False  # whether the client has had a first byte
-        self.begin(exchange.model)
+        self.begin(exchange.admission.model)
 
     def begin(self, model: str) -> None:
         """What is sent from now on is the answer of `model`."""
@@ -105,7 +105,7 @@ class Answer:
 
     async def settle_anyway(self) -> None:
         """Settle an exchange that an error or a cancellation has kept from it, by what is known."""
-        if not self._exchange.settled:
+        if self._exchange.ending is None:
             await self._account.settle_anyway()
 
     # answers that come whole
@@ -119,7 +119,7 @@ class Answer:
         else:
             await self.on_first_byte()
             self._ended = True
-            if self._exchange.route is Route.MESSAGES and self._account.is_known_by_event_alone():
+            if self._exchange.admission.route is Route.MESSAGES and self._account.is_known_by_event_alone():
                 await self._account.wait_for_report()
             if self._account.is_uncounted():
                 await self._account.delivered.add_whole(body)
@@ -147,7 +147,7 @@ class Answer:
         if exchange.hung_up or gave_up:
             outcome = Outcome.CLIENT_LEFT  # LiteLLM failed because of that
         settled = await self._account.settle(outcome, first)
-        error = final_error(exchange.model, first, self._failures)
+        error = final_error(exchange.admission.model, first, self._failures)
         await send_error(self._send, error, self._headers(settled), anthropic=self._anthropic)
 
     # streams
@@ -217,7 +217,9 @@ class Answer:
                     if said_something
                     else provider_failed(self._model, failure.error_class, failure.retry_after_s)
                 )
-            await self._send_part(error_event(error, self._exchange.route, self._repairs.next_number), more=False)
+            await self._send_part(
+                error_event(error, self._exchange.admission.route, self._repairs.next_number), more=False
+            )
             return
         if self._exchange.client_left:
             if self._exchange.attempt.seen.states_usage is not False:

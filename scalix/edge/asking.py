@@ -4,21 +4,18 @@ import asyncio
 import logging
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import orjson
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.requests.betas import split_betas
-from scalix.domain.requests.odd_fields import named_field, odd_field
 from scalix.domain.requests.routes import Route
-from scalix.domain.requests.wrong_fields import wrong_field
 from scalix.edge.answers import Answer, noop
 from scalix.edge.asgi import ASGIApp, Receive, Scope, header
 from scalix.edge.clients import Client
 from scalix.edge.failover import Attempts
 from scalix.service.exchange.attempts import Lifted, ProviderError
-from scalix.service.exchange.exchanges import CURRENT, MOST_BYTES_OF_A_VECTOR, Exchange
+from scalix.service.exchange.exchanges import CURRENT, Exchange
 from scalix.service.exchange.settlement import Settlement
 
 # Request headers that mean something to a provider. All others stay outside.
@@ -42,22 +39,16 @@ class Asking:
     async def ask(
         self,
         raw: bytes,
-        body: dict[str, Any],
         exchange: Exchange,
         attempts: Attempts,
         answer: Answer,
         scope: Scope,
         receive: Receive,
     ) -> None:
-        """Ask until a model has answered, or none is left. `raw` is `body` as the first model is to have it."""
+        """Ask until a model has answered, or none is left. `raw` is the body that the first model is to have."""
         client = Client(receive, exchange, partial(self._settlement.free_slot, exchange))
         CURRENT.set(exchange)
         exchange.attempt.lifted = Lifted()
-        exchange.odd_field = lambda: odd_field(body)
-        exchange.named_field = lambda message: named_field(body, message)
-        if exchange.route is Route.EMBEDDINGS and isinstance(body.get("input"), list):
-            exchange.most_answer_bytes += MOST_BYTES_OF_A_VECTOR * len(body["input"])
-        exchange.wrong_field = lambda: wrong_field(exchange.route, body, exchange.attempt.unfetched)
         try:
             async with client.watched():
                 while await self._attempt(raw, attempts, exchange, answer, scope, client):
@@ -69,11 +60,13 @@ class Asking:
             raise
         except Exception as error:
             if not exchange.client_left:
-                log.error("request %s: the inner app failed with %s", exchange.request_id, type(error).__name__)
+                log.error(
+                    "request %s: the inner app failed with %s", exchange.admission.request_id, type(error).__name__
+                )
         finally:
             CURRENT.set(None)
             await answer.conclude()
-            exchange.written = b""
+            exchange.attempt.written = b""
             if exchange.client_left:
                 await _hang_up(exchange)
 
@@ -83,7 +76,7 @@ class Asking:
         """Ask one model. Whether it has failed and another one may take over."""
         attempts.goes_on = False
         inner = self._inner_scope(exchange, scope, raw)
-        exchange.written = raw
+        exchange.attempt.written = raw
         try:
             async with asyncio.timeout(attempts.patience_s()) as patience:
                 answer.on_first_byte = lambda: _wait_for_ever(patience)
@@ -95,7 +88,9 @@ class Asking:
                 exchange.attempt.seen.error = TOO_LATE
         except Exception as error:
             if not exchange.client_left:
-                log.error("request %s: the inner app failed with %s", exchange.request_id, type(error).__name__)
+                log.error(
+                    "request %s: the inner app failed with %s", exchange.admission.request_id, type(error).__name__
+                )
         finally:
             answer.on_first_byte, exchange.attempt.on_open = noop, lambda: None
         await answer.conclude()
@@ -111,7 +106,8 @@ class Asking:
         return True
 
     def _inner_scope(self, exchange: Exchange, scope: Scope, raw: bytes) -> Scope:
-        path = f"/v1{exchange.route.row.path}"
+        route = exchange.admission.route
+        path = f"/v1{route.row.path}"
         headers = [
             (b"host", b"scalix"),
             (b"content-type", b"application/json"),
@@ -119,7 +115,7 @@ class Asking:
             self._authorization,
             *(item for item in scope["headers"] if item[0] in _FORWARDED_HEADERS),
         ]
-        if exchange.route is Route.MESSAGES and (passed := split_betas(header(scope, _BETAS) or "")[0]):
+        if route is Route.MESSAGES and (passed := split_betas(header(scope, _BETAS) or "")[0]):
             headers.append((_BETAS, ",".join(passed).encode()))
         inner = dict(scope)
         inner.update(path=path, raw_path=path.encode(), query_string=b"", root_path="", headers=headers)

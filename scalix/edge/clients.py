@@ -36,7 +36,7 @@ class Client:
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
         """Ends what runs in it, with `TimeoutError`, some time after the client has left."""
-        grace_s = FINISH_STREAM_S if self._exchange.streamed else FINISH_WHOLE_S
+        grace_s = FINISH_STREAM_S if self._exchange.admission.streamed else FINISH_WHOLE_S
         async with asyncio.timeout(None) as deadline:
             watch = asyncio.create_task(self._watch(deadline, grace_s))
             try:
@@ -49,12 +49,12 @@ class Client:
             pass
         exchange = self._exchange
         exchange.client_left = True
-        if not exchange.streamed:
+        if not exchange.admission.streamed:
             await self._on_leave()
         elif exchange.attempt.finish_seen and not exchange.attempt.usage_is_final:
             await asyncio.gather(self._on_leave(), self._usage())
         self._gone.set()
-        if exchange.streamed:
+        if exchange.admission.streamed:
             # Whatever it does unseen costs, and nobody will read it.
             exchange.hung_up = True
             if exchange.attempt.hang_up is not None:

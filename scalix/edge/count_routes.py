@@ -14,7 +14,7 @@ from scalix.edge.guard import Guard
 from scalix.edge.per_second import PerSecond
 from scalix.edge.rows import Access, Body, Request, Row
 from scalix.edge.user_header import take_user
-from scalix.service.exchange.admission import Admission
+from scalix.service.exchange.admission_control import AdmissionControl
 from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.token_counting import TokenCounting
 from scalix.service.identity.identity import Identity
@@ -27,7 +27,7 @@ class CountRoutes:
     def __init__(
         self,
         identity: Identity,
-        admission: Admission,
+        admission: AdmissionControl,
         counting: TokenCounting,
         guard: Guard,
         fallbacks: Fallbacks,

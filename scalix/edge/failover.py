@@ -52,14 +52,14 @@ class Attempts:
         self._fields = fields
         self._began_s = clock()
         self._is_probe = candidates.is_probe
-        self._subject = str(exchange.caller.subject)
+        self._subject = str(exchange.admission.caller.subject)
         self._wanted: OutputRequest | None = None
         self._largest_failed_tokens: int | None = None
         self._asked_anew = False
         self.goes_on = False  # whether a model is to be asked after the one that has failed
         self.gave_up_waiting = False  # whether the attempt was ended by us, for want of a first byte
-        models = candidates.models or (Model(exchange.model, ""),)
-        if models[0].name != exchange.model:  # which cools down
+        models = candidates.models or (Model(exchange.admission.model, ""),)
+        if models[0].name != exchange.admission.model:  # which cools down
             models = tuple(model for model in models if self._can_answer(model)) or models
         self.model = models[0]
         self._left: Sequence[Model] = models[1:]
@@ -68,14 +68,14 @@ class Attempts:
         """The body for the model that is to be tried now: what it does not know is left out, and said."""
         exchange, model = self._exchange, self.model
         self._body["model"] = model.name
-        known = self._fields.known(model.name, exchange.route)
+        known = self._fields.known(model.name, exchange.admission.route)
         request = told(self._body, known, self._fields.extras)
         exchange.dropped = self._fields.dropped.and_(request.dropped)
         body = request.body
-        if needs_texts(exchange.route, model.provider_model):
+        if needs_texts(exchange.admission.route, model.provider_model):
             body = with_texts(body)
         body["num_retries"] = min(self._retries.same_model, 1) if self._left else self._retries.same_model
-        if model.name != exchange.model:
+        if model.name != exchange.admission.model:
             self._cap(body, model)
         return body
 
@@ -84,7 +84,7 @@ class Attempts:
         and has said nothing yet, as one that thinks: then as long as a whole answer may take."""
         if not self._left:
             return None
-        within_s = self._retries.within_s(streamed=self._exchange.streamed and not has_begun)
+        within_s = self._retries.within_s(streamed=self._exchange.admission.streamed and not has_begun)
         return max(0.0, self._began_s + within_s - self._clock())
 
     def is_followed(self, failure: Failed) -> bool:
@@ -147,20 +147,20 @@ class Attempts:
 
     def _can_answer(self, model: Model) -> bool:
         """Whether `model` knows what matters, and its largest answer leaves room beside the thinking budget."""
-        known = self._fields.known(model.name, self._exchange.route)
+        known = self._fields.known(model.name, self._exchange.admission.route)
         if refusal_of_unknown(model.name, self._body, known) is not None:
             return False
-        if documents_refused(self._exchange.route, model, self._body) is not None:
+        if documents_refused(self._exchange.admission.route, model, self._body) is not None:
             return False
         return self._wanted_output().min_tokens <= self._cap_tokens(model)
 
     def _wanted_output(self) -> OutputRequest:
         if self._wanted is None:
-            self._wanted = output_request(self._exchange.route, self._body)
+            self._wanted = output_request(self._exchange.admission.route, self._body)
         return self._wanted
 
     def _cap_tokens(self, model: Model) -> int:
-        granted = self._exchange.admitted.receipt.output_cap_tokens
+        granted = self._exchange.admission.receipt.output_cap_tokens
         return granted if model.max_output_tokens is None else min(granted, model.max_output_tokens)
 
     def _cap(self, body: dict[str, Any], model: Model) -> None:

@@ -27,8 +27,8 @@ from scalix.edge.guard import Guard
 from scalix.edge.outbound_urls import check_embedded
 from scalix.edge.spellings import MODEL_OF_PATH
 from scalix.edge.user_header import take_user
-from scalix.service.exchange.admission import Admission
-from scalix.service.exchange.asks import Call
+from scalix.service.exchange.admission_control import AdmissionControl
+from scalix.service.exchange.calls import Call
 from scalix.service.exchange.candidates import Candidates, Fallbacks
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.exchange.hidden_work import Speeds
@@ -49,7 +49,7 @@ class Forwarding:
         self,
         app: ASGIApp,
         identity: Identity,
-        admission: Admission,
+        admission: AdmissionControl,
         settlement: Settlement,
         *,
         internal_token: str,
@@ -107,8 +107,8 @@ class Forwarding:
         try:
             await self._serve(route, exchange, caller, candidates, body, fields, scope, receive, send)
         finally:
-            if not exchange.settled:  # a fault of ours, before there was an answer that settles
-                await self._settlement.settle(exchange, Outcome.PROVIDER_FAILED)
+            if exchange.ending is None:  # a fault of ours, before there was an answer that settles
+                await self._settlement.settle(exchange, exchange.ended(Outcome.PROVIDER_FAILED))
 
     async def _serve(
         self,
@@ -122,15 +122,17 @@ class Forwarding:
         receive: Receive,
         send: Send,
     ) -> None:
-        serving = exchange.serving
+        serving = exchange.admission.offer.serving
         if serving is not None and not serving.issuperset(model.name for model in candidates.models):
             # The record, and maybe the tier, was another than the one cached, or there is no money for those that cost.
-            candidates = self._fallbacks.narrowed(candidates, exchange.caller, serving, answers=route.row.generates)
+            candidates = self._fallbacks.narrowed(
+                candidates, exchange.admission.caller, serving, answers=route.row.generates
+            )
         attempts = Attempts(candidates, self._fallbacks.cooldowns, exchange, body, clock=self._clock, fields=fields)
-        subject = str(exchange.caller.subject)
+        subject = str(exchange.admission.caller.subject)
 
         async def count(model: str, text: str) -> int:
-            known = exchange.models.get(model)
+            known = exchange.admission.offer.models.get(model)
             return await self._counting.count(subject, known.provider_model if known else model, text)
 
         async def count_prompt() -> int:
@@ -155,7 +157,7 @@ class Forwarding:
         answer.begin(attempts.model.name)
         raw = serialised(attempts.body())  # where this fails, no provider is asked, and nothing charged
         try:
-            await self._asking.ask(raw, body, exchange, attempts, answer, scope, receive)
+            await self._asking.ask(raw, exchange, attempts, answer, scope, receive)
         finally:
             await answer.settle_anyway()
 

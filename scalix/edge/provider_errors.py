@@ -142,13 +142,14 @@ def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: 
     is_first = not exchange.tried
     failure = exchange.attempt.failures[-1] if exchange.attempt.failures else None
     at = f"{failure.kind} at {failure.place}" if failure is not None else "it has not said of what"
-    log.warning("request %s: LiteLLM failed before the provider of %s was asked: %s", exchange.request_id, model, at)
-    if failure is not None and failure.kind == _UNSUPPORTED and (named := exchange.named_field(failure.message)):
+    call = exchange.admission.call
+    log.warning("request %s: LiteLLM failed before the provider of %s was asked: %s", call.request_id, model, at)
+    if failure is not None and failure.kind == _UNSUPPORTED and (named := call.named_field(failure.message)):
         return _unsupported(model, named, failure, is_last=is_first)
-    wrong = exchange.wrong_field()
+    wrong = call.wrong_field(exchange.attempt.unfetched)
     if wrong is None and failure is not None and failure.kind == _BY_A_HOOK and failure.by_content:
         return _refused_by_a_hook(failure)
-    field = wrong[0] if wrong is not None else exchange.odd_field()
+    field = wrong[0] if wrong is not None else call.odd_field()
     is_ours = error_class in _OURS if failure is None else not failure.by_content
     is_ours = is_ours and exchange.attempt.unfetched is None
     if is_ours or field is None:
@@ -195,11 +196,11 @@ def class_of(exchange: Exchange, status: int, body: bytes = b"") -> ErrorClass:
     """The class of the last try's failure: as the provider said it, else as LiteLLM has it."""
     seen = exchange.attempt.seen.error
     if seen is not None:
-        said = "" if is_echo(seen.status, seen.kind, seen.message, exchange.written) else seen.message
+        said = "" if is_echo(seen.status, seen.kind, seen.message, exchange.attempt.written) else seen.message
         return _OF_THE_CONNECTION.get(seen.kind) or class_of_status(seen.status, seen.kind, said)
     if exchange.attempt.failures:
         failure = exchange.attempt.failures[-1]
-        is_quoted = failure.status in _JUDGED and is_echo(failure.status, "", failure.message, exchange.written)
+        is_quoted = failure.status in _JUDGED and is_echo(failure.status, "", failure.message, exchange.attempt.written)
         return ErrorClass.BAD_REQUEST if is_quoted else failure.error_class
     answer = _parsed(body)
     return class_of_status(status, kind_of_body(answer), _message_in(answer)) if status else ErrorClass.INTERNAL

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scalix.service.exchange.admission import Admission
+from scalix.service.exchange.admission_control import AdmissionControl
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.identity.identity import Identity
@@ -19,7 +19,7 @@ class Services:
     `check` raises a `GatewayError` for the body of a chat completion that the edge would refuse."""
 
     identity: Identity
-    admission: Admission
+    admission: AdmissionControl
     settlement: Settlement
     exchanges: Exchanges
     under_edge: bool
@@ -52,5 +52,5 @@ _MAY_MOCK = "allow_client_mock_response"
 
 def marks_of(exchange: Exchange) -> dict[str, object]:
     """By which LiteLLM's events find their exchange, and tell one attempt from the next."""
-    marks: dict[str, object] = {EXCHANGE_ID: exchange.request_id, ATTEMPT: exchange.attempt.number}
-    return {**marks, _MAY_MOCK: True} if exchange.mocked else marks
+    marks: dict[str, object] = {EXCHANGE_ID: exchange.admission.request_id, ATTEMPT: exchange.attempt.number}
+    return {**marks, _MAY_MOCK: True} if exchange.admission.call.rehearse is not None else marks

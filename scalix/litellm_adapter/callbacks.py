@@ -96,7 +96,7 @@ class GatewayCallbacks(CustomLogger):
             return
         report_success(exchange, kwargs, response_obj)
         if services := _plain_services():
-            await services.settlement.settle(exchange, Outcome.SUCCESS)
+            await services.settlement.settle(exchange, exchange.ended(Outcome.SUCCESS))
 
     async def async_log_failure_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         exchange = _exchange_of(kwargs)

@@ -35,7 +35,7 @@ class ChatServers:
             return kwargs  # which may be LiteLLM's own, by chat completions
         exchange = CURRENT.get()
         base = kwargs.get("api_base") or kwargs.get("base_url")
-        if exchange is None or exchange.route is not Route.RESPONSES or not base or kwargs.get(_SETTING):
+        if exchange is None or exchange.admission.route is not Route.RESPONSES or not base or kwargs.get(_SETTING):
             return kwargs
         exchange.attempt.deployment = at = (str(base), str(kwargs.get("model")))
         if exchange.by_chat != at and self._until_s.get(at, 0.0) <= self._clock():
@@ -50,9 +50,9 @@ class ChatServers:
             return
         if not request.url.path.endswith("/responses"):
             self._until_s.pop(at, None)  # it does not know these either
-        elif not exchange.names_objects and _OF_THE_MODEL not in error.kind:
+        elif not exchange.admission.call.named.any and _OF_THE_MODEL not in error.kind:
             exchange.attempt.asks_anew, exchange.by_chat = True, at
-            if not exchange.holds_ids:
+            if not exchange.admission.call.named.ids:
                 if len(self._until_s) >= _MOST_REMEMBERED:
                     self._until_s.clear()
                 self._until_s[at] = self._clock() + REMEMBERED_S

@@ -40,7 +40,7 @@ class Lookups:
     async def to_thread(self, look_up: Callable[[str], Any], url: str) -> Any:
         """`look_up(url)`. Raises `TimeoutError` for what takes longer than `PATIENCE_S`, its turn included."""
         exchange = CURRENT.get()
-        subject = str(exchange.caller.subject) if exchange is not None else ""
+        subject = str(exchange.admission.caller.subject) if exchange is not None else ""
         turns = self._turns.setdefault(subject, asyncio.Semaphore(MOST_LOOKUPS_EACH))
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(PATIENCE_S):

@@ -13,10 +13,10 @@ from scalix.service.exchange.exchanges import CURRENT
 def with_options(kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call to a deployment, with the options of the running request that it knows."""
     exchange = CURRENT.get()
-    if exchange is None or not exchange.options:
+    if exchange is None or not exchange.admission.offer.options:
         return kwargs
     features = _features(kwargs)
-    known = options_for(exchange.options, features) if features else {}
+    known = options_for(exchange.admission.offer.options, features) if features else {}
     if not known:
         return kwargs
     return {**kwargs, "extra_body": {**(kwargs.get("extra_body") or {}), FIELD: known}}

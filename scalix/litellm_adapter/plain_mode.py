@@ -21,9 +21,11 @@ from scalix.domain.faults import shown_fault
 from scalix.domain.identity.addresses import is_sent_from_here
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.usage import Usage
 from scalix.litellm_adapter.bridge import EXCHANGE_ID, Services
 from scalix.litellm_adapter.plain_callers import PlainCallers
-from scalix.service.exchange.asks import Call
+from scalix.service.exchange.calls import Call
+from scalix.service.exchange.endings import Use
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.identity.identity import Credential
@@ -84,11 +86,11 @@ async def admitted(services: Services, auth: UserAPIKeyAuth, data: dict[str, Any
         raise _http(error) from None
     CURRENT.set(exchange)  # so that what the provider answers is seen
     exchange.attempt.on_open = partial(_note_begun, exchange)
-    auth.metadata[EXCHANGE_ID] = exchange.request_id
+    auth.metadata[EXCHANGE_ID] = exchange.admission.request_id
     for name in ("metadata", "litellm_metadata"):
         inner = (data.get(name) or {}).get("user_api_key_metadata")
         if isinstance(inner, dict):
-            inner[EXCHANGE_ID] = exchange.request_id
+            inner[EXCHANGE_ID] = exchange.admission.request_id
     serving = asyncio.current_task()
     if serving is not None:  # it is over when the answer has gone out, or there is nobody to take it
         serving.add_done_callback(lambda _: _end(services.settlement, exchange))
@@ -98,10 +100,11 @@ async def admitted(services: Services, auth: UserAPIKeyAuth, data: dict[str, Any
 def of_the_admitted_model(exchange: Exchange, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The arguments of a call to a deployment, without what would have another model asked. Raises `ModelNotAllowed`
     where one is: what was admitted, and is charged, is the model of the request."""
+    model = exchange.admission.model
     for name in ("metadata", "litellm_metadata"):
         group = (kwargs.get(name) or {}).get("model_group")
-        if group not in (None, exchange.model):
-            raise ModelNotAllowed(f"'{exchange.model}' was admitted, and no other model is asked in its place.")
+        if group not in (None, model):
+            raise ModelNotAllowed(f"'{model}' was admitted, and no other model is asked in its place.")
     return {name: value for name, value in kwargs.items() if name not in _OTHER_MODELS}
 
 
@@ -113,12 +116,15 @@ async def settle_failed(settlement: Settlement, exchange: Exchange, outcome: Out
     """Settle an exchange that LiteLLM reports as failed: what the provider had stated or begun by then is charged."""
     if exchange.attempt.seen.answered_whole or exchange.first_token_s is not None:
         outcome = Outcome.PROVIDER_BROKE
-        exchange.attempt.usage = exchange.attempt.usage or exchange.attempt.seen.usage
-    await settlement.settle(exchange, outcome)
+    await settlement.settle(exchange, exchange.ended(outcome, Use(_usage_of(exchange))))
+
+
+def _usage_of(exchange: Exchange) -> Usage | None:
+    return exchange.attempt.usage or exchange.attempt.seen.usage
 
 
 def _end(settlement: Settlement, exchange: Exchange) -> None:
-    if not exchange.settled:
+    if exchange.ending is None:
         task = in_background(settle_unreported(settlement, exchange))
         _ending.add(task)
         task.add_done_callback(_ending.discard)
@@ -130,12 +136,12 @@ async def settle_unreported(settlement: Settlement, exchange: Exchange, wait_s: 
         async with asyncio.timeout(wait_s):
             await exchange.attempt.reported.wait()
     except TimeoutError:
-        exchange.attempt.usage = exchange.attempt.usage or exchange.attempt.seen.usage
-        outcome = Outcome.CLIENT_LEFT if exchange.attempt.usage is None else Outcome.SUCCESS
+        usage = _usage_of(exchange)
+        outcome = Outcome.CLIENT_LEFT if usage is None else Outcome.SUCCESS
         try:
-            await settlement.settle(exchange, outcome)
+            await settlement.settle(exchange, exchange.ended(outcome, Use(usage)))
         except Exception as fault:
-            log.error("request %s could not be settled: %s", exchange.request_id, shown_fault(fault))
+            log.error("request %s could not be settled: %s", exchange.admission.request_id, shown_fault(fault))
 
 
 def _http(error: GatewayError) -> HTTPException:

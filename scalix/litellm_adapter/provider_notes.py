@@ -30,4 +30,4 @@ def has_answered(answer: ProviderAnswer) -> bool:
 
 def warn_of_nonsense(answer: ProviderAnswer, exchange: Exchange) -> None:
     if answer.nonsense:
-        log.warning("request %s: the usage that the provider states can't be true", exchange.request_id)
+        log.warning("request %s: the usage that the provider states can't be true", exchange.admission.request_id)

@@ -73,15 +73,15 @@ class ReadStream(httpx.AsyncByteStream):
         self._attempt = exchange.attempt
         path = request.url.path
         is_chat = path.endswith("/chat/completions")
-        is_text = exchange.route is Route.COMPLETIONS and not is_chat and path.endswith("/completions")
-        self._refusals = Refusals(exchange.route)
+        is_text = exchange.admission.route is Route.COMPLETIONS and not is_chat and path.endswith("/completions")
+        self._refusals = Refusals(exchange.admission.route)
         self._stream = ProviderStream(
             JsonCodec(orjson.loads, orjson.dumps),
             is_chat=is_chat,
             refusals=self._refusals,
-            finishes=self._attempt.finishes if exchange.choices > 1 else None,
+            finishes=self._attempt.finishes if exchange.admission.choices > 1 else None,
             texts=self._attempt.text_choices if is_text else None,
-            is_translated=exchange.route is not Route.MESSAGES,
+            is_translated=exchange.admission.route is not Route.MESSAGES,
         )
         self._pieces = self._read()
         self._is_joined = response.request.url.path.endswith(JOINED_PATHS)

@@ -18,7 +18,8 @@ from scalix.litellm_adapter.provider_notes import content_of, has_answered, note
 from scalix.litellm_adapter.provider_redirects import staying, staying_blocking
 from scalix.litellm_adapter.provider_stream import ReadStream
 from scalix.service.exchange.attempts import Attempt, Seen
-from scalix.service.exchange.exchanges import CURRENT, MOST_ANSWER_BYTES, Exchange
+from scalix.service.exchange.calls import MOST_ANSWER_BYTES
+from scalix.service.exchange.exchanges import CURRENT, Exchange
 
 log = logging.getLogger("scalix.provider")
 
@@ -108,19 +109,19 @@ def _reading(handle: Handle) -> Handle:
             return bound(await handle(self, request), MOST_ANSWER_BYTES)
         if _is_asked_again(exchange, request):
             return httpx.Response(400, json=_ANSWERED, request=request)
-        if exchange.rehearse is not None:
+        if exchange.admission.call.rehearse is not None:
             _note_asked(exchange, request)
-            return await read_response(exchange.rehearse(request), request, exchange)
+            return await read_response(exchange.admission.call.rehearse(request), request, exchange)
         attempt = exchange.attempt
         is_read = request.url.path.endswith(_PATHS)
         if is_read:
             attempt.seen = Seen()  # a former try's is forgotten
         sent = await _send(handle, self, request, exchange)
         is_events = is_read and _is_events(sent, request, exchange)
-        is_streamed = exchange.streamed and (is_events or not is_read)
-        response = bound(sent, exchange.most_answer_bytes, is_streamed=is_streamed, is_events=is_events)
+        is_streamed = exchange.admission.streamed and (is_events or not is_read)
+        response = bound(sent, exchange.admission.call.most_answer_bytes, is_streamed=is_streamed, is_events=is_events)
         try:
-            lifted = lifted_of(exchange) if exchange.route is Route.EMBEDDINGS else None
+            lifted = lifted_of(exchange) if exchange.admission.route is Route.EMBEDDINGS else None
             if lifted is not None and response.status_code in _ANSWERS and _asks(request):
                 response = await without_vectors(response, request, lifted)
             if not is_read:
@@ -160,7 +161,7 @@ def _is_asked_again(exchange: Exchange, request: httpx.Request) -> bool:
     if exchange.attempt.answer_is_too_large:
         return True
     # A list of prompts is asked one by one, and may hold one twice.
-    is_one = exchange.route.row.is_chat
+    is_one = exchange.admission.route.row.is_chat
     seen = exchange.attempt.seen
     return is_one and seen.answered_whole and bool(seen.sent) and seen.sent == content_of(request)
 
@@ -182,7 +183,7 @@ def _is_events(response: httpx.Response, request: httpx.Request, exchange: Excha
 
 
 def _asks_for_events(request: httpx.Request, exchange: Exchange) -> bool:
-    if not exchange.streamed:
+    if not exchange.admission.streamed:
         return False
     body = content_of(request)
     return request.url.path.endswith(_STREAMED) or any(mark in body for mark in (b'"stream":true', b'"stream": true'))
@@ -202,10 +203,10 @@ async def read_response(response: httpx.Response, request: httpx.Request, exchan
     response.request = request
     if not _is_events(response, request, exchange):
         whole = await response.aread()
-        if exchange.route is not Route.EMBEDDINGS:
+        if exchange.admission.route is not Route.EMBEDDINGS:
             whole = lightened(whole, lifted_of(exchange))
-        refusals = Refusals(exchange.route)
-        is_translated = exchange.route is not Route.MESSAGES
+        refusals = Refusals(exchange.admission.route)
+        is_translated = exchange.admission.route is not Route.MESSAGES
         status, body = answer.whole(whole, refusals, is_translated=is_translated)
         attempt.refused = refusals.is_all
         note(answer, attempt)
@@ -249,7 +250,8 @@ def _response(
         error = provider_error(status, httpx.Headers(headers), body)
         attempt.seen.error = error
         log.warning(
-            "request %s: the provider answered 200 with an error, with nothing, or with a page", exchange.request_id
+            "request %s: the provider answered 200 with an error, with nothing, or with a page",
+            exchange.admission.request_id,
         )
         body = short(error, body)
     return httpx.Response(status, headers=headers, content=body, request=request)

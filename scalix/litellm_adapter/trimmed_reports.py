@@ -40,8 +40,7 @@ def _cost_if_needed(own: Method) -> Method:
 def is_priced_by_us(exchange: Exchange, name: str | None, answer: Any) -> bool:
     """Whether what LiteLLM takes for the cost of an `answer` of the model `name` has no part in the charge."""
     # The charge is by the price of the model that was asked, whichever LiteLLM's own fallbacks have put in its place.
-    model = exchange.models.get(name) if name is not None and name == exchange.attempt.model else None
-    price = model.price_at(exchange.admitted.receipt.admitted_ms) if model is not None else None
+    price = exchange.admission.price_of(name) if name == exchange.attempt.model else None
     if price is None or price.reported:
         return False
     stated = exchange.attempt.seen.usage

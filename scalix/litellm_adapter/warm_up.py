@@ -20,9 +20,11 @@ import orjson
 import re2
 
 from scalix.domain.limits.limits import UNLIMITED
-from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Receipt
+from scalix.domain.limits.quota import Admitted, Ask, Receipt
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.usage import Usage
+from scalix.service.exchange.admission import Admission, Reservation
+from scalix.service.exchange.calls import Call
 from scalix.service.exchange.exchanges import CURRENT, Exchange, Exchanges
 from scalix.service.identity.callers import THE_OPERATOR
 
@@ -186,21 +188,10 @@ async def _ask(app: Any, body: bytes, internal_token: str, exchange: Exchange, p
 
 def _rehearsal(stream: bool) -> Exchange:
     request_id = f"warm-up-{secrets.token_hex(8)}"
-    receipt = Receipt(request_id, str(THE_OPERATOR.subject), 0, 0, 0, False)
-    admitted = Admitted(receipt, {}, 0)
-    return Exchange(
-        request_id,
-        THE_OPERATOR,
-        Route.CHAT,
-        "",
-        stream,
-        limits=UNLIMITED,
-        admitted=admitted,
-        prices=FREE_OF_CHARGE,
-        mocked=True,
-        local=True,
-        rehearse=_answer_of,
-    )
+    call = Call(request_id, Route.CHAT, {"stream": stream}, rehearse=_answer_of)
+    ask = Ask(request_id, str(THE_OPERATOR.subject), UNLIMITED, 0, 0, 0)
+    admitted = Admitted(Receipt(request_id, ask.subject, 0, 0, 0, False), {}, 0)
+    return Exchange(Admission(THE_OPERATOR, call, Reservation(ask, admitted, local=True)))
 
 
 def _place(error: BaseException) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scalix.domain.policy import Model
-from scalix.service.exchange.admission import Admission
+from scalix.service.exchange.admission_control import AdmissionControl
 from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.exchange.exchanges import Exchanges
@@ -42,7 +42,7 @@ class ExchangeParts:
 
     counting: TokenCounting
     known: KnownRefusals
-    admission: Admission
+    admission: AdmissionControl
     fallbacks: Fallbacks
     object_ids: ObjectIds
     exchanges: Exchanges
@@ -61,7 +61,7 @@ def build_exchange(store: StoreParts, models: ModelKnowledge) -> ExchangeParts:
     return ExchangeParts(
         counting=counting,
         known=known,
-        admission=Admission(store.policy, ModelAccess(models.facts), room, exchanges, counting, names),
+        admission=AdmissionControl(store.policy, ModelAccess(models.facts), room, exchanges, counting, names),
         fallbacks=Fallbacks(store.policy, cooldowns, facts=models.facts, now_ms=now_ms),
         object_ids=ObjectIds(store.pseudonyms, models.original_id),
         exchanges=exchanges,

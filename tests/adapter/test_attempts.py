@@ -10,9 +10,7 @@ from litellm.exceptions import APIConnectionError, BadRequestError, RateLimitErr
 
 from scalix.domain.failures import ErrorClass
 from scalix.domain.ledger.outcomes import Usage
-from scalix.domain.limits.limits import UNLIMITED
-from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Receipt
-from scalix.domain.requests.routes import Route
+from scalix.domain.limits.quota import Admitted, Receipt
 from scalix.litellm_adapter import provider_transport, trimmed_calls
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
 from scalix.litellm_adapter.callbacks import GatewayCallbacks, custom_auth
@@ -20,7 +18,7 @@ from scalix.litellm_adapter.provider_faults import provider_error
 from scalix.litellm_adapter.reports import failure_of
 from scalix.service.exchange.attempts import Attempt, Seen
 from scalix.service.exchange.exchanges import CURRENT, Exchange, Exchanges
-from scalix.service.identity.callers import THE_OPERATOR
+from tests.exchanges import made_exchange
 
 STREAM = {"content-type": "text/event-stream"}
 EVENT = b'data: {"choices":[{"delta":{"content":"hi"}}]}\n\n'
@@ -31,7 +29,7 @@ REQUEST = httpx.Request("POST", "http://provider/v1/chat/completions")
 @pytest.fixture
 def exchange(monkeypatch: pytest.MonkeyPatch) -> Exchange:
     admitted = Admitted(Receipt("r", "operator:master", 1, 50, 9999, False), {}, 1)
-    made = Exchange("r", THE_OPERATOR, Route.CHAT, "m", True, UNLIMITED, admitted, FREE_OF_CHARGE)
+    made = made_exchange(admitted=admitted)
     exchanges = Exchanges()
     exchanges.add(made)
     none = cast(Any, None)
@@ -73,7 +71,7 @@ async def test_events_of_a_model_that_was_given_up_change_nothing(exchange: Exch
 
 async def test_a_next_model_starts_with_nothing_of_the_former(exchange: Exchange) -> None:
     exchange.attempt.usage = exchange.attempt.seen.usage = Usage(9, 9)
-    exchange.attempt.seen.prompt_tokens = exchange.attempt.cost_nano_usd = exchange.attempt.prompt_tokens = 9
+    exchange.attempt.seen.prompt_tokens = exchange.attempt.cost_nano_usd = 9
     exchange.attempt.seen.states_usage = exchange.attempt.cache_hit = True
     exchange.attempt.seen.error = provider_error(500, httpx.Headers(), b"")
     exchange.attempt.reported.set()

@@ -1,6 +1,5 @@
 """Which servers are asked by chat completions, and for how long."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -8,15 +7,16 @@ import pytest
 
 from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.chat_servers import REMEMBERED_S, ChatServers
-from scalix.service.exchange.attempts import Attempt, ProviderError
+from scalix.service.exchange.attempts import ProviderError
 from scalix.service.exchange.exchanges import CURRENT
+from scalix.service.exchange.object_ids import NamedObjects
+from tests.exchanges import made_exchange
 
 CALL = {"api_base": "http://v/v1", "model": "openai/x"}
 
 
-def exchange(**more: Any) -> Any:
-    fresh = {"names_objects": False, "holds_ids": False, "by_chat": None}
-    return SimpleNamespace(route=Route.RESPONSES, attempt=Attempt(), **{**fresh, **more})
+def exchange(*, ids: bool = False) -> Any:
+    return made_exchange(route=Route.RESPONSES, named=NamedObjects(ids=ids))
 
 
 def setting(servers: ChatServers, asking: Any, call: dict[str, Any] | None = None) -> bool:
@@ -55,7 +55,7 @@ def test_a_server_is_remembered_for_ten_minutes() -> None:
 )
 def test_what_says_nothing_about_the_path_is_not_remembered(path: str, status: int, kind: str, names: bool) -> None:
     servers, asking = ChatServers(), exchange()
-    asking.names_objects = names
+    asking.admission.call.named.any = names
     setting(servers, asking)
     answered(servers, asking, path, status, kind)
     assert not asking.attempt.asks_anew
@@ -63,7 +63,7 @@ def test_what_says_nothing_about_the_path_is_not_remembered(path: str, status: i
 
 
 def test_a_404_that_may_be_of_an_items_id_changes_the_way_of_that_request_alone() -> None:
-    servers, asking = ChatServers(), exchange(holds_ids=True)
+    servers, asking = ChatServers(), exchange(ids=True)
     setting(servers, asking)
     answered(servers, asking, "/v1/responses", 404)
     assert asking.attempt.asks_anew

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 from litellm.litellm_core_utils import url_utils
 
+from scalix.domain.identity.subjects import Subject
+from scalix.domain.limits.limits import UNLIMITED
 from scalix.litellm_adapter import client_urls
 from scalix.litellm_adapter.client_urls import LOOKUP_THREADS, MOST_LOOKUPS_EACH, bound_fetches
-from scalix.service.exchange.attempts import Attempt
 from scalix.service.exchange.exchanges import CURRENT
+from scalix.service.identity.callers import Caller
+from tests.exchanges import made_exchange
 
 SLOW = "slow.example.com"
 
@@ -42,7 +45,7 @@ class Fetcher:
 
 
 async def fetch(user: str, host: str) -> Any:
-    exchange: Any = SimpleNamespace(caller=SimpleNamespace(subject=user), attempt=Attempt())
+    exchange: Any = made_exchange(Caller(Subject("user", user), None, UNLIMITED))
     CURRENT.set(exchange)
     fetcher: Any = Fetcher()
     return await url_utils.async_safe_get(fetcher, f"https://{host}/a.png")
@@ -75,7 +78,7 @@ async def test_a_lookup_that_was_given_up_still_takes_its_turn(
 
 
 async def test_no_name_is_looked_up_where_everybody_would_wait(answered: threading.Event) -> None:
-    exchange: Any = SimpleNamespace(caller=SimpleNamespace(subject="mallory"), attempt=Attempt())
+    exchange: Any = made_exchange(Caller(Subject("user", "mallory"), None, UNLIMITED))
     CURRENT.set(exchange)
     client: Any = None
     with pytest.raises(url_utils.SSRFError):

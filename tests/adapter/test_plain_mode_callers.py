@@ -13,19 +13,18 @@ from scalix.domain import errors
 from scalix.domain.error_statuses import status_of
 from scalix.domain.identity.key_secrets import digest_of
 from scalix.domain.identity.virtual_keys import KeyRecord
-from scalix.domain.limits.limits import UNLIMITED
-from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Receipt
-from scalix.domain.requests.routes import Route
+from scalix.domain.limits.quota import Admitted, Receipt
 from scalix.litellm_adapter.bridge import Services, bridge
 from scalix.litellm_adapter.callbacks import custom_auth, gateway_callbacks
 from scalix.litellm_adapter.plain_callers import PlainCallers
 from scalix.litellm_adapter.plain_mode import _http, of_the_admitted_model
 from scalix.service.administration.key_administration import new_secret
-from scalix.service.exchange.exchanges import Exchange, Exchanges
+from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.identity.callers import THE_OPERATOR
 from scalix.service.identity.identity import Identity
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.store.records.redis_keys import KeyStore
+from tests.exchanges import made_exchange
 from tests.service.test_token_admission import Worker
 from tests.service.token_rig import MASTER
 from tests.store.memory.memory_keys import MemoryKeyStore
@@ -58,7 +57,7 @@ async def subject_of(auth: UserAPIKeyAuth, worker: Worker, **body: Any) -> str:
     data = {"model": "m", "messages": [{"role": "user", "content": "hello"}], **body}
     await gateway_callbacks.async_pre_call_hook(auth, None, data, "acompletion")
     (exchange,) = worker.admission._exchanges._by_id.values()
-    return str(exchange.caller.subject)
+    return str(exchange.admission.caller.subject)
 
 
 async def test_a_token_is_its_user_and_may_not_name_another(worker: Worker) -> None:
@@ -109,7 +108,7 @@ def test_each_error_has_the_same_status_with_and_without_the_edge(kind: type[err
 def test_what_was_admitted_is_asked_and_nothing_that_a_deployment_names_in_its_place() -> None:
     """A fallback of LiteLLM's router, or a model that it asks beside another (`silent_model`), comes this way too."""
     admitted = Admitted(Receipt("r", "user:a", 0, 1, 1, False), {}, 1)
-    exchange = Exchange("r", THE_OPERATOR, Route.CHAT, "cheap", True, UNLIMITED, admitted, FREE_OF_CHARGE)
+    exchange = made_exchange(admitted=admitted, model="cheap")
     kwargs = {"model": "openai/x", "metadata": {"model_group": "cheap"}, "fallbacks": ["dear"], "stream": True}
     assert of_the_admitted_model(exchange, kwargs).keys() == {"model", "metadata", "stream"}
     for name in ("metadata", "litellm_metadata"):

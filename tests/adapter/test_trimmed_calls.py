@@ -13,13 +13,12 @@ from openai._utils import async_maybe_transform, is_given
 from openai.types.chat import completion_create_params
 from pydantic import BaseModel
 
-from scalix.domain.limits.limits import UNLIMITED
-from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Receipt
-from scalix.domain.requests.routes import Route
+from scalix.domain.limits.quota import Receipt
 from scalix.litellm_adapter import trimmed_calls
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 from scalix.service.identity.callers import THE_OPERATOR
+from tests.exchanges import made_exchange
 
 PARAMS = completion_create_params.CompletionCreateParamsNonStreaming
 json_values = st.recursive(
@@ -38,10 +37,7 @@ messages = st.lists(
 
 def exchange() -> Exchange:
     """An exchange in flight, as the edge makes one."""
-    admitted = Admitted(Receipt("r-1", str(THE_OPERATOR.subject), 0, 0, 0, False), {}, 0)
-    return Exchange(
-        "r-1", THE_OPERATOR, Route.CHAT, "m", False, limits=UNLIMITED, admitted=admitted, prices=FREE_OF_CHARGE
-    )
+    return made_exchange(receipt=Receipt("r-1", str(THE_OPERATOR.subject), 0, 0, 0, False), streamed=False)
 
 
 def request(**scope: Any) -> Request:

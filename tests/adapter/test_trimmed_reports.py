@@ -11,7 +11,7 @@ from scalix.domain.prices.pricing import Price
 from scalix.litellm_adapter import trimmed_reports
 from scalix.litellm_adapter.reports import report_success
 from scalix.service.exchange.exchanges import CURRENT, Exchange
-from tests.adapter.test_trimmed_calls import exchange
+from tests.exchanges import made_exchange
 
 RATES = (("input_cost_per_token", 10**12), ("output_cost_per_token", 2 * 10**12))
 PRICED = Model("m", "openai/x", prices=(Price("info", RATES),))
@@ -19,8 +19,8 @@ PRICED = Model("m", "openai/x", prices=(Price("info", RATES),))
 
 def of_models(*models: Model) -> Exchange:
     """An exchange in flight, when these models were in service."""
-    one = exchange()
-    one.models, one.attempt.model = {model.name: model for model in models}, "m"
+    one = made_exchange(models={model.name: model for model in models})
+    one.attempt.model = "m"
     return one
 
 

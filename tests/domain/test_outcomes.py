@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from scalix.domain.ledger.ledger import Detail
-from scalix.domain.ledger.outcomes import Ending, Usage, charge_for, cost_of, usage_from
+from scalix.domain.ledger.outcomes import Billable, Usage, charge_for, cost_of, usage_from
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.prices.pricing import Price
 
@@ -26,7 +26,7 @@ PRICE = Price("info", (("input_cost_per_token", 10**12), ("output_cost_per_token
     ],
 )
 def test_each_outcome_has_its_charge(outcome: Outcome, expected: tuple[int, int, int]) -> None:
-    charge = charge_for(Ending(outcome, Usage(10, 20), 40, 7, PRICE, detail=Detail(model="m", error="timeout")))
+    charge = charge_for(Billable(outcome, Usage(10, 20), 40, 7, PRICE, detail=Detail(model="m", error="timeout")))
     assert (charge.requests, charge.tokens, charge.nano_usd) == expected
     assert not charge.estimated
     detail = charge.detail
@@ -39,7 +39,7 @@ def test_each_outcome_has_its_charge(outcome: Outcome, expected: tuple[int, int,
 
 
 def test_without_a_usage_it_is_the_prompt_and_what_was_delivered() -> None:
-    charge = charge_for(Ending(Outcome.CLIENT_CUT, None, 40, 7, PRICE, reported_nano_usd=999))
+    charge = charge_for(Billable(Outcome.CLIENT_CUT, None, 40, 7, PRICE, reported_nano_usd=999))
     assert (charge.requests, charge.tokens, charge.nano_usd, charge.estimated) == (1, 47, 54_000, True)
 
 
@@ -50,14 +50,14 @@ def test_without_a_usage_it_is_the_prompt_and_what_was_delivered() -> None:
 def test_the_user_is_billed_the_cost_times_the_markup_and_what_is_not_billed_counts_at_cost(
     markup_ppm: int, spend: int, billed: int
 ) -> None:
-    charge = charge_for(Ending(Outcome.SUCCESS, Usage(10, 20), 0, 0, PRICE, markup_ppm=markup_ppm))
+    charge = charge_for(Billable(Outcome.SUCCESS, Usage(10, 20), 0, 0, PRICE, markup_ppm=markup_ppm))
     detail = charge.detail
     assert (charge.nano_usd, detail.charge_nano_usd, detail.cost_nano_usd) == (spend, billed, 50_000)
 
 
 @pytest.mark.parametrize("reported", [None, 0, 123])
 def test_the_cost_is_our_own_calculation(reported: int | None) -> None:
-    charge = charge_for(Ending(Outcome.SUCCESS, Usage(10, 20), 40, 0, PRICE, reported_nano_usd=reported))
+    charge = charge_for(Billable(Outcome.SUCCESS, Usage(10, 20), 40, 0, PRICE, reported_nano_usd=reported))
     assert (charge.detail.cost_nano_usd, charge.detail.price_version) == (50_000, "info")
 
 

@@ -7,20 +7,18 @@ from typing import Any
 import orjson
 import pytest
 
+from scalix.domain.limits.quota import Receipt
 from scalix.domain.requests.routes import Route
 from scalix.edge import answer_repairs
 from scalix.edge.answer_repairs import AnswerRepairs
 from scalix.service.exchange.attempts import Attempt
+from tests.exchanges import made_exchange
 
 
 def repairs(route: Route, *, choices: int = 1, with_usage: bool = False, **asked: Any) -> AnswerRepairs:
-    receipt = SimpleNamespace(prompt_tokens=9)
-    exchange: Any = SimpleNamespace(
-        route=route,
-        choices=choices,
-        admitted=SimpleNamespace(receipt=receipt),
-        attempt=Attempt(finishes={0: "stop", 1: "length"}),
-    )
+    receipt = Receipt("r", "user:u", 0, 9, 0, False)
+    attempt = Attempt(finishes={0: "stop", 1: "length"})
+    exchange = made_exchange(route=route, choices=choices, receipt=receipt, attempt=attempt)
     return AnswerRepairs(exchange, "public", asked, lambda: 1_700_000_000, with_usage=with_usage)
 
 

@@ -274,4 +274,4 @@ async def test_a_request_in_flight_costs_what_it_did_when_it_was_admitted(gatewa
     answer: httpx.Response = await asked
     assert answer.status_code == 200
     (event,) = await events_of(gateway, key_prefix, "nan")
-    assert (event.detail.cost_nano_usd, event.detail.model) == (COST_NANO_USD, exchange.model)
+    assert (event.detail.cost_nano_usd, event.detail.model) == (COST_NANO_USD, exchange.admission.model)

@@ -59,12 +59,12 @@ async def test_every_way_to_ask_goes_on_without_the_store(alone: Instance) -> No
     assert (await chat(alone, "/openai/v1/chat/completions")).status_code == 200
     for name, served in (("nick", "free-model"), ("own/qwen3:8b", "own/qwen3:8b")):
         assert (await chat(alone, model=name)).status_code == 200
-        assert alone.provider.served[-1].model == served
+        assert alone.provider.served[-1].admission.model == served
     dropped = await chat(alone, invented_field=1)
     assert dropped.headers["x-scalix-dropped"] == "invented_field"
     named = await alone.http.post(CHAT, json=PROMPT, headers={"X-App-User-Id": "pat"})
     assert named.status_code == 200
-    assert str(alone.provider.served[-1].caller.subject) == "user:pat"
+    assert str(alone.provider.served[-1].admission.caller.subject) == "user:pat"
 
 
 async def test_what_is_only_told_is_told_without_the_store(alone: Instance) -> None:

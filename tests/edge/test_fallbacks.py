@@ -41,8 +41,9 @@ async def test_the_next_model_answers_on_every_route_and_the_request_is_charged_
     assert one.app.asked == ["free-one", "free-two"]
     ((_, charge),) = one.charges
     assert (charge.requests, charge.tokens) == (1, 12)
-    (exchange,) = one.exchanges
-    assert (exchange.attempt.served_model, exchange.tried, exchange.error_class) == ("free-two", ["free-one"], None)
+    ending = one.exchanges[0].ending
+    assert ending is not None
+    assert (ending.served, ending.tried, ending.error) == ("free-two", ("free-one",), None)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,8 @@ async def test_what_is_wrong_with_the_request_is_given_to_nobody_else(one: Edge,
     assert (answer.status_code, one.app.asked) == (status, ["free-one"])
     assert SERVED not in answer.headers
     assert one.charges[0][1].outcome is Outcome.PROVIDER_REFUSED
-    assert one.exchanges[0].error_class is ErrorClass.BAD_REQUEST
+    assert (ending := one.exchanges[0].ending) is not None
+    assert ending.error is ErrorClass.BAD_REQUEST
 
 
 async def test_a_caller_never_reaches_a_model_that_their_tier_does_not_have(one: Edge) -> None:
@@ -135,7 +137,8 @@ async def test_a_stream_that_has_begun_is_not_begun_again(one: Edge) -> None:
     assert one.app.asked == ["free-one"]
     assert answer.headers[SERVED] == "free-one"
     assert "broke off in the middle" in answer.text
-    assert one.exchanges[0].error_class is not None
+    assert (ending := one.exchanges[0].ending) is not None
+    assert ending.error is not None
     assert one.charges[0][1].outcome is Outcome.PROVIDER_BROKE
 
 

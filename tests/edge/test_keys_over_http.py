@@ -52,7 +52,7 @@ async def test_a_key_is_shown_once_and_counts_for_its_user(pair: Pair) -> None:
     answer = await ask(two, key["key"], user="somebody else")
     assert answer.status_code == 200
     assert answer.headers["x-scalix-tier"] == "free"
-    assert str(two.provider.served[-1].caller.subject) == "user:alice"
+    assert str(two.provider.served[-1].admission.caller.subject) == "user:alice"
     for identifier in (key["key"], key["token"]):
         shown = await info(one, identifier)
         assert (shown["spend"], shown["requests"], shown["tokens"]) == (USED_NANO_USD / 1e9, 1, 12)
@@ -260,7 +260,7 @@ async def test_features_are_for_tiers_that_have_them(pair: Pair) -> None:
     assert (await ask(two, key["key"], scalix_options={"enable_lazy_edits": False})).status_code == 200
     await act(one, "/user/update", user_id=key["user_id"], tier="pro")
     assert (await ask(two, key["key"], scalix_options=options)).status_code == 200
-    assert two.provider.served[-1].options == options
+    assert two.provider.served[-1].admission.offer.options == options
     for wrong in ({"enable_everything": True}, {"enable_lazy_edits": "yes"}, ["enable_lazy_edits"]):
         assert code_of(await ask(two, key["key"], scalix_options=wrong)) == (400, "invalid_request")
 
@@ -418,7 +418,7 @@ async def test_a_user_is_made_with_a_key_unless_none_is_wanted_and_null_says_not
     assert answer.status_code == 200, answer.text
     told = answer.json()
     assert (await ask(two, told["key"])).status_code == 200
-    assert str(two.provider.served[-1].caller.subject) == "user:new-with-key"
+    assert str(two.provider.served[-1].admission.caller.subject) == "user:new-with-key"
     assert (told["key_name"], told["token"]) == (f"sk-...{told['key'][-4:]}", digest_of(told["key"]))
     assert told["expires"] is None
     assert (await one.http.get("/key/list", params={"user_id": "new-with-key"})).json()["total_count"] == 1

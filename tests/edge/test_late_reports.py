@@ -9,18 +9,16 @@ import orjson
 import pytest
 
 from scalix.domain.ledger.outcomes import Usage
-from scalix.domain.limits.limits import UNLIMITED
-from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Charge, Outcome, Receipt, Settled
-from scalix.domain.requests.routes import Route
+from scalix.domain.limits.quota import Admitted, Charge, Outcome, Receipt, Settled
 from scalix.edge import accounts
 from scalix.edge.answer_repairs import AnswerRepairs
 from scalix.edge.answers import Answer
 from scalix.edge.asgi import Message
 from scalix.litellm_adapter.provider_transport import read_response
-from scalix.service.exchange.exchanges import Exchange, Exchanges
+from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.exchange.hidden_work import Speeds
 from scalix.service.exchange.settlement import Settlement
-from scalix.service.identity.callers import THE_OPERATOR
+from tests.exchanges import made_exchange
 
 TEXT = b'data: {"choices":[{"delta":{"content":"a short answer"}}]}\n\n'
 DONE = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
@@ -59,7 +57,7 @@ async def _charged(
         return counted_tokens
 
     admitted = Admitted(Receipt("r", "operator:master", 1, 50, cap_tokens, False), {}, 1)
-    exchange = Exchange("r", THE_OPERATOR, Route.CHAT, "m", True, UNLIMITED, admitted, FREE_OF_CHARGE)
+    exchange = made_exchange(admitted=admitted)
     request = httpx.Request("POST", "http://provider/v1/chat/completions")
     headers = {"content-type": "text/event-stream"}
     response = await read_response(httpx.Response(200, headers=headers, content=stream), request, exchange)

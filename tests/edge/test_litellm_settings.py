@@ -65,7 +65,7 @@ async def test_a_second_name_is_judged_by_the_tier_of_its_target(one: Instance) 
     # Its own name would be in the tier, that of its target is not.
     assert code_of(await one.http.post("/v1/chat/completions", json=body("free-nick"))) == (403, "model_not_allowed")
     assert (await one.http.post("/v1/chat/completions", json=body("dear-nick"))).status_code == 200
-    assert one.provider.served[-1].model == "free-model"
+    assert one.provider.served[-1].admission.model == "free-model"
     assert code_of(await one.http.post("/v1/chat/completions", json=body("nobody"))) == (404, "model_not_found")
     listed = [item["id"] for item in (await one.http.get("/v1/models?user=alice")).json()["data"]]
     assert listed == ["free-model", "free/exact", NAME_OF_CLIENTS, "free/any-name", "dear-nick"]
@@ -107,7 +107,7 @@ async def test_a_wildcard_of_a_server_of_ones_own_serves_any_fitting_name_in_its
         return answer.status_code
 
     assert await code("free/qwen3:8b") == 200
-    assert one.provider.served[-1].model == "free/qwen3:8b"
+    assert one.provider.served[-1].admission.model == "free/qwen3:8b"
     assert await code("free/exact") == 200
     wrong = ["free/", "free/a,b", "free/../b", "free/ü", "free/a b", f"free/{'x' * 128}", "other/qwen3"]
     assert [await code(model) for model in wrong] == [404] * len(wrong)
@@ -122,7 +122,7 @@ async def test_a_name_with_spaces_and_brackets_is_a_name_for_tiers_keys_and_wild
         held = {"authorization": f"Bearer {key['key']}"}
         answer = await one.http.post("/v1/chat/completions", json={**PROMPT, "model": name}, headers=held)
         assert answer.status_code == 200, answer.text
-        assert one.provider.served[-1].model == name
+        assert one.provider.served[-1].admission.model == name
         other = await one.http.post("/v1/chat/completions", json={**PROMPT, "model": "free-opus 51"}, headers=held)
         assert other.status_code == 404
 
@@ -153,7 +153,7 @@ async def test_beyond_a_days_most_names_sums_and_metrics_say_other_and_events_th
 async def test_the_header_names_the_user_of_requests_with_the_master_key_and_of_no_others(one: Instance) -> None:
     header = {"X-App-User-Id": "carol"}
     assert (await one.http.post("/v1/chat/completions", json=PROMPT, headers=header)).status_code == 200
-    assert str(one.provider.served[-1].caller.subject) == "user:carol"
+    assert str(one.provider.served[-1].admission.caller.subject) == "user:carol"
     same = await one.http.post("/v1/chat/completions", json={**PROMPT, "user": "carol"}, headers=header)
     assert same.status_code == 200
     number = await one.http.post(
@@ -167,7 +167,7 @@ async def test_the_header_names_the_user_of_requests_with_the_master_key_and_of_
     key = await made(one, user_id="erin")
     held = {"authorization": f"Bearer {key['key']}", **header}
     assert (await one.http.post("/v1/chat/completions", json=PROMPT, headers=held)).status_code == 200
-    assert str(one.provider.served[-1].caller.subject) == "user:erin"
+    assert str(one.provider.served[-1].admission.caller.subject) == "user:erin"
 
 
 async def test_keys_have_what_the_config_says_and_none_exceeds_its_bounds(one: Instance) -> None:

@@ -1,8 +1,7 @@
 """What a client reads of a provider's error, in every provider's format: what is about its request, and no secret."""
 
 import json
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import orjson
@@ -18,6 +17,7 @@ from scalix.litellm_adapter.provider_faults import provider_error
 from scalix.litellm_adapter.reports import failure_of
 from scalix.service.exchange.attempts import Attempt, Failure
 from scalix.service.exchange.exchanges import Exchange
+from tests.exchanges import made_exchange
 
 CANARIES = [
     "sk-proj-canary0123456789",
@@ -52,8 +52,8 @@ def _exchange(**known: Any) -> Exchange:
     """One whose provider was asked."""
     attempt = Attempt(asked=known.pop("asked", True), failures=known.pop("failures", []))
     attempt.seen.error = known.pop("provider_error", None)
-    defaults: dict[str, Any] = {"written": b"", "tried": [], "attempt": attempt}
-    return cast(Exchange, SimpleNamespace(**{**defaults, **known}))
+    attempt.written = known.pop("written", b"")
+    return made_exchange(attempt=attempt, **known)
 
 
 @pytest.mark.parametrize("written", FORMATS)
@@ -165,10 +165,7 @@ def test_what_a_guardrail_of_the_operators_refuses_is_a_400_in_its_words_and_no_
     said = HTTPException(400, "forbidden word; ask ops@canary.example")
     exchange = _exchange(
         asked=False,
-        request_id="r",
         failures=[failure_of(said)],
-        wrong_field=lambda: None,
-        odd_field=lambda: None,
     )
     seen = failed(exchange, "m", 400)
     assert (seen.outcome, type(seen.error), seen.is_last) == (Outcome.PROVIDER_REFUSED, BadRequest, True)

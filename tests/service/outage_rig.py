@@ -24,8 +24,8 @@ from scalix.edge.asgi import Receive, Scope, Send, send_json
 from scalix.edge.lifespan import Lifespan
 from scalix.launch.embedded.embedded_store import EmbeddedStore
 from scalix.service.audit.audit import Actor
-from scalix.service.exchange.asks import Call
 from scalix.service.exchange.attempts import ProviderError
+from scalix.service.exchange.calls import Call
 from scalix.service.exchange.exchanges import Exchange
 from scalix.store.base import UserRecord
 from scalix.store.connection.session import StoreSession

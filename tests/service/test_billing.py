@@ -15,7 +15,7 @@ from scalix.domain.policy import Tier
 from scalix.domain.requests.routes import Route
 from scalix.edge.errors import error_headers
 from scalix.service.audit.audit import Actor
-from scalix.service.exchange.asks import Call
+from scalix.service.exchange.calls import Call
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.exchange.refusals import refusal
 from scalix.service.identity.callers import Caller
@@ -70,9 +70,9 @@ async def admitted(world: World, tier: str, body: dict[str, Any]) -> Exchange:
     caller = Caller(Subject("user", f"in-{tier}"), policy.tiers[tier], policy.tiers[tier].limits)
     exchange = await world.core.exchange.admission.admit(caller, Call(f"r-{tier}", Route.CHAT, dict(body)))
     held = await world.day(f"in-{tier}")
-    receipt = exchange.admitted.receipt
-    assert held.nano_usd_held == exchange.prices.cost_nano_usd(receipt.prompt_tokens, receipt.output_cap_tokens)
-    await world.core.exchange.settlement.settle(exchange, Outcome.PROVIDER_FAILED)
+    receipt, prices = exchange.admission.receipt, exchange.admission.reservation.ask.prices
+    assert held.nano_usd_held == prices.cost_nano_usd(receipt.prompt_tokens, receipt.output_cap_tokens)
+    await world.core.exchange.settlement.settle(exchange, exchange.ended(Outcome.PROVIDER_FAILED))
     return exchange
 
 
@@ -88,7 +88,7 @@ async def admitted(world: World, tier: str, body: dict[str, Any]) -> Exchange:
 async def test_the_dearest_of_the_model_and_its_fallbacks_is_reserved(
     world: World, tier: str, expected: tuple[int, int]
 ) -> None:
-    prices = (await admitted(world, tier, TEXT)).prices
+    prices = (await admitted(world, tier, TEXT)).admission.reservation.ask.prices
     assert (prices.input_pico_usd_per_token, prices.output_pico_usd_per_token) == expected
 
 
@@ -113,13 +113,13 @@ async def test_for_a_worker_that_dies_the_price_of_the_model_itself_is_noted(
 
 async def test_sound_has_its_own_price_where_there_is_some(world: World) -> None:
     body = {**TEXT, "messages": [{"role": "user", "content": [SOUND]}]}
-    assert (await admitted(world, "all", body)).prices.input_pico_usd_per_token == 70_000_000
+    assert (await admitted(world, "all", body)).admission.reservation.ask.prices.input_pico_usd_per_token == 70_000_000
 
 
 async def test_an_exchange_knows_when_it_began_and_what_the_models_cost_then(world: World) -> None:
     exchange = await admitted(world, "all", TEXT)
-    assert exchange.began_s > 0
-    assert exchange.models == world.core.policy.current.models
+    assert exchange.admission.began_s > 0
+    assert exchange.admission.offer.models == world.core.policy.current.models
 
 
 async def test_text_of_unknown_size_is_no_match_for_a_balance(world: World) -> None:

@@ -1,7 +1,6 @@
 """What a model can have generated out of sight of a client that has gone."""
 
 import asyncio
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,6 +10,7 @@ from scalix.edge.clients import USAGE_WAIT_S, Client
 from scalix.edge.stream_marks import shows_answer, shows_thought
 from scalix.service.exchange.attempts import Attempt
 from scalix.service.exchange.hidden_work import MOST_MODELS, UNKNOWN_TOKENS_PER_S, Silence, Speeds
+from tests.exchanges import made_exchange
 
 
 def _silence(*heard: float, thoughts: tuple[float, ...] = ()) -> Silence:
@@ -106,9 +106,7 @@ async def test_a_provider_is_read_on_for_its_usage_for_two_seconds_and_then_hung
     async def free() -> None:
         pass
 
-    exchange: Any = SimpleNamespace(
-        streamed=True, client_left=False, attempt=Attempt(finish_seen=True, hang_up=hang_up), hung_up=False
-    )
+    exchange = made_exchange(attempt=Attempt(finish_seen=True, hang_up=hang_up))
     client = Client(cast(Any, gone), exchange, free, pause=pause)
     async with client.watched():
         # When its client goes

@@ -7,13 +7,14 @@ import pytest
 from scalix.domain.identity.subjects import Subject
 from scalix.domain.limits.quota import Admitted, Outcome
 from scalix.domain.policy import Tier
-from scalix.domain.requests.routes import Route
+from scalix.service.exchange.endings import Use
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.outage import Outage
 from scalix.service.exchange.settlement import LEASE_MS, Settlement
 from scalix.service.identity.callers import Caller
 from scalix.store.journal.journal import Journal
 from scalix.store.quota.local import LocalCounters
+from tests.exchanges import made_exchange
 from tests.store.stores import Rig, ask, limits, memory_rig, redis_rig
 
 LIMITS = limits(requests={"hour": 10}, tokens={"day": 10_000})
@@ -41,7 +42,7 @@ class Worker:
         decision = await self._rig.quotas.admit(asked)
         assert isinstance(decision, Admitted)
         caller = Caller(SUBJECT, Tier("free"), LIMITS)
-        exchange = Exchange(request_id, caller, Route.CHAT, "m", True, LIMITS, decision, asked.prices)
+        exchange = made_exchange(caller, admitted=decision, limits=LIMITS, prices=asked.prices)
         self.exchanges.add(exchange)
         return exchange
 
@@ -75,7 +76,7 @@ async def test_a_stream_of_an_hour_keeps_its_reservation_while_its_worker_lives(
         assert await other.settlement.sweep() == 0
     assert (await _used(rig))[2:] == (1, 130)
 
-    await worker.settlement.settle(exchange, Outcome.CLIENT_CUT, delivered_tokens=70)
+    await worker.settlement.settle(exchange, exchange.ended(Outcome.CLIENT_CUT, Use(delivered_tokens=70)))
     assert await _used(rig) == (1, 100, 0, 0)
     rig.clock.advance(seconds=120)
     assert await other.settlement.sweep() == 0
@@ -88,17 +89,17 @@ async def test_a_settlement_after_the_sweep_replaces_its_charge(rig: Rig, tmp_pa
     assert await other.settlement.sweep() == 1
     assert await _used(rig) == (1, 30, 0, 0)
 
-    await frozen.settlement.settle(exchange, Outcome.PROVIDER_FAILED)
+    await frozen.settlement.settle(exchange, exchange.ended(Outcome.PROVIDER_FAILED))
     assert await _used(rig) == (0, 0, 0, 0)
-    await frozen.settlement.settle(exchange, Outcome.CLIENT_CUT, delivered_tokens=70)
+    await frozen.settlement.settle(exchange, exchange.ended(Outcome.CLIENT_CUT, Use(delivered_tokens=70)))
     assert await _used(rig) == (0, 0, 0, 0)
 
 
 async def test_renewing_what_has_ended_brings_nothing_back(rig: Rig, tmp_path: Path) -> None:
     worker, other = Worker(rig, tmp_path), Worker(rig, tmp_path)
     exchange = await worker.admit("ended")
-    await worker.settlement.settle(exchange, Outcome.CLIENT_LEFT)
-    await rig.quotas.renew([exchange.admitted.receipt], LEASE_MS)
+    await worker.settlement.settle(exchange, exchange.ended(Outcome.CLIENT_LEFT))
+    await rig.quotas.renew([exchange.admission.receipt], LEASE_MS)
     rig.clock.advance(seconds=LEASE_MS / 1000 + 1)
     assert await other.settlement.sweep() == 0
     assert await _used(rig) == (1, 30, 0, 0)
@@ -109,10 +110,13 @@ async def test_the_place_of_what_was_let_through_beside_the_store_is_nothing_tha
 ) -> None:
     worker = Worker(rig, tmp_path)
     exchange = await worker.admit("r1")
-    exchange.limits = limits(concurrent=2)
-    exchange.local = True
-    await worker.settlement.free_slot(exchange)
-    assert await _used(rig) == (0, 0, 1, 130)
-    exchange.local = False
-    await worker.settlement.free_slot(exchange)
+    for local in (True, False):
+        assert await _used(rig) == (0, 0, 1, 130)
+        one = made_exchange(
+            exchange.admission.caller,
+            admitted=exchange.admission.reservation.admitted,
+            limits=limits(concurrent=2),
+            local=local,
+        )
+        await worker.settlement.free_slot(one)
     assert (await _used(rig))[2] == 0

@@ -14,7 +14,7 @@ from scalix.domain.limits.quota import Ask, Charge, Decision, Receipt, Settled, 
 from scalix.domain.tokens.output_cap import FLOOR_TOKENS
 from scalix.service.administration.key_administration import new_secret
 from scalix.service.audit.audit import Actor
-from scalix.service.exchange.asks import Call
+from scalix.service.exchange.calls import Call
 from scalix.store.base import CallRejected, StoreUnavailable
 from scalix.store.journal.journal_entries import Release
 from scalix.store.keys import Keys
@@ -93,7 +93,7 @@ async def test_each_tier_does_as_configured_and_every_request_counts_once_afterw
             assert int(reply.headers[b"retry-after"]) > 0
         assert {reply.status for reply in replies[1::3]} == {200}
         assert {reply.status for reply in replies[2::3]} == {200}
-        assert any(exchange.local for exchange in world.provider.served)
+        assert any(exchange.admission.reservation.local for exchange in world.provider.served)
         mend_it(store)
         await recovered(world)
         assert (await world.ask(free)).status == 200
@@ -134,7 +134,7 @@ async def test_a_request_that_began_locally_and_ends_with_the_store_there_is_cha
         world.provider.gate.clear()
         asking = asyncio.create_task(world.ask(pro))
         await world.eventually(lambda: world.provider.served)
-        assert world.provider.served[0].local
+        assert world.provider.served[0].admission.reservation.local
         store.start_again()
         await recovered(world)
         world.provider.gate.set()
@@ -244,10 +244,10 @@ async def test_a_keys_tokens_per_minute_hold_on_from_what_was_last_known(store: 
         for _ in range(3):
             # Of who has little left the prompt is counted, and no longer estimated.
             assert (await world.ask(user)).status == 200
-            estimated = world.provider.served[-1].admitted.receipt.prompt_tokens
+            estimated = world.provider.served[-1].admission.receipt.prompt_tokens
             scarce = await world.key(user_id=user, tpm_limit=estimated + FLOOR_TOKENS)
             assert (await world.ask(None, key=scarce)).status == 200
-            needed = world.provider.served[-1].admitted.receipt.prompt_tokens + FLOOR_TOKENS
+            needed = world.provider.served[-1].admission.receipt.prompt_tokens + FLOOR_TOKENS
             key = await world.key(user_id=user, tpm_limit=needed + 2 * USED.total_tokens)
             minute = time.time() // 60
             assert (await world.ask(None, key=key)).status == 200
@@ -319,8 +319,8 @@ async def test_a_user_who_is_not_cached_is_of_the_default_tier_while_the_store_i
         store.start_again()
         await recovered(world)
         assert (await world.ask(pro)).status == 200
-        assert world.provider.served[-1].caller.tier is not None
-        assert world.provider.served[-1].caller.tier.name == "pro"
+        assert world.provider.served[-1].admission.caller.tier is not None
+        assert world.provider.served[-1].admission.caller.tier.name == "pro"
 
 
 async def test_a_full_journal_lets_nobody_through_whose_use_could_not_be_kept(
@@ -376,7 +376,7 @@ async def test_an_emptied_store_is_noticed_and_said_loudly_and_the_gateway_goes_
         (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
         assert "THE STORE WAS EMPTIED" in record.getMessage()
         assert (await world.ask(pro)).status == 200
-        caller = world.provider.served[-1].caller
+        caller = world.provider.served[-1].admission.caller
         assert caller.tier is not None
         assert caller.tier.name == "free"
 
@@ -424,7 +424,7 @@ async def test_a_replica_is_no_store_until_it_is_promoted(pair: tuple[Server, Se
     async with World(second.url, tmp_path / "b", "t:") as world:
         await world.eventually(lambda: _is_read(world, pro))
         assert (await world.ask(pro)).status == 200
-        assert world.provider.served[-1].local
+        assert world.provider.served[-1].admission.reservation.local
         second.admin.replicaof("NO", "ONE")
         await world.eventually(lambda: _takes_writes(world))
         await recovered(world)
@@ -465,7 +465,7 @@ async def test_one_users_damaged_record_does_not_close_the_store_for_others(
             assert (await world.ask(free)).status == 503
         assert world.core.exchange.watch.store_is_there
         assert (await world.ask(pro)).status == 200
-        assert not world.provider.served[-1].local
+        assert not world.provider.served[-1].admission.reservation.local
 
 
 async def test_an_admission_whose_caller_leaves_in_the_middle_is_released(store: StoreProcess, tmp_path: Path) -> None:
@@ -501,7 +501,7 @@ async def test_what_was_let_through_without_the_store_is_charged_its_prompt_when
     dead.provider.gate.clear()
     asking = asyncio.create_task(dead.ask(pro))
     await dead.eventually(lambda: len(dead.provider.served) == 2)
-    receipt = dead.provider.served[1].admitted.receipt
+    receipt = dead.provider.served[1].admission.receipt
     # When their worker dies: the kernel lets go of its files, and nothing else happens
     journal = dead.core.exchange.watch._journal
     assert journal.admissions._file is not None
@@ -549,15 +549,17 @@ async def test_a_charge_that_can_not_be_worked_out_is_made_as_reserved(
 
     async with World(store.url, tmp_path, "t:") as world:
         pro = await world.user("paula", "pro")
-        monkeypatch.setattr("scalix.service.exchange.settlement.ending_of", broken)
+        monkeypatch.setattr("scalix.service.exchange.settlement.billable_of", broken)
         assert (await world.ask(pro)).status == 200
         tally = await world.day(pro)
-        prompt_tokens = world.provider.served[0].admitted.receipt.prompt_tokens
+        prompt_tokens = world.provider.served[0].admission.receipt.prompt_tokens
         assert (tally.requests_used, tally.tokens_used, tally.requests_held) == (1, prompt_tokens, 0)
         assert tally.nano_usd_used > 0
 
 
-@pytest.mark.parametrize("place", ["scalix.service.exchange.admission.with_cap", "scalix.edge.forwarding.Attempts"])
+@pytest.mark.parametrize(
+    "place", ["scalix.service.exchange.admission_control.with_cap", "scalix.edge.forwarding.Attempts"]
+)
 @pytest.mark.parametrize("away", [False, True], ids=["store there", "store away"])
 async def test_a_fault_between_admission_and_answer_leaves_nothing_reserved_and_nothing_charged(
     store: StoreProcess, tmp_path: Path, place: str, away: bool, monkeypatch: pytest.MonkeyPatch

@@ -8,8 +8,8 @@ from scalix.domain.errors import InvalidApiKey, RateLimitExceeded
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Tally
 from scalix.domain.requests.routes import Route
-from scalix.service.exchange.admission import Admission
-from scalix.service.exchange.asks import Call
+from scalix.service.exchange.admission_control import AdmissionControl
+from scalix.service.exchange.calls import Call
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.known_refusals import KnownRefusals
 from scalix.service.exchange.model_access import ModelAccess
@@ -29,7 +29,7 @@ class Worker(TokenRig):
         outage = Outage(LocalCounters(self.clock), Journal(state_dir / str(id(self))))
         room = Reservations(self.store, outage, KnownRefusals())
         counting = TokenCounting(lambda encoding, text: len(text))
-        self.admission = Admission(self.policy, ModelAccess(), room, Exchanges(), counting)
+        self.admission = AdmissionControl(self.policy, ModelAccess(), room, Exchanges(), counting)
         self.requests = 0
         return self
 
@@ -89,8 +89,8 @@ async def test_a_new_tier_in_the_record_holds_for_the_next_request(workers: tupl
         await second.request(token)
     await first.store.create(UserRecord("a:bob", tier="pro"))
     exchange = await second.request(token)
-    assert exchange.caller.tier is not None
-    assert exchange.caller.tier.name == "pro"
+    assert exchange.admission.caller.tier is not None
+    assert exchange.admission.caller.tier.name == "pro"
 
 
 async def test_one_sub_of_two_issuers_does_not_share_a_quota(workers: tuple[Worker, Worker]) -> None:

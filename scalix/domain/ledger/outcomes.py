@@ -8,7 +8,7 @@ from scalix.domain.prices.peak_prices import PPM, marked_up
 from scalix.domain.prices.pricing import Price, calculate
 from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage, usage_from
 
-__all__ = ["IMPOSSIBLE_TOKENS", "Ending", "Usage", "charge_for", "cost_of", "swept_charge", "usage_from"]
+__all__ = ["IMPOSSIBLE_TOKENS", "Billable", "Usage", "charge_for", "cost_of", "swept_charge", "usage_from"]
 
 BY_LITELLM = "litellm"
 """The version of a cost that is what LiteLLM has reported."""
@@ -17,7 +17,7 @@ UNPRICED = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class Billable:
     """How a request ended, and all that is known of its use.
 
     `usage` is `None` when the provider gave none that can be true; then `prompt_tokens` (our estimate) and
@@ -40,22 +40,22 @@ class Ending:
 _UNCHARGED = {Outcome.PROVIDER_FAILED: 0, Outcome.PROVIDER_REFUSED: 1, Outcome.CACHE_HIT: 1}
 
 
-def charge_for(ending: Ending) -> Charge:
+def charge_for(billable: Billable) -> Charge:
     """The charge of an ended request. Never negative: a provider's nonsense gives nobody credit."""
-    if ending.outcome in _UNCHARGED:
-        return Charge(ending.outcome, _UNCHARGED[ending.outcome], 0, 0, detail=ending.detail)
-    usage = ending.usage or Usage(ending.prompt_tokens, ending.delivered_tokens)
-    reported_nano_usd = ending.reported_nano_usd if ending.usage is not None else None
-    cost_nano_usd, version = cost_of(ending.price, usage, ending.at_ms, reported_nano_usd)
-    charge_nano_usd = marked_up(cost_nano_usd, ending.markup_ppm)
+    if billable.outcome in _UNCHARGED:
+        return Charge(billable.outcome, _UNCHARGED[billable.outcome], 0, 0, detail=billable.detail)
+    usage = billable.usage or Usage(billable.prompt_tokens, billable.delivered_tokens)
+    reported_nano_usd = billable.reported_nano_usd if billable.usage is not None else None
+    cost_nano_usd, version = cost_of(billable.price, usage, billable.at_ms, reported_nano_usd)
+    charge_nano_usd = marked_up(cost_nano_usd, billable.markup_ppm)
     return Charge(
-        ending.outcome,
+        billable.outcome,
         1,
         usage.total_tokens,
-        charge_nano_usd if ending.markup_ppm else cost_nano_usd,
-        estimated=ending.usage is None,
+        charge_nano_usd if billable.markup_ppm else cost_nano_usd,
+        estimated=billable.usage is None,
         detail=replace(
-            ending.detail,
+            billable.detail,
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
             cached_tokens=usage.cached_tokens,

@@ -1,184 +1,79 @@
-"""May this caller send this request, and is there room for it?"""
+"""What is known of a request once it is admitted, and never changes after that."""
 
-import logging
-import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from scalix.domain.errors import GatewayError
-from scalix.domain.fallbacks import may_serve
-from scalix.domain.limits.quota import FREE_OF_CHARGE, Admitted, Ask, CountFirst, Refused, Stale
+from scalix.domain.limits.quota import Admitted, Ask, Receipt
 from scalix.domain.policy import Model
-from scalix.domain.requests.features import features_of, taken_options
-from scalix.domain.tokens.media_tokens import Media
-from scalix.domain.tokens.output_cap import output_request, with_cap
-from scalix.domain.tokens.prompt_size import PromptSize, estimated_size
-from scalix.service.exchange.asked_prices import dearest_prices, refuse_unpriced
-from scalix.service.exchange.asks import Call, asked
-from scalix.service.exchange.exchanges import Exchange, Exchanges
-from scalix.service.exchange.model_access import ModelAccess
-from scalix.service.exchange.names_of_day import NamesOfDay
-from scalix.service.exchange.not_allowed import missing_feature
-from scalix.service.exchange.outage import store_is_down
-from scalix.service.exchange.refusals import refusal
-from scalix.service.exchange.reservations import Reservations
-from scalix.service.exchange.token_counting import TokenCounting
-from scalix.service.exchange.unknown_sizes import refuse_unknown_size, refuse_unmeasured
+from scalix.domain.prices.pricing import Price
+from scalix.domain.requests.routes import Route
+from scalix.service.exchange.calls import Call
 from scalix.service.identity.callers import Caller
-from scalix.service.policy_source import PolicySource
-
-DEFAULT_MAX_OUTPUT_TOKENS = 4_096
-_MOST_ASKS = 5  # records change under us, and what is left while a prompt is counted
-
-log = logging.getLogger("scalix.admission")
-
-ModelFacts = Callable[[Model], Model]
 
 
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The room that was asked for, and what the store said. `local`: it was away, and this process has decided."""
+
+    ask: Ask
+    admitted: Admitted
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """The models that there were, as they were and cost, when the request was admitted.
+
+    serving: the names of those whose price was reserved, and no others may serve; `None`: any.
+    options: `scalix_options` of the request, for models that have the features.
+    """
+
+    models: Mapping[str, Model] = field(default_factory=dict)
+    serving: frozenset[str] | None = None
+    options: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Admission:
-    """Judges calls and reserves their room. `counting` counts the prompts on whose exact size it depends; the others
-    are estimated."""
+    """Who asks, what, and what was reserved for it.
 
-    def __init__(
-        self,
-        policy: PolicySource,
-        access: ModelAccess,
-        room: Reservations,
-        exchanges: Exchanges,
-        counting: TokenCounting,
-        names: NamesOfDay | None = None,
-    ) -> None:
-        self._policy = policy
-        self._access = access
-        self._room = room
-        self._exchanges = exchanges
-        self._counting = counting
-        self._names = names
+    asked_cap_tokens: the longest answer that the client wants, for each choice; `None`: it has not said.
+    began_s: when it came, by the monotonic clock; 0: nobody has timed it.
+    """
 
-    async def admit(self, caller: Caller, call: Call) -> Exchange:
-        """The exchange, with its room reserved and its cap written into the body. Raises `GatewayError`s."""
-        began_s = time.monotonic()
-        policy = self._policy.current
-        model = self._access.model(policy, caller, call.body)
-        options = taken_options(call.body, policy.features)
-        wants = features_of(options)
-        caller = await self._access.allowed(policy, caller, model, wants)
-        if call.named.are_refused(caller):
-            caller = await self._access.reread(caller)
-        known = self._room.known.refusal_of_any_request(caller)
-        if known is not None:
-            raise known
-        wanted = output_request(call.route, call.body)
-        models = policy.models_with(model.name)
-        among_others = self._names is not None and model.of_wildcard and await self._names.is_other(model.name)
-        counted: PromptSize | None = None
-        for_nothing = False  # whether only models that cost nothing may serve, as there is no money left for others
-        for _ in range(_MOST_ASKS):
-            call.named.check(caller)
-            refuse_unknown_size(caller, call.route, call.body)
-            names = may_serve(model.name, policy.fallbacks, models, caller.allows, policy.retries.models)
-            serving = (model, *(models[name] for name in names[1:]))
-            refuse_unpriced(caller, call.route, model, _now_ms())
-            media = Media(tuple(dict.fromkeys(model.provider_model for model in serving)))
-            size = counted or estimated_size(call.route, call.body, media)
-            if for_nothing:
-                serving = tuple(one for one in serving if self._is_free(one, call, size, caller))
-            ask = asked(caller, call, serving, wanted, size, among_others=among_others, now_ms=_now_ms())
-            refuse_unmeasured(caller, call.body, media)
-            known = self._room.known.refusal(caller, ask)
-            if known is not None:
-                raise known
-            decision, local = await self._room.decide(caller, ask)
-            if isinstance(decision, Admitted):
-                try:
-                    with_cap(call.body, wanted, decision.receipt.output_cap_tokens)
-                except BaseException:
-                    self._room.release_later(ask)
-                    raise
-                exchange = Exchange(
-                    request_id=call.request_id,
-                    caller=caller,
-                    route=call.route,
-                    model=model.name,
-                    among_others=among_others,
-                    streamed=call.streamed,
-                    limits=ask.limits,
-                    admitted=decision,
-                    prices=ask.prices,
-                    choices=ask.choices,
-                    asked_cap_tokens=wanted.cap_tokens,
-                    local=local,
-                    options=options,
-                    models=models,
-                    serving=frozenset(one.name for one in serving),
-                    names_objects=call.named.any,
-                    holds_ids=call.named.ids,
-                    began_s=began_s,
-                )
-                self._exchanges.add(exchange)
-                return exchange
-            if isinstance(decision, Refused):
-                by_money = not for_nothing and len(serving) > 1 and decision.is_by_money(ask)
-                if not by_money or not self._is_free(model, call, size, caller):
-                    raise refusal(caller, ask, decision)
-                for_nothing = True
-                continue
-            if isinstance(decision, CountFirst):
-                counted = await self._counted(call, ask, media, decision, local=local)
-                continue
-            if not isinstance(decision, Stale):
-                break
-            counted = None  # others may serve it now
-            caller = await self._access.allowed(policy, await self._access.reread(caller), model, wants)
-        raise store_is_down()
-
-    def _is_free(self, model: Model, call: Call, size: PromptSize, caller: Caller) -> bool:
-        return dearest_prices((model,), call.body, size.tokens, caller.tier, _now_ms()) == FREE_OF_CHARGE
-
-    async def _counted(self, call: Call, ask: Ask, media: Media, decision: CountFirst, *, local: bool) -> PromptSize:
-        try:
-            return await self._counting.size(
-                ask.subject,
-                call.route,
-                call.body,
-                media,
-                estimate_tokens=ask.prompt_tokens,
-                most_tokens=decision.most_prompt_tokens,
-            )
-        except BaseException:
-            if local:  # the store may have reserved before it failed, and is not asked again
-                self._room.release_later(ask)
-            raise
-
-    async def allowed_model(self, caller: Caller, body: Mapping[str, Any]) -> tuple[Caller, Model]:
-        """The model that a body names, and the caller, whose record may have been read anew. Raises `BadRequest`,
-        `ModelNotFound`, `ModelNotAllowed`."""
-        policy = self._policy.current
-        model = self._access.model(policy, caller, body)
-        return await self._access.allowed(policy, caller, model, ()), model
+    caller: Caller
+    call: Call
+    reservation: Reservation
+    offer: Offer = field(default_factory=Offer)
+    asked_cap_tokens: int | None = None
+    began_s: float = 0.0
 
     @property
-    def knows_refused(self) -> bool:
-        """Whether there is a caller whom `known_refusal` may concern."""
-        return not self._room.known.is_empty
+    def request_id(self) -> str:
+        return self.call.request_id
 
-    def is_refused(self, caller: Caller) -> bool:
-        """Whether a caller is known to be refused, whatever they ask."""
-        return self._room.known.refusal_of_any_request(caller) is not None
+    @property
+    def route(self) -> Route:
+        return self.call.route
 
-    def known_refusal(self, caller: Caller, body: dict[str, Any]) -> GatewayError | None:
-        """The error that `admit` would raise, where it is known already; else `None`. Raises `GatewayError`s of what is
-        wrong with the request, as `admit` does before that one."""
-        error = self._room.known.refusal_of_any_request(caller)
-        if error is None:
-            return None
-        policy = self._policy.current
-        model = self._access.model(policy, caller, body)
-        wants = features_of(taken_options(body, policy.features))
-        is_allowed = caller.allows(model.name) and not missing_feature(policy, caller, wants)
-        return error if is_allowed else None
+    @property
+    def streamed(self) -> bool:
+        return self.call.streamed
 
+    @property
+    def model(self) -> str:
+        """The name of the model that was asked for."""
+        return self.reservation.ask.model
 
-def _now_ms() -> int:
-    """Unix time, by which prices are chosen."""
-    return time.time_ns() // 1_000_000
+    @property
+    def choices(self) -> int:
+        return self.reservation.ask.choices
+
+    @property
+    def receipt(self) -> Receipt:
+        return self.reservation.admitted.receipt
+
+    def price_of(self, model: str | None) -> Price | None:
+        """The price of a model as it was then; `None`: nobody knows one."""
+        known = self.offer.models.get(model or "")
+        return known.price_at(self.receipt.admitted_ms) if known is not None else None

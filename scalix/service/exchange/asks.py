@@ -1,8 +1,6 @@
 """What is asked of the store for one request: its size, its caps, its price."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.ledger.outcomes import UNPRICED
@@ -10,31 +8,14 @@ from scalix.domain.limits.quota import Ask
 from scalix.domain.policy import Model
 from scalix.domain.prices.peak_prices import PPM, marked_up
 from scalix.domain.prices.pricing import calculate
-from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.output_cap import FLOOR_TOKENS, OutputRequest
 from scalix.domain.tokens.prompt_size import PromptSize
 from scalix.domain.tokens.usage import Usage
 from scalix.service.exchange.asked_prices import dearest_prices
-from scalix.service.exchange.object_ids import NOTHING, NamedObjects
+from scalix.service.exchange.calls import Call
 from scalix.service.identity.callers import Caller
 
 DEFAULT_MAX_OUTPUT_TOKENS = 4_096
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request as the edge read it. `body` is changed in place: the output cap is written into it. `named` is what
-    it names that a provider keeps."""
-
-    request_id: str
-    route: Route
-    body: dict[str, Any]
-    named: NamedObjects = NOTHING
-
-    @property
-    def streamed(self) -> bool:
-        """Whether the client asked for a stream."""
-        return self.body.get("stream") is True
 
 
 def asked(

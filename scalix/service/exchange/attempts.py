@@ -87,6 +87,7 @@ class Attempt:
     reported: asyncio.Event = field(default_factory=asyncio.Event)
     # seen on the way to the provider and back
     seen: Seen = field(default_factory=Seen)
+    written: bytes = b""  # what LiteLLM is asked: all that a provider can quote of what the client wrote
     asked: bool = False  # whether a request to the provider was on its way out
     unseen: bool = False  # whether one may have been by other ways than those that are watched
     deployment: tuple[str, str] | None = None  # the address and the model that are asked by the Responses API
@@ -103,4 +104,3 @@ class Attempt:
     on_usage: Callable[[], None] = lambda: None  # told when the usage is final, or when none will come
     on_sign_of_life: Callable[[], None] = lambda: None  # told when a provider says that it is still at work
     on_open: Callable[[], None] = lambda: None  # told when the provider has begun a stream
-    prompt_tokens: int | None = None  # counted, where the provider's figure is missing; better than the estimate

@@ -1,56 +1,89 @@
-"""From an exchange that is over to what is charged for it, and what the ledger says of it."""
+"""How a request ended, and what is charged for that."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from scalix.domain.failures import ErrorClass
 from scalix.domain.ledger.ledger import Detail
-from scalix.domain.ledger.outcomes import Ending
+from scalix.domain.ledger.outcomes import Billable
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.prices.peak_prices import PPM
 from scalix.domain.tokens.usage import Usage
-from scalix.service.exchange.exchanges import Exchange
+from scalix.service.exchange.admission import Admission
 
 # Of these nobody has answered.
 _UNSERVED = (Outcome.PROVIDER_FAILED, Outcome.PROVIDER_REFUSED)
 
 
-def ending_of(exchange: Exchange, outcome: Outcome, delivered_tokens: int, now_s: float) -> Ending:
-    """How `exchange` ended, by the prices of the model that served it as they were when it was admitted. `now_s` is of
-    the clock by which it began."""
-    receipt = exchange.admitted.receipt
-    served = exchange.attempt.served_model or exchange.model
-    model = exchange.models.get(served) or exchange.models.get(exchange.model)
-    tier = exchange.caller.tier
-    return Ending(
-        outcome,
-        _usage_of(exchange),
-        receipt.prompt_tokens if exchange.attempt.prompt_tokens is None else exchange.attempt.prompt_tokens,
-        delivered_tokens,
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a request is believed to have used.
+
+    usage: `None`: the provider gave none that can be true, and these two stand in for it:
+    prompt_tokens: counted afterwards; `None`: as estimated when it was admitted.
+    delivered_tokens: our count of what went out.
+    reported_nano_usd: the cost that LiteLLM has reckoned.
+    """
+
+    usage: Usage | None = None
+    prompt_tokens: int | None = None
+    delivered_tokens: int = 0
+    reported_nano_usd: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What has become of an admitted request. Made once, when it is over.
+
+    served: the model that has answered, or was asked.
+    error: what it has failed of.
+    tried: the models that failed before.
+    first_token_s: when the client had the first byte of a stream, by the monotonic clock.
+    """
+
+    outcome: Outcome
+    use: Use = Use()
+    served: str = ""
+    error: ErrorClass | None = None
+    tried: tuple[str, ...] = ()
+    first_token_s: float | None = None
+
+
+def billable_of(admission: Admission, ending: Ending, now_s: float) -> Billable:
+    """What is charged for a request that has ended so, by the prices of the model that served it as they were when it
+    was admitted. `now_s` is of the clock by which it began."""
+    receipt, use = admission.receipt, ending.use
+    models = admission.offer.models
+    model = models.get(ending.served) or models.get(admission.model)
+    tier = admission.caller.tier
+    first_s, began_s = ending.first_token_s, admission.began_s
+    return Billable(
+        ending.outcome,
+        use.usage,
+        receipt.prompt_tokens if use.prompt_tokens is None else use.prompt_tokens,
+        use.delivered_tokens,
         price=model.price_at(receipt.admitted_ms) if model else None,
         at_ms=receipt.admitted_ms,
-        reported_nano_usd=exchange.attempt.cost_nano_usd,
+        reported_nano_usd=use.reported_nano_usd,
         markup_ppm=tier.markup_ppm if tier else PPM,
         detail=Detail(
             tier=tier.name if tier else "",
-            model=exchange.model,
-            among_others=exchange.among_others,
-            served="" if outcome in _UNSERVED else served,
+            model=admission.model,
+            among_others=admission.reservation.ask.among_others,
+            served="" if ending.outcome in _UNSERVED else ending.served,
             provider=model.provider if model else "",
-            latency_ms=_ms_since(exchange.began_s, now_s),
-            first_token_ms=None
-            if exchange.first_token_s is None
-            else _ms_since(exchange.began_s, exchange.first_token_s),
-            streamed=exchange.streamed,
-            cache_hit=outcome is Outcome.CACHE_HIT,
-            error=exchange.error_class or "",
-            fallbacks=tuple(exchange.tried),
+            latency_ms=_ms_since(began_s, now_s),
+            first_token_ms=None if first_s is None else _ms_since(began_s, first_s),
+            streamed=admission.streamed,
+            cache_hit=ending.outcome is Outcome.CACHE_HIT,
+            error=ending.error or "",
+            fallbacks=ending.tried,
         ),
     )
 
 
-def _usage_of(exchange: Exchange) -> Usage | None:
+def with_stated(reported: Usage | None, stated: Usage | None) -> Usage | None:
     """LiteLLM's report, with the parts that the provider itself has stated: LiteLLM knows some of them by no name.
     Where the two differ, the larger: LiteLLM leaves something out, or has asked several times."""
-    reported, stated = exchange.attempt.usage, exchange.attempt.seen.usage
     if reported is None or stated is None or reported.total_tokens > stated.total_tokens:
         return reported
     return replace(
@@ -61,5 +94,5 @@ def _usage_of(exchange: Exchange) -> Usage | None:
 
 
 def _ms_since(began_s: float, now_s: float) -> int:
-    """Whole milliseconds; 0 for an exchange that nobody has timed."""
+    """Whole milliseconds; 0 for a request that nobody has timed."""
     return max(0, round((now_s - began_s) * 1000)) if began_s else 0

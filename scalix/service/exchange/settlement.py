@@ -12,7 +12,8 @@ from scalix.domain.ledger.ledger import Detail
 from scalix.domain.ledger.outcomes import UNPRICED, charge_for
 from scalix.domain.limits.quota import Charge, Outcome, Settled
 from scalix.domain.privacy import PrivacySettings, permitted
-from scalix.service.exchange.endings import ending_of
+from scalix.service.exchange.admission import Admission
+from scalix.service.exchange.endings import Ending, billable_of
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.outage import Outage
 from scalix.service.policy_source import PolicySource
@@ -50,21 +51,19 @@ class Settlement:
         self._one_ended = asyncio.Event()
         self.is_closing = False  # the process is about to end: nothing is worth a wait any more
 
-    async def settle(self, exchange: Exchange, outcome: Outcome, *, delivered_tokens: int = 0) -> Settled | None:
+    async def settle(self, exchange: Exchange, ending: Ending) -> Settled | None:
         """Charge an ended exchange, in the store or for later in the journal. A second call does nothing: `None`."""
-        if exchange.settled:
+        if exchange.ending is not None:
             return None
-        exchange.settled = True
+        exchange.ending = ending
         self._exchanges.remove(exchange)
-        if exchange.attempt.cache_hit and outcome is Outcome.SUCCESS:
-            outcome = Outcome.CACHE_HIT
+        admission = exchange.admission
         try:
-            ending = ending_of(exchange, outcome, delivered_tokens, self._clock())
-            charge = self._permitted(exchange, charge_for(ending))
+            charge = self._permitted(admission, charge_for(billable_of(admission, ending, self._clock())))
         except Exception as fault:
-            log.error("request %s is charged as reserved: %s", exchange.request_id, shown_fault(fault))
-            charge = _charge_as_reserved(exchange, outcome, delivered_tokens)
-        task = in_background(self._charge(exchange, charge), store_time=granted_store_time())
+            log.error("request %s is charged as reserved: %s", admission.request_id, shown_fault(fault))
+            charge = _charge_as_reserved(admission, ending.outcome, ending.use.delivered_tokens)
+        task = in_background(self._charge(admission, charge), store_time=granted_store_time())
         self._running.add(task)
         task.add_done_callback(self._end)
         # The client may go while this runs; what it has used is settled all the same.
@@ -73,19 +72,20 @@ class Settlement:
     async def free_slot(self, exchange: Exchange) -> None:
         """The client has gone, and its provider is still waited for: its place among the requests at once is free, and
         what it has reserved counts as used until it is settled."""
-        key = exchange.caller.key
-        has_slot = exchange.limits.concurrent is not None or (key is not None and key.scope.concurrent is not None)
-        if exchange.settled or exchange.local or not has_slot:
+        admission, room = exchange.admission, exchange.admission.reservation
+        key = admission.caller.key
+        has_slot = room.ask.limits.concurrent is not None or (key is not None and key.scope.concurrent is not None)
+        if exchange.ending is not None or room.local or not has_slot:
             return
-        receipt = exchange.admitted.receipt
-        tokens = receipt.output_cap_tokens * exchange.choices
-        charge = replace(_charge_as_reserved(exchange, Outcome.CLIENT_LEFT, tokens), outcome=Outcome.SWEPT)
+        receipt = admission.receipt
+        tokens = receipt.output_cap_tokens * admission.choices
+        charge = replace(_charge_as_reserved(admission, Outcome.CLIENT_LEFT, tokens), outcome=Outcome.SWEPT)
         with suppress(Exception):  # then it is free when it is settled
             await self._store.settle(receipt, charge)
 
-    def _permitted(self, exchange: Exchange, charge: Charge) -> Charge:
+    def _permitted(self, admission: Admission, charge: Charge) -> Charge:
         """The charge with what may be kept of this user's requests."""
-        record = exchange.caller.record
+        record = admission.caller.record
         settings = self._policy.current.privacy if self._policy else PrivacySettings()
         detail = permitted(charge.detail, record.consent if record else {}, settings)
         return charge if detail is charge.detail else replace(charge, detail=detail)
@@ -94,28 +94,29 @@ class Settlement:
         self._running.discard(task)
         self._one_ended.set()
 
-    async def _charge(self, exchange: Exchange, charge: Charge) -> Settled:
-        receipt = exchange.admitted.receipt
+    async def _charge(self, admission: Admission, charge: Charge) -> Settled:
+        receipt = admission.receipt
         try:
             settled = await self._store.settle(receipt, charge)
         except StoreUnavailable as fault:
-            log.debug("request %s goes to the journal: %s", exchange.request_id, fault)
+            log.debug("request %s goes to the journal: %s", admission.request_id, fault)
             return await self._outage.settle(receipt, charge)
         except asyncio.CancelledError:  # the process is about to end
             self._outage.settle_later(receipt, charge)
             raise
         except Exception as fault:
             # Whatever it is: what was used is told again from the journal, and set aside there if it never is taken.
-            log.error("request %s could not be settled, and is journaled: %s", exchange.request_id, shown_fault(fault))
+            log.error("request %s could not be settled, and is journaled: %s", admission.request_id, shown_fault(fault))
             return await self._outage.settle(receipt, charge)
-        if exchange.local:
+        if admission.reservation.local:
             self._outage.ended(receipt)
-        self._outage.learn(exchange.caller, receipt.admitted_ms, settled.tallies, settled.key_tallies)
+        self._outage.learn(admission.caller, receipt.admitted_ms, settled.tallies, settled.key_tallies)
         return settled
 
     async def renew_leases(self) -> None:
         """Extend the lease of every exchange in flight."""
-        receipts = [exchange.admitted.receipt for exchange in self._exchanges.all() if not exchange.local]
+        admissions = [exchange.admission for exchange in self._exchanges.all()]
+        receipts = [admission.receipt for admission in admissions if not admission.reservation.local]
         if receipts:
             await self._store.renew(receipts, LEASE_MS)
 
@@ -139,17 +140,17 @@ class Settlement:
             log.error("%d requests are not settled at shutdown", len(self._running) + len(self._exchanges))
 
 
-def _charge_as_reserved(exchange: Exchange, outcome: Outcome, delivered_tokens: int) -> Charge:
+def _charge_as_reserved(admission: Admission, outcome: Outcome, delivered_tokens: int) -> Charge:
     """What stands in for a charge that can't be worked out: by our own counts, at the prices of the reservation."""
     if outcome in (Outcome.PROVIDER_FAILED, Outcome.PROVIDER_REFUSED, Outcome.CACHE_HIT):
         return Charge(outcome, int(outcome is not Outcome.PROVIDER_FAILED), 0, 0)
-    prompt_tokens, tier = exchange.admitted.receipt.prompt_tokens, exchange.caller.tier
-    cost_nano_usd = exchange.prices.cost_nano_usd(prompt_tokens, delivered_tokens)
+    prompt_tokens, tier = admission.receipt.prompt_tokens, admission.caller.tier
+    cost_nano_usd = admission.reservation.ask.prices.cost_nano_usd(prompt_tokens, delivered_tokens)
     detail = Detail(
         tier=tier.name if tier else "",
-        model=exchange.model,
-        among_others=exchange.among_others,
-        served=exchange.model,
+        model=admission.model,
+        among_others=admission.reservation.ask.among_others,
+        served=admission.model,
         prompt_tokens=prompt_tokens,
         completion_tokens=delivered_tokens,
         cost_nano_usd=cost_nano_usd,
