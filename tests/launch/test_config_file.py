@@ -7,7 +7,7 @@ import pytest
 from scalix.domain.limits.limits import Limit, Metric, Window
 from scalix.domain.limits.quota import Prices
 from scalix.domain.prices.peak_prices import dearest
-from scalix.launch.config.config_file import provider_keys_present, read_config
+from scalix.launch.config.config_file import read_config
 from scalix.launch.problems import LaunchError
 from tests.launch.config_text import KEYS, MODELS, TIERS, problem_of, problems_of, read
 
@@ -70,9 +70,9 @@ def test_one_key_serves_its_models_and_an_empty_one_serves_none() -> None:
 
 
 def test_provider_keys_decide_whether_the_demo_is_needed() -> None:
-    assert not provider_keys_present(SHIPPED, {})
-    assert not provider_keys_present(SHIPPED, {"SCALIX_ENGINE_API_KEY": "key without its URL"})
-    assert provider_keys_present(SHIPPED, {"ANTHROPIC_API_KEY": "canary"})
+    assert not read_config(SHIPPED, {}).provider_keys_present
+    assert not read_config(SHIPPED, {"SCALIX_ENGINE_API_KEY": "key without its URL"}).provider_keys_present
+    assert read_config(SHIPPED, {"ANTHROPIC_API_KEY": "canary"}).provider_keys_present
 
 
 def test_production_is_refused_when_no_model_can_be_served() -> None:

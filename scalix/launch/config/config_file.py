@@ -1,16 +1,12 @@
 """Reads the operator's config: our policy, and what LiteLLM is to read."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from scalix.domain.identity.identity import IdentitySettings
 from scalix.domain.policy import Model, Policy
-from scalix.launch.config.config_names import name_problems
-from scalix.launch.config.config_schema import ConfigFile
 from scalix.launch.config.deployments import (
     DEMO_URL_VARIABLE,
     Rendered,
@@ -19,26 +15,23 @@ from scalix.launch.config.deployments import (
     priority_notes,
     render_deployments,
 )
+from scalix.launch.config.findings import Findings
 from scalix.launch.config.gateway_settings import with_gateway_settings
 from scalix.launch.config.identity_builder import build_identity
 from scalix.launch.config.included import load_config
-from scalix.launch.config.kinds_of_models import Kinds
 from scalix.launch.config.models_in_service import build_models
+from scalix.launch.config.name_checks import name_problems, unpriced
+from scalix.launch.config.offered import embeddings, not_offered
 from scalix.launch.config.policy_builder import build_policy
-from scalix.launch.config.price_checks import price_problems, unpriced
+from scalix.launch.config.price_builder import map_names
 from scalix.launch.config.references import References
-from scalix.launch.config.schema_errors import dotted, problems_of
+from scalix.launch.config.schema_errors import dotted, validated
 from scalix.launch.config.shipped_tiers import complete_tiers
 from scalix.launch.config.wildcards import has_address, serves_any_name
-from scalix.launch.config.yaml_source import Step, YamlSource
 from scalix.launch.litellm.judging import judge
 from scalix.launch.litellm.taken import take_rest
-from scalix.launch.litellm.told import Told
 from scalix.launch.litellm.translating import take_variables, translate
 from scalix.launch.problems import LaunchError, Problem, shown_path
-
-OUR_SECTION = "scalix"
-Steps = tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +59,6 @@ class GatewayConfig:
         return bool(self.policy.models)
 
 
-def provider_keys_present(path: Path, values: Mapping[str, str]) -> bool:
-    """Whether any model of the file could be served without the demo provider. Raises `LaunchError` as
-    `read_config` does."""
-    return read_config(path, values, demo=False, production=False).provider_keys_present
-
-
 def read_config(
     path: Path, values: Mapping[str, str], *, demo: bool = False, production: bool = False
 ) -> GatewayConfig:
@@ -82,107 +69,71 @@ def read_config(
     """
     problems: list[Problem] = []
     source = load_config(path, problems)
-    notes = complete_tiers(source, problems)
-    told, warnings = Told(), list[Problem]()
+    findings = Findings(source, problems)
+    notes = complete_tiers(findings)
     # What is taken out as without effect may be a secret all the same.
-    _translated(source, References(source, values, problems, production=production, warnings=warnings))
-    variables = take_variables(source, values, told)
-    taken = take_rest(source, told, problems)
-    translate(source, values, told, problems)
-    judge(source, told, problems)
-    declared = _validated(source, problems)
-    references = References(source, values, problems, production=production, warnings=warnings)
-    litellm = _translated(source, references)
-    litellm = with_gateway_settings(litellm, source)
+    _translated(References(findings, values, production=production))
+    variables = take_variables(findings, values)
+    taken = take_rest(findings)
+    translate(findings, values)
+    judge(findings)
+    declared = validated(findings)
+    references = References(findings, values, production=production)
+    litellm = with_gateway_settings(_translated(references), source)
     problems += name_problems(source)
-    problems += price_problems(source)
     if declared is None:
-        _scan_models(source, references)
+        # The secrets and broken references among models that are not well-formed are reported too.
+        references.translated(source.listed("model_list"), ("model_list",))
         raise LaunchError(_in_order(problems))
-    identity = build_identity(declared.scalix, source, values, problems)
-    rendered = render_deployments(source.data["model_list"], declared.model_list, references, values, demo=demo)
-
-    kinds = Kinds(source, declared, litellm, values, demo=demo)
-    rendered = kinds.offered(rendered)
-    in_service = [deployment for deployment in rendered if not deployment.missing]
+    identity = build_identity(declared.scalix, findings, values)
+    known = map_names(declared.model_list)
+    rendered, unasked = list[Rendered](), list[str]()
+    for item in render_deployments(declared.model_list, references, values, demo=demo):
+        if (why := not_offered(item, known, litellm, values, demo=demo)) is None:
+            rendered.append(item)
+        else:
+            unasked.append(f"{source.where(item.steps)}: {item.name} is left out: {why}")
+    in_service = [item for item in rendered if not item.missing]
     models, wildcards = build_models(in_service, declared, values, demo=demo, production=production)
     left_out = _left_out(rendered, models)
     if production and not models:
         lacking = ", ".join(dict.fromkeys(variable for _, variable in left_out))
         fix = f"set one of {lacking}" if lacking else "set the key of a provider that the config names"
         problems.append(Problem(shown_path(path), "no model can be served", fix))
-    listed = {
-        name: model for name, model in {**models, **wildcards}.items() if name in {item.name for item in rendered}
-    }
-    without_price = list(unpriced(listed, kinds.embeddings, source))
+    names = {item.name for item in rendered}
+    listed = {name: model for name, model in {**models, **wildcards}.items() if name in names}
+    without_price = list(unpriced(listed, embeddings(declared.model_list, known), source))
     if production:
         problems += without_price
     if problems:
         raise LaunchError(_in_order(problems))
-
-    litellm = {"model_list": [deployment.entry for deployment in in_service], **litellm}
+    warnings = [
+        *notes,
+        *dict.fromkeys(findings.without_effect),
+        *unasked,
+        *_in_order(findings.warnings),
+        *_of_models(rendered, models, values),
+        *_of_the_file(rendered, models, references),
+        *without_price,
+    ]
     return GatewayConfig(
         policy=build_policy(declared.scalix, models, wildcards, taken),
-        litellm=_without_decimals(litellm),
+        litellm=_without_decimals({"model_list": [item.entry for item in in_service], **litellm}),
         left_out=left_out,
-        warnings=(
-            *notes,
-            *told.without_effect,
-            *kinds.told,
-            *map(str, _in_order(warnings)),
-            *_warnings(rendered, models, references, source, values),
-            *map(str, without_price),
-        ),
+        warnings=tuple(map(str, warnings)),
         identity=identity,
         referred=frozenset(references.names),
-        translated=tuple(told.translated),
+        translated=tuple(findings.translated),
         variables={**variables, **references.plain},
     )
 
 
-def _translated(source: YamlSource, references: References) -> dict[str, Any]:
+def _translated(references: References) -> dict[str, Any]:
     """LiteLLM's sections, without its models."""
+    sections = references.source.data.items()
     return {
-        key: references.translated(section, (key,))
-        for key, section in source.data.items()
-        if key not in (OUR_SECTION, "model_list")
+        key: references.translated(section, (key,)) for key, section in sections if key not in ("scalix", "model_list")
     }
-
-
-def _validated(source: YamlSource, problems: list[Problem]) -> ConfigFile | None:
-    """The file as pydantic models, or `None` with what is wrong added to `problems`."""
-    empty = list(_empty(source.data.get(OUR_SECTION, {}), (OUR_SECTION,)))
-    for steps in empty:
-        problems.append(Problem(source.where(steps), f"{dotted(steps)} has no value", "give it one, or remove the key"))
-    data = {key: value for key, value in source.data.items() if value is not None}
-    if OUR_SECTION in data:
-        data[OUR_SECTION] = _without_empty(data[OUR_SECTION])
-    try:
-        return ConfigFile.model_validate(data)
-    except ValidationError as error:
-        problems += problems_of(error, source, skip=[*empty, *(steps[:-1] for steps in empty)])
-        return None
-
-
-def _empty(value: Any, steps: Steps) -> Iterable[Steps]:
-    if value is None:
-        yield steps
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _empty(item, (*steps, key))
-
-
-def _without_empty(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_empty(item) for key, item in value.items() if item is not None}
-    return value
-
-
-def _scan_models(source: YamlSource, references: References) -> None:
-    """The secrets and broken references among models that are not well-formed, so that they are reported too."""
-    models = source.data.get("model_list")
-    if isinstance(models, list):
-        references.translated(models, ("model_list",))
 
 
 def _left_out(rendered: list[Rendered], models: Mapping[str, Model]) -> tuple[tuple[str, str], ...]:
@@ -190,30 +141,28 @@ def _left_out(rendered: list[Rendered], models: Mapping[str, Model]) -> tuple[tu
     return tuple(dict(reversed(lacking)).items())[::-1]
 
 
-def _warnings(
-    rendered: list[Rendered],
-    models: Mapping[str, Model],
-    references: References,
-    source: YamlSource,
-    values: Mapping[str, str],
-) -> Iterable[str]:
+def _of_models(rendered: list[Rendered], models: Mapping[str, Model], values: Mapping[str, str]) -> Iterator[str]:
+    """Lines about deployments that are left out, and about those that are served in a way that may surprise."""
     for item in rendered:
         if item.missing and item.name in models:
             why = lack(item.missing[0], values)
             yield f"{item.name}: one of its deployments ({item.provider_model}) is left out: {why}"
-    declared = {item.name for item in rendered}
-    for asked, chain in source.data[OUR_SECTION].get("fallbacks", {}).items():
-        if asked in models:
-            for name in chain:
-                if name not in models and name not in declared:
-                    yield f"the fallback {name} of {asked} is passed over: no wildcard in service knows such a model"
-    for item in rendered:
         if (variable := lent_key(item.entry["litellm_params"], values)) is not None:
             what = f"has an api_base and no api_key, so {variable} is sent there"
             yield f"{item.name}: {what}; write api_key: none, or ${{{variable}}} where that is meant"
         if "*" in item.name and has_address(item.declared) and not serves_any_name(item.declared):
             what = "serves the names that LiteLLM's map knows, and no other: any name would choose its own provider"
             yield f"{item.name}: {what}; write model: openai/* for a server that speaks OpenAI's format"
+
+
+def _of_the_file(rendered: list[Rendered], models: Mapping[str, Model], references: References) -> Iterator[str]:
+    """Lines about fallbacks, priorities and references that have no effect, and about a file without a model."""
+    source = references.source
+    declared = {item.name for item in rendered}
+    for asked, chain in source.mapping("scalix", "fallbacks").items():
+        for name in chain if asked in models else ():
+            if name not in models and name not in declared:
+                yield f"the fallback {name} of {asked} is passed over: no wildcard in service knows such a model"
     if not models:
         is_key = any(item.missing for item in rendered) or not source.data["model_list"]
         what = "set a provider's key" if is_key else "the lines above say why; mend that"
@@ -224,7 +173,7 @@ def _warnings(
             yield f"{source.where(steps)}: {dotted(steps)} refers to {names[0]}, which is not set"
 
 
-def _in_order(problems: list[Problem]) -> list[Problem]:
+def _in_order(problems: Iterable[Problem]) -> list[Problem]:
     """By line, and each once."""
 
     def line(problem: Problem) -> int:

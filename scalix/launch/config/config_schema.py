@@ -1,87 +1,48 @@
 """The shape of the config file as pydantic models: the `scalix:` section in full, of LiteLLM's part what we rely on."""
 
-from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from scalix.domain.limits import limit_amounts
-from scalix.domain.limits.limit_amounts import WrongAmount
-from scalix.launch.config.failover_schema import Chain, CooldownSection, RetriesSection
-from scalix.launch.config.guard_schema import (
-    CorsSection,
-    FieldName,
+from scalix.domain.fallbacks import Cooldown, Retries
+from scalix.domain.identity.identity import DEFAULT_LEEWAY_S, DEFAULT_REFRESH_S, KEY_SET_ALGORITHMS, SECRET_ALGORITHMS
+from scalix.domain.ledger.retention import DEFAULT_AUDIT_DAYS, Retention
+from scalix.domain.privacy import PrivacySettings
+from scalix.domain.requests.guard import Overload
+from scalix.launch.config.field_types import (
+    BodyField,
+    Chain,
+    Cidr,
+    CidrText,
+    Count,
     HostName,
-    IpRulesSection,
-    OverloadSection,
+    KeySetUrl,
+    MarkupPpm,
+    ModelName,
+    Moment,
+    NanoUsd,
+    Origin,
+    Plain,
     RouteName,
+    Size,
+    UsdPerMillion,
+    UsdPerRequest,
+    UsdPerToken,
+    UserPrefix,
+    WebAddress,
+    one_or_more,
 )
-from scalix.launch.config.identity_schema import AnonymousSection, Cidr, JwtSection
-from scalix.launch.config.pricing_schema import PricesSection
-from scalix.launch.config.retention_schema import PrivacySection, RetentionSection
-from scalix.launch.config.schema_base import Name, Section, usd_of, wrong
+from scalix.launch.config.schema_base import Listed, Name, Section, section_of, whole, wrong
 
-# No model costs a cent per token; a price above it is one per thousand or per million tokens.
-HIGHEST_USD_PER_TOKEN = Decimal("0.01")
+Amount = TypeVar("Amount")
+Days = Annotated[int, whole(1, 3_650, DEFAULT_AUDIT_DAYS, "number of days")]
 
 
-def _count(value: Any) -> Any:
-    try:
-        return limit_amounts.count(value)
-    except WrongAmount as error:
-        raise wrong(error.what, f"{error.fix}, or remove the key for no limit") from None
+class LimitSection(Section, Generic[Amount]):
+    """A limit, written as its number or as `{limit: number, enforce: false}`. Spend is in nano-dollars, and written in
+    dollars."""
 
-
-def _size(value: Any) -> Any:
-    try:
-        return limit_amounts.positive_count(value)
-    except WrongAmount as error:
-        raise wrong(error.what, f"{error.fix}, or remove the key for no limit") from None
-
-
-def _dollars_to_nano(value: Any) -> Any:
-    try:
-        return limit_amounts.nano_usd(value)
-    except WrongAmount as error:
-        raise wrong(error.what, f"{error.fix}, or remove the key for no limit") from None
-
-
-def _usd_per_token(value: Any) -> Decimal:
-    usd = usd_of(value)
-    if usd is None:
-        raise wrong("is not a price in US dollars per token", "write a number such as 0.0000025")
-    if usd >= HIGHEST_USD_PER_TOKEN:
-        raise wrong(f"is {value} US dollars per single token", "divide a price per million tokens by 1000000")
-    return usd
-
-
-def _web_address(value: str) -> str:
-    if not value.startswith(("https://", "http://")) or len(value.split()) != 1 or not value.isascii():
-        raise wrong("is not a web address", "write one that starts with https://")
-    return value
-
-
-def _model_name(value: str) -> str:
-    if not value.strip() or value != value.strip() or not value.isprintable():
-        raise wrong("is not a usable model name", "write a name such as gpt-4")
-    if any(character in value for character in ",?"):
-        raise wrong(f"holds a character of ',?' in the model name '{value}'", "give each model one exact name")
-    if value.count("*") > 1:
-        raise wrong(f"holds more than one * in the model name '{value}'", "write a wildcard with one, such as openai/*")
-    return value
-
-
-Count = Annotated[int, BeforeValidator(_count)]
-Size = Annotated[int, BeforeValidator(_size)]
-NanoUsd = Annotated[int, BeforeValidator(_dollars_to_nano)]
-UsdPerToken = Annotated[Decimal, BeforeValidator(_usd_per_token)]
-WebAddress = Annotated[str, AfterValidator(_web_address)]
-ModelName = Annotated[str, AfterValidator(_model_name)]
-
-
-class _Limited(Section):
-    """A limit, written as its number or as `{limit: number, enforce: false}`."""
-
+    limit: Amount
     enforce: bool = True
 
     @model_validator(mode="before")
@@ -90,19 +51,14 @@ class _Limited(Section):
         return value if isinstance(value, dict) else {"limit": value}
 
 
-class CountLimit(_Limited):
-    """At most `limit` requests or tokens, or requests at once."""
+class WindowsSection(Section, Generic[Amount]):
+    """Limits on requests, tokens or spend, by calendar window."""
 
-    limit: Count
+    minute: LimitSection[Amount] | None = None
+    hour: LimitSection[Amount] | None = None
+    day: LimitSection[Amount] | None = None
+    month: LimitSection[Amount] | None = None
 
-
-class SpendLimit(_Limited):
-    """At most `limit` nano-dollars, written in dollars."""
-
-    limit: NanoUsd
-
-
-class _Windows(Section):
     @model_validator(mode="before")
     @classmethod
     def _at_least_one(cls, value: Any) -> Any:
@@ -111,40 +67,129 @@ class _Windows(Section):
         return value
 
 
-class CountWindows(_Windows):
-    """Limits on requests or tokens by calendar window."""
-
-    minute: CountLimit | None = None
-    hour: CountLimit | None = None
-    day: CountLimit | None = None
-    month: CountLimit | None = None
-
-
-class SpendWindows(_Windows):
-    """Limits on spend by calendar window."""
-
-    minute: SpendLimit | None = None
-    hour: SpendLimit | None = None
-    day: SpendLimit | None = None
-    month: SpendLimit | None = None
-
-
 class TierSection(Section):
     """One tier. An absent limit means unlimited."""
 
-    models: list[str]
-    requests: CountWindows | None = None
-    tokens: CountWindows | None = None
-    spend_usd: SpendWindows | None = None
-    concurrent: CountLimit | None = None
+    models: Listed[str]
+    requests: WindowsSection[Count] | None = None
+    tokens: WindowsSection[Count] | None = None
+    spend_usd: WindowsSection[NanoUsd] | None = None
+    concurrent: LimitSection[Count] | None = None
     max_output_tokens: Size | None = None
-    features: list[Name] = Field(default_factory=list)
+    features: Annotated[frozenset[Name], Field(strict=False)] = frozenset()
     priority: Literal["low", "normal", "high"] = "normal"
     on_store_failure: Literal["deny", "allow"] = "deny"
     upgrade_url: WebAddress | None = None
     prepaid: bool = False
     allow_foreign_ids: bool = False
     enforce: bool = True
+
+
+class IssuerSection(Section):
+    """One issuer of tokens. `secret` is a reference to a variable."""
+
+    issuer: Plain
+    audience: Annotated[list[Plain], one_or_more(str), Field(min_length=1)]
+    secret: Plain | None = None
+    jwks_url: KeySetUrl | None = None
+    jwks_file: Plain | None = None
+    algorithms: Annotated[list[Literal["HS256", "RS256", "ES256", "EdDSA"]], Field(min_length=1)] | None = None
+    user_claim: Plain = "sub"
+    tier_claim: Plain | None = None
+    trust_tier: bool = False
+    user_prefix: UserPrefix = ""
+    leeway_s: Annotated[int, whole(0, 300, 60, "number of seconds")] = DEFAULT_LEEWAY_S
+    refresh_s: Annotated[int, whole(60, 86_400, 60, "number of seconds")] = DEFAULT_REFRESH_S
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "IssuerSection":
+        sources = [name for name in ("secret", "jwks_url", "jwks_file") if getattr(self, name) is not None]
+        if len(sources) != 1:
+            what = f"has both {' and '.join(sources)}" if sources else "says nothing of the key that signs its tokens"
+            raise wrong(what, "write one of secret: ${SCALIX_JWT_SECRET}, jwks_url: https://… and jwks_file: keys.json")
+        known = SECRET_ALGORITHMS if self.secret else KEY_SET_ALGORITHMS
+        strange = [name for name in self.algorithms or () if name not in known]
+        if strange:
+            # A public key taken for a secret would let everybody sign.
+            raise wrong(f"allows {strange[0]}, which does not go with {sources[0]}", f"write {', '.join(known)}")
+        if self.trust_tier and self.tier_claim is None:
+            raise wrong("has trust_tier, but no tier_claim", "add tier_claim: with the name of the claim")
+        return self
+
+
+class JwtSection(Section):
+    """Whose tokens are believed."""
+
+    issuers: Annotated[list[IssuerSection], Field(min_length=1)]
+
+
+class AnonymousSection(Section):
+    """Callers without a credential, known by their address."""
+
+    enabled: bool = False
+    tier: Name
+
+
+class IpRulesSection(Section):
+    """Who may call by address. `deny` goes before `allow`."""
+
+    allow: Listed[CidrText] = ()
+    deny: Listed[CidrText] = ()
+
+
+class CorsSection(Section):
+    """Whose pages may read answers in a browser."""
+
+    origins: Listed[Origin] = ()
+
+
+class PriceEntry(Section):
+    """A model's price. `since`, written `from` (UTC), is when it begins to hold; absent: it always has."""
+
+    input_usd_per_million: UsdPerMillion | None = None
+    output_usd_per_million: UsdPerMillion | None = None
+    cached_input_usd_per_million: UsdPerMillion | None = None
+    cache_write_usd_per_million: UsdPerMillion | None = None
+    request_usd: UsdPerRequest | None = None
+    since: Moment | None = Field(None, alias="from")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_price(cls, value: Any) -> Any:
+        if isinstance(value, dict) and not value.keys() - {"from"}:
+            raise wrong("states no price", "write for example {input_usd_per_million: 2.5, output_usd_per_million: 10}")
+        return value
+
+
+class PricesSection(Section):
+    """Prices of models, by public name, and what tiers are billed on top of them."""
+
+    models: dict[str, Annotated[list[PriceEntry], one_or_more(dict), Field(min_length=1)]] = Field(default_factory=dict)
+    markup: dict[Name, MarkupPpm] = Field(default_factory=dict)
+
+
+def _archived_before_it_is_removed(retention: Retention) -> Retention:
+    archived, removed = retention.archive_after_days, retention.events_days
+    if archived is not None and archived >= removed:
+        what = f"archive_after_days is {archived}, and events are removed after {removed} days"
+        raise wrong(what, f"write less than {removed}, or a greater events_days")
+    return retention
+
+
+_OVERLOAD = section_of(
+    Overload,
+    in_flight=(1, 100_000),
+    in_flight_per_address=(1, 100_000),
+    body_memory_mib=(32, 65_536),
+    wrong_key_delay_s=(0, 30),
+    exempt=Listed[CidrText],
+)
+_RETENTION = section_of(
+    Retention, **{**dict.fromkeys(Retention.__annotations__, Days), "archive_after_days": Days | None}
+)
+_PRIVACY = section_of(PrivacySettings, expired_keys_days=Days, set_aside_days=Days)
+_RETRIES = section_of(Retries, same_model=(0, 10), models=(1, 10), first_byte_s=(1, 3600), whole_answer_s=(1, 3600))
+_COOLDOWN = section_of(Cooldown, failures=(1, 1000), within_s=(1, 3600), seconds=(0, 3600), longest_s=(1, 86_400))
 
 
 class ScalixSection(Section):
@@ -155,19 +200,19 @@ class ScalixSection(Section):
     upgrade_url: WebAddress | None = None
     jwt: JwtSection | None = None
     anonymous: AnonymousSection | None = None
-    trusted_proxies: list[Cidr] = Field(default_factory=list)
-    allowed_hosts: list[HostName] = Field(default_factory=list)
-    ip_rules: IpRulesSection = Field(default_factory=IpRulesSection)
-    overload: OverloadSection = Field(default_factory=OverloadSection)
-    extra_body_fields: dict[RouteName, list[FieldName]] = Field(default_factory=dict)
+    trusted_proxies: Listed[Cidr] = ()
+    allowed_hosts: Listed[HostName] = ()
+    ip_rules: IpRulesSection = IpRulesSection()
+    overload: Annotated[Overload, _OVERLOAD] = Overload()
+    extra_body_fields: dict[RouteName, Listed[BodyField]] = Field(default_factory=dict)
     strict_bodies: bool = False
-    cors: CorsSection = Field(default_factory=CorsSection)
-    retention: RetentionSection = Field(default_factory=RetentionSection)
-    prices: PricesSection = Field(default_factory=PricesSection)
-    privacy: PrivacySection = Field(default_factory=PrivacySection)
+    cors: CorsSection = CorsSection()
+    retention: Annotated[Retention, _RETENTION, AfterValidator(_archived_before_it_is_removed)] = Retention()
+    prices: PricesSection = PricesSection()
+    privacy: Annotated[PrivacySettings, _PRIVACY] = PrivacySettings()
     fallbacks: dict[str, Chain] = Field(default_factory=dict)
-    retries: RetriesSection = Field(default_factory=RetriesSection)
-    cooldown: CooldownSection = Field(default_factory=CooldownSection)
+    retries: Annotated[Retries, _RETRIES] = Retries()
+    cooldown: Annotated[Cooldown, _COOLDOWN] = Cooldown()
 
 
 class _LiteLlmSection(BaseModel):

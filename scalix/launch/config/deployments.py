@@ -6,7 +6,16 @@ from typing import Any
 
 from scalix.domain.identity.published_keys import is_placeholder
 from scalix.launch.config.config_schema import Deployment
-from scalix.launch.config.references import LITELLM_PREFIX, References, is_private, is_secret_name, referenced
+from scalix.launch.config.references import (
+    LITELLM_PREFIX,
+    References,
+    address_of,
+    is_private,
+    is_secret_name,
+    referenced,
+)
+from scalix.launch.config.yaml_source import Step
+from scalix.launch.litellm.providers import provider_of
 
 DEMO_URL_VARIABLE = "SCALIX_DEMO_URL"
 DEMO_API_KEY = "demo"
@@ -28,7 +37,6 @@ IMPLICIT_KEYS: Mapping[str, tuple[str, ...]] = {
     "xai": ("XAI_API_KEY",),
 }
 _AZURE = "azure"  # each customer of which has an address
-_BARE_NAMES = (("gpt-", "openai"), ("chatgpt-", "openai"), ("o1", "openai"), ("o3", "openai"), ("claude", "anthropic"))
 # LiteLLM's own `tier` of a model is one of these two, and it drops a deployment that says another word.
 _LITELLM_TIERS = ("free", "paid")
 
@@ -36,31 +44,27 @@ _LITELLM_TIERS = ("free", "paid")
 @dataclass(frozen=True, slots=True)
 class Rendered:
     """One deployment as LiteLLM reads it. `missing` are the variables without a usable value that keep it out of
-    service."""
+    service, `steps` say where it stands in the file."""
 
     name: str
     provider_model: str
     entry: Mapping[str, Any]
     missing: tuple[str, ...]
     declared: Deployment
+    steps: tuple[Step, ...]
 
 
 def render_deployments(
-    raw: list[Mapping[str, Any]],
-    declared: list[Deployment],
-    references: References,
-    values: Mapping[str, str],
-    *,
-    demo: bool,
+    declared: list[Deployment], references: References, values: Mapping[str, str], *, demo: bool
 ) -> list[Rendered]:
     """Each deployment of the file in LiteLLM's syntax. With `demo` each public model is the demo provider's."""
     rendered: list[Rendered] = []
     names = [deployment.model_name for deployment in declared]
-    for index, (source, deployment) in enumerate(zip(raw, declared, strict=True)):
+    for index, (written, deployment) in enumerate(zip(references.source.data["model_list"], declared, strict=True)):
         steps = ("model_list", index)
-        entry = references.translated(source, steps)
+        entry = references.translated(written, steps)
         params = _params(entry["litellm_params"])
-        info = _model_info(entry, params)
+        info = _model_info(entry.pop("model_info", None), params)
         order = info.get("priority")
         if names.count(deployment.model_name) > 1 and type(order) is int:
             info.setdefault("order", params.get("order", order))
@@ -73,13 +77,9 @@ def render_deployments(
             if any(other.name == deployment.model_name for other in rendered):
                 continue
             info.update({key: price for key, price in params.items() if key.endswith("_cost_per_token")})
-            params = demo_params(deployment.model_name)
-            missing = []
-        entry = {**entry, "litellm_params": params}
-        entry.pop("model_info", None)
-        if info:
-            entry["model_info"] = info
-        rendered.append(Rendered(deployment.model_name, params["model"], entry, tuple(missing), deployment))
+            params, missing = demo_params(deployment.model_name), []
+        entry |= {"litellm_params": params, **({"model_info": info} if info else {})}
+        rendered.append(Rendered(deployment.model_name, params["model"], entry, tuple(missing), deployment, steps))
     return rendered
 
 
@@ -121,9 +121,9 @@ def _params(written: Mapping[str, Any]) -> dict[str, Any]:
     return params
 
 
-def _model_info(entry: Mapping[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+def _model_info(written: Mapping[str, Any] | None, params: dict[str, Any]) -> dict[str, Any]:
     """What stands in `model_info` and in `litellm_params.metadata`, which LiteLLM would send to the provider."""
-    info = {**(params.pop("metadata", None) or {}), **(entry.get("model_info") or {})}
+    info = {**(params.pop("metadata", None) or {}), **(written or {})}
     if info.get("tier", "free") not in _LITELLM_TIERS:
         info["scalix_tier"] = info.pop("tier")
     return info
@@ -133,10 +133,7 @@ def _missing_implicit_key(params: Mapping[str, Any], values: Mapping[str, str]) 
     """The key that LiteLLM would look for by itself, if the deployment names none and it is unset."""
     if any(name in params for name in ("api_key", "api_base", "litellm_credential_name")) or any(referenced(params)):
         return []
-    provider, slash, _ = str(params["model"]).partition("/")
-    if not slash:
-        provider = next((known for prefix, known in _BARE_NAMES if provider.startswith(prefix)), "")
-    names = IMPLICIT_KEYS.get(str(params.get("custom_llm_provider") or provider), ())
+    names = IMPLICIT_KEYS.get(provider_of(params, {}), ())
     held = [name for name in names if values.get(name, "").strip()]
     return [] if any(not is_placeholder(values[name]) for name in held) else [*held, *names][:1]
 
@@ -146,7 +143,7 @@ def lent_key(params: Mapping[str, Any], values: Mapping[str, str]) -> str | None
     if "api_key" in params or "litellm_credential_name" in params:
         return None
     provider = str(params.get("custom_llm_provider") or str(params["model"]).partition("/")[0])
-    address = _address(params, values)
+    address = address_of(params, values)
     if not address or provider == _AZURE or provider.removesuffix("_ai") in address.lower():
         return None
     return next((name for name in IMPLICIT_KEYS.get(provider, ()) if values.get(name, "").strip()), None)
@@ -154,7 +151,7 @@ def lent_key(params: Mapping[str, Any], values: Mapping[str, str]) -> str | None
 
 def _placeholders(params: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
     """The variables of secrets that hold none. A server of one's own asks for some key, and takes any."""
-    address = _address(params, values)
+    address = address_of(params, values)
     if address and is_private(address):
         return []
     found = [
@@ -163,12 +160,6 @@ def _placeholders(params: Mapping[str, Any], values: Mapping[str, str]) -> list[
         if is_secret_name(key) and isinstance(value, str) and value.startswith(LITELLM_PREFIX)
     ]
     return [name for name in found if is_placeholder(values.get(name, ""))]
-
-
-def _address(params: Mapping[str, Any], values: Mapping[str, str]) -> str:
-    address = str(params.get("api_base") or "")
-    name = address.removeprefix(LITELLM_PREFIX)
-    return address if name == address else values.get(name, "")
 
 
 def lack(variable: str, values: Mapping[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 
@@ -16,69 +16,57 @@ from scalix.domain.identity.identity import (
     Issuer,
 )
 from scalix.domain.identity.published_keys import is_published
-from scalix.launch.config.config_schema import ScalixSection
-from scalix.launch.config.identity_schema import IssuerSection
-from scalix.launch.config.yaml_source import Step, YamlSource
-from scalix.launch.problems import Problem, Wrong, nearest, one_of
+from scalix.launch.config.config_schema import IssuerSection, ScalixSection
+from scalix.launch.config.findings import Findings
+from scalix.launch.config.yaml_source import Step
+from scalix.launch.problems import Wrong, nearest, one_of
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 _CODEC = TypeAdapter(IdentitySettings)
 _ISSUERS: tuple[Step, ...] = ("scalix", "jwt", "issuers")
 
 
-def build_identity(
-    section: ScalixSection, source: YamlSource, values: Mapping[str, str], problems: list[Problem]
-) -> IdentitySettings:
-    """Who may call, with secrets taken from `values`. What does not fit is added to `problems`."""
+def build_identity(section: ScalixSection, findings: Findings, values: Mapping[str, str]) -> IdentitySettings:
+    """Who may call. The secrets of issuers are looked for in `values`; what does not fit is a problem."""
     written = section.jwt.issuers if section.jwt else []
-    problems += _conflicts(written, source)
-    issuers = [_issuer(issuer, (*_ISSUERS, index), source, values, problems) for index, issuer in enumerate(written)]
+    _check_conflicts(written, findings)
+    issuers = [_issuer(issuer, (*_ISSUERS, index), findings, values) for index, issuer in enumerate(written)]
     anonymous = section.anonymous
     if anonymous and anonymous.tier not in section.tiers:
         guess = nearest(anonymous.tier, section.tiers)
         fix = f"write tier: {guess}" if guess else f"write {one_of(section.tiers)}"
-        where = source.where(("scalix", "anonymous", "tier"))
-        problems.append(Problem(where, f"there is no tier '{anonymous.tier}'", fix))
+        findings.wrong(("scalix", "anonymous", "tier"), f"there is no tier '{anonymous.tier}'", fix)
     return IdentitySettings(
         issuers=tuple(issuers),
         anonymous_tier=anonymous.tier if anonymous and anonymous.enabled else None,
-        trusted_proxies=tuple(section.trusted_proxies),
+        trusted_proxies=section.trusted_proxies,
     )
 
 
-def _conflicts(written: list[IssuerSection], source: YamlSource) -> Iterator[Problem]:
+def _check_conflicts(written: list[IssuerSection], findings: Findings) -> None:
     """Two issuers of one name, and prefixes by which one issuer's users could be another's."""
     for (one, first), (other, second) in combinations(enumerate(written), 2):
-        where = source.where((*_ISSUERS, other))
+        steps = (*_ISSUERS, other)
         if first.issuer == second.issuer:
-            yield Problem(where, f"the issuer '{first.issuer}' is there twice", "remove one of the two")
+            findings.wrong(steps, f"the issuer '{first.issuer}' is there twice", "remove one of the two")
         elif first.user_prefix.startswith(second.user_prefix) or second.user_prefix.startswith(first.user_prefix):
-            what = (
-                f"one user_prefix of jwt.issuers[{one}] and [{other}] begins the other, so that users could be confused"
-            )
-            yield Problem(where, what, "give each issuer a user_prefix of its own, such as acme: and other:")
+            what = f"one user_prefix of jwt.issuers[{one}] and [{other}] begins the other"
+            fix = "give each issuer a user_prefix of its own, such as acme: and other:"
+            findings.wrong(steps, f"{what}, so that users could be confused", fix)
 
 
-def _issuer(
-    written: IssuerSection,
-    steps: tuple[Step, ...],
-    source: YamlSource,
-    values: Mapping[str, str],
-    problems: list[Problem],
-) -> Issuer:
-    def report(key: str, what: str, fix: str) -> None:
-        problems.append(Problem(source.where((*steps, key)), what, fix))
-
+def _issuer(written: IssuerSection, steps: tuple[Step, ...], findings: Findings, values: Mapping[str, str]) -> Issuer:
     variable, key_file = None, None
     try:
         if written.secret is not None:
             variable = _variable(written.secret)
             _check_secret(variable, values.get(variable, ""), values.get("SCALIX_ENV") == "production")
         if written.jwks_file is not None:
-            key_file = (source.path.parent / written.jwks_file).resolve()
+            key_file = (findings.source.path.parent / written.jwks_file).resolve()
             _check_key_file(key_file)
     except Wrong as wrong:
-        report("secret" if written.secret is not None else "jwks_file", wrong.what, wrong.fix)
+        key = "secret" if written.secret is not None else "jwks_file"
+        findings.wrong((*steps, key), wrong.what, wrong.fix)
     default = SECRET_ALGORITHMS if written.secret is not None else KEY_SET_ALGORITHMS
     return Issuer(
         name=written.issuer,

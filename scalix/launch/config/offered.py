@@ -1,22 +1,32 @@
 """Which deployments can answer at all: by the kind of their model, their provider, and the packages that it needs."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from scalix.launch.config.config_schema import Deployment
+from scalix.launch.config.deployments import Rendered
+from scalix.launch.config.price_builder import known_entry
 from scalix.launch.config.price_map_file import Entry
-from scalix.launch.config.references import LITELLM_PREFIX, is_private
+from scalix.launch.config.references import address_of, is_private
 from scalix.launch.litellm.packages import missing_for_provider
 from scalix.launch.litellm.providers import provider_of, providers
 from scalix.launch.problems import nearest
 
 EMBEDDING = "embedding"
 OFFERED = (None, "chat", "completion", "responses", EMBEDDING)
+"""The kinds of models that are served, in LiteLLM's words; `None` is one of which nothing is known."""
 
 
 def mode_of(info: Mapping[str, Any], known: Entry) -> str | None:
-    """The kind of a model, by what the file says of it, else by LiteLLM's map."""
+    """The kind of a model in LiteLLM's words: by the file's `model_info`, else by the price map."""
     mode = info.get("mode") or known.get("mode")
     return mode if isinstance(mode, str) else None
+
+
+def answers(known: Entry) -> bool:
+    """Whether a model that the price map has is asked by one of our routes: some that draw are, in chats."""
+    endpoints = known.get("supported_endpoints")
+    return known.get("mode") in OFFERED or (isinstance(endpoints, list) and "/v1/chat/completions" in endpoints)
 
 
 def other_kind(info: Mapping[str, Any], known: Entry) -> str | None:
@@ -26,13 +36,33 @@ def other_kind(info: Mapping[str, Any], known: Entry) -> str | None:
     return None if is_offered else f"models of mode {mode} are not served"
 
 
-def answers(known: Entry) -> bool:
-    """Whether a model that LiteLLM's map has is asked by one of our routes: some that draw are, in chats."""
-    endpoints = known.get("supported_endpoints")
-    return known.get("mode") in OFFERED or (isinstance(endpoints, list) and "/v1/chat/completions" in endpoints)
+def embeddings(deployments: Iterable[Deployment], names: frozenset[str]) -> set[str]:
+    """The names of models that answer with vectors alone. `names` are all under which the price map may know one."""
+    return {
+        item.model_name
+        for item in deployments
+        if mode_of(item.model_info.model_extra or {}, known_entry(item, names)) == EMBEDDING
+    }
 
 
-def no_provider(params: Mapping[str, Any], known: Entry, own: Collection[str], values: Mapping[str, str]) -> str | None:
+def not_offered(
+    item: Rendered, names: frozenset[str], litellm: Mapping[str, Any], values: Mapping[str, str], *, demo: bool
+) -> str | None:
+    """Why a deployment can't be asked; `None` if it can. With the demo provider only the kind of the model counts.
+    `names` are all under which the price map may know a deployment, `litellm` is the config without the models."""
+    known = known_entry(item.declared, names)
+    why = other_kind(item.declared.model_info.model_extra or {}, known)
+    if why or demo or "*" in item.name or item.missing:
+        return why
+    settings = litellm.get("litellm_settings")
+    written = settings.get("custom_provider_map") if isinstance(settings, Mapping) else None
+    own = {str(entry.get("provider")) for entry in written or () if isinstance(entry, Mapping)}
+    return _no_provider(item.entry["litellm_params"], known, own, values)
+
+
+def _no_provider(
+    params: Mapping[str, Any], known: Entry, own: Collection[str], values: Mapping[str, str]
+) -> str | None:
     """Why LiteLLM could not reach a deployment; `None` if it could. `own` are the providers of the operator's own."""
     provider = provider_of(params, known)
     package = missing_for_provider(provider)
@@ -40,9 +70,7 @@ def no_provider(params: Mapping[str, Any], known: Entry, own: Collection[str], v
         return f"{provider} needs a package that is not installed; run: pip install {package}"
     if not providers() or provider in providers() or provider in own:
         return None
-    address = str(params.get("api_base") or "")
-    if address.startswith(LITELLM_PREFIX):
-        address = values.get(address.removeprefix(LITELLM_PREFIX), "")
+    address = address_of(params, values)
     if address and not is_private(address):
         return None  # LiteLLM may know the host
     if not provider:

@@ -1,20 +1,20 @@
 """Builds the domain's `Policy` from what the config file says."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from scalix.domain.fallbacks import Cooldown, Retries
-from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.domain.prices.peak_prices import PPM
 from scalix.domain.prices.pricing import Price
-from scalix.domain.privacy import PrivacySettings
-from scalix.domain.requests.guard import LOOPBACK, GuardSettings, Overload
-from scalix.launch.config.config_schema import CountWindows, Deployment, ScalixSection, SpendWindows, TierSection
+from scalix.domain.requests.guard import GuardSettings
+from scalix.launch.config.config_schema import Deployment, ScalixSection, TierSection
 from scalix.launch.config.offered import mode_of
 from scalix.launch.config.price_map_file import Entry
+from scalix.launch.config.schema_base import Section
 from scalix.launch.litellm.taken import Taken
+
+_OF_A_TIER = ("models", "features", "max_output_tokens", "priority", "on_store_failure", "prepaid", "allow_foreign_ids")
 
 
 def build_policy(
@@ -35,30 +35,22 @@ def build_policy(
         models=dict(models),
         wildcards=dict(wildcards or {}),
         aliases={alias: model for alias, model in taken.aliases.items() if model in models},
-        guard=replace(_guard(section), user_header=taken.user_header),
+        guard=GuardSettings(
+            ip_allow=section.ip_rules.allow,
+            ip_deny=section.ip_rules.deny,
+            user_header=taken.user_header,
+            cors_origins=section.cors.origins,
+            **_as_written(section, "allowed_hosts", "overload", "extra_body_fields", "strict_bodies"),
+        ),
         key_defaults=taken.key_defaults,
         key_bounds=taken.key_bounds,
-        retention=Retention(**section.retention.model_dump()),
-        privacy=PrivacySettings(**section.privacy.model_dump()),
-        fallbacks={model: tuple(chain) for model, chain in section.fallbacks.items()},
-        retries=Retries(**section.retries.model_dump(exclude_none=True)),
-        cooldown=Cooldown(**section.cooldown.model_dump()),
+        **_as_written(section, "retention", "privacy", "fallbacks", "retries", "cooldown"),
     )
 
 
-def _guard(section: ScalixSection) -> GuardSettings:
-    """The settings of the front door, as plain data."""
-    rules, overload = section.ip_rules, section.overload
-    exempt = LOOPBACK if overload.exempt is None else tuple(map(str, overload.exempt))
-    return GuardSettings(
-        allowed_hosts=tuple(section.allowed_hosts),
-        ip_allow=tuple(map(str, rules.allow)),
-        ip_deny=tuple(map(str, rules.deny)),
-        overload=Overload(**{**overload.model_dump(), "exempt": exempt}),
-        extra_body_fields={name: tuple(fields) for name, fields in section.extra_body_fields.items()},
-        strict_bodies=section.strict_bodies,
-        cors_origins=tuple(section.cors.origins),
-    )
+def _as_written(section: Section, *names: str) -> dict[str, Any]:
+    """Settings that the domain has under the same name and in the same shape."""
+    return {name: getattr(section, name) for name in names}
 
 
 def build_model(
@@ -96,36 +88,24 @@ def _said(known: Sequence[Entry], name: str) -> set[int]:
 
 
 def _tier(name: str, section: TierSection, upgrade_url: str | None, markup_ppm: int) -> Tier:
-    windows = (
-        *_limits(Metric.REQUESTS, section.requests, section.enforce),
-        *_limits(Metric.TOKENS, section.tokens, section.enforce),
-        *_limits(Metric.SPEND, section.spend_usd, section.enforce),
-    )
     concurrent = section.concurrent
     return Tier(
         name=name,
         limits=Limits(
-            windows=windows,
+            windows=tuple(_limits(section)),
             concurrent=concurrent.limit if concurrent else None,
             enforce_concurrent=section.enforce and (concurrent is None or concurrent.enforce),
         ),
-        max_output_tokens=section.max_output_tokens,
-        models=tuple(section.models),
-        features=frozenset(section.features),
-        priority=section.priority,
-        on_store_failure=section.on_store_failure,
         upgrade_url=section.upgrade_url or upgrade_url,
         markup_ppm=markup_ppm,
-        prepaid=section.prepaid,
-        allow_foreign_ids=section.allow_foreign_ids,
+        **_as_written(section, *_OF_A_TIER),
     )
 
 
-def _limits(metric: Metric, windows: CountWindows | SpendWindows | None, enforce: bool) -> list[Limit]:
-    """The limits of one metric, shortest window first."""
-    found = []
-    for window in Window:
-        written = getattr(windows, window.value, None)
-        if written is not None:
-            found.append(Limit(metric, window, written.limit, enforce and written.enforce))
-    return found
+def _limits(section: TierSection) -> Iterator[Limit]:
+    """A tier's limits by metric, of each the shortest window first."""
+    for metric in Metric:
+        for window in Window:
+            written = getattr(getattr(section, metric.value), window.value, None)
+            if written is not None:
+                yield Limit(metric, window, written.limit, section.enforce and written.enforce)

@@ -1,6 +1,7 @@
 """What each model costs: LiteLLM's map, over it what the deployments say, over that `scalix.prices`."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +13,6 @@ from scalix.domain.prices.pricing import Price
 from scalix.domain.prices.rate_names import CACHE_READ, CACHE_WRITE, CACHE_WRITE_1H, INPUT, OUTPUT, REQUEST
 from scalix.launch.config.config_schema import Deployment, ScalixSection
 from scalix.launch.config.price_map_file import Entry, map_entry, map_version
-from scalix.launch.config.pricing_schema import moment_ms
 
 INFO_VERSION, CONFIG_VERSION = "info", "config"
 # What a deployment that states its own price still has from the map, as in LiteLLM.
@@ -57,13 +57,15 @@ def prices_of(
     base = [one_price(prices)] if prices else []
     entry = found[0][0] if found else {}
     for stated in section.prices.models.get(name, []):
-        written = stated.model_dump(exclude_none=True)
-        since = written.pop("from", None)
-        price = read_price(
-            _laid_over(entry, written), since or CONFIG_VERSION, from_ms=moment_ms(since) if since else 0
-        )
+        written = _laid_over(entry, stated.model_dump(exclude_none=True, exclude={"since"}))
+        price = read_price(written, stated.since or CONFIG_VERSION, from_ms=moment_ms(stated.since))
         base = [*(other for other in base if other.from_ms != price.from_ms), price]
     return tuple(sorted(base, key=lambda price: price.from_ms))
+
+
+def moment_ms(moment: str | None) -> int:
+    """Unix time in milliseconds of a price's `from` (UTC); 0 without one."""
+    return int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()) * 1000 if moment else 0
 
 
 def _laid_over(entry: Entry, written: Mapping[str, Decimal]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from scalix.domain.prices.pricing import MOST_VERSION_CHARS
 _FILE = "model_prices_and_context_window_backup.json"
 
 Entry = Mapping[str, Any]
+"""What the map says of one model."""
 
 
 @lru_cache(maxsize=1)

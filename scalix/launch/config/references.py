@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from scalix.domain.requests.private_hosts import is_public_host
-from scalix.launch.config.yaml_source import Step, YamlSource
-from scalix.launch.problems import Problem
+from scalix.launch.config.findings import Findings
+from scalix.launch.config.yaml_source import Step
 
 LITELLM_PREFIX = "os.environ/"
 FORMER_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -36,17 +36,7 @@ _NO_SECRET = re.compile(
 # Local servers want some key and ignore which.
 _PLACEHOLDERS = frozenset(
     {
-        "",
-        "none",
-        "null",
-        "empty",
-        "dummy",
-        "demo",
-        "fake",
-        "fake-key",
-        "not-needed",
-        "unused",
-        "x",
+        *("", "none", "null", "empty", "dummy", "demo", "fake", "fake-key", "not-needed", "unused", "x"),
         "sk-no-key-required",
     }
 )
@@ -60,22 +50,16 @@ _PASSWORD_IN_URL = re.compile(r"^[a-z][a-z0-9+.-]*://[^/@\s]*:[^/@\s]+@", re.I)
 
 
 class References:
-    """Translates the references of one file against the variables in `values`; problems are added to `problems`, and
-    outside of production what is only bad style to `warnings`."""
+    """Translates the references of one file into LiteLLM's syntax, against the variables in `values`.
 
-    def __init__(
-        self,
-        source: YamlSource,
-        values: Mapping[str, str],
-        problems: list[Problem],
-        *,
-        production: bool,
-        warnings: list[Problem],
-    ) -> None:
-        self._source = source
+    Broken references are problems of `findings`. Secrets in plain text are problems in production, else warnings.
+    """
+
+    def __init__(self, findings: Findings, values: Mapping[str, str], *, production: bool) -> None:
+        self.source = findings.source
         self._values = values
-        self._problems = problems
-        self._plain_ones = problems if production else warnings
+        self._report = findings.wrong
+        self._plain_ones = findings.problems if production else findings.warnings
         self.plain: dict[str, str] = {}
         """The secrets that stand in the file, by the variables that they become."""
         self.missing: dict[Steps, list[str]] = {}
@@ -114,7 +98,7 @@ class References:
 
     def _plain(self, text: str, steps: Steps) -> str:
         what = f"{_label(steps)} holds a secret in plain text, which production refuses"
-        self._plain_ones.append(Problem(self._source.where(steps), what, f"write {_suggestion(steps)}"))
+        self._plain_ones.append(self.source.problem(steps, what, f"write {_suggestion(steps)}"))
         name = _PLAIN_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:12]
         self.plain[name] = text
         return LITELLM_PREFIX + name
@@ -125,14 +109,8 @@ class References:
         if steps[0] != "model_list" or steps[-1] != "api_key":
             return True
         # Local servers want some key and ignore which.
-        return len(text) >= _SHORTEST_KEY_CHARS and not self._is_local(steps[:-1])
-
-    def _is_local(self, deployment: Steps) -> bool:
-        params = self._source.at(deployment)
-        address = str(params.get("api_base") or params.get("base_url") or "")
-        if address.startswith(LITELLM_PREFIX):
-            address = self._values.get(address.removeprefix(LITELLM_PREFIX), "")
-        return is_private(address)
+        address = address_of(self.source.mapping(*steps[:-1]), self._values)
+        return len(text) >= _SHORTEST_KEY_CHARS and not is_private(address)
 
     def _whole(self, name: str, steps: Steps) -> str:
         if not _NAME.fullmatch(name):
@@ -145,8 +123,8 @@ class References:
         """`name`, or where it is not set, the former name that is: of several the one that goes with the address."""
         formers = FORMER_NAMES.get(name, ())
         if len(formers) > 1:
-            entry = self._source.at(steps[:-1])
-            address = str(entry.get("base_url") or entry.get("api_base")) if isinstance(entry, Mapping) else ""
+            entry = self.source.mapping(*steps[:-1])
+            address = str(entry.get("base_url") or entry.get("api_base"))
             formers = tuple(former for former in formers if former.rsplit("_", 2)[0] in address)
         return next((other for other in (name, *formers) if self._values.get(other, "").strip()), name)
 
@@ -171,8 +149,12 @@ class References:
         if not self._values.get(name, "").strip():
             self.missing.setdefault(steps, []).append(name)
 
-    def _report(self, steps: Steps, what: str, fix: str) -> None:
-        self._problems.append(Problem(self._source.where(steps), what, fix))
+
+def address_of(params: Mapping[str, Any], values: Mapping[str, str]) -> str:
+    """Where a deployment says that its server is, written out if it is a reference as LiteLLM writes it; else empty."""
+    address = str(params.get("api_base") or params.get("base_url") or "")
+    name = address.removeprefix(LITELLM_PREFIX)
+    return address if name == address else values.get(name, "")
 
 
 def is_private(address: str) -> bool:

@@ -1,18 +1,20 @@
-"""Turns what pydantic says into one line for the operator: where, what is wrong, what to write instead."""
+"""Validates the file against its schema, and turns each of pydantic's errors into one line for the operator."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from scalix.launch.config.config_schema import ConfigFile
+from scalix.launch.config.findings import Findings
 from scalix.launch.config.yaml_source import Step, YamlSource
 from scalix.launch.problems import Problem, nearest, one_of, shown_path
 
 _TYPES = {
     "string_type": "is not text",
-    "list_type": "is not a list",
+    **dict.fromkeys(("list_type", "tuple_type", "frozen_set_type"), "is not a list"),
     "dict_type": "is not a set of 'key: value' pairs",
     "model_type": "is not a set of 'key: value' pairs",
     "bool_type": "is neither true nor false",
@@ -24,7 +26,7 @@ _TYPES = {
 _FIXES = {
     "string_type": "put it into quotes",
     "invalid_key": "put it into quotes",
-    "list_type": "write [first, second]",
+    **dict.fromkeys(("list_type", "tuple_type", "frozen_set_type"), "write [first, second]"),
     "bool_type": "write true or false",
     "string_pattern_mismatch": "use up to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit",
 }
@@ -45,11 +47,37 @@ _EXAMPLES = {
 }
 
 
-def problems_of(error: ValidationError, source: YamlSource, skip: Iterable[tuple[Step, ...]]) -> list[Problem]:
-    """One problem per error, in the order of the file. Places in `skip` have been reported already."""
-    skipped = set(skip)
-    found = [(item["loc"], _problem(item, source)) for item in error.errors(include_url=False)]
-    return [problem for place, problem in found if place not in skipped]
+def validated(findings: Findings) -> ConfigFile | None:
+    """The file as pydantic models; `None` where something is wrong with it, which is added to `findings`."""
+    source = findings.source
+    empty = set(_empty(source.data.get("scalix", {}), ("scalix",)))
+    for steps in empty:
+        findings.wrong(steps, f"{dotted(steps)} has no value", "give it one, or remove the key")
+    data = {key: value for key, value in source.data.items() if value is not None}
+    if "scalix" in data:
+        data["scalix"] = _without_empty(data["scalix"])
+    try:
+        return ConfigFile.model_validate(data)
+    except ValidationError as error:
+        # A section whose only key has no value is said to be wrong itself.
+        reported = empty | {steps[:-1] for steps in empty}
+        errors = error.errors(include_url=False)
+        findings.problems.extend(_problem(item, source) for item in errors if item["loc"] not in reported)
+        return None
+
+
+def _empty(value: Any, steps: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
+    if value is None:
+        yield steps
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _empty(item, (*steps, key))
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_empty(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def _problem(item: ErrorDetails, source: YamlSource) -> Problem:
@@ -91,9 +119,15 @@ def _known_keys(place: tuple[Step, ...]) -> list[str]:
     kind: Any = ConfigFile
     for step in place[:-1]:
         # Of a list or a dictionary every item has the same shape; of a section, each key its own.
-        within = kind.model_fields[str(step)].annotation if _is_section(kind) else get_args(kind)[-1]
-        kind = _holder(within)
-    return sorted(kind.model_fields) if _is_section(kind) else []
+        kind = _holder(_members(kind)[str(step)] if _is_section(kind) else get_args(kind)[-1])
+    return sorted(_members(kind)) if _is_section(kind) else []
+
+
+def _members(section: Any) -> dict[str, Any]:
+    """The types of a section's values by key. Those that are dataclasses of the domain have the same keys there."""
+    if is_dataclass(section):
+        return {field.name: field.type for field in fields(section)}
+    return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
 
 
 def _holder(kind: Any) -> Any:
@@ -104,7 +138,7 @@ def _holder(kind: Any) -> Any:
 
 
 def _is_section(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
+    return isinstance(kind, type) and (issubclass(kind, BaseModel) or is_dataclass(kind))
 
 
 def _is_text(key: Any) -> bool:

@@ -6,8 +6,9 @@ from copy import deepcopy
 from typing import Any
 
 from scalix.domain.model_names import NOT, fits
+from scalix.launch.config.findings import Findings
 from scalix.launch.config.yaml_source import Step, YamlSource
-from scalix.launch.problems import Problem, nearest, one_of
+from scalix.launch.problems import nearest, one_of
 
 _TIER = "tier"
 _FEATURES = ["lazy_edits", "smart_context", "advanced_reasoning"]
@@ -38,13 +39,14 @@ SHIPPED: Mapping[str, Any] = {
 }
 
 
-def complete_tiers(source: YamlSource, problems: list[Problem]) -> list[str]:
+def complete_tiers(findings: Findings) -> list[str]:
     """Put into `source.data` what its section leaves open: the tiers, or the models of some of them.
 
     A model that names a tier (`tier` in its `metadata` or `model_info`) is in that one and those after it. The others
     are in the tiers whose patterns have them, and where no model names a tier, every open tier has all. Returns lines
     for the operator.
     """
+    source = findings.source
     section = source.data.get("scalix", None if _is_misspelt(source) else {})
     if not isinstance(section, dict):
         return []
@@ -63,7 +65,7 @@ def complete_tiers(source: YamlSource, problems: list[Problem]) -> list[str]:
         section = _over_shipped(section)
         tiers = section["tiers"]
         patterns = {name: tier["models"] for name, tier in tiers.items()}
-    named, notes = _named_tiers(source, list(map(str, tiers)), problems)
+    named, notes = _named_tiers(findings, list(map(str, tiers)))
     for index, name in enumerate(tiers):
         if name in patterns:
             tiers[name] = {**tiers[name], "models": _models_of(index, patterns[name], named)}
@@ -95,23 +97,20 @@ def _models_of(index: int, patterns: list[str], named: Mapping[str, int | None])
     return [*had, *(NOT + model for model in others)] if wild else had
 
 
-def _named_tiers(
-    source: YamlSource, tiers: list[str], problems: list[Problem]
-) -> tuple[dict[str, int | None], list[str]]:
+def _named_tiers(findings: Findings, tiers: list[str]) -> tuple[dict[str, int | None], list[str]]:
     """Each model of the file with the index of the tier that it names, of several the dearest; lines about those."""
+    source = findings.source
     found: dict[str, int | None] = {}
     notes: dict[str, str] = {}
-    models = source.data.get("model_list")
-    for number, model in enumerate(models if isinstance(models, list) else []):
+    for number, model in enumerate(source.listed("model_list")):
         if not isinstance(model, dict) or not isinstance(model.get("model_name"), str):
             continue
         name = model["model_name"]
         found.setdefault(name, None)
         for place in (("litellm_params", "metadata"), ("model_info",)):
             holder: tuple[Step, ...] = ("model_list", number, *place)
-            for slip in _slips(source.at(holder), tiers):
-                fix = "write tier, with the name of one tier"
-                problems.append(Problem(source.where((*holder, slip)), f"'{name}' has no '{slip}'", fix))
+            for slip in _slips(source.mapping(*holder), tiers):
+                findings.wrong((*holder, slip), f"'{name}' has no '{slip}'", "write tier, with the name of one tier")
             steps = (*holder, _TIER)
             tier = source.at(steps)
             if tier is None:
@@ -119,7 +118,7 @@ def _named_tiers(
             if tier not in tiers:
                 guess = nearest(str(tier), tiers)
                 fix = f"write tier: {guess}" if guess else f"write {one_of(tiers)}"
-                problems.append(Problem(source.where(steps), f"'{name}' is in the tier '{tier}', which is none", fix))
+                findings.wrong(steps, f"'{name}' is in the tier '{tier}', which is none", fix)
                 continue
             before, index = found[name], tiers.index(tier)
             found[name] = index if before is None else max(before, index)
@@ -129,11 +128,11 @@ def _named_tiers(
     return found, list(notes.values())
 
 
-def _slips(holder: Any, tiers: list[str]) -> list[str]:
+def _slips(holder: Mapping[Any, Any], tiers: list[str]) -> list[str]:
     """The fields by which a model was probably meant to be put into a tier."""
     return [
         field
-        for field, value in (holder.items() if isinstance(holder, dict) else ())
+        for field, value in holder.items()
         if field != _TIER and _is_text(field) and nearest(field, [_TIER]) is not None
         if any(word in tiers for word in (value if isinstance(value, list) else [value]))
     ]

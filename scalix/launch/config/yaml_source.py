@@ -71,6 +71,24 @@ class YamlSource:
                 return None
         return value
 
+    def mapping(self, *steps: Step) -> dict[Any, Any]:
+        """The mapping at `steps` itself, which may be changed; an empty one where there is none."""
+        value = self.at(steps)
+        return value if isinstance(value, dict) else {}
+
+    def listed(self, *steps: Step) -> list[Any]:
+        """The list at `steps` itself; an empty one where there is none."""
+        value = self.at(steps)
+        return value if isinstance(value, list) else []
+
+    def take(self, *steps: Step) -> Any:
+        """The value at `steps`, which is removed from the data; `None` where there is none."""
+        return self.mapping(*steps[:-1]).pop(steps[-1], None)
+
+    def problem(self, steps: Iterable[Step], what: str, fix: str) -> Problem:
+        """A problem with the value at `steps`."""
+        return Problem(self.where(steps), what, fix)
+
     def where(self, steps: Iterable[Step]) -> str:
         """`file:line` of the value at `steps`, in whichever file it stands."""
         steps = tuple(steps)

@@ -5,75 +5,69 @@ from decimal import Decimal
 from typing import Any
 
 from scalix.domain.limits.spans import span_ms
-from scalix.launch.config.yaml_source import Step, YamlSource
-from scalix.launch.litellm.told import Told
-from scalix.launch.problems import Problem
+from scalix.launch.config.findings import Findings
+from scalix.launch.config.yaml_source import Step
 
 _SECTION = "litellm_settings"
+_DEFAULT = (_SECTION, "default_internal_user_params")
 _MINUTE_MS, _DAY_MS = 60_000, 86_400_000
-_WINDOWS = {_MINUTE_MS: "minute", 60 * _MINUTE_MS: "hour", _DAY_MS: "day"}
-_WORDS = {"minute": "1m", "hour": "1h", "day": "1d", "month": "1mo"}
+# The windows of our limits, each with how long it is and how LiteLLM writes that.
+_WINDOWS = {
+    "minute": (_MINUTE_MS, "1m"),
+    "hour": (60 * _MINUTE_MS, "1h"),
+    "day": (_DAY_MS, "1d"),
+    "month": (30 * _DAY_MS, "1mo"),
+}
 _LEAST_MONTH_DAYS, _MOST_MONTH_DAYS = 28, 31
-_DEFAULT = "default_internal_user_params"
 
 
-def take_budgets(source: YamlSource, told: Told, problems: list[Problem]) -> None:
-    """Put them into the tiers of `source.data`, each where a tier has no spending limit for that window."""
-    settings = source.data.get(_SECTION)
-    if not isinstance(settings, dict):
-        return
+def take_budgets(findings: Findings) -> None:
+    """Move the budgets into the tiers of the file, each where a tier has no spending limit for that window."""
     found: dict[str, Decimal | int] = {}
-    for steps, amount, duration in _budgets(source, told):
+    for steps, amount, duration in _budgets(findings):
         if amount is None:
             continue
-        window = _window(source, steps, duration, problems)
+        window = _window(findings, steps, duration)
         if window is None:
             continue
         if isinstance(amount, bool) or not isinstance(amount, int | Decimal) or amount < 0:
-            what = f"{steps[-1]} is no amount of US dollars"
-            problems.append(Problem(source.where(steps), what, "write a number such as 0.5"))
+            findings.wrong(steps, f"{steps[-1]} is no amount of US dollars", "write a number such as 0.5")
             continue
         found[window] = min(amount, found.get(window, amount))
         lasting = f" ({'internal_user_' if len(steps) < 3 else ''}budget_duration: {duration})" if duration else ""
-        subject = f"{source.where(steps)}: {'.'.join(map(str, steps))}{lasting}"
-        note = f"{subject} is spend_usd: {{{window}: {amount}}} of each tier"
-        told.translated.append(
-            f"{note} that has no limit of its own{'' if duration else ', as no window here is without an end'}"
-        )
-    section = source.data.get("scalix")
-    tiers = section.get("tiers") if isinstance(section, dict) else None
-    for tier in tiers.values() if isinstance(tiers, dict) and found else ():
+        note = f"{'.'.join(map(str, steps))}{lasting} is spend_usd: {{{window}: {amount}}} of each tier"
+        endless = "" if duration else ", as no window here is without an end"
+        findings.becomes(steps, f"{note} that has no limit of its own{endless}")
+    for tier in findings.source.mapping("scalix", "tiers").values() if found else ():
         if isinstance(tier, dict) and isinstance(tier.get("spend_usd") or {}, dict):
             tier["spend_usd"] = {**found, **(tier.get("spend_usd") or {})}
 
 
-def _budgets(source: YamlSource, told: Told) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """Where a budget stands, its amount, and how long it lasts; all are taken out."""
-    settings = source.data[_SECTION]
-    duration = settings.pop("internal_user_budget_duration", None)
-    yield (_SECTION, "max_end_user_budget"), settings.pop("max_end_user_budget", None), None
+def _budgets(findings: Findings) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Where each budget stands, its amount, and how long it lasts; all are taken out of the file."""
+    take = findings.source.take
+    duration = take(_SECTION, "internal_user_budget_duration")
+    yield (_SECTION, "max_end_user_budget"), take(_SECTION, "max_end_user_budget"), None
     for name in ("max_internal_user_budget", "default_max_internal_user_budget"):
-        yield (_SECTION, name), settings.pop(name, None), duration
-    params = settings.pop(_DEFAULT, None)
+        yield (_SECTION, name), take(_SECTION, name), duration
+    params = take(*_DEFAULT)
     if isinstance(params, dict):
         for name in params.keys() - {"max_budget", "budget_duration"}:
-            where = source.where((_SECTION, _DEFAULT, name))
-            told.without_effect.append(
-                f"{where}: {_DEFAULT}.{name}: without effect here: what a user may is their tier's"
-            )
-        yield (_SECTION, _DEFAULT, "max_budget"), params.get("max_budget"), params.get("budget_duration") or duration
+            findings.no_effect((*_DEFAULT, name), f"{_DEFAULT[1]}.{name}", "what a user may is their tier's")
+        yield (*_DEFAULT, "max_budget"), params.get("max_budget"), params.get("budget_duration") or duration
 
 
-def _window(source: YamlSource, steps: tuple[Step, ...], duration: Any, problems: list[Problem]) -> str | None:
-    length_ms = span_ms(duration) if duration is not None else None
+def _window(findings: Findings, steps: tuple[Step, ...], duration: Any) -> str | None:
+    """The window of our limits that a budget's duration is; `None` with a problem for any other duration."""
     if duration is None:
         return "month"
-    if length_ms in _WINDOWS:
-        return _WINDOWS[length_ms]
+    length_ms = span_ms(duration)
     if length_ms is not None and _LEAST_MONTH_DAYS <= length_ms / _DAY_MS <= _MOST_MONTH_DAYS:
         return "month"
-    lengths = {**{window: ms for ms, window in _WINDOWS.items()}, "month": 30 * _DAY_MS}
-    near = min(lengths, key=lambda window: abs(lengths[window] - length_ms)) if length_ms else "month"
+    near = min(_WINDOWS, key=lambda window: abs(_WINDOWS[window][0] - length_ms)) if length_ms else "month"
+    length, word = _WINDOWS[near]
+    if length == length_ms:
+        return near
     what = f"{'.'.join(map(str, steps))} lasts for {duration}, which is no window here"
-    problems.append(Problem(source.where(steps), what, f"write {_WORDS[near]}, or spend_usd: {{{near}: …}} for a tier"))
+    findings.wrong(steps, what, f"write {word}, or spend_usd: {{{near}: …}} for a tier")
     return None

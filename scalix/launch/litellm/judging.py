@@ -1,15 +1,14 @@
 """Goes through what a config file says to LiteLLM: takes out what has no effect here, and says what becomes of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from scalix.launch.config.findings import Findings
 from scalix.launch.config.gateway_settings import CUSTOM_AUTH
-from scalix.launch.config.yaml_source import Step, YamlSource
-from scalix.launch.litellm.kinds import Kind, Setting, Table
+from scalix.launch.config.yaml_source import Step
+from scalix.launch.litellm.kinds import Kind, Setting
 from scalix.launch.litellm.sections import JUDGED, NO_SETTING, OURS, SECTIONS, TABLES, is_price
 from scalix.launch.litellm.spelling import misspelt
-from scalix.launch.litellm.told import Told
-from scalix.launch.problems import Problem
 
 Steps = tuple[Step, ...]
 _PASSED_ON = Setting(Kind.HONOURED, "passes to the provider")
@@ -17,71 +16,64 @@ _OURS = {"custom_auth": CUSTOM_AUTH}
 _MODEL_LIST, _PARAMS = "model_list", "litellm_params"
 
 
-def judge(source: YamlSource, told: Told, problems: list[Problem]) -> None:
-    """Take out of `source.data` what has no effect here, and say so, in one line for each reason. What is refused or
-    misspelt is added to `problems`."""
+def judge(findings: Findings) -> None:
+    """Take out of the file what has no effect here, and say so, in one line for each reason. What is refused or
+    misspelt is a problem."""
+    source = findings.source
     found: dict[tuple[str, Setting], list[Steps]] = {}
-    for place, name, section, setting in _settings(source, problems):
+    for place, name, section, setting in _settings(findings):
         steps = (*place, name)
-        if setting.kind is Kind.REFUSED and _at(source.data, steps) != _OURS.get(name):
-            problems.append(Problem(source.where(steps), f"{_dotted(section, [name])} {setting.note}", setting.fix))
+        if setting.kind is Kind.REFUSED and source.at(steps) != _OURS.get(name):
+            findings.wrong(steps, f"{_dotted(section, [name])} {setting.note}", setting.fix)
         elif setting.kind is Kind.WITHOUT_EFFECT:
-            holder = _at(source.data, place)
-            if holder.pop(name) not in (None, False, "", [], {}):
+            if source.take(*steps) not in (None, False, "", [], {}):
                 found.setdefault((section, setting), []).append(steps)
         elif setting is _PASSED_ON:
             found.setdefault((section, setting), []).append(steps)
     for (section, setting), places in found.items():
-        subject = f"{source.where(places[0])}: {_dotted(section, [str(steps[-1]) for steps in places])}"
+        subject = _dotted(section, [str(steps[-1]) for steps in places])
         if setting is _PASSED_ON:
-            told.translated.append(f"{subject} {setting.note}, as LiteLLM has no such setting")
+            findings.becomes(places[0], f"{subject} {setting.note}, as LiteLLM has no such setting")
         else:
-            told.without_effect.append(f"{subject}: without effect here: {setting.note}")
+            findings.no_effect(places[0], subject, setting.note)
 
 
-def _settings(source: YamlSource, problems: list[Problem]) -> Iterator[tuple[Steps, str, str, Setting]]:
+def _settings(findings: Findings) -> Iterator[tuple[Steps, str, str, Setting]]:
     """Every setting: where it stands, its name, the table that it is in, and what becomes of it."""
     known = [*SECTIONS, OURS]
-    for name in _names(source.data):
-        if name in known:
-            if name in SECTIONS:
-                yield (), name, "", SECTIONS[name]
-            continue
-        if not _is_misspelt(source, (), name, known, problems, "section"):
+    for name in _names(findings.source.data):
+        if name in SECTIONS:
+            yield (), name, "", SECTIONS[name]
+        elif name != OURS and not _is_misspelt(findings, (name,), known, "section"):
             yield (), name, "", NO_SETTING
     for section in JUDGED:
-        yield from _of(source, (section,), section, NO_SETTING, problems)
-    models = source.data.get(_MODEL_LIST)
-    for index, model in enumerate(models if isinstance(models, list) else []):
+        yield from _of(findings, (section,), section, NO_SETTING)
+    for index, model in enumerate(findings.source.listed(_MODEL_LIST)):
         if isinstance(model, dict):
-            yield from _of(source, (_MODEL_LIST, index), _MODEL_LIST, NO_SETTING, problems)
-            section = f"{_MODEL_LIST}.{_PARAMS}"
-            yield from _of(source, (_MODEL_LIST, index, _PARAMS), section, _PASSED_ON, problems)
+            yield from _of(findings, (_MODEL_LIST, index), _MODEL_LIST, NO_SETTING)
+            yield from _of(findings, (_MODEL_LIST, index, _PARAMS), f"{_MODEL_LIST}.{_PARAMS}", _PASSED_ON)
 
 
-def _of(
-    source: YamlSource, place: Steps, section: str, unknown: Setting, problems: list[Problem]
-) -> Iterator[tuple[Steps, str, str, Setting]]:
-    table: Table = TABLES[section]
-    for name in _names(_at(source.data, place)):
+def _of(findings: Findings, place: Steps, section: str, unknown: Setting) -> Iterator[tuple[Steps, str, str, Setting]]:
+    """The settings at `place`. One that is not in the table of `section` is `unknown`."""
+    table = TABLES[section]
+    for name in _names(findings.source.mapping(*place)):
         if name in table:
             yield place, name, section, table[name]
-        elif not (unknown is _PASSED_ON and is_price(name)) and not _is_misspelt(
-            source, place, name, table, problems, "setting"
-        ):
+        elif unknown is _PASSED_ON and is_price(name):
+            continue
+        elif not _is_misspelt(findings, (*place, name), table, "setting"):
             yield place, name, section, unknown
 
 
-def _is_misspelt(source: YamlSource, place: Steps, name: str, known: Any, problems: list[Problem], kind: str) -> bool:
-    """Whether `name` is a slip; where the right one is missing too, so that nothing says what was meant."""
-    meant = misspelt(name, known)
-    if meant is None:
-        return False
-    what = f"unknown {kind} '{name}'" + (
-        f" in {'.'.join(str(s) for s in place if isinstance(s, str))}" if place else ""
-    )
-    problems.append(Problem(source.where((*place, name)), what, f"write '{meant}'"))
-    return True
+def _is_misspelt(findings: Findings, steps: Steps, known: Iterable[str], kind: str) -> bool:
+    """Whether a name is a slip; where the right one is missing too, so that nothing says what was meant."""
+    *place, name = steps
+    meant = misspelt(str(name), known)
+    if meant is not None:
+        inside = f" in {'.'.join(step for step in place if isinstance(step, str))}" if place else ""
+        findings.wrong(steps, f"unknown {kind} '{name}'{inside}", f"write '{meant}'")
+    return meant is not None
 
 
 def _dotted(section: str, names: list[str]) -> str:
@@ -89,14 +81,5 @@ def _dotted(section: str, names: list[str]) -> str:
     return f"{section}.{listed}" if section else listed
 
 
-def _names(value: Any) -> list[str]:
-    return [name for name in value if isinstance(name, str)] if isinstance(value, dict) else []
-
-
-def _at(value: Any, steps: Steps) -> Any:
-    for step in steps:
-        if isinstance(value, list) and isinstance(step, int):
-            value = value[step]
-        else:
-            value = value.get(step) if isinstance(value, Mapping) else None
-    return value
+def _names(mapping: dict[Any, Any]) -> list[str]:
+    return [name for name in mapping if isinstance(name, str)]
