@@ -1,7 +1,8 @@
-"""Asks the models that may serve an admitted request, one after the other, through LiteLLM's app."""
+"""Asks the models that may serve an admitted request, one after the other, each through an inner app."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -10,10 +11,13 @@ import orjson
 from scalix.domain.errors import BadRequest
 from scalix.domain.requests.betas import split_betas
 from scalix.domain.requests.routes import Route
-from scalix.edge.answers import Answer, noop
+from scalix.edge.answers import Answer
 from scalix.edge.asgi import ASGIApp, Receive, Scope, header
 from scalix.edge.clients import Client
 from scalix.edge.failover import Attempts
+from scalix.edge.patience import Patience
+from scalix.edge.provider_errors import Failed
+from scalix.edge.replies import Reply
 from scalix.service.exchange.attempts import Lifted, ProviderError
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 from scalix.service.exchange.settlement import Settlement
@@ -28,90 +32,90 @@ log = logging.getLogger("scalix.edge")
 
 
 class Asking:
-    """Hands a request to LiteLLM's app as if it had come from a client that may do no more, model after model until one
-    has answered."""
+    """Hands a request to an inner app as if it had come from a client that may do no more, model after model until one
+    has answered.
 
-    def __init__(self, app: ASGIApp, settlement: Settlement, internal_token: str) -> None:
-        self._app = app
+    engine_of: the inner app that asks a model. It finds the exchange in its scope.
+    internal_token: what LiteLLM's app knows the gateway by.
+    """
+
+    def __init__(self, engine_of: Callable[[str], ASGIApp], settlement: Settlement, internal_token: str) -> None:
+        self._engine_of = engine_of
         self._settlement = settlement
         self._authorization = (b"authorization", b"Bearer " + internal_token.encode())
 
     async def ask(
-        self,
-        raw: bytes,
-        exchange: Exchange,
-        attempts: Attempts,
-        answer: Answer,
-        scope: Scope,
-        receive: Receive,
+        self, exchange: Exchange, attempts: Attempts, reply_of: Callable[[str], Reply], scope: Scope, receive: Receive
     ) -> None:
-        """Ask until a model has answered, or none is left. `raw` is the body that the first model is to have."""
+        """Ask until a model has answered, or none is left, and settle. `reply_of` gives the way back from a model.
+        Raises `BadRequest` for a body that can't be written."""
+        raw = serialised(attempts.body())  # where this fails, no provider is asked, and nothing charged
         client = Client(receive, exchange, partial(self._settlement.free_slot, exchange))
-        CURRENT.set(exchange)
         exchange.attempt.lifted = Lifted()
+        failures: list[Failed] = []
+        answer = _answer(exchange, attempts, reply_of)
+        CURRENT.set(exchange)
         try:
             async with client.watched():
-                while await self._attempt(raw, attempts, exchange, answer, scope, client):
-                    exchange.begin_next()
-                    answer.begin(attempts.model.name)
+                while True:
+                    exchange.attempt.written = raw
+                    await self._attempt(exchange, attempts, answer, self._inner_scope(exchange, scope), client)
+                    failure = await answer.conclude()
+                    if not attempts.go_on(failure):
+                        break
+                    await _hang_up(exchange)
                     raw = serialised(attempts.body())
+                    if failure is not None and not failure.asks_anew:
+                        failures.append(failure)
+                    exchange.begin_next()
+                    answer = _answer(exchange, attempts, reply_of)
         except asyncio.CancelledError:
             exchange.client_left = True
             raise
         except Exception as error:
-            if not exchange.client_left:
-                log.error(
-                    "request %s: the inner app failed with %s", exchange.admission.request_id, type(error).__name__
-                )
+            _note_fault(exchange, error)
         finally:
             CURRENT.set(None)
-            await answer.conclude()
+            await self._finish(exchange, answer, failures)
+
+    async def _attempt(
+        self, exchange: Exchange, attempts: Attempts, answer: Answer, inner: Scope, client: Client
+    ) -> None:
+        """Have one model asked."""
+        attempt, patience = exchange.attempt, answer.patience
+        attempt.on_open = lambda: patience.extend(attempts.patience_s(has_begun=True))
+        try:
+            async with patience.timer:
+                await self._engine_of(attempt.model)(inner, client.replaying(attempt.written), answer.send)
+        except TimeoutError:
+            attempts.gave_up_waiting = patience.is_over
+            if patience.is_over and attempt.asked:
+                attempt.seen.error = TOO_LATE
+        except Exception as error:
+            _note_fault(exchange, error)
+        finally:
+            attempt.on_open = noop
+
+    async def _finish(self, exchange: Exchange, answer: Answer, failures: list[Failed]) -> None:
+        """Settle what is not, and say so to a client that has no answer yet."""
+        try:
+            failure = await answer.conclude()
+            if failure is not None and exchange.ending is None:
+                await answer.reply.refuse([*failures, failure])
             exchange.attempt.written = b""
             if exchange.client_left:
                 await _hang_up(exchange)
-
-    async def _attempt(
-        self, raw: bytes, attempts: Attempts, exchange: Exchange, answer: Answer, scope: Scope, client: Client
-    ) -> bool:
-        """Ask one model. Whether it has failed and another one may take over."""
-        attempts.goes_on = False
-        inner = self._inner_scope(exchange, scope, raw)
-        exchange.attempt.written = raw
-        try:
-            async with asyncio.timeout(attempts.patience_s()) as patience:
-                answer.on_first_byte = lambda: _wait_for_ever(patience)
-                exchange.attempt.on_open = lambda: _wait_longer(patience, attempts.patience_s(has_begun=True))
-                await self._app(inner, client.replaying(raw), answer.send)
-        except TimeoutError:
-            attempts.gave_up_waiting = patience.expired()
-            if attempts.gave_up_waiting and exchange.attempt.asked:
-                exchange.attempt.seen.error = TOO_LATE
-        except Exception as error:
-            if not exchange.client_left:
-                log.error(
-                    "request %s: the inner app failed with %s", exchange.admission.request_id, type(error).__name__
-                )
         finally:
-            answer.on_first_byte, exchange.attempt.on_open = noop, lambda: None
-        await answer.conclude()
-        if answer.failure is None:
-            if not exchange.client_left:
-                attempts.answered()
-            return False
-        if not attempts.goes_on:
-            if answer.has_started:
-                attempts.note_failure(answer.failure)
-            return False
-        await _hang_up(exchange)
-        return True
+            if exchange.ending is None:
+                await answer.reply.account.settle_anyway()
 
-    def _inner_scope(self, exchange: Exchange, scope: Scope, raw: bytes) -> Scope:
+    def _inner_scope(self, exchange: Exchange, scope: Scope) -> Scope:
         route = exchange.admission.route
         path = f"/v1{route.row.path}"
         headers = [
             (b"host", b"scalix"),
             (b"content-type", b"application/json"),
-            (b"content-length", str(len(raw)).encode()),
+            (b"content-length", str(len(exchange.attempt.written)).encode()),
             self._authorization,
             *(item for item in scope["headers"] if item[0] in _FORWARDED_HEADERS),
         ]
@@ -124,15 +128,18 @@ class Asking:
         return inner
 
 
-async def _wait_for_ever(patience: asyncio.Timeout) -> None:
-    if patience.expired():
-        await asyncio.sleep(0)  # where the cancellation that is on its way comes, before anything is sent
-    patience.reschedule(None)
+def noop() -> None:
+    """What is called where nobody has anything to do."""
 
 
-def _wait_longer(patience: asyncio.Timeout, seconds: float | None) -> None:
-    if seconds is not None and patience.when() is not None and not patience.expired():
-        patience.reschedule(asyncio.get_running_loop().time() + seconds)
+def _answer(exchange: Exchange, attempts: Attempts, reply_of: Callable[[str], Reply]) -> Answer:
+    exchange.attempt.model = attempts.model.name
+    return Answer(reply_of(attempts.model.name), Patience(attempts.patience_s()))
+
+
+def _note_fault(exchange: Exchange, error: Exception) -> None:
+    if not exchange.client_left:
+        log.error("request %s: the inner app failed with %s", exchange.admission.request_id, type(error).__name__)
 
 
 async def _hang_up(exchange: Exchange) -> None:

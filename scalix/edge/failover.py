@@ -1,5 +1,6 @@
 """The models that may serve one request, one after the other."""
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,23 +32,20 @@ class Fields:
 
 
 class Attempts:
-    """The attempts of one admitted request. `clock` gives seconds, monotonic; `body` is what was admitted, its output
-    cap included."""
+    """The attempts of one admitted request. `clock` gives seconds, monotonic."""
 
     def __init__(
         self,
         candidates: Candidates,
         cooldowns: Cooldowns,
         exchange: Exchange,
-        body: dict[str, Any],
-        *,
-        clock: Callable[[], float],
         fields: Fields,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._retries = candidates.retries
         self._cooldowns = cooldowns
         self._exchange = exchange
-        self._body = body
+        self._body = exchange.admission.call.body  # with its output cap
         self._clock = clock
         self._fields = fields
         self._began_s = clock()
@@ -56,7 +54,6 @@ class Attempts:
         self._wanted: OutputRequest | None = None
         self._largest_failed_tokens: int | None = None
         self._asked_anew = False
-        self.goes_on = False  # whether a model is to be asked after the one that has failed
         self.gave_up_waiting = False  # whether the attempt was ended by us, for want of a first byte
         models = candidates.models or (Model(exchange.admission.model, ""),)
         if models[0].name != exchange.admission.model:  # which cools down
@@ -87,21 +84,30 @@ class Attempts:
         within_s = self._retries.within_s(streamed=self._exchange.admission.streamed and not has_begun)
         return max(0.0, self._began_s + within_s - self._clock())
 
-    def is_followed(self, failure: Failed) -> bool:
-        """Whether another model may take over from the one that has failed, or the same by another way. It is `model`
-        from then on."""
-        tried, failed = self._exchange.tried, self.model.name
+    def go_on(self, failure: Failed | None) -> bool:
+        """Take note of what has become of `model`. Whether another one is to be asked then, or the same by another way:
+        it is `model` from then on. `None`: it has not failed."""
+        exchange, failed = self._exchange, self.model.name
+        if failure is None:
+            if not exchange.client_left:
+                self._answered()
+            return False
+        if exchange.ending is not None:  # its stream had begun
+            self._note_failure(failure)
+            return False
+        if exchange.client_left:
+            return False
         if failure.asks_anew and not self._asked_anew:
-            self._asked_anew = self.goes_on = True
+            self._asked_anew = True
             return True
-        self.goes_on = self._find_next(failure)
-        if self.goes_on or tried:
-            tried.append(failed)
-        return self.goes_on
+        goes_on = self._find_next(failure)
+        if goes_on or exchange.tried:
+            exchange.tried.append(failed)
+        return goes_on
 
     def _find_next(self, failure: Failed) -> bool:
         failed, is_first = self.model, not self._exchange.tried
-        self.note_failure(failure)
+        self._note_failure(failure)
         if failure.is_last or (failure.error_class is ErrorClass.BAD_REQUEST and is_first):
             return False
         if self.patience_s() == 0 and not self.gave_up_waiting:
@@ -117,11 +123,11 @@ class Attempts:
                 return True
         return False
 
-    def answered(self) -> None:
+    def _answered(self) -> None:
         """The model has answered."""
         self._cooldowns.succeeded(self.model.name, self._subject, was_probe=self._is_probe)
 
-    def note_failure(self, failure: Failed) -> None:
+    def _note_failure(self, failure: Failed) -> None:
         """The model has failed, in whichever way."""
         if failure.blames_model and not (self.gave_up_waiting and self._is_excused()):
             self._cooldowns.failed(
@@ -131,7 +137,7 @@ class Attempts:
             if self._is_probe:
                 self._cooldowns.not_probed(self.model.name, self._subject)
         elif failure.error_class in REFUSALS or self._exchange.attempt.seen.answered_whole:
-            self.answered()
+            self._answered()
 
     def _is_excused(self) -> bool:
         """Whether a model that we gave up waiting for may have done its best: what it had was the rest of another's

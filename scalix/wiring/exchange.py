@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from scalix.domain.policy import Model
+from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
 from scalix.service.exchange.admission_control import AdmissionControl
 from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.cooldowns import Cooldowns
@@ -29,11 +30,13 @@ from scalix.wiring.store import StoreParts
 @dataclass(frozen=True)
 class ModelKnowledge:
     """LiteLLM's knowledge of models, passed in since nothing below the edge may import LiteLLM. `facts` completes a
-    configured model; `original_id` restores a provider's id that LiteLLM has rewritten."""
+    configured model; `original_id` restores a provider's id that LiteLLM has rewritten; `known` says which fields of a
+    request a model can be told."""
 
     facts: Callable[[Model], Model]
     tokenizer: Tokenizer
     original_id: Callable[[str], str] = str
+    known: KnownFields = lambda model, route: EVERYTHING
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def build_exchange(store: StoreParts, models: ModelKnowledge) -> ExchangeParts:
         counting=counting,
         known=known,
         admission=AdmissionControl(store.policy, ModelAccess(models.facts), room, exchanges, counting, names),
-        fallbacks=Fallbacks(store.policy, cooldowns, facts=models.facts, now_ms=now_ms),
+        fallbacks=Fallbacks(store.policy, cooldowns, facts=models.facts, now_ms=now_ms, known=models.known),
         object_ids=ObjectIds(store.pseudonyms, models.original_id),
         exchanges=exchanges,
         settlement=settlement,

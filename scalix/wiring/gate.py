@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import GatewayError
 from scalix.domain.faults import shown_fault
-from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
 from scalix.launch.config.policy_file import read_policy
 from scalix.launch.processes.untrimmed import CantTrim
 from scalix.launch.settings.environment import DEFAULT_STREAM_JOIN_MS
@@ -63,7 +62,7 @@ def create_app() -> Any:
         raise CantTrim(f"LiteLLM can't be trimmed: {shown_fault(error)}") from error
     if os.environ.get("LITELLM_LOG") != "DEBUG":
         quiet_litellm_logs()
-    core = build_core(os.environ, ModelKnowledge(model_facts(), tokenizer(), original_id))
+    core = build_core(os.environ, ModelKnowledge(model_facts(), tokenizer(), original_id, known_fields()))
     part = core.exchange
     bridge.install(Services(core.callers.identity, part.admission, part.settlement, part.exchanges, under_edge=True))
 
@@ -96,7 +95,6 @@ def create_app() -> Any:
         lifespan,
         internal_token=internal_token,
         check_models=check_models,
-        known=known_fields(),
         keeper_of=stored_answer,
         reload=reload,
         access=access,
@@ -111,14 +109,15 @@ def build_gate(
     *,
     internal_token: str,
     check_models: Callable[[], Awaitable[Any]],
-    known: KnownFields = lambda model, route: EVERYTHING,
     keeper_of: "FindKeeper | None" = None,
     reload: Callable[[], int] = lambda: 0,
     access: "AccessLog | None" = None,
     metrics_token: str | None = None,
 ) -> "Gate":
     """The edge around `inner`, an app in LiteLLM's place that takes `internal_token`."""
+    from scalix.edge.answering import Answering
     from scalix.edge.asgi import address_of
+    from scalix.edge.asking import Asking
     from scalix.edge.client_address import ClientAddresses
     from scalix.edge.forwarding import Forwarding
     from scalix.edge.gate import Gate
@@ -142,19 +141,10 @@ def build_gate(
     guard = Guard(core.policy, addresses, LoadShedding(), Throttle(time.monotonic))
     health = HealthRoutes(core.callers.identity, ready, check_models)
     own = build_dispatcher(core, guard, health, keeper_of or keeps_nothing, metrics_token)
-    forwarding = Forwarding(
-        inner,
-        core.callers.identity,
-        core.exchange.admission,
-        core.exchange.settlement,
-        internal_token=internal_token,
-        counting=core.exchange.counting,
-        now_ms=now_ms,
-        guard=guard,
-        fallbacks=core.exchange.fallbacks,
-        ids=core.exchange.object_ids,
-        known=known,
-    )
+    part = core.exchange
+    asking = Asking(lambda model: inner, part.settlement, internal_token)
+    answering = Answering(asking, part.settlement, part.fallbacks, part.counting, part.object_ids, now_ms)
+    forwarding = Forwarding(core.callers.identity, part.admission, guard, part.fallbacks, part.object_ids, answering)
     return Gate(
         inner,
         core.callers.identity,

@@ -197,7 +197,7 @@ async def edge(
             "SCALIX_STATE_DIR": str(folder / name),
             "LITELLM_MASTER_KEY": MASTER_KEY,
         },
-        ModelKnowledge(lambda model: model, lambda encoding, text: len(text.split())),
+        ModelKnowledge(lambda model: model, lambda encoding, text: len(text.split()), known=known),
     )
     app = App()
 
@@ -210,7 +210,6 @@ async def edge(
         Lifespan([], []),
         internal_token=MASTER_KEY,
         check_models=nothing,
-        known=known,
     )
     charges: list[tuple[Receipt, Charge]] = []
     exchanges: list[Exchange] = []

@@ -14,6 +14,8 @@ from scalix.edge import accounts
 from scalix.edge.answer_repairs import AnswerRepairs
 from scalix.edge.answers import Answer
 from scalix.edge.asgi import Message
+from scalix.edge.patience import Patience
+from scalix.edge.replies import Reply
 from scalix.litellm_adapter.provider_transport import read_response
 from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.exchange.hidden_work import Speeds
@@ -64,20 +66,17 @@ async def _charged(
     outage = SimpleNamespace(learn=lambda *learned: None)
     settlement = Settlement(cast(Any, SimpleNamespace(settle=settle)), Exchanges(), cast(Any, outage))
     measures = accounts.Measures(words, counted, Speeds(), lambda: thought_s > 0, lambda: now_s[0])
-    answer = Answer(
-        exchange,
-        send,
-        account=lambda model: accounts.Account(exchange, model, settlement, measures),
-        repairs=lambda model: AnswerRepairs(exchange, model, {}, lambda: 0),
-        now_ms=lambda: 1,
-    )
-    await answer.send({"type": "http.response.start", "status": 200, "headers": list(response.headers.raw)})
-    with suppress(httpx.ReadError):  # it has no end where the client leaves before that
-        async for part in response.aiter_bytes():
-            await answer.send({"type": "http.response.body", "body": part, "more_body": True})
-    exchange.client_left, exchange.attempt.usage, exchange.attempt.asked = client_left, reported, True
-    now_s[0] = thought_s
-    await answer.conclude() if client_left else await answer.send({"type": "http.response.body"})
+    account = accounts.Account(exchange, "m", settlement, measures)
+    reply = Reply(exchange, "m", send, account, AnswerRepairs(exchange, "m", {}, lambda: 0), lambda: 1)
+    answer = Answer(reply, patience := Patience(None))
+    async with patience.timer:
+        await answer.send({"type": "http.response.start", "status": 200, "headers": list(response.headers.raw)})
+        with suppress(httpx.ReadError):  # it has no end where the client leaves before that
+            async for part in response.aiter_bytes():
+                await answer.send({"type": "http.response.body", "body": part, "more_body": True})
+        exchange.client_left, exchange.attempt.usage, exchange.attempt.asked = client_left, reported, True
+        now_s[0] = thought_s
+        await answer.conclude() if client_left else await answer.send({"type": "http.response.body"})
     return charges[0]
 
 

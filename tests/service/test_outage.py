@@ -558,7 +558,7 @@ async def test_a_charge_that_can_not_be_worked_out_is_made_as_reserved(
 
 
 @pytest.mark.parametrize(
-    "place", ["scalix.service.exchange.admission_control.with_cap", "scalix.edge.forwarding.Attempts"]
+    "place", ["scalix.service.exchange.admission_control.with_cap", "scalix.edge.answering.Attempts"]
 )
 @pytest.mark.parametrize("away", [False, True], ids=["store there", "store away"])
 async def test_a_fault_between_admission_and_answer_leaves_nothing_reserved_and_nothing_charged(

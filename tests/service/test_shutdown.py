@@ -10,7 +10,7 @@ import pytest
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.limits.quota import Charge, Outcome, Receipt, Settled
-from scalix.edge import forwarding
+from scalix.edge import asking
 from scalix.edge.accounts import Account
 from scalix.service.exchange.outage import apply_to
 from scalix.store.journal.journal import Journal
@@ -109,7 +109,7 @@ async def test_a_request_that_fails_before_it_is_forwarded_is_not_charged(
     def fail(body: object) -> bytes:
         raise BadRequest("The request's body can't be written.")
 
-    monkeypatch.setattr(forwarding, "serialised", fail)
+    monkeypatch.setattr(asking, "serialised", fail)
     async with world(store_url, tmp_path) as one:
         user = await one.user("ada", "pro")
         reply = await one.ask(user)

@@ -10,6 +10,7 @@ from scalix.domain.failures import ErrorClass
 from scalix.domain.fallbacks import Retries, may_serve
 from scalix.domain.limits.limits import Metric
 from scalix.domain.policy import Model
+from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
 from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.identity.callers import Caller
 from scalix.service.policy_source import PolicySource
@@ -35,11 +36,13 @@ class Fallbacks:
         *,
         facts: Callable[[Model], Model],
         now_ms: Callable[[], int],
+        known: KnownFields = lambda model, route: EVERYTHING,
     ) -> None:
         self._policy = policy
         self._facts = facts
         self._now_ms = now_ms
         self.cooldowns = cooldowns
+        self.known = known
 
     def named(self, body: dict[str, Any]) -> None:
         """Write the name of the model into a body that calls it by a second one."""
