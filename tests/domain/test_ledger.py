@@ -10,11 +10,12 @@ from scalix.domain.ledger.ledger import (
     EVENT_VERSION,
     Detail,
     Event,
+    EventField,
     Sums,
-    detail_words,
     event_of,
-    event_text,
-    later_words,
+    event_words,
+    last_words,
+    later_values,
     name_of,
     name_word,
 )
@@ -37,21 +38,21 @@ details = st.builds(
 
 @given(details, names)
 def test_an_events_text_gives_back_the_event(detail: Detail, key_id: str) -> None:
-    head = ["success", "1", "30", "40", "0", "1700000000000", name_word(key_id)]
-    text = " ".join([*head, *detail_words(detail)])
-    assert len(text.split(" ")) == len(EVENT_FIELDS)
     event = Event("id", "user:u", 1700000000000, key_id, "success", 1, 30, 40, False, detail)
+    text = " ".join(event_words(event))
+    assert len(text.split(" ")) == len(EVENT_FIELDS)
+    assert text.startswith(f"success 1 30 40 0 1700000000000 {name_word(key_id)} ")
     assert event_of("id", "user:u", text) == event
     assert event_of("id", "user:u", text + " 1 0 marks") == event
 
 
 @given(details, st.sampled_from(["success", "swept"]))
 def test_events_of_all_versions_are_read(detail: Detail, outcome: str) -> None:
-    words = [outcome, "1", "30", "40", "0", "1700000000000", "-", *detail_words(detail)]
-    of_a_sweep = ["1", "0", "1"] if outcome == "swept" else []
     event = Event("id", "user:u", 1700000000000, "", outcome, 1, 30, 40, False, detail)
+    words = event_words(event)
+    of_a_sweep = ["1", "0", "1"] if outcome == "swept" else []
     without_version = " ".join([*words, *of_a_sweep])
-    now = event_text(words, of_a_sweep)
+    now = " ".join([*words, *of_a_sweep, last_words(detail)])
     newer = " ".join([*words, *of_a_sweep, "a-field-of", "tomorrow", "v9"])
     for text, version in ((without_version, 1), (now, EVENT_VERSION), (newer, 9)):
         found = event_of("id", "user:u", text)
@@ -62,21 +63,21 @@ def test_events_of_all_versions_are_read(detail: Detail, outcome: str) -> None:
 
 
 def test_a_field_that_comes_later_is_read_where_an_event_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger, "LATER_FIELDS", ("region",))
-    words = ["success", "1", "30", "40", "0", "1700000000000", "-", *detail_words(Detail())]
+    monkeypatch.setattr(ledger, "LATER_FIELDS", (EventField("region", name_word, name_of, since=3),))
+    words = event_words(Event("id", "user:u", 1700000000000, "", "success", 1, 30, 40, False, Detail()))
     swept = ["swept", *words[1:], "0", "0", "0"]
-    assert later_words(words) == ({}, 1)
-    assert later_words([*words, "v2"]) == ({}, 2)
-    assert later_words([*words, "eu", "v3"]) == ({"region": "eu"}, 3)
-    assert later_words([*swept, "v2"]) == ({}, 2)
-    assert later_words([*swept, "eu", "gold", "v4"]) == ({"region": "eu"}, 4)
+    assert later_values(words) == ({}, 1)
+    assert later_values([*words, "v2"]) == ({}, 2)
+    assert later_values([*words, "eu", "v3"]) == ({"region": "eu"}, 3)
+    assert later_values([*swept, "v2"]) == ({}, 2)
+    assert later_values([*swept, "eu", "gold", "v4"]) == ({"region": "eu"}, 4)
 
 
 def test_sums_stay_as_gateways_of_before_read_them() -> None:
     # Each of them refuses a text of more figures, and those that are summed must not change their places.
     assert len(Sums().values()) == 11
-    assert EVENT_FIELDS[0] == "outcome"
-    assert EVENT_FIELDS[-1] == "fallbacks"
+    assert EVENT_FIELDS[0].name == "outcome"
+    assert EVENT_FIELDS[-1].name == "fallbacks"
 
 
 @given(names)

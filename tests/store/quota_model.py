@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from scalix.domain.ledger.ledger import Balance, Detail, Event
+from scalix.domain.ledger.outcomes import event_of_charge
 from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.key_limits import KeyLimit, KeyWindow
 from scalix.domain.limits.limits import Limit, Metric, Window
@@ -43,19 +44,7 @@ class Charged:
     @property
     def event(self) -> Event:
         """What the ledger has to say of it."""
-        given = self.charge
-        return Event(
-            request_id=self.receipt.request_id,
-            subject=self.receipt.subject,
-            admitted_ms=self.receipt.admitted_ms,
-            key_id=self.receipt.key_id or "",
-            outcome=given.outcome.value,
-            requests=given.requests,
-            tokens=given.tokens,
-            nano_usd=given.nano_usd,
-            estimated=given.estimated,
-            detail=given.detail,
-        )
+        return event_of_charge(self.receipt, self.charge)
 
 
 def price(ask: Ask, output_tokens: int) -> int:

@@ -5,50 +5,91 @@ An event never holds content. Its text in the store is words, parted by spaces: 
 Gateways of several versions read each other's events, so that nothing of this is ever moved or left out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote, unquote
 
 import re2
 
+_NONE = "-"
+
+
+def name_word(name: str) -> str:
+    """A name as one word without spaces, commas or a meaning of its own; `-` for none."""
+    word = quote(name, safe="/:._-@+")
+    return "%2D" + word[1:] if word.startswith(_NONE) else word or _NONE
+
+
+def name_of(word: str) -> str:
+    """The name that `name_word` has made a word of."""
+    return "" if word == _NONE else unquote(word)
+
+
+@dataclass(frozen=True, slots=True)
+class EventField:
+    """One word of an event's text: a value of `Event` or of its `Detail`, how it is written and how it is read.
+
+    `since` is the version that has brought it. Events of before have no such word; they have the default of `Detail`.
+    """
+
+    name: str
+    word: Callable[[Any], str] = str
+    value: Callable[[str], Any] = int
+    since: int = 1
+
+
+def _name(name: str, since: int = 1) -> EventField:
+    return EventField(name, name_word, name_of, since)
+
+
 EVENT_FIELDS = (
-    "outcome",
-    "requests",
-    "tokens",
-    "nano_usd",
-    "estimated",
-    "admitted_ms",
-    "key_id",
-    "tier",
-    "model",
-    "served",
-    "provider",
-    "prompt_tokens",
-    "completion_tokens",
-    "cached_tokens",
-    "reasoning_tokens",
-    "cost_nano_usd",
-    "charge_nano_usd",
-    "price_version",
-    "latency_ms",
-    "first_token_ms",
-    "flags",
-    "error",
-    "fallbacks",
+    EventField("outcome", str, str),
+    EventField("requests"),
+    EventField("tokens"),
+    EventField("nano_usd"),
+    EventField("estimated", lambda value: str(int(value)), lambda word: word == "1"),
+    EventField("admitted_ms"),
+    _name("key_id"),
+    _name("tier"),
+    EventField("model", str, str),
+    EventField("served", str, str),
+    _name("provider"),
+    EventField("prompt_tokens"),
+    EventField("completion_tokens"),
+    EventField("cached_tokens"),
+    EventField("reasoning_tokens"),
+    EventField("cost_nano_usd"),
+    EventField("charge_nano_usd"),
+    _name("price_version"),
+    EventField("latency_ms"),
+    EventField(
+        "first_token_ms",
+        lambda value: _NONE if value is None else str(value),
+        lambda word: None if word == _NONE else int(word),
+    ),
+    EventField("flags", str, str),
+    _name("error"),
+    EventField(
+        "fallbacks",
+        lambda names: ",".join(map(name_word, names)) or _NONE,
+        lambda word: () if word == _NONE else tuple(map(name_of, word.split(","))),
+    ),
 )
-"""The order of an event's text, as it has been from the first version on."""
+"""An event's words in their order, as it has been from the first version on. Those of `model`, `served` and `flags` are
+made of several values."""
 
-LATER_FIELDS: tuple[str, ...] = ()
-"""What later versions have added, in the order of their coming. See "A new field" in docs/ledger.md."""
+LATER_FIELDS: tuple[EventField, ...] = ()
+"""What later versions have added to `Detail`, in the order of their coming. See "A new field" in docs/ledger.md."""
 
-EVENT_VERSION = 2
+EVENT_VERSION = max([2, *(one.since for one in LATER_FIELDS)])
 """Of the events that are written now. 1: those without a version."""
 
-DETAIL_FIELDS = EVENT_FIELDS[7:]
-_NONE = "-"
+_OF_EVENT, _OF_DETAIL = EVENT_FIELDS[:7], EVENT_FIELDS[7:]
 _SWEPT, _OF_A_SWEEP = "swept", 3
 _VERSION = re2.compile(r"v[1-9][0-9]{0,8}")
 _STREAMED, _CACHE_HIT = "s", "c"
+_AS_ASKED = "="  # in place of the model that served
 OTHER = "other"
 """The model that sums name for all those beyond a day's most names that wildcards serve."""
 _AMONG_OTHERS = "="  # before the word of such a model, which no name begins with
@@ -195,40 +236,29 @@ def model_word(name: str, *, among_others: bool) -> str:
     return (_AMONG_OTHERS if among_others else "") + name_word(name)
 
 
-def detail_words(detail: Detail) -> list[str]:
-    """A detail as the words of an event's text, in the order of `DETAIL_FIELDS`."""
-    flags = _STREAMED * detail.streamed + _CACHE_HIT * detail.cache_hit
-    return [
-        name_word(detail.tier),
-        model_word(detail.model, among_others=detail.among_others),
-        "=" if detail.served == detail.model else name_word(detail.served),
-        name_word(detail.provider),
-        str(detail.prompt_tokens),
-        str(detail.completion_tokens),
-        str(detail.cached_tokens),
-        str(detail.reasoning_tokens),
-        str(detail.cost_nano_usd),
-        str(detail.charge_nano_usd),
-        name_word(detail.price_version),
-        str(detail.latency_ms),
-        _NONE if detail.first_token_ms is None else str(detail.first_token_ms),
-        flags or _NONE,
-        name_word(detail.error),
-        ",".join(map(name_word, detail.fallbacks)) or _NONE,
-    ]
+def event_words(event: Event) -> list[str]:
+    """An event as the words of its text that all versions have."""
+    detail = event.detail
+    made = {
+        "model": model_word(detail.model, among_others=detail.among_others),
+        "served": _AS_ASKED if detail.served == detail.model else name_word(detail.served),
+        "flags": _STREAMED * detail.streamed + _CACHE_HIT * detail.cache_hit or _NONE,
+    }
+    words = [one.word(getattr(event, one.name)) for one in _OF_EVENT]
+    return words + [made.get(one.name) or one.word(getattr(detail, one.name)) for one in _OF_DETAIL]
 
 
-def event_text(words: Sequence[str], of_a_sweep: Sequence[str] = ()) -> str:
-    """The text of an event that is written now, from the words of `EVENT_FIELDS` and the three of a sweep."""
-    return " ".join([*words, *of_a_sweep, f"v{EVENT_VERSION}"])
+def last_words(detail: Detail) -> str:
+    """The end of an event's text: the later fields, and the version of what is written now."""
+    return " ".join([*(one.word(getattr(detail, one.name)) for one in LATER_FIELDS), f"v{EVENT_VERSION}"])
 
 
-def later_words(words: Sequence[str]) -> tuple[dict[str, str], int]:
-    """Of an event's words those that `LATER_FIELDS` name, as far as it has them, and its version. What a newer version
+def later_values(words: Sequence[str]) -> tuple[dict[str, Any], int]:
+    """Of an event's words the values of `LATER_FIELDS`, as far as it has them, and its version. What a newer version
     has added beyond them says nothing here."""
     rest = list(words[len(EVENT_FIELDS) + (_OF_A_SWEEP if words[0] == _SWEPT else 0) :])
     version = int(rest.pop()[1:]) if rest and _VERSION.fullmatch(rest[-1]) else 1
-    return dict(zip(LATER_FIELDS, rest, strict=False)), version
+    return {one.name: one.value(word) for one, word in zip(LATER_FIELDS, rest, strict=False)}, version
 
 
 def event_of(request_id: str, subject: str, text: str) -> Event:
@@ -236,54 +266,11 @@ def event_of(request_id: str, subject: str, text: str) -> Event:
     words = text.split(" ")
     if len(words) < len(EVENT_FIELDS):
         raise ValueError("not an event's text")
-    word = dict(zip(EVENT_FIELDS, words, strict=False))
-
-    def number(field: str) -> int:
-        return int(word[field])
-
-    served, first_token_ms, fallbacks = word["served"], word["first_token_ms"], word["fallbacks"]
-    model = word["model"].removeprefix(_AMONG_OTHERS)
-    detail = Detail(
-        tier=name_of(word["tier"]),
-        model=name_of(model),
-        served=name_of(model if served == "=" else served),
-        provider=name_of(word["provider"]),
-        prompt_tokens=number("prompt_tokens"),
-        completion_tokens=number("completion_tokens"),
-        cached_tokens=number("cached_tokens"),
-        reasoning_tokens=number("reasoning_tokens"),
-        cost_nano_usd=number("cost_nano_usd"),
-        charge_nano_usd=number("charge_nano_usd"),
-        price_version=name_of(word["price_version"]),
-        latency_ms=number("latency_ms"),
-        first_token_ms=None if first_token_ms == _NONE else int(first_token_ms),
-        streamed=_STREAMED in word["flags"],
-        cache_hit=_CACHE_HIT in word["flags"],
-        error=name_of(word["error"]),
-        fallbacks=() if fallbacks == _NONE else tuple(map(name_of, fallbacks.split(","))),
-        among_others=word["model"] != model,
-    )
-    return Event(
-        request_id=request_id,
-        subject=subject,
-        admitted_ms=number("admitted_ms"),
-        key_id=name_of(word["key_id"]),
-        outcome=word["outcome"],
-        requests=number("requests"),
-        tokens=number("tokens"),
-        nano_usd=number("nano_usd"),
-        estimated=word["estimated"] == "1",
-        detail=detail,
-        version=later_words(words)[1],
-    )
-
-
-def name_word(name: str) -> str:
-    """A name as one word without spaces, commas or a meaning of its own; `-` for none."""
-    word = quote(name, safe="/:._-@+")
-    return "%2D" + word[1:] if word.startswith(_NONE) else word or _NONE
-
-
-def name_of(word: str) -> str:
-    """The name that `name_word` has made a word of."""
-    return "" if word == _NONE else unquote(word)
+    of_event = {one.name: one.value(word) for one, word in zip(_OF_EVENT, words, strict=False)}
+    values = {one.name: one.value(word) for one, word in zip(_OF_DETAIL, words[len(_OF_EVENT) :], strict=False)}
+    model, served, flags = values["model"].removeprefix(_AMONG_OTHERS), values["served"], values.pop("flags")
+    values["among_others"] = values["model"] != model
+    values["model"], values["served"] = name_of(model), name_of(model if served == _AS_ASKED else served)
+    later, version = later_values(words)
+    detail = Detail(**values, streamed=_STREAMED in flags, cache_hit=_CACHE_HIT in flags, **later)
+    return Event(request_id=request_id, subject=subject, **of_event, detail=detail, version=version)

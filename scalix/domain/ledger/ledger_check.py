@@ -1,6 +1,6 @@
 """What the events of a day make of every counter and sum that is kept beside them, and where those differ.
 
-Fields and texts here are those of the store: a window's is "h491234" -> six numbers, a sum's "20780 gpt-4 free -" ->
+Fields and texts here are those of the store: a window's is "h491234" -> its numbers, a sum's "20780 gpt-4 free -" ->
 the figures of `Sums`. The events are the truth.
 """
 
@@ -12,7 +12,9 @@ from typing import Literal
 from scalix.domain.ledger.ledger import Event, Sums, event_of, name_word, summed_model, sums_of
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, window_end_ms, window_index
-from scalix.domain.limits.limits import Window
+from scalix.domain.limits.limits import Amounts, Metric, Window
+from scalix.domain.limits.quota import Tally
+from scalix.domain.limits.tallying import NOTHING, amounts, plus
 
 HOUR_MS = 3_600_000
 
@@ -20,7 +22,6 @@ Part = Literal["windows", "summaries", "hours", "days", "tokens", "cost"]
 """Which of the store's keys: a subject's windows and summaries; everybody's sums by hour and by day; the rankings."""
 
 Texts = Mapping[str, str]
-Used = tuple[int, int, int]  # requests, tokens, nano-dollars
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +127,11 @@ def subject_differences(
     for name, used in expected.items():
         if not _is_whole(name, books.now_ms):
             continue
-        adjusted = _clipped(used, books.adjustments.get(name))
         text = books.windows.get(name)
-        if _used_in(text) != adjusted:
-            differences.append(Difference(books.subject, "windows", name, text, _window_text(adjusted, text)))
+        tally = _tally(text)
+        right_tally = _corrected(tally or Tally(), used, books.adjustments.get(name))
+        if tally != right_tally:
+            differences.append(Difference(books.subject, "windows", name, text, right_tally.text))
     return differences
 
 
@@ -245,18 +247,18 @@ def _numbers(text: str | None) -> list[int]:
         return []
 
 
-def _day_windows(events: Iterable[Event], day: int) -> dict[str, Used]:
+def _day_windows(events: Iterable[Event], day: int) -> dict[str, Amounts]:
     """Of every hour of the day and of the day itself, those without use too."""
-    windows: dict[str, Used] = {f"h{day * 24 + hour}": (0, 0, 0) for hour in range(24)}
-    windows[f"d{day}"] = (0, 0, 0)
+    windows = {f"h{day * 24 + hour}": NOTHING for hour in range(24)} | {f"d{day}": NOTHING}
     for event in events:
+        used = amounts(event)
         for name in (f"h{event.admitted_ms // HOUR_MS}", f"d{event.admitted_ms // DAY_MS}"):
-            requests, tokens, nano_usd = windows.get(name, (0, 0, 0))
-            windows[name] = (requests + event.requests, tokens + event.tokens, nano_usd + event.nano_usd)
+            windows[name] = plus(windows.get(name, NOTHING), used)
     return windows
 
 
-def _month_window(summaries: Texts, day: int) -> dict[str, Used]:
+def _month_window(summaries: Texts, day: int) -> dict[str, Amounts]:
+    """Without later metrics, which sums do not have."""
     total = _NO_SUMS
     for text in summaries.values():
         words = _numbers(text)
@@ -273,18 +275,17 @@ def _is_whole(name: str, now_ms: int) -> bool:
     return int(name[1:]) >= window_index(_WINDOWS[name[0]], now_ms) - 1
 
 
-def _clipped(used: Used, adjustment: str | None) -> Used:
-    more = _numbers(adjustment) if adjustment else [0, 0, 0]
-    requests, tokens, nano_usd = (max(0, one + other) for one, other in zip(used, more, strict=True))
-    return requests, tokens, nano_usd
+def _corrected(tally: Tally, used: Amounts, adjustment: str | None) -> Tally:
+    """A window as events and adjustments make it. What they say nothing of stays."""
+    changes = _numbers(adjustment) if adjustment else []
+    changes += [0] * (len(used) - len(changes))
+    right = [max(0, amount) for amount in plus(used, tuple(changes))]
+    return Tally.of((*right, *map(tally.used, tuple(Metric)[len(right) :])), tuple(map(tally.held, Metric)))
 
 
-def _used_in(text: str | None) -> Used | None:
-    words = _numbers(text) if text is not None else [0, 0, 0]
-    return (words[0], words[1], words[2]) if len(words) in (3, 6) else None
-
-
-def _window_text(used: Used, found: str | None) -> str:
-    words = found.split(" ") if found is not None else []
-    held = words[3:] if len(words) == 6 else ["0", "0", "0"]
-    return " ".join([*map(str, used), *held])
+def _tally(text: str | None) -> Tally | None:
+    """A window's numbers, of which very old ones are three; `None` for a text that is none."""
+    if text is None:
+        return Tally()
+    words = _numbers(text)
+    return Tally.of_text(text) if len(words) == 3 or len(words) >= 6 else None

@@ -1,9 +1,10 @@
 """The outcome table: what each way for a request to end is charged."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
-from scalix.domain.ledger.ledger import NO_DETAIL, Detail
-from scalix.domain.limits.quota import Ask, Charge, Outcome
+from scalix.domain.ledger.ledger import NO_DETAIL, Detail, Event
+from scalix.domain.limits.quota import LATER_METRICS, Ask, Charge, Outcome, Receipt
 from scalix.domain.prices.peak_prices import PPM, marked_up
 from scalix.domain.prices.pricing import Price, calculate
 from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage, usage_from
@@ -37,13 +38,15 @@ class Billable:
     detail: Detail = NO_DETAIL
 
 
+_NOTHING_LATER: dict[str, Any] = {metric.unit.field: 0 for metric in LATER_METRICS}
 _UNCHARGED = {Outcome.PROVIDER_FAILED: 0, Outcome.PROVIDER_REFUSED: 1, Outcome.CACHE_HIT: 1}
 
 
 def charge_for(billable: Billable) -> Charge:
     """The charge of an ended request. Never negative: a provider's nonsense gives nobody credit."""
     if billable.outcome in _UNCHARGED:
-        return Charge(billable.outcome, _UNCHARGED[billable.outcome], 0, 0, detail=billable.detail)
+        detail = replace(billable.detail, **_NOTHING_LATER)
+        return Charge(billable.outcome, _UNCHARGED[billable.outcome], 0, 0, detail=detail)
     usage = billable.usage or Usage(billable.prompt_tokens, billable.delivered_tokens)
     reported_nano_usd = billable.reported_nano_usd if billable.usage is not None else None
     cost_nano_usd, version = cost_of(billable.price, usage, billable.at_ms, reported_nano_usd)
@@ -80,8 +83,25 @@ def swept_charge(ask: Ask) -> Charge:
         cost_nano_usd=at_most_nano_usd if cost_nano_usd is None else cost_nano_usd,
         charge_nano_usd=nano_usd if ask.is_billed else 0,
         price_version=ask.price_version,
+        **{metric.unit.field: getattr(ask, metric.unit.field) for metric in LATER_METRICS},
     )
     return Charge(Outcome.SWEPT, 1, ask.prompt_tokens, nano_usd, estimated=True, detail=detail)
+
+
+def event_of_charge(receipt: Receipt, charge: Charge) -> Event:
+    """The event of a settled request."""
+    return Event(
+        request_id=receipt.request_id,
+        subject=receipt.subject,
+        admitted_ms=receipt.admitted_ms,
+        key_id=receipt.key_id or "",
+        outcome=charge.outcome.value,
+        requests=charge.requests,
+        tokens=charge.tokens,
+        nano_usd=charge.nano_usd,
+        estimated=charge.estimated,
+        detail=charge.detail,
+    )
 
 
 def cost_of(price: Price | None, usage: Usage, at_ms: int, reported_nano_usd: int | None) -> tuple[int, str]:

@@ -102,7 +102,7 @@ def _amount_and_enforce(value: object, metric: Metric | None, where: str) -> tup
             raise LimitSyntaxError(f"{where}.enforce", "is neither true nor false", "write true or false")
         value = value["limit"]
     try:
-        return (nano_usd(value) if metric is Metric.SPEND else count(value)), enforce
+        return (nano_usd(value) if metric is not None and metric.unit.is_money else count(value)), enforce
     except WrongAmount as wrong:
         raise LimitSyntaxError(where, wrong.what, f"{wrong.fix}, or null for no limit") from None
 

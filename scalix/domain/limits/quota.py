@@ -1,14 +1,14 @@
 """The words of admission and settlement: what is asked, what is promised, what is charged."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal
 
 from scalix.domain.ledger.ledger import NO_DETAIL, Balance, Detail
 from scalix.domain.limits.calendar import window_end_ms, window_index
 from scalix.domain.limits.key_limits import KeyScope, KeyWindow
-from scalix.domain.limits.limits import Limit, Limits, Metric, Window
+from scalix.domain.limits.limits import OF_ALL_VERSIONS, Amounts, Limit, Limits, Metric, Window
 
 UNKNOWN_VERSION = "0"  # the version of a user who has no record
 
@@ -28,6 +28,7 @@ class Prices:
 
 
 FREE_OF_CHARGE = Prices()
+LATER_METRICS = tuple(Metric)[OF_ALL_VERSIONS:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,16 @@ class Ask:
         """What the prompt has for certain: a refusal of this very ask goes by it."""
         return self.prompt_tokens if self.least_prompt_tokens is None else self.least_prompt_tokens
 
+    def needs(self, prompt_tokens: int, output_tokens: int) -> Amounts:
+        """What it takes of each metric with so many tokens in the prompt, and in all choices of the answer."""
+        later = (getattr(self, metric.unit.field) for metric in LATER_METRICS)
+        return (1, prompt_tokens + output_tokens, self.prices.cost_nano_usd(prompt_tokens, output_tokens), *later)
+
+    @property
+    def sure_needs(self) -> Amounts:
+        """The least that it takes for certain."""
+        return self.needs(self.sure_prompt_tokens, self.choices * self.min_output_tokens)
+
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
@@ -92,7 +103,8 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What one window holds: settled use, and what requests in flight have reserved."""
+    """What one window holds: settled use, and what requests in flight have reserved. The figures stand in the order of
+    its text in the store: those of later metrics come last, used and held by turns."""
 
     requests_used: int = 0
     tokens_used: int = 0
@@ -101,16 +113,40 @@ class Tally:
     tokens_held: int = 0
     nano_usd_held: int = 0
 
+    @classmethod
+    def of_text(cls, text: str) -> "Tally":
+        """From the store. What a newer version has written beyond what is known here says nothing."""
+        return cls(*map(int, text.split(" ")[: len(cls.__slots__)]))
+
+    @classmethod
+    def of(cls, used: Amounts, held: Amounts) -> "Tally":
+        """With these amounts."""
+        return cls(**dict(zip(_USED, used, strict=True)), **dict(zip(_HELD, held, strict=True)))
+
+    @property
+    def text(self) -> str:
+        """As the store has it."""
+        figures = [getattr(self, name) for name in self.__slots__]
+        while len(figures) > 2 * OF_ALL_VERSIONS and not any(figures[-2:]):
+            del figures[-2:]
+        return " ".join(map(str, figures))
+
+    def without_held(self) -> "Tally":
+        """The settled use alone."""
+        return replace(self, **dict.fromkeys(_HELD, 0))
+
     def used(self, metric: Metric) -> int:
         """Settled use, in the metric's unit."""
-        return (self.requests_used, self.tokens_used, self.nano_usd_used)[_ORDER[metric]]
+        amount: int = getattr(self, _USED[metric.place])
+        return amount
 
     def held(self, metric: Metric) -> int:
         """Reserved by requests in flight, in the metric's unit."""
-        return (self.requests_held, self.tokens_held, self.nano_usd_held)[_ORDER[metric]]
+        amount: int = getattr(self, _HELD[metric.place])
+        return amount
 
 
-_ORDER = {Metric.REQUESTS: 0, Metric.TOKENS: 1, Metric.SPEND: 2}
+_USED, _HELD = (tuple(f"{metric.unit.field}_{part}" for metric in Metric) for part in ("used", "held"))
 
 Tallies = dict[Window, Tally]
 KeyTallies = dict[KeyWindow, Tally]

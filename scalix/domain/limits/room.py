@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from scalix.domain.ledger.ledger import Balance
 from scalix.domain.limits.key_limits import KeyScope, KeyWindow
-from scalix.domain.limits.limits import Metric
+from scalix.domain.limits.limits import Amounts, Metric
 from scalix.domain.limits.quota import (
     Admitted,
     Ask,
@@ -21,7 +21,6 @@ from scalix.domain.limits.quota import (
     shadowed,
 )
 
-Needs = dict[Metric, int]
 _DEAREST_NANO_USD = 9 * 10**12  # as in lua/admit.lua
 
 
@@ -39,7 +38,7 @@ def judged(
     room = _cap_by_room(ask, tallies, key_tallies, balance)
 
     def said_to(ask: Ask) -> Admitted | Refused:
-        needs = _needs_of(ask)
+        needs = ask.needs(ask.prompt_tokens, ask.choices * ask.min_output_tokens)
         windows = ask.limits.windows
         verdicts = tuple(_verdict(limit.metric, limit.value, tallies[limit.window], needs) for limit in windows)
         of_key, key_full = _key_verdicts(ask.key, key_tallies, needs)
@@ -66,16 +65,6 @@ def judged(
     return said
 
 
-def _needs_of(ask: Ask) -> Needs:
-    """The least that the request can do with."""
-    least = ask.choices * ask.min_output_tokens
-    return {
-        Metric.REQUESTS: 1,
-        Metric.TOKENS: ask.prompt_tokens + least,
-        Metric.SPEND: ask.prices.cost_nano_usd(ask.prompt_tokens, least),
-    }
-
-
 def _most_prompt_tokens(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, balance: Balance | None) -> int | None:
     """The longest prompt with which it would not be refused for good; `None`: any."""
     least, found = ask.choices * ask.min_output_tokens, []
@@ -90,16 +79,15 @@ def _most_prompt_tokens(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, bal
     return max(0, min(found)) if found else None
 
 
-def _verdict(metric: Metric, value: int, tally: Tally, needs: Needs) -> Verdict:
+def _verdict(metric: Metric, value: int, tally: Tally, needs: Amounts) -> Verdict:
     """What one limit says."""
-    used, need = tally.used(metric), needs[metric]
-    is_free = metric is Metric.SPEND and not need
-    if is_free or used + tally.held(metric) + need <= value:
+    used, need = tally.used(metric), needs[metric.place]
+    if (metric.unit.may_be_none and not need) or used + tally.held(metric) + need <= value:
         return Verdict.FITS
-    return Verdict.RESERVED if metric is not Metric.REQUESTS and used + need <= value else Verdict.EXHAUSTED
+    return Verdict.RESERVED if not metric.unit.is_exact and used + need <= value else Verdict.EXHAUSTED
 
 
-def _key_verdicts(scope: KeyScope | None, tallies: KeyTallies, needs: Needs) -> tuple[tuple[Verdict, ...], bool]:
+def _key_verdicts(scope: KeyScope | None, tallies: KeyTallies, needs: Amounts) -> tuple[tuple[Verdict, ...], bool]:
     """What each limit of the key says, and whether it has as many requests in flight as it may."""
     if scope is None:
         return (), False
@@ -107,11 +95,11 @@ def _key_verdicts(scope: KeyScope | None, tallies: KeyTallies, needs: Needs) -> 
     return verdicts, scope.concurrent is not None and tallies[KeyWindow.TOTAL].requests_held >= scope.concurrent
 
 
-def _balance_verdict(ask: Ask, balance: Balance | None, needs: Needs) -> Verdict:
+def _balance_verdict(ask: Ask, balance: Balance | None, needs: Amounts) -> Verdict:
     """What the prepaid balance says. `balance` is that of a request that is billed."""
     if balance is None:
         return Verdict.EXHAUSTED if ask.is_billed and ask.prepaid else Verdict.FITS
-    need = needs[Metric.SPEND]
+    need = needs[Metric.SPEND.place]
     if need <= balance.nano_usd - balance.held_nano_usd:
         return Verdict.FITS
     return Verdict.RESERVED if need <= balance.nano_usd else Verdict.EXHAUSTED

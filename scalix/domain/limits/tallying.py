@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from scalix.domain.ledger.ledger import Event
 from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.key_limits import KeyWindow
-from scalix.domain.limits.limits import Window
-from scalix.domain.limits.quota import Ask, Charge, Receipt, Tallies, Tally
+from scalix.domain.limits.limits import Amounts, Metric, Window
+from scalix.domain.limits.quota import LATER_METRICS, Ask, Charge, Receipt, Tallies, Tally
 
-Amounts = tuple[int, int, int]  # requests, tokens, nano-dollars
-NOTHING: Amounts = (0, 0, 0)
+NOTHING: Amounts = (0,) * len(Metric)
 KEPT = 3  # windows of each kind that stay, whatever the clock says
 
 Windows = dict[tuple[Window, int], Tally]
@@ -38,13 +38,9 @@ def change(windows: dict[_Key, Tally], keys: list[_Key], *, used: Amounts, held:
     """Add to the settled and to the held part of some windows. Neither goes below zero."""
     for key in keys:
         tally = windows.get(key, Tally())
-        windows[key] = Tally(
-            max(0, tally.requests_used + used[0]),
-            max(0, tally.tokens_used + used[1]),
-            max(0, tally.nano_usd_used + used[2]),
-            max(0, tally.requests_held + held[0]),
-            max(0, tally.tokens_held + held[1]),
-            max(0, tally.nano_usd_held + held[2]),
+        windows[key] = Tally.of(
+            tuple(max(0, tally.used(metric) + used[metric.place]) for metric in Metric),
+            tuple(max(0, tally.held(metric) + held[metric.place]) for metric in Metric),
         )
 
 
@@ -61,20 +57,25 @@ def ended(keys: Iterable[tuple[_Kind, int]], first_kept: Mapping[_Kind, int]) ->
     ]
 
 
-def amounts(charge: Charge) -> Amounts:
-    """What windows count of a charge."""
-    return (charge.requests, charge.tokens, charge.nano_usd)
+def amounts(charged: Charge | Event) -> Amounts:
+    """What windows count of a charge, or of the event that it became; of later metrics, that is in the detail."""
+    later = (getattr(charged.detail, metric.unit.field) for metric in LATER_METRICS)
+    return (charged.requests, charged.tokens, charged.nano_usd, *later)
 
 
-def minus(left: Amounts, right: Amounts) -> Amounts:
-    """The difference, one by one."""
-    return (left[0] - right[0], left[1] - right[1], left[2] - right[2])
+def plus(left: Amounts, right: Amounts) -> Amounts:
+    """The sum, one by one."""
+    return tuple(map(int.__add__, left, right))
+
+
+def minus(amounts: Amounts) -> Amounts:
+    """What takes them away."""
+    return tuple(-amount for amount in amounts)
 
 
 def held_by(ask: Ask, receipt: Receipt) -> Amounts:
     """What a request that was admitted holds until it is settled."""
-    output = ask.choices * receipt.output_cap_tokens
-    return (1, ask.prompt_tokens + output, ask.prices.cost_nano_usd(ask.prompt_tokens, output))
+    return ask.needs(ask.prompt_tokens, ask.choices * receipt.output_cap_tokens)
 
 
 def receipt_of(ask: Ask, now_ms: int) -> Receipt:

@@ -1,14 +1,20 @@
 -- Loaded after windows.lua, before reset, raise_to and delete_user: what they add to windows, or take.
 
--- Notes what was added to windows, or taken, by something else than a request: field -> three differences. Kept as long
--- as the windows are, with those that have ended taken out.
+-- Notes what was added to windows, or taken, by something else than a request: field -> a difference for each metric. Kept
+-- as long as the windows are, with those that have ended taken out.
 local function adjust(key, now, changes)
   local write = {key}
   for field, change in pairs(changes) do
-    if change[1] ~= 0 or change[2] ~= 0 or change[3] ~= 0 then
-      local a, b, c = match(redis.call('HGET', key, field) or '0 0 0', '^(%-?%d+) (%-?%d+) (%-?%d+)$')
+    local sums, last, is_change = numbers_of(redis.call('HGET', key, field) or '', COUNT), 3, false
+    for place, amount in ipairs(change) do
+      sums[place] = sums[place] + amount
+      is_change = is_change or amount ~= 0
+      if sums[place] ~= 0 then last = math.max(last, place) end
+    end
+    if is_change then
+      for place, sum in ipairs(sums) do sums[place] = format('%d', sum) end
       write[#write + 1] = field
-      write[#write + 1] = format('%d %d %d', a + change[1], b + change[2], c + change[3])
+      write[#write + 1] = table.concat(sums, ' ', 1, last)
     end
   end
   if #write == 1 then return end

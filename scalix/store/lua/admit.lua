@@ -16,7 +16,8 @@
 --       23 tier and 24 model as words  25 price version as a word  26 the provider's price of the prompt alone in
 --       nano-dollars ('': as for the limits)  27 what is charged for the prompt alone if the worker dies ('': likewise)
 --       28 least prompt tokens, where those of 6 are an estimate ('': they are the last word)
---       then four for each limit: position of its metric (1 requests, 2 tokens, 3 nano-dollars), letter of its window
+--       29 what it needs of the metrics after the third, as a text ('': nothing)
+--       then four for each limit: position of its metric in METRICS, letter of its window
 --       (of the key's: km, kb, kt), value, whether it is enforced (1|0)
 -- Returns {status, now in ms, admitted in ms, output cap per choice, requests in flight, concurrent full (1|0),
 --          a verdict for each limit ('0' fits, '1' exhausted, '2' reserved), tracks minutes (1|0), version and
@@ -27,7 +28,7 @@
 --          most prompt tokens with which it would not be refused for good (-1: any)
 
 local SHADOW_DAYS = 35
-local FIRST_LIMIT = 29
+local FIRST_LIMIT = 30
 
 local id, subject = ARGV[1], ARGV[2]
 local now = now_or_server_time(ARGV[3])
@@ -89,21 +90,13 @@ local function count_shadow(limits)
   redis.call('PEXPIRE', KEYS[6], SHADOW_DAYS * 86400000)
 end
 
-local key_full, key_fields, key_texts = false, {}, {}
+local key_full, key_fields, key_texts, key_tallies, key_turned = false, {}, {}, {}, false
 
 local function finish(status, admitted_ms, in_flight, full, verdicts, minutes, fields, texts)
   local reply = {status, now, admitted_ms, cap, in_flight, full and 1 or 0, verdicts, minutes and 1 or 0, '', '',
     key_full and 1 or 0, budget_start, balance_verdict,
     balance and string.format('%d %d', balance, balance_held) or ''}
-  for position, field in ipairs(fields) do
-    reply[#reply + 1] = field
-    reply[#reply + 1] = texts[position] or '0 0 0 0 0 0'
-  end
-  for position, field in ipairs(key_fields) do
-    reply[#reply + 1] = 'k' .. field
-    reply[#reply + 1] = key_texts[position] or '0 0 0 0 0 0'
-  end
-  return reply
+  return tell(tell(reply, fields, texts), key_fields, key_texts, 'k')
 end
 
 local in_flight = redis.call('HLEN', KEYS[2])
@@ -125,58 +118,52 @@ end
 
 local index = indexes(now)
 local fields = fields_of(index, tracks_minutes)
-local texts = redis.call('HMGET', windows, unpack(fields))
-local tallies, turned = {}, false
-for position, field in ipairs(fields) do
-  tallies[string.sub(field, 1, 1)] = unpacked(texts[position])
-  turned = turned or not texts[position]
-end
-local key_turned = false
+local tallies, texts, turned = read_windows(windows, fields)
+local tally_of = {}
+for position, field in ipairs(fields) do tally_of[sub(field, 1, 1)] = tallies[position] end
 if with_key then
   key_fields = key_fields_of(now, budget_start)
-  key_texts = redis.call('HMGET', KEYS[10], unpack(key_fields))
-  for position, field in ipairs(key_fields) do
-    tallies['k' .. string.sub(field, 1, 1)] = unpacked(key_texts[position])
-    key_turned = key_turned or not key_texts[position]
-  end
+  key_tallies, key_texts, key_turned = read_windows(KEYS[10], key_fields)
+  for position, field in ipairs(key_fields) do tally_of['k' .. sub(field, 1, 1)] = key_tallies[position] end
   -- Requests with this key in flight are those held in the window of its whole life.
-  key_full = key_concurrent >= 0 and tallies.kt[4] >= key_concurrent
+  key_full = key_concurrent >= 0 and tally_of.kt[COUNT + 1] >= key_concurrent
 end
 
 local full = concurrent >= 0 and in_flight >= concurrent
 
 -- What all limits say to a prompt of this size, and what is left of those that are enforced: now, and when requests in
 -- flight have given back what they hold.
+local later = numbers_of(ARGV[29], COUNT - 3)
 local function judged(prompt_tokens)
-  local needs = {1, prompt_tokens + choices * least, cost(choices * least, prompt_tokens)}
+  local needs = {1, prompt_tokens + choices * least, cost(choices * least, prompt_tokens), unpack(later)}
   local said = {refused = full and enforce_concurrent or key_full, verdicts = '', shadow = {}, balance = '0',
     room = {0, math.huge, math.huge}, left = {0, math.huge, math.huge}}
   if full and not enforce_concurrent then said.shadow[1] = 'c' end
   for position = FIRST_LIMIT, #ARGV, 4 do
-    local metric, tally, value = tonumber(ARGV[position]), tallies[ARGV[position + 1]], tonumber(ARGV[position + 2])
-    local used, held, enforced = tally[metric], tally[metric + 3], ARGV[position + 3] == '1'
-    local verdict = '0'
-    -- What costs nothing needs no money, also where more than all of it has been spent.
-    if (needs[metric] > 0 or metric < 3) and used + held + needs[metric] > value then
-      -- A request in flight will almost surely count, tokens and money are mostly given back: only they are "reserved".
-      verdict = metric > 1 and used + needs[metric] <= value and '2' or '1'
+    local place, tally = ARGV[position] + 0, tally_of[ARGV[position + 1]]
+    local metric, need, enforced, verdict = METRICS[place], needs[place], ARGV[position + 3] == '1', '0'
+    local left = ARGV[position + 2] - tally[place]
+    local room = left - tally[COUNT + place]
+    if need > room and (need > 0 or not metric.may_be_none) then
+      -- What is exact will almost surely count, tokens and money are mostly given back: only they are "reserved".
+      verdict = need <= left and not metric.is_exact and '2' or '1'
       said.refused = said.refused or enforced
       if not enforced then said.shadow[#said.shadow + 1] = ARGV[position] .. ARGV[position + 1] end
     end
     said.verdicts = said.verdicts .. verdict
-    if enforced and metric > 1 then
-      said.room[metric] = math.min(said.room[metric], value - used - held)
-      said.left[metric] = math.min(said.left[metric], value - used)
+    if enforced and not metric.is_exact then
+      if room < said.room[place] then said.room[place] = room end
+      if left < said.left[place] then said.left[place] = left end
     end
   end
   if balance or is_billed and ARGV[22] == '1' then
     local room = balance and balance - balance_held or -1
-    if needs[3] > room then
-      said.balance = balance and needs[3] <= balance and '2' or '1'
+    if needs[NANO_USD] > room then
+      said.balance = balance and needs[NANO_USD] <= balance and '2' or '1'
       said.refused = true
     end
-    said.room[3] = math.min(said.room[3], room)
-    said.left[3] = math.min(said.left[3], balance or -1)
+    said.room[NANO_USD] = math.min(said.room[NANO_USD], room)
+    said.left[NANO_USD] = math.min(said.left[NANO_USD], balance or -1)
   end
   return said
 end
@@ -184,12 +171,12 @@ end
 -- The longest answer that what is left has room for beside the prompt.
 local function cap_beside(room)
   local longest = cap
-  if room[2] < math.huge then
-    longest = math.min(longest, math.floor((room[2] - prompt) / choices))
+  if room[TOKENS] < math.huge then
+    longest = math.min(longest, math.floor((room[TOKENS] - prompt) / choices))
   end
-  if room[3] < math.huge and output_pico > 0 then
+  if room[NANO_USD] < math.huge and output_pico > 0 then
     -- Beyond 9,000 dollars a request's cost in pico-dollars would no longer be exact.
-    local room_pico = (math.min(room[3], 9e12) - request_nano) * 1000 - prompt * input_pico
+    local room_pico = (math.min(room[NANO_USD], 9e12) - request_nano) * 1000 - prompt * input_pico
     longest = math.min(longest, math.floor(room_pico / (choices * output_pico)))
   end
   return math.max(least, longest)
@@ -201,9 +188,9 @@ if ARGV[28] ~= '' and (said.refused or longest < cap or #said.shadow > 0) then
   -- The prompt may be smaller than that. What is certain is refused; what is not is counted first.
   local certain = judged(tonumber(ARGV[28]))
   if not certain.refused and (said.refused or longest < cap or #said.shadow > #certain.shadow) then
-    local most = said.left[2] - choices * least
-    if said.left[3] < math.huge and input_pico > 0 then
-      local left_pico = (math.min(said.left[3], 9e12) - request_nano) * 1000 - choices * least * output_pico
+    local most = said.left[TOKENS] - choices * least
+    if said.left[NANO_USD] < math.huge and input_pico > 0 then
+      local left_pico = (math.min(said.left[NANO_USD], 9e12) - request_nano) * 1000 - choices * least * output_pico
       most = math.min(most, math.floor(left_pico / input_pico))
     end
     cap = most < math.huge and math.max(0, most) or -1
@@ -223,26 +210,9 @@ end
 cap = longest
 
 local held_tokens, held_nano = math.min(prompt + choices * cap, MOST), math.min(cost(choices * cap), MOST)
-local write = {windows}
-for position, field in ipairs(fields) do
-  local six = tallies[string.sub(field, 1, 1)]
-  six[4], six[5], six[6] = six[4] + 1, six[5] + held_tokens, six[6] + held_nano
-  texts[position] = packed(six)
-  write[#write + 1] = field
-  write[#write + 1] = texts[position]
-end
-redis.call('HSET', unpack(write))
-if with_key then
-  write = {KEYS[10]}
-  for position, field in ipairs(key_fields) do
-    local six = tallies['k' .. string.sub(field, 1, 1)]
-    six[4], six[5], six[6] = six[4] + 1, six[5] + held_tokens, six[6] + held_nano
-    key_texts[position] = packed(six)
-    write[#write + 1] = field
-    write[#write + 1] = key_texts[position]
-  end
-  redis.call('HSET', unpack(write))
-end
+local held = {1, held_tokens, held_nano, unpack(later)}
+texts = write_windows(windows, fields, tallies, NOTHING, held)
+if with_key then key_texts = write_windows(KEYS[10], key_fields, key_tallies, NOTHING, held) end
 if balance then
   balance_held = math.min(balance_held + held_nano, MOST)
   redis.call('HSET', KEYS[9], 'held', string.format('%d', balance_held))
@@ -262,6 +232,7 @@ local if_swept = ARGV[27] == '' and cost(0) or tonumber(ARGV[27])
 local reservation = string.format('%d %d %d %d %d %d %d %s %d %s %s %s %s %s', now, tracks_minutes and 1 or 0, prompt, cap,
   held_tokens, held_nano, if_swept, with_key and ARGV[16] or '-', budget_start, ARGV[23], ARGV[24],
   balance and 'h' or is_billed and 'b' or '-', ARGV[26] == '' and string.format('%d', cost(0)) or ARGV[26], ARGV[25])
+if ARGV[29] ~= '' then reservation = reservation .. ' ' .. ARGV[29] end
 redis.call('HSET', KEYS[2], id, reservation)
 redis.call('PEXPIRE', KEYS[2], INDEX_TTL_MS)
 redis.call('ZADD', KEYS[3], string.format('%.0f', now + tonumber(ARGV[5])), id .. ' ' .. subject)

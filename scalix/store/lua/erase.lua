@@ -13,14 +13,14 @@ local write = {KEYS[10]}
 for _, field in ipairs(fields_of(index, true)) do
   local own, kept = redis.call('HGET', KEYS[1], field), redis.call('HGET', KEYS[10], field)
   if own or kept then
-    local six, more = unpacked(own), unpacked(kept)
-    for metric = 1, 3 do
-      six[metric] = six[metric] + more[metric]
+    local tally, more = unpacked(own), unpacked(kept)
+    for place = 1, COUNT do
+      tally[place] = tally[place] + more[place]
       -- What is in flight is charged when it ends; nothing will give it back.
-      six[metric + 3] = 0
+      tally[COUNT + place] = 0
     end
     write[#write + 1] = field
-    write[#write + 1] = packed(six)
+    write[#write + 1] = packed(tally)
   end
 end
 -- Before anything is deleted: a server out of memory refuses to write, and a script that has failed can be called again.

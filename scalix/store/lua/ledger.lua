@@ -1,6 +1,6 @@
 -- Loaded after charges.lua, before settle, sweep and release: events, and the sums that are kept beside them.
 --
--- An event's text is words in the order of EVENT_FIELDS of domain/ledger.py; a sweep's has three more, for a settlement
+-- An event's text is words in the order of EVENT_FIELDS of domain/ledger/ledger.py; a sweep's has three more, for a settlement
 -- or a release to undo it: tracks_minutes, the start of the key's budget period, and whether the balance was charged.
 -- What later versions have added follows, and last the version. Gateways of several versions run on one store: what they
 -- undo of each other's stays where it is, and what they do not know is left alone.
@@ -18,8 +18,8 @@
 -- What an event adds to them is {admitted_ms, tokens, cost, everybodys = what follows the index in fields of everybody's
 -- sums, own = in those of the subject, sums = text of its figures}.
 
-local WORDS, VERSION = 23, 'v2'
-local REQUESTS, TOKENS, NANO_USD, ADMITTED, KEY, COST, CHARGE = 2, 3, 4, 6, 7, 16, 17
+local WORDS = 23
+local ADMITTED, KEY, COST, CHARGE = 6, 7, 16, 17
 local DAY_MS = 86400000
 local ELEVEN = '^(%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+)$'
 local TEXT = '%d %d %d %d %d %d %d %d %d %d %d'
@@ -36,8 +36,10 @@ end
 
 -- What a sweep has charged, as what takes it back.
 local function swept_of(words)
+  local used = {}
+  for position, metric in ipairs(METRICS) do used[position] = -(tonumber(words[metric.word] or '') or 0) end
   return {
-    used = {-tonumber(words[REQUESTS]), -tonumber(words[TOKENS]), -tonumber(words[NANO_USD])},
+    used = used,
     admitted_ms = tonumber(words[ADMITTED]), key_id = words[KEY] == '-' and '' or words[KEY],
     tracks_minutes = words[WORDS + 1] == '1', budget_start = tonumber(words[WORDS + 2]),
     balance = words[WORDS + 3] == '1' and tonumber(words[CHARGE]) or 0,
@@ -49,11 +51,11 @@ local function addition_of(words)
   local model, tier = words[9], words[8]
   if string.sub(model, 1, 1) == '=' then model = 'other' end
   return {
-    admitted_ms = tonumber(words[ADMITTED]), tokens = tonumber(words[TOKENS]), cost = tonumber(words[COST]),
+    admitted_ms = tonumber(words[ADMITTED]), tokens = tonumber(words[3]), cost = tonumber(words[COST]),
     everybodys = table.concat({model, words[11], tier, words[1], words[22]}, ' '),
     own = table.concat({model, tier, words[KEY]}, ' '),
-    sums = table.concat({'1', words[REQUESTS], words[TOKENS], words[12], words[13], words[14], words[15],
-      words[NANO_USD], words[COST], words[CHARGE], words[19]}, ' '),
+    sums = table.concat({'1', words[2], words[3], words[12], words[13], words[14], words[15],
+      words[4], words[COST], words[CHARGE], words[19]}, ' '),
   }
 end
 

@@ -31,7 +31,7 @@ end
 local reservation = redis.call('HGET', KEYS[2], id)
 if reservation then
   local reserved = reservation_of(reservation)
-  give_back(reserved, NOTHING, given_back(reserved), reserved.balance_held)
+  give_back(reserved, NOTHING, reserved.given_back, reserved.balance_held)
   forget(KEYS[2], KEYS[3], id, subject)
   return 1
 end

@@ -2,9 +2,9 @@
 -- to these windows when they end. A window without use is left alone, so nothing is created here.
 --
 -- KEYS  1 windows (hash)  2 erasure of the subject (string)  3 windows under the pseudonym (hash)
---       4 adjustments (hash: window -> three differences): what no event explains
+--       4 adjustments (hash: window -> differences): what no event explains
 -- ARGV  1 now in ms ('' for the server's time)
---       then two for each: position of the metric (1 requests, 2 tokens, 3 nano-dollars), letter of the window
+--       then two for each: position of the metric in METRICS, letter of the window
 -- Returns {now in ms, field, text, field, text, …} with the texts as they were before
 
 local now = now_or_server_time(ARGV[1])
@@ -19,18 +19,18 @@ for _, letter in ipairs(LETTERS) do
   if text then
     reply[#reply + 1] = field
     reply[#reply + 1] = text
-    local six = unpacked(text)
+    local tally = unpacked(text)
     for argument = 2, #ARGV, 2 do
-      local metric = tonumber(ARGV[argument])
-      if ARGV[argument + 1] == letter and six[metric] ~= 0 then
-        changes[field] = changes[field] or {0, 0, 0}
-        changes[field][metric] = -six[metric]
-        six[metric] = 0
+      local place = tonumber(ARGV[argument])
+      if ARGV[argument + 1] == letter and tally[place] ~= 0 then
+        changes[field] = changes[field] or {unpack(NOTHING)}
+        changes[field][place] = -tally[place]
+        tally[place] = 0
       end
     end
-    if packed(six) ~= text then
+    if packed(tally) ~= text then
       write[#write + 1] = field
-      write[#write + 1] = packed(six)
+      write[#write + 1] = packed(tally)
     end
   end
 end

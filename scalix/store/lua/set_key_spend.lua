@@ -9,13 +9,13 @@ if redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
 local fields = key_fields_of(now_or_server_time(ARGV[1]), tonumber(ARGV[2]))
 local write = {KEYS[1]}
 for position = 2, #fields do
-  local six = unpacked(redis.call('HGET', KEYS[1], fields[position]))
+  local tally = unpacked(redis.call('HGET', KEYS[1], fields[position]))
   local adjusted = redis.call('HGET', KEYS[1], 'j' .. fields[position])
   write[#write + 1] = 'j' .. fields[position]
-  write[#write + 1] = string.format('%d', (adjusted or 0) + tonumber(ARGV[3]) - six[3])
-  six[3] = tonumber(ARGV[3])
+  write[#write + 1] = string.format('%d', (adjusted or 0) + tonumber(ARGV[3]) - tally[NANO_USD])
+  tally[NANO_USD] = tonumber(ARGV[3])
   write[#write + 1] = fields[position]
-  write[#write + 1] = packed(six)
+  write[#write + 1] = packed(tally)
 end
 redis.call('HSET', unpack(write))
 return 1

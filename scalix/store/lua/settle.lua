@@ -8,8 +8,8 @@
 -- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 tracks minutes (1|0)
 --       5 start of the key's budget period in ms (0: none)
 --       6 days that events, 7 sums by hour, 8 sums by day are kept  9 event
---       of which also 10 admitted in ms  11 requests  12 tokens  13 nano-dollars  14 charge and 15 cost in nano-dollars
---       16 "model provider tier outcome error"  17 "model tier key"  18 its figures as sums
+--       of which also 10 admitted in ms  11 amounts of all metrics, as a text  12 charge and 13 cost in nano-dollars
+--       14 "model provider tier outcome error"  15 "model tier key"  16 its figures as sums
 -- Returns {status, balance ("nano held", '' where it was not touched), field, text, field, text, …} with status
 -- 'settled' | 'replaced' | 'duplicate'; the key's fields have a k before them
 
@@ -18,13 +18,13 @@ local now = now_or_server_time(ARGV[3])
 local tracks_minutes, budget_start = ARGV[4] == '1', tonumber(ARGV[5])
 local events_days, hours_days, days_days = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local admitted_ms = tonumber(ARGV[10])
-local charged = {tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13])}
-local charge = {charged[1], charged[2], charged[3]}
+local charged = numbers_of(ARGV[11], COUNT)
+local charge = {unpack(charged)}
 local held, status = NOTHING, 'settled'
-local balance, balance_held = -tonumber(ARGV[14]), 0
+local balance, balance_held = -tonumber(ARGV[12]), 0
 local addition = {
-  admitted_ms = admitted_ms, tokens = charged[2], cost = tonumber(ARGV[15]), everybodys = ARGV[16], own = ARGV[17],
-  sums = ARGV[18],
+  admitted_ms = admitted_ms, tokens = charged[TOKENS], cost = tonumber(ARGV[13]), everybodys = ARGV[14], own = ARGV[15],
+  sums = ARGV[16],
 }
 local key_changes = {}
 
@@ -43,12 +43,7 @@ if event then
   if not is_swept(event) then
     local fields = fields_of(indexes(admitted_ms), tracks_minutes)
     local texts = windows and redis.call('HMGET', windows, unpack(fields)) or {}
-    local reply = {'duplicate', ''}
-    for position, field in ipairs(fields) do
-      reply[#reply + 1] = field
-      reply[#reply + 1] = texts[position] or '0 0 0 0 0 0'
-    end
-    return reply
+    return tell({'duplicate', ''}, fields, texts)
   end
   local words = words_of(event)
   local swept = swept_of(words)
@@ -58,7 +53,7 @@ if event then
     key_changes[#key_changes + 1] = {swept.admitted_ms, swept.budget_start, swept.used, NOTHING}
   end
   if swept.admitted_ms == admitted_ms and swept.tracks_minutes == tracks_minutes then
-    for metric = 1, 3 do charge[metric] = charge[metric] + swept.used[metric] end
+    for position, amount in ipairs(swept.used) do charge[position] = charge[position] + amount end
   else
     change_windows(windows, now, swept.admitted_ms, swept.tracks_minutes, swept.used, NOTHING, has_end)
   end
@@ -69,29 +64,28 @@ local reserved = reservation and reservation_of(reservation)
 if reserved then
   balance_held = -reserved.balance_held
   if reserved.key_id ~= '' then
-    key_changes[#key_changes + 1] = {reserved.admitted_ms, reserved.budget_start, NOTHING, given_back(reserved)}
+    key_changes[#key_changes + 1] = {reserved.admitted_ms, reserved.budget_start, NOTHING, reserved.given_back}
   end
   if reserved.admitted_ms == admitted_ms and reserved.tracks_minutes == tracks_minutes then
-    held = given_back(reserved)
+    held = reserved.given_back
   else
     -- The receipt was written by a gateway that had not heard of this reservation, by its own clock.
-    change_windows(windows, now, reserved.admitted_ms, reserved.tracks_minutes, NOTHING, given_back(reserved), has_end)
+    change_windows(windows, now, reserved.admitted_ms, reserved.tracks_minutes, NOTHING, reserved.given_back, has_end)
   end
 end
 
-local reply = change_windows(windows, now, admitted_ms, tracks_minutes, charge, held, has_end)
+local fields, texts = change_windows(windows, now, admitted_ms, tracks_minutes, charge, held, has_end)
 write_event(8, KEYS[6], id, ARGV[9], admitted_ms, now, events_days, is_before)
+local key_fields, key_texts = {}, {}
 if KEYS[14] then
   key_changes[#key_changes + 1] = {admitted_ms, budget_start, charged, NOTHING}
-  local told = {}
-  for _, change in ipairs(key_changes) do told = change_key_windows(KEYS[14], KEYS[15], unpack(change)) end
-  for _, text in ipairs(told) do reply[#reply + 1] = text end
+  for _, change in ipairs(key_changes) do
+    key_fields, key_texts = change_key_windows(KEYS[14], KEYS[15], unpack(change))
+  end
 end
 local left = ''
 if balance ~= 0 or balance_held ~= 0 then left = change_balance(KEYS[7], balance, balance_held) end
 if replaced then sum_up(8, replaced, subject, -1, now, hours_days, days_days, is_before) end
 sum_up(8, addition, subject, 1, now, hours_days, days_days, is_before)
 if reserved then forget(KEYS[2], KEYS[3], id, subject) end
-table.insert(reply, 1, left)
-table.insert(reply, 1, status)
-return reply
+return tell(tell({status, left}, fields, texts), key_fields, key_texts, 'k')

@@ -5,6 +5,7 @@
 --       4 admitted in ms, from which KEYS 8 to 13 were named (0: no reservation was seen)
 --       5 key id, from which KEYS 14 and 15 were named ('' for none)
 --       6 days that events, 7 sums by hour, 8 sums by day are kept
+--       9 the last words of its event: one for each later field, and the version
 -- Returns 1 if it was charged; 0 if the lease has been renewed, or the request has ended meanwhile
 
 local id, subject = ARGV[1], ARGV[2]
@@ -32,10 +33,10 @@ end
 
 local function change(used, charge)
   if windows then
-    change_windows(windows, now, reserved.admitted_ms, reserved.tracks_minutes, used, given_back(reserved), has_end)
+    change_windows(windows, now, reserved.admitted_ms, reserved.tracks_minutes, used, reserved.given_back, has_end)
   end
   if reserved.key_id ~= '' then
-    change_key_windows(KEYS[14], KEYS[15], reserved.admitted_ms, reserved.budget_start, used, given_back(reserved))
+    change_key_windows(KEYS[14], KEYS[15], reserved.admitted_ms, reserved.budget_start, used, reserved.given_back)
   end
   if charge == 0 and reserved.balance_held == 0 then return '' end
   return change_balance(KEYS[7], -charge, -reserved.balance_held)
@@ -47,16 +48,16 @@ if known then
   forget(KEYS[2], KEYS[3], id, subject)
   return 0
 end
-local charge = reserved.is_billed and reserved.prompt_nano_usd or 0
-local used = {1, reserved.prompt_tokens, reserved.prompt_nano_usd}
+local used = reserved.if_swept
+local charge = reserved.is_billed and used[NANO_USD] or 0
 local words = {
-  'swept', '1', string.format('%.0f', reserved.prompt_tokens), string.format('%.0f', reserved.prompt_nano_usd), '1',
-  string.format('%.0f', reserved.admitted_ms), reserved.key_id == '' and '-' or reserved.key_id, reserved.tier,
-  reserved.model, '-', '-', string.format('%.0f', reserved.prompt_tokens), '0', '0', '0',
-  string.format('%.0f', reserved.prompt_cost), string.format('%.0f', charge), reserved.price_version, '0', '-', '-', '-',
-  '-', reserved.tracks_minutes and '1' or '0', string.format('%.0f', reserved.budget_start), '0',
-  VERSION,
+  'swept', '1', '0', '0', '1', format('%.0f', reserved.admitted_ms), reserved.key_id == '' and '-' or reserved.key_id,
+  reserved.tier, reserved.model, '-', '-', format('%.0f', used[TOKENS]), '0', '0', '0',
+  format('%.0f', reserved.prompt_cost), format('%.0f', charge), reserved.price_version, '0', '-', '-', '-', '-',
+  reserved.tracks_minutes and '1' or '0', format('%.0f', reserved.budget_start), '0',
 }
+for word in gmatch(ARGV[9], '%S+') do words[#words + 1] = word end
+for position, metric in ipairs(METRICS) do words[metric.word] = format('%.0f', used[position]) end
 if is_before then
   -- First: without windows to change, this is the write that a server out of memory refuses.
   write_event(8, KEYS[6], id, table.concat(words, ' '), reserved.admitted_ms, now, events_days, true)

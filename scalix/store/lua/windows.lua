@@ -1,15 +1,26 @@
 -- Loaded before every script's own text.
 --
 -- A subject's windows are one hash: a field for each window, named by a letter and the window's index
--- (m: minute, h: hour, d: day, M: month), holding six whole numbers:
---   requests, tokens, nano-dollars settled; requests, tokens, nano-dollars held by requests in flight.
+-- (m: minute, h: hour, d: day, M: month), holding whole numbers: requests, tokens, nano-dollars settled; requests, tokens,
+-- nano-dollars held by requests in flight; then of each later metric what is settled and held, as far as it is not zero.
 -- A virtual key's windows are such a hash too, in the shard of the key's user: m and the minute's index, b and the start
 -- in ms of the budget period where the key has periods, t for its whole life. It stays as long as the key's record does.
 
-local floor, format, match = math.floor, string.format, string.match
+local floor, format, match, gmatch, sub = math.floor, string.format, string.match, string.gmatch, string.sub
+
+-- The metrics in the order of `Metric` in domain/limits/limits.py. `is_exact`: known before the answer, whose length it says
+-- nothing about, and rarely given back. `may_be_none`: who needs none of it is let through, also where more than all is
+-- used. `word`: the place of what is charged in a swept event; the first of the later fields has the 27th.
+local METRICS = {
+  {word = 2, is_exact = true}, -- requests
+  {word = 3}, -- tokens
+  {word = 4, may_be_none = true}, -- nano-dollars
+}
+local COUNT, TOKENS, NANO_USD = #METRICS, 2, 3
+local NO_USE = '0 0 0 0 0 0'
 
 local LETTERS = {'m', 'h', 'd', 'M'}
-local SIX = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)$'
+local WINDOW = '^(%d+) (%d+) (%d+) (%d+) (%d+) (%d+)(.*)$'
 -- A subject stays known for a month after the month of its last request.
 local KEEP_AFTER_MONTH_MS = 31 * 86400000
 -- A server ends keys by its own clock, at once when that jumps ahead. So the end of a key comes long after the time for
@@ -63,19 +74,80 @@ local function fields_of(index, with_minutes)
   return fields
 end
 
-local function unpacked(text)
-  if not text then return {0, 0, 0, 0, 0, 0} end
-  local a, b, c, d, e, f = match(text, SIX)
+-- The numbers of a text, and zeros after them up to `least` numbers.
+local function numbers_of(text, least)
+  local numbers = {}
   -- Adding makes numbers of them at half the price of tonumber.
-  return {a + 0, b + 0, c + 0, d + 0, e + 0, f + 0}
+  for number in gmatch(text, '%-?%d+') do numbers[#numbers + 1] = number + 0 end
+  for place = #numbers + 1, least do numbers[place] = 0 end
+  return numbers
+end
+
+local NOTHING = {}
+for place = 1, COUNT do NOTHING[place] = 0 end
+
+-- A window's numbers: what is settled of each metric, then what is held of each. `later` is what a newer version has written.
+local function unpacked(text)
+  local a, b, c, d, e, f, later = match(text or NO_USE, WINDOW)
+  local tally = {a + 0, b + 0, c + 0, d + 0, e + 0, f + 0}
+  if COUNT > 3 then tally = {a + 0, b + 0, c + 0, [COUNT + 1] = d + 0, [COUNT + 2] = e + 0, [COUNT + 3] = f + 0} end
+  for place = 4, COUNT do
+    local settled, held, rest = match(later, '^ (%d+) (%d+)(.*)$')
+    tally[place], tally[COUNT + place], later = (settled or 0) + 0, (held or 0) + 0, rest or ''
+  end
+  if later ~= '' then tally.later = later end
+  return tally
 end
 
 local MOST = 9007199254740991 -- beyond 2^53 numbers are no longer exact, beyond 2^63 no longer numbers
-local function packed(six)
-  for position = 2, 6 do
-    if six[position] > MOST then six[position] = MOST end
+local function packed(tally)
+  for place = 2, 2 * COUNT do
+    if tally[place] > MOST then tally[place] = MOST end
   end
-  return format('%d %d %d %d %d %d', six[1], six[2], six[3], six[4], six[5], six[6])
+  local later = tally.later or ''
+  for place = COUNT, 4, -1 do
+    local settled, held = tally[place], tally[COUNT + place]
+    if later ~= '' or settled ~= 0 or held ~= 0 then later = format(' %d %d', settled, held) .. later end
+  end
+  return format('%d %d %d %d %d %d', tally[1], tally[2], tally[3], tally[COUNT + 1], tally[COUNT + 2], tally[COUNT + 3]) .. later
+end
+
+-- The windows of a hash, as numbers and as they stand there, and whether one of them is new.
+local function read_windows(key, fields)
+  local texts, tallies, turned = redis.call('HMGET', key, unpack(fields)), {}, false
+  for position = 1, #fields do
+    tallies[position] = unpacked(texts[position])
+    turned = turned or not texts[position]
+  end
+  return tallies, texts, turned
+end
+
+-- Adds to windows as they were read, and writes them. Returns their texts.
+local function write_windows(key, fields, tallies, used, held)
+  local texts, write = {}, {key}
+  for position, tally in ipairs(tallies) do
+    for place = 1, COUNT do
+      -- Neither goes below zero: a reset, or the end of a window, may have emptied it before.
+      local settled, holds = tally[place] + used[place], tally[COUNT + place] + held[place]
+      tally[place] = settled > 0 and settled or 0
+      tally[COUNT + place] = holds > 0 and holds or 0
+    end
+    local text = packed(tally)
+    texts[position] = text
+    write[2 * position] = fields[position]
+    write[2 * position + 1] = text
+  end
+  redis.call('HSET', unpack(write))
+  return texts
+end
+
+-- Adds windows to a reply: field, with `prefix` if there is one, and text in turn.
+local function tell(reply, fields, texts, prefix)
+  for position, field in ipairs(fields) do
+    reply[#reply + 1] = prefix and prefix .. field or field
+    reply[#reply + 1] = texts[position] or NO_USE
+  end
+  return reply
 end
 
 -- A hash of windows is kept until a month after the month of its last use; never without an end. Enough when some window is
@@ -109,19 +181,23 @@ end
 -- A reservation's text: admitted_ms, tracks_minutes, prompt tokens, output cap per choice, tokens, nano-dollars held,
 -- and the nano-dollars to be charged for the prompt alone; the key's id (-: none) and the start of its budget period (0: none); then
 -- tier and model as words, whether it is billed (-: no; b: yes; h: yes, and held in the balance), the provider's price of
--- the prompt alone in nano-dollars, and the price version as a word. Older ones end with the budget period, or before it.
-local RESERVATION = '^(%d+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) ?(%S*) ?(%d*) ?(%S*) ?(%S*) ?(%S*) ?(%d*) ?(%S*)$'
+-- the prompt alone in nano-dollars, and the price version as a word. Older ones end with the budget period, or before it. Last,
+-- and only where they are not zero, what it holds of the metrics after the third.
+local RESERVATION = '^(%d+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) ?(%S*) ?(%d*) ?(%S*) ?(%S*) ?(%S*) ?(%d*) ?(%S*)(.*)$'
 
 local function reservation_of(text)
   local admitted_ms, minutes, prompt, cap, tokens, nano_usd, prompt_nano_usd, key_id, budget_start, tier, model, billed,
-    prompt_cost, price_version = match(text, RESERVATION)
+    prompt_cost, price_version, later = match(text, RESERVATION)
   local known = tier ~= ''
+  local given_back, if_swept = {-1, -tokens, -nano_usd}, {1, prompt + 0, prompt_nano_usd + 0}
+  for place, amount in ipairs(COUNT > 3 and numbers_of(later, COUNT - 3) or {}) do
+    given_back[place + 3], if_swept[place + 3] = -amount, amount
+  end
   return {
-    admitted_ms = tonumber(admitted_ms), tracks_minutes = minutes == '1', prompt_tokens = tonumber(prompt),
-    cap = tonumber(cap), tokens = tonumber(tokens), nano_usd = tonumber(nano_usd),
-    prompt_nano_usd = tonumber(prompt_nano_usd), key_id = key_id == '-' and '' or key_id,
+    admitted_ms = tonumber(admitted_ms), tracks_minutes = minutes == '1', cap = tonumber(cap),
+    given_back = given_back, if_swept = if_swept, key_id = key_id == '-' and '' or key_id,
     budget_start = tonumber(budget_start) or 0, tier = known and tier or '-', model = known and model or '-',
-    is_billed = billed == 'b' or billed == 'h', balance_held = billed == 'h' and tonumber(nano_usd) or 0,
+    is_billed = billed == 'b' or billed == 'h', balance_held = billed == 'h' and -given_back[NANO_USD] or 0,
     prompt_cost = tonumber(known and prompt_cost or prompt_nano_usd), price_version = known and price_version or '-',
   }
 end

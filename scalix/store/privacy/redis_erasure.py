@@ -19,7 +19,7 @@ MOST_DAYS = 3_660
 _TOGETHER = 400
 # What was settled this long ago may still be told again, by a journal.
 _TOLD_AGAIN_DAYS = 3
-_KEY_WORD = EVENT_FIELDS.index("key_id")
+_KEY_WORD = [one.name for one in EVENT_FIELDS].index("key_id")
 # In random digits a short name is found by chance.
 _OUR_ID = re.compile(r"[0-9a-f]{32}")
 

@@ -70,7 +70,7 @@ class PersonalDataStore(SessionStore):
         windows = {**own, **(kept if is_known or events else {})}
         return PersonalData(
             windows={
-                (_WINDOWS[name[0]], int(name[1:])): Tally(*map(int, text.split(" ")))
+                (_WINDOWS[name[0]], int(name[1:])): Tally.of_text(text)
                 for name, text in sorted(windows.items())
                 if name[0] in _WINDOWS
             },

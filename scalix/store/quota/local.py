@@ -6,12 +6,11 @@ from dataclasses import replace
 
 from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.key_limits import KeyWindow
-from scalix.domain.limits.limits import Window
+from scalix.domain.limits.limits import Amounts, Window
 from scalix.domain.limits.quota import Admitted, Ask, Charge, Decision, KeyTallies, Receipt, Settled, Tallies, Tally
 from scalix.domain.limits.room import judged
 from scalix.domain.limits.tallying import (
     NOTHING,
-    Amounts,
     KeyWindows,
     Windows,
     amounts,
@@ -103,11 +102,11 @@ class _Counters:
     def begin(self, at_ms: int, tallies: Tallies) -> None:
         """Start from settled use as it was at `at_ms`. What was held then is not: its requests are settled here too."""
         for window, tally in tallies.items():
-            self.windows[window, window_index(window, at_ms)] = _used(tally)
+            self.windows[window, window_index(window, at_ms)] = tally.without_held()
 
     def begin_key(self, key_id: str, at_ms: int, minute: Tally) -> None:
         """As `begin`, for a virtual key's use in the minute that `at_ms` lies in."""
-        self.key_windows[key_id] = {(KeyWindow.MINUTE, window_index(Window.MINUTE, at_ms)): _used(minute)}
+        self.key_windows[key_id] = {(KeyWindow.MINUTE, window_index(Window.MINUTE, at_ms)): minute.without_held()}
 
     def admit(self, ask: Ask, now_ms: int) -> Decision:
         """Reserve room, if there is."""
@@ -129,7 +128,7 @@ class _Counters:
     def settle(self, receipt: Receipt, charge: Charge) -> Settled:
         """Charge a request, and give back what it held."""
         admitted, held = self._in_flight.pop(receipt.request_id, (receipt, NOTHING))
-        self._change(admitted, used=NOTHING, held=minus(NOTHING, held))
+        self._change(admitted, used=NOTHING, held=minus(held))
         self._change(receipt, used=amounts(charge), held=NOTHING)
         return Settled("settled", *self._tallies(receipt))
 
@@ -153,7 +152,3 @@ class _Counters:
         if receipt.key_id is not None:
             of_key = self.key_windows.setdefault(receipt.key_id, {})
             change(of_key, windows_of_key(receipt.admitted_ms, receipt.budget_start_ms), used=used, held=held)
-
-
-def _used(tally: Tally) -> Tally:
-    return Tally(tally.requests_used, tally.tokens_used, tally.nano_usd_used)

@@ -6,16 +6,19 @@ from typing import Any
 from scalix.domain.ledger.ledger import (
     EVENT_FIELDS,
     Balance,
-    detail_words,
-    event_text,
+    event_words,
+    last_words,
     model_word,
     name_word,
     summed_model,
+    sums_of,
 )
+from scalix.domain.ledger.outcomes import event_of_charge
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.key_limits import KeyScope, KeyWindow
-from scalix.domain.limits.limits import Limits, Metric, Window
+from scalix.domain.limits.limits import Limits, Metric, Window, amounts_text
 from scalix.domain.limits.quota import (
+    LATER_METRICS,
     Admitted,
     Ask,
     Charge,
@@ -33,15 +36,16 @@ from scalix.domain.limits.quota import (
     Verdict,
     shadowed,
 )
+from scalix.domain.limits.tallying import amounts
 
 LETTER = {Window.MINUTE: "m", Window.HOUR: "h", Window.DAY: "d", Window.MONTH: "M"}
 WINDOW = {letter: window for window, letter in LETTER.items()}
-POSITION = {Metric.REQUESTS: 1, Metric.TOKENS: 2, Metric.SPEND: 3}
+POSITION = {metric: metric.place + 1 for metric in Metric}  # in Lua
 _KEY_LETTER = {KeyWindow.MINUTE: "km", KeyWindow.BUDGET: "kb", KeyWindow.TOTAL: "kt"}
 _KEY_WINDOW = {letters: window for window, letters in _KEY_LETTER.items()}
 _KEY_ID = 7  # its place in a reservation's text
 _NONE = "-"
-_KEY_WORD, _TIER_WORD, _ERROR_WORD = (EVENT_FIELDS.index(name) for name in ("key_id", "tier", "error"))
+_PLACES = {one.name: place for place, one in enumerate(EVENT_FIELDS)}
 
 Now = str | int
 
@@ -72,6 +76,7 @@ def admit_args(ask: Ask, now: Now) -> list[str | int]:
         "" if ask.prompt_cost_nano_usd is None else ask.prompt_cost_nano_usd,
         "" if ask.prompt_charge_nano_usd is None else ask.prompt_charge_nano_usd,
         "" if ask.least_prompt_tokens is None else ask.least_prompt_tokens,
+        _later_needs(ask),
     ]
     for limit in ask.limits.windows:
         args += [POSITION[limit.metric], LETTER[limit.window], limit.value, int(limit.enforce)]
@@ -82,36 +87,13 @@ def admit_args(ask: Ask, now: Now) -> list[str | int]:
 
 def settle_args(receipt: Receipt, charge: Charge, now: Now, retention: Retention) -> list[str | int]:
     """The arguments of lua/settle.lua."""
-    detail = charge.detail
-    words = [
-        charge.outcome.value,
-        str(charge.requests),
-        str(charge.tokens),
-        str(charge.nano_usd),
-        str(int(charge.estimated)),
-        str(receipt.admitted_ms),
-        receipt.key_id or _NONE,
-        *detail_words(detail),
-    ]
-    of_a_sweep: list[str] = []
+    detail, event = charge.detail, event_of_charge(receipt, charge)
+    words, of_a_sweep = event_words(event), list[str]()
     if charge.outcome is Outcome.SWEPT:  # told by a successor: by these a settlement undoes it, as it does a sweep's
         is_billed = int(detail.charge_nano_usd > 0)
         of_a_sweep = [str(int(receipt.tracks_minutes)), str(receipt.budget_start_ms), str(is_billed)]
-    tier, provider, error = words[_TIER_WORD], words[_TIER_WORD + 3], words[_ERROR_WORD]
+    key, tier, provider, error = (words[_PLACES[name]] for name in ("key_id", "tier", "provider", "error"))
     model = name_word(summed_model(detail))
-    sums = (
-        1,
-        charge.requests,
-        charge.tokens,
-        detail.prompt_tokens,
-        detail.completion_tokens,
-        detail.cached_tokens,
-        detail.reasoning_tokens,
-        charge.nano_usd,
-        detail.cost_nano_usd,
-        detail.charge_nano_usd,
-        detail.latency_ms,
-    )
     return [
         receipt.request_id,
         receipt.subject,
@@ -119,16 +101,14 @@ def settle_args(receipt: Receipt, charge: Charge, now: Now, retention: Retention
         int(receipt.tracks_minutes),
         receipt.budget_start_ms,
         *days_of(retention),
-        event_text(words, of_a_sweep),
+        " ".join([*words, *of_a_sweep, last_words(detail)]),
         receipt.admitted_ms,
-        charge.requests,
-        charge.tokens,
-        charge.nano_usd,
+        amounts_text(amounts(charge)),
         detail.charge_nano_usd,
         detail.cost_nano_usd,
         f"{model} {provider} {tier} {charge.outcome.value} {error}",
-        f"{model} {tier} {words[_KEY_WORD]}",
-        " ".join(map(str, sums)),
+        f"{model} {tier} {key}",
+        " ".join(map(str, sums_of(event).values())),
     ]
 
 
@@ -142,6 +122,11 @@ def admitted_ms_and_key(reservation: str | None) -> tuple[int, str | None]:
     words = reservation.split(" ") if reservation else ["0"]
     key_id = words[_KEY_ID] if len(words) > _KEY_ID else _NONE
     return int(words[0]), None if key_id == _NONE else key_id
+
+
+def _later_needs(ask: Ask) -> str:
+    needs = [getattr(ask, metric.unit.field) for metric in LATER_METRICS]
+    return " ".join(map(str, needs)) if any(needs) else ""
 
 
 def _concurrency_args(limits: Limits) -> tuple[int, int]:
@@ -158,7 +143,7 @@ def _key_args(key: KeyScope | None) -> tuple[str | int, ...]:
 def tallies_of(pairs: Sequence[str]) -> Tallies:
     """A subject's windows from fields and texts in turn; those of a key are passed over."""
     return {
-        WINDOW[field[0]]: Tally(*map(int, text.split(" ")))
+        WINDOW[field[0]]: Tally.of_text(text)
         for field, text in zip(pairs[::2], pairs[1::2], strict=True)
         if field[0] != "k"
     }
@@ -167,7 +152,7 @@ def tallies_of(pairs: Sequence[str]) -> Tallies:
 def key_tallies_of(pairs: Sequence[str]) -> KeyTallies:
     """A key's windows from the same."""
     return {
-        _KEY_WINDOW[field[:2]]: Tally(*map(int, text.split(" ")))
+        _KEY_WINDOW[field[:2]]: Tally.of_text(text)
         for field, text in zip(pairs[::2], pairs[1::2], strict=True)
         if field[0] == "k"
     }

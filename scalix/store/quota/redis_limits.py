@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from scalix.domain.limits.calendar import window_index
-from scalix.domain.limits.limits import Metric, Window, limit_name
+from scalix.domain.limits.limits import Metric, Window, amounts_text, limit_name
 from scalix.domain.limits.quota import ANY_LIMIT, CONCURRENT, ShadowCount, Tallies
 from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.keys import MERGED_LIFETIME_MS
@@ -55,8 +55,8 @@ class LimitTools(SessionStore):
         and their window has not ended. Once for each subject: `False` if it was done before; then nothing changes."""
         args: list[str | int] = [self._session.now(), MERGED_LIFETIME_MS]
         for window, tally in tallies.items():
-            most = (tally.used(metric) + tally.held(metric) for metric in POSITION)
-            args += [f"{LETTER[window]}{window_index(window, read_ms)}", *most]
+            most = tuple(tally.used(metric) + tally.held(metric) for metric in Metric)
+            args += [f"{LETTER[window]}{window_index(window, read_ms)}", amounts_text(most)]
         keys = self._keys
         names = [keys.windows(subject), keys.merged(subject), *await self._after_erasure(subject)]
         return bool(await self._session.run("raise_to", [*names, keys.adjustments(subject)], args))
@@ -81,5 +81,4 @@ def _shadow_name(short: str) -> str:
     """`requests-hour` for `1h`."""
     if short in _SHADOW_NAMES:
         return _SHADOW_NAMES[short]
-    metric = next(metric for metric, position in POSITION.items() if str(position) == short[0])
-    return limit_name(metric, WINDOW[short[1]])
+    return limit_name(tuple(Metric)[int(short[:-1]) - 1], WINDOW[short[-1]])

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from scalix.domain.identity.subjects import SHARDS
+from scalix.domain.ledger.ledger import NO_DETAIL, last_words
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.quota import Ask, Charge, Decision, Receipt, Settled
@@ -121,7 +122,15 @@ class QuotaStore(LimitTools):
             *self._keys.books(subject, admitted_ms),
             *self._key_names(subject, key_id),
         ]
-        args = [request_id, subject, self._session.now(), admitted_ms, key_id or "", *days_of(self._retention())]
+        args = [
+            request_id,
+            subject,
+            self._session.now(),
+            admitted_ms,
+            key_id or "",
+            *days_of(self._retention()),
+            last_words(NO_DETAIL),
+        ]
         return int(await self._session.run("sweep", names, args))
 
     async def _charge_keys(self, subject: str, request_id: str) -> list[str]:

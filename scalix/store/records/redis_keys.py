@@ -137,7 +137,7 @@ class KeyStore(SessionStore):
         name = self._keys.key_windows(user_subject(record.user_id), record.key_id)
         texts = await self._session.hmget(name, list(fields.values()))
         found = zip(fields, texts, strict=True)
-        return now_ms, {window: Tally(*map(int, text.split(" "))) for window, text in found if text}
+        return now_ms, {window: Tally.of_text(text) for window, text in found if text}
 
     async def set_spend(self, record: KeyRecord, nano_usd: int) -> bool:
         """Set what the key has spent, in its budget period of now and in its life; whether there is such a key."""

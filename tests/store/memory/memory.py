@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from scalix.domain.ledger.ledger import Balance
-from scalix.domain.ledger.outcomes import swept_charge
+from scalix.domain.ledger.outcomes import event_of_charge, swept_charge
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.key_limits import KeyScope, KeyWindow
-from scalix.domain.limits.limits import UNLIMITED, Window
+from scalix.domain.limits.limits import UNLIMITED, Amounts, Window
 from scalix.domain.limits.quota import (
     ANY_LIMIT,
     UNKNOWN_VERSION,
@@ -25,7 +25,6 @@ from scalix.domain.limits.quota import (
 from scalix.domain.limits.room import judged
 from scalix.domain.limits.tallying import (
     NOTHING,
-    Amounts,
     amounts,
     change,
     current,
@@ -36,7 +35,7 @@ from scalix.domain.limits.tallying import (
     windows_at,
     windows_of_key,
 )
-from tests.store.memory.memory_accounts import Account, Reservation, event_of_charge
+from tests.store.memory.memory_accounts import Account, Reservation
 from tests.store.memory.memory_limits import MemoryCounters
 
 
@@ -109,11 +108,11 @@ class MemoryStore(MemoryCounters):
         if before:
             swept = account.swept.pop(receipt.request_id)
             nano_usd += swept.balance_charged
-            self._change_all(swept.receipt, used=minus(NOTHING, swept.if_swept), held=NOTHING)
+            self._change_all(swept.receipt, used=minus(swept.if_swept), held=NOTHING)
         reservation = account.in_flight.pop(receipt.request_id, None)
         if reservation:
             held = -reservation.balance_held
-            self._change_all(reservation.receipt, used=NOTHING, held=minus(NOTHING, reservation.held))
+            self._change_all(reservation.receipt, used=NOTHING, held=minus(reservation.held))
         self._change_all(receipt, used=amounts(charge), held=NOTHING)
         balance = self._change_balance(receipt.subject, nano_usd=nano_usd, held=held)
         account.events[receipt.request_id] = event_of_charge(receipt, charge)
@@ -130,7 +129,7 @@ class MemoryStore(MemoryCounters):
         account.released.add(request_id)
         reservation = account.in_flight.pop(request_id, None)
         if reservation:
-            self._change_all(reservation.receipt, used=NOTHING, held=minus(NOTHING, reservation.held))
+            self._change_all(reservation.receipt, used=NOTHING, held=minus(reservation.held))
             self._change_balance(subject, nano_usd=0, held=-reservation.balance_held)
             return True
         if request_id in self._nobodys.swept:
@@ -141,7 +140,7 @@ class MemoryStore(MemoryCounters):
         if swept and swept.receipt.admitted_ms // DAY_MS in [moment // DAY_MS for moment in looked_at]:
             del account.swept[request_id]
             del account.events[request_id]
-            self._change_all(swept.receipt, used=minus(NOTHING, swept.if_swept), held=NOTHING)
+            self._change_all(swept.receipt, used=minus(swept.if_swept), held=NOTHING)
             self._change_balance(subject, nano_usd=swept.balance_charged, held=0)
             return True
         return False
@@ -162,7 +161,7 @@ class MemoryStore(MemoryCounters):
             reservation = account.in_flight.pop(request_id)
             known = request_id in account.events
             used = NOTHING if known else reservation.if_swept
-            self._change_all(reservation.receipt, used=used, held=minus(NOTHING, reservation.held))
+            self._change_all(reservation.receipt, used=used, held=minus(reservation.held))
             event = event_of_charge(reservation.receipt, swept_charge(reservation.ask))
             charge = 0 if known else event.detail.charge_nano_usd
             changed = self._change_balance(subject, nano_usd=-charge, held=-reservation.balance_held)
@@ -203,8 +202,7 @@ class MemoryStore(MemoryCounters):
 
 def _reservation(ask: Ask, receipt: Receipt, balance: Balance | None) -> Reservation:
     held = held_by(ask, receipt)
-    charge = ask.prompt_charge_nano_usd
-    if_swept = (1, ask.prompt_tokens, ask.prices.cost_nano_usd(ask.prompt_tokens, 0) if charge is None else charge)
+    if_swept = amounts(swept_charge(ask))
     lapses_ms = receipt.admitted_ms + ask.lease_ms
     return Reservation(ask, receipt, held, if_swept, lapses_ms, held[2] if balance is not None else 0)
 

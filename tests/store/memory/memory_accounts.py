@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from scalix.domain.ledger.ledger import Event
-from scalix.domain.limits.limits import Metric
-from scalix.domain.limits.quota import Ask, Charge, Receipt
-from scalix.domain.limits.tallying import Amounts, Windows
+from scalix.domain.limits.limits import Amounts, Metric
+from scalix.domain.limits.quota import Ask, Receipt
+from scalix.domain.limits.tallying import Windows
 
-USED = {Metric.REQUESTS: "requests_used", Metric.TOKENS: "tokens_used", Metric.SPEND: "nano_usd_used"}
+USED = {metric: f"{metric.unit.field}_used" for metric in Metric}
 
 
 @dataclass(slots=True)
@@ -32,19 +32,3 @@ class Account:
     events: dict[str, Event] = field(default_factory=dict)
     released: set[str] = field(default_factory=set)
     swept: dict[str, Reservation] = field(default_factory=dict)
-
-
-def event_of_charge(receipt: Receipt, charge: Charge) -> Event:
-    """The event of a settled request."""
-    return Event(
-        request_id=receipt.request_id,
-        subject=receipt.subject,
-        admitted_ms=receipt.admitted_ms,
-        key_id=receipt.key_id or "",
-        outcome=charge.outcome.value,
-        requests=charge.requests,
-        tokens=charge.tokens,
-        nano_usd=charge.nano_usd,
-        estimated=charge.estimated,
-        detail=charge.detail,
-    )

@@ -121,10 +121,7 @@ class MemoryCounters(MemoryUsers):
         self._erased_ms[subject] = self._clock()
         self._nobodys.events |= account.events
         self._nobodys.swept |= account.swept
-        self._windows_of_erased[subject] = {
-            key: Tally(tally.requests_used, tally.tokens_used, tally.nano_usd_used)
-            for key, tally in account.windows.items()
-        }
+        self._windows_of_erased[subject] = {key: tally.without_held() for key, tally in account.windows.items()}
         for kept in (self._balances, self._credits):
             kept.pop(subject, None)
         self._merged.discard(subject)
