@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from scalix.domain.errors import GatewayError
 from scalix.domain.limits.calendar import window_end_ms, window_index
 from scalix.domain.limits.key_limits import KeyScope
-from scalix.domain.limits.limits import Limit, Limits, Metric
+from scalix.domain.limits.limits import Amounts, Limit, Limits, Metric
 from scalix.domain.limits.quota import Ask, Decision, Refused, Tallies, Tally, Verdict
 from scalix.service.exchange.refusals import refusal
 from scalix.service.identity.callers import Caller
@@ -64,10 +64,11 @@ class KnownRefusals:
         if age_s >= known.for_s:
             return None
         now_ms = known.refused.now_ms + int(age_s * 1000)
-        alike = (now_ms // 1000, caller.tier, ask.sure_prompt_tokens, ask.choices, ask.min_output_tokens, ask.prices)
+        needs = ask.sure_needs
+        alike = (now_ms // 1000, caller.tier, needs)
         if known.error is None or known.alike != alike:
             tallies = known.refused.tallies
-            verdicts = tuple(_verdict(limit, tallies, ask) for limit in ask.limits.windows)
+            verdicts = tuple(_verdict(limit, tallies, needs) for limit in ask.limits.windows)
             known.error = refusal(caller, ask, replace(known.refused, now_ms=now_ms, verdicts=verdicts))
             known.alike, known.error.answers, known.second = alike, {}, alike[0]
             known.of_any_request = ask.key is None and _tells_any_request(known.error)
@@ -123,7 +124,7 @@ def _is_lasting(limits: Limits, refused: Refused) -> bool:
         return False
     return any(
         limit.enforce
-        and limit.metric is not Metric.SPEND  # a request may cost nothing
+        and not limit.metric.unit.may_be_none
         and refused.tallies.get(limit.window, _EMPTY).used(limit.metric) >= limit.value
         for limit in limits.windows
     )
@@ -143,15 +144,6 @@ def _tells_any_request(error: GatewayError) -> bool:
     )
 
 
-def _verdict(limit: Limit, tallies: Tallies, ask: Ask) -> Verdict:
-    used, needed = tallies.get(limit.window, _EMPTY).used(limit.metric), _needed(limit.metric, ask)
+def _verdict(limit: Limit, tallies: Tallies, needs: Amounts) -> Verdict:
+    used, needed = tallies.get(limit.window, _EMPTY).used(limit.metric), needs[limit.metric.place]
     return Verdict.EXHAUSTED if needed and used + needed > limit.value else Verdict.FITS
-
-
-def _needed(metric: Metric, ask: Ask) -> int:
-    if metric is Metric.REQUESTS:
-        return 1
-    output_tokens = ask.choices * ask.min_output_tokens
-    if metric is Metric.TOKENS:
-        return ask.sure_prompt_tokens + output_tokens
-    return ask.prices.cost_nano_usd(ask.sure_prompt_tokens, output_tokens)

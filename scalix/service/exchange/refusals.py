@@ -2,16 +2,22 @@
 
 from typing import Any
 
-from scalix.domain.errors import GatewayError, InsufficientQuota, QuotaReserved, RateLimitExceeded
+from scalix.domain.errors import GatewayError, QuotaReserved, RateLimitExceeded
 from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.limits.key_states import key_states
-from scalix.domain.limits.limits import NANO_USD_PER_USD, Limit, Metric
-from scalix.domain.limits.quota import Ask, Refused, Verdict, WindowState, window_states
+from scalix.domain.limits.limits import Limit, Metric
+from scalix.domain.limits.quota import CONCURRENT, Ask, Refused, Verdict, WindowState, window_states
 from scalix.service.exchange.balance_refusals import balance_exhausted, balance_reserved
-from scalix.service.exchange.key_refusals import about, key_exhausted, key_reserved
+from scalix.service.exchange.key_refusals import key_exhausted, key_reserved
+from scalix.service.exchange.refusal_parts import (
+    RETRY_WHEN_HELD_S,
+    about,
+    details_of,
+    kind_of,
+    seconds_to,
+    upgrade_of,
+)
 from scalix.service.identity.callers import Caller
-
-RETRY_WHEN_HELD_S = 1
 
 
 def refusal(caller: Caller, ask: Ask, refused: Refused) -> GatewayError:
@@ -47,7 +53,7 @@ def _refusal(caller: Caller, ask: Ask, refused: Refused, states: tuple[WindowSta
         return _reserved(caller, enforced[0][0])
     if ask.key and (Verdict.RESERVED in refused.key_verdicts or refused.key_concurrent_full):
         return key_reserved(caller, ask.key, refused)
-    details = _details(caller, "concurrent", ask.limits.concurrent, refused.in_flight)
+    details = details_of(caller, CONCURRENT, ask.limits.concurrent, refused.in_flight) | upgrade_of(caller)
     if ask.limits.concurrent == 0:
         message = f"No request is allowed here: none in flight is the most {_at_once(caller)}.{_more(details)}"
         return RateLimitExceeded(message, details=details)
@@ -60,16 +66,11 @@ def _refusal(caller: Caller, ask: Ask, refused: Refused, states: tuple[WindowSta
 
 def _none_allowed(caller: Caller, state: WindowState) -> GatewayError:
     """The refusal by a limit of 0, which no time changes."""
-    limit = state.limit
-    details = _details(caller, limit.name, 0, _shown(limit.metric, state.used))
-    of_what, kind = {
-        Metric.REQUESTS: ("No requests are", RateLimitExceeded),
-        Metric.TOKENS: ("No tokens are", InsufficientQuota),
-        Metric.SPEND: ("No money is", InsufficientQuota),
-    }[limit.metric]
-    free = " Models that cost nothing can be used." if limit.metric is Metric.SPEND else ""
-    message = f"{of_what} allowed {_whose(caller, limit)}: {limit.name} is 0.{free}{_more(details)}"
-    return kind(message, details=details)
+    limit, unit = state.limit, state.limit.metric.unit
+    details = details_of(caller, limit.name, 0, unit.shown(state.used)) | upgrade_of(caller)
+    free = " Models that cost nothing can be used." if unit.is_money else ""
+    message = f"{unit.none} allowed {_whose(caller, limit)}: {limit.name} is 0.{free}{_more(details)}"
+    return kind_of(limit.metric)(message, details=details)
 
 
 def _more(details: dict[str, Any]) -> str:
@@ -79,55 +80,30 @@ def _more(details: dict[str, Any]) -> str:
 
 
 def _exhausted(caller: Caller, ask: Ask, state: WindowState, now_ms: int) -> GatewayError:
-    limit = state.limit
-    retry_after_s = max(1, -(-(state.reset_ms - now_ms) // 1000))
-    used = state.used + state.held if limit.metric is Metric.REQUESTS else state.used
-    reset_at = rfc3339(state.reset_ms)
-    details = _details(caller, limit.name, _shown(limit.metric, limit.value), _shown(limit.metric, used), reset_at)
+    limit, metric = state.limit, state.limit.metric
+    unit, needed = metric.unit, ask.sure_needs[metric.place]
+    used = state.used + state.held if unit.is_exact else state.used
+    retry_after_s = seconds_to(state.reset_ms, now_ms)
+    details = _details(caller, state, used)
     upgrade = f" More is available at {details['upgrade_url']}." if "upgrade_url" in details else ""
-    when = f"Try again in {retry_after_s} s, at {reset_at}.{upgrade}"
+    when = f"Try again in {retry_after_s} s, at {rfc3339(state.reset_ms)}.{upgrade}"
     per = f"per {limit.window.value} {_whose(caller, limit)}"
-    if limit.metric is Metric.REQUESTS:
-        message = f"You have used all {limit.value} requests {per}. {when}"
-        return RateLimitExceeded(message, details=details, retry_after_s=retry_after_s)
-    if limit.metric is Metric.TOKENS:
-        needed = ask.sure_prompt_tokens + ask.choices * ask.min_output_tokens
-        message = (
-            f"You have used {used} of {limit.value} tokens {per}, and this request needs {about(ask)} {needed}. {when}"
-        )
-        if needed > limit.value:
-            message = (
-                f"This request needs {about(ask)} {needed} tokens, more than the {limit.value} {per}. "
-                f"Shorten the prompt.{upgrade}"
-            )
+    most, needs = unit.text(limit.value), f"this request needs {about(ask, metric)}{unit.text(needed)}"
+    if metric is Metric.REQUESTS:
+        message = f"You have used all {most} requests {per}. {when}"
+    elif needed > limit.value:
+        message = f"{needs.capitalize()} {unit.word}, more than the {most} {per}. {unit.remedy}{upgrade}"
     else:
-        needed = ask.prices.cost_nano_usd(ask.sure_prompt_tokens, ask.choices * ask.min_output_tokens)
-        message = (
-            f"You have spent {_usd(used)} of {_usd(limit.value)} USD {per}, "
-            f"and this request needs {about(ask)} {_usd(needed)}. {when}"
-        )
-        if needed > limit.value:
-            message = (
-                f"This request needs {about(ask)} {_usd(needed)} USD, more than the {_usd(limit.value)} {per}. "
-                f"Shorten the prompt or use a cheaper model.{upgrade}"
-            )
-    return InsufficientQuota(message, details=details, retry_after_s=retry_after_s)
+        message = f"You have {unit.used} {unit.text(used)} of {most} {unit.word} {per}, and {needs}. {when}"
+    return kind_of(metric)(message, details=details, retry_after_s=retry_after_s)
 
 
 def _reserved(caller: Caller, state: WindowState) -> GatewayError:
-    limit = state.limit
-    details = _details(
-        caller,
-        limit.name,
-        _shown(limit.metric, limit.value),
-        _shown(limit.metric, state.used),
-        rfc3339(state.reset_ms),
-    )
     message = (
-        f"What is left of {limit.name} {_whose(caller, limit)} is reserved by your own requests in flight. "
+        f"What is left of {state.limit.name} {_whose(caller, state.limit)} is reserved by your own requests in flight. "
         "Try again when they have ended."
     )
-    return QuotaReserved(message, details=details, retry_after_s=RETRY_WHEN_HELD_S)
+    return QuotaReserved(message, details=_details(caller, state, state.used), retry_after_s=RETRY_WHEN_HELD_S)
 
 
 def _whose(caller: Caller, limit: Limit) -> str:
@@ -145,24 +121,6 @@ def _at_once(caller: Caller) -> str:
     return "that is set for you"
 
 
-def _details(caller: Caller, limit: str, limit_value: Any, used: Any, reset_at: str | None = None) -> dict[str, Any]:
-    details = {
-        "tier": caller.tier.name if caller.tier else None,
-        "limit": limit,
-        "limit_value": limit_value,
-        "used": used,
-        "reset_at": reset_at,
-    }
-    if caller.tier and caller.tier.upgrade_url:
-        details["upgrade_url"] = caller.tier.upgrade_url
-    return details
-
-
-def _usd(nano_usd: int) -> str:
-    """`2.5` for 2,500,000,000 nano-dollars."""
-    dollars, rest = divmod(nano_usd, NANO_USD_PER_USD)
-    return f"{dollars}.{rest:09d}".rstrip("0").rstrip(".")
-
-
-def _shown(metric: Metric, value: int) -> int | float:
-    return value / NANO_USD_PER_USD if metric is Metric.SPEND else value
+def _details(caller: Caller, state: WindowState, used: int) -> dict[str, Any]:
+    shown, limit = state.limit.metric.unit.shown, state.limit
+    return details_of(caller, limit.name, shown(limit.value), shown(used), state.reset_ms) | upgrade_of(caller)

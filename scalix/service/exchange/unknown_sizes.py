@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from scalix.domain.errors import BadRequest
-from scalix.domain.limits.limits import Metric
 from scalix.domain.requests.offered_tools import take_out_offered
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.media_tokens import Media
@@ -43,8 +42,8 @@ def refuse_unmeasured(caller: Caller, body: Mapping[str, Any], media: Media) -> 
 
 
 def _limited_by(caller: Caller) -> str | None:
-    if any(limit.metric is not Metric.REQUESTS and limit.enforce for limit in caller.limits.windows):
+    if any(not limit.metric.unit.is_exact and limit.enforce for limit in caller.limits.windows):
         return "the token limits of your tier"
-    if caller.key is not None and any(limit.metric is not Metric.REQUESTS for limit in caller.key.scope.limits):
+    if caller.key is not None and any(not limit.metric.unit.is_exact for limit in caller.key.scope.limits):
         return "the token limits of your API key"
     return "a prepaid balance" if caller.tier is not None and caller.tier.prepaid else None
