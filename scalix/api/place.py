@@ -11,7 +11,7 @@ from scalix.api.errors import SetupError, StoreNotRunning
 from scalix.launch.embedded.store_socket import socket_of
 from scalix.launch.problems import LaunchError
 from scalix.launch.processes.runfile import POLICY_FILE, lock_holder
-from scalix.launch.settings.environment import DEFAULT_CONFIG, DEFAULT_STATE_DIR, load_environment
+from scalix.launch.settings.environment import DEFAULT_CONFIG, DEFAULT_STATE_DIR, load_environment, path_of
 from scalix.launch.settings.redis_url import redis_url
 from scalix.store.connection.server_check import redacted
 
@@ -112,9 +112,5 @@ def find_place(environ: Mapping[str, str] | None = None, root: Path = ROOT) -> P
         values = load_environment(root, os.environ if environ is None else environ, secrets=_SECRETS).values
     except LaunchError as error:
         raise SetupError(str(error)) from None
-
-    def path_of(name: str, default: Path) -> Path:
-        written = values.get(name, "").strip()
-        return (root / (Path(written).expanduser() if written else default)).absolute()
-
-    return Place(values, path_of("SCALIX_STATE_DIR", DEFAULT_STATE_DIR), path_of("SCALIX_CONFIG", DEFAULT_CONFIG))
+    state_dir = path_of(values, root, "SCALIX_STATE_DIR", DEFAULT_STATE_DIR).absolute()
+    return Place(values, state_dir, path_of(values, root, "SCALIX_CONFIG", DEFAULT_CONFIG).absolute())

@@ -6,8 +6,9 @@ import os
 import re
 from typing import Any
 
-from scalix.cli.command_line import Acts
-from scalix.cli.session import ROOT, Refused, Session, in_json, print_json, print_table
+from scalix.cli.acts import Acts, Options, asks
+from scalix.cli.session import ROOT, Refused, Session
+from scalix.cli.tables import print_json, print_table
 from scalix.domain.ledger.audit_chain import Link, Sealer, audit_keys
 from scalix.domain.ledger.audit_check import ChainCheck, Report
 from scalix.launch.settings.environment import load_environment
@@ -15,19 +16,18 @@ from scalix.launch.settings.environment import load_environment
 _KNOWN = re.compile(r"([1-9][0-9]{0,15}):([0-9a-f]{64})")
 _PAGE = "1000"
 _LONGEST_CELL = 60
+_COLUMNS = ("seq", "time", "actor", "address", "act", "object", "what")
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `audit` and what it can do."""
     acts = Acts(commands, "audit", "what operators did, and who was refused")
 
-    entries = acts.add("list", _list, "the newest entries")
+    entries = acts.add("list", asks("GET /scalix/v1/audit", _tell), "the newest entries")
     entries.add_argument("--limit", type=int, default=50, metavar="N", help="how many (default 50)")
     entries.add_argument("--before", type=int, metavar="SEQ", help="only entries before this number")
     entries.add_argument("--actor", help="such as operator:master")
-    entries.add_argument(
-        "--act", dest="of_act", metavar="ACT", help="such as user.update, or user for all that begin so"
-    )
+    entries.add_argument("--act", help="such as user.update, or user for all that begin so")
     entries.add_argument("--object", help="such as user:alice")
 
     verify = acts.add(
@@ -49,11 +49,7 @@ def _known(text: str) -> tuple[int, str]:
     return int(match[1]), match[2]
 
 
-def _list(options: argparse.Namespace, session: Session) -> None:
-    asked = {name: getattr(options, name) for name in ("limit", "before", "actor", "object")} | {"act": options.of_act}
-    answer = session.get("/scalix/v1/audit", **{name: str(value) for name, value in asked.items() if value is not None})
-    if in_json(options, answer):
-        return
+def _tell(options: Options, answer: Any) -> None:
     rows = [
         (
             str(entry["seq"]),
@@ -66,10 +62,7 @@ def _list(options: argparse.Namespace, session: Session) -> None:
         )
         for entry in answer["entries"]
     ]
-    if rows:
-        print_table("audit log, newest first", _COLUMNS, rows)
-    else:
-        print("no entries")
+    print_table("audit log, newest first", _COLUMNS, rows, "no entries")
     if answer["next_before"] is not None:
         print(f"more: scalix audit list --before {answer['next_before']}")
 
@@ -81,9 +74,8 @@ def _what(entry: dict[str, Any]) -> str:
     return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
 
 
-def _verify(options: argparse.Namespace, session: Session) -> None:
-    env_file = options.env_file.expanduser().absolute() if options.env_file else None
-    environment = load_environment(ROOT, os.environ, env_file, secrets=("SCALIX_AUDIT_KEY",))
+def _verify(options: Options, session: Session) -> None:
+    environment = load_environment(ROOT, os.environ, options.env_file, secrets=("SCALIX_AUDIT_KEY",))
     sealer = Sealer(audit_keys(environment.values.get("SCALIX_AUDIT_KEY")))
     report = check(session, sealer, dict(options.known))
     if options.json:
@@ -121,6 +113,3 @@ def check(session: Session, sealer: Sealer, known: dict[int, str]) -> Report:
         # Oldest first until nothing is left: what is trimmed meanwhile has been read, and what is added comes too.
         if not answer["entries"]:
             return chain.finish(answer["given_seq"])
-
-
-_COLUMNS = ("seq", "time", "actor", "address", "act", "object", "what")

@@ -7,8 +7,6 @@ import secrets
 import signal
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from scalix.cli.checks.bench import Bench
 from scalix.cli.checks.client import Client, NoAnswer
@@ -17,7 +15,7 @@ from scalix.cli.checks.pro import ProChecks
 from scalix.cli.checks.rate_limit import RateLimitChecks
 from scalix.cli.checks.report import Failed, Report
 from scalix.cli.checks.target import HOW_TO_GET_THE_KEY, HOW_TO_START, Target, find_target
-from scalix.cli.command_line import EXIT_FAILED, EXIT_WRONG_INPUT, Parser, tell_problems
+from scalix.cli.command_line import EXIT_FAILED, Parser, tell_problems, typed_path
 from scalix.domain.identity.published_keys import is_published
 from scalix.launch.problems import LaunchError, Problem
 
@@ -45,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--key", help="the master key (default: LITELLM_MASTER_KEY, else master.key in the state directory)"
     )
-    parser.add_argument("--env-file", type=Path, metavar="FILE", help="the env file that the gateway was started with")
+    parser.add_argument("--env-file", type=typed_path, metavar="FILE", help="the env file of the gateway")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     return parser
 
@@ -53,13 +51,12 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code."""
     options = _parser().parse_args(arguments)
-    env_file = options.env_file.expanduser().absolute() if options.env_file else None
     try:
-        target = find_target(ROOT, os.environ, url=options.url, key=options.key, env_file=env_file)
+        target = find_target(ROOT, os.environ, url=options.url, key=options.key, env_file=options.env_file)
         client = Client(target.url, target.key)
         skew_s = _reach(target, client)
     except LaunchError as error:
-        return _wrong_input(error.problems, as_json=options.json)
+        return tell_problems(error.problems, as_json=options.json)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
@@ -81,7 +78,7 @@ def _run(bench: Bench, tests: list[str]) -> bool:
     """Run `tests` and remove their users, whatever happens. Returns whether somebody interrupted them."""
     interrupted = False
     # A stop from outside is told apart from an error by nobody: both must end in the removal of the users.
-    usual = signal.signal(signal.SIGTERM, _interrupt)
+    usual = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for test in tests:
             TESTS[test](bench).run()
@@ -96,10 +93,6 @@ def _run(bench: Bench, tests: list[str]) -> bool:
         signal.signal(signal.SIGINT, held)
         signal.signal(signal.SIGTERM, usual)
     return interrupted
-
-
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _remove(bench: Bench) -> str:
@@ -130,14 +123,6 @@ def _reach(target: Target, client: Client) -> float:
         return 0.0
     # The header holds whole seconds.
     return answer.date_s + 0.5 - (answer.sent_s + answer.received_s) / 2
-
-
-def _wrong_input(problems: Sequence[Problem], *, as_json: bool) -> int:
-    if as_json:
-        told = [{"where": problem.where, "what": problem.what, "fix": problem.fix} for problem in problems]
-        print(json.dumps({"ok": False, "problems": told}))
-        return EXIT_WRONG_INPUT
-    return tell_problems(problems)
 
 
 def _tell(line: str) -> None:

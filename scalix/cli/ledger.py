@@ -5,57 +5,49 @@ import json
 import sys
 from typing import Any
 
-from scalix.cli.command_line import EXIT_FAILED, Acts
-from scalix.cli.session import Refused, Session, in_json, print_table
+from scalix.cli.acts import Acts, Options, asks, given
+from scalix.cli.session import Refused, Session
+from scalix.cli.tables import print_table
 from scalix.domain.identity.subjects import SHARDS
 
 # Millions of events take minutes.
 _PATIENCE_S = 3_600.0
 _MIB = 1 << 20
+_COLUMNS = ("where", "what", "field", "found", "by the events")
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `ledger` and what it can do."""
     acts = Acts(commands, "ledger", "the ledger: its size, its truth, its archive")
 
-    acts.add("status", _status, "how full the store is, and what is in files")
+    acts.add("status", asks("GET /scalix/v1/ledger", _tell_status), "how full the store is, and what is in files")
 
     verify = acts.add(
         "verify",
-        _verify,
+        asks("GET /scalix/v1/ledger/verify", _tell_verified, patience_s=_PATIENCE_S, failed=_differs),
         "compare counters, sums and rankings of a day with its events; exit code 1 if some differ",
         "Requests may go on meanwhile. A day that is in the archive is compared with the file.",
     )
-    _add_what(verify)
-
     repair = acts.add(
         "repair",
-        _repair,
+        asks("POST /scalix/v1/ledger/repair", _tell_repaired, patience_s=_PATIENCE_S, failed=_is_left),
         "write what the events of a day say into counters, sums and rankings; exit code 1 if something is left",
     )
-    _add_what(repair)
-    repair.add_argument("--dry-run", action="store_true", help="only say what would be written")
+    repair.add_argument("--dry-run", action="store_const", const=True, help="only say what would be written")
 
-    archive = acts.add("archive", _archive, "write the events of old days to files now")
-    archive.add_argument(
-        "--after-days", type=int, metavar="N", help="days older than this (default: retention.archive_after_days)"
-    )
+    archiving = asks("POST /scalix/v1/ledger/archive", _tell_archived, patience_s=_PATIENCE_S)
+    archive = acts.add("archive", archiving, "write the events of old days to files now")
+    archive.add_argument("--after-days", type=int, metavar="N", help="days older than this (default: as configured)")
 
-    export = acts.add(
-        "export", _export, "every event of a day as JSON Lines, from the store and the archive", json=False
-    )
-    export.add_argument("--day", metavar="DATE", help="such as 2026-11-01, in UTC (default: today)")
+    export = acts.add("export", _export, "every event of a day as JSON Lines, also from the archive", json=False)
 
-
-def _add_what(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--day", metavar="DATE", help="such as 2026-11-01, in UTC (default: today)")
-    parser.add_argument("--user", help="only this user; everybody's sums are left out then")
+    for one in (verify, repair, export):
+        one.add_argument("--day", metavar="DATE", help="such as 2026-11-01, in UTC (default: today)")
+    for one in (verify, repair):
+        one.add_argument("--user", dest="user_id", help="only this user; everybody's sums are left out then")
 
 
-def _status(options: argparse.Namespace, session: Session) -> None:
-    answer = session.get("/scalix/v1/ledger")
-    if in_json(options, answer):
-        return
+def _tell_status(options: Options, answer: Any) -> None:
     store, kept = answer["store"], answer["retention"]
     if store is not None:
         limit = "unknown" if store["limit_bytes"] is None else f"{store['limit_bytes'] // _MIB:,} MiB"
@@ -70,40 +62,32 @@ def _status(options: argparse.Namespace, session: Session) -> None:
         print(f"          {day}  on {host}")
 
 
-def _verify(options: argparse.Namespace, session: Session) -> None:
-    asked = {"day": options.day, "user_id": options.user}
-    query = {name: value for name, value in asked.items() if value is not None}
-    answer = session.patient(_PATIENCE_S).get("/scalix/v1/ledger/verify", **query)
-    _tell(options, answer, answer["differences"], "differ from the events")
-    if not answer["whole"]:
-        raise SystemExit(EXIT_FAILED)
+def _differs(options: Options, answer: Any) -> bool:
+    return not answer["whole"]
 
 
-def _repair(options: argparse.Namespace, session: Session) -> None:
-    asked = {"day": options.day, "user_id": options.user, "dry_run": options.dry_run or None}
-    body = {name: value for name, value in asked.items() if value is not None}
-    answer = session.patient(_PATIENCE_S).post("/scalix/v1/ledger/repair", body)
+def _is_left(options: Options, answer: Any) -> bool:
+    return not options.dry_run and bool(answer["left"])
+
+
+def _tell_verified(options: Options, answer: Any) -> None:
+    _tell(answer, answer["differences"], "what differ from the events", "nothing differs")
+
+
+def _tell_repaired(options: Options, answer: Any) -> None:
     if options.dry_run:
-        _tell(options, answer, answer["differences"], "would be mended")
+        _tell(answer, answer["differences"], "what would be mended", "nothing is left to mend")
         return
-    _tell(options, answer, answer["left"], "could not be mended")
-    if not options.json:
-        print(f"mended: {answer['mended']:,}")
-    if answer["left"]:
-        raise SystemExit(EXIT_FAILED)
+    _tell(answer, answer["left"], "what could not be mended", "nothing is left to mend")
+    print(f"mended: {answer['mended']:,}")
 
 
-def _tell(options: argparse.Namespace, answer: Any, rows: list[dict[str, Any]], title: str) -> None:
-    if in_json(options, answer):
-        return
+def _tell(answer: Any, rows: list[dict[str, Any]], title: str, nothing: str) -> None:
     head = f"{answer['day']}: {answer['events']:,} events of {answer['subjects']:,} users"
     print(f"{head}, from the {answer['from']}")
-    if rows:
-        print_table(f"what {title}", _COLUMNS, [_cells(row) for row in rows])
-        if answer["difference_count"] > len(rows) == len(answer["differences"]):
-            print(f"and {answer['difference_count'] - len(rows):,} more")
-    else:
-        print(f"nothing {'differs' if title.startswith('differ') else 'is left to mend'}")
+    print_table(title, _COLUMNS, [_cells(row) for row in rows], nothing)
+    if answer["difference_count"] > len(rows) == len(answer["differences"]):
+        print(f"and {answer['difference_count'] - len(rows):,} more")
     if answer["moving"]:
         print(f"{len(answer['moving'])} sums kept changing while they were looked at; look again later")
 
@@ -113,26 +97,18 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return row["where"], row["what"], row["field"], found, row.get("why") or right
 
 
-def _archive(options: argparse.Namespace, session: Session) -> None:
-    body = {} if options.after_days is None else {"after_days": options.after_days}
-    answer = session.patient(_PATIENCE_S).post("/scalix/v1/ledger/archive", body)
-    if in_json(options, answer):
-        return
+def _tell_archived(options: Options, answer: Any) -> None:
     for entry in answer["archived"]:
         print(f"{entry['day']}: {entry['events']:,} events in {entry['file']}")
     if not answer["archived"]:
         print("no day is that old")
 
 
-def _export(options: argparse.Namespace, session: Session) -> None:
-    day = {} if options.day is None else {"day": options.day}
+def _export(options: Options, session: Session) -> None:
     patient = session.patient(_PATIENCE_S)
     for shard in range(SHARDS):
-        answer = patient.get("/scalix/v1/ledger/export", shard=str(shard), **day)
+        answer = patient.get("/scalix/v1/ledger/export", shard=shard, **given(options))
         if not isinstance(answer.get("events"), list):
             raise Refused("the answer has no events; is this a Scalix gateway?")
         for event in answer["events"]:
             sys.stdout.write(json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n")
-
-
-_COLUMNS = ("where", "what", "field", "found", "by the events")

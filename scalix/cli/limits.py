@@ -5,20 +5,23 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from scalix.cli.command_line import Acts
-from scalix.cli.session import Refused, Session, in_json, print_table
+from scalix.cli.acts import Acts, Options, asks
+from scalix.cli.session import Refused, Session
+from scalix.cli.tables import print_table
 from scalix.domain.limits.limits import Metric, Window, limit_name
 
 _NAMES = {limit_name(metric, window): (metric.value, window.value) for metric in Metric for window in Window}
 CONCURRENT = "concurrent"
 UNLIMITED, TIER = "unlimited", "tier"
+_COLUMNS = ("limit", "value", "used", "reserved", "remaining", "resets at", "from")
+_SHADOW_COLUMNS = ("day", "tier", "limit", "requests")
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `limits` and what it can do."""
     acts = Acts(commands, "limits", "limits of users, and their use")
 
-    acts.add("show", _show, "a user's limits and how much is used", user=True)
+    acts.add("show", asks("GET /user/limits", _tell), "a user's limits and how much is used", user=True)
 
     change = acts.add(
         "set",
@@ -48,7 +51,9 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     reset.add_argument("windows", nargs="*", metavar="LIMIT", type=_window, help="such as requests-hour")
     reset.add_argument("--all", action="store_true", dest="everything", help="every window of every kind")
 
-    shadow = acts.add("shadow", _shadow, "what limits with enforce: false would have refused")
+    shadow = acts.add(
+        "shadow", asks("GET /scalix/v1/shadow", _tell_shadow), "what limits with enforce: false would have refused"
+    )
     shadow.add_argument("--days", type=int, default=7, metavar="N", help="today and the days before (default 7)")
 
 
@@ -77,24 +82,22 @@ def _change(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"{word!r} is no number, nor {UNLIMITED} or {TIER}") from None
 
 
-def _show(options: argparse.Namespace, session: Session) -> None:
-    _tell(options, session.get("/user/limits", user_id=options.user))
-
-
-def _set(options: argparse.Namespace, session: Session) -> None:
+def _set(options: Options, session: Session) -> None:
     if not options.changes and not options.clear:
         raise Refused("nothing to set: write for example requests-hour=20, or --clear")
     own: dict[str, Any] = {}
     if not options.clear:
         try:
-            own = session.get("/user/limits", user_id=options.user)["overrides"]
+            own = session.get("/user/limits", user_id=options.user_id)["overrides"]
         except Refused as refused:
             # A user who has not called yet may have limits all the same.
             if refused.code != "user_not_found":
                 raise
     for name, value in options.changes:
-        _apply(own, name, {"limit": value, "enforce": False} if options.shadow and _is_number(value) else value)
-    _tell(options, session.put("/user/limits", {"user_id": options.user, "limits": own}))
+        is_number = isinstance(value, int | float)
+        _apply(own, name, {"limit": value, "enforce": False} if options.shadow and is_number else value)
+    fields = argparse.Namespace(user_id=options.user_id, limits=own, json=options.json)
+    asks("PUT /user/limits", _tell)(fields, session)
 
 
 def _apply(own: dict[str, Any], name: str, value: Any) -> None:
@@ -109,38 +112,30 @@ def _apply(own: dict[str, Any], name: str, value: Any) -> None:
         del own[metric]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)
-
-
-def _reset(options: argparse.Namespace, session: Session) -> None:
+def _reset(options: Options, session: Session) -> None:
     if bool(options.windows) == options.everything:
         raise Refused("name the windows, such as requests-hour, or write --all")
     windows = "all" if options.everything else options.windows
-    answer = session.post("/user/reset", {"user_id": options.user, "windows": windows})
+    fields = argparse.Namespace(user_id=options.user_id, windows=windows, json=options.json)
+    asks("POST /user/reset", _tell_reset)(fields, session)
+
+
+def _tell_reset(options: Options, answer: Any) -> None:
     _tell(options, answer)
-    if not options.json:
-        undone = ", ".join(f"{name} {_amount(value)}" for name, value in answer["undone"].items())
-        print(f"given back: {undone or 'nothing, as nothing was used there'}")
+    undone = ", ".join(f"{name} {_amount(value)}" for name, value in answer["undone"].items())
+    print(f"given back: {undone or 'nothing, as nothing was used there'}")
 
 
-def _shadow(options: argparse.Namespace, session: Session) -> None:
-    answer = session.get("/scalix/v1/shadow", days=str(options.days))
-    if in_json(options, answer):
-        return
+def _tell_shadow(options: Options, answer: Any) -> None:
     rows = [
         (entry["day"], entry["tier"], entry["limit"], _amount(entry["requests"]))
         for entry in answer["would_have_refused"]
     ]
-    if rows:
-        print_table("requests that limits with enforce: false would have refused", _SHADOW_COLUMNS, rows)
-    else:
-        print("limits with enforce: false would have refused nothing")
+    what = "limits with enforce: false would have refused"
+    print_table(f"requests that {what}", _SHADOW_COLUMNS, rows, f"{what} nothing")
 
 
-def _tell(options: argparse.Namespace, answer: Any) -> None:
-    if in_json(options, answer):
-        return
+def _tell(options: Options, answer: Any) -> None:
     rows = [
         (
             entry["limit"],
@@ -154,16 +149,9 @@ def _tell(options: argparse.Namespace, answer: Any) -> None:
         for entry in answer["limits"]
     ]
     title = f"{answer['user_id']}, tier {answer['tier']}"
-    if rows:
-        print_table(title, _COLUMNS, rows)
-    else:
-        print(f"{title}: unlimited")
+    print_table(title, _COLUMNS, rows, f"{title}: unlimited")
 
 
 def _amount(value: Any) -> str:
     """`10,000`, or dollars without an exponent."""
     return f"{value:,}" if isinstance(value, int) else f"{Decimal(json.dumps(value)):f}"
-
-
-_COLUMNS = ("limit", "value", "used", "reserved", "remaining", "resets at", "from")
-_SHADOW_COLUMNS = ("day", "tier", "limit", "requests")

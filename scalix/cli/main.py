@@ -4,19 +4,18 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from scalix.cli import audit, command_line, keys, ledger, limits, privacy, reports, secrets, usage, users
+from scalix.cli import audit, command_line, keys, ledger, limits, upkeep, usage, users
 from scalix.cli.checks.client import NoAnswer
 from scalix.cli.checks.target import HOW_TO_START
-from scalix.cli.command_line import EXIT_FAILED, EXIT_WRONG_INPUT
+from scalix.cli.command_line import EXIT_FAILED, EXIT_WRONG_INPUT, typed_path
 from scalix.cli.session import Refused, Session, WrongUsage
 from scalix.launch.problems import LaunchError
 
 PROGRAM = "scalix"
 # A module gives `add_to(commands)`, which adds its parsers; each parser's `run` takes the options and a `Session`.
-COMMANDS = (limits, users, keys, audit, ledger, secrets, usage, reports, privacy)
+COMMANDS = (limits, users, keys, audit, ledger, usage, upkeep)
 
 
 class Parser(command_line.Parser):
@@ -34,7 +33,12 @@ def _which() -> command_line.Parser:
     """What says which gateway is meant, anywhere on the line."""
     which = command_line.Parser(prog=PROGRAM, add_help=False)
     which.add_argument("--url", help="another gateway, such as https://gateway.example.com")
-    which.add_argument("--env-file", type=Path, metavar="FILE", help="the env file that the gateway was started with")
+    which.add_argument(
+        "--env-file",
+        type=typed_path,
+        metavar="FILE",
+        help="the env file of the gateway",
+    )
     return which
 
 
@@ -56,10 +60,9 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code."""
     which, rest = _which().parse_known_args(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(rest)
-    env_file = which.env_file.expanduser().absolute() if which.env_file else None
+    options = _parser().parse_args(rest, which)
     try:
-        session = Session.open(os.environ, url=which.url, env_file=env_file)
+        session = Session.open(os.environ, url=options.url, env_file=options.env_file)
         options.run(options, session)
     except LaunchError as error:
         return command_line.tell_problems(error.problems)

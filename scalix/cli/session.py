@@ -1,8 +1,6 @@
-"""A running gateway as the subcommands use it, and how they show what it answers."""
+"""A running gateway as the subcommands use it: requests with the operator's key, and answers or refusals."""
 
-import argparse
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -26,7 +24,7 @@ class WrongUsage(Refused):
 
 
 class Session:
-    """One gateway, with the operator's key."""
+    """One gateway, with the operator's key. All requests raise `Refused` and `NoAnswer`."""
 
     def __init__(self, url: str, client: Client, *, timeout_s: float = TIMEOUT_S) -> None:
         self.url = url
@@ -40,35 +38,29 @@ class Session:
         return cls(target.url, Client(target.url, target.key))
 
     def patient(self, timeout_s: float) -> "Session":
-        """The same, for what may take so long to answer."""
+        """The same gateway, for what may take that long to answer."""
         return Session(self.url, self._client, timeout_s=timeout_s)
 
-    def get(self, path: str, **query: str) -> Any:
-        """The JSON answer. Raises `Refused`, `NoAnswer`."""
-        return _body(self._client.get(f"{path}?{urlencode(query)}" if query else path, timeout_s=self._timeout_s))
+    def ask(self, method: str, path: str, fields: Mapping[str, Any]) -> Any:
+        """The JSON answer to a request with `fields`: in the query of a `GET`, else in the body."""
+        if method == "GET":
+            return self.get(path, **fields)
+        body = fields if method != "DELETE" else None
+        return _body(self._client.send(method, path, body, timeout_s=self._timeout_s))
 
-    def text(self, path: str, **query: str) -> str:
-        """The answer as it came, such as CSV. Raises `Refused`, `NoAnswer`."""
-        return self.page(path, **query)[0]
+    def get(self, path: str, **query: Any) -> Any:
+        """The JSON answer to a `GET`."""
+        return _body(self._get(path, query))
 
-    def page(self, path: str, **query: str) -> tuple[str, str | None]:
-        """The same, and where the next page begins; `None` if that was the last. Raises `Refused`, `NoAnswer`."""
-        answer = self._client.get(f"{path}?{urlencode(query)}" if query else path, timeout_s=self._timeout_s)
+    def page(self, path: str, **query: Any) -> tuple[str, str | None]:
+        """The answer to a `GET` as it came, such as CSV, and where the next page begins; `None` if it was the last."""
+        answer = self._get(path, query)
         if answer.status != 200:
             return str(_body(answer)), None
         return answer.body.decode("utf-8", "replace"), answer.headers.get("x-scalix-next-cursor")
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """As `get`."""
-        return _body(self._client.post(path, body, timeout_s=self._timeout_s))
-
-    def put(self, path: str, body: Mapping[str, Any]) -> Any:
-        """As `get`."""
-        return _body(self._client.put(path, body))
-
-    def delete(self, path: str) -> Any:
-        """As `get`."""
-        return _body(self._client.delete(path, timeout_s=self._timeout_s))
+    def _get(self, path: str, query: Mapping[str, Any]) -> Answer:
+        return self._client.send("GET", f"{path}?{urlencode(query)}" if query else path, timeout_s=self._timeout_s)
 
 
 def _body(answer: Answer) -> Any:
@@ -78,51 +70,3 @@ def _body(answer: Answer) -> Any:
     if answer.json is None:
         raise Refused("the answer is not JSON; is this a Scalix gateway?")
     return answer.json
-
-
-def print_json(value: Any) -> None:
-    """One JSON document, for programs."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def in_json(options: argparse.Namespace, answer: Any) -> bool:
-    """Print an answer for programs where that was asked for; whether it was."""
-    if options.json:
-        print_json(answer)
-    return bool(options.json)
-
-
-def print_record(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """One record for people: a line for each of its fields."""
-    width = max(len(name) for name, _ in rows)
-    print("\n".join([_plain(title), *(f"  {name:<{width}}  {_plain(value)}".rstrip() for name, value in rows)]))
-
-
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table for people: as wide as the terminal, without colour where there is none."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
-    for column in columns:
-        table.add_column(column, justify="right" if column in _NUMBERS else "left")
-    for row in rows:
-        # Names come from outside: no markup in them, and no escape sequence of a terminal.
-        table.add_row(*(Text(_plain(cell)) for cell in row))
-    Console(soft_wrap=False).print(table)
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
-_NUMBERS = frozenset(
-    {
-        *("seq", "value", "limit value", "used", "reserved", "remaining", "requests", "tokens", "prompt"),
-        *("completion", "cached"),
-        *("reasoning", "cost $", "provider $", "charge $", "margin $", "margin %", "mean ms", "errors", "events"),
-        *("error rate", "rank"),
-    }
-)

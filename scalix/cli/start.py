@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scalix.cli.command_line import EXIT_WRONG_INPUT, Parser, tell_problems
+from scalix.cli.command_line import EXIT_WRONG_INPUT, Parser, tell_problems, typed_path
 from scalix.launch.problems import LaunchError, Problem
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument("--host", help="address to listen on (LITELLM_HOST, default 127.0.0.1)")
     start.add_argument("--port", type=_port, help="port to listen on, 0 for a free one (LITELLM_PORT, default 4000)")
     start.add_argument(
-        "--config", type=Path, metavar="FILE", help="models and tiers (default litellm_proxy_config.yaml)"
+        "--config", type=typed_path, metavar="FILE", help="models and tiers (default litellm_proxy_config.yaml)"
     )
-    start.add_argument("--env-file", type=Path, metavar="FILE", help="variables, in place of the usual env files")
+    start.add_argument("--env-file", type=typed_path, metavar="FILE", help="variables, in place of the usual env files")
     start.add_argument(
         "--workers", type=int, metavar="N", help="worker processes (LITELLM_MAX_WORKERS, default: cores)"
     )
@@ -81,25 +81,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     action = _action(parser, options)
     try:
-        match action:
-            case "version":
-                from scalix.launch.processes.plan import versions
+        if action == "version":
+            from scalix.launch.processes.plan import versions
 
-                print(versions())
-                return 0
-            case "status" | "stop" | "reload":
-                return _ask_running(action, options)
-            case "check":
-                return _check(options)
-            case _:
-                return _start(options)
+            print(versions())
+            return 0
+        if action is None:
+            return _start(options)
+        return _check(options) if action == "check" else _ask_running(action, options)
     except LaunchError as error:
         return tell_problems(error.problems)
-    except PermissionError as error:
-        print(f"{error.filename or PROGRAM}: {error.strerror}; {_remedy(error.filename)}", file=sys.stderr)
-        return EXIT_WRONG_INPUT
     except OSError as error:
-        print(f"{error.filename or PROGRAM}: {error.strerror}; see to that path", file=sys.stderr)
+        remedy = _remedy(error.filename) if isinstance(error, PermissionError) else "see to that path"
+        print(f"{error.filename or PROGRAM}: {error.strerror}; {remedy}", file=sys.stderr)
         return EXIT_WRONG_INPUT
     except KeyboardInterrupt:
         return 0
@@ -156,27 +150,26 @@ def _ask_running(action: str, options: argparse.Namespace) -> int:
 
 def _state_dir(options: argparse.Namespace) -> Path:
     """The state directory alone: other settings may be wrong without keeping anyone from stopping the gateway."""
-    from scalix.launch.settings.environment import DEFAULT_STATE_DIR, load_environment
+    from scalix.launch.settings.environment import DEFAULT_STATE_DIR, load_environment, path_of
 
-    named = os.environ.get("SCALIX_STATE_DIR", "").strip()
-    if not named:
-        environment = load_environment(ROOT, os.environ, _env_file(options), secrets=())
-        named = environment.values.get("SCALIX_STATE_DIR", "").strip()
-    return (ROOT / (Path(named).expanduser() if named else DEFAULT_STATE_DIR)).absolute()
-
-
-def _env_file(options: argparse.Namespace) -> Path | None:
-    # What is typed is relative to where it is typed.
-    return options.env_file.expanduser().absolute() if options.env_file else None
+    values: Mapping[str, str] = os.environ
+    if not values.get("SCALIX_STATE_DIR", "").strip():
+        values = load_environment(ROOT, os.environ, options.env_file, secrets=()).values
+    return path_of(values, ROOT, "SCALIX_STATE_DIR", DEFAULT_STATE_DIR).absolute()
 
 
 def _plan(options: argparse.Namespace) -> "Plan":
     from scalix.launch.config.config_environment import with_config_variables
+    from scalix.launch.config.config_file import read_config
     from scalix.launch.processes.plan import Plan
-    from scalix.launch.settings.environment import load_environment, resolve_settings
+    from scalix.launch.settings.environment import DEFAULT_CONFIG, load_environment, path_of, resolve_settings
 
-    environment = load_environment(ROOT, os.environ, _env_file(options))
-    environment = with_config_variables(environment, _config_path(options, environment.values))
+    environment = load_environment(ROOT, os.environ, options.env_file)
+    # Known even where other settings are wrong, so that the problems of both are told together.
+    config_path = options.config or path_of(environment.values, ROOT, "SCALIX_CONFIG", DEFAULT_CONFIG)
+    environment = with_config_variables(environment, config_path)
+    production = environment.scalix_env == "production"
+    demo = bool(options.demo)
     problems: list[Problem] = []
     try:
         settings = resolve_settings(
@@ -185,37 +178,22 @@ def _plan(options: argparse.Namespace) -> "Plan":
             host=options.host,
             port=options.port or None,
             workers=options.workers,
-            config=options.config,
-            demo=options.demo,
+            config=config_path,
+            demo=demo,
         )
     except LaunchError as error:
         problems += error.problems
-        settings = None
-    config_path = settings.config_path if settings else _config_path(options, environment.values)
-
-    from scalix.launch.config.config_file import read_config
-
-    production = environment.scalix_env == "production"
-    demo = bool(options.demo)
     try:
         config = read_config(config_path, environment.values, demo=demo, production=production)
         if options.demo_if_no_key and not config.provider_keys_present and not production:
             demo = True
             config = read_config(config_path, environment.values, demo=True, production=False)
     except LaunchError as error:
-        raise LaunchError([*problems, *error.problems]) from None
-    if settings is None:
+        problems += error.problems
+    if problems:
         raise LaunchError(problems)
-    if options.port == 0:
-        settings = replace(settings, port=0)
-    return Plan(
-        replace(settings, demo=demo),
-        environment,
-        config,
-        demo,
-        detached=bool(options.detach),
-        workers_option=options.workers,
-    )
+    settings = replace(settings, demo=demo, port=0 if options.port == 0 else settings.port)
+    return Plan(settings, environment, config, demo, bool(options.detach), options.workers)
 
 
 def _remedy(filename: object) -> str:
@@ -233,26 +211,12 @@ def _remedy(filename: object) -> str:
     return "give this user the right to it, or name another path"
 
 
-def _config_path(options: argparse.Namespace, values: Mapping[str, str]) -> Path:
-    """The config file, known even where other settings are wrong, so that its problems are told with theirs."""
-    from scalix.launch.settings.environment import DEFAULT_CONFIG
-
-    if options.config:
-        return Path(options.config).expanduser().absolute()
-    named = values.get("SCALIX_CONFIG", "").strip()
-    return ROOT / (Path(named).expanduser() if named else DEFAULT_CONFIG)
-
-
 def _check(options: argparse.Namespace) -> int:
     """Print what would run. Whether a server named by REDIS_* can be reached is found out at the start only."""
     try:
         plan = _plan(options)
     except LaunchError as error:
-        if not options.json:
-            raise
-        problems = [{"where": problem.where, "what": problem.what, "fix": problem.fix} for problem in error.problems]
-        print(json.dumps({"ok": False, "problems": problems}))
-        return EXIT_WRONG_INPUT
+        return tell_problems(error.problems, as_json=options.json)
     from scalix.launch.processes.check_report import as_json, as_text
 
     print(json.dumps(as_json(plan)) if options.json else as_text(plan))
@@ -263,7 +227,6 @@ def _start(options: argparse.Namespace) -> int:
     plan = _plan(options)
     if not options.detach:
         return _run(plan, quiet=options.quiet)
-
     from scalix.launch.processes.detach import run_detached
 
     return run_detached(lambda on_ready: _run(plan, quiet=False, on_ready=on_ready))

@@ -1,21 +1,43 @@
-"""`scalix usage`: what a user has used, and the requests that it was used by."""
+"""`scalix usage` and `scalix report`: what users have used, request by request and in sums."""
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import Any
 
-from scalix.cli.amounts import cells_of, column_of, shown_amount
-from scalix.cli.session import Session, WrongUsage, in_json, print_table
+from scalix.cli.acts import Options, given
+from scalix.cli.session import Session, WrongUsage
+from scalix.cli.tables import print_json, print_rows, shown_amount
+from scalix.service.usage.reporting import REPORTS
 
 EVENTS = "events"
 _LIMITS = ("limit", "limit_value", "used", "reserved", "remaining", "reset_at")
 _SUMS = ("requests", "tokens", "prompt_tokens", "completion_tokens", "cached_tokens", "cost_usd")
 _EVENT = ("time", "id", "model_served", "key", "outcome", "error", "tokens", "cost_usd", "provider_cost_usd")
-_FILTERS = ("limit", "cursor", "from", "to", "model", "outcome", "key")
+_FILTERS = {
+    "limit": "how many (default 100, at most 1000)",
+    "cursor": "where the page before has ended",
+    "from": "from this date or time on",
+    "to": "up to this date or time",
+    "model": "asked for or served",
+    "outcome": "such as success",
+    "key": "a virtual key's alias",
+}
+_REPORTS = {
+    "day": "every day's requests, tokens, cost and charge",
+    "tier": "the same by tier",
+    "model": "the same by the model that served",
+    "provider": "the same by provider",
+    "user": "one user's, by day and model",
+    "key": "one user's, by virtual key",
+    "top": "the users that use most",
+    "errors": "how often each model fails, and why",
+    "margin": "charge less cost, by tier and model",
+}
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
-    """Add `usage`."""
+    """Add `usage`, and `report` with each report."""
     parser = commands.add_parser(
         "usage",
         help="what a user has used, by window, day and model; and single requests",
@@ -25,67 +47,57 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument("words", nargs="*", metavar=f"[{EVENTS}] [USER]", help="whose use, or which requests")
     parser.add_argument("--user", dest="user_id", help=f"the user's id, where it is '{EVENTS}'")
     parser.add_argument("--days", metavar="N", help="today and the days before (default 30)")
-    for name in _FILTERS:
-        parser.add_argument(f"--{name}", dest=f"by_{name}", metavar=name.upper(), help=f"with {EVENTS}: {_HELP[name]}")
+    for name, text in _FILTERS.items():
+        parser.add_argument(f"--{name}", metavar=name.upper(), help=f"with {EVENTS}: {text}")
+    _add_shape(parser, f"with {EVENTS}: CSV")
+    parser.set_defaults(run=_usage)
+
+    reports = commands.add_parser("report", help="sums by day, tier, model and more; errors, margin")
+    names = reports.add_subparsers(dest="report", required=True, metavar="REPORT")
+    for name in REPORTS:
+        one = names.add_parser(name, help=_REPORTS[name])
+        if name in ("user", "key"):
+            one.add_argument("user_id", metavar="USER", help="the user's id")
+        if name == "top":
+            one.add_argument("--by", choices=("tokens", "cost"), default="tokens", help="what they are ranked by")
+            one.add_argument("--limit", metavar="N", help="how many users (default 20)")
+        one.add_argument("--from", metavar="DATE", help="the first day (UTC; default 30 days back)")
+        one.add_argument("--to", metavar="DATE", help="the last day (default today)")
+        _add_shape(one, "CSV")
+        one.set_defaults(run=_report)
+
+
+def _add_shape(parser: argparse.ArgumentParser, csv: str) -> None:
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="one JSON object")
-    shape.add_argument("--csv", action="store_true", help=f"with {EVENTS}: CSV")
-    parser.set_defaults(run=_run)
+    shape.add_argument("--csv", action="store_true", help=csv)
 
 
-_HELP = {
-    "limit": "how many (default 100, at most 1000)",
-    "cursor": "where the page before has ended",
-    "from": "from this date or time on",
-    "to": "up to this date or time",
-    "model": "asked for or served",
-    "outcome": "such as success",
-    "key": "a virtual key's alias",
-}
-
-
-def _run(options: argparse.Namespace, session: Session) -> None:
-    words = list(options.words)
-    asks_events = bool(words) and words[0] == EVENTS
-    if asks_events:
-        words.pop(0)
-    if len(words) > 1 or (words and options.user_id is not None):
+def _usage(options: Options, session: Session) -> None:
+    query = given(options)
+    words = query.pop("words")
+    of_events = words[:1] == [EVENTS]
+    users = words[of_events:]
+    if len(users) > 1 or (users and "user_id" in query):
         raise WrongUsage("name one user")
-    user_id = options.user_id if options.user_id is not None else next(iter(words), None)
-    query = {} if user_id is None else {"user_id": user_id}
-    filters = {name: value for name in _FILTERS if (value := getattr(options, f"by_{name}")) is not None}
-    if asks_events:
-        if options.days is not None:
-            raise WrongUsage(f"--days is not for {EVENTS}: write --from and --to")
-        _events(options, session, {**query, **filters})
-        return
-    if filters or options.csv:
-        named = f"--{next(iter(filters))}" if filters else "--csv"
-        raise WrongUsage(f"{named} is for single requests: write scalix usage {EVENTS} …")
-    _overview(options, session, {**query, **({"days": options.days} if options.days is not None else {})})
+    if users:
+        query["user_id"] = users[0]
+    if of_events and "days" in query:
+        raise WrongUsage(f"--days is not for {EVENTS}: write --from and --to")
+    only_events = [name for name in _FILTERS if name in query] + ["csv"] * options.csv
+    if only_events and not of_events:
+        raise WrongUsage(f"--{only_events[0]} is for single requests: write scalix usage {EVENTS} …")
+    path = "/scalix/v1/usage/events" if of_events else "/scalix/v1/usage"
+    _show(options, session, path, query, _tell_events if of_events else _tell_usage)
 
 
-def _overview(options: argparse.Namespace, session: Session, query: dict[str, str]) -> None:
-    answer = session.get("/scalix/v1/usage", **query)
-    if in_json(options, answer):
-        return
-    balance = f", balance ${shown_amount(answer['balance_usd'])}" if "balance_usd" in answer else ""
-    print(
-        f"{answer['user_id']}, tier {answer['tier'] or '-'}: {shown_amount(answer['requests_today'])} requests and "
-        f"{shown_amount(answer['tokens_today'])} tokens today, ${shown_amount(answer['cost_today_usd'])}; "
-        f"{shown_amount(answer['requests_this_hour'])} requests this hour{balance}"
-    )
-    for title, columns, rows in (
-        ("limits", _LIMITS, answer["limits"]),
-        ("by day", ("date", *_SUMS), answer["by_day"]),
-        ("by model", ("model", *_SUMS), answer["by_model"]),
-    ):
-        if rows:
-            print_table(title, [column_of(name) for name in columns], [cells_of(row, columns) for row in rows])
+def _report(options: Options, session: Session) -> None:
+    query = given(options)
+    _show(options, session, f"/scalix/v1/reports/{query.pop('report')}", query, _tell_report)
 
 
-def _events(options: argparse.Namespace, session: Session, query: dict[str, str]) -> None:
-    path = "/scalix/v1/usage/events"
+def _show(options: Options, session: Session, path: str, query: dict[str, Any], tell: Callable[[Any], None]) -> None:
+    """Print an answer as CSV, as JSON or for people, whichever was asked for."""
     if options.csv:
         text, cursor = session.page(path, format="csv", **query)
         print(text, end="")
@@ -94,12 +106,33 @@ def _events(options: argparse.Namespace, session: Session, query: dict[str, str]
             print(f"more: add --cursor {cursor}", file=sys.stderr)
         return
     answer = session.get(path, **query)
-    if in_json(options, answer):
-        return
-    if answer["events"]:
-        rows = [cells_of(event, _EVENT) for event in answer["events"]]
-        print_table("requests, newest first", [column_of(name) for name in _EVENT], rows)
+    if options.json:
+        print_json(answer)
     else:
-        print("no requests")
+        tell(answer)
+
+
+def _tell_usage(answer: Any) -> None:
+    balance = f", balance ${shown_amount(answer['balance_usd'])}" if "balance_usd" in answer else ""
+    print(
+        f"{answer['user_id']}, tier {answer['tier'] or '-'}: {shown_amount(answer['requests_today'])} requests and "
+        f"{shown_amount(answer['tokens_today'])} tokens today, ${shown_amount(answer['cost_today_usd'])}; "
+        f"{shown_amount(answer['requests_this_hour'])} requests this hour{balance}"
+    )
+    print_rows("limits", _LIMITS, answer["limits"])
+    print_rows("by day", ("date", *_SUMS), answer["by_day"])
+    print_rows("by model", ("model", *_SUMS), answer["by_model"])
+
+
+def _tell_events(answer: Any) -> None:
+    print_rows("requests, newest first", _EVENT, answer["events"], "no requests")
     if answer["next_cursor"] is not None:
         print(f"more: add --cursor {answer['next_cursor']}")
+
+
+def _tell_report(answer: Any) -> None:
+    columns, rows = answer["columns"], list(answer["rows"])
+    if rows and "total" in answer:
+        rows.append({columns[0]: "total", **answer["total"]})
+    title = f"{answer['report']}, {answer['from']} to {answer['to']}"
+    print_rows(title, columns, rows, f"{title}: nothing")

@@ -9,7 +9,7 @@ import pytest
 
 from scalix.cli import keys, start
 from scalix.cli import main as scalix
-from scalix.cli.session import print_record
+from scalix.cli.tables import print_record
 
 URL = "http://127.0.0.1:9"
 

@@ -32,8 +32,16 @@ class Clockwork(Client):
     counts_refusals: bool = False
     counters: Counter[tuple[str, int]] = field(default_factory=Counter)
 
-    def _send(self, method: str, path: str, body: bytes | None, *, with_key: bool, timeout_s: float) -> Answer:
-        asked: dict[str, Any] = json.loads(body) if body else {}
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        with_key: bool = True,
+        timeout_s: float = 1.0,
+    ) -> Answer:
+        asked = body or {}
         sent_s = self.now_s - self.ahead_s
         self.now_s += self.step_s / 2
         status, headers, answer = self._answer(path, asked)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from scalix.cli import main
-from scalix.cli.amounts import shown_amount
 from scalix.cli.session import Session, WrongUsage
+from scalix.cli.tables import shown_amount
 from scalix.service.usage.report_names import REPORTS
 
 OVERVIEW: dict[str, Any] = {

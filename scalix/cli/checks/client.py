@@ -78,25 +78,26 @@ class Client:
         self._port = parts.port or (443 if self._https else 80)
         self._key = key
 
-    def get(self, path: str, *, with_key: bool = True, timeout_s: float = TIMEOUT_S) -> Answer:
+    def get(self, path: str, *, with_key: bool = True) -> Answer:
         """Raises `NoAnswer`."""
-        return self._send("GET", path, None, with_key=with_key, timeout_s=timeout_s)
+        return self.send("GET", path, with_key=with_key)
 
     def post(
         self, path: str, body: Mapping[str, Any], *, with_key: bool = True, timeout_s: float = TIMEOUT_S
     ) -> Answer:
         """Raises `NoAnswer`."""
-        return self._send("POST", path, json.dumps(body).encode(), with_key=with_key, timeout_s=timeout_s)
+        return self.send("POST", path, body, with_key=with_key, timeout_s=timeout_s)
 
-    def put(self, path: str, body: Mapping[str, Any]) -> Answer:
-        """Raises `NoAnswer`."""
-        return self._send("PUT", path, json.dumps(body).encode(), with_key=True, timeout_s=TIMEOUT_S)
-
-    def delete(self, path: str, *, timeout_s: float = TIMEOUT_S) -> Answer:
-        """Raises `NoAnswer`."""
-        return self._send("DELETE", path, None, with_key=True, timeout_s=timeout_s)
-
-    def _send(self, method: str, path: str, body: bytes | None, *, with_key: bool, timeout_s: float) -> Answer:
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        with_key: bool = True,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Answer:
+        """One request, with `body` as JSON. Raises `NoAnswer`."""
         headers = {"content-type": "application/json"} if body is not None else {}
         if with_key:
             headers["authorization"] = f"Bearer {self._key}"
@@ -104,7 +105,7 @@ class Client:
         connection = kind(self._host, self._port, timeout=timeout_s)
         sent_s = time.time()
         try:
-            connection.request(method, self._prefix + path, body, headers)
+            connection.request(method, self._prefix + path, None if body is None else json.dumps(body), headers)
             response = connection.getresponse()
             content = response.read()
         except TimeoutError:

@@ -15,6 +15,7 @@ from scalix.launch.settings.environment import (
     DEFAULT_PORT,
     DEFAULT_STATE_DIR,
     load_environment,
+    path_of,
 )
 from scalix.launch.settings.master_key import MASTER_KEY_FILE
 
@@ -46,12 +47,11 @@ def find_target(
     # The providers' secrets may be in files that are not this user's to read.
     environment = load_environment(root, base, env_file, secrets=(MASTER_KEY,))
     values = environment.values
-    named = values.get("SCALIX_STATE_DIR", "").strip()
-    state_dir = (root / (Path(named).expanduser() if named else DEFAULT_STATE_DIR)).absolute()
+    state_dir = path_of(values, root, "SCALIX_STATE_DIR", DEFAULT_STATE_DIR).absolute()
     url = _checked(url) if url else _running(state_dir) or _configured(values)
     if key is not None:
         return Target(url, _carried(key, "--key"), "--key")
-    config = root / Path(values.get("SCALIX_CONFIG", "").strip() or DEFAULT_CONFIG).expanduser()
+    config = path_of(values, root, "SCALIX_CONFIG", DEFAULT_CONFIG)
     environment = with_config_variables(environment, config)
     if found := environment.values.get(MASTER_KEY, "").strip():
         name = environment.master_key_name or f"general_settings.master_key of {shown_path(config)}"

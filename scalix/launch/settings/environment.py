@@ -187,9 +187,7 @@ def resolve_settings(
         else:
             problems.append(Problem(environment.where(name), what, fix))
 
-    def path_of(name: str, default: Path) -> Path:
-        return root / (Path(values[name].strip()).expanduser() if values.get(name, "").strip() else default)
-
+    named_config = path_of(values, root, "SCALIX_CONFIG", DEFAULT_CONFIG)
     debug = parse_flag(values, "DEBUG_MODE", report)
     master_key = values.get("LITELLM_MASTER_KEY") or None
     if key_problem := master_key_problem(master_key, environment.scalix_env):
@@ -203,10 +201,10 @@ def resolve_settings(
         port=parse_whole_number(values, "LITELLM_PORT", DEFAULT_PORT, 1, 65535, report),
         workers=parse_whole_number(values, workers_name, 1 if demo else default_workers(), 1, MOST_WORKERS, report),
         log_level="DEBUG" if debug else _log_level(values, report),
-        log_file=path_of("LITELLM_LOG_FILE", DEFAULT_LOG_FILE),
+        log_file=path_of(values, root, "LITELLM_LOG_FILE", DEFAULT_LOG_FILE),
         debug=debug,
-        state_dir=path_of("SCALIX_STATE_DIR", DEFAULT_STATE_DIR),
-        config_path=config.expanduser().absolute() if config is not None else path_of("SCALIX_CONFIG", DEFAULT_CONFIG),
+        state_dir=path_of(values, root, "SCALIX_STATE_DIR", DEFAULT_STATE_DIR),
+        config_path=config.expanduser().absolute() if config else named_config,
         redis_url=redis_url(values, report),
         master_key=master_key,
         scalix_env=environment.scalix_env,
@@ -219,6 +217,11 @@ def resolve_settings(
     if problems:
         raise LaunchError(problems)
     return settings
+
+
+def path_of(values: Mapping[str, str], root: Path, name: str, default: Path) -> Path:
+    """The path that the variable `name` gives, else `default`; a relative one is taken from `root`."""
+    return root / Path(values.get(name, "").strip() or default).expanduser()
 
 
 def _worker_max_rss_mb(values: Mapping[str, str], report: Report) -> int:
