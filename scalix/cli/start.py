@@ -122,10 +122,11 @@ def _action(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str
 
 def _ask_running(action: str, options: argparse.Namespace) -> int:
     """What is asked of a gateway that runs: the one of `--port`, else of the state directory."""
+    from scalix.launch.processes.control import reload_gateway, stop_gateway
+    from scalix.launch.processes.status import gateway_of_port, none_there, print_status
+
     state_dir = _state_dir(options)
     if options.port is not None:
-        from scalix.launch.processes.gateway_of_port import gateway_of_port, none_there
-
         found = gateway_of_port(options.port, state_dir)
         if found is None:
             line = none_there(options.port)
@@ -136,16 +137,8 @@ def _ask_running(action: str, options: argparse.Namespace) -> int:
             return EXIT_NOT_RUNNING
         state_dir = found
     if action == "status":
-        from scalix.launch.processes.status import print_status
-
         return print_status(state_dir, as_json=options.json)
-    if action == "stop":
-        from scalix.launch.processes.stop import stop_gateway
-
-        return stop_gateway(state_dir)
-    from scalix.launch.processes.reload_request import reload_gateway
-
-    return reload_gateway(state_dir)
+    return stop_gateway(state_dir) if action == "stop" else reload_gateway(state_dir)
 
 
 def _state_dir(options: argparse.Namespace) -> Path:

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import pytest
 
+from scalix.launch.processes.control import stop_gateway
 from scalix.launch.processes.process import identify
 from scalix.launch.processes.runfile import RunFile, WorkerEntry, read_run_file
-from scalix.launch.processes.stop import stop_gateway
 from tests.launch.running import Gateway, Place, all_gone, eventually
 
 

@@ -1,5 +1,6 @@
-"""A child that does not outlive us: Linux sends it a signal when we die, kill -9 included."""
+"""What a child of the launcher has in common with the others: its options, and that it does not outlive its parent."""
 
+import argparse
 import ctypes
 import os
 import signal
@@ -43,3 +44,13 @@ def adopt_orphans() -> None:
     """From now on, descendants whose parent dies become children of this process. Raises OSError where they can't."""
     if _PRCTL is None or _PRCTL(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError("this system can't make a process the reaper of its descendants")
+
+
+def descriptors(program: str, first: str, what: str, arguments: list[str] | None) -> tuple[int, int]:
+    """The descriptors that a program of this package was started with: the one of its option `first`, which is of
+    `what`, and the one that it writes to once it is ready."""
+    parser = argparse.ArgumentParser(prog=f"python -m scalix.launch.processes.{program}", allow_abbrev=False)
+    parser.add_argument(first, dest="first", type=int, required=True, help=f"descriptor of {what}")
+    parser.add_argument("--ready-fd", type=int, required=True, help="descriptor to write to once ready")
+    options = parser.parse_args(arguments)
+    return options.first, options.ready_fd

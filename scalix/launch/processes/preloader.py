@@ -7,7 +7,6 @@ forks twice: a worker whose parent is gone becomes a child of the launcher, its 
 the launcher.
 """
 
-import argparse
 import gc
 import importlib
 import os
@@ -20,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from scalix.launch.processes.child_process import end_with
+from scalix.launch.processes.child_process import descriptors, end_with
 from scalix.launch.processes.signals import EXIT_CANT_LOAD
 from scalix.launch.processes.worker import DEFAULT_APP, leave
 from scalix.launch.processes.worker import main as serve
@@ -33,10 +32,7 @@ _ADOPTION_S = 5.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Load, say so, and fork a worker for each order until the launcher has gone. Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m scalix.launch.processes.preloader", allow_abbrev=False)
-    parser.add_argument("--control", type=int, required=True, help="descriptor of the socket that orders come by")
-    parser.add_argument("--ready-fd", type=int, required=True, help="descriptor to write to once ready")
-    options = parser.parse_args(arguments)
+    control_fd, ready_fd = descriptors("preloader", "--control", "the socket that orders come by", arguments)
     try:
         _preload(os.environ.get("SCALIX_APP", DEFAULT_APP))
     except Exception:
@@ -49,9 +45,9 @@ def main(arguments: list[str] | None = None) -> int:
     gc.collect()
     # The collector writes into every object that it looks at, and a page that is written to is no longer shared.
     gc.freeze()
-    os.write(options.ready_fd, b"ready\n")
-    os.close(options.ready_fd)
-    with socket.socket(fileno=options.control) as control:
+    os.write(ready_fd, b"ready\n")
+    os.close(ready_fd)
+    with socket.socket(fileno=control_fd) as control:
         control.set_inheritable(False)
         while True:
             order, fds, _, _ = socket.recv_fds(control, _MOST_BYTES, LISTENER + 1)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from scalix.launch.processes.child import Child
+from scalix.launch.processes.child import Child, ChildSpec
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.signals import RETIRE_SIGNAL
 
@@ -26,18 +26,18 @@ def resident_mib(pid: int) -> float:
 
 
 class Recycler:
-    """One replacement at a time. `most_mib` of 0 replaces none. `twin` makes an unstarted child like another."""
+    """One replacement at a time. `most_mib` of 0 replaces none. `make` gives a child that is not started."""
 
     def __init__(
         self,
         most_mib: int,
-        twin: Callable[[Child], Child],
+        make: Callable[[ChildSpec], Child],
         output: Output,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._most_mib = most_mib
-        self._twin = twin
+        self._make = make
         self._output = output
         self._clock = clock
         self._replaced: Child | None = None
@@ -79,7 +79,7 @@ class Recycler:
             return False
         self._wait_s = min(LONGEST_WAIT_S, 2 * self._wait_s) if now_s - self._last_s < SOON_S else LOOK_EVERY_S
         self._last_s = now_s
-        incoming = self._twin(largest)
+        incoming = self._make(largest.spec)
         incoming.start()
         self._replaced, self._incoming = largest, incoming
         self._output.say(largest.spec.name, f"has grown to {sizes[largest]:.0f} MiB and is replaced")

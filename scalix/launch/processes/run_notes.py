@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any
 
 import scalix
 from scalix.launch.embedded.store_child import StoreChild
@@ -12,22 +12,16 @@ from scalix.launch.processes.child import Child
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.plan import Plan
 from scalix.launch.processes.process import ProcessIdentity, myself
-from scalix.launch.processes.reload import Reload
-from scalix.launch.processes.runfile import Phase, ReloadEntry, RunFile, WorkerEntry, remove_run_file
+from scalix.launch.processes.runfile import RunFile, WorkerEntry, remove_run_file
 
 
 class RunNotes:
-    """Keeps the run file of one run up to date."""
+    """Keeps the run file of one run up to date, which begins with this object."""
 
-    def __init__(self, first: RunFile, state_dir: Path, output: Output) -> None:
-        self._file = first
-        self._state_dir = state_dir
+    def __init__(self, plan: Plan, port: int, log_file: Path, output: Output) -> None:
+        self._state_dir = plan.settings.state_dir
         self._output = output
-
-    @classmethod
-    def begin(cls, plan: Plan, port: int, log_file: Path, output: Output) -> Self:
-        """The notes of a run that starts now."""
-        first = RunFile(
+        self._file = RunFile(
             launcher=myself(),
             host=plan.settings.host,
             port=port,
@@ -38,25 +32,20 @@ class RunNotes:
             log_file=str(log_file),
             demo=plan.demo,
         )
-        return cls(first, plan.settings.state_dir, output)
 
     @property
     def reloads(self) -> int:
-        """How often the config was read anew."""
+        """How often the config was read again."""
         return self._file.reload.number if self._file.reload else 0
 
-    def phase(self, phase: Phase) -> None:
-        """Note how far the run is, for the next `write`."""
-        self._file = self._file.with_phase(phase)
-
-    def reloaded(self, number: int, outcome: Reload) -> None:
-        """Note what came of a reload, for the next `write`."""
-        self._file = replace(self._file, reload=ReloadEntry(number, outcome.problems, outcome.notes))
-
     def write(
-        self, workers: Iterable[Child], helpers: Iterable[ProcessIdentity | None], store: StoreChild | None
+        self,
+        workers: Iterable[Child],
+        helpers: Iterable[ProcessIdentity | None],
+        store: StoreChild | None,
+        **changes: Any,
     ) -> None:
-        """Write the file, with who runs now and what the store is."""
+        """Write the file, with who runs now and what the store is. `changes` are its other fields, such as `phase`."""
         self._file = replace(
             self._file,
             workers=tuple(
@@ -65,6 +54,7 @@ class RunNotes:
             helpers=tuple(helper for helper in helpers if helper),
             store=store.description if store else "starting",
             store_socket=store.socket if store else None,
+            **changes,
         )
         try:
             self._file.write(self._state_dir)

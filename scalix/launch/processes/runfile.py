@@ -5,7 +5,7 @@ import json
 import os
 import struct
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,19 +52,15 @@ class RunFile:
     log_file: str
     demo: bool = False
     workers: tuple[WorkerEntry, ...] = ()
-    helpers: tuple[ProcessIdentity, ...] = field(default=())
+    helpers: tuple[ProcessIdentity, ...] = ()
     reload: ReloadEntry | None = None
     store_socket: str | None = None
 
     def write(self, state_dir: Path) -> None:
         """Replace the run file in `state_dir` in one step: a reader sees the old one or the new one."""
-        path = state_dir / RUN_FILE
-        draft = path.with_name(f".{RUN_FILE}.{os.getpid()}")
+        draft = state_dir / f".{RUN_FILE}.{os.getpid()}"
         draft.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        draft.replace(path)
-
-    def with_phase(self, phase: Phase) -> "RunFile":
-        return replace(self, phase=phase)
+        draft.replace(state_dir / RUN_FILE)
 
 
 def read_run_file(state_dir: Path) -> RunFile | None:

@@ -1,16 +1,17 @@
-"""What `--status` tells: whether a gateway runs from a state directory, and whether it answers."""
+"""What `--status` tells: which gateway is meant, whether it runs, and whether it answers."""
 
 import http.client
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from scalix.launch.processes.ports import base_url, reachable_host
-from scalix.launch.processes.runfile import FOREIGN_PID, RunFile, lock_holder, read_run_file
+from scalix.launch.processes.ports import base_url, describe_owner, reachable_host
+from scalix.launch.processes.runfile import FOREIGN_PID, LOCK_FILE, RunFile, lock_holder, read_run_file
 
 PROBE_PATH = "/health/readiness"
 PROBE_TIMEOUT_S = 1.0
@@ -87,6 +88,37 @@ class Status:
         return "\n".join(f"{name:<9}{value}" for name, value in rows.items())
 
 
+def gateway_of_port(port: int, own: Path) -> Path | None:
+    """The state directory of the gateway that has `port`; `own` is looked at first. Of other users' gateways only root
+    sees any."""
+    return next((found for found in (own, *_other_gateways(own)) if _port_of(found) == port), None)
+
+
+def none_there(port: int) -> str:
+    """The line for the operator where no gateway has `port`."""
+    owner = describe_owner("0.0.0.0", port)  # noqa: S104 - any address
+    whose = f"; {owner} listens there" if owner.startswith("pid ") else ""
+    return f"no gateway of this user has port {port}{whose}"
+
+
+def _port_of(state_dir: Path) -> int | None:
+    try:
+        run_file = read_run_file(state_dir) if lock_holder(state_dir) is not None else None
+    except OSError:
+        return None
+    return run_file.port if run_file else None
+
+
+def _other_gateways(own: Path) -> Iterator[Path]:
+    """The state directories of the gateways that run on this machine: a launcher has its lock open."""
+    import psutil  # 30 ms, wanted only here
+
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            paths = [Path(file.path) for file in process.open_files()]
+            yield from (path.parent for path in paths if path.name == LOCK_FILE and path.parent != own)
+
+
 def look(state_dir: Path) -> Status:
     """The status of the gateway of `state_dir`, within about a second. Raises OSError where that can't be read."""
     holder = lock_holder(state_dir)
@@ -115,28 +147,16 @@ def ask(host: str, port: int) -> tuple[str, dict[str, int]]:
         return f"no answer: {getattr(error, 'strerror', None) or type(error).__name__}", {}
     finally:
         connection.close()
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        answer = None
+    told = answer if isinstance(answer, dict) else {}
+    alarms = {name: value for name, value in told.items() if isinstance(value, int)}
     if response.status == http.HTTPStatus.OK:
-        return "", _alarms(body)
-    return f"{PROBE_PATH} answers {response.status}{_reason(body)}", _alarms(body)
-
-
-def _alarms(body: bytes) -> dict[str, int]:
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return {}
-    return {name: value for name, value in answer.items() if isinstance(value, int)} if isinstance(answer, dict) else {}
-
-
-def _reason(body: bytes) -> str:
-    """What the readiness answer says is not well, such as `, store: unreachable`."""
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return ""
-    if not isinstance(answer, dict):
-        return ""
-    return "".join(f", {name}: {value}" for name, value in answer.items() if isinstance(value, str))[:200]
+        return "", alarms
+    reasons = "".join(f", {name}: {value}" for name, value in told.items() if isinstance(value, str))[:200]
+    return f"{PROBE_PATH} answers {response.status}{reasons}", alarms
 
 
 def uptime(seconds: float) -> str:

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import scalix
 from scalix.launch.config.policy_file import forget_taken, write_policy
@@ -23,7 +24,7 @@ from scalix.launch.processes.pump import PipePump
 from scalix.launch.processes.recycling import Recycler
 from scalix.launch.processes.reload import put_in_place
 from scalix.launch.processes.run_notes import RunNotes
-from scalix.launch.processes.runfile import POLICY_FILE, InstanceLock
+from scalix.launch.processes.runfile import POLICY_FILE, InstanceLock, ReloadEntry
 from scalix.launch.processes.signals import EXIT_PORT_TAKEN, RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
 from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_leavings
@@ -50,7 +51,7 @@ class Supervisor:
         self._demo: Child | None = None
         self._workers: list[Child] = []
         self._preloader: Preloader | None = None
-        self._recycler = Recycler(plan.settings.worker_max_rss_mb, self._worker_like, output)
+        self._recycler = Recycler(plan.settings.worker_max_rss_mb, self._worker, output)
         self._announced = False
         self._leaving = False
         self._policy_path = plan.settings.state_dir / POLICY_FILE
@@ -86,7 +87,7 @@ class Supervisor:
         settings = self._plan.settings
         self._port = int(self._listener.getsockname()[1])
         self._url = base_url(settings.host, self._port)
-        self._notes = RunNotes.begin(self._plan, self._port, self._log_file, self._output)
+        self._notes = RunNotes(self._plan, self._port, self._log_file, self._output)
         self._note()
         self._output.say("config", str(settings.config_path))
         self._store = open_store(settings, self._pump, self._output, self._plan.environment.store_variables)
@@ -115,9 +116,8 @@ class Supervisor:
         if len(specs) > 1:
             self._start_preloader(specs[0])
         for spec in specs:
-            worker = Child(spec, self._pump, self._output, self._fork)
-            self._workers.append(worker)
-            self._start(worker)
+            self._workers.append(self._worker(spec))
+            self._start(self._workers[-1])
 
     def _start_preloader(self, worker: ChildSpec) -> None:
         """Start the process that workers are forked from; without it each loads everything anew."""
@@ -127,26 +127,29 @@ class Supervisor:
             self._output.say("loader", f"workers load LiteLLM one by one: {error}")
             return
         self._start(self._preloader.child)
-        while self._preloader is not None and not self._preloader.child.is_ready and not self._leaving:
-            self._step()
+        self._wait_for(self._preloader.child)
 
     def _fork(self, spec: ChildSpec, stdout: int, stderr: int, ready: int) -> Process | None:
         return self._preloader.fork(spec, stdout, stderr, ready) if self._preloader else None
 
-    def _worker_like(self, worker: Child) -> Child:
-        return Child(worker.spec, self._pump, self._output, self._fork)
+    def _worker(self, spec: ChildSpec) -> Child:
+        return Child(spec, self._pump, self._output, self._fork)
 
     def _start_demo(self) -> str:
         # Its port is known once it runs, and stays the same when it is brought back.
         self._demo = Child(demo_spec(self._plan, port=0), self._pump, self._output)
         self._demo.start()
-        while not self._demo.is_ready and not self._leaving:
-            self._step()
+        self._wait_for(self._demo)
         port = int(self._demo.ready_line.split()[-1]) if self._demo.is_ready else 0
         self._demo.spec = demo_spec(self._plan, port)
         url = f"http://127.0.0.1:{port}"
         self._output.say("demo", f"stands in for every provider, at {url}")
         return url
+
+    def _wait_for(self, child: Child) -> None:
+        """Do what is to be done meanwhile, until `child` is ready or is given up."""
+        while not child.is_ready and child in self._children() and not self._leaving:
+            self._step()
 
     def _start(self, child: Child) -> None:
         if self._leaving:
@@ -224,8 +227,7 @@ class Supervisor:
             child.send(signal.SIGHUP)
         if not self._announced and self._workers and all(worker.is_ready for worker in self._workers):
             self._announced = True
-            self._notes.phase("ready")
-            self._note()
+            self._note(phase="ready")
             version = scalix.__version__
             self._output.block(start_block(self._plan, url=self._url, log_file=self._log_file, version=version))
             if self._plan.detached:
@@ -247,8 +249,7 @@ class Supervisor:
                     worker.send(signal.SIGHUP)
         else:
             self._output.say("reload", "nothing was changed")
-        self._notes.reloaded(number, outcome)
-        self._note()
+        self._note(reload=ReloadEntry(number, outcome.problems, outcome.notes))
 
     def _died(self, child: Child) -> None:
         name, how = child.spec.name, describe_exit(child.exit_code)
@@ -266,17 +267,16 @@ class Supervisor:
         self._output.say(name, f"ended with {how}; next start in {wait_s:.1f} s")
         self._note()
 
-    def _note(self) -> None:
-        """Bring the run file up to date."""
+    def _note(self, **changes: Any) -> None:
+        """Bring the run file up to date, and change other fields of it."""
         preloader = self._preloader.child if self._preloader else None
         helpers = [child.identity for child in (self._demo, self._store, preloader) if child]
         helpers += [child.identity for child in self._recycler.all()]
-        self._notes.write(self._workers, helpers, self._store)
+        self._notes.write(self._workers, helpers, self._store, **changes)
 
     def _stop_everything(self) -> None:
         self._listener.close()
-        self._notes.phase("stopping")
-        self._note()
+        self._note(phase="stopping")
         demo = [self._demo] if self._demo else []
         helpers = [self._preloader.child] if self._preloader else []
         workers = [*self._workers, *self._recycler.all()]

@@ -4,7 +4,6 @@ Run by the launcher as `python -m scalix.launch.processes.worker --fd N --ready-
 puts another app in the gateway's place, for tests.
 """
 
-import argparse
 import asyncio
 import errno
 import importlib
@@ -19,14 +18,18 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from scalix.launch.config.policy_file import note_taken
 from scalix.launch.problems import LaunchError
+from scalix.launch.processes.child_process import descriptors
 from scalix.launch.processes.ports import allow_listen
 from scalix.launch.processes.signals import EXIT_CANT_LOAD, EXIT_PORT_TAKEN, RETIRE_SIGNAL
 from scalix.launch.processes.untrimmed import CantTrim, start_untrimmed
-from scalix.launch.processes.worker_reload import reload_on_hangup
+from scalix.store.connection.background import in_background
 
 if TYPE_CHECKING:
     import uvicorn
+
+log = logging.getLogger("scalix.worker")
 
 DEFAULT_APP = "scalix.wiring.gate:create_app"
 
@@ -41,10 +44,7 @@ RETIRE_PAUSE_S = 1.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM. Returns the exit code: 0 drained, `EXIT_CANT_LOAD`, `EXIT_PORT_TAKEN`."""
-    parser = argparse.ArgumentParser(prog="python -m scalix.launch.processes.worker", allow_abbrev=False)
-    parser.add_argument("--fd", type=int, required=True, help="descriptor of the bound socket")
-    parser.add_argument("--ready-fd", type=int, required=True, help="descriptor to write to once ready")
-    options = parser.parse_args(arguments)
+    fd, ready_fd = descriptors("worker", "--fd", "the bound socket", arguments)
     _configure_logging(os.environ.get("LITELLM_LOG_LEVEL", "INFO").upper())
     try:
         # Without them uvicorn would serve at half the speed and not say so.
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _give_up(f"{error}; run tools/setup.sh")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            return runner.run(_serve(options.fd, options.ready_fd))
+            return runner.run(_serve(fd, ready_fd))
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
@@ -78,8 +78,10 @@ async def _serve(fd: int, ready_fd: int) -> int:
     except Exception as error:
         traceback.print_exc()
         return _give_up(f"can't load {name}: {type(error).__name__}: {error}")
-    policy = os.environ.get("SCALIX_POLICY")
-    reload_on_hangup(app, Path(policy) if policy else None)
+    if "SCALIX_POLICY" in os.environ and hasattr(app, "reload"):
+        _reload_on_hangup(app.reload, Path(os.environ["SCALIX_POLICY"]))
+    else:
+        signal.signal(signal.SIGHUP, _ignore)
     server = _server(app, ready_fd)
     # uvicorn sends itself the signal again when it is done; by then it has been obeyed.
     signal.signal(signal.SIGTERM, _ignore)
@@ -157,6 +159,30 @@ def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
             timeout_keep_alive=KEEP_ALIVE_S,
         )
     )
+
+
+def _reload_on_hangup(take_policy: Callable[[], int], policy_path: Path) -> None:
+    """On each SIGHUP have the app take the policy that the launcher has written; `take_policy` returns its number.
+
+    For the thread of a running event loop. The file is read in another thread, requests go on meanwhile.
+    """
+    lock = asyncio.Lock()
+    running: set[asyncio.Task[None]] = set()
+
+    async def reload() -> None:
+        # One after the other, so that an older file never wins over a newer one.
+        async with lock:
+            try:
+                note_taken(policy_path, await asyncio.to_thread(take_policy))
+            except (LaunchError, OSError) as error:
+                log.error("the reload failed, what was in force stays: %s", error)
+
+    def start() -> None:
+        task = in_background(reload())
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, start)
 
 
 def _load(name: str) -> Any:

@@ -1,0 +1,147 @@
+"""`--stop` and `--reload`: signal the launcher of a state directory, and wait for what comes of it."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from scalix.launch.processes.process import ProcessIdentity, identify
+from scalix.launch.processes.runfile import POLICY_FILE, RunFile, lock_holder, read_run_file, remove_run_file
+
+PATIENCE_S = 15.0
+EXIT_NOT_DONE, EXIT_WRONG_CONFIG, EXIT_NOT_RUNNING = 1, 2, 3
+# Children of a killed launcher get SIGTERM from the kernel; the store then writes what it has.
+_AFTER_KILL_S = 2.0
+_POLL_S = 0.02
+
+
+def stop_gateway(state_dir: Path, patience_s: float = PATIENCE_S) -> int:
+    """Stop the gateway of `state_dir` and wait until it has gone, `patience_s` seconds at most before it is killed.
+
+    Returns the exit code: 0 when nothing runs any more, 1 when it could not be stopped. Only the process that holds
+    the directory's lock is signalled: the kernel says which that is, so no pid in a file is taken at its word.
+    """
+    holder = lock_holder(state_dir)
+    if holder is None:
+        remove_run_file(state_dir)
+        print(f"no gateway runs from {state_dir}")
+        return 0
+    launcher = identify(holder) if holder else None
+    holds_now = lock_holder(state_dir)
+    if holds_now is None:
+        print("the gateway has just stopped by itself")
+        return 0
+    run_file = read_run_file(state_dir)
+    if launcher is None or holds_now != holder:
+        return _out_of_sight(state_dir, "stop")
+    if not _signalled(launcher, signal.SIGTERM, "stop"):
+        return EXIT_NOT_DONE
+    print(f"stopping the gateway, pid {launcher.pid}: requests in flight are finished first", flush=True)
+    if _wait(lambda: not launcher.is_alive(), time.monotonic() + patience_s):
+        print("stopped")
+        return 0
+    # Read again: workers may have been replaced while we waited.
+    _kill(launcher, read_run_file(state_dir) or run_file, patience_s)
+    remove_run_file(state_dir)
+    return 0
+
+
+def _kill(launcher: ProcessIdentity, run_file: RunFile | None, patience_s: float) -> None:
+    workers = [worker.process for worker in run_file.workers] if run_file else []
+    helpers = list(run_file.helpers) if run_file else []
+    everyone = [launcher, *workers, *helpers]
+    for processes in ([launcher, *workers], helpers):
+        for process in processes:
+            process.send(signal.SIGKILL)
+        if _wait(lambda: not any(process.is_alive() for process in everyone), time.monotonic() + _AFTER_KILL_S):
+            break
+    count = len(everyone) - 1
+    print(f"it did not end within {patience_s:g} s: killed pid {launcher.pid} and its {count} children")
+
+
+def reload_gateway(state_dir: Path, patience_s: float = PATIENCE_S) -> int:
+    """Have the gateway of `state_dir` read its config again, and wait until every worker has the new settings.
+
+    Returns the exit code: 0 when they have, 2 with every problem of the config on standard error and nothing changed,
+    3 when no gateway runs, 1 otherwise.
+    """
+    holder = lock_holder(state_dir)
+    if holder is None:
+        print(f"no gateway runs from {state_dir}; it reads its config when it starts", file=sys.stderr)
+        return EXIT_NOT_RUNNING
+    run_file = read_run_file(state_dir)
+    launcher = identify(holder) if holder else None
+    if launcher is None or run_file is None or run_file.launcher != launcher:
+        return _out_of_sight(state_dir, "reload")
+    if run_file.phase != "ready":
+        return _not_done(f"the gateway is {run_file.phase}; try again when it is ready")
+    # The launcher takes it whether it was started from a terminal, under nohup or in the background.
+    if not _signalled(launcher, signal.SIGUSR1, "reload"):
+        return EXIT_NOT_DONE
+    return _outcome(state_dir, run_file, time.monotonic() + patience_s)
+
+
+def _outcome(state_dir: Path, before: RunFile, deadline_s: float) -> int:
+    number = before.reload.number if before.reload else 0
+
+    def has_answered() -> bool:
+        nonlocal before
+        before = read_run_file(state_dir) or before
+        return before.reload is not None and before.reload.number > number
+
+    if not _wait(has_answered, deadline_s) or before.reload is None:
+        return _not_done("the gateway has not answered; see its log")
+    if before.reload.problems:
+        print(*before.reload.problems, "nothing was changed", sep="\n", file=sys.stderr)
+        return EXIT_WRONG_CONFIG
+    for note in before.reload.notes:
+        print(note)
+    return _all_have_it(state_dir, before.reload.number, deadline_s)
+
+
+def _all_have_it(state_dir: Path, number: int, deadline_s: float) -> int:
+    from scalix.launch.config.policy_file import taken_by
+
+    count, waiting = 0, list[str]()
+
+    def have_it() -> bool:
+        nonlocal count, waiting
+        run_file = read_run_file(state_dir)
+        # A worker that is not ready yet starts with the new settings.
+        workers = [worker for worker in run_file.workers if worker.ready] if run_file else []
+        waiting = [w.name for w in workers if taken_by(state_dir / POLICY_FILE, w.process.pid) < number]
+        count = len(workers)
+        return bool(workers) and not waiting
+
+    if _wait(have_it, deadline_s):
+        print(f"in force in {count} worker{'s' if count > 1 else ''}")
+        return 0
+    return _not_done(f"{', '.join(waiting) or 'no worker'} has not taken the new settings yet; see the log")
+
+
+def _signalled(launcher: ProcessIdentity, signum: signal.Signals, act: str) -> bool:
+    try:
+        launcher.send(signum)
+    except PermissionError:
+        _not_done(f"pid {launcher.pid} belongs to another user; run --{act} as that user")
+        return False
+    return True
+
+
+def _out_of_sight(state_dir: Path, act: str) -> int:
+    return _not_done(f"the gateway of {state_dir} can't be seen from here, as in a container; {act} it there")
+
+
+def _not_done(why: str) -> int:
+    print(why, file=sys.stderr)
+    return EXIT_NOT_DONE
+
+
+def _wait(is_so: Callable[[], bool], deadline_s: float) -> bool:
+    """Look again and again until `is_so`; False when it is not by `deadline_s`, monotonic."""
+    while not is_so():
+        if time.monotonic() >= deadline_s:
+            return False
+        time.sleep(_POLL_S)
+    return True
