@@ -1,35 +1,35 @@
-"""`cost_calculator`: what a request costs at its provider, and costs that are a user's."""
+"""`cost_calculator`: calculates what a request costs, and charges users costs."""
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
-from scalix.api import tracking
 from scalix.api.errors import UnknownPrice
 from scalix.api.runtime import RUNTIME, Runtime
-from scalix.api.tracking import Money, Tracked
-from scalix.api.usage_values import usage_of
+from scalix.api.usage_values import Metadata, Money, Tracked, usage_of
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.domain.prices.pricing import calculate
 from scalix.domain.requests.model_names import did_you_mean
 
+if TYPE_CHECKING:
+    from scalix.api.services import Services
+
 
 class CostCalculator:
-    """Calculates by the prices that the gateway has in force. `aio` has the same methods for asynchronous callers."""
+    """Calculates with the gateway's prices. `aio` has the same methods for asynchronous callers."""
 
     def __init__(self, runtime: Runtime = RUNTIME) -> None:
         self._runtime = runtime
         self.aio = AsyncCostCalculator(runtime, self)
 
     def calculate_cost(self, model: str, usage: object) -> float:
-        """The provider's cost in US dollars, at the prices of now; what the user is billed is the tier's business.
+        """The provider's cost in US dollars at the current prices. The tier's markup is not in it.
 
         Needs no store. Raises `UnknownPrice`, `SetupError`, and `ValueError` for a usage that can't be true.
         """
         return self.calculate_cost_nano_usd(model, usage) / NANO_USD_PER_USD
 
     def calculate_cost_nano_usd(self, model: str, usage: object) -> int:
-        """The same in nano-dollars, exactly as the ledger has it."""
+        """The provider's cost in nano-dollars, exactly as in the ledger."""
         used = usage_of(usage)
         models = self._runtime.place().policy.models
         known = models.get(model)
@@ -42,13 +42,20 @@ class CostCalculator:
             raise UnknownPrice(f"the model '{model}' is not configured: {meant or 'add it to model_list'}".rstrip())
         return calculate(price, used, at_ms)
 
-    def track_cost(self, user_id: str, model: str, cost: Money, metadata: Mapping[str, Any] | None = None) -> Tracked:
+    def track_cost(self, user_id: str, model: str, cost: Money, metadata: Metadata = None) -> Tracked:
         """Charge a user a cost (US dollars, as the provider takes it) without a request or tokens; the tier's markup is
         applied. Once for each `metadata["request_id"]` of a day (UTC).
 
         Raises `StoreNotRunning`, `SetupError`, `ValueError`.
         """
-        return self._runtime.run(lambda services: tracking.track_cost(services, user_id, model, cost, metadata))
+        return self._runtime.run(lambda services: _track_cost(services, user_id, model, cost, metadata))
+
+
+async def _track_cost(services: "Services", user_id: str, model: str, cost: Money, metadata: Metadata) -> Tracked:
+    # It loads what speaks to the store, which a calculation does not need.
+    from scalix.api.tracking import track_cost
+
+    return await track_cost(services, user_id, model, cost, metadata)
 
 
 class AsyncCostCalculator:
@@ -62,8 +69,6 @@ class AsyncCostCalculator:
         """As `CostCalculator.calculate_cost`."""
         return self._calculator.calculate_cost(model, usage)
 
-    async def track_cost(
-        self, user_id: str, model: str, cost: Money, metadata: Mapping[str, Any] | None = None
-    ) -> Tracked:
+    async def track_cost(self, user_id: str, model: str, cost: Money, metadata: Metadata = None) -> Tracked:
         """As `CostCalculator.track_cost`."""
-        return await self._runtime.arun(lambda services: tracking.track_cost(services, user_id, model, cost, metadata))
+        return await self._runtime.arun(lambda services: _track_cost(services, user_id, model, cost, metadata))

@@ -1,4 +1,4 @@
-"""What the Python API raises beside `ValueError` for arguments that make no sense."""
+"""The errors of the Python API. Arguments that make no sense are a `ValueError`."""
 
 from scalix.store.base import StoreUnavailable
 
@@ -12,4 +12,4 @@ class SetupError(RuntimeError):
 
 
 class UnknownPrice(LookupError):
-    """Nobody has said what this model costs."""
+    """The model has no price, or is not configured."""

@@ -1,4 +1,4 @@
-"""`error_handler`: what an error of a provider means, and what to do about it."""
+"""`error_handler`: says what a provider's error means and what to do about it."""
 
 import logging
 import math
@@ -36,7 +36,7 @@ class HandledError(TypedDict):
 
 
 class ErrorHandler:
-    """Judges errors as the gateway does. Needs no store, and writes nothing but a log line."""
+    """Classifies errors as the gateway does. Needs no store, and writes only a log line."""
 
     def handle_error(
         self, user_id: str, model: str, error: object, metadata: Mapping[str, Any] | None = None
@@ -72,12 +72,12 @@ def _class_of(error: object, status: object) -> ErrorClass:
     kind = kind_of_body(error)
     if known is not None:
         return class_of_status(known, kind, str(error))
-    # Without a status the words are taken for those of a refusal, which say the most.
+    # Without a status, the words are read as those of a 400, which say the most.
     return class_of_status(400, kind, str(error)) if kind else class_of_named((), None, str(error))
 
 
 def _seconds(said: object) -> int | None:
-    """A `Retry-After`, as seconds or as a date."""
+    """Seconds to wait, from a `Retry-After` in seconds or with a date."""
     if said is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""`rate_limiter`: whether a user has room, and room that is held while a request runs."""
+"""`rate_limiter`: says whether a user's limits leave room for another request."""
 
 from typing import TYPE_CHECKING, TypedDict
 
@@ -28,13 +28,8 @@ async def check(services: "Services", user_id: str, model: str | None = None) ->
     whose = await services.usage.of_user(checked_name(user_id))
     use = await services.usage.use(whose)
     reason, limit, retry_after_s = _judged(services, whose, use, model)
-    return {
-        "allowed": not reason,
-        "reason": reason,
-        "limit": limit,
-        "retry_after_s": retry_after_s,
-        "usage": user_usage(whose, use),
-    }
+    usage = user_usage(whose, use)
+    return RateCheck(allowed=not reason, reason=reason, limit=limit, retry_after_s=retry_after_s, usage=usage)
 
 
 def _judged(services: "Services", whose: "Whose", use: "Use", model: str | None) -> tuple[str, str | None, int | None]:
@@ -64,8 +59,8 @@ def _judged(services: "Services", whose: "Whose", use: "Use", model: str | None)
 
 
 class RateLimiter:
-    """Looks at limits. It refuses nothing by itself, and what it has seen may be gone a moment later: the gateway's own
-    admission is what holds. `aio` has the same methods for asynchronous callers.
+    """Reads limits. It reserves nothing: a moment later another request may have used the room that it saw. `aio` has
+    the same methods for asynchronous callers.
 
     All methods raise `StoreNotRunning`, `SetupError`, `ValueError`.
     """
@@ -79,7 +74,7 @@ class RateLimiter:
         return self._runtime.run(lambda services: check(services, user_id, model))
 
     def check_rate_limit(self, user_id: str) -> RateCheck:
-        """The same for any model."""
+        """Whether a user has room for a request to any model."""
         return self.check(user_id)
 
 

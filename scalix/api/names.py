@@ -1,10 +1,12 @@
-"""The names that `scalix_callbacks` gives, each made when it is first asked for."""
+"""The names of the Python API in `scalix_callbacks`, each loaded when it is first asked for. Standard library only."""
 
+import sys
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from scalix.api.missing import with_remedy
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 # Name -> module and class. A process that only handles errors need not load what speaks to the store.
 _NAMES = {
@@ -28,3 +30,13 @@ def named(name: str) -> Any:
     except ModuleNotFoundError as missing:
         raise with_remedy(missing) from None
     return found if name == kind else found()
+
+
+def with_remedy(missing: ModuleNotFoundError) -> ModuleNotFoundError:
+    """The same error, with a message that says what to install or which Python to use."""
+    package = (missing.name or "").partition(".")[0]
+    if not package or package == "scalix" or "pip install" in str(missing):
+        return missing
+    install = f"{sys.executable} -m pip install -r {ROOT / 'requirements.lock'}"
+    message = f"{sys.executable} has no package {package}: run {install}, or use {ROOT / '.venv/bin/python'}"
+    return ModuleNotFoundError(message, name=missing.name)

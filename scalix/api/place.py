@@ -1,4 +1,4 @@
-"""Where the gateway's store and its policy are, found as the launcher finds them; no gateway need run."""
+"""Finds the gateway's store and policy as the launcher does. No gateway has to run."""
 
 import os
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _SECRETS = ("REDIS_URL", "REDIS_PASSWORD", "SCALIX_ENCRYPTION_KEY")
 
 @dataclass(frozen=True)
 class Place:
-    """One gateway's. `values` are all variables, the env files' too."""
+    """Where one gateway's files are. `values` are the variables of the environment and of the env files."""
 
     values: Mapping[str, str] = field(repr=False)
     state_dir: Path
@@ -45,11 +45,11 @@ class Place:
 
     @property
     def key_prefix(self) -> str:
-        """What every key in the store begins with."""
+        """The prefix of every key in the store."""
         return self.values.get("SCALIX_KEY_PREFIX") or "scalix:"
 
     def no_answer(self, why: object) -> str:
-        """What to tell when the store does not answer."""
+        """The message for a store that does not answer."""
         is_embedded = self.values.get("SCALIX_STORE_URL") is None and self._configured_url() is None
         if is_embedded:
             return f"{self._embedded} does not answer ({why}): {HOW_TO_START}"
@@ -58,7 +58,7 @@ class Place:
 
     @property
     def policy(self) -> "Policy":
-        """What a running gateway has in force, else what the config says. Read anew when its file has changed.
+        """The policy of the running gateway, else that of the config. Read again when its file has changed.
 
         Raises `SetupError`.
         """
@@ -107,7 +107,7 @@ class Place:
 
 
 def find_place(environ: Mapping[str, str] | None = None, root: Path = ROOT) -> Place:
-    """The place that the environment and the env files name. Raises `SetupError`."""
+    """The place that the environment and the env files in `root` name. Raises `SetupError`."""
     try:
         values = load_environment(root, os.environ if environ is None else environ, secrets=_SECRETS).values
     except LaunchError as error:

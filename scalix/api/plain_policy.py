@@ -1,4 +1,4 @@
-"""Reads the policy that a gateway has in force without pydantic, whose import would be a third of a call's time."""
+"""Reads a running gateway's policy without pydantic, whose import would take a third of a call's time."""
 
 import types
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from scalix.domain.policy import Policy
 
 
 def read_plain_policy(path: Path) -> Policy:
-    """The policy. Raises `ValueError` for what is not just as a gateway of this version writes it."""
+    """The policy in the file. Raises `ValueError` if it is not exactly as this version writes it."""
     try:
         policy = _value(Policy, orjson.loads(path.read_bytes())["policy"])
     except (KeyError, TypeError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""Runs the services for callers that are not asynchronous: one event loop in a thread of this process's own."""
+"""Runs asynchronous services for synchronous callers, in an event loop in a thread."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from selectors import BaseSelector, DefaultSelector
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from scalix.api.errors import SetupError, StoreNotRunning
-from scalix.api.missing import with_remedy
+from scalix.api.names import with_remedy
 from scalix.api.place import Place, find_place
 from scalix.store.base import CallRejected, StoreUnavailable
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scalix.api.services import Services
 
 T = TypeVar("T")
-_LEFT: list[object] = []  # what a forked child has of its parent
+_LEFT: list[object] = []  # what a forked child keeps of its parent's, so that it is not closed
 Act = Callable[["Services"], Awaitable[T]]
 
 
@@ -42,22 +42,22 @@ class Runtime:
         return self._place
 
     def run(self, act: Act[T]) -> T:
-        """What `act` returns. Raises what it raises, and `StoreNotRunning`, `SetupError`."""
+        """Run `act` and return what it returns. Raises what it raises, and `StoreNotRunning`, `SetupError`."""
         try:
             return self._submit(self._act(act)).result()
         except (StoreNotRunning, SetupError, LookupError, ValueError, ModuleNotFoundError) as error:
-            # The lines that led here say nothing to whoever reads the message.
+            # The traceback of this module says nothing to the reader of the message.
             raise _to_be_read(error) from None
 
     async def arun(self, act: Act[T]) -> T:
-        """The same for asynchronous callers, in whatever loop they run."""
+        """As `run`, for asynchronous callers in any event loop."""
         try:
             return await asyncio.wrap_future(self._submit(self._act(act)))
         except (StoreNotRunning, SetupError, LookupError, ValueError, ModuleNotFoundError) as error:
             raise _to_be_read(error) from None
 
     def close(self) -> None:
-        """Let go of the store and end the thread. The next call begins anew. A process that ends need not do it."""
+        """Close the connections and end the thread. The next call starts them again. Not needed before an exit."""
         with self._starting:
             loop, self._loop = self._loop, None
             services, self._services = self._services, None
@@ -122,7 +122,7 @@ class Runtime:
 
 
 def _to_be_read(error: Exception) -> Exception:
-    """The error with its own last line, and without those of other threads and modules above it."""
+    """The error without the traceback of this module and its thread."""
     told = with_remedy(error) if isinstance(error, ModuleNotFoundError) else error
     return told.with_traceback(None)
 

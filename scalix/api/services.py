@@ -1,4 +1,4 @@
-"""The services of the Python API, put together over one store: the same that the gateway's edge uses."""
+"""Builds the services of the Python API over one store; the gateway's edge uses the same ones."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from scalix.store.records.redis_users import UserStore
 from scalix.store.records.sealing import Sealing, encryption_keys
 
 CALL_TIMEOUT_MS = 2_000
-# Each process has its own: one is enough for one thread, which waits for each answer.
+# One is enough for a thread that waits for each answer.
 _CONNECTIONS = 1
 
 
@@ -34,7 +34,7 @@ class Services:
 
 
 def open_services(place: Place) -> Services:
-    """Connects at the first call. Raises `StoreNotRunning`, `SetupError`."""
+    """Build the services. They connect at the first call. Raises `StoreNotRunning`, `SetupError`."""
     client = connect(place.store_url, timeout_ms=CALL_TIMEOUT_MS, connections=_CONNECTIONS)
     keys = Keys(place.key_prefix)
     session = StoreSession(client, keys, timeout_ms=CALL_TIMEOUT_MS)

@@ -1,4 +1,4 @@
-"""`usage_tracker`: what a user has used, and use that did not come through the gateway."""
+"""`usage_tracker`: reads what a user has used, and records usage that did not go through the gateway."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 from uuid import uuid4
 
 from scalix.api.runtime import RUNTIME, Runtime
-from scalix.api.usage_values import usage_of
+from scalix.api.usage_values import Metadata, Money, Tracked, usage_of
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.ledger.ledger import Detail
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from scalix.api.services import Services
     from scalix.service.usage.usage import Use, Whose
 
-Money = float | int | str | Decimal
 _LONGEST_ID = 200
 _MOST_NANO_USD = 10**15
 _METADATA = frozenset(
@@ -52,23 +51,13 @@ class UserUsage(TypedDict):
     balance_usd: NotRequired[float]
 
 
-class Tracked(TypedDict):
-    """What was written of one request. `status` of `duplicate`: it had been written before, and nothing has changed."""
-
-    request_id: str
-    status: str
-    tokens: int
-    provider_cost_usd: float
-    charge_usd: float
-
-
 async def get_user_usage(services: "Services", user_id: str) -> UserUsage:
     whose = await services.usage.of_user(checked_name(user_id))
     return user_usage(whose, await services.usage.use(whose))
 
 
 def user_usage(whose: "Whose", use: "Use") -> UserUsage:
-    """The typed mapping of one look."""
+    """The counters of one user as a `UserUsage`."""
     states = [state for state in window_states(whose.limits, use.tallies, use.now_ms) if state.limit.enforce]
     today = use.window(Window.DAY)
     found: UserUsage = {
@@ -89,7 +78,7 @@ def user_usage(whose: "Whose", use: "Use") -> UserUsage:
 
 
 async def track_usage(
-    services: "Services", user_id: str, model: str, usage: object, metadata: Mapping[str, Any] | None = None
+    services: "Services", user_id: str, model: str, usage: object, metadata: Metadata = None
 ) -> Tracked:
     stated = _checked(metadata)
     known = services.policy.current.models.get(str(stated.get("model_served") or model))
@@ -97,26 +86,15 @@ async def track_usage(
     used = usage_of(usage)
     outcome = Outcome(stated.get("outcome", Outcome.SUCCESS))
     price = known.price_at(at_ms) if known is not None else None
-    charge = charge_for(
-        Billable(
-            outcome,
-            used,
-            used.prompt_tokens,
-            0,
-            price,
-            at_ms,
-            markup_ppm=tier.markup_ppm,
-            detail=_detail(tier, model, stated, known.provider if known else ""),
-        )
-    )
+    detail = _detail(tier, model, stated, known.provider if known else "")
+    billable = Billable(outcome, used, used.prompt_tokens, 0, price, at_ms, markup_ppm=tier.markup_ppm, detail=detail)
+    charge = charge_for(billable)
     if "cost_usd" in stated and charge.tokens:
         charge = _at_cost(charge, nano_usd_of(stated["cost_usd"]), tier)
     return await _settled(services, whose, charge, stated, at_ms, used.prompt_tokens)
 
 
-async def track_cost(
-    services: "Services", user_id: str, model: str, cost: Money, metadata: Mapping[str, Any] | None = None
-) -> Tracked:
+async def track_cost(services: "Services", user_id: str, model: str, cost: Money, metadata: Metadata = None) -> Tracked:
     stated = _checked(metadata)
     whose, tier, at_ms = await _charged(services, user_id, stated)
     charge = Charge(Outcome.SUCCESS, 0, 0, 0, detail=_detail(tier, model, stated, ""))
@@ -173,7 +151,7 @@ def _detail(tier: Tier, model: str, stated: Mapping[str, Any], provider: str) ->
 
 
 def checked_name(user_id: object) -> str:
-    """A user's name. Raises `ValueError`."""
+    """The user's id, if it may be one. Raises `ValueError`."""
     try:
         return checked_user_id(user_id, "user_id")
     except BadRequest as wrong:
@@ -192,8 +170,8 @@ def nano_usd_of(cost: Money) -> int:
     return nano_usd
 
 
-def _checked(metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """What is known of a request. Other members of `metadata` are the caller's own, and are not kept."""
+def _checked(metadata: Metadata) -> Mapping[str, Any]:
+    """The members of `metadata` that are recorded, checked. Others are the caller's own and are dropped."""
     stated = {name: value for name, value in (metadata or {}).items() if name in _METADATA and value is not None}
     request_id = stated.get("request_id")
     is_id = isinstance(request_id, str) and request_id.isprintable() and 0 < len(request_id) <= _LONGEST_ID
@@ -220,7 +198,7 @@ def _time_ms(time: object, now_ms: int) -> int:
 
 
 class UsageTracker:
-    """Reads and writes users' use. `aio` has the same methods for asynchronous callers.
+    """Reads and records what users use. `aio` has the same methods for asynchronous callers.
 
     All methods raise `StoreNotRunning`, `SetupError`, and `ValueError` for arguments that make no sense.
     """
@@ -230,12 +208,10 @@ class UsageTracker:
         self.aio = AsyncUsageTracker(runtime)
 
     def get_user_usage(self, user_id: str) -> UserUsage:
-        """A user's counters of now, with limits; of one who is not known, those of a newcomer."""
+        """A user's counters and limits. An unknown user has those of a new one."""
         return self._runtime.run(lambda services: get_user_usage(services, user_id))
 
-    def track_usage(
-        self, user_id: str, model: str, usage: object, metadata: Mapping[str, Any] | None = None
-    ) -> Tracked:
+    def track_usage(self, user_id: str, model: str, usage: object, metadata: Metadata = None) -> Tracked:
         """Charge a user one request that did not go through the gateway, once for each `metadata["request_id"]` of a
         day (UTC), and write it into the ledger.
 
@@ -256,8 +232,6 @@ class AsyncUsageTracker:
         """As `UsageTracker.get_user_usage`."""
         return await self._runtime.arun(lambda services: get_user_usage(services, user_id))
 
-    async def track_usage(
-        self, user_id: str, model: str, usage: object, metadata: Mapping[str, Any] | None = None
-    ) -> Tracked:
+    async def track_usage(self, user_id: str, model: str, usage: object, metadata: Metadata = None) -> Tracked:
         """As `UsageTracker.track_usage`."""
         return await self._runtime.arun(lambda services: track_usage(services, user_id, model, usage, metadata))

@@ -1,7 +1,24 @@
-"""Usage as callers have it: as a mapping or an SDK's object, in the words of OpenAI, Anthropic or Gemini."""
+"""What callers of the Python API give and get: usage in a provider's words, money, and what was recorded."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, TypedDict
 
 from scalix.domain.tokens.usage import Usage
 from scalix.domain.tokens.usage_reading import read_usage
+
+Money = float | int | str | Decimal
+Metadata = Mapping[str, Any] | None
+
+
+class Tracked(TypedDict):
+    """What was recorded. The `status` is `duplicate` where the request was recorded before, and nothing has changed."""
+
+    request_id: str
+    status: str
+    tokens: int
+    provider_cost_usd: float
+    charge_usd: float
 
 
 def usage_of(value: object) -> Usage:
