@@ -1,1 +1,1 @@
-"""A worker: the server around the app."""
+"""The HTTP server of a worker: uvicorn's protocol with bounds, and answers in one write."""

@@ -1,14 +1,14 @@
-"""uvicorn's HTTP protocol with the bounds that it lacks: on heads, on silence, on slow readers, on connections.
+"""uvicorn's HTTP protocol with the bounds that it lacks: for heads, silence, slow readers and connections.
 
-uvicorn alone waits for ever for a head, keeps one of any size, takes the trailers of a chunked body for headers, and
-reads the rest of a body that nobody wants for as long as it trickles in, and holds what nobody reads.
+uvicorn alone waits for a head without end, takes heads of any size, takes the trailers of a chunked body for headers,
+reads an unwanted body for as long as it comes, and keeps answers that the client does not read.
 """
 
 import resource
 from asyncio import TimerHandle
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from scalix.serving.slow_readers import WriteWatch
 from scalix.serving.whole_answers import EXTENSION, as_bytes, whole_answer
@@ -18,21 +18,21 @@ LARGEST_HEAD_BYTES = 64 * 1024
 HEAD_S = 15.0
 # A new connection that says nothing; proxies may open some ahead of use.
 SILENT_S = 60.0
-# The rest of a body after its answer has gone out: long enough for a client to read the answer.
+# How long the rest of a body may take after its answer: enough for a client to read the answer.
 LINGER_S = 5.0
-# A client that takes nothing of its answer; what was written for it counts as delivered.
+# How long a client may read nothing of its answer; what was written for it counts as delivered.
 UNREAD_S = 60.0
-# Who has closed answers the first interim response with a reset, which the second one meets.
+# A client that has gone answers the first interim response with a reset, which the second one meets.
 PROBE_S, PROBE_AGAIN_S = 0.05, 1.0
 # Between requests. Clients and proxies keep connections for a minute, and a request on one that has just been closed
 # here would fail.
 KEEP_ALIVE_S = 75
 _DESCRIPTORS_KEPT_BACK = 256
-# Of the requests of one read, so many are answered at once: others wait for the loop, and for whom else it serves.
+# So many requests of one read are answered at once; the others wait their turn in the loop.
 AT_ONCE_OF_A_READ = 16
-# Requests that have come before the one that is being served has had its answer. Honest clients send none ahead.
+# Requests that may wait for the answer to the one before. Usual clients send none ahead.
 MOST_PIPELINED = 64
-# Where a scope has a dict that lasts as long as its connection.
+# The key in a scope of a dict that lasts as long as the connection.
 CONNECTION = "scalix.connection"
 _FEWEST_CONNECTIONS = 64
 
@@ -46,7 +46,7 @@ def _most_connections() -> int:
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection of a client."""
 
     head_s = HEAD_S
     silent_s = SILENT_S
@@ -80,8 +80,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._unread is not None:
             self._unread.stop()
-        self._stop_head_timer()
-        self._stop_linger_timer()
+        _stop(self._head_timer)
+        _stop(self._linger_timer)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -94,17 +94,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self._in_head and self._head_bytes and not self._head_begun:
             # Most heads come whole, and need no timer.
             self._head_begun = True
-            self._stop_head_timer()
+            _stop(self._head_timer)
             self._head_timer = self.loop.call_later(self.head_s, self._head_is_late)
         if self._in_head and self._head_bytes > LARGEST_HEAD_BYTES and not self.transport.is_closing():
             self._refuse_large_head()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """The client has nothing more to say: it has gone, or has half-closed and waits for its answer.
+        """The client has closed its side: it has gone, or it waits for its answer.
 
-        The two look alike until something is written: who has gone answers with a reset. So as long as the answer to
-        a whole request has not begun, interim responses (RFC 9110, 15.2) tell them apart. Once it has, its own pieces
-        would come too late to save what a model does for nobody, and the client is taken for gone.
+        The two look alike until something is written: a client that has gone answers with a reset. As long as the
+        answer has not begun, interim responses (RFC 9110, 15.2) tell them apart. Once it has begun, the client is taken
+        for gone, as the next piece of the answer would come too late to stop the model.
         """
         cycle = self.cycle
         if cycle is None or cycle.response_started or cycle.more_body:
@@ -142,7 +142,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._stop_head_timer()
+        _stop(self._head_timer)
         self._in_head = False
         if self._may_be_refused_at_once():
             self._held = []
@@ -150,7 +150,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._call_app()
 
     def _may_be_refused_at_once(self) -> bool:
-        """Whether the request that has begun is one that the app may answer at once, when it is whole."""
+        """Whether the app may answer this request at once when its body is whole, without a task."""
         cycle, parser = self.cycle, self.parser
         return (
             self._refuse_at_once is not None
@@ -185,7 +185,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         return True
 
     def _hand_over(self) -> None:
-        """Call the app with a request that was held, and with what has come of its body."""
+        """Call the app with a request that was held, and with the body so far."""
         body, self._held = b"".join(self._held or ()), None
         self._call_app()
         if body:
@@ -211,7 +211,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_head, self._head_begun, self._head_bytes = True, False, 0
-        self._stop_linger_timer()
+        _stop(self._linger_timer)
         if self._held is not None:
             if self._is_refused_at_once(b"".join(self._held)):
                 self._held = None
@@ -225,36 +225,25 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._unread.begin()
         cycle = self.cycle
         if cycle.response_complete and cycle.more_body and not self.transport.is_closing():
-            self._stop_linger_timer()
+            _stop(self._linger_timer)
             self._linger_timer = self.loop.call_later(self.linger_s, self.transport.close)
 
     # timers
 
     def _head_is_late(self) -> None:
         if self.cycle is not None and not self.cycle.response_complete:
-            # An answer is on its way; what comes after it is judged when it has gone out.
+            # An answer is on its way; the time for the next head begins after it.
             self._head_timer = self.loop.call_later(self.head_s, self._head_is_late)
         elif not self.transport.is_closing():
             self.transport.close()
 
     def _refuse_large_head(self) -> None:
-        text = b"The head of the request is too large."
-        lines = (
-            STATUS_LINE[431],
-            b"content-type: text/plain; charset=utf-8\r\n",
-            b"content-length: %d\r\n" % len(text),
-            b"connection: close\r\n\r\n",
-            text,
-        )
-        self.transport.write(b"".join(lines))
+        kind = (b"content-type", b"text/plain; charset=utf-8")
+        answer = as_bytes(431, [kind], b"The head of the request is too large.", keep_alive=False)
+        self.transport.write(answer or b"")
         self.transport.close()
 
-    def _stop_head_timer(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
 
-    def _stop_linger_timer(self) -> None:
-        if self._linger_timer is not None:
-            self._linger_timer.cancel()
-            self._linger_timer = None
+def _stop(timer: TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()

@@ -1,16 +1,16 @@
-"""Ends connections whose client takes nothing of what is written for it."""
+"""Ends connections whose client does not read what is written for it."""
 
 import fcntl
 import struct
 import termios
 from asyncio import AbstractEventLoop, TimerHandle, WriteTransport
 
-# What a client has to take within each time of patience, or else it is taken for gone.
+# A client that reads less within the time of patience is taken for gone.
 LEAST_BYTES = 4_096
 
 
 class WriteWatch:
-    """Watches what waits in one transport. `patience_s` without `LEAST_BYTES` of progress ends the connection."""
+    """Watches one transport, and ends the connection when less than `LEAST_BYTES` are read in `patience_s`."""
 
     def __init__(self, transport: WriteTransport, loop: AbstractEventLoop, patience_s: float) -> None:
         self._transport = transport
@@ -20,13 +20,13 @@ class WriteWatch:
         self._timer: TimerHandle | None = None
 
     def begin(self) -> None:
-        """Nothing more is written until some of it is taken, or at all: from now on the client has to take it."""
-        # What the system's buffer has taken is no burden of ours.
+        """Watch from now on: the client has to read before more is written, or the answer is complete."""
+        # What is in the system's buffer costs no memory of this process.
         if self._timer is None and self._transport.get_write_buffer_size():
             self._look_later()
 
     def stop(self) -> None:
-        """It was taken, or the connection is over."""
+        """Stop watching: the client has read, or the connection is closed."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""An answer that is whole from the start, such as a refusal, in one write.
+"""Sends an answer that is whole from the start, such as a refusal, in one write.
 
 By ASGI it would be two messages, which uvicorn checks header by header and writes one after the other. The protocol
 puts the function into the scope under `EXTENSION`; servers that don't are sent two messages.
@@ -17,9 +17,9 @@ Whole = Callable[[int, Sequence[tuple[bytes, bytes]], bytes], bool]
 
 
 def whole_answer(cycle: Any) -> Whole:
-    """For one request: a function of status, headers and body that says whether it has sent them.
+    """A function for one request that sends status, headers and body, and says whether it has sent them.
 
-    It has not where uvicorn has to wait, or has something to object. `cycle` is uvicorn's `RequestResponseCycle`.
+    It sends nothing where uvicorn has to wait or would refuse. `cycle` is uvicorn's `RequestResponseCycle`.
     """
     return partial(_send, cycle)
 
@@ -42,7 +42,7 @@ def _send(cycle: Any, status: int, headers: Sequence[tuple[bytes, bytes]], body:
 
 
 def as_bytes(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, *, keep_alive: bool) -> bytes | None:
-    """An answer as it goes over the wire; `None` if a header has a line's end in it."""
+    """The bytes of an answer; `None` if a header holds the end of a line."""
     lines = [STATUS_LINE[status]]
     for name, value in headers:
         lines += (name, b": ", value, b"\r\n")
