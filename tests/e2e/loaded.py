@@ -189,7 +189,7 @@ def _make_tables() -> None:
 def _started(child: Any, load: "_Load", stdout: int, stderr: int, ready: int) -> Any:
     """In place of `Child._started`, which starts a program."""
     from scalix.launch.processes.child_process import die_with_parent
-    from scalix.launch.processes.prefork import Adopted
+    from scalix.launch.processes.process import Adopted
 
     spec = child.spec
     module = spec.command[2]

@@ -169,7 +169,7 @@ def test_a_server_that_died_is_brought_back_with_its_data_at_the_same_address(st
     assert eventually(lambda: store.poll() is not None)
     line = store.ensure_running()
     assert line
-    assert f"pid {first_pid}) was ended by SIGKILL; started again as pid {store.pid}" in line
+    assert f"pid {first_pid}) ended with signal SIGKILL; started again as pid {store.pid}" in line
     assert store.url == url
     assert eventually(lambda: answers(url))
     assert client_of(store).get("counter") == "7"

@@ -1,1 +1,1 @@
-"""The Valkey that comes along."""
+"""The embedded store: a Valkey server that comes with the gateway."""

@@ -1,4 +1,4 @@
-"""The store that comes with the gateway: a real Valkey or Redis server, started as our child."""
+"""The store that comes with the gateway: a Valkey or Redis server, started as a child of the launcher."""
 
 import contextlib
 import os
@@ -9,7 +9,6 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 from urllib.parse import quote
 
@@ -19,16 +18,17 @@ from scalix.launch.problems import LaunchError, Problem
 from scalix.launch.processes.child_process import die_with_parent
 from scalix.launch.processes.directory_lock import DirectoryLock
 from scalix.launch.processes.private_directory import make_private
+from scalix.launch.processes.process import describe_exit
 
 __all__ = ["EmbeddedStore", "find_server_binary"]
 
 _MAX_BACKOFF_S = 5.0
-# A server that has run this long is well: the next death is answered at once again.
+# A server that has run this long was well: it is restarted at once when it dies.
 _HEALTHY_AFTER_S = 30.0
 
 
 class EmbeddedStore:
-    """One server per state directory, private to this user, gone when we are gone.
+    """One server for each state directory, private to this user, which ends with its parent.
 
     It listens on a unix socket only and keeps an append-only file under `<state_dir>/store`, flushed to disk once a
     second. A stop loses nothing; a crash of the machine at most the last two seconds of counting, a crash of the
@@ -43,14 +43,13 @@ class EmbeddedStore:
         state_dir: Path,
         *,
         output: IO[bytes] | int | None = None,
-        binary: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._state_dir = state_dir.absolute()
         self._output = output
-        self._binary = binary
+        self._binary = Path()
         self._clock = clock
-        self._lock: DirectoryLock | None = None
+        self._lock = DirectoryLock(self._state_dir / "store.lock")
         self._socket: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._started_s = 0.0
@@ -82,11 +81,9 @@ class EmbeddedStore:
         if self._process is not None:
             raise RuntimeError("the store is already started")
         try:
-            self._binary = self._binary or find_server_binary()
+            self._binary = find_server_binary()
             self._state_dir = make_private(self._state_dir)
-            lock = DirectoryLock(self._state_dir / "store.lock")
-            lock.acquire()
-            self._lock = lock
+            self._lock.acquire()
             self._socket = place_socket(make_private(self._data_dir), self._socket_record)
             self._process = self._spawn(self._output)
             self._wait_until_it_answers(timeout_s)
@@ -112,8 +109,8 @@ class EmbeddedStore:
             self._failures = 1 if now_s - self._started_s >= _HEALTHY_AFTER_S else self._failures + 1
             delay_s = 0.0 if self._failures == 1 else min(_MAX_BACKOFF_S, 0.1 * 2**self._failures)
             self._retry_at_s = now_s + delay_s
-            ending = _ending(self._process.returncode)
-            line = f"the store (pid {self._process.pid}) {ending}; next start in {delay_s:.1f} s"
+            ending = describe_exit(self._process.returncode)
+            line = f"the store (pid {self._process.pid}) ended with {ending}; next start in {delay_s:.1f} s"
         if now_s < self._retry_at_s:
             return line
         old = self._process
@@ -124,7 +121,8 @@ class EmbeddedStore:
             self._retry_at_s = now_s + _MAX_BACKOFF_S
             return f"the store can't be started again: {error}"
         self._retry_at_s = None
-        return f"the store (pid {old.pid}) {_ending(old.returncode)}; started again as pid {self._process.pid}"
+        ending = describe_exit(old.returncode)
+        return f"the store (pid {old.pid}) ended with {ending}; started again as pid {self._process.pid}"
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """End the server: SIGTERM, on which it saves everything; SIGKILL after `timeout_s` seconds. Idempotent."""
@@ -134,18 +132,14 @@ class EmbeddedStore:
         if self._socket is not None:
             remove_socket(self._socket, self._socket_record)
             self._socket = None
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._lock.release()
         self._failures, self._retry_at_s = 0, None
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     @property
@@ -157,7 +151,7 @@ class EmbeddedStore:
         return self._state_dir / "store.socket-dir"
 
     def _arguments(self) -> list[str]:
-        """The whole configuration, as arguments: there is nothing secret in it, and no file to be out of date."""
+        """The command line of the server with its whole configuration, which holds nothing secret."""
         options = {
             "port": "0",
             "unixsocket": str(self._socket),
@@ -165,7 +159,7 @@ class EmbeddedStore:
             "dir": str(self._data_dir),
             "appendonly": "yes",
             "appendfsync": "everysec",
-            # A last write cut short by a crash is the one damage that is repaired unasked.
+            # Of all damage, only a last write that a crash has cut short is repaired without being asked.
             "aof-load-truncated": "yes",
             "save": "",
             "maxmemory-policy": "noeviction",
@@ -175,8 +169,6 @@ class EmbeddedStore:
         return [str(self._binary), *(word for name, value in options.items() for word in (f"--{name}", value))]
 
     def _spawn(self, output: IO[bytes] | int | None) -> subprocess.Popen[bytes]:
-        if self._lock is None:
-            raise RuntimeError("the state directory is not locked")
         process = subprocess.Popen(
             self._arguments(),
             stdin=subprocess.DEVNULL,
@@ -218,7 +210,7 @@ class EmbeddedStore:
         return b""
 
     def _why_it_ended(self) -> LaunchError:
-        """Start it once more, to hear from itself what is wrong: its log went to `output`, which can't be read back."""
+        """Start the server once more to read what is wrong: its log went to `output`, which can't be read back."""
         with self._spawn(subprocess.PIPE) as process:
             try:
                 log = process.communicate(timeout=20)[0]
@@ -230,10 +222,9 @@ class EmbeddedStore:
         reason = reasons[-1] if reasons else "no reason in its log"
         if re.search(r"append.only|\bAOF\b|\bRDB\b", reason, re.IGNORECASE):
             return self._damaged(reason)
-        ending = _ending(self.poll() or 0)
-        return self._problem(
-            f"the store {ending} while starting: {reason.rstrip('.')}", "see the log, and put that right"
-        )
+        ending = describe_exit(self.poll())
+        what = f"the store ended with {ending} while starting: {reason.rstrip('.')}"
+        return self._problem(what, "see the log, and put that right")
 
     def _damaged(self, reason: str) -> LaunchError:
         named = re.search(r"[\w.-]+\.aof\b", reason)
@@ -257,12 +248,3 @@ def _end(process: subprocess.Popen[bytes], timeout_s: float) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _ending(code: int) -> str:
-    """How a process ended, in words."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    with contextlib.suppress(ValueError):
-        return f"was ended by {signal.Signals(-code).name}"
-    return f"was ended by signal {-code}"

@@ -1,4 +1,4 @@
-"""Which Valkey or Redis server there is to start."""
+"""Finds the Valkey or Redis server to start."""
 
 import importlib.util
 import os
@@ -49,7 +49,7 @@ def _known_places() -> Iterator[Path]:
 
 
 def _why_not(path: Path) -> str | None:
-    """What keeps this binary from being used, None if nothing does."""
+    """Why this binary can't be used, None if it can."""
     try:
         answer = subprocess.run(
             [path, "--version"],
@@ -75,6 +75,6 @@ _ALLOCATOR = "glibc.malloc.tcache_count=65000:glibc.malloc.mxfast=0"
 
 
 def server_environment() -> dict[str, str]:
-    """What a store server is given of our environment: no provider's key has any business there."""
+    """The environment of a store server: what it needs of ours, without any key."""
     names = ("PATH", "LD_LIBRARY_PATH", "LANG", "TZ", "GLIBC_TUNABLES")
     return {"GLIBC_TUNABLES": _ALLOCATOR} | {name: os.environ[name] for name in names if name in os.environ}

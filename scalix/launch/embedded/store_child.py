@@ -1,4 +1,4 @@
-"""The store as the launcher sees it: the operator's server, checked, or one of our own, started and kept running."""
+"""The store as the launcher uses it: the operator's server, or an embedded one that is kept running."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ _COUNTED = {1: "line", 2: "two lines", 3: "three lines"}
 
 
 class StoreChild:
-    """A usable store. `description` is one line for the operator, without a password; `url` is for redis-py."""
+    """A store fit for use. `description` is one line for the operator, without a password; `url` is for redis-py."""
 
     def __init__(self, url: str, description: str, server: "EmbeddedStore | None", say: Callable[[str], None]) -> None:
         self.url = url
@@ -30,17 +30,17 @@ class StoreChild:
 
     @property
     def identity(self) -> ProcessIdentity | None:
-        """The server's process, where it is our child."""
+        """The process of an embedded server, else None."""
         pid = self._server.pid if self._server else None
         return identify(pid) if pid else None
 
     @property
     def socket(self) -> str | None:
-        """The path of our own server's socket, the only way in."""
+        """The path of an embedded server's socket, else None."""
         return unquote(self.url.removeprefix("unix://")) if self._server else None
 
     def ensure_running(self) -> bool:
-        """Bring our own server back if it has died. True when something has changed."""
+        """Restart an embedded server if it has died. True when something has changed."""
         line = self._server.ensure_running() if self._server else None
         if line:
             self._say(line)
@@ -52,8 +52,10 @@ class StoreChild:
 
 
 def open_store(settings: "Settings", pump: PipePump, output: Output, named_by: Sequence[tuple[str, str]]) -> StoreChild:
-    """The store of `settings`, running and fit for use. `named_by` are the variables that name it, each with where it
-    was set. Raises LaunchError."""
+    """Connect to the store that `settings` names, or start an embedded one. Raises LaunchError.
+
+    `named_by` are the variables that name a server, each with where it was set.
+    """
 
     def say(line: str) -> None:
         output.say("store", line)
@@ -65,7 +67,7 @@ def open_store(settings: "Settings", pump: PipePump, output: Output, named_by: S
     from scalix.launch.embedded.embedded_store import EmbeddedStore
 
     read_fd, write_fd = os.pipe()
-    # The server's log is for the log file: what an operator has to know of it, the launcher says.
+    # The server's log is for the log file only: the launcher itself says what an operator has to know.
     pump.watch(read_fd, lambda line: output.from_child("store", line, terminal=False))
     server = EmbeddedStore(settings.state_dir, output=write_fd)
     server.start()

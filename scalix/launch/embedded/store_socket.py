@@ -1,4 +1,4 @@
-"""Where the embedded store's socket lies: beside its data, or in a short private directory where that can't be."""
+"""Finds a place for the embedded store's socket: beside its data, else in a short private directory."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ _PREFIX = "scalix-store-"
 
 
 def place_socket(store_dir: Path, record: Path) -> Path:
-    """The path to listen on; `record` then names the short directory, if one was made.
+    """The path to listen on. If a short directory was made for it, the file `record` names it.
 
     A unix socket's path has at most 107 bytes on Linux, and some file systems (shared volumes) hold no sockets at all:
     both are found by trying. What an earlier, killed gateway left behind is removed. Raises LaunchError when no
@@ -28,7 +28,7 @@ def place_socket(store_dir: Path, record: Path) -> Path:
             directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         except OSError:
             continue
-        # Recorded first, so that a kill between the two leaves nothing that the next start would not find.
+        # Recorded first, so that after a kill the next start finds it.
         record.write_bytes(os.fsencode(directory))
         if _can_bind(directory / _NAME):
             return directory / _NAME
@@ -39,7 +39,7 @@ def place_socket(store_dir: Path, record: Path) -> Path:
 
 
 def socket_of(state_dir: Path) -> Path | None:
-    """The socket of the store that runs, or has run, from `state_dir`; `None` where there is none."""
+    """The socket of the embedded store of `state_dir`; `None` where there is none."""
     places = [state_dir / "store" / _NAME]
     with contextlib.suppress(OSError):
         places.append(Path(os.fsdecode((state_dir / "store.socket-dir").read_bytes())) / _NAME)

@@ -1,17 +1,17 @@
-"""What `--check` prints: what would run, without starting any of it."""
+"""The report of `--check`: what a start with these settings would run. Nothing is started for it."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from scalix.domain.identity.identity import IdentitySettings
-from scalix.launch.config.deployments import lack
 from scalix.launch.processes.plan import Plan
+from scalix.launch.processes.start_block import model_lines
 from scalix.launch.settings.litellm_environment import explained
 from scalix.store.connection.server_check import redacted
 
 
 def as_json(plan: Plan) -> dict[str, Any]:
-    """The plan as plain data; nothing secret in it."""
+    """The report as plain data for JSON, without secrets."""
     settings = plan.settings
     return {
         "ok": True,
@@ -42,7 +42,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
 
 
 def as_text(plan: Plan) -> str:
-    """The same, in lines."""
+    """The report as lines for a person."""
     return "\n".join(f"{label:<9}{text}" for label, text in _rows(plan))
 
 
@@ -55,9 +55,7 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "store", facts["store"]
     if plan.demo:
         yield "demo", "the demo provider stands in for every provider"
-    yield "models", f"{len(plan.models)} in service: {', '.join(plan.models) or 'none'}"
-    for name, variable in plan.config.left_out:
-        yield "models", f"{name} is left out: {lack(variable, plan.environment.values)}"
+    yield from model_lines(plan)
     for name, tier in facts["tiers"].items():
         limits = ", ".join(f"{value:,} {limit}" for limit, value in tier["limits"].items()) or "unlimited"
         default = " (default)" if name == plan.config.policy.default_tier else ""

@@ -1,4 +1,4 @@
-"""One program that the launcher keeps running: started, watched until it is ready, brought back, stopped."""
+"""A program that the launcher keeps running: it is started, watched until it is ready, restarted and stopped."""
 
 import os
 import signal
@@ -9,11 +9,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from scalix.launch.processes.child_process import die_with_parent
 from scalix.launch.processes.output import Output
-from scalix.launch.processes.process import ProcessIdentity, identify
+from scalix.launch.processes.process import Adopted, ProcessIdentity, describe_exit, identify
 from scalix.launch.processes.pump import PipePump
 from scalix.launch.processes.signals import EXIT_CANT_LOAD
 
@@ -38,23 +37,14 @@ class ChildSpec:
     death_signal: signal.Signals = signal.SIGTERM
 
 
-class Process(Protocol):
-    """What a `Child` needs of a process, as `subprocess.Popen` has it."""
-
-    @property
-    def pid(self) -> int: ...
-    def poll(self) -> int | None: ...
-    def send_signal(self, sig: int) -> None: ...
-    def kill(self) -> None: ...
-
-
-# A quicker way to a process than to start its program: (spec, standard output, standard error, readiness descriptor).
-# `None` where it can't be gone now.
+Process = subprocess.Popen[bytes] | Adopted
+# A quicker way to a process than to start its program: it gets the spec and the descriptors of standard output, of
+# standard error and for readiness, and returns `None` where it can't be used now.
 Shortcut = Callable[[ChildSpec, int, int, int], Process | None]
 
 
 def restart_delay_s(deaths: int) -> float:
-    """How long to wait before start number `deaths + 1`, seconds: doubling, bounded."""
+    """Seconds to wait before the next start of a child that has died `deaths` times: doubled each time, up to 30."""
     return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** max(0, min(deaths - 1, 10)))
 
 
@@ -71,7 +61,10 @@ class _Running:
 
 
 class Child:
-    """One program, over as many processes as it takes. For the main thread only; times are monotonic seconds."""
+    """One program, restarted as often as it dies. For the main thread only; times are monotonic seconds.
+
+    `shortcut` is asked for a process first; the program is started where it has none.
+    """
 
     def __init__(self, spec: ChildSpec, pump: PipePump, output: Output, shortcut: Shortcut = lambda *_: None) -> None:
         self.spec = spec
@@ -83,11 +76,12 @@ class Child:
         self._pump = pump
         self._output = output
         self._running: _Running | None = None
-        self._start_at_s: float | None = None
+        self.next_start_s: float | None = None
+        """When it will be started again; None unless it is waiting for that."""
 
     @property
     def identity(self) -> ProcessIdentity | None:
-        """The process of now; None while there is none."""
+        """The process that runs now; None while none does."""
         return self._running.identity if self._running else None
 
     @property
@@ -101,18 +95,13 @@ class Child:
 
     @property
     def start_s(self) -> float:
-        """How long the start took."""
+        """Seconds from the start until the child was ready."""
         running = self._running
         return (running.ready_at_s or running.started_at_s) - running.started_at_s if running else 0.0
 
     @property
-    def next_start_s(self) -> float | None:
-        """When it will be started again; None unless it is waiting for that."""
-        return self._start_at_s
-
-    @property
     def ready_fd(self) -> int | None:
-        """The descriptor to select on; None when nothing is expected on it."""
+        """The descriptor on which the child says that it is ready; None when it has nothing to say."""
         running = self._running
         return running.ready_fd if running and running.ready_fd >= 0 else None
 
@@ -135,7 +124,7 @@ class Child:
         identity = identify(popen.pid) or ProcessIdentity(popen.pid, -1)
         running = _Running(popen, identity, ready_read, time.monotonic(), [])
         running.pipes_ended = [self._watch(fd, running) for fd in (out_read, err_read)]
-        self._running, self._start_at_s, self.exit_code = running, None, None
+        self._running, self.next_start_s, self.exit_code = running, None, None
 
     def _started(self, stdout: int, stderr: int, ready: int) -> Process:
         return subprocess.Popen(
@@ -183,7 +172,7 @@ class Child:
         return True
 
     def check_alive(self) -> bool:
-        """False when the child has just been found dead; its next start is then set, and `exit_code`, `last_words`."""
+        """False when the child has died since the last call; `exit_code` and `last_words` are set then."""
         running = self._running
         if running is None:
             return True
@@ -200,13 +189,13 @@ class Child:
         self.exit_code = code
         self.last_words = _last_words(list(running.tail))
         self._forget()
-        self._start_at_s = now + restart_delay_s(self.deaths)
+        self.next_start_s = now + restart_delay_s(self.deaths)
         return False
 
     def postpone(self) -> None:
-        """Count a start that the system did not allow as a death, and set the next one."""
+        """Count a start that the system did not allow as a death, and wait for the next one."""
         self.deaths += 1
-        self._start_at_s = time.monotonic() + restart_delay_s(self.deaths)
+        self.next_start_s = time.monotonic() + restart_delay_s(self.deaths)
 
     def send(self, signum: signal.Signals) -> None:
         if self._running and self._running.popen.poll() is None:
@@ -225,30 +214,18 @@ class Child:
 
 
 def _last_words(lines: list[bytes]) -> str:
-    """What a child that has died said of the reason: its own word before that of a library."""
+    """The line in which a dead child said why: its own line if there is one, else the last of any library."""
     ours = [line for line in lines if line.startswith(b"worker: ")]
     return (ours or lines or [b""])[-1].decode(errors="replace")
 
 
-def describe_exit(code: int | None) -> str:
-    """`exit code 1`, or `signal SIGKILL`."""
-    if code is None:
-        return "no exit code"
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return f"signal {signal.Signals(-code).name}"
-    except ValueError:
-        return f"signal {-code}"
-
-
 def is_hopeless(child: Child) -> bool:
-    """What can't be loaded now can't be loaded in a second either; any other death may be an accident."""
+    """Whether another start is of no use: what can't be loaded now can't be loaded in a second either."""
     return child.exit_code == EXIT_CANT_LOAD or child.deaths >= MOST_FAILED_STARTS
 
 
 def obituary(child: Child) -> str:
-    """How often and how it ended, and its last words."""
+    """One line that says how often the child ended, how, and its last words."""
     times = "" if child.deaths == 1 else f" {child.deaths} times"
     reason = child.last_words.removeprefix("worker: ") or "it said nothing"
     return f"{child.spec.name} ended{times} before it was ready ({describe_exit(child.exit_code)}): {reason}"

@@ -1,4 +1,4 @@
-"""What a child of the launcher has in common with the others: its options, and that it does not outlive its parent."""
+"""What all children of the launcher share: they end when their parent does, and get descriptors as options."""
 
 import argparse
 import ctypes
@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-# Looked up before any fork: afterwards the loader's lock may be held by a thread that is not there. Linux only.
-_PRCTL = getattr(ctypes.CDLL(None), "prctl", None)
+# Looked up before any fork: afterwards the loader's lock may be held by a thread that is not there.
+_PRCTL = ctypes.CDLL(None).prctl
 
 
 def die_with_parent(sig: int = signal.SIGTERM) -> Callable[[], None]:
@@ -32,8 +32,8 @@ def die_with_parent(sig: int = signal.SIGTERM) -> Callable[[], None]:
 
 
 def end_with(parent_pid: int, sig: int = signal.SIGTERM) -> None:
-    """Have `sig` sent to the calling process when its parent `parent_pid` is gone; if that is so already, exit now."""
-    if _PRCTL is not None and _PRCTL(_PR_SET_PDEATHSIG, int(sig), 0, 0, 0) != 0:
+    """Have the kernel send `sig` to this process when its parent `parent_pid` ends; exit now if it has ended."""
+    if _PRCTL(_PR_SET_PDEATHSIG, int(sig), 0, 0, 0) != 0:
         os._exit(127)
     # The parent may have died before the call above, and then the signal never comes.
     if os.getppid() != parent_pid:
@@ -41,14 +41,14 @@ def end_with(parent_pid: int, sig: int = signal.SIGTERM) -> None:
 
 
 def adopt_orphans() -> None:
-    """From now on, descendants whose parent dies become children of this process. Raises OSError where they can't."""
-    if _PRCTL is None or _PRCTL(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    """Make this process the parent of its descendants whose parent dies. Raises OSError where the system refuses."""
+    if _PRCTL(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError("this system can't make a process the reaper of its descendants")
 
 
 def descriptors(program: str, first: str, what: str, arguments: list[str] | None) -> tuple[int, int]:
-    """The descriptors that a program of this package was started with: the one of its option `first`, which is of
-    `what`, and the one that it writes to once it is ready."""
+    """The two descriptors that a program of this package was started with: that of its option `first`, which is of
+    `what`, and that of `--ready-fd`, which it writes to once it is ready."""
     parser = argparse.ArgumentParser(prog=f"python -m scalix.launch.processes.{program}", allow_abbrev=False)
     parser.add_argument(first, dest="first", type=int, required=True, help=f"descriptor of {what}")
     parser.add_argument("--ready-fd", type=int, required=True, help="descriptor to write to once ready")

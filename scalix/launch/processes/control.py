@@ -1,4 +1,4 @@
-"""`--stop` and `--reload`: signal the launcher of a state directory, and wait for what comes of it."""
+"""`--stop` and `--reload`: signal the launcher of a state directory and wait for the outcome."""
 
 import signal
 import sys
@@ -139,7 +139,7 @@ def _not_done(why: str) -> int:
 
 
 def _wait(is_so: Callable[[], bool], deadline_s: float) -> bool:
-    """Look again and again until `is_so`; False when it is not by `deadline_s`, monotonic."""
+    """Wait until `is_so()`, until the monotonic time `deadline_s` at most. Returns whether it is so."""
     while not is_so():
         if time.monotonic() >= deadline_s:
             return False

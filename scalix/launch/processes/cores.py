@@ -1,4 +1,4 @@
-"""How many workers this machine is good for, within the bounds of its container."""
+"""How many workers a machine or container has cores and memory for."""
 
 import os
 from pathlib import Path
@@ -11,13 +11,13 @@ _MIB = 2**20
 
 
 def default_workers() -> int:
-    """One for each core that this process may use, as far as there is memory for them, and at least one."""
+    """One worker for each core that this process may use, fewer where memory is short, at least one."""
     return max(1, min(cores(), memory_mib() // WORKER_MIB, MOST_BY_DEFAULT))
 
 
 def cores(cgroup: Path = _CGROUP) -> int:
-    """The cores that this process may use: those it is pinned to, or what its container is granted of them."""
-    pinned = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The number of cores that this process may use, by its CPU affinity and its container's quota."""
+    pinned = len(os.sched_getaffinity(0))
     quota, _, period = _text(cgroup / "cpu.max").partition(" ")
     if quota.isdigit() and period.isdigit() and int(period):
         return max(1, min(pinned, int(quota) // int(period)))
@@ -25,7 +25,7 @@ def cores(cgroup: Path = _CGROUP) -> int:
 
 
 def memory_mib(cgroup: Path = _CGROUP, meminfo: Path = Path("/proc/meminfo")) -> int:
-    """The memory that is there to be used; a large number where that can't be read."""
+    """The free memory of the machine or container in MiB; a large number where it can't be read."""
     found = [2**20]
     for line in _text(meminfo).splitlines():
         name, _, value = line.partition(":")

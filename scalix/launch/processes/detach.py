@@ -1,4 +1,4 @@
-"""Going into the background: the caller waits until the gateway is ready, and gets its errors and exit code."""
+"""Runs the gateway in the background. The command returns when it is ready, or with its errors and exit code."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def run_detached(run: Callable[[Callable[[], None]], int]) -> int:
 
 
 def _be_the_daemon(run: Callable[[Callable[[], None]], int], status_fd: int) -> None:
-    """Never returns."""
+    """Run in this process, and report to `status_fd`: the pid, then the exit code or 0 when ready. Never returns."""
     code = EXIT_DIED
     reported = False
 
@@ -53,17 +53,12 @@ def _be_the_daemon(run: Callable[[Callable[[], None]], int], status_fd: int) -> 
         reported = True
 
     def on_ready() -> None:
-        null = os.open(os.devnull, os.O_RDWR)
-        os.dup2(null, 1)
-        os.dup2(null, 2)
-        os.close(null)
+        _to_nowhere(1, 2)
         report(0)
 
     try:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        null = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(null, 0)
-        os.close(null)
+        _to_nowhere(0)
         os.write(status_fd, b"%d\n" % os.getpid())
         code = run(on_ready)
     except BaseException:
@@ -73,3 +68,10 @@ def _be_the_daemon(run: Callable[[Callable[[], None]], int], status_fd: int) -> 
         sys.stderr.flush()
         report(code)
         os._exit(code)
+
+
+def _to_nowhere(*fds: int) -> None:
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in fds:
+        os.dup2(null, fd)
+    os.close(null)

@@ -1,4 +1,4 @@
-"""One gateway per state directory."""
+"""A lock that keeps two stores away from the files of one state directory."""
 
 import contextlib
 import fcntl
@@ -19,24 +19,18 @@ class DirectoryLock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._fd: int | None = None
-
-    @property
-    def fd(self) -> int:
-        """The descriptor to hand to the child. Raises RuntimeError when the lock is not held."""
-        if self._fd is None:
-            raise RuntimeError("the lock is not held")
-        return self._fd
+        self.fd = -1
+        """The descriptor to hand to the child, while the lock is held."""
 
     def acquire(self, *, patience_s: float = 10.0) -> None:
         """Take the lock. Raises LaunchError, naming the process, when another one holds it.
 
-        Waits only for the leavings of a dead gateway, at most `patience_s` seconds.
+        Waits at most `patience_s` seconds, and only where the gateway that took it is dead.
         """
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         deadline = time.monotonic() + patience_s
         try:
-            while not _locked(fd):
+            while not locked(fd):
                 holders = _pids(fd)
                 if (holders and _runs(holders[0])) or time.monotonic() >= deadline:
                     raise self._refusal(holders)
@@ -44,21 +38,21 @@ class DirectoryLock:
         except BaseException:
             os.close(fd)
             raise
-        self._fd = fd
+        self.fd = fd
         self.note(os.getpid())
 
     def note(self, *pids: int) -> None:
-        """Write down who holds the lock, the gateway first, for the message that the next one gets."""
+        """Write the pids that have the lock into its file, the gateway's first, for the message of a refusal."""
         os.ftruncate(self.fd, 0)
         os.pwrite(self.fd, "\n".join(map(str, pids)).encode() + b"\n", 0)
 
     def release(self) -> None:
         """Let go. Idempotent. The file stays: removing it would let two processes lock two files of one name."""
-        if self._fd is not None:
+        if self.fd >= 0:
             with contextlib.suppress(OSError):
-                os.ftruncate(self._fd, 0)
-            os.close(self._fd)
-            self._fd = None
+                os.ftruncate(self.fd, 0)
+            os.close(self.fd)
+            self.fd = -1
 
     def _refusal(self, holders: tuple[int, ...]) -> LaunchError:
         living = [str(pid) for pid in holders if _runs(pid)]
@@ -68,7 +62,8 @@ class DirectoryLock:
         return LaunchError((Problem(where=str(self._path.parent), what=what, fix=fix),))
 
 
-def _locked(fd: int) -> bool:
+def locked(fd: int) -> bool:
+    """Lock the open file of `fd` for this process and those that inherit it. False when another has it."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

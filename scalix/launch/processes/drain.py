@@ -1,4 +1,4 @@
-"""The order of the end: workers finish what they have begun, then the demo provider goes, and the store last."""
+"""The shutdown: workers finish their requests, then the helpers are stopped, and the store last."""
 
 import signal
 import time
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 TOTAL_S = 9.8
 WORKERS_S = HARD_LIMIT_S + 0.3
 HURRIED_S = 2.0
-DEMO_S = 0.5
+HELPERS_S = 0.5
 _LEAST_FOR_STORE_S = 1.0
 _TICK_S = 0.1
 
 
 class Drain:
-    """One shutdown. A stop signal during it hurries: requests in flight are cut, and still settled."""
+    """One shutdown. A second stop signal cuts the requests in flight, which are settled all the same."""
 
     def __init__(self, output: Output, inbox: SignalInbox) -> None:
         self._output = output
         self._inbox = inbox
 
-    def run(self, workers: Sequence[Child], demo: Sequence[Child], store: "StoreChild | None") -> None:
+    def run(self, workers: Sequence[Child], helpers: Sequence[Child], store: "StoreChild | None") -> None:
         """Returns when every child has gone."""
         began = time.monotonic()
         if not all(worker.has_ended() for worker in workers):
             self._output.say("launcher", "stopping: requests in flight are finished first (Ctrl-C again to cut them)")
         self._end(workers, began + WORKERS_S, hurry=True)
-        self._end(demo, time.monotonic() + DEMO_S, hurry=False)
+        self._end(helpers, time.monotonic() + HELPERS_S, hurry=False)
         if store:
             store.stop(max(_LEAST_FOR_STORE_S, began + TOTAL_S - time.monotonic()))
 

@@ -1,10 +1,10 @@
-"""The log file: one writer, lines whole, old files kept up to a bound."""
+"""The log file, which is rotated when it grows too large."""
 
-import fcntl
 import os
 from pathlib import Path
 
 from scalix.launch.problems import LaunchError, Problem
+from scalix.launch.processes.directory_lock import locked
 
 MAX_BYTES = 10 * 1024 * 1024
 FILES = 5
@@ -12,7 +12,7 @@ _MOST_GATEWAYS = 100
 
 
 class RotatingLog:
-    """Appends to `path`; at `max_bytes` it becomes `path.1`, and so on up to `files` files in all.
+    """Appends to `path`. At `max_bytes` the file is renamed to `path.1` and so on, up to `files` files in all.
 
     The file is locked (flock) while open. When another gateway writes to `path`, as with two gateways from one
     folder, this one takes `<stem>-2<suffix>` and so on, and `path` says which. Not safe for several threads.
@@ -27,12 +27,8 @@ class RotatingLog:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.path, self._fd = _open_first_free(path)
         except OSError as error:
-            problem = Problem(
-                "LITELLM_LOG_FILE",
-                f"can't write {path}: {error.strerror}",
-                "name a file in a directory you may write to",
-            )
-            raise LaunchError((problem,)) from None
+            what, fix = f"can't write {path}: {error.strerror}", "name a file in a directory you may write to"
+            raise LaunchError((Problem("LITELLM_LOG_FILE", what, fix),)) from None
         self._size = os.fstat(self._fd).st_size
 
     def write(self, lines: bytes) -> None:
@@ -52,7 +48,7 @@ class RotatingLog:
             if newer.exists():
                 newer.replace(older)
         fd = _open(self.path)
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locked(fd)
         os.close(self._fd)
         self._fd, self._size = fd, 0
 
@@ -66,10 +62,7 @@ def _open_first_free(path: Path) -> tuple[Path, int]:
     for number in range(1, _MOST_GATEWAYS):
         candidate = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
         fd = _open(candidate)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(fd)
-            continue
-        return candidate, fd
+        if locked(fd):
+            return candidate, fd
+        os.close(fd)
     raise BlockingIOError(0, "written to by other gateways")

@@ -1,4 +1,4 @@
-"""Where lines go: to the log file and to the terminal, neither of which may ever hold up a child or the launcher."""
+"""Writes lines to the log file and to the terminal, in threads: a slow disk or terminal holds up nothing else."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ _CONTROL = bytes(code for code in (*range(32), 127) if code != ord("\t"))
 
 
 class Sink:
-    """A thread that writes queued lines; when it can't keep up, the oldest are dropped, and their number is written."""
+    """A thread that writes queued lines. When it can't keep up, the oldest are dropped, and their number is written."""
 
     def __init__(self, name: str, write: Callable[[bytes], None], queue_lines: int = _QUEUE_LINES) -> None:
         self._write = write
@@ -32,7 +32,7 @@ class Sink:
         self._thread.start()
 
     def put(self, line: bytes) -> None:
-        """Queue one line; never blocks on the writing."""
+        """Queue one line. Never waits for the writing."""
         with self._changed:
             if self._closing:
                 return
@@ -81,44 +81,44 @@ class Output:
         self._redact: Callable[[bytes], bytes] = KnownSecrets({})
 
     def open_log(self, log: RotatingLog) -> None:
-        """From now on everything goes to `log` too."""
+        """Write everything to `log` too from now on."""
         self._log = log
         self._file = Sink("log", log.write)
 
     def keep_secret(self, environment: Mapping[str, str]) -> None:
-        """From now on the secrets in `environment` are replaced wherever they turn up."""
+        """Replace the secrets in `environment` in every line from now on."""
         self._redact = KnownSecrets(environment)
 
     def say(self, label: str, text: str) -> None:
-        """One line of the launcher's own, such as `store     embedded valkey 9.1.2`."""
+        """Write one line of the launcher's own, such as `store     embedded valkey 9.1.2`."""
         self._emit(label, text.encode(), terminal=not self._quiet)
 
     def fail(self, text: str) -> None:
-        """One line of trouble, to standard error and to the log."""
+        """Write one line to standard error and to the log: why the gateway does not run."""
         self._to_file("launcher", self._redact(text.encode()))
         self.flush_terminal()
         print(text, file=sys.stderr, flush=True)
 
     def block(self, lines: Iterable[str]) -> None:
-        """The start block: to the terminal as it is, in quiet mode too."""
+        """Write the start block to the terminal, in quiet mode too."""
         if self._terminal:
             self._terminal.put("".join(f"{line}\n" for line in lines).encode())
 
     def from_child(self, label: str, line: bytes, *, terminal: bool) -> None:
-        """One line that a child wrote; `terminal`: whether it is also for the terminal."""
-        # What clients send may turn up in a log line, and is not to steer the terminal of whoever reads it.
+        """Write one line of a child's; `terminal` says whether it is for the terminal too."""
+        # A log line may hold what a client sent, which must not control the terminal of whoever reads it.
         line = _COLOURS.sub(b"", line).translate(None, delete=_CONTROL)
         self._emit(label, line, terminal=(terminal or self.verbose) and not self._quiet)
 
     def leave_terminal(self) -> None:
-        """Write nothing to the terminal any more, as once detached."""
+        """Write nothing to the terminal from now on, as when the gateway has gone into the background."""
         self.flush_terminal()
         if self._terminal:
             self._terminal.close()
             self._terminal = None
 
     def flush_terminal(self) -> None:
-        """Have what is queued for the terminal written before something is written beside it."""
+        """Write what is queued for the terminal, before something else writes to it."""
         if self._terminal:
             self._terminal.close(timeout_s=1.0)
             self._terminal = Sink("terminal", _write_all_to(1))

@@ -1,4 +1,4 @@
-"""What is about to be started, worked out before anything is."""
+"""What a start will run: settings, config, and the programs with their environments."""
 
 import platform
 import secrets
@@ -20,7 +20,7 @@ from scalix.launch.settings.variable_notes import variable_notes
 if TYPE_CHECKING:
     from scalix.launch.config.config_file import GatewayConfig
 
-# Set in the config they are the gateway's, as in the environment.
+# Variables that are the gateway's own wherever they are set.
 _OF_THE_STORE = ("REDIS_", "VALKEY_")
 ROOT = Path(scalix.__file__).resolve().parent.parent
 
@@ -42,29 +42,32 @@ class Plan:
         return tuple(self.config.policy.models)
 
     @property
+    def signing_secrets(self) -> list[str]:
+        """The names of the variables that tokens are signed with."""
+        return [issuer.secret_variable for issuer in self.config.identity.issuers if issuer.secret_variable]
+
+    @property
     def kept_from_litellm(self) -> dict[str, str]:
         """The variables that workers don't get, since LiteLLM would act on them, and what each is."""
-        secrets = [issuer.secret_variable for issuer in self.config.identity.issuers if issuer.secret_variable]
         set_there = [name for name in self.config.variables if not name.startswith(_OF_THE_STORE)]
-        return kept_out(self.environment.values, self.config.litellm, [*secrets, *set_there])
+        return kept_out(self.environment.values, self.config.litellm, [*self.signing_secrets, *set_there])
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Lines about the variables: which have no effect, and why."""
+        referred, option = self.config.referred, self.workers_option
         return tuple(
-            variable_notes(
-                self.environment,
-                workers_option=self.workers_option,
-                referred=self.config.referred,
-                signing=[issuer.secret_variable for issuer in self.config.identity.issuers if issuer.secret_variable],
-            )
+            variable_notes(self.environment, workers_option=option, referred=referred, signing=self.signing_secrets)
         )
 
 
 def worker_environment(
     plan: Plan, *, rendered_config: Path, store_url: str, master_key: str, demo_url: str | None
 ) -> dict[str, str]:
-    """The variables of a worker: the operator's, and what the launcher has worked out."""
+    """The environment of a worker: the operator's variables, and those that the launcher sets.
+
+    `rendered_config` is the config that LiteLLM reads; `demo_url` is `None` without a demo provider.
+    """
     from scalix.launch.config.identity_builder import identity_to_text
 
     settings = plan.settings
@@ -81,7 +84,7 @@ def worker_environment(
         SCALIX_ENV=settings.scalix_env,
         SCALIX_STREAM_JOIN_MS=str(settings.stream_join_ms),
         SCALIX_DEMO="1" if plan.demo else "0",
-        # By it the log names users, for as long as this run lasts: nobody can tell afterwards whom a line is about.
+        # The key of the users' pseudonyms in the log. It is lost with the run, and with it who a line is about.
         SCALIX_LOG_KEY=secrets.token_hex(16),
         LITELLM_MASTER_KEY=master_key,
         LITELLM_LOG_LEVEL=settings.log_level,
@@ -107,12 +110,11 @@ def worker_environment(
 
 
 def helper_environment(plan: Plan) -> dict[str, str]:
-    """The variables of the demo provider: no keys, as it needs none."""
+    """The environment of the demo provider, without any key."""
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
-    values = {name: value for name, value in plan.environment.values.items() if name in kept}
-    values.update({name: value for name, value in plan.environment.values.items() if name.startswith("SCALIX_DEMO_")})
-    values.update(PYTHONPATH=_python_path(plan.environment.values), PYTHONUNBUFFERED="1")
-    return values
+    known = plan.environment.values
+    values = {name: value for name, value in known.items() if name in kept or name.startswith("SCALIX_DEMO_")}
+    return values | {"PYTHONPATH": _python_path(known), "PYTHONUNBUFFERED": "1"}
 
 
 def versions() -> str:
@@ -135,7 +137,7 @@ def _litellm_log(values: Mapping[str, str], level: str) -> str:
 
 
 def worker_specs(count: int, environment: Mapping[str, str], fd: int) -> list[ChildSpec]:
-    """`count` workers that share the listening socket `fd`."""
+    """How to start `count` workers that share the listening socket `fd`."""
     command = (sys.executable, "-m", "scalix.launch.processes.worker", "--fd", str(fd))
     return [
         ChildSpec(f"worker {number}", command, environment, ROOT, inherited_fds=(fd,)) for number in range(1, count + 1)
@@ -143,6 +145,6 @@ def worker_specs(count: int, environment: Mapping[str, str], fd: int) -> list[Ch
 
 
 def demo_spec(plan: Plan, port: int) -> ChildSpec:
-    """The demo provider; with `port` 0 at one that is free."""
+    """How to start the demo provider, on a free port if `port` is 0."""
     command = (sys.executable, "-m", "scalix_demo", "--port", str(port))
     return ChildSpec("demo", command, helper_environment(plan), ROOT)

@@ -1,4 +1,4 @@
-"""The listening socket: bound by the launcher before anything slow, handed to the workers, listened on by them."""
+"""The listening socket: the launcher binds it before anything slow, and the workers listen on it."""
 
 import errno
 import ipaddress
@@ -7,6 +7,7 @@ import socket
 from scalix.launch.problems import LaunchError, Problem
 
 UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+_USUAL_HOSTS = "use 127.0.0.1 for this machine only, or 0.0.0.0 for all of its addresses"
 
 
 def reserve_port(host: str, port: int) -> socket.socket:
@@ -16,7 +17,7 @@ def reserve_port(host: str, port: int) -> socket.socket:
     connections of a former gateway that linger in TIME_WAIT; it is taken back after the bind, since Linux would
     otherwise let a second process bind the same port as long as nobody listens. `allow_listen` sets it again.
 
-    Raises LaunchError when the port is taken, naming by whom, or can't be bound.
+    Raises LaunchError when the port can't be bound, and names the program that has it.
     """
     family, address = _resolve(host, port)
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -32,21 +33,18 @@ def reserve_port(host: str, port: int) -> socket.socket:
 
 
 def allow_listen(sock: socket.socket) -> None:
-    """Prepare a reserved socket for `listen`, which would else fail while old connections are in TIME_WAIT."""
+    """Prepare a reserved socket for `listen`, which would fail while old connections are in TIME_WAIT."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
 def port_taken(host: str, port: int) -> Problem:
-    """The problem that tells who has the port and what to do."""
-    return Problem(
-        "LITELLM_PORT",
-        f"port {port} on {host} is already in use by {describe_owner(host, port)}",
-        "stop that program, or choose another port with --port",
-    )
+    """The problem of a port that another program has."""
+    what = f"port {port} on {host} is already in use by {describe_owner(host, port)}"
+    return Problem("LITELLM_PORT", what, "stop that program, or choose another port with --port")
 
 
 def describe_owner(host: str, port: int) -> str:
-    """Who listens on `port`: `pid 123 (nginx)`, or that it can't be seen."""
+    """The program that listens on `port`, such as `pid 123 (nginx)`, or in words that it can't be seen."""
     import psutil  # 30 ms, wanted only here
 
     try:
@@ -84,7 +82,7 @@ def _program(pid: int) -> str:
 
 
 def _overlap(host: str, other: str) -> bool:
-    """Whether two bound addresses can collide; a name counts as colliding."""
+    """Whether two bound addresses may collide. A host name may collide with every address."""
     if host in UNSPECIFIED or other in UNSPECIFIED:
         return True
     try:
@@ -98,12 +96,8 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[str | in
     try:
         found = socket.getaddrinfo(bare, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
-        problem = Problem(
-            "LITELLM_HOST",
-            f"no address is known for host {host!r}",
-            "use 127.0.0.1 for this machine only, or 0.0.0.0 for all of its addresses",
-        )
-        raise LaunchError((problem,)) from None
+        what = f"no address is known for host {host!r}"
+        raise LaunchError((Problem("LITELLM_HOST", what, _USUAL_HOSTS),)) from None
     # A name such as localhost has both kinds; most clients try IPv4 when only one of them answers.
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return found[0][0], found[0][4]
@@ -113,22 +107,16 @@ def _bind_problem(host: str, port: int, error: OSError) -> Problem:
     if error.errno == errno.EADDRINUSE:
         return port_taken(host, port)
     if error.errno == errno.EACCES:
-        return Problem(
-            "LITELLM_PORT", f"port {port} needs more rights than this user has", "choose a --port from 1024 upwards"
-        )
+        what = f"port {port} needs more rights than this user has"
+        return Problem("LITELLM_PORT", what, "choose a --port from 1024 upwards")
     if error.errno == errno.EADDRNOTAVAIL:
-        return Problem(
-            "LITELLM_HOST",
-            f"{host} is not an address of this machine",
-            "use 127.0.0.1 for this machine only, or 0.0.0.0 for all of its addresses",
-        )
-    return Problem(
-        "LITELLM_HOST", f"can't bind {host} port {port}: {error.strerror}", "choose another --host or --port"
-    )
+        return Problem("LITELLM_HOST", f"{host} is not an address of this machine", _USUAL_HOSTS)
+    what = f"can't bind {host} port {port}: {error.strerror}"
+    return Problem("LITELLM_HOST", what, "choose another --host or --port")
 
 
 def reachable_host(host: str) -> str:
-    """The host that a client on this machine connects to, without brackets: 0.0.0.0 and :: are no destinations."""
+    """The host that a client on this machine connects to, without brackets; for 0.0.0.0 and :: the loopback address."""
     bare = host.removeprefix("[").removesuffix("]")
     return UNSPECIFIED.get(bare, bare)
 

@@ -1,5 +1,5 @@
-"""A process that loads the app's modules once, and forks workers from then on: each is there in a fraction of the time,
-and shares the memory of what was loaded.
+"""The preloader: a process that loads the app's modules once and forks workers from itself. A forked worker starts in a
+fraction of the time, and shares the memory of what was loaded.
 
 Run by the launcher as `python -m scalix.launch.processes.preloader --control N --ready-fd M`. It has one thread, no
 event loop, no connection and no file open but its control socket, so that a fork of it is as good as a new process. It
@@ -31,7 +31,7 @@ _ADOPTION_S = 5.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Load, say so, and fork a worker for each order until the launcher has gone. Returns the exit code."""
+    """Load the app, say that it is loaded, and fork a worker for each order of the launcher. Returns the exit code."""
     control_fd, ready_fd = descriptors("preloader", "--control", "the socket that orders come by", arguments)
     try:
         _preload(os.environ.get("SCALIX_APP", DEFAULT_APP))
@@ -60,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _preload(name: str) -> None:
-    """Import the app's module, and let it import what it will need: `preload`, if it has one."""
+    """Import the app's module, and call its function `preload` if it has one."""
     import httptools  # noqa: F401
     import uvicorn  # noqa: F401
     import uvloop  # noqa: F401
@@ -71,7 +71,7 @@ def _preload(name: str) -> None:
 
 
 def _fork_twice(control: socket.socket, fds: Sequence[int], launcher: int) -> int:
-    """The worker's pid; 0 where none could be made. By then the launcher is its parent."""
+    """Fork a worker whose parent is the launcher. Returns its pid, 0 where none could be made."""
     sys.stdout.flush()
     sys.stderr.flush()
     reader, writer = os.pipe()

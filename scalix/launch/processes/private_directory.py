@@ -1,4 +1,4 @@
-"""Directories and files that only we can read."""
+"""Directories and files that only the gateway's user can read."""
 
 import os
 import secrets
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scalix.launch.problems import LaunchError, Problem, shown_path
 
-# Files that show a directory to be a state directory of ours, so that its mode is ours to set.
+# Files by which a directory is known as a state directory, whose mode may be set.
 _MARKS = frozenset({"store.lock", "master.key", "gateway.json", "litellm.rendered.yaml", "store"})
 
 

@@ -1,8 +1,8 @@
-"""Who a process is: a pid alone may be reused, a pid with its start time is one process for ever."""
+"""Processes as the launcher knows them: by pid and start time, as a pid alone may be reused."""
 
+import contextlib
 import os
 import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,19 +17,14 @@ class ProcessIdentity:
     start_ticks: int
 
     def is_alive(self) -> bool:
-        """Whether this very process still runs; a zombie and a stranger with the same pid do not count."""
+        """Whether this process still runs. A zombie does not, nor does another process with the same pid."""
         return start_ticks_of(self.pid) == self.start_ticks
 
     def send(self, signum: signal.Signals) -> bool:
-        """Signal this very process, never one that has inherited its pid. False when it has gone.
+        """Signal this process, and never another that has got its pid since. False when it has ended.
 
         Raises PermissionError when the process belongs to another user.
         """
-        if not hasattr(os, "pidfd_open"):
-            if not self.is_alive():
-                return False
-            os.kill(self.pid, signum)
-            return True
         try:
             # A pidfd keeps naming one process, so what is verified after opening it is what gets the signal.
             fd = os.pidfd_open(self.pid)
@@ -46,22 +41,43 @@ class ProcessIdentity:
         return True
 
 
-def start_ticks_of(pid: int) -> int | None:
-    """When process `pid` started, in clock ticks since boot; None when there is none, or only a zombie."""
-    if sys.platform == "linux":
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return None
-        fields = stat.rpartition(")")[2].split()
-        return None if fields[_STATE] in "ZX" else int(fields[_START_TIME])
-    import psutil
+class Adopted:
+    """A child of this process that another one has forked for it; has what `Child` needs of a `subprocess.Popen`."""
 
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; `None` while it runs."""
+        if self._code is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                self._code = 1  # something else in this process has waited for it
+                return self._code
+            if pid:
+                self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
+    def send_signal(self, sig: int) -> None:
+        """Signal it if it runs. Its pid is not reused before `poll` has seen its end."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, sig)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def start_ticks_of(pid: int) -> int | None:
+    """When process `pid` started, in clock ticks since boot; None when there is none or it is a zombie."""
     try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else int(process.create_time() * 100)
-    except psutil.Error:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
         return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[_STATE] in "ZX" else int(fields[_START_TIME])
 
 
 def identify(pid: int) -> ProcessIdentity | None:
@@ -73,3 +89,15 @@ def identify(pid: int) -> ProcessIdentity | None:
 def myself() -> ProcessIdentity:
     """The calling process."""
     return ProcessIdentity(os.getpid(), start_ticks_of(os.getpid()) or 0)
+
+
+def describe_exit(code: int | None) -> str:
+    """How a process ended, in words: `exit code 1`, or `signal SIGKILL`."""
+    if code is None:
+        return "no exit code"
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:
+        return f"signal {-code}"

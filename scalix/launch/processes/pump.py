@@ -1,4 +1,4 @@
-"""Reads what children write, in a thread of its own, so that no child ever waits for a reader."""
+"""Reads the output of all children in one thread, so that no child ever waits for a reader."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ OnLine = Callable[[bytes], None]
 
 
 class LineReader:
-    """Cuts a stream of bytes into lines of at most `longest` bytes; what is beyond is dropped, and its length noted."""
+    """Cuts bytes into lines of at most `longest` bytes. The rest of a line is dropped, and its length noted."""
 
     def __init__(self, on_line: OnLine, longest: int = LONGEST_LINE_BYTES) -> None:
         self._on_line = on_line
@@ -29,7 +29,7 @@ class LineReader:
         self._extend(rest)
 
     def end(self) -> None:
-        """The stream has ended; a last line without a newline is a line."""
+        """Hand over what is left as a line: the stream has ended."""
         if self._partial:
             self._finish()
 
@@ -48,7 +48,7 @@ class LineReader:
 
 
 class PipePump:
-    """One thread over all pipes. `watch` may be called from any thread; lines arrive in the pump's thread."""
+    """One thread that reads all pipes. `watch` may be called from any thread; lines arrive in the pump's thread."""
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()

@@ -1,4 +1,4 @@
-"""Replaces workers that have grown too large: the new one serves before the old one stops to take requests."""
+"""Replaces workers that use too much memory. The new worker serves before the old one stops to take requests."""
 
 import os
 import time
@@ -18,7 +18,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def resident_mib(pid: int) -> float:
-    """What a process has in memory, shared pages too; 0 where that can't be read."""
+    """The resident memory of a process in MiB, shared pages included; 0 where it can't be read."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES / _MIB
     except (OSError, IndexError, ValueError):
@@ -26,20 +26,12 @@ def resident_mib(pid: int) -> float:
 
 
 class Recycler:
-    """One replacement at a time. `most_mib` of 0 replaces none. `make` gives a child that is not started."""
+    """Replaces workers of more than `most_mib`, one at a time; with 0 none. `make` makes a worker, not started."""
 
-    def __init__(
-        self,
-        most_mib: int,
-        make: Callable[[ChildSpec], Child],
-        output: Output,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, most_mib: int, make: Callable[[ChildSpec], Child], output: Output) -> None:
         self._most_mib = most_mib
         self._make = make
         self._output = output
-        self._clock = clock
         self._replaced: Child | None = None
         self._incoming: Child | None = None
         self._retiring: list[Child] = []
@@ -47,24 +39,19 @@ class Recycler:
         self._wait_s = LOOK_EVERY_S
         self._last_s = -SOON_S
 
-    @property
-    def incoming(self) -> Child | None:
-        """The worker that is starting in another's place."""
-        return self._incoming
-
     def all(self) -> Iterator[Child]:
-        """The children that are in nobody else's care."""
+        """The workers that are coming or going, and not among those that serve."""
         if self._incoming is not None:
             yield self._incoming
         yield from self._retiring
 
     def step(self, workers: list[Child]) -> bool:
-        """Do what is due, `workers` in place; whether something has changed. Raises OSError when one can't start."""
+        """Do what is due now; a new worker is put into `workers` when it is ready. Returns whether one came or went."""
         gone = [child for child in self._retiring if child.has_ended()]
         self._retiring = [child for child in self._retiring if child not in gone]
         if self._incoming is not None:
             return self._watch_incoming(workers) or bool(gone)
-        now_s = self._clock()
+        now_s = time.monotonic()
         if self._most_mib and now_s >= self._look_at_s and not self._retiring:
             self._look_at_s = now_s + LOOK_EVERY_S
             return self._look(workers, now_s) or bool(gone)
@@ -80,7 +67,11 @@ class Recycler:
         self._wait_s = min(LONGEST_WAIT_S, 2 * self._wait_s) if now_s - self._last_s < SOON_S else LOOK_EVERY_S
         self._last_s = now_s
         incoming = self._make(largest.spec)
-        incoming.start()
+        try:
+            incoming.start()
+        except OSError as error:
+            self._output.say("launcher", f"can't start a worker: {error}")
+            return False
         self._replaced, self._incoming = largest, incoming
         self._output.say(largest.spec.name, f"has grown to {sizes[largest]:.0f} MiB and is replaced")
         return True

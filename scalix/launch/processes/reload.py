@@ -1,4 +1,4 @@
-"""A reload: the config is read anew, and its policy put into force in every worker, or nothing changes."""
+"""A reload: the config is read again, and its policy is put into force in every worker, or nothing changes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -29,7 +29,7 @@ _TOLD_APART = frozenset({"tiers", "default_tier", "models", "wildcards", "guard"
 
 @dataclass(frozen=True)
 class Reload:
-    """What came of it. `policy` is `None` when there are `problems`; `notes` are lines for the operator."""
+    """The outcome of a reload. `policy` is `None` when there are `problems`; `notes` are lines for the operator."""
 
     policy: "Policy | None"
     problems: tuple[str, ...] = ()
@@ -37,8 +37,8 @@ class Reload:
 
 
 def read_again(plan: "Plan") -> Reload:
-    """The policy that the config file of a running gateway says now, for the models that it runs with, at the prices of
-    now."""
+    """Read the config file of a running gateway again. The policy has the models that the gateway runs with, at the new
+    prices."""
     from scalix.launch.config.config_environment import with_config_variables
     from scalix.launch.config.config_file import read_config
 
@@ -49,7 +49,7 @@ def read_again(plan: "Plan") -> Reload:
     except LaunchError as error:
         return Reload(None, problems=tuple(str(problem) for problem in error.problems))
     except Exception as error:
-        # Whatever is wrong with a file, or with us, a gateway that serves goes on serving.
+        # A gateway that serves goes on, whatever is wrong with the file or with this code.
         return Reload(None, problems=(f"{settings.config_path}: reading it failed: {type(error).__name__}: {error}",))
     now = config.policy
     models = {name: _repriced(model, now.models.get(name)) for name, model in before.policy.models.items()}
@@ -72,7 +72,7 @@ def read_again(plan: "Plan") -> Reload:
 
 
 def _need_a_restart(before: "GatewayConfig", now: "GatewayConfig", policy: "Policy") -> Iterator[str]:
-    """The parts of the file that say something else than what runs with `policy`."""
+    """The parts of the file that have changed and do not come into force with `policy`."""
     names = {**before.litellm, **now.litellm}
     sections = [name for name in names if _compared(before.litellm.get(name)) != _compared(now.litellm.get(name))]
     told = policy.models, policy.wildcards
@@ -84,19 +84,19 @@ def _need_a_restart(before: "GatewayConfig", now: "GatewayConfig", policy: "Poli
 
 
 def _compared(section: Any) -> Any:
-    """A section without what a reload puts into force: the tier that a model names."""
+    """A section without the tiers that its models name, which a reload puts into force."""
     if isinstance(section, Mapping):
         return {key: _compared(value) for key, value in section.items() if key not in _TIERS}
     return [_compared(item) for item in section] if isinstance(section, list) else section
 
 
 def _without_place(line: str) -> str:
-    """A warning without the number of its line, which moves."""
+    """A warning without the number of its line, which changes with every line above it."""
     return line.partition(": ")[2] or line
 
 
 def _repriced(model: "Model", now: "Model | None") -> "Model":
-    """`model` at the prices of now, unless it is another one now."""
+    """`model` with the prices of `now`, unless more than its prices has changed."""
     return now if now is not None and replace(now, prices=model.prices) == model else model
 
 
@@ -129,7 +129,7 @@ def _summary(before: "Policy", after: "Policy") -> str:
 
 
 def _changed_settings(before: "Policy", after: "Policy") -> list[str]:
-    """The settings beside tiers, models and prices that are others now, as the file calls them."""
+    """The settings that have changed beside tiers, models and prices, as the file calls them."""
     names = [
         field.name
         for one, other in ((before, after), (before.guard, after.guard))

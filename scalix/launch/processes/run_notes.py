@@ -1,4 +1,4 @@
-"""What a launcher writes down of its run, for `--status`, `--stop` and `--reload` to read."""
+"""Keeps the run file up to date, which `--status`, `--stop` and `--reload` read."""
 
 import time
 from collections.abc import Iterable
@@ -12,11 +12,11 @@ from scalix.launch.processes.child import Child
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.plan import Plan
 from scalix.launch.processes.process import ProcessIdentity, myself
-from scalix.launch.processes.runfile import RunFile, WorkerEntry, remove_run_file
+from scalix.launch.processes.runfile import RunFile, WorkerEntry
 
 
 class RunNotes:
-    """Keeps the run file of one run up to date, which begins with this object."""
+    """The run file of a run that begins now."""
 
     def __init__(self, plan: Plan, port: int, log_file: Path, output: Output) -> None:
         self._state_dir = plan.settings.state_dir
@@ -25,10 +25,8 @@ class RunNotes:
             launcher=myself(),
             host=plan.settings.host,
             port=port,
-            phase="starting",
             started_at=time.time(),
             version=scalix.__version__,
-            store="starting",
             log_file=str(log_file),
             demo=plan.demo,
         )
@@ -45,7 +43,7 @@ class RunNotes:
         store: StoreChild | None,
         **changes: Any,
     ) -> None:
-        """Write the file, with who runs now and what the store is. `changes` are its other fields, such as `phase`."""
+        """Write the file with the children that run and the store. `changes` are other fields, such as `phase`."""
         self._file = replace(
             self._file,
             workers=tuple(
@@ -61,7 +59,3 @@ class RunNotes:
         except OSError as error:
             # A full disk must not end a gateway that serves.
             self._output.say("launcher", f"can't write the run file, --status will be out of date: {error.strerror}")
-
-    def remove(self) -> None:
-        """The run is over."""
-        remove_run_file(self._state_dir)

@@ -1,10 +1,9 @@
-"""What a running gateway leaves in its state directory: a lock that only it can hold, and a file that describes it."""
+"""The lock of a running gateway in its state directory, and the file there that describes it."""
 
 import fcntl
 import json
 import os
 import struct
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,7 +29,7 @@ class WorkerEntry:
 
 @dataclass(frozen=True, slots=True)
 class ReloadEntry:
-    """The last reload: the how-manieth of this run, and lines for the operator. With problems, nothing has changed."""
+    """The last reload: its number in this run, and lines for the operator. With problems, nothing has changed."""
 
     number: int
     problems: tuple[str, ...] = ()
@@ -45,11 +44,11 @@ class RunFile:
     launcher: ProcessIdentity
     host: str
     port: int
-    phase: Phase
     started_at: float
     version: str
-    store: str
     log_file: str
+    phase: Phase = "starting"
+    store: str = "starting"
     demo: bool = False
     workers: tuple[WorkerEntry, ...] = ()
     helpers: tuple[ProcessIdentity, ...] = ()
@@ -79,59 +78,51 @@ def read_run_file(state_dir: Path) -> RunFile | None:
         return None
 
 
+def running(state_dir: Path) -> RunFile | None:
+    """The run file of the gateway that runs from `state_dir`; None where none does, or it can't be seen."""
+    try:
+        return read_run_file(state_dir) if lock_holder(state_dir) is not None else None
+    except OSError:
+        return None
+
+
 def remove_run_file(state_dir: Path) -> None:
     (state_dir / RUN_FILE).unlink(missing_ok=True)
 
 
-class InstanceLock:
-    """At most one launcher per state directory, for as long as its process lives, however it ends.
+def hold_lock(state_dir: Path) -> bool:
+    """Be the only launcher of `state_dir` for as long as this process lives, however it ends. False when another is.
 
     A POSIX record lock: the kernel tells anyone who asks which process holds it (F_GETLK), without that question
     disturbing a start that happens at the same moment, and it is not inherited by children. Its price: this process
     must open the file only once, as closing any other descriptor of it would drop the lock.
     """
-
-    def __init__(self, state_dir: Path) -> None:
-        self._path = state_dir / LOCK_FILE
-        self._fd: int | None = None
-
-    def acquire(self) -> bool:
-        """Take the lock and hold it until the process ends or `release`. False when another process has it."""
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            os.close(fd)
-            return False
-        self._fd = fd
-        return True
-
-    def release(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+    fd = os.open(state_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        os.close(fd)
+        return False
+    return True
 
 
-# struct flock: Linux (64-bit) has type, whence, start, len, pid; the BSDs and macOS start, len, pid, type, whence.
-_LINUX = sys.platform == "linux"
-_FLOCK = "hhqqi0q" if _LINUX else "qqihh"
+_FLOCK = "hhqqi0q"  # struct flock of fcntl(2), on 64 bits: type, whence, start, len, pid
 
 
 def lock_holder(state_dir: Path) -> int | None:
-    """The pid that holds the lock of `state_dir`; None when nobody does.
+    """The pid of the process that has the lock of `state_dir`; None when none has.
 
-    `FOREIGN_PID` when the holder can't be seen from here, as from another container.
+    `FOREIGN_PID` when that process can't be seen from here, as from another container.
     """
     try:
         fd = os.open(state_dir / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        fields = (fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0) if _LINUX else (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
-        answer = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, struct.pack(_FLOCK, *fields)))
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = struct.unpack(_FLOCK, fcntl.fcntl(fd, fcntl.F_GETLK, asked))
     finally:
         os.close(fd)
-    kind, pid = (answer[0], answer[4]) if _LINUX else (answer[3], answer[2])
     if kind == fcntl.F_UNLCK:
         return None
     return int(pid) if pid > 0 else FOREIGN_PID

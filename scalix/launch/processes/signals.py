@@ -1,21 +1,21 @@
-"""Signals as something to wait for: they arrive on a descriptor, in the order of their coming."""
+"""Signals that can be waited for: they arrive on a descriptor, in the order in which they came."""
 
 import os
 import select
 import signal
-from types import FrameType, TracebackType
+from contextlib import ExitStack
 from typing import Self
 
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
 RELOAD_SIGNALS = frozenset({signal.SIGHUP, signal.SIGUSR1})
 # For a worker: take no more requests, and end when those in flight are answered.
 RETIRE_SIGNAL = signal.SIGUSR1
-# How a worker ends that could not serve.
+# The exit codes of a worker that could not serve.
 EXIT_CANT_LOAD = 70
 EXIT_PORT_TAKEN = 98
 
 
-class SignalInbox:
+class SignalInbox(ExitStack):
     """Takes SIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGCHLD for as long as it is entered. For the main thread.
 
     SIGHUP is left ignored where it is, as under nohup, unless `hear_hangup`. When it comes because the terminal has
@@ -23,29 +23,21 @@ class SignalInbox:
     """
 
     def __init__(self, *, hear_hangup: bool = False) -> None:
+        super().__init__()
         self._hear_hangup = hear_hangup
         self._had_terminal = _has_terminal()
 
     def __enter__(self) -> Self:
-        self._read_fd, self._write_fd = os.pipe()
-        os.set_blocking(self._read_fd, False)
-        os.set_blocking(self._write_fd, False)
-        self._old_wakeup = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
-        self._old = {
-            signum: signal.signal(signum, _only_wake)
-            for signum in (*STOP_SIGNALS, *RELOAD_SIGNALS, signal.SIGCHLD)
-            if signum != signal.SIGHUP or self._hear_hangup or signal.getsignal(signum) != signal.SIG_IGN
-        }
+        self._read_fd, write_fd = os.pipe()
+        for fd in (self._read_fd, write_fd):
+            os.set_blocking(fd, False)
+            self.callback(os.close, fd)
+        self.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(write_fd, warn_on_full_buffer=False))
+        for signum in (*STOP_SIGNALS, *RELOAD_SIGNALS, signal.SIGCHLD):
+            if signum != signal.SIGHUP or self._hear_hangup or signal.getsignal(signum) != signal.SIG_IGN:
+                # The number is written to the inbox by the interpreter itself.
+                self.callback(signal.signal, signum, signal.signal(signum, lambda *_: None))
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for signum, handler in self._old.items():
-            signal.signal(signum, handler)
-        signal.set_wakeup_fd(self._old_wakeup)
-        os.close(self._read_fd)
-        os.close(self._write_fd)
 
     def fileno(self) -> int:
         return self._read_fd
@@ -73,7 +65,3 @@ def _has_terminal() -> bool:
     except OSError:
         return False
     return True
-
-
-def _only_wake(signum: int, frame: FrameType | None) -> None:
-    """The number is written to the inbox by the interpreter itself."""

@@ -1,4 +1,4 @@
-"""What the terminal shows when the gateway is ready: the address, a key, a request to paste, the log, how to stop."""
+"""The block that the terminal shows when the gateway is ready: address, key, a request to paste, log, how to stop."""
 
 import json
 import os
@@ -16,7 +16,7 @@ START_SCRIPT = "start_scalix_litellm.py"
 
 
 def start_block(plan: Plan, *, url: str, log_file: Path, version: str) -> list[str]:
-    """The lines of the block. The key itself is never among them, only where a shell finds it."""
+    """The lines of the block. They never hold the key itself, only how a shell finds it."""
     key, source = key_in_a_shell(plan)
     tries = [("try", line) for line in _without_models(plan)] or list(_requests(plan, url, key))
     stop = f"{stop_command(plan)}" if plan.detached else f"Ctrl-C here, or: {stop_command(plan)}"
@@ -37,7 +37,7 @@ def start_block(plan: Plan, *, url: str, log_file: Path, version: str) -> list[s
 
 
 def _requests(plan: Plan, url: str, key: str) -> Iterator[tuple[str, str]]:
-    """A request to a model that is in service, of a user who may use it, and before it what makes the user so."""
+    """Commands to paste: one that asks a model for a user who may use it, and before it one that makes that user."""
 
     def curl(path: str, body: Mapping[str, object]) -> str:
         data = shlex.quote(json.dumps(body))
@@ -67,7 +67,7 @@ def _without_models(plan: Plan) -> Iterator[str]:
 
 
 def key_in_a_shell(plan: Plan) -> tuple[str, str]:
-    """How a shell reads the master key inside double quotes, and in words where it is."""
+    """How a shell reads the master key inside double quotes, and words that say where the key is."""
     if plan.settings.master_key is None:
         path = plan.settings.state_dir / MASTER_KEY_FILE
         return f"$(cat {shlex.quote(str(path))})", f"the master key, in {path}"
@@ -98,7 +98,7 @@ def stop_command(plan: Plan) -> str:
 
 
 def _stands_bare(path: Path, line: int, name: str, key: str) -> bool:
-    """Whether the key stands in its line as it is, once, without quotes."""
+    """Whether the env file has the key once, in this line, without quotes."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -112,17 +112,13 @@ def _python() -> str:
 
 
 def _near(path: Path) -> str:
-    """`path` relative to the current directory where it is below it; links are kept, since a venv's python is one."""
+    """`path` relative to the current directory if it is below it. Links are kept, since a venv's python is one."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
 
 
 def model_lines(plan: Plan) -> Iterator[tuple[str, str]]:
-    """What is said of settings and models before anything serves: a topic and a line each."""
-    for note in plan.notes:
-        yield "settings", note
-    for warning in plan.config.warnings:
-        yield "config", warning
-    yield "models", f"{len(plan.models)} in service: {', '.join(plan.models)}"
+    """Which models are in service and which are not: a label and a line each."""
+    yield "models", f"{len(plan.models)} in service: {', '.join(plan.models) or 'none'}"
     for name, variable in plan.config.left_out:
         yield "models", f"{name} is left out: {lack(variable, plan.environment.values)}"

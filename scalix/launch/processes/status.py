@@ -1,4 +1,4 @@
-"""What `--status` tells: which gateway is meant, whether it runs, and whether it answers."""
+"""`--status`: finds the gateway that is meant, and says whether it runs and whether it answers."""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scalix.launch.processes.ports import base_url, describe_owner, reachable_host
-from scalix.launch.processes.runfile import FOREIGN_PID, LOCK_FILE, RunFile, lock_holder, read_run_file
+from scalix.launch.processes.runfile import FOREIGN_PID, LOCK_FILE, RunFile, lock_holder, read_run_file, running
 
 PROBE_PATH = "/health/readiness"
 PROBE_TIMEOUT_S = 1.0
@@ -24,8 +24,8 @@ State = Literal["ready", "not ready", "starting", "stopping", "not running"]
 class Status:
     """One look at a gateway.
 
-    `detail` says why it is not ready; `pid` is 0 when it can't be seen from here. `alarms` are what is not well and
-    keeps nobody from being served, such as `store_memory_percent`.
+    `detail` says why it is not ready; `pid` is 0 when it can't be seen from here. `alarms` are measurements
+    that are too high but stop no request yet, such as `store_memory_percent`.
     """
 
     state: State
@@ -42,7 +42,7 @@ class Status:
         return EXIT_NOT_RUNNING if self.state == "not running" else EXIT_NOT_READY
 
     def as_json(self, now_s: float) -> dict[str, Any]:
-        """`now_s` is in seconds since 1970."""
+        """The status as plain data for JSON; `now_s` is in seconds since 1970."""
         answer: dict[str, Any] = {"state": self.state, "ready": self.state == "ready", "pid": self.pid}
         if self.detail:
             answer["detail"] = self.detail
@@ -65,7 +65,7 @@ class Status:
         return answer | {"state_dir": str(self.state_dir)}
 
     def as_text(self, now_s: float) -> str:
-        """Lines for a person; `now_s` as above."""
+        """The status as lines for a person; `now_s` is in seconds since 1970."""
         headline = f"{self.state} ({self.detail})" if self.detail else self.state
         run = self.run_file
         if run is None:
@@ -91,26 +91,19 @@ class Status:
 def gateway_of_port(port: int, own: Path) -> Path | None:
     """The state directory of the gateway that has `port`; `own` is looked at first. Of other users' gateways only root
     sees any."""
-    return next((found for found in (own, *_other_gateways(own)) if _port_of(found) == port), None)
+    gateways = ((place, running(place)) for place in (own, *_other_gateways(own)))
+    return next((place for place, run in gateways if run and run.port == port), None)
 
 
 def none_there(port: int) -> str:
-    """The line for the operator where no gateway has `port`."""
+    """The line for the operator when no gateway has `port`."""
     owner = describe_owner("0.0.0.0", port)  # noqa: S104 - any address
     whose = f"; {owner} listens there" if owner.startswith("pid ") else ""
     return f"no gateway of this user has port {port}{whose}"
 
 
-def _port_of(state_dir: Path) -> int | None:
-    try:
-        run_file = read_run_file(state_dir) if lock_holder(state_dir) is not None else None
-    except OSError:
-        return None
-    return run_file.port if run_file else None
-
-
 def _other_gateways(own: Path) -> Iterator[Path]:
-    """The state directories of the gateways that run on this machine: a launcher has its lock open."""
+    """The state directories of the gateways that run on this machine, known by the lock that a launcher has open."""
     import psutil  # 30 ms, wanted only here
 
     for process in psutil.process_iter():
@@ -135,7 +128,7 @@ def look(state_dir: Path) -> Status:
 
 
 def ask(host: str, port: int) -> tuple[str, dict[str, int]]:
-    """Ask the gateway whether it is ready: empty when it is, else the reason; and its alarms."""
+    """Ask the gateway whether it is ready. Returns the reason why not, empty when it is, and its alarms."""
     connection = http.client.HTTPConnection(reachable_host(host), port, timeout=PROBE_TIMEOUT_S)
     try:
         connection.request("GET", PROBE_PATH)
@@ -160,7 +153,7 @@ def ask(host: str, port: int) -> tuple[str, dict[str, int]]:
 
 
 def uptime(seconds: float) -> str:
-    """`3 d 4 h`, `2 h 5 min`, `3 min 12 s`, `12 s`."""
+    """A time in its two largest units, such as `3 d 4 h`, `2 h 5 min` or `12 s`."""
     whole = max(0, int(seconds))
     parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
     while len(parts) > 1 and parts[0][0] == 0:

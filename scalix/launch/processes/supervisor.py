@@ -1,6 +1,6 @@
-"""Runs one gateway: store, demo provider and workers, from the first bind to the last child's end."""
+"""Runs one gateway: starts store, demo provider, preloader and workers, keeps them running, and stops them."""
 
-import selectors
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -12,22 +12,23 @@ from scalix.launch.config.policy_file import forget_taken, write_policy
 from scalix.launch.config.render import RENDERED_FILE, write_rendered
 from scalix.launch.embedded.store_child import StoreChild, open_store
 from scalix.launch.problems import LaunchError
-from scalix.launch.processes.child import Child, ChildSpec, Process, describe_exit, is_hopeless, obituary
+from scalix.launch.processes.child import Child, ChildSpec, Process, is_hopeless, obituary
 from scalix.launch.processes.drain import Drain
 from scalix.launch.processes.logfile import RotatingLog
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.plan import Plan, demo_spec, worker_environment, worker_specs
 from scalix.launch.processes.ports import base_url, port_taken, reserve_port
-from scalix.launch.processes.prefork import Preloader, preloader_spec
+from scalix.launch.processes.prefork import Preloader
 from scalix.launch.processes.private_directory import make_private
+from scalix.launch.processes.process import describe_exit
 from scalix.launch.processes.pump import PipePump
 from scalix.launch.processes.recycling import Recycler
 from scalix.launch.processes.reload import put_in_place
 from scalix.launch.processes.run_notes import RunNotes
-from scalix.launch.processes.runfile import POLICY_FILE, InstanceLock, ReloadEntry
+from scalix.launch.processes.runfile import POLICY_FILE, ReloadEntry, hold_lock, remove_run_file
 from scalix.launch.processes.signals import EXIT_PORT_TAKEN, RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
 from scalix.launch.processes.start_block import model_lines, start_block
-from scalix.launch.processes.takeover import refuse_second_start, wait_for_leavings
+from scalix.launch.processes.takeover import refuse_second_start, wait_for_orphans
 from scalix.launch.settings.litellm_environment import explained
 from scalix.launch.settings.master_key import ensure_master_key
 
@@ -39,14 +40,13 @@ class GaveUp(Exception):
 
 
 class Supervisor:
-    """One run of the gateway. `on_ready` is called once, when every worker serves for the first time."""
+    """One run of the gateway. `on_ready` is called once, as soon as every worker serves."""
 
     def __init__(self, plan: Plan, output: Output, on_ready: Callable[[], None] = lambda: None) -> None:
         self._plan = plan
         self._output = output
         self._on_ready = on_ready
         self._pump = PipePump()
-        self._lock = InstanceLock(plan.settings.state_dir)
         self._store: StoreChild | None = None
         self._demo: Child | None = None
         self._workers: list[Child] = []
@@ -63,14 +63,14 @@ class Supervisor:
         """
         settings = self._plan.settings
         make_private(settings.state_dir)
-        if not self._lock.acquire():
+        if not hold_lock(settings.state_dir):
             refuse_second_start(settings.state_dir)
         with SignalInbox(hear_hangup=self._plan.detached) as self._inbox:
             log = RotatingLog(settings.log_file)
             self._output.open_log(log)
             self._output.keep_secret(self._plan.environment.values)
             self._log_file = log.path
-            wait_for_leavings(settings.state_dir, self._output, self._inbox)
+            wait_for_orphans(settings.state_dir, self._output, self._inbox)
             self._listener = reserve_port(settings.host, settings.port)
             try:
                 self._start_everything()
@@ -93,10 +93,11 @@ class Supervisor:
         self._store = open_store(settings, self._pump, self._output, self._plan.environment.store_variables)
         self._output.say("store", self._store.description)
         self._note()
-        for topic, line in model_lines(self._plan):
-            self._output.say(topic, line)
-        for line in explained(self._plan.kept_from_litellm):
-            self._output.say("config", line)
+        notes = (("settings", note) for note in self._plan.notes)
+        warnings = (("config", line) for line in self._plan.config.warnings)
+        hidden = (("config", line) for line in explained(self._plan.kept_from_litellm))
+        for label, line in (*notes, *warnings, *model_lines(self._plan), *hidden):
+            self._output.say(label, line)
         demo_url = self._start_demo() if self._plan.demo else None
         if self._leaving:
             return
@@ -120,9 +121,9 @@ class Supervisor:
             self._start(self._workers[-1])
 
     def _start_preloader(self, worker: ChildSpec) -> None:
-        """Start the process that workers are forked from; without it each loads everything anew."""
+        """Start the preloader. Without it each worker loads everything itself."""
         try:
-            self._preloader = Preloader(preloader_spec(worker), self._pump, self._output)
+            self._preloader = Preloader(worker, self._pump, self._output)
         except OSError as error:
             self._output.say("loader", f"workers load LiteLLM one by one: {error}")
             return
@@ -147,7 +148,7 @@ class Supervisor:
         return url
 
     def _wait_for(self, child: Child) -> None:
-        """Do what is to be done meanwhile, until `child` is ready or is given up."""
+        """Go on with all other work until `child` is ready or is given up."""
         while not child.is_ready and child in self._children() and not self._leaving:
             self._step()
 
@@ -159,7 +160,7 @@ class Supervisor:
         except OSError as error:
             if not self._announced:
                 raise GaveUp(f"can't start {child.spec.name}: {error}") from None
-            # As when the system is out of processes for a while.
+            # The system may be out of processes for a while.
             child.postpone()
             self._output.say(child.spec.name, f"can't be started: {error}")
             return
@@ -168,22 +169,19 @@ class Supervisor:
         self._note()
 
     def _step(self) -> None:
-        """Wait for something to happen, at most `_TICK_S`, and answer to it."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._inbox, selectors.EVENT_READ)
-            for child in (*self._children(), *self._recycler.all()):
-                if child.ready_fd is not None:
-                    selector.register(child.ready_fd, selectors.EVENT_READ, child)
-            ready = selector.select(self._patience_s())
+        """Wait for the next event, `_TICK_S` at most, and react to it."""
+        everyone = (*self._children(), *self._recycler.all())
+        starting = {child.ready_fd: child for child in everyone if child.ready_fd is not None}
+        ready, _, _ = select.select([self._inbox.fileno(), *starting], [], [], self._patience_s())
         signals = set(self._inbox.take())
         if signals & STOP_SIGNALS:
             self._leaving = True
             return
         if signals & RELOAD_SIGNALS:
             self._reload()
-        for key, _ in ready:
-            if key.data is not None and key.data.read_readiness():
-                self._became_ready(key.data)
+        for child in [starting[fd] for fd in ready if fd in starting]:
+            if child.read_readiness():
+                self._became_ready(child)
         for child in self._children():
             if not child.check_alive():
                 self._died(child)
@@ -191,16 +189,7 @@ class Supervisor:
                 self._start(child)
         if self._store and self._store.ensure_running():
             self._note()
-        if self._announced:
-            self._recycle()
-
-    def _recycle(self) -> None:
-        try:
-            changed = self._recycler.step(self._workers)
-        except OSError as error:
-            self._output.say("launcher", f"can't start a worker: {error}")
-            return
-        if changed:
+        if self._announced and self._recycler.step(self._workers):
             self._note()
 
     def _patience_s(self) -> float:
@@ -237,7 +226,7 @@ class Supervisor:
             self._note()
 
     def _reload(self) -> None:
-        """Read the config anew. Its policy goes to the workers that serve; those that start read it themselves."""
+        """Read the config again and tell the workers that serve; a worker that starts reads the policy by itself."""
         number = self._notes.reloads + 1
         outcome = put_in_place(self._plan, number, self._policy_path)
         for line in (*outcome.problems, *outcome.notes):
@@ -268,7 +257,7 @@ class Supervisor:
         self._note()
 
     def _note(self, **changes: Any) -> None:
-        """Bring the run file up to date, and change other fields of it."""
+        """Bring the run file up to date. `changes` are other fields of it."""
         preloader = self._preloader.child if self._preloader else None
         helpers = [child.identity for child in (self._demo, self._store, preloader) if child]
         helpers += [child.identity for child in self._recycler.all()]
@@ -277,12 +266,11 @@ class Supervisor:
     def _stop_everything(self) -> None:
         self._listener.close()
         self._note(phase="stopping")
-        demo = [self._demo] if self._demo else []
-        helpers = [self._preloader.child] if self._preloader else []
         workers = [*self._workers, *self._recycler.all()]
-        Drain(self._output, self._inbox).run(workers, [*demo, *helpers], self._store)
+        helpers = [child for child in self._children() if child not in workers]
+        Drain(self._output, self._inbox).run(workers, helpers, self._store)
         if self._preloader:
             self._preloader.close()
         self._pump.close()
-        self._notes.remove()
+        remove_run_file(self._plan.settings.state_dir)
         self._output.say("launcher", "stopped")

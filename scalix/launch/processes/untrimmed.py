@@ -1,4 +1,4 @@
-"""A second start of a worker in which LiteLLM is left as it is, where it does not work as the gateway would have it."""
+"""Restarts a worker with LiteLLM as it is, where the gateway could not trim what LiteLLM does for each request."""
 
 import logging
 import os
@@ -10,11 +10,11 @@ log = logging.getLogger("scalix.worker")
 
 
 class CantTrim(Exception):
-    """LiteLLM is put together otherwise than it was. Says where, in one line."""
+    """LiteLLM's code is not as the gateway expects it. The text says where, in one line."""
 
 
 def start_untrimmed(reason: str, fd: int, ready_fd: int) -> None:
-    """Become a worker whose LiteLLM is left untrimmed: the same process, from the start. Returns where this is one."""
+    """Start this worker's program again in the same process, untrimmed. Returns only where it is untrimmed already."""
     if os.environ.get(SETTING, "").strip() == "0":
         return
     log.warning("%s. It is started once more, untrimmed: every request will take longer", reason)

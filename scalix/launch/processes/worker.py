@@ -1,4 +1,4 @@
-"""One worker process: uvicorn around the gateway's app, on a socket that the launcher has bound.
+"""A worker process: uvicorn with the gateway's app, on a socket that the launcher has bound.
 
 Run by the launcher as `python -m scalix.launch.processes.worker --fd N --ready-fd M`. `SCALIX_APP`, `module:factory`,
 puts another app in the gateway's place, for tests.
@@ -37,7 +37,7 @@ DEFAULT_APP = "scalix.wiring.gate:create_app"
 # shutdown gets the rest. The kernel ends what is still there after `HARD_LIMIT_S`, launcher alive or not.
 DRAIN_S = 6
 HARD_LIMIT_S = 8.0
-# Of one that is replaced, and has all the time that its longest request may take.
+# A worker that is replaced has the time that its longest request may take.
 RETIRE_S = 900
 RETIRE_PAUSE_S = 1.0
 
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def _serve(fd: int, ready_fd: int) -> int:
     # Before there is a server there is nothing to drain.
-    signal.signal(signal.SIGTERM, _leave_at_once)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     name = os.environ.get("SCALIX_APP", DEFAULT_APP)
     try:
         app = _load(name)
@@ -81,11 +81,11 @@ async def _serve(fd: int, ready_fd: int) -> int:
     if "SCALIX_POLICY" in os.environ and hasattr(app, "reload"):
         _reload_on_hangup(app.reload, Path(os.environ["SCALIX_POLICY"]))
     else:
-        signal.signal(signal.SIGHUP, _ignore)
+        signal.signal(signal.SIGHUP, lambda *_: None)
     server = _server(app, ready_fd)
     # uvicorn sends itself the signal again when it is done; by then it has been obeyed.
-    signal.signal(signal.SIGTERM, _ignore)
-    signal.signal(signal.SIGINT, _ignore)
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, lambda *_: None)
     sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)
     allow_listen(sock)
@@ -105,7 +105,7 @@ def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
     from scalix.serving.http_protocol import KEEP_ALIVE_S, BoundedHttpProtocol
 
     class Server(uvicorn.Server):
-        """Tells the launcher when it serves, and leaves within `HARD_LIMIT_S` of the first signal."""
+        """Tells the launcher when it serves, and ends within `HARD_LIMIT_S` of the first signal."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             self.loop = asyncio.get_running_loop()
@@ -162,7 +162,7 @@ def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
 
 
 def _reload_on_hangup(take_policy: Callable[[], int], policy_path: Path) -> None:
-    """On each SIGHUP have the app take the policy that the launcher has written; `take_policy` returns its number.
+    """On each SIGHUP, have the app read the policy that the launcher has written. `take_policy` returns its number.
 
     For the thread of a running event loop. The file is read in another thread, requests go on meanwhile.
     """
@@ -196,16 +196,8 @@ def _give_up(reason: str) -> int:
     return EXIT_CANT_LOAD
 
 
-def _leave_at_once(signum: int, frame: FrameType | None) -> None:
-    os._exit(0)
-
-
-def _ignore(signum: int, frame: FrameType | None) -> None:
-    pass
-
-
 def _configure_logging(level: str) -> None:
-    """Our own loggers to standard error; the launcher adds time and worker. LiteLLM brings its own handlers."""
+    """Log to standard error, where the launcher adds time and worker. LiteLLM brings its own handlers."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     for name in ("scalix", "uvicorn", "asyncio"):
@@ -217,7 +209,7 @@ def _configure_logging(level: str) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process now. Everything is settled and closed; freeing what LiteLLM has loaded would take seconds."""
+    """End the process at once: all is settled and closed, and freeing what LiteLLM has loaded would take seconds."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
