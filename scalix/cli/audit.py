@@ -8,7 +8,7 @@ from typing import Any
 
 from scalix.cli.acts import Acts, Options, asks
 from scalix.cli.session import ROOT, Refused, Session
-from scalix.cli.tables import print_json, print_table
+from scalix.cli.tables import print_json, print_rows
 from scalix.domain.ledger.audit_chain import Link, Sealer, audit_keys
 from scalix.domain.ledger.audit_check import ChainCheck, Report
 from scalix.launch.settings.environment import load_environment
@@ -51,18 +51,9 @@ def _known(text: str) -> tuple[int, str]:
 
 def _tell(options: Options, answer: Any) -> None:
     rows = [
-        (
-            str(entry["seq"]),
-            entry["time"] or "-",
-            str(entry.get("actor", "")),
-            str(entry.get("address", "")),
-            str(entry.get("act", "changed entry")),
-            str(entry.get("object", "")),
-            _what(entry),
-        )
-        for entry in answer["entries"]
+        {"act": "changed entry", **entry, "seq": str(entry["seq"]), "what": _what(entry)} for entry in answer["entries"]
     ]
-    print_table("audit log, newest first", _COLUMNS, rows, "no entries")
+    print_rows("audit log, newest first", _COLUMNS, rows, "no entries")
     if answer["next_before"] is not None:
         print(f"more: scalix audit list --before {answer['next_before']}")
 

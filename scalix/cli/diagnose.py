@@ -5,7 +5,8 @@ import json
 import os
 import secrets
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from scalix.cli.checks.bench import Bench
@@ -29,20 +30,14 @@ TESTS = {"free": FreeChecks, "pro": ProChecks, "rate-limit": RateLimitChecks}
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=PROGRAM,
-        allow_abbrev=False,
         description="Check a running Scalix gateway through its public API. Users are made for it and removed again.",
         epilog="Exit code 0: every check passed; 1: one failed; 2: no gateway there, wrong key or wrong usage. "
         "As shipped, all tests together ask the models 16 short questions.",
     )
-    parser.add_argument(
-        "--test", required=True, choices=[*TESTS, "all"], help="what to check; rate-limit uses up one user's hour"
-    )
-    parser.add_argument(
-        "--url", help="the gateway (default: the one that runs from the state directory, else http://127.0.0.1:4000)"
-    )
-    parser.add_argument(
-        "--key", help="the master key (default: LITELLM_MASTER_KEY, else master.key in the state directory)"
-    )
+    tests = [*TESTS, "all"]
+    parser.add_argument("--test", required=True, choices=tests, help="what to check; rate-limit uses up a user's hour")
+    parser.add_argument("--url", help="the gateway (default: the one of the state directory, else 127.0.0.1:4000)")
+    parser.add_argument("--key", help="the master key (default: LITELLM_MASTER_KEY, else the state directory's)")
     parser.add_argument("--env-file", type=typed_path, metavar="FILE", help="the env file of the gateway")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     return parser
@@ -60,15 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
-    report = Report((lambda line: None) if options.json else _tell, target.key)
+    tell: Callable[[str], None] = (lambda line: None) if options.json else partial(print, flush=True)
+    report = Report(tell, target.key)
     bench = Bench(client, report, skew_s=skew_s)
-    if not options.json:
-        _tell(f"gateway at {target.url}, key from {target.key_source}")
+    tell(f"gateway at {target.url}, key from {target.key_source}")
     interrupted = _run(bench, list(TESTS) if options.test == "all" else [options.test])
+    tell(f"interrupted; {report.summary}" if interrupted else report.summary)
     if options.json:
         print(json.dumps({"url": target.url, "test": options.test, **report.as_json(), "interrupted": interrupted}))
-    else:
-        _tell(f"interrupted; {report.summary}" if interrupted else report.summary)
     if interrupted:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if report.count("FAILED") else 0
@@ -123,7 +117,3 @@ def _reach(target: Target, client: Client) -> float:
         return 0.0
     # The header holds whole seconds.
     return answer.date_s + 0.5 - (answer.sent_s + answer.received_s) / 2
-
-
-def _tell(line: str) -> None:
-    print(line, flush=True)

@@ -35,7 +35,6 @@ _START_ONLY = ("host", "port", "config", "workers", "demo", "demo_if_no_key", "d
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=PROGRAM,
-        allow_abbrev=False,
         description="Start the Scalix gateway: the stock LiteLLM proxy behind an edge that meters, limits and charges.",
         epilog="Settings come from the environment, then --env-file, else scalix_config.env and .env; "
         "scalix_config.env.example explains each. Of several gateways, --port or SCALIX_STATE_DIR says which one "
@@ -44,25 +43,17 @@ def _parser() -> argparse.ArgumentParser:
     start = parser.add_argument_group("starting")
     start.add_argument("--host", help="address to listen on (LITELLM_HOST, default 127.0.0.1)")
     start.add_argument("--port", type=_port, help="port to listen on, 0 for a free one (LITELLM_PORT, default 4000)")
-    start.add_argument(
-        "--config", type=typed_path, metavar="FILE", help="models and tiers (default litellm_proxy_config.yaml)"
-    )
+    start.add_argument("--config", type=typed_path, metavar="FILE", help="models and tiers (litellm_proxy_config.yaml)")
     start.add_argument("--env-file", type=typed_path, metavar="FILE", help="variables, in place of the usual env files")
-    start.add_argument(
-        "--workers", type=int, metavar="N", help="worker processes (LITELLM_MAX_WORKERS, default: cores)"
-    )
-    start.add_argument(
-        "--demo", action="store_true", help="a built-in provider stands in for all providers; no key needed"
-    )
+    start.add_argument("--workers", type=int, metavar="N", help="worker processes (LITELLM_MAX_WORKERS)")
+    start.add_argument("--demo", action="store_true", help="a built-in provider stands in for all; no key needed")
     start.add_argument("--demo-if-no-key", action="store_true", help="like --demo when no provider's key is set")
     start.add_argument("--detach", action="store_true", help="run in the background; returns when ready")
     start.add_argument("--quiet", action="store_true", help="show nothing in the terminal but the start block")
     actions = parser.add_argument_group("instead of starting")
     actions.add_argument("--status", action="store_true", help="exit 0: ready, 1: up but not ready, 3: not running")
     actions.add_argument("--stop", action="store_true", help="finish requests in flight and stop")
-    actions.add_argument(
-        "--reload", action="store_true", help="read tiers and limits anew; exit 2: nothing was changed"
-    )
+    actions.add_argument("--reload", action="store_true", help="read the config again; exit 2: nothing was changed")
     actions.add_argument("--check", action="store_true", help="check settings and config, start nothing")
     actions.add_argument("--version", action="store_true", help="print the versions")
     parser.add_argument("--json", action="store_true", help="with --status or --check: one JSON object")

@@ -8,7 +8,6 @@ from typing import Any
 from scalix.cli.acts import Options, given
 from scalix.cli.session import Session, WrongUsage
 from scalix.cli.tables import print_json, print_rows, shown_amount
-from scalix.service.usage.reporting import REPORTS
 
 EVENTS = "events"
 _LIMITS = ("limit", "limit_value", "used", "reserved", "remaining", "reset_at")
@@ -54,8 +53,8 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 
     reports = commands.add_parser("report", help="sums by day, tier, model and more; errors, margin")
     names = reports.add_subparsers(dest="report", required=True, metavar="REPORT")
-    for name in REPORTS:
-        one = names.add_parser(name, help=_REPORTS[name])
+    for name, text in _REPORTS.items():
+        one = names.add_parser(name, help=text)
         if name in ("user", "key"):
             one.add_argument("user_id", metavar="USER", help="the user's id")
         if name == "top":

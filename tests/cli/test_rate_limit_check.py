@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scalix.cli.checks.bench import HOUR_S, Bench
-from scalix.cli.checks.client import Answer, Client
+from scalix.cli.checks.client import Answer, Client, Fields
 from scalix.cli.checks.rate_limit import RateLimitChecks
 from scalix.cli.checks.report import Report
 
@@ -33,13 +33,7 @@ class Clockwork(Client):
     counters: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     def send(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        with_key: bool = True,
-        timeout_s: float = 1.0,
+        self, method: str, path: str, body: Fields = None, *, with_key: bool = True, timeout_s: float = 1.0
     ) -> Answer:
         asked = body or {}
         sent_s = self.now_s - self.ahead_s

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scalix.cli.checks.client import MODEL_TIMEOUT_S, Answer, Client, NoAnswer
-from scalix.cli.checks.report import Failed, Report, Skipped
+from scalix.cli.checks.report import Failed, Report, Skipped, passes
 
 # Cheapest first: a real provider may be behind them.
 CHEAP_MODELS = ("free-gemini-flash", "free-deepseek-chat", "free-wizardlm", "free-gemini-pro")
@@ -38,8 +38,7 @@ class Bench:
         answer = self.client.post("/user/new", {"user_id": name, "tier": tier, "auto_create_key": False})
         if answer.status == 400 and answer.field("error", "param") == "tier":
             raise Skipped(f"the gateway has no tier {tier}: {answer.told}")
-        if answer.status != 200:
-            raise Failed(answer.told)
+        passes(answer.status == 200, answer.told)
         return name
 
     def remove_users(self) -> tuple[int, dict[str, str]]:
@@ -70,13 +69,9 @@ class Bench:
     def info(self, user: str) -> dict[str, Any]:
         """A user's record, use and limits. Raises `Failed`."""
         answer = self.client.get(f"/user/info?user_id={quote(user)}")
-        info = answer.json
-        well_formed = (
-            isinstance(info, dict) and isinstance(info.get("usage"), dict) and isinstance(info.get("limits"), list)
-        )
-        if answer.status != 200 or not well_formed:
-            raise Failed(f"/user/info answered {answer.told}")
-        return dict(info)
+        well_formed = isinstance(answer.field("usage"), dict) and isinstance(answer.field("limits"), list)
+        passes(answer.status == 200 and well_formed, f"/user/info answered {answer.told}")
+        return dict(answer.json)
 
     def models(self, user: str | None = None) -> list[str]:
         """The models that a user may use, or with `None` those in service. Raises `Failed`."""
@@ -126,8 +121,7 @@ def expect(answer: Answer, status: int, code: str | None = None) -> Answer:
     """The answer, if it is the expected one. Raises `Failed`, and names a provider's failure as such."""
     if answer.code == "provider_unavailable" and code != answer.code:
         raise Failed(f"the provider failed, not the gateway ({answer.told}); see to its key and its status, then retry")
-    if answer.status != status or (code is not None and answer.code != code):
-        raise Failed(answer.told)
+    passes(answer.status == status and code in (None, answer.code), answer.told)
     return answer
 
 
@@ -139,8 +133,7 @@ def counted_models(models: list[str]) -> str:
 def expect_limits_in_headers(answer: Answer, info: dict[str, Any]) -> str:
     """Compare an answer's rate-limit headers with the limits of `info`, read after it. Raises `Failed`."""
     tier = answer.headers.get("x-scalix-tier")
-    if tier != info.get("tier"):
-        raise Failed(f"x-scalix-tier {tier}, while /user/info says {info.get('tier')}")
+    passes(tier == info.get("tier"), f"x-scalix-tier {tier}, while /user/info says {info.get('tier')}")
     said = []
     for metric in ("requests", "tokens"):
         known = {

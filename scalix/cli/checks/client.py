@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
+Fields = Mapping[str, Any] | None
 TIMEOUT_S = 15.0
 MODEL_TIMEOUT_S = 120.0
 MOST_MESSAGE_CHARS = 240
@@ -82,20 +83,12 @@ class Client:
         """Raises `NoAnswer`."""
         return self.send("GET", path, with_key=with_key)
 
-    def post(
-        self, path: str, body: Mapping[str, Any], *, with_key: bool = True, timeout_s: float = TIMEOUT_S
-    ) -> Answer:
+    def post(self, path: str, body: Fields, *, with_key: bool = True, timeout_s: float = TIMEOUT_S) -> Answer:
         """Raises `NoAnswer`."""
         return self.send("POST", path, body, with_key=with_key, timeout_s=timeout_s)
 
     def send(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        with_key: bool = True,
-        timeout_s: float = TIMEOUT_S,
+        self, method: str, path: str, body: Fields = None, *, with_key: bool = True, timeout_s: float = TIMEOUT_S
     ) -> Answer:
         """One request, with `body` as JSON. Raises `NoAnswer`."""
         headers = {"content-type": "application/json"} if body is not None else {}

@@ -15,7 +15,7 @@ from scalix.cli.checks.bench import (
     expect_limits_in_headers,
 )
 from scalix.cli.checks.client import Answer
-from scalix.cli.checks.report import Failed, Skipped
+from scalix.cli.checks.report import Failed, Skipped, passes
 
 UNKNOWN_MODEL = "diagnose-no-such-model"
 UNKNOWN_ROUTE = "/foo"
@@ -43,14 +43,13 @@ class FreeChecks:
                 streamed = "200 in chunks up to [DONE], with x-ratelimit headers, counted in /user/info when it ends"
                 check("free", "chat, streamed", streamed, lambda: self.bench.in_one_window(MINUTE_S, self._stream))
             check("free", f"{PRO_MODEL} refused", "403 naming a tier that has it", self._pro_model)
-            check("free", "unknown model", "404 model_not_found", lambda: self._refused(UNKNOWN_MODEL, 404))
+            check("free", "unknown model", "404 model_not_found", self._unknown_model)
         check("free", "missing key", "401 invalid_api_key", self._no_key)
         check("free", "unknown route", "404 route_not_found", self._no_route)
 
     def _health(self, path: str, status: str) -> str:
         answer = expect(self.bench.client.get(path, with_key=False), 200)
-        if answer.field("status") != status:
-            raise Failed(f"200 {answer.body[:200].decode('utf-8', 'replace')}")
+        passes(answer.field("status") == status, f"200 {answer.body[:200].decode('utf-8', 'replace')}")
         return f"200 {status}"
 
     def _new_user(self) -> str:
@@ -62,8 +61,7 @@ class FreeChecks:
         mine = self.bench.models(self.user)
         self.model = cheapest(mine)
         wrong = [name for name in mine if name not in self.in_service or name == PRO_MODEL]
-        if wrong:
-            raise Failed(f"{counted_models(mine)}, of which {', '.join(wrong)} should not be there")
+        passes(not wrong, f"{counted_models(mine)}, of which {', '.join(wrong)} should not be there")
         return counted_models(mine)
 
     def _chat(self) -> str:
@@ -79,26 +77,24 @@ class FreeChecks:
         answer = expect(self.bench.chat(self.user, self.model, stream=True), 200)
         chunks = _chunks(answer)
         limited = any(str(entry.get("limit")).startswith("requests-") for entry in before["limits"])
-        if limited and "x-ratelimit-remaining-requests" not in answer.headers:
-            raise Failed("200 without x-ratelimit headers")
+        passes(not limited or "x-ratelimit-remaining-requests" in answer.headers, "200 without x-ratelimit headers")
         used, now = before["usage"], self.bench.info(self.user)["usage"]
         requests = now["requests_today"] - used["requests_today"]
         tokens = now["tokens_today"] - used["tokens_today"]
-        if requests != 1 or tokens <= 0:
-            raise Failed(f"200, {chunks} chunks, and /user/info counts {requests} requests and {tokens} tokens more")
-        return f"200, {chunks} chunks, 1 request and {tokens} tokens counted"
+        seen = f"200, {chunks} chunks, {requests} request and {tokens} tokens counted"
+        return passes(requests == 1 and tokens > 0, seen)
 
     def _pro_model(self) -> str:
         if self.in_service and PRO_MODEL not in self.in_service:
             raise Skipped(f"{PRO_MODEL} is not in service here")
         answer = expect(self.bench.chat(self.user, PRO_MODEL), 403, "model_not_allowed")
         tiers = answer.field("error", "scalix", "available_in") or []
-        if not any(isinstance(tier, str) and tier in str(answer.field("error", "message")) for tier in tiers):
-            raise Failed(f"{answer.told}, which names no tier")
+        names_one = any(isinstance(tier, str) and tier in str(answer.field("error", "message")) for tier in tiers)
+        passes(names_one, f"{answer.told}, which names no tier")
         return answer.told
 
-    def _refused(self, model: str, status: int) -> str:
-        return expect(self.bench.chat(self.user, model), status, "model_not_found").told
+    def _unknown_model(self) -> str:
+        return expect(self.bench.chat(self.user, UNKNOWN_MODEL), 404, "model_not_found").told
 
     def _no_key(self) -> str:
         body = chat_body(self.user or "diagnose", self.model or UNKNOWN_MODEL, CHAT_MAX_TOKENS)

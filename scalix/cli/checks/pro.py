@@ -11,7 +11,7 @@ from scalix.cli.checks.bench import (
     expect,
     expect_limits_in_headers,
 )
-from scalix.cli.checks.report import Failed, Skipped
+from scalix.cli.checks.report import Skipped, passes
 
 
 @dataclass
@@ -30,12 +30,8 @@ class ProChecks:
         if not check("pro", "models listed", "at least one model", self._models):
             return
         check("pro", PRO_MODEL, "200 for a pro user", self._pro_model)
-        check(
-            "pro",
-            "limits",
-            "the limits of tier pro from /user/info in the headers",
-            lambda: self.bench.in_one_window(MINUTE_S, self._limits),
-        )
+        limits = "the limits of tier pro from /user/info in the headers"
+        check("pro", "limits", limits, lambda: self.bench.in_one_window(MINUTE_S, self._limits))
         check("pro", "free to pro", "/user/update holds on the very next call", self._upgrade)
 
     def _new_user(self) -> str:
@@ -57,8 +53,7 @@ class ProChecks:
     def _limits(self) -> str:
         answer = expect(self.bench.chat(self.user, cheapest(self.models)), 200)
         info = self.bench.info(self.user)
-        if info.get("tier") != "pro":
-            raise Failed(f"/user/info says tier {info.get('tier')}")
+        passes(info.get("tier") == "pro", f"/user/info says tier {info.get('tier')}")
         return f"200, {expect_limits_in_headers(answer, info)}"
 
     def _upgrade(self) -> str:
@@ -73,12 +68,10 @@ class ProChecks:
             # No model tells the tiers apart, so the header must.
             model = cheapest(mine)
             tier = expect(self.bench.chat(user, model), 200).headers.get("x-scalix-tier")
-            if tier != "free":
-                raise Failed(f"x-scalix-tier {tier} before the update")
+            passes(tier == "free", f"x-scalix-tier {tier} before the update")
             before = f"x-scalix-tier {tier}"
         expect(self.bench.client.post("/user/update", {"user_id": user, "tier": "pro"}), 200)
         answer = expect(self.bench.chat(user, model), 200)
         tier = answer.headers.get("x-scalix-tier")
-        if tier != "pro":
-            raise Failed(f"200 with x-scalix-tier {tier} after the update")
+        passes(tier == "pro", f"200 with x-scalix-tier {tier} after the update")
         return f"{before}, after the update 200 with x-scalix-tier {tier}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from scalix.cli.checks.bench import HOUR_S, Bench, cheapest, expect
 from scalix.cli.checks.client import Answer
-from scalix.cli.checks.report import Failed, Skipped
+from scalix.cli.checks.report import Failed, Skipped, passes
 
 LIMIT = "requests-hour"
 MOST_REQUESTS = 200
@@ -116,8 +116,7 @@ class RateLimitChecks:
     def _refused(self) -> str:
         answer = expect(self.attempt.refusal, 429, "rate_limit_exceeded")
         limit = answer.field("error", "scalix", "limit")
-        if limit != LIMIT:
-            raise Failed(f"{answer.told} (limit {limit})")
+        passes(limit == LIMIT, f"{answer.told} (limit {limit})")
         return answer.told
 
     def _retry_after(self) -> str:
@@ -131,27 +130,19 @@ class RateLimitChecks:
         seen = f"Retry-After {told}, reset_at {reset_at}, {end_s - latest_s:.1f} s before the end of the hour"
         least = end_s - latest_s - RETRY_AFTER_TOLERANCE_S
         most = end_s - earliest_s + RETRY_AFTER_TOLERANCE_S
-        if reset_s != end_s or not least <= retry_after_s <= most:
-            raise Failed(seen)
-        return seen
+        return passes(reset_s == end_s and least <= retry_after_s <= most, seen)
 
     def _should_retry(self) -> str:
         value = self.attempt.refusal.headers.get("x-should-retry")
-        if value != "false":
-            raise Failed(str(value))
-        return value
+        return passes(value == "false", str(value))
 
     def _not_counted(self) -> str:
         counted = self.attempt.own["usage"].get("requests_this_hour")
-        seen = f"{counted} requests this hour"
-        if counted != self.attempt.limit:
-            raise Failed(seen)
-        return seen
+        return passes(counted == self.attempt.limit, f"{counted} requests this hour")
 
     def _other_user(self) -> str:
         before, after = self.attempt.other_before["usage"], self.attempt.other_after["usage"]
-        if before != after:
-            raise Failed(f"{before} before, {after} after")
+        passes(before == after, f"{before} before, {after} after")
         return f"{after.get('requests_this_hour')} request and {after.get('tokens_today')} tokens before and after"
 
 

@@ -13,6 +13,13 @@ class Failed(Exception):
     """The gateway did something else than expected. The text says what was seen."""
 
 
+def passes(is_right: bool, seen: str) -> str:
+    """What was seen, if it is as expected. Raises `Failed`."""
+    if not is_right:
+        raise Failed(seen)
+    return seen
+
+
 class Skipped(Exception):
     """The check says nothing about this gateway. The text says why."""
 
@@ -46,10 +53,8 @@ class Report:
         result: Result = "ok"
         try:
             seen = look()
-        except Skipped as skipped:
-            seen, result = str(skipped), "skipped"
-        except Failed as failed:
-            seen, result = str(failed), "FAILED"
+        except (Skipped, Failed) as ended:
+            seen, result = str(ended), "skipped" if isinstance(ended, Skipped) else "FAILED"
         except NoAnswer as failed:
             seen, result = f"no answer: {failed}", "FAILED"
         except (LookupError, TypeError, ValueError, AttributeError) as error:

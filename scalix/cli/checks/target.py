@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from scalix.launch.config.config_environment import MASTER_KEY, with_config_variables
 from scalix.launch.problems import LaunchError, Problem, shown_path
 from scalix.launch.processes.ports import base_url
-from scalix.launch.processes.runfile import lock_holder, read_run_file
+from scalix.launch.processes.runfile import lock_holder, running
 from scalix.launch.settings.environment import (
     DEFAULT_CONFIG,
     DEFAULT_HOST,
@@ -48,7 +48,8 @@ def find_target(
     environment = load_environment(root, base, env_file, secrets=(MASTER_KEY,))
     values = environment.values
     state_dir = path_of(values, root, "SCALIX_STATE_DIR", DEFAULT_STATE_DIR).absolute()
-    url = _checked(url) if url else _running(state_dir) or _configured(values)
+    run = None if url else running(state_dir)
+    url = base_url(run.host, run.port) if run else _checked(url or _configured(values))
     if key is not None:
         return Target(url, _carried(key, "--key"), "--key")
     config = path_of(values, root, "SCALIX_CONFIG", DEFAULT_CONFIG)
@@ -74,19 +75,10 @@ def find_target(
         raise LaunchError([Problem(where, f"the key can't be read ({reason})", HOW_TO_GET_THE_KEY)]) from None
 
 
-def _running(state_dir: Path) -> str | None:
-    """The address of the gateway that runs from `state_dir`."""
-    try:
-        run_file = read_run_file(state_dir) if lock_holder(state_dir) is not None else None
-    except OSError:
-        return None
-    return base_url(run_file.host, run_file.port) if run_file else None
-
-
 def _configured(values: Mapping[str, str]) -> str:
     host = values.get("LITELLM_HOST", "").strip() or DEFAULT_HOST
     port = values.get("LITELLM_PORT", "").strip()
-    return _checked(base_url(host, int(port) if port.isascii() and port.isdigit() else DEFAULT_PORT))
+    return base_url(host, int(port) if port.isascii() and port.isdigit() else DEFAULT_PORT)
 
 
 def _checked(url: str) -> str:
