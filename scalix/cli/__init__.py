@@ -1,1 +1,1 @@
-"""Commands that operators type."""
+"""The commands of operators: starting a gateway, using a running one, and checking it."""

@@ -1,4 +1,4 @@
-"""Subcommands of `scalix`: each asks the gateway for what was written on the command line, and shows the answer."""
+"""What the subcommands of `scalix` share: one request made of the options, and its answer shown."""
 
 import argparse
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from scalix.cli.session import Session
 from scalix.cli.tables import print_json
 
 NULL = "\0"
-"""The value of an option that is sent as `null`; one that was not written is `None`, and not sent."""
+"""The value of an option that is sent as `null`. An option that was not written is `None` and not sent."""
 
 Options = argparse.Namespace
 Run = Callable[[Options, Session], None]
@@ -21,7 +21,7 @@ _OWN = frozenset({"command", "verb", "run", "json", "csv", "url", "env_file"})
 
 
 class Acts:
-    """What one subcommand can do, such as `scalix key list`; `verb` in the options is the name of what was chosen."""
+    """Adds the acts of one subcommand to the parser, such as `list` of `scalix key list`."""
 
     def __init__(self, commands: "argparse._SubParsersAction[Any]", name: str, help: str) -> None:
         parser = commands.add_parser(name, help=help)
@@ -30,7 +30,7 @@ class Acts:
     def add(
         self, name: str, run: Run, help: str, epilog: str = "", *, user: bool = False, json: bool = True
     ) -> argparse.ArgumentParser:
-        """One act, which calls `run`; with `user` it is about one user, with `json` it has that flag."""
+        """Add an act that calls `run`. `user`: it takes a user's id; `json`: it has that flag. Returns its parser."""
         parser: argparse.ArgumentParser = self._acts.add_parser(name, help=help, epilog=epilog or None)
         if user:
             parser.add_argument("user_id", metavar="user", help="the user's id")
@@ -41,17 +41,18 @@ class Acts:
 
 
 def given(options: Options) -> dict[str, Any]:
-    """What was written on the command line and is for the gateway, under the names that the gateway has for it."""
+    """The options that were written and are for the gateway, named as the gateway's fields."""
     written = {name: value for name, value in vars(options).items() if name not in _OWN and value is not None}
     return {name: None if value == NULL else value for name, value in written.items()}
 
 
 def asks(request: str, show: Show, *, patience_s: float = TIMEOUT_S, failed: Failed = lambda *_: False) -> Run:
-    """A command that makes one request with what was written on the command line, and shows the answer.
+    """A command that makes one request with the options that were written, and shows the answer.
 
-    `request` is such as `GET /user/info`; what stands in braces in its path is taken from the options. `show` prints
-    the answer for people; with `--json` it is printed as it is. `patience_s` is how long an answer may take, and
-    `failed` says of an answer that has come whether the command ends with exit code 1 all the same.
+    `request`: method and path, such as `GET /user/info`; names in braces in the path are options.
+    `show`: prints the answer for people. With `--json` the answer is printed as it is.
+    `patience_s`: how long the gateway may take to answer.
+    `failed`: whether the command ends with exit code 1 after this answer.
     """
     method, _, path = request.partition(" ")
 
@@ -70,7 +71,7 @@ def asks(request: str, show: Show, *, patience_s: float = TIMEOUT_S, failed: Fai
 
 
 def or_null(word: str, kind: Callable[[str], Any] = str) -> Callable[[str], Any]:
-    """The type of an option that is a `kind`, or `word` to take away what was set."""
+    """The type of an option: a `kind`, or `word` to remove what was set."""
 
     def read(text: str) -> Any:
         return NULL if text == word else kind(text)

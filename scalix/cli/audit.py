@@ -1,4 +1,4 @@
-"""`scalix audit`: what operators did and who was refused, and whether the record of it is whole."""
+"""`scalix audit`: shows what operators did and who was refused, and checks that no entry was removed or changed."""
 
 import argparse
 import json
@@ -34,8 +34,8 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         "verify",
         _verify,
         "check that no entry was removed or changed; exit code 1 if one was",
-        "With SCALIX_AUDIT_KEY in the environment or the env file, signatures are checked too. Each line of the "
-        "gateway's log about an act ends with the entry's hash: give one with --known to see a log built anew.",
+        "With SCALIX_AUDIT_KEY in the environment or the env file, signatures are checked too. The gateway's log has "
+        "each entry's hash: give some with --known to find out whether the audit log was made again.",
     )
     verify.add_argument(
         "--known", action="append", type=_known, default=[], metavar="SEQ:HASH", help="an entry that you know"
@@ -101,6 +101,6 @@ def check(session: Session, sealer: Sealer, known: dict[int, str]) -> Report:
         for entry in answer["entries"]:
             chain.take(Link(entry["seq"], entry["text"], entry["prev"], entry["hash"], entry["mac"]))
             after = max(after, entry["seq"])
-        # Oldest first until nothing is left: what is trimmed meanwhile has been read, and what is added comes too.
+        # Oldest first: what is trimmed meanwhile has been read already, and what is added is read too.
         if not answer["entries"]:
             return chain.finish(answer["given_seq"])

@@ -1,4 +1,4 @@
-"""What every command does alike: wrong usage is told in one line, and wrong input problem by problem."""
+"""What all commands share: how they report wrong usage and wrong input."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ EXIT_FAILED, EXIT_WRONG_INPUT = 1, 2
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells wrong usage in one line, without the whole usage. Options are written in full."""
+    """Reports wrong usage in one line, without the whole usage. Options can't be abbreviated."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **settings})
@@ -24,12 +24,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def typed_path(text: str) -> Path:
-    """The type of an option that names a file: what is typed is relative to where it is typed."""
+    """The type of an option that names a file, relative to the current directory."""
     return Path(text).expanduser().absolute()
 
 
 def tell_problems(problems: Iterable[Problem], *, as_json: bool = False) -> int:
-    """Print them to standard error, or as one JSON object to standard output. Returns the exit code."""
+    """Print problems to standard error, or as one JSON object to standard output. Returns the exit code."""
     if as_json:
         told = [{"where": problem.where, "what": problem.what, "fix": problem.fix} for problem in problems]
         print(json.dumps({"ok": False, "problems": told}))

@@ -1,4 +1,4 @@
-"""The command `test_scalix_litellm.py`: checks a running gateway through its public API, with users of its own."""
+"""The command `test_scalix_litellm.py`: checks a running gateway through its public API, with users made for it."""
 
 import argparse
 import json
@@ -69,9 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(bench: Bench, tests: list[str]) -> bool:
-    """Run `tests` and remove their users, whatever happens. Returns whether somebody interrupted them."""
+    """Run `tests`, and remove their users in any case. Returns whether they were interrupted."""
     interrupted = False
-    # A stop from outside is told apart from an error by nobody: both must end in the removal of the users.
+    # The users must be removed when the process is stopped, too.
     usual = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for test in tests:
@@ -97,7 +97,7 @@ def _remove(bench: Bench) -> str:
 
 
 def _reach(target: Target, client: Client) -> float:
-    """See that a gateway is there and takes the key. Returns how far its clock is ahead, in seconds.
+    """Check that a gateway answers and takes the key. Returns by how many seconds its clock is ahead.
 
     Raises `LaunchError`.
     """

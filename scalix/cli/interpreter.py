@@ -1,5 +1,5 @@
-"""Finds an interpreter that has the packages. Standard library only, in words that every Python 3 can read: any of
-them must get as far as the message."""
+"""Finds a Python that has the needed packages. Standard library only, in syntax that every Python 3 reads, so that each
+gets as far as the message."""
 
 import importlib.util
 import os
@@ -30,5 +30,5 @@ def interpreter_problem(script: str, needed: "tuple[str, ...]") -> "str | None":
 
 
 def _runs_in(python: str) -> bool:
-    """Whether this is that environment's interpreter already."""
+    """Whether this process runs in the environment of `python` already."""
     return os.path.realpath(sys.prefix) == os.path.realpath(os.path.dirname(os.path.dirname(python)))  # noqa: PTH120

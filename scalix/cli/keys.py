@@ -89,7 +89,7 @@ def _span(text: str) -> int:
 
 
 def _of_key(run: Run) -> Run:
-    """The same command after its option `key` has been looked up."""
+    """The same command, given the token of its option `key`."""
 
     def on_key(options: Options, session: Session) -> None:
         options.key = _token(options.key, session)
@@ -99,7 +99,7 @@ def _of_key(run: Run) -> Run:
 
 
 def _token(text: str, session: Session) -> str:
-    """The token of a key, from what was written on the command line. The secret itself stays out of URLs and logs."""
+    """The token of a key that was named on the command line. Its secret must not get into URLs and logs."""
     if text == "-":
         secret = sys.stdin.readline().strip()
         return secret if is_digest(secret) else digest_of(secret)

@@ -1,4 +1,4 @@
-"""`scalix ledger`: whether counters, sums and events agree, what mends them, and the days that are in files."""
+"""`scalix ledger`: compares counters and sums with the events, repairs them, and archives old days."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ _COLUMNS = ("where", "what", "field", "found", "by the events")
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `ledger` and what it can do."""
-    acts = Acts(commands, "ledger", "the ledger: its size, its truth, its archive")
+    acts = Acts(commands, "ledger", "the ledger: its size, its consistency, its archive")
 
     acts.add("status", asks("GET /scalix/v1/ledger", _tell_status), "how full the store is, and what is in files")
 

@@ -1,4 +1,4 @@
-"""`scalix limits`: show a user's limits, give a user their own, give room back, see what the shadow would refuse."""
+"""`scalix limits`: shows and changes the limits of one user, and resets what was used of them."""
 
 import argparse
 import json
@@ -38,13 +38,13 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         help=f"LIMIT is {CONCURRENT} or requests-, tokens-, spend_usd- with minute, hour, day or month; VALUE is a "
         f"number, {UNLIMITED}, or {TIER} for the tier's own",
     )
-    change.add_argument("--clear", action="store_true", help="first take away all limits of their own")
+    change.add_argument("--clear", action="store_true", help="first remove all limits of their own")
     change.add_argument("--shadow", action="store_true", help="these limits count and report, and refuse nobody")
 
     reset = acts.add(
         "reset",
         _reset,
-        "give a user the room back that is used up; what requests in flight hold stays",
+        "set a user's counters back to zero; what requests in flight have reserved stays",
         "example: scalix limits reset alice requests-hour tokens-day",
         user=True,
     )

@@ -1,4 +1,4 @@
-"""The command `python -m scalix`: one module of this package for each subcommand."""
+"""The command `python -m scalix`, whose subcommands are modules of this package."""
 
 import argparse
 import os
@@ -19,10 +19,10 @@ COMMANDS = (limits, users, keys, audit, ledger, usage, upkeep)
 
 
 class Parser(command_line.Parser):
-    """For commands with subcommands."""
+    """A parser of subcommands."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Flags may stand between positionals, which argparse allows in no subcommand (bpo-14191)."""
+        """Accept flags between positionals, which argparse does not in subcommands (bpo-14191)."""
         takes_flags_only = all(action.nargs == 0 for action in self._actions if action.option_strings)
         if args is not None and takes_flags_only and self._subparsers is None:
             args = sorted(args, key=lambda argument: not argument.startswith("--"))
@@ -30,7 +30,7 @@ class Parser(command_line.Parser):
 
 
 def _which() -> command_line.Parser:
-    """What says which gateway is meant, anywhere on the line."""
+    """The options that name the gateway, which may stand anywhere on the line."""
     which = command_line.Parser(prog=PROGRAM, add_help=False)
     which.add_argument("--url", help="another gateway, such as https://gateway.example.com")
     which.add_argument(

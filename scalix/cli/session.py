@@ -1,4 +1,4 @@
-"""A running gateway as the subcommands use it: requests with the operator's key, and answers or refusals."""
+"""Requests of the subcommands to a running gateway, with the operator's key."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Refused(Exception):
-    """The gateway refused. The text is its own message, `code` its error's code where it has one."""
+    """The gateway refused. The text is the message of its error; `code` is the error's code, if it has one."""
 
     def __init__(self, message: str, code: str | None = None) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class Session:
         return cls(target.url, Client(target.url, target.key))
 
     def patient(self, timeout_s: float) -> "Session":
-        """The same gateway, for what may take that long to answer."""
+        """The same gateway, whose answers may take that long."""
         return Session(self.url, self._client, timeout_s=timeout_s)
 
     def ask(self, method: str, path: str, fields: Mapping[str, Any]) -> Any:

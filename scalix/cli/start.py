@@ -1,4 +1,4 @@
-"""The command `start_scalix_litellm.py`: starts the gateway, and tells of it, stops it, checks what it would run."""
+"""The command `start_scalix_litellm.py`: starts, checks, stops and reloads a gateway, and shows its status."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 EXIT_NOT_RUNNING = 3
 ACTIONS = ("status", "stop", "reload", "check", "version")
-# What each action listens to, beyond --env-file, which may name the state directory.
+# The options that go with each action, beside --env-file, which may name the state directory.
 _GOES_WITH = {
     "status": {"json", "port"},
     "stop": {"port"},
@@ -67,7 +67,7 @@ def _port(text: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command. Returns the exit code; wrong input of every kind is 2, one line each on standard error."""
+    """Run the command. Returns the exit code; for wrong input 2, with one line for each problem on standard error."""
     parser = _parser()
     options = parser.parse_args(arguments)
     action = _action(parser, options)
@@ -112,7 +112,7 @@ def _action(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str
 
 
 def _ask_running(action: str, options: argparse.Namespace) -> int:
-    """What is asked of a gateway that runs: the one of `--port`, else of the state directory."""
+    """Do what is for a running gateway: that of `--port`, else that of the state directory."""
     from scalix.launch.processes.control import reload_gateway, stop_gateway
     from scalix.launch.processes.status import gateway_of_port, none_there, print_status
 
@@ -133,7 +133,7 @@ def _ask_running(action: str, options: argparse.Namespace) -> int:
 
 
 def _state_dir(options: argparse.Namespace) -> Path:
-    """The state directory alone: other settings may be wrong without keeping anyone from stopping the gateway."""
+    """The state directory. It is found even if other settings are wrong, so that the gateway can be stopped."""
     from scalix.launch.settings.environment import DEFAULT_STATE_DIR, load_environment, path_of
 
     values: Mapping[str, str] = os.environ
@@ -149,7 +149,7 @@ def _plan(options: argparse.Namespace) -> "Plan":
     from scalix.launch.settings.environment import DEFAULT_CONFIG, load_environment, path_of, resolve_settings
 
     environment = load_environment(ROOT, os.environ, options.env_file)
-    # Known even where other settings are wrong, so that the problems of both are told together.
+    # Found even if other settings are wrong, so that the problems of both are reported together.
     config_path = options.config or path_of(environment.values, ROOT, "SCALIX_CONFIG", DEFAULT_CONFIG)
     environment = with_config_variables(environment, config_path)
     production = environment.scalix_env == "production"
@@ -181,7 +181,7 @@ def _plan(options: argparse.Namespace) -> "Plan":
 
 
 def _remedy(filename: object) -> str:
-    """What to do where a file may not be read or written."""
+    """What to do about a file that may not be read or written."""
     from scalix.launch.processes.runfile import LOCK_FILE, RUN_FILE
     from scalix.launch.settings.master_key import MASTER_KEY_FILE
 

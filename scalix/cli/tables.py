@@ -1,4 +1,4 @@
-"""How commands show what the gateway answers: JSON for programs, tables and records for people."""
+"""Prints what the gateway answered: JSON for programs, tables and records for people."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +64,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 
 def shown_amount(value: Any) -> str:
-    """`1,234`; amounts of money to the millionth; `-` for nothing."""
+    """A value as tables show it: `1,234`, money to the millionth, `-` for nothing."""
     if value is None or value == "":
         return "-"
     if isinstance(value, bool):

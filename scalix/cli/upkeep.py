@@ -1,4 +1,4 @@
-"""`scalix retention` and `scalix secrets`: work of days and of key rotations, done now."""
+"""`scalix retention` and `scalix secrets`: removes what is too old, and encrypts with a new key."""
 
 import argparse
 from typing import Any
@@ -7,7 +7,7 @@ from scalix.cli.acts import Acts, Options, asks
 from scalix.cli.session import Refused, Session
 from scalix.cli.tables import print_json, print_record
 
-# All that is too old is removed, and the store's files are written anew.
+# All that is too old is removed, and the store rewrites its files.
 _PATIENCE_S = 300.0
 _MOST_NAMED = 20
 

@@ -1,4 +1,4 @@
-"""`scalix usage` and `scalix report`: what users have used, request by request and in sums."""
+"""`scalix usage` and `scalix report`: shows what users have used, as single requests and in sums."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""`scalix user`: make, show, change, list and delete users, their balances, and what is kept of them."""
+"""`scalix user`: makes, shows, changes, lists and deletes users, credits them, and exports or erases their data."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ from scalix.cli.session import Session
 from scalix.cli.tables import print_json, print_record, print_table
 
 DEFAULT_TIER = "default"
-# All of a user is read or removed, and the store's files are written anew.
+# All data of a user is read or removed, and the store rewrites its files.
 _PATIENCE_S = 300.0
 _COLUMNS = ("user", "tier", "blocked", "own limits", "email", "made")
 

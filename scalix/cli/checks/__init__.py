@@ -1,1 +1,1 @@
-"""What the diagnostics look at, through the gateway's public API only."""
+"""The checks of a running gateway, through its public API only."""

@@ -1,4 +1,4 @@
-"""What the checks work with: users of their own, chat requests, and the words for what came back."""
+"""What the checks share: their own users, chat requests, and expectations of answers."""
 
 import secrets
 import time
@@ -23,7 +23,7 @@ MOST_WAIT_IN_FLIGHT_S = 5.0
 
 @dataclass
 class Bench:
-    """One run against one gateway. `users` are those made and not yet removed."""
+    """One run of checks. `users` are those not removed yet; `skew_s` is how far the gateway's clock is ahead."""
 
     client: Client
     report: Report
@@ -42,7 +42,7 @@ class Bench:
         return name
 
     def remove_users(self) -> tuple[int, dict[str, str]]:
-        """Remove every user made. Returns how many are gone, and what was seen for each that may not be."""
+        """Remove the users that were made. Returns how many are gone, and why the others are not, by name."""
         gone, left = 0, {}
         for name in self.users:
             try:
@@ -59,7 +59,7 @@ class Bench:
         return gone, left
 
     def _wait_for_requests_in_flight(self, user: str) -> None:
-        """An abandoned request is counted when the provider is done; after a removal it would bring the user back."""
+        """Wait until no request of the user runs: one that ends after the removal would bring the user back."""
         end_s = time.monotonic() + MOST_WAIT_IN_FLIGHT_S
         while time.monotonic() < end_s:
             if not self.client.get(f"/user/info?user_id={quote(user)}").field("usage", "in_flight_requests"):
@@ -87,13 +87,13 @@ class Bench:
         return self.client.post("/v1/chat/completions", body, timeout_s=MODEL_TIMEOUT_S)
 
     def clock(self, answer: Answer) -> tuple[float, float]:
-        """The gateway's Unix time when it answered lies between these two."""
+        """The earliest and the latest Unix time, by the gateway's clock, at which it may have answered."""
         if abs(self.skew_s) <= SAME_CLOCK_S:
             return answer.sent_s, answer.received_s
         return answer.sent_s + self.skew_s - 1.5, answer.received_s + self.skew_s + 1.5
 
     def in_one_window(self, window_s: int, look: Callable[[], str]) -> str:
-        """What `look` saw; it runs once more if it failed while a window of `window_s` turned over."""
+        """What `look` saw. It is called again if it failed while one window of `window_s` ended and the next began."""
         before = self.client.get("/health/liveliness", with_key=False)
         try:
             return look()
@@ -118,7 +118,7 @@ def cheapest(models: list[str]) -> str:
 
 
 def expect(answer: Answer, status: int, code: str | None = None) -> Answer:
-    """The answer, if it is the expected one. Raises `Failed`, and names a provider's failure as such."""
+    """The answer, if it has this status and error code. Raises `Failed`, and says so if a provider failed."""
     if answer.code == "provider_unavailable" and code != answer.code:
         raise Failed(f"the provider failed, not the gateway ({answer.told}); see to its key and its status, then retry")
     passes(answer.status == status and code in (None, answer.code), answer.told)
@@ -126,7 +126,7 @@ def expect(answer: Answer, status: int, code: str | None = None) -> Answer:
 
 
 def counted_models(models: list[str]) -> str:
-    """`2 models (a, b)`."""
+    """The number and the names of models: `2 models (a, b)`."""
     return f"{len(models)} model{'' if len(models) == 1 else 's'} ({', '.join(models)})"
 
 

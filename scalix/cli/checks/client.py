@@ -1,4 +1,4 @@
-"""A small HTTP client for the diagnostics: one connection per request, and no redirects, which would get the key."""
+"""A small HTTP client: one connection for each request, and no redirects, as they would get the key."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ MOST_MESSAGE_CHARS = 240
 
 
 class NoAnswer(Exception):
-    """Nothing that speaks HTTP answered in time. The text says why."""
+    """There was no HTTP answer in time. The text says why."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Answer:
             return None
 
     def field(self, *path: str) -> Any:
-        """What stands at `path` in the JSON body; `None` where nothing does."""
+        """The member of the JSON body at `path`; `None` where there is none."""
         value = self.json
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
@@ -53,7 +53,7 @@ class Answer:
 
     @property
     def told(self) -> str:
-        """Status, code and message in one line: `404 model_not_found: The model …`."""
+        """Status, code and message in one line, such as `404 model_not_found: The model …`."""
         message = self.field("error", "message")
         if not isinstance(message, str):
             message = "" if self.status == 200 else self.body[:MOST_MESSAGE_CHARS].decode("utf-8", "replace")
@@ -70,7 +70,7 @@ class Answer:
 
 
 class Client:
-    """Speaks to one gateway. `url` is `http[s]://host[:port][/path]`; `key` goes along unless a call says otherwise."""
+    """Sends requests to one gateway, with `key` unless a call says otherwise. `url` is `http[s]://host[:port][/path]`."""
 
     def __init__(self, url: str, key: str) -> None:
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""`--test free`: health, models, answers, counting and refusals, as a user of the free tier meets them."""
+"""`--test free`: health, models, answers, counting and refusals for a user of the free tier."""
 
 import json
 from dataclasses import dataclass, field
@@ -105,7 +105,7 @@ class FreeChecks:
 
 
 def _chunks(answer: Answer) -> int:
-    """How many chunks with choices a stream had. Raises `Failed` when it is no whole stream."""
+    """The number of chunks with choices in a stream. Raises `Failed` if the stream is not whole."""
     if not answer.headers.get("content-type", "").startswith("text/event-stream"):
         raise Failed(f"200 with content-type {answer.headers.get('content-type')}")
     lines = answer.body.decode("utf-8", "replace").splitlines()

@@ -1,4 +1,4 @@
-"""`--test rate-limit`: the request after the last of the hour is refused, rightly, and nobody else notices."""
+"""`--test rate-limit`: the first request over the hour's limit is refused as it should be, and only for its user."""
 
 import re
 import time
@@ -20,7 +20,7 @@ MOST_WAIT_S = 20.0
 
 @dataclass
 class Attempt:
-    """One run up to the limit. `hours` are those of its first and its last answer."""
+    """What was seen in one run up to the limit. `hours` are those of its first and its last answer."""
 
     limit: int = 0
     succeeded: int = 0
@@ -102,7 +102,7 @@ class RateLimitChecks:
         attempt.hours = (start, self._hour(end))
 
     def _chat(self, user: str, model: str) -> Answer:
-        """One request; a real provider's short failures, which count nothing, are waited out."""
+        """One request. A provider's short failures, which are not counted, are waited out."""
         for _ in range(MOST_PROVIDER_FAILURES):
             answer = self.bench.chat(user, model, max_tokens=MAX_TOKENS)
             if answer.code != "provider_unavailable":
@@ -147,7 +147,7 @@ class RateLimitChecks:
 
 
 def _hourly_limit(answer: Answer) -> int:
-    """The hour's limit from `RateLimit-Policy`. Raises `Failed`, `Skipped` where it can't be the one that refuses."""
+    """The hour's limit in `RateLimit-Policy`. Raises `Skipped` where another limit would refuse before it."""
     policy = answer.headers.get("ratelimit-policy", "")
     limits = {name: int(value) for name, value in re.findall(r'"([\w-]+)";q=(\d+)', policy)}
     hourly = limits.get(LIMIT)

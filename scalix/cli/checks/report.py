@@ -1,4 +1,4 @@
-"""The results of the checks: told one line at a time, counted, and summed up."""
+"""The results of the checks: one line each, and their sum."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ Result = Literal["ok", "FAILED", "skipped"]
 
 
 class Failed(Exception):
-    """The gateway did something else than expected. The text says what was seen."""
+    """The gateway did not do what was expected. The text says what was seen."""
 
 
 def passes(is_right: bool, seen: str) -> str:
@@ -21,7 +21,7 @@ def passes(is_right: bool, seen: str) -> str:
 
 
 class Skipped(Exception):
-    """The check says nothing about this gateway. The text says why."""
+    """The check does not fit this gateway. The text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Report:
         return result == "ok"
 
     def count(self, result: Result) -> int:
-        """How many checks ended so."""
+        """The number of checks with this result."""
         return sum(check.result == result for check in self.checks)
 
     @property
@@ -77,7 +77,7 @@ class Report:
         return f"{self.count('ok')} passed, {self.count('FAILED')} failed{tail}"
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain data."""
+        """The results as plain data for JSON."""
         return {
             "ok": self.count("FAILED") == 0,
             "passed": self.count("ok"),

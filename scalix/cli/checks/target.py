@@ -1,4 +1,4 @@
-"""Which gateway is meant, and with which key: from the options, the state directory, and the environment."""
+"""Finds the gateway that is meant and its master key, by the options, the state directory and the environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One gateway. `key_source` says where the key came from, for messages."""
+    """A gateway and its master key. `key_source` says where the key was found, for messages."""
 
     url: str
     key: str = field(repr=False)
@@ -60,7 +60,7 @@ def find_target(
         return Target(url, _carried(found, source), source)
     path = state_dir / MASTER_KEY_FILE
     if urlsplit(url).hostname not in _THIS_MACHINE:
-        # A key that was made for this machine's gateway is nobody else's business.
+        # The key of this machine's gateway must not be sent to another.
         raise LaunchError([Problem("environment", f"no key for {url}", HOW_TO_GET_THE_KEY)])
     try:
         return Target(url, _carried(path.read_text(encoding="utf-8").strip(), shown_path(path)), shown_path(path))
