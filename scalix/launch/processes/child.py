@@ -180,7 +180,7 @@ class Child:
         now = time.monotonic()
         if code is None:
             if running.ready_at_s is None and now - running.started_at_s > START_LIMIT_S:
-                running.popen.kill()
+                running.popen.send_signal(signal.SIGKILL)
             return True
         for ended in running.pipes_ended:
             ended.wait(0.5)

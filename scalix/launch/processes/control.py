@@ -83,12 +83,12 @@ def reload_gateway(state_dir: Path, patience_s: float = PATIENCE_S) -> int:
 
 
 def _outcome(state_dir: Path, before: RunFile, deadline_s: float) -> int:
-    number = before.reload.number if before.reload else 0
+    number = before.reloads
 
     def has_answered() -> bool:
         nonlocal before
         before = read_run_file(state_dir) or before
-        return before.reload is not None and before.reload.number > number
+        return before.reloads > number
 
     if not _wait(has_answered, deadline_s) or before.reload is None:
         return _not_done("the gateway has not answered; see its log")

@@ -112,15 +112,14 @@ class Output:
 
     def leave_terminal(self) -> None:
         """Write nothing to the terminal from now on, as when the gateway has gone into the background."""
-        self.flush_terminal()
-        if self._terminal:
-            self._terminal.close()
-            self._terminal = None
+        terminal, self._terminal = self._terminal, None
+        if terminal:
+            terminal.close(timeout_s=1.0)
 
     def flush_terminal(self) -> None:
         """Write what is queued for the terminal, before something else writes to it."""
         if self._terminal:
-            self._terminal.close(timeout_s=1.0)
+            self.leave_terminal()
             self._terminal = Sink("terminal", _write_all_to(1))
 
     def close(self) -> None:

@@ -66,9 +66,6 @@ class Adopted:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, sig)
 
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
 
 def start_ticks_of(pid: int) -> int | None:
     """When process `pid` started, in clock ticks since boot; None when there is none or it is a zombie."""

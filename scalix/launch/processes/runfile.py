@@ -4,11 +4,13 @@ import fcntl
 import json
 import os
 import struct
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from scalix.launch.processes.process import ProcessIdentity
+import scalix
+from scalix.launch.processes.process import ProcessIdentity, myself
 
 RUN_FILE = "gateway.json"
 LOCK_FILE = "gateway.lock"
@@ -38,15 +40,15 @@ class ReloadEntry:
 
 @dataclass(frozen=True, slots=True)
 class RunFile:
-    """One running gateway. `started_at` is in seconds since 1970, UTC; `port` is the real one, never 0. `store_socket`
-    is the path of the embedded store's socket."""
+    """One running gateway, by default one that this process starts now. `started_at` is in seconds since 1970, UTC;
+    `port` is the real one, never 0. `store_socket` is the path of the embedded store's socket."""
 
-    launcher: ProcessIdentity
     host: str
     port: int
-    started_at: float
-    version: str
     log_file: str
+    launcher: ProcessIdentity = field(default_factory=myself)
+    started_at: float = field(default_factory=time.time)
+    version: str = scalix.__version__
     phase: Phase = "starting"
     store: str = "starting"
     demo: bool = False
@@ -54,6 +56,11 @@ class RunFile:
     helpers: tuple[ProcessIdentity, ...] = ()
     reload: ReloadEntry | None = None
     store_socket: str | None = None
+
+    @property
+    def reloads(self) -> int:
+        """How often the config was read again."""
+        return self.reload.number if self.reload else 0
 
     def write(self, state_dir: Path) -> None:
         """Replace the run file in `state_dir` in one step: a reader sees the old one or the new one."""

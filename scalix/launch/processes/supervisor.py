@@ -24,8 +24,7 @@ from scalix.launch.processes.process import describe_exit
 from scalix.launch.processes.pump import PipePump
 from scalix.launch.processes.recycling import Recycler
 from scalix.launch.processes.reload import put_in_place
-from scalix.launch.processes.run_notes import RunNotes
-from scalix.launch.processes.runfile import POLICY_FILE, ReloadEntry, hold_lock, remove_run_file
+from scalix.launch.processes.runfile import POLICY_FILE, ReloadEntry, RunFile, WorkerEntry, hold_lock, remove_run_file
 from scalix.launch.processes.signals import EXIT_PORT_TAKEN, RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
 from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_orphans
@@ -87,7 +86,7 @@ class Supervisor:
         settings = self._plan.settings
         self._port = int(self._listener.getsockname()[1])
         self._url = base_url(settings.host, self._port)
-        self._notes = RunNotes(self._plan, self._port, self._log_file, self._output)
+        self._run_file = RunFile(settings.host, self._port, str(self._log_file), demo=self._plan.demo)
         self._note()
         self._output.say("config", str(settings.config_path))
         self._store = open_store(settings, self._pump, self._output, self._plan.environment.store_variables)
@@ -211,7 +210,7 @@ class Supervisor:
             self._output.say(child.spec.name, f"LiteLLM is loaded in {child.start_s:.1f} s")
             return
         self._output.say(child.spec.name, f"ready in {child.start_s:.1f} s")
-        if self._notes.reloads:
+        if self._run_file.reloads:
             # It may have read the policy just before a reload.
             child.send(signal.SIGHUP)
         if not self._announced and self._workers and all(worker.is_ready for worker in self._workers):
@@ -227,7 +226,7 @@ class Supervisor:
 
     def _reload(self) -> None:
         """Read the config again and tell the workers that serve; a worker that starts reads the policy by itself."""
-        number = self._notes.reloads + 1
+        number = self._run_file.reloads + 1
         outcome = put_in_place(self._plan, number, self._policy_path)
         for line in (*outcome.problems, *outcome.notes):
             self._output.say("reload", line)
@@ -257,11 +256,22 @@ class Supervisor:
         self._note()
 
     def _note(self, **changes: Any) -> None:
-        """Bring the run file up to date. `changes` are other fields of it."""
+        """Write the run file with the children that run now and the store. `changes` are other fields of it."""
         preloader = self._preloader.child if self._preloader else None
-        helpers = [child.identity for child in (self._demo, self._store, preloader) if child]
-        helpers += [child.identity for child in self._recycler.all()]
-        self._notes.write(self._workers, helpers, self._store, **changes)
+        helpers = [child.identity for child in (self._demo, self._store, preloader, *self._recycler.all()) if child]
+        self._run_file = replace(
+            self._run_file,
+            workers=tuple(WorkerEntry(w.spec.name, w.identity, w.is_ready) for w in self._workers if w.identity),
+            helpers=tuple(helper for helper in helpers if helper),
+            store=self._store.description if self._store else "starting",
+            store_socket=self._store.socket if self._store else None,
+            **changes,
+        )
+        try:
+            self._run_file.write(self._plan.settings.state_dir)
+        except OSError as error:
+            # A full disk must not end a gateway that serves.
+            self._output.say("launcher", f"can't write the run file, --status will be out of date: {error.strerror}")
 
     def _stop_everything(self) -> None:
         self._listener.close()
