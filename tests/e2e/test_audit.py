@@ -4,6 +4,7 @@ import json
 import secrets
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -45,6 +46,16 @@ def test_the_log_of_a_running_gateway_is_signed_and_whole(gateway: Gateway, new_
     shown = scalix(gateway, "audit", "list", "--object", f"user:{user}", "--limit", "5")
     assert [word in shown.stdout for word in (user, "user.new", "operator:master", "127.0.0.1")] == [True] * 4
     assert scalix(gateway, "audit", "verify", "--known", "x").returncode == 2
+
+
+def test_the_key_of_the_audit_log_may_stand_in_the_env_file(gateway: Gateway, tmp_path: Path) -> None:
+    environment = gateway.environment()
+    env_file = tmp_path / "gateway.env"
+    env_file.write_text(f"SCALIX_AUDIT_KEY={environment.pop('SCALIX_AUDIT_KEY')}\n", encoding="utf-8")
+    command = (sys.executable, "-m", "scalix", "audit", "verify", "--json", "--env-file", str(env_file))
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30)
+    report = json.loads(done.stdout)
+    assert report["signed"] == report["entries"] > 0
 
 
 def test_a_wrong_token_is_in_the_log_within_seconds(gateway: Gateway, http: httpx.Client) -> None:
