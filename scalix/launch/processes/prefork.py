@@ -26,7 +26,7 @@ class Preloader:
         control = self._theirs.fileno()
         command = (sys.executable, "-m", "scalix.launch.processes.preloader", "--control", str(control))
         environment = {**worker.environment, "OPENBLAS_NUM_THREADS": "1"}  # its thread would not live through a fork
-        spec = ChildSpec("loader", command, environment, worker.directory, (control,), signal.SIGKILL)
+        spec = ChildSpec("preloader", command, environment, worker.directory, (control,), signal.SIGKILL)
         self.child = Child(spec, pump, output)
 
     def fork(self, spec: ChildSpec, stdout: int, stderr: int, ready: int) -> Adopted | None:

@@ -124,7 +124,7 @@ class Supervisor:
         try:
             self._preloader = Preloader(worker, self._pump, self._output)
         except OSError as error:
-            self._output.say("loader", f"workers load LiteLLM one by one: {error}")
+            self._output.say("preloader", f"workers load LiteLLM one by one: {error}")
             return
         self._start(self._preloader.child)
         self._wait_for(self._preloader.child)
