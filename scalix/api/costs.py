@@ -1,17 +1,14 @@
 """`cost_calculator`: calculates what a request costs, and charges users costs."""
 
 import time
-from typing import TYPE_CHECKING
 
 from scalix.api.errors import UnknownPrice
 from scalix.api.runtime import RUNTIME, Runtime
+from scalix.api.tracking import track_cost
 from scalix.api.usage_values import Metadata, Money, Tracked, usage_of
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.domain.prices.pricing import calculate
 from scalix.domain.requests.model_names import did_you_mean
-
-if TYPE_CHECKING:
-    from scalix.api.services import Services
 
 
 class CostCalculator:
@@ -48,14 +45,7 @@ class CostCalculator:
 
         Raises `StoreNotRunning`, `SetupError`, `ValueError`.
         """
-        return self._runtime.run(lambda services: _track_cost(services, user_id, model, cost, metadata))
-
-
-async def _track_cost(services: "Services", user_id: str, model: str, cost: Money, metadata: Metadata) -> Tracked:
-    # It loads what speaks to the store, which a calculation does not need.
-    from scalix.api.tracking import track_cost
-
-    return await track_cost(services, user_id, model, cost, metadata)
+        return self._runtime.run(lambda services: track_cost(services, user_id, model, cost, metadata))
 
 
 class AsyncCostCalculator:
@@ -71,4 +61,4 @@ class AsyncCostCalculator:
 
     async def track_cost(self, user_id: str, model: str, cost: Money, metadata: Metadata = None) -> Tracked:
         """As `CostCalculator.track_cost`."""
-        return await self._runtime.arun(lambda services: _track_cost(services, user_id, model, cost, metadata))
+        return await self._runtime.arun(lambda services: track_cost(services, user_id, model, cost, metadata))
