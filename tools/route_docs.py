@@ -128,17 +128,32 @@ def _operation(method: str, path: str, target: Target) -> dict[str, Any]:
         operation["parameters"] = parameters
     if access_of(target) in (Access.ANYBODY, Access.ANYBODY_OPERATORS_MORE):
         operation["security"] = [{}]
-    if isinstance(target, Route):
-        schema: dict[str, Any] = {
+    schema = _body_schema(target)
+    if schema is not None:
+        is_needed = isinstance(target, Route) or not target.may_be_empty
+        operation["requestBody"] = {"required": is_needed, "content": {"application/json": {"schema": schema}}}
+    return operation
+
+
+def _body_schema(target: Target) -> dict[str, Any] | None:
+    route = target if isinstance(target, Route) else target.body_of
+    if route is not None:
+        return {
             "type": "object",
-            "required": ["model", target.row.content, *target.row.also_required],
-            "properties": {name: _TYPES.get(name, {}) for name in sorted(allowed_fields(target))},
+            "required": ["model", route.row.content, *route.row.also_required] if route is target else ["model"],
+            "properties": {name: _TYPES.get(name, {}) for name in sorted(allowed_fields(route))},
             "additionalProperties": True,
         }
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    elif method in ("POST", "PUT"):
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}
-    return operation
+    if isinstance(target, Route) or target.body is None:
+        return None
+    schema = target.body.model_json_schema()
+    for described in schema["properties"].values():
+        described.pop("title", None)
+        if described.get("default", "") is None:
+            del described["default"]
+    del schema["title"]
+    schema["description"] = " ".join(schema["description"].split())
+    return {**schema, "additionalProperties": not target.body.refuses_unknown}
 
 
 def openapi_page() -> str:

@@ -12,7 +12,7 @@ from scalix.edge.bodies import read_json
 from scalix.edge.body_checks import check_body
 from scalix.edge.guard import Guard
 from scalix.edge.per_second import PerSecond
-from scalix.edge.rows import Access, Body, Request, Row
+from scalix.edge.rows import Access, Request, Row
 from scalix.edge.user_header import take_user
 from scalix.service.exchange.admission_control import AdmissionControl
 from scalix.service.exchange.candidates import Fallbacks
@@ -74,7 +74,7 @@ def _row(path: str, route: Route) -> Row[CountRoutes]:
         lambda counts, asked: counts.answer(route, asked),
         Access.CALLERS,
         also=(path,),
-        body=Body.NOT_READ,
+        body_of=route,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from scalix.edge.asgi import Receive, Scope, Send, send_bytes
 from scalix.edge.bodies import read_json
-from scalix.edge.rows import Access, Answers, Body, Request, Row, operator_of
+from scalix.edge.rows import Access, Answers, Request, Row, operator_of
 from scalix.edge.tables import Page, json_page
 from scalix.service.identity.identity import Identity
 
@@ -28,10 +28,11 @@ class Dispatcher:
         asked = Request(scope, receive, request_id)
         if row.access is Access.OPERATORS and not row.checks_access:
             asked.operator = await operator_of(self._identity, scope)
-        if row.reads_body:
-            asked.body = await read_json(scope, receive, optional=row.body is Body.OPTIONAL)
-        if row.names_user:
-            await self._refuse_nobodys(asked.body.get("user_id"))
+        if row.body is not None:
+            body = await read_json(scope, receive, optional=row.may_be_empty)
+            if row.names_user:
+                await self._refuse_nobodys(body.get("user_id"))
+            asked.body = row.body.read(body)
         answer = await self.answers[row](asked)
         page = answer if isinstance(answer, Page) else json_page(answer)
         headers = [(b"x-request-id", request_id.encode()), *page.headers]

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from scalix.edge.rows import Row
-from scalix.service.ledger.ledger_administration import LedgerAdministration
+from scalix.service.ledger.ledger_administration import ArchiveNow, LedgerAdministration, Repair
 from scalix.store.connection.deadline import grant_store_time
 
 _STORE_TIME_MS = 3_600_000.0
@@ -25,8 +25,15 @@ LEDGER_ROWS: tuple[Row[LedgerAdministration], ...] = (
         lambda ledger, asked: _patiently(ledger.verify(asked.query)),
         query=("day", "user_id"),
     ),
-    Row("POST", f"{_LEDGER}/repair", lambda ledger, asked: _patiently(ledger.repair(asked.body, asked.by))),
-    Row("POST", f"{_LEDGER}/archive", lambda ledger, asked: _patiently(ledger.archive(asked.body, asked.by))),
+    Row(
+        "POST", f"{_LEDGER}/repair", lambda ledger, asked: _patiently(ledger.repair(asked.body, asked.by)), body=Repair
+    ),
+    Row(
+        "POST",
+        f"{_LEDGER}/archive",
+        lambda ledger, asked: _patiently(ledger.archive(asked.body, asked.by)),
+        body=ArchiveNow,
+    ),
     Row(
         "GET", f"{_LEDGER}/export", lambda ledger, asked: _patiently(ledger.export(asked.query)), query=("day", "shard")
     ),

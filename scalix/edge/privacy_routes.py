@@ -5,7 +5,7 @@ from urllib.parse import unquote_to_bytes
 
 from scalix.domain.errors import BadRequest
 from scalix.edge.asgi import Scope
-from scalix.edge.rows import Body, Request, Row
+from scalix.edge.rows import Request, Row
 from scalix.service.ledger.retention import RetentionJob
 from scalix.service.privacy.privacy import Privacy
 
@@ -28,4 +28,4 @@ PRIVACY_ROWS: tuple[Row[Privacy], ...] = (
     Row("GET", f"{_ONE_USER}{{user}}{_EXPORT}", lambda privacy, asked: privacy.export(_user_in(asked.scope), asked.by)),
     Row("DELETE", f"{_ONE_USER}{{user}}", lambda privacy, asked: privacy.erase(_user_in(asked.scope), asked.by)),
 )
-RETENTION_ROWS: tuple[Row[RetentionJob], ...] = (Row("POST", "/scalix/v1/retention/run", _run, body=Body.NOT_READ),)
+RETENTION_ROWS: tuple[Row[RetentionJob], ...] = (Row("POST", "/scalix/v1/retention/run", _run),)

@@ -1,15 +1,17 @@
 """What one route of the gateway's own is: method, path, who may use it, and what answers it."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import Enum, StrEnum, auto
+from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 from scalix.domain.errors import NotPermitted
+from scalix.domain.requests.routes import Route
 from scalix.edge.asgi import Receive, Scope, address_of, credential_of
 from scalix.edge.queries import query_of
 from scalix.service.audit.audit import Actor
+from scalix.service.bodies import RequestBody
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
 
@@ -25,23 +27,16 @@ class Access(StrEnum):
     OPERATORS = "operators"
 
 
-class Body(Enum):
-    """What the dispatcher reads of a `POST` or `PUT` before the handler is called."""
-
-    NEEDED = auto()
-    OPTIONAL = auto()
-    NOT_READ = auto()  # there is none, or the handler reads it
-
-
 @dataclass(slots=True)
 class Request:
-    """What a handler is given. `operator` is the operator who asks, on routes that are the operator's alone."""
+    """What a handler is given. `operator` is the operator who asks, on routes that are the operator's alone; `body` is
+    of the row's model."""
 
     scope: Scope
     receive: Receive
     request_id: str = ""
     operator: Caller | None = None
-    body: dict[str, Any] = field(default_factory=dict)
+    body: Any = None
 
     @property
     def query(self) -> dict[str, str]:
@@ -65,6 +60,8 @@ class Row(Generic[Service]):
 
     - `also`: other paths of the same route
     - `query`: parameters of the URL, for the documentation
+    - `body`: the model of the JSON body, which the dispatcher reads; one that `may_be_empty` need not be sent
+    - `body_of`: the metered route whose body this one takes too, which the handler reads
     - `names_user`: the body's `user_id` must not be a name that only the gateway gives
     """
 
@@ -74,15 +71,12 @@ class Row(Generic[Service]):
     access: Access = Access.OPERATORS
     also: tuple[str, ...] = ()
     query: tuple[str, ...] = ()
-    body: Body = Body.NEEDED
+    body: type[RequestBody] | None = None
+    may_be_empty: bool = False
+    body_of: Route | None = None
     names_user: bool = False
     checks_access: bool = False
     holds_slashes: bool = False
-
-    @property
-    def reads_body(self) -> bool:
-        """Whether the dispatcher reads the body."""
-        return self.method in ("POST", "PUT") and self.body is not Body.NOT_READ
 
 
 Answers = Mapping[Row[Any], Callable[[Request], Awaitable[Any]]]

@@ -5,13 +5,13 @@ from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.edge.rows import Request, Row
-from scalix.service.administration.administration import UserAdministration
-from scalix.service.administration.balances import Balances
+from scalix.service.administration.administration import NewUser, UserAdministration, UserChange, Users
+from scalix.service.administration.balances import Balances, Credit
 from scalix.service.administration.key_administration import KeyAdministration
-from scalix.service.administration.limit_administration import LimitAdministration
-from scalix.service.administration.merging import Merging
-from scalix.service.administration.resealing import SecretsAdministration
-from scalix.service.administration.token_revocation import TokenRevocation
+from scalix.service.administration.limit_administration import LimitAdministration, OwnLimits, Reset
+from scalix.service.administration.merging import Merge, Merging
+from scalix.service.administration.resealing import Reencrypt, SecretsAdministration
+from scalix.service.administration.token_revocation import Revoke, TokenRevocation
 from scalix.service.audit.audit_reading import AuditReading
 
 _OF_A_NEW_KEY = ("key", "key_name", "token", "expires")  # what `/user/new` tells of the key that it makes
@@ -26,13 +26,10 @@ class NewUsers:
 
     async def answer(self, asked: Request) -> dict[str, Any]:
         """Raises `GatewayError`s."""
-        body = asked.body
-        wants_key = body.pop("auto_create_key", None)
-        if not isinstance(wants_key, bool | None):
-            raise BadRequest("'auto_create_key' must be true or false.", param="auto_create_key")
-        if wants_key is False:
+        body: NewUser = asked.body
+        if not body.auto_create_key:
             return await self.users.new(body, asked.by)
-        self.keys.made({"user_id": body.get("user_id")}, asked.by)  # a key that can't be made leaves no user behind
+        self.keys.made({"user_id": body.user_id or None}, asked.by)  # a key that can't be made leaves no user behind
         made = await self.users.new(body, asked.by)
         key = await self.keys.generate({"user_id": made["user_id"]}, asked.by)
         return {**made, **{name: key.get(name) for name in _OF_A_NEW_KEY}}
@@ -46,42 +43,67 @@ def _user_in(asked: Request) -> str:
 
 
 _BY_ID = ("user_id",)
-NEW_USER_ROWS: tuple[Row[NewUsers], ...] = (Row("POST", "/user/new", NewUsers.answer, names_user=True),)
+NEW_USER_ROWS: tuple[Row[NewUsers], ...] = (Row("POST", "/user/new", NewUsers.answer, body=NewUser, names_user=True),)
 USER_ROWS: tuple[Row[UserAdministration], ...] = (
-    Row("POST", "/user/update", lambda users, asked: users.update(asked.body, asked.by), names_user=True),
+    Row(
+        "POST",
+        "/user/update",
+        lambda users, asked: users.update(asked.body, asked.by),
+        body=UserChange,
+        names_user=True,
+    ),
     # LiteLLM's client has both.
     Row("GET", "/user/info", lambda users, asked: users.info(_user_in(asked)), also=("/v2/user/info",), query=_BY_ID),
     Row("GET", "/user/list", lambda users, asked: users.listing(asked.query), query=("page", "page_size", "user_ids")),
     Row(
         "POST",
         "/user/delete",
-        lambda users, asked: users.delete(asked.body.get("user_ids"), asked.by),
+        lambda users, asked: users.delete(asked.body.user_ids, asked.by),
+        body=Users,
         names_user=True,
     ),
 )
 LIMIT_ROWS: tuple[Row[LimitAdministration], ...] = (
     Row("GET", "/user/limits", lambda limits, asked: limits.show(_user_in(asked)), query=_BY_ID),
-    Row("PUT", "/user/limits", lambda limits, asked: limits.put(asked.body, asked.by), names_user=True),
-    Row("POST", "/user/reset", lambda limits, asked: limits.reset(asked.body, asked.by), names_user=True),
+    Row("PUT", "/user/limits", lambda limits, asked: limits.put(asked.body, asked.by), body=OwnLimits, names_user=True),
+    Row("POST", "/user/reset", lambda limits, asked: limits.reset(asked.body, asked.by), body=Reset, names_user=True),
     Row("GET", "/scalix/v1/shadow", lambda limits, asked: limits.shadow(asked.query.get("days")), query=("days",)),
 )
 BALANCE_ROWS: tuple[Row[Balances], ...] = (
     Row("GET", "/user/balance", lambda balances, asked: balances.show(_user_in(asked))),
-    Row("POST", "/user/credit", lambda balances, asked: balances.credit(asked.body, asked.by), names_user=True),
+    Row(
+        "POST",
+        "/user/credit",
+        lambda balances, asked: balances.credit(asked.body, asked.by),
+        body=Credit,
+        names_user=True,
+    ),
 )
 TOKEN_ROWS: tuple[Row[TokenRevocation], ...] = (
-    Row("POST", "/scalix/v1/tokens/revoke", lambda tokens, asked: tokens.revoke(asked.body, asked.by), names_user=True),
+    Row(
+        "POST",
+        "/scalix/v1/tokens/revoke",
+        lambda tokens, asked: tokens.revoke(asked.body, asked.by),
+        body=Revoke,
+        names_user=True,
+    ),
 )
 SECRET_ROWS: tuple[Row[SecretsAdministration], ...] = (
     Row(
         "POST",
         "/scalix/v1/secrets/reencrypt",
         lambda secrets, asked: secrets.reencrypt(asked.body, asked.by),
-        names_user=True,
+        body=Reencrypt,
     ),
 )
 MERGE_ROWS: tuple[Row[Merging], ...] = (
-    Row("POST", "/scalix/v1/merge", lambda merging, asked: merging.merge(asked.body, asked.by), names_user=True),
+    Row(
+        "POST",
+        "/scalix/v1/merge",
+        lambda merging, asked: merging.merge(asked.body, asked.by),
+        body=Merge,
+        names_user=True,
+    ),
 )
 AUDIT_ROWS: tuple[Row[AuditReading], ...] = (
     Row(

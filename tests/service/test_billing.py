@@ -14,6 +14,7 @@ from scalix.domain.limits.quota import Ask, Outcome, Prices, Refused, Verdict
 from scalix.domain.policy import Tier
 from scalix.domain.requests.routes import Route
 from scalix.edge.errors import error_headers
+from scalix.service.administration.balances import Credit
 from scalix.service.audit.audit import Actor
 from scalix.service.exchange.calls import Call
 from scalix.service.exchange.exchanges import Exchange
@@ -135,7 +136,7 @@ async def test_a_balance_is_not_spent_while_the_store_is_away(store: StoreProces
     async with World(store.url, tmp_path, "t:") as world:
         paying, other = await world.user("pia", "prepaid"), await world.user("oli", "all")
         await world.core.administration.balances.credit(
-            {"user_id": "pia", "amount_usd": 5, "credit_id": "1"}, Actor("test")
+            Credit.read({"user_id": "pia", "amount_usd": 5, "credit_id": "1"}), Actor("test")
         )
         assert [(await world.ask(user)).status for user in (paying, other)] == [200, 200]
         store.kill()

@@ -12,6 +12,7 @@ import pytest
 from scalix.domain.identity.key_secrets import secret_of
 from scalix.domain.limits.quota import Ask, Charge, Decision, Receipt, Settled, Tally
 from scalix.domain.tokens.output_cap import FLOOR_TOKENS
+from scalix.service.administration.balances import Credit
 from scalix.service.administration.key_administration import new_secret
 from scalix.service.audit.audit import Actor
 from scalix.service.exchange.calls import Call
@@ -284,7 +285,7 @@ async def test_who_has_paid_in_advance_waits_for_the_store(store: StoreProcess, 
     async with World(store.url, tmp_path, "t:") as world:
         user = await world.user("paula", "paid")
         await world.core.administration.balances.credit(
-            {"user_id": user, "amount_usd": 1, "credit_id": "c1"}, Actor("operator:master")
+            Credit.read({"user_id": user, "amount_usd": 1, "credit_id": "c1"}), Actor("operator:master")
         )
         assert (await world.ask(user)).status == 200
         store.kill()

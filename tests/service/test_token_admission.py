@@ -8,6 +8,7 @@ from scalix.domain.errors import InvalidApiKey, RateLimitExceeded
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Tally
 from scalix.domain.requests.routes import Route
+from scalix.service.administration.token_revocation import Revoke
 from scalix.service.exchange.admission_control import AdmissionControl
 from scalix.service.exchange.calls import Call
 from scalix.service.exchange.exchanges import Exchange, Exchanges
@@ -68,7 +69,7 @@ async def test_a_revocation_in_one_process_holds_for_the_next_request_in_another
     first, second = workers
     token = first.issuer.token(jti="one")
     await second.request(token)
-    await first.revocation.revoke(body, BY)
+    await first.revocation.revoke(Revoke.read(body), BY)
     with pytest.raises(InvalidApiKey):
         await second.request(token)
     assert await used_by(second, "user:a:bob") == 1
@@ -78,7 +79,7 @@ async def test_another_token_of_the_user_goes_on(workers: tuple[Worker, Worker])
     first, second = workers
     kept = first.issuer.token(jti="two")
     await second.request(kept)
-    await first.revocation.revoke({"user_id": "a:bob", "jti": "one"}, BY)
+    await first.revocation.revoke(Revoke.read({"user_id": "a:bob", "jti": "one"}), BY)
     await second.request(kept)
 
 

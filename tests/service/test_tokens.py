@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from scalix.domain.errors import InvalidApiKey, KeysUnavailable, UserBlocked
+from scalix.service.administration.token_revocation import Revoke
 from scalix.service.identity.identity import WRONG_KEY
 from scalix.service.identity.tokens import MAX_TOKEN_CHARS
 from scalix.store.base import UserRecord
@@ -277,7 +278,10 @@ async def test_a_blocked_user_is_blocked_with_a_token_too_until_the_block_is_lif
 async def test_a_token_revoked_by_its_jti_is_refused_and_no_other(rig: TokenRig) -> None:
     one, two = rig.issuer.token(jti="one"), rig.issuer.token(jti="two")
     caller = await rig.caller(one)
-    assert await rig.revocation.revoke({"user_id": "a:bob", "jti": "one"}, BY) == {"user_id": "a:bob", "revoked": "one"}
+    assert await rig.revocation.revoke(Revoke.read({"user_id": "a:bob", "jti": "one"}), BY) == {
+        "user_id": "a:bob",
+        "revoked": "one",
+    }
     await refused(rig, one)
     await rig.caller(two)
     await rig.caller(rig.issuer.token())
@@ -290,7 +294,7 @@ async def test_all_tokens_of_a_user_that_were_issued_before_now_can_be_revoked(r
     before = [rig.issuer.token(jti="one"), rig.issuer.token(iat=...), rig.issuer.token(iat=rig.issuer.now_s)]
     for token in before:
         await rig.caller(token)
-    assert (await rig.revocation.revoke({"user_id": "a:bob"}, BY))["revoked"] == "all"
+    assert (await rig.revocation.revoke(Revoke.read({"user_id": "a:bob"}), BY))["revoked"] == "all"
     for token in before:
         await refused(rig, token)
     await rig.caller(rig.issuer.token(iat=rig.issuer.now_s + 1))
@@ -300,7 +304,7 @@ async def test_all_tokens_of_a_user_that_were_issued_before_now_can_be_revoked(r
 async def test_what_another_process_revokes_shows_when_the_record_is_read_anew(rig: TokenRig) -> None:
     caller = await rig.caller(rig.issuer.token(jti="one"))
     elsewhere = TokenRig(store=rig.store)
-    await elsewhere.revocation.revoke({"user_id": "a:bob", "jti": "one"}, BY)
+    await elsewhere.revocation.revoke(Revoke.read({"user_id": "a:bob", "jti": "one"}), BY)
     assert caller.version != (await rig.store.get("a:bob")).version
     assert caller.reread is not None
     with pytest.raises(InvalidApiKey):
@@ -309,7 +313,9 @@ async def test_what_another_process_revokes_shows_when_the_record_is_read_anew(r
 
 
 async def test_so_many_revoked_tokens_that_they_can_t_be_kept_revoke_all_of_the_user(rig: TokenRig) -> None:
-    answers = [await rig.revocation.revoke({"user_id": "a:bob", "jti": str(number)}, BY) for number in range(65)]
+    answers = [
+        await rig.revocation.revoke(Revoke.read({"user_id": "a:bob", "jti": str(number)}), BY) for number in range(65)
+    ]
     assert [answer["revoked"] for answer in answers] == ["one"] * 64 + ["all"]
     for number in range(65):
         await refused(rig, rig.issuer.token(jti=str(number)))
@@ -317,12 +323,12 @@ async def test_so_many_revoked_tokens_that_they_can_t_be_kept_revoke_all_of_the_
 
 async def test_a_revoked_token_is_forgotten_only_when_it_has_ended(rig: TokenRig) -> None:
     exp = rig.issuer.now_s + 600
-    await rig.revocation.revoke({"user_id": "a:bob", "jti": "old", "exp": exp}, BY)
+    await rig.revocation.revoke(Revoke.read({"user_id": "a:bob", "jti": "old", "exp": exp}), BY)
     rig.now_ms += 629_000
-    await rig.revocation.revoke({"user_id": "a:bob", "jti": "new"}, BY)
+    await rig.revocation.revoke(Revoke.read({"user_id": "a:bob", "jti": "new"}), BY)
     await refused(rig, rig.issuer.token(jti="old", exp=exp))
     rig.now_ms += 3_600_000
-    await rig.revocation.revoke({"user_id": "a:bob", "jti": "newer"}, BY)
+    await rig.revocation.revoke(Revoke.read({"user_id": "a:bob", "jti": "newer"}), BY)
     assert len((await rig.store.get("a:bob")).revoked_tokens) == 2
 
 

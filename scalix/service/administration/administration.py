@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, ClassVar, Self
 from uuid import uuid4
+
+from pydantic import Field
 
 from scalix.domain.errors import BadRequest, UserAlreadyExists, UserNotFound
 from scalix.domain.identity.subjects import RESERVED_PREFIXES, user_subject
@@ -12,24 +14,21 @@ from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Window
 from scalix.domain.limits.quota import Tallies, Tally
 from scalix.domain.privacy import CONSENTS, consents
-from scalix.service.administration.key_fields import flag
 from scalix.service.administration.limit_views import shown_windows
 from scalix.service.administration.user_records import (
+    LimitsOfUser,
     UserRecords,
-    checked_limits,
     differences,
-    refuse_unknown_fields,
     refuse_unknown_user,
-    user_id_in,
 )
 from scalix.service.audit.audit import Act, Actor, recorded
+from scalix.service.bodies import FLAG, USER_ID, JsonSchema, ReadBy, RequestBody, UserId, flag, refuse_unknown_fields
 from scalix.service.identity.users import effective_limits, overrides_of
 from scalix.service.queries import whole_number
 from scalix.store.base import UserExists, UserRecord
 
 # Of LiteLLM's fields those that mean something here; descriptions are kept in the metadata.
 _DESCRIPTIONS = ("user_alias", "user_email")
-_FIELDS = frozenset({"user_id", "tier", "blocked", "limits", "metadata", "consent", "user_role", *_DESCRIPTIONS})
 _LIST_FIELDS = frozenset({"page", "page_size", "user_ids"})
 THE_ROLE = "internal_user"
 MOST_DESCRIPTION_CHARS = 320
@@ -37,6 +36,87 @@ DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 25, 100, 1_000_000
 UNREADABLE = "This user's metadata is encrypted with a key that is not among those of SCALIX_ENCRYPTION_KEY"
 # Metadata is the operator's own data about a person: that it was changed is told, not to what.
 _TOLD_IN_AUDIT = ("tier", "blocked", "limits", "consent")
+
+
+def _role(value: Any, name: str) -> str:
+    if value != THE_ROLE:
+        message = f"'user_role' must be {THE_ROLE}: only the master key is the operator's."
+        raise BadRequest(message, param=name)
+    return THE_ROLE
+
+
+def _object(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadRequest(f"'{name}' must be an object.", param=name)
+    return value
+
+
+def _consent(value: Any, name: str) -> dict[str, bool | None]:
+    """What the user says now; `null` takes back."""
+    changes = _object(value, name)
+    for one, answer in changes.items():
+        if one not in CONSENTS:
+            message = f"'consent.{one[:100]}' is not known here. Known are: {', '.join(CONSENTS)}."
+            raise BadRequest(message, param="consent")
+        if answer is not None and not isinstance(answer, bool):
+            raise BadRequest(f"'consent.{one}' must be true, false, or null for what is configured.", param="consent")
+    return changes
+
+
+def _description(value: Any, name: str) -> str | None:
+    if value is not None and (not isinstance(value, str) or len(value) > MOST_DESCRIPTION_CHARS):
+        raise BadRequest(f"'{name}' must be a text of up to {MOST_DESCRIPTION_CHARS} characters.", param=name)
+    return value
+
+
+def _user_ids(value: Any, name: str) -> list[str]:
+    if not isinstance(value, list) or not value:
+        raise BadRequest("'user_ids' must be a list of user ids.", param="user_ids")
+    return [checked_user_id(one, name) for one in value]
+
+
+_CONSENT: JsonSchema = {"type": "object", "properties": {name: {"type": ["boolean", "null"]} for name in CONSENTS}}
+_OF_DESCRIPTION = ReadBy(_description, {"type": ["string", "null"], "maxLength": MOST_DESCRIPTION_CHARS})
+
+
+class UserFields(RequestBody):
+    """What operators may write of a user, in LiteLLM's names."""
+
+    tier: Annotated[Any, ReadBy(lambda value, name: value, {"type": ["string", "null"]})] = None
+    blocked: Annotated[bool, ReadBy(flag, FLAG)] = False
+    limits: LimitsOfUser = Field(default_factory=dict)
+    metadata: Annotated[dict[str, Any], ReadBy(_object, {"type": "object"})] = Field(default_factory=dict)
+    consent: Annotated[dict[str, bool | None], ReadBy(_consent, _CONSENT)] = Field(default_factory=dict)
+    user_role: Annotated[str, ReadBy(_role, {"const": THE_ROLE})] = THE_ROLE
+    user_alias: Annotated[str | None, _OF_DESCRIPTION] = None
+    user_email: Annotated[str | None, _OF_DESCRIPTION] = None
+
+
+class NewUser(UserFields):
+    """A new user, with a key of its own unless `auto_create_key`, LiteLLM's field, is false. `null` is absent."""
+
+    user_id: Annotated[str, ReadBy(named_from_outside, USER_ID)] = ""
+    auto_create_key: Annotated[bool, ReadBy(flag, FLAG)] = True
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """As for every body, without nulls."""
+        return super().read({name: value for name, value in body.items() if value is not None})
+
+
+class UserChange(UserFields):
+    """What is not named stays."""
+
+    user_id: UserId
+
+
+class Users(RequestBody):
+    """Users to delete."""
+
+    refuses_unknown: ClassVar[bool] = False
+    user_ids: Annotated[
+        list[str], ReadBy(_user_ids, {"type": "array", "minItems": 1, "items": USER_ID}), Field(description="name them")
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,11 +129,9 @@ class UserAdministration:
     records: UserRecords
     delete_keys_of: Callable[[str, Actor], Awaitable[None]]
 
-    async def new(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
-        """Write a record for a user without one. `null` is absent. Raises `BadRequest`, `UserAlreadyExists`."""
-        body = {name: value for name, value in body.items() if value is not None}
-        named = body if "user_id" in body else {**body, "user_id": str(uuid4())}
-        record = self._changed(UserRecord(named_from_outside(named["user_id"], "user_id")), named)
+    async def new(self, body: NewUser, by: Actor) -> dict[str, Any]:
+        """Write a record for a user without one. Raises `BadRequest`, `UserAlreadyExists`."""
+        record = self._changed(UserRecord(body.user_id or str(uuid4())), body)
         try:
             async with recorded(self.records.audit, _act("user.new", by, UserRecord(record.user_id), record, body)):
                 written = await self.records.store.create(record)
@@ -88,9 +166,9 @@ class UserAdministration:
             "total_pages": -(-total // size),
         }
 
-    async def update(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    async def update(self, body: UserChange, by: Actor) -> dict[str, Any]:
         """Change a record; a user without one gets one. Raises `BadRequest`, `UserChanging`."""
-        user_id = user_id_in(body)
+        user_id = body.user_id
         written = await self.records.change(
             user_id,
             lambda before: self._changed(before, body),
@@ -103,11 +181,8 @@ class UserAdministration:
         record = await self.records.store.get(checked_user_id(user_id, "user_id"))
         return await self._shown(record)
 
-    async def delete(self, user_ids: object, by: Actor) -> dict[str, Any]:
-        """Delete records, counters and virtual keys. Raises `BadRequest`, `UserNotFound`."""
-        if not isinstance(user_ids, list) or not user_ids:
-            raise BadRequest("'user_ids' must be a list of user ids.", param="user_ids")
-        names = [checked_user_id(name, "user_ids") for name in user_ids]
+    async def delete(self, names: list[str], by: Actor) -> dict[str, Any]:
+        """Delete records, counters and virtual keys. Raises `UserNotFound`."""
         for name in names:
             if not await self._is_known(name):
                 raise UserNotFound(f"The user '{name}' is not known. Nothing was deleted.", param="user_ids")
@@ -132,30 +207,23 @@ class UserAdministration:
         record = await self.records.store.get(user_id)
         return record.exists or bool((await self.records.counters.tallies(user_subject(user_id)))[1])
 
-    def _changed(self, record: UserRecord, body: Mapping[str, Any]) -> UserRecord:
-        refuse_unknown_fields(body, _FIELDS)
-        if body.get("user_role", THE_ROLE) != THE_ROLE:
-            message = f"'user_role' must be {THE_ROLE}: only the master key is the operator's."
-            raise BadRequest(message, param="user_role")
+    def _changed(self, record: UserRecord, body: UserFields) -> UserRecord:
+        given = body.given()
         metadata, sealed = record.metadata, record.sealed_metadata
-        if "metadata" in body:
-            metadata, sealed = _object(body["metadata"], "metadata"), None
-        described = {name: body[name] for name in _DESCRIPTIONS if body.get(name) is not None}
+        if "metadata" in given:
+            metadata, sealed = body.metadata, None
+        described = {name: given[name] for name in _DESCRIPTIONS if given.get(name) is not None}
         if described and sealed is not None:
             raise BadRequest(f"{UNREADABLE}, so nothing can be added to it.", param=min(described))
-        for name, text in described.items():
-            if not isinstance(text, str) or len(text) > MOST_DESCRIPTION_CHARS:
-                message = f"'{name}' must be a text of up to {MOST_DESCRIPTION_CHARS} characters."
-                raise BadRequest(message, param=name)
         metadata = {**metadata, **described}
         return replace(
             record,
-            tier=self._tier(body["tier"]) if "tier" in body else record.tier,
-            blocked=flag(body["blocked"], "blocked") if "blocked" in body else record.blocked,
-            limits=checked_limits(body["limits"]) if "limits" in body else record.limits,
+            tier=self._tier(body.tier) if "tier" in given else record.tier,
+            blocked=given.get("blocked", record.blocked),
+            limits=given.get("limits", record.limits),
             metadata=metadata,
             sealed_metadata=sealed,
-            consent=_consent(record.consent, body["consent"]) if "consent" in body else record.consent,
+            consent={name: answer for name, answer in {**record.consent, **body.consent}.items() if answer is not None},
         )
 
     def _tier(self, name: object) -> str | None:
@@ -208,9 +276,9 @@ def _metadata(record: UserRecord) -> dict[str, Any]:
     return {"metadata": record.metadata, **{name: record.metadata.get(name) for name in _DESCRIPTIONS}}
 
 
-def _act(name: str, by: Actor, before: UserRecord, after: UserRecord, body: Mapping[str, Any]) -> Act:
+def _act(name: str, by: Actor, before: UserRecord, after: UserRecord, body: UserFields) -> Act:
     were, are = differences(_told(before), _told(after))
-    fields = sorted(body.keys() - {"user_id"})
+    fields = sorted(body.model_fields_set - {"user_id", "auto_create_key"})
     return Act(name, by, after.user_id, {"fields": fields}, before=were if before.exists else None, after=are)
 
 
@@ -227,21 +295,3 @@ def _usage(tallies: Tallies) -> dict[str, Any]:
         "cost_today_usd": day.nano_usd_used / NANO_USD_PER_USD,
         "in_flight_requests": day.requests_held,
     }
-
-
-def _consent(said: Mapping[str, bool], value: object) -> dict[str, bool]:
-    """What the user has said, with what is said now; `null` takes back."""
-    changes = _object(value, "consent")
-    for name, answer in changes.items():
-        if name not in CONSENTS:
-            message = f"'consent.{name[:100]}' is not known here. Known are: {', '.join(CONSENTS)}."
-            raise BadRequest(message, param="consent")
-        if answer is not None and not isinstance(answer, bool):
-            raise BadRequest(f"'consent.{name}' must be true, false, or null for what is configured.", param="consent")
-    return {name: answer for name, answer in {**said, **changes}.items() if answer is not None}
-
-
-def _object(value: object, param: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise BadRequest(f"'{param}' must be an object.", param=param)
-    return value

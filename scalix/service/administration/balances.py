@@ -1,8 +1,9 @@
 """Prepaid balances: what users have paid in, and what is left of it."""
 
-from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.subjects import user_subject
@@ -10,12 +11,56 @@ from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.ledger.ledger import Balance
 from scalix.domain.limits.limit_amounts import LARGEST_COUNT
 from scalix.domain.limits.limits import NANO_USD_PER_USD
-from scalix.service.administration.user_records import refuse_unknown_fields, user_id_in
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
+from scalix.service.bodies import ReadBy, RequestBody, UserId
 from scalix.store.quota.redis_balance import BalanceStore
 
 MOST_ID_CHARS = 128
-_FIELDS = frozenset({"user_id", "amount_usd", "credit_id"})
+
+
+def _credit_id(value: Any, name: str) -> str:
+    if not isinstance(value, str) or not value or len(value) > MOST_ID_CHARS or not value.isprintable() or " " in value:
+        message = (
+            f"'credit_id' must be a text of up to {MOST_ID_CHARS} characters without spaces that names this payment, "
+            "such as the invoice's number: sent again with it, the amount is not added again."
+        )
+        raise BadRequest(message, param="credit_id")
+    return value
+
+
+def _nano_usd(value: Any, name: str) -> int:
+    number = repr(value) if isinstance(value, float) else value
+    try:
+        if isinstance(number, bool) or not isinstance(number, int | str):
+            raise InvalidOperation
+        nano = Decimal(number) * NANO_USD_PER_USD
+        whole = nano.is_finite() and nano == nano.to_integral_value() and 0 < abs(nano) <= LARGEST_COUNT
+    except InvalidOperation:
+        whole = False
+    if not whole:
+        message = (
+            "'amount_usd' must be an amount in US dollars that is not 0, no finer than a nano-dollar and at most "
+            f'{LARGEST_COUNT // NANO_USD_PER_USD}: a number or a text such as "25.00".'
+        )
+        raise BadRequest(message, param="amount_usd")
+    return int(nano)
+
+
+class Credit(RequestBody):
+    """What was paid, in dollars, kept as nano-dollars; a negative amount takes from the balance. `credit_id` names the
+    payment, which is added once."""
+
+    user_id: UserId
+    credit_id: Annotated[
+        str,
+        ReadBy(_credit_id, {"type": "string", "minLength": 1, "maxLength": MOST_ID_CHARS}),
+        Field(
+            description="name this payment, such as by the invoice's number; sent again with it, it is not added again"
+        ),
+    ]
+    amount_usd: Annotated[
+        int, ReadBy(_nano_usd, {"type": ["number", "string"]}), Field(description="write US dollars, such as 25.00")
+    ]
 
 
 class Balances:
@@ -30,13 +75,10 @@ class Balances:
         name = checked_user_id(user_id, "user_id")
         return {"user_id": name, **shown_balance(await self._store.balance(user_subject(name)))}
 
-    async def credit(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    async def credit(self, body: Credit, by: Actor) -> dict[str, Any]:
         """Add `amount_usd` to a balance (a negative amount takes from it), once for each `credit_id` of a user: whoever
         is not sure that it was done sends it again. Raises `BadRequest`."""
-        refuse_unknown_fields(body, _FIELDS)
-        name = user_id_in(body)
-        credit_id = _credit_id(body.get("credit_id"))
-        nano_usd = _nano_usd(body.get("amount_usd"))
+        name, credit_id, nano_usd = body.user_id, body.credit_id, body.amount_usd
         details = {"credit_id": credit_id, "amount_usd": usd(nano_usd)}
         async with recorded(self._audit, Act("user.credit", by, name, details)):
             added, balance = await self._store.credit(user_subject(name), nano_usd, credit_id)
@@ -57,31 +99,3 @@ def shown_balance(balance: Balance | None) -> dict[str, Any]:
 def usd(nano_usd: int) -> float:
     """Dollars, as JSON has them."""
     return nano_usd / NANO_USD_PER_USD
-
-
-def _credit_id(value: object) -> str:
-    if not isinstance(value, str) or not value or len(value) > MOST_ID_CHARS or not value.isprintable() or " " in value:
-        message = (
-            f"'credit_id' must be a text of up to {MOST_ID_CHARS} characters without spaces that names this payment, "
-            "such as the invoice's number: sent again with it, the amount is not added again."
-        )
-        raise BadRequest(message, param="credit_id")
-    return value
-
-
-def _nano_usd(value: object) -> int:
-    number = repr(value) if isinstance(value, float) else value
-    try:
-        if isinstance(number, bool) or not isinstance(number, int | str):
-            raise InvalidOperation
-        nano = Decimal(number) * NANO_USD_PER_USD
-        whole = nano.is_finite() and nano == nano.to_integral_value() and 0 < abs(nano) <= LARGEST_COUNT
-    except InvalidOperation:
-        whole = False
-    if not whole:
-        message = (
-            "'amount_usd' must be an amount in US dollars that is not 0, no finer than a nano-dollar and at most "
-            f'{LARGEST_COUNT // NANO_USD_PER_USD}: a number or a text such as "25.00".'
-        )
-        raise BadRequest(message, param="amount_usd")
-    return int(nano)

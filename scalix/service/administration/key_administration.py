@@ -14,7 +14,7 @@ from scalix.domain.identity.subjects import KEYS_OWN_USER
 from scalix.domain.identity.user_ids import named_from_outside
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.redaction.foreign_texts import shown_text
-from scalix.service.administration.key_fields import SETTABLE, changed, check_names, grace_ms, spend_in, texts
+from scalix.service.administration.key_fields import MOST_DELETED, KeysToDelete, changed, grace_ms, spend_in
 from scalix.service.administration.key_views import names_in, shown_key, told_key
 from scalix.service.administration.user_records import changed_record, differences
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
@@ -24,7 +24,6 @@ from scalix.service.queries import whole_number
 from scalix.store.records.redis_keys import AliasTaken, KeyStore
 
 DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 10, 100, 1_000_000
-MOST_DELETED = 100
 MOST_FORMER = 5
 _LIST_FIELDS = frozenset(
     {"page", "size", "user_id", "key_alias", "key_hash", "return_full_object", "include_team_keys"}
@@ -59,7 +58,6 @@ class KeyAdministration:
 
     def made(self, body: Mapping[str, Any], by: Actor) -> tuple[KeyRecord, str, int | None]:
         """A new key that is not written yet, its secret, and what it is to have spent. Raises `BadRequest`."""
-        check_names(body, SETTABLE)
         policy = self.policy.current
         body = within(with_defaults(body, policy.key_defaults), policy.key_bounds, whole=True)
         key_id, secret = secrets.token_hex(8), new_secret()
@@ -103,7 +101,6 @@ class KeyAdministration:
 
     async def update(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         """Change a key; what is not named stays. Raises `BadRequest`, `KeyNotFound`, `KeyAliasTaken`, `KeyChanging`."""
-        check_names(body, SETTABLE | {"key"})
         body = within(body, self.policy.current.key_bounds, whole=False)
         spend = spend_in(body)
         written = await self._change("key.update", body.get("key"), lambda record: self._changed(record, body), by)
@@ -114,20 +111,16 @@ class KeyAdministration:
         shown_text = await self._shown(written)
         return {**shown_text, "key": written.digest}
 
-    async def set_blocked(self, body: Mapping[str, Any], by: Actor, *, blocked: bool) -> dict[str, Any]:
+    async def set_blocked(self, key: object, by: Actor, *, blocked: bool) -> dict[str, Any]:
         """Block or unblock a key. Raises `BadRequest`, `KeyNotFound`, `KeyChanging`."""
-        check_names(body, {"key"})
         name = "key.block" if blocked else "key.unblock"
-        written = await self._change(name, body.get("key"), lambda record: replace(record, blocked=blocked), by)
+        written = await self._change(name, key, lambda record: replace(record, blocked=blocked), by)
         return await self._shown(written)
 
-    async def delete(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    async def delete(self, body: KeysToDelete, by: Actor) -> dict[str, Any]:
         """Delete keys by secret or SHA-256 (`keys`) or by alias (`key_aliases`): all, or none of them if one is not
         known. Raises `BadRequest`, `KeyNotFound`."""
-        check_names(body, {"keys", "key_aliases"})
-        keys, aliases = (
-            texts([] if body.get(name) is None else body[name], name, MOST_DELETED) for name in ("keys", "key_aliases")
-        )
+        keys, aliases = body.keys, body.key_aliases
         if not keys and not aliases:
             raise BadRequest("Name the keys to delete, in 'keys' or in 'key_aliases'.", param="keys")
         records = [await self._found(key, "keys") for key in keys]
@@ -152,7 +145,6 @@ class KeyAdministration:
     async def regenerate(self, key: object, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
         """Give a key a new secret, and show it, this once. The old one works for `grace_period` more, by default not at
         all. Other fields change as in `update`. Raises `BadRequest`, `KeyNotFound`, `KeyAliasTaken`, `KeyChanging`."""
-        check_names(body, SETTABLE - {"spend"} | {"key", "grace_period"})
         secret, grace = new_secret(), grace_ms(body)
 
         def rotated(record: KeyRecord) -> KeyRecord:

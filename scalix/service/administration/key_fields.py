@@ -4,12 +4,13 @@ A field of LiteLLM that means nothing here is refused rather than ignored: it ma
 Empty values of such fields limit nothing, and LiteLLM's own tools send them.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, ClassVar, Self
 
 import orjson
+from pydantic import Field
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.addresses import parse_network
@@ -21,21 +22,16 @@ from scalix.domain.limits.spans import span_ms
 from scalix.domain.model_names import fits
 from scalix.domain.policy import Policy
 from scalix.domain.redaction.foreign_texts import shown_text
+from scalix.service.bodies import ReadBy, RequestBody, flag, refuse_unknown_fields
 
 MOST_METADATA_BYTES = 16_384
 MOST_MODELS = 200
+MOST_DELETED = 100
 MOST_NETWORKS = 100
 MOST_ALIAS_CHARS = 255
 ALL_MODELS = "all-proxy-models"  # LiteLLM's word for every model, as far as the tier has it
 NEVER = "-1"  # LiteLLM's word for a key without an end
 
-SETTABLE = frozenset(
-    {
-        *("key_alias", "models", "max_budget", "budget_duration", "duration", "tpm_limit", "rpm_limit"),
-        *("max_parallel_requests", "metadata", "blocked", "spend", "user_id", "key_type"),
-        *("allowed_ips", "denied_ips"),
-    }
-)
 # `litellm.proxy._types.GenerateKeyRequest`, `UpdateKeyRequest` and `RegenerateKeyRequest`, without those above.
 OTHERS_OF_LITELLM = frozenset(
     {
@@ -50,17 +46,6 @@ OTHERS_OF_LITELLM = frozenset(
         *("temp_budget_expiry", "temp_budget_increase", "throttle_on_budget_exceeded", "tpd_limit", "tpm_limit_type"),
     }
 )
-
-
-def check_names(body: Mapping[str, Any], known: Collection[str]) -> None:
-    """Raises `BadRequest` that names a field which is not `known`, unless it is LiteLLM's and empty."""
-    for name in sorted(body.keys() - set(known)):
-        if name not in OTHERS_OF_LITELLM:
-            listed = ", ".join(sorted(known))
-            raise BadRequest(f"The field '{name[:100]}' is not known here. Known are: {listed}.", param=name[:100])
-        if body[name] not in (None, False, "", [], {}):
-            message = f"LiteLLM's field '{name}' has no effect on this gateway, so it is refused. Leave it out."
-            raise BadRequest(message, param=name)
 
 
 def changed(record: KeyRecord, body: Mapping[str, Any], policy: Policy, now_ms: int) -> KeyRecord:
@@ -158,13 +143,6 @@ def _metadata(value: Any, name: str) -> dict[str, Any]:
     return value
 
 
-def flag(value: object, name: str) -> bool:
-    """`value`, if it is true or false. Raises `BadRequest`."""
-    if not isinstance(value, bool):
-        raise BadRequest(f"'{name}' must be true or false.", param=name)
-    return value
-
-
 def _span(value: Any, name: str) -> int:
     length_ms = span_ms(value)
     if length_ms is None:
@@ -184,3 +162,88 @@ _READERS: dict[str, tuple[str, Callable[[Any, str], Any], Any]] = {
     "metadata": ("metadata", _metadata, {}),
     "blocked": ("blocked", flag, False),
 }
+
+
+_LISTED = ReadBy(
+    lambda value, name: texts([] if value is None else value, name, MOST_DELETED),
+    {"type": ["array", "null"], "items": {"type": "string"}, "maxItems": MOST_DELETED},
+)
+
+
+def _as_written(*types: str, **more: Any) -> ReadBy:
+    """A field that is read when all of the body's amounts are known."""
+    return ReadBy(lambda value, name: value, {"type": [*types, "null"], **more})
+
+
+_AMOUNT, _SPAN, _TEXT, _NAMES = (
+    _as_written("number", "string"),
+    _as_written("string", "integer"),
+    _as_written("string"),
+    _as_written("array", items={"type": "string"}),
+)
+
+
+class KeyBody(RequestBody):
+    """A body with fields of a key; LiteLLM's others are taken where they are empty."""
+
+    refuses_unknown: ClassVar[bool] = False
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """As for every body. Raises `BadRequest` that names the field."""
+        known = cls.model_fields.keys()
+        for name in sorted(body.keys() - known):
+            if name not in OTHERS_OF_LITELLM:
+                refuse_unknown_fields({name: None}, known)
+            if body[name] not in (None, False, "", [], {}):
+                message = f"LiteLLM's field '{name}' has no effect on this gateway, so it is refused. Leave it out."
+                raise BadRequest(message, param=name)
+        return super().read(body)
+
+
+class KeyToChange(KeyBody):
+    """A key, by its secret or its SHA-256."""
+
+    key: Annotated[Any, _TEXT] = None
+
+
+class KeySettings(KeyBody):
+    """What every act on a key may set; `null` takes a setting away."""
+
+    key_alias: Annotated[Any, _TEXT] = None
+    models: Annotated[Any, _NAMES] = None
+    max_budget: Annotated[Any, _AMOUNT] = None
+    budget_duration: Annotated[Any, _SPAN] = None
+    duration: Annotated[Any, _SPAN] = None
+    tpm_limit: Annotated[Any, _AMOUNT] = None
+    rpm_limit: Annotated[Any, _AMOUNT] = None
+    max_parallel_requests: Annotated[Any, _AMOUNT] = None
+    metadata: Annotated[Any, _as_written("object")] = None
+    blocked: Annotated[Any, _as_written("boolean")] = None
+    user_id: Annotated[Any, _TEXT] = None
+    key_type: Annotated[Any, ReadBy(lambda value, name: value, {"enum": ["default", "llm_api", None]})] = None
+    allowed_ips: Annotated[Any, _NAMES] = None
+    denied_ips: Annotated[Any, _NAMES] = None
+
+
+class NewKey(KeySettings):
+    """A new key; `spend` is what it is to have spent."""
+
+    spend: Annotated[Any, _AMOUNT] = None
+
+
+class KeyChange(NewKey, KeyToChange):
+    """What is not named stays."""
+
+
+class Regenerate(KeySettings, KeyToChange):
+    """A new secret; the old one works for `grace_period` more."""
+
+    grace_period: Annotated[Any, _SPAN] = None
+
+
+class KeysToDelete(KeyBody):
+    """Keys by secret or SHA-256, or by alias."""
+
+    keys: Annotated[list[str], _LISTED] = Field(default_factory=list)
+    key_aliases: Annotated[list[str], _LISTED] = Field(default_factory=list)

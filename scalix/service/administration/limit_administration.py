@@ -1,9 +1,11 @@
 """Operators' acts on limits: show them, give a user their own, give room back, see what the shadow would refuse."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.subjects import user_subject
@@ -12,19 +14,52 @@ from scalix.domain.limits.limits import Metric, Window, limit_name
 from scalix.domain.limits.quota import Tallies
 from scalix.service.administration.limit_views import shown_limits, used_of
 from scalix.service.administration.user_records import (
+    LimitsOfUser,
     UserRecords,
-    checked_limits,
-    refuse_unknown_fields,
     refuse_unknown_user,
-    user_id_in,
 )
 from scalix.service.audit.audit import Act, Actor, recorded
+from scalix.service.bodies import ReadBy, RequestBody, UserId
 from scalix.service.identity.users import effective_limits, overrides_of
 from scalix.store.base import UserRecord
 
 ALL = "all"
 MOST_SHADOW_DAYS = 35
 _BY_NAME = {limit_name(metric, window): (metric, window) for metric in Metric for window in Window}
+
+
+def _windows_named(value: Any, name: str) -> str | list[str]:
+    if value == ALL:
+        return ALL
+    if not isinstance(value, list) or not value:
+        message = '\'windows\' must be "all" or a list of names, such as ["requests-hour", "tokens-day"].'
+        raise BadRequest(message, param="windows")
+    for one in value:
+        if not isinstance(one, str) or one not in _BY_NAME:
+            known = ", ".join(_BY_NAME)
+            raise BadRequest(f"'{str(one)[:40]}' is no window. Known are: {known}.", param="windows")
+    return value
+
+
+_NAMES = {"type": "array", "minItems": 1, "items": {"enum": list(_BY_NAME)}}
+
+
+class OwnLimits(RequestBody):
+    """A user's own limits, in place of those written before."""
+
+    user_id: UserId
+    limits: Annotated[LimitsOfUser, Field(description="write the user's own limits, or {} for none")]
+
+
+class Reset(RequestBody):
+    """The windows in which a user's use is set to zero; `all` is every one."""
+
+    user_id: UserId
+    windows: Annotated[
+        str | list[str],
+        ReadBy(_windows_named, {"anyOf": [{"const": ALL}, _NAMES]}),
+        Field(description='write "all" or a list of names, such as ["requests-hour", "tokens-day"]'),
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +77,9 @@ class LimitAdministration:
         record = await self.records.store.get(checked_user_id(user_id, "user_id"))
         return await self._shown(record, must_be_known=True)
 
-    async def put(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    async def put(self, body: OwnLimits, by: Actor) -> dict[str, Any]:
         """Replace a user's own limits; a user without a record gets one. Raises `BadRequest`, `UserChanging`."""
-        refuse_unknown_fields(body, frozenset({"user_id", "limits"}))
-        user_id = user_id_in(body)
-        if "limits" not in body:
-            raise BadRequest("'limits' is missing: write the user's own limits, or {} for none.", param="limits")
-        limits = checked_limits(body["limits"])
+        user_id, limits = body.user_id, body.limits
         record = await self.records.change(
             user_id,
             lambda record: replace(record, limits=limits),
@@ -56,16 +87,13 @@ class LimitAdministration:
         )
         return await self._shown(record)
 
-    async def reset(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    async def reset(self, body: Reset, by: Actor) -> dict[str, Any]:
         """Set a user's use to zero in some windows, or in all. Raises `BadRequest`, `UserNotFound`."""
-        refuse_unknown_fields(body, frozenset({"user_id", "windows"}))
-        user_id = user_id_in(body)
-        what = _windows(body.get("windows"))
+        user_id, what = body.user_id, _windows(body.windows)
         record = await self.records.store.get(user_id)
         _, known = await self.records.counters.tallies(user_subject(user_id))
         refuse_unknown_user(record, known)
-        named = ALL if body["windows"] == ALL else body["windows"]
-        act = Act("user.reset", by, user_id, {"windows": named}, before=_used(known, what))
+        act = Act("user.reset", by, user_id, {"windows": body.windows}, before=_used(known, what))
         async with recorded(self.records.audit, act):
             _, before = await self.records.counters.reset(user_subject(user_id), what)
         self.forget_refusals(user_subject(user_id))
@@ -107,17 +135,8 @@ class LimitAdministration:
         }
 
 
-def _windows(value: object) -> list[tuple[Metric, Window]]:
-    if value == ALL:
-        return list(_BY_NAME.values())
-    if not isinstance(value, list) or not value:
-        message = '\'windows\' must be "all" or a list of names, such as ["requests-hour", "tokens-day"].'
-        raise BadRequest(message, param="windows")
-    for name in value:
-        if not isinstance(name, str) or name not in _BY_NAME:
-            known = ", ".join(_BY_NAME)
-            raise BadRequest(f"'{str(name)[:40]}' is no window. Known are: {known}.", param="windows")
-    return [_BY_NAME[name] for name in dict.fromkeys(value)]
+def _windows(names: str | list[str]) -> list[tuple[Metric, Window]]:
+    return [_BY_NAME[name] for name in (_BY_NAME if names == ALL else dict.fromkeys(names))]
 
 
 def _used(tallies: Tallies, what: Iterable[tuple[Metric, Window]]) -> dict[str, Any]:

@@ -1,15 +1,31 @@
 """At sign-up: what an address has used without an account is where its new user starts."""
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.addresses import group_named
 from scalix.domain.identity.subjects import Subject, user_subject
-from scalix.service.administration.user_records import refuse_unknown_fields, user_id_in
 from scalix.service.audit.audit import FAILED, Act, Actor, AuditTrail, recorded
+from scalix.service.bodies import TEXT, ReadBy, RequestBody, UserId
 from scalix.store.quota.redis_limits import LimitTools
+
+
+def _address(value: Any, name: str) -> str:
+    address = group_named(value) if isinstance(value, str) else None
+    if address is None:
+        message = "'address' must be the IP address that the user came from, such as 192.0.2.1 or 2001:db8::1."
+        raise BadRequest(message, param=name)
+    return address
+
+
+class Merge(RequestBody):
+    """The new user, and where it came from; an IPv6 address stands for its network."""
+
+    user_id: UserId
+    address: Annotated[str, ReadBy(_address, TEXT), Field(description="the IP address that the user came from")]
 
 
 class Merging:
@@ -19,19 +35,13 @@ class Merging:
         self._store = store
         self._audit = audit
 
-    async def merge(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    async def merge(self, body: Merge, by: Actor) -> dict[str, Any]:
         """Start `user_id` at the greater of its own use and the address's in each current window, once for each user.
 
         Two shards, so two steps; nothing is written in the first, so that a call which broke off can be made again.
         Raises `BadRequest`, `StoreUnavailable`.
         """
-        refuse_unknown_fields(body, frozenset({"user_id", "address"}))
-        user_id = user_id_in(body)
-        written = body.get("address")
-        address = group_named(written) if isinstance(written, str) else None
-        if address is None:
-            message = "'address' must be the IP address that the user came from, such as 192.0.2.1 or 2001:db8::1."
-            raise BadRequest(message, param="address")
+        user_id, address = body.user_id, body.address
         read_ms, tallies = await self._store.tallies(str(Subject("address", address)))
         act = Act("user.merge", by, user_id, {"merged_address": address}, hides=(address,))
         async with recorded(self._audit, act):

@@ -1,16 +1,32 @@
 """The operator's last step of a rotation of `SCALIX_ENCRYPTION_KEY`: every record encrypted with the new key."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from scalix.domain.errors import BadRequest
-from scalix.service.administration.user_records import refuse_unknown_fields
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
+from scalix.service.bodies import ReadBy, RequestBody
 from scalix.store.records.redis_resealing import START, ResealingStore
 
 _CURSOR = re.compile(r"[0-9]{1,3}:[0-9]{1,20}")
-_FIELDS = frozenset({"cursor"})
+
+
+def _wrong_cursor() -> BadRequest:
+    return BadRequest("'cursor' must be the 'next_cursor' of the answer before.", param="cursor")
+
+
+def _cursor(value: Any, name: str) -> str:
+    if value is None:
+        return START
+    if not isinstance(value, str) or not _CURSOR.fullmatch(value):
+        raise _wrong_cursor()
+    return value
+
+
+class Reencrypt(RequestBody):
+    """Where the page begins."""
+
+    cursor: Annotated[str, ReadBy(_cursor, {"type": ["string", "null"], "pattern": _CURSOR.pattern})] = START
 
 
 class SecretsAdministration:
@@ -21,20 +37,16 @@ class SecretsAdministration:
         self._audit = audit
         self._is_sealing = is_sealing
 
-    async def reencrypt(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    async def reencrypt(self, body: Reencrypt, by: Actor) -> dict[str, Any]:
         """Encrypt a page of records anew; `cursor` says where it begins. Raises `BadRequest`."""
-        refuse_unknown_fields(body, _FIELDS)
         if not self._is_sealing:
             raise BadRequest("SCALIX_ENCRYPTION_KEY is not set at this gateway, so nothing can be encrypted.")
-        cursor = START if body.get("cursor") is None else body["cursor"]
-        wrong = BadRequest("'cursor' must be the 'next_cursor' of the answer before.", param="cursor")
-        if not isinstance(cursor, str) or not _CURSOR.fullmatch(cursor):
-            raise wrong
+        cursor = body.cursor
         try:
             async with recorded(self._audit, Act("secrets.reencrypt", by, "", {"cursor": cursor}, object="store")):
                 page = await self._store.reseal(cursor)
         except ValueError:
-            raise wrong from None
+            raise _wrong_cursor() from None
         return {
             "records": page.records,
             "reencrypted": page.sealed,

@@ -1,18 +1,39 @@
 """Revoking JSON Web Tokens: one by its `jti`, or all that a user has now."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.token_claims import digest_of_jti, with_revoked
-from scalix.service.administration.user_records import UserRecords, refuse_unknown_fields, user_id_in
+from scalix.service.administration.user_records import UserRecords
 from scalix.service.audit.audit import Act, Actor
+from scalix.service.bodies import ReadBy, RequestBody, UserId
 from scalix.store.base import UserRecord
 
-_FIELDS = frozenset({"user_id", "jti", "exp"})
 _LONGEST_JTI = 1_024
 _LATEST_S = 10**11
+
+
+def _digest(jti: Any, name: str) -> str:
+    if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_JTI:
+        raise BadRequest(f"'jti' must be a text of 1 to {_LONGEST_JTI} characters.", param="jti")
+    return digest_of_jti(jti)
+
+
+def _ends_s(ends_s: Any, name: str) -> int:
+    if not isinstance(ends_s, int) or isinstance(ends_s, bool) or not 0 <= ends_s <= _LATEST_S:
+        raise BadRequest("'exp' must be the token's exp, a whole number of seconds since 1970.", param="exp")
+    return ends_s
+
+
+class Revoke(RequestBody):
+    """One token of a user, kept by its digest, or without `jti` all of the user's that were issued before now. `exp`,
+    Unix time in s: until when a revoked token has to be remembered."""
+
+    user_id: UserId
+    jti: Annotated[str | None, ReadBy(_digest, {"type": "string", "minLength": 1, "maxLength": _LONGEST_JTI})] = None
+    exp: Annotated[int, ReadBy(_ends_s, {"type": "integer", "minimum": 0, "maximum": _LATEST_S})] = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,16 +44,10 @@ class TokenRevocation:
     records: UserRecords
     now_ms: Callable[[], int]
 
-    async def revoke(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
-        """Revoke the token `jti` of `user_id`, or without `jti` all tokens of the user that were issued before now.
-
-        `exp`, Unix time in s, says until when a revoked token has to be remembered. Of more than `MAX_REVOKED_TOKENS`
-        at a time, all of the user's tokens are revoked instead. Raises `BadRequest`, `UserChanging`.
-        """
-        refuse_unknown_fields(body, _FIELDS)
-        user_id = user_id_in(body)
-        token = _token(body)
-        ends_s = _ends_s(body)
+    async def revoke(self, body: Revoke, by: Actor) -> dict[str, Any]:
+        """Revoke what `body` says. Of more than `MAX_REVOKED_TOKENS` at a time, all of the user's tokens are revoked
+        instead. Raises `UserChanging`."""
+        user_id, token, ends_s = body.user_id, body.jti, body.exp
         now_ms = self.now_ms()
 
         def change(record: UserRecord) -> UserRecord:
@@ -52,19 +67,3 @@ class TokenRevocation:
 
 def _revoked(record: UserRecord) -> str:
     return "one" if record.revoked_tokens else "all"
-
-
-def _token(body: Mapping[str, Any]) -> str | None:
-    if "jti" not in body:
-        return None
-    jti = body["jti"]
-    if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_JTI:
-        raise BadRequest(f"'jti' must be a text of 1 to {_LONGEST_JTI} characters.", param="jti")
-    return digest_of_jti(jti)
-
-
-def _ends_s(body: Mapping[str, Any]) -> int:
-    ends_s = body.get("exp", 0)
-    if not isinstance(ends_s, int) or isinstance(ends_s, bool) or not 0 <= ends_s <= _LATEST_S:
-        raise BadRequest("'exp' must be the token's exp, a whole number of seconds since 1970.", param="exp")
-    return ends_s

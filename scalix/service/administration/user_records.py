@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from scalix.domain.errors import BadRequest, GatewayError, UserChanging, UserNotFound
-from scalix.domain.identity.user_ids import checked_user_id
-from scalix.domain.limits.limit_overrides import LimitSyntaxError, parse_overrides
+from scalix.domain.limits.limit_overrides import CONCURRENT, LimitSyntaxError, parse_overrides
+from scalix.domain.limits.limits import Metric, Window
 from scalix.domain.limits.quota import Tallies
 from scalix.service.audit.audit import Act, AuditTrail, recorded
+from scalix.service.bodies import FLAG, JsonSchema, ReadBy
 from scalix.service.identity.users import UserDirectory
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import RecordChanged, UserRecord
@@ -86,7 +87,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[di
     return {name: before[name] for name in changed}, {name: after[name] for name in changed}
 
 
-def checked_limits(value: object, param: str = "limits") -> Mapping[str, Any]:
+def _checked_limits(value: Any, param: str) -> Mapping[str, Any]:
     """`value` if it can be a user's own limits, else `BadRequest` that names the entry."""
     try:
         parse_overrides(value, param)
@@ -96,21 +97,17 @@ def checked_limits(value: object, param: str = "limits") -> Mapping[str, Any]:
     return value
 
 
-def user_id_in(body: Mapping[str, Any]) -> str:
-    """The user that a body names. Raises `BadRequest`."""
-    if "user_id" not in body:
-        raise BadRequest("'user_id' is missing: name the user.", param="user_id")
-    return checked_user_id(body["user_id"], "user_id")
+def _amounts_schema() -> JsonSchema:
+    """`{"requests": {"hour": 20}, "concurrent": 3}`; an amount may stand with `enforce`, and `null` is no limit."""
+    value: JsonSchema = {"type": ["number", "string", "null"]}
+    whole = {"type": "object", "properties": {"limit": value, "enforce": FLAG}, "required": ["limit"]}
+    amount: JsonSchema = {"anyOf": [value, whole]}
+    windows = {"type": "object", "properties": {window.value: amount for window in Window}, "minProperties": 1}
+    properties = {**{metric.value: windows for metric in Metric}, CONCURRENT: amount}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def refuse_unknown_fields(body: Mapping[str, Any], known: frozenset[str]) -> None:
-    """Raises `BadRequest` that names a field which is not `known`."""
-    unknown = body.keys() - known
-    if unknown:
-        name = min(unknown)
-        raise BadRequest(
-            f"The field '{name[:100]}' is not known here. Known are: {', '.join(sorted(known))}.", param=name[:100]
-        )
+LimitsOfUser = Annotated[Mapping[str, Any], ReadBy(_checked_limits, _amounts_schema())]
 
 
 def refuse_unknown_user(record: UserRecord, tallies: Tallies) -> None:

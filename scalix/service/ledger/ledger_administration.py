@@ -1,7 +1,7 @@
 """What operators do with the ledger: see how full it is, check it, mend it, write old days to files, read a day."""
 
 from collections.abc import Awaitable, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from scalix.domain.errors import BadRequest, StoreIsDown
 from scalix.domain.identity.subjects import SHARDS, Subject, shard_of
@@ -9,8 +9,8 @@ from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.ledger.ledger_check import SHARD_PARTS, Difference, Texts
 from scalix.domain.ledger.ledger_lines import event_fields
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
-from scalix.service.administration.user_records import refuse_unknown_fields
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
+from scalix.service.bodies import FLAG, TEXT, USER_ID, ReadBy, RequestBody, refuse_unknown_fields
 from scalix.service.ledger.archive import Archive, ArchiveFailed
 from scalix.service.ledger.store_memory import StoreMemory
 from scalix.service.ledger.verification import Findings, LedgerCheck
@@ -22,6 +22,45 @@ MOST_SHOWN = 1_000
 _AT_ONCE = 200
 _LISTING_MS = 60_000
 _Read = TypeVar("_Read")
+
+
+MOST_AFTER_DAYS = 3_650
+
+
+def _after_days(value: Any, name: str) -> int | None:
+    if value is not None and (
+        not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_AFTER_DAYS
+    ):
+        raise BadRequest(f"'after_days' must be a whole number from 1 to {MOST_AFTER_DAYS}.", param="after_days")
+    return value
+
+
+def _user_or_all(value: Any, name: str) -> str | None:
+    return None if value is None else checked_user_id(value, name)
+
+
+AnyUser = Annotated[str | None, ReadBy(_user_or_all, {"anyOf": [USER_ID, {"type": "null"}]})]
+
+
+class WhatToCheck(RequestBody):
+    """A day in UTC, today if none is named, of one user or of all."""
+
+    day: Annotated[str | None, ReadBy(lambda value, name: None if value is None else str(value), TEXT)] = None
+    user_id: AnyUser = None
+
+
+class Repair(WhatToCheck):
+    """With `dry_run`, nothing is written."""
+
+    dry_run: Annotated[bool, ReadBy(lambda value, name: bool(value), FLAG)] = False
+
+
+class ArchiveNow(RequestBody):
+    """How old days are that go to files, where the config does not say it."""
+
+    after_days: Annotated[
+        int | None, ReadBy(_after_days, {"type": ["integer", "null"], "minimum": 1, "maximum": MOST_AFTER_DAYS})
+    ] = None
 
 
 class LedgerAdministration:
@@ -70,23 +109,21 @@ class LedgerAdministration:
 
     async def verify(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Compare a day's counters and sums with its events. Raises `BadRequest`, `StoreUnavailable`."""
-        refuse_unknown_fields(query, frozenset({"day", "user_id"}))
-        day, subject, archived = await self._asked(query)
+        day, subject, archived = await self._asked(WhatToCheck.read(query))
         return _shown(await self._check.verify(day, subject, archived=archived), archived is not None)
 
-    async def repair(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    async def repair(self, body: Repair, by: Actor) -> dict[str, Any]:
         """Write what the events say into counters and sums; with `dry_run`, only say what that would be.
 
         Raises `BadRequest`, `StoreUnavailable`.
         """
-        refuse_unknown_fields(body, frozenset({"day", "user_id", "dry_run"}))
         day, subject, archived = await self._asked(body)
         if archived is not None:
             raise BadRequest(
                 "That day is in the archive: its counters are settled, and only verify reads it.", param="day"
             )
         found = await self._check.verify(day, subject)
-        if body.get("dry_run") or not found.differences:
+        if body.dry_run or not found.differences:
             return _shown(found, False)
         details: dict[str, Any] = {"day": day_text(day), "differences": len(found.differences)}
         details["differ"] = [_row(one) for one in found.differences[:20]]
@@ -94,12 +131,9 @@ class LedgerAdministration:
         async with recorded(self._audit, act):
             return _shown(await self._check.repair(day, subject), False)
 
-    async def archive(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    async def archive(self, body: ArchiveNow, by: Actor) -> dict[str, Any]:
         """Write old days to files now. Raises `BadRequest`, `StoreUnavailable`, `StoreIsDown`."""
-        refuse_unknown_fields(body, frozenset({"after_days"}))
-        after = body.get("after_days")
-        if after is not None and (not isinstance(after, int) or isinstance(after, bool) or not 1 <= after <= 3_650):
-            raise BadRequest("'after_days' must be a whole number from 1 to 3650.", param="after_days")
+        after = body.after_days
         if after is None and self._policy.current.retention.archive_after_days is None:
             message = "Say what is old: 'after_days', or scalix.retention.archive_after_days in the config."
             raise BadRequest(message, param="after_days")
@@ -122,7 +156,7 @@ class LedgerAdministration:
         """
         refuse_unknown_fields(query, frozenset({"day", "shard"}))
         today = await self._today()
-        day = _day_in(query, today)
+        day = _day(query.get("day"), today)
         text = query.get("shard", "")
         if not text.isascii() or not text.isdigit() or len(text) > 3 or int(text) >= SHARDS:
             raise BadRequest(f"'shard' must be a whole number from 0 to {SHARDS - 1}.", param="shard")
@@ -156,14 +190,11 @@ class LedgerAdministration:
     async def _today(self) -> int:
         return await self._books.now_ms() // DAY_MS
 
-    async def _asked(self, query: Mapping[str, Any]) -> tuple[int, str | None, dict[str, Texts] | None]:
+    async def _asked(self, what: WhatToCheck) -> tuple[int, str | None, dict[str, Texts] | None]:
         """The day, the subject or `None` for all, and the events if they are in a file."""
         today = await self._today()
-        day = _day_in(query, today)
-        subject = None
-        if query.get("user_id") is not None:
-            user_id = checked_user_id(query["user_id"], "user_id")
-            subject = str(Subject("user", user_id))
+        day = _day(what.day, today)
+        subject = None if what.user_id is None else str(Subject("user", what.user_id))
         archived = await _readable_archive(self._archive.read(day))
         if archived is not None:
             return day, subject, archived
@@ -187,12 +218,11 @@ async def _readable_archive(reading: Awaitable[_Read]) -> _Read:
         raise StoreIsDown(f"{str(error).capitalize()}.") from None
 
 
-def _day_in(query: Mapping[str, Any], today: int) -> int:
-    text = query.get("day")
+def _day(text: str | None, today: int) -> int:
     if text is None:
         return today
     try:
-        day = day_index(str(text))
+        day = day_index(text)
     except ValueError:
         raise BadRequest("'day' must be a date such as 2026-11-01, in UTC.", param="day") from None
     if not 0 <= day <= today:
