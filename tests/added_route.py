@@ -24,8 +24,8 @@ async def show(folder: Path, store_url: str) -> None:
             sent = edge.inner.bodies[-1]
             assert {name: sent.get(name) for name in BODY} == {**BODY, "user": sent.get("user")}
             exchange = edge.inner.scopes[-1]["scalix"]
-            assert exchange.route == "rerank"
-            receipt = exchange.admitted.receipt
+            assert exchange.admission.route == "rerank"
+            receipt = exchange.admission.receipt
             assert receipt.prompt_tokens >= 1_000
             assert receipt.output_cap_tokens == 0
         for wrong, named in (

@@ -10,6 +10,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.user_ids import MAX_USER_ID_CHARS, checked_user_id
+from scalix.domain.limits.limit_overrides import CONCURRENT, LimitSyntaxError, parse_overrides
+from scalix.domain.limits.limits import Metric, Window
 
 JsonSchema = dict[str, Any]
 
@@ -72,6 +74,28 @@ def flag(value: Any, name: str) -> bool:
 
 FLAG: JsonSchema = {"type": "boolean"}
 TEXT: JsonSchema = {"type": "string"}
-NULL: JsonSchema = {"type": "null"}
 USER_ID: JsonSchema = {"type": "string", "minLength": 1, "maxLength": MAX_USER_ID_CHARS}
 UserId = Annotated[str, ReadBy(checked_user_id, USER_ID), Field(description="name the user")]
+
+
+def _checked_limits(value: Any, param: str) -> Mapping[str, Any]:
+    """`value` if it can be a user's own limits, else `BadRequest` that names the entry."""
+    try:
+        parse_overrides(value, param)
+    except LimitSyntaxError as error:
+        raise BadRequest(f"'{error.where}' {error.what}: {error.fix}.", param=error.where) from None
+    assert isinstance(value, Mapping)  # noqa: S101 - told to the type checker, which parse_overrides can't
+    return value
+
+
+def _amounts_schema() -> JsonSchema:
+    """`{"requests": {"hour": 20}, "concurrent": 3}`; an amount may stand with `enforce`, and `null` is no limit."""
+    value: JsonSchema = {"type": ["number", "string", "null"]}
+    whole = {"type": "object", "properties": {"limit": value, "enforce": FLAG}, "required": ["limit"]}
+    amount: JsonSchema = {"anyOf": [value, whole]}
+    windows = {"type": "object", "properties": {window.value: amount for window in Window}, "minProperties": 1}
+    properties = {**{metric.value: windows for metric in Metric}, CONCURRENT: amount}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+LimitsOfUser = Annotated[Mapping[str, Any], ReadBy(_checked_limits, _amounts_schema())]

@@ -16,13 +16,22 @@ from scalix.domain.limits.quota import Tallies, Tally
 from scalix.domain.privacy import CONSENTS, consents
 from scalix.service.administration.limit_views import shown_windows
 from scalix.service.administration.user_records import (
-    LimitsOfUser,
     UserRecords,
     differences,
     refuse_unknown_user,
 )
 from scalix.service.audit.audit import Act, Actor, recorded
-from scalix.service.bodies import FLAG, USER_ID, JsonSchema, ReadBy, RequestBody, UserId, flag, refuse_unknown_fields
+from scalix.service.bodies import (
+    FLAG,
+    USER_ID,
+    JsonSchema,
+    LimitsOfUser,
+    ReadBy,
+    RequestBody,
+    UserId,
+    flag,
+    refuse_unknown_fields,
+)
 from scalix.service.identity.users import effective_limits, overrides_of
 from scalix.service.queries import whole_number
 from scalix.store.base import UserExists, UserRecord

@@ -3,14 +3,11 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from scalix.domain.errors import BadRequest, GatewayError, UserChanging, UserNotFound
-from scalix.domain.limits.limit_overrides import CONCURRENT, LimitSyntaxError, parse_overrides
-from scalix.domain.limits.limits import Metric, Window
+from scalix.domain.errors import GatewayError, UserChanging, UserNotFound
 from scalix.domain.limits.quota import Tallies
 from scalix.service.audit.audit import Act, AuditTrail, recorded
-from scalix.service.bodies import FLAG, JsonSchema, ReadBy
 from scalix.service.identity.users import UserDirectory
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import RecordChanged, UserRecord
@@ -85,29 +82,6 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[di
     """What the fields that have changed were, and what they are."""
     changed = [name for name in after if before[name] != after[name]]
     return {name: before[name] for name in changed}, {name: after[name] for name in changed}
-
-
-def _checked_limits(value: Any, param: str) -> Mapping[str, Any]:
-    """`value` if it can be a user's own limits, else `BadRequest` that names the entry."""
-    try:
-        parse_overrides(value, param)
-    except LimitSyntaxError as error:
-        raise BadRequest(f"'{error.where}' {error.what}: {error.fix}.", param=error.where) from None
-    assert isinstance(value, Mapping)  # noqa: S101 - told to the type checker, which parse_overrides can't
-    return value
-
-
-def _amounts_schema() -> JsonSchema:
-    """`{"requests": {"hour": 20}, "concurrent": 3}`; an amount may stand with `enforce`, and `null` is no limit."""
-    value: JsonSchema = {"type": ["number", "string", "null"]}
-    whole = {"type": "object", "properties": {"limit": value, "enforce": FLAG}, "required": ["limit"]}
-    amount: JsonSchema = {"anyOf": [value, whole]}
-    windows = {"type": "object", "properties": {window.value: amount for window in Window}, "minProperties": 1}
-    properties = {**{metric.value: windows for metric in Metric}, CONCURRENT: amount}
-    return {"type": "object", "properties": properties, "additionalProperties": False}
-
-
-LimitsOfUser = Annotated[Mapping[str, Any], ReadBy(_checked_limits, _amounts_schema())]
 
 
 def refuse_unknown_user(record: UserRecord, tallies: Tallies) -> None:
