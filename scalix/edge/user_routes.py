@@ -67,7 +67,7 @@ LIMIT_ROWS: tuple[Row[LimitAdministration], ...] = (
     Row("GET", "/user/limits", lambda limits, asked: limits.show(_user_in(asked)), query=_BY_ID),
     Row("PUT", "/user/limits", lambda limits, asked: limits.put(asked.body, asked.by), body=OwnLimits, names_user=True),
     Row("POST", "/user/reset", lambda limits, asked: limits.reset(asked.body, asked.by), body=Reset, names_user=True),
-    Row("GET", "/scalix/v1/shadow", lambda limits, asked: limits.shadow(asked.query.get("days")), query=("days",)),
+    Row("GET", "/scalix/v1/shadow", lambda limits, asked: limits.shadow(asked.query), query=("days",)),
 )
 BALANCE_ROWS: tuple[Row[Balances], ...] = (
     Row("GET", "/user/balance", lambda balances, asked: balances.show(_user_in(asked))),

@@ -10,10 +10,8 @@ from scalix.service.audit.audit_names import AuditNames
 from scalix.service.audit.audit_parts import AuditParts
 from scalix.service.audit.audit_reading import AuditReading
 from scalix.service.audit.identity_events import IdentityEvents
-from scalix.service.identity.anonymous import AnonymousCallers
-from scalix.service.identity.identity import CredentialKind, Identity, MasterKey
-from scalix.service.identity.token_issuers import tokens_of
-from scalix.service.identity.tokens import JsonWebTokens
+from scalix.service.identity.identity import AnonymousCallers, CredentialKind, Identity, MasterKey
+from scalix.service.identity.tokens import JsonWebTokens, tokens_of
 from scalix.service.identity.users import UserDirectory
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.store.records.redis_audit import AuditStore

@@ -12,8 +12,7 @@ from scalix.edge.asgi import credential_of
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.model_routes import ModelRoutes
 from scalix.edge.rows import Request
-from scalix.service.identity.anonymous import AnonymousCallers
-from scalix.service.identity.identity import Credential, CredentialKind, Identity, MasterKey
+from scalix.service.identity.identity import AnonymousCallers, Credential, CredentialKind, Identity, MasterKey
 from scalix.service.identity.users import UserDirectory
 from scalix.service.policy_source import PolicySource
 from scalix.store.records.redis_users import UserStore

@@ -5,7 +5,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from scalix.store.connection.scripts import hash_of
+from scalix.store.connection.session import hash_of
 
 
 class CuttingProxy:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scalix.store.connection import scripts
+from scalix.store.connection import session
 from scalix.store.connection.session import StoreSession
 from tests.store.servers import Server
 
@@ -32,7 +32,7 @@ end
 
 def make_movable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have everything in this process go by the moved time, until the test ends."""
-    source_of, time = scripts.source_of, StoreSession.time
+    source_of, time = session.source_of, StoreSession.time
 
     def moved_source_of(name: str) -> str:
         text, found = re.subn(r"redis\.call\('TIME'\)", "moved_time()", source_of(name))
@@ -43,10 +43,10 @@ def make_movable(monkeypatch: pytest.MonkeyPatch) -> None:
         seconds, microseconds = await time(client, **options)
         return seconds + int(await client.get(_AHEAD) or 0), microseconds
 
-    scripts.hash_of.cache_clear()
-    monkeypatch.setattr(scripts, "source_of", moved_source_of)
+    session.hash_of.cache_clear()
+    monkeypatch.setattr(session, "source_of", moved_source_of)
     monkeypatch.setattr(StoreSession, "time", moved_time)
-    monkeypatch.setattr(scripts, "hash_of", scripts.hash_of.__wrapped__)
+    monkeypatch.setattr(session, "hash_of", session.hash_of.__wrapped__)
 
 
 def move(server: Server, days: int) -> None:

@@ -15,8 +15,7 @@ from scalix.domain.identity.identity import Issuer
 from scalix.domain.policy import Policy
 from scalix.service.identity.identity import Credential
 from scalix.service.identity.key_sets import KeySetKeys
-from scalix.service.identity.token_issuers import COPIES, tokens_of
-from scalix.service.identity.tokens import JsonWebTokens
+from scalix.service.identity.tokens import COPIES, JsonWebTokens, tokens_of
 from scalix.service.identity.users import UserDirectory
 from scalix.service.policy_source import PolicySource
 from scalix.store.key_set_sources import MAX_KEY_SET_BYTES, KeptCopy, KeySetFile, KeySetUnavailable, KeySetUrl

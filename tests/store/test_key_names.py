@@ -4,7 +4,7 @@ import pytest
 
 from scalix.domain.ledger.ledger import EVENT_FIELDS, EVENT_VERSION, NO_DETAIL, last_words
 from scalix.launch.problems import LaunchError
-from scalix.store.connection import scripts
+from scalix.store.connection import session
 from scalix.store.keys import Keys
 from scalix.wiring.environment import key_names
 
@@ -44,5 +44,5 @@ def test_the_scripts_know_the_words_of_an_event_by_their_places() -> None:
     assert [places[name] for name in ("requests", "tokens", "nano_usd", "admitted_ms", "key_id")] == [2, 3, 4, 6, 7]
     assert [places[name] for name in ("tier", "model", "provider", "prompt_tokens")] == [8, 9, 11, 12]
     assert [places[name] for name in ("cost_nano_usd", "charge_nano_usd", "latency_ms", "error")] == [16, 17, 19, 22]
-    assert "WORDS = 23" in scripts.source_of("sweep")
+    assert "WORDS = 23" in session.source_of("sweep")
     assert last_words(NO_DETAIL).endswith(f"v{EVENT_VERSION}")

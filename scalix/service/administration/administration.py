@@ -30,10 +30,9 @@ from scalix.service.bodies import (
     RequestBody,
     UserId,
     flag,
-    refuse_unknown_fields,
 )
 from scalix.service.identity.users import effective_limits, overrides_of
-from scalix.service.queries import whole_number
+from scalix.service.queries import refuse_unknown_parameters, whole_number
 from scalix.store.base import UserExists, UserRecord
 
 # Of LiteLLM's fields those that mean something here; descriptions are kept in the metadata.
@@ -154,7 +153,7 @@ class UserAdministration:
 
         Raises `BadRequest`.
         """
-        refuse_unknown_fields(query, _LIST_FIELDS)
+        refuse_unknown_parameters(query, _LIST_FIELDS)
         page = whole_number(query, "page", 1, MOST_PAGES)
         size = whole_number(query, "page_size", DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE)
         first = (page - 1) * size
@@ -168,7 +167,7 @@ class UserAdministration:
         else:
             total, records = await self.records.store.page(first, size)
         return {
-            "users": [self._listed(record) for record in records],
+            "users": [{**self._facts(record), "user_role": THE_ROLE} for record in records],
             "total": total,
             "page": page,
             "page_size": size,
@@ -241,14 +240,15 @@ class UserAdministration:
             raise BadRequest(f"'tier' must be one of: {', '.join(tiers)}.", param="tier")
         return name
 
-    def _listed(self, record: UserRecord) -> dict[str, Any]:
+    def _facts(self, record: UserRecord) -> dict[str, Any]:
         return {
             "user_id": record.user_id,
-            "user_role": THE_ROLE,
             "tier": self.records.policy.current.tier_or_default(record.tier).name,
             "blocked": record.blocked,
             **_metadata(record),
-            **_own_limits_and_times(record),
+            "overrides": record.limits,
+            "created_at": rfc3339(record.created_ms) if record.created_ms else None,
+            "updated_at": rfc3339(record.updated_ms) if record.updated_ms else None,
         }
 
     async def _shown(self, record: UserRecord) -> dict[str, Any]:
@@ -258,25 +258,13 @@ class UserAdministration:
             self.records.directory.remember(record)
         tier = self.records.policy.current.tier_or_default(record.tier)
         info = {
-            "user_id": record.user_id,
-            "tier": tier.name,
-            "blocked": record.blocked,
-            **_metadata(record),
+            **self._facts(record),
             "consent": consents(record.consent, self.records.policy.current.privacy),
             "usage": _usage(tallies),
             "limits": shown_windows(effective_limits(tier, record), overrides_of(record), tallies, now_ms),
-            **_own_limits_and_times(record),
         }
         # LiteLLM's clients read the inner object, curl users the outer one.
         return {**info, "user_info": info}
-
-
-def _own_limits_and_times(record: UserRecord) -> dict[str, Any]:
-    return {
-        "overrides": record.limits,
-        "created_at": rfc3339(record.created_ms) if record.created_ms else None,
-        "updated_at": rfc3339(record.updated_ms) if record.updated_ms else None,
-    }
 
 
 def _metadata(record: UserRecord) -> dict[str, Any]:

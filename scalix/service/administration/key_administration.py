@@ -14,13 +14,13 @@ from scalix.domain.identity.subjects import KEYS_OWN_USER
 from scalix.domain.identity.user_ids import named_from_outside
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.redaction.foreign_texts import shown_text
-from scalix.service.administration.key_fields import MOST_DELETED, KeysToDelete, changed, grace_ms, spend_in
+from scalix.service.administration.key_fields import KeysToDelete, changed, grace_ms, spend_in
 from scalix.service.administration.key_views import names_in, shown_key, told_key
 from scalix.service.administration.user_records import changed_record, differences
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.service.policy_source import PolicySource
-from scalix.service.queries import whole_number
+from scalix.service.queries import refuse_unknown_parameters, whole_number
 from scalix.store.records.redis_keys import AliasTaken, KeyStore
 
 DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 10, 100, 1_000_000
@@ -77,11 +77,7 @@ class KeyAdministration:
 
     async def listing(self, query: Mapping[str, str]) -> dict[str, Any]:
         """A page of keys, the newest first: their SHA-256, or all of them. Raises `BadRequest`."""
-        unknown = query.keys() - _LIST_FIELDS
-        if unknown:
-            name = min(unknown)
-            message = f"'{name[:100]}' can't be listed by. Known are: {', '.join(sorted(_LIST_FIELDS))}."
-            raise BadRequest(message, param=name[:100])
+        refuse_unknown_parameters(query, _LIST_FIELDS)
         page = whole_number(query, "page", 1, MOST_PAGES)
         size = whole_number(query, "size", DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE)
         user_id, first = query.get("user_id"), (page - 1) * size
@@ -135,10 +131,7 @@ class KeyAdministration:
 
     async def delete_all_of(self, user_id: str, by: Actor) -> None:
         """Delete every key of a user."""
-        while True:
-            _, records = await self.keys.page(0, MOST_DELETED, user_id)
-            if not records:
-                return
+        while records := await self.keys.of_user(user_id):
             for record in records:
                 await self._delete(record, by)
 

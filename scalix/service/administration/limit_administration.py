@@ -1,8 +1,7 @@
 """Operators' acts on limits: show them, give a user their own, give room back, see what the shadow would refuse."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -20,10 +19,11 @@ from scalix.service.administration.user_records import (
 from scalix.service.audit.audit import Act, Actor, recorded
 from scalix.service.bodies import LimitsOfUser, ReadBy, RequestBody, UserId
 from scalix.service.identity.users import effective_limits, overrides_of
+from scalix.service.queries import date_of, whole_number
 from scalix.store.base import UserRecord
 
 ALL = "all"
-MOST_SHADOW_DAYS = 35
+DEFAULT_SHADOW_DAYS, MOST_SHADOW_DAYS = 7, 35
 _BY_NAME = {limit_name(metric, window): (metric, window) for metric in Metric for window in Window}
 
 
@@ -99,17 +99,15 @@ class LimitAdministration:
         undone = _used(before, what)
         return {**await self._shown(record), "undone": undone}
 
-    async def shadow(self, days: object = None) -> dict[str, Any]:
+    async def shadow(self, query: Mapping[str, str]) -> dict[str, Any]:
         """How many requests limits that are not enforced would have refused, by day, tier and limit."""
-        text = "7" if days is None else str(days)
-        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_SHADOW_DAYS:
-            raise BadRequest(f"'days' must be a whole number from 1 to {MOST_SHADOW_DAYS}.", param="days")
-        counts = await self.records.counters.shadow_counts(int(text))
+        days = whole_number(query, "days", DEFAULT_SHADOW_DAYS, MOST_SHADOW_DAYS)
+        counts = await self.records.counters.shadow_counts(days)
         ordered = sorted(counts, key=lambda count: (-count.day, count.tier, count.limit))
         return {
             "would_have_refused": [
                 {
-                    "day": datetime.fromtimestamp(count.day * 86_400, UTC).strftime("%Y-%m-%d"),
+                    "day": date_of(count.day),
                     "tier": count.tier,
                     "limit": count.limit,
                     "requests": count.requests,

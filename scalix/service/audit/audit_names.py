@@ -37,7 +37,8 @@ class AuditNames:
     async def shown(self, entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Entries with the names that are still known. Raises `StoreUnavailable`."""
         listed = list(entries)
-        wanted = {found for entry in listed for text in _texts(entry) for found in PSEUDONYM.findall(text)}
+        wanted: set[str] = set()
+        _mapped(listed, lambda text: wanted.update(PSEUDONYM.findall(text)))
         names = await self._names.behind(wanted)
         return [_mapped(entry, lambda text: _restored(text, names)) for entry in listed] if names else listed
 
@@ -86,17 +87,6 @@ def _mapped(value: Any, change: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_mapped(item, change) for item in value]
     return value
-
-
-def _texts(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
 
 
 def _restored(text: str, names: Mapping[str, str]) -> str:

@@ -6,11 +6,10 @@ from typing import Any
 
 import orjson
 
-from scalix.domain.errors import BadRequest
 from scalix.domain.ledger.audit_chain import Link
 from scalix.domain.limits.calendar import rfc3339
 from scalix.service.audit.audit_names import AuditNames
-from scalix.service.queries import whole_number
+from scalix.service.queries import refuse_unknown_parameters, whole_number
 from scalix.store.records.redis_audit import AuditStore
 
 DEFAULT_LIMIT, MOST_LIMIT = 50, 500
@@ -26,9 +25,9 @@ _CHAIN_FIELDS = frozenset({"limit", "after"})
 class AuditReading:
     """The use cases behind `GET /scalix/v1/audit` and `GET /scalix/v1/audit/chain`."""
 
-    def __init__(self, store: AuditStore, pseudonyms: AuditNames | None = None) -> None:
+    def __init__(self, store: AuditStore, names: AuditNames) -> None:
         self._store = store
-        self._pseudonyms = pseudonyms
+        self._names = names
 
     async def page(self, query: Mapping[str, str]) -> dict[str, Any]:
         """The newest entries, newest first: up to `limit`, of numbers less than `before`, by `actor`, by `act` (or all
@@ -37,7 +36,7 @@ class AuditReading:
 
         Raises `BadRequest`, `StoreUnavailable`.
         """
-        _refuse_unknown(query, _PAGE_FIELDS)
+        refuse_unknown_parameters(query, _PAGE_FIELDS)
         limit = whole_number(query, "limit", DEFAULT_LIMIT, MOST_LIMIT)
         before = whole_number(query, "before", 0, _MOST_SEQ) or None
         found: list[dict[str, Any]] = []
@@ -58,7 +57,7 @@ class AuditReading:
     async def chain(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Entries as they are kept, oldest first: up to `limit`, of numbers greater than `after`. `given_seq` is the
         number that the store gave last. Raises `BadRequest`, `StoreUnavailable`."""
-        _refuse_unknown(query, _CHAIN_FIELDS)
+        refuse_unknown_parameters(query, _CHAIN_FIELDS)
         limit = whole_number(query, "limit", MOST_CHAIN_LIMIT, MOST_CHAIN_LIMIT)
         links = await self._store.after(whole_number(query, "after", 0, _MOST_SEQ, least=0), limit)
         head = await self._store.head()
@@ -71,7 +70,7 @@ class AuditReading:
     async def about(self, user_id: str) -> list[dict[str, Any]]:
         """Every entry about a user, oldest first. Raises `StoreUnavailable`."""
         # Entries of old name users as they are.
-        signs = {json.dumps(f"user:{user_id}"), *(await self._pseudonyms.of_user(user_id) if self._pseudonyms else ())}
+        signs = {json.dumps(f"user:{user_id}"), *await self._names.of_user(user_id)}
         found: list[dict[str, Any]] = []
         after = 0
         while batch := await self._store.after(after, _BATCH):
@@ -81,8 +80,7 @@ class AuditReading:
         return found
 
     async def _entries(self, links: Sequence[Link]) -> list[dict[str, Any]]:
-        entries = [link.entry for link in links]
-        return entries if self._pseudonyms is None else await self._pseudonyms.shown(entries)
+        return await self._names.shown(link.entry for link in links)
 
 
 def _fits(entry: Mapping[str, Any], query: Mapping[str, str]) -> bool:
@@ -108,10 +106,3 @@ def _shown(link: Link, entry: dict[str, Any]) -> dict[str, Any]:
         "hash": link.hash,
         "signed": link.is_keyed,
     }
-
-
-def _refuse_unknown(query: Mapping[str, str], known: frozenset[str]) -> None:
-    unknown = query.keys() - known
-    if unknown:
-        name = min(unknown)[:100]
-        raise BadRequest(f"'{name}' is not known here. Known are: {', '.join(sorted(known))}.", param=name)

@@ -8,10 +8,13 @@ from enum import Enum, auto
 from typing import Any, Protocol
 
 from scalix.domain.errors import InvalidApiKey
+from scalix.domain.identity.addresses import group_of, parse_address
 from scalix.domain.identity.published_keys import is_published
+from scalix.domain.identity.subjects import Subject
 from scalix.domain.identity.user_ids import named_from_outside
 from scalix.service.identity.callers import THE_OPERATOR, Caller
 from scalix.service.identity.users import UserDirectory
+from scalix.service.policy_source import PolicySource
 
 NO_KEY = (
     "No API key was given. Send it as 'Authorization: Bearer <key>'. "
@@ -89,6 +92,26 @@ class MasterKey:
         if is_previous:
             self._on_previous(credential.address)
         return THE_OPERATOR
+
+
+class AnonymousCallers:
+    """The `CredentialKind` of no credential at all. A wrong one never makes a caller anonymous."""
+
+    def __init__(self, policy: PolicySource, tier: str) -> None:
+        self._policy = policy
+        self._tier = tier
+
+    async def caller(self, credential: Credential) -> Caller | None:
+        """See `known`: nobody has to be asked."""
+        return self.known(credential)
+
+    def known(self, credential: Credential) -> Caller | None:
+        """The address as a caller; `None` with any credential, and where the address is not known."""
+        address = parse_address(credential.address) if credential.token is None else None
+        if address is None:
+            return None
+        tier = self._policy.current.tier_or_default(self._tier)
+        return Caller(Subject("address", group_of(address)), tier, tier.limits)
 
 
 class Identity:

@@ -1,7 +1,6 @@
 """An issuer's public keys: read anew in the background, and at once for a key that is not known, but not at will."""
 
 import asyncio
-import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
@@ -72,7 +71,6 @@ class KeySetKeys:
         self._copy = copy
         self._changed = changed
         self._keys: tuple[PublicKey, ...] = ()
-        self._digest = b""
         self._copy_was_read = False
         self._read_ms: int | None = None
         self._tried_ms: int | None = None
@@ -157,9 +155,8 @@ class KeySetKeys:
         self._copy_was_read = True
 
     def _take(self, keys: tuple[PublicKey, ...]) -> None:
-        digest = hashlib.sha256(repr([(key.kid, key.algorithm, _fingerprint(key.key)) for key in keys]).encode())
-        if digest.digest() != self._digest:
-            self._keys, self._digest = keys, digest.digest()
+        if keys != self._keys:
+            self._keys = keys
             self._changed()
 
 
@@ -223,9 +220,3 @@ def _algorithm_of(key: VerifyKey) -> str | None:
     if isinstance(key, EllipticCurvePublicKey):
         return "ES256" if isinstance(key.curve, SECP256R1) else None
     return "EdDSA" if isinstance(key, Ed25519PublicKey | Ed448PublicKey) else None
-
-
-def _fingerprint(key: VerifyKey) -> object:
-    if isinstance(key, RSAPublicKey | EllipticCurvePublicKey):
-        return key.public_numbers()
-    return key if isinstance(key, bytes) else key.public_bytes_raw()

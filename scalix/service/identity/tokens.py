@@ -3,12 +3,12 @@
 import hashlib
 import json
 import logging
-import math
 from base64 import urlsafe_b64decode
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -21,12 +21,13 @@ from scalix.domain.identity.token_claims import TokenClaims, digest_of_jti, is_r
 from scalix.domain.identity.user_ids import MAX_USER_ID_CHARS
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import UNDECIDED, WRONG_KEY, Credential, Undecided
-from scalix.service.identity.key_sets import Keys, VerifyKey
+from scalix.service.identity.key_sets import Keys, KeySetKeys, SecretKey, VerifyKey
 from scalix.service.identity.users import UserDirectory
-from scalix.store.key_set_sources import KeySetUnavailable
+from scalix.store.key_set_sources import KeptCopy, KeySetFile, KeySetUnavailable, KeySetUrl
 
 MAX_TOKEN_CHARS = 8_192
 CACHED_TOKENS = 10_000
+COPIES = "jwks"  # of key sets, within the state directory
 RETRY_WITHOUT_KEYS_S = 10
 REFRESH_EVERY_S = 15.0
 _LOG_EVERY_MS = 1_000
@@ -47,14 +48,6 @@ class Refused(Exception):
     """A token does not count. `args[0]` is a code for the log; a client is not told it."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedIssuer:
-    """An issuer and the keys that its tokens are signed with."""
-
-    issuer: Issuer
-    keys: Keys
-
-
 class JsonWebTokens:
     """The `CredentialKind` of tokens. Signatures are checked on the event loop: each takes less than 0.2 ms.
 
@@ -65,14 +58,14 @@ class JsonWebTokens:
     def __init__(self, users: UserDirectory, *, now_ms: Callable[[], int], cached_tokens: int = CACHED_TOKENS) -> None:
         self._users = users
         self._now_ms = now_ms
-        self._issuers: dict[str, TrustedIssuer] = {}
+        self._issuers: dict[str, tuple[Issuer, Keys]] = {}
         self._verified: Bounded[bytes, TokenClaims] = Bounded(cached_tokens)
         self._generation = 0
         self._refusals = _RefusalLog(now_ms)
 
     def trust(self, issuer: Issuer, keys: Keys) -> None:
         """Believe an issuer's tokens."""
-        self._issuers[issuer.name] = TrustedIssuer(issuer, keys)
+        self._issuers[issuer.name] = issuer, keys
 
     def forget(self) -> None:
         """Verify every token anew."""
@@ -81,8 +74,8 @@ class JsonWebTokens:
 
     async def refresh(self) -> None:
         """Read the key sets anew that are older than they may be. To be called every few seconds."""
-        for trusted in self._issuers.values():
-            await trusted.keys.refresh()
+        for _, keys in self._issuers.values():
+            await keys.refresh()
 
     async def caller(self, credential: Credential) -> Caller | None:
         """As `CredentialKind.caller`. Raises also `UserBlocked`, `KeysUnavailable`, `StoreUnavailable`."""
@@ -109,12 +102,9 @@ class JsonWebTokens:
         revoked = is_revoked(claims, record.tokens_valid_after_ms, record.revoked_tokens)
         if (revoked or record.blocked) and not fresh:
             return await self._as_user(claims, fresh=True)
-        try:
-            if revoked:
-                raise Refused("revoked")
-            _check_times(claims, self._now_ms())
-        except Refused as refused:
-            raise self._refusal(refused, f"user:{claims.user_id}") from None
+        refused = "revoked" if revoked else "expired" if claims.ends_ms <= self._now_ms() else ""
+        if refused:
+            raise self._refusal(Refused(refused), f"user:{claims.user_id}")
         caller = self._users.caller_of(record, claimed_tier=claims.tier)
         return replace(caller, reread=partial(self._as_user, claims, fresh=True))
 
@@ -128,24 +118,22 @@ class JsonWebTokens:
             known = await self._verify(token)
             if generation == self._generation:
                 self._verified[key] = known
-        try:
-            _check_times(known, self._now_ms())
-        except Refused:
+        if known.ends_ms <= self._now_ms():
             self._verified.pop(key, None)
-            raise
+            raise Refused("expired")
         return known
 
     async def _verify(self, token: str) -> TokenClaims:
         kid, algorithm, name = _read_unverified(token)
-        trusted = self._issuers.get(name)
-        if trusted is None:
+        if name not in self._issuers:
             raise Refused("issuer")
-        if algorithm not in trusted.issuer.algorithms:
+        issuer, keys = self._issuers[name]
+        if algorithm not in issuer.algorithms:
             raise Refused("algorithm")
-        key = await trusted.keys.key(kid, algorithm)
+        key = await keys.key(kid, algorithm)
         if key is None:
             raise Refused("key")
-        return _claims_of(_decoded(token, key, algorithm, trusted.issuer), trusted.issuer, self._now_ms())
+        return _claims_of(_decoded(token, key, algorithm, issuer), issuer, self._now_ms())
 
     def _refusal(self, refused: Refused, who: str = "") -> InvalidApiKey:
         """The client's error. `who` is said of tokens that an issuer has signed, and of no other."""
@@ -153,6 +141,32 @@ class JsonWebTokens:
         error = InvalidApiKey(WRONG_KEY)
         error.reason, error.who = f"token-{refused}", who
         return error
+
+
+def tokens_of(
+    issuers: Sequence[Issuer],
+    users: UserDirectory,
+    *,
+    secrets: Mapping[str, str],
+    state_dir: Path,
+    now_ms: Callable[[], int],
+) -> JsonWebTokens:
+    """The tokens of `issuers`. `secrets` holds the variables that they name."""
+    tokens = JsonWebTokens(users, now_ms=now_ms)
+    for issuer in issuers:
+        tokens.trust(issuer, _keys(issuer, tokens, secrets, state_dir, now_ms))
+    return tokens
+
+
+def _keys(
+    issuer: Issuer, tokens: JsonWebTokens, secrets: Mapping[str, str], state_dir: Path, now_ms: Callable[[], int]
+) -> Keys:
+    if issuer.secret_variable is not None:
+        return SecretKey(secrets[issuer.secret_variable].encode())
+    url = issuer.jwks_url
+    source = KeySetFile(Path(issuer.jwks_file or "")) if url is None else KeySetUrl(url)
+    copy = None if url is None else KeptCopy(state_dir / COPIES, url)
+    return KeySetKeys(source, refresh_s=issuer.refresh_s, now_ms=now_ms, copy=copy, changed=tokens.forget)
 
 
 def _is_token(text: str) -> bool:
@@ -229,16 +243,9 @@ def _time_ms(payload: Mapping[str, Any], claim: str) -> int | None:
     value = payload.get(claim)
     if value is None:
         return None
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
-        raise Refused("time")
-    if abs(value) > _LATEST_S:
-        raise Refused("time")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) <= _LATEST_S:
+        raise Refused("time")  # NaN is no less than anything
     return int(value * 1000)
-
-
-def _check_times(claims: TokenClaims, now_ms: int) -> None:
-    if claims.ends_ms <= now_ms:
-        raise Refused("expired")
 
 
 class _RefusalLog:

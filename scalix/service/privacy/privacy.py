@@ -28,7 +28,6 @@ from scalix.store.privacy.redis_personal_data import PersonalData, PersonalDataS
 from scalix.store.records.redis_keys import KeyStore
 from scalix.store.records.redis_users import UserStore
 
-_PAGE = 100
 # Beside the names of users in the audit log, which are never this.
 _BILLING = "billing of an erased user"
 
@@ -74,7 +73,7 @@ class Privacy:
         """All that is kept of a user. Raises `BadRequest`, `UserNotFound`, `StoreUnavailable`."""
         user_id = checked_user_id(user, "user_id")
         record = await self.stores.users.get(user_id)
-        keys = await self._keys_of(user_id)
+        keys = await self.stores.keys.of_user(user_id)
         data = await self._all_data(user_subject(user_id))
         entries = await self.audit.reading.about(user_id)
         if not record.exists and not keys and data.is_empty and not entries:
@@ -104,7 +103,7 @@ class Privacy:
         subject = user_subject(user_id)
         async with recorded(self.audit.log, Act("user.erase", by, user_id)):
             await self.files.replay()
-            keys = await self._keys_of(user_id)
+            keys = await self.stores.keys.of_user(user_id)
             billing_days = await self._keep_billing(user_id)
             erased = await self.stores.erasure.erase(user_id)
             self.forget(user_id, keys)
@@ -163,14 +162,6 @@ class Privacy:
         except StoreUnavailable as fault:
             log.warning("the store's files still hold an erased user, until they are written anew: %s", fault)
             return {"append_only_file": "failed", "snapshot": "failed"}
-
-    async def _keys_of(self, user_id: str) -> list[KeyRecord]:
-        found: list[KeyRecord] = []
-        while True:
-            total, some = await self.stores.keys.page(len(found), _PAGE, user_id)
-            found += some
-            if not some or len(found) >= total:
-                return found
 
 
 def _merged(archived: Sequence[Event], kept: Sequence[Event]) -> list[Event]:

@@ -1,13 +1,16 @@
-"""What every store asks the server through."""
+"""What every store asks the server through: commands, scans, and Lua scripts, one file per operation."""
 
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
 from typing import Any, Self
 
 from redis.commands import AsyncCoreCommands
+from redis.exceptions import NoScriptError
 
-from scalix.store.connection import scripts
 from scalix.store.connection.calls import in_time
 from scalix.store.connection.deadline import CALL_TIMEOUT_MS
 from scalix.store.connection.redis_client import StoreClient
@@ -15,6 +18,13 @@ from scalix.store.keys import Keys
 
 _SCAN_COUNT = 1_000
 _SPECIAL = re.compile(r"([\\*?\[\]])")  # what a pattern does not take as it is
+# What each script needs, and no more: a call costs more with every function that is loaded.
+_SHARED = "windows"
+_WITH = {
+    **dict.fromkeys(("settle", "sweep", "release"), ("charges", "ledger")),
+    **dict.fromkeys(("reset", "raise_to", "delete_user"), ("ended", "adjust")),
+    "admit": ("ended",),
+}
 
 Clock = Callable[[], int]
 """Returns Unix time in ms."""
@@ -49,12 +59,12 @@ class StoreSession(AsyncCoreCommands):
     async def run(self, script: str, names: Sequence[str], args: Sequence[str | int] = ()) -> Any:
         """The reply of `lua/<script>.lua`, for keys of these `names`."""
         async with in_time(self._timeout_ms):
-            return await scripts.run(self.client, script, names, args)
+            return await _run(self.client, script, names, args)
 
     async def run_all(self, script: str, calls: Iterable[tuple[Sequence[str], Sequence[str | int]]]) -> list[Any]:
         """The replies of one script to several calls, sent together: names and arguments of each."""
         async with in_time(self._timeout_ms):
-            return await asyncio.gather(*(scripts.run(self.client, script, *call) for call in calls))
+            return await asyncio.gather(*(_run(self.client, script, *call) for call in calls))
 
     async def each(self, command: str, names: Iterable[str], *arguments: str | int) -> list[Any]:
         """The answers to the same command for each of several keys, sent together."""
@@ -145,3 +155,25 @@ class Batch(AsyncCoreCommands):
 
     def __len__(self) -> int:
         return len(self._calls)
+
+
+@cache
+def source_of(name: str) -> str:
+    """The text of `lua/<name>.lua`, with the shared functions that it needs before it."""
+    folder = files("scalix.store") / "lua"
+    names = [_SHARED, *_WITH.get(name, ()), name]
+    return "\n".join((folder / f"{part}.lua").read_text("utf-8") for part in names)
+
+
+@cache
+def hash_of(name: str) -> str:
+    """The SHA-1 by which the server knows the script."""
+    return sha1(source_of(name).encode(), usedforsecurity=False).hexdigest()
+
+
+async def _run(client: StoreClient, name: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+    """Run a script; the server gets its text again when it has lost it (restart, SCRIPT FLUSH, fail-over)."""
+    try:
+        return await client.evalsha(hash_of(name), len(keys), *keys, *args)
+    except NoScriptError:
+        return await client.eval(source_of(name), len(keys), *keys, *args)

@@ -54,32 +54,21 @@ def _cut(path: Path, subject: str) -> int:
         fd = open_regular(path, os.O_RDWR)
     except UnusableFile as fault:
         raise OSError(f"{path.name} can't be opened: {fault}") from None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        lines = _read(fd).splitlines(keepends=True)
+    with os.fdopen(fd, "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        lines = file.readlines()
         kept = [line for line in lines if not _is_about(line, subject)]
         if len(kept) < len(lines):
-            data = b"".join(kept)
-            os.pwrite(fd, data, 0)
-            os.ftruncate(fd, len(data))
-            os.fsync(fd)
-            if not data:
+            file.seek(0)
+            file.writelines(kept)
+            file.truncate()
+            os.fsync(file.fileno())
+            if not kept:
                 path.unlink(missing_ok=True)
         return len(lines) - len(kept)
-    finally:
-        os.close(fd)
 
 
 def _is_about(line: bytes, subject: str) -> bool:
     entry = decoded(line)
     # A damaged line is about whom it names.
     return subject_of(entry) == subject if entry is not None else orjson.dumps(subject) in line
-
-
-def _read(fd: int) -> bytes:
-    parts = []
-    offset = 0
-    while part := os.pread(fd, 1 << 20, offset):
-        parts.append(part)
-        offset += len(part)
-    return b"".join(parts)

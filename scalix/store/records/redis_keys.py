@@ -115,9 +115,7 @@ class KeyStore(SessionStore):
         """How many keys there are, of one user or of all, and up to `most` of them after the `first` ones, the newest
         first."""
         if user_id is not None:
-            ids = await self._session.smembers(self._keys.keys_of(user_subject(user_id)))
-            records = await self._read([(key_id, user_id) for key_id in ids])
-            found = sorted(filter(None, records), key=lambda record: (-record.created_ms, record.key_id))
+            found = await self.of_user(user_id)
             return len(found), found[first : first + most]
         batch = self._session.batch()
         batch.zcard(self._keys.key_list())
@@ -126,6 +124,12 @@ class KeyStore(SessionStore):
         records = await self._read([_parts(place) for place, _ in entries])
         await self._forget_orphans(entries, records)
         return int(total), [record for record in records if record is not None]
+
+    async def of_user(self, user_id: str) -> list[KeyRecord]:
+        """All keys of a user, the newest first."""
+        ids = await self._session.smembers(self._keys.keys_of(user_subject(user_id)))
+        records = await self._read([(key_id, user_id) for key_id in ids])
+        return sorted(filter(None, records), key=lambda record: (-record.created_ms, record.key_id))
 
     async def tallies(self, record: KeyRecord) -> tuple[int, KeyTallies]:
         """The store's time (ms) and the key's use in the windows of that moment."""

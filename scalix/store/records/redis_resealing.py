@@ -60,32 +60,32 @@ class ResealingStore(SessionStore):
 
     async def _reseal(self, members: Sequence[str], *, of_keys: bool) -> tuple[int, list[str]]:
         """How many were sealed anew, and which can't be opened."""
-        names = [self._record_of(member, of_keys=of_keys) for member in members]
+        places = [self._place_of(member, of_keys=of_keys) for member in members]
         field = "record" if of_keys else "metadata"
-        texts = await self._session.each("HGET", names, field)
+        texts = await self._session.each("HGET", [name for name, _ in places], field)
         sealed, unreadable = 0, []
-        for member, name, text in zip(members, names, texts, strict=True):
+        for (name, place), text in zip(places, texts, strict=True):
             try:
-                fresh = None if text is None else self._fresh_text(member, text, of_keys=of_keys)
+                fresh = None if text is None else self._fresh(place, text, of_keys=of_keys)
             except CannotOpen:
-                unreadable.append(f"key:{member.partition(' ')[0]}" if of_keys else f"user:{member}")
+                unreadable.append(place if of_keys else f"user:{place}")
                 continue
             if fresh is not None:
                 sealed += int(await self._session.run("reseal", [name], [field, text, fresh]))
         return sealed, unreadable
 
-    def _record_of(self, member: str, *, of_keys: bool) -> str:
-        key_id, _, user_id = member.partition(" ") if of_keys else ("", "", member)
-        subject = user_subject(user_id)
-        return self._keys.key_record(subject, key_id) if of_keys else self._keys.record(subject)
-
-    def _fresh_text(self, member: str, text: str, *, of_keys: bool) -> str | None:
-        """The field as the first key seals it; `None` where it already does. Raises `CannotOpen`."""
+    def _place_of(self, member: str, *, of_keys: bool) -> tuple[str, str]:
+        """The name of a record, and the place that its metadata is encrypted for."""
         if not of_keys:
-            return self._fresh(member, text)
-        record = orjson.loads(text)
-        metadata = self._fresh(f"key:{member.partition(' ')[0]}", record["metadata"])
-        return None if metadata is None else orjson.dumps({**record, "metadata": metadata}).decode()
+            return self._keys.record(user_subject(member)), member
+        key_id, _, user_id = member.partition(" ")
+        return self._keys.key_record(user_subject(user_id), key_id), f"key:{key_id}"
 
-    def _fresh(self, place: str, kept: str) -> str | None:
-        return None if self._sealing.is_current(kept) else self._sealing.seal(place, self._sealing.open(place, kept))
+    def _fresh(self, place: str, text: str, *, of_keys: bool) -> str | None:
+        """The field as the first key encrypts it; `None` where it already does. Raises `CannotOpen`."""
+        record = orjson.loads(text) if of_keys else {"metadata": text}
+        kept = record["metadata"]
+        if self._sealing.is_current(kept):
+            return None
+        metadata = self._sealing.seal(place, self._sealing.open(place, kept))
+        return orjson.dumps({**record, "metadata": metadata}).decode() if of_keys else metadata
