@@ -43,6 +43,7 @@ Windows, requests in flight, adjustments and books end `CLOCK_GRACE_MS` later th
 windows and books out in time.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -60,6 +61,31 @@ ERASED_LIFETIME_MS = 63 * DAY_MS
 WILDCARD_NAMES_LIFETIME_MS = 2 * DAY_MS
 
 
+def _alone(name: str) -> "Callable[[Keys], str]":
+    """The one key of this name."""
+    return lambda keys: f"{keys.prefix}{name}"
+
+
+def _named(kind: str) -> "Callable[[Keys, str | int], str]":
+    """A key of this kind for each name."""
+    return lambda keys, name: f"{keys.prefix}{kind}:{name}"
+
+
+def _of_shard(kind: str) -> "Callable[[Keys, str], str]":
+    """The key of this kind of a subject's shard."""
+    return lambda keys, subject: f"{_tag(keys.prefix, subject)}:{kind}"
+
+
+def _of_subject(kind: str) -> "Callable[[Keys, str], str]":
+    """The key of this kind of a subject."""
+    return lambda keys, subject: f"{_tag(keys.prefix, subject)}:{kind}:{subject}"
+
+
+def _beside_subject(kind: str) -> "Callable[[Keys, str, str], str]":
+    """A key of this kind for something else, in a subject's shard."""
+    return lambda keys, subject, name: f"{_tag(keys.prefix, subject)}:{kind}:{name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Builds key names under one prefix, such as `scalix:`."""
@@ -71,20 +97,40 @@ class Keys:
             # The first pair of braces in a key is its hash tag, and that has to be the shard's.
             raise ValueError("a key prefix must not hold { or }")
 
+    windows = _of_subject("w")  # a subject's windows
+    in_flight = _of_subject("f")  # a subject's requests in flight
+    adjustments = _of_subject("j")  # what was added to a subject's windows without a request
+    balance = _of_subject("b")  # a subject's prepaid balance
+    credits = _of_subject("c")  # what was added to it
+    merged = _of_subject("m")  # there when an address's use has been merged into the subject's
+    keys_of = _of_subject("o")  # the ids of a user's virtual keys
+    record = _of_subject("u")  # a user's record, in the shard of the subject that the user is
+    names = _of_subject("y")  # what the audit log says in place of the subject's names
+    erased = _beside_subject("z")  # when the subject was erased
+    pseudonyms_windows = _beside_subject("w")  # the windows of a subject who was erased
+    tombstone = _beside_subject("x")  # there when a request was released before it was admitted
+    key_record = _beside_subject("k")  # a virtual key's record, in the shard of its user
+    key_windows = _beside_subject("q")  # a virtual key's windows
+    leases = _of_shard("l")  # the lease index of the subject's shard
+    shadow = _of_shard("h")  # what limits that are not enforced would have refused, of the subject's shard
+    user_names = _of_shard("n")  # the users of the subject's shard that have a record
+    secret = _named("key")  # where the record of the key with this SHA-256 is
+    alias = _named("alias")  # where the record of the key with this alias is
+    name_behind = _named("pseudonym")  # what a pseudonym of the audit log stands for
+    kept_billing = _named("billing")  # charges of a user who was erased, under a name that leads nowhere
+    wildcard_names = _named("wildcard-names")  # the names served by wildcards that the sums of a day have as they are
+    pseudonym_key = _alone("pseudonym-key")  # the key of all pseudonyms
+    epoch = _alone("epoch")  # by which a store that was emptied is known
+    cooldowns = _alone("{cooldowns}:until")  # the models that rest for now
+    failures = _alone("{cooldowns}:failures")  # the failures of models that may come to a cooldown
+    audit_log = _alone("{audit}:log")  # what operators did, and who was refused
+    key_list = _alone("key-list")  # where the records of all virtual keys are
+    archive_lock = _alone("archive-lock")  # held by the process that writes days of the ledger to files
+    archived = _alone("archived")  # the days whose events are in files
+    retention_run = _alone("retention-run")  # the day for which what is too old has been removed
+
     def _tag(self, subject: str) -> str:
         return _tag(self.prefix, subject)
-
-    def windows(self, subject: str) -> str:
-        """A subject's windows."""
-        return f"{self._tag(subject)}:w:{subject}"
-
-    def in_flight(self, subject: str) -> str:
-        """A subject's requests in flight."""
-        return f"{self._tag(subject)}:f:{subject}"
-
-    def leases(self, subject: str) -> str:
-        """The lease index of the subject's shard."""
-        return f"{self._tag(subject)}:l"
 
     def all_leases(self) -> list[str]:
         """The lease indexes of all shards."""
@@ -93,10 +139,6 @@ class Keys:
     def events(self, subject: str, admitted_ms: int) -> str:
         """A subject's events of the day (index since 1970) that `admitted_ms` lies in."""
         return f"{self._tag(subject)}:e:{subject}:{window_index(Window.DAY, admitted_ms)}"
-
-    def adjustments(self, subject: str) -> str:
-        """What was added to a subject's windows without a request."""
-        return f"{self._tag(subject)}:j:{subject}"
 
     def summaries(self, subject: str, month: int) -> str:
         """A subject's sums of a month (`year * 12 + month - 1`) by day."""
@@ -127,121 +169,13 @@ class Keys:
             f"{tag}:rc:{day}",
         ]
 
-    def balance(self, subject: str) -> str:
-        """A subject's prepaid balance."""
-        return f"{self._tag(subject)}:b:{subject}"
-
-    def credits(self, subject: str) -> str:
-        """What was added to it."""
-        return f"{self._tag(subject)}:c:{subject}"
-
-    def pseudonym_key(self) -> str:
-        """The key of all pseudonyms."""
-        return f"{self.prefix}pseudonym-key"
-
-    def erased(self, subject: str, pseudonym: str) -> str:
-        """When the subject was erased."""
-        return f"{self._tag(subject)}:z:{pseudonym}"
-
-    def pseudonyms_windows(self, subject: str, pseudonym: str) -> str:
-        """The windows of a subject who was erased."""
-        return f"{self._tag(subject)}:w:{pseudonym}"
-
-    def tombstone(self, subject: str, request_id: str) -> str:
-        """There when a request was released before it was admitted."""
-        return f"{self._tag(subject)}:x:{request_id}"
-
-    def shadow(self, subject: str) -> str:
-        """What limits that are not enforced would have refused, of the subject's shard."""
-        return f"{self._tag(subject)}:h"
-
     def all_shadows(self) -> list[str]:
         """The shadow counts of all shards."""
         return [f"{self.prefix}{{s{shard:02x}}}:h" for shard in range(SHARDS)]
 
-    def epoch(self) -> str:
-        """By which a store that was emptied is known."""
-        return f"{self.prefix}epoch"
-
-    def cooldowns(self) -> str:
-        """The models that rest for now."""
-        return f"{self.prefix}{{cooldowns}}:until"
-
-    def failures(self) -> str:
-        """The failures of models that may come to a cooldown."""
-        return f"{self.prefix}{{cooldowns}}:failures"
-
-    def merged(self, subject: str) -> str:
-        """There when an address's use has been merged into the subject's."""
-        return f"{self._tag(subject)}:m:{subject}"
-
-    def user_names(self, subject: str) -> str:
-        """The users of the subject's shard that have a record."""
-        return f"{self._tag(subject)}:n"
-
     def all_user_names(self) -> list[str]:
         """The users that have a record, of all shards."""
         return [f"{self.prefix}{{s{shard:02x}}}:n" for shard in range(SHARDS)]
-
-    def audit_log(self) -> str:
-        """What operators did, and who was refused."""
-        return f"{self.prefix}{{audit}}:log"
-
-    def key_record(self, subject: str, key_id: str) -> str:
-        """A virtual key's record, in the shard of its user."""
-        return f"{self._tag(subject)}:k:{key_id}"
-
-    def key_windows(self, subject: str, key_id: str) -> str:
-        """A virtual key's windows."""
-        return f"{self._tag(subject)}:q:{key_id}"
-
-    def keys_of(self, subject: str) -> str:
-        """The ids of a user's virtual keys."""
-        return f"{self._tag(subject)}:o:{subject}"
-
-    def secret(self, digest: str) -> str:
-        """Where the record of the key with this SHA-256 is."""
-        return f"{self.prefix}key:{digest}"
-
-    def alias(self, alias: str) -> str:
-        """Where the record of the key with this alias is."""
-        return f"{self.prefix}alias:{alias}"
-
-    def key_list(self) -> str:
-        """Where the records of all virtual keys are."""
-        return f"{self.prefix}key-list"
-
-    def record(self, subject: str) -> str:
-        """A user's record, in the shard of the subject that the user is."""
-        return f"{self._tag(subject)}:u:{subject}"
-
-    def names(self, subject: str) -> str:
-        """What the audit log says in place of the subject's names."""
-        return f"{self._tag(subject)}:y:{subject}"
-
-    def name_behind(self, pseudonym: str) -> str:
-        """What a pseudonym of the audit log stands for."""
-        return f"{self.prefix}pseudonym:{pseudonym}"
-
-    def kept_billing(self, pseudonym: str) -> str:
-        """Charges of a user who was erased, under a name that leads nowhere."""
-        return f"{self.prefix}billing:{pseudonym}"
-
-    def archive_lock(self) -> str:
-        """Held by the process that writes days of the ledger to files."""
-        return f"{self.prefix}archive-lock"
-
-    def archived(self) -> str:
-        """The days whose events are in files."""
-        return f"{self.prefix}archived"
-
-    def wildcard_names(self, day: int) -> str:
-        """The names served by wildcards that the sums of a day have as they are."""
-        return f"{self.prefix}wildcard-names:{day}"
-
-    def retention_run(self) -> str:
-        """The day for which what is too old has been removed."""
-        return f"{self.prefix}retention-run"
 
 
 @lru_cache(maxsize=4_096)

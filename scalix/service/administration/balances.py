@@ -87,13 +87,11 @@ class Balances:
 
 def shown_balance(balance: Balance | None) -> dict[str, Any]:
     """A balance in dollars: what is there, what requests in flight have reserved of it, and what is left."""
+    names = ("balance_usd", "reserved_usd", "available_usd")
     if balance is None:
-        return {"balance_usd": None, "reserved_usd": None, "available_usd": None}
-    return {
-        "balance_usd": usd(balance.nano_usd),
-        "reserved_usd": usd(balance.held_nano_usd),
-        "available_usd": usd(balance.nano_usd - balance.held_nano_usd),
-    }
+        return dict.fromkeys(names)
+    amounts = balance.nano_usd, balance.held_nano_usd, balance.nano_usd - balance.held_nano_usd
+    return dict(zip(names, map(usd, amounts), strict=True))
 
 
 def usd(nano_usd: int) -> float:

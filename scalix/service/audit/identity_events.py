@@ -153,13 +153,12 @@ def _refused(code: str, address: str, who: str, alike: _Refusals) -> Act:
     }
     kind, _, name = who.partition(":")
     key_id, _, owner = name.partition(" ")
+    actor, user_id = who or "unknown", name if kind == "user" else ""
+    hides: tuple[str, ...] = (address,)
     if kind == "key" and owner:
-        actor, user_id = Actor(f"key:{key_id}", address=address), owner
-        return Act("identity.refused", actor, user_id, details, hides=(key_id, address), at_ms=alike.last_ms)
-    actor = Actor(who or "unknown", address=address)
-    if kind != "user":
-        return Act("identity.refused", actor, "", details)
-    return Act("identity.refused", actor, name, details, hides=(address,), at_ms=alike.last_ms)
+        actor, user_id, hides = f"key:{key_id}", owner, (key_id, address)
+    by = Actor(actor, address=address)
+    return Act("identity.refused", by, user_id, details, hides=hides, at_ms=alike.last_ms)
 
 
 def _act_of_previous_key(uses: Counter[str]) -> Act:

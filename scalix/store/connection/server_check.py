@@ -94,11 +94,10 @@ def _ask(url: str, timeout_s: float) -> ServerFacts:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    problem = None
     try:
         if redacted(url) == "***":
             raise ValueError("ambiguous")
-        client: Redis = redis.Redis.from_url(
+        client: Redis | None = redis.Redis.from_url(
             url,
             socket_connect_timeout=timeout_s,
             socket_timeout=timeout_s,
@@ -106,21 +105,21 @@ def _ask(url: str, timeout_s: float) -> ServerFacts:
             decode_responses=True,
         )
     except (ValueError, TypeError):
-        # Its own message may quote a part of the password.
-        problem = StoreUnusable(
+        client = None  # and not raised here: its own message may quote a part of the password
+    if client is None:
+        raise StoreUnusable(
             f"{redacted(url)} is no address of a Redis server",
             "write redis://user:password@host:6379/0 (rediss:// for TLS), with special characters percent-encoded",
         )
-    if problem is not None:
-        raise problem
+    info: dict[str, Any] | StoreUnusable
     try:
-        info: dict[str, Any] = client.info()
+        info = client.info()
     except Exception as error:  # what is no Redis makes redis-py stumble in many ways
-        problem = _refusal(url, error)
+        info = _refusal(url, error)
     finally:
         client.close()
-    if problem is not None:
-        raise problem
+    if isinstance(info, StoreUnusable):
+        raise info
     return _judge(url, info)
 
 

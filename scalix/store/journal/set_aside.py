@@ -6,7 +6,7 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -26,25 +26,24 @@ class SetAside:
 
     async def forget(self, subject: str) -> int:
         """Remove a subject's lines; how many there were. Raises `OSError`."""
-        return await asyncio.to_thread(self._forget, subject)
+        return await asyncio.to_thread(lambda: sum(_cut(path, subject) for path in self._files()))
 
     async def remove_older(self, days: int) -> int:
         """Remove the files that nothing was added to for so many days; how many. Raises `OSError`."""
-        return await asyncio.to_thread(self._remove_older, days)
-
-    def _forget(self, subject: str) -> int:
-        return sum(_cut(path, subject) for path in self._directory.glob(f"*{SET_ASIDE_SUFFIX}"))
-
-    def _remove_older(self, days: int) -> int:
         oldest_s = self._clock_s() - days * _DAY_S
-        removed = 0
-        for path in self._directory.glob(f"*{SET_ASIDE_SUFFIX}"):
-            # Another process of this machine may be quicker.
-            with contextlib.suppress(FileNotFoundError):
-                if path.is_file() and path.lstat().st_mtime < oldest_s:
-                    path.unlink()
-                    removed += 1
-        return removed
+        return await asyncio.to_thread(lambda: sum(_remove_old(path, oldest_s) for path in self._files()))
+
+    def _files(self) -> Iterator[Path]:
+        return self._directory.glob(f"*{SET_ASIDE_SUFFIX}")
+
+
+def _remove_old(path: Path, oldest_s: float) -> bool:
+    # Another process of this machine may be quicker.
+    with contextlib.suppress(FileNotFoundError):
+        if path.is_file() and path.lstat().st_mtime < oldest_s:
+            path.unlink()
+            return True
+    return False
 
 
 def _cut(path: Path, subject: str) -> int:

@@ -19,6 +19,8 @@ MOST_DAYS = 3_660
 _TOGETHER = 400
 # What was settled this long ago may still be told again, by a journal.
 _TOLD_AGAIN_DAYS = 3
+# What the script counts, in its order.
+_KINDS_OF_STATE = ("records", "requests_in_flight", "windows", "balances", "credits")
 _KEY_WORD = [one.name for one in EVENT_FIELDS].index("key_id")
 # In random digits a short name is found by chance.
 _OUR_ID = re.compile(r"[0-9a-f]{32}")
@@ -54,12 +56,12 @@ class ErasureStore(SessionStore):
         await self._pseudonyms.agree()  # an erasure is rare, and must not go by the key of a store that was emptied
         # Keys first, so that nobody comes in by them; the books last, as from the mark on nothing is added to them.
         keys = await self._erase_keys(subject, user_id)
-        records, in_flight, windows, balances, credits_ = await self._erase_state(subject, user_id)
+        state = await self._erase_state(subject, user_id)
         await self._write_tombstones(subject)
         entries = 0
         for names in _chunks(await self._book_names(subject)):
             entries += await self._session.run("erase_books", names, [subject])
-        return Erased(records, keys, in_flight, windows, balances, credits_, entries)
+        return Erased(keys=keys, ledger_entries=entries, **state)
 
     async def keep_billing(self, user_id: str, name: str, days: dict[int, int], keep_days: int) -> None:
         """Keep charges in nano-dollars by day under `name`, in place of what was kept under it."""
@@ -100,7 +102,7 @@ class ErasureStore(SessionStore):
                 if place.partition(" ")[2] == user_id:
                     yield place
 
-    async def _erase_state(self, subject: str, user_id: str) -> tuple[int, int, int, int, int]:
+    async def _erase_state(self, subject: str, user_id: str) -> dict[str, int]:
         keys = self._keys
         pseudonym = await self._pseudonyms.of(subject)
         names = [
@@ -117,9 +119,8 @@ class ErasureStore(SessionStore):
             keys.adjustments(subject),
         ]
         args = [subject, user_id, self._session.now(), ERASED_LIFETIME_MS]
-        reply = await self._session.run("erase", names, args)
-        records, in_flight, windows, balances, credits_ = map(int, reply)
-        return records, in_flight, windows, balances, credits_
+        counts = await self._session.run("erase", names, args)
+        return dict(zip(_KINDS_OF_STATE, map(int, counts), strict=True))
 
     async def _write_tombstones(self, subject: str) -> None:
         """Keep the last days' events under their requests' ids alone: a journal may tell them again, in vain."""

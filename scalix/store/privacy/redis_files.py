@@ -1,7 +1,7 @@
 """What the store's servers keep on disk, written anew, so that nothing of what was erased is left in it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -11,6 +11,11 @@ from scalix.store.connection.session import StoreSession
 
 WAIT_S = 20.0
 _PAUSE_S = 0.05
+# By the command that writes a file anew: the server's fact that says how it ended, and those that it has to wait for.
+_FACTS_OF = {
+    "BGREWRITEAOF": ("aof_last_bgrewrite_status", "aof_rewrite_in_progress", "aof_rewrite_scheduled"),
+    "BGSAVE": ("rdb_last_bgsave_status", "rdb_bgsave_in_progress", "aof_rewrite_in_progress"),
+}
 
 Rewritten = str
 """`rewritten`, `under way`, `none` (the server keeps no such file), `not known`, `not permitted` or `failed`."""
@@ -35,17 +40,16 @@ class StoreFiles:
         `StoreUnavailable`."""
         facts = await self._facts()
         has_log = any(int(one.get("aof_enabled", 0)) for one in facts)
-        log = await self._renewed("BGREWRITEAOF", _log_is_busy, "aof_last_bgrewrite_status") if has_log else "none"
+        log = await self._renewed("BGREWRITEAOF") if has_log else "none"
         saves = any(int(one.get("rdb_saves", 0)) for one in facts) or await self._saves()
-        snapshot = "not known" if saves is None else "none"
-        if saves:
-            snapshot = await self._renewed("BGSAVE", _snapshot_is_busy, "rdb_last_bgsave_status")
+        snapshot = await self._renewed("BGSAVE") if saves else "not known" if saves is None else "none"
         return {"append_only_file": log, "snapshot": snapshot}
 
-    async def _renewed(self, command: str, is_busy: Callable[[dict[str, Any]], bool], status: str) -> Rewritten:
+    async def _renewed(self, command: str) -> Rewritten:
+        status, *busy = _FACTS_OF[command]
         while True:
             # One that is under way began before the erasure, and has to end before the next can begin.
-            if not await self._until_idle(is_busy):
+            if not await self._until_idle(busy):
                 return "under way"
             try:
                 await self._session.on_every_server(command)
@@ -53,13 +57,13 @@ class StoreFiles:
             except StoreUnavailable as fault:
                 if "in progress" not in str(fault.__cause__):
                     return "not permitted" if isinstance(fault.__cause__, RedisError) else "failed"
-        if not await self._until_idle(is_busy):
+        if not await self._until_idle(busy):
             return "under way"
         return "rewritten" if all(one.get(status, "ok") == "ok" for one in await self._facts()) else "failed"
 
-    async def _until_idle(self, is_busy: Callable[[dict[str, Any]], bool]) -> bool:
+    async def _until_idle(self, busy: Sequence[str]) -> bool:
         for _ in range(self._tries):
-            if not any(map(is_busy, await self._facts())):
+            if not any(int(one.get(name, 0)) for one in await self._facts() for name in busy):
                 return True
             await self._sleep(_PAUSE_S)
         return False
@@ -81,11 +85,3 @@ def _values(answer: Any) -> list[str]:
     if isinstance(answer, dict):
         return [str(value) for value in answer.values()]
     return [str(value) for value in (answer or ())[1::2]]
-
-
-def _log_is_busy(facts: dict[str, Any]) -> bool:
-    return bool(int(facts.get("aof_rewrite_in_progress", 0)) or int(facts.get("aof_rewrite_scheduled", 0)))
-
-
-def _snapshot_is_busy(facts: dict[str, Any]) -> bool:
-    return bool(int(facts.get("rdb_bgsave_in_progress", 0)) or int(facts.get("aof_rewrite_in_progress", 0)))

@@ -3,16 +3,17 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
-from scalix.domain.ledger.ledger import Event, Summary, Sums, event_of, name_of
-from scalix.domain.limits.calendar import DAY_MS, window_index
+from scalix.domain.ledger.ledger import Event, Summary, event_of
+from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Tally
 from scalix.store.connection.session import SessionStore, StoreSession
+from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.privacy.redis_erasure import MOST_DAYS
+from scalix.store.quota.quota_wire import WINDOW
 from scalix.store.records.pseudonyms import Pseudonyms
 
 _TOGETHER = 500
-_WINDOWS = {"m": Window.MINUTE, "h": Window.HOUR, "d": Window.DAY, "M": Window.MONTH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,7 @@ class PersonalData:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is kept."""
-        return not (
-            self.windows or self.in_flight or self.merged_ms or self.balance or self.credits or self.events
-        ) and not (self.summaries or self.adjustments)
+        return not any(getattr(self, name) for name in self.__slots__)
 
 
 class PersonalDataStore(SessionStore):
@@ -66,13 +65,15 @@ class PersonalDataStore(SessionStore):
         # Somebody who was erased and has come back uses the windows that were kept; alone they are nobody's.
         is_known = bool(own or in_flight or balance)
         events = [event async for event in self._events(subject)]
-        summaries = [summary async for summary in self._summaries(subject)]
+        today = await self._session.time_ms() // DAY_MS
+        # An instance whose clock is ahead may have written into the next month.
+        summaries = await LedgerReader(self._session).summaries(subject, today - MOST_DAYS, today + 31)
         windows = {**own, **(kept if is_known or events else {})}
         return PersonalData(
             windows={
-                (_WINDOWS[name[0]], int(name[1:])): Tally.of_text(text)
+                (WINDOW[name[0]], int(name[1:])): Tally.of_text(text)
                 for name, text in sorted(windows.items())
-                if name[0] in _WINDOWS
+                if name[0] in WINDOW
             },
             in_flight={request_id: int(text.split(" ")[0]) for request_id, text in in_flight.items()},
             merged_ms=int(merged) if merged else None,
@@ -80,7 +81,7 @@ class PersonalDataStore(SessionStore):
             credits=tuple(sorted(map(_credit, credits_.items()), key=lambda credit: credit.at_ms)),
             adjustments=adjustments,
             events=sorted(events, key=lambda event: (event.admitted_ms, event.request_id)),
-            summaries=sorted(summaries, key=lambda one: (one.day, one.model, one.tier, one.key_id)),
+            summaries=summaries,
         )
 
     async def _events(self, subject: str) -> AsyncIterator[Event]:
@@ -89,15 +90,6 @@ class PersonalDataStore(SessionStore):
         for name in await self._there(days):
             async for request_id, text in self._fields(name):
                 yield event_of(request_id, subject, text)
-
-    async def _summaries(self, subject: str) -> AsyncIterator[Summary]:
-        month = window_index(Window.MONTH, await self._session.time_ms())
-        months = [self._keys.summaries(subject, month + 1 - back) for back in range(MOST_DAYS // 30 + 2)]
-        for name in await self._there(months):
-            async for words, figures in self._fields(name):
-                day, model, tier, key_id = words.split(" ")
-                sums = Sums(*map(int, figures.split(" ")))
-                yield Summary(int(day), name_of(model), name_of(tier), name_of(key_id), sums)
 
     async def _there(self, names: list[str]) -> list[str]:
         """Those of the keys that exist."""
