@@ -23,10 +23,10 @@ MAY_USE_RE = {
     "service/audit/audit_names.py": "names of one user, in what the gateway itself has written",
     "service/queries.py": "a fixed length, anchored at both ends",
     "store/connection/calls.py": "words, in what the store answers",
+    "store/connection/session.py": "one character, of our own prefix",
     "store/ledger/archive_files.py": "names of files in the operator's folder",
-    "store/ledger/redis_ledger_repair.py": "one character",
     "store/privacy/redis_erasure.py": "a fixed length",
-    "store/records/redis_names.py": "a fixed length",
+    "store/records/pseudonyms.py": "a fixed length",
 }
 
 

@@ -67,13 +67,11 @@ def day_index(query: Mapping[str, str], name: str) -> int | None:
     if text is None:
         return None
     try:
-        if not _DATE.fullmatch(text):
-            raise ValueError
-        index = date.fromisoformat(text).toordinal() - _EPOCH_DAY
-        if index < 0:
-            raise ValueError
+        index = date.fromisoformat(text).toordinal() - _EPOCH_DAY if _DATE.fullmatch(text) else -1
     except ValueError:
-        raise BadRequest(f"'{name}' must be a date (UTC) such as 2026-01-31.", param=name) from None
+        index = -1
+    if index < 0:
+        raise BadRequest(f"'{name}' must be a date (UTC) such as 2026-01-31.", param=name)
     return index
 
 

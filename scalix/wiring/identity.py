@@ -14,8 +14,8 @@ from scalix.service.identity.identity import AnonymousCallers, CredentialKind, I
 from scalix.service.identity.tokens import JsonWebTokens, tokens_of
 from scalix.service.identity.users import UserDirectory
 from scalix.service.identity.virtual_keys import VirtualKeys
+from scalix.store.records.pseudonyms import PseudonymStore
 from scalix.store.records.redis_audit import AuditStore
-from scalix.store.records.redis_names import PseudonymStore
 from scalix.wiring.environment import identity_settings, needed, now_ms
 from scalix.wiring.store import StoreParts
 
@@ -34,11 +34,8 @@ class CallerParts:
 def build_audit(store: StoreParts, environ: Mapping[str, str]) -> AuditParts:
     """Build the audit log, sealed with the operator's key."""
 
-    async def erased_key(subject: str) -> str:
-        return store.session.names.erased(subject, await store.pseudonyms.of(subject))
-
     entries = store.guarded(AuditStore(store.session))
-    names = AuditNames(store.guarded(PseudonymStore(store.session, erased_key)))
+    names = AuditNames(store.guarded(PseudonymStore(store.session, store.pseudonyms)))
     sealer = Sealer(audit_keys(environ.get("SCALIX_AUDIT_KEY")))
     log = AuditLog(entries, sealer, store.policy, now_ms=now_ms, pseudonyms=names)
     return AuditParts(log, AuditReading(entries, names), names, IdentityEvents(log, now_ms=now_ms))

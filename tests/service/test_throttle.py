@@ -54,7 +54,7 @@ async def test_as_many_addresses_are_remembered_as_there_is_room_for() -> None:
     throttle = clock.throttle(most_addresses=100)
     for number in range(1000):
         await throttle.wrong_credential(str(number), 1.0)
-    assert len(throttle) == 100
+    assert len(throttle._by_group) == 100
 
 
 async def test_when_too_many_wait_the_answer_goes_out_at_once() -> None:

@@ -20,8 +20,7 @@ from scalix.store.privacy.redis_erasure import Erased, ErasureStore
 from scalix.store.privacy.redis_files import StoreFiles
 from scalix.store.privacy.redis_personal_data import PersonalDataStore
 from scalix.store.privacy.redis_retention import RetentionStore
-from scalix.store.records.pseudonyms import Pseudonyms
-from scalix.store.records.redis_names import PseudonymStore
+from scalix.store.records.pseudonyms import Pseudonyms, PseudonymStore
 from tests.store.servers import Cluster, Server, free_ports, running
 from tests.store.stores import SUBJECT, Rig, ask, key_of, limits, redis_rig, used
 
@@ -155,12 +154,8 @@ async def test_an_alias_that_somebody_else_has_by_now_stays(rig: Rig, erasure: E
 
 async def test_names_are_forgotten_both_ways_also_when_they_are_used_meanwhile(rig: Rig) -> None:
     assert rig.keys is not None
-    keys = rig.keys
-
-    async def erased_key(subject: str) -> str:
-        return keys.erased(subject, await Pseudonyms(StoreSession(rig.client, keys)).of(subject))
-
-    names = PseudonymStore(StoreSession(rig.client, keys, timeout_ms=5_000), erased_key)
+    session = StoreSession(rig.client, rig.keys, timeout_ms=5_000)
+    names = PseudonymStore(session, Pseudonyms(session))
     for number in range(20):
         texts = [f"alias-{number}-{one}" for one in range(3)]
         await asyncio.gather(

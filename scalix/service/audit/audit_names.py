@@ -7,7 +7,7 @@ from typing import Any
 from scalix.domain.identity.subjects import user_subject
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.audit.audit import Act
-from scalix.store.records.redis_names import PSEUDONYM, PseudonymStore
+from scalix.store.records.pseudonyms import PSEUDONYM, PseudonymStore
 
 # A shorter name is found in other texts by chance: then only a text that is the name counts.
 _LEAST_CHARS_WITHIN = 5

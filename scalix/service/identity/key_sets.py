@@ -79,8 +79,7 @@ class KeySetKeys:
     async def key(self, kid: str | None, algorithm: str) -> VerifyKey | None:
         """The key of this name for this algorithm. An unknown one makes the set be read anew, at most once in
         `COOL_DOWN_MS`. Raises `KeySetUnavailable` while no keys are known at all."""
-        if not self._keys:
-            await self._read_copy()
+        await self._read_copy()
         found = self._find(kid, algorithm)
         if found is None and self._may_try():
             await self._read_anew()
@@ -93,8 +92,7 @@ class KeySetKeys:
 
     async def refresh(self) -> None:
         """Read the set anew if it is older than it may be."""
-        if not self._keys:
-            await self._read_copy()
+        await self._read_copy()
         if self._is_due():
             await self._read_anew()
 
@@ -143,7 +141,7 @@ class KeySetKeys:
             log.warning("the key set %s would be lost at a restart: %s", self._source, fault)
 
     async def _read_copy(self) -> None:
-        if self._copy is None or self._copy_was_read:
+        if self._keys or self._copy is None or self._copy_was_read:
             return
         kept = await self._copy.read()
         if not self._copy_was_read and not self._keys and kept is not None:

@@ -41,14 +41,6 @@ class Throttle:
         self._by_group: Bounded[str, _Failures] = Bounded(most_addresses)
         self._waiting = 0
 
-    def __len__(self) -> int:
-        return len(self._by_group)
-
-    @property
-    def waiting(self) -> int:
-        """How many answers are being held back."""
-        return self._waiting
-
     async def wrong_credential(self, group: str, longest_s: float) -> None:
         """Note one, and return when its answer may go out: at most `longest_s` later."""
         delay_s = min(self._noted(group), longest_s)

@@ -123,21 +123,16 @@ class ClusterRoutes:
     def _learn(self, asked: Address, ranges: Sequence[Any]) -> None:
         owners: list[Address | None] = [None] * SLOTS
         known: dict[Address, None] = {}
-        for first, last, *nodes in _ranges(ranges):
+        for first, last, *nodes in ranges:  # the primary, then its replicas: each host, port and more
             # A node that does not know its own name means the one by which it was asked.
-            addresses = [(str(host or asked[0]), int(port)) for host, port in nodes]
+            addresses = [(str(host or asked[0]), int(port)) for host, port, *_ in nodes]
             known.update(dict.fromkeys(addresses))
-            owners[first : last + 1] = [addresses[0]] * (last + 1 - first)
+            owners[int(first) : int(last) + 1] = [addresses[0]] * (int(last) + 1 - int(first))
         self._owners, self._known, self._faulty = owners, list(known), set()
         for address in self._lanes.keys() - known.keys() - {self._seed, asked}:
             task = in_background(self._lanes.pop(address).aclose())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
-
-
-def _ranges(answer: Any) -> Sequence[Sequence[Any]]:
-    """(first slot, last slot, (host, port) of the primary, of its replicas …) from `CLUSTER SLOTS`."""
-    return [(int(first), int(last), *[tuple(node[:2]) for node in nodes]) for first, last, *nodes in answer]
 
 
 def _key_of(arguments: Arguments) -> str | None:

@@ -22,22 +22,15 @@ CONNECTIONS = 4
 Routes = Lane | ClusterRoutes
 
 
-def connect(url: str, *, timeout_ms: int = CALL_TIMEOUT_MS, connections: int = CONNECTIONS) -> "StoreClient":
-    """An asyncio client for `redis://`, `rediss://` or `unix://`: one server, or any node of a Redis Cluster.
-
-    Which of the two is asked of the server (`INFO cluster`) at the first command; there is nothing to configure.
-    `connections` is the most that are opened, for each node of a cluster; callers beyond share them.
-    """
-    return StoreClient(url, timeout_ms, connections)
-
-
 class StoreClient(AsyncCoreCommands):
-    """An asyncio client with redis-py's methods for single commands. See `connect`.
+    """An asyncio client with redis-py's methods for single commands.
 
-    What kind of server it is gets asked at the first command, so that a client can be made while the server is away.
+    `url` is `redis://`, `rediss://` or `unix://`: one server, or any node of a Redis Cluster. Which of the two, the
+    first command asks (`INFO cluster`), so that a client can be made while the server is away. `connections` is the
+    most that are opened, for each node of a cluster; callers beyond share them.
     """
 
-    def __init__(self, url: str, timeout_ms: int, connections: int) -> None:
+    def __init__(self, url: str, *, timeout_ms: int = CALL_TIMEOUT_MS, connections: int = CONNECTIONS) -> None:
         self._url = url
         self._timeout_ms = timeout_ms
         self._connections = connections
@@ -126,6 +119,9 @@ class StoreClient(AsyncCoreCommands):
             connections=self._connections,
             on_fault=on_fault,
         )
+
+
+connect = StoreClient
 
 
 def _with_address(url: str, address: Address) -> str:

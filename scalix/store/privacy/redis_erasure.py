@@ -46,10 +46,6 @@ class ErasureStore(SessionStore):
         super().__init__(session)
         self._pseudonyms = pseudonyms
 
-    async def erased_key(self, subject: str) -> str:
-        """The name of the mark of an erased subject."""
-        return self._keys.erased(subject, await self._pseudonyms.of(subject))
-
     async def erase(self, user_id: str) -> Erased:
         """Remove all that is kept of a user, but for the names in the audit log."""
         subject = user_subject(user_id)
