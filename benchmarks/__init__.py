@@ -1,1 +1,1 @@
-"""What the gateway costs, side by side with what it is compared to: `make bench`, or `python -m benchmarks --help`."""
+"""Measures what the gateway costs, side by side with other gateways: `make bench`, or `python -m benchmarks --help`."""

@@ -42,7 +42,7 @@ ROUNDS, QUICK_ROUNDS = 5, 2
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns 0, or 2 when a benchmark could not be run."""
+    """Returns 0, or 2 if a benchmark could not be run."""
     options = _parser().parse_args(arguments)
     chosen = options.only or [*LOADS, *(name for name, study in STUDIES.items() if not study.only_when_named)]
     loads = [LOADS[name] for name in LOADS if name in chosen]
@@ -96,7 +96,7 @@ def _alone() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _run_folder() -> Iterator[Path]:
-    """A folder for configs, logs and state; it stays for a look when the run fails."""
+    """A folder for configs, logs and state; it is kept if the run fails."""
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=cache_folder()))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
@@ -104,8 +104,8 @@ def _run_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _peers(names: list[str], folder: Path) -> Iterator[tuple[dict[str, Running], str]]:
-    """The peers that can be had here, started, and the provider's URL. They all run at once; the one whose turn it is
-    has its core alone."""
+    """Start the peers that are available here. Yields them and the provider's URL. They all run at the same
+    time, but only the one whose turn it is has work."""
     with contextlib.ExitStack() as stack:
         provider, url = start_provider(folder)
         stack.callback(stop, provider)

@@ -1,4 +1,4 @@
-"""What the kernel says of processes: their CPU time, their memory, their children (Linux)."""
+"""Reads CPU time, memory and children of processes from the kernel (Linux)."""
 
 import os
 import time
@@ -41,7 +41,7 @@ def parse_stat(line: str) -> Stat:
 
 
 def read_stats() -> dict[int, Stat]:
-    """Every process that can be seen, by pid."""
+    """All visible processes, by pid."""
     found = {}
     for entry in PROC.iterdir():
         if entry.name.isdigit():
@@ -53,7 +53,7 @@ def read_stats() -> dict[int, Stat]:
 
 
 def tree(root: int, stats: dict[int, Stat]) -> list[Stat]:
-    """`root` and all its descendants that are there."""
+    """`root` and all its living descendants."""
     members, waiting = [], [root]
     while waiting:
         pid = waiting.pop()
@@ -78,14 +78,14 @@ def cpu_ns(stat: Stat) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Of one peer at one moment: CPU of what serves and of its store, memory of what serves."""
+    """The CPU time of a peer and of its store, and the peer's memory, at one moment."""
 
     serving_cpu_ns: int
     store_cpu_ns: int
     rss_bytes: int
 
     def since(self, before: "Usage") -> "Usage":
-        """CPU between `before` and now; the memory of now."""
+        """The CPU time between `before` and now, and the memory now."""
         return Usage(
             self.serving_cpu_ns - before.serving_cpu_ns, self.store_cpu_ns - before.store_cpu_ns, self.rss_bytes
         )
@@ -101,6 +101,6 @@ def usage(roots: Iterable[int]) -> Usage:
 
 
 def pin(pid: int, cores: set[int]) -> None:
-    """Keep a running process, all its threads, on `cores`."""
+    """Pin a running process with all its threads to `cores`."""
     for thread in (PROC / str(pid) / "task").iterdir():
         os.sched_setaffinity(int(thread.name), cores)

@@ -1,4 +1,4 @@
-"""What was asked of the gateway, beside what the last figures show."""
+"""The goals for the gateway's figures, compared with the last results."""
 
 import statistics
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ _LIMITED = "this gateway, limited user"
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """`figure` is a name among what was shown; it holds when `holds` says so."""
+    """One goal: `figure` is the name of a result, `holds` tells whether it meets the goal."""
 
     asked: str
     figure: str
@@ -70,7 +70,7 @@ BOUNDS = (
 
 
 def shown_by_loads(kept: Mapping[str, Any]) -> dict[str, float]:
-    """The figures of bounds, from the turns of the loads as they are kept: by load, row, turn."""
+    """The results that have a goal, from the stored turns: by load, row, turn."""
     shown: dict[str, float] = {}
     for status, stock in (("429", _REFUSING), ("401", _PACKAGES)):
         rows = kept.get(f"refused-{status}", {})
@@ -91,12 +91,12 @@ def shown_by_loads(kept: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _ratio(mine: list[dict[str, float]], its: list[dict[str, float]], name: str) -> float:
-    """The median of the rounds' own ratios."""
+    """The median of the ratios within each round."""
     return statistics.median(a[name] / b[name] for a, b in zip(mine, its, strict=False))
 
 
 def bounds_text(shown: Mapping[str, float]) -> str:
-    """One line per bound."""
+    """One line per goal."""
     rows = [
         (bound.asked, bound.written(shown[bound.figure]), "yes" if bound.holds(shown[bound.figure]) else "**no**")
         for bound in BOUNDS

@@ -1,4 +1,4 @@
-"""How long the commands that start nothing take: `python -m benchmarks.commands`.
+"""Measures the commands that start nothing: `python -m benchmarks.commands`.
 
 Each runs in a fresh process against an empty state directory; wall and CPU time, medians of 11. The bound is 0.5 s.
 """

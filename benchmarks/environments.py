@@ -1,4 +1,4 @@
-"""Private installations of the peers under `.bench/`, made once, versions pinned."""
+"""Installs the peers under `.bench/`, once, with pinned versions."""
 
 import re
 import shutil
@@ -41,7 +41,7 @@ def python_environment(name: str, packages: Sequence[str]) -> Path:
 
 
 def node_package(name: str, package: str) -> Path:
-    """The `node_modules` folder with `package` in it. Raises `BenchmarkError`, where Node is absent too."""
+    """The `node_modules` folder with `package` in it. Raises `BenchmarkError`, also if Node is missing."""
     if not shutil.which("node") or not shutil.which("npm"):
         raise BenchmarkError("Node.js is not here")
     folder = cache_folder(name)

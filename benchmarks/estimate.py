@@ -1,6 +1,6 @@
-"""How far the prompt estimate lies above real tokenizers, and what it costs: `python -m benchmarks.estimate`.
+"""Compares the prompt estimate with real tokenizers, and measures its time: `python -m benchmarks.estimate`.
 
-`--tokenizer NAME=PATH` adds a `tokenizer.json` to the three that LiteLLM's package brings along.
+`--tokenizer NAME=PATH` adds a `tokenizer.json` to the three in LiteLLM's package.
 """
 
 import argparse

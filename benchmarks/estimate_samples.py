@@ -1,4 +1,4 @@
-"""Texts and tokenizers to measure the prompt estimate with; all of them are on this machine, none is downloaded."""
+"""Texts and tokenizers for measuring the prompt estimate. Nothing is downloaded."""
 
 import argparse
 import base64
@@ -71,7 +71,7 @@ def _noise(english: str) -> dict[str, str]:
 
 
 def bundled_tokenizers() -> dict[str, Count]:
-    """Tokenizers whose vocabularies come inside LiteLLM's package: OpenAI's two and the one Anthropic published."""
+    """The tokenizers in LiteLLM's package: OpenAI's two and the one that Anthropic published."""
     package = find_spec("litellm")
     assert package is not None
     assert package.submodule_search_locations

@@ -17,7 +17,7 @@ ANSWER_TIMEOUT_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request, ready to send. With `others`, what is sent is the next one of `raw` and them, in a circle."""
+    """One HTTP request as bytes. With `others`, `raw` and they are sent in turn."""
 
     port: int
     raw: bytes
@@ -131,7 +131,7 @@ class _Connection(asyncio.Protocol):
 
 
 class _Budget:
-    """How many requests are still to be sent by all connections together, and what."""
+    """The requests that all connections together still have to send."""
 
     def __init__(self, request: Request, requests: int, first: int) -> None:
         self.left = requests

@@ -1,8 +1,8 @@
-"""What the ledger takes and how fast reports read it: `python -m benchmarks.ledger [--events 10000000]`.
+"""Measures the size of the ledger and how fast reports read it: `python -m benchmarks.ledger [--events 10000000]`.
 
 Sums and rankings are written as that many events of thirty days make them, spread over all shards, models and tiers;
 the events themselves are written for a few users only, as reports don't read them. The server is the one that comes
-with the gateway, on a unix socket, without persistence, started here and gone afterwards.
+with the gateway, on a unix socket, without persistence, started and stopped here.
 """
 
 import argparse

@@ -21,7 +21,7 @@ MOST_WRONG = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A median with the least and the most that was seen."""
+    """A median, with the lowest and the highest value."""
 
     median: float
     least: float
@@ -97,15 +97,15 @@ class Contender:
     def cpu_ratio(self, baseline: "Contender") -> float:
         """CPU per request over that of `baseline`: the median of the rounds' ratios.
 
-        A machine that is slower for a while (shared cores, warm processors) is so for both sides of a round.
+        If the machine is slower for a while (shared cores, heat), both sides of a round are affected.
         """
         pairs = zip(self.turns, baseline.turns, strict=True)
         return statistics.median(mine.cpu_ms / its.cpu_ms for mine, its in pairs)
 
 
 def run_rounds(contenders: Sequence[Contender], rounds: int, note: Callable[[str], None]) -> None:
-    """Warm each up, then measure each once per round. Every other round goes backwards, so that none always follows
-    the same one. Raises `BenchmarkError` when more than `MOST_WRONG` of the answers are wrong."""
+    """Warm each up, then measure each once per round. Every other round runs in reverse order, so that none always
+    follows the same one. Raises `BenchmarkError` when more than `MOST_WRONG` of the answers are wrong."""
     for contender in contenders:
         _send(contender, max(contender.concurrency * 2, contender.requests // 2), note)
     for number in range(rounds):
@@ -149,7 +149,7 @@ def _is_right(contender: Contender, status: int) -> bool:
 
 
 def quiet_usage(roots: Sequence[int]) -> Usage:
-    """The use so far of the process trees under `roots`, once what goes on after the answers (callbacks, settlement)
+    """The usage so far of the process trees under `roots`, once the work after the answers (callbacks, settlement)
     is done."""
     deadline_s = time.monotonic() + QUIET_TIMEOUT_S
     before = usage(roots)

@@ -1,4 +1,4 @@
-"""Starts the programs that a benchmark needs, each on its core, and ends them."""
+"""Starts and stops the programs that a benchmark needs, each on its own core."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ class BenchmarkError(Exception):
 
 
 def cache_folder(*names: str) -> Path:
-    """A folder under `.bench/`, made when it is not there; git ignores it."""
+    """A folder under `.bench/`, created if it is missing; git ignores it."""
     CACHE.mkdir(exist_ok=True)
     (CACHE / ".gitignore").write_text("*\n")
     folder = CACHE.joinpath(*names)
@@ -38,7 +38,7 @@ def cache_folder(*names: str) -> Path:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on right now."""
+    """A free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

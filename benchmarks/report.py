@@ -1,4 +1,4 @@
-"""Tables in Markdown, and their place in docs/performance.md."""
+"""Writes tables in Markdown and puts them into docs/performance.md."""
 
 import re
 from collections import Counter
@@ -43,7 +43,7 @@ def _row(contender: Contender, baseline: Contender | None) -> list[str]:
 
 
 def statuses(seen: Counter[int]) -> list[str]:
-    """The statuses seen; beside the usual one each with its number."""
+    """The statuses, all but the most common one with their number."""
     ranked = seen.most_common()
     return [str(status) if not rank else f"{status} ({count})" for rank, (status, count) in enumerate(ranked)]
 
@@ -54,7 +54,7 @@ def ratio(value: float) -> str:
 
 
 def placed(document: str, name: str, text: str) -> str:
-    """`document` with `text` between the markers of `name`, which are added at its end when they are not there."""
+    """`document` with `text` between the markers of `name`, which are added at its end if they are missing."""
     begin, end = f"<!-- bench:{name} -->", f"<!-- end:{name} -->"
     block = f"{begin}\n{text.strip()}\n{end}"
     pattern = re.compile(re.escape(begin) + r".*?" + re.escape(end), re.S)

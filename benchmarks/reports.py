@@ -1,8 +1,8 @@
-"""How long reports over 10 million events take: `python -m benchmarks.reports`.
+"""Measures reports over 10 million events: `python -m benchmarks.reports`.
 
 Writes the sums that settlements of so many events would have left, over 30 days, into an embedded store of its own, and
 asks for every report as the gateway does, from the query to the JSON. Medians of 7; the bound is 1,000 ms of wall time.
-On a machine that does other things, the CPU time of gateway and store tells what it would be without them.
+On a busy machine the CPU time of gateway and store shows what it would be on a quiet one.
 """
 
 import argparse
@@ -53,7 +53,7 @@ _ENDINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Events that are summed together, and which share of all they are."""
+    """Events that are summed together, and their share of all events."""
 
     words: str
     share: float

@@ -1,8 +1,8 @@
-"""What a request costs in the store: `python -m benchmarks.store [--users 1000000]`.
+"""Measures what a request costs in the store: `python -m benchmarks.store [--users 1000000]`.
 
 Times inside the server are the server's own (`INFO latencystats`), CPU time is the kernel's, memory is the server's own
-accounting. Each figure is that of the quietest of five rounds: whatever else runs here can only add to it. The server
-is the one that comes with the gateway, on a unix socket, without persistence, started here and gone afterwards.
+accounting. Each figure is the lowest of five rounds, since other programs can only add to it. The server
+is the one that comes with the gateway, on a unix socket, without persistence, started and stopped here.
 """
 
 import argparse
@@ -59,7 +59,7 @@ EIGHT_LIMITS = Limits(
 
 @dataclass(frozen=True)
 class Timing:
-    """Of one script, inside the server, in µs. `cpu` is the server's for a call, reading and answering included."""
+    """Times of one script inside the server, in µs. `cpu` is the server's CPU time for a whole call, answer included."""
 
     p50: float
     p99: float
@@ -74,7 +74,7 @@ def quietest(timings: Sequence[Timing]) -> Timing:
 
 
 class Bench:
-    """A server of its own, the store on it, and what the server says of itself."""
+    """A server of its own, with a store and the server's own figures."""
 
     def __init__(self, path: str, pid: int) -> None:
         self._schedstat = Path(f"/proc/{pid}/schedstat")
@@ -138,7 +138,7 @@ async def together(calls: Iterable[Coroutine[Any, Any, Any]], size: int) -> None
 
 
 async def scripts(bench: Bench) -> dict[str, Timing]:
-    """Each script alone, one call at a time, for users who have been here before."""
+    """Each script alone, one call at a time, for known users."""
     await together((bench.serve(user) for user in range(1_000)), 100)
     rounds: defaultdict[str, list[Timing]] = defaultdict(list)
     charge = Charge(Outcome.SUCCESS, 1, 431, 186_600)
@@ -233,7 +233,7 @@ async def users(benches: dict[int, Bench]) -> dict[int, Timing]:
 
 
 def load(bench: Bench, numbers: range) -> None:
-    """Users who were here this hour, written past the scripts."""
+    """Users of this hour, written without the scripts."""
     now_ms = time.time_ns() // 1_000_000
     fields = [f"{letter}{window_index(window, now_ms)}" for letter, window in zip("mhdM", Window, strict=True)]
     with socket.socket(socket.AF_UNIX) as connection:

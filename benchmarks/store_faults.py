@@ -1,10 +1,11 @@
-"""What callers wait while the store is frozen under load, what memory that takes, and whether all counts once.
+"""Freezes the store under load: how long callers wait, how much memory it takes, and whether all is counted once.
 
     python -m benchmarks.store_faults --seconds 30 --rate 200
 
-One worker's edge, services and journal with a store of its own, without LiteLLM, so that what is measured is ours. The
-load is open: requests come at their rate, whatever the earlier ones do. A third each is of a tier that is denied
-without the store, of one that goes on, and of the operator. With the freeze, `--burst` requests come at once.
+It runs one worker's edge, services and journal with a store of its own, without LiteLLM, so that only the gateway is
+measured. The load is open: requests come at their rate, even if earlier ones are not answered. A third each is of a
+tier that is denied without the store, of one that goes on, and of the operator. With the freeze, `--burst` requests
+come at once.
 """
 
 import argparse

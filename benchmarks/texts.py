@@ -1,4 +1,4 @@
-"""Whether a stream's text has come whole: the provider's own, byte for byte."""
+"""Checks that the text of a stream is the provider's, byte for byte."""
 
 import json
 import urllib.request
@@ -21,7 +21,7 @@ def stream_text(body: bytes) -> str:
 
 
 def check_texts(label: str, bodies: Iterable[bytes], expected: str) -> None:
-    """Raises `BenchmarkError` where the text of a whole stream is another than `expected`."""
+    """Raises `BenchmarkError` if the text of a whole stream differs from `expected`."""
     for number, body in enumerate(bodies):
         if not body.rstrip().endswith(b"data: [DONE]"):
             continue  # counted as a stream without an end
@@ -38,7 +38,7 @@ def check_texts(label: str, bodies: Iterable[bytes], expected: str) -> None:
 
 
 def provider_text(provider_url: str, body: dict[str, Any]) -> str:
-    """What the provider streams for `body` when it is asked without anybody between."""
+    """The text that the provider streams for `body` when it is asked directly."""
     headers = {"authorization": "Bearer sk-demo", "content-type": "application/json"}
     request = urllib.request.Request(f"{provider_url}/v1/chat/completions", json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=30) as answer:

@@ -1,4 +1,4 @@
-"""`python -m scalix_demo`: runs the demo provider, which stands in for real ones in demos and tests only."""
+"""`python -m scalix_demo`: runs the demo provider, which replaces real ones in demos and tests."""
 
 import argparse
 import gc
@@ -18,7 +18,7 @@ PROGRAM = "demo provider"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns 0 after SIGTERM or SIGINT; wrong options and a place that can't be had are one line and exit code 2."""
+    """Returns 0 after SIGTERM or SIGINT; wrong options or an unusable address give one line and exit code 2."""
     options = _parser().parse_args(arguments)
     # uvicorn is imported late, so that --help is quick.
     from scalix_demo.server import bind_tcp, bind_unix, die_with_parent, run
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _fail(f"can't use {options.uds or options.log}: {error}; give a path that this user may write")
 
     def ready() -> None:
-        # What is here now stays; a log of 100,000 entries is not to be gone through again and again.
+        # All objects so far stay, and a log of 100,000 entries should not be searched by each garbage collection.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)

@@ -33,7 +33,7 @@ _KEPT_AT: Final = "/responses/"
 
 
 class DemoApp:
-    """Answers every route of the demo provider. `defaults` holds where a request has no directive of its own."""
+    """Answers every route of the demo provider. `defaults` applies to requests without a directive of their own."""
 
     def __init__(self, log: RequestLog | None = None, defaults: Script | None = None) -> None:
         self.log = log or RequestLog()
@@ -60,7 +60,7 @@ class DemoApp:
             self.log.finish(entry, "shutdown")
             raise
         finally:
-            # Does nothing where there is an outcome; without one, the app itself has failed.
+            # Does nothing if there is an outcome; without one the app itself has failed.
             self.log.finish(entry, "failed")
             exchange.stop()
 
@@ -176,7 +176,7 @@ class DemoApp:
         await exchange.answer(status, orjson.dumps(body), f"error_{status}")
 
     async def _show_log(self, scope: Scope, send: Send) -> None:
-        """`GET /demo/requests`: `contains`, `since` (a seq), `bodies=0`. Itself it is not logged."""
+        """`GET /demo/requests`: `contains`, `since` (a seq), `bodies=0`. It is not logged itself."""
         query = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode("latin-1")).items()}
         try:
             since = int(query.get("since", "0"))

@@ -80,7 +80,7 @@ def completion_answer(plan: Plan) -> dict[str, Any]:
 
 
 class ChunkStream:
-    """The chunks of chat completions and of completions. Each delta is made from bytes that are ready."""
+    """The chunks of chat completions and of completions. Each delta is put together from prepared bytes."""
 
     def __init__(self, plan: Plan) -> None:
         self.usage: Any = None

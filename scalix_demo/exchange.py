@@ -1,4 +1,4 @@
-"""One request and its answer on the wire: pace, cuts, and noticing a client that has left."""
+"""One request and its answer on the wire: its pace, cuts, and clients that leave."""
 
 import asyncio
 import sys
@@ -14,9 +14,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# The key in `scope["extensions"]` under which the server gives `close(reset: bool)`, which ASGI itself has not.
+# The key in `scope["extensions"]` under which the server gives `close(reset: bool)`, which ASGI does not have.
 CLOSE_EXTENSION: Final = "scalix.demo.close"
-# Between this many deltas without a pause, others get a turn and a client that has left is noticed.
+# After this many deltas without a pause, other requests get a turn and a client that left is noticed.
 DELTAS_PER_TURN: Final = 16
 DELTAS_PER_KEEP_ALIVE: Final = 5
 KEEP_ALIVE: Final = b": keep-alive\r\n\r\n"
@@ -42,7 +42,7 @@ _ANTHROPIC_HEADERS = (
 
 
 class ClientLeftError(Exception):
-    """The client has closed the connection before its answer was over."""
+    """The client closed the connection before the end of its answer."""
 
 
 class Exchange:
@@ -69,7 +69,7 @@ class Exchange:
                 return body
 
     async def pause(self, seconds: float | None) -> None:
-        """Waits; without end if None. Raises ClientLeftError as soon as the client is gone."""
+        """Waits; for ever if None. Raises ClientLeftError as soon as the client is gone."""
         watch = self._watcher()
         await asyncio.wait((watch,), timeout=seconds)
         if watch.done():
@@ -80,7 +80,7 @@ class Exchange:
             self._watch.cancel()
 
     def close(self, outcome: str, *, reset: bool = False) -> None:
-        """Drops the connection. Under a server without the extension, the end of the app does it."""
+        """Drops the connection. A server without the extension does it when the app ends."""
         self._log.finish(self.entry, outcome)
         if self._close is not None:
             self._close(reset)
@@ -94,7 +94,7 @@ class Exchange:
         headers: tuple[tuple[bytes, bytes], ...] = (),
         kind: bytes = b"application/json",
     ) -> None:
-        """The whole answer. It is logged before it is sent, so that who has seen its end finds it logged."""
+        """Sends a whole answer. It is logged first, so that a client that has seen its end finds it in the log."""
         length = (b"content-length", str(len(body)).encode())
         await self._start(status, kind, (length, *headers))
         self._log.finish(self.entry, outcome)
@@ -107,7 +107,7 @@ class Exchange:
         await self._drop(outcome)
 
     async def stream(self, plan: Plan, stream: Stream, error: dict[str, Any]) -> None:
-        """Plays `stream` at the pace of the script. Raises ClientLeftError; the entry then has what was delivered."""
+        """Sends `stream` at the pace of the script. Raises ClientLeftError; the entry then has what was delivered."""
         script, entry = plan.script, self.entry
         await self._start(200, b"text/event-stream; charset=utf-8", ((b"cache-control", b"no-cache"),))
         if script.empty:
@@ -170,7 +170,7 @@ class Exchange:
         return b"".join(parts)
 
     async def _flush(self, frames: list[bytes], deltas: int, plan: Plan) -> list[bytes]:
-        """Sends `frames`, with which `deltas` deltas are out, and lets others have a turn. Raises ClientLeftError."""
+        """Sends `frames`, up to the delta number `deltas`, and yields to other requests. Raises ClientLeftError."""
         watch = self._watcher()
         if not plan.script.gap_ms:
             await asyncio.sleep(0)
@@ -183,12 +183,12 @@ class Exchange:
 
     async def _drop(self, outcome: str) -> None:
         if outcome == "reset":
-            # What was written is to be on its way before the reset throws away what was not.
+            # What was written should be sent before the reset discards the rest.
             await asyncio.sleep(0.01)
         self.close(outcome, reset=outcome == "reset")
 
     async def _gap(self, seconds: float) -> None:
-        # A plain sleep is a third of the price; a client that leaves is then noticed with the next delta.
+        # A plain sleep costs a third; a client that leaves is then noticed at the next delta.
         if seconds <= 0.1:
             await asyncio.sleep(seconds)
         else:

@@ -7,7 +7,7 @@ import orjson
 from scalix_demo.plan import Plan
 from scalix_demo.stream import event_frame
 
-# What a client hands back unread. No provider is asked for it.
+# Clients send it back unread; no provider checks it.
 SIGNATURE = "ZGVtbw=="
 STOP_REASONS = {
     "stop": "end_turn",
@@ -80,7 +80,7 @@ class MessagesStream:
         self._head = opened % self._index + kind
 
     def opening(self) -> bytes:
-        # Nothing is made yet, so that a stream which breaks off has not reported more than it delivered.
+        # 0 so far, so that a stream that breaks off has not reported more than it delivered.
         message = self._plan.with_usage(_message(self._plan), messages_usage(self._plan, 0))
         self.usage = message.get("usage")
         return (

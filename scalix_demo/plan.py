@@ -1,4 +1,4 @@
-"""The whole answer, settled before its first byte is sent: deltas, finish reason and token figures."""
+"""Plans a whole answer before its first byte is sent: deltas, finish reason and token figures."""
 
 import itertools
 import secrets
@@ -37,7 +37,7 @@ class Plan:
     prompt_tokens: int
     cached_tokens: int
     reasoning_tokens: int
-    thought: str  # what is shown of the reasoning
+    thought: str  # the visible part of the reasoning
     completion_tokens: int
     inputs: int
     ident: str
@@ -52,13 +52,13 @@ class Plan:
         return "".join(self.deltas)
 
     def completion_tokens_after(self, deltas: int) -> int:
-        """Output tokens made when `deltas` deltas are out: all figures of the answer once it is whole."""
+        """The output tokens after `deltas` deltas; all of the answer's once it is complete."""
         if deltas >= self.total_deltas:
             return self.completion_tokens
         return deltas + self.reasoning_tokens
 
     def figure(self, tokens: int) -> Any:
-        """How the answer states `tokens`: as they are, or as the directive `usage` distorts them."""
+        """What the answer says instead of `tokens`, if the directive `usage` falsifies it."""
         mode = self.script.usage
         if mode == "negative":
             return -max(tokens, 1)

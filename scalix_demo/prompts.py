@@ -1,6 +1,6 @@
-"""What a request asks, and how many tokens its prompt has.
+"""Reads the prompt of a request, and counts its tokens.
 
-The demo provider's tokens are exact by definition: a text has ceil(UTF-8 bytes / 4) tokens. Counted are
+The demo provider's tokens are exact by definition: a text has ceil(UTF-8 bytes / 4) tokens. It counts
 
 - each text part of each message, instruction, prompt and input, a call's arguments and a tool's result among them;
 - 4 for each message, and 3 for the request as a whole (chat completions, responses, messages);
@@ -95,7 +95,7 @@ class Prompt:
 def read_prompt(route: str, body: dict[str, Any]) -> Prompt:
     """The prompt of a request to `route` (`chat`, `completions`, `embeddings`, `responses`, `messages`).
 
-    Raises BadRequestError where what the route needs is missing or of the wrong type.
+    Raises BadRequestError if something that the route needs is missing or has the wrong type.
     """
     prompt = Prompt()
     _READ[route](prompt, body)
@@ -177,7 +177,7 @@ def output_cap(route: str, body: dict[str, Any]) -> int | None:
 
 
 def whole_number(body: dict[str, Any], name: str, most: int = 10**9) -> int | None:
-    """`body[name]` as a number from 1 to `most`; None where absent or null. Raises BadRequestError otherwise."""
+    """`body[name]` as a number from 1 to `most`; None if it is absent or null. Raises BadRequestError otherwise."""
     value = body.get(name)
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""The demo provider's own record of what it was asked and what it delivered: the independent truth for tests."""
+"""The demo provider's log of requests and of what it delivered, with which tests compare the gateway's figures."""
 
 import hashlib
 import itertools
@@ -18,13 +18,13 @@ MAX_BODY_BYTES: Final = 256 * 1024 * 1024
 
 
 def fingerprint(value: bytes) -> str:
-    """The start of the SHA-256 of a secret header: enough to tell two apart, not to use one."""
+    """The start of the SHA-256 of a secret header: enough to tell two apart, useless as a credential."""
     return "sha256:" + hashlib.sha256(value).hexdigest()[:16]
 
 
 @lru_cache(maxsize=4096)
 def _kept(name: bytes, value: bytes) -> tuple[bytes, str]:
-    """One header as it is kept. Most are the same in every request, so that the cache saves memory as well as time."""
+    """One header as it is stored. Most are the same in every request, so the cache saves memory and time."""
     return name, fingerprint(value) if name in SECRET_HEADERS else value.decode("latin-1")
 
 
@@ -32,8 +32,8 @@ def _kept(name: bytes, value: bytes) -> tuple[bytes, str]:
 class Entry:
     """One request. Times are seconds since 1970; `outcome` and `finished` are None while it is being answered.
 
-    `usage` is what the answer reported, however absurd. `prompt_tokens`, `completion_tokens` and `deltas` are the
-    truth; for an answer that did not end, they are what was written to the connection before its end was noticed.
+    `usage` is what the answer reported, even if it is absurd. `prompt_tokens`, `completion_tokens` and `deltas` are the
+    true figures; for an answer that did not end, they are what was written until the end of the connection was noticed.
     Outcomes: `complete`, `client_left`, `cut`, `reset`, `dropped`, `error_event`, `empty`, `error_<status>`,
     `shutdown`; `failed` would be a bug of the demo provider.
     """
@@ -77,7 +77,7 @@ class Entry:
         return record
 
     def contains(self, needle: str) -> bool:
-        """Whether the body has `needle` in it, also where its characters are written as escapes."""
+        """Whether the body contains `needle`, even if its characters are escaped."""
         if needle.encode() in self.body:
             return True
         return b"\\" in self.body and orjson.dumps(needle)[1:-1] in orjson.dumps(self._parsed())
@@ -122,7 +122,7 @@ class RequestLog:
             self._body_bytes -= len(self._entries.popleft().body)
 
     def finish(self, entry: Entry, outcome: str) -> None:
-        """Ends `entry`; the first outcome stays."""
+        """Ends `entry`; an outcome that is set already stays."""
         if entry.outcome is None:
             entry.outcome = outcome
             entry.finished = time.time()

@@ -63,7 +63,7 @@ def _reasoning(plan: Plan) -> list[dict[str, Any]]:
 
 
 def _item(plan: Plan, status: str, text: str | None) -> dict[str, Any]:
-    """The output item after what was thought: a message, or a call. `text` of None: nothing of it is there yet."""
+    """The output item after the reasoning: a message or a call. `text` of None: it has just begun."""
     if plan.tool:
         return {
             "id": "fc_" + plan.ident,

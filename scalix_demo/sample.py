@@ -1,5 +1,5 @@
-"""A value that keeps to a JSON schema, as a model gives it that was told to. What a schema says in `pattern`, `not`,
-`if` and the like is not looked at."""
+"""Makes a value that matches a JSON schema, as a model does that was told to. `pattern`, `not`, `if` and the like are
+ignored."""
 
 import math
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _FORMATS: Final = {
 
 
 def sample(schema: Any) -> Any:
-    """Any value that `schema` takes, `None` where it grows beyond what a demo has to give."""
+    """Any value that matches `schema`; `None` if it would become too large."""
     return _Sampler(schema).value(schema, 0)
 
 
@@ -74,7 +74,7 @@ class _Sampler:
         properties = named if isinstance(named, dict) else {}
         required = schema.get("required")
         needed = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
-        # Deep inside only what must be: so a schema that refers to itself comes to an end.
+        # Deep inside only required members, so that a schema that refers to itself comes to an end.
         names = [name for name in properties if name in needed or level < _MOST_LEVELS // 4]
         made = {name: self.value(properties[name], level + 1) for name in names}
         return made | dict.fromkeys(needed - properties.keys(), _WORD)
@@ -89,7 +89,7 @@ class _Sampler:
         return items
 
     def _simplest(self, choices: list[Any]) -> Any:
-        """The first that is no reference: what refers to itself has a way out beside it."""
+        """The first one that is no reference: a schema that refers to itself has another choice."""
         return next((one for one in choices if isinstance(one, dict) and "$ref" not in one), choices[0])
 
     def _at(self, reference: Any) -> Any:
@@ -100,7 +100,7 @@ class _Sampler:
 
 
 def _with(schema: Mapping[str, Any], part: Any) -> dict[str, Any]:
-    """`schema` and one part of its `anyOf`, `oneOf` or `allOf` in one."""
+    """`schema` merged with one part of its `anyOf`, `oneOf` or `allOf`."""
     whole = {name: value for name, value in schema.items() if name not in ("anyOf", "oneOf")}
     for name, value in (part if isinstance(part, dict) else {}).items():
         if name == "properties" and isinstance(whole.get(name), dict) and isinstance(value, dict):

@@ -1,12 +1,12 @@
 """Directives: how a prompt tells the demo provider what to do.
 
 A directive is `[[demo name=value name=value …]]` anywhere in a message, a prompt or an input text, so that tests that
-run side by side don't disturb each other. Several are read in order, and the later value holds. One with `models=a,b`
-holds only for requests that ask for one of these models, which is how a test makes the first of a fallback chain fail.
-A name or value that is not known is answered with 400, so that a test's slip of the pen does not pass for a result.
+run in parallel don't disturb each other. Several are read in order, and the last value counts. One with `models=a,b`
+applies only to requests for one of these models, which lets a test make the first model of a fallback chain fail. An
+unknown name or value is answered with 400, so that a typing error in a test is noticed.
 
-The demo provider stands in for real providers under `--demo` and in tests only, on loopback: a user's prompt with a
-directive in it does no harm there.
+The demo provider only runs under `--demo` and in tests, on loopback, where a directive in a user's prompt does no
+harm.
 
 | directive | effect |
 |---|---|
@@ -56,7 +56,7 @@ _HEADER_VALUE = re2.compile(r"[\x21-\x7e]+")
 
 @dataclass(slots=True)
 class Script:
-    """What one request's directives ask for; the defaults are a plain, immediate, correct answer."""
+    """What the directives of one request ask for; by default a plain, immediate, correct answer."""
 
     words: int | None = None
     chunk_chars: int | None = None
@@ -196,14 +196,14 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 
 class Attempts:
-    """How often each `key=<id>` has been asked for; the oldest are forgotten beyond `most`."""
+    """Counts the requests with each `key=<id>`; beyond `most` the oldest are forgotten."""
 
     def __init__(self, most: int = 10_000) -> None:
         self._seen: OrderedDict[str, int] = OrderedDict()
         self._most = most
 
     def status_of(self, script: Script) -> int:
-        """The status of this attempt: of `statuses` by its number, the last one staying, else `status`."""
+        """The status of this attempt: from `statuses` by its number (the last one repeats), else `status`."""
         if not script.statuses:
             return script.status
         attempt = self._seen.pop(script.key, 0)

@@ -1,4 +1,4 @@
-"""Sockets, signals and process ties of the demo provider."""
+"""The server of the demo provider: sockets, signals, and its end with the parent process."""
 
 import contextlib
 import ctypes
@@ -23,7 +23,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class DemoProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP, with a way for the app to drop the connection, which ASGI has not."""
+    """uvicorn's HTTP protocol, with a way for the app to drop the connection, which ASGI does not have."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -74,7 +74,7 @@ def bind_tcp(host: str, port: int) -> socket.socket:
 
 
 def bind_unix(path: Path) -> socket.socket:
-    """A listening socket of this user alone at `path`; one left there by a dead server gives way. Raises OSError."""
+    """A listening socket at `path` for this user only. Replaces one of a dead server. Raises OSError."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if path.is_socket():
@@ -92,7 +92,7 @@ def bind_unix(path: Path) -> socket.socket:
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Linux: this process is killed as soon as its parent is gone, however that ended. Elsewhere nothing."""
+    """On Linux this process is killed as soon as its parent ends, in whatever way. Elsewhere it does nothing."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent_pid:
@@ -100,7 +100,7 @@ def die_with_parent(parent_pid: int) -> None:
 
 
 def run(app: DemoApp, listeners: list[socket.socket], on_ready: Callable[[], None]) -> None:
-    """Serves until SIGTERM or SIGINT; answers in progress then end without their rest."""
+    """Serves until SIGTERM or SIGINT; answers in progress are cut then."""
     config = uvicorn.Config(
         app,
         loop="uvloop",

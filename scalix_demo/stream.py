@@ -1,4 +1,4 @@
-"""What every route's stream has in common: frames for the opening, each delta, the end, and an error."""
+"""What the streams of all routes share: frames for the opening, each delta, the end, and an error."""
 
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ class Stream(Protocol):
     def closing(self) -> bytes: ...
 
     def nothing(self) -> bytes:
-        """The end alone, for an answer with no choices."""
+        """Only the end, for an answer without choices."""
 
     def error(self, body: dict[str, Any]) -> bytes:
         """The frame that reports `body`, an error in the shape of the route's API."""

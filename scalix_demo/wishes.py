@@ -1,7 +1,7 @@
-"""What a request asks of a modern model beyond a text: to call a tool, to keep to a schema, to think.
+"""What a request asks of a model beyond a text: to call a tool, to follow a schema, to reason.
 
-The demo provider does it, so that whatever a client tries first works. A tool is called where the request forces it, or
-where the user's last words name it; never after a tool's result, so that agents come to an end.
+The demo provider does all of these, so that clients work at the first try. It calls a tool if the request forces it or
+the user's last words name it, but never after a tool's result, so that agents come to an end.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Wish:
 
 
 def wish_of(route: str, body: dict[str, Any]) -> Wish:
-    """What `body` asks. Of a wrong type, nothing is asked."""
+    """What `body` asks for. Values of a wrong type ask for nothing."""
     thinks = _thinks(route, body)
     tool = _called(route, body)
     if tool is not None:
@@ -68,7 +68,7 @@ def _schema(route: str, body: dict[str, Any]) -> Any:
 
 
 def _tools(route: str, body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Name and schema of the functions that the client itself runs."""
+    """Name and schema of the functions that the client runs itself."""
     tools = body.get("tools")
     for tool in tools if isinstance(tools, list) and route in ("chat", "responses", "messages") else ():
         function = tool.get("function", tool) if isinstance(tool, dict) else None
@@ -93,7 +93,7 @@ def _called(route: str, body: dict[str, Any]) -> tuple[str, Any] | None:
 
 
 def _last_words(route: str, body: dict[str, Any]) -> set[str]:
-    """The words of the last message, where it is the user's and has no result of a tool."""
+    """The words of the last message, if it is the user's and has no tool result."""
     given = body.get("input") if route == "responses" else body.get("messages")
     last = given[-1] if isinstance(given, list) and given else given
     content = last.get("content") if isinstance(last, dict) and last.get("role") == "user" else last

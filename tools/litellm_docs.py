@@ -114,7 +114,7 @@ def _cases() -> Iterator[str]:
 
 
 def _done(found: Mapping[str, Any]) -> str:
-    """What one of the two has done with a config, in words."""
+    """What one of the two did with a config, in words."""
     said = "; ".join(found.get("log", ())).replace("|", "\\|")
     if not found["starts"]:
         return f"does not start: {said}"

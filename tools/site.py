@@ -1,7 +1,7 @@
 """Builds the documentation as a site in `site/`: `make docs`. It loads nothing from another host.
 
-The pages stay where a forge shows them: README.md and its like at the top, the others in docs/. For the site they are
-copied into one folder, and their links rewritten to where they then are.
+README.md and some other pages are at the top of the repository, the others in docs/. For the site all are copied into
+one folder, and their links rewritten.
 """
 
 import os
@@ -51,7 +51,7 @@ def pages(root: Path) -> dict[Path, str]:
 
 
 def rewritten(text: str, page: Path, names: Mapping[Path, str]) -> str:
-    """A page's text with the links as they are in the site; of what is not in it, the words alone."""
+    """A page's text with its links rewritten for the site; links to other files become plain words."""
 
     def link(found: re.Match[str]) -> str:
         words, target, anchor = found.groups()
@@ -64,7 +64,7 @@ def rewritten(text: str, page: Path, names: Mapping[Path, str]) -> str:
 
 
 def stage(root: Path, folder: Path) -> None:
-    """Write what the site is made of into a folder."""
+    """Write the sources of the site into a folder."""
     names = pages(root)
     for path, name in names.items():
         target = folder / "docs" / name
@@ -89,7 +89,7 @@ def _navigation(root: Path, names: Mapping[Path, str]) -> Iterator[str]:
 
 
 class _Page(HTMLParser):
-    """What a page loads, where it leads, and its anchors."""
+    """What a page loads, its links, and its anchors."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class _Page(HTMLParser):
 
 
 def problems(site: Path) -> list[str]:
-    """What is loaded from another host, and the links that lead nowhere."""
+    """What is loaded from other hosts, and broken links."""
     found: list[str] = []
     parsed = {path.resolve(): _Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
     for path, page in parsed.items():
@@ -133,7 +133,7 @@ def problems(site: Path) -> list[str]:
 
 
 def main() -> int:
-    """Build the site. The exit code is 1 when something in it is wrong."""
+    """Build the site. The exit code is 1 if something is wrong with it."""
     with TemporaryDirectory() as folder:
         stage(ROOT, Path(folder))
         done = subprocess.run([sys.executable, "-m", "zensical", "build", "--strict"], cwd=folder, check=False)

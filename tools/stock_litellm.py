@@ -175,7 +175,7 @@ def _answer(path: str, body: dict[str, Any]) -> Answer:
 
 
 def _complaints(log: Path) -> list[str]:
-    """Its warnings and errors, without the one that every start has."""
+    """Its warnings and errors, except the one that comes at every start."""
     lines = re.findall(r"^.*(?:ERROR|WARNING).*$", log.read_text("utf-8", "replace"), re.MULTILINE)
     return list(dict.fromkeys(_short(line) for line in lines if "trusted_proxy_ranges" not in line))[:3]
 

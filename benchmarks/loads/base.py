@@ -1,4 +1,4 @@
-"""A load: what is sent, to whom, how often, and what the table is called."""
+"""A load: what is sent, to which peers, how often, and the title of its table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ QUESTION = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One row: a peer, and what is particular about the request to it.
+    """One row: a peer, and what is special about the request to it.
 
     `share`: that part of the load's number of requests, for peers that are many times slower. `statuses`: the right
     answers; none means that any refusal is right.

@@ -1,4 +1,4 @@
-"""Streams whose provider sends everything at once."""
+"""The load of streams whose provider sends everything at once."""
 
 from benchmarks.loads.base import Entry, Load
 from benchmarks.peers.gateway import LIMITED, UNLIMITED

@@ -1,4 +1,4 @@
-"""Whole answers."""
+"""The load of answers that are not streamed."""
 
 from benchmarks.loads.base import Entry, Load
 from benchmarks.peers.gateway import LIMITED, UNLIMITED

@@ -1,6 +1,6 @@
 """Streams at a steady pace: how many a peer holds on one core before its clients notice.
 
-A number of streams is held open for a while; each one that ends is followed by a new one. A peer holds it while the
+A number of streams is kept open for a while; each one that ends is replaced. A peer holds that number as long as the
 99th percentile of the gaps between a stream's events, and of the times to its first token, stay within their bounds.
 """
 
@@ -36,7 +36,7 @@ _NO_TOKEN = b'"content":""'
 
 @dataclass(slots=True)
 class Seen:
-    """What the clients of one step have seen, from the moment that `counts` is set. Times in ms."""
+    """What the clients of one step saw after `counts` was set. Times in ms."""
 
     gaps_ms: list[float] = field(default_factory=list)
     first_token_ms: list[float] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Step:
 
     @property
     def holds(self) -> bool:
-        """Whether the peer has kept up."""
+        """Whether the peer kept up."""
         return self.gap_p99_ms <= MOST_GAP_P99_MS and self.first_token_p99_ms <= MOST_FIRST_TOKEN_P99_MS
 
 

@@ -1,4 +1,4 @@
-"""Requests that are refused, each kind beside LiteLLM's nearest answer."""
+"""The loads of refused requests, each with the nearest answer of LiteLLM."""
 
 from benchmarks.loads.base import Entry, Load
 from benchmarks.peers.gateway import EXHAUSTED, WITHOUT_MODEL

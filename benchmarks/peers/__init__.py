@@ -1,4 +1,4 @@
-"""What is compared, by name; the first one is what the others are compared to unless a load says otherwise."""
+"""The peers by name. The others are compared with the first one, unless a load says otherwise."""
 
 from benchmarks.peers.base import Peer
 from benchmarks.peers.gateway import ScalixGateway

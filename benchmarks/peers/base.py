@@ -16,7 +16,7 @@ PROVIDER_MODEL = "gpt-4o-mini"
 
 @dataclass(slots=True)
 class Running:
-    """A started peer. `beside` are processes that it needs and that end with it, such as a store."""
+    """A started peer. `beside` are processes that it needs and that are stopped with it, such as a store."""
 
     port: int
     process: subprocess.Popen[bytes]
@@ -30,19 +30,19 @@ class Running:
         return [self.process.pid, *(process.pid for process in self.beside)]
 
     def stop(self) -> None:
-        """End all of it."""
+        """Stop all its processes."""
         for process in (self.process, *self.beside):
             stop(process)
 
 
 class Peer(Protocol):
-    """Something that answers OpenAI's API in front of the provider."""
+    """A gateway with OpenAI's API in front of the provider."""
 
     name: str
     title: str
 
     def install(self) -> None:
-        """Make its installation under `.bench/`, once. Raises `BenchmarkError` where it can't be had."""
+        """Install it under `.bench/`, once. Raises `BenchmarkError` if that is not possible."""
         ...
 
     def start(self, folder: Path, provider_url: str) -> Running:

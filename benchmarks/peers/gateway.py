@@ -97,7 +97,7 @@ def _config(provider_url: str, settings: Mapping[str, Mapping[str, object]]) -> 
 
 
 def _shipped_settings() -> dict[str, dict[str, object]]:
-    """The shipped config's settings, so that what is measured is what runs."""
+    """The settings of the shipped config, so that the measured gateway is the real one."""
     from ruamel.yaml import YAML
 
     shipped = YAML(typ="safe").load((ROOT / "litellm_proxy_config.yaml").read_text(encoding="utf-8"))

@@ -89,7 +89,7 @@ class LiteLLM:
 
 
 class LiteLLMWithPackages(LiteLLM):
-    """With the packages that it runs better with, and no limits."""
+    """With the packages that make it faster, and no limits."""
 
     name = "litellm-packages"
     title = "LiteLLM with prisma, opentelemetry-sdk, httptools"
@@ -97,7 +97,7 @@ class LiteLLMWithPackages(LiteLLM):
 
 
 class LiteLLMRefusing(LiteLLMWithPackages):
-    """With a callback that refuses every request before the call, as quota add-ons for it do."""
+    """With a callback that refuses every request before the call, as add-ons for quotas do."""
 
     name = "litellm-refusing"
     title = "LiteLLM with a callback that refuses"

@@ -1,4 +1,4 @@
-"""Portkey's gateway, of npm; it keeps no limits and counts nothing."""
+"""Portkey's gateway, from npm; it has no limits and counts nothing."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A study: a question that one table of turns does not answer."""
+"""A study: a benchmark that is more than one table of turns."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from benchmarks.peers.base import Running
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a study runs in. `running` are the started peers by name, `folder` is its own; `quick` asks for less."""
+    """What a study gets. `running` are the started peers by name, `folder` is its own; `quick`: measure less."""
 
     running: Mapping[str, Running]
     folder: Path
@@ -22,7 +22,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """A study's text in Markdown, its raw figures, and the figures that a bound is set for, by name."""
+    """A study's text in Markdown, its raw figures, and by name the figures that have a goal."""
 
     text: str
     raw: Any

@@ -1,4 +1,4 @@
-"""What it costs to count a prompt, and how near the count is to the models' own tokenizers."""
+"""Measures how long it takes to count a prompt, and how close the count is to the models' own tokenizers."""
 
 import asyncio
 import statistics
@@ -21,7 +21,7 @@ TICK_S = 0.001
 
 
 class Counting:
-    """The tokenizers alone, in this process: no peer and no provider has a part in it."""
+    """The tokenizers alone, in this process, without peers or a provider."""
 
     name = "counting"
     title = "Counting a prompt"

@@ -1,4 +1,4 @@
-"""How much later a stream's first byte comes than LiteLLM's alone, under light load."""
+"""Compares the time to a stream's first byte with that of LiteLLM alone, under light load."""
 
 import statistics
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a request costs when one, a thousand and a million users are known."""
+"""Compares the cost of a request with one, a thousand and a million known users."""
 
 import random
 import statistics

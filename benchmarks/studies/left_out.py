@@ -1,4 +1,4 @@
-"""What it gains to leave out each part of LiteLLM's work, and each of its own settings."""
+"""Measures the gain of each removed part of LiteLLM's work, and of each of its own settings."""
 
 import json
 import os
@@ -23,8 +23,8 @@ _OVER = "BENCH_OVER_ENVIRONMENT"
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A gateway that does one thing which the shipped one leaves out. `over` is set in its worker before LiteLLM is
-    loaded; what is `None` there is taken away."""
+    """A gateway that does one thing that is removed from the shipped one. `over` is set in its worker before LiteLLM is
+    loaded; a `None` there removes a variable."""
 
     title: str
     left_in: frozenset[str] = frozenset()

@@ -1,4 +1,4 @@
-"""Resident memory of a worker after few and after many requests."""
+"""Compares a worker's resident memory after few and after many requests."""
 
 from benchmarks import generator
 from benchmarks.accounting import usage

@@ -1,4 +1,4 @@
-"""How many paced streams one worker on one core holds: `benchmarks.loads.paced` at rising numbers of streams."""
+"""Finds how many paced streams one worker holds on one core: `benchmarks.loads.paced` at rising numbers of streams."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Makes a store know very many users: one is made by the gateway, the others are copies of what it has written."""
+"""Fills a store with very many users: copies of what the gateway has written for one."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""Where a worker's time goes: a flame graph of each kind of load, and its widest lines."""
+"""Shows where a worker's time goes: a flame graph for each kind of load, and its widest lines."""
 
 import re
 import subprocess
@@ -177,6 +177,6 @@ def _record(spy: Path, running: Running, load: Callable[[], object], record_s: i
 
 
 def _worker(running: Running) -> int:
-    """The process that has worked most."""
+    """The process with the most CPU time."""
     members = [stat for stat in tree(running.process.pid, read_stats()) if stat.program not in STORE_PROGRAMS]
     return max(members, key=cpu_ns).pid

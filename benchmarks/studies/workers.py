@@ -1,4 +1,4 @@
-"""What a second worker adds."""
+"""Measures what a second worker adds."""
 
 import os
 import statistics
@@ -33,7 +33,7 @@ class Turn:
 
     @property
     def capacity(self) -> float:
-        """Requests a second when the busiest worker has filled its core."""
+        """The requests per second at which the busiest worker fills its core."""
         return 1000 / (self.cpu_ms * self.busiest)
 
 
