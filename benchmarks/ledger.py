@@ -17,7 +17,7 @@ from typing import Any
 import redis
 import uvloop
 
-from benchmarks.store import start_server
+from benchmarks.measured_store import start_server
 from scalix.domain.identity.subjects import SHARDS, shard_of
 from scalix.domain.ledger.ledger import Detail
 from scalix.domain.limits.calendar import window_index
