@@ -135,42 +135,37 @@ _BY_CODE = _class_by(
 )
 _MOST_READ_CHARS = 4_096  # of a message, which may echo the whole request
 # Words in messages, for the listed statuses, where status and code say too little.
-_BY_WORDS: tuple[tuple[frozenset[int], Any, ErrorClass], ...] = (
-    (
-        frozenset({400, 403}),
-        re2.compile(
-            r"(?i)api key (?:is )?(?:not valid|invalid|expired|not found)|api_key_invalid|(?:in)?valid api key"
+_BY_WORDS: tuple[tuple[ErrorClass, tuple[int, ...], Any], ...] = tuple(
+    (error_class, statuses, re2.compile("(?i)" + words))
+    for error_class, statuses, words in (
+        (
+            ErrorClass.AUTH,
+            (400, 403),
+            r"api key (?:is )?(?:not valid|invalid|expired|not found)|api_key_invalid|(?:in)?valid api key",
         ),
-        ErrorClass.AUTH,
-    ),
-    (
-        frozenset({400, 403, 429}),
-        re2.compile(
-            r"(?i)credit balance is too low|insufficient[_ ](?:balance|quota|credits|funds)|billing[_ ](?:hard|account)"
+        (
+            ErrorClass.PROVIDER_QUOTA,
+            (400, 403, 429),
+            r"credit balance is too low|insufficient[_ ](?:balance|quota|credits|funds)|billing[_ ](?:hard|account)"
             r"|requires? (?:more|at least \S+) credits|account is not active",
         ),
-        ErrorClass.PROVIDER_QUOTA,
-    ),
-    (
-        frozenset({400, 413, 422, 500}),
-        re2.compile(
-            r"(?i)context_length_exceeded|maximum (?:context|prompt|input) length|context (?:window|length|limit)"
+        (
+            ErrorClass.CONTEXT_TOO_LONG,
+            (400, 413, 422, 500),
+            r"context_length_exceeded|maximum (?:context|prompt|input) length|context (?:window|length|limit)"
             r"|prompt is too long|too many (?:input )?tokens|(?:input|prompt) (?:token count|tokens?) .{0,40}exceed"
             r"|exceeds? the (?:model'?s )?"
             r"(?:max(?:imum)? (?:number of )?(?:(?:input|context|prompt) )?(?:tokens|length)|limit of \d+ tokens)"
             r"|input length and .?max_tokens.? exceed|reduce the length of the (?:messages|prompt|input)",
         ),
-        ErrorClass.CONTEXT_TOO_LONG,
-    ),
-    (
-        frozenset({400, 403, 422}),
-        re2.compile(
-            r"(?i)content[_ ](?:filter|management|policy)|content polic|safety (?:system|settings|filters?|reasons)"
+        (
+            ErrorClass.CONTENT_FILTER,
+            (400, 403, 422),
+            r"content[_ ](?:filter|management|policy)|content polic|safety (?:system|settings|filters?|reasons)"
             r"|responsible ?ai|prohibited[_ ]content|usage polic|was (?:flagged|blocked)|flagged (?:by|for|as)"
             r"|content exists risk|moderation",
         ),
-        ErrorClass.CONTENT_FILTER,
-    ),
+    )
 )
 
 
@@ -196,7 +191,7 @@ def is_echo(status: int, kind: str, message: str, written: bytes) -> bool:
     holds such words."""
     if class_of_status(status, kind) in ACCOUNTS or class_of_status(status, kind, message) not in ACCOUNTS:
         return False
-    return any(status in statuses and said.search(written) for statuses, said, found in _BY_WORDS if found in ACCOUNTS)
+    return any(status in statuses and said.search(written) for found, statuses, said in _BY_WORDS if found in ACCOUNTS)
 
 
 def class_of_named(names: tuple[str, ...], status: int | None, message: str, kind: str = "") -> ErrorClass:
@@ -256,7 +251,7 @@ def _is_word(text: str) -> bool:
 
 def _by_words(status: int, text: str) -> ErrorClass | None:
     read = text.encode("utf-8", "replace")
-    return next((found for statuses, said, found in _BY_WORDS if status in statuses and said.search(read)), None)
+    return next((found for found, statuses, said in _BY_WORDS if status in statuses and said.search(read)), None)
 
 
 def _server(status: int) -> ErrorClass:

@@ -5,15 +5,6 @@ from dataclasses import dataclass
 
 from scalix.domain.failures import HANDLING, ErrorClass
 
-DEFAULT_SAME_MODEL = 2
-DEFAULT_MODELS = 4
-DEFAULT_FIRST_BYTE_S = 30
-DEFAULT_WHOLE_ANSWER_S = 300
-DEFAULT_FAILURES = 3
-DEFAULT_WITHIN_S = 30
-DEFAULT_COOLDOWN_S = 30
-DEFAULT_LONGEST_S = 600
-
 
 @dataclass(frozen=True, slots=True)
 class Retries:
@@ -24,10 +15,10 @@ class Retries:
     or a whole answer is not there after `whole_answer_s`; after that time no further model is tried.
     """
 
-    same_model: int = DEFAULT_SAME_MODEL
-    models: int = DEFAULT_MODELS
-    first_byte_s: int = DEFAULT_FIRST_BYTE_S
-    whole_answer_s: int = DEFAULT_WHOLE_ANSWER_S
+    same_model: int = 2
+    models: int = 4
+    first_byte_s: int = 30
+    whole_answer_s: int = 300
 
     def within_s(self, *, streamed: bool) -> int:
         """How long all models but the last may take together, in seconds."""
@@ -39,10 +30,10 @@ class Cooldown:
     """When a failing model is not asked for a while: for `seconds` after `failures` in a row within `within_s`, or as
     long as its provider asks, at most `longest_s`. With `seconds` of 0 there is no cooldown."""
 
-    failures: int = DEFAULT_FAILURES
-    within_s: int = DEFAULT_WITHIN_S
-    seconds: int = DEFAULT_COOLDOWN_S
-    longest_s: int = DEFAULT_LONGEST_S
+    failures: int = 3
+    within_s: int = 30
+    seconds: int = 30
+    longest_s: int = 600
 
 
 def may_serve(

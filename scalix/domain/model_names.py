@@ -14,9 +14,8 @@ _SERVABLE = re2.compile(r"[A-Za-z0-9._:/@+\[\]-]+")
 
 def is_servable(name: str) -> bool:
     """Whether a wildcard may serve a name: nothing on the way can take it for another name."""
-    if len(name) > LONGEST_NAME or ".." in name or _DEPLOYMENT.fullmatch(name):
-        return False
-    return bool(_SERVABLE.fullmatch(name))
+    is_odd = len(name) > LONGEST_NAME or ".." in name or _DEPLOYMENT.fullmatch(name)
+    return not is_odd and bool(_SERVABLE.fullmatch(name))
 
 
 def filled_in(pattern: str, name: str) -> str | None:

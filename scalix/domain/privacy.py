@@ -9,9 +9,6 @@ USAGE_DETAILS = "usage_details"
 CONSENTS = (USAGE_DETAILS,)
 """What a user may agree to. `usage_details`: latency, streaming, cache hits and failed attempts of each request."""
 
-DEFAULT_EXPIRED_KEYS_DAYS = 30
-DEFAULT_SET_ASIDE_DAYS = 35
-
 
 @dataclass(frozen=True, slots=True)
 class PrivacySettings:
@@ -24,8 +21,8 @@ class PrivacySettings:
 
     usage_details: bool = True
     keep_billing: bool = False
-    expired_keys_days: int = DEFAULT_EXPIRED_KEYS_DAYS
-    set_aside_days: int = DEFAULT_SET_ASIDE_DAYS
+    expired_keys_days: int = 30
+    set_aside_days: int = 35
 
 
 def consents(given: Mapping[str, bool], settings: PrivacySettings) -> dict[str, bool]:

@@ -88,12 +88,11 @@ def _said(label: str) -> str:
 
 
 def _seen(data: bytes) -> tuple[str, _Reader | None]:
-    has_pdf = data.find(_PDF_MAGIC, 0, _PDF_HEAD) >= 0
     kind, read = _by_magic(data[:12])
-    cant_tell_if(has_pdf and kind)  # some readers see one, some the other
-    if has_pdf:
-        return _PDF, pdf
-    return (kind, read) if kind else (_TEXT, None)
+    if data.find(_PDF_MAGIC, 0, _PDF_HEAD) < 0:
+        return (kind, read) if kind else (_TEXT, None)
+    cant_tell_if(kind)  # some readers see this, some the PDF
+    return _PDF, pdf
 
 
 def _by_magic(head: bytes) -> tuple[str, _Reader | None]:

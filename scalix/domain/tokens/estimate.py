@@ -79,7 +79,7 @@ def estimate_prompt_tokens(
     media = media or Media(provider_models)
     media.begin()
     texts: list[str] = []
-    tokens = _request_tokens(route, frame)
+    tokens = (frame.request if route.row.is_chat else frame.completion) if route.row.generates else 0
     for key, value in body.items():
         if key in _CONTROLS or value is None:
             continue
@@ -95,12 +95,6 @@ def estimate_prompt_tokens(
         else:
             tokens += _tokens(value, texts)
     return tokens + count(" ".join(texts))
-
-
-def _request_tokens(route: Route, frame: Frame) -> int:
-    if not route.row.generates:
-        return 0
-    return frame.request if route.row.is_chat else frame.completion
 
 
 def _has_schema(tool: Any) -> bool:

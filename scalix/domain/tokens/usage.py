@@ -1,11 +1,15 @@
 """The usage that a provider reports for a request."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 # No model takes or gives this many tokens in one request; a provider that says so is wrong.
 IMPOSSIBLE_TOKENS = 50_000_000
+
+
+def _part(*wholes: str, others: tuple[str, ...] = ()) -> Any:
+    """A detail that is at most as large as each of `wholes`, less `others`."""
+    return field(default=0, metadata={"bounds": (wholes, others)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +24,16 @@ class Usage:
 
     prompt_tokens: int
     completion_tokens: int
-    cached_tokens: int = 0
-    cache_write_tokens: int = 0
-    cache_write_1h_tokens: int = 0
-    audio_prompt_tokens: int = 0
-    cached_audio_tokens: int = 0
-    image_prompt_tokens: int = 0
-    images: int = 0
-    reasoning_tokens: int = 0
-    audio_completion_tokens: int = 0
-    image_completion_tokens: int = 0
+    cached_tokens: int = _part("prompt_tokens")
+    cache_write_tokens: int = _part("prompt_tokens", others=("cached_tokens",))
+    cache_write_1h_tokens: int = _part("cache_write_tokens")
+    audio_prompt_tokens: int = _part("prompt_tokens")
+    cached_audio_tokens: int = _part("cached_tokens", "audio_prompt_tokens")
+    image_prompt_tokens: int = _part("prompt_tokens", others=("audio_prompt_tokens",))
+    images: int = _part("prompt_tokens")
+    reasoning_tokens: int = _part("completion_tokens")
+    audio_completion_tokens: int = _part("completion_tokens", others=("reasoning_tokens",))
+    image_completion_tokens: int = _part("completion_tokens", others=("reasoning_tokens", "audio_completion_tokens"))
     service_tier: str = ""
     has_extras: bool = False
 
@@ -39,19 +43,7 @@ class Usage:
         return self.prompt_tokens + self.completion_tokens
 
 
-# Each detail is at most as large as every figure in the first list, less those in the second.
-_BOUNDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "cached_tokens": (("prompt_tokens",), ()),
-    "cache_write_tokens": (("prompt_tokens",), ("cached_tokens",)),
-    "cache_write_1h_tokens": (("cache_write_tokens",), ()),
-    "audio_prompt_tokens": (("prompt_tokens",), ()),
-    "cached_audio_tokens": (("cached_tokens", "audio_prompt_tokens"), ()),
-    "image_prompt_tokens": (("prompt_tokens",), ("audio_prompt_tokens",)),
-    "images": (("prompt_tokens",), ()),
-    "reasoning_tokens": (("completion_tokens",), ()),
-    "audio_completion_tokens": (("completion_tokens",), ("reasoning_tokens",)),
-    "image_completion_tokens": (("completion_tokens",), ("reasoning_tokens", "audio_completion_tokens")),
-}
+_BOUNDS: Final = [(one.name, *one.metadata["bounds"]) for one in fields(Usage) if one.metadata]
 
 
 def usage_from(
@@ -73,7 +65,7 @@ def usage_from(
         return None
     found: dict[str, Any] = {"prompt_tokens": prompt, "completion_tokens": completion}
     figure = found.__getitem__
-    for name, (wholes, others) in _BOUNDS.items():
+    for name, wholes, others in _BOUNDS:
         part = _whole(details.pop(name, 0)) or 0
         found[name] = part if not part or part <= min(map(figure, wholes)) - sum(map(figure, others)) else 0
     tier = service_tier.lower() if isinstance(service_tier, str) and len(service_tier) <= 32 else ""
