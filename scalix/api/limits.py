@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, TypedDict
 
 from scalix.api.runtime import RUNTIME, Runtime
 from scalix.api.tracking import UserUsage, checked_name, user_usage
-from scalix.domain.limits.limits import Metric
 from scalix.domain.limits.quota import window_states
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def _judged(services: "Services", whose: "Whose", use: "Use", model: str | None)
     full = [state for state in states if state.used >= state.limit.value]
     if full:
         last = max(full, key=lambda state: (not state.limit.value, state.reset_ms))
-        reason = "rate_limit_exceeded" if last.limit.metric is Metric.REQUESTS else "insufficient_quota"
+        reason = "rate_limit_exceeded" if last.limit.metric.unit.is_exact else "insufficient_quota"
         if not last.limit.value:  # none is allowed, however long one waits
             return reason, last.limit.name, None
         return reason, last.limit.name, max(1, -(-(last.reset_ms - use.now_ms) // 1000))

@@ -19,7 +19,6 @@ from scalix.domain.limits.quota import Charge, Outcome, Receipt, window_states
 from scalix.domain.policy import Tier
 from scalix.domain.prices.peak_prices import marked_up
 from scalix.domain.privacy import permitted
-from scalix.service.administration.limit_views import shown_amount
 
 if TYPE_CHECKING:
     from scalix.api.services import Services
@@ -68,8 +67,8 @@ def user_usage(whose: "Whose", use: "Use") -> UserUsage:
         "requests_this_hour": use.window(Window.HOUR).requests_used,
         "cost_today_usd": use.charge_today_nano_usd / NANO_USD_PER_USD,
         "requests_in_flight": use.in_flight,
-        "limits": {state.limit.name: shown_amount(state.limit.metric, state.limit.value) for state in states},
-        "remaining": {state.limit.name: shown_amount(state.limit.metric, state.remaining) for state in states},
+        "limits": {state.limit.name: state.limit.metric.unit.shown(state.limit.value) for state in states},
+        "remaining": {state.limit.name: state.limit.metric.unit.shown(state.remaining) for state in states},
         "resets": {state.limit.name: rfc3339(state.reset_ms) for state in states},
     }
     if use.balance is not None:

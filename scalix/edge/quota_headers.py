@@ -17,9 +17,6 @@ State = WindowState | KeyState
 WARN_FROM_PERCENT = 80
 # RFC 9651, section 3.3.1: an Integer has at most 15 digits. Nano-dollars would not fit.
 _LARGEST_INTEGER = 10**15 - 1
-_NANO_USD_PER_MICRO_USD = 1_000
-# `requests` is the draft's default unit, and goes without saying.
-_UNIT = {Metric.REQUESTS: "", Metric.TOKENS: ';qu="tokens"', Metric.SPEND: ';qu="micro-usd"'}
 
 
 def quota_headers(tier: str | None, upgrade_url: str | None, states: Sequence[State], now_ms: int) -> list[Header]:
@@ -31,7 +28,7 @@ def quota_headers(tier: str | None, upgrade_url: str | None, states: Sequence[St
     enforced = [state for state in states if isinstance(state, KeyState) or state.limit.enforce]
     if not enforced:
         return headers
-    for metric in (Metric.REQUESTS, Metric.TOKENS):
+    for metric in (metric for metric in Metric if not metric.unit.is_money):
         of_metric = [state for state in enforced if state.limit.metric is metric]
         if of_metric:
             # Of two that have equally little left, the one that stays so for longer.
@@ -85,7 +82,9 @@ def _length_ms(state: State) -> int | None:
 def _policy_item(state: State) -> str:
     metric, length_ms = state.limit.metric, _length_ms(state)
     window = "" if length_ms is None else f";w={length_ms // 1000}"
-    return f'"{_name(state)}";q={_units(metric, state.limit.value)}{_UNIT[metric]}{window}'
+    # `requests` is the draft's default unit, and goes without saying.
+    unit = f';qu="{metric.unit.header}"' if metric.unit.header else ""
+    return f'"{_name(state)}";q={_units(metric, state.limit.value)}{unit}{window}'
 
 
 def _item(state: State, now_ms: int) -> str:
@@ -95,7 +94,7 @@ def _item(state: State, now_ms: int) -> str:
 
 def _units(metric: Metric, value: int) -> int:
     """A value in the unit that its policy names, rounded down."""
-    return min(_LARGEST_INTEGER, value // _NANO_USD_PER_MICRO_USD if metric is Metric.SPEND else value)
+    return min(_LARGEST_INTEGER, value // metric.unit.per_header)
 
 
 def _warning(states: Sequence[State]) -> str:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from scalix.domain.ledger.ledger import Event, event_of
+from scalix.domain.ledger.ledger import LATER_FIELDS, Event, event_of
 
 
 def event_fields(subject: str, request_id: str, text: str) -> dict[str, Any]:
@@ -31,31 +31,25 @@ def read_line(line: str) -> tuple[str, str, str]:
     return subject, request_id, text
 
 
+# Of an event and its detail, in this order, with the names that differ.
+_FIGURES = (
+    *("admitted_ms", "key_id", "tier", "outcome", "error", "model", "served", "provider", "requests", "tokens"),
+    *("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "nano_usd", "cost_nano_usd"),
+    *("charge_nano_usd", "price_version", "estimated", "latency_ms", "first_token_ms", "streamed", "cache_hit"),
+    "fallbacks",
+)
+_NAMES = {"admitted_ms": "time_ms", "key_id": "key", "streamed": "stream"}
+
+
 def _named(event: Event) -> dict[str, Any]:
-    detail = event.detail
-    return {
-        "time_ms": event.admitted_ms,
-        "key": event.key_id or None,
-        "tier": detail.tier or None,
-        "outcome": event.outcome,
-        "error": detail.error or None,
-        "model": detail.model,
-        "served": detail.served or None,
-        "provider": detail.provider or None,
-        "requests": event.requests,
-        "tokens": event.tokens,
-        "prompt_tokens": detail.prompt_tokens,
-        "completion_tokens": detail.completion_tokens,
-        "cached_tokens": detail.cached_tokens,
-        "reasoning_tokens": detail.reasoning_tokens,
-        "nano_usd": event.nano_usd,
-        "cost_nano_usd": detail.cost_nano_usd,
-        "charge_nano_usd": detail.charge_nano_usd,
-        "price_version": detail.price_version or None,
-        "estimated": event.estimated,
-        "latency_ms": detail.latency_ms,
-        "first_token_ms": detail.first_token_ms,
-        "stream": detail.streamed,
-        "cache_hit": detail.cache_hit,
-        "fallbacks": list(detail.fallbacks),
-    }
+    return {_NAMES.get(name, name): _shown(event, name) for name in _FIGURES} | later_figures(event)
+
+
+def later_figures(event: Event) -> dict[str, Any]:
+    """The fields that versions after the first have added, by name."""
+    return {one.name: _shown(event, one.name) for one in LATER_FIELDS}
+
+
+def _shown(event: Event, name: str) -> Any:
+    value = getattr(event if hasattr(event, name) else event.detail, name)
+    return list(value) if isinstance(value, tuple) else None if value == "" else value

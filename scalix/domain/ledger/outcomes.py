@@ -83,7 +83,7 @@ def swept_charge(ask: Ask) -> Charge:
         cost_nano_usd=at_most_nano_usd if cost_nano_usd is None else cost_nano_usd,
         charge_nano_usd=nano_usd if ask.is_billed else 0,
         price_version=ask.price_version,
-        **{metric.unit.field: getattr(ask, metric.unit.field) for metric in LATER_METRICS},
+        **ask.later,
     )
     return Charge(Outcome.SWEPT, 1, ask.prompt_tokens, nano_usd, estimated=True, detail=detail)
 

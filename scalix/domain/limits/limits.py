@@ -81,6 +81,11 @@ class Metric(StrEnum):
         member._value_, member.unit, member.place = name, unit, len(cls.__members__)
         return member
 
+    @property
+    def reserved(self) -> str:
+        """The name of what requests in flight hold: `tokens_reserved`, `spend_reserved_usd`."""
+        return f"{self.value.removesuffix('_usd')}_reserved{'_usd' * self.unit.is_money}"
+
 
 OF_ALL_VERSIONS = 3
 """So many metrics have been there from the first version on. Others are written only where they are not zero, since

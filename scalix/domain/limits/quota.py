@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from scalix.domain.ledger.ledger import NO_DETAIL, Balance, Detail
 from scalix.domain.limits.calendar import window_end_ms, window_index
@@ -74,8 +74,13 @@ class Ask:
 
     def needs(self, prompt_tokens: int, output_tokens: int) -> Amounts:
         """What it takes of each metric with so many tokens in the prompt, and in all choices of the answer."""
-        later = (getattr(self, metric.unit.field) for metric in LATER_METRICS)
-        return (1, prompt_tokens + output_tokens, self.prices.cost_nano_usd(prompt_tokens, output_tokens), *later)
+        cost_nano_usd = self.prices.cost_nano_usd(prompt_tokens, output_tokens)
+        return (1, prompt_tokens + output_tokens, cost_nano_usd, *self.later.values())
+
+    @property
+    def later(self) -> dict[str, Any]:
+        """What it takes of later metrics, as the detail of its event has it."""
+        return {metric.unit.field: getattr(self, metric.unit.field) for metric in LATER_METRICS}
 
     @property
     def sure_needs(self) -> Amounts:

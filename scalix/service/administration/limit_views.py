@@ -6,7 +6,7 @@ from typing import Any
 from scalix.domain.limits.calendar import rfc3339, window_end_ms, window_index
 from scalix.domain.limits.key_states import KeyState
 from scalix.domain.limits.limit_overrides import Overrides
-from scalix.domain.limits.limits import NANO_USD_PER_USD, Limits, Metric, Window, limit_name
+from scalix.domain.limits.limits import Limits, Metric, Window, limit_name
 from scalix.domain.limits.quota import CONCURRENT, Tallies, Tally, WindowState, window_states
 
 
@@ -26,12 +26,12 @@ def shown_windows(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int)
 
 def shown_use(state: WindowState | KeyState) -> dict[str, int | float]:
     """A limit and its use, in the unit that is shown."""
-    metric = state.limit.metric
+    shown = state.limit.metric.unit.shown
     return {
-        "limit_value": shown_amount(metric, state.limit.value),
-        "used": shown_amount(metric, state.used),
-        "reserved": shown_amount(metric, state.held),
-        "remaining": shown_amount(metric, state.remaining),
+        "limit_value": shown(state.limit.value),
+        "used": shown(state.used),
+        "reserved": shown(state.held),
+        "remaining": shown(state.remaining),
     }
 
 
@@ -55,14 +55,9 @@ def shown_limits(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int, 
     return shown
 
 
-def shown_amount(metric: Metric, value: int) -> int | float:
-    """Requests and tokens as they are, nano-dollars as US dollars."""
-    return value / NANO_USD_PER_USD if metric is Metric.SPEND else value
-
-
 def used_of(tallies: Tallies, metric: Metric, window: Window) -> int | float:
     """Settled use, in the unit that is shown."""
-    return shown_amount(metric, tallies.get(window, Tally()).used(metric))
+    return metric.unit.shown(tallies.get(window, Tally()).used(metric))
 
 
 def _lifted(own: Overrides, tallies: Tallies, now_ms: int) -> Iterator[dict[str, Any]]:
@@ -72,7 +67,7 @@ def _lifted(own: Overrides, tallies: Tallies, now_ms: int) -> Iterator[dict[str,
                 "limit": limit_name(metric, window),
                 "limit_value": None,
                 "used": used_of(tallies, metric, window),
-                "reserved": shown_amount(metric, tallies.get(window, Tally()).held(metric)),
+                "reserved": metric.unit.shown(tallies.get(window, Tally()).held(metric)),
                 "remaining": None,
                 "reset_at": rfc3339(window_end_ms(window, window_index(window, now_ms))),
                 "source": "override",

@@ -77,6 +77,7 @@ def billable_of(admission: Admission, ending: Ending, now_s: float) -> Billable:
             cache_hit=ending.outcome is Outcome.CACHE_HIT,
             error=ending.error or "",
             fallbacks=ending.tried,
+            **admission.reservation.ask.later,
         ),
     )
 

@@ -144,17 +144,18 @@ def _charge_as_reserved(admission: Admission, outcome: Outcome, delivered_tokens
     """What stands in for a charge that can't be worked out: by our own counts, at the prices of the reservation."""
     if outcome in (Outcome.PROVIDER_FAILED, Outcome.PROVIDER_REFUSED, Outcome.CACHE_HIT):
         return Charge(outcome, int(outcome is not Outcome.PROVIDER_FAILED), 0, 0)
-    prompt_tokens, tier = admission.receipt.prompt_tokens, admission.caller.tier
-    cost_nano_usd = admission.reservation.ask.prices.cost_nano_usd(prompt_tokens, delivered_tokens)
+    prompt_tokens, tier, ask = admission.receipt.prompt_tokens, admission.caller.tier, admission.reservation.ask
+    cost_nano_usd = ask.prices.cost_nano_usd(prompt_tokens, delivered_tokens)
     detail = Detail(
         tier=tier.name if tier else "",
         model=admission.model,
-        among_others=admission.reservation.ask.among_others,
+        among_others=ask.among_others,
         served=admission.model,
         prompt_tokens=prompt_tokens,
         completion_tokens=delivered_tokens,
         cost_nano_usd=cost_nano_usd,
         charge_nano_usd=cost_nano_usd if tier is None or tier.markup_ppm else 0,
         price_version=UNPRICED,
+        **ask.later,
     )
     return Charge(outcome, 1, prompt_tokens + delivered_tokens, cost_nano_usd, estimated=True, detail=detail)

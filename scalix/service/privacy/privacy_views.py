@@ -5,7 +5,7 @@ from typing import Any
 
 from scalix.domain.ledger.ledger import Event, Summary
 from scalix.domain.limits.calendar import DAY_MS, rfc3339, window_end_ms
-from scalix.domain.limits.limits import NANO_USD_PER_USD
+from scalix.domain.limits.limits import NANO_USD_PER_USD, Metric
 from scalix.store.base import UserRecord
 from scalix.store.privacy.redis_personal_data import PersonalData
 
@@ -34,12 +34,8 @@ def shown_data(data: PersonalData) -> dict[str, Any]:
             {
                 "window": window.value,
                 "ends_at": rfc3339(window_end_ms(window, index)),
-                "requests": tally.requests_used,
-                "tokens": tally.tokens_used,
-                "spend_usd": _usd(tally.nano_usd_used),
-                "requests_reserved": tally.requests_held,
-                "tokens_reserved": tally.tokens_held,
-                "spend_reserved_usd": _usd(tally.nano_usd_held),
+                **{metric.value: metric.unit.shown(tally.used(metric)) for metric in Metric},
+                **{metric.reserved: metric.unit.shown(tally.held(metric)) for metric in Metric},
             }
             for (window, index), tally in data.windows.items()
         ],

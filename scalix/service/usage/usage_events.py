@@ -9,7 +9,8 @@ from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.failures import ErrorClass
-from scalix.domain.ledger.ledger import Event
+from scalix.domain.ledger.ledger import LATER_FIELDS, Event
+from scalix.domain.ledger.ledger_lines import later_figures
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.domain.limits.quota import Outcome
@@ -30,6 +31,7 @@ EVENT_COLUMNS = (
     *("id", "time", "model", "model_served", "tier", "key", "key_id", "outcome", "error", "requests", "tokens"),
     *("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "estimated", "cost_usd", "latency_ms"),
     *("first_token_ms", "stream", "cache_hit", "fallbacks"),
+    *(one.name for one in LATER_FIELDS),
 )
 OPERATORS_COLUMNS = ("provider", "provider_cost_usd", "price_version")
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
@@ -149,6 +151,7 @@ def shown_event(event: Event, key: str | None, is_operators_view: bool) -> dict[
         "stream": detail.streamed,
         "cache_hit": detail.cache_hit,
         "fallbacks": list(detail.fallbacks),
+        **later_figures(event),
     }
     if is_operators_view:
         shown["provider"] = detail.provider or None

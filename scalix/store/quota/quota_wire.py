@@ -18,7 +18,6 @@ from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.key_limits import KeyScope, KeyWindow
 from scalix.domain.limits.limits import Limits, Metric, Window, amounts_text
 from scalix.domain.limits.quota import (
-    LATER_METRICS,
     Admitted,
     Ask,
     Charge,
@@ -125,7 +124,7 @@ def admitted_ms_and_key(reservation: str | None) -> tuple[int, str | None]:
 
 
 def _later_needs(ask: Ask) -> str:
-    needs = [getattr(ask, metric.unit.field) for metric in LATER_METRICS]
+    needs = ask.later.values()
     return " ".join(map(str, needs)) if any(needs) else ""
 
 
