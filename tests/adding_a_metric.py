@@ -1,6 +1,6 @@
 """What a gateway does that has the unit `images` and the ledger's field `region`.
 
-Run by `test_adding_a_metric.py` in a copy of the package that has them. Arguments: a store's URL, a key prefix, a folder.
+Run by `test_adding_a_metric.py` in a copy of the package that has them. Arguments: a store's URL, a key prefix, a path.
 """
 
 import asyncio
