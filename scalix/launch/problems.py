@@ -35,16 +35,35 @@ class LaunchError(Exception):
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    @classmethod
+    def of(cls, where: str, what: str, fix: str) -> "LaunchError":
+        """An error with a single problem, whose parts these are."""
+        return cls([Problem(where, what, fix)])
+
+
+def read_text(path: Path, kind: str, option: str) -> str:
+    """The text of an input file, without a byte order mark. Raises `Wrong` for one that can't be read. `kind` is what
+    messages call it, such as `config file`; `option` is where its path may have been given, such as `--config`."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise Wrong(f"the {kind} does not exist", f"correct the path given to {option}") from None
+    except UnicodeDecodeError:
+        raise Wrong(f"the {kind} is not UTF-8 text", "save it as UTF-8") from None
+    except OSError as error:
+        reason = (error.strerror or "error").lower()
+        raise Wrong(f"the {kind} can't be read ({reason})", "give a file that this user may read") from None
+
 
 def shown_path(path: Path) -> str:
     """A path as people write it: from the current directory where it is inside."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be, or `None`."""
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name that `name` was probably meant to be, or `None`. `cutoff`, from 0 to 1, is how alike they are."""
     by_folded = {candidate.casefold(): candidate for candidate in known}
-    matches = get_close_matches(name.casefold(), by_folded, n=1, cutoff=0.6)
+    matches = get_close_matches(name.casefold(), by_folded, n=1, cutoff=cutoff)
     return by_folded[matches[0]] if matches else None
 
 

@@ -17,29 +17,26 @@ def with_config_variables(environment: Environment, path: Path) -> Environment:
     """The environment with what the config at `path` sets in it; as it is where the file can't be read, which whoever
     reads it in full tells of."""
     try:
-        data = load_config(path, []).data
+        source = load_config(path, [])
     except LaunchError:
         return environment
     values, origins = dict(environment.values), dict(environment.origins)
-    written = data.get("environment_variables")
-    for name, text in written.items() if isinstance(written, dict) else ():
+    for name, text in source.mapping("environment_variables").items():
         if isinstance(name, str) and name and isinstance(text, str | int) and not isinstance(text, bool):
             value = _value(str(text), environment.values)
             if value is not None:
                 values[name] = value
                 origins.pop(name, None)
-    general = data.get("general_settings")
-    key = general.get("master_key") if isinstance(general, dict) else None
-    name = whole_reference(key)
+    key = source.at(("general_settings", "master_key"))
+    name = whole_reference(key) or ""
     found = (values.get(name) if name else key) if isinstance(key, str) else None
     if not found or name == MASTER_KEY:
         return replace(environment, values=MappingProxyType(values), origins=origins)
     values[MASTER_KEY] = found
+    origins.pop(MASTER_KEY, None)
     if name in origins:
         origins[MASTER_KEY] = origins[name]
-    else:
-        origins.pop(MASTER_KEY, None)
-    return replace(environment, values=MappingProxyType(values), origins=origins, master_key_name=name or "")
+    return replace(environment, values=MappingProxyType(values), origins=origins, master_key_name=name)
 
 
 def _value(text: str, values: Mapping[str, str]) -> str | None:

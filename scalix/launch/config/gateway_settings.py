@@ -28,15 +28,11 @@ def with_gateway_settings(litellm: Mapping[str, Any], source: YamlSource) -> dic
     router["disable_cooldowns"] = True
     # LiteLLM would sleep through a provider's Retry-After, up to a minute, with the client waiting.
     router["retry_policy"] = {"RateLimitErrorRetries": 0, "TimeoutErrorRetries": 0}
-    if _has_several_of_one_name(source.data.get("model_list")):
+    names = [str(model.get("model_name")) for model in source.listed("model_list") if isinstance(model, dict)]
+    if len(set(names)) < len(names):
         # What one deployment keeps, another of the same name does not know.
         router.setdefault("optional_pre_call_checks", ["responses_api_deployment_check"])
     return {**litellm, "litellm_settings": settings, "general_settings": general, "router_settings": router}
-
-
-def _has_several_of_one_name(models: Any) -> bool:
-    names = [model.get("model_name") for model in models if isinstance(model, dict)] if isinstance(models, list) else []
-    return len(set(map(str, names))) < len(names)
 
 
 def _mapping(value: Any) -> dict[Any, Any]:

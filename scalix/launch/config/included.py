@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from scalix.launch.config.yaml_source import Step, YamlSource, load_yaml
+from scalix.launch.config.yaml_source import YamlSource, load_yaml
 from scalix.launch.problems import LaunchError, Problem, shown_path
-
-_INCLUDE = "include"
 
 
 def load_config(path: Path, problems: list[Problem]) -> YamlSource:
@@ -14,7 +12,7 @@ def load_config(path: Path, problems: list[Problem]) -> YamlSource:
     source = load_yaml(path)
     if not isinstance(source.data, dict) or not source.data:
         fix = "write model_list and scalix, as in the litellm_proxy_config.yaml that is delivered"
-        raise LaunchError([Problem(source.where(()), "the file has no sections", fix)])
+        raise LaunchError.of(source.where(()), "the file has no sections", fix)
     _check_tags(source, problems)
     pending, seen = [(source, entry) for entry in _included(source, problems)], {path.absolute().resolve()}
     while pending:
@@ -39,14 +37,13 @@ def load_config(path: Path, problems: list[Problem]) -> YamlSource:
 
 
 def _included(source: YamlSource, problems: list[Problem]) -> list[str]:
-    steps: tuple[Step, ...] = (_INCLUDE,)
-    entries = source.data.pop(_INCLUDE, None) or []
+    entries = source.take("include") or []
     if isinstance(entries, list) and all(isinstance(entry, str) for entry in entries):
         return entries
-    problems.append(Problem(source.where(steps), "include is not a list of files", "write include: [models.yaml]"))
+    problems.append(source.problem(("include",), "include is not a list of files", "write include: [models.yaml]"))
     return []
 
 
 def _check_tags(source: YamlSource, problems: list[Problem]) -> None:
     for steps, tag in source.tagged():
-        problems.append(Problem(source.where(steps), f"the YAML tag {tag} means nothing here", "write ${NAME}"))
+        problems.append(source.problem(steps, f"the YAML tag {tag} means nothing here", "write ${NAME}"))

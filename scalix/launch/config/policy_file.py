@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from scalix.domain.policy import Policy
-from scalix.launch.problems import LaunchError, Problem, shown_path
+from scalix.launch.problems import LaunchError, shown_path
 from scalix.launch.processes.private_directory import replace_file
 
 _TAKEN = "policy.taken."
@@ -29,7 +29,7 @@ def read_policy(path: Path) -> tuple[int, Policy]:
         return int(content["number"]), _CODEC.validate_python(content["policy"])
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         what = f"the policy can't be read ({type(error).__name__})"
-        raise LaunchError([Problem(shown_path(path), what, "restart the gateway")]) from None
+        raise LaunchError.of(shown_path(path), what, "restart the gateway") from None
 
 
 def note_taken(path: Path, number: int) -> None:

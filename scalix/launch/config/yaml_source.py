@@ -14,7 +14,7 @@ from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.scalarbool import ScalarBoolean
 from ruamel.yaml.tokens import ScalarToken
 
-from scalix.launch.problems import LaunchError, Problem, shown_path
+from scalix.launch.problems import LaunchError, Problem, Wrong, read_text, shown_path
 
 Step = str | int
 """A key of a mapping or an index of a list."""
@@ -118,18 +118,12 @@ class YamlSource:
 def load_yaml(path: Path) -> YamlSource:
     """Reads `path` by the rules of YAML 1.1, as LiteLLM does. Raises `LaunchError` with the file and the line."""
     name = shown_path(path)
+    if path.is_dir():
+        raise LaunchError.of(name, "this is a directory, not a config file", "give the YAML file in it")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise _refusal(name, "the config file does not exist", "correct the path given to --config") from None
-    except IsADirectoryError:
-        raise _refusal(name, "this is a directory, not a config file", "give the YAML file in it") from None
-    except UnicodeDecodeError:
-        raise _refusal(name, "the config file is not UTF-8 text", "save it as UTF-8") from None
-    except OSError as error:
-        reason = (error.strerror or "error").lower()
-        fix = "give a file that this user may read"
-        raise _refusal(name, f"the config file can't be read ({reason})", fix) from None
+        text = read_text(path, "config file", "--config")
+    except Wrong as wrong:
+        raise LaunchError.of(name, wrong.what, wrong.fix) from None
     yaml = YAML(typ="rt", pure=True)
     yaml.version = (1, 1)
     yaml.Constructor = _ExactConstructor
@@ -139,21 +133,21 @@ def load_yaml(path: Path) -> YamlSource:
         mark = error.problem_mark
         key = str(error.problem or "").partition('"')[2].partition('"')[0]
         fix = "keep one of the two"
-        raise _refusal(f"{name}:{mark.line + 1}", f"the key '{key}' is there twice", fix) from None
+        raise LaunchError.of(f"{name}:{mark.line + 1}", f"the key '{key}' is there twice", fix) from None
     except MarkedYAMLError as error:
         quote = _unclosed_quote(text, error)
         if quote is not None:
             what = "the quote that begins in this line has no end there"
-            raise _refusal(f"{name}:{quote + 1}", what, "write the end quote") from None
+            raise LaunchError.of(f"{name}:{quote + 1}", what, "write the end quote") from None
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}" if mark else name
         column = f", column {mark.column + 1}" if mark else ""
         what = " ".join(str(error.problem or error.context or "malformed").split())
         fix = "correct the indentation, quotes or brackets there"
-        raise _refusal(place, f"this is not valid YAML ({what}{column})", fix) from None
+        raise LaunchError.of(place, f"this is not valid YAML ({what}{column})", fix) from None
     except (YAMLError, ValueError, RecursionError) as error:
         what = " ".join(str(error).split())[:200] or type(error).__name__
-        raise _refusal(name, f"this is not valid YAML ({what})", "correct the file") from None
+        raise LaunchError.of(name, f"this is not valid YAML ({what})", "correct the file") from None
     return YamlSource(path, tree)
 
 
@@ -173,10 +167,6 @@ def _unclosed_quote(text: str, error: MarkedYAMLError) -> int | None:
     if last is None or last.start_mark.line == last.end_mark.line or error.problem_mark is None:
         return None
     return int(last.start_mark.line) if last.end_mark.line == error.problem_mark.line else None
-
-
-def _refusal(where: str, what: str, fix: str) -> LaunchError:
-    return LaunchError([Problem(where, what, fix)])
 
 
 def _plain(value: Any) -> Any:

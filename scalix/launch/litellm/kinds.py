@@ -1,4 +1,4 @@
-"""The four things that can become of a setting of LiteLLM's."""
+"""The four things that can become of a setting of LiteLLM's, and the tables that say which."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,11 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What becomes of a setting here."""
+    """What becomes of a setting here.
+
+    Honoured: LiteLLM is told. Translated: LiteLLM is not told, the gateway does it. Without effect: nobody does it.
+    Refused: the gateway does not start with it.
+    """
 
     HONOURED = "honoured"
     TRANSLATED = "translated"
@@ -27,35 +31,24 @@ class Setting:
 Table = dict[str, Setting]
 
 
-def table(*groups: tuple[Setting, str]) -> Table:
-    """The settings by name, from groups of names that have the same fate. Raises `ValueError` for a name in two."""
+def table(text: str) -> Table:
+    """The settings by name, from groups of names that have the same fate.
+
+    A group begins with its fate and, after a colon, the note, and behind `|` the fix; its names are in the indented
+    lines below. `#` begins a comment. Raises `ValueError` for a name in two groups.
+    """
     found: Table = {}
-    for setting, names in groups:
-        for name in names.split():
-            if name in found:
-                raise ValueError(f"{name} is in two groups")
-            found[name] = setting
+    setting = Setting(Kind.HONOURED)
+    for line in text.strip().splitlines():
+        if line.startswith(" "):
+            for name in line.split():
+                if found.setdefault(name, setting) is not setting:
+                    raise ValueError(f"{name} is in two groups")
+        elif not line.startswith("#"):
+            kind, _, rest = line.partition(": ")
+            note, _, fix = rest.partition(" | ")
+            setting = Setting(Kind(kind), note, fix)
     return found
-
-
-def honoured(names: str) -> tuple[Setting, str]:
-    """LiteLLM is told."""
-    return Setting(Kind.HONOURED), names
-
-
-def translated(note: str, names: str) -> tuple[Setting, str]:
-    """LiteLLM is not told; the gateway does it."""
-    return Setting(Kind.TRANSLATED, note), names
-
-
-def without_effect(note: str, names: str) -> tuple[Setting, str]:
-    """LiteLLM is not told, and nobody does it."""
-    return Setting(Kind.WITHOUT_EFFECT, note), names
-
-
-def refused(note: str, fix: str, names: str) -> tuple[Setting, str]:
-    """The gateway does not start with it."""
-    return Setting(Kind.REFUSED, note, fix), names
 
 
 def by_fate(settings: Table) -> Iterator[tuple[Setting, list[str]]]:

@@ -1,7 +1,7 @@
-"""The sections of a config file, and the table of each."""
+"""The sections of a config file, and for each the table of its settings."""
 
 from scalix.launch.litellm.general_settings import GENERAL_SETTINGS
-from scalix.launch.litellm.kinds import Kind, Setting, Table, honoured, table, translated, without_effect
+from scalix.launch.litellm.kinds import Kind, Setting, Table, table
 from scalix.launch.litellm.litellm_params import ENTRY, LITELLM_PARAMS
 from scalix.launch.litellm.litellm_settings import LITELLM_SETTINGS
 from scalix.launch.litellm.router_settings import ROUTER_SETTINGS
@@ -10,18 +10,21 @@ OURS = "scalix"
 # What these hold is judged key by key.
 JUDGED = ("litellm_settings", "router_settings", "general_settings")
 
-SECTIONS: Table = table(
-    honoured("model_list litellm_settings router_settings general_settings guardrails credential_list prompts"),
-    honoured("callback_settings policies policy_attachments"),
-    translated("the files, which are read and checked like this one", "include"),
-    translated("variables of the gateway's workers, over those of the environment", "environment_variables"),
-    without_effect("files, batches and fine tuning are not served", "files_settings finetune_settings"),
-    without_effect(
-        "only the routes of docs/routes.md are served",
-        "assistant_settings agent_list agents mcp_servers mcp_tools search_tools sandbox_tools vector_store_registry"
-        " worker_registry default_vertex_config",
-    ),
-)
+SECTIONS: Table = table("""
+honoured
+    model_list litellm_settings router_settings general_settings guardrails credential_list prompts
+honoured
+    callback_settings policies policy_attachments
+translated: the files, which are read and checked like this one
+    include
+translated: variables of the gateway's workers, over those of the environment
+    environment_variables
+without effect: files, batches and fine tuning are not served
+    files_settings finetune_settings
+without effect: only the routes of docs/routes.md are served
+    assistant_settings agent_list agents mcp_servers mcp_tools search_tools sandbox_tools vector_store_registry
+    worker_registry default_vertex_config
+""")
 TABLES: dict[str, Table] = {
     "model_list": ENTRY,
     "model_list.litellm_params": LITELLM_PARAMS,

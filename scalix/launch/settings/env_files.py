@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from scalix.launch.problems import Problem, shown_path
+from scalix.launch.problems import Problem, Wrong, read_text, shown_path
 
 _QUOTED = re.compile(r"\s*(?:export\s+)?[^\s=#]+\s*=\s*(['\"])")
 # As in a line of its own; keys in several lines have no underscore.
@@ -34,20 +34,10 @@ def read_env_file(path: Path, problems: list[Problem]) -> EnvFile:
     values: dict[str, str] = {}
     lines: dict[str, int] = {}
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        where = shown_path(path)
-        problems.append(Problem(where, "the env file does not exist", "correct the path given to --env-file"))
-        return EnvFile(path, values, lines)
-    except UnicodeDecodeError:
-        problems.append(Problem(shown_path(path), "the env file is not UTF-8 text", "save it as UTF-8"))
-        return EnvFile(path, values, lines)
-    except OSError as error:
-        reason = (error.strerror or "error").lower()
-        problems.append(
-            Problem(shown_path(path), f"the env file can't be read ({reason})", "give a file that this user may read")
-        )
-        return EnvFile(path, values, lines)
+        text = read_text(path, "env file", "--env-file")
+    except Wrong as wrong:
+        problems.append(Problem(shown_path(path), wrong.what, wrong.fix))
+        text = ""
     for binding in parse_stream(StringIO(text)):
         # A binding begins with the blank lines before it.
         raw = binding.original.string

@@ -1,10 +1,10 @@
 """The names of the variables that mean something here, and those that look as if they should."""
 
 from collections.abc import Collection, Iterator, Mapping
-from difflib import get_close_matches
 
 import re2
 
+from scalix.launch.problems import nearest
 from scalix.launch.settings.litellm_environment import group_of, is_provider_key
 
 OURS = frozenset(
@@ -49,7 +49,7 @@ def unknown_variables(values: Mapping[str, str], referred: Collection[str]) -> I
             continue
         if name.startswith(_LOOKS_LIKE_OURS):
             if not _is_read_elsewhere(name):
-                yield name, next(iter(get_close_matches(base, known, n=1, cutoff=0.75)), None)
+                yield name, nearest(base, known, cutoff=0.75)
             continue
         meant = next((other for other in sorted(known) if _is_one_letter_off(base, other)), None)
         if meant is not None and not is_provider_key(name):
@@ -66,9 +66,9 @@ def _is_one_letter_off(name: str, other: str) -> bool:
     """Whether one letter more, less, another or two in another order make `other` of `name`. Digits count things."""
     if abs(len(name) - len(other)) > 1 or len(name) < 6:
         return False
-    start = 0
-    while start < min(len(name), len(other)) and name[start] == other[start]:
-        start += 1
+    start = next(
+        (i for i, pair in enumerate(zip(name, other, strict=False)) if len(set(pair)) > 1), min(len(name), len(other))
+    )
     rest, wanted = name[start:], other[start:]
     if any(part[:1].isdigit() for part in (rest, wanted)):
         return False

@@ -48,60 +48,34 @@ def _group(names: str, kept_out: str = "", named: str = "") -> Group:
     return Group(re2.compile(f"(?:{names})"), kept_out, re2.compile(named) if named else None)
 
 
-# Services that a config asks for by name, as a callback, a guardrail, a cache or a secret manager: the words that do
-# so, and what their variables begin with.
+# Services that a config asks for by name, as a callback, a guardrail, a cache or a secret manager. The variables of
+# these begin with that name.
+_PLAIN_SERVICES = (
+    "agentops argilla arize athina azure_key_vault azure_sentinel azure_storage braintrust clickhouse cloudzero"
+    " cyberark galileo greenscale humanloop lago langsmith langtrace literal logfire lunary openmeter opik phoenix"
+    " pointfive posthog promptlayer qdrant rubrik sentry signoz slack supabase zerobus"
+)
+# Of all, the words that ask for one, and its variables.
 _SERVICES: tuple[tuple[str, str], ...] = (
+    *((name, f"{name.upper()}_.*") for name in _PLAIN_SERVICES.split()),
     ("redis|valkey", "REDIS_.*|VALKEY_.*"),
-    ("qdrant", "QDRANT_.*"),
     ("milvus|pg_vector|mongodb|s3_vectors", "MILVUS_.*|PG_VECTOR_.*|MONGODB_.*|S3_VECTORS_.*"),
     ("hashicorp|vault", "HCP_VAULT_.*"),
-    ("cyberark", "CYBERARK_.*"),
-    ("azure_key_vault", "AZURE_KEY_VAULT_.*"),
     ("google_kms|google_secret_manager", "GOOGLE_KMS_.*|GOOGLE_SECRET_MANAGER_.*"),
     ("aws_kms|aws_secret_manager", "USE_AWS_KMS|LITELLM_SECRET_AWS_KMS_.*"),
-    ("slack", "SLACK_.*"),
     ("teams", "MS_TEAMS_.*"),
     ("webhook|alert", "(ALERTING_)?WEBHOOK_URL"),
     ("email|smtp|sendgrid|resend", "EMAIL_.*|SMTP_.*|SENDGRID_.*|RESEND_.*|TEST_EMAIL_ADDRESS"),
-    ("agentops", "AGENTOPS_.*"),
-    ("argilla", "ARGILLA_.*"),
-    ("arize", "ARIZE_.*"),
-    ("phoenix", "PHOENIX_.*"),
-    ("athina", "ATHINA_.*"),
-    ("azure_sentinel", "AZURE_SENTINEL_.*"),
-    ("azure_storage", "AZURE_STORAGE_.*"),
-    ("braintrust", "BRAINTRUST_.*"),
-    ("cloudzero", "CLOUDZERO_.*"),
     ("datadog", "DD_.*|LITELLM_DD_.*|USE_DDTRACE|USE_DDPROFILER"),
     ("deepeval", "CONFIDENT_.*"),
     ("focus|vantage|mavvrik", "FOCUS_.*|VANTAGE_.*|MAVVRIK_.*"),
-    ("galileo", "GALILEO_.*"),
     ("gcs|pubsub|vertex", "GCS_.*"),
     ("generic_api|generic_logger", "GENERIC_LOGGER_.*"),
-    ("greenscale", "GREENSCALE_.*"),
-    ("humanloop", "HUMANLOOP_.*"),
-    ("lago", "LAGO_.*"),
     ("langfuse", "LANGFUSE_.*|UPSTREAM_LANGFUSE_.*"),
-    ("langsmith", "LANGSMITH_.*"),
-    ("langtrace", "LANGTRACE_.*"),
     ("levo", "LEVOAI_.*"),
-    ("literal", "LITERAL_.*"),
-    ("logfire", "LOGFIRE_.*"),
-    ("lunary", "LUNARY_.*"),
     ("newrelic|new_relic", "NEW_RELIC_.*"),
-    ("openmeter", "OPENMETER_.*"),
-    ("opik", "OPIK_.*"),
-    ("pointfive", "POINTFIVE_.*"),
-    ("posthog", "POSTHOG_.*"),
     ("prometheus", "PROMETHEUS_.*|prometheus_multiproc_dir"),
-    ("promptlayer", "PROMPTLAYER_.*"),
     ("pyroscope", "PYROSCOPE_.*|LITELLM_ENABLE_PYROSCOPE"),
-    ("rubrik", "RUBRIK_.*"),
-    ("sentry", "SENTRY_.*"),
-    ("signoz", "SIGNOZ_.*"),
-    ("supabase", "SUPABASE_.*"),
-    ("zerobus", "ZEROBUS_.*"),
-    ("clickhouse", "CLICKHOUSE_.*"),
     (
         "otel|opentelemetry|arize|phoenix|langfuse_otel|weave|logfire|signoz|langtrace|levo|agentops",
         "OTEL_.*|OTLP_.*|DEBUG_OTEL|USE_OTEL_.*|LITELLM_OTEL_.*|LITELLM_(METER|LOGGER)_NAME",

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from scalix.domain.identity.published_keys import is_published
-from scalix.launch.problems import LaunchError, Problem, shown_path
+from scalix.launch.problems import LaunchError, shown_path
 from scalix.launch.processes.private_directory import make_private
 
 MASTER_KEY_FILE = "master.key"
@@ -20,19 +20,16 @@ def master_key_problem(key: str | None, scalix_env: str) -> tuple[str, str] | No
 
     Only development may go without one; only production refuses published and short ones.
     """
+    production, what = scalix_env == "production", ""
     if key is None or not key.strip():
-        if scalix_env == "development":
-            return None
-        return f"LITELLM_MASTER_KEY is not set, and {scalix_env} needs one", HOW_TO_MAKE_ONE
-    if not all("!" <= character <= "~" for character in key):
-        return "LITELLM_MASTER_KEY holds characters that an HTTP header can't carry", HOW_TO_MAKE_ONE
-    if scalix_env != "production":
-        return None
-    if is_published(key):
-        return "LITELLM_MASTER_KEY is an example that everybody can read", HOW_TO_MAKE_ONE
-    if len(key) < SHORTEST_PRODUCTION_KEY:
-        return f"LITELLM_MASTER_KEY is shorter than {SHORTEST_PRODUCTION_KEY} characters", HOW_TO_MAKE_ONE
-    return None
+        what = "" if scalix_env == "development" else f"is not set, and {scalix_env} needs one"
+    elif not all("!" <= character <= "~" for character in key):
+        what = "holds characters that an HTTP header can't carry"
+    elif production and is_published(key):
+        what = "is an example that everybody can read"
+    elif production and len(key) < SHORTEST_PRODUCTION_KEY:
+        what = f"is shorter than {SHORTEST_PRODUCTION_KEY} characters"
+    return (f"LITELLM_MASTER_KEY {what}", HOW_TO_MAKE_ONE) if what else None
 
 
 def ensure_master_key(state_dir: Path) -> str:
@@ -49,7 +46,7 @@ def ensure_master_key(state_dir: Path) -> str:
     except OSError as error:
         reason = (error.strerror or "error").lower()
         fix = "set SCALIX_STATE_DIR to a directory that this user may write"
-        raise LaunchError([Problem(shown_path(path), f"the master key can't be kept here ({reason})", fix)]) from error
+        raise LaunchError.of(shown_path(path), f"the master key can't be kept here ({reason})", fix) from error
 
 
 def _create(path: Path) -> None:
@@ -76,5 +73,5 @@ def _read(path: Path) -> str:
         key = file.read(4096).strip()
     if problem := master_key_problem(key or None, "production"):
         what = problem[0].replace("LITELLM_MASTER_KEY", "the key in this file")
-        raise LaunchError([Problem(shown_path(path), what, "delete the file, and a new key is made at the next start")])
+        raise LaunchError.of(shown_path(path), what, "delete the file, and a new key is made at the next start")
     return key

@@ -31,27 +31,23 @@ def optional_key_problems(values: Mapping[str, str], scalix_env: str) -> Iterato
             yield PREVIOUS, problem[0].replace("LITELLM_MASTER_KEY", PREVIOUS), fix
         if previous == values.get("LITELLM_MASTER_KEY"):
             yield PREVIOUS, f"{PREVIOUS} is the same key as LITELLM_MASTER_KEY", "write the old key, or remove the line"
-    for name, command in _HOW_TO_MAKE.items():
-        if scalix_env == "production" and is_published(values.get(name, "")):
-            yield name, f"{name} is an example that everybody can read", f"write one made by: {command}"
-            values = {**values, name: ""}
-    for key in audit_keys(values.get(AUDIT)):
-        if len(key) < SHORTEST_AUDIT_KEY:
-            what = f"{AUDIT} holds a key of less than {SHORTEST_AUDIT_KEY} characters"
-            yield AUDIT, what, f"write one made by: {_HOW_TO_MAKE[AUDIT]}"
-            break
-    token = values.get(METRICS) or None
+    if scalix_env == "production":
+        published = [name for name in _HOW_TO_MAKE if is_published(values.get(name, ""))]
+        yield from (_to_be_made(name, "is an example that everybody can read") for name in published)
+        values = {**values, **dict.fromkeys(published, "")}
+    if any(len(key) < SHORTEST_AUDIT_KEY for key in audit_keys(values.get(AUDIT))):
+        yield _to_be_made(AUDIT, f"holds a key of less than {SHORTEST_AUDIT_KEY} characters")
+    token, encryption = values.get(METRICS) or None, values.get(ENCRYPTION, "")
     if token is not None and len(token) < SHORTEST_METRICS_TOKEN:
-        what = f"{METRICS} has less than {SHORTEST_METRICS_TOKEN} characters"
-        yield METRICS, what, f"write one made by: {_HOW_TO_MAKE[METRICS]}"
+        yield _to_be_made(METRICS, f"has less than {SHORTEST_METRICS_TOKEN} characters")
     elif token is not None and token in (values.get("LITELLM_MASTER_KEY"), previous):
-        what = f"{METRICS} is a master key, which opens far more than the metrics"
-        yield METRICS, what, f"write one made by: {_HOW_TO_MAKE[METRICS]}"
-    for key in (part.strip() for part in values.get(ENCRYPTION, "").split(",")):
-        if values.get(ENCRYPTION, "").strip() and not _is_fernet_key(key):
-            what = f"{ENCRYPTION} holds a key that is not 32 bytes in URL-safe base64"
-            yield ENCRYPTION, what, f"write one made by: {_HOW_TO_MAKE[ENCRYPTION]}"
-            break
+        yield _to_be_made(METRICS, "is a master key, which opens far more than the metrics")
+    if encryption.strip() and not all(_is_fernet_key(key.strip()) for key in encryption.split(",")):
+        yield _to_be_made(ENCRYPTION, "holds a key that is not 32 bytes in URL-safe base64")
+
+
+def _to_be_made(name: str, what: str) -> tuple[str, str, str]:
+    return name, f"{name} {what}", f"write one made by: {_HOW_TO_MAKE[name]}"
 
 
 def without_published(values: MutableMapping[str, str]) -> Iterator[str]:
