@@ -7,8 +7,8 @@ export SCALIX_VENV := $(VENV)
 export PYTHONDONTWRITEBYTECODE :=
 ARGS ?=
 T ?=
-# Tests that run the product's code in their own process.
-FAST := tests/domain tests/store tests/service tests/edge
+# Tests that run the product's code mostly in their own process.
+MEASURED := tests/domain tests/store tests/service tests/edge tests/adapter tests/launch tests/cli
 
 .PHONY: help run quick test coverage check format bench soak clients docs lock setup setup-dev
 
@@ -18,7 +18,7 @@ help:
 	@echo "make test      set up, then run all tests; with T=tests/edge/test_guard.py that file, folder or test alone"
 	@echo "make check     format, lint, types, import rules, names of other packages"
 	@echo "make format    rewrite the format"
-	@echo "make coverage  the lines and branches that tests in one process run, or those of T=tests/domain"
+	@echo "make coverage  the lines and branches that tests run without a whole gateway, or those of T=tests/domain"
 	@echo "make bench     the benchmarks"
 	@echo "make soak      the tests too long for make test"
 	@echo "make clients   other people's clients against a gateway, each in an environment of its own (3 GB)"
@@ -43,8 +43,12 @@ quick: setup-dev
 test: setup-dev
 	@$(PY) -m pytest -m "not soak and not clients" $(if $(T),$(T),-n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
 
+# With these variables the workers and the programs that a test starts count too, if they end by themselves.
 coverage: setup-dev
-	@$(PY) -m coverage run -m pytest -p no:xdist -m "not soak and not clients" $(or $(T),$(FAST)) $(ARGS)
+	@rm -f .coverage .coverage.*
+	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage $(PY) -m pytest \
+		-m "not soak and not clients" $(or $(T),$(MEASURED) -n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
+	@$(PY) -m coverage combine -q
 	@$(PY) -m coverage report
 
 soak: setup-dev
