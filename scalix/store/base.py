@@ -13,8 +13,8 @@ class StoreError(Exception):
 class StoreUnavailable(StoreError):
     """The store could not be reached in time, or does not take writes.
 
-    `maybe_acted`: it may have done what it was asked, or may still do it. `counts`: says something about the store, as
-    opposed to a call that was not made, or not given its full time.
+    - `maybe_acted`: the store may have done what it was asked, or may still do it
+    - `counts`: whether the failure says anything about the store, which a call that was not made does not
     """
 
     def __init__(self, message: str, *, maybe_acted: bool = True, counts: bool = True) -> None:
@@ -24,7 +24,7 @@ class StoreUnavailable(StoreError):
 
 
 class CallRejected(StoreUnavailable):
-    """The store is there and answers this call with an error, as on a key of another type. Other calls may do well."""
+    """The store answers this call with an error, as on a key of another type. Other calls may do well."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, maybe_acted=False, counts=False)

@@ -28,7 +28,7 @@
 | `key:<SHA-256 of a secret>`  | string     | "key id, user": where the record is       | as the record; grace        |
 | `alias:<alias>`              | string     | the same                                  | as the record               |
 | `key-list`                   | sorted set | "key id, user" of all keys by their making | until they are deleted     |
-| `{cooldowns}:until`          | hash       | models that rest: lua/cool.lua            | until the last one's end    |
+| `{cooldowns}:until`          | hash       | models in cooldown: lua/cool.lua          | until the last one's end    |
 | `{cooldowns}:failures`       | hash       | models' failures: lua/count_failure.lua   | `within_s` after the last   |
 | `{audit}:log`                | stream     | the audit log: see lua/audit.lua          | trimmed by age              |
 | `{sXX}:y:<subject>`          | hash       | what the audit log says for their names   | as the newest entry         |
@@ -121,7 +121,7 @@ class Keys:
     wildcard_names = _named("wildcard-names")  # the names served by wildcards that the sums of a day have as they are
     pseudonym_key = _alone("pseudonym-key")  # the key of all pseudonyms
     epoch = _alone("epoch")  # by which a store that was emptied is known
-    cooldowns = _alone("{cooldowns}:until")  # the models that rest for now
+    cooldowns = _alone("{cooldowns}:until")  # the models in cooldown
     failures = _alone("{cooldowns}:failures")  # the failures of models that may come to a cooldown
     audit_log = _alone("{audit}:log")  # what operators did, and who was refused
     key_list = _alone("key-list")  # where the records of all virtual keys are

@@ -15,22 +15,9 @@ from scalix.domain.limits.limits import NANO_USD_PER_USD, Window
 from scalix.domain.limits.quota import Tallies, Tally
 from scalix.domain.privacy import CONSENTS, consents
 from scalix.service.administration.limit_views import shown_windows
-from scalix.service.administration.user_records import (
-    UserRecords,
-    differences,
-    refuse_unknown_user,
-)
+from scalix.service.administration.user_records import UserRecords, differences, refuse_unknown_user
 from scalix.service.audit.audit import Act, Actor, recorded
-from scalix.service.bodies import (
-    FLAG,
-    USER_ID,
-    JsonSchema,
-    LimitsOfUser,
-    ReadBy,
-    RequestBody,
-    UserId,
-    flag,
-)
+from scalix.service.bodies import FLAG, USER_ID, JsonSchema, LimitsOfUser, ReadBy, RequestBody, UserId, flag
 from scalix.service.identity.users import effective_limits, overrides_of
 from scalix.service.queries import refuse_unknown_parameters, whole_number
 from scalix.store.base import UserExists, UserRecord

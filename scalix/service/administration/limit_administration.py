@@ -12,10 +12,7 @@ from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.limits.limits import Metric, Window, limit_name
 from scalix.domain.limits.quota import Tallies
 from scalix.service.administration.limit_views import shown_limits, used_of
-from scalix.service.administration.user_records import (
-    UserRecords,
-    refuse_unknown_user,
-)
+from scalix.service.administration.user_records import UserRecords, refuse_unknown_user
 from scalix.service.audit.audit import Act, Actor, recorded
 from scalix.service.bodies import LimitsOfUser, ReadBy, RequestBody, UserId
 from scalix.service.identity.users import effective_limits, overrides_of

@@ -73,10 +73,10 @@ class AuditTrail(Protocol):
 
 @asynccontextmanager
 async def recorded(audit: AuditTrail, act: Act) -> AsyncIterator[None]:
-    """Around the doing of an act. Its entry is written first, so that no act goes unrecorded. An act that then fails is
-    followed by an entry of its name and `.failed`; `maybe_done` in it says that nobody knows.
+    """Record an act, which is then done within this context: no act goes unrecorded.
 
-    Raises `StoreUnavailable` when the entry can't be written: the act is not done then.
+    When it fails, a second entry follows, of its name and `.failed`; `maybe_done` in it says that nobody knows. Raises
+    `StoreUnavailable` when the first entry can't be written: the act is not done then.
     """
     await audit.record(act)
     try:

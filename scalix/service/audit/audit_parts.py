@@ -10,7 +10,7 @@ from scalix.service.audit.identity_events import IdentityEvents
 
 @dataclass(frozen=True)
 class AuditParts:
-    """One audit log. `events` gathers what is refused before anybody is known."""
+    """One audit log. `events` gathers refused credentials for it."""
 
     log: AuditLog
     reading: AuditReading

@@ -38,7 +38,11 @@ class _Refusals:
 
 
 class IdentityEvents:
-    """`refused` and `previous_key` only count and never wait; `flush` writes, and is to be called every few seconds."""
+    """Gathers refused credentials for the audit log.
+
+    `refused` and `previous_key` only count, and never wait. `flush` writes, and is to be called every few seconds.
+    `burst` is how many entries of single senders may be written at once.
+    """
 
     def __init__(self, audit: AuditTrail, *, now_ms: Callable[[], int], burst: int = BURST) -> None:
         self._audit = audit

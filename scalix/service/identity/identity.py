@@ -24,7 +24,7 @@ WRONG_KEY = "The API key is not valid. Check for missing characters, or ask the 
 
 
 class Undecided(Enum):
-    """Neither right nor wrong, without a look elsewhere."""
+    """What is said of a credential that can't be judged without asking the store or an issuer."""
 
     UNDECIDED = auto()
 
@@ -95,7 +95,7 @@ class MasterKey:
 
 
 class AnonymousCallers:
-    """The `CredentialKind` of no credential at all. A wrong one never makes a caller anonymous."""
+    """Callers without a credential, as a `CredentialKind`. A wrong credential never makes a caller anonymous."""
 
     def __init__(self, policy: PolicySource, tier: str) -> None:
         self._policy = policy
@@ -148,7 +148,8 @@ class Identity:
         return None if record is None else self._users.caller_of(record)
 
     async def charged_caller(self, principal: Caller, body: Mapping[str, Any]) -> Caller:
-        """Who is charged for a request with this body: the user it names, where the credential may name one."""
+        """Who is charged for a request of `principal`, whose credential it came with: the user that `body` names, where
+        the credential may name one. Raises `BadRequest`, `UserBlocked`, `StoreUnavailable`."""
         user = body.get("user")
         if not principal.may_name_users or user is None:
             return principal

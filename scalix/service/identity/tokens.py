@@ -49,7 +49,7 @@ class Refused(Exception):
 
 
 class JsonWebTokens:
-    """The `CredentialKind` of tokens. Signatures are checked on the event loop: each takes less than 0.2 ms.
+    """JSON Web Tokens, as a `CredentialKind`. Signatures are checked on the event loop: each takes less than 0.2 ms.
 
     What was verified is kept until the token ends, by the SHA-256 of the whole token. `forget` drops it all: it must be
     called when an issuer's keys change.

@@ -20,7 +20,7 @@ log = logging.getLogger("scalix.users")
 
 
 class UserDirectory:
-    """Finds the caller that a user is."""
+    """Turns the id of a user into a caller, by the user's record, which is cached."""
 
     def __init__(self, store: UserStore, policy: PolicySource, *, cached_records: int = CACHED_RECORDS) -> None:
         self._store = store

@@ -23,7 +23,7 @@ WRONG_FOR_MS = 1_000
 
 
 class VirtualKeys:
-    """The `CredentialKind` of keys. `now_ms` is Unix time, by which keys expire.
+    """Virtual keys (`sk-…`), as a `CredentialKind`. `now_ms` is Unix time, by which keys expire.
 
     Records are cached by the SHA-256 of the whole secret. A cached one is never trusted for long: admission compares
     its version in the step that reserves, so that what was revoked, blocked or changed anywhere holds for the next

@@ -11,10 +11,11 @@ T = TypeVar("T")
 
 
 def in_background(work: Coroutine[Any, Any, T], *, store_time: StoreTime | None = None) -> asyncio.Task[T]:
-    """Begin `work` with nothing of the request that begins it: neither what is left of its time for the store, nor the
-    exchange that it serves. Who waits for the task meanwhile may let it draw on their own `store_time`.
+    """Begin `work` as a task that shares nothing with the request that begins it: neither the time that it has left for
+    the store, nor the exchange that it serves.
 
-    The caller keeps hold of the task: asyncio does not.
+    Whoever waits for the task may let it use their own `store_time`. The caller keeps a reference to the task, which
+    asyncio does not.
     """
     context = Context()
     context.run(share_store_time, store_time)

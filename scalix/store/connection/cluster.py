@@ -29,7 +29,11 @@ _KEYLESS = {"PING", "TIME", "INFO", "SCAN", "DBSIZE", "CONFIG GET", "SCRIPT LOAD
 
 
 class ClusterRoutes:
-    """One lane for each node that was needed. `seed` is the address that the operator gave: always asked too."""
+    """Sends each call to the node of a Redis Cluster that has its key, and follows where keys move.
+
+    There is one lane for each node that was needed. `seed` is the address that the operator gave, which is always among
+    those that are asked for the nodes.
+    """
 
     def __init__(self, seed: Address, make_lane: LaneMaker) -> None:
         self._seed = seed

@@ -41,12 +41,12 @@ def granted_store_time() -> StoreTime | None:
 
 
 class CalmClock:
-    """Seconds that one event loop has spent waiting. Time in which it was busy counts little.
+    """A clock for waiting on the store, which counts little of the time in which this process itself was busy.
 
-    Looked at in ticks: one that comes late counts half, however late it is, for this process was busy, the answer may
-    have come long ago, and it takes several turns of the loop to read it. A busy moment must not look like a store
-    that is down; but it counts, so that a wait has an end in a process that is always busy. Stands still while nobody
-    waits. `clock` gives seconds, monotonic.
+    A busy moment of ours must not look like a store that is down: the answer may have come long ago, and it takes
+    several turns of the event loop to read it. The clock goes by ticks, and a tick that comes late counts half, however
+    late it is. It does count, so that a wait has an end in a process that is always busy. While nobody waits, the clock
+    stands still. `clock` gives seconds, monotonic.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.monotonic) -> None:
@@ -107,7 +107,7 @@ _clocks: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, CalmClock]" = wea
 
 
 class Patience:
-    """Ends an `asyncio.timeout` after `allowed_ms` of waiting for the store, but not of waiting for ourselves."""
+    """Ends an `asyncio.timeout` after `allowed_ms` of waiting for the store, by `CalmClock`."""
 
     __slots__ = ("_allowed_s", "_clock", "_scope", "_started_s")
 
@@ -134,7 +134,7 @@ class Patience:
 
 @asynccontextmanager
 async def patient_timeout(allowed_ms: float) -> AsyncIterator[None]:
-    """As `asyncio.timeout`, by a clock that stands still while this process is busy. Raises `TimeoutError`."""
+    """As `asyncio.timeout`, by `CalmClock`. Raises `TimeoutError`."""
     patience = Patience(allowed_ms)
     async with asyncio.timeout(None) as scope:
         patience.start(scope)

@@ -28,7 +28,7 @@ class _Call:
 
 
 class Lane:
-    """A bounded queue of calls and the few connections that take turns in carrying it, to be used in one event loop.
+    """The calls to one server: a bounded queue, and the few connections that carry it in turn. For one event loop.
 
     `connect` makes a connection of redis-py's, unconnected. `callbacks` turn answers into what redis-py's commands
     promise. `on_fault` is called when the server could not be reached or did not answer in time.

@@ -27,9 +27,10 @@ log = logging.getLogger("scalix.journal")
 
 
 class Journal:
-    """Opens a file of its own in `directory` (made with mode 0700). Raises `OSError` where that can't be done.
+    """Keeps what the store could not be told, in a file of this process in `directory`, and replays it later.
 
-    `max_bytes` is the size from which on `has_room` is false. Nothing that is given to `write` is refused for it.
+    The directory is made with mode 0700. From `max_bytes` on, `has_room` is false; what is given to `write` is kept all
+    the same. Raises `OSError` where no file can be made.
     """
 
     def __init__(self, directory: Path, *, max_bytes: int = MAX_BYTES) -> None:
@@ -111,20 +112,18 @@ class Journal:
         self._writing_since_s = time.monotonic()
         try:
             await self._on_disk(self._file.append, [entry for entry, _ in batch])
-        except Exception as error:
-            self._waiting = batch + self._waiting
+        except BaseException as error:
+            self._waiting = batch + self._waiting  # what has been written all the same is told twice, and counts once
+            if not isinstance(error, Exception):
+                raise
             if not self._failed:
                 log.critical(
                     "the journal %s can't be written (%s): usage is held in memory only, and nobody is let through "
                     "without the store until it can",
-                    self._file.path,
-                    _why(error),
+                    *(self._file.path, _why(error)),
                 )
             self._failed = True
             return False
-        except BaseException:
-            self._waiting = batch + self._waiting  # what has been written all the same is told twice, and counts once
-            raise
         finally:
             self._writing_since_s = None
         if self._failed:

@@ -46,7 +46,10 @@ class Line:
 
 
 class JournalFile:
-    """Blocking; one thread at a time. Everything may raise `OSError`."""
+    """A file of entries, which are appended, read back, marked as done, and cut away.
+
+    Every call blocks, may raise `OSError`, and is to be made by one thread at a time.
+    """
 
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path

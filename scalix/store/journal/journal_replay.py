@@ -21,9 +21,9 @@ log = logging.getLogger("scalix.journal")
 
 
 class FileReplay:
-    """Replays files. `on_disk` runs a blocking call on the thread that has the files.
+    """Tells the store the entries of journal files. `on_disk` runs a blocking call on the thread that has the files.
 
-    An entry that the store refuses is tried a few times, then set aside: it must not hold up the others for good.
+    An entry that the store refuses is tried a few times and then set aside, so that it does not hold up the others.
     """
 
     def __init__(self, on_disk: Callable[..., Awaitable[Any]]) -> None:

@@ -11,11 +11,11 @@ log = logging.getLogger("scalix.journal")
 
 
 class OpenAdmissions:
-    """A journal file of its own, made with the first entry, which only the successor of a dead process reads.
+    """Notes requests that were let through without the store, in case this process dies before they end.
 
-    Each request in it is then charged what `begin` was given; its settlement, wherever that is, takes the place of it.
-
-    It is written on the thread of `disk`, without waiting for the platter: it is there for the end of a process.
+    They are in a journal file of their own, made with the first of them. Only a process that takes over from a dead one
+    reads it, and charges each request what `begin` was given, unless there is a settlement of it. The file is written
+    on the thread of `disk`, without waiting for the platter: it is for the end of a process, not of a machine.
     """
 
     def __init__(self, directory: Path, disk: ThreadPoolExecutor) -> None:

@@ -18,15 +18,16 @@ class Cooling:
 
 
 class CooldownStore(SessionStore):
-    """Which models rest, by the server's time. Every method may raise `StoreUnavailable`."""
+    """Cooldowns of models, by the server's time. Every method may raise `StoreUnavailable`."""
 
     async def cool(self, model: str, for_ms: int, *, asked_for: bool) -> None:
-        """Leave `model` alone for `for_ms` from now; 0 ends it."""
+        """Begin a cooldown of `model`, for `for_ms` from now or for longer if that is known; 0 ends it."""
         args: list[str | int] = [model, for_ms, int(asked_for)]
         await self._session.run("cool", [self._keys.cooldowns()], args)
 
     async def count_failure(self, model: str, subject: str, *, within_ms: int, failures: int) -> bool:
-        """Count a failed request; whether there are enough of more than one subject."""
+        """Count a failed request of `subject`. Whether there have been `failures` in a row within `within_ms`, of more
+        than one subject: they are forgotten then."""
         # What is kept names nobody, not even for half a minute.
         digest = blake2b(subject.encode("utf-8", "surrogatepass"), digest_size=8, key=_OF_FAILURES).hexdigest()
         args: list[str | int] = [model, digest, within_ms, failures]
@@ -37,7 +38,7 @@ class CooldownStore(SessionStore):
         await self._session.hdel(self._keys.failures(), model)
 
     async def cooling(self) -> tuple[list[Cooling], set[str]]:
-        """The models that rest now, and those of which failures are counted."""
+        """The models in cooldown now, and those whose failures are counted."""
         names = [self._keys.cooldowns(), self._keys.failures()]
         found, failing = await self._session.run("cooling", names, [])
         resting = [
