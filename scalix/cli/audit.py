@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from scalix.cli.acts import Acts, Options, asks
+from scalix.cli.command_line import expected
 from scalix.cli.session import ROOT, Refused, Session
 from scalix.cli.tables import print_json, print_rows
 from scalix.domain.ledger.audit_chain import Link, Sealer, audit_keys
@@ -45,7 +46,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 def _known(text: str) -> tuple[int, str]:
     match = _KNOWN.fullmatch(text)
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text[:80]!r} is not SEQ:HASH, a number and 64 hexadecimal digits")
+        raise expected("SEQ:HASH, a number and 64 hexadecimal digits", text)
     return int(match[1]), match[2]
 
 

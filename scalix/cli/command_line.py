@@ -23,6 +23,11 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(EXIT_WRONG_INPUT)
 
 
+def expected(what: str, text: str) -> argparse.ArgumentTypeError:
+    """The error of an argument `text` that should have been `what`."""
+    return argparse.ArgumentTypeError(f"expected {what}, not {text[:80]!r}")
+
+
 def typed_path(text: str) -> Path:
     """The type of an option that names a file, relative to the current directory."""
     return Path(text).expanduser().absolute()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scalix.cli.acts import Acts, Options, Run, asks, given, or_null
+from scalix.cli.command_line import expected
 from scalix.cli.session import Refused, Session
 from scalix.cli.tables import print_json, print_record, print_table
 from scalix.domain.identity.key_secrets import digest_of, is_digest
@@ -84,7 +85,7 @@ def _names(text: str) -> list[str]:
 def _span(text: str) -> int:
     length_ms = span_ms(text)
     if length_ms is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 12h, 7d or 2w")
+        raise expected("a time such as 12h, 7d or 2w", text)
     return length_ms
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from scalix.cli.acts import Acts, Options, asks
+from scalix.cli.command_line import expected
 from scalix.cli.session import Refused, Session
 from scalix.cli.tables import print_table
 from scalix.domain.limits.limits import Metric, Window, limit_name
@@ -59,7 +60,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 
 def _window(text: str) -> str:
     if text not in _NAMES:
-        raise argparse.ArgumentTypeError(f"{text!r} is no limit of a window; known are {', '.join(_NAMES)}")
+        raise expected(f"a limit of {', '.join(_NAMES)}", text)
     return text
 
 
@@ -67,9 +68,7 @@ def _change(text: str) -> tuple[str, Any]:
     """A limit's name and what it is set to: a number, `None` for unlimited, `TIER`."""
     name, equals, word = text.partition("=")
     if not equals or (name != CONCURRENT and name not in _NAMES):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not LIMIT=VALUE with a LIMIT of {', '.join([*_NAMES, CONCURRENT])}"
-        )
+        raise expected(f"LIMIT=VALUE with a LIMIT of {', '.join([*_NAMES, CONCURRENT])}", text)
     if word in (UNLIMITED, TIER):
         return name, None if word == UNLIMITED else TIER
     try:
@@ -79,7 +78,7 @@ def _change(text: str) -> tuple[str, Any]:
         # The gateway judges the number itself; a fraction of requests is no number for it.
         return name, int(number) if number == number.to_integral_value() else float(number)
     except (ArithmeticError, ValueError):
-        raise argparse.ArgumentTypeError(f"{word!r} is no number, nor {UNLIMITED} or {TIER}") from None
+        raise expected(f"a number, '{UNLIMITED}' or '{TIER}'", word) from None
 
 
 def _set(options: Options, session: Session) -> None:

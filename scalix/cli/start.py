@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scalix.cli.command_line import EXIT_WRONG_INPUT, Parser, tell_problems, typed_path
+from scalix.cli.command_line import EXIT_WRONG_INPUT, Parser, expected, tell_problems, typed_path
 from scalix.launch.problems import LaunchError, Problem
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 1 to 65535, or 0 for a free one")
+        raise expected("a port from 1 to 65535, or 0 for a free one", text)
     return int(text)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from scalix.cli.acts import Acts, Options, asks, or_null
+from scalix.cli.command_line import expected
 from scalix.cli.session import Session
 from scalix.cli.tables import print_json, print_record, print_table
 
@@ -70,7 +71,7 @@ def _object(text: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError('not a JSON object, such as {"plan": "x"}')
+        raise expected('a JSON object such as {"plan": "x"}', text)
     return value
 
 

@@ -25,11 +25,11 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[object, st
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["limits", "set", "al", "hour=3"], "'hour=3' is not LIMIT=VALUE with a LIMIT of requests-minute"),
-        (["limits", "set", "al", "requests-hour"], "'requests-hour' is not LIMIT=VALUE"),
-        (["limits", "set", "al", "requests-hour=many"], "'many' is no number, nor unlimited or tier"),
-        (["limits", "set", "al", "requests-hour=nan"], "'nan' is no number"),
-        (["limits", "reset", "al", "requests-hours"], "'requests-hours' is no limit of a window"),
+        (["limits", "set", "al", "hour=3"], "expected LIMIT=VALUE with a LIMIT of requests-minute"),
+        (["limits", "set", "al", "requests-hour"], "concurrent, not 'requests-hour'"),
+        (["limits", "set", "al", "requests-hour=many"], "expected a number, 'unlimited' or 'tier', not 'many'"),
+        (["limits", "set", "al", "requests-hour=nan"], "expected a number, 'unlimited' or 'tier', not 'nan'"),
+        (["limits", "reset", "al", "requests-hours"], "expected a limit of requests-minute"),
         (["limits", "show"], "the following arguments are required: user"),
         (["limits", "shadow", "--days", "x"], "argument --days: invalid int value: 'x'"),
         (["limits"], "the following arguments are required: ACT"),
