@@ -67,7 +67,7 @@ def _add_fields(parser: argparse.ArgumentParser) -> None:
         ("--alias", "key_alias", str, "NAME", "a name that no other key has"),
         ("--models", "models", names, "A,B", f"names or patterns; {NONE} for all of the tier's"),
         ("--max-budget", "max_budget", amount, "USD", f"the most that it may spend, or {NONE}"),
-        ("--budget-duration", "budget_duration", or_null(NONE), "TIME", f"for each such time, or {NONE}"),
+        ("--budget-duration", "budget_duration", or_null(NONE), "TIME", f"a budget's time, such as 30d, or {NONE}"),
         ("--duration", "duration", or_null(NEVER), "TIME", f"how long it lives, such as 30d, or {NEVER}"),
         ("--rpm", "rpm_limit", count, "N", f"requests per minute, or {NONE}"),
         ("--tpm", "tpm_limit", count, "N", f"tokens per minute, or {NONE}"),
