@@ -1,8 +1,9 @@
 """Bodies of operators' requests as models: what a handler reads, and what the OpenAPI description says of it."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -12,6 +13,7 @@ from scalix.domain.errors import BadRequest
 from scalix.domain.identity.user_ids import MAX_USER_ID_CHARS, checked_user_id
 from scalix.domain.limits.limit_overrides import CONCURRENT, LimitSyntaxError, parse_overrides
 from scalix.domain.limits.limits import Metric, Window
+from scalix.service.queries import refuse_unknown
 
 JsonSchema = dict[str, Any]
 
@@ -56,13 +58,7 @@ class RequestBody(BaseModel):
         return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
 
 
-def refuse_unknown_fields(body: Mapping[str, Any], known: Collection[str]) -> None:
-    """Raises `BadRequest` that names a field which is not `known`."""
-    unknown = body.keys() - set(known)
-    if unknown:
-        name = min(unknown)[:100]
-        message = f"The field '{name}' is not known here. Known are: {', '.join(sorted(known))}."
-        raise BadRequest(message, param=name)
+refuse_unknown_fields = partial(refuse_unknown, "field")
 
 
 def flag(value: Any, name: str) -> bool:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 from scalix.domain.errors import BadRequest
 
@@ -12,13 +13,16 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
-def refuse_unknown_parameters(query: Mapping[str, str], known: Collection[str]) -> None:
-    """Raises `BadRequest` that names a parameter which is not `known`."""
-    unknown = query.keys() - set(known)
+def refuse_unknown(what: str, given: Mapping[str, object], known: Collection[str]) -> None:
+    """Raises `BadRequest` that names something given which is not `known`; `what` is how it is called."""
+    unknown = given.keys() - set(known)
     if unknown:
         name = min(unknown)[:100]
-        what = f"Known are: {', '.join(sorted(known))}." if known else "It takes none."
-        raise BadRequest(f"The parameter '{name}' is not known here. {what}", param=name)
+        remedy = f"Known are: {', '.join(sorted(known))}." if known else "It takes none."
+        raise BadRequest(f"The {what} '{name}' is not known here. {remedy}", param=name)
+
+
+refuse_unknown_parameters = partial(refuse_unknown, "parameter")
 
 
 def whole_number(query: Mapping[str, str], name: str, default: int, most: int, least: int = 1) -> int:

@@ -52,11 +52,8 @@ class Act:
             "request_id": self.actor.request_id,
             "object": self.object or (f"user:{self.user_id}" if self.user_id else ""),
         }
-        for name in ("before", "after"):
-            value = getattr(self, name)
-            if value is not None:
-                facts[name] = dict(value)
-        return {**facts, "details": dict(self.details)} if self.details else facts
+        more = {"before": self.before, "after": self.after, "details": self.details or None}
+        return facts | {name: dict(value) for name, value in more.items() if value is not None}
 
 
 class AuditTrail(Protocol):

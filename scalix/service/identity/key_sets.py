@@ -110,15 +110,9 @@ class KeySetKeys:
         return self._tried_ms is None or self._now_ms() - self._tried_ms >= COOL_DOWN_MS
 
     def _start_reading(self) -> "asyncio.Task[None]":
-        if self._reading is None:
+        if self._reading is None or self._reading.done():
             self._reading = in_background(self._read())
-            self._reading.add_done_callback(self._has_read)
         return self._reading
-
-    def _has_read(self, task: "asyncio.Task[None]") -> None:
-        self._reading = None
-        if not task.cancelled() and task.exception() is not None:
-            log.error("reading the key set %s failed: %r", self._source, task.exception())
 
     async def _read_anew(self) -> None:
         # A client that leaves must not end the reading that others wait for.
@@ -130,10 +124,16 @@ class KeySetKeys:
             raw = await self._source.read()
             self._take(parsed_key_set(raw))
             self._read_ms = self._now_ms()
+            await self._keep(raw)
         except KeySetUnavailable as fault:
             held = f"the last good one holds, of {len(self._keys)} keys" if self._keys else "no token can be checked"
             log.warning("the key set %s is not usable: %s; %s", self._source, fault, held)
-            return
+        except Exception as error:
+            log.error("reading the key set %s failed: %r", self._source, error)
+        finally:
+            self._reading = None
+
+    async def _keep(self, raw: bytes) -> None:
         try:
             if self._copy is not None:
                 await self._copy.write(published(raw))

@@ -89,21 +89,17 @@ class RetentionStore(SessionStore):
             (name, place)
             for pattern in ("key:*", "alias:*")
             async for name in self._session.names_like(pattern)
-            if (place := await self._place_of(name)) is not None and await self._is_dead(place)
+            if (place := await self._session.get(name)) is not None and await self._is_dead(place)
         ]
         if candidates:
             # A key that is being made right now has what leads to it first.
             await self._sleep(_SETTLES_S)
         removed = 0
         for name, place in candidates:
-            if await self._place_of(name) == place and await self._is_dead(place):
+            if await self._session.get(name) == place and await self._is_dead(place):
                 removed += await self._session.delete(name)
                 await self._session.zrem(self._keys.key_list(), place)
         return removed
-
-    async def _place_of(self, name: str) -> str | None:
-        place: str | None = await self._session.get(name)
-        return place
 
     async def _is_dead(self, place: str) -> bool:
         key_id, _, user_id = place.partition(" ")
