@@ -49,7 +49,7 @@ UNIT: list[Edit] = [
     ),
 ]
 FIELD: list[Edit] = [
-    ("domain/ledger/ledger.py", _LATER, '_name("region", since=3), '),
+    ("domain/ledger/ledger.py", _LATER, '*_names("region", since=3), '),
     ("domain/ledger/ledger.py", _OF_DETAIL, '    region: str = ""\n'),
     ("service/exchange/endings.py", "            fallbacks=ending.tried,\n", '            region="eu west",\n'),
 ]

@@ -7,6 +7,7 @@ Gateways of several versions read each other's events, so that nothing of this i
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -39,37 +40,34 @@ class EventField:
     since: int = 1
 
 
-def _name(name: str, since: int = 1) -> EventField:
-    return EventField(name, name_word, name_of, since)
+def _numbers(*names: str) -> list[EventField]:
+    return [EventField(name) for name in names]
+
+
+def _names(*names: str, since: int = 1) -> list[EventField]:
+    return [EventField(name, name_word, name_of, since) for name in names]
 
 
 EVENT_FIELDS = (
     EventField("outcome", str, str),
-    EventField("requests"),
-    EventField("tokens"),
-    EventField("nano_usd"),
+    *_numbers("requests", "tokens", "nano_usd"),
     EventField("estimated", lambda value: str(int(value)), lambda word: word == "1"),
-    EventField("admitted_ms"),
-    _name("key_id"),
-    _name("tier"),
+    *_numbers("admitted_ms"),
+    *_names("key_id", "tier"),
     EventField("model", str, str),
     EventField("served", str, str),
-    _name("provider"),
-    EventField("prompt_tokens"),
-    EventField("completion_tokens"),
-    EventField("cached_tokens"),
-    EventField("reasoning_tokens"),
-    EventField("cost_nano_usd"),
-    EventField("charge_nano_usd"),
-    _name("price_version"),
-    EventField("latency_ms"),
+    *_names("provider"),
+    *_numbers("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"),
+    *_numbers("cost_nano_usd", "charge_nano_usd"),
+    *_names("price_version"),
+    *_numbers("latency_ms"),
     EventField(
         "first_token_ms",
         lambda value: _NONE if value is None else str(value),
         lambda word: None if word == _NONE else int(word),
     ),
     EventField("flags", str, str),
-    _name("error"),
+    *_names("error"),
     EventField(
         "fallbacks",
         lambda names: ",".join(map(name_word, names)) or _NONE,
@@ -207,22 +205,12 @@ class Balance:
     held_nano_usd: int = 0
 
 
+_summed = attrgetter(*(name if name in Event.__slots__ else f"detail.{name}" for name in Sums.__slots__[1:]))
+
+
 def sums_of(event: Event) -> Sums:
     """What one event adds to the sums."""
-    detail = event.detail
-    return Sums(
-        1,
-        event.requests,
-        event.tokens,
-        detail.prompt_tokens,
-        detail.completion_tokens,
-        detail.cached_tokens,
-        detail.reasoning_tokens,
-        event.nano_usd,
-        detail.cost_nano_usd,
-        detail.charge_nano_usd,
-        detail.latency_ms,
-    )
+    return Sums(1, *_summed(event))
 
 
 def summed_model(detail: Detail) -> str:

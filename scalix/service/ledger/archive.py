@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
@@ -84,15 +84,11 @@ class Archive:
         `None`: another process is at the files. Raises `StoreUnavailable`, `ArchiveFailed`.
         """
         oldest = self._now_ms() // DAY_MS - self._retention.archive_days
-        async with self._busy:
+        async with self._locked() as is_ours:
             # Under the lock only: what nobody is writing has been left by a crash.
-            if not await self._store.lock():
+            if not is_ours:
                 return None
-            try:
-                with _told():
-                    gone = await asyncio.to_thread(self._files.remove_before, oldest)
-            finally:
-                await self._store.unlock()
+            gone = await asyncio.to_thread(self._files.remove_before, oldest)
         if gone:
             log.info("archive: removed by age: %s", ", ".join(gone))
         return len(gone)
@@ -117,36 +113,24 @@ class Archive:
         """
         age = least_age_days if least_age_days is not None else (self._retention.archive_after_days or 0) + 1
         before = self._now_ms() // DAY_MS - max(age, LEAST_AGE_DAYS) + 1
-        async with self._busy:
-            if not await self._store.lock():
+        async with self._locked() as is_ours:
+            if not is_ours:
                 return None
-            try:
-                days = await self._store.days(before)
-                with _told():
-                    return [await self._archive_day(day, subjects) for day, subjects in days.items()]
-            finally:
-                await self._store.unlock()
+            days = await self._store.days(before)
+            return [await self._archive_day(day, subjects) for day, subjects in days.items()]
 
     async def forget(self, subject: str) -> int:
         """Remove a subject from this machine's files; how many events that were.
 
         Raises `StoreUnavailable`, also when another process keeps writing them, `ArchiveFailed`.
         """
-        async with self._busy:
-            for _ in range(_LOCK_TRIES):
-                if await self._store.lock():
-                    break
-                await asyncio.sleep(_LOCK_PAUSE_S)
-            else:
+        async with self._locked(_LOCK_TRIES) as is_ours:
+            if not is_ours:
                 raise StoreUnavailable("the archive is being written; try again", maybe_acted=False, counts=False)
-            try:
-                with _told():
-                    events = await asyncio.to_thread(self._files.forget, subject)
-                for day, host in (await self.elsewhere()).items():
-                    log.warning("archive: erase there too: the events of %s are in a file on %s", day_text(day), host)
-                return events
-            finally:
-                await self._store.unlock()
+            events = await asyncio.to_thread(self._files.forget, subject)
+            for day, host in (await self.elsewhere()).items():
+                log.warning("archive: erase there too: the events of %s are in a file on %s", day_text(day), host)
+            return events
 
     async def elsewhere(self) -> dict[int, str]:
         """The days that are in files of other machines: day -> machines. Raises `StoreUnavailable`."""
@@ -168,6 +152,24 @@ class Archive:
         """A subject's events in this machine's files. Raises `ArchiveFailed`."""
         with _told():
             return await asyncio.to_thread(self._files.events_of, subject)
+
+    @asynccontextmanager
+    async def _locked(self, tries: int = 1) -> AsyncIterator[bool]:
+        """The files for ourselves, as far as the lock can be had: whether it can."""
+        async with self._busy:
+            for attempt in range(tries):
+                if attempt:
+                    await asyncio.sleep(_LOCK_PAUSE_S)
+                if await self._store.lock():
+                    break
+            else:
+                yield False
+                return
+            try:
+                with _told():
+                    yield True
+            finally:
+                await self._store.unlock()
 
     @property
     def _retention(self) -> Retention:

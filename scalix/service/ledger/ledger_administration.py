@@ -1,6 +1,7 @@
 """What operators do with the ledger: see how full it is, check it, mend it, write old days to files, read a day."""
 
 from collections.abc import Awaitable, Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
 from scalix.domain.errors import BadRequest, StoreIsDown
@@ -16,7 +17,7 @@ from scalix.service.ledger.store_memory import StoreMemory
 from scalix.service.ledger.verification import Findings, LedgerCheck
 from scalix.service.policy_source import PolicySource
 from scalix.store.ledger.archive_files import day_index, day_text
-from scalix.store.ledger.books import Books, Listing
+from scalix.store.ledger.redis_ledger_repair import Listing, RedisBooks
 
 MOST_SHOWN = 1_000
 _AT_ONCE = 200
@@ -68,7 +69,7 @@ class LedgerAdministration:
 
     def __init__(
         self,
-        books: Books,
+        books: RedisBooks,
         check: LedgerCheck,
         archive: Archive,
         memory: StoreMemory,
@@ -96,13 +97,7 @@ class LedgerAdministration:
                 "percent": latest.percent,
                 "alarm": bool(self._memory.alarm_percent),
             },
-            "retention": {
-                "events_days": kept.events_days,
-                "hours_days": kept.hours_days,
-                "days_days": kept.days_days,
-                "archive_after_days": kept.archive_after_days,
-                "archive_days": kept.archive_days,
-            },
+            "retention": {name: days for name, days in asdict(kept).items() if name != "audit_days"},
             "archived": [{"day": day_text(day), "file": str(files.path(day))} for day in files.days()],
             "archived_elsewhere": {day_text(day): host for day, host in (await self._archive.elsewhere()).items()},
         }

@@ -2,9 +2,8 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
-from scalix.store.ledger.redis_memory import ServerMemory
+from scalix.store.ledger.redis_memory import RedisMemory, ServerMemory
 
 LOOK_EVERY_S = 60.0
 ALARM_PERCENT, ARCHIVE_PERCENT = 80, 90
@@ -15,16 +14,10 @@ _MIB = 1 << 20
 log = logging.getLogger("scalix.store")
 
 
-class _Memory(Protocol):
-    async def fullest(self) -> ServerMemory:
-        """The server with the least room left. May raise `StoreUnavailable`."""
-        ...
-
-
 class StoreMemory:
     """`latest` is what the last look saw. `archive_early` is called at every look at 90 % or more."""
 
-    def __init__(self, memory: _Memory, *, archive_early: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, memory: RedisMemory, *, archive_early: Callable[[], Awaitable[object]]) -> None:
         self._memory = memory
         self._archive_early = archive_early
         self._told = 0

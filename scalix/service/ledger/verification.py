@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from scalix.domain.identity.subjects import SHARDS, shard_of
 from scalix.domain.ledger.ledger import Event
@@ -24,7 +25,7 @@ from scalix.domain.ledger.ledger_check import (
 )
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS
-from scalix.store.ledger.books import Books, Listing
+from scalix.store.ledger.redis_ledger_repair import Listing, RedisBooks
 
 _AT_ONCE = 8
 _MOST_LOOKS = 5
@@ -79,7 +80,7 @@ class _ShardEvents:
 class LedgerCheck:
     """Safe while requests are settled: a subject is read at one moment, and sums that moved are looked at again."""
 
-    def __init__(self, books: Books, retention: Callable[[], Retention]) -> None:
+    def __init__(self, books: RedisBooks, retention: Callable[[], Retention]) -> None:
         self._books = books
         self._retention = retention
 
@@ -144,12 +145,7 @@ class LedgerCheck:
         of_shard = _ShardEvents()
         await self._check_subjects(sorted(looked.subjects), looked.findings, of_shard, archived)
         after, _ = await self._books.shard(shard, findings.day)
-        erased = shard in listing.erased
-        # In a thread, so that this process answers requests meanwhile.
-        differences = await asyncio.to_thread(
-            shard_differences, _name(shard), after, findings.day, of_shard.all(), findings.parts, erased=erased
-        )
-        for one in differences:
+        for one in await self._differences(shard, listing, after, of_shard.all(), findings):
             if _is_steady(one, before, after):
                 looked.findings.differences.append(one)
                 looked.has_shard_differences = True
@@ -214,10 +210,14 @@ class LedgerCheck:
         for subject in sorted(listing.subjects.get(shard, ())):
             texts = (await self._books.subject(subject, day)).events
             events += read_events(subject, day, texts).events
-        erased = shard in listing.erased
-        return await asyncio.to_thread(
-            shard_differences, _name(shard), books, day, events, findings.parts, erased=erased
-        )
+        return await self._differences(shard, listing, books, events, findings)
+
+    async def _differences(
+        self, shard: int, listing: Listing, books: ShardBooks, events: Iterable[Event], findings: Findings
+    ) -> list[Difference]:
+        """In a thread, so that this process answers requests meanwhile."""
+        compare = partial(shard_differences, erased=shard in listing.erased)
+        return await asyncio.to_thread(compare, _name(shard), books, findings.day, events, findings.parts)
 
 
 def _compare(books: SubjectBooks, findings: Findings, texts: Texts) -> tuple[ReadEvents, list[Difference]]:

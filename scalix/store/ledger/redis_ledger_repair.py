@@ -1,6 +1,7 @@
 """Reads and mends the books of the ledger in Redis or Valkey, each subject or shard in one script."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass, field
 
 from scalix.domain.ledger.ledger_check import SHARD_PARTS, Difference, Part, ShardBooks, SubjectBooks, Texts
 from scalix.domain.ledger.retention import Retention
@@ -8,17 +9,25 @@ from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.keys import CLOCK_GRACE_MS
-from scalix.store.ledger.books import Listing
 from scalix.store.records.pseudonyms import Pseudonyms
 
 TIMEOUT_MS = 10_000
 _WINDOWS_LIFETIME_MS = 63 * DAY_MS
 
 
-class RedisBooks(SessionStore):
-    """`Books` over one server or cluster. Give it a client of its own: its calls may take long.
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Whom the store knows: subjects by shard, and the shards that users were erased from since the day began."""
 
-    `retention` says for how long a key may live that has lost its end.
+    subjects: dict[int, set[str]] = field(default_factory=dict)
+    erased: frozenset[int] = frozenset()
+
+
+class RedisBooks(SessionStore):
+    """What the check of the ledger reads, each at one moment, and what it writes, which takes nothing for granted.
+
+    Every method may raise `StoreUnavailable`. Days are indexes since 1970-01-01 UTC. Give it a client of its own: its
+    calls may take long. `retention` says for how long a key may live that has lost its end.
     """
 
     def __init__(self, session: StoreSession, pseudonyms: Pseudonyms, retention: Callable[[], Retention]) -> None:
@@ -27,9 +36,11 @@ class RedisBooks(SessionStore):
         self._retention = retention
 
     async def now_ms(self) -> int:
+        """The store's time."""
         return await self._session.time_ms()
 
     async def listing(self, day: int) -> Listing:
+        """Every subject with windows, or with events or summaries of `day`. Reads all names of keys."""
         month = str(_month_of(day))
         subjects: dict[int, set[str]] = {}
         erasures: dict[str, int] = {}
@@ -56,6 +67,7 @@ class RedisBooks(SessionStore):
         return shards
 
     async def subject(self, subject: str, day: int) -> SubjectBooks:
+        """All that is kept of the subject and day."""
         names = [self._keys.events(subject, day * DAY_MS), *self._subject_names(subject, day).values()]
         pseudonym = await self._pseudonyms.of(subject)
         names += [self._keys.adjustments(subject), self._keys.pseudonyms_windows(subject, pseudonym)]
@@ -65,6 +77,7 @@ class RedisBooks(SessionStore):
         return SubjectBooks(subject, now_ms, events, windows, summaries, adjustments, bool(elsewhere))
 
     async def shard(self, shard: int, day: int, subjects: Collection[str] = ()) -> tuple[ShardBooks, dict[str, Texts]]:
+        """Everybody's sums of a shard, and the events of `subjects`."""
         names = [*self._shard_names(shard, day).values()]
         names += [self._keys.events(subject, day * DAY_MS) for subject in subjects]
         reply = await self._session.run("ledger_read_shard", names, [])
@@ -74,10 +87,12 @@ class RedisBooks(SessionStore):
         return ShardBooks(hours, days, tokens, cost), events
 
     async def mend_subject(self, books: SubjectBooks, day: int, changes: Sequence[Difference]) -> bool:
+        """Write what is right, all or nothing, if nothing has changed since `books` was read; else `False`."""
         names = self._subject_names(books.subject, day)
         return await self._mend(self._keys.events(books.subject, day * DAY_MS), len(books.events), names, changes)
 
     async def mend_shard(self, shard: int, day: int, changes: Sequence[Difference]) -> bool:
+        """Write what is right, all or nothing, if every field is still as it was found; else `False`."""
         names = self._shard_names(shard, day)
         return await self._mend(names["hours"], "", names, changes)
 
