@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
+from pydantic import TypeAdapter  # noqa: E402
 from ruamel.yaml import YAML  # noqa: E402
 
 import scalix  # noqa: E402
@@ -113,7 +114,7 @@ def _operation(method: str, path: str, target: Target) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": f"{method.lower()}{path}".replace("/", "_").replace("{", "").replace("}", "").replace(".", "_"),
         "summary": f"For {access_of(target)}",
-        "responses": {"200": {"description": "done"}, "4XX": error, "5XX": error},
+        "responses": {"200": _answer(target), "4XX": error, "5XX": error},
     }
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "query", "schema": {"type": "string"}}
@@ -133,6 +134,30 @@ def _operation(method: str, path: str, target: Target) -> dict[str, Any]:
         is_needed = isinstance(target, Route) or not target.may_be_empty
         operation["requestBody"] = {"required": is_needed, "content": {"application/json": {"schema": schema}}}
     return operation
+
+
+def _answer(target: Target) -> dict[str, Any]:
+    if isinstance(target, Route) or target.gives is None:
+        return {"description": "done"}
+    schema = TypeAdapter(target.gives).json_schema(mode="serialization")
+    return {"description": "done", "content": {"application/json": {"schema": _plain(schema)}}}
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema without pydantic's titles, with what it refers to in its place."""
+    defined = schema.pop("$defs", {})
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, list):
+            return [plain(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if "$ref" in value:
+            return plain(defined[value["$ref"].rpartition("/")[2]])
+        closed = {"additionalProperties": False} if value.get("type") == "object" and "properties" in value else {}
+        return {name: plain(item) for name, item in value.items() if name != "title"} | closed
+
+    return dict(plain(schema))
 
 
 def _body_schema(target: Target) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from scalix.domain.errors import BadRequest
 from scalix.domain.identity.key_secrets import digest_of
 from scalix.edge.asgi import credential_of, token_of
 from scalix.edge.rows import Request, Row, operator_of
-from scalix.service.administration.key_administration import KeyAdministration
+from scalix.service.administration.key_administration import DeletedKeys, KeyAdministration
 from scalix.service.administration.key_fields import KeyChange, KeysToDelete, KeyToChange, NewKey, Regenerate
 from scalix.service.identity.identity import Identity
 
@@ -52,7 +52,13 @@ KEY_ROWS: tuple[Row[KeyAdministration], ...] = (
     Row("POST", "/key/generate", lambda keys, asked: keys.generate(asked.body.given(), asked.by), body=NewKey),
     Row("GET", "/key/list", lambda keys, asked: keys.listing(asked.query), query=_LISTED_BY),
     Row("POST", "/key/update", lambda keys, asked: keys.update(asked.body.given(), asked.by), body=KeyChange),
-    Row("POST", "/key/delete", lambda keys, asked: keys.delete(asked.body, asked.by), body=KeysToDelete),
+    Row(
+        "POST",
+        "/key/delete",
+        lambda keys, asked: keys.delete(asked.body, asked.by),
+        body=KeysToDelete,
+        gives=DeletedKeys,
+    ),
     *(
         Row("POST", f"/key/{word}", partial(_set_blocked, blocked=blocked), body=KeyToChange)
         for word, blocked in (("block", True), ("unblock", False))

@@ -62,6 +62,7 @@ class Row(Generic[Service]):
     - `query`: parameters of the URL, for the documentation
     - `body`: the model of the JSON body, which the dispatcher reads; one that `may_be_empty` need not be sent
     - `body_of`: the metered route whose body this one takes too, which the handler reads
+    - `gives`: what the handler answers, for the documentation
     - `names_user`: the body's `user_id` must not be a name that only the gateway gives
     """
 
@@ -74,6 +75,7 @@ class Row(Generic[Service]):
     body: type[RequestBody] | None = None
     may_be_empty: bool = False
     body_of: Route | None = None
+    gives: type[Any] | None = None
     names_user: bool = False
     checks_access: bool = False
     holds_slashes: bool = False

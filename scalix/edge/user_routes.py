@@ -5,13 +5,13 @@ from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.edge.rows import Request, Row
-from scalix.service.administration.administration import NewUser, UserAdministration, UserChange, Users
-from scalix.service.administration.balances import Balances, Credit
+from scalix.service.administration.administration import DeletedUsers, NewUser, UserAdministration, UserChange, Users
+from scalix.service.administration.balances import Balances, Credit, Credited, ShownBalance
 from scalix.service.administration.key_administration import KeyAdministration
-from scalix.service.administration.limit_administration import LimitAdministration, OwnLimits, Reset
-from scalix.service.administration.merging import Merge, Merging
-from scalix.service.administration.resealing import Reencrypt, SecretsAdministration
-from scalix.service.administration.token_revocation import Revoke, TokenRevocation
+from scalix.service.administration.limit_administration import LimitAdministration, OwnLimits, Reset, Shadow
+from scalix.service.administration.merging import Merge, Merged, Merging
+from scalix.service.administration.resealing import Reencrypt, Reencrypted, SecretsAdministration
+from scalix.service.administration.token_revocation import Revoke, Revoked, TokenRevocation
 from scalix.service.audit.audit_reading import AuditReading
 
 _OF_A_NEW_KEY = ("key", "key_name", "token", "expires")  # what `/user/new` tells of the key that it makes
@@ -60,6 +60,7 @@ USER_ROWS: tuple[Row[UserAdministration], ...] = (
         "/user/delete",
         lambda users, asked: users.delete(asked.body.user_ids, asked.by),
         body=Users,
+        gives=DeletedUsers,
         names_user=True,
     ),
 )
@@ -67,15 +68,18 @@ LIMIT_ROWS: tuple[Row[LimitAdministration], ...] = (
     Row("GET", "/user/limits", lambda limits, asked: limits.show(_user_in(asked)), query=_BY_ID),
     Row("PUT", "/user/limits", lambda limits, asked: limits.put(asked.body, asked.by), body=OwnLimits, names_user=True),
     Row("POST", "/user/reset", lambda limits, asked: limits.reset(asked.body, asked.by), body=Reset, names_user=True),
-    Row("GET", "/scalix/v1/shadow", lambda limits, asked: limits.shadow(asked.query), query=("days",)),
+    Row("GET", "/scalix/v1/shadow", lambda limits, asked: limits.shadow(asked.query), query=("days",), gives=Shadow),
 )
 BALANCE_ROWS: tuple[Row[Balances], ...] = (
-    Row("GET", "/user/balance", lambda balances, asked: balances.show(_user_in(asked))),
+    Row(
+        "GET", "/user/balance", lambda balances, asked: balances.show(_user_in(asked)), query=_BY_ID, gives=ShownBalance
+    ),
     Row(
         "POST",
         "/user/credit",
         lambda balances, asked: balances.credit(asked.body, asked.by),
         body=Credit,
+        gives=Credited,
         names_user=True,
     ),
 )
@@ -85,6 +89,7 @@ TOKEN_ROWS: tuple[Row[TokenRevocation], ...] = (
         "/scalix/v1/tokens/revoke",
         lambda tokens, asked: tokens.revoke(asked.body, asked.by),
         body=Revoke,
+        gives=Revoked,
         names_user=True,
     ),
 )
@@ -94,6 +99,7 @@ SECRET_ROWS: tuple[Row[SecretsAdministration], ...] = (
         "/scalix/v1/secrets/reencrypt",
         lambda secrets, asked: secrets.reencrypt(asked.body, asked.by),
         body=Reencrypt,
+        gives=Reencrypted,
     ),
 )
 MERGE_ROWS: tuple[Row[Merging], ...] = (
@@ -102,6 +108,7 @@ MERGE_ROWS: tuple[Row[Merging], ...] = (
         "/scalix/v1/merge",
         lambda merging, asked: merging.merge(asked.body, asked.by),
         body=Merge,
+        gives=Merged,
         names_user=True,
     ),
 )

@@ -146,7 +146,8 @@ async def test_a_balance_is_not_spent_while_the_store_is_away(store: StoreProces
         store.start_again()
         while (await world.ask(paying)).status == 503:
             pass  # until the breaker has noticed
-        left = (await world.core.administration.balances.show("pia"))["balance_usd"]
+        left = (await world.core.administration.balances.show("pia")).balance_usd
+        assert left is not None
         spent = round(5 * 10**9 - left * 10**9)
         assert spent > 0
         assert spent % 17_000 == 0  # answers of 7 and 5 tokens

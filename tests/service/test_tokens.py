@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from scalix.domain.errors import InvalidApiKey, KeysUnavailable, UserBlocked
-from scalix.service.administration.token_revocation import Revoke
+from scalix.service.administration.token_revocation import Revoke, Revoked
 from scalix.service.identity.identity import WRONG_KEY
 from scalix.service.identity.tokens import MAX_TOKEN_CHARS
 from scalix.store.base import UserRecord
@@ -278,10 +278,8 @@ async def test_a_blocked_user_is_blocked_with_a_token_too_until_the_block_is_lif
 async def test_a_token_revoked_by_its_jti_is_refused_and_no_other(rig: TokenRig) -> None:
     one, two = rig.issuer.token(jti="one"), rig.issuer.token(jti="two")
     caller = await rig.caller(one)
-    assert await rig.revocation.revoke(Revoke.read({"user_id": "a:bob", "jti": "one"}), BY) == {
-        "user_id": "a:bob",
-        "revoked": "one",
-    }
+    revoked = await rig.revocation.revoke(Revoke.read({"user_id": "a:bob", "jti": "one"}), BY)
+    assert revoked == Revoked(user_id="a:bob", revoked="one")
     await refused(rig, one)
     await rig.caller(two)
     await rig.caller(rig.issuer.token())
@@ -294,7 +292,7 @@ async def test_all_tokens_of_a_user_that_were_issued_before_now_can_be_revoked(r
     before = [rig.issuer.token(jti="one"), rig.issuer.token(iat=...), rig.issuer.token(iat=rig.issuer.now_s)]
     for token in before:
         await rig.caller(token)
-    assert (await rig.revocation.revoke(Revoke.read({"user_id": "a:bob"}), BY))["revoked"] == "all"
+    assert (await rig.revocation.revoke(Revoke.read({"user_id": "a:bob"}), BY)).revoked == "all"
     for token in before:
         await refused(rig, token)
     await rig.caller(rig.issuer.token(iat=rig.issuer.now_s + 1))
@@ -316,7 +314,7 @@ async def test_so_many_revoked_tokens_that_they_can_t_be_kept_revoke_all_of_the_
     answers = [
         await rig.revocation.revoke(Revoke.read({"user_id": "a:bob", "jti": str(number)}), BY) for number in range(65)
     ]
-    assert [answer["revoked"] for answer in answers] == ["one"] * 64 + ["all"]
+    assert [answer.revoked for answer in answers] == ["one"] * 64 + ["all"]
     for number in range(65):
         await refused(rig, rig.issuer.token(jti=str(number)))
 

@@ -114,6 +114,13 @@ class Users(RequestBody):
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedUsers:
+    """The users that are gone."""
+
+    deleted: list[str]
+
+
 @dataclass(frozen=True, eq=False)
 class UserAdministration:
     """Makes, reads, changes and deletes users. Field names are those of LiteLLM's `/user/*` routes.
@@ -176,7 +183,7 @@ class UserAdministration:
         record = await self.records.store.get(checked_user_id(user_id, "user_id"))
         return await self._shown(record)
 
-    async def delete(self, names: list[str], by: Actor) -> dict[str, Any]:
+    async def delete(self, names: list[str], by: Actor) -> DeletedUsers:
         """Delete records, counters and virtual keys. Raises `UserNotFound`."""
         for name in names:
             if not await self._is_known(name):
@@ -188,7 +195,7 @@ class UserAdministration:
             ):
                 await self.records.store.delete(name)
             self.records.directory.forget(name)
-        return {"deleted": names}
+        return DeletedUsers(deleted=names)
 
     async def refuse_nobodys(self, user_id: object, has_keys: Callable[[str], Awaitable[bool]]) -> None:
         """Raise `BadRequest` for a name that the gateway gives, unless it has given it: a key's own user has a key, or

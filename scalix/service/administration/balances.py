@@ -1,5 +1,6 @@
 """Prepaid balances: what users have paid in, and what is left of it."""
 
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
@@ -63,6 +64,25 @@ class Credit(RequestBody):
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownBalance:
+    """A user's balance in dollars: what is there, what requests in flight have reserved of it, and what is left."""
+
+    user_id: str
+    balance_usd: float | None
+    reserved_usd: float | None
+    available_usd: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credited(ShownBalance):
+    """The balance after a payment; `credited`: it was not there before."""
+
+    credit_id: str
+    amount_usd: float
+    credited: bool
+
+
 class Balances:
     """Reads and credits balances, for the operator."""
 
@@ -70,23 +90,23 @@ class Balances:
         self._store = store
         self._audit = audit
 
-    async def show(self, user_id: str) -> dict[str, Any]:
+    async def show(self, user_id: str) -> ShownBalance:
         """A user's balance; `None` under each figure for one who was never credited. Raises `BadRequest`."""
         name = checked_user_id(user_id, "user_id")
-        return {"user_id": name, **shown_balance(await self._store.balance(user_subject(name)))}
+        return ShownBalance(user_id=name, **_shown(await self._store.balance(user_subject(name))))
 
-    async def credit(self, body: Credit, by: Actor) -> dict[str, Any]:
+    async def credit(self, body: Credit, by: Actor) -> Credited:
         """Add `amount_usd` to a balance (a negative amount takes from it), once for each `credit_id` of a user: whoever
         is not sure that it was done sends it again. Raises `BadRequest`."""
         name, credit_id, nano_usd = body.user_id, body.credit_id, body.amount_usd
-        details = {"credit_id": credit_id, "amount_usd": usd(nano_usd)}
-        async with recorded(self._audit, Act("user.credit", by, name, details)):
+        amount_usd = usd(nano_usd)
+        act = Act("user.credit", by, name, {"credit_id": credit_id, "amount_usd": amount_usd})
+        async with recorded(self._audit, act):
             added, balance = await self._store.credit(user_subject(name), nano_usd, credit_id)
-        return {"user_id": name, **details, "credited": added, **shown_balance(balance)}
+        return Credited(user_id=name, credit_id=credit_id, amount_usd=amount_usd, credited=added, **_shown(balance))
 
 
-def shown_balance(balance: Balance | None) -> dict[str, Any]:
-    """A balance in dollars: what is there, what requests in flight have reserved of it, and what is left."""
+def _shown(balance: Balance | None) -> dict[str, float | None]:
     names = ("balance_usd", "reserved_usd", "available_usd")
     if balance is None:
         return dict.fromkeys(names)

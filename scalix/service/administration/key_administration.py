@@ -30,6 +30,13 @@ _LIST_FIELDS = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeletedKeys:
+    """The SHA-256 of the keys that are gone."""
+
+    deleted_keys: list[str]
+
+
 @dataclass(frozen=True, eq=False)
 class KeyAdministration:
     """Makes, reads, changes and deletes keys. `now_ms` is Unix time, from which lives and periods count."""
@@ -113,7 +120,7 @@ class KeyAdministration:
         written = await self._change(name, key, lambda record: replace(record, blocked=blocked), by)
         return await self._shown(written)
 
-    async def delete(self, body: KeysToDelete, by: Actor) -> dict[str, Any]:
+    async def delete(self, body: KeysToDelete, by: Actor) -> DeletedKeys:
         """Delete keys by secret or SHA-256 (`keys`) or by alias (`key_aliases`): all, or none of them if one is not
         known. Raises `BadRequest`, `KeyNotFound`."""
         keys, aliases = body.keys, body.key_aliases
@@ -127,7 +134,7 @@ class KeyAdministration:
             records.append(record)
         for record in records:
             await self._delete(record, by)
-        return {"deleted_keys": [record.digest for record in records]}
+        return DeletedKeys(deleted_keys=[record.digest for record in records])
 
     async def delete_all_of(self, user_id: str, by: Actor) -> None:
         """Delete every key of a user."""

@@ -58,6 +58,23 @@ class Reset(RequestBody):
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WouldHaveRefused:
+    """How many requests of a tier a limit that is not enforced would have refused on a day, in UTC."""
+
+    day: str
+    tier: str
+    limit: str
+    requests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """The newest day first."""
+
+    would_have_refused: list[WouldHaveRefused]
+
+
 @dataclass(frozen=True, eq=False)
 class LimitAdministration:
     """The use cases behind `/user/limits`, `/user/reset` and `/scalix/v1/shadow`.
@@ -96,22 +113,17 @@ class LimitAdministration:
         undone = _used(before, what)
         return {**await self._shown(record), "undone": undone}
 
-    async def shadow(self, query: Mapping[str, str]) -> dict[str, Any]:
+    async def shadow(self, query: Mapping[str, str]) -> Shadow:
         """How many requests limits that are not enforced would have refused, by day, tier and limit."""
         days = whole_number(query, "days", DEFAULT_SHADOW_DAYS, MOST_SHADOW_DAYS)
         counts = await self.records.counters.shadow_counts(days)
         ordered = sorted(counts, key=lambda count: (-count.day, count.tier, count.limit))
-        return {
-            "would_have_refused": [
-                {
-                    "day": date_of(count.day),
-                    "tier": count.tier,
-                    "limit": count.limit,
-                    "requests": count.requests,
-                }
+        return Shadow(
+            would_have_refused=[
+                WouldHaveRefused(day=date_of(count.day), tier=count.tier, limit=count.limit, requests=count.requests)
                 for count in ordered
             ]
-        }
+        )
 
     async def _shown(self, record: UserRecord, *, must_be_known: bool = False) -> dict[str, Any]:
         subject = user_subject(record.user_id)

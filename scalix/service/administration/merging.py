@@ -1,6 +1,6 @@
 """At sign-up: what an address has used without an account is where its new user starts."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -28,6 +28,15 @@ class Merge(RequestBody):
     address: Annotated[str, ReadBy(_address, TEXT), Field(description="the IP address that the user came from")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """Whether the address's use was taken over; not, if that was done before."""
+
+    user_id: str
+    address: str
+    merged: bool
+
+
 class Merging:
     """The use case behind `POST /scalix/v1/merge`."""
 
@@ -35,7 +44,7 @@ class Merging:
         self._store = store
         self._audit = audit
 
-    async def merge(self, body: Merge, by: Actor) -> dict[str, Any]:
+    async def merge(self, body: Merge, by: Actor) -> Merged:
         """Start `user_id` at the greater of its own use and the address's in each current window, once for each user.
 
         Two shards, so two steps; nothing is written in the first, so that a call which broke off can be made again.
@@ -48,4 +57,4 @@ class Merging:
             merged = await self._store.raise_to(user_subject(user_id), read_ms, tallies)
         if not merged:
             await self._audit.record(replace(act, name=act.name + FAILED, details={"error": "merged_before"}))
-        return {"user_id": user_id, "address": address, "merged": merged}
+        return Merged(user_id=user_id, address=address, merged=merged)

@@ -1,6 +1,7 @@
 """The operator's last step of a rotation of `SCALIX_ENCRYPTION_KEY`: every record encrypted with the new key."""
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from scalix.domain.errors import BadRequest
@@ -29,6 +30,16 @@ class Reencrypt(RequestBody):
     cursor: Annotated[str, ReadBy(_cursor, {"type": ["string", "null"], "pattern": _CURSOR.pattern})] = START
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reencrypted:
+    """How many records there were and how many were encrypted anew, which could not be read, and where to go on."""
+
+    records: int
+    reencrypted: int
+    unreadable: tuple[str, ...]
+    next_cursor: str | None
+
+
 class SecretsAdministration:
     """`is_sealing`: there is a key to encrypt with."""
 
@@ -37,7 +48,7 @@ class SecretsAdministration:
         self._audit = audit
         self._is_sealing = is_sealing
 
-    async def reencrypt(self, body: Reencrypt, by: Actor) -> dict[str, Any]:
+    async def reencrypt(self, body: Reencrypt, by: Actor) -> Reencrypted:
         """Encrypt a page of records anew; `cursor` says where it begins. Raises `BadRequest`."""
         if not self._is_sealing:
             raise BadRequest("SCALIX_ENCRYPTION_KEY is not set at this gateway, so nothing can be encrypted.")
@@ -47,9 +58,9 @@ class SecretsAdministration:
                 page = await self._store.reseal(cursor)
         except ValueError:
             raise _wrong_cursor() from None
-        return {
-            "records": page.records,
-            "reencrypted": page.sealed,
-            "unreadable": list(page.unreadable),
-            "next_cursor": page.next_cursor,
-        }
+        return Reencrypted(
+            records=page.records,
+            reencrypted=page.sealed,
+            unreadable=tuple(page.unreadable),
+            next_cursor=page.next_cursor,
+        )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.token_claims import digest_of_jti, with_revoked
@@ -36,6 +36,14 @@ class Revoke(RequestBody):
     exp: Annotated[int, ReadBy(_ends_s, {"type": "integer", "minimum": 0, "maximum": _LATEST_S})] = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """Whether one token was revoked or all of the user's."""
+
+    user_id: str
+    revoked: Literal["one", "all"]
+
+
 @dataclass(frozen=True, eq=False)
 class TokenRevocation:
     """The use case behind `POST /scalix/v1/tokens/revoke`. What is revoked stands in the user's record, whose version
@@ -44,7 +52,7 @@ class TokenRevocation:
     records: UserRecords
     now_ms: Callable[[], int]
 
-    async def revoke(self, body: Revoke, by: Actor) -> dict[str, Any]:
+    async def revoke(self, body: Revoke, by: Actor) -> Revoked:
         """Revoke what `body` says. Of more than `MAX_REVOKED_TOKENS` at a time, all of the user's tokens are revoked
         instead. Raises `UserChanging`."""
         user_id, token, ends_s = body.user_id, body.jti, body.exp
@@ -62,8 +70,8 @@ class TokenRevocation:
             return Act("tokens.revoke", by, user_id, details, hides=(token,) if token else ())
 
         written = await self.records.change(user_id, change, act)
-        return {"user_id": user_id, "revoked": _revoked(written)}
+        return Revoked(user_id=user_id, revoked=_revoked(written))
 
 
-def _revoked(record: UserRecord) -> str:
+def _revoked(record: UserRecord) -> Literal["one", "all"]:
     return "one" if record.revoked_tokens else "all"
