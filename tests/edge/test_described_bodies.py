@@ -12,6 +12,7 @@ from scalix.edge.rows import Row
 from tests.edge.gates import InProcess, in_process
 from tools.route_docs import openapi
 
+MOST_TRIES = 10
 USER = {"user_id": "ann"}
 # A body that each route takes, by its path; the key is filled in.
 SENT: dict[str, dict[str, Any]] = {
@@ -91,7 +92,10 @@ async def test_every_answer_that_is_described_is_so(edge: InProcess) -> None:
         if row.path == "/key/delete":
             body = {"keys": [key]}
         query = b"user_id=ann" if "user_id" in row.query else b""
-        answered = await edge.call(row.method, row.path, body, query=query)
+        for _ in range(MOST_TRIES):  # a page of records may take longer than a request waits, on a busy machine
+            answered = await edge.call(row.method, row.path, body, query=query)
+            if answered.status != 503:
+                break
         assert answered.status == 200, (row.path, answered.body)
         jsonschema.validate(answered.json, schema)
         assert schema["properties"]
