@@ -1,6 +1,5 @@
 """Parts of JSON values that others sent, read without trust in their types: what is of another type counts as empty."""
 
-from collections.abc import Iterator
 from typing import Any
 
 
@@ -9,9 +8,9 @@ def listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def objects(value: object) -> Iterator[dict[str, Any]]:
-    """The objects in a list, one after the other."""
-    return (item for item in listed(value) if isinstance(item, dict))
+def objects(value: object) -> list[dict[str, Any]]:
+    """The objects in a list, without its other items."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def mapped(value: object) -> dict[str, Any]:

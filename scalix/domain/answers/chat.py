@@ -50,7 +50,7 @@ class ChatChunks:
     def complete(self, chunk: dict[str, Any]) -> None:
         """Complete one chunk."""
         usage = chunk.get("usage")
-        choices = list(objects(chunk.get("choices")))
+        choices = objects(chunk.get("choices"))
         if usage is None:
             if self._with_usage:
                 chunk["usage"] = None

@@ -197,7 +197,7 @@ def _complete_reasoning(item: dict[str, Any]) -> None:
     """LiteLLM puts the thoughts of other APIs here as if they were an assistant's text."""
     item.pop("role", None)
     item.setdefault("summary", [])
-    parts = list(objects(item.get("content")))
+    parts = objects(item.get("content"))
     if any(part.get("type") == "output_text" for part in parts):
         del item["content"]
         item["summary"] = item["summary"] or [{"type": "summary_text", "text": part.get("text", "")} for part in parts]

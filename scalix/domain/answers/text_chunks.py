@@ -19,7 +19,7 @@ def complete_text_chunk(chunk: dict[str, Any], *, with_usage: bool) -> bool:
     did not ask for."""
     usage = chunk.pop("usage", None)
     counted = any(mapped(usage).get(name) for name in ("prompt_tokens", "completion_tokens"))
-    choices = list(objects(chunk.get("choices")))
+    choices = objects(chunk.get("choices"))
     if counted and not any(choice.get("text") or choice.get("finish_reason") for choice in choices):
         chunk["choices"] = choices = []
     if isinstance(usage, dict):
