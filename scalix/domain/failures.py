@@ -237,10 +237,8 @@ def kind_of_body(body: object) -> str:
     if not isinstance(inner, Mapping):
         return ""
     found = [inner.get(name) for name in ("code", "type", "status")]
-    for place in ("innererror", "metadata"):
-        nested = inner.get(place)
-        if isinstance(nested, Mapping):
-            found += [nested.get("code"), nested.get("error_type")]
+    nested = [one for name in ("innererror", "metadata") if isinstance(one := inner.get(name), Mapping)]
+    found += [one.get(name) for one in nested for name in ("code", "error_type")]
     found += [detail.get("reason") for detail in listed(inner.get("details")) if isinstance(detail, Mapping)]
     return " ".join(word for word in found if isinstance(word, str) and _is_word(word))
 

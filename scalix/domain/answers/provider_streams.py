@@ -70,7 +70,7 @@ class ProviderStream:
         if not self.is_chat:
             event = with_arguments(event)
             return with_known_stop_reason(event) if ends and self.is_translated else event
-        has_more = self.finishes is not None or self._calls.any or self.refusals.seen
+        has_more = self.finishes is not None or bool(self._calls.names) or self.refusals.seen
         ended = ends and (has_more or _FAILURE.search(event) is not None)
         if not ended and not _is_odd(event):
             return event
@@ -147,21 +147,16 @@ class CallNumbers:
         self._numbers: dict[tuple[Any, str], int] = {}  # of each call, by choice and id
         self._latest: dict[tuple[Any, Any], int] = {}  # of the call for which the provider's own number stands now
         self._next: dict[Any, int] = {}
-        self._names: dict[tuple[Any, int], Any] = {}
+        self.names: dict[tuple[Any, int], Any] = {}  # of called functions, by choice and number
         self._with_arguments: set[tuple[Any, int]] = set()
-
-    @property
-    def any(self) -> bool:
-        """Whether there has been a call."""
-        return bool(self._names)
 
     def of(self, choice: Any) -> bool:
         """Whether there has been a call of this choice."""
-        return any(owner == choice for owner, _ in self._names)
+        return any(owner == choice for owner, _ in self.names)
 
     def without_arguments(self, choice: Any) -> list[int]:
         """The calls of this choice that have had no arguments so far."""
-        return [key[1] for key in self._names if key[0] == choice and key not in self._with_arguments]
+        return [key[1] for key in self.names if key[0] == choice and key not in self._with_arguments]
 
     def number(self, choice: Any, calls: Any) -> bool:
         """Number the calls of one delta, in place. Returns whether one was changed."""
@@ -180,8 +175,8 @@ class CallNumbers:
         name = function.get("name")
         if function.get("arguments"):
             self._with_arguments.add((choice, number))
-        is_first = (choice, number) not in self._names
-        known = self._names.setdefault((choice, number), name)
+        is_first = (choice, number) not in self.names
+        known = self.names.setdefault((choice, number), name)
         if is_first or not call.get("id"):
             return False
         del call["id"]

@@ -65,29 +65,24 @@ def _after_id3(data: bytes) -> int:
     return 10 + size
 
 
-def _mp3_frames() -> dict[int, tuple[int, float]]:
-    """The bytes and seconds of a layer III frame, by the second and third byte of its header without the bits for CRC
-    and private use."""
-    v1 = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-    v2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-    versions = (
-        (3, v1, (44_100, 48_000, 32_000), 1_152),
-        (2, v2, (22_050, 24_000, 16_000), 576),
-        (0, v2, (11_025, 12_000, 8_000), 576),
+_MPEG_1_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+_MPEG_2_KBITS = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+# The bytes and seconds of a layer III frame, by the second and third byte of its header without the bits for CRC and
+# private use.
+_MP3_FRAMES = {
+    (0xE2 | version << 3) << 8 | bitrate << 4 | rate << 2 | padding << 1: (
+        samples * kbit * 125 // rate_hz + padding,
+        samples / rate_hz,
     )
-    return {
-        (0xE2 | version << 3) << 8 | bitrate << 4 | rate << 2 | padding << 1: (
-            samples * kbit * 125 // rate_hz + padding,
-            samples / rate_hz,
-        )
-        for version, kbits, rates, samples in versions
-        for bitrate, kbit in enumerate(kbits, 1)
-        for rate, rate_hz in enumerate(rates)
-        for padding in (0, 1)
-    }
-
-
-_MP3_FRAMES = _mp3_frames()
+    for version, kbits, rates, samples in (
+        (3, _MPEG_1_KBITS, (44_100, 48_000, 32_000), 1_152),
+        (2, _MPEG_2_KBITS, (22_050, 24_000, 16_000), 576),
+        (0, _MPEG_2_KBITS, (11_025, 12_000, 8_000), 576),
+    )
+    for bitrate, kbit in enumerate(kbits, 1)
+    for rate, rate_hz in enumerate(rates)
+    for padding in (0, 1)
+}
 
 
 def flac(data: bytes, work: Work) -> Extent:

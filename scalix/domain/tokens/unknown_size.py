@@ -67,20 +67,16 @@ def path_of(body: Mapping[str, Any], text: str) -> str:
     while stack:
         node, way = stack.pop()
         if isinstance(node, str) and node == text:
-            return _written(way)
+            steps: list[str] = []
+            while way is not None:
+                way, step = way
+                steps.append(step)
+            return "".join(reversed(steps))[1 : _LONGEST_PATH + 1]
         if isinstance(node, dict):
             stack.extend((value, (way, f".{key[:_LONGEST_KEY]}")) for key, value in node.items())
         elif isinstance(node, list):
             stack.extend((value, (way, f"[{index}]")) for index, value in enumerate(node))
     return ""
-
-
-def _written(way: Any) -> str:
-    steps: list[str] = []
-    while way is not None:
-        way, step = way
-        steps.append(step)
-    return "".join(reversed(steps))[1 : _LONGEST_PATH + 1]
 
 
 def _is_hosted(tool: Any) -> bool:
