@@ -10,6 +10,8 @@ from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.domain.limits.quota import KeyTallies, Tally
 
 UNREADABLE = "This key's metadata is encrypted with a key that is not among those of SCALIX_ENCRYPTION_KEY"
+_AS_THEY_ARE = ("budget_duration", "tpm_limit", "rpm_limit", "max_parallel_requests", "blocked")
+_LISTS = ("models", "allowed_ips", "denied_ips")
 
 
 def shown_key(record: KeyRecord, tallies: KeyTallies, now_ms: int) -> dict[str, Any]:
@@ -42,16 +44,10 @@ def told_key(record: KeyRecord) -> dict[str, Any]:
     return {
         "key_name": f"sk-...{record.last_four}",
         "key_alias": record.alias,
-        "models": list(record.models),
         "max_budget": _usd(record.max_budget_nano_usd),
-        "budget_duration": record.budget_duration,
         "expires": _time(record.expires_ms),
-        "tpm_limit": record.tpm_limit,
-        "rpm_limit": record.rpm_limit,
-        "max_parallel_requests": record.max_parallel_requests,
-        "blocked": record.blocked,
-        "allowed_ips": list(record.allowed_ips),
-        "denied_ips": list(record.denied_ips),
+        **{name: getattr(record, name) for name in _AS_THEY_ARE},
+        **{name: list(getattr(record, name)) for name in _LISTS},
     }
 
 

@@ -33,6 +33,10 @@ EVENT_COLUMNS = (
     *("first_token_ms", "stream", "cache_hit", "fallbacks"),
     *(one.name for one in LATER_FIELDS),
 )
+_AS_THEY_ARE = (
+    *("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"),
+    *("latency_ms", "first_token_ms", "cache_hit"),
+)
 OPERATORS_COLUMNS = ("provider", "provider_cost_usd", "price_version")
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
 # That our own account at a provider is at fault is told to the operator alone.
@@ -140,16 +144,10 @@ def shown_event(event: Event, key: str | None, is_operators_view: bool) -> dict[
         "error": error or None,
         "requests": event.requests,
         "tokens": event.tokens,
-        "prompt_tokens": detail.prompt_tokens,
-        "completion_tokens": detail.completion_tokens,
-        "cached_tokens": detail.cached_tokens,
-        "reasoning_tokens": detail.reasoning_tokens,
+        **{name: getattr(detail, name) for name in _AS_THEY_ARE},
         "estimated": event.estimated,
         "cost_usd": detail.charge_nano_usd / NANO_USD_PER_USD,
-        "latency_ms": detail.latency_ms,
-        "first_token_ms": detail.first_token_ms,
         "stream": detail.streamed,
-        "cache_hit": detail.cache_hit,
         "fallbacks": list(detail.fallbacks),
         **later_figures(event),
     }

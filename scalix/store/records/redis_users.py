@@ -13,6 +13,7 @@ from scalix.store.records.sealing import SealedMetadata, Sealing
 
 # Up to here all names are read and put in order, 256 short answers; beyond, the shards are gone through one by one.
 MOST_IN_ORDER = 10_000
+_JSON = ("limits", "revoked_tokens", "consent")  # fields that are kept as JSON
 
 
 class UserStore(SessionStore):
@@ -53,11 +54,9 @@ class UserStore(SessionStore):
         fields: list[str | int] = [
             *("tier", record.tier or ""),
             *("blocked", int(record.blocked)),
-            *("limits", orjson.dumps(record.limits).decode()),
             *("metadata", self._metadata.kept(record.user_id, record)),
             *("tokens_valid_after_ms", record.tokens_valid_after_ms),
-            *("revoked_tokens", orjson.dumps(record.revoked_tokens).decode()),
-            *("consent", orjson.dumps(record.consent).decode()),
+            *(word for name in _JSON for word in (name, orjson.dumps(getattr(record, name)).decode())),
         ]
         version = await self._session.run("put_user", names, [now, record.version, record.user_id, *fields])
         if not version:
@@ -110,10 +109,8 @@ class UserStore(SessionStore):
             version=fields.get("version", UNKNOWN_VERSION),
             tier=fields.get("tier") or None,
             blocked=fields.get("blocked") == "1",
-            limits=orjson.loads(fields.get("limits") or "{}"),
             tokens_valid_after_ms=int(fields.get("tokens_valid_after_ms") or 0),
-            revoked_tokens=orjson.loads(fields.get("revoked_tokens") or "{}"),
-            consent=orjson.loads(fields.get("consent") or "{}"),
+            **{name: orjson.loads(fields.get(name) or "{}") for name in _JSON},
             created_ms=int(fields.get("created_ms") or 0),
             updated_ms=int(fields.get("updated_ms") or 0),
             **self._metadata.fields(user_id, fields.get("metadata") or "{}"),
