@@ -4,17 +4,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from scalix.domain.requests.routes import Route
-from scalix.edge.count_routes import COUNT_ROWS
-from scalix.edge.health_routes import HEALTH_ROWS
-from scalix.edge.key_routes import KEY_INFO_ROWS, KEY_ROWS
+from scalix.edge.count_routes import COUNT_ROWS, CountRoutes
+from scalix.edge.health_routes import HEALTH_ROWS, HealthRoutes
+from scalix.edge.key_routes import KEY_INFO_ROWS, KEY_ROWS, KeyInfo
 from scalix.edge.ledger_routes import LEDGER_ROWS
-from scalix.edge.metrics import METRICS_ROWS
-from scalix.edge.model_routes import MODEL_ROWS
+from scalix.edge.metrics import METRICS_ROWS, MetricsRoute
+from scalix.edge.model_routes import MODEL_ROWS, ModelRoutes
 from scalix.edge.privacy_routes import PRIVACY_ROWS, RETENTION_ROWS
 from scalix.edge.report_routes import REPORT_ROWS
 from scalix.edge.rows import Access, Row
-from scalix.edge.stored_answers import STORED_ROWS
-from scalix.edge.usage_routes import USAGE_ROWS
+from scalix.edge.stored_answers import STORED_ROWS, StoredAnswers
+from scalix.edge.usage_routes import USAGE_ROWS, UsageRoutes
 from scalix.edge.user_routes import (
     AUDIT_ROWS,
     BALANCE_ROWS,
@@ -24,34 +24,49 @@ from scalix.edge.user_routes import (
     SECRET_ROWS,
     TOKEN_ROWS,
     USER_ROWS,
+    NewUsers,
 )
+from scalix.service.administration.administration import UserAdministration
+from scalix.service.administration.balances import Balances
+from scalix.service.administration.key_administration import KeyAdministration
+from scalix.service.administration.limit_administration import LimitAdministration
+from scalix.service.administration.merging import Merging
+from scalix.service.administration.resealing import SecretsAdministration
+from scalix.service.administration.token_revocation import TokenRevocation
+from scalix.service.audit.audit_reading import AuditReading
+from scalix.service.ledger.ledger_administration import LedgerAdministration
+from scalix.service.ledger.retention import RetentionJob
+from scalix.service.privacy.privacy import Privacy
+from scalix.service.usage.reporting import Reporting
 
 Target = Route | Row[Any]
 Methods = Mapping[str, Target]
 """One path: what answers each method that it takes."""
 
-ROWS: tuple[Row[Any], ...] = (
-    *MODEL_ROWS,
-    *COUNT_ROWS,
-    *STORED_ROWS,
-    *USAGE_ROWS,
-    *HEALTH_ROWS,
-    *METRICS_ROWS,
-    *REPORT_ROWS,
-    *KEY_INFO_ROWS,
-    *KEY_ROWS,
-    *NEW_USER_ROWS,
-    *USER_ROWS,
-    *LIMIT_ROWS,
-    *BALANCE_ROWS,
-    *TOKEN_ROWS,
-    *SECRET_ROWS,
-    *MERGE_ROWS,
-    *AUDIT_ROWS,
-    *LEDGER_ROWS,
-    *PRIVACY_ROWS,
-    *RETENTION_ROWS,
-)
+FEATURES: Mapping[type[Any], tuple[Row[Any], ...]] = {
+    ModelRoutes: MODEL_ROWS,
+    CountRoutes: COUNT_ROWS,
+    StoredAnswers: STORED_ROWS,
+    UsageRoutes: USAGE_ROWS,
+    HealthRoutes: HEALTH_ROWS,
+    MetricsRoute: METRICS_ROWS,
+    Reporting: REPORT_ROWS,
+    KeyInfo: KEY_INFO_ROWS,
+    KeyAdministration: KEY_ROWS,
+    NewUsers: NEW_USER_ROWS,
+    UserAdministration: USER_ROWS,
+    LimitAdministration: LIMIT_ROWS,
+    Balances: BALANCE_ROWS,
+    TokenRevocation: TOKEN_ROWS,
+    SecretsAdministration: SECRET_ROWS,
+    Merging: MERGE_ROWS,
+    AuditReading: AUDIT_ROWS,
+    LedgerAdministration: LEDGER_ROWS,
+    Privacy: PRIVACY_ROWS,
+    RetentionJob: RETENTION_ROWS,
+}
+"""The features, by the class of the service that answers them."""
+ROWS = tuple(row for rows in FEATURES.values() for row in rows)
 
 
 def all_routes() -> Iterator[tuple[str, str, Target]]:

@@ -1,9 +1,8 @@
 """What one route of the gateway's own is: method, path, who may use it, and what answers it."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 from scalix.domain.errors import NotPermitted
@@ -83,11 +82,6 @@ class Row(Generic[Service]):
 
 Answers = Mapping[Row[Any], Callable[[Request], Awaitable[Any]]]
 """Rows with what answers them."""
-
-
-def bound(rows: Iterable[Row[Service]], service: Service) -> Answers:
-    """A feature's rows, to be answered with `service`."""
-    return {row: partial(row.answer, service) for row in rows}
 
 
 async def operator_of(identity: Identity, scope: Scope) -> Caller:
