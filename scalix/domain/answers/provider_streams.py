@@ -103,7 +103,7 @@ class ProviderStream:
         if finish in _FAILED:
             self.has_ended, choice["finish_reason"] = False, None
             return True
-        mended = _CALLED if finish == "stop" and self._calls.of(index) else finish
+        mended = _CALLED if finish == "stop" and any(owner == index for owner, _ in self._calls.names) else finish
         empty = self._calls.without_arguments(index) if self.refusals.for_chat and mended == _CALLED else []
         if empty:
             more = [{"index": number, "function": {"arguments": NO_ARGUMENTS}} for number in empty]
@@ -149,10 +149,6 @@ class CallNumbers:
         self._next: dict[Any, int] = {}
         self.names: dict[tuple[Any, int], Any] = {}  # of called functions, by choice and number
         self._with_arguments: set[tuple[Any, int]] = set()
-
-    def of(self, choice: Any) -> bool:
-        """Whether there has been a call of this choice."""
-        return any(owner == choice for owner, _ in self.names)
 
     def without_arguments(self, choice: Any) -> list[int]:
         """The calls of this choice that have had no arguments so far."""

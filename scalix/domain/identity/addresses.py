@@ -34,7 +34,7 @@ def parse_address(text: str) -> Address | None:
         address = ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    return _unmapped(address)
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
 def parse_network(text: str) -> Network:
@@ -113,7 +113,3 @@ def group_named(text: str) -> str | None:
         return None
     parsed = parse_address(address)
     return None if parsed is None else group_of(parsed)
-
-
-def _unmapped(address: Address) -> Address:
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

@@ -103,9 +103,7 @@ CREDENTIALS: tuple[Kind, ...] = (
     kind(rb"(\bbasic\s{1,5})[\w+/-]{6,}={0,2}", _is_user_and_password),
     kind(
         rb"((?:api|access|secret|private|encryption|master|account|subscription|auth|ssh)[-_ ]?keys?(?:[-_ ]?id)?"
-        + _IS
-        + rb"(?:bearer\s{1,3})?)"
-        + _VALUE,
+        rb"%b(?:bearer\s{1,3})?)" % _IS + _VALUE,
         _is_value,
     ),
     kind(

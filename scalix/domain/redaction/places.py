@@ -65,6 +65,10 @@ def _is_random(text: bytes) -> bool:
 
 
 _NAME = rb"[a-z0-9_](?:[a-z0-9_-]{0,62})"
+_LABELS = rb"\b(?:" + _NAME + rb"\.)"
+_ACCOUNT = (
+    rb"(?:organi[sz]ation|project|account|workspace|tenant|subscription|customer|consumer)s?(?:[_ ](?:id|number|name))?"
+)
 PLACES: tuple[Kind, ...] = (
     kind(rb"\b[a-z][a-z0-9+.-]*:(?://|\\/\\/)[^\s\"'<>`]*"),
     kind(rb"\barn:[^\s\"'`<>,)]+"),
@@ -80,23 +84,14 @@ PLACES: tuple[Kind, ...] = (
     ),
     kind(rb"\b\d{1,3}(?:\.\d{1,3}){3}(?:/\d{1,2})?(?::\d{1,5})?\b", _is_address),
     kind(rb"\b[a-z][\w.-]*:\d{2,5}\b", _is_host_with_port),
-    kind(rb"\blocalhost\b|\b(?:" + _NAME + rb"\.){1,10}svc(?:\." + _NAME + rb"){0,10}\b"),
+    kind(rb"\blocalhost\b|" + _LABELS + rb"{1,10}svc(?:\." + _NAME + rb"){0,10}\b"),
     kind(
-        rb"\b(?:"
-        + _NAME
-        + rb"\.){1,10}(?:local|internal|intranet|lan|corp|localdomain|consul|private|arpa"
-        + rb"|amazonaws\.com|azure\.com|windows\.net|azure-api\.net|googleapis\.com|run\.app)\b"
+        _LABELS + rb"{1,10}(?:local|internal|intranet|lan|corp|localdomain|consul|private|arpa"
+        rb"|amazonaws\.com|azure\.com|windows\.net|azure-api\.net|googleapis\.com|run\.app)\b"
     ),
-    kind(rb"\b(?:" + _NAME + rb"\.){2,10}(?:com|net|org|io|ai|dev|cloud|app|example|test|invalid)\b"),
+    kind(_LABELS + rb"{2,10}(?:com|net|org|io|ai|dev|cloud|app|example|test|invalid)\b"),
     # Names of accounts, in quotes or with a digit. Without either they are words of a sentence, and stay.
-    kind(
-        rb"(\b(?:"
-        + (
-            _ACCOUNT := rb"(?:organi[sz]ation|project|account|workspace|tenant|subscription|customer"
-            rb"|consumer)s?(?:[_ ](?:id|number|name))?"
-        )
-        + rb")[ :=/]{0,5})[\"'`][^\"'`]{2,80}(?:[\"'`]|$)"
-    ),
+    kind(rb"(\b(?:" + _ACCOUNT + rb")[ :=/]{0,5})[\"'`][^\"'`]{2,80}(?:[\"'`]|$)"),
     kind(rb"(\b" + _ACCOUNT + rb"[ :=/]{1,5})[\w.:/-]{3,}", has_digit),
     kind(rb"\b(?:\d{12}|\d{4}-\d{4}-\d{4})\b"),
     kind(rb"\b(?:i|vpc|subnet|sg|eni|vol|ami|snap|igw|rtb|nat|acl)-[0-9a-f]{8,17}\b", has_digit),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from scalix.domain.json_values import word
+from scalix.domain.json_values import mapped, word
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.media_tokens import Media, media_tokens, stray_media_tokens
 from scalix.domain.tokens.text_tokens import text_tokens
@@ -42,6 +42,7 @@ CLIENT_TOOL_TOKENS: Final = 1_000  # Anthropic's bash and text editor: up to 700
 MEMBER_TOKENS: Final = 4  # quotes, colon, comma and indent of a member of a JSON object
 LIST_TOKENS: Final = 2  # the brackets of a JSON list
 
+_SCHEMAS = frozenset({"function", "parameters", "input_schema", "custom"})
 _CONVERSATION = frozenset({"messages", "input", "prompt", "system", "instructions", "prediction"})
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal", "thinking", "message"})
 # Control fields, which no model gets as text. All other fields are counted.
@@ -86,7 +87,7 @@ def estimate_prompt_tokens(
         if key in ("tools", "functions") and isinstance(value, list):
             tokens += frame.tools if value else 0
             for tool in value:
-                tokens += TOOL_TOKENS if _has_schema(tool) else CLIENT_TOOL_TOKENS
+                tokens += CLIENT_TOOL_TOKENS if _SCHEMAS.isdisjoint(mapped(tool)) else TOOL_TOKENS
                 tokens += _tokens(tool, texts)
         elif key in ("input", "prompt"):
             tokens += _input_tokens(value, texts, media, frame)
@@ -95,10 +96,6 @@ def estimate_prompt_tokens(
         else:
             tokens += _tokens(value, texts)
     return tokens + count(" ".join(texts))
-
-
-def _has_schema(tool: Any) -> bool:
-    return isinstance(tool, dict) and any(key in tool for key in ("function", "parameters", "input_schema", "custom"))
 
 
 def _input_tokens(value: Any, texts: list[str], media: Media, frame: Frame) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from scalix.domain.json_values import listed
+from scalix.domain.json_values import listed, word
 from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage, usage_from
 
 # Gemini's words for its service tiers.
@@ -55,8 +55,7 @@ def usage_in(answer: Any) -> Usage | None:
     read = None if usage is None else read_usage(usage)
     if read is None:
         return None
-    served = field(holder, "service_tier")
-    if isinstance(served, str) and served:
+    if served := word(field(holder, "service_tier")):
         read = replace(read, service_tier=served.lower()[:32])
     return replace(read, has_extras=True) if _has_hosted_output(holder) else read
 
