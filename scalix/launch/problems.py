@@ -1,9 +1,11 @@
 """What is wrong with what the operator wrote, in the words that the operator needs."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+
+_SHORTEST_NAME, _MOST_LETTERS = 5, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,42 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     return by_folded[matches[0]] if matches else None
 
 
+def fix_for(name: str, known: Collection[str], key: str = "") -> str:
+    """What to write instead of `name`: the nearest of the `known` names after `key`, else any of them."""
+    guess = nearest(name, known)
+    return f"write {key}{guess}" if guess else f"write {one_of(known)}"
+
+
 def one_of(names: Iterable[str]) -> str:
     """`a, b or c`, for messages."""
     listed = list(names)
     return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} or {listed[-1]}"
+
+
+def misspelt(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` is within two letters of; `None` for none, and for names too short to tell."""
+    if len(name) < _SHORTEST_NAME:
+        return None
+    near = {
+        other: distance
+        for other in known
+        if len(other) >= _SHORTEST_NAME
+        and abs(len(other) - len(name)) <= _MOST_LETTERS
+        and (distance := _distance(name, other)) <= _MOST_LETTERS
+    }
+    return min(near, key=lambda other: near[other]) if near else None
+
+
+def _distance(one: str, other: str) -> int:
+    """How many letters have to be put in, left out, changed, or swapped with their neighbour."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        oldest, before = before, row
+        row = [i]
+        for j, own in enumerate(other, 1):
+            least = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != own))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == own:
+                least = min(least, oldest[j - 2] + 1)
+            row.append(least)
+    return row[-1]

@@ -8,8 +8,7 @@ import pytest
 
 from scalix.launch.config.config_file import read_config
 from scalix.launch.settings.environment import load_environment
-from scalix.launch.settings.known_variables import INTERNAL, OURS, unknown_variables
-from scalix.launch.settings.variable_notes import variable_notes
+from scalix.launch.settings.variable_notes import INTERNAL, OURS, unknown_variables, variable_notes
 from tests.launch.config_text import TIERS, read
 from tests.launch.litellm_names import names_read
 from tests.launch.running import Place

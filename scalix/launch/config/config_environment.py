@@ -1,4 +1,5 @@
-"""What the config file says of the environment: LiteLLM's `environment_variables`, and the master key's variable."""
+"""Takes variables from the config file into the environment: LiteLLM's `environment_variables`, and the master
+key."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,8 +15,10 @@ MASTER_KEY = "LITELLM_MASTER_KEY"
 
 
 def with_config_variables(environment: Environment, path: Path) -> Environment:
-    """The environment with what the config at `path` sets in it; as it is where the file can't be read, which whoever
-    reads it in full tells of."""
+    """Return the environment with the variables that the config at `path` sets.
+
+    A file that can't be read changes nothing here; reading the whole config reports what is wrong with it.
+    """
     try:
         source = load_config(path, [])
     except LaunchError:

@@ -1,4 +1,4 @@
-"""Reads the operator's config: our policy, and what LiteLLM is to read."""
+"""Reads the operator's config, and makes of it the gateway's policy and the config that LiteLLM reads."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,8 +10,7 @@ from scalix.domain.policy import Model, Policy
 from scalix.launch.config.deployments import (
     DEMO_URL_VARIABLE,
     Rendered,
-    lack,
-    lent_key,
+    deployment_notes,
     priority_notes,
     render_deployments,
 )
@@ -27,7 +26,6 @@ from scalix.launch.config.price_builder import map_names
 from scalix.launch.config.references import References
 from scalix.launch.config.schema_errors import dotted, validated
 from scalix.launch.config.shipped_tiers import complete_tiers
-from scalix.launch.config.wildcards import has_address, serves_any_name
 from scalix.launch.litellm.judging import judge
 from scalix.launch.litellm.taken import take_rest
 from scalix.launch.litellm.translating import take_variables, translate
@@ -36,12 +34,12 @@ from scalix.launch.problems import LaunchError, Problem, shown_path
 
 @dataclass(frozen=True, slots=True)
 class GatewayConfig:
-    """What one config file gives. `policy` and `litellm` hold the models in service only.
+    """The result of reading one config file. `policy` and `litellm` hold the models in service only.
 
-    `litellm` is LiteLLM's config, with `os.environ/NAME` in place of every secret. `left_out` names each public model
-    that can't be served and the variable it lacks; `warnings` and `translated` (what holds in another way than in
-    LiteLLM) are whole lines for the operator. `referred` are the variables that the file refers to; `variables` those
-    that it sets for the workers, and the secrets that stand in it.
+    `litellm` is LiteLLM's config, with `os.environ/NAME` in place of every secret. `left_out` has each public
+    model that can't be served, with the variable that it lacks. `warnings` and `translated` (settings of
+    LiteLLM's that hold in another way) are whole lines for the operator. `referred` are the variables that the
+    file refers to. `variables` are those that the file sets for the workers, secrets in plain text among them.
     """
 
     policy: Policy
@@ -62,10 +60,10 @@ class GatewayConfig:
 def read_config(
     path: Path, values: Mapping[str, str], *, demo: bool = False, production: bool = False
 ) -> GatewayConfig:
-    """The config in `path` against the variables in `values`.
+    """Read the config in `path`, with its references resolved against the variables in `values`.
 
-    With `demo` every model is in service, at the demo provider. Raises `LaunchError` with all problems of the file,
-    each with its line; in production also when no model can be served.
+    With `demo` every model is in service, at the demo provider. Raises `LaunchError` with all problems of the
+    file, each with its line; in production also when no model can be served.
     """
     problems: list[Problem] = []
     source = load_config(path, problems)
@@ -112,7 +110,7 @@ def read_config(
         *dict.fromkeys(findings.without_effect),
         *unasked,
         *_in_order(findings.warnings),
-        *_of_models(rendered, models, values),
+        *deployment_notes(rendered, models, values),
         *_of_the_file(rendered, models, references),
         *without_price,
     ]
@@ -129,7 +127,7 @@ def read_config(
 
 
 def _translated(references: References) -> dict[str, Any]:
-    """LiteLLM's sections, without its models."""
+    """Return LiteLLM's sections, without its models, with references in LiteLLM's syntax."""
     sections = references.source.data.items()
     return {
         key: references.translated(section, (key,)) for key, section in sections if key not in ("scalix", "model_list")
@@ -139,20 +137,6 @@ def _translated(references: References) -> dict[str, Any]:
 def _left_out(rendered: list[Rendered], models: Mapping[str, Model]) -> tuple[tuple[str, str], ...]:
     lacking = [(item.name, item.missing[0]) for item in rendered if item.missing and item.name not in models]
     return tuple(dict(reversed(lacking)).items())[::-1]
-
-
-def _of_models(rendered: list[Rendered], models: Mapping[str, Model], values: Mapping[str, str]) -> Iterator[str]:
-    """Lines about deployments that are left out, and about those that are served in a way that may surprise."""
-    for item in rendered:
-        if item.missing and item.name in models:
-            why = lack(item.missing[0], values)
-            yield f"{item.name}: one of its deployments ({item.provider_model}) is left out: {why}"
-        if (variable := lent_key(item.entry["litellm_params"], values)) is not None:
-            what = f"has an api_base and no api_key, so {variable} is sent there"
-            yield f"{item.name}: {what}; write api_key: none, or ${{{variable}}} where that is meant"
-        if "*" in item.name and has_address(item.declared) and not serves_any_name(item.declared):
-            what = "serves the names that LiteLLM's map knows, and no other: any name would choose its own provider"
-            yield f"{item.name}: {what}; write model: openai/* for a server that speaks OpenAI's format"
 
 
 def _of_the_file(rendered: list[Rendered], models: Mapping[str, Model], references: References) -> Iterator[str]:
@@ -174,7 +158,7 @@ def _of_the_file(rendered: list[Rendered], models: Mapping[str, Model], referenc
 
 
 def _in_order(problems: Iterable[Problem]) -> list[Problem]:
-    """By line, and each once."""
+    """Sort problems by line, and drop repeated ones."""
 
     def line(problem: Problem) -> int:
         number = problem.where.rpartition(":")[2]
@@ -184,7 +168,8 @@ def _in_order(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def _without_decimals(value: Any) -> Any:
-    """LiteLLM computes with binary fractions; our own prices and amounts are whole numbers in the policy."""
+    """Turn decimals into floats, which LiteLLM computes with; our own prices and amounts are whole numbers in the
+    policy."""
     if isinstance(value, Mapping):
         return {key: _without_decimals(item) for key, item in value.items()}
     if isinstance(value, list):

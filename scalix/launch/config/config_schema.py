@@ -1,4 +1,5 @@
-"""The shape of the config file as pydantic models: the `scalix:` section in full, of LiteLLM's part what we rely on."""
+"""Describes the config file as pydantic models: the `scalix:` section in full, of LiteLLM's sections what we rely
+on."""
 
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -68,7 +69,7 @@ class WindowsSection(Section, Generic[Amount]):
 
 
 class TierSection(Section):
-    """One tier. An absent limit means unlimited."""
+    """A tier: its limits, its models and its features. An absent limit means unlimited."""
 
     models: Listed[str]
     requests: WindowsSection[Count] | None = None
@@ -86,7 +87,7 @@ class TierSection(Section):
 
 
 class IssuerSection(Section):
-    """One issuer of tokens. `secret` is a reference to a variable."""
+    """An issuer of JSON Web Tokens. `secret` is a reference to a variable."""
 
     issuer: Plain
     audience: Annotated[list[Plain], one_or_more(str), Field(min_length=1)]
@@ -118,33 +119,34 @@ class IssuerSection(Section):
 
 
 class JwtSection(Section):
-    """Whose tokens are believed."""
+    """The issuers whose tokens are accepted."""
 
     issuers: Annotated[list[IssuerSection], Field(min_length=1)]
 
 
 class AnonymousSection(Section):
-    """Callers without a credential, known by their address."""
+    """Whether callers without a credential are served, and in which tier. They are known by their address."""
 
     enabled: bool = False
     tier: Name
 
 
 class IpRulesSection(Section):
-    """Who may call by address. `deny` goes before `allow`."""
+    """Which addresses may call. `deny` wins over `allow`."""
 
     allow: Listed[CidrText] = ()
     deny: Listed[CidrText] = ()
 
 
 class CorsSection(Section):
-    """Whose pages may read answers in a browser."""
+    """Which websites may read answers in a browser."""
 
     origins: Listed[Origin] = ()
 
 
 class PriceEntry(Section):
-    """A model's price. `since`, written `from` (UTC), is when it begins to hold; absent: it always has."""
+    """The price of a model. `since`, written `from`, is when it begins to hold (UTC); without it the price always
+    held."""
 
     input_usd_per_million: UsdPerMillion | None = None
     output_usd_per_million: UsdPerMillion | None = None
@@ -216,9 +218,14 @@ class ScalixSection(Section):
 
 
 class _LiteLlmSection(BaseModel):
-    """A part of LiteLLM's own: what we rely on is checked, the rest is LiteLLM's business."""
+    """A part of LiteLLM's config. Only what we rely on is checked; other keys are allowed."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, protected_namespaces=())
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """The keys that are not checked, with their values."""
+        return self.model_extra or {}
 
 
 class ModelInfo(_LiteLlmSection):
@@ -250,7 +257,7 @@ class Deployment(_LiteLlmSection):
 
 
 class ConfigFile(_LiteLlmSection):
-    """The whole file."""
+    """The whole config file."""
 
     model_list: Annotated[list[Deployment], Field(min_length=1)]
     scalix: ScalixSection

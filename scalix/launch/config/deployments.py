@@ -1,6 +1,6 @@
-"""The models of the file: which can be served with the keys at hand, and what LiteLLM is told of each."""
+"""Renders each deployment of the file for LiteLLM, and tells which can be served with the keys at hand."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,19 +22,11 @@ DEMO_API_KEY = "demo"
 """The demo provider asks for no key, but LiteLLM's client needs one to send."""
 
 # The variable that LiteLLM itself reads for a provider when a deployment gives no key. Any one of them will do.
+_NAMED_ALIKE = "anthropic azure cohere deepseek groq mistral novita openai openrouter xai"
 IMPLICIT_KEYS: Mapping[str, tuple[str, ...]] = {
-    "anthropic": ("ANTHROPIC_API_KEY",),
-    "azure": ("AZURE_API_KEY",),
-    "cohere": ("COHERE_API_KEY",),
-    "deepseek": ("DEEPSEEK_API_KEY",),
+    **{provider: (f"{provider.upper()}_API_KEY",) for provider in _NAMED_ALIKE.split()},
     "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-    "groq": ("GROQ_API_KEY",),
-    "mistral": ("MISTRAL_API_KEY",),
-    "novita": ("NOVITA_API_KEY",),
-    "openai": ("OPENAI_API_KEY",),
-    "openrouter": ("OPENROUTER_API_KEY",),
     "together_ai": ("TOGETHERAI_API_KEY",),
-    "xai": ("XAI_API_KEY",),
 }
 _AZURE = "azure"  # each customer of which has an address
 # LiteLLM's own `tier` of a model is one of these two, and it drops a deployment that says another word.
@@ -43,8 +35,11 @@ _LITELLM_TIERS = ("free", "paid")
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One deployment as LiteLLM reads it. `missing` are the variables without a usable value that keep it out of
-    service, `steps` say where it stands in the file."""
+    """A deployment as LiteLLM reads it.
+
+    `missing` are the variables without a usable value that keep it out of service; `steps` is its place in the
+    file.
+    """
 
     name: str
     provider_model: str
@@ -57,7 +52,8 @@ class Rendered:
 def render_deployments(
     declared: list[Deployment], references: References, values: Mapping[str, str], *, demo: bool
 ) -> list[Rendered]:
-    """Each deployment of the file in LiteLLM's syntax. With `demo` each public model is the demo provider's."""
+    """Render each deployment of the file in LiteLLM's syntax. With `demo` each public model is the demo
+    provider's."""
     rendered: list[Rendered] = []
     names = [deployment.model_name for deployment in declared]
     for index, (written, deployment) in enumerate(zip(references.source.data["model_list"], declared, strict=True)):
@@ -84,7 +80,7 @@ def render_deployments(
 
 
 def priority_notes(raw: list[Mapping[str, Any]]) -> Iterator[str]:
-    """Lines about priorities that order nothing."""
+    """Yield lines about priorities that have no effect."""
     names = [model["model_name"] for model in raw]
     alone, no_number = list[str](), list[str]()
     for model in raw:
@@ -102,7 +98,8 @@ def priority_notes(raw: list[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def demo_params(public_name: str) -> dict[str, str]:
-    """How the demo provider is reached; the launcher sets the variable to its base URL, with `/v1`."""
+    """Return the `litellm_params` that reach the demo provider. The launcher sets their variable to its base URL,
+    with `/v1`."""
     return {
         "model": f"openai/{public_name}",
         "api_base": LITELLM_PREFIX + DEMO_URL_VARIABLE,
@@ -113,8 +110,7 @@ def demo_params(public_name: str) -> dict[str, str]:
 def _params(written: Mapping[str, Any]) -> dict[str, Any]:
     params = dict(written)
     if "base_url" in params:
-        params.setdefault("api_base", params["base_url"])
-        del params["base_url"]
+        params.setdefault("api_base", params.pop("base_url"))
     model = str(params["model"])
     if model.startswith("openai-compatible/"):
         params["model"] = "openai/" + model.removeprefix("openai-compatible/")
@@ -122,7 +118,8 @@ def _params(written: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _model_info(written: Mapping[str, Any] | None, params: dict[str, Any]) -> dict[str, Any]:
-    """What stands in `model_info` and in `litellm_params.metadata`, which LiteLLM would send to the provider."""
+    """Merge `model_info` with `litellm_params.metadata`, which is taken out, as LiteLLM would send it to the
+    provider."""
     info = {**(params.pop("metadata", None) or {}), **(written or {})}
     if info.get("tier", "free") not in _LITELLM_TIERS:
         info["scalix_tier"] = info.pop("tier")
@@ -130,16 +127,24 @@ def _model_info(written: Mapping[str, Any] | None, params: dict[str, Any]) -> di
 
 
 def _missing_implicit_key(params: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
-    """The key that LiteLLM would look for by itself, if the deployment names none and it is unset."""
+    """Return the variable that LiteLLM would read the key from, if the deployment gives no key and it is unset."""
     if any(name in params for name in ("api_key", "api_base", "litellm_credential_name")) or any(referenced(params)):
         return []
-    names = IMPLICIT_KEYS.get(provider_of(params, {}), ())
+    provider = provider_of(params, {})
+    names = IMPLICIT_KEYS.get(provider, ())
     held = [name for name in names if values.get(name, "").strip()]
-    return [] if any(not is_placeholder(values[name]) for name in held) else [*held, *names][:1]
+    return [] if has_key(provider, values) else [*held, *names][:1]
 
 
-def lent_key(params: Mapping[str, Any], values: Mapping[str, str]) -> str | None:
-    """The variable whose key LiteLLM sends to another server than the provider's, as the deployment has none."""
+def has_key(provider: str, values: Mapping[str, str]) -> bool:
+    """Whether a variable that LiteLLM reads for a provider holds a key."""
+    held = (values.get(name, "") for name in IMPLICIT_KEYS.get(provider, ()))
+    return any(key.strip() and not is_placeholder(key) for key in held)
+
+
+def _lent_key(params: Mapping[str, Any], values: Mapping[str, str]) -> str | None:
+    """Return the variable whose key LiteLLM would send to another server than the provider's; `None` where it
+    sends none."""
     if "api_key" in params or "litellm_credential_name" in params:
         return None
     provider = str(params.get("custom_llm_provider") or str(params["model"]).partition("/")[0])
@@ -150,7 +155,7 @@ def lent_key(params: Mapping[str, Any], values: Mapping[str, str]) -> str | None
 
 
 def _placeholders(params: Mapping[str, Any], values: Mapping[str, str]) -> list[str]:
-    """The variables of secrets that hold none. A server of one's own asks for some key, and takes any."""
+    """Return the variables of secrets that hold placeholders. Private servers ask for some key and take any."""
     address = address_of(params, values)
     if address and is_private(address):
         return []
@@ -162,6 +167,37 @@ def _placeholders(params: Mapping[str, Any], values: Mapping[str, str]) -> list[
     return [name for name in found if is_placeholder(values.get(name, ""))]
 
 
+def names_provider(model: str) -> bool:
+    """Whether a wildcard's model names the provider. If not, callers would choose it, with the operator's
+    credentials."""
+    return "/" in model.partition("*")[0]
+
+
+def has_address(deployment: Deployment) -> bool:
+    """Whether the deployment has an address of its own, so that LiteLLM's price map knows nothing of its models."""
+    extra = deployment.litellm_params.extra
+    return bool(extra.get("api_base") or extra.get("base_url"))
+
+
+def serves_any_name(deployment: Deployment) -> bool:
+    """Whether a wildcard serves more names than the price map has."""
+    return has_address(deployment) and names_provider(deployment.litellm_params.model)
+
+
 def lack(variable: str, values: Mapping[str, str]) -> str:
-    """Why a model is left out for the lack of `variable`, in words."""
+    """Say in words why a model is left out that needs `variable`."""
     return f"{variable} is {'a placeholder, no key' if values.get(variable, '').strip() else 'not set'}"
+
+
+def deployment_notes(rendered: list[Rendered], models: Container[str], values: Mapping[str, str]) -> Iterator[str]:
+    """Yield lines about deployments that are left out, and about those that are served in a way that may surprise."""
+    for item in rendered:
+        if item.missing and item.name in models:
+            why = lack(item.missing[0], values)
+            yield f"{item.name}: one of its deployments ({item.provider_model}) is left out: {why}"
+        if (variable := _lent_key(item.entry["litellm_params"], values)) is not None:
+            what = f"has an api_base and no api_key, so {variable} is sent there"
+            yield f"{item.name}: {what}; write api_key: none, or ${{{variable}}} where that is meant"
+        if "*" in item.name and has_address(item.declared) and not serves_any_name(item.declared):
+            what = "serves the names that LiteLLM's map knows, and no other: any name would choose its own provider"
+            yield f"{item.name}: {what}; write model: openai/* for a server that speaks OpenAI's format"

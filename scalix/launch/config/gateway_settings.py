@@ -1,4 +1,4 @@
-"""What the gateway needs LiteLLM to be told, whatever the operator's file says of the rest."""
+"""Adds the settings that the gateway needs LiteLLM to have, whatever the operator's file says."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ MASTER_KEY = LITELLM_PREFIX + "LITELLM_MASTER_KEY"
 
 
 def with_gateway_settings(litellm: Mapping[str, Any], source: YamlSource) -> dict[str, Any]:
-    """`litellm` with our callbacks, our authentication and the master key's reference."""
+    """Return LiteLLM's config with our callbacks, our authentication and a reference to the master key."""
     # Whatever the file calls it: the launcher puts it into this variable.
     general = {**_mapping(litellm.get("general_settings")), "custom_auth": CUSTOM_AUTH, "master_key": MASTER_KEY}
     # The edge binds ids to users. LiteLLM would do so once more, with a key that changes when the master key does.

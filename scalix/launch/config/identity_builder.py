@@ -1,4 +1,4 @@
-"""Builds the domain's `IdentitySettings` from what the config file says, and writes them for workers to read."""
+"""Builds the domain's `IdentitySettings` from the config, and passes them on to the workers as text."""
 
 import json
 import re
@@ -18,8 +18,9 @@ from scalix.domain.identity.identity import (
 from scalix.domain.identity.published_keys import is_published
 from scalix.launch.config.config_schema import IssuerSection, ScalixSection
 from scalix.launch.config.findings import Findings
+from scalix.launch.config.schema_base import as_written
 from scalix.launch.config.yaml_source import Step
-from scalix.launch.problems import Wrong, nearest, one_of
+from scalix.launch.problems import Wrong, fix_for
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 _CODEC = TypeAdapter(IdentitySettings)
@@ -27,14 +28,14 @@ _ISSUERS: tuple[Step, ...] = ("scalix", "jwt", "issuers")
 
 
 def build_identity(section: ScalixSection, findings: Findings, values: Mapping[str, str]) -> IdentitySettings:
-    """Who may call. The secrets of issuers are looked for in `values`; what does not fit is a problem."""
+    """Build the settings of who may call. `values` are the variables that hold the issuers' secrets. Problems go
+    to `findings`."""
     written = section.jwt.issuers if section.jwt else []
     _check_conflicts(written, findings)
     issuers = [_issuer(issuer, (*_ISSUERS, index), findings, values) for index, issuer in enumerate(written)]
     anonymous = section.anonymous
     if anonymous and anonymous.tier not in section.tiers:
-        guess = nearest(anonymous.tier, section.tiers)
-        fix = f"write tier: {guess}" if guess else f"write {one_of(section.tiers)}"
+        fix = fix_for(anonymous.tier, section.tiers, "tier: ")
         findings.wrong(("scalix", "anonymous", "tier"), f"there is no tier '{anonymous.tier}'", fix)
     return IdentitySettings(
         issuers=tuple(issuers),
@@ -44,7 +45,7 @@ def build_identity(section: ScalixSection, findings: Findings, values: Mapping[s
 
 
 def _check_conflicts(written: list[IssuerSection], findings: Findings) -> None:
-    """Two issuers of one name, and prefixes by which one issuer's users could be another's."""
+    """Report two issuers of one name, and prefixes that could confuse the users of two issuers."""
     for (one, first), (other, second) in combinations(enumerate(written), 2):
         steps = (*_ISSUERS, other)
         if first.issuer == second.issuer:
@@ -73,23 +74,19 @@ def _issuer(written: IssuerSection, steps: tuple[Step, ...], findings: Findings,
         audiences=tuple(written.audience),
         algorithms=tuple(written.algorithms or default),
         secret_variable=variable,
-        jwks_url=written.jwks_url,
         jwks_file=None if key_file is None else str(key_file),
-        user_claim=written.user_claim,
         tier_claim=written.tier_claim if written.trust_tier else None,
-        user_prefix=written.user_prefix,
-        leeway_s=written.leeway_s,
-        refresh_s=written.refresh_s,
+        **as_written(written, "jwks_url", "user_claim", "user_prefix", "leeway_s", "refresh_s"),
     )
 
 
 def identity_to_text(settings: IdentitySettings) -> str:
-    """The settings as one line for a worker's environment. No secret is in them."""
+    """Write the settings as one line for a worker's environment. They hold no secret."""
     return _CODEC.dump_json(settings).decode()
 
 
 def identity_from_text(text: str) -> IdentitySettings:
-    """What `identity_to_text` wrote. Raises `ValueError`."""
+    """Read what `identity_to_text` wrote. Raises `ValueError`."""
     return _CODEC.validate_json(text)
 
 
@@ -102,21 +99,21 @@ def _variable(reference: str) -> str:
 
 
 def _check_secret(name: str, written: str, is_production: bool) -> None:
-    make_one = f"set {name} to the issuer's secret, at least {LEAST_SECRET_BYTES} bytes, such as `openssl rand -hex 32`"
-    secret = written.encode()
+    secret, what = written.encode(), ""
     if not secret:
-        raise Wrong(f"{name} is not set", f"{make_one} prints")
-    if is_published(written):
-        if is_production:
-            raise Wrong(f"{name} is an example that everybody can read", f"{make_one} prints")
-        return
-    if len(secret) < LEAST_SECRET_BYTES:
-        raise Wrong(f"{name} has {len(secret)} bytes, so few that tokens could be forged", f"{make_one} prints")
-    if b"-----BEGIN" in secret or secret.startswith((b"ssh-", b"ecdsa-")):
+        what = "is not set"
+    elif is_published(written):
+        what = "is an example that everybody can read" if is_production else ""
+    elif len(secret) < LEAST_SECRET_BYTES:
+        what = f"has {len(secret)} bytes, so few that tokens could be forged"
+    elif b"-----BEGIN" in secret or secret.startswith((b"ssh-", b"ecdsa-")):
         fix = "put public keys into a key set and name it with jwks_file:"
         raise Wrong(f"{name} is a key of a key pair, not a shared secret", fix)
-    if len(set(secret)) < 8:
-        raise Wrong(f"{name} repeats a few characters, so that it could be guessed", f"{make_one} prints")
+    elif len(set(secret)) < 8:
+        what = "repeats a few characters, so that it could be guessed"
+    if what:
+        fix = f"set {name} to the issuer's secret, at least {LEAST_SECRET_BYTES} bytes, such as `openssl rand -hex 32`"
+        raise Wrong(f"{name} {what}", f"{fix} prints")
 
 
 def _check_key_file(path: Path) -> None:

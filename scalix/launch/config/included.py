@@ -1,4 +1,4 @@
-"""A config file with those that it includes, as LiteLLM puts them together."""
+"""Reads a config file together with the files that it includes, as LiteLLM does."""
 
 from pathlib import Path
 
@@ -7,8 +7,11 @@ from scalix.launch.problems import LaunchError, Problem, shown_path
 
 
 def load_config(path: Path, problems: list[Problem]) -> YamlSource:
-    """The file at `path` with its included ones. What is wrong with those is added to `problems`; raises `LaunchError`
-    for the file itself, and where it has no sections."""
+    """Read the file at `path` and its included ones into one source.
+
+    Problems of included files are added to `problems`. Raises `LaunchError` if the file itself can't be read or
+    has no sections.
+    """
     source = load_yaml(path)
     if not isinstance(source.data, dict) or not source.data:
         fix = "write model_list and scalix, as in the litellm_proxy_config.yaml that is delivered"

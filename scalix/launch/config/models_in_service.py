@@ -1,15 +1,18 @@
-"""The domain's models over the deployments in service: one for each public name, and for each that a wildcard knows."""
+"""Builds the domain's models from the deployments in service, those that wildcards stand for included."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
+from typing import Any
 
+from scalix.domain.model_names import filled_in, is_servable
 from scalix.domain.policy import Model, served_by
 from scalix.launch.config.config_schema import ConfigFile, Deployment
-from scalix.launch.config.deployments import Rendered
+from scalix.launch.config.deployments import IMPLICIT_KEYS, Rendered, has_key, names_provider, serves_any_name
+from scalix.launch.config.offered import answers
 from scalix.launch.config.policy_builder import build_model
 from scalix.launch.config.price_builder import base_model_of, known_entry, map_names, prices_of
-from scalix.launch.config.wildcards import names_of, serves_any_name, with_model
+from scalix.launch.config.price_map_file import Entry, whole_map
 
 Models = dict[str, Model]
 
@@ -17,42 +20,34 @@ Models = dict[str, Model]
 def build_models(
     in_service: Sequence[Rendered], declared: ConfigFile, values: Mapping[str, str], *, demo: bool, production: bool
 ) -> tuple[Models, Models]:
-    """The models by name, and the wildcards that serve any name, the most exact first. Of a wildcard's names those
-    without a price are left out in production, as a model of theirs would be refused."""
-    served: dict[str, list[Rendered]] = {}
-    wild: list[Deployment] = []
-    for deployment in in_service:
-        if "*" in deployment.name:
-            wild.append(deployment.declared)
-        else:
-            served.setdefault(deployment.name, []).append(deployment)
+    """Return the models by name, and the wildcards that serve any name, the longest first.
+
+    In production, names of a wildcard that have no price are left out, because requests for them would be
+    refused.
+    """
+    first = {item.name: item for item in reversed(in_service) if "*" not in item.name}
     known = map_names(declared.model_list)
     models: Models = {}
-    for name, group in served.items():
+    for name in dict.fromkeys(item.name for item in in_service if item.name in first):
         deployments = [item for item in declared.model_list if item.model_name == name]
-        models[name] = _built(name, deployments, group[0].provider_model, declared, known)
+        models[name] = _built(name, deployments, first[name].provider_model, declared, known)
+    wild = [item.declared for item in in_service if "*" in item.name]
     wild.sort(key=lambda item: len(item.model_name), reverse=True)
     found: dict[str, Deployment] = {}
     any_name = [item for item in wild if serves_any_name(item)]
     for item in wild:
-        if item in any_name:
-            continue
-        for name, provider_model in names_of(item, values, demo=demo):
+        for name, provider_model in () if item in any_name else _names_of(item, values, demo=demo):
             if name not in models:
-                found.setdefault(name, with_model(item, name, provider_model))
+                found.setdefault(name, _with_model(item, name, provider_model))
     known = map_names(found.values())
     for name, item in found.items():
         model = replace(_built(name, [item], item.litellm_params.model, declared, known), of_wildcard=True)
         if not production or (model.prices and model.prices[-1].has_rates(answers=True)):
             models[name] = model
-    wildcards = {
-        item.model_name: replace(
-            _built(item.model_name, [item], item.litellm_params.model, declared, map_names([item])),
-            name=item.model_name,
-            of_wildcard=True,
-        )
-        for item in any_name
-    }
+    wildcards: Models = {}
+    for item in any_name:
+        model = _built(item.model_name, [item], item.litellm_params.model, declared, map_names([item]))
+        wildcards[item.model_name] = replace(model, of_wildcard=True)
     for name in chain.from_iterable(declared.scalix.fallbacks.values()):
         # It stands in the config, so that it is a model like the others.
         if name not in models and (by_wildcard := served_by(wildcards, name)) is not None:
@@ -67,3 +62,38 @@ def _built(
     if (base := base_model_of(deployments[0])) is not None:  # by which its tokens are counted
         provider_model = f"{provider_model.partition('/')[0]}/{base.rpartition('/')[2]}"
     return build_model(name, deployments, provider_model, prices, [known_entry(item, known) for item in deployments])
+
+
+def _names_of(deployment: Deployment, values: Mapping[str, str], *, demo: bool) -> Iterator[tuple[str, str]]:
+    """Yield each public name that a wildcard serves, and the model behind it. With `demo` all credentials are
+    there."""
+    pattern, model = deployment.model_name, deployment.litellm_params.model
+    is_open = not names_provider(model)
+    for full, short, entry in _known():
+        if not answers(entry):
+            continue
+        provider = str(entry.get("litellm_provider"))
+        if is_open and not ((demo and provider in IMPLICIT_KEYS) or has_key(provider, values)):
+            continue
+        for name in (short, full) if is_open else (full,):
+            segment = filled_in(model, name) if "*" in model else filled_in(pattern, short)
+            if segment is not None:
+                public = pattern.replace("*", segment)
+                if is_servable(public):
+                    yield public, model.replace("*", segment)
+
+
+def _with_model(deployment: Deployment, public: str, model: str) -> Deployment:
+    """Return a copy of a wildcard's deployment that stands for one name."""
+    params: dict[str, Any] = {**deployment.litellm_params.model_dump(), "model": model}
+    return deployment.model_copy(
+        update={"model_name": public, "litellm_params": type(deployment.litellm_params).model_construct(**params)}
+    )
+
+
+def _known() -> Iterator[tuple[str, str, Entry]]:
+    """Yield each model of the price map: its name with the provider in front, its name in the map, and its entry."""
+    for name, entry in whole_map().items():
+        provider = entry.get("litellm_provider")
+        if isinstance(provider, str) and provider and "*" not in name:
+            yield (name if name.startswith(f"{provider}/") else f"{provider}/{name}"), name, entry

@@ -1,7 +1,7 @@
-"""Whether the names and prices in a config file fit together, however wrong the rest of it is.
+"""Checks that the names and prices in a config file fit together.
 
-The checks read the file as it is, so that their problems are reported together with what is malformed. Parts that are
-malformed themselves are passed over.
+The checks read the file as it is, so that their problems are reported together with malformed parts, which they
+skip.
 """
 
 import time
@@ -20,7 +20,7 @@ _CHECKED = ("input_cost_per_token", "output_cost_per_token")
 
 
 def name_problems(source: YamlSource) -> Iterator[Problem]:
-    """Everything in the file that names a tier or a model that there is not, and prices that can't be meant."""
+    """Yield a problem for each name of a tier or a model that does not exist, and for prices that can't be meant."""
     models = model_names(source)
     tiers = [str(name) for name in source.mapping("scalix", "tiers")]
     default = source.at(("scalix", "default_tier"))
@@ -42,7 +42,7 @@ def name_problems(source: YamlSource) -> Iterator[Problem]:
 
 
 def model_names(source: YamlSource) -> list[str]:
-    """The public names in `model_list`, each once."""
+    """Return the public names in `model_list`, each once."""
     models = source.listed("model_list")
     return list(
         dict.fromkeys(str(item["model_name"]) for item in models if isinstance(item, dict) and "model_name" in item)
@@ -94,8 +94,8 @@ def _of_fallbacks(source: YamlSource, models: Sequence[str]) -> Iterator[Problem
 
 
 def _of_ids(source: YamlSource, models: Sequence[str]) -> Iterator[Problem]:
-    """Ids of deployments that a client may ask a wildcard for: LiteLLM would take that deployment, whose tier and price
-    are others."""
+    """Report ids of deployments that a wildcard serves as names: LiteLLM would send a request for that name to
+    this deployment, whose tier and price are others."""
     for index in range(len(source.listed("model_list"))):
         for place in (("litellm_params", "metadata"), ("model_info",)):
             steps = ("model_list", index, *place, "id")
@@ -143,7 +143,8 @@ def _no_amounts(source: YamlSource) -> Iterator[Problem]:
 
 
 def unpriced(models: Mapping[str, Model], embeddings: Collection[str], source: YamlSource) -> Iterator[Problem]:
-    """The models in service whose price nobody knows now: each would be given away. `embeddings` have no answers."""
+    """Yield a problem for each model in service without a price that holds now. `embeddings` need no price of
+    answers."""
     now_ms = time.time_ns() // 1_000_000
     listed = [item.get("model_name") for item in source.data["model_list"]]
     for name, model in models.items():

@@ -1,4 +1,5 @@
-"""Which deployments can answer at all: by the kind of their model, their provider, and the packages that it needs."""
+"""Tells which deployments can be served: by the kind of model, its provider, and the packages that LiteLLM needs
+for it."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -8,8 +9,7 @@ from scalix.launch.config.deployments import Rendered
 from scalix.launch.config.price_builder import known_entry
 from scalix.launch.config.price_map_file import Entry
 from scalix.launch.config.references import address_of, is_private
-from scalix.launch.litellm.packages import missing_for_provider
-from scalix.launch.litellm.providers import provider_of, providers
+from scalix.launch.litellm.providers import missing_for_provider, provider_of, providers
 from scalix.launch.problems import nearest
 
 EMBEDDING = "embedding"
@@ -18,40 +18,40 @@ OFFERED = (None, "chat", "completion", "responses", EMBEDDING)
 
 
 def mode_of(info: Mapping[str, Any], known: Entry) -> str | None:
-    """The kind of a model in LiteLLM's words: by the file's `model_info`, else by the price map."""
+    """Return the kind of a model in LiteLLM's words: by the file's `model_info`, else by the price map."""
     mode = info.get("mode") or known.get("mode")
     return mode if isinstance(mode, str) else None
 
 
 def answers(known: Entry) -> bool:
-    """Whether a model that the price map has is asked by one of our routes: some that draw are, in chats."""
+    """Whether one of our routes can ask a model of the price map. Some models that draw answer in chats."""
     endpoints = known.get("supported_endpoints")
     return known.get("mode") in OFFERED or (isinstance(endpoints, list) and "/v1/chat/completions" in endpoints)
 
 
 def other_kind(info: Mapping[str, Any], known: Entry) -> str | None:
-    """Why a model is not offered on any route; `None` for one that is."""
+    """Say why a kind of model is not served; `None` for one that is."""
     mode = mode_of(info, known)
     is_offered = mode in OFFERED or (not info.get("mode") and answers(known))
     return None if is_offered else f"models of mode {mode} are not served"
 
 
 def embeddings(deployments: Iterable[Deployment], names: frozenset[str]) -> set[str]:
-    """The names of models that answer with vectors alone. `names` are all under which the price map may know one."""
+    """Return the names of embedding models. `names` are all names to look up in the price map."""
     return {
-        item.model_name
-        for item in deployments
-        if mode_of(item.model_info.model_extra or {}, known_entry(item, names)) == EMBEDDING
+        item.model_name for item in deployments if mode_of(item.model_info.extra, known_entry(item, names)) == EMBEDDING
     }
 
 
 def not_offered(
     item: Rendered, names: frozenset[str], litellm: Mapping[str, Any], values: Mapping[str, str], *, demo: bool
 ) -> str | None:
-    """Why a deployment can't be asked; `None` if it can. With the demo provider only the kind of the model counts.
-    `names` are all under which the price map may know a deployment, `litellm` is the config without the models."""
+    """Say why a deployment can't be served; `None` if it can. With `demo` only the kind of the model counts.
+
+    `names` are all names to look up in the price map; `litellm` is LiteLLM's config without the models.
+    """
     known = known_entry(item.declared, names)
-    why = other_kind(item.declared.model_info.model_extra or {}, known)
+    why = other_kind(item.declared.model_info.extra, known)
     if why or demo or "*" in item.name or item.missing:
         return why
     settings = litellm.get("litellm_settings")
@@ -63,7 +63,8 @@ def not_offered(
 def _no_provider(
     params: Mapping[str, Any], known: Entry, own: Collection[str], values: Mapping[str, str]
 ) -> str | None:
-    """Why LiteLLM could not reach a deployment; `None` if it could. `own` are the providers of the operator's own."""
+    """Say why LiteLLM could not reach a deployment; `None` if it could. `own` are providers that the operator has
+    added."""
     provider = provider_of(params, known)
     package = missing_for_provider(provider)
     if package is not None:

@@ -1,7 +1,6 @@
-"""Builds the domain's `Policy` from what the config file says."""
+"""Builds the domain's `Policy` from the validated config."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Model, Policy, Tier
@@ -11,7 +10,7 @@ from scalix.domain.requests.guard import GuardSettings
 from scalix.launch.config.config_schema import Deployment, ScalixSection, TierSection
 from scalix.launch.config.offered import mode_of
 from scalix.launch.config.price_map_file import Entry
-from scalix.launch.config.schema_base import Section
+from scalix.launch.config.schema_base import as_written
 from scalix.launch.litellm.taken import Taken
 
 _OF_A_TIER = ("models", "features", "max_output_tokens", "priority", "on_store_failure", "prepaid", "allow_foreign_ids")
@@ -23,7 +22,7 @@ def build_policy(
     wildcards: Mapping[str, Model] | None = None,
     taken: Taken | None = None,
 ) -> Policy:
-    """The policy with `models` in service. Its names must have been checked with `config_names`."""
+    """Build the policy with `models` in service. `taken` is what LiteLLM's settings add to it."""
     taken = taken or Taken()
     markup = section.prices.markup
     tiers = {
@@ -40,17 +39,12 @@ def build_policy(
             ip_deny=section.ip_rules.deny,
             user_header=taken.user_header,
             cors_origins=section.cors.origins,
-            **_as_written(section, "allowed_hosts", "overload", "extra_body_fields", "strict_bodies"),
+            **as_written(section, "allowed_hosts", "overload", "extra_body_fields", "strict_bodies"),
         ),
         key_defaults=taken.key_defaults,
         key_bounds=taken.key_bounds,
-        **_as_written(section, "retention", "privacy", "fallbacks", "retries", "cooldown"),
+        **as_written(section, "retention", "privacy", "fallbacks", "retries", "cooldown"),
     )
-
-
-def _as_written(section: Section, *names: str) -> dict[str, Any]:
-    """Settings that the domain has under the same name and in the same shape."""
-    return {name: getattr(section, name) for name in names}
 
 
 def build_model(
@@ -60,31 +54,32 @@ def build_model(
     prices: tuple[Price, ...] = (),
     known: Sequence[Entry] = (),
 ) -> Model:
-    """The public model over `deployments`: the least maximum that each can do. `known` is what LiteLLM's map says of
-    them, which counts where they say nothing themselves."""
-    maxima, prompts, thinks = set[int](), set[int](), set[bool]()
-    for deployment in deployments:
-        for info in (deployment.model_info, deployment.litellm_params.metadata):
-            if info is not None:
-                maxima.update(value for value in (info.max_output_tokens or info.max_tokens,) if value is not None)
-                prompts.update(value for value in (info.max_input_tokens,) if value is not None)
-                thinks.update(value for value in (info.supports_reasoning,) if value is not None)
-    modes = [mode_of(item.model_info.model_extra or {}, entry) for item, entry in zip(deployments, known, strict=False)]
+    """Build the public model that `deployments` serve together, with the least of their maxima.
+
+    `known` are their entries in the price map, which count where the deployments say nothing themselves.
+    """
+    infos = [info for item in deployments for info in (item.model_info, item.litellm_params.metadata) if info]
+    maxima = {info.max_output_tokens or info.max_tokens for info in infos}
+    prompts = {info.max_input_tokens for info in infos}
+    thinks = {info.supports_reasoning for info in infos} - {None}
+    modes = [mode_of(item.model_info.extra, entry) for item, entry in zip(deployments, known, strict=False)]
     if not thinks and known and all(known):
         thinks = {bool(entry.get("supports_reasoning")) for entry in known}
     return Model(
         name=name,
         provider_model=provider_model,
-        max_output_tokens=min(maxima or _said(known, "max_output_tokens"), default=None),
-        max_input_tokens=min(prompts or _said(known, "max_input_tokens"), default=None),
+        max_output_tokens=_least(maxima, known, "max_output_tokens"),
+        max_input_tokens=_least(prompts, known, "max_input_tokens"),
         prices=prices,
         thinks=any(thinks) if thinks else None,
         mode=next((mode for mode in modes if mode is not None), None),
     )
 
 
-def _said(known: Sequence[Entry], name: str) -> set[int]:
-    return {entry[name] for entry in known if isinstance(entry.get(name), int) and entry[name] > 0}
+def _least(stated: set[int | None], known: Sequence[Entry], name: str) -> int | None:
+    """Return the least number that is stated, else the least that the price map has under `name`."""
+    of_map = {entry[name] for entry in known if isinstance(entry.get(name), int) and entry[name] > 0}
+    return min({number for number in stated if number is not None} or of_map, default=None)
 
 
 def _tier(name: str, section: TierSection, upgrade_url: str | None, markup_ppm: int) -> Tier:
@@ -98,12 +93,12 @@ def _tier(name: str, section: TierSection, upgrade_url: str | None, markup_ppm: 
         ),
         upgrade_url=section.upgrade_url or upgrade_url,
         markup_ppm=markup_ppm,
-        **_as_written(section, *_OF_A_TIER),
+        **as_written(section, *_OF_A_TIER),
     )
 
 
 def _limits(section: TierSection) -> Iterator[Limit]:
-    """A tier's limits by metric, of each the shortest window first."""
+    """Yield a tier's limits, grouped by metric, the shortest window first."""
     for metric in Metric:
         for window in Window:
             written = getattr(getattr(section, metric.value), window.value, None)

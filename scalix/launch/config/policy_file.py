@@ -1,6 +1,6 @@
-"""The policy as the launcher has accepted it, in a file that its workers read: at their start and at every reload.
+"""Writes the policy to a file that workers read at their start and at every reload.
 
-So a worker that is brought back in the middle of an edit of the config has what its neighbours have.
+A worker that restarts while the operator edits the config so has the same policy as the others.
 """
 
 import os
@@ -23,7 +23,7 @@ def write_policy(path: Path, number: int, policy: Policy) -> None:
 
 
 def read_policy(path: Path) -> tuple[int, Policy]:
-    """The number and the policy. Raises `LaunchError`."""
+    """Return the number and the policy. Raises `LaunchError`."""
     try:
         content = from_json(path.read_bytes())
         return int(content["number"]), _CODEC.validate_python(content["policy"])
@@ -33,12 +33,12 @@ def read_policy(path: Path) -> tuple[int, Policy]:
 
 
 def note_taken(path: Path, number: int) -> None:
-    """Say that this process has put the policy of this `number` in force."""
+    """Record that this process has put policy `number` in force."""
     path.with_name(f"{_TAKEN}{os.getpid()}").write_text(str(number), encoding="ascii")
 
 
 def taken_by(path: Path, pid: int) -> int:
-    """The number of the policy that `pid` has said to have in force; 0 when it has not said so."""
+    """Return the number of the policy that process `pid` has in force; 0 if it has recorded none."""
     try:
         return int(path.with_name(f"{_TAKEN}{pid}").read_text(encoding="ascii") or 0)
     except (OSError, ValueError):
@@ -46,7 +46,7 @@ def taken_by(path: Path, pid: int) -> int:
 
 
 def forget_taken(path: Path) -> None:
-    """Remove what the workers of a former run have said."""
+    """Remove what the workers of a former run have recorded."""
     for note in path.parent.glob(f"{_TAKEN}*"):
         note.unlink(missing_ok=True)
 

@@ -1,4 +1,5 @@
-"""What each model costs: LiteLLM's map, over it what the deployments say, over that `scalix.prices`."""
+"""Finds the price of each model: in LiteLLM's price map, overridden by the deployment, overridden by
+`scalix.prices`."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -35,19 +36,20 @@ _FINER = {
 
 
 def map_names(deployments: Iterable[Deployment]) -> frozenset[str]:
-    """Every name under which LiteLLM's map may know one of `deployments`."""
+    """Return every name under which the price map may have one of `deployments`."""
     return frozenset(name for deployment in deployments for name in _names(deployment))
 
 
 def known_entry(deployment: Deployment, names: frozenset[str]) -> Entry:
-    """What LiteLLM's map says of a deployment."""
+    """Return the price map's entry for a deployment; empty if it has none."""
     return map_entry(names, *_names(deployment))
 
 
 def prices_of(
     name: str, deployments: Sequence[Deployment], section: ScalixSection, names: frozenset[str]
 ) -> tuple[Price, ...]:
-    """The prices of a public model, the oldest first; of several deployments the dearest, component by component."""
+    """Return the prices of a public model, the oldest first. Of several deployments the dearest counts, for each
+    rate."""
     found = [_deployment_entry(deployment, names) for deployment in deployments]
     prices = [
         read_price(entry, version, provider=_provider(deployment), regional=_is_regional(deployment))
@@ -64,7 +66,7 @@ def prices_of(
 
 
 def moment_ms(moment: str | None) -> int:
-    """Unix time in milliseconds of a price's `from` (UTC); 0 without one."""
+    """Return a price's `from` (UTC) as Unix time in milliseconds; 0 without one."""
     return int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()) * 1000 if moment else 0
 
 
@@ -77,13 +79,13 @@ def _laid_over(entry: Entry, written: Mapping[str, Decimal]) -> dict[str, Any]:
 
 
 def _deployment_entry(deployment: Deployment, names: frozenset[str]) -> tuple[dict[str, Any], str]:
-    """The price in LiteLLM's words, and its version; empty where nobody knows it."""
+    """Return a deployment's price in LiteLLM's words, and the price's version; both empty if nobody knows it."""
     params = deployment.litellm_params
     known = dict(known_entry(deployment, names))
     stated: dict[str, Any] = {}
     for part in (params.metadata, deployment.model_info, params):
         if part is not None:
-            members = {**part.model_dump(exclude_none=True), **(part.model_extra or {})}
+            members = {**part.model_dump(exclude_none=True), **part.extra}
             stated |= {key: value for key, value in members.items() if is_price_name(key) or key in _TABLES}
     if not stated:
         return (known, map_version()) if known else ({}, "")
@@ -94,33 +96,27 @@ def _deployment_entry(deployment: Deployment, names: frozenset[str]) -> tuple[di
 
 def _names(deployment: Deployment) -> tuple[str, ...]:
     params = deployment.litellm_params
-    own = (params.model_extra or {}).get("custom_llm_provider")
-    model = params.model
-    names = [
-        base_model_of(deployment),
-        f"{own}/{model}" if own else None,
-        model,
-        model.partition("/")[2],
-        _BEDROCK.sub("", model),
-    ]
-    return tuple(name for name in names if isinstance(name, str) and name)
+    own, model = params.extra.get("custom_llm_provider"), params.model
+    ours = f"{own}/{model}" if own else None
+    names = (base_model_of(deployment), ours, model, model.partition("/")[2], _BEDROCK.sub("", model))
+    return tuple(name for name in names if name)
 
 
 def base_model_of(deployment: Deployment) -> str | None:
-    """The model behind a deployment of a free name (Azure), as the file says it, in both places where LiteLLM reads."""
-    places = (deployment.model_info.model_extra, deployment.litellm_params.model_extra)
-    found = (place.get("base_model") for place in places if place)
+    """Return the model behind a deployment of a free name (Azure): `base_model`, in either place where LiteLLM
+    reads it."""
+    found = (place.extra.get("base_model") for place in (deployment.model_info, deployment.litellm_params))
     return next((name for name in found if isinstance(name, str) and name), None)
 
 
 def _provider(deployment: Deployment) -> str:
-    own = (deployment.litellm_params.model_extra or {}).get("custom_llm_provider")
+    own = deployment.litellm_params.extra.get("custom_llm_provider")
     return str(own or deployment.litellm_params.model.partition("/")[0])
 
 
 def _is_regional(deployment: Deployment) -> bool:
-    """Whether it may be served from a place that costs more: which one it is only LiteLLM knows."""
-    extra = deployment.litellm_params.model_extra or {}
+    """Whether a deployment may be served from a region that costs more. Only LiteLLM knows which region it is."""
+    extra = deployment.litellm_params.extra
     address = str(extra.get("api_base") or extra.get("base_url") or "")
     named = any(extra.get(name) for name in ("vertex_location", "vertex_ai_location"))
     return named or "api.openai.com" in address or address.startswith(("${", "os.environ/"))

@@ -1,15 +1,14 @@
-"""LiteLLM's own price map: a file inside its package, read without importing LiteLLM."""
+"""Reads LiteLLM's price map, a file inside its package, without importing LiteLLM."""
 
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from scalix.domain.prices.pricing import MOST_VERSION_CHARS
+from scalix.launch.litellm.providers import litellm_folder
 
 _FILE = "model_prices_and_context_window_backup.json"
 
@@ -19,7 +18,7 @@ Entry = Mapping[str, Any]
 
 @lru_cache(maxsize=1)
 def map_version() -> str:
-    """`map:1.106.12`, by LiteLLM's version."""
+    """Return the version of the map, such as `map:1.106.12`, by LiteLLM's version."""
     try:
         return f"map:{version('litellm')}"[:MOST_VERSION_CHARS]
     except PackageNotFoundError:
@@ -27,8 +26,10 @@ def map_version() -> str:
 
 
 def map_entry(names: frozenset[str], *wanted: str) -> Entry:
-    """The map's entry for the first of `wanted` that it has, else an empty one. `names` are all that will be asked for,
-    so that the file, of 3 MB, is read once and not kept."""
+    """Return the entry of the first of `wanted` that the map has, else an empty one.
+
+    `names` are all names that will be asked for, so that the file of 3 MB is read once and not kept.
+    """
     entries = _entries(names)
     return next((entries[name] for name in wanted if name in entries), {})
 
@@ -40,13 +41,9 @@ def _entries(names: frozenset[str]) -> dict[str, Entry]:
 
 
 def whole_map() -> dict[str, Entry]:
-    """The whole map, for a start that has wildcards; it takes some 20 MB."""
-    spec = find_spec("litellm")
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    if not folders:
-        return {}
+    """Return the whole map, which takes some 20 MB. Needed where the config has wildcards."""
     try:
-        known = orjson.loads((Path(folders[0]) / _FILE).read_bytes())
+        known = orjson.loads((litellm_folder() / _FILE).read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return {}
     return {name: entry for name, entry in known.items() if isinstance(entry, dict) and name != "sample_spec"}

@@ -1,7 +1,8 @@
-"""References to the environment in a config, and secrets that stand in it in plain text.
+"""Translates references to variables in a config, and finds secrets in plain text.
 
-The operator may write `${NAME}` or LiteLLM's own `os.environ/NAME`. What LiteLLM gets holds the latter only, so that
-no secret is written to disk: one that stands in the file, which production refuses, becomes a variable of the workers.
+The operator may write `${NAME}` or LiteLLM's own `os.environ/NAME`. LiteLLM gets the latter only, so that no
+secret is written to disk: a secret that stands in the file becomes a variable of the workers, and production
+refuses it.
 """
 
 import hashlib
@@ -68,7 +69,7 @@ class References:
         """All variables that the file refers to, under the names that are set."""
 
     def translated(self, value: Any, steps: Steps) -> Any:
-        """`value` as LiteLLM is to read it. `steps` say where it stands in the file."""
+        """Return `value` as LiteLLM is to read it. `steps` is its place in the file."""
         if isinstance(value, Mapping):
             return {key: self.translated(item, (*steps, key)) for key, item in value.items()}
         if isinstance(value, list):
@@ -76,7 +77,7 @@ class References:
         return self._text(value, steps) if isinstance(value, str) else value
 
     def missing_under(self, steps: Steps) -> list[str]:
-        """The unset variables that anything below `steps` needs, in the order of the file."""
+        """Return the unset variables that values below `steps` need, in the order of the file."""
         found = [name for place, names in self.missing.items() if place[: len(steps)] == steps for name in names]
         return list(dict.fromkeys(found))
 
@@ -104,10 +105,9 @@ class References:
         return LITELLM_PREFIX + name
 
     def _is_secret(self, text: str, steps: Steps) -> bool:
-        if not _in_plain_text(text, steps):
-            return False
-        if steps[0] != "model_list" or steps[-1] != "api_key":
-            return True
+        looks_so = _in_plain_text(text, _keys(steps))
+        if not looks_so or steps[0] != "model_list" or steps[-1] != "api_key":
+            return looks_so
         # Local servers want some key and ignore which.
         address = address_of(self.source.mapping(*steps[:-1]), self._values)
         return len(text) >= _SHORTEST_KEY_CHARS and not is_private(address)
@@ -120,7 +120,8 @@ class References:
         return LITELLM_PREFIX + name
 
     def _set_name(self, name: str, steps: Steps) -> str:
-        """`name`, or where it is not set, the former name that is: of several the one that goes with the address."""
+        """Return `name`, or if it is unset, a former name that is set; of several the one that goes with the
+        address."""
         formers = FORMER_NAMES.get(name, ())
         if len(formers) > 1:
             entry = self.source.mapping(*steps[:-1])
@@ -129,16 +130,12 @@ class References:
         return next((other for other in (name, *formers) if self._values.get(other, "").strip()), name)
 
     def _inside(self, text: str, names: list[str], steps: Steps) -> str:
-        """LiteLLM has no syntax for a reference within a longer text, so its value must be written out."""
+        """Write out the values of references within a longer text, for which LiteLLM has no syntax."""
         chosen = {name: self._set_name(name, steps) for name in names}
         for name in chosen.values():
             self._need(name, steps)
-        secret = next((name for name in names if is_secret_name(name)), None)
-        if (
-            secret
-            or _holds_secret(steps)
-            or any(_PASSWORD_IN_URL.match(self._values.get(name, "")) for name in chosen.values())
-        ):
+        has_password = any(_PASSWORD_IN_URL.match(self._values.get(name, "")) for name in chosen.values())
+        if has_password or any(map(is_secret_name, names)) or _holds_secret(_keys(steps)):
             fix = "put the whole value into one variable and write ${NAME} alone"
             self._report(steps, f"{_label(steps)} mixes a secret with other text", fix)
             return text
@@ -151,14 +148,14 @@ class References:
 
 
 def address_of(params: Mapping[str, Any], values: Mapping[str, str]) -> str:
-    """Where a deployment says that its server is, written out if it is a reference as LiteLLM writes it; else empty."""
+    """Return the address of a deployment's server, a reference to a variable resolved; empty if it states none."""
     address = str(params.get("api_base") or params.get("base_url") or "")
     name = address.removeprefix(LITELLM_PREFIX)
     return address if name == address else values.get(name, "")
 
 
 def is_private(address: str) -> bool:
-    """Whether a URL's host can only be this machine or a neighbour."""
+    """Whether the host of a URL can only be this machine or one in its network."""
     try:
         host = urlsplit(address).hostname
     except ValueError:
@@ -167,7 +164,7 @@ def is_private(address: str) -> bool:
 
 
 def whole_reference(value: object) -> str | None:
-    """The variable that a value as it is written refers to as a whole."""
+    """Return the variable that a value refers to, if the reference is the whole value."""
     if not isinstance(value, str):
         return None
     if value.startswith(LITELLM_PREFIX):
@@ -177,7 +174,7 @@ def whole_reference(value: object) -> str | None:
 
 
 def referenced(value: Any) -> Iterator[str]:
-    """The names of all variables that a translated value refers to."""
+    """Yield the names of all variables that a translated value refers to."""
     if isinstance(value, Mapping):
         for item in value.values():
             yield from referenced(item)
@@ -189,33 +186,34 @@ def referenced(value: Any) -> Iterator[str]:
 
 
 def is_secret_name(name: str) -> bool:
+    """Whether a field or a variable of this name holds a secret."""
     return bool(_SECRET_NAME.search(name)) and not _NO_SECRET.search(name)
 
 
-def _holds_secret(steps: Steps) -> bool:
-    """Whether the place is for a secret by its name, or within headers, where any field may carry one."""
-    keys = [step for step in steps if isinstance(step, str)]
+def _keys(steps: Steps) -> list[str]:
+    return [step for step in steps if isinstance(step, str)]
+
+
+def _holds_secret(keys: list[str]) -> bool:
+    """Whether a place is for a secret, by its name. Any field of headers may carry one."""
     return bool(keys) and (is_secret_name(keys[-1]) or any(key.casefold().endswith("headers") for key in keys[:-1]))
 
 
-def _in_plain_text(text: str, steps: Steps) -> bool:
-    keys = [step for step in steps if isinstance(step, str)]
-    if text.strip().casefold() in _PLACEHOLDERS or not keys:
-        return False
+def _in_plain_text(text: str, keys: list[str]) -> bool:
     # LiteLLM reads both itself: a token from the machine's identity, and a reference behind a word such as `Bearer`.
-    if text.startswith("oidc/") or LITELLM_PREFIX in text:
+    if not keys or text.strip().casefold() in _PLACEHOLDERS or text.startswith("oidc/") or LITELLM_PREFIX in text:
         return False
     # Of headers only those that look like a secret: a fixed `HTTP-Referer` is none.
     return is_secret_name(keys[-1]) or bool(_LOOKS_SECRET.match(text)) or bool(_PASSWORD_IN_URL.match(text))
 
 
 def _label(steps: Steps) -> str:
-    return ".".join(str(step) for step in steps if isinstance(step, str)) or "this value"
+    return ".".join(_keys(steps)) or "this value"
 
 
 def _suggestion(steps: Steps) -> str:
-    key = next((step for step in reversed(steps) if isinstance(step, str)), "secret")
+    key = next(reversed(_keys(steps)), "secret")
+    variable = f"${{YOUR_{re.sub(r'[^A-Za-z0-9]+', '_', key).upper()}}}"
     if key == "master_key":
-        return f"{key}: {LITELLM_PREFIX}LITELLM_MASTER_KEY, and set that variable in the environment or an env file"
-    name = re.sub(r"[^A-Za-z0-9]+", "_", key).upper()
-    return f"{key}: ${{YOUR_{name}}}, and set that variable in the environment or an env file"
+        variable = f"{LITELLM_PREFIX}LITELLM_MASTER_KEY"
+    return f"{key}: {variable}, and set that variable in the environment or an env file"

@@ -1,5 +1,6 @@
-"""Writes the config that LiteLLM reads."""
+"""Writes the config file that LiteLLM reads."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,53 +12,38 @@ _HEADER = "# Written by the gateway at each start, from the config file. Changes
 
 
 def render(config: Mapping[str, Any]) -> str:
-    """`config` as YAML that means the same by the rules of YAML 1.1 (LiteLLM's) and 1.2: every text is quoted."""
-    return _HEADER + "".join(line + "\n" for line in _mapping(config, 0))
+    """Return `config` as YAML that means the same in YAML 1.1, which LiteLLM reads, and in 1.2: every text is
+    quoted."""
+    return _HEADER + "".join(line + "\n" for line in _lines(config, ""))
 
 
 def write_rendered(path: Path, config: Mapping[str, Any]) -> Path:
-    """Writes `config` to `path` with mode 0600, whole or not at all. Raises `LaunchError` when that fails."""
+    """Write `config` to `path` with mode 0600, in one step. Raises `LaunchError` when that fails."""
     replace_file(path, render(config).encode())
     return path
 
 
-def _mapping(value: Mapping[Any, Any], depth: int) -> Iterator[str]:
-    for key, item in value.items():
-        yield from _entry(f"{'  ' * depth}{_scalar(key)}:", item, depth)
-
-
-def _list(value: list[Any], depth: int) -> Iterator[str]:
-    for item in value:
-        yield from _entry(f"{'  ' * depth}-", item, depth)
-
-
-def _entry(head: str, item: Any, depth: int) -> Iterator[str]:
-    if isinstance(item, Mapping) and item:
-        yield head
-        yield from _mapping(item, depth + 1)
-    elif isinstance(item, list) and item:
-        yield head
-        yield from _list(item, depth + 1)
-    else:
-        yield f"{head} {_scalar(item)}"
+def _lines(value: Mapping[Any, Any] | list[Any], indent: str) -> Iterator[str]:
+    heads = [f"{_scalar(key)}:" for key in value] if isinstance(value, Mapping) else ["-"] * len(value)
+    for head, item in zip(heads, value.values() if isinstance(value, Mapping) else value, strict=True):
+        if isinstance(item, Mapping | list) and item:
+            yield f"{indent}{head}"
+            yield from _lines(item, f"{indent}  ")
+        else:
+            yield f"{indent}{head} {_scalar(item)}"
 
 
 def _scalar(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        return _fraction(value)
     if isinstance(value, str):
         return _quoted(value)
-    return "{}" if isinstance(value, Mapping) else "[]"
+    if isinstance(value, float):
+        return _fraction(value)
+    # Empty lists and mappings, whole numbers, truth values and null are written as in JSON.
+    return json.dumps(value)
 
 
 def _fraction(value: float) -> str:
-    """YAML 1.1 knows a fraction by its point, so that `1e-06` would be a text there."""
+    """Return a number with a point in it. Without one, YAML 1.1 would take `1e-06` for text."""
     text = repr(value)
     if text in ("inf", "-inf", "nan"):
         return text.replace("inf", ".inf").replace("nan", ".nan")

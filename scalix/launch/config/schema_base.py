@@ -1,4 +1,4 @@
-"""What the parts of the `scalix:` section are declared with: sections, errors, and checks of single values."""
+"""The building blocks of the schema: sections, errors, and checks of single values."""
 
 from dataclasses import fields
 from decimal import Decimal
@@ -20,12 +20,13 @@ class Section(BaseModel):
 
 
 def wrong(what: str, fix: str) -> PydanticCustomError:
-    """A validation error for the operator: what is wrong with the value, and what to write instead."""
+    """Return a validation error for the operator: what is wrong with the value, and what to write instead."""
     return PydanticCustomError("scalix", "{what}", {"what": what, "fix": fix})
 
 
 def whole(least: int, most: int, usual: int, kind: str = "whole number") -> BeforeValidator:
-    """A validator of whole numbers from `least` to `most`. The error calls the number `kind` and suggests `usual`."""
+    """Return a validator of whole numbers from `least` to `most`. Its error calls the number `kind` and suggests
+    `usual`."""
 
     def check(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
@@ -36,7 +37,7 @@ def whole(least: int, most: int, usual: int, kind: str = "whole number") -> Befo
 
 
 def decimal_of(value: Any) -> Decimal | None:
-    """The number that a value of the file is, exactly; `None` for what is no finite number from 0 on."""
+    """Return the exact number that a value of the file is; `None` if it is no finite number from 0 on."""
     try:
         number = Decimal(value) if isinstance(value, int | str | Decimal) and not isinstance(value, bool) else None
     except ArithmeticError:
@@ -45,7 +46,8 @@ def decimal_of(value: Any) -> Decimal | None:
 
 
 def section_of(kind: type, **checks: Any) -> BeforeValidator:
-    """A validator that makes a dataclass of the domain from a section with the same keys and the same usual values.
+    """Return a validator that turns a section into a dataclass of the domain with the same keys and default
+    values.
 
     `checks` say of a field what its own type does not: the least and the most whole number, or another type.
     """
@@ -58,3 +60,8 @@ def section_of(kind: type, **checks: Any) -> BeforeValidator:
         members[field.name] = (check, usual)
     shape = create_model(kind.__name__, __base__=Section, **members)
     return BeforeValidator(lambda written: kind(**dict(shape.model_validate(written))))
+
+
+def as_written(section: Section, *names: str) -> dict[str, Any]:
+    """Return the values of keys that a dataclass of the domain has under the same names."""
+    return {name: getattr(section, name) for name in names}

@@ -12,23 +12,17 @@ from scalix.launch.config.findings import Findings
 from scalix.launch.config.yaml_source import Step, YamlSource
 from scalix.launch.problems import Problem, nearest, one_of, shown_path
 
+# What is said of each of pydantic's types of errors, and the fix; without one, the key's example is the fix.
 _TYPES = {
-    "string_type": "is not text",
-    **dict.fromkeys(("list_type", "tuple_type", "frozen_set_type"), "is not a list"),
-    "dict_type": "is not a set of 'key: value' pairs",
-    "model_type": "is not a set of 'key: value' pairs",
-    "bool_type": "is neither true nor false",
-    "string_too_short": "is empty",
-    "too_short": "is empty",
-    "string_pattern_mismatch": "is not a plain name",
-    "invalid_key": "is not text",
-}
-_FIXES = {
-    "string_type": "put it into quotes",
-    "invalid_key": "put it into quotes",
-    **dict.fromkeys(("list_type", "tuple_type", "frozen_set_type"), "write [first, second]"),
-    "bool_type": "write true or false",
-    "string_pattern_mismatch": "use up to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit",
+    **dict.fromkeys(("string_type", "invalid_key"), ("is not text", "put it into quotes")),
+    **dict.fromkeys(("list_type", "tuple_type", "frozen_set_type"), ("is not a list", "write [first, second]")),
+    **dict.fromkeys(("dict_type", "model_type"), ("is not a set of 'key: value' pairs", "")),
+    **dict.fromkeys(("string_too_short", "too_short"), ("is empty", "")),
+    "bool_type": ("is neither true nor false", "write true or false"),
+    "string_pattern_mismatch": (
+        "is not a plain name",
+        "use up to 64 letters, digits, '-', '_' and '.', beginning with a letter or digit",
+    ),
 }
 _EXAMPLES = {
     "default_tier": "default_tier: free",
@@ -48,7 +42,7 @@ _EXAMPLES = {
 
 
 def validated(findings: Findings) -> ConfigFile | None:
-    """The file as pydantic models; `None` where something is wrong with it, which is added to `findings`."""
+    """Return the file as pydantic models; `None` if something is wrong, which is added to `findings`."""
     source = findings.source
     empty = set(_empty(source.data.get("scalix", {}), ("scalix",)))
     for steps in empty:
@@ -92,7 +86,7 @@ def _problem(item: ErrorDetails, source: YamlSource) -> Problem:
         return Problem(where, f"unknown key '{name}' in {dotted(place[:-1])}", fix)
     if kind == "missing":
         inside = f" in {dotted(place[:-1])}" if len(place) > 1 else ""
-        meant = nearest(name, filter(_is_text, source.data)) if len(place) == 1 else None
+        meant = nearest(name, source.names()) if len(place) == 1 else None
         if meant is not None and meant not in ConfigFile.model_fields:
             return Problem(source.where((meant,)), f"unknown section '{meant}'", f"write '{name}'")
         return Problem(where, f"'{name}' is missing{inside}", f"add {_EXAMPLES.get(name, name + ':')}")
@@ -102,12 +96,13 @@ def _problem(item: ErrorDetails, source: YamlSource) -> Problem:
     if kind == "literal_error":
         expected = str(item.get("ctx", {}).get("expected", "")).replace("'", "")
         return Problem(where, f"{dotted(place)} is not one of the words for it", f"write {expected}")
-    what = _TYPES.get(kind, item["msg"])
-    return Problem(where, f"{dotted(place)} {what}", _FIXES.get(kind, f"write {_EXAMPLES.get(name, 'key: value')}"))
+    what, fix = _TYPES.get(kind, (item["msg"], ""))
+    return Problem(where, f"{dotted(place)} {what}", fix or f"write {_EXAMPLES.get(name, 'key: value')}")
 
 
 def dotted(place: Iterable[Step]) -> str:
-    """`scalix.tiers.free` for messages; the number that a limit was written as has no name of its own."""
+    """Return a place as messages show it, such as `scalix.tiers.free`. The number of a limit has no name of its
+    own."""
     steps = list(place)
     if len(steps) > 1 and steps[-1] == "limit":
         steps.pop()
@@ -115,7 +110,7 @@ def dotted(place: Iterable[Step]) -> str:
 
 
 def _known_keys(place: tuple[Step, ...]) -> list[str]:
-    """The keys that may stand beside the unknown one at `place`, which is below `scalix`."""
+    """Return the keys that are allowed beside the unknown one at `place`."""
     kind: Any = ConfigFile
     for step in place[:-1]:
         # Of a list or a dictionary every item has the same shape; of a section, each key its own.
@@ -124,14 +119,14 @@ def _known_keys(place: tuple[Step, ...]) -> list[str]:
 
 
 def _members(section: Any) -> dict[str, Any]:
-    """The types of a section's values by key. Those that are dataclasses of the domain have the same keys there."""
+    """Return the types of a section's values by key."""
     if is_dataclass(section):
         return {field.name: field.type for field in fields(section)}
     return {field.alias or name: field.annotation for name, field in section.model_fields.items()}
 
 
 def _holder(kind: Any) -> Any:
-    """The section, list or dictionary that an annotation holds, such as `TierSection` of `TierSection | None`."""
+    """Return the section, list or dictionary inside an annotation, such as `TierSection` of `TierSection | None`."""
     if _is_section(kind) or get_origin(kind) in (list, dict):
         return kind
     return next((found for part in get_args(kind) if (found := _holder(part)) is not None), None)
@@ -139,7 +134,3 @@ def _holder(kind: Any) -> Any:
 
 def _is_section(kind: Any) -> bool:
     return isinstance(kind, type) and (issubclass(kind, BaseModel) or is_dataclass(kind))
-
-
-def _is_text(key: Any) -> bool:
-    return isinstance(key, str)

@@ -1,5 +1,5 @@
-"""Tiers of a config that does not say which models they have: by the tiers that the models name, and the product's own
-tiers where there are none."""
+"""Fills in tiers that the config leaves open: their models by the tiers that models name, or the product's own
+tiers."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -8,7 +8,7 @@ from typing import Any
 from scalix.domain.model_names import NOT, fits
 from scalix.launch.config.findings import Findings
 from scalix.launch.config.yaml_source import Step, YamlSource
-from scalix.launch.problems import nearest, one_of
+from scalix.launch.problems import fix_for, nearest
 
 _TIER = "tier"
 _FEATURES = ["lazy_edits", "smart_context", "advanced_reasoning"]
@@ -40,11 +40,11 @@ SHIPPED: Mapping[str, Any] = {
 
 
 def complete_tiers(findings: Findings) -> list[str]:
-    """Put into `source.data` what its section leaves open: the tiers, or the models of some of them.
+    """Complete the tiers in the file's data. Returns lines for the operator.
 
-    A model that names a tier (`tier` in its `metadata` or `model_info`) is in that one and those after it. The others
-    are in the tiers whose patterns have them, and where no model names a tier, every open tier has all. Returns lines
-    for the operator.
+    A model that names a tier (`tier` in its `metadata` or `model_info`) is in that tier and those after it. Other
+    models are in the tiers whose patterns match them. Where no model names a tier, every open tier has all
+    models.
     """
     source = findings.source
     section = source.data.get("scalix", None if _is_misspelt(source) else {})
@@ -81,7 +81,8 @@ def _over_shipped(section: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _models_of(index: int, patterns: list[str], named: Mapping[str, int | None]) -> list[str]:
-    """The models of the tier at `index`. `named` has every model of the file and the index of the tier it names."""
+    """Return the models of the tier at `index`. `named` has every model of the file, with the index of the tier
+    it names."""
     if not any(tier is not None for tier in named.values()):
         return ["*"]
     if "*" in patterns and all(tier is None or tier <= index for tier in named.values()):
@@ -98,7 +99,7 @@ def _models_of(index: int, patterns: list[str], named: Mapping[str, int | None])
 
 
 def _named_tiers(findings: Findings, tiers: list[str]) -> tuple[dict[str, int | None], list[str]]:
-    """Each model of the file with the index of the tier that it names, of several the dearest; lines about those."""
+    """Return each model with the index of the tier that it names, of several the dearest, and notes about those."""
     source = findings.source
     found: dict[str, int | None] = {}
     notes: dict[str, str] = {}
@@ -116,9 +117,8 @@ def _named_tiers(findings: Findings, tiers: list[str]) -> tuple[dict[str, int | 
             if tier is None:
                 continue
             if tier not in tiers:
-                guess = nearest(str(tier), tiers)
-                fix = f"write tier: {guess}" if guess else f"write {one_of(tiers)}"
-                findings.wrong(steps, f"'{name}' is in the tier '{tier}', which is none", fix)
+                what = f"'{name}' is in the tier '{tier}', which is none"
+                findings.wrong(steps, what, fix_for(str(tier), tiers, "tier: "))
                 continue
             before, index = found[name], tiers.index(tier)
             found[name] = index if before is None else max(before, index)
@@ -129,19 +129,15 @@ def _named_tiers(findings: Findings, tiers: list[str]) -> tuple[dict[str, int | 
 
 
 def _slips(holder: Mapping[Any, Any], tiers: list[str]) -> list[str]:
-    """The fields by which a model was probably meant to be put into a tier."""
+    """Return the fields that were probably meant to be `tier`."""
     return [
         field
         for field, value in holder.items()
-        if field != _TIER and _is_text(field) and nearest(field, [_TIER]) is not None
+        if field != _TIER and isinstance(field, str) and nearest(field, [_TIER]) is not None
         if any(word in tiers for word in (value if isinstance(value, list) else [value]))
     ]
 
 
 def _is_misspelt(source: YamlSource) -> bool:
-    """Whether a section may be meant for ours: what it says must not be passed over."""
-    return "scalix" not in source.data and nearest("scalix", filter(_is_text, source.data)) is not None
-
-
-def _is_text(key: object) -> bool:
-    return isinstance(key, str)
+    """Whether another section may be meant for ours, so that it must not be replaced by the product's tiers."""
+    return "scalix" not in source.data and nearest("scalix", source.names()) is not None

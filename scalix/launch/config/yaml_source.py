@@ -1,4 +1,4 @@
-"""A YAML file as plain Python values that still knows on which line each of them stands."""
+"""Reads a YAML file into plain Python values, and remembers on which line each of them stands."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -30,7 +30,7 @@ class _ExactConstructor(RoundTripConstructor):
         return Decimal(text) if ":" not in text else Decimal(str(self.construct_yaml_float(node)))
 
     def construct_word(self, node: ScalarNode) -> Any:
-        """LiteLLM's reader takes `yes` and `on` for true, but not a bare `y`."""
+        """Take `yes` and `on` for true, as LiteLLM's reader does, but not a bare `y`."""
         return str(node.value) if len(node.value) == 1 else self.construct_yaml_bool(node)
 
 
@@ -39,7 +39,10 @@ _ExactConstructor.add_constructor("tag:yaml.org,2002:bool", _ExactConstructor.co
 
 
 class YamlSource:
-    """One file. `data` is plain: dict, list, str, int, bool, Decimal, None; dates are strings."""
+    """A YAML file. `data` is plain: dict, list, str, int, bool, Decimal, None; dates are strings.
+
+    `steps` in its methods are the keys and indices that lead to a value.
+    """
 
     def __init__(self, path: Path, tree: Any) -> None:
         self.path = path
@@ -48,7 +51,8 @@ class YamlSource:
         self.data: Any = _plain(tree)
 
     def line(self, steps: Iterable[Step]) -> int:
-        """The line, from 1, on which the value at `steps` begins; that of its closest parent where it has none."""
+        """Return the line, from 1, on which the value at `steps` begins; that of its closest parent where it has
+        none."""
         node = self._tree
         line = 0
         for step in steps:
@@ -62,7 +66,7 @@ class YamlSource:
         return line + 1
 
     def at(self, steps: Iterable[Step]) -> Any:
-        """The value at `steps`; `None` where there is none."""
+        """Return the value at `steps`; `None` where there is none."""
         value = self.data
         for step in steps:
             try:
@@ -72,25 +76,29 @@ class YamlSource:
         return value
 
     def mapping(self, *steps: Step) -> dict[Any, Any]:
-        """The mapping at `steps` itself, which may be changed; an empty one where there is none."""
+        """Return the mapping at `steps`, which may be changed; an empty one where there is none."""
         value = self.at(steps)
         return value if isinstance(value, dict) else {}
 
     def listed(self, *steps: Step) -> list[Any]:
-        """The list at `steps` itself; an empty one where there is none."""
+        """Return the list at `steps`, which may be changed; an empty one where there is none."""
         value = self.at(steps)
         return value if isinstance(value, list) else []
 
+    def names(self, *steps: Step) -> list[str]:
+        """Return the keys of the mapping at `steps` that are text."""
+        return [name for name in self.mapping(*steps) if isinstance(name, str)]
+
     def take(self, *steps: Step) -> Any:
-        """The value at `steps`, which is removed from the data; `None` where there is none."""
+        """Remove the value at `steps` from the data and return it; `None` where there is none."""
         return self.mapping(*steps[:-1]).pop(steps[-1], None)
 
     def problem(self, steps: Iterable[Step], what: str, fix: str) -> Problem:
-        """A problem with the value at `steps`."""
+        """Return a problem with the value at `steps`."""
         return Problem(self.where(steps), what, fix)
 
     def where(self, steps: Iterable[Step]) -> str:
-        """`file:line` of the value at `steps`, in whichever file it stands."""
+        """Return `file:line` of the value at `steps`, in whichever file it stands."""
         steps = tuple(steps)
         for place, (other, its_place) in self._others.items():
             if steps[: len(place)] == place:
@@ -98,7 +106,7 @@ class YamlSource:
         return f"{shown_path(self.path)}:{self.line(steps)}"
 
     def take_in(self, other: "YamlSource") -> None:
-        """Lay the sections of another file over those of this one: lists are put together, what else is there wins."""
+        """Merge the sections of another file into this one: lists are joined, other values are replaced."""
         for name, value in other.data.items():
             mine = self.data.get(name)
             if isinstance(mine, list) and isinstance(value, list):
@@ -111,12 +119,12 @@ class YamlSource:
                 self.data[name] = value
 
     def tagged(self) -> Iterable[tuple[tuple[Step, ...], str]]:
-        """Where tags such as `!ENV` stand, which mean nothing here: their place and their name."""
+        """Yield the place and the name of each tag such as `!ENV`; tags have no meaning here."""
         return _tagged(self._tree, ())
 
 
 def load_yaml(path: Path) -> YamlSource:
-    """Reads `path` by the rules of YAML 1.1, as LiteLLM does. Raises `LaunchError` with the file and the line."""
+    """Read `path` by the rules of YAML 1.1, as LiteLLM does. Raises `LaunchError` with the file and the line."""
     name = shown_path(path)
     if path.is_dir():
         raise LaunchError.of(name, "this is a directory, not a config file", "give the YAML file in it")
@@ -152,7 +160,7 @@ def load_yaml(path: Path) -> YamlSource:
 
 
 def _unclosed_quote(text: str, error: MarkedYAMLError) -> int | None:
-    """The line, from 0, of a quote that was probably not closed: one that reaches to where the error is."""
+    """Return the line, from 0, of a quote that was probably not closed: one that reaches to where the error is."""
     if error.context and "quoted scalar" in error.context:
         return int(error.context_mark.line)
     last = None

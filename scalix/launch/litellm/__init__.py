@@ -1,1 +1,1 @@
-"""LiteLLM's own settings: what each of them comes to here."""
+"""Decides for each of LiteLLM's own settings what becomes of it here."""

@@ -1,4 +1,4 @@
-"""LiteLLM's budgets of users as spending limits of tiers."""
+"""Turns LiteLLM's budgets of users into spending limits of tiers."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -22,7 +22,7 @@ _LEAST_MONTH_DAYS, _MOST_MONTH_DAYS = 28, 31
 
 
 def take_budgets(findings: Findings) -> None:
-    """Move the budgets into the tiers of the file, each where a tier has no spending limit for that window."""
+    """Move the budgets into the tiers of the file, where a tier has no spending limit for that window."""
     found: dict[str, Decimal | int] = {}
     for steps, amount, duration in _budgets(findings):
         if amount is None:
@@ -44,7 +44,7 @@ def take_budgets(findings: Findings) -> None:
 
 
 def _budgets(findings: Findings) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """Where each budget stands, its amount, and how long it lasts; all are taken out of the file."""
+    """Take the budgets out of the file, and yield for each its place, its amount and its duration."""
     take = findings.source.take
     duration = take(_SECTION, "internal_user_budget_duration")
     yield (_SECTION, "max_end_user_budget"), take(_SECTION, "max_end_user_budget"), None
@@ -58,7 +58,7 @@ def _budgets(findings: Findings) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
 
 
 def _window(findings: Findings, steps: tuple[Step, ...], duration: Any) -> str | None:
-    """The window of our limits that a budget's duration is; `None` with a problem for any other duration."""
+    """Return the window that a budget's duration is; for any other duration `None`, with a problem."""
     if duration is None:
         return "month"
     length_ms = span_ms(duration)

@@ -1,4 +1,4 @@
-"""LiteLLM's four kinds of fallbacks as `scalix.fallbacks`, under which each model's tier, budget and price hold."""
+"""Turns LiteLLM's four kinds of fallbacks into `scalix.fallbacks`, where each model's tier, budget and price hold."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -51,7 +51,8 @@ def take_fallbacks(findings: Findings) -> None:
 
 
 def _written(findings: Findings) -> Iterator[tuple[Steps, str, list[str]]]:
-    """Each model with its fallbacks, in the order in which they are to be tried: the default ones last."""
+    """Yield the place of each list of fallbacks, its model and its fallbacks, in the order of trying: default
+    ones last."""
     taken = {steps: findings.source.take(*steps) for steps in ((s, k) for s in SECTIONS for k in (*KINDS, DEFAULT))}
     for kind in KINDS:
         for section in SECTIONS:
@@ -78,7 +79,7 @@ def _complain(findings: Findings, section: str, kind: str, *index: int) -> None:
 
 
 def _names(value: Any) -> list[str]:
-    """Names of models; LiteLLM takes whole deployments too, of which the name counts."""
+    """Return the names of models in a list of fallbacks. LiteLLM allows whole deployments there too."""
     items = value if isinstance(value, list) else [value]
     names = [item.get("model") if isinstance(item, dict) else item for item in items]
     return [name for name in names if isinstance(name, str)]

@@ -1,14 +1,13 @@
-"""Goes through what a config file says to LiteLLM: takes out what has no effect here, and says what becomes of it."""
+"""Removes settings of LiteLLM's that have no effect here from the config, and says what becomes of each."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from scalix.launch.config.findings import Findings
 from scalix.launch.config.gateway_settings import CUSTOM_AUTH
 from scalix.launch.config.yaml_source import Step
 from scalix.launch.litellm.kinds import Kind, Setting
 from scalix.launch.litellm.sections import JUDGED, NO_SETTING, OURS, SECTIONS, TABLES, is_price
-from scalix.launch.litellm.spelling import misspelt
+from scalix.launch.problems import misspelt
 
 Steps = tuple[Step, ...]
 _PASSED_ON = Setting(Kind.HONOURED, "passes to the provider")
@@ -17,8 +16,8 @@ _MODEL_LIST, _PARAMS = "model_list", "litellm_params"
 
 
 def judge(findings: Findings) -> None:
-    """Take out of the file what has no effect here, and say so, in one line for each reason. What is refused or
-    misspelt is a problem."""
+    """Remove what has no effect here from the file, with one line for each reason. Refused and misspelt settings
+    are problems."""
     source = findings.source
     found: dict[tuple[str, Setting], list[Steps]] = {}
     for place, name, section, setting in _settings(findings):
@@ -39,9 +38,9 @@ def judge(findings: Findings) -> None:
 
 
 def _settings(findings: Findings) -> Iterator[tuple[Steps, str, str, Setting]]:
-    """Every setting: where it stands, its name, the table that it is in, and what becomes of it."""
+    """Yield every setting of the file: its place, its name, the table that it is in, and what becomes of it."""
     known = [*SECTIONS, OURS]
-    for name in _names(findings.source.data):
+    for name in findings.source.names():
         if name in SECTIONS:
             yield (), name, "", SECTIONS[name]
         elif name != OURS and not _is_misspelt(findings, (name,), known, "section"):
@@ -55,9 +54,9 @@ def _settings(findings: Findings) -> Iterator[tuple[Steps, str, str, Setting]]:
 
 
 def _of(findings: Findings, place: Steps, section: str, unknown: Setting) -> Iterator[tuple[Steps, str, str, Setting]]:
-    """The settings at `place`. One that is not in the table of `section` is `unknown`."""
+    """Yield the settings at `place`. One that is not in the table of `section` is `unknown`."""
     table = TABLES[section]
-    for name in _names(findings.source.mapping(*place)):
+    for name in findings.source.names(*place):
         if name in table:
             yield place, name, section, table[name]
         elif unknown is _PASSED_ON and is_price(name):
@@ -67,7 +66,7 @@ def _of(findings: Findings, place: Steps, section: str, unknown: Setting) -> Ite
 
 
 def _is_misspelt(findings: Findings, steps: Steps, known: Iterable[str], kind: str) -> bool:
-    """Whether a name is a slip; where the right one is missing too, so that nothing says what was meant."""
+    """Whether a name is a slip of the pen for a known one, which is then reported as a problem."""
     *place, name = steps
     meant = misspelt(str(name), known)
     if meant is not None:
@@ -79,7 +78,3 @@ def _is_misspelt(findings: Findings, steps: Steps, known: Iterable[str], kind: s
 def _dotted(section: str, names: list[str]) -> str:
     listed = ", ".join(dict.fromkeys(names))
     return f"{section}.{listed}" if section else listed
-
-
-def _names(mapping: dict[Any, Any]) -> list[str]:
-    return [name for name in mapping if isinstance(name, str)]

@@ -1,4 +1,4 @@
-"""The four things that can become of a setting of LiteLLM's, and the tables that say which."""
+"""The four things that can become of a setting of LiteLLM's, and the reader of the tables that say which."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. `note`: to what it is translated, why it has no effect and what is nearest to it, or why it is
-    refused; empty for what LiteLLM is told as it is. `fix` is what to write instead of one that is refused."""
+    """What becomes of one setting. `note` says to what it is translated, or why it has no effect or is refused;
+    it is empty for honoured ones. `fix` is what to write instead of a refused one."""
 
     kind: Kind
     note: str = ""
@@ -32,10 +32,10 @@ Table = dict[str, Setting]
 
 
 def table(text: str) -> Table:
-    """The settings by name, from groups of names that have the same fate.
+    """Read a table of settings from text.
 
-    A group begins with its fate and, after a colon, the note, and behind `|` the fix; its names are in the indented
-    lines below. `#` begins a comment. Raises `ValueError` for a name in two groups.
+    A group of settings begins with a line `kind: note | fix`, of which note and fix may be absent; the indented
+    lines below it hold their names. `#` begins a comment. Raises `ValueError` for a name in two groups.
     """
     found: Table = {}
     setting = Setting(Kind.HONOURED)
@@ -52,7 +52,7 @@ def table(text: str) -> Table:
 
 
 def by_fate(settings: Table) -> Iterator[tuple[Setting, list[str]]]:
-    """The groups of a table again, in its order."""
+    """Yield the groups of a table, in its order."""
     groups: dict[Setting, list[str]] = {}
     for name, setting in settings.items():
         groups.setdefault(setting, []).append(name)

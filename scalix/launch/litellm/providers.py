@@ -1,4 +1,5 @@
-"""Which providers LiteLLM knows, read from its package without importing it."""
+"""Reads from LiteLLM's package which providers it knows, without importing it, and which packages it lacks for
+them."""
 
 import re
 from collections.abc import Mapping
@@ -9,6 +10,41 @@ from typing import Any
 
 import orjson
 
+_OTLP = ("opentelemetry.exporter.otlp", "opentelemetry-exporter-otlp")
+_OF_PROVIDERS = {
+    **dict.fromkeys(("vertex_ai", "vertex_ai_beta"), ("google.auth", "google-auth")),
+    **dict.fromkeys(("bedrock", "sagemaker", "sagemaker_chat"), ("boto3", "boto3")),
+}
+_OF_SERVICES = {
+    **{name: (name, name) for name in ("langfuse", "lunary", "wandb", "supabase", "mlflow")},
+    "sentry": ("sentry_sdk", "sentry-sdk"),
+    "traceloop": ("traceloop", "traceloop-sdk"),
+    "azure_storage": ("azure.storage.filedatalake", "azure-storage-file-datalake"),
+    **dict.fromkeys(
+        ("otel", "arize", "arize_phoenix", "langfuse_otel", "weave_otel", "langtrace", "signoz", "agentops", "levo"),
+        _OTLP,
+    ),
+}
+
+
+def missing_for_provider(provider: str) -> str | None:
+    """Return the package to install for a provider; `None` if nothing is missing."""
+    return _missing(*_OF_PROVIDERS[provider]) if provider in _OF_PROVIDERS else None
+
+
+def missing_for_service(name: str) -> str | None:
+    """Return the package to install for a callback of LiteLLM's; `None` if nothing is missing."""
+    return _missing(*_OF_SERVICES[name]) if name in _OF_SERVICES else None
+
+
+@lru_cache(maxsize=64)
+def _missing(module: str, package: str) -> str | None:
+    try:
+        return None if find_spec(module) is not None else package
+    except ModuleNotFoundError:  # of what stands before the dot
+        return package
+
+
 _ENUM = re.compile(r"class LlmProviders\(str, Enum\):(.*?)\n(?=\S)", re.DOTALL)
 _VALUE = re.compile(r"^    \w+ = \"([^\"]+)\"", re.MULTILINE)
 # Bare names of models whose provider LiteLLM tells by its lists.
@@ -18,11 +54,16 @@ _BARE_NAMES = (
 )
 
 
+def litellm_folder() -> Path:
+    """Return the folder of LiteLLM's package; one without its files if it is not installed."""
+    spec = find_spec("litellm")
+    return Path(next(iter(spec.submodule_search_locations or []), "")) if spec else Path()
+
+
 @lru_cache(maxsize=1)
 def providers() -> frozenset[str]:
-    """Their names, as they stand before the slash in the name of a model."""
-    spec = find_spec("litellm")
-    folder = Path(next(iter(spec.submodule_search_locations or []), "")) if spec else Path()
+    """Return the names of LiteLLM's providers, as they stand before the slash in the name of a model."""
+    folder = litellm_folder()
     try:
         source = (folder / "types/utils.py").read_text(encoding="utf-8")
         further = orjson.loads((folder / "llms/openai_like/providers.json").read_bytes())
@@ -33,8 +74,8 @@ def providers() -> frozenset[str]:
 
 
 def provider_of(params: Mapping[str, Any], known: Mapping[str, Any]) -> str:
-    """The provider of a deployment by its `litellm_params` and by what LiteLLM's map says of its model; empty where
-    neither says."""
+    """Return the provider of a deployment, by its `litellm_params` and the price map's entry; empty if neither
+    says."""
     own = params.get("custom_llm_provider")
     if own:
         return str(own)

@@ -37,5 +37,5 @@ _OF_PRICES = ("_cost", "cost_per_", "_uplift_", "tiered_pricing", "off_peak_pric
 
 
 def is_price(name: str) -> bool:
-    """Whether `name` is a price, or a part of one, by the names of LiteLLM's price map."""
+    """Whether a name in LiteLLM's price map is a price, or a part of one."""
     return any(part in name for part in _OF_PRICES)

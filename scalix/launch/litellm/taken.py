@@ -1,5 +1,5 @@
-"""What the policy has from LiteLLM's settings for which our section has no place: second names of models, the header
-that names a user, and what keys get that are made."""
+"""Reads the settings of LiteLLM's that go into the policy directly: second names of models, the header that names
+a user, and the defaults and bounds of new keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _NO_USER = frozenset({"authorization", "x-api-key", "api-key", "host", "x-forwar
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Plain data for the policy. `user_header` is in lower case, and empty for none."""
+    """The settings, as plain data for the policy. `user_header` is in lower case, and empty for none."""
 
     aliases: Mapping[str, str] = field(default_factory=dict)
     user_header: str = ""
@@ -29,7 +29,7 @@ class Taken:
 
 
 def take_rest(findings: Findings) -> Taken:
-    """Take these settings out of the file."""
+    """Remove these settings from the file and return them."""
     return Taken(
         _aliases(findings),
         _user_header(findings),
@@ -53,7 +53,7 @@ def _user_header(findings: Findings) -> str:
 
 
 def _of_keys(findings: Findings, setting: str, known: frozenset[str]) -> dict[str, Any]:
-    """What a setting about the making of keys says of the fields that keys have here, which are `known`."""
+    """Return the fields of a setting about new keys, of which keys have those that are `known`."""
     steps = ("litellm_settings", setting)
     written = findings.source.take(*steps)
     found: dict[str, Any] = {}
@@ -74,7 +74,7 @@ def _of_keys(findings: Findings, setting: str, known: frozenset[str]) -> dict[st
 
 
 def _aliases(findings: Findings) -> dict[str, str]:
-    """The second names of models, without those that are models themselves, and those that LiteLLM would not list."""
+    """Return the second names of models by alias, without those that name a model or whose target does not exist."""
     steps = ("router_settings", "model_group_alias")
     written = findings.source.take(*steps)
     models = model_names(findings.source)

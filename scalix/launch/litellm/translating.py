@@ -1,15 +1,16 @@
-"""LiteLLM's settings for which the gateway has its own: they are put into `scalix:`, where that is silent."""
+"""Translates settings of LiteLLM's into settings of the `scalix:` section, where that says nothing itself."""
 
 import math
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from scalix.launch.config.findings import Findings
+from scalix.launch.config.references import whole_reference
 from scalix.launch.config.yaml_source import Step
 from scalix.launch.litellm.budgets import take_budgets
-from scalix.launch.litellm.callbacks import take_callbacks
 from scalix.launch.litellm.fallbacks import take_fallbacks
-from scalix.launch.litellm.models import take_models
+from scalix.launch.litellm.providers import missing_for_service
 
 _ROUTER, _MODULE, _GENERAL = "router_settings", "litellm_settings", "general_settings"
 # LiteLLM's setting; where it stands, the strongest first; ours; what is added to it; the least and the most.
@@ -22,10 +23,21 @@ _NUMBERS = (
     ("global_max_parallel_requests", (_GENERAL,), ("overload", "in_flight"), 0, 1, 100_000),
     ("max_in_flight_requests_per_worker", (_GENERAL,), ("overload", "in_flight"), 0, 1, 100_000),
 )
+_CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_CALLBACKS = (
+    *("callbacks", "success_callback", "failure_callback", "service_callback", "input_callback"),
+    "audit_log_callbacks",
+)
+# Callbacks that do what the gateway does.
+_OURS = {
+    "prometheus": "/metrics is the gateway's own (docs/usage.md)",
+    **dict.fromkeys(("dynamic_rate_limiter", "dynamic_rate_limiter_v3"), "limits are those of scalix.tiers"),
+}
 
 
 def translate(findings: Findings, values: Mapping[str, str]) -> None:
-    """Move what is translated from LiteLLM's sections of the file into ours. `values` are the environment's."""
+    """Move what is translated from LiteLLM's sections of the file into ours. `values` are the environment's
+    variables."""
     source = findings.source
     if not isinstance(source.data.get("scalix"), dict):
         return
@@ -39,14 +51,14 @@ def translate(findings: Findings, values: Mapping[str, str]) -> None:
     if source.take(_ROUTER, "disable_cooldowns") is True:
         _put(findings, (_ROUTER, "disable_cooldowns"), ("cooldown", "seconds"), 0)
     _take_drop_params(findings)
-    take_callbacks(findings)
-    take_models(findings, values)
+    _take_callbacks(findings)
+    _take_models(findings, values)
     take_fallbacks(findings)
     take_budgets(findings)
 
 
 def take_variables(findings: Findings, values: Mapping[str, str]) -> dict[str, str]:
-    """The variables that the file sets, as they are in `values`, in which they have been put."""
+    """Remove `environment_variables` from the file and return them with their values, which `values` has already."""
     written = findings.source.take("environment_variables")
     if not isinstance(written, dict) or not written:
         return {}
@@ -57,7 +69,7 @@ def take_variables(findings: Findings, values: Mapping[str, str]) -> dict[str, s
 
 
 def _take_drop_params(findings: Findings) -> None:
-    """Move it to each deployment, since there it is seen whether the output cap would be left out too."""
+    """Move `drop_params` to each deployment, where it is checked whether the output cap would be dropped too."""
     source = findings.source
     if str(source.take(_MODULE, "drop_params")).lower() != "true":
         return
@@ -69,7 +81,7 @@ def _take_drop_params(findings: Findings) -> None:
 
 
 def _put(findings: Findings, steps: tuple[Step, ...], ours: tuple[str, str], number: int) -> None:
-    """Set our setting to what LiteLLM's at `steps` says, unless our section says otherwise."""
+    """Set a setting of ours to what LiteLLM's at `steps` says, unless our section says otherwise."""
     section, key = ours
     part = findings.source.mapping("scalix").setdefault(section, {})
     if not isinstance(part, dict):
@@ -79,3 +91,40 @@ def _put(findings: Findings, steps: tuple[Step, ...], ours: tuple[str, str], num
         findings.no_effect(steps, subject, f"{name} says {part[key]}")
     else:
         findings.becomes(steps, f"{subject} is {name}: {number}")
+
+
+def _take_callbacks(findings: Findings) -> None:
+    """Remove callbacks that would do nothing or keep the gateway from starting."""
+    settings = findings.source.mapping(_MODULE)
+    for list_name in _CALLBACKS:
+        written = settings.get(list_name)
+        names: list[Any] = [written] if isinstance(written, str) else findings.source.listed(_MODULE, list_name)
+        useless = {name: why for name in names if isinstance(name, str) and (why := _no_use(name))}
+        if useless:
+            settings[list_name] = [name for name in names if not (isinstance(name, str) and name in useless)]
+        for name, why in useless.items():
+            findings.no_effect((_MODULE, list_name), f"the callback {name}", why)
+
+
+def _no_use(name: str) -> str | None:
+    package = missing_for_service(name)
+    return _OURS.get(name) if package is None else f"its package is not installed; run: pip install {package}"
+
+
+def _take_models(findings: Findings, values: Mapping[str, str]) -> None:
+    """Resolve names of models that stand in a variable, and move the output cap of a deployment to its
+    `model_info`."""
+    for index in range(len(findings.source.listed("model_list"))):
+        steps = ("model_list", index, "litellm_params")
+        params = findings.source.mapping(*steps)
+        name = whole_reference(params.get("model"))
+        if name is not None and values.get(name, "").strip():
+            params["model"] = values[name].strip()
+        caps = {key: params.pop(key) for key in _CAPS if key in params}
+        model = findings.source.mapping("model_list", index)
+        info = model.setdefault("model_info", {}) if caps else None
+        if isinstance(info, dict) and info.get("max_output_tokens") is None:
+            key, most = next(iter(caps.items()))
+            info["max_output_tokens"] = most
+            what = f"litellm_params.{key} of '{model.get('model_name')}' is model_info.max_output_tokens"
+            findings.becomes((*steps, key), f"{what}: what it answers at most ({most})")

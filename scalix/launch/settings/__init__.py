@@ -1,1 +1,1 @@
-"""Environment, env files and secrets."""
+"""Reads settings and secrets from the environment and from env files."""

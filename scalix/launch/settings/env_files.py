@@ -15,7 +15,7 @@ _ASSIGNMENT = re.compile(r"\n(?:export\s+)?[A-Z][A-Z0-9]*_[A-Z0-9_]*=")
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """One file that was read. `lines` says where each name stands, counted from 1."""
+    """The content of an env file. `lines` has the line of each name, from 1."""
 
     path: Path
     values: Mapping[str, str]
@@ -23,10 +23,10 @@ class EnvFile:
 
 
 def read_env_file(path: Path, problems: list[Problem]) -> EnvFile:
-    """The names in `path`; the last of several equal names wins, as in a shell.
+    """Read the variables in `path`; the last of several equal names wins, as in a shell.
 
-    Values stand as written: `$` and `${…}` are not expanded, so that a password may hold them. What can't be read or
-    parsed is added to `problems`, without the text of the line, which may be a secret.
+    Values stand as written: `$` and `${…}` are not expanded, so that a password may hold them. What can't be read
+    or parsed is added to `problems`, without the text of the line, which may be a secret.
     """
     # Loaded here, because `--help` and `--stop` need no env file and must answer at once.
     from dotenv.parser import parse_stream
@@ -56,7 +56,7 @@ def read_env_file(path: Path, problems: list[Problem]) -> EnvFile:
 
 
 def _is_unclosed(raw: str, is_error: bool) -> bool:
-    """Whether a value's quote is not closed in its line: an error, or the lines after it were taken for its value."""
+    """Whether a value's quote is not closed in its line: an error, or the next lines were taken for its value."""
     value = _QUOTED.match(raw)
     if value is None:
         return False

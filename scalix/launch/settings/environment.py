@@ -1,4 +1,4 @@
-"""The environment of the gateway, in layers, and the settings that are read from it."""
+"""Loads the environment of the gateway from its layers, and reads the launcher's settings from it."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from scalix.launch.problems import LaunchError, Problem, nearest, one_of, shown_path
+from scalix.launch.problems import LaunchError, Problem, fix_for, shown_path
 from scalix.launch.processes.cores import default_workers
 from scalix.launch.settings.env_files import EnvFile, read_env_file
 from scalix.launch.settings.master_key import master_key_problem
@@ -35,11 +35,12 @@ DEFAULT_CONFIG = Path("litellm_proxy_config.yaml")
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """All variables, the real environment's and the files' together.
+    """All variables, those of the real environment and those of env files.
 
-    `sources` are the files that were read, strongest first; `origins` says `file:line` for each name that a file gave.
-    `secret_files` are the files that hold a whole secret, by the secret's name; `notes` are lines for the operator.
-    `master_key_name` is the variable that the master key came from; empty where it stands in the config file.
+    `sources` are the files that were read, strongest first; `origins` has `file:line` of each variable that a
+    file set. `secret_files` are files that hold a whole secret, by the secret's name; `notes` are lines for the
+    operator. `master_key_name` is the variable that the master key came from; empty if it stands in the config
+    file.
     """
 
     values: Mapping[str, str]
@@ -51,7 +52,7 @@ class Environment:
     master_key_name: str = "LITELLM_MASTER_KEY"
 
     def where(self, name: str) -> str:
-        """Where a variable was set, for a `Problem`."""
+        """Return where a variable was set, as a `Problem` shows it."""
         return self.origins.get(name, "environment")
 
     @property
@@ -63,8 +64,8 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the launcher runs with. `redis_url` of `None` is the embedded store; `master_key` of `None` (only in
-    development) is one to be generated."""
+    """The settings of the launcher. `redis_url` of `None` means the embedded store. `master_key` of `None`, in
+    development only, means that one is generated."""
 
     host: str
     port: int
@@ -124,11 +125,9 @@ def load_environment(
     )
     if problems:
         raise LaunchError(problems)
-    notes = []
-    if scalix_env != "production":
-        for name in without_published(values):
-            what = f"{name} is an example that everybody can read, so it counts as not set"
-            notes.append(f"{origins.get(name, 'environment')}: {what}")
+    published = without_published(values) if scalix_env != "production" else ()
+    what = "is an example that everybody can read, so it counts as not set"
+    notes = [f"{origins.get(name, 'environment')}: {name} {what}" for name in published]
     return Environment(
         values=MappingProxyType(values),
         sources=tuple(file.path for file in files),
@@ -142,17 +141,13 @@ def load_environment(
 def _scalix_env(base: Mapping[str, str], files: list[EnvFile], problems: list[Problem]) -> ScalixEnv:
     layers: list[tuple[str, Mapping[str, str]]] = [("environment", base)]
     layers += [(f"{shown_path(file.path)}:{file.lines.get('SCALIX_ENV')}", file.values) for file in files]
-    for where, values in layers:
-        if "SCALIX_ENV" not in values:
-            continue
-        word = values["SCALIX_ENV"].strip()
-        for known in SCALIX_ENVS:
-            if (word or "development") == known:
-                return known
-        guess = nearest(word, SCALIX_ENVS)
-        fix = f"write SCALIX_ENV={guess}" if guess else f"write {one_of(SCALIX_ENVS)}"
-        problems.append(Problem(where, f"SCALIX_ENV is '{word}', which is no environment", fix))
-        break
+    said = ((where, values["SCALIX_ENV"].strip()) for where, values in layers if "SCALIX_ENV" in values)
+    where, word = next(said, ("", ""))
+    for known in SCALIX_ENVS:
+        if (word or "development") == known:
+            return known
+    fix = fix_for(word, SCALIX_ENVS, "SCALIX_ENV=")
+    problems.append(Problem(where, f"SCALIX_ENV is '{word}', which is no environment", fix))
     return "development"
 
 
@@ -244,8 +239,7 @@ def _log_level(values: Mapping[str, str], report: Report) -> str:
     word = values.get("LITELLM_LOG_LEVEL", "").strip().upper() or DEFAULT_LOG_LEVEL
     word = {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(word, word)
     if word not in LOG_LEVELS:
-        guess = nearest(word, LOG_LEVELS)
-        fix = f"write LITELLM_LOG_LEVEL={guess}" if guess else f"write {one_of(LOG_LEVELS)}"
+        fix = fix_for(word, LOG_LEVELS, "LITELLM_LOG_LEVEL=")
         report("LITELLM_LOG_LEVEL", "LITELLM_LOG_LEVEL is no log level", fix)
     return word
 

@@ -1,8 +1,9 @@
-"""Which of the operator's variables LiteLLM gets to see.
+"""Decides which of the operator's variables LiteLLM gets to see.
 
-LiteLLM reads some 1,300 variables by itself, whatever its config says: with `REDIS_HOST` it opens a cache of its own,
-with `OPENAI_BASE_URL` it sends requests and keys elsewhere. Each of them is in a group here, by patterns over whole
-names. A variable in no group is none of LiteLLM's and passes, since modules beside the config read theirs.
+LiteLLM reads some 1,300 variables by itself, whatever its config says: with `REDIS_HOST` it opens a cache of its
+own, with `OPENAI_BASE_URL` it sends requests and keys elsewhere. Each of them is in a group here, by patterns
+over whole names. A variable in no group is not LiteLLM's and passes, since modules beside the config read their
+own.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -36,8 +37,8 @@ _ADDRESS = "API_BASE(_IMAGE)?|BASE_URL|ENDPOINT|API_ENDPOINT"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Variables of one kind. `kept_out` says in words what they are, and is empty for those that pass. Those of a
-    service pass where the config says a word that `named` finds, outside its models."""
+    """Variables of one kind. `kept_out` says what they are, and is empty for those that pass. A service's
+    variables pass if the pattern `named` finds it in the config, outside the models."""
 
     pattern: Any
     kept_out: str = ""
@@ -180,14 +181,15 @@ def is_provider_key(name: str) -> bool:
 
 
 def group_of(name: str) -> Group | None:
-    """The first group that a variable is in; `None` for one that LiteLLM does not read."""
+    """Return the first group that a variable is in; `None` for one that LiteLLM does not read."""
     return next((group for group in GROUPS if group.pattern.fullmatch(name)), None)
 
 
 def kept_out(values: Mapping[str, str], config: Mapping[str, Any], needed: Collection[str] = ()) -> dict[str, str]:
-    """The variables of `values` that LiteLLM is not to see with this config (its own, as rendered), and what each is.
+    """Return the variables of `values` that LiteLLM is not to see, each with what it is.
 
-    What the config refers to passes, what belongs to a service that it names, and what the gateway has `needed` for.
+    Variables pass that `config`, as rendered for LiteLLM, refers to, those of services that it names, and those
+    in `needed`, which the gateway needs.
     """
     texts = list(_texts(config))
     referred = {text.removeprefix(LITELLM_PREFIX) for text in texts if text.startswith(LITELLM_PREFIX)} | set(needed)
@@ -203,7 +205,7 @@ def kept_out(values: Mapping[str, str], config: Mapping[str, Any], needed: Colle
 
 
 def explained(names: Mapping[str, str]) -> Iterator[str]:
-    """A line for each kind that is kept out, for the operator."""
+    """Yield a line for the operator for each kind of variables that is kept out."""
     for kind in dict.fromkeys(names.values()):
         listed = sorted(name for name, reason in names.items() if reason == kind)
         remedy = "" if kind == _OF_A_DATABASE else f"; refer to it as ${{{listed[0]}}} in the config where it is meant"

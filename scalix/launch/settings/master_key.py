@@ -1,4 +1,4 @@
-"""The master key: which ones are refused, and the one that development makes for itself."""
+"""Checks the master key, and makes one for development."""
 
 import contextlib
 import os
@@ -16,7 +16,8 @@ HOW_TO_MAKE_ONE = 'write one made by: echo "sk-$(openssl rand -hex 32)"'
 
 
 def master_key_problem(key: str | None, scalix_env: str) -> tuple[str, str] | None:
-    """What is wrong with `LITELLM_MASTER_KEY` and what to write instead, or `None`. Never holds the key.
+    """Return what is wrong with `LITELLM_MASTER_KEY` and what to write instead, or `None`. The texts never hold
+    the key.
 
     Only development may go without one; only production refuses published and short ones.
     """
@@ -33,9 +34,9 @@ def master_key_problem(key: str | None, scalix_env: str) -> tuple[str, str] | No
 
 
 def ensure_master_key(state_dir: Path) -> str:
-    """The key in `<state_dir>/master.key`, made there (0600) when there is none.
+    """Return the key in `<state_dir>/master.key`, which is made (0600) if there is none.
 
-    Of several processes that start at once all get the same key. Raises `LaunchError` when the directory can't be
+    Several processes that start at once all get the same key. Raises `LaunchError` when the directory can't be
     written or the file holds no key.
     """
     path = make_private(state_dir) / MASTER_KEY_FILE
@@ -50,7 +51,7 @@ def ensure_master_key(state_dir: Path) -> str:
 
 
 def _create(path: Path) -> None:
-    """Writes a whole key under a name of its own and links it into place, so that nobody ever reads half a key."""
+    """Write a whole key under another name and link it into place, so that nobody reads half a key."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -1,4 +1,4 @@
-"""One Redis URL out of `REDIS_URL` or `REDIS_HOST` and its companions."""
+"""Builds the store's URL from `REDIS_URL`, or from `REDIS_HOST` and the variables that go with it."""
 
 from collections.abc import Callable, Mapping
 from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
@@ -13,7 +13,7 @@ Report = Callable[[str, str, str], None]
 
 
 def parse_flag(values: Mapping[str, str], name: str, report: Report) -> bool:
-    """The variable as a truth value, false when it is unset. Anything but a usual word is reported."""
+    """Return the variable as a truth value, false if it is unset. Words that are no truth value are reported."""
     word = values.get(name, "").strip().casefold()
     if word not in TRUE_WORDS and word not in FALSE_WORDS:
         report(name, f"{name} is neither true nor false", f"write {name}=true or {name}=false")
@@ -21,7 +21,8 @@ def parse_flag(values: Mapping[str, str], name: str, report: Report) -> bool:
 
 
 def parse_whole_number(values: Mapping[str, str], name: str, default: int, low: int, high: int, report: Report) -> int:
-    """The variable as a whole number from `low` to `high`, `default` when it is unset or empty."""
+    """Return the variable as a whole number from `low` to `high`, `default` if it is unset or wrong, which is
+    reported."""
     text = values.get(name, "").strip()
     if not text:
         return default
@@ -33,9 +34,9 @@ def parse_whole_number(values: Mapping[str, str], name: str, default: int, low: 
 
 
 def redis_url(values: Mapping[str, str], report: Report) -> str | None:
-    """The server to use as a redis-py URL with user and password percent-encoded; `None` for the embedded store.
+    """Return the URL of the store for redis-py, user and password percent-encoded; `None` for the embedded store.
 
-    No message holds a value of these variables, because a password may stand in any of them by mistake.
+    Messages never hold a value of these variables, because a password may stand in any of them by mistake.
     """
     # Kubernetes sets REDIS_PORT=tcp://… for any service that is called redis, whoever asked for it.
     if not values.get("REDIS_HOST", "").strip() and values.get("REDIS_PORT", "").startswith("tcp://"):
@@ -69,7 +70,7 @@ def _userinfo(username: str, password: str) -> str:
 
 
 def _completed_url(url: str, host: str, username: str, password: str, tls: bool, report: Report) -> str | None:
-    """`url` as given, with the user and password of the other variables where it names none."""
+    """Return `url`, with the user and password of the other variables if it has none; `None` if it is wrong."""
     example = "write redis://:password@host:6379/0 with special characters of the password percent-encoded"
     try:
         parts = urlsplit(url)

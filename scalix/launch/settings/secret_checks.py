@@ -1,4 +1,4 @@
-"""What is wrong with the optional keys: the previous master key, those of the audit log, of encryption, of metrics."""
+"""Checks the optional keys: the previous master key, and those of the audit log, of encryption and of metrics."""
 
 import re
 from base64 import urlsafe_b64decode
@@ -22,7 +22,7 @@ _FERNET_KEY_BYTES = 32
 
 
 def optional_key_problems(values: Mapping[str, str], scalix_env: str) -> Iterator[tuple[str, str, str]]:
-    """Variable, what is wrong with it, what to write instead. Never holds a key."""
+    """Yield variable, what is wrong with it, and what to write instead. The texts never hold a key."""
     previous = values.get(PREVIOUS) or None
     if previous is not None:
         problem = master_key_problem(previous, scalix_env)
@@ -51,7 +51,7 @@ def _to_be_made(name: str, what: str) -> tuple[str, str, str]:
 
 
 def without_published(values: MutableMapping[str, str]) -> Iterator[str]:
-    """Take the optional keys that everybody can read out of `values`, for development. Gives the name of each."""
+    """Remove optional keys that are published examples from `values`, in development. Yields their names."""
     for name in _HOW_TO_MAKE:
         if is_published(values.get(name, "")):
             del values[name]

@@ -1,4 +1,5 @@
-"""Secrets in files of their own, as Docker and Kubernetes mount them: `NAME_FILE` names the file of `NAME`."""
+"""Reads secrets from files of their own, as Docker and Kubernetes mount them: `NAME_FILE` names the file of
+`NAME`."""
 
 import re
 import stat
@@ -27,10 +28,11 @@ def take_secret_files(
     only: Collection[str] | None,
     production: bool,
 ) -> dict[str, Path]:
-    """Put the content of every secret's file into `values`, in place of its `NAME_FILE`; the files by `NAME`.
+    """Put the content of each secret's file into `values`, in place of its `NAME_FILE`; returns the files by
+    `NAME`.
 
-    Relative paths begin at `cwd`. One line end at the end of a file is no part of the secret. `only` are the names to
-    read, `None` for all. What is wrong is added to `problems`, never with the content of a file.
+    Relative paths begin at `cwd`. One line end at the end of a file is not part of the secret. `only` are the
+    names to read, `None` for all. What is wrong is added to `problems`, never with the content of a file.
     """
     found: dict[str, Path] = {}
     for variable in sorted(values):

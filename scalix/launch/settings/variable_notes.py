@@ -1,40 +1,119 @@
-"""What is to be said of the variables: which have no effect, and why. Nothing that is set is passed over in silence."""
+"""Finds variables that mean nothing here or have no effect, and says so to the operator."""
 
 from collections.abc import Collection, Iterator, Mapping
 
+import re2
+
 from scalix.domain.identity.published_keys import is_published
 from scalix.launch.config.references import FORMER_NAMES
+from scalix.launch.problems import nearest
 from scalix.launch.settings.environment import WORKER_VARIABLES, Environment
-from scalix.launch.settings.known_variables import unknown_variables
+from scalix.launch.settings.litellm_environment import group_of, is_provider_key
 from scalix.launch.settings.master_key import HOW_TO_MAKE_ONE
 from scalix.launch.settings.secret_checks import PREVIOUS
+
+OURS = frozenset(
+    {
+        *("SCALIX_ENV", "SCALIX_STATE_DIR", "SCALIX_CONFIG", "SCALIX_VENV", "SCALIX_KEY_PREFIX", "SCALIX_ACCESS_LOG"),
+        *("SCALIX_WORKER_MAX_RSS_MB", "SCALIX_TRIM_LITELLM", "SCALIX_STREAM_JOIN_MS", "SCALIX_JOURNAL_MAX_BYTES"),
+        *("SCALIX_AUDIT_KEY", "SCALIX_ENCRYPTION_KEY", "SCALIX_METRICS_TOKEN", "SCALIX_JWT_SECRET"),
+        *("SCALIX_DEMO_WORDS", "SCALIX_DEMO_GAP_MS", "DEBUG_MODE", "LITELLM_LOG", "LITELLM_LOG_LEVEL"),
+        *("LITELLM_LOG_FILE", "LITELLM_HOST", "LITELLM_PORT", "LITELLM_MAX_WORKERS", "LITELLM_MASTER_KEY"),
+        *("LITELLM_MASTER_KEY_PREVIOUS", "GUNICORN_WORKERS", "MAX_IMAGE_URL_DOWNLOAD_SIZE_MB", "GLIBC_TUNABLES"),
+        *("REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_DB", "REDIS_SSL"),
+        *("SCALIX_ENGINE_URL", "SCALIX_GATEWAY_URL", "SCALIX_PRO_API_KEY", "SCALIX_ENGINE_BASE_URL"),
+        *("SCALIX_GATEWAY_BASE_URL", "SCALIX_ENGINE_API_KEY", "SCALIX_GATEWAY_API_KEY", "GEMINI_API_KEY"),
+        *("DEEPSEEK_API_KEY", "OPENROUTER_API_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"),
+    }
+)
+"""Those of `scalix_config.env.example`."""
+INTERNAL = frozenset(
+    {
+        *("CONFIG_FILE_PATH", "SCALIX_IDENTITY", "SCALIX_POLICY", "SCALIX_STORE_URL", "SCALIX_DEMO", "SCALIX_DEMO_URL"),
+        *("SCALIX_APP", "SCALIX_LOG_KEY", "GUNICORN_THREADS"),
+    }
+)
+_LOOKS_LIKE_OURS = ("SCALIX_", "LITELLM_", "REDIS_")
+# What LiteLLM reads of a Redis, for a cache that the config asks for.
+_LITELLM_REDIS = re2.compile(
+    "REDIS_(AZURE_AD_TOKEN|CIRCUIT_BREAKER_.*|CLUSTER_NODES|CONNECTION_POOL_TIMEOUT|GCP_SERVICE_ACCOUNT"
+    "|GCP_SSL_CA_CERTS|MAX_CONNECTIONS|SENTINEL_NODES|SENTINEL_PASSWORD|SERVICE_NAME|SOCKET_TIMEOUT"
+    "|TIMEOUT_LOG_INTERVAL)"
+)
+# Kubernetes sets these for every service, whoever asked for it.
+_OF_KUBERNETES = re2.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
+
+
+def unknown_variables(values: Mapping[str, str], referred: Collection[str]) -> Iterator[tuple[str, str | None]]:
+    """Yield each variable that looks like one of ours and is none, with the nearest known name.
+
+    `referred` are the variables that the config refers to.
+    """
+    known = OURS | set(referred)
+    for name in values:
+        base = name.removesuffix("_FILE")
+        if base in known or name in INTERNAL:
+            continue
+        if name.startswith(_LOOKS_LIKE_OURS):
+            if not _is_read_elsewhere(name):
+                yield name, nearest(base, known, cutoff=0.75)
+            continue
+        meant = next((other for other in sorted(known) if _is_one_letter_off(base, other)), None)
+        if meant is not None and not is_provider_key(name):
+            yield name, meant
+
+
+def _is_read_elsewhere(name: str) -> bool:
+    if _OF_KUBERNETES.fullmatch(name):
+        return True
+    return bool(_LITELLM_REDIS.fullmatch(name)) if name.startswith("REDIS_") else group_of(name) is not None
+
+
+def _is_one_letter_off(name: str, other: str) -> bool:
+    """Whether names differ by one letter more, less or changed, or by two swapped. Digits count things, and so do
+    differ."""
+    if abs(len(name) - len(other)) > 1 or len(name) < 6:
+        return False
+    start = next(
+        (i for i, pair in enumerate(zip(name, other, strict=False)) if len(set(pair)) > 1), min(len(name), len(other))
+    )
+    rest, wanted = name[start:], other[start:]
+    if any(part[:1].isdigit() for part in (rest, wanted)):
+        return False
+    swapped = rest[1:2] + rest[:1] + rest[2:]
+    return rest[1:] == wanted or rest == wanted[1:] or rest[1:] == wanted[1:] or swapped == wanted
 
 
 def variable_notes(
     environment: Environment, *, workers_option: int | None, referred: Collection[str], signing: Collection[str]
 ) -> Iterator[str]:
-    """Lines for the operator. `referred` are the variables that the config refers to, `signing` those of them that
-    users' tokens are signed with."""
+    """Yield lines for the operator.
+
+    `referred` are the variables that the config refers to, `signing` those of them that users' tokens are signed
+    with.
+    """
     values = environment.values
     yield from environment.notes
     yield from _published(environment, signing)
     yield from _workers(environment, workers_option)
-    for former, name in _unused_names(values, referred):
-        yield f"{environment.where(former)}: {former} has no effect: {name} is set, and the config refers to that"
+    for name, former in ((name, former) for name, formers in FORMER_NAMES.items() for former in formers):
+        if name in referred and former not in referred and values.get(former, "").strip():
+            yield f"{environment.where(former)}: {former} has no effect: {name} is set, and the config refers to that"
     for name, meant in unknown_variables(values, referred):
         fix = f"write {meant}" if meant else "scalix_config.env.example has those that do"
         yield f"{environment.where(name)}: {name} has no effect: there is no such variable; {fix}"
 
 
 def _published(environment: Environment, signing: Collection[str]) -> Iterator[str]:
-    for name in ("LITELLM_MASTER_KEY", PREVIOUS):
-        if is_published(environment.values.get(name, "")):
-            what = f"{name} is a key that everybody can read, so it counts for requests from this machine only"
-            yield f"{environment.where(name)}: {what}; {HOW_TO_MAKE_ONE}"
-    for name in signing:
-        if is_published(environment.values.get(name, "")):
-            what = f"{name} is a secret that everybody can read: anybody can sign tokens with it"
-            yield f"{environment.where(name)}: {what}; write one made by: openssl rand -hex 32"
+    of_master = "is a key that everybody can read, so it counts for requests from this machine only"
+    of_tokens = "is a secret that everybody can read: anybody can sign tokens with it"
+    for names, what, fix in (
+        (("LITELLM_MASTER_KEY", PREVIOUS), of_master, HOW_TO_MAKE_ONE),
+        (signing, of_tokens, "write one made by: openssl rand -hex 32"),
+    ):
+        for name in names:
+            if is_published(environment.values.get(name, "")):
+                yield f"{environment.where(name)}: {name} {what}; {fix}"
 
 
 def _workers(environment: Environment, option: int | None) -> Iterator[str]:
@@ -46,10 +125,3 @@ def _workers(environment: Environment, option: int | None) -> Iterator[str]:
         where = environment.where("GUNICORN_THREADS")
         what = "GUNICORN_THREADS has no effect: a worker serves its requests in one thread"
         yield f"{where}: {what}; LITELLM_MAX_WORKERS is the number of workers"
-
-
-def _unused_names(values: Mapping[str, str], referred: Collection[str]) -> Iterator[tuple[str, str]]:
-    for name, formers in FORMER_NAMES.items():
-        for former in formers:
-            if name in referred and former not in referred and values.get(former, "").strip():
-                yield former, name
