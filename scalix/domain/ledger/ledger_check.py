@@ -4,6 +4,7 @@ Fields and texts here are those of the store: a window's is "h491234" -> its num
 the figures of `Sums`. The events are the truth.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -167,22 +168,23 @@ def shard_differences(
 def summaries_of(events: Iterable[Event]) -> dict[str, str]:
     """The summaries that the events make: field -> text."""
     return _added(
-        events, lambda event: _line(event.admitted_ms // DAY_MS, summed_model(event.detail), _tier(event), event.key_id)
+        events,
+        lambda event: _line(event.admitted_ms // DAY_MS, summed_model(event.detail), event.detail.tier, event.key_id),
     )
 
 
 def shard_sums(events: Iterable[Event]) -> dict[Part, dict[str, str]]:
     """Everybody's sums and rankings that the events make: field -> text."""
     kept = list(events)
-    ranked: dict[Part, dict[str, int]] = {"tokens": {}, "cost": {}}
+    tokens, cost = Counter[str](), Counter[str]()
     for event in kept:
-        for part, amount in (("tokens", event.tokens), ("cost", event.detail.cost_nano_usd)):
-            scores = ranked[part]  # type: ignore[index]
-            scores[event.subject] = scores.get(event.subject, 0) + amount
+        tokens[event.subject] += event.tokens
+        cost[event.subject] += event.detail.cost_nano_usd
     return {
         "hours": _added(kept, lambda event: _aggregate(event.admitted_ms // HOUR_MS, event)),
         "days": _added(kept, lambda event: _aggregate(event.admitted_ms // DAY_MS, event)),
-        **{part: {name: str(score) for name, score in scores.items()} for part, scores in ranked.items()},
+        "tokens": {name: str(score) for name, score in tokens.items()},
+        "cost": {name: str(score) for name, score in cost.items()},
     }
 
 
@@ -204,10 +206,6 @@ def _added(events: Iterable[Event], name_of: Callable[[Event], str]) -> dict[str
 
 
 _NO_SUMS = Sums()
-
-
-def _tier(event: Event) -> str:
-    return event.detail.tier
 
 
 def _aggregate(index: int, event: Event) -> str:

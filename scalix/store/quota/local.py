@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.key_limits import KeyWindow
@@ -26,6 +27,7 @@ from scalix.domain.limits.tallying import (
 
 MOST_SUBJECTS = 10_000
 _SAME_TIME_MS = 60_000
+_Noted = TypeVar("_Noted")
 
 
 class LocalCounters:
@@ -44,23 +46,22 @@ class LocalCounters:
     def learn(self, subject: str, at_ms: int, tallies: Tallies) -> None:
         """Note the store's own figures for the windows that `at_ms` lies in. Older ones than known say nothing."""
         self._counting.pop(subject, None)
-        known = self._known.get(subject)
-        if not tallies or (known is not None and known[0] - at_ms > _SAME_TIME_MS):
-            return
-        self._known[subject] = (at_ms, tallies)
-        self._known.move_to_end(subject)
-        if len(self._known) > self._most_subjects:
-            self._known.popitem(last=False)
+        if tallies:
+            self._note(self._known, subject, at_ms, tallies)
 
     def learn_key(self, key_id: str, at_ms: int, tallies: KeyTallies) -> None:
         """As `learn`, for a virtual key's use in the minute that `at_ms` lies in: budgets are not held here."""
-        known = self._known_keys.get(key_id)
-        if KeyWindow.MINUTE not in tallies or (known is not None and known[0] - at_ms > _SAME_TIME_MS):
+        if KeyWindow.MINUTE in tallies:
+            self._note(self._known_keys, key_id, at_ms, tallies[KeyWindow.MINUTE])
+
+    def _note(self, known: OrderedDict[str, tuple[int, _Noted]], name: str, at_ms: int, noted: _Noted) -> None:
+        before = known.get(name)
+        if before is not None and before[0] - at_ms > _SAME_TIME_MS:
             return
-        self._known_keys[key_id] = (at_ms, tallies[KeyWindow.MINUTE])
-        self._known_keys.move_to_end(key_id)
-        if len(self._known_keys) > self._most_subjects:
-            self._known_keys.popitem(last=False)
+        known[name] = (at_ms, noted)
+        known.move_to_end(name)
+        if len(known) > self._most_subjects:
+            known.popitem(last=False)
 
     def now_ms(self) -> int:
         """Unix time, by this process's clock."""
