@@ -64,10 +64,11 @@ class KnownRefusals:
         if age_s >= known.for_s:
             return None
         now_ms = known.refused.now_ms + int(age_s * 1000)
-        needs = ask.sure_needs
-        alike = (now_ms // 1000, caller.tier, needs)
+        size = (ask.sure_prompt_tokens, ask.choices, ask.min_output_tokens)
+        alike = (now_ms // 1000, caller.tier, size, ask.prices, ask.later)
         if known.error is None or known.alike != alike:
             tallies = known.refused.tallies
+            needs = ask.sure_needs
             verdicts = tuple(_verdict(limit, tallies, needs) for limit in ask.limits.windows)
             known.error = refusal(caller, ask, replace(known.refused, now_ms=now_ms, verdicts=verdicts))
             known.alike, known.error.answers, known.second = alike, {}, alike[0]
