@@ -18,8 +18,9 @@ from scalix.launch.config.yaml_source import Step
 from scalix.launch.litellm.providers import provider_of
 
 DEMO_URL_VARIABLE = "SCALIX_DEMO_URL"
-DEMO_API_KEY = "demo"
-"""The demo provider asks for no key, but LiteLLM's client needs one to send."""
+"""The launcher sets it to the base URL of the demo provider, with `/v1`."""
+# The demo provider asks for no key, but LiteLLM's client needs one to send.
+_DEMO_PARAMS = {"api_base": LITELLM_PREFIX + DEMO_URL_VARIABLE, "api_key": "demo"}
 
 # The variable that LiteLLM itself reads for a provider when a deployment gives no key. Any one of them will do.
 _NAMED_ALIKE = "anthropic azure cohere deepseek groq mistral novita openai openrouter xai"
@@ -73,7 +74,7 @@ def render_deployments(
             if any(other.name == deployment.model_name for other in rendered):
                 continue
             info.update({key: price for key, price in params.items() if key.endswith("_cost_per_token")})
-            params, missing = demo_params(deployment.model_name), []
+            params, missing = {"model": f"openai/{deployment.model_name}", **_DEMO_PARAMS}, []
         entry |= {"litellm_params": params, **({"model_info": info} if info else {})}
         rendered.append(Rendered(deployment.model_name, params["model"], entry, tuple(missing), deployment, steps))
     return rendered
@@ -95,16 +96,6 @@ def priority_notes(raw: list[Mapping[str, Any]]) -> Iterator[str]:
         yield f"priority of {', '.join(alone)} {what}, and there is one each"
     for name in dict.fromkeys(no_number):
         yield f"priority of {name} {what}, and is to be a whole number for each, the first to be tried with the least"
-
-
-def demo_params(public_name: str) -> dict[str, str]:
-    """Return the `litellm_params` that reach the demo provider. The launcher sets their variable to its base URL,
-    with `/v1`."""
-    return {
-        "model": f"openai/{public_name}",
-        "api_base": LITELLM_PREFIX + DEMO_URL_VARIABLE,
-        "api_key": DEMO_API_KEY,
-    }
 
 
 def _params(written: Mapping[str, Any]) -> dict[str, Any]:

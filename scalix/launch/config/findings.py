@@ -29,6 +29,10 @@ class Findings:
         """Add a line about a setting that holds in another way."""
         self.translated.append(f"{self.source.where(steps)}: {text}")
 
+    def passed_over(self, steps: Iterable[Step], text: str) -> None:
+        """Add a line about a part of a setting that does not hold."""
+        self.without_effect.append(f"{self.source.where(steps)}: {text}")
+
     def no_effect(self, steps: Iterable[Step], subject: str, why: str) -> None:
         """Add a line about a setting that does not hold."""
-        self.without_effect.append(f"{self.source.where(steps)}: {subject}: without effect here: {why}")
+        self.passed_over(steps, f"{subject}: without effect here: {why}")

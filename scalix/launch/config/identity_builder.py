@@ -1,7 +1,6 @@
 """Builds the domain's `IdentitySettings` from the config, and passes them on to the workers as text."""
 
 import json
-import re
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
@@ -18,11 +17,11 @@ from scalix.domain.identity.identity import (
 from scalix.domain.identity.published_keys import is_published
 from scalix.launch.config.config_schema import IssuerSection, ScalixSection
 from scalix.launch.config.findings import Findings
+from scalix.launch.config.references import NAME, whole_reference
 from scalix.launch.config.schema_base import as_written
 from scalix.launch.config.yaml_source import Step
 from scalix.launch.problems import Wrong, fix_for
 
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|os\.environ/([A-Za-z_][A-Za-z0-9_]*)")
 _CODEC = TypeAdapter(IdentitySettings)
 _ISSUERS: tuple[Step, ...] = ("scalix", "jwt", "issuers")
 
@@ -91,11 +90,11 @@ def identity_from_text(text: str) -> IdentitySettings:
 
 
 def _variable(reference: str) -> str:
-    match = _REFERENCE.fullmatch(reference)
-    if match is None:
+    name = whole_reference(reference)
+    if name is None or not NAME.fullmatch(name):
         fix = "write secret: ${SCALIX_JWT_SECRET}, and set that variable in the environment or an env file"
         raise Wrong("the secret of an issuer stands here in plain text", fix)
-    return match[1] or match[2]
+    return name
 
 
 def _check_secret(name: str, written: str, is_production: bool) -> None:

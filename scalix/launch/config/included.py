@@ -16,7 +16,6 @@ def load_config(path: Path, problems: list[Problem]) -> YamlSource:
     if not isinstance(source.data, dict) or not source.data:
         fix = "write model_list and scalix, as in the litellm_proxy_config.yaml that is delivered"
         raise LaunchError.of(source.where(()), "the file has no sections", fix)
-    _check_tags(source, problems)
     pending, seen = [(source, entry) for entry in _included(source, problems)], {path.absolute().resolve()}
     while pending:
         declaring, entry = pending.pop(0)
@@ -33,20 +32,17 @@ def load_config(path: Path, problems: list[Problem]) -> YamlSource:
         if not isinstance(other.data, dict):
             problems.append(Problem(shown_path(file), "the included file has no sections", "write model_list in it"))
             continue
-        _check_tags(other, problems)
         pending += [(other, further) for further in _included(other, problems)]
         source.take_in(other)
     return source
 
 
 def _included(source: YamlSource, problems: list[Problem]) -> list[str]:
+    """Take the list of included files out of a file, whose tags are reported."""
+    what = "the YAML tag {} means nothing here"
+    problems += [source.problem(steps, what.format(tag), "write ${NAME}") for steps, tag in source.tagged()]
     entries = source.take("include") or []
     if isinstance(entries, list) and all(isinstance(entry, str) for entry in entries):
         return entries
     problems.append(source.problem(("include",), "include is not a list of files", "write include: [models.yaml]"))
     return []
-
-
-def _check_tags(source: YamlSource, problems: list[Problem]) -> None:
-    for steps, tag in source.tagged():
-        problems.append(source.problem(steps, f"the YAML tag {tag} means nothing here", "write ${NAME}"))

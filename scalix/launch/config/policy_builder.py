@@ -19,11 +19,10 @@ _OF_A_TIER = ("models", "features", "max_output_tokens", "priority", "on_store_f
 def build_policy(
     section: ScalixSection,
     models: Mapping[str, Model],
-    wildcards: Mapping[str, Model] | None = None,
-    taken: Taken | None = None,
+    wildcards: Mapping[str, Model],
+    taken: Taken,
 ) -> Policy:
     """Build the policy with `models` in service. `taken` is what LiteLLM's settings add to it."""
-    taken = taken or Taken()
     markup = section.prices.markup
     tiers = {
         name: _tier(name, tier, section.upgrade_url, markup.get(name, PPM)) for name, tier in section.tiers.items()
@@ -32,7 +31,7 @@ def build_policy(
         tiers=tiers,
         default_tier=section.default_tier,
         models=dict(models),
-        wildcards=dict(wildcards or {}),
+        wildcards=dict(wildcards),
         aliases={alias: model for alias, model in taken.aliases.items() if model in models},
         guard=GuardSettings(
             ip_allow=section.ip_rules.allow,

@@ -24,7 +24,8 @@ FORMER_NAMES: Mapping[str, tuple[str, ...]] = {
 """Other names of the shipped config's variables, which count where these are not set."""
 Steps = tuple[Step, ...]
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""How a variable may be named."""
 _BRACED = re.compile(r"\$\{([^}]*)\}")
 # Fields and variables that hold a secret. `input_cost_per_token` and the like end in the same words.
 _SECRET_NAME = re.compile(
@@ -87,7 +88,7 @@ class References:
         names = _BRACED.findall(text)
         if not names:
             return self._plain(text, steps) if self._is_secret(text, steps) else text
-        bad = [name for name in names if not _NAME.fullmatch(name)]
+        bad = [name for name in names if not NAME.fullmatch(name)]
         if bad:
             fix = "write ${NAME} only, and put a default value into the env file"
             self._report(steps, f"'${{{bad[0]}}}' names no variable", fix)
@@ -113,7 +114,7 @@ class References:
         return len(text) >= _SHORTEST_KEY_CHARS and not is_private(address)
 
     def _whole(self, name: str, steps: Steps) -> str:
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             self._report(steps, f"'{LITELLM_PREFIX}{name}' names no variable", "write ${NAME}")
         name = self._set_name(name, steps)
         self._need(name, steps)
@@ -173,16 +174,22 @@ def whole_reference(value: object) -> str | None:
     return names[0] if names and value == f"${{{names[0]}}}" else None
 
 
-def referenced(value: Any) -> Iterator[str]:
-    """Yield the names of all variables that a translated value refers to."""
-    if isinstance(value, Mapping):
-        for item in value.values():
-            yield from referenced(item)
+def texts(value: Any) -> Iterator[str]:
+    """Yield all texts in a value, keys of mappings among them."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield str(name)
+            yield from texts(item)
     elif isinstance(value, list):
         for item in value:
-            yield from referenced(item)
-    elif isinstance(value, str) and value.startswith(LITELLM_PREFIX):
-        yield value.removeprefix(LITELLM_PREFIX)
+            yield from texts(item)
+
+
+def referenced(value: Any) -> Iterator[str]:
+    """Yield the names of all variables that a translated value refers to."""
+    return (text.removeprefix(LITELLM_PREFIX) for text in texts(value) if text.startswith(LITELLM_PREFIX))
 
 
 def is_secret_name(name: str) -> bool:

@@ -1,6 +1,6 @@
 """Validates the file against its schema, and turns each of pydantic's errors into one line for the operator."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_origin
 
@@ -43,35 +43,27 @@ _EXAMPLES = {
 
 def validated(findings: Findings) -> ConfigFile | None:
     """Return the file as pydantic models; `None` if something is wrong, which is added to `findings`."""
-    source = findings.source
-    empty = set(_empty(source.data.get("scalix", {}), ("scalix",)))
+    source, empty = findings.source, dict[tuple[Step, ...], None]()
+    ours = {key: section for key, section in source.data.items() if key == "scalix"}
+    data = {key: value for key, value in source.data.items() if value is not None} | _filled(ours, (), empty)
     for steps in empty:
         findings.wrong(steps, f"{dotted(steps)} has no value", "give it one, or remove the key")
-    data = {key: value for key, value in source.data.items() if value is not None}
-    if "scalix" in data:
-        data["scalix"] = _without_empty(data["scalix"])
     try:
         return ConfigFile.model_validate(data)
     except ValidationError as error:
         # A section whose only key has no value is said to be wrong itself.
-        reported = empty | {steps[:-1] for steps in empty}
+        reported = {*empty, *(steps[:-1] for steps in empty)}
         errors = error.errors(include_url=False)
         findings.problems.extend(_problem(item, source) for item in errors if item["loc"] not in reported)
         return None
 
 
-def _empty(value: Any, steps: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
-    if value is None:
-        yield steps
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _empty(item, (*steps, key))
-
-
-def _without_empty(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_empty(item) for key, item in value.items() if item is not None}
-    return value
+def _filled(value: Any, steps: tuple[Step, ...], empty: dict[tuple[Step, ...], None]) -> Any:
+    """Return a value without the keys that have none, whose places are added to `empty`."""
+    if not isinstance(value, dict):
+        return value
+    empty.update(((*steps, key), None) for key, item in value.items() if item is None)
+    return {key: _filled(item, (*steps, key), empty) for key, item in value.items() if item is not None}
 
 
 def _problem(item: ErrorDetails, source: YamlSource) -> Problem:

@@ -7,7 +7,7 @@ from typing import Any
 
 from scalix.domain.model_names import NOT, fits
 from scalix.launch.config.findings import Findings
-from scalix.launch.config.yaml_source import Step, YamlSource
+from scalix.launch.config.yaml_source import Step
 from scalix.launch.problems import fix_for, nearest
 
 _TIER = "tier"
@@ -47,7 +47,8 @@ def complete_tiers(findings: Findings) -> list[str]:
     models.
     """
     source = findings.source
-    section = source.data.get("scalix", None if _is_misspelt(source) else {})
+    # A misspelt section may be meant for ours: what it says must not be passed over.
+    section = source.data.get("scalix", {} if nearest("scalix", source.names()) is None else None)
     if not isinstance(section, dict):
         return []
     if "tiers" in section:
@@ -136,8 +137,3 @@ def _slips(holder: Mapping[Any, Any], tiers: list[str]) -> list[str]:
         if field != _TIER and isinstance(field, str) and nearest(field, [_TIER]) is not None
         if any(word in tiers for word in (value if isinstance(value, list) else [value]))
     ]
-
-
-def _is_misspelt(source: YamlSource) -> bool:
-    """Whether another section may be meant for ours, so that it must not be replaced by the product's tiers."""
-    return "scalix" not in source.data and nearest("scalix", source.names()) is not None

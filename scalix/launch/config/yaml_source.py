@@ -140,8 +140,8 @@ def load_yaml(path: Path) -> YamlSource:
     except DuplicateKeyError as error:
         mark = error.problem_mark
         key = str(error.problem or "").partition('"')[2].partition('"')[0]
-        fix = "keep one of the two"
-        raise LaunchError.of(f"{name}:{mark.line + 1}", f"the key '{key}' is there twice", fix) from None
+        what = f"the key '{key}' is there twice"
+        raise LaunchError.of(f"{name}:{mark.line + 1}", what, "keep one of the two") from None
     except MarkedYAMLError as error:
         quote = _unclosed_quote(text, error)
         if quote is not None:

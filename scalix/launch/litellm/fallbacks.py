@@ -26,9 +26,7 @@ def take_fallbacks(findings: Findings) -> None:
         for name in dict.fromkeys(unknown):
             guess = nearest(name, models)
             what = f"the fallback {name} is passed over, as model_list does not have it"
-            findings.without_effect.append(
-                f"{findings.source.where(steps)}: {what}{f'; write {guess}' if guess else ''}"
-            )
+            findings.passed_over(steps, f"{what}; write {guess}" if guess else what)
         for model in models if asked == "*" else [asked]:
             if is_named(model, models):
                 named = (name for name in targets if is_named(name, models) and name != model)
@@ -41,8 +39,7 @@ def take_fallbacks(findings: Findings) -> None:
     taken = {model: list(dict.fromkeys(chain)) for model, chain in chains.items() if chain and model not in ours}
     section["fallbacks"] = {**taken, **ours}
     if kept := [model for model in chains if model in ours]:
-        where = findings.source.where(first)
-        findings.without_effect.append(f"{where}: without effect for {', '.join(kept)}: scalix.fallbacks has a list")
+        findings.passed_over(first, f"without effect for {', '.join(kept)}: scalix.fallbacks has a list")
     if taken:
         listed = "; ".join(f"{model} -> {', '.join(chain)}" for model, chain in list(taken.items())[:_MOST_SHOWN])
         more = f" and {len(taken) - _MOST_SHOWN} more" if len(taken) > _MOST_SHOWN else ""

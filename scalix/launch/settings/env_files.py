@@ -15,11 +15,11 @@ _ASSIGNMENT = re.compile(r"\n(?:export\s+)?[A-Z][A-Z0-9]*_[A-Z0-9_]*=")
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
-    """The content of an env file. `lines` has the line of each name, from 1."""
+    """The content of an env file. `origins` has `file:line` of each name."""
 
     path: Path
     values: Mapping[str, str]
-    lines: Mapping[str, int]
+    origins: Mapping[str, str]
 
 
 def read_env_file(path: Path, problems: list[Problem]) -> EnvFile:
@@ -32,7 +32,7 @@ def read_env_file(path: Path, problems: list[Problem]) -> EnvFile:
     from dotenv.parser import parse_stream
 
     values: dict[str, str] = {}
-    lines: dict[str, int] = {}
+    origins: dict[str, str] = {}
     try:
         text = read_text(path, "env file", "--env-file")
     except Wrong as wrong:
@@ -51,8 +51,8 @@ def read_env_file(path: Path, problems: list[Problem]) -> EnvFile:
             problems.append(Problem(where, f"{binding.key} has no value", f"write {binding.key}=value"))
         elif binding.key is not None and binding.value is not None:
             values[binding.key] = binding.value
-            lines[binding.key] = line
-    return EnvFile(path, values, lines)
+            origins[binding.key] = where
+    return EnvFile(path, values, origins)
 
 
 def _is_unclosed(raw: str, is_error: bool) -> bool:

@@ -101,22 +101,19 @@ def load_environment(
     Raises `LaunchError` with every problem: a missing `env_file`, unreadable files, lines that are no assignments.
     """
     problems: list[Problem] = []
-    if env_file is not None:
-        files = [read_env_file(cwd / env_file, problems)]
-        scalix_env = _scalix_env(base, files, problems)
-    else:
-        files = [read_env_file(path, problems) for path in (cwd / "scalix_config.env", cwd / ".env") if path.is_file()]
-        scalix_env = _scalix_env(base, files, problems)
-        own = cwd / f"scalix_config.{scalix_env}.env"
-        if own.is_file():
-            files.insert(0, read_env_file(own, problems))
+    usual = [path for path in (cwd / "scalix_config.env", cwd / ".env") if path.is_file()]
+    files = [read_env_file(path, problems) for path in (usual if env_file is None else [cwd / env_file])]
+    scalix_env = _scalix_env(base, files, problems)
+    own = cwd / f"scalix_config.{scalix_env}.env"
+    if env_file is None and own.is_file():
+        files.insert(0, read_env_file(own, problems))
     if problems:
         raise LaunchError(problems)
     values: dict[str, str] = {}
     origins: dict[str, str] = {}
     for file in reversed(files):
         values.update(file.values)
-        origins.update({name: f"{shown_path(file.path)}:{line}" for name, line in file.lines.items()})
+        origins.update(file.origins)
     values.update(base)
     values["SCALIX_ENV"] = scalix_env
     origins = {name: origin for name, origin in origins.items() if name not in base}
@@ -139,8 +136,7 @@ def load_environment(
 
 
 def _scalix_env(base: Mapping[str, str], files: list[EnvFile], problems: list[Problem]) -> ScalixEnv:
-    layers: list[tuple[str, Mapping[str, str]]] = [("environment", base)]
-    layers += [(f"{shown_path(file.path)}:{file.lines.get('SCALIX_ENV')}", file.values) for file in files]
+    layers = [("environment", base), *((file.origins.get("SCALIX_ENV", ""), file.values) for file in files)]
     said = ((where, values["SCALIX_ENV"].strip()) for where, values in layers if "SCALIX_ENV" in values)
     where, word = next(said, ("", ""))
     for known in SCALIX_ENVS:

@@ -12,7 +12,7 @@ from typing import Any
 
 import re2
 
-from scalix.launch.config.references import LITELLM_PREFIX
+from scalix.launch.config.references import referenced, texts
 
 _OF_A_DATABASE = "of a database, and all state is in the gateway's store"
 
@@ -191,9 +191,8 @@ def kept_out(values: Mapping[str, str], config: Mapping[str, Any], needed: Colle
     Variables pass that `config`, as rendered for LiteLLM, refers to, those of services that it names, and those
     in `needed`, which the gateway needs.
     """
-    texts = list(_texts(config))
-    referred = {text.removeprefix(LITELLM_PREFIX) for text in texts if text.startswith(LITELLM_PREFIX)} | set(needed)
-    sections = " ".join(_texts({name: part for name, part in config.items() if name != "model_list"})).lower()
+    referred = {*referenced(config), *needed}
+    sections = " ".join(texts({name: part for name, part in config.items() if name != "model_list"})).lower()
     found: dict[str, str] = {}
     for name in values:
         group = group_of(name)
@@ -210,15 +209,3 @@ def explained(names: Mapping[str, str]) -> Iterator[str]:
         listed = sorted(name for name, reason in names.items() if reason == kind)
         remedy = "" if kind == _OF_A_DATABASE else f"; refer to it as ${{{listed[0]}}} in the config where it is meant"
         yield f"kept from LiteLLM: {', '.join(listed)}, {kind}{remedy}"
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for name, item in value.items():
-            yield str(name)
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)

@@ -1,7 +1,7 @@
 """Builds the store's URL from `REDIS_URL`, or from `REDIS_HOST` and the variables that go with it."""
 
 from collections.abc import Callable, Mapping
-from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 DEFAULT_REDIS_PORT = 6379
 REDIS_SCHEMES = ("redis", "rediss", "unix")
@@ -80,27 +80,24 @@ def _completed_url(url: str, host: str, username: str, password: str, tls: bool,
     if not in_order:
         report("REDIS_URL", "REDIS_URL is not a valid URL", example)
         return None
-    if parts.scheme not in REDIS_SCHEMES:
-        report("REDIS_URL", "REDIS_URL does not start with redis://, rediss:// or unix://", example)
-        return None
-    if parts.fragment or (parts.scheme == "unix" and not parts.path) or (parts.scheme != "unix" and not parts.hostname):
-        report("REDIS_URL", "REDIS_URL names no server", example)
-        return None
-    if parts.scheme == "redis" and tls:
-        report("REDIS_URL", "REDIS_SSL is true, but REDIS_URL starts with redis://", "write rediss:// for TLS")
-        return None
-    if host and parts.scheme != "unix" and host.strip("[]").casefold() != (parts.hostname or "").casefold():
-        report("REDIS_URL", "REDIS_URL and REDIS_HOST name different servers", "keep one of the two")
-        return None
-    database = parts.path.strip("/")
-    if parts.scheme != "unix" and database and not (database.isascii() and database.isdigit()):
-        report("REDIS_URL", "the path of REDIS_URL is not a database number", "write for example redis://host:6379/0")
-        return None
+    is_socket, named, database = parts.scheme == "unix", parts.hostname or "", parts.path.strip("/")
+    other_host = host and not is_socket and host.strip("[]").casefold() != named.casefold()
+    odd_database = not is_socket and database and not (database.isascii() and database.isdigit())
+    for is_wrong, what, fix in (
+        (parts.scheme not in REDIS_SCHEMES, "REDIS_URL does not start with redis://, rediss:// or unix://", example),
+        (parts.fragment or not (parts.path if is_socket else named), "REDIS_URL names no server", example),
+        (
+            tls and parts.scheme == "redis",
+            "REDIS_SSL is true, but REDIS_URL starts with redis://",
+            "write rediss:// for TLS",
+        ),
+        (other_host, "REDIS_URL and REDIS_HOST name different servers", "keep one of the two"),
+        (odd_database, "the path of REDIS_URL is not a database number", "write for example redis://host:6379/0"),
+    ):
+        if is_wrong:
+            report("REDIS_URL", what, fix)
+            return None
     if parts.username or parts.password or not (username or password):
         return url
-    return _with_userinfo(parts, username, password)
-
-
-def _with_userinfo(parts: SplitResult, username: str, password: str) -> str:
     address = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=_userinfo(username, password) + address))

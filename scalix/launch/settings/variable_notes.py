@@ -122,6 +122,5 @@ def _workers(environment: Environment, option: int | None) -> Iterator[str]:
     for name in written:
         yield f"{environment.where(name)}: {name} has no effect: {winner} says how many workers there are"
     if environment.values.get("GUNICORN_THREADS", "").strip():
-        where = environment.where("GUNICORN_THREADS")
-        what = "GUNICORN_THREADS has no effect: a worker serves its requests in one thread"
-        yield f"{where}: {what}; LITELLM_MAX_WORKERS is the number of workers"
+        what = "has no effect: a worker serves its requests in one thread; LITELLM_MAX_WORKERS is the number of workers"
+        yield f"{environment.where('GUNICORN_THREADS')}: GUNICORN_THREADS {what}"
