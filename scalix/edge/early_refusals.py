@@ -8,7 +8,6 @@ from typing import Any
 from scalix.domain.errors import GatewayError, InvalidApiKey
 from scalix.domain.requests.routes import Route
 from scalix.edge.asgi import Scope, credential_of, second_token_of
-from scalix.edge.client_address import ClientAddresses
 from scalix.edge.forwarding import Forwarding
 from scalix.edge.guard import Guard
 from scalix.edge.routes import ENTRIES
@@ -41,14 +40,12 @@ class EarlyRefusals:
         self,
         identity: Identity,
         forwarding: Forwarding,
-        *,
-        addresses: ClientAddresses,
         guard: Guard,
+        *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._identity = identity
         self._forwarding = forwarding
-        self._addresses = addresses
         self._guard = guard
         self._clock = clock
         targets = {path: methods.get("POST") for path, methods in ENTRIES.items()}
@@ -57,7 +54,7 @@ class EarlyRefusals:
 
     def refusal(self, scope: Scope, body: bytes) -> GatewayError | None:
         """Why a whole request to one of `paths` is refused; `None` if it is not, or not known to be."""
-        self._addresses.of(scope)
+        self._guard.addresses.of(scope)
         wrong = self._wrong_before(scope)
         try:
             if wrong is None:

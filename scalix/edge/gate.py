@@ -4,7 +4,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import (
@@ -23,7 +23,6 @@ from scalix.domain.requests.routes import Route
 from scalix.edge.access_log import AccessLog
 from scalix.edge.asgi import (
     WHOLE_ANSWER,
-    ASGIApp,
     Message,
     Receive,
     Scope,
@@ -35,7 +34,6 @@ from scalix.edge.asgi import (
     second_token_of,
 )
 from scalix.edge.bodies import ClientGone
-from scalix.edge.client_address import ClientAddresses
 from scalix.edge.cors import answer_preflight, cors_headers, is_preflight, with_headers
 from scalix.edge.dispatch import Dispatcher
 from scalix.edge.early_refusals import PRINCIPAL, EarlyRefusals
@@ -47,6 +45,7 @@ from scalix.edge.lifespan import Lifespan
 from scalix.edge.quota_headers import State, quota_headers
 from scalix.edge.routes import find
 from scalix.edge.spellings import normalise_path
+from scalix.service.clock import now_ms
 from scalix.service.identity.identity import Identity
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.deadline import grant_store_time
@@ -54,36 +53,39 @@ from scalix.store.connection.deadline import grant_store_time
 log = logging.getLogger("scalix.edge")
 
 
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who is told how requests end: `refused` of each error, `access` of each answer."""
+
+    refused: Callable[[GatewayError, Scope], None]
+    access: AccessLog | None = None
+
+    def ended(self, scope: Scope, request_id: str, status: int, began_s: float) -> None:
+        """Tell of an answer; status 0: there was nobody to answer. `began_s` is of `time.perf_counter`."""
+        if self.access is not None:
+            self.access.note(scope, request_id, status, time.perf_counter() - began_s)
+
+
 class Gate:
     """Finds the route, finds out who calls, and hands over. Every error becomes one answer here."""
 
     def __init__(
         self,
-        inner: ASGIApp,
         identity: Identity,
         forwarding: Forwarding,
         own: Dispatcher,
         lifespan: Lifespan,
-        *,
-        now_ms: Callable[[], int],
-        addresses: ClientAddresses,
         guard: Guard,
-        on_refusal: Callable[[GatewayError, Scope], None] = lambda error, scope: None,
-        reload: Callable[[], int] = lambda: 0,
-        access: AccessLog | None = None,
+        observers: Observers,
     ) -> None:
-        self.reload = reload  # for the worker, at a reload: puts the new policy in force and returns its number
-        self._inner = inner
+        self.reload = lifespan.reload  # for the worker, at a reload
         self._identity = identity
         self._forwarding = forwarding
         self._own = own
         self._lifespan = lifespan
-        self._addresses = addresses
         self._guard = guard
-        self._now_ms = now_ms
-        self._on_refusal = on_refusal
-        self._access = access
-        self._early = EarlyRefusals(identity, forwarding, addresses=addresses, guard=guard)
+        self._observers = observers
+        self._early = EarlyRefusals(identity, forwarding, guard)
         self.refusable_paths = self._early.paths  # of these, the server asks `refuse_at_once`
 
     @property
@@ -95,7 +97,7 @@ class Gate:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._lifespan.run(self._inner, scope, receive, send)
+            await self._lifespan.run(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "there are no WebSockets here"})
@@ -115,9 +117,8 @@ class Gate:
         except Exception as fault:
             log.error("a request could not be judged at once: %s", shown_fault(fault))
             return None  # the usual way tells the client, and has a request id for it
-        self._on_refusal(error, scope)
-        if self._access is not None:
-            self._access.note(scope, request_id, answer[0], time.perf_counter() - began_s)
+        self._observers.refused(error, scope)
+        self._observers.ended(scope, request_id, answer[0], began_s)
         return answer
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,17 +138,16 @@ class Gate:
         try:
             error = await self._answered(request_id, scope, receive, noting_start)
             if error is not None:
-                self._on_refusal(error, scope)
+                self._observers.refused(error, scope)
                 if not status:
                     status, body, headers = self._answer(scope, request_id, error)
                     await answer_whole(scope, send, status, body, headers)
         finally:
-            if self._access is not None:
-                self._access.note(scope, request_id, status, time.perf_counter() - began_s)
+            self._observers.ended(scope, request_id, status, began_s)
 
     async def _answered(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> GatewayError | None:
         """Serve one request, or say why not. `None`: it has been served, or there is nobody to answer."""
-        self._addresses.of(scope)
+        self._guard.addresses.of(scope)
 
         try:
             if PRINCIPAL not in scope:
@@ -194,7 +194,7 @@ class Gate:
         elif answer is None:
             headers = error_headers(error)
             states: list[State] = [*error.windows, *error.key_states]
-            headers += quota_headers(error.tier, error.details.get("upgrade_url"), states, self._now_ms())
+            headers += quota_headers(error.tier, error.details.get("upgrade_url"), states, now_ms())
             answer = status_of(error), error_body(error, anthropic=anthropic), headers
             if error.answers is not None:
                 error.answers[anthropic] = answer

@@ -26,7 +26,7 @@ class Guard:
         self, policy: PolicySource, addresses: ClientAddresses, shedding: LoadShedding, throttle: Throttle
     ) -> None:
         self._policy = policy
-        self._addresses = addresses
+        self.addresses = addresses
         self._shedding = shedding
         self._throttle = throttle
         self._read_from: GuardSettings | None = None
@@ -40,7 +40,7 @@ class Guard:
         if scope["path"] in _EXEMPT_FROM_RULES:
             return  # probes come from anywhere, under any name, and learn nothing
         check_host(scope, settings.allowed_hosts)
-        if not self._rules.permits(self._addresses.of(scope)):
+        if not self._rules.permits(self.addresses.of(scope)):
             raise IpBlocked("Requests from your address are not taken here. Ask the operator of this gateway.")
 
     @contextmanager
@@ -52,7 +52,7 @@ class Guard:
         """
         settings = self.settings
         limits = settings.overload
-        group = None if principal.may_name_users else self._group(self._addresses.of(scope))
+        group = None if principal.may_name_users else self._group(self.addresses.of(scope))
         owner = None if principal.may_name_users else str(principal.subject)
         with self._shedding.slot(group, limits, owner) as slot:
             yield paced(receive, lambda size: slot.hold(size, limits))
@@ -65,13 +65,13 @@ class Guard:
         """Called for a credential that was refused: returns when the answer may go out."""
         if token_of(scope) is None:
             return
-        group = self._group(self._addresses.of(scope))
+        group = self._group(self.addresses.of(scope))
         if group is not None:
             await self._throttle.wrong_credential(group, self.settings.overload.wrong_key_delay_s)
 
     def refused_at_once(self, scope: Scope) -> bool:
         """As `refused`, for an answer that may go out now. Where it has to wait, nothing has been counted: `False`."""
-        group = self._group(self._addresses.of(scope)) if token_of(scope) is not None else None
+        group = self._group(self.addresses.of(scope)) if token_of(scope) is not None else None
         longest_s = self.settings.overload.wrong_key_delay_s
         return group is None or self._throttle.wrong_credential_at_once(group, longest_s)
 
@@ -85,7 +85,7 @@ class Guard:
         return self.settings.extra_body_fields.get(route, ())
 
     def _group(self, address: Address | None) -> str | None:
-        if address is None or self._addresses.is_trusted(address) or address in self._exempt:
+        if address is None or self.addresses.is_trusted(address) or address in self._exempt:
             return None
         return group_of(address)
 

@@ -15,17 +15,30 @@ Job = Callable[[], Awaitable[object]]
 
 
 class Lifespan:
-    """Runs `at_start` when LiteLLM's app has started, `every` (seconds, job) in the background while it is up, and
-    `at_end` when it has gone down."""
+    """The life of a worker around that of `inner`, LiteLLM's app.
 
-    def __init__(self, every: list[tuple[float, Job]], at_end: list[Job], at_start: list[Job] | None = None) -> None:
-        self._at_start = at_start or []
+    every: (seconds, job), in the background while it is up.
+    at_start, at_end: when it has started, and when it has gone down.
+    reload: puts a new policy in force, and returns its number.
+    """
+
+    def __init__(
+        self,
+        inner: ASGIApp,
+        every: Sequence[tuple[float, Job]] = (),
+        at_end: Sequence[Job] = (),
+        at_start: Sequence[Job] = (),
+        reload: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._inner = inner
+        self.reload = reload
+        self._at_start = at_start
         self._every = every
         self._at_end = at_end
         self.is_up = False
         self.problem = ""  # why the start has failed
 
-    async def run(self, inner: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the `lifespan` scope."""
         tasks: list[asyncio.Task[None]] = []
 
@@ -43,7 +56,7 @@ class Lifespan:
                 message = {**message, "message": self.problem}
             await send(message)
 
-        await inner(scope, receive, noting)
+        await self._inner(scope, receive, noting)
 
     async def _start(self, tasks: list[asyncio.Task[None]]) -> None:
         try:

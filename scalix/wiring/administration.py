@@ -12,10 +12,10 @@ from scalix.service.administration.resealing import SecretsAdministration
 from scalix.service.administration.token_revocation import TokenRevocation
 from scalix.service.administration.user_records import UserRecords
 from scalix.service.audit.audit_log import AuditLog
+from scalix.service.clock import now_ms
 from scalix.store.quota.redis_balance import BalanceStore
 from scalix.store.records.redis_resealing import ResealingStore
 from scalix.store.records.sealing import encryption_keys
-from scalix.wiring.environment import now_ms
 from scalix.wiring.identity import CallerParts
 from scalix.wiring.store import StoreParts
 

@@ -1,6 +1,5 @@
 """Reads the environment variables of a process into settings of its parts: key names, journal, policy, identity."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,11 +16,6 @@ from scalix.store.records.sealing import Sealing, encryption_keys
 
 DEFAULT_KEY_PREFIX = "scalix:"
 LEAST_JOURNAL_BYTES = 1024 * 1024
-
-
-def now_ms() -> int:
-    """This machine's Unix time. Windows follow the store's clock; this one is for what answers say about them."""
-    return time.time_ns() // 1_000_000
 
 
 def needed(environ: Mapping[str, str], name: str) -> str:

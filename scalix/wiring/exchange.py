@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from scalix.domain.policy import Model
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
+from scalix.service.clock import now_ms
 from scalix.service.exchange.admission_control import AdmissionControl
 from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.cooldowns import Cooldowns
@@ -23,7 +24,6 @@ from scalix.store.quota.local import LocalCounters
 from scalix.store.records.redis_cooldowns import CooldownStore
 from scalix.store.records.redis_epoch import EpochStore
 from scalix.store.records.redis_model_names import ModelNameStore
-from scalix.wiring.environment import now_ms
 from scalix.wiring.store import StoreParts
 
 

@@ -4,6 +4,7 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,18 @@ from scalix.domain.faults import shown_fault
 from scalix.launch.config.policy_file import read_policy
 from scalix.launch.processes.untrimmed import CantTrim
 from scalix.launch.settings.environment import DEFAULT_STREAM_JOIN_MS
+from scalix.service.clock import now_ms
 from scalix.service.exchange.load_shedding import LoadShedding
 from scalix.service.identity.throttle import Throttle
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.calls import in_time
 from scalix.wiring.core import Core, build_core
-from scalix.wiring.environment import needed, now_ms
+from scalix.wiring.environment import needed
 from scalix.wiring.exchange import ModelKnowledge
 
 if TYPE_CHECKING:
     from scalix.edge.access_log import AccessLog
+    from scalix.edge.asgi import ASGIApp
     from scalix.edge.gate import Gate
     from scalix.edge.lifespan import Lifespan
     from scalix.edge.stored_answers import FindKeeper
@@ -78,49 +81,52 @@ def create_app() -> Any:
         if access is not None:
             access.close()
 
-    lifespan = Lifespan(
-        every=core.jobs,
-        at_start=[*([joining.open] if joining else []), core.exchange.object_ids.ready, warm, freeze_heap],
-        at_end=[core.close, *([joining.aclose] if joining else []), end_access_log],
-    )
-
     def reload() -> int:
         number, policy = read_policy(Path(needed(os.environ, "SCALIX_POLICY")))
         core.policy.replace(policy)
         return number
 
-    return build_gate(
-        core,
+    lifespan = Lifespan(
         inner,
-        lifespan,
-        internal_token=internal_token,
-        check_models=check_models,
-        keeper_of=stored_answer,
+        every=core.jobs,
+        at_start=[*([joining.open] if joining else []), core.exchange.object_ids.ready, warm, freeze_heap],
+        at_end=[core.close, *([joining.aclose] if joining else []), end_access_log],
         reload=reload,
-        access=access,
-        metrics_token=os.environ.get("SCALIX_METRICS_TOKEN"),
     )
+    engine = Engine(inner, internal_token, check_models, stored_answer)
+    return build_gate(core, engine, lifespan, access=access, metrics_token=os.environ.get("SCALIX_METRICS_TOKEN"))
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """LiteLLM's app as the edge uses it.
+
+    internal_token: what it knows the edge by.
+    check_models: what it says of each model to the operator.
+    keeper_of: the deployment that keeps an answer.
+    """
+
+    app: "ASGIApp"
+    internal_token: str
+    check_models: Callable[[], Awaitable[Any]]
+    keeper_of: "FindKeeper | None" = None
 
 
 def build_gate(
     core: Core,
-    inner: Any,
+    engine: Engine,
     lifespan: "Lifespan",
     *,
-    internal_token: str,
-    check_models: Callable[[], Awaitable[Any]],
-    keeper_of: "FindKeeper | None" = None,
-    reload: Callable[[], int] = lambda: 0,
     access: "AccessLog | None" = None,
     metrics_token: str | None = None,
 ) -> "Gate":
-    """The edge around `inner`, an app in LiteLLM's place that takes `internal_token`."""
+    """The edge around an engine."""
     from scalix.edge.answering import Answering
     from scalix.edge.asgi import address_of
     from scalix.edge.asking import Asking
     from scalix.edge.client_address import ClientAddresses
     from scalix.edge.forwarding import Forwarding
-    from scalix.edge.gate import Gate
+    from scalix.edge.gate import Gate, Observers
     from scalix.edge.guard import Guard
     from scalix.edge.health_routes import HealthRoutes
     from scalix.edge.routes import shown_path
@@ -130,34 +136,21 @@ def build_gate(
     async def ready() -> Mapping[str, str | int]:
         return {"litellm": "ok" if lifespan.is_up else "starting", "store": await _store_state(core), **_alarms(core)}
 
-    def on_refusal(error: GatewayError, scope: Any) -> None:
+    def refused(error: GatewayError, scope: Any) -> None:
         core.usage.refusals[error.code] += 1
         if status_of(error) in (401, 403) and error.code != "model_not_allowed":
             address = address_of(scope)
             path = shown_path(scope["path"])
             core.audit.events.refused(error.code, address, error.who, path, error.reason)
 
-    addresses = ClientAddresses(core.callers.trusted_proxies)
-    guard = Guard(core.policy, addresses, LoadShedding(), Throttle(time.monotonic))
-    health = HealthRoutes(core.callers.identity, ready, check_models)
-    own = build_dispatcher(core, guard, health, keeper_of or keeps_nothing, metrics_token)
-    part = core.exchange
-    asking = Asking(lambda model: inner, part.settlement, internal_token)
+    part, identity = core.exchange, core.callers.identity
+    guard = Guard(core.policy, ClientAddresses(core.callers.trusted_proxies), LoadShedding(), Throttle(time.monotonic))
+    health = HealthRoutes(identity, ready, engine.check_models)
+    own = build_dispatcher(core, guard, health, engine.keeper_of or keeps_nothing, metrics_token)
+    asking = Asking(lambda model: engine.app, part.settlement, engine.internal_token)
     answering = Answering(asking, part.settlement, part.fallbacks, part.counting, part.object_ids, now_ms)
-    forwarding = Forwarding(core.callers.identity, part.admission, guard, part.fallbacks, part.object_ids, answering)
-    return Gate(
-        inner,
-        core.callers.identity,
-        forwarding,
-        own,
-        lifespan,
-        now_ms=now_ms,
-        addresses=addresses,
-        guard=guard,
-        on_refusal=on_refusal,
-        reload=reload,
-        access=access,
-    )
+    forwarding = Forwarding(identity, part.admission, guard, part.fallbacks, part.object_ids, answering)
+    return Gate(identity, forwarding, own, lifespan, guard, Observers(refused, access))
 
 
 def _log_key() -> str:

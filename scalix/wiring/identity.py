@@ -10,13 +10,14 @@ from scalix.service.audit.audit_names import AuditNames
 from scalix.service.audit.audit_parts import AuditParts
 from scalix.service.audit.audit_reading import AuditReading
 from scalix.service.audit.identity_events import IdentityEvents
+from scalix.service.clock import now_ms
 from scalix.service.identity.identity import AnonymousCallers, CredentialKind, Identity, MasterKey
 from scalix.service.identity.tokens import JsonWebTokens, tokens_of
 from scalix.service.identity.users import UserDirectory
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.store.records.pseudonyms import PseudonymStore
 from scalix.store.records.redis_audit import AuditStore
-from scalix.wiring.environment import identity_settings, needed, now_ms
+from scalix.wiring.environment import identity_settings, needed
 from scalix.wiring.store import StoreParts
 
 

@@ -4,6 +4,7 @@ import platform
 from dataclasses import dataclass
 
 from scalix.service.audit.audit_log import AuditLog
+from scalix.service.clock import now_ms
 from scalix.service.ledger.archive import Archive
 from scalix.service.ledger.ledger_administration import LedgerAdministration
 from scalix.service.ledger.store_memory import StoreMemory
@@ -14,7 +15,6 @@ from scalix.store.ledger.redis_archive import RedisArchive
 from scalix.store.ledger.redis_ledger_repair import TIMEOUT_MS, RedisBooks
 from scalix.store.ledger.redis_memory import RedisMemory
 from scalix.store.records.pseudonyms import Pseudonyms
-from scalix.wiring.environment import now_ms
 from scalix.wiring.store import StoreParts
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.service.audit.audit_parts import AuditParts
+from scalix.service.clock import now_ms
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.service.ledger.archive import Archive
 from scalix.service.ledger.retention import ExpiredKeys, RetentionJob
@@ -16,7 +17,6 @@ from scalix.store.privacy.redis_files import StoreFiles
 from scalix.store.privacy.redis_personal_data import PersonalDataStore
 from scalix.store.privacy.redis_retention import RetentionStore
 from scalix.store.records.pseudonyms import Pseudonyms
-from scalix.wiring.environment import now_ms
 from scalix.wiring.identity import CallerParts
 from scalix.wiring.store import StoreParts
 

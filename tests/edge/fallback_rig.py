@@ -20,7 +20,7 @@ from scalix.service.exchange.attempts import Failure, ProviderError
 from scalix.service.exchange.exchanges import Exchange
 from scalix.wiring.core import Core, build_core
 from scalix.wiring.exchange import ModelKnowledge
-from scalix.wiring.gate import build_gate
+from scalix.wiring.gate import Engine, build_gate
 from tests.service.outage_rig import MASTER_KEY
 
 CONFIG = """
@@ -206,10 +206,8 @@ async def edge(
 
     gate: Any = build_gate(
         core,
-        app,
-        Lifespan([], []),
-        internal_token=MASTER_KEY,
-        check_models=nothing,
+        Engine(app, MASTER_KEY, nothing),
+        Lifespan(app),
     )
     charges: list[tuple[Receipt, Charge]] = []
     exchanges: list[Exchange] = []

@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from scalix.edge.lifespan import Lifespan
 from scalix.wiring.core import Core, build_core
 from scalix.wiring.exchange import ModelKnowledge
-from scalix.wiring.gate import build_gate
+from scalix.wiring.gate import Engine, build_gate
 
 MASTER_KEY = "sk-in-process-master-0123456789abcdef0123456789"
 CONFIG: dict[str, Any] = {
@@ -209,10 +209,8 @@ async def in_process(
 
     gate = build_gate(
         core,
-        inner,
-        Lifespan(every=[], at_end=[]),
-        internal_token=MASTER_KEY,
-        check_models=check_models,
+        Engine(inner, MASTER_KEY, check_models),
+        Lifespan(inner),
     )
     try:
         yield InProcess(gate, inner, core)

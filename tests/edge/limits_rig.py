@@ -9,7 +9,7 @@ from scalix.edge.lifespan import Lifespan
 from scalix.launch.config.config_file import read_config
 from scalix.wiring.core import build_core
 from scalix.wiring.exchange import ModelKnowledge
-from scalix.wiring.gate import build_gate
+from scalix.wiring.gate import Engine, build_gate
 from tests.service.outage_rig import MASTER_KEY, PROMPT, Provider
 
 TOKENS = 12  # what the stand-in says that an answer took
@@ -54,10 +54,8 @@ class Instance:
 
         app: Any = build_gate(
             core,
-            self.provider,
-            Lifespan([], []),
-            internal_token=MASTER_KEY,
-            check_models=nothing,
+            Engine(self.provider, MASTER_KEY, nothing),
+            Lifespan(self.provider),
             metrics_token=metrics_token,
         )
         self.http = httpx.AsyncClient(

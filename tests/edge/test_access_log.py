@@ -1,6 +1,7 @@
 """The one line that each request leaves in the log."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,8 @@ async def test_every_request_leaves_a_line_with_its_model_and_tokens(
     instance = Instance(store_url, tmp_path, key_prefix, "a")
     chunks: list[bytes] = []
     gate: Any = instance.http._transport.app  # type: ignore[attr-defined]
-    gate._access = access = AccessLog(chunks.append, "a secret")
+    access = AccessLog(chunks.append, "a secret")
+    gate._observers = replace(gate._observers, access=access)
     assert [(await instance.ask("alice")).status_code for _ in range(3)] == [200, 200, 429]
     access.close()
     await instance.close()

@@ -34,7 +34,7 @@ from scalix.store.quota.redis_quota import QuotaStore
 from scalix.store.records.redis_users import UserStore
 from scalix.wiring.core import Core, build_core
 from scalix.wiring.exchange import ModelKnowledge
-from scalix.wiring.gate import build_gate
+from scalix.wiring.gate import Engine, build_gate
 
 MASTER_KEY = "sk-test-master-0123456789abcdef0123456789"
 CONFIG = """
@@ -174,12 +174,12 @@ class World:
         self.provider = Provider()
         self.app = build_gate(
             self.core,
-            self.provider,
+            Engine(self.provider, MASTER_KEY, _no_check),
             Lifespan(
-                every=[(pause_s / 10, job) for pause_s, job in self.core.jobs] if jobs else [], at_end=[self.core.close]
+                self.provider,
+                every=[(pause_s / 10, job) for pause_s, job in self.core.jobs] if jobs else [],
+                at_end=[self.core.close],
             ),
-            internal_token=MASTER_KEY,
-            check_models=_no_check,
         )
         self._ended = asyncio.Event()
         self._life: asyncio.Task[None] | None = None

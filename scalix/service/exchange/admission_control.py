@@ -13,6 +13,7 @@ from scalix.domain.requests.features import features_of, taken_options
 from scalix.domain.tokens.media_tokens import Media
 from scalix.domain.tokens.output_cap import output_request, with_cap
 from scalix.domain.tokens.prompt_size import PromptSize, estimated_size
+from scalix.service.clock import now_ms
 from scalix.service.exchange.admission import Admission, Offer, Reservation
 from scalix.service.exchange.asked_prices import dearest_prices, refuse_unpriced
 from scalix.service.exchange.asks import asked
@@ -80,12 +81,12 @@ class AdmissionControl:
             refuse_unknown_size(caller, call.route, call.body)
             names = may_serve(model.name, policy.fallbacks, models, caller.allows, policy.retries.models)
             serving = (model, *(models[name] for name in names[1:]))
-            refuse_unpriced(caller, call.route, model, _now_ms())
+            refuse_unpriced(caller, call.route, model, now_ms())
             media = Media(tuple(dict.fromkeys(model.provider_model for model in serving)))
             size = counted or estimated_size(call.route, call.body, media)
             if for_nothing:
                 serving = tuple(one for one in serving if self._is_free(one, call, size, caller))
-            ask = asked(caller, call, serving, wanted, size, among_others=among_others, now_ms=_now_ms())
+            ask = asked(caller, call, serving, wanted, size, among_others=among_others, now_ms=now_ms())
             refuse_unmeasured(caller, call.body, media)
             known = self._room.known.refusal(caller, ask)
             if known is not None:
@@ -124,7 +125,7 @@ class AdmissionControl:
         raise store_is_down()
 
     def _is_free(self, model: Model, call: Call, size: PromptSize, caller: Caller) -> bool:
-        return dearest_prices((model,), call.body, size.tokens, caller.tier, _now_ms()) == FREE_OF_CHARGE
+        return dearest_prices((model,), call.body, size.tokens, caller.tier, now_ms()) == FREE_OF_CHARGE
 
     async def _counted(self, call: Call, ask: Ask, media: Media, decision: CountFirst, *, local: bool) -> PromptSize:
         try:
@@ -168,8 +169,3 @@ class AdmissionControl:
         wants = features_of(taken_options(body, policy.features))
         is_allowed = caller.allows(model.name) and not missing_feature(policy, caller, wants)
         return error if is_allowed else None
-
-
-def _now_ms() -> int:
-    """Unix time, by which prices are chosen."""
-    return time.time_ns() // 1_000_000
