@@ -4,8 +4,6 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from functools import lru_cache, partial
 from typing import Any
 
-import orjson
-
 from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import GatewayError
 from scalix.domain.identity.addresses import Address, is_sent_from_here
@@ -67,11 +65,6 @@ async def answer_whole(scope: Scope, send: Send, status: int, body: bytes, heade
     at_once = scope.get(WHOLE_ANSWER)
     if at_once is None or not at_once(status, (_JSON_TYPE, *headers), body):
         await send_bytes(send, status, body, headers)
-
-
-async def send_json(send: Send, value: Any, status: int = 200, headers: Iterable[Header] = ()) -> None:
-    """One whole answer, as JSON."""
-    await send_bytes(send, status, orjson.dumps(value), headers)
 
 
 async def send_error(

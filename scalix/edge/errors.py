@@ -1,7 +1,5 @@
 """Errors as HTTP answers, in two shapes: OpenAI's, and Anthropic's on `/v1/messages`."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -48,17 +46,12 @@ def is_always_alike(error: GatewayError) -> bool:
 
 def plain_answer(error: GatewayError, *, anthropic: bool) -> Answered:
     """Status, body and headers of a plain error; made once for the same words."""
-    return _plain_answer(_Kind(type(error)), error.message, error.param, anthropic)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    of: Callable[..., GatewayError]
+    return _plain_answer(type(error), error.message, error.param, anthropic)  # type: ignore[arg-type]  # a class has a hash
 
 
 @lru_cache(maxsize=256)
-def _plain_answer(kind: _Kind, message: str, param: str | None, anthropic: bool) -> Answered:
-    error = kind.of(message, param=param)
+def _plain_answer(kind: type[GatewayError], message: str, param: str | None, anthropic: bool) -> Answered:
+    error = kind(message, param=param)
     return status_of(error), error_body(error, anthropic=anthropic), error_headers(error)
 
 

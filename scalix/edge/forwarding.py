@@ -85,10 +85,7 @@ class Forwarding:
 
         `handle` would raise the same, where it would not find the gateway or all models of the request too busy first.
         """
-        if principal.may_name_users:
-            if not self._admission.knows_refused:
-                return None
-        elif not self._admission.is_refused(principal):
+        if not self._admission.may_be_refused(principal):
             return None
         check_head(scope)
         body = json_object(raw)

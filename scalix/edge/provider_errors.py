@@ -94,7 +94,9 @@ def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Fa
         error = too_large(model) if exchange.attempt.answer_is_too_large else untranslated(model)
         return Failed(Outcome.PROVIDER_BROKE, error, ErrorClass.INTERNAL, is_last=True)
     error_class = class_of(exchange, status, body)
-    if not exchange.attempt.asked and not (exchange.attempt.unseen and not _is_by_content(exchange)):
+    failure = exchange.attempt.failure
+    is_by_content = failure is not None and failure.by_content
+    if not exchange.attempt.asked and (is_by_content or not exchange.attempt.unseen):
         return _never_asked(exchange, model, error_class, body)
     retry_after_s = _retry_after_s(exchange)
     status = _status(exchange, status)
@@ -120,16 +122,10 @@ def failed(exchange: Exchange, model: str, status: int, body: bytes = b"") -> Fa
     )
 
 
-def _is_by_content(exchange: Exchange) -> bool:
-    return bool(exchange.attempt.failures) and exchange.attempt.failures[-1].by_content
-
-
 def _is_everybodys(exchange: Exchange, retry_after_s: int | None) -> bool:
     """Whether a provider that was asked and failed would have failed whoever asks."""
     seen = exchange.attempt.seen.error
-    if seen is None:
-        return False
-    return (
+    return seen is not None and (
         seen.kind == NO_CONNECTION
         or seen.status in _OF_OUR_ACCOUNT
         or (seen.status == _FORBIDDEN and seen.kind not in ("", _OF_THE_REQUEST))
@@ -140,7 +136,7 @@ def _is_everybodys(exchange: Exchange, retry_after_s: int | None) -> bool:
 def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: bytes) -> Failed:
     """The request did not leave the gateway: it can't be put to the provider, or the fault is ours."""
     is_first = not exchange.tried
-    failure = exchange.attempt.failures[-1] if exchange.attempt.failures else None
+    failure = exchange.attempt.failure
     at = f"{failure.kind} at {failure.place}" if failure is not None else "it has not said of what"
     call = exchange.admission.call
     log.warning("request %s: LiteLLM failed before the provider of %s was asked: %s", call.request_id, model, at)
@@ -194,13 +190,13 @@ def _unsupported(model: str, field: str, failure: Failure, *, is_last: bool) -> 
 
 def class_of(exchange: Exchange, status: int, body: bytes = b"") -> ErrorClass:
     """The class of the last try's failure: as the provider said it, else as LiteLLM has it."""
-    seen = exchange.attempt.seen.error
+    attempt = exchange.attempt
+    seen, failure = attempt.seen.error, attempt.failure
     if seen is not None:
-        said = "" if is_echo(seen.status, seen.kind, seen.message, exchange.attempt.written) else seen.message
+        said = "" if is_echo(seen.status, seen.kind, seen.message, attempt.written) else seen.message
         return _OF_THE_CONNECTION.get(seen.kind) or class_of_status(seen.status, seen.kind, said)
-    if exchange.attempt.failures:
-        failure = exchange.attempt.failures[-1]
-        is_quoted = failure.status in _JUDGED and is_echo(failure.status, "", failure.message, exchange.attempt.written)
+    if failure is not None:
+        is_quoted = failure.status in _JUDGED and is_echo(failure.status, "", failure.message, attempt.written)
         return ErrorClass.BAD_REQUEST if is_quoted else failure.error_class
     answer = _parsed(body)
     return class_of_status(status, kind_of_body(answer), _message_in(answer)) if status else ErrorClass.INTERNAL
@@ -208,16 +204,16 @@ def class_of(exchange: Exchange, status: int, body: bytes = b"") -> ErrorClass:
 
 def _status(exchange: Exchange, status: int) -> int:
     """The status of the last try: as the provider sent it, else as LiteLLM has it."""
-    if exchange.attempt.seen.error is not None:
-        return exchange.attempt.seen.error.status
-    return (exchange.attempt.failures[-1].status if exchange.attempt.failures else None) or status
+    known = exchange.attempt.seen.error or exchange.attempt.failure
+    return known.status or status if known is not None else status
 
 
 def _is_of_one_request(exchange: Exchange) -> bool:
     """Whether the provider has refused what the client sent, under a status that says something else."""
     seen = exchange.attempt.seen.error
-    said = _OF_ONE_REQUEST.get(seen.status) if seen is not None else None
-    return seen is not None and said is not None and said.search(seen.message) is not None
+    return (
+        seen is not None and seen.status in _OF_ONE_REQUEST and bool(_OF_ONE_REQUEST[seen.status].search(seen.message))
+    )
 
 
 def _retry_after_s(exchange: Exchange) -> int | None:
@@ -236,11 +232,9 @@ def final_error(model: str, first: Failed, failures: Sequence[Failed]) -> Gatewa
 
 
 def _reason(exchange: Exchange, body: bytes) -> str:
-    if exchange.attempt.seen.error is not None:
-        message = exchange.attempt.seen.error.message
-    else:
-        message = exchange.attempt.failures[-1].message if exchange.attempt.failures else _message_in(_parsed(body))
-        message = _of_the_provider(message)
+    seen, failure = exchange.attempt.seen.error, exchange.attempt.failure
+    message = _message_in(_parsed(body)) if failure is None else failure.message
+    message = _of_the_provider(message) if seen is None else seen.message
     return without_secrets(message) or "it gave no reason."
 
 

@@ -128,7 +128,7 @@ def _exchange_with(metadata: Mapping[str, Any] | None) -> Exchange | None:
     services = bridge.services
     if services is None or not metadata:
         return None
-    exchange = services.exchanges.get(metadata.get(EXCHANGE_ID))
+    exchange = services.exchanges.get(str(metadata.get(EXCHANGE_ID)))
     if exchange is None or metadata.get(ATTEMPT, exchange.attempt.number) != exchange.attempt.number:
         return None
     return exchange

@@ -56,7 +56,7 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 async def subject_of(auth: UserAPIKeyAuth, worker: Worker, **body: Any) -> str:
     data = {"model": "m", "messages": [{"role": "user", "content": "hello"}], **body}
     await gateway_callbacks.async_pre_call_hook(auth, None, data, "acompletion")
-    (exchange,) = worker.admission._exchanges._by_id.values()
+    (exchange,) = worker.admission._exchanges.values()
     return str(exchange.admission.caller.subject)
 
 

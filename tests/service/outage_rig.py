@@ -20,7 +20,7 @@ from scalix.domain.ledger.outcomes import Usage
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Tally
 from scalix.domain.requests.routes import Route
-from scalix.edge.asgi import Receive, Scope, Send, send_json
+from scalix.edge.asgi import Receive, Scope, Send, send_bytes
 from scalix.edge.lifespan import Lifespan
 from scalix.launch.embedded.embedded_store import EmbeddedStore
 from scalix.service.audit.audit import Actor
@@ -141,11 +141,11 @@ class Provider:
         await self.gate.wait()
         if exchange.attempt.model in self.failing:
             exchange.attempt.asked, exchange.attempt.seen.error = True, ProviderError(500, "")
-            await send_json(send, {}, 500)
+            await send_bytes(send, 500, b"{}")
             return
         exchange.attempt.usage, exchange.attempt.cost_nano_usd = USED, USED_NANO_USD
         exchange.attempt.reported.set()
-        await send_json(send, {"choices": [], "usage": {}})
+        await send_bytes(send, 200, b'{"choices":[],"usage":{}}')
 
 
 async def _no_check() -> None:

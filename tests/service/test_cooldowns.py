@@ -245,7 +245,7 @@ async def test_a_model_that_answers_and_has_not_failed_costs_the_store_nothing(w
 async def test_what_is_kept_of_single_subjects_is_bounded_and_names_nobody_in_the_store(
     worker: Worker, store: CooldownStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scalix.service.exchange.cooldowns.MOST_SUBJECTS", 10)
+    monkeypatch.setattr(worker.cooldowns._own_rows, "_most", 10)
     worker.policy.replace(Policy({"free": Tier("free")}, "free", cooldown=Cooldown(failures=100)))
     for number in range(50):
         worker.fail_for(f"user:{number}")

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from scalix.domain.errors import GatewayError
@@ -30,12 +30,9 @@ from scalix.service.exchange.unknown_sizes import refuse_unknown_size, refuse_un
 from scalix.service.identity.callers import Caller
 from scalix.service.policy_source import PolicySource
 
-DEFAULT_MAX_OUTPUT_TOKENS = 4_096
 _MOST_ASKS = 5  # records change under us, and what is left while a prompt is counted
 
 log = logging.getLogger("scalix.admission")
-
-ModelFacts = Callable[[Model], Model]
 
 
 class AdmissionControl:
@@ -68,8 +65,7 @@ class AdmissionControl:
         caller = await self._access.allowed(policy, caller, model, wants)
         if call.named.are_refused(caller):
             caller = await self._access.reread(caller)
-        known = self._room.known.refusal_of_any_request(caller)
-        if known is not None:
+        if known := self._room.known.refusal_of_any_request(caller):
             raise known
         wanted = output_request(call.route, call.body)
         models = policy.models_with(model.name)
@@ -88,8 +84,7 @@ class AdmissionControl:
                 serving = tuple(one for one in serving if self._is_free(one, call, size, caller))
             ask = asked(caller, call, serving, wanted, size, among_others=among_others, now_ms=now_ms())
             refuse_unmeasured(caller, call.body, media)
-            known = self._room.known.refusal(caller, ask)
-            if known is not None:
+            if known := self._room.known.refusal(caller, ask):
                 raise known
             decision, local = await self._room.decide(caller, ask)
             if isinstance(decision, Admitted):
@@ -149,14 +144,10 @@ class AdmissionControl:
         model = self._access.model(policy, caller, body)
         return await self._access.allowed(policy, caller, model, ()), model
 
-    @property
-    def knows_refused(self) -> bool:
-        """Whether there is a caller whom `known_refusal` may concern."""
-        return not self._room.known.is_empty
-
-    def is_refused(self, caller: Caller) -> bool:
-        """Whether a caller is known to be refused, whatever they ask."""
-        return self._room.known.refusal_of_any_request(caller) is not None
+    def may_be_refused(self, principal: Caller) -> bool:
+        """Whether `known_refusal` may concern a request of this principal, whatever it asks."""
+        known = self._room.known
+        return not known.is_empty if principal.may_name_users else known.refusal_of_any_request(principal) is not None
 
     def known_refusal(self, caller: Caller, body: dict[str, Any]) -> GatewayError | None:
         """The error that `admit` would raise, where it is known already; else `None`. Raises `GatewayError`s of what is

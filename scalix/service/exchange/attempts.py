@@ -104,3 +104,8 @@ class Attempt:
     on_usage: Callable[[], None] = lambda: None  # told when the usage is final, or when none will come
     on_sign_of_life: Callable[[], None] = lambda: None  # told when a provider says that it is still at work
     on_open: Callable[[], None] = lambda: None  # told when the provider has begun a stream
+
+    @property
+    def failure(self) -> Failure | None:
+        """The last one that LiteLLM has reported."""
+        return self.failures[-1] if self.failures else None

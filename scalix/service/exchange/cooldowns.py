@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Coroutine, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from scalix.domain.bounded import Bounded
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.background import in_background
@@ -21,7 +22,6 @@ _EVERYBODY = ""
 log = logging.getLogger("scalix.cooldowns")
 
 _K = TypeVar("_K", bound=Hashable)
-_V = TypeVar("_V")
 
 
 @dataclass(slots=True)
@@ -33,11 +33,9 @@ class _Rest:
     asked_for: bool  # the provider has said how long
 
 
-@dataclass(slots=True)
-class _Row:
-    """The failures in a row that this process has seen of a model: when, and whose request it was."""
-
-    failed: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=1_000))
+_Row = deque[tuple[float, str]]
+"""The failures in a row that this process has seen of a model: when, and whose request it was."""
+_MOST_IN_A_ROW = 1_000
 
 
 class Cooldowns:
@@ -54,8 +52,8 @@ class Cooldowns:
         self._policy = policy
         self._clock = clock
         self._rests: dict[str, _Rest] = {}  # for everybody, by model
-        self._own_rests: OrderedDict[tuple[str, str], _Rest] = OrderedDict()
-        self._own_rows: OrderedDict[tuple[str, str], _Row] = OrderedDict()
+        self._own_rests: Bounded[tuple[str, str], _Rest] = Bounded(MOST_SUBJECTS)
+        self._own_rows: Bounded[tuple[str, str], _Row] = Bounded(MOST_SUBJECTS)
         self._rows: dict[str, _Row] = {}
         self._failing: set[str] = set()  # models of which the store counts failures, as far as is known here
         self._unsent: dict[str, float | None] = {}  # until when by our clock; `None`: it is over
@@ -108,16 +106,14 @@ class Cooldowns:
         if is_everybodys:
             self._cool(model, retry_after_s or settings.seconds, why="nobody is served", asked_for=bool(retry_after_s))
             return
-        own = self._noted(self._own_rows.setdefault((model, subject), _Row()), subject)
-        _bound(self._own_rows, (model, subject))
-        if len(own.failed) >= settings.failures and self._left_s(self._own_rests, (model, subject)) <= 0:
+        own = self._noted(self._own_rows, (model, subject), subject)
+        if len(own) >= settings.failures and self._left_s(self._own_rests, (model, subject)) <= 0:
             log.warning(
                 "model %s rests for %d s for one caller, whose requests have failed in a row", model, settings.seconds
             )
             self._own_rests[model, subject] = self._rest(settings.seconds, asked_for=False)
-            _bound(self._own_rests, (model, subject))
-        row = self._noted(self._rows.setdefault(model, _Row()), subject)
-        if len(row.failed) >= settings.failures and len({whose for _, whose in row.failed}) > 1:
+        row = self._noted(self._rows, model, subject)
+        if len(row) >= settings.failures and len({whose for _, whose in row}) > 1:
             self._cool(model, settings.seconds, why="requests of several callers have failed in a row")
         else:
             self._failing.add(model)
@@ -128,11 +124,12 @@ class Cooldowns:
         policy = self._policy.current
         return bool(policy.wildcards) and model not in policy.models
 
-    def _noted(self, row: _Row, subject: str) -> _Row:
+    def _noted(self, rows: dict[_K, _Row], key: _K, subject: str) -> _Row:
+        rows[key] = row = rows.get(key) or deque(maxlen=_MOST_IN_A_ROW)
         now_s = self._clock()
-        row.failed.append((now_s, subject))
-        while row.failed[0][0] < now_s - self._policy.current.cooldown.within_s:
-            row.failed.popleft()
+        row.append((now_s, subject))
+        while row[0][0] < now_s - self._policy.current.cooldown.within_s:
+            row.popleft()
         return row
 
     def _left_s(self, rests: dict[_K, _Rest], key: _K) -> float:
@@ -142,8 +139,7 @@ class Cooldowns:
         left_s = rest.until_s - self._clock()
         if left_s <= 0:
             del rests[key]
-            return 0.0
-        return left_s
+        return max(left_s, 0.0)
 
     def _cool(self, model: str, for_s: float, *, why: str, asked_for: bool = False) -> None:
         for_s = min(for_s, self._policy.current.cooldown.longest_s)
@@ -221,9 +217,3 @@ class Cooldowns:
             known, until_s = self._rests.get(model), now_s + cooling.rest_ms / 1000
             if model not in self._unsent and (known is None or abs(until_s - known.until_s) >= 1):
                 self._rests[model] = self._rest(cooling.rest_ms / 1000, asked_for=cooling.asked_for)
-
-
-def _bound(kept: OrderedDict[_K, _V], key: _K) -> None:
-    kept.move_to_end(key)
-    if len(kept) > MOST_SUBJECTS:
-        kept.popitem(last=False)

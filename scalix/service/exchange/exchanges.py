@@ -2,7 +2,6 @@
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from scalix.domain.failures import ErrorClass
 from scalix.domain.limits.quota import Outcome
@@ -67,27 +66,13 @@ CURRENT: ContextVar[Exchange | None] = ContextVar("scalix_exchange", default=Non
 """The exchange that the running task serves, for what is called through LiteLLM without a request of its own."""
 
 
-class Exchanges:
+class Exchanges(dict[str, Exchange]):
     """The requests of this process that are in flight, by id. Callbacks find theirs here."""
-
-    def __init__(self) -> None:
-        self._by_id: dict[str, Exchange] = {}
 
     def add(self, exchange: Exchange) -> None:
         """Make an exchange findable until it is removed."""
-        self._by_id[exchange.admission.request_id] = exchange
-
-    def get(self, request_id: Any) -> Exchange | None:
-        """The exchange with this id, if it is still known."""
-        return self._by_id.get(request_id)
+        self[exchange.admission.request_id] = exchange
 
     def remove(self, exchange: Exchange) -> None:
         """Forget an exchange."""
-        self._by_id.pop(exchange.admission.request_id, None)
-
-    def all(self) -> list[Exchange]:
-        """Every exchange in flight."""
-        return list(self._by_id.values())
-
-    def __len__(self) -> int:
-        return len(self._by_id)
+        self.pop(exchange.admission.request_id, None)

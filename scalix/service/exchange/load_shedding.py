@@ -1,5 +1,6 @@
 """How much one worker carries at once, and who is turned away first when that is too much."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,8 +32,8 @@ class Slot:
         shedding, most = self._shedding, limits.body_memory_mib * MIB
         shedding.body_bytes += size
         if self._owner is not None:
-            held = shedding.bytes_by_owner[self._owner] = shedding.bytes_by_owner.get(self._owner, 0) + size
-            if held > max(most * LARGEST_SHARE, LARGEST_BODY_BYTES):
+            shedding.bytes_by_owner[self._owner] += size
+            if shedding.bytes_by_owner[self._owner] > max(most * LARGEST_SHARE, LARGEST_BODY_BYTES):
                 raise _overloaded("Your requests that are being read are too large together.")
         if shedding.body_bytes > most:
             raise _overloaded("The gateway is busy with large requests.")
@@ -41,10 +42,7 @@ class Slot:
         """Give the room back."""
         self._shedding.body_bytes -= self.held_bytes
         if self._owner is not None and self.held_bytes:
-            left = self._shedding.bytes_by_owner[self._owner] - self.held_bytes
-            self._shedding.bytes_by_owner[self._owner] = left
-            if not left:
-                del self._shedding.bytes_by_owner[self._owner]
+            _give_back(self._shedding.bytes_by_owner, self._owner, self.held_bytes)
 
 
 class LoadShedding:
@@ -53,8 +51,8 @@ class LoadShedding:
     def __init__(self) -> None:
         self.in_flight = 0
         self.body_bytes = 0
-        self.bytes_by_owner: dict[str, int] = {}
-        self._by_group: dict[str, int] = {}
+        self.bytes_by_owner: Counter[str] = Counter()
+        self._by_group: Counter[str] = Counter()
 
     @contextmanager
     def slot(self, group: str | None, limits: Overload, owner: str | None = None) -> Iterator[Slot]:
@@ -63,7 +61,7 @@ class LoadShedding:
         """
         if self.in_flight >= limits.in_flight:
             raise _overloaded("The gateway is at its limit of requests in flight.")
-        held = self._by_group.get(group, 0) if group is not None else 0
+        held = self._by_group[group] if group is not None else 0
         if group is not None and held >= limits.in_flight_per_address:
             raise _overloaded(f"Your address has {held} requests in flight, the most that are let in at once.")
         self.in_flight += 1
@@ -76,7 +74,7 @@ class LoadShedding:
             self.in_flight -= 1
             taken.release()
             if group is not None:
-                self._leave(group)
+                _give_back(self._by_group, group, 1)
 
     def check(self, caller: Caller, limits: Overload) -> None:
         """Raise `Overloaded` if the load leaves no place for callers of this priority. The request has its slot."""
@@ -84,12 +82,11 @@ class LoadShedding:
         if self.in_flight > max(1, int(limits.in_flight * share)):
             raise _overloaded("The gateway is busy, and requests of your tier are the first to wait.")
 
-    def _leave(self, group: str) -> None:
-        left = self._by_group[group] - 1
-        if left:
-            self._by_group[group] = left
-        else:
-            del self._by_group[group]
+
+def _give_back(counts: Counter[str], key: str, count: int) -> None:
+    counts[key] -= count
+    if not counts[key]:
+        del counts[key]
 
 
 def priority_of(caller: Caller) -> Priority:

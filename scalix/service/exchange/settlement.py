@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -30,8 +29,8 @@ log = logging.getLogger("scalix.settlement")
 
 
 class Settlement:
-    """Settles exchanges against the store, and keeps the leases of those still in flight. `clock` gives seconds,
-    monotonic: the one by which an exchange began. `policy` says what may be kept of users who have said nothing."""
+    """Settles exchanges against the store, and keeps the leases of those still in flight. `policy` says what may be
+    kept of users who have said nothing."""
 
     def __init__(
         self,
@@ -39,11 +38,9 @@ class Settlement:
         exchanges: Exchanges,
         outage: Outage,
         *,
-        clock: Callable[[], float] = time.monotonic,
         policy: PolicySource | None = None,
     ) -> None:
         self._policy = policy
-        self._clock = clock
         self._store = store
         self._outage = outage
         self._exchanges = exchanges
@@ -59,7 +56,7 @@ class Settlement:
         self._exchanges.remove(exchange)
         admission = exchange.admission
         try:
-            charge = self._permitted(admission, charge_for(billable_of(admission, ending, self._clock())))
+            charge = self._permitted(admission, charge_for(billable_of(admission, ending, time.monotonic())))
         except Exception as fault:
             log.error("request %s is charged as reserved: %s", admission.request_id, shown_fault(fault))
             charge = _charge_as_reserved(admission, ending.outcome, ending.use.delivered_tokens)
@@ -115,7 +112,7 @@ class Settlement:
 
     async def renew_leases(self) -> None:
         """Extend the lease of every exchange in flight."""
-        admissions = [exchange.admission for exchange in self._exchanges.all()]
+        admissions = [exchange.admission for exchange in self._exchanges.values()]
         receipts = [admission.receipt for admission in admissions if not admission.reservation.local]
         if receipts:
             await self._store.renew(receipts, LEASE_MS)
