@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from scalix.domain.errors import BadRequest
@@ -51,7 +52,6 @@ class Attempts:
         self._began_s = clock()
         self._is_probe = candidates.is_probe
         self._subject = str(exchange.admission.caller.subject)
-        self._wanted: OutputRequest | None = None
         self._largest_failed_tokens: int | None = None
         self._asked_anew = False
         self.gave_up_waiting = False  # whether the attempt was ended by us, for want of a first byte
@@ -158,12 +158,11 @@ class Attempts:
             return False
         if documents_refused(self._exchange.admission.route, model, self._body) is not None:
             return False
-        return self._wanted_output().min_tokens <= self._cap_tokens(model)
+        return self._wanted.min_tokens <= self._cap_tokens(model)
 
-    def _wanted_output(self) -> OutputRequest:
-        if self._wanted is None:
-            self._wanted = output_request(self._exchange.admission.route, self._body)
-        return self._wanted
+    @cached_property
+    def _wanted(self) -> OutputRequest:
+        return output_request(self._exchange.admission.route, self._body)
 
     def _cap_tokens(self, model: Model) -> int:
         granted = self._exchange.admission.receipt.output_cap_tokens

@@ -160,32 +160,29 @@ def _never_asked(exchange: Exchange, model: str, error_class: ErrorClass, body: 
     message = (
         f"This request can't be put into the form that the provider of '{model}' takes, and was not sent. {reason}"
     )
-    refused = BadRequest(message, param=field, details={"category": str(ErrorClass.BAD_REQUEST)})
     # What a model does not know, whoever asks, costs nothing.
     is_known = failure is not None and failure.kind == _UNSUPPORTED
-    return Failed(
-        Outcome.PROVIDER_FAILED if is_known else Outcome.PROVIDER_REFUSED,
-        refused,
-        ErrorClass.BAD_REQUEST,
-        is_last=is_first,
-    )
+    return _not_sent(message, field, is_charged=not is_known, is_last=is_first)
+
+
+def _not_sent(message: str, field: str | None, *, is_charged: bool, is_last: bool) -> Failed:
+    refused = BadRequest(message, param=field, details={"category": str(ErrorClass.BAD_REQUEST)})
+    outcome = Outcome.PROVIDER_REFUSED if is_charged else Outcome.PROVIDER_FAILED
+    return Failed(outcome, refused, ErrorClass.BAD_REQUEST, is_last=is_last)
 
 
 def _refused_by_a_hook(failure: Failure) -> Failed:
     """A guardrail of the operator's own has said no, in words that are meant for the client."""
     reason = without_secrets(failure.message.removeprefix(f"{failure.status}: "))[:_MOST_READ_CHARS].rstrip(" .")
     message = f"This request was refused by a rule of this gateway, and was not sent. {reason}."
-    refused = BadRequest(message, details={"category": str(ErrorClass.BAD_REQUEST)})
-    return Failed(Outcome.PROVIDER_REFUSED, refused, ErrorClass.BAD_REQUEST, is_last=True)
+    return _not_sent(message, None, is_charged=True, is_last=True)
 
 
 def _unsupported(model: str, field: str, failure: Failure, *, is_last: bool) -> Failed:
     """The model knows a field, but not with every value. As where it does not know it at all, that is free."""
-    reason = without_secrets(_of_the_provider(failure.message))
-    reason = reason.rstrip(" .")
+    reason = without_secrets(_of_the_provider(failure.message)).rstrip(" .")
     message = f"'{model}' does not take '{field}' as it is here. {reason}. Leave it out, or use another model."
-    refused = BadRequest(message, param=field, details={"category": str(ErrorClass.BAD_REQUEST)})
-    return Failed(Outcome.PROVIDER_FAILED, refused, ErrorClass.BAD_REQUEST, is_last=is_last)
+    return _not_sent(message, field, is_charged=False, is_last=is_last)
 
 
 def class_of(exchange: Exchange, status: int, body: bytes = b"") -> ErrorClass:

@@ -23,6 +23,7 @@ from scalix.service.exchange.token_counting import (
     SLICE_CHARACTERS,
     STEP_CHARACTERS,
     THREADS,
+    Bound,
     TokenCounting,
 )
 
@@ -159,13 +160,13 @@ async def test_a_prompt_is_counted_no_further_than_what_is_left() -> None:
         return len(text.split())
 
     counting = TokenCounting(words)
-    size = await size_of(counting, "u", estimate_tokens=10**6, most_tokens=100)
+    size = await size_of(counting, "u", bound=Bound(100, 10**6))
     assert sum(seen) < AT_ONCE_CHARACTERS + STEP_CHARACTERS < len(LONG)
     assert size.tokens == 10**6
     assert size.least_tokens is not None
     assert 100 < size.least_tokens < len(LONG.split())
     seen.clear()
-    assert (await size_of(counting, "u", most_tokens=len(LONG))).least_tokens is None
+    assert (await size_of(counting, "u", bound=Bound(len(LONG)))).least_tokens is None
     assert sum(seen) == len(LONG)
 
 

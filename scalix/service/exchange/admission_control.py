@@ -25,7 +25,7 @@ from scalix.service.exchange.not_allowed import missing_feature
 from scalix.service.exchange.outage import store_is_down
 from scalix.service.exchange.refusals import refusal
 from scalix.service.exchange.reservations import Reservations
-from scalix.service.exchange.token_counting import TokenCounting
+from scalix.service.exchange.token_counting import Bound, TokenCounting
 from scalix.service.exchange.unknown_sizes import refuse_unknown_size, refuse_unmeasured
 from scalix.service.identity.callers import Caller
 from scalix.service.policy_source import PolicySource
@@ -124,14 +124,8 @@ class AdmissionControl:
 
     async def _counted(self, call: Call, ask: Ask, media: Media, decision: CountFirst, *, local: bool) -> PromptSize:
         try:
-            return await self._counting.size(
-                ask.subject,
-                call.route,
-                call.body,
-                media,
-                estimate_tokens=ask.prompt_tokens,
-                most_tokens=decision.most_prompt_tokens,
-            )
+            bound = Bound(decision.most_prompt_tokens, ask.prompt_tokens)
+            return await self._counting.size(ask.subject, call.route, call.body, media, bound=bound)
         except BaseException:
             if local:  # the store may have reserved before it failed, and is not asked again
                 self._room.release_later(ask)

@@ -39,17 +39,23 @@ def dearest_prices(
 
 def refuse_unpriced(caller: Caller, route: Route, model: Model, now_ms: int) -> None:
     """A limit of money can't hold for a model whose price nobody knows: it would be free."""
-    by_key = caller.key is not None and caller.key.max_budget_nano_usd is not None
-    by_tier = caller.tier is not None and caller.tier.prepaid
-    by_tier = by_tier or any(limit.metric is Metric.SPEND and limit.enforce for limit in caller.limits.windows)
-    if not by_key and not by_tier:
-        return
+    whose = limited_money(caller)
     price = model.price_at(now_ms)
-    if price is None or not price.has_rates(answers=route.row.generates):
+    if whose is not None and (price is None or not price.has_rates(answers=route.row.generates)):
         log.error("model %s has no price, so callers whose money is limited are refused it", model.name)
-        whose = "key with a budget" if by_key else "prepaid tier" if caller.tier and caller.tier.prepaid else ""
         message = (
-            f"The model '{model.name}' has no price here, so a {whose or 'tier with a spend limit'} can't use it. "
+            f"The model '{model.name}' has no price here, so a {whose} can't use it. "
             "Use another model, or ask the operator of this gateway."
         )
         raise ModelNotAllowed(message, param="model")
+
+
+def limited_money(caller: Caller) -> str | None:
+    """What limits the money that a caller may spend; `None`: nothing does. Nothing may be used then whose price nobody
+    knows."""
+    if caller.key is not None and caller.key.max_budget_nano_usd is not None:
+        return "key with a budget"
+    if caller.tier is not None and caller.tier.prepaid:
+        return "prepaid tier"
+    is_limited = any(limit.metric is Metric.SPEND and limit.enforce for limit in caller.limits.windows)
+    return "tier with a spend limit" if is_limited else None

@@ -8,9 +8,9 @@ from typing import Any
 from scalix.domain.errors import GatewayError, ProviderFailed
 from scalix.domain.failures import ErrorClass
 from scalix.domain.fallbacks import Retries, may_serve
-from scalix.domain.limits.limits import Metric
 from scalix.domain.policy import Model
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
+from scalix.service.exchange.asked_prices import limited_money
 from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.identity.callers import Caller
 from scalix.service.policy_source import PolicySource
@@ -65,7 +65,7 @@ class Fallbacks:
         names = may_serve(asked, policy.fallbacks, known, caller.allows, 1 if alone else policy.retries.models)
         waits_s = {name: wait_s for name in names if (wait_s := self.cooldowns.wait_s(name, subject)) > 0}
         models = tuple(self._facts(known[name]) for name in names)
-        if len(models) > 1 and _has_limited_money(caller):
+        if len(models) > 1 and limited_money(caller) is not None:
             models = (models[0], *(model for model in models[1:] if self._has_price(model, answers)))
         fit = tuple(model for model in models if model.name not in waits_s)
         if fit:
@@ -79,7 +79,7 @@ class Fallbacks:
     ) -> Candidates:
         """Those of the candidates that are among `serving`, which were found later than they, for `caller` as the
         record was then."""
-        is_limited = _has_limited_money(caller)
+        is_limited = limited_money(caller) is not None
         models = tuple(
             model
             for model in candidates.models
@@ -90,15 +90,6 @@ class Fallbacks:
     def _has_price(self, model: Model, answers: bool) -> bool:
         price = model.price_at(self._now_ms())
         return price is not None and price.has_rates(answers=answers)
-
-
-def _has_limited_money(caller: Caller) -> bool:
-    """Whether what the caller may spend is limited: then nothing may be used whose price nobody knows."""
-    if caller.key is not None and caller.key.max_budget_nano_usd is not None:
-        return True
-    if caller.tier is not None and caller.tier.prepaid:
-        return True
-    return any(limit.metric is Metric.SPEND and limit.enforce for limit in caller.limits.windows)
 
 
 def _cools_down(asked: str, waits_s: Mapping[str, float]) -> GatewayError:

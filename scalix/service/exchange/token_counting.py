@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from scalix.domain.errors import Overloaded
@@ -32,6 +33,18 @@ Work = Generator[None, None, Found]
 """Counting, a slice at a time."""
 
 log = logging.getLogger("scalix.tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A prompt is counted no further than `most_tokens` (`None`: to its end), but for the first `AT_ONCE_CHARACTERS`;
+    then it has `estimate_tokens` at most."""
+
+    most_tokens: int | None = None
+    estimate_tokens: int = 0
+
+
+NO_BOUND = Bound()
 
 
 class TokenCounting:
@@ -67,13 +80,11 @@ class TokenCounting:
         body: Mapping[str, Any],
         media: Media,
         *,
-        estimate_tokens: int = 0,
-        most_tokens: int | None = None,
+        bound: Bound = NO_BOUND,
         frame: Frame = ANY_FRAME,
     ) -> PromptSize:
-        """The size of a prompt, by the tokenizers of all models that may serve it (those of `media`). It is counted no
-        further than `most_tokens` (`None`: to its end), but for the first `AT_ONCE_CHARACTERS`; then it has
-        `estimate_tokens` at most. `frame` is of models whose templates are not known. Raises `Overloaded`."""
+        """The size of a prompt, by the tokenizers of all models that may serve it (those of `media`). `frame` is of
+        models whose templates are not known. Raises `Overloaded`."""
         parts: list[tuple[Family, int]] = []
         texts: list[str] = []
 
@@ -89,11 +100,11 @@ class TokenCounting:
         def size() -> Work[PromptSize]:
             found: list[tuple[int, bool]] = []
             for family, beside in parts:
-                found.append((yield from self._part(family, beside, text, most_tokens)))
+                found.append((yield from self._part(family, beside, text, bound.most_tokens)))
             tokens = max((tokens for tokens, _ in found), default=0)
             if all(is_whole for _, is_whole in found):
                 return PromptSize(tokens)
-            return PromptSize(max(tokens, estimate_tokens), tokens)
+            return PromptSize(max(tokens, bound.estimate_tokens), tokens)
 
         if len(text) <= PROMPT_AT_ONCE_CHARACTERS:
             return _at_once(size())
