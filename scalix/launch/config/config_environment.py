@@ -1,7 +1,6 @@
 """Takes variables from the config file into the environment: LiteLLM's `environment_variables`, and the master
 key."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -26,7 +25,8 @@ def with_config_variables(environment: Environment, path: Path) -> Environment:
     values, origins = dict(environment.values), dict(environment.origins)
     for name, text in source.mapping("environment_variables").items():
         if isinstance(name, str) and name and isinstance(text, str | int) and not isinstance(text, bool):
-            value = _value(str(text), environment.values)
+            referred = whole_reference(text)
+            value = environment.values.get(referred) if referred else str(text)
             if value is not None:
                 values[name] = value
                 origins.pop(name, None)
@@ -40,8 +40,3 @@ def with_config_variables(environment: Environment, path: Path) -> Environment:
     if name in origins:
         origins[MASTER_KEY] = origins[name]
     return replace(environment, values=MappingProxyType(values), origins=origins, master_key_name=name)
-
-
-def _value(text: str, values: Mapping[str, str]) -> str | None:
-    name = whole_reference(text)
-    return values.get(name) if name else text

@@ -86,9 +86,8 @@ def _names_of(deployment: Deployment, values: Mapping[str, str], *, demo: bool) 
 def _with_model(deployment: Deployment, public: str, model: str) -> Deployment:
     """Return a copy of a wildcard's deployment that stands for one name."""
     params: dict[str, Any] = {**deployment.litellm_params.model_dump(), "model": model}
-    return deployment.model_copy(
-        update={"model_name": public, "litellm_params": type(deployment.litellm_params).model_construct(**params)}
-    )
+    construct = type(deployment.litellm_params).model_construct
+    return deployment.model_copy(update={"model_name": public, "litellm_params": construct(**params)})
 
 
 def _known() -> Iterator[tuple[str, str, Entry]]:

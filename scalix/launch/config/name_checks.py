@@ -23,12 +23,11 @@ def name_problems(source: YamlSource) -> Iterator[Problem]:
     """Yield a problem for each name of a tier or a model that does not exist, and for prices that can't be meant."""
     models = model_names(source)
     tiers = [str(name) for name in source.mapping("scalix", "tiers")]
-    default = source.at(("scalix", "default_tier"))
+    steps = ("scalix", "default_tier")
+    default = source.at(steps)
     if tiers and isinstance(default, str) and default not in tiers:
         guess = nearest(default, tiers) or tiers[0]
-        yield source.problem(
-            ("scalix", "default_tier"), f"there is no tier '{default}'", f"write default_tier: {guess}"
-        )
+        yield source.problem(steps, f"there is no tier '{default}'", f"write default_tier: {guess}")
     if models:
         yield from _of_tiers(source, models)
         yield from _of_fallbacks(source, models)

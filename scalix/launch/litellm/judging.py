@@ -24,10 +24,9 @@ def judge(findings: Findings) -> None:
         steps = (*place, name)
         if setting.kind is Kind.REFUSED and source.at(steps) != _OURS.get(name):
             findings.wrong(steps, f"{_dotted(section, [name])} {setting.note}", setting.fix)
-        elif setting.kind is Kind.WITHOUT_EFFECT:
-            if source.take(*steps) not in (None, False, "", [], {}):
-                found.setdefault((section, setting), []).append(steps)
-        elif setting is _PASSED_ON:
+        elif setting is _PASSED_ON or (
+            setting.kind is Kind.WITHOUT_EFFECT and source.take(*steps) not in (None, False, "", [], {})
+        ):
             found.setdefault((section, setting), []).append(steps)
     for (section, setting), places in found.items():
         subject = _dotted(section, [str(steps[-1]) for steps in places])

@@ -74,16 +74,14 @@ def _completed_url(url: str, host: str, username: str, password: str, tls: bool,
     example = "write redis://:password@host:6379/0 with special characters of the password percent-encoded"
     try:
         parts = urlsplit(url)
-        in_order = parts.port != 0
+        port = parts.port
     except ValueError:
-        in_order = False
-    if not in_order:
-        report("REDIS_URL", "REDIS_URL is not a valid URL", example)
-        return None
+        parts, port = urlsplit(""), 0
     is_socket, named, database = parts.scheme == "unix", parts.hostname or "", parts.path.strip("/")
     other_host = host and not is_socket and host.strip("[]").casefold() != named.casefold()
     odd_database = not is_socket and database and not (database.isascii() and database.isdigit())
     for is_wrong, what, fix in (
+        (port == 0, "REDIS_URL is not a valid URL", example),
         (parts.scheme not in REDIS_SCHEMES, "REDIS_URL does not start with redis://, rediss:// or unix://", example),
         (parts.fragment or not (parts.path if is_socket else named), "REDIS_URL names no server", example),
         (

@@ -42,8 +42,7 @@ def take_secret_files(
             continue
         where = origins.get(variable, "environment")
         if values.get(name, "").strip():
-            what = f"both {name} and {variable} are set"
-            problems.append(Problem(where, what, "keep one of the two"))
+            problems.append(Problem(where, f"both {name} and {variable} are set", "keep one of the two"))
             continue
         path = cwd / Path(written).expanduser()
         try:
