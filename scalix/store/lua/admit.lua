@@ -133,7 +133,7 @@ local full = concurrent >= 0 and in_flight >= concurrent
 
 -- What all limits say to a prompt of this size, and what is left of those that are enforced: now, and when requests in
 -- flight have given back what they hold.
-local later = numbers_of(ARGV[29], COUNT - 3)
+local later = COUNT > 3 and numbers_of(ARGV[29], COUNT - 3) or {}
 local function judged(prompt_tokens)
   local needs = {1, prompt_tokens + choices * least, cost(choices * least, prompt_tokens), unpack(later)}
   local said = {refused = full and enforce_concurrent or key_full, verdicts = '', shadow = {}, balance = '0',
@@ -229,7 +229,7 @@ if key_turned then
   if #ended > 0 then redis.call('HDEL', KEYS[10], unpack(ended)) end
 end
 local if_swept = ARGV[27] == '' and cost(0) or tonumber(ARGV[27])
-local reservation = string.format('%d %d %d %d %d %d %d %s %d %s %s %s %s %s', now, tracks_minutes and 1 or 0, prompt, cap,
+local reservation = format('%d %d %d %d %d %d %d %s %d %s %s %s %s %s', now, tracks_minutes and 1 or 0, prompt, cap,
   held_tokens, held_nano, if_swept, with_key and ARGV[16] or '-', budget_start, ARGV[23], ARGV[24],
   balance and 'h' or is_billed and 'b' or '-', ARGV[26] == '' and string.format('%d', cost(0)) or ARGV[26], ARGV[25])
 if ARGV[29] ~= '' then reservation = reservation .. ' ' .. ARGV[29] end

@@ -8,8 +8,9 @@
 -- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 tracks minutes (1|0)
 --       5 start of the key's budget period in ms (0: none)
 --       6 days that events, 7 sums by hour, 8 sums by day are kept  9 event
---       of which also 10 admitted in ms  11 amounts of all metrics, as a text  12 charge and 13 cost in nano-dollars
---       14 "model provider tier outcome error"  15 "model tier key"  16 its figures as sums
+--       of which also 10 admitted in ms  11 charge and 12 cost in nano-dollars
+--       13 "model provider tier outcome error"  14 "model tier key"  15 its figures as sums
+--       then one for each metric: what is charged of it
 -- Returns {status, balance ("nano held", '' where it was not touched), field, text, field, text, …} with status
 -- 'settled' | 'replaced' | 'duplicate'; the key's fields have a k before them
 
@@ -18,13 +19,16 @@ local now = now_or_server_time(ARGV[3])
 local tracks_minutes, budget_start = ARGV[4] == '1', tonumber(ARGV[5])
 local events_days, hours_days, days_days = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local admitted_ms = tonumber(ARGV[10])
-local charged = numbers_of(ARGV[11], COUNT)
-local charge = {unpack(charged)}
+local charged, charge = {}, {}
+for place = 1, COUNT do
+  charged[place] = ARGV[15 + place] + 0
+  charge[place] = charged[place]
+end
 local held, status = NOTHING, 'settled'
-local balance, balance_held = -tonumber(ARGV[12]), 0
+local balance, balance_held = -tonumber(ARGV[11]), 0
 local addition = {
-  admitted_ms = admitted_ms, tokens = charged[TOKENS], cost = tonumber(ARGV[13]), everybodys = ARGV[14], own = ARGV[15],
-  sums = ARGV[16],
+  admitted_ms = admitted_ms, tokens = charged[TOKENS], cost = tonumber(ARGV[12]), everybodys = ARGV[13], own = ARGV[14],
+  sums = ARGV[15],
 }
 local key_changes = {}
 

@@ -190,15 +190,17 @@ local function reservation_of(text)
     prompt_cost, price_version, later = match(text, RESERVATION)
   local known = tier ~= ''
   local given_back, if_swept = {-1, -tokens, -nano_usd}, {1, prompt + 0, prompt_nano_usd + 0}
-  for place, amount in ipairs(COUNT > 3 and numbers_of(later, COUNT - 3) or {}) do
-    given_back[place + 3], if_swept[place + 3] = -amount, amount
+  if COUNT > 3 then
+    for place, amount in ipairs(numbers_of(later, COUNT - 3)) do
+      given_back[place + 3], if_swept[place + 3] = -amount, amount
+    end
   end
   return {
-    admitted_ms = tonumber(admitted_ms), tracks_minutes = minutes == '1', cap = tonumber(cap),
+    admitted_ms = admitted_ms + 0, tracks_minutes = minutes == '1', cap = cap + 0,
     given_back = given_back, if_swept = if_swept, key_id = key_id == '-' and '' or key_id,
     budget_start = tonumber(budget_start) or 0, tier = known and tier or '-', model = known and model or '-',
     is_billed = billed == 'b' or billed == 'h', balance_held = billed == 'h' and -given_back[NANO_USD] or 0,
-    prompt_cost = tonumber(known and prompt_cost or prompt_nano_usd), price_version = known and price_version or '-',
+    prompt_cost = (known and prompt_cost or prompt_nano_usd) + 0, price_version = known and price_version or '-',
   }
 end
 

@@ -16,7 +16,7 @@ from scalix.domain.ledger.ledger import (
 from scalix.domain.ledger.outcomes import event_of_charge
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.key_limits import KeyScope, KeyWindow
-from scalix.domain.limits.limits import Limits, Metric, Window, amounts_text
+from scalix.domain.limits.limits import Limits, Metric, Window
 from scalix.domain.limits.quota import (
     Admitted,
     Ask,
@@ -102,12 +102,12 @@ def settle_args(receipt: Receipt, charge: Charge, now: Now, retention: Retention
         *days_of(retention),
         " ".join([*words, *of_a_sweep, last_words(detail)]),
         receipt.admitted_ms,
-        amounts_text(amounts(charge)),
         detail.charge_nano_usd,
         detail.cost_nano_usd,
         f"{model} {provider} {tier} {charge.outcome.value} {error}",
         f"{model} {tier} {key}",
         " ".join(map(str, sums_of(event).values())),
+        *amounts(charge),
     ]
 
 
