@@ -48,7 +48,10 @@ def test_the_log_of_a_running_gateway_is_signed_and_whole(gateway: Gateway, new_
     assert scalix(gateway, "audit", "verify", "--known", "x").returncode == 2
 
 
-def test_the_key_of_the_audit_log_may_stand_in_the_env_file(gateway: Gateway, tmp_path: Path) -> None:
+def test_the_key_of_the_audit_log_may_stand_in_the_env_file(
+    gateway: Gateway, new_user: NewUser, tmp_path: Path
+) -> None:
+    new_user("pro")
     environment = gateway.environment()
     env_file = tmp_path / "gateway.env"
     env_file.write_text(f"SCALIX_AUDIT_KEY={environment.pop('SCALIX_AUDIT_KEY')}\n", encoding="utf-8")
