@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scalix.launch.config.offered import other_kind
-from scalix.litellm_adapter.provider_transport import _PATHS
+from scalix.litellm_adapter.provider_calls import _PATHS
 from tests.edge.gates import in_process
 from tools.route_docs import openapi, rows
 

@@ -58,7 +58,7 @@ MAY_BEGIN_TASKS = {
     "store/connection/background.py": "the one place for all others",
     "edge/clients.py": "watches the client while its request is served",
     "edge/streamed_answers.py": "sends to the client of the request",
-    "litellm_adapter/provider_stream.py": "reads the provider's answer to the request",
+    "service/answers/stream_reading.py": "reads the provider's answer to the request",
     "api/runtime.py": "from threads of the caller's into a loop that serves no requests",
     "store/ledger/redis_ledger.py": "reads ahead for the call, which waits for all of it",
 }

@@ -10,10 +10,10 @@ PACKAGE = Path(__file__).parent.parent / "scalix"
 SEES_FOREIGN_TEXTS = ("api", "domain", "edge", "litellm_adapter", "service", "serving", "store")
 # Where Python's `re` stays, and why it can't take long.
 MAY_USE_RE = {
+    "domain/answers/stream_events.py": "line ends only, of four bytes at most, several times a chunk",
     "domain/identity/key_secrets.py": "a fixed length, anchored at both ends",
     "domain/limits/spans.py": "a fixed length, anchored at both ends",
     "domain/prices/price_map.py": "names in the operator's config",
-    "domain/requests/stream_events.py": "line ends only, of four bytes at most, several times a chunk",
     "edge/guard_headers.py": "one class of characters, or bounded and anchored; of every request",
     "edge/stream_marks.py": "anchored at the beginning, each part ends where the next begins; of every chunk",
     "litellm_adapter/bounded_work.py": "reads a client's pattern within a bound, and never runs it",

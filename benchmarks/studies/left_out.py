@@ -15,7 +15,6 @@ from benchmarks.studies.base import Findings, Setting
 from benchmarks.texts import provider_text
 from scalix.litellm_adapter.trimming import PARTS
 
-ROUNDS, QUICK_ROUNDS = 5, 2
 # Requests of each round, by load.
 _REQUESTS = {"not-streamed": 100, "burst": 16}
 _OVER = "BENCH_OVER_ENVIRONMENT"
@@ -34,26 +33,19 @@ class Variant:
 
     def peer(self, name: str) -> ScalixGateway:
         """The gateway to start."""
-        trimmed = ",".join(sorted(PARTS - self.left_in)) or "0"
+        trimmed = ",".join(sorted(PARTS.keys() - self.left_in)) or "0"
         env = {"SCALIX_TRIM_LITELLM": trimmed, **self.env}
         if self.over:
             env |= {"SCALIX_APP": f"{__name__}:create_app", _OVER: json.dumps(self.over)}
         return ScalixGateway(name, env=env, settings=self.settings)
 
 
-# A part that another one stands on is left in together with it.
-_TOGETHER = {"middleware": {"http_layer"}, "auth": {"http_layer"}}
 SHIPPED = Variant("as shipped")
 VARIANTS = (
     SHIPPED,
+    Variant("as shipped, once more"),  # how far two of the same are apart
     Variant("nothing left out (`SCALIX_TRIM_LITELLM=0`)", frozenset(PARTS)),
-    *(
-        Variant(
-            " and ".join(f"`{one}`" for one in sorted({part, *_TOGETHER.get(part, ())})) + " left in",
-            frozenset({part, *_TOGETHER.get(part, ())}),
-        )
-        for part in sorted(PARTS)
-    ),
+    *(Variant(f"`{part}` left in", frozenset({part})) for part in sorted(PARTS)),
     Variant("`LITELLM_LOG=INFO`, not `WARNING`", env={"LITELLM_LOG": "INFO"}),
     Variant("`router_settings.disable_cooldowns: false`", settings={"router_settings": {"disable_cooldowns": False}}),
     Variant(
@@ -107,7 +99,7 @@ def _measured(load: Load, running: Mapping[str, Running], setting: Setting) -> l
     entry = next(one for one in load.entries if one.peer == "gateway" and one.body.get("user") == LIMITED)
     text = provider_text(setting.provider_url, load.body("gpt-4o-mini", entry)) if load.streamed else None
     contenders = [load.contender(entry, title, one, _REQUESTS[load.name], text) for title, one in running.items()]
-    run_rounds(contenders, QUICK_ROUNDS if setting.quick else ROUNDS, setting.note)
+    run_rounds(contenders, setting.rounds, setting.note)
     return contenders
 
 

@@ -3,8 +3,8 @@
 import asyncio
 import time
 
+from scalix.domain.answers.stream_events import EventSplitter
 from scalix.domain.limits.quota import Outcome
-from scalix.domain.requests.stream_events import EventSplitter
 from scalix.edge.failure_texts import broken_stream, error_event, provider_failed
 from scalix.edge.patience import Patience
 from scalix.edge.provider_errors import Failed

@@ -51,6 +51,11 @@ def place_of(error: BaseException) -> str:
     return _place(list(_links(error))[-1])
 
 
+def shown_root(error: BaseException) -> str:
+    """The same with the kind of that exception before it."""
+    return f"{type(list(_links(error))[-1]).__name__} at {place_of(error)}"
+
+
 def _links(error: BaseException) -> Iterator[BaseException]:
     link: BaseException | None = error
     for _ in range(_MOST_LINKS):

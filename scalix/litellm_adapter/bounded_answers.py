@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 import httpx
 
+from scalix.service.answers.provider_errors import AnswerTooLarge
+
 MOST_LINE_BYTES = 16 * 1024 * 1024  # of a stream: an image in one event
 MOST_OTHER_STREAM_BYTES = 256 * 1024 * 1024  # of a stream in no format with lines, which is not gathered
 MOST_ERROR_BYTES = 256 * 1024
@@ -20,8 +22,8 @@ _WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate
 _EVENTS = "text/event-stream"
 
 
-class TooLarge(httpx.ReadError):
-    """An answer is larger than is read. It has been generated, so it costs, and would be as large once more."""
+class TooLarge(httpx.ReadError, AnswerTooLarge):
+    """As LiteLLM should have it, which knows no other errors of an answer than those of its HTTP client."""
 
 
 def bound(

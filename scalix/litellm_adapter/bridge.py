@@ -2,15 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from scalix.service.answers.pressure import Pressure
 from scalix.service.exchange.admission_control import AdmissionControl
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.identity.identity import Identity
-
-if TYPE_CHECKING:
-    from scalix.litellm_adapter.joining_clients import JoiningClients
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +24,13 @@ class Services:
     check: Callable[[dict[str, Any]], None] = lambda body: None
 
 
+@dataclass(slots=True)
 class Bridge:
-    """Holds the services of this process."""
+    """What this process has for LiteLLM: the wiring puts it there before the first request. With `pressure`, deltas of
+    streams are joined."""
 
-    def __init__(self) -> None:
-        self._services: Services | None = None
-        self.joining: JoiningClients | None = None
-
-    def install(self, services: Services) -> None:
-        """Called once by the wiring, before LiteLLM serves its first request."""
-        self._services = services
-
-    @property
-    def services(self) -> Services | None:
-        """The services, or `None` before the wiring has run."""
-        return self._services
+    services: Services | None = None
+    pressure: Pressure | None = None
 
 
 bridge = Bridge()

@@ -68,17 +68,9 @@ class GatewayCallbacks(CustomLogger):
                 for name in dropped_values(kwargs)
                 if name not in exchange.dropped  # as in the attempt before
             )
-        is_text = getattr(call_type, "value", call_type) == _TEXT_COMPLETION
-        if is_text:
+        if getattr(call_type, "value", call_type) == _TEXT_COMPLETION:
             let_know(kwargs)
-        kwargs = note_role(chat_servers.with_setting(with_caps(with_options(kwargs)), call_type))
-        joining = bridge.joining
-        if joining is None or not kwargs.get("stream") or kwargs.get("client") is not None:
-            return kwargs
-        if is_text:  # some of the same providers are asked for these by OpenAI's SDK
-            return kwargs
-        handler = joining.handler(str(kwargs.get("model")), kwargs.get("ssl_verify"))
-        return kwargs if handler is None else {**kwargs, "client": handler}
+        return note_role(chat_servers.with_setting(with_caps(with_options(kwargs)), call_type))
 
     async def async_post_call_success_hook(
         self, data: dict[str, Any], user_api_key_dict: UserAPIKeyAuth, response: Any

@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit
 
+from scalix.litellm_adapter.providers import provider_of
+
 _DEVELOPER = "developer"
 _OPENAIS = ("openai.com", "azure.com", "azure.us", "azure.cn")
 _ADDRESSES = ("OPENAI_BASE_URL", "OPENAI_API_BASE")  # where LiteLLM looks for one
@@ -42,17 +44,13 @@ def note_role(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 def knows_developer(kwargs: dict[str, Any]) -> bool:
     """Whether a call goes to OpenAI itself, or to its models at Azure."""
-    from litellm import get_llm_provider
-
-    base = kwargs.get("api_base") or kwargs.get("base_url")
     try:
-        _, provider, *_ = get_llm_provider(
-            model=str(kwargs.get("model")), custom_llm_provider=kwargs.get("custom_llm_provider"), api_base=base
-        )
+        _, provider = provider_of(kwargs)
     except Exception:
         return False
     if provider == "azure":
         return True
+    base = kwargs.get("api_base") or kwargs.get("base_url")
     base = base or next((found for name in _ADDRESSES if (found := os.environ.get(name))), None)
     return provider == "openai" and (not base or _is_openais(str(base)))
 

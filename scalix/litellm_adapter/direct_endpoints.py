@@ -7,12 +7,14 @@ calls. The endpoint, all that it calls and LiteLLM's handlers of exceptions are 
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from fastapi import FastAPI
 from fastapi.encoders import jsonable_encoder
+from litellm.proxy._types import UserAPIKeyAuth
 from litellm.proxy.auth.user_api_key_auth import user_api_key_auth
 from pydantic import BaseModel
 from starlette.middleware.errors import ServerErrorMiddleware
@@ -21,8 +23,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from scalix.litellm_adapter.bridge import marks_of
 from scalix.litellm_adapter.seam_checks import APP, name_of, stand
-from scalix.litellm_adapter.trimmed_calls import edge_caller
 from scalix.service.exchange.exchanges import Exchange
 
 log = logging.getLogger("scalix.trimming")
@@ -62,19 +64,28 @@ class DirectEndpoints:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         request, headers_of = Request(scope, receive, send), Response()
         del headers_of.headers["content-length"]  # the endpoint writes its own headers into it
-        caller = await edge_caller(request, scope["scalix"])
-        caller.request_route = scope["path"]
+        request.state.litellm_received_at = datetime.now(UTC)
         request.state.principal = None
+        caller = edge_caller(scope["scalix"])
+        caller.request_route = scope["path"]
         answer = await scope["endpoint"](request=request, fastapi_response=headers_of, user_api_key_dict=caller)
         response = answer if isinstance(answer, Response) else _rendered(answer, headers_of)
         await response(scope, receive, send)
 
 
-def is_possible(app: FastAPI) -> bool:
-    """Whether nothing stands around LiteLLM's endpoints that has something to do."""
+def edge_caller(exchange: Exchange) -> UserAPIKeyAuth:
+    """Who calls, as LiteLLM's authentication would have it from our `custom_auth`. Its checks of keys, routes, models,
+    budgets and agents are passed by whoever has no key of its."""
+    caller = UserAPIKeyAuth(metadata=marks_of(exchange))
+    caller.authenticated_by_custom_auth = True
+    return caller
+
+
+def is_possible(app: FastAPI, idle: Collection[str] = ()) -> bool:
+    """Whether nothing stands around LiteLLM's endpoints that has something to do. `idle`: middleware that has not."""
     if not stand(f"{APP}.user_middleware", f"{APP}.exception_handlers"):
         return False
-    around = {name_of(entry) for entry in app.user_middleware} - _HARMLESS
+    around = {name_of(entry) for entry in app.user_middleware} - _HARMLESS - {*idle}
     if around:
         log.info("LiteLLM's endpoints are called through FastAPI, because of %s", ", ".join(sorted(around)))
     return not around

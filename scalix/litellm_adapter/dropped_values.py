@@ -4,9 +4,10 @@ model knows, with a value that it does not take."""
 from functools import lru_cache
 from typing import Any
 
-from litellm import get_llm_provider
 from litellm.exceptions import UnsupportedParamsError
 from litellm.utils import get_optional_params
+
+from scalix.litellm_adapter.providers import provider_of
 
 _BY_VALUE = ("temperature", "reasoning_effort", "tool_choice")
 _MOST_KNOWN = 1_024
@@ -30,7 +31,7 @@ def _is_taken(model: str, provider: str | None, name: str, value: Any) -> bool:
     tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}]
     beside: dict[str, Any] = {"tools": tools} if name == "tool_choice" else {}
     try:
-        model, provider, _, _ = get_llm_provider(model, provider)
+        model, provider = provider_of({"model": model, "custom_llm_provider": provider})
         get_optional_params(model=model, custom_llm_provider=provider, drop_params=False, **beside, **{name: value})
     except UnsupportedParamsError:
         return False

@@ -16,6 +16,7 @@ from litellm.utils import ProviderConfigManager, get_optional_params_embeddings
 
 from scalix.domain.requests.model_fields import CAPS, EVERYTHING, Known, KnownFields, unknown_fields
 from scalix.domain.requests.routes import Route
+from scalix.litellm_adapter.providers import provider_of
 
 log = logging.getLogger("scalix.provider")
 
@@ -68,12 +69,9 @@ def of_deployment(params: Mapping[str, Any], route: Route) -> Known:
     own = params.get("additional_drop_params")
     left_out = frozenset(name for name in own if isinstance(name, str)) if isinstance(own, list) else frozenset[str]()
     drops = litellm.drop_params is True or str(params.get("drop_params")).lower() == "true"
-    base = params.get("api_base") or params.get("base_url")
     try:
-        model, provider, _, _ = litellm.get_llm_provider(
-            model=str(params.get("model")), custom_llm_provider=params.get("custom_llm_provider"), api_base=base
-        )
-        extras = _reads_extras(provider, base)
+        model, provider = provider_of(params)
+        extras = _reads_extras(provider, params.get("api_base") or params.get("base_url"))
         names, translated = _params(route, model, provider, bool(params.get("use_chat_completions_api")))
     except Exception as error:
         log.warning("what %s knows is not to be had: %s", params.get("model"), type(error).__name__)

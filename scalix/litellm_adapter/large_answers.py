@@ -1,5 +1,4 @@
-"""Parts of a provider's answer that LiteLLM only passes on, taken out before it and put back behind it; and a bound on
-the rest.
+"""Parts of a provider's answer that LiteLLM only passes on, taken out before it and put back behind it.
 
 LiteLLM takes 3 µs for each figure of a vector, and 5 µs for each field of an object, with everybody waiting: 10 s for
 what OpenAI embeds at once.
@@ -14,50 +13,19 @@ from typing import Any
 import httpx
 import orjson
 
-from scalix.litellm_adapter.bounded_answers import TooLarge
+from scalix.service.answers.value_counts import MOST_VALUES, check_values, has_more_values, too_many
 from scalix.service.exchange.attempts import Lifted
 from scalix.service.exchange.exchanges import Exchange
 
-MOST_VALUES = 20_000  # that LiteLLM looks at, in an answer or an event: a fifth of a second
 MOST_PARSED_BYTES = 12 * 1024 * 1024  # of an answer with log probabilities: 20 of each of 12,000 tokens
-LIGHT_BYTES = 32 * 1024  # anything shorter holds fewer
 _LEAST_VECTOR_BYTES = 256
 _OF_NUMBERS = b"0123456789+-.eE, \t\r\n"
 _AT_ONCE_BYTES = 1024 * 1024
 
 
-def check_values(text: bytes) -> None:
-    """Raise `httpx.ReadError` for an answer, or an event, that holds more than `MOST_VALUES`."""
-    if has_more_values(text, MOST_VALUES):
-        raise _too_many()
-
-
-def _too_many() -> httpx.ReadError:
-    return TooLarge("the provider's answer holds more values than are read")
-
-
-def has_more_values(text: bytes, most: int) -> bool:
-    """Whether there are more than `most` commas, brackets and braces outside of the strings of a JSON text. It is not
-    parsed: that takes time too."""
-    if len(text) <= LIGHT_BYTES:
-        return False
-    count, is_string, rest = 0, False, b""
-    for start in range(0, len(text), _AT_ONCE_BYTES):
-        piece = rest + text[start : start + _AT_ONCE_BYTES]
-        slashes = len(piece) - len(piece.rstrip(b"\\"))
-        rest = b"\\" if slashes % 2 else b""  # it escapes what comes in the next piece
-        parts = piece[: len(piece) - len(rest)].replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
-        outside = b"".join(parts[1::2] if is_string else parts[::2])
-        is_string ^= len(parts) % 2 == 0
-        count += outside.count(b",") + outside.count(b"[") + outside.count(b"{")
-        if count > most:
-            return True
-    return False
-
-
 def lightened(body: bytes, lifted: Lifted | None) -> bytes:
     """An answer without the log probabilities of its tokens, which go into `lifted`, if there is one. Raises
-    `httpx.ReadError` for one that holds more than `MOST_VALUES` beside them."""
+    `AnswerTooLarge` for one that holds more than `MOST_VALUES` beside them."""
     if not has_more_values(body, MOST_VALUES):
         return body
     if b'"logprobs"' not in body or len(body) > MOST_PARSED_BYTES:
@@ -89,10 +57,10 @@ def _no_collection() -> Iterator[None]:
 
 async def without_vectors(response: httpx.Response, request: httpx.Request, lifted: Lifted) -> httpx.Response:
     """The answer to texts that were embedded, with the number of a vector in each vector's place. Raises
-    `httpx.ReadError` for one that holds more than `MOST_VALUES` beside them."""
+    `AnswerTooLarge` for one that holds more than `MOST_VALUES` beside them."""
     whole = await response.aread()
     if whole.count(b"[") > MOST_VALUES:
-        raise _too_many()
+        raise too_many()
     pieces = whole.split(b"[")
     size = 0
     for index in range(1 if pieces[0].strip() else 2, len(pieces)):

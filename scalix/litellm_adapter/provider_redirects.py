@@ -6,8 +6,7 @@ HTTP to HTTPS.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
@@ -17,35 +16,6 @@ _KEYS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 _LONGEST_LOCATION: Final = 2_048
 _BAD_GATEWAY: Final = 502
 _ELSEWHERE: Final = {"error": {"message": "The provider redirected to another host", "type": "bad_gateway"}}
-
-Handle = Callable[[Any, httpx.Request], Awaitable[httpx.Response]]
-BlockingHandle = Callable[[Any, httpx.Request], httpx.Response]
-
-
-def staying(handle: Handle) -> Handle:
-    """`handle` of a transport, with a 502 in place of a redirect that leads away."""
-
-    async def handle_async_request(self: Any, request: httpx.Request) -> httpx.Response:
-        response = await handle(self, request)
-        if not leads_away(request, response):
-            return response
-        await response.aclose()
-        return _refused(request)
-
-    return handle_async_request
-
-
-def staying_blocking(handle: BlockingHandle) -> BlockingHandle:
-    """The same for a transport that blocks."""
-
-    def handle_request(self: Any, request: httpx.Request) -> httpx.Response:
-        response = handle(self, request)
-        if not leads_away(request, response):
-            return response
-        response.close()
-        return _refused(request)
-
-    return handle_request
 
 
 def leads_away(request: httpx.Request, response: httpx.Response) -> bool:
@@ -75,6 +45,7 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-def _refused(request: httpx.Request) -> httpx.Response:
+def elsewhere(request: httpx.Request) -> httpx.Response:
+    """The answer in place of a redirect that leads away."""
     log.warning("%s redirects to another host, which is not followed", request.url.host)
     return httpx.Response(_BAD_GATEWAY, json=_ELSEWHERE, request=request)

@@ -1,10 +1,7 @@
 """Reads LiteLLM's events: usage, cost, served model, failures. Shapes as seen in LiteLLM 1.106.12."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from pydantic import BaseModel
@@ -13,6 +10,7 @@ from scalix.domain.failures import ErrorClass, class_of_exception
 from scalix.domain.tokens.usage import Usage, usage_from
 from scalix.domain.tokens.usage_reading import TRAFFIC, field, usage_in
 from scalix.litellm_adapter.blame import is_by_content, place_of
+from scalix.service.answers.provider_errors import seconds
 from scalix.service.exchange.attempts import Failure
 from scalix.service.exchange.exchanges import Exchange
 
@@ -98,16 +96,3 @@ def nano_usd(cost_usd: object) -> int | None:
     if isinstance(cost_usd, bool) or not isinstance(cost_usd, int | float) or not 0 <= cost_usd < 1e6:
         return None
     return round(cost_usd * NANO)
-
-
-def seconds(retry_after: object) -> int | None:
-    """A `Retry-After` (seconds or a date) in seconds from now, rounded up, at most a day."""
-    text = str(retry_after or "").strip()
-    try:
-        wait_s = float(text)
-    except ValueError:
-        try:
-            wait_s = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return min(math.ceil(wait_s), 86_400) if 0 <= wait_s < math.inf else None

@@ -74,9 +74,7 @@ def _step(found: Any, part: str) -> Any:
     name, _, key = part.rstrip("]").partition("[")
     if not key:
         return None if _is_of_instances(found, name) else getattr(found, name)
-    entries = getattr(found, name)
-    named = entries if isinstance(entries, dict) else {name_of(entry): entry for entry in entries}
-    return named[key]
+    return {name_of(entry): entry for entry in getattr(found, name)}[key]
 
 
 def name_of(middleware: Any) -> str:

@@ -9,20 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 
-# Hooks and middleware of its proxy that have nothing to do behind the edge: name -> what in LiteLLM's config gives one
-# something to do after all: patterns, for the text in small letters.
-HOOKS: Mapping[str, tuple[str, ...]] = {
-    # Limits by key, user and team, of which our callers' have none: theirs are held by the edge.
-    "parallel_request_limiter": (),
-    "cache_control_check": (),
-    "responses_id_security": (),  # for users that it is not told of; the edge binds ids to its own
-    "max_iterations_limiter": ("max_iterations",),
-    "max_budget_per_session_limiter": ("budget",),
-    "litellm_skills": (),  # read from its database
-    "sensitive_data_routing": ("guardrails",),
-    "prompt_cache_prediction": ("cache_aware", "prompt_cach"),
-    "autorouter_baseline_cache": ("auto_router",),
-}
+# Middleware of its proxy that has nothing to do behind the edge: name -> what in LiteLLM's config gives it something to
+# do after all: patterns, for the text in small letters.
 MIDDLEWARE: Mapping[str, tuple[str, ...]] = {
     # The edge is the only client, and writes the headers itself.
     "CORSMiddleware": (),
@@ -39,174 +27,110 @@ MIDDLEWARE: Mapping[str, tuple[str, ...]] = {
     "RedisRequestBatchMiddleware": ("redis", r"""(?m)^\s*["']?cache(?:_params)?["']?\s*:"""),
 }
 
-# Indented by nothing: modules of ours, and what happens without the names below them. By two: the modules that have
-# them. By four: names there, each with the parameters that we pass or take, and with what it must be besides.
+# Indented by nothing: modules of ours, and what happens without the names below them, if the gateway starts then too.
+# By two: the modules that have them, and the names there, which may go on in lines indented by four; each with the
+# parameters that we pass or take, and with what it must be besides.
 _LIST = """
-app | the gateway does not start
-  litellm
-    DEFAULT_MAX_RETRIES; disable_hf_tokenizer_download; global_disable_no_log_param; model_cost: dict
-  litellm.constants
-    MAX_IMAGE_URL_DOWNLOAD_SIZE_MB
-  litellm.proxy.health_check
-    perform_health_check(model_list, details)
-  litellm.proxy.proxy_server
-    app; llm_model_list
-  litellm.responses.utils
-    ResponsesAPIRequestUtils.decode_container_id_to_original
-bounded_work | the gateway does not start
-  litellm
-    exceptions
-  litellm.llms.base_llm.chat.transformation
-    BaseLLMException: error
+app
+  litellm = DEFAULT_MAX_RETRIES; disable_hf_tokenizer_download; global_disable_no_log_param; model_cost: dict
+  litellm.constants = MAX_IMAGE_URL_DOWNLOAD_SIZE_MB
+  litellm.proxy.health_check = perform_health_check(model_list, details)
+  litellm.proxy.proxy_server = app; llm_model_list
+  litellm.responses.utils = ResponsesAPIRequestUtils.decode_container_id_to_original
+bounded_work
+  litellm = exceptions
+  litellm.llms.base_llm.chat.transformation = BaseLLMException: error
 bounded_work | a client's text may hold up everybody else
-  litellm litellm.litellm_core_utils.streaming_chunk_builder_utils litellm.main litellm.utils
+  litellm litellm.litellm_core_utils.streaming_chunk_builder_utils litellm.main litellm.utils =
     token_counter(model, custom_tokenizer, text, messages, use_default_image_token_count)
-  litellm.litellm_core_utils.prompt_templates.common_utils
-    _is_not_python_regex(pattern)
-  litellm.litellm_core_utils.secret_redaction
-    _SECRET_RE; _python_redact_internal_details(value)
-callbacks | the gateway does not start
-  litellm.integrations.custom_logger
+  litellm.litellm_core_utils.prompt_templates.common_utils = _is_not_python_regex(pattern)
+  litellm.litellm_core_utils.secret_redaction = _SECRET_RE; _python_redact_internal_details(value)
+callbacks
+  litellm.integrations.custom_logger =
     CustomLogger.async_log_failure_event(kwargs, response_obj, start_time, end_time)
     CustomLogger.async_log_success_event(kwargs, response_obj, start_time, end_time)
     CustomLogger.async_post_call_failure_hook(request_data, original_exception, user_api_key_dict, traceback_str)
     CustomLogger.async_post_call_success_hook(data, user_api_key_dict, response)
     CustomLogger.async_pre_call_deployment_hook(kwargs, call_type)
     CustomLogger.async_pre_call_hook(user_api_key_dict, cache, data, call_type)
-  litellm.types.utils
-    CallTypes.acompletion; CallTypes.completion
-callbacks plain_mode trimmed_calls | the gateway does not start
-  litellm.proxy._types
-    UserAPIKeyAuth(metadata)
-client_urls | the gateway does not start
-  litellm.litellm_core_utils.url_utils
-    SSRFError: error
+  litellm.types.utils = CallTypes.acompletion; CallTypes.completion
+callbacks direct_endpoints plain_mode
+  litellm.proxy._types = UserAPIKeyAuth(metadata)
+client_urls
+  litellm.litellm_core_utils.url_utils = SSRFError: error
 client_urls | the lookup of a client's URL may hold up everybody else
-  litellm.litellm_core_utils.url_utils
-    asyncio; validate_url(url)
-developer_role | the gateway does not start
-  litellm.llms.base_llm.chat.transformation
-    BaseConfig.translate_developer_role_to_system_role(messages)
-developer_role dropped_values known_fields stored_answers | the gateway does not start
-  litellm
-    get_llm_provider(model, custom_llm_provider, api_base)
-direct_endpoints | the gateway does not start
-  litellm.proxy._types
-    UserAPIKeyAuth.request_route
-  litellm.proxy.auth.user_api_key_auth
-    user_api_key_auth
+  litellm.litellm_core_utils.url_utils = asyncio; validate_url(url)
+developer_role
+  litellm.llms.base_llm.chat.transformation = BaseConfig.translate_developer_role_to_system_role(messages)
+direct_endpoints
+  litellm.proxy._types = UserAPIKeyAuth.authenticated_by_custom_auth; UserAPIKeyAuth.request_route
+  litellm.proxy.auth.user_api_key_auth = user_api_key_auth
 direct_endpoints | nothing is left out there
-  litellm.proxy.proxy_server
-    app.exception_handlers: dict
-dropped_values | the gateway does not start
-  litellm.utils
+  litellm.proxy.proxy_server = app.exception_handlers: dict; app.user_middleware: list
+dropped_values
+  litellm.utils =
     get_optional_params(model, custom_llm_provider, drop_params, tools, tool_choice, temperature, reasoning_effort)
-dropped_values known_fields | the gateway does not start
-  litellm.exceptions
-    UnsupportedParamsError: error
-joining_clients | the gateway does not start
-  httpx
-    AsyncClient._cookies; AsyncClient._mounts; AsyncClient._transport
-  litellm
-    aclient_session; network_mock
-  litellm.llms.custom_httpx.http_handler
-    AsyncHTTPHandler(ssl_verify); AsyncHTTPHandler.close; AsyncHTTPHandler.create_client
-  litellm.llms.openai.common_utils
-    BaseOpenAILLM.get_async_http_client(shared_session)
-  litellm.proxy.proxy_server
-    shared_aiohttp_session
-kept_caps known_fields | the gateway does not start
-  litellm
-    get_supported_openai_params(model, custom_llm_provider)
-known_fields | the gateway does not start
-  litellm
-    Router.get_model_list(model_name); drop_params; openai_compatible_providers
-  litellm.llms.base_llm.responses.transformation
-    BaseResponsesAPIConfig.get_supported_openai_params(model)
+dropped_values known_fields
+  litellm.exceptions = UnsupportedParamsError: error
+kept_caps known_fields
+  litellm = get_supported_openai_params(model, custom_llm_provider)
+known_fields
+  litellm = Router.get_model_list(model_name); drop_params; openai_compatible_providers
+  litellm.llms.base_llm.responses.transformation = BaseResponsesAPIConfig.get_supported_openai_params(model)
     BaseResponsesAPIConfig.map_openai_params(response_api_optional_params, model, drop_params)
-  litellm.llms.openai.responses.transformation
-    OpenAIResponsesAPIConfig
-  litellm.types.llms.openai
-    Reasoning; ResponsesAPIOptionalRequestParams
-  litellm.types.utils
-    LlmProviders
-  litellm.utils
-    ProviderConfigManager.get_provider_anthropic_messages_config(model, provider)
+  litellm.llms.openai.responses.transformation = OpenAIResponsesAPIConfig
+  litellm.types.llms.openai = Reasoning; ResponsesAPIOptionalRequestParams
+  litellm.types.utils = LlmProviders
+  litellm.utils = ProviderConfigManager.get_provider_anthropic_messages_config(model, provider)
     get_optional_params_embeddings(model, custom_llm_provider, drop_params, dimensions, encoding_format, user)
-known_fields stored_answers | the gateway does not start
-  litellm.proxy.proxy_server
-    llm_router
-  litellm.utils
-    ProviderConfigManager.get_provider_responses_api_config(model, provider)
-large_answers | the gateway does not start
-  litellm
-    cache
-plain_mode | the gateway does not start
-  litellm.proxy.common_utils.http_parsing_utils
-    read_request_body(request)
-provider_transport | the gateway does not start
-  httpx
-    AsyncHTTPTransport.handle_async_request(request); HTTPTransport.handle_request(request)
-  litellm
-    custom_provider_map: list
-  litellm.llms.custom_httpx.aiohttp_transport
-    LiteLLMAiohttpTransport.handle_async_request(request)
+known_fields stored_answers
+  litellm.proxy.proxy_server = llm_router
+  litellm.utils = ProviderConfigManager.get_provider_responses_api_config(model, provider)
+large_answers
+  litellm = cache
+plain_mode
+  litellm.proxy.common_utils.http_parsing_utils = read_request_body(request)
+provider_transport
+  httpx = AsyncHTTPTransport.handle_async_request(request); HTTPTransport.handle_request(request)
+  litellm = custom_provider_map: list
+  litellm.llms.custom_httpx.aiohttp_transport = LiteLLMAiohttpTransport.handle_async_request(request)
+providers
+  litellm = get_llm_provider(model, custom_llm_provider, api_base)
 sdk_models | nothing is left out there
-  litellm.types.utils
-    StreamingChoices: open model; StreamingChoices.__pydantic_setattr_handlers__
-  openai._base_client
-    BaseClient._process_response_data(data, cast_to, response); BaseClient._strict_response_validation
-  openai._models
-    _construct_field(value, field, key); _get_extra_fields_type
+  litellm.types.utils = StreamingChoices: open model; StreamingChoices.__pydantic_setattr_handlers__
+  openai._base_client = BaseClient._process_response_data(data, cast_to, response)
+    BaseClient._strict_response_validation
+  openai._models = _construct_field(value, field, key); _get_extra_fields_type
+shared_client
+  litellm = aclient_session; network_mock
+  litellm.llms.openai.common_utils = BaseOpenAILLM.get_async_http_client(shared_session)
+  litellm.proxy.proxy_server = shared_aiohttp_session
 single_deltas | parallel tool calls in one chunk come out wrong
-  litellm.llms.anthropic.pass_through.adapters.transformation
-    AnthropicStreamWrapper(completion_stream)
-  litellm.responses.litellm_completion_transformation.handler
+  litellm.llms.anthropic.pass_through.adapters.transformation = AnthropicStreamWrapper(completion_stream)
+  litellm.responses.litellm_completion_transformation.handler =
     LiteLLMCompletionStreamingIterator(litellm_custom_stream_wrapper)
-single_deltas | the gateway does not start
-  litellm.types.utils
-    Delta(role, content, tool_calls, reasoning_content, thinking_blocks)
+single_deltas
+  litellm.types.utils = Delta(role, content, tool_calls, reasoning_content, thinking_blocks)
     ModelResponseStream(id, created, model, choices); StreamingChoices(index, delta, finish_reason)
-stored_answers | the gateway does not start
-  litellm
-    Router.get_deployment(model_id); adelete_responses(response_id, custom_llm_provider)
+stored_answers
+  litellm = Router.get_deployment(model_id); adelete_responses(response_id, custom_llm_provider)
     aget_responses(response_id, custom_llm_provider)
-  litellm.responses.utils
-    ResponsesAPIRequestUtils.decode_responses_api_response_id
-texts_by_responses | the gateway does not start
-  litellm
-    open_ai_chat_completion_models: set
-trimmed_calls | the gateway does not start
-  litellm.proxy._types
-    UserAPIKeyAuth.authenticated_by_custom_auth
-trimmed_calls | nothing is left out there
-  litellm.cost_calculator
-    get_token_type_cost_breakdown
-  litellm.litellm_core_utils.llm_cost_calc.utils
-    TokenTypeCostBreakdown(reasoning_cost, cache_read_cost, cache_creation_cost)
-  litellm.proxy.auth.user_api_key_auth
-    _authorize_authenticated_request(request); _resolve_request_principal(request); user_api_key_auth_builder(request)
-  litellm.router
-    Router._increment_deployment_usage
-  openai._utils
-    is_given
-  openai.resources.chat.completions.completions
-    async_maybe_transform(data, expected_type)
+  litellm.responses.utils = ResponsesAPIRequestUtils.decode_responses_api_response_id
+texts_by_responses
+  litellm = open_ai_chat_completion_models: set
 trimmed_reports | nothing is left out there
-  litellm.litellm_core_utils.litellm_logging
-    Logging._build_standard_logging_payload(init_response_obj); Logging._response_cost_calculator(result)
-    Logging.litellm_params; Logging.model_call_details; Logging.response_cost_calculator(result)
-trimming | nothing is left out there
-  litellm.proxy.hooks
-    PROXY_HOOKS: dict
-  litellm.proxy.proxy_server
-    app.user_middleware: list
-warm_up | the gateway does not start
-  litellm
-    acompletion
-  litellm.llms.custom_httpx.http_handler
-    get_ssl_configuration
+  litellm.litellm_core_utils.litellm_logging = Logging._build_standard_logging_payload(init_response_obj)
+    Logging._response_cost_calculator(result); Logging.litellm_params; Logging.model_call_details
+    Logging.response_cost_calculator(result)
+trimmed_calls | nothing is left out there
+  litellm.router = Router._increment_deployment_usage
+  openai._utils = is_given
+  openai.resources.chat.completions.completions = async_maybe_transform(data, expected_type)
+warm_up
+  litellm = acompletion
+  litellm.llms.custom_httpx.http_handler = get_ssl_configuration
 """
+NEEDED = "the gateway does not start"
 _NAME = re.compile(r"(?P<path>[\w.]+)(?:\((?P<parameters>.*)\))?(?:: (?P<kind>.+))?")
 
 
@@ -223,7 +147,7 @@ class Seam:
 
     @property
     def is_needed(self) -> bool:
-        return self.without == "the gateway does not start"
+        return self.without == NEEDED
 
 
 def _read(text: str) -> Iterator[Seam]:
@@ -231,21 +155,22 @@ def _read(text: str) -> Iterator[Seam]:
     for line in text.strip().splitlines():
         if not line.startswith(" "):
             users, _, without = line.partition(" | ")
-        elif not line.startswith("    "):
-            modules = line.split()
-        else:
-            for module, written in product(modules, line.strip().split("; ")):
-                found = _NAME.fullmatch(written)
-                if found is None:
-                    raise ValueError(written)
-                parameters = frozenset((found["parameters"] or "").split(", ")) - {""}
-                yield Seam(f"{module}:{found['path']}", parameters, found["kind"], tuple(users.split()), without)
+            continue
+        named, _, names = line.rpartition(" =")
+        modules = named.split() or modules
+        for module, written in product(modules, filter(None, names.strip().split("; "))):
+            found = _NAME.fullmatch(written)
+            if found is None:
+                raise ValueError(written)
+            parameters = frozenset((found["parameters"] or "").split(", ")) - {""}
+            place = f"{module}:{found['path']}"
+            yield Seam(place, parameters, found["kind"], tuple(users.split()), without or NEEDED)
 
 
-def _of_lists() -> Iterator[Seam]:
-    for place, names in (("hooks:PROXY_HOOKS", HOOKS), ("proxy_server:app.user_middleware", MIDDLEWARE)):
-        for name in names:
-            yield Seam(f"litellm.proxy.{place}[{name}]", frozenset(), None, ("trimming",), "nothing is left out there")
+def _of_middleware() -> Iterator[Seam]:
+    for name in MIDDLEWARE:
+        place = f"litellm.proxy.proxy_server:app.user_middleware[{name}]"
+        yield Seam(place, frozenset(), None, ("direct_endpoints",), "nothing is left out there")
 
 
-SEAMS: tuple[Seam, ...] = (*_read(_LIST), *_of_lists())
+SEAMS: tuple[Seam, ...] = (*_read(_LIST), *_of_middleware())

@@ -8,6 +8,8 @@ from typing import Any
 
 import re2
 
+from scalix.litellm_adapter.providers import provider_of
+
 # What is put into a provider's URL is one name there, whoever made it up.
 _NAME = re2.compile(r"[A-Za-z0-9_.:=+-]{1,500}")
 _OF_THE_CALL = ("model", "mock_response")
@@ -37,7 +39,6 @@ class StoredAnswer:
 
 def stored_answer(ident: str) -> StoredAnswer | None:
     """The answer with this id; `None` if its deployment is not there, or is none that keeps answers."""
-    from litellm import get_llm_provider
     from litellm.proxy import proxy_server
     from litellm.responses.utils import ResponsesAPIRequestUtils
     from litellm.utils import ProviderConfigManager
@@ -48,9 +49,7 @@ def stored_answer(ident: str) -> StoredAnswer | None:
     if deployment is None or not name or _NAME.fullmatch(name) is None or ".." in name:
         return None
     params = deployment.litellm_params.model_dump(exclude_none=True)
-    _, provider, *_ = get_llm_provider(
-        model=params["model"], custom_llm_provider=params.get("custom_llm_provider"), api_base=params.get("api_base")
-    )
+    _, provider = provider_of(params)
     config = ProviderConfigManager.get_provider_responses_api_config(model=None, provider=provider)
     if config is None or provider != decoded.get("custom_llm_provider"):
         return None

@@ -8,11 +8,8 @@ answer 503 to everybody and seem to be the providers' fault.
 
 import asyncio
 import secrets
-import traceback
-from collections import deque
 from collections.abc import Awaitable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,6 +20,7 @@ from scalix.domain.limits.limits import UNLIMITED
 from scalix.domain.limits.quota import Admitted, Ask, Receipt
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.usage import Usage
+from scalix.litellm_adapter.blame import shown_root
 from scalix.service.exchange.admission import Admission, Reservation
 from scalix.service.exchange.calls import Call
 from scalix.service.exchange.exchanges import CURRENT, Exchange, Exchanges
@@ -58,7 +56,7 @@ async def _load_messages(app: Any, model: str, internal_token: str) -> None:
     asked = {"model": model, "messages": _MESSAGES, "max_tokens": 20, "mock_response": _SAID}
     with suppress(Exception):
         async with asyncio.timeout(LONGEST_S):
-            await _ask(app, orjson.dumps(asked), internal_token, _rehearsal(False), "/v1/messages")
+            await _ask(app, asked, internal_token, _rehearsal(False), "/v1/messages")
 
 
 async def _judged(what: str, check: Awaitable[None]) -> None:
@@ -66,7 +64,7 @@ async def _judged(what: str, check: Awaitable[None]) -> None:
         async with asyncio.timeout(LONGEST_S):
             await check
     except Exception as error:
-        said = str(error) if isinstance(error, SelfTestFailed) else _place(error)
+        said = str(error) if isinstance(error, SelfTestFailed) else shown_root(error)
         raise SelfTestFailed(f"LiteLLM does not pass the self-test of {what}: {said}") from None
 
 
@@ -77,10 +75,10 @@ async def _check_app(app: Any, model: str, internal_token: str, exchanges: Excha
     exchanges.add(exchange)
     token = CURRENT.set(exchange)
     try:
-        status, body = await _ask(app, orjson.dumps(asked), internal_token, exchange)
-        if status != 200:
-            raise SelfTestFailed(f"it answered {status}")
-        if b"".join(_CONTENT.findall(body)) != _SAID.encode():
+        answer = await _ask(app, asked, internal_token, exchange)
+        if answer.status_code != 200:
+            raise SelfTestFailed(f"it answered {answer.status_code}")
+        if b"".join(_CONTENT.findall(answer.content)) != _SAID.encode():
             raise SelfTestFailed("its answer is not the one that it was given")
         async with asyncio.timeout(REPORT_S):
             await exchange.attempt.reported.wait()
@@ -141,49 +139,16 @@ def _answer_of(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=events)
 
 
-async def _ask(app: Any, body: bytes, internal_token: str, exchange: Exchange, path: str = _PATH) -> tuple[int, bytes]:
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "query_string": b"",
-        "client": None,
-        "server": None,
-        "state": {},
-        "headers": [
-            (b"host", b"scalix"),
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"authorization", b"Bearer " + internal_token.encode()),
-        ],
-        # What `custom_auth` believes. Nobody settles it, so nothing is charged.
-        "scalix": exchange,
-    }
-    messages = [{"type": "http.request", "body": body, "more_body": False}]
-    ended = asyncio.Event()
-    status, parts = 0, list[bytes]()
+async def _ask(
+    app: Any, asked: dict[str, Any], internal_token: str, exchange: Exchange, path: str = _PATH
+) -> httpx.Response:
+    async def as_from_the_edge(scope: Any, receive: Any, send: Any) -> None:
+        # `custom_auth` believes it. Nobody settles the exchange, so nothing is charged.
+        await app({**scope, "scalix": exchange}, receive, send)
 
-    async def receive() -> Any:
-        if messages:
-            return messages.pop()
-        await ended.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        nonlocal status
-        status = message.get("status", status)
-        parts.append(message.get("body", b""))
-
-    try:
-        await app(scope, receive, send)
-    finally:
-        ended.set()
-    return status, b"".join(parts)
+    headers = {"authorization": f"Bearer {internal_token}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(as_from_the_edge), trust_env=False) as client:
+        return await client.post(f"http://scalix{path}", json=asked, headers=headers)
 
 
 def _rehearsal(stream: bool) -> Exchange:
@@ -192,17 +157,6 @@ def _rehearsal(stream: bool) -> Exchange:
     ask = Ask(request_id, str(THE_OPERATOR.subject), UNLIMITED, 0, 0, 0)
     admitted = Admitted(Receipt(request_id, ask.subject, 0, 0, 0, False), {}, 0)
     return Exchange(Admission(THE_OPERATOR, call, Reservation(ask, admitted, local=True)))
-
-
-def _place(error: BaseException) -> str:
-    """The kind of the first of the errors behind `error`, and where it was raised."""
-    for _ in range(8):
-        error = error.__cause__ or error.__context__ or error
-    found = deque(traceback.walk_tb(error.__traceback__), maxlen=1)
-    if not found:
-        return type(error).__name__
-    frame, line = found[0]
-    return f"{type(error).__name__} at {Path(frame.f_code.co_filename).name}:{line} {frame.f_code.co_name}"
 
 
 def _open_what_clients_share() -> None:

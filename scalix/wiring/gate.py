@@ -14,6 +14,7 @@ from scalix.domain.faults import shown_fault
 from scalix.launch.config.policy_file import read_policy
 from scalix.launch.processes.untrimmed import CantTrim
 from scalix.launch.settings.environment import DEFAULT_STREAM_JOIN_MS
+from scalix.service.answers.pressure import Pressure
 from scalix.service.clock import now_ms
 from scalix.service.exchange.load_shedding import LoadShedding
 from scalix.service.identity.throttle import Throttle
@@ -38,7 +39,7 @@ def preload() -> None:
 
     load_app()
     import scalix.litellm_adapter.callbacks
-    import scalix.litellm_adapter.joining_clients  # noqa: F401
+    import scalix.litellm_adapter.shared_client  # noqa: F401
 
 
 def create_app() -> Any:
@@ -50,9 +51,9 @@ def create_app() -> Any:
     inner = load_app()  # says what LiteLLM lacks before anything of ours asks for it
     from scalix.litellm_adapter.bridge import Services, bridge
     from scalix.litellm_adapter.heap import freeze_heap
-    from scalix.litellm_adapter.joining_clients import JoiningClients
     from scalix.litellm_adapter.known_fields import known_fields
     from scalix.litellm_adapter.quiet_logs import quiet_litellm_logs
+    from scalix.litellm_adapter.shared_client import SharedClient
     from scalix.litellm_adapter.stored_answers import stored_answer
     from scalix.litellm_adapter.tokenizers import tokenizer
     from scalix.litellm_adapter.trimming import parts_of, trim
@@ -67,10 +68,11 @@ def create_app() -> Any:
         quiet_litellm_logs()
     core = build_core(os.environ, ModelKnowledge(model_facts(), tokenizer(), original_id, known_fields()))
     part = core.exchange
-    bridge.install(Services(core.callers.identity, part.admission, part.settlement, part.exchanges, under_edge=True))
+    bridge.services = Services(core.callers.identity, part.admission, part.settlement, part.exchanges, under_edge=True)
 
     window_ms = int(os.environ.get("SCALIX_STREAM_JOIN_MS") or DEFAULT_STREAM_JOIN_MS)
-    bridge.joining = joining = JoiningClients(window_ms) if window_ms else None
+    bridge.pressure = Pressure(window_ms) if window_ms else None
+    client = SharedClient()
     internal_token = os.environ["LITELLM_MASTER_KEY"]
     access = AccessLog(to_standard_error, _log_key()) if _is_on("SCALIX_ACCESS_LOG") else None
 
@@ -89,8 +91,8 @@ def create_app() -> Any:
     lifespan = Lifespan(
         inner,
         every=core.jobs,
-        at_start=[*([joining.open] if joining else []), core.exchange.object_ids.ready, warm, freeze_heap],
-        at_end=[core.close, *([joining.aclose] if joining else []), end_access_log],
+        at_start=[client.open, core.exchange.object_ids.ready, warm, freeze_heap],
+        at_end=[core.close, client.aclose, end_access_log],
         reload=reload,
     )
     engine = Engine(inner, internal_token, check_models, stored_answer)

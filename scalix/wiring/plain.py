@@ -45,7 +45,7 @@ def ensure_plain_services() -> None:
     services = Services(
         core.callers.identity, part.admission, part.settlement, part.exchanges, under_edge=False, check=check
     )
-    bridge.install(services)
+    bridge.services = services
     try:
         asyncio.get_running_loop()
     except RuntimeError:

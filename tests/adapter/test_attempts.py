@@ -11,11 +11,13 @@ from litellm.exceptions import APIConnectionError, BadRequestError, RateLimitErr
 from scalix.domain.failures import ErrorClass
 from scalix.domain.ledger.outcomes import Usage
 from scalix.domain.limits.quota import Admitted, Receipt
-from scalix.litellm_adapter import provider_transport, trimmed_calls
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
 from scalix.litellm_adapter.callbacks import GatewayCallbacks, custom_auth
-from scalix.litellm_adapter.provider_faults import provider_error
+from scalix.litellm_adapter.direct_endpoints import edge_caller
+from scalix.litellm_adapter.provider_calls import ProviderCall
+from scalix.litellm_adapter.provider_transport import watched
 from scalix.litellm_adapter.reports import failure_of
+from scalix.service.answers.provider_errors import provider_error
 from scalix.service.exchange.attempts import Attempt, Seen
 from scalix.service.exchange.exchanges import CURRENT, Exchange, Exchanges
 from tests.exchanges import made_exchange
@@ -33,14 +35,14 @@ def exchange(monkeypatch: pytest.MonkeyPatch) -> Exchange:
     exchanges = Exchanges()
     exchanges.add(made)
     none = cast(Any, None)
-    monkeypatch.setattr(bridge, "_services", Services(none, none, none, exchanges, under_edge=True))
+    monkeypatch.setattr(bridge, "services", Services(none, none, none, exchanges, under_edge=True))
     return made
 
 
 async def _metadata(exchange: Exchange) -> dict[str, Any]:
     request = cast(Any, SimpleNamespace(scope={"scalix": exchange}, state=SimpleNamespace()))
     auth = await custom_auth(request, "")
-    assert (await trimmed_calls.edge_caller(request, exchange)).metadata == auth.metadata
+    assert edge_caller(exchange).metadata == auth.metadata
     return dict(auth.metadata)
 
 
@@ -91,7 +93,7 @@ async def test_a_stream_of_a_model_that_was_given_up_notes_nothing_more(exchange
         raise httpx.ReadError("gone")
 
     response = httpx.Response(200, headers=STREAM, content=pieces())
-    read = await provider_transport.read_response(response, REQUEST, exchange)
+    read = await ProviderCall(exchange, REQUEST).read(response)
     exchange.begin_next()
     with pytest.raises(httpx.ReadError):
         await read.aread()
@@ -106,7 +108,7 @@ async def _asked(exchange: Exchange, answer: httpx.Response | Exception) -> http
 
     token = CURRENT.set(exchange)
     try:
-        return await provider_transport._reading(handle)(None, REQUEST)
+        return await watched(handle)(None, REQUEST)
     finally:
         CURRENT.reset(token)
 

@@ -10,15 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalix.edge.lifted_parts import put_back
-from scalix.litellm_adapter import large_answers
-from scalix.litellm_adapter.large_answers import (
-    LIGHT_BYTES,
-    MOST_VALUES,
-    check_values,
-    has_more_values,
-    lightened,
-    without_vectors,
-)
+from scalix.litellm_adapter.large_answers import lightened, without_vectors
+from scalix.service.answers import value_counts
+from scalix.service.answers.provider_errors import AnswerTooLarge
+from scalix.service.answers.value_counts import LIGHT_BYTES, MOST_VALUES, check_values, has_more_values
 from scalix.service.exchange.attempts import FIRST_VECTOR, Lifted
 
 REQUEST = httpx.Request("POST", "https://provider.example/v1/embeddings")
@@ -42,8 +37,8 @@ def separators(value: Any) -> int:
 @given(value=JSON, cut=st.integers(1, 7))
 def test_values_are_counted_exactly_whatever_the_strings_hold(value: Any, cut: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(large_answers, "LIGHT_BYTES", 0)
-        patch.setattr(large_answers, "_AT_ONCE_BYTES", cut)
+        patch.setattr(value_counts, "LIGHT_BYTES", 0)
+        patch.setattr(value_counts, "_AT_ONCE_BYTES", cut)
         text = json.dumps(value).encode()
         assert not has_more_values(text, separators(value))
         assert separators(value) == 0 or has_more_values(text, separators(value) - 1)
@@ -51,7 +46,7 @@ def test_values_are_counted_exactly_whatever_the_strings_hold(value: Any, cut: i
 
 def test_long_texts_are_no_values() -> None:
     check_values(orjson.dumps({"choices": [{"message": {"content": 'say "hello, [you]", {' * 200_000}}]}))
-    with pytest.raises(httpx.ReadError):
+    with pytest.raises(AnswerTooLarge):
         check_values(orjson.dumps([0] * (MOST_VALUES + 1)).ljust(LIGHT_BYTES + 1))
 
 
@@ -106,5 +101,5 @@ def test_nothing_is_taken_out_where_nobody_puts_it_back() -> None:
 
 def test_beside_log_probabilities_there_may_be_no_more_than_else() -> None:
     for lifted in (Lifted(), None):
-        with pytest.raises(httpx.ReadError):
+        with pytest.raises(AnswerTooLarge):
             lightened(orjson.dumps({"choices": [{"logprobs": {}}], "more": [0] * (MOST_VALUES + 1)}), lifted)

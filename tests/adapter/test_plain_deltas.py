@@ -6,15 +6,14 @@ import json
 import orjson
 import pytest
 
-from scalix.domain.answers import provider_streams
+from scalix.domain.answers import provider_answers, provider_streams
+from scalix.domain.answers.event_kinds import is_over
+from scalix.domain.answers.provider_answers import ProviderAnswer
 from scalix.domain.answers.provider_streams import ProviderStream
 from scalix.domain.answers.refusals import Refusals
 from scalix.domain.json_codec import JsonCodec
 from scalix.domain.requests.routes import Route
 from scalix.edge import stream_marks
-from scalix.litellm_adapter import provider_answers
-from scalix.litellm_adapter.provider_answers import ProviderAnswer
-from scalix.litellm_adapter.provider_events import is_over
 
 PLAIN = {"content": "word "}
 
@@ -46,10 +45,9 @@ def test_one_more_piece_of_text_asks_no_pattern(event: bytes, monkeypatch: pytes
     ):
         for name in names:
             monkeypatch.setattr(module, name, _Dear())
-    stream = ProviderStream(
-        JsonCodec(orjson.loads, orjson.dumps), is_chat=True, refusals=Refusals(Route.CHAT), finishes=None
-    )
-    assert ProviderAnswer().event(stream.event(event)) == event
+    codec = JsonCodec(orjson.loads, orjson.dumps)
+    stream = ProviderStream(codec, is_chat=True, refusals=Refusals(Route.CHAT), finishes=None)
+    assert ProviderAnswer(codec).event(stream.event(event)) == event
     assert not stream.has_ended
     assert not is_over(event, False)
     assert stream_marks.shows_answer(event)

@@ -48,9 +48,9 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
     made = Worker().start(tmp_path)
     unused: Any = None
     before = bridge.services
-    bridge.install(Services(made.identity, made.admission, unused, Exchanges(), under_edge=False))
+    bridge.services = Services(made.identity, made.admission, unused, Exchanges(), under_edge=False)
     yield made
-    bridge._services = before
+    bridge.services = before
 
 
 async def subject_of(auth: UserAPIKeyAuth, worker: Worker, **body: Any) -> str:
@@ -83,7 +83,7 @@ async def test_a_key_that_is_bound_to_addresses_is_judged_by_the_connections_oth
     clock = worker.clock
     keys = VirtualKeys(cast(KeyStore, MemoryKeyStore(worker.store, clock)), worker.users, now_ms=clock)
     services: Any = bridge.services
-    bridge.install(replace(services, identity=Identity([keys], worker.users)))
+    bridge.services = replace(services, identity=Identity([keys], worker.users))
     record = KeyRecord("k", "alice", digest_of(secret), secret[-4:], allowed_ips=("203.0.113.0/24",))
     await MemoryKeyStore(worker.store, clock).create(record)
 

@@ -5,7 +5,8 @@ from typing import Any
 import httpx
 import pytest
 
-from scalix.litellm_adapter.provider_redirects import leads_away, staying_blocking
+from scalix.litellm_adapter.provider_redirects import leads_away
+from scalix.litellm_adapter.provider_transport import watched_blocking
 
 HERE = "https://provider.test/v1/x"
 AWAY = "https://elsewhere.test/"
@@ -49,6 +50,6 @@ def test_clients_that_block_do_not_follow_either() -> None:
     def answer(_: Any, request: httpx.Request) -> httpx.Response:
         return redirect(request.content.decode())
 
-    handle = staying_blocking(answer)
+    handle = watched_blocking(answer)
     assert handle(None, httpx.Request("POST", HERE, content=AWAY.encode())).status_code == 502
     assert handle(None, httpx.Request("POST", HERE, content=b"/v2/x")).status_code == 307

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from litellm import utils
-from litellm.proxy import health_check, hooks
+from litellm.proxy import health_check
 from litellm.proxy.proxy_server import app as litellm_app
 from litellm.router import Router
 from litellm.types.utils import StreamingChoices
@@ -70,8 +70,6 @@ def test_a_parameter_that_is_gone_and_a_thing_of_another_kind_are_told(monkeypat
 
 
 def test_an_entry_of_a_list_and_an_attribute_of_instances_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(hooks.PROXY_HOOKS, "litellm_skills")
-    assert "is not there" in problem(seam("litellm.proxy.hooks:PROXY_HOOKS[litellm_skills]"))
     monkeypatch.setattr(litellm_app, "user_middleware", litellm_app.user_middleware[:1])
     assert "is not there" in problem(seam(f"{seam_checks.APP}.user_middleware[CORSMiddleware]"))
     nothing = Seam("httpx:AsyncClient._no_such_thing", frozenset(), None, ("x",), "")

@@ -3,11 +3,8 @@
 import asyncio
 from typing import Any
 
-import pytest
-from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
-from litellm.proxy.auth import user_api_key_auth as litellm_auth
 from openai._types import omit
 from openai._utils import async_maybe_transform, is_given
 from openai.types.chat import completion_create_params
@@ -15,7 +12,6 @@ from pydantic import BaseModel
 
 from scalix.domain.limits.quota import Receipt
 from scalix.litellm_adapter import trimmed_calls
-from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 from scalix.service.identity.callers import THE_OPERATOR
 from tests.exchanges import made_exchange
@@ -38,11 +34,6 @@ messages = st.lists(
 def exchange() -> Exchange:
     """An exchange in flight, as the edge makes one."""
     return made_exchange(receipt=Receipt("r-1", str(THE_OPERATOR.subject), 0, 0, 0, False), streamed=False)
-
-
-def request(**scope: Any) -> Request:
-    """A request inside LiteLLM's app."""
-    return Request({"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [], **scope})
 
 
 @given(messages=messages, rest=st.dictionaries(st.sampled_from(["tools", "stop", "user", "n", "x"]), json_values))
@@ -70,23 +61,3 @@ async def test_what_is_no_json_is_left_to_the_sdk() -> None:
     finally:
         CURRENT.set(None)
     assert sent["messages"] == [{"role": "user", "content": "hi"}]
-
-
-async def test_only_the_edges_word_is_taken_for_who_calls(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-
-    async def own(**kwargs: Any) -> str:
-        asked.append(kwargs)
-        return "litellm's own answer"
-
-    for name in ("user_api_key_auth_builder", "_authorize_authenticated_request"):
-        monkeypatch.setattr(litellm_auth, name, own)
-    monkeypatch.setattr(litellm_auth, "_resolve_request_principal", lambda request, caller: "a principal")
-    trimmed_calls.trust_the_edge()
-    caller = await litellm_auth.user_api_key_auth_builder(request=request(scalix=exchange()), api_key="")
-    assert caller.metadata == {EXCHANGE_ID: "r-1", ATTEMPT: 1}
-    assert not asked
-    for forged in (request(), request(scalix="an exchange"), request(scalix={"request_id": "r-1"})):
-        assert await litellm_auth.user_api_key_auth_builder(request=forged, api_key="k") == "litellm's own answer"
-        assert litellm_auth._resolve_request_principal(forged, caller) == "a principal"
-    assert [call["api_key"] for call in asked] == ["k"] * 3

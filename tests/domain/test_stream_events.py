@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalix.domain.requests.stream_events import EventSplitter
+from scalix.domain.answers.stream_events import EventSplitter
 from tests.domain.streams import in_pieces, streams
 
 LINE_ENDS = st.sampled_from([b"\n", b"\r\n", b"\r"])

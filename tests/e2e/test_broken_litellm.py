@@ -32,9 +32,8 @@ sys.meta_path.insert(0, Breaker())
 """
 # What is put in the place of a part, in a module that has been loaded.
 SEAM_GONE = (
-    "scalix.litellm_adapter.trimmed_calls",
-    "from litellm.proxy._types import UserAPIKeyAuth; module.edge_caller.__code__ = (lambda request, exchange: None)"
-    ".__code__",
+    "scalix.litellm_adapter.direct_endpoints",
+    "module.edge_caller.__code__ = (lambda exchange: None).__code__",
 )
 CLIENT_BROKEN = (
     "litellm.llms.openai.chat.gpt_transformation",

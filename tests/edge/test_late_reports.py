@@ -16,7 +16,7 @@ from scalix.edge.answers import Answer
 from scalix.edge.asgi import Message
 from scalix.edge.patience import Patience
 from scalix.edge.replies import Reply
-from scalix.litellm_adapter.provider_transport import read_response
+from scalix.litellm_adapter.provider_calls import ProviderCall
 from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.exchange.hidden_work import Speeds
 from scalix.service.exchange.settlement import Settlement
@@ -62,7 +62,7 @@ async def _charged(
     exchange = made_exchange(admitted=admitted)
     request = httpx.Request("POST", "http://provider/v1/chat/completions")
     headers = {"content-type": "text/event-stream"}
-    response = await read_response(httpx.Response(200, headers=headers, content=stream), request, exchange)
+    response = await ProviderCall(exchange, request).read(httpx.Response(200, headers=headers, content=stream))
     outage = SimpleNamespace(learn=lambda *learned: None)
     settlement = Settlement(cast(Any, SimpleNamespace(settle=settle)), Exchanges(), cast(Any, outage))
     measures = accounts.Measures(words, counted, Speeds(), lambda: thought_s > 0, lambda: now_s[0])

@@ -13,8 +13,8 @@ from scalix.domain.failures import ErrorClass
 from scalix.domain.limits.quota import Outcome
 from scalix.edge.errors import error_body
 from scalix.edge.provider_errors import failed
-from scalix.litellm_adapter.provider_faults import provider_error
 from scalix.litellm_adapter.reports import failure_of
+from scalix.service.answers.provider_errors import provider_error
 from scalix.service.exchange.attempts import Attempt, Failure
 from scalix.service.exchange.exchanges import Exchange
 from tests.exchanges import made_exchange

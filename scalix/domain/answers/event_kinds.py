@@ -1,32 +1,30 @@
-"""What a server-sent event of a provider is: a part of an answer, its end, a failure, or a sign of life."""
+"""What a server-sent event of a provider is: a part of an answer, its end, or a sign of life."""
 
 from typing import Any
 
-import orjson
+from scalix.domain.json_codec import Loads
 
-from scalix.litellm_adapter.provider_answers import failure_status
-
-_BAD_GATEWAY = 502
-
-
-def event_failure_status(event: bytes) -> int | None:
-    """The same for a server-sent event that should have been an HTTP error."""
-    if b"error" not in event and b"response.failed" not in event:
-        return None
-    data = _data_of(event)
-    if data is None:
-        return None
-    if data.get("type") == "response.failed":
-        return _BAD_GATEWAY
-    return failure_status(data) if data.get("type") == "error" or data.get("error") else None
+_LONGEST_PING = 200
+_PINGS = frozenset({"ping", "keepalive", "keep-alive", "keep_alive", "heartbeat"})
+# How a stream says that its answer is over, whatever the format: what is still to come is its usage. An Anthropic or
+# Responses stream ends each of its parts; the usage follows the last one.
+_OVER = (
+    *(b'"finish_reason":"', b'"finish_reason": "', b'"finishReason":"', b'"finishReason": "'),
+    *(b'"stop_reason":"', b'"stop_reason": "', b"content_block_stop", b'.done"', b"[DONE]"),
+)
+_GOES_ON = (b"content_block_start", b"content_block_delta", b'.delta"', b'.added"')
 
 
-def event_failure(event: bytes) -> bytes:
-    """The error in such an event, as the body of an error answer."""
-    data = _data_of(event) or {}
-    inner = data.get("response") if data.get("type") == "response.failed" else data
-    error = inner.get("error") if isinstance(inner, dict) else None
-    return orjson.dumps({"error": error if isinstance(error, dict | str) else data})
+def data_of(event: bytes, loads: Loads) -> dict[str, Any] | None:
+    """The data of an event, as the functions here want it; `None` if they are no JSON object."""
+    for line in event.splitlines():
+        if line.startswith(b"data:"):
+            try:
+                data = loads(line[5:])
+            except ValueError:
+                return None
+            return data if isinstance(data, dict) else None
+    return None
 
 
 def is_comment(event: bytes) -> bool:
@@ -36,12 +34,11 @@ def is_comment(event: bytes) -> bool:
     return all(line.startswith(b":") for line in event.splitlines() if line)
 
 
-def is_ping(event: bytes) -> bool:
+def is_ping(event: bytes, data: dict[str, Any] | None) -> bool:
     """Whether an event only says that the provider is still there, in one of the ways that are not a comment: by a type
     or a name that says so, or with a word for its data that is no JSON object."""
     if len(event) > _LONGEST_PING:
         return False
-    data = _data_of(event)
     if data:
         return data.get("type") in _PINGS
     lines = [line for line in event.splitlines() if line.startswith(b"data:")]
@@ -53,18 +50,6 @@ def is_done(event: bytes) -> bool:
     return event.startswith(b"data:") and event[5:].strip() == b"[DONE]"
 
 
-_LONGEST_PING = 200
-_PINGS = frozenset({"ping", "keepalive", "keep-alive", "keep_alive", "heartbeat"})
-
-# How a stream says that its answer is over, whatever the format: what is still to come is its usage. An Anthropic or
-# Responses stream ends each of its parts; the usage follows the last one.
-_OVER = (
-    *(b'"finish_reason":"', b'"finish_reason": "', b'"finishReason":"', b'"finishReason": "'),
-    *(b'"stop_reason":"', b'"stop_reason": "', b"content_block_stop", b'.done"', b"[DONE]"),
-)
-_GOES_ON = (b"content_block_start", b"content_block_delta", b'.delta"', b'.added"')
-
-
 def is_over(event: bytes, was_over: bool) -> bool:
     """Whether the answer of a stream is over after `event`, which it was or was not before."""
     for mark in _GOES_ON if was_over else _OVER:  # several times faster than any()
@@ -73,9 +58,8 @@ def is_over(event: bytes, was_over: bool) -> bool:
     return was_over
 
 
-def is_substantial(event: bytes) -> bool:
+def is_substantial(event: bytes, data: dict[str, Any] | None) -> bool:
     """Whether a server-sent event brings anything of an answer: a text, a call, or how it ended."""
-    data = _data_of(event)
     if data is None:
         return b"data:" in event and b"[DONE]" not in event
     kind = data.get("type")
@@ -97,14 +81,3 @@ def _says_something(choice: dict[str, Any]) -> bool:
 
 def _has_output(response: Any) -> bool:
     return isinstance(response, dict) and bool(response.get("output") or response.get("status") == "incomplete")
-
-
-def _data_of(event: bytes) -> dict[str, Any] | None:
-    for line in event.splitlines():
-        if line.startswith(b"data:"):
-            try:
-                data = orjson.loads(line[5:])
-            except orjson.JSONDecodeError:
-                return None
-            return data if isinstance(data, dict) else None
-    return None

@@ -8,27 +8,21 @@ Anthropic's messages, Gemini's generateContent.
 
 from typing import Any
 
-import orjson
 import re2
 
+from scalix.domain.answers.hidden_failures import BAD_GATEWAY, failure_status
 from scalix.domain.answers.provider_messages import mend_messages, with_arguments, with_known_stop_reason
 from scalix.domain.answers.refusals import Refusals
+from scalix.domain.answers.sound_usage import figures, has_odd_types, sound_usage
+from scalix.domain.json_codec import JsonCodec
 from scalix.domain.requests.routes import Route
-from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage
+from scalix.domain.tokens.usage import Usage
 from scalix.domain.tokens.usage_reading import read_usage
 
-# prompt, completion
-_FIGURES = (
-    ("prompt_tokens", "completion_tokens"),
-    ("input_tokens", "output_tokens"),
-    ("promptTokenCount", "candidatesTokenCount"),
-)
-_ANTHROPIC_CACHE = ("cache_creation_input_tokens", "cache_read_input_tokens")
-_ANSWER_PARTS = ("choices", "content", "output", "data", "candidates")
 # `"usage":null` is in every chunk of a stream that ends with its usage.
 _HAS_USAGE = re2.compile(rb'"usage(?:Metadata)?"\s*:\s*(?:[^\sn]|n[^u])')
 _USAGE, _NULL_USAGE = b'"usage', b'"usage":null'
-_OK, _BAD_GATEWAY = 200, 502
+_OK = 200
 
 
 class ProviderAnswer:
@@ -37,7 +31,8 @@ class ProviderAnswer:
     `usage` is the final one, `None` if there was none that can be true; `prompt_tokens` may be known before it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, codec: JsonCodec) -> None:
+        self._loads, self._dumps = codec
         self.usage: Usage | None = None
         self.prompt_tokens: int | None = None
         self._opening: dict[str, Any] = {}
@@ -48,17 +43,17 @@ class ProviderAnswer:
         `refusals` and `is_translated` as for a `ProviderStream`."""
         body = with_arguments(body)
         try:
-            answer = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            return _BAD_GATEWAY, body
+            answer = self._loads(body)
+        except ValueError:
+            return BAD_GATEWAY, body
         if not answer or not isinstance(answer, dict | list):
-            return _BAD_GATEWAY, body
+            return BAD_GATEWAY, body
         if (status := failure_status(answer)) is not None:
             return status, body
         changed = isinstance(answer, dict) and self._mend(answer, final=True, required=True)
         if isinstance(answer, dict):
             changed = mend_messages(answer, refusals or Refusals(Route.CHAT)) or changed
-        mended = orjson.dumps(answer) if changed else body
+        mended = self._dumps(answer) if changed else body
         return _OK, with_known_stop_reason(mended) if is_translated else mended
 
     def event(self, event: bytes) -> bytes:
@@ -75,8 +70,8 @@ class ProviderAnswer:
 
     def _data_line(self, line: bytes) -> bytes:
         try:
-            event = orjson.loads(line[5:])
-        except orjson.JSONDecodeError:
+            event = self._loads(line[5:])
+        except ValueError:
             return line
         if not isinstance(event, dict):
             return line
@@ -85,7 +80,7 @@ class ProviderAnswer:
         if not isinstance(inner, dict):
             return line
         changed = self._mend(inner, final=kind != "message_start", required=kind == "message_start")
-        return b"data: " + orjson.dumps(event) + (b"\r" if line.endswith(b"\r") else b"") if changed else line
+        return b"data: " + self._dumps(event) + (b"\r" if line.endswith(b"\r") else b"") if changed else line
 
     def _mend(self, holder: dict[str, Any], *, final: bool, required: bool) -> bool:
         """Note the usage in `holder`; whether it had to be changed."""
@@ -106,13 +101,13 @@ class ProviderAnswer:
                 holder.pop(name)
             return True
         self._note(sound, holder.get("service_tier"), final=final)
-        if sound == given and not _has_odd_types(given):
+        if sound == given and not has_odd_types(given):
             return False
         holder[name] = sound
         return True
 
     def _note(self, usage: dict[str, Any], service_tier: object, *, final: bool) -> None:
-        prompt, completion = _figures(usage)
+        prompt, completion = figures(usage)
         if prompt:
             self.prompt_tokens = prompt
         if not final:
@@ -129,72 +124,3 @@ class ProviderAnswer:
                 self.usage = believed
         elif completion or not prompt:
             self.nonsense = True
-
-
-def failure_status(answer: object) -> int | None:
-    """The HTTP status that a 200 with this body should have had: of an error, or of an answer with nothing in it.
-
-    `None` for a proper answer.
-    """
-    if not isinstance(answer, dict):
-        return None
-    error = answer.get("error")
-    if answer.get("type") == "error" or (error and not any(answer.get(part) for part in _ANSWER_PARTS)):
-        code = error.get("code") if isinstance(error, dict) else None
-        return code if isinstance(code, int) and 400 <= code < 600 else _BAD_GATEWAY
-    empty = any(answer.get(part) == [] for part in _ANSWER_PARTS) and not any(answer.get(p) for p in _ANSWER_PARTS)
-    if not empty or answer.get("status") == "incomplete":
-        return None
-    # A model may have nothing to say, or only thoughts that nobody gets to see; it has been at work then.
-    usage = read_usage(sound_usage(answer.get("usage") or answer.get("usageMetadata")))
-    return None if usage is not None and usage.completion_tokens else _BAD_GATEWAY
-
-
-def sound_usage(usage: object) -> dict[str, Any] | None:
-    """A copy whose token counts are whole numbers that can be true; `None` if one of the main figures can't be.
-
-    Details that can't be true are left out.
-    """
-    if not isinstance(usage, dict):
-        return None
-    sound = {key: value for key, given in usage.items() if (value := _sound(key, given)) is not _UNSOUND}
-    for names in _FIGURES:
-        present = [name for name in names if usage.get(name) is not None]
-        if present:
-            for name in set(names) - set(present):
-                sound.pop(name, None)
-            return sound if all(isinstance(sound.get(name), int) for name in present) else None
-    return None
-
-
-_UNSOUND = object()
-
-
-def _sound(key: str, value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: kept for name, given in value.items() if (kept := _sound(name, given)) is not _UNSOUND}
-    if "token" not in key.lower() or value is None or isinstance(value, list):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < IMPOSSIBLE_TOKENS:
-        return _UNSOUND
-    return value
-
-
-def _has_odd_types(usage: Any) -> bool:
-    """Whether a figure is a fraction that equals its whole number."""
-    return any(isinstance(value, float) and "token" in key.lower() for key, value in usage.items())
-
-
-def _figures(usage: dict[str, Any]) -> tuple[int, int]:
-    for prompt_name, completion_name in _FIGURES:
-        if prompt_name in usage or completion_name in usage:
-            prompt, completion = usage.get(prompt_name) or 0, usage.get(completion_name) or 0
-            if prompt_name == "input_tokens":
-                prompt += sum(usage.get(name) or 0 for name in _ANTHROPIC_CACHE)
-            elif prompt_name == "promptTokenCount":
-                completion += usage.get("thoughtsTokenCount") or 0
-                prompt += usage.get("toolUsePromptTokenCount") or 0
-            return prompt, completion
-    return 0, 0

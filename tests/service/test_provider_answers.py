@@ -6,10 +6,13 @@ from typing import Any
 import httpx
 import pytest
 
+from scalix.domain.answers.event_kinds import data_of, is_substantial
+from scalix.domain.answers.hidden_failures import failure_in_event, failure_status
+from scalix.domain.answers.provider_answers import ProviderAnswer
+from scalix.domain.answers.sound_usage import sound_usage
 from scalix.domain.ledger.outcomes import Usage
-from scalix.litellm_adapter.provider_answers import ProviderAnswer, failure_status, sound_usage
-from scalix.litellm_adapter.provider_events import event_failure_status, is_substantial
-from scalix.litellm_adapter.provider_faults import provider_error
+from scalix.service.answers.provider_errors import provider_error
+from scalix.service.answers.reading import CODEC
 
 CHAT = {"object": "chat.completion", "choices": [{"message": {"content": "hi"}}]}
 MESSAGE = {"type": "message", "content": [{"type": "text", "text": "hi"}]}
@@ -18,7 +21,7 @@ GEMINI: dict[str, Any] = {"candidates": [{"content": {}}]}
 
 
 def _read(answer: dict[str, Any]) -> tuple[ProviderAnswer, dict[str, Any]]:
-    provider = ProviderAnswer()
+    provider = ProviderAnswer(CODEC)
     status, body = provider.whole(json.dumps(answer).encode())
     assert status == 200
     return provider, json.loads(body)
@@ -99,7 +102,7 @@ def test_an_error_or_nothing_in_a_200_is_told_from_an_answer(answer: Any, status
 
 
 def test_usage_in_a_stream_is_read_where_it_comes_and_the_rest_passes_untouched() -> None:
-    provider = ProviderAnswer()
+    provider = ProviderAnswer(CODEC)
     delta = b'data: {"choices":[{"delta":{"content":"the \\"usage\\": 5"}}],"usage":null}\n\n'
     assert provider.event(delta) == delta
     assert provider.usage is None
@@ -109,7 +112,7 @@ def test_usage_in_a_stream_is_read_where_it_comes_and_the_rest_passes_untouched(
 
 
 def test_a_message_streams_prompt_is_known_from_its_start_but_its_usage_from_its_end() -> None:
-    provider = ProviderAnswer()
+    provider = ProviderAnswer(CODEC)
     start = {"type": "message_start", "message": {"type": "message", "usage": {"input_tokens": 9, "output_tokens": 1}}}
     provider.event(b"event: message_start\ndata: " + json.dumps(start).encode() + b"\n\n")
     assert (provider.prompt_tokens, provider.usage) == (9, None)
@@ -119,7 +122,7 @@ def test_a_message_streams_prompt_is_known_from_its_start_but_its_usage_from_its
 
 
 def test_what_a_message_stream_says_of_caches_at_its_start_is_remembered() -> None:
-    provider = ProviderAnswer()
+    provider = ProviderAnswer(CODEC)
     usage = {"input_tokens": 9, "cache_read_input_tokens": 20, "cache_creation_input_tokens": 30, "output_tokens": 1}
     usage_of_an_hour = {**usage, "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 30}}
     start = {"type": "message_start", "message": {"type": "message", "usage": usage_of_an_hour}}
@@ -223,15 +226,19 @@ def test_a_stream_begins_with_what_it_says_not_with_its_opening() -> None:
         b'data: {"type":"response.output_text.delta","delta":"x"}\n\n',
         b'data: {"candidates":[{}]}\n\n',
     ]
-    assert not any(map(is_substantial, opening))
-    assert all(map(is_substantial, saying))
+    assert not any(is_substantial(event, data_of(event, json.loads)) for event in opening)
+    assert all(is_substantial(event, data_of(event, json.loads)) for event in saying)
 
 
 def test_an_error_event_is_known_and_a_text_about_errors_is_none() -> None:
-    assert event_failure_status(b'data: {"error":{"message":"no","code":503}}\n\n') == 503
-    assert event_failure_status(b'event: error\ndata: {"type":"error","error":{}}\n\n') == 502
-    assert event_failure_status(b'data: {"type":"response.failed","response":{}}\n\n') == 502
-    assert event_failure_status(b'data: {"choices":[{"delta":{"content":"error"}}]}\n\n') is None
+    def status(event: bytes) -> int | None:
+        failure = failure_in_event(data_of(event, json.loads))
+        return failure and failure[0]
+
+    assert status(b'data: {"error":{"message":"no","code":503}}\n\n') == 503
+    assert status(b'event: error\ndata: {"type":"error","error":{}}\n\n') == 502
+    assert status(b'data: {"type":"response.failed","response":{}}\n\n') == 502
+    assert status(b'data: {"choices":[{"delta":{"content":"error"}}]}\n\n') is None
 
 
 @pytest.mark.parametrize(

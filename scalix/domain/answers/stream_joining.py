@@ -6,12 +6,11 @@ field that is not known here, another choice) keeps it as it came and in its pla
 of the stream that was fed.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from scalix.domain.json_codec import Dumps, Loads
+from scalix.domain.json_codec import JsonCodec
 
 # What every event of an answer repeats. `provider` is OpenRouter's.
 _ENVELOPE = frozenset({"id", "object", "created", "model", "system_fingerprint", "service_tier", "provider"})
@@ -28,10 +27,6 @@ _MOST_ROLES = 256
 # So many patterns in a row that no event fits: this provider's events differ in more than their text.
 _MOST_PATTERNS_IN_VAIN = 8
 _PROBE = "\x00"
-
-
-def _dumps(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
 
 
 @dataclass(slots=True)
@@ -54,11 +49,10 @@ class _Pattern:
 
 
 class Joiner:
-    """Joins one stream. `loads` and `dumps` are the JSON functions to use; the standard library's if not given."""
+    """Joins one stream."""
 
-    def __init__(self, loads: Loads = json.loads, dumps: Dumps = _dumps) -> None:
-        self._loads = loads
-        self._dumps = dumps
+    def __init__(self, codec: JsonCodec) -> None:
+        self._loads, self._dumps = codec
         self._announced: set[tuple[int, str]] = set()
         self._pattern: _Pattern | None = None
         self._in_vain = 0

@@ -1,4 +1,4 @@
-"""The transport that joins deltas, under OpenAI's own SDK."""
+"""Deltas that wait together are joined below OpenAI's own SDK."""
 
 import asyncio
 import json
@@ -13,10 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import AsyncOpenAI
 
-from scalix.litellm_adapter.joining_transport import JoiningTransport
-from scalix.litellm_adapter.pressure import Pressure
+from scalix.litellm_adapter.bridge import bridge
+from scalix.litellm_adapter.provider_calls import ProviderCall
+from scalix.service.answers.pressure import Pressure
 from tests.domain.streams import Event, chunk, data, in_pieces, joinable
+from tests.exchanges import made_exchange
 
+EVENTS = {"content-type": "text/event-stream"}
 DONE = b"data: [DONE]\n\n"
 FINISH = data(chunk({"index": 0, "delta": {}, "finish_reason": "stop"}))
 
@@ -50,16 +53,24 @@ class Pieces(httpx.AsyncByteStream):
 
 
 class Provider(httpx.AsyncBaseTransport):
-    def __init__(self, body: Pieces, **headers: str) -> None:
+    """Its answers are read as those of any provider."""
+
+    def __init__(self, body: Pieces, pressure: Pressure) -> None:
         self.body = body
-        self.headers = {"content-type": "text/event-stream", **headers}
+        self.pressure = pressure
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, headers=self.headers, stream=self.body)
+        bridge.pressure = self.pressure
+        return await ProviderCall(made_exchange(), request).read(httpx.Response(200, headers=EVENTS, stream=self.body))
 
 
-def client(body: Pieces, pressure: Pressure, **headers: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=JoiningTransport(Provider(body, **headers), pressure))
+@pytest.fixture(autouse=True)
+def own_pressure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "pressure", None)
+
+
+def client(body: Pieces, pressure: Pressure) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=Provider(body, pressure))
 
 
 async def read_by_the_sdk(pieces: list[bytes], pressure: Pressure) -> tuple[dict[Any, str], int]:
@@ -79,9 +90,9 @@ async def read_by_the_sdk(pieces: list[bytes], pressure: Pressure) -> tuple[dict
     return {place: text for place, text in texts.items() if text}, chunks
 
 
-def passed_through(pieces: list[bytes], pressure: Pressure, path: str = "chat/completions", **headers: str) -> bytes:
+def passed_through(pieces: list[bytes], pressure: Pressure, path: str = "chat/completions") -> bytes:
     async def read() -> bytes:
-        async with client(Pieces(pieces), pressure, **headers) as http:
+        async with client(Pieces(pieces), pressure) as http:
             return (await http.post(f"http://p/v1/{path}")).content
 
     return asyncio.run(read())
@@ -117,29 +128,21 @@ def test_events_that_come_one_by_one_pass_as_they_are(pressure: Pressure) -> Non
 
 def test_a_few_events_in_one_read_pass_as_they_are_while_the_worker_keeps_up() -> None:
     events = [data(chunk({"index": 0, "delta": {"content": word}})) for word in "abc"]
-    assert passed_through([b"".join(events)], Pressure(100)) == b"".join(events)
-    (joined,) = passed_through([b"".join(events)], Behind()).split(b"\n\n")[:-1]
+    whole = b"".join([*events, FINISH, DONE])
+    assert passed_through([b"".join(events), FINISH + DONE], Pressure(100)) == whole
+    joined, *_ = passed_through([b"".join(events), FINISH + DONE], Behind()).split(b"\n\n")
     assert json.loads(joined[6:])["choices"][0]["delta"]["content"] == "abc"
 
 
 def test_events_that_have_been_waiting_are_joined_at_any_time() -> None:
     events = [data(chunk({"index": 0, "delta": {"content": word}})) for word in "abcd"]
-    assert passed_through([b"".join(events) + DONE], Pressure(100)).count(b"data:") == 2
+    assert passed_through([b"".join([*events, FINISH, DONE])], Pressure(100)).count(b"data:") == 3
 
 
-@pytest.mark.parametrize(
-    ("path", "headers"),
-    [
-        ("messages", {}),
-        ("responses", {}),
-        ("models/gemini:streamGenerateContent", {}),
-        ("chat/completions", {"content-type": "application/json"}),
-        ("chat/completions", {"content-type": "text/plain"}),
-    ],
-)
-def test_other_formats_pass_untouched(path: str, headers: dict[str, str]) -> None:
-    events = b"".join(data(chunk({"index": 0, "delta": {"content": word}})) for word in "abcdefgh")
-    assert passed_through([events], Behind(), path, **headers) == events
+@pytest.mark.parametrize("path", ["messages", "responses", "models/gemini:streamGenerateContent"])
+def test_other_formats_pass_untouched(path: str) -> None:
+    events = b"".join(data(chunk({"index": 0, "delta": {"content": word}})) for word in "abcdefgh") + FINISH
+    assert passed_through([events], Behind(), path) == events
 
 
 def test_nothing_is_read_before_it_is_wanted() -> None:

@@ -1,4 +1,4 @@
-"""The joining transport under LiteLLM's own clients."""
+"""The HTTP clients that LiteLLM uses, with the gateway's reading under them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,13 +9,27 @@ import litellm
 import pytest
 from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
 
-from scalix.litellm_adapter.joining_clients import _PROVIDERS_WITH_HANDLER, JoiningClients, joined
-from scalix.litellm_adapter.joining_transport import JoiningTransport
-from scalix.litellm_adapter.pressure import Pressure
+from scalix.litellm_adapter.bridge import bridge
+from scalix.litellm_adapter.provider_transport import install_reading
+from scalix.litellm_adapter.shared_client import SharedClient
+from scalix.service.answers.pressure import Pressure
+from scalix.service.exchange.exchanges import CURRENT
 from tests.demo_server import DemoServer, demo_server
+from tests.exchanges import made_exchange
 
 __all__ = ["demo_server"]
 
+# Those of LiteLLM's providers that stream OpenAI's format without OpenAI's SDK.
+WITH_A_HANDLER = (
+    "deepseek",
+    "fireworks_ai",
+    "groq",
+    "hosted_vllm",
+    "mistral",
+    "openrouter",
+    "together_ai",
+    "xai",
+)
 MESSAGES = [{"role": "user", "content": "Rivers. [[demo words=300 burst=1]]"}]
 
 
@@ -35,63 +49,46 @@ async def streamed(demo_server: DemoServer, model: str, key: str = "k", **more: 
     return [text async for chunk in answer if (text := chunk.choices[0].delta.content)]
 
 
-@pytest.mark.parametrize("provider", sorted(_PROVIDERS_WITH_HANDLER))
-def test_a_provider_with_a_handler_of_its_own_is_joined(demo_server: DemoServer, provider: str) -> None:
+@pytest.mark.parametrize("model", ["openai/m", *(f"{name}/some/model" for name in WITH_A_HANDLER)])
+def test_what_litellm_streams_in_openais_format_is_joined(
+    demo_server: DemoServer, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def run() -> tuple[list[str], list[str]]:
-        clients = JoiningClients(100)
-        model = f"{provider}/some/model"
-        joined = await streamed(demo_server, model, client=clients.handler(model, None))
-        plain = await streamed(demo_server, model)
-        await clients.aclose()
-        return joined, plain
-
-    joined, plain = asyncio.run(run())
-    assert "".join(joined) == "".join(plain)
-    assert len(plain) == 300
-    assert len(joined) < 30
-
-
-def test_what_goes_through_openais_sdk_is_joined(demo_server: DemoServer) -> None:
-    async def run() -> tuple[list[str], list[str]]:
-        plain = await streamed(demo_server, "openai/m", "one")
-        clients = JoiningClients(100)
-        await clients.open()
-        joined = await streamed(demo_server, "openai/m", "two")
-        await clients.aclose()
+        plain = await streamed(demo_server, model, "one")
+        client = SharedClient()
+        await client.open()
+        monkeypatch.setattr(bridge, "pressure", Pressure(100))
+        token = CURRENT.set(made_exchange())
+        joined = await streamed(demo_server, model, "two")
+        CURRENT.reset(token)
+        await client.aclose()
         assert litellm.aclient_session is None
         return joined, plain
 
+    install_reading()
     joined, plain = asyncio.run(run())
     assert "".join(joined) == "".join(plain)
     assert len(plain) == 300
     assert len(joined) < 30
-
-
-def test_other_formats_keep_litellms_own_handler() -> None:
-    clients = JoiningClients(100)
-    assert [clients.handler(model, None) for model in ("gemini/x", "anthropic/x", "openai/x", "gpt-4o")] == [None] * 4
-    assert clients.handler("deepseek/x", None) is clients.handler("deepseek/y", None)
-    assert clients.handler("deepseek/x", None) is not clients.handler("deepseek/x", False)
 
 
 def opened() -> httpx.AsyncClient:
     """The session that LiteLLM would use, made on a loop of its own; closed already."""
 
     async def run() -> httpx.AsyncClient:
-        clients = JoiningClients(100)
-        await clients.open()
+        client = SharedClient()
+        await client.open()
         session = litellm.aclient_session
         assert isinstance(session, httpx.AsyncClient)
-        await clients.aclose()
+        await client.aclose()
         return session
 
     return asyncio.run(run())
 
 
-def test_the_session_is_litellms_own_but_for_the_transport() -> None:
+def test_the_session_is_litellms_own() -> None:
     session = opened()
-    assert isinstance(session._transport, JoiningTransport)
-    assert isinstance(session._transport._inner, LiteLLMAiohttpTransport)
+    assert isinstance(session._transport, LiteLLMAiohttpTransport)
     assert session.follow_redirects
 
 
@@ -100,35 +97,31 @@ def test_proxies_of_the_environment_are_kept(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "inner.test")
     session = opened()
-    outer = session._transport_for_url(httpx.URL("https://api.openai.com/v1"))
-    assert isinstance(outer, JoiningTransport)
-    assert outer is not session._transport
+    assert session._transport_for_url(httpx.URL("https://api.openai.com/v1")) is not session._transport
     assert session._transport_for_url(httpx.URL("https://inner.test/v1")) is session._transport
 
 
 def test_http2_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LITELLM_HTTP2", "True")
     transport = opened()._transport
-    assert isinstance(transport, JoiningTransport)
-    assert isinstance(transport._inner, httpx.AsyncHTTPTransport)
-    assert transport._inner._pool._http2
+    assert isinstance(transport, httpx.AsyncHTTPTransport)
+    assert transport._pool._http2
 
 
 @pytest.mark.parametrize(("value", "expected"), [("False", False), ("True", True)])
 def test_verification_is_kept(monkeypatch: pytest.MonkeyPatch, value: str, expected: bool) -> None:
     monkeypatch.setenv("SSL_VERIFY", value)
     transport = opened()._transport
-    assert isinstance(transport, JoiningTransport)
-    assert isinstance(transport._inner, LiteLLMAiohttpTransport)
-    assert (transport._inner._ssl_verify is not False) is expected
+    assert isinstance(transport, LiteLLMAiohttpTransport)
+    assert (transport._ssl_verify is not False) is expected
 
 
 def test_a_session_of_the_operators_own_is_left_alone() -> None:
     async def run() -> None:
         litellm.aclient_session = theirs = httpx.AsyncClient()
-        clients = JoiningClients(100)
-        await clients.open()
-        await clients.aclose()
+        client = SharedClient()
+        await client.open()
+        await client.aclose()
         assert litellm.aclient_session is theirs
         assert not theirs.is_closed
         await theirs.aclose()
@@ -143,15 +136,20 @@ def test_what_a_provider_sets_for_one_user_is_not_sent_with_anothers_request() -
         sent.append(request.headers)
         return httpx.Response(200, headers={"set-cookie": "session=one; path=/"})
 
+    async def ask_twice(client: httpx.AsyncClient) -> None:
+        client._transport = httpx.MockTransport(provider)
+        await client.get("http://provider/")
+        await client.get("http://provider/")
+
     async def run() -> None:
-        client = httpx.AsyncClient(transport=httpx.MockTransport(provider))
-        await client.get("http://provider/")
-        await client.get("http://provider/")
+        async with httpx.AsyncClient() as client:
+            await ask_twice(client)
         assert sent[-1].get("cookie") == "session=one"  # as LiteLLM's own client would
-        quiet = joined(client, Pressure(100))
-        await quiet.get("http://provider/")
-        await quiet.get("http://provider/")
-        await quiet.aclose()
+        shared = SharedClient()
+        await shared.open()
+        assert litellm.aclient_session is not None
+        await ask_twice(litellm.aclient_session)
+        await shared.aclose()
 
     asyncio.run(run())
     assert [headers.get("cookie") for headers in sent[2:]] == [None, None]
