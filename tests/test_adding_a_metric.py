@@ -30,10 +30,6 @@ UNIT: list[Edit] = [
     ),
     ("domain/limits/quota.py", _OF_DETAIL, "    images: int = 0\n"),
     ("domain/limits/tallies.py", "nano_usd_held: int = 0\n", "    images_used: int = 0\n    images_held: int = 0\n"),
-        "domain/limits/tallies.py",
-        "    nano_usd_held: int = 0\n",
-        "    images_used: int = 0\n    images_held: int = 0\n",
-    ),
     ("domain/ledger/ledger.py", _LATER, 'EventField("images", since=3), '),
     ("domain/ledger/ledger.py", _OF_DETAIL, "    images: int = 0\n"),
     (
