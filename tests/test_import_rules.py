@@ -16,11 +16,12 @@ MAY_IMPORT = {
     "store": {"domain", "store"},
     "service": {"domain", "store", "service"},
     "edge": {"domain", "store", "service", "edge"},
+    "direct_engine": {"domain", "service", "direct_engine"},
     "litellm_adapter": {"domain", "store", "service", "litellm_adapter"},
     "serving": {"serving"},
     "launch": {"domain", "store", "serving", "launch"},
     "api": {"domain", "store", "service", "launch", "api"},
-    "wiring": {"domain", "store", "service", "edge", "litellm_adapter", "serving", "launch", "wiring"},
+    "wiring": {"domain", "store", "service", "edge", "direct_engine", "litellm_adapter", "serving", "launch", "wiring"},
     "__main__": {"cli"},
     "cli": {"domain", "store", "service", "edge", "litellm_adapter", "serving", "launch", "wiring", "cli"},
 }

@@ -155,7 +155,7 @@ class ProviderCall:
         attempt, pieces = self._attempt, _pieces_of(response, self._attempt)
         path, pressure = self._path, bridge.pressure
         reading = StreamReading(pieces, response.headers, path, self._exchange.admission, attempt, pressure)
-        stream = _ReadStream(reading, response)
+        stream = ReadStream(reading, response)
         attempt.hang_up = stream.aclose
         failure = await reading.open()
         if failure is not None:
@@ -182,22 +182,22 @@ class ProviderCall:
         return httpx.Response(status, headers=headers, content=body, request=self._request)
 
 
-class _ReadStream(httpx.AsyncByteStream):
-    """What is read of a stream, for LiteLLM's client."""
+class ReadStream(httpx.AsyncByteStream):
+    """What is read of a stream, for LiteLLM's client, or in `reading` for who takes it event by event."""
 
     def __init__(self, reading: StreamReading, response: httpx.Response) -> None:
-        self._reading = reading
+        self.reading = reading
         self._response = response
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for piece in self._reading:
+            async for piece in self.reading:
                 yield piece
         except AnswerBroke as error:
             raise httpx.ReadError(str(error)) from error
 
     async def aclose(self) -> None:
-        self._reading.stop()
+        self.reading.stop()
         await self._response.aclose()
 
 

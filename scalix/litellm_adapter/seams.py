@@ -83,11 +83,17 @@ known_fields
   litellm.types.utils = LlmProviders
   litellm.utils = ProviderConfigManager.get_provider_anthropic_messages_config(model, provider)
     get_optional_params_embeddings(model, custom_llm_provider, drop_params, dimensions, encoding_format, user)
-known_fields stored_answers
+direct_requests
+  litellm = Router.get_model_list(model_name)
+  litellm.llms.custom_httpx.http_handler = AsyncHTTPHandler.create_async_transport(shared_session)
+direct_requests known_fields stored_answers
   litellm.proxy.proxy_server = llm_router
+known_fields stored_answers
   litellm.utils = ProviderConfigManager.get_provider_responses_api_config(model, provider)
 large_answers
   litellm = cache
+request_building
+  litellm = completion(model, messages, acompletion, litellm_logging_obj)
 plain_mode
   litellm.proxy.common_utils.http_parsing_utils = read_request_body(request)
 provider_transport
@@ -104,6 +110,7 @@ sdk_models | nothing is left out there
 shared_client
   litellm = aclient_session; network_mock
   litellm.llms.openai.common_utils = BaseOpenAILLM.get_async_http_client(shared_session)
+direct_requests shared_client
   litellm.proxy.proxy_server = shared_aiohttp_session
 single_deltas | parallel tool calls in one chunk come out wrong
   litellm.llms.anthropic.pass_through.adapters.transformation = AnthropicStreamWrapper(completion_stream)

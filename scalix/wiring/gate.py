@@ -49,7 +49,9 @@ def create_app() -> Any:
     from scalix.litellm_adapter.app import check_models, load_app, model_facts, original_id
 
     inner = load_app()  # says what LiteLLM lacks before anything of ours asks for it
+    from scalix.direct_engine.engine import DirectEngine
     from scalix.litellm_adapter.bridge import Services, bridge
+    from scalix.litellm_adapter.direct_requests import DirectRequests
     from scalix.litellm_adapter.heap import freeze_heap
     from scalix.litellm_adapter.known_fields import known_fields
     from scalix.litellm_adapter.quiet_logs import quiet_litellm_logs
@@ -72,7 +74,8 @@ def create_app() -> Any:
 
     window_ms = int(os.environ.get("SCALIX_STREAM_JOIN_MS") or DEFAULT_STREAM_JOIN_MS)
     bridge.pressure = Pressure(window_ms) if window_ms else None
-    client = SharedClient()
+    client, requests = SharedClient(), DirectRequests()
+    direct = DirectEngine(inner, requests.build, requests.ask)
     internal_token = os.environ["LITELLM_MASTER_KEY"]
     access = AccessLog(to_standard_error, _log_key()) if _is_on("SCALIX_ACCESS_LOG") else None
 
@@ -91,11 +94,11 @@ def create_app() -> Any:
     lifespan = Lifespan(
         inner,
         every=core.jobs,
-        at_start=[client.open, core.exchange.object_ids.ready, warm, freeze_heap],
+        at_start=[client.open, requests.open, core.exchange.object_ids.ready, warm, freeze_heap],
         at_end=[core.close, client.aclose, end_access_log],
         reload=reload,
     )
-    engine = Engine(inner, internal_token, check_models, stored_answer)
+    engine = Engine(direct, internal_token, check_models, stored_answer)
     return build_gate(core, engine, lifespan, access=access, metrics_token=os.environ.get("SCALIX_METRICS_TOKEN"))
 
 

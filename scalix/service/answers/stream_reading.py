@@ -86,10 +86,11 @@ class StreamReading:
             self._opening.cancel()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        groups = self._opening_first()
+        groups = self.groups()
         return in_turns(groups) if self._pressure is None else joined(groups, self._pressure)
 
-    async def _opening_first(self) -> AsyncIterator[list[bytes]]:
+    async def groups(self) -> AsyncIterator[list[bytes]]:
+        """The events that came together, mended, in place of pieces of them."""
         if self._opening is not None:
             opening, failure = await self._opening
             if failure is not None:

@@ -1,0 +1,1 @@
+"""Passes requests straight through to providers that speak OpenAI's format."""

@@ -1,0 +1,143 @@
+"""The engine for providers that speak OpenAI's format: what they answer is passed on, and nothing translated.
+
+It has the same face as LiteLLM's app, for which it stands: an ASGI app that takes the inner scope of an admitted
+request. What it can't serve goes to LiteLLM's app as it is.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import orjson
+
+from scalix.direct_engine.passing import passed_events, passed_whole
+from scalix.domain.answers.passed_chat import PassedChat
+from scalix.domain.failures import ErrorClass, class_of_status
+from scalix.domain.requests.routes import Route
+from scalix.service.answers.provider_errors import AnswerBroke
+from scalix.service.exchange.attempts import NO_CONNECTION, ProviderError
+from scalix.service.exchange.exchanges import Exchange
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+# The request of an exchange for the provider of its model, by its body; `None` where LiteLLM is to ask.
+Build = Callable[[Exchange, dict[str, Any]], Awaitable[httpx.Request | None]]
+# Sends it. The status of the answer, and its body, or the events of its stream that came together.
+Answered = tuple[int, bytes | AsyncIterator[list[bytes]]]
+Ask = Callable[[httpx.Request], Awaitable[Answered]]
+
+ROUTES = frozenset({Route.CHAT})
+_RETRIES = "num_retries"  # the edge's word to an engine: how often the same model may be asked again
+_LONGEST_WAIT_S = 60
+_FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 8.0
+_EVENTS = b"text/event-stream"
+_OK, _BAD_GATEWAY = 200, 502
+_BROKEN = b'data: {"error":{"message":"the stream broke off","type":"provider_error","code":"502"}}\n\n'
+
+
+class DirectEngine:
+    """`build` makes the request to a provider, `ask` sends it and reads the answer, and `app` serves all others."""
+
+    def __init__(
+        self, app: ASGIApp, build: Build, ask: Ask, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._app = app
+        self._build = build
+        self._ask = ask
+        self._pause = pause
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = scope.get("scalix")
+        if isinstance(exchange, Exchange) and _is_for_us(exchange):
+            body = orjson.loads(exchange.attempt.written)
+            retries, with_usage = body.pop(_RETRIES, 0), _wants_usage(body)
+            if exchange.admission.streamed:
+                body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+            request = await self._build(exchange, body)
+            if request is not None:
+                chat = PassedChat(exchange.attempt.model, _new_id, _now_s, with_usage=with_usage)
+                await self._serve(exchange, request, chat, retries, send)
+                return
+        await self._app(scope, receive, send)
+
+    async def _serve(
+        self, exchange: Exchange, request: httpx.Request, chat: PassedChat, retries: int, send: Send
+    ) -> None:
+        try:
+            status, answer = await self._answered(exchange, request, retries)
+            if not isinstance(answer, bytes):
+                await _send_stream(send, passed_events(answer, chat))
+            else:
+                await _send_whole(send, status, passed_whole(answer, chat) if status == _OK else answer)
+        finally:
+            exchange.attempt.reported.set()
+
+    async def _answered(self, exchange: Exchange, request: httpx.Request, retries: int) -> Answered:
+        """The provider's answer, asked again where that may help. A failed connection is a 502 too."""
+        answered: Answered = (_BAD_GATEWAY, b"")
+        for tries in range(retries + 1):
+            try:
+                answered = await self._ask(request)
+            except httpx.TransportError:
+                answered = (_BAD_GATEWAY, b"")
+            failure = exchange.attempt.seen.error
+            if answered[0] == _OK or tries == retries or not _may_be_tried_again(failure):
+                break
+            await self._pause(_wait_s(failure, tries))
+        return answered
+
+
+def _is_for_us(exchange: Exchange) -> bool:
+    return exchange.admission.route in ROUTES and exchange.admission.call.rehearse is None
+
+
+def _may_be_tried_again(failure: ProviderError | None) -> bool:
+    if failure is None or (failure.retry_after_s or 0) > _LONGEST_WAIT_S:
+        return False
+    if failure.kind in (NO_CONNECTION, "TransportError", "TimeoutException"):
+        return True
+    return class_of_status(failure.status, failure.kind, failure.message) is ErrorClass.PROVIDER_DOWN
+
+
+def _wait_s(failure: ProviderError | None, tries: int) -> float:
+    """As long as the provider asks for, else longer each time, as OpenAI's clients wait."""
+    if failure is not None and failure.retry_after_s:
+        return float(failure.retry_after_s)
+    longest_s: float = min(_FIRST_WAIT_S * 2**tries, _MOST_WAIT_S)
+    return longest_s * random.uniform(0.75, 1.0)  # noqa: S311
+
+
+async def _send_whole(send: Send, status: int, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _send_stream(send: Send, pieces: AsyncIterator[bytes]) -> None:
+    await send({"type": "http.response.start", "status": _OK, "headers": [(b"content-type", _EVENTS)]})
+    end = b""
+    try:
+        async for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    except (AnswerBroke, httpx.TransportError):
+        end = _BROKEN
+    await send({"type": "http.response.body", "body": end})
+
+
+def _wants_usage(body: Mapping[str, Any]) -> bool:
+    options = body.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _new_id(prefix: str) -> str:
+    return prefix + uuid4().hex
+
+
+def _now_s() -> int:
+    return int(time.time())

@@ -1,0 +1,119 @@
+"""Chat answers of a provider that speaks OpenAI's format, made what clients know, where no engine has rewritten them.
+
+They keep all that a provider says, and get what clients count on: the public model's name, one id for the whole
+answer, a `type` and an id for each tool call, `reasoning_content` beside other names of it, reasons to finish that
+OpenAI knows, and a usage only where it was asked for. Objects are changed in place.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import re2
+
+# What other servers call it, as OpenAI's clients know it.
+_FINISHES = {
+    **dict.fromkeys(("stop_sequence", "end_turn", "COMPLETE", "eos_token", "eos", "STOP", "complete"), "stop"),
+    **dict.fromkeys(("max_tokens", "MAX_TOKENS", "model_length", "compaction", "context_length"), "length"),
+    "tool_use": "tool_calls",
+    **dict.fromkeys(("refusal", "content_filtered", "SAFETY", "sensitive", "guardrail_intervened"), "content_filter"),
+}
+_KNOWN = frozenset({"stop", "length", "tool_calls", "function_call", "content_filter"})
+_THINKS = re2.compile(r"(?s)^\s*<think(?:ing)?>(.*?)</think(?:ing)?>(.*)$")
+
+
+class PassedChat:
+    """One answer of a model, whole or chunk by chunk. `model` is the model's public name; `new_id` makes an id with the
+    prefix that it is given; `now_s` is Unix time; `with_usage`: the client of a stream has asked for its usage."""
+
+    def __init__(self, model: str, new_id: Callable[[str], str], now_s: Callable[[], int], *, with_usage: bool) -> None:
+        self._model = model
+        self._new_id = new_id
+        self._now_s = now_s
+        self._with_usage = with_usage
+        self._id = ""
+        self._created = 0
+        self._begun: set[Any] = set()
+        self._calls: set[Any] = set()
+
+    def whole(self, answer: dict[str, Any]) -> None:
+        """Complete an answer that is not streamed."""
+        self._complete_head(answer, "chat.completion")
+        for position, choice in enumerate(_dicts(answer.get("choices"))):
+            choice.setdefault("index", position)
+            message = choice.get("message")
+            if not isinstance(message, dict):
+                message = choice["message"] = {"content": None}
+            message.setdefault("role", "assistant")
+            _split_thoughts(message)
+            for call in _dicts(message.get("tool_calls")):
+                self._complete_call(call, with_id=True)
+            finish = choice.get("finish_reason")
+            choice["finish_reason"] = known_finish(finish) if isinstance(finish, str) and finish else "stop"
+            if choice["finish_reason"] == "stop" and message.get("tool_calls"):
+                choice["finish_reason"] = "tool_calls"
+
+    def chunks(self, chunk: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """A chunk of a stream, completed: as two where it has a text and the usage; without the usage where the client
+        has not asked for it, and not at all if that was all."""
+        self._complete_head(chunk, "chat.completion.chunk")
+        choices = _dicts(chunk.get("choices"))
+        usage = chunk.pop("usage", None)
+        if choices or not usage:
+            self._complete_choices(choices)
+            yield chunk
+        if usage and self._with_usage:
+            yield {**chunk, "choices": [], "usage": usage}
+
+    def _complete_choices(self, choices: list[dict[str, Any]]) -> None:
+        for position, choice in enumerate(choices):
+            index = choice.setdefault("index", position)
+            delta = choice.get("delta")
+            if not isinstance(delta, dict):
+                delta = choice["delta"] = {}
+            if index not in self._begun:
+                self._begun.add(index)
+                delta.setdefault("role", "assistant")
+            if "reasoning" in delta:
+                _with_reasoning_content(delta)
+            for call in _dicts(delta.get("tool_calls")):
+                key = (index, call.get("index"))
+                self._complete_call(call, with_id=key not in self._calls)
+                self._calls.add(key)
+            finish = choice.get("finish_reason")
+            choice["finish_reason"] = known_finish(finish) if isinstance(finish, str) and finish else None
+
+    def _complete_head(self, answer: dict[str, Any], kind: str) -> None:
+        if not self._id:
+            given, created = answer.get("id"), answer.get("created")
+            self._id = given if isinstance(given, str) and given else self._new_id("chatcmpl-")
+            self._created = int(created) if isinstance(created, int | float) else self._now_s()
+        answer["id"], answer["created"], answer["model"], answer["object"] = self._id, self._created, self._model, kind
+
+    def _complete_call(self, call: dict[str, Any], *, with_id: bool) -> None:
+        if with_id:
+            call["id"] = call.get("id") or self._new_id("call_")
+            call["type"] = call.get("type") or "function"
+
+
+def known_finish(finish: str) -> str:
+    """A reason to finish by the name that OpenAI has for it; `stop` for one that nobody knows."""
+    return finish if finish in _KNOWN else _FINISHES.get(finish, "stop")
+
+
+def _split_thoughts(message: dict[str, Any]) -> None:
+    _with_reasoning_content(message)
+    content = message.get("content")
+    if "reasoning_content" in message or not isinstance(content, str) or "<think" not in content:
+        return
+    if found := _THINKS.match(content):
+        message["reasoning_content"], message["content"] = found[1], found[2]
+
+
+def _with_reasoning_content(message: dict[str, Any]) -> None:
+    thoughts = message.get("reasoning")
+    if isinstance(thoughts, str) and message.get("reasoning_content") is None:
+        message["reasoning_content"] = thoughts
+
+
+def _dicts(values: Any) -> list[dict[str, Any]]:
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []

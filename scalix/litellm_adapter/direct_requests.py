@@ -1,0 +1,84 @@
+"""What the direct engine needs of LiteLLM: the request for a provider, and the client that sends it."""
+
+from collections.abc import AsyncIterator
+from functools import lru_cache
+from typing import Any
+
+import httpx
+import orjson
+
+from scalix.litellm_adapter.kept_builds import KeptBuilds
+from scalix.litellm_adapter.known_fields import filled
+from scalix.litellm_adapter.provider_calls import ReadStream
+from scalix.litellm_adapter.request_building import built_request
+from scalix.service.exchange.exchanges import Exchange
+
+PROVIDERS = frozenset(
+    {"openai", "hosted_vllm", "openrouter", "deepseek", "groq", "mistral", "together_ai", "fireworks_ai", "xai"}
+)
+"""Those that speak OpenAI's format."""
+PLAIN = frozenset({"openai", "hosted_vllm"})
+"""Those of whose messages LiteLLM passes plain ones on as they are."""
+_MOST_KNOWN = 4_096
+
+
+class DirectRequests:
+    """Builds and sends the requests of one process. Answers are read below the client (`provider_transport`)."""
+
+    def __init__(self) -> None:
+        self._kept = KeptBuilds()
+        self._deployment = lru_cache(maxsize=_MOST_KNOWN)(_only_deployment)
+        self._transport: httpx.AsyncBaseTransport = httpx.MockTransport(_not_open)
+
+    async def open(self) -> None:
+        """Make the client. Call it on the loop that serves, once LiteLLM has made its session."""
+        from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+        from litellm.proxy import proxy_server
+
+        transport = AsyncHTTPHandler.create_async_transport(shared_session=proxy_server.shared_aiohttp_session)
+        self._transport = transport or httpx.AsyncHTTPTransport()
+
+    async def build(self, exchange: Exchange, body: dict[str, Any]) -> httpx.Request | None:
+        """The request for the model of the exchange's attempt; `None` where LiteLLM has to ask."""
+        model = exchange.attempt.model
+        deployment = self._deployment(model)
+        if deployment is None:
+            return None
+        key = None
+        if deployment["litellm_params"]["model"].partition("/")[0] in PLAIN:
+            key = self._kept.key(model, body, exchange.admission.offer.options)
+        if key is None:
+            return await built_request(deployment, body, exchange)
+        if (kept := self._kept.get(key)) is not None:
+            return kept.request(body["messages"])
+        messages = orjson.dumps(body["messages"])  # LiteLLM changes them in place
+        request = await built_request(deployment, body, exchange)
+        if request is not None:
+            self._kept.put(key, request, orjson.loads(messages), ())
+        return request
+
+    async def ask(self, request: httpx.Request) -> "tuple[int, bytes | AsyncIterator[list[bytes]]]":
+        """Send it. The status of the answer, and its body, or the events of its stream that came together. Raises
+        `httpx.TransportError`."""
+        response = await self._transport.handle_async_request(request)
+        if isinstance(response.stream, ReadStream):
+            return response.status_code, response.stream.reading.groups()
+        return response.status_code, await response.aread()
+
+
+def _not_open(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("there is no client yet", request=request)
+
+
+def _only_deployment(model: str) -> dict[str, Any] | None:
+    """The deployment of a model that has one, if it speaks OpenAI's format."""
+    from litellm.proxy import proxy_server
+
+    router = proxy_server.llm_router
+    deployments = router.get_model_list(model_name=model) if router is not None else None
+    if deployments is None or len(deployments) != 1:
+        return None
+    params = filled(deployments[0]["litellm_params"], model)
+    if params["model"].partition("/")[0] not in PROVIDERS:
+        return None
+    return {**deployments[0], "litellm_params": params}

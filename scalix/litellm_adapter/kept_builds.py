@@ -1,0 +1,102 @@
+"""Keeps what LiteLLM makes of a request beside its messages, so that the next of the same kind is made without it.
+
+For one deployment everything but the messages decides where LiteLLM sends a request and what it changes in it. Where
+it has passed plain messages on as they were, it is not asked again for the same rest: a body has its messages put back
+into what was built the first time.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import orjson
+
+_MOST_KEPT = 512
+_MOST_REST_BYTES = 16 * 1024
+_ROLES = frozenset({"system", "user", "assistant", "tool"})
+_PLAIN = frozenset({"role", "content", "name", "tool_calls", "tool_call_id"})
+_OF_A_CALL = {"id", "type", "function"}
+_OF_A_FUNCTION = {"name", "arguments"}
+_MESSAGES = "messages"
+
+Key = tuple[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A request without its messages, and what LiteLLM has left out of it."""
+
+    url: httpx.URL
+    headers: httpx.Headers
+    rest: Mapping[str, Any]
+    extensions: Mapping[str, Any]
+    left_out: tuple[str, ...]
+
+    def request(self, messages: Any) -> httpx.Request:
+        """The request for `messages`."""
+        content = orjson.dumps({**self.rest, _MESSAGES: messages})
+        return httpx.Request("POST", self.url, headers=self.headers, content=content, extensions=dict(self.extensions))
+
+
+class KeptBuilds:
+    """The latest builds of a process, at most 512."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Key, Built] = OrderedDict()
+
+    def key(self, deployment: str, body: Mapping[str, Any], options: Mapping[str, bool]) -> Key | None:
+        """By what a request for `deployment` is kept; `None` for one that LiteLLM has to look at. `options` are what
+        is sent of `scalix_options`."""
+        messages = body.get(_MESSAGES)
+        if not isinstance(messages, list) or not all(map(_is_plain, messages)):
+            return None
+        rest = {name: value for name, value in body.items() if name != _MESSAGES}
+        text = orjson.dumps([rest, dict(options)], option=orjson.OPT_SORT_KEYS)
+        return (deployment, text) if len(text) <= _MOST_REST_BYTES else None
+
+    def get(self, key: Key) -> Built | None:
+        """What is kept by `key`."""
+        built = self._kept.get(key)
+        if built is not None:
+            self._kept.move_to_end(key)
+        return built
+
+    def put(self, key: Key, request: httpx.Request, messages: Any, left_out: tuple[str, ...]) -> None:
+        """Keep what was built for `messages`, if these are in it as they were."""
+        sent = orjson.loads(request.content)
+        if not isinstance(sent, dict) or sent.pop(_MESSAGES, None) != messages:
+            return
+        headers = httpx.Headers([item for item in request.headers.multi_items() if item[0] != "content-length"])
+        self._kept[key] = Built(request.url, headers, sent, request.extensions, left_out)
+        while len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)
+
+
+def _is_plain(message: Any) -> bool:
+    """Whether a message is of texts and calls of functions, as OpenAI has them, and nothing else."""
+    if not isinstance(message, dict) or message.get("role") not in _ROLES or not message.keys() <= _PLAIN:
+        return False
+    content = message.get("content")
+    if content is None and "tool_calls" in message:
+        content = ""
+    if type(content) is not str and not _are_texts(content):
+        return False
+    return "tool_calls" not in message or _are_calls(message["tool_calls"])
+
+
+def _are_texts(content: Any) -> bool:
+    return isinstance(content, list) and all(
+        isinstance(part, dict) and part.keys() == {"type", "text"} and part["type"] == "text" for part in content
+    )
+
+
+def _are_calls(calls: Any) -> bool:
+    return isinstance(calls, list) and all(
+        isinstance(call, dict)
+        and call.keys() == _OF_A_CALL
+        and isinstance(call["function"], dict)
+        and call["function"].keys() == _OF_A_FUNCTION
+        for call in calls
+    )

@@ -1,0 +1,88 @@
+"""Has LiteLLM build the request to a provider, and sends nothing.
+
+What a provider is asked, where, and with which headers is LiteLLM's knowledge: so its own `completion` runs with its
+own clients, and the request is caught where it would leave the process, below every client (`provider_transport`).
+What LiteLLM can't build so, it has to send itself.
+"""
+
+import inspect
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from scalix.litellm_adapter.catching import CATCHING, Caught
+from scalix.litellm_adapter.developer_role import note_role
+from scalix.litellm_adapter.dropped_values import dropped_values
+from scalix.litellm_adapter.kept_caps import with_caps
+from scalix.litellm_adapter.model_options import with_options
+from scalix.service.exchange.exchanges import Exchange
+
+log = logging.getLogger("scalix.provider")
+
+# Of the connection, which is another one: the client that sends has its own.
+_OF_THE_CONNECTION = frozenset({"host", "connection", "content-length", "accept-encoding", "transfer-encoding"})
+_TELEMETRY = "x-stainless-"  # of OpenAI's SDK, about the machine it runs on
+
+
+class _Silent:
+    """What LiteLLM tells of a call, it tells to nobody: this stands for its logging object."""
+
+    def __init__(self) -> None:
+        self.model_call_details: dict[str, Any] = {}
+        self.optional_params: dict[str, Any] = {}
+        self.litellm_params: dict[str, Any] = {}
+        self.litellm_call_id = ""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _say_nothing
+
+
+def _say_nothing(*args: Any, **kwargs: Any) -> None:
+    return None
+
+
+async def built_request(
+    deployment: Mapping[str, Any], body: Mapping[str, Any], exchange: Exchange
+) -> httpx.Request | None:
+    """The request that LiteLLM would send for `body` to `deployment`, an entry of its router's list; `None` if it has
+    to send it itself. Notes in `exchange` what LiteLLM leaves out."""
+    from litellm import completion
+
+    params = {name: value for name, value in deployment["litellm_params"].items() if value is not None}
+    kwargs = {
+        **params,
+        **body,
+        "model": params["model"],
+        "model_info": deployment.get("model_info") or {},
+        "metadata": {"model_group": deployment["model_name"]},
+        "stream": body.get("stream", False),  # as its router has it
+    }
+    kwargs = note_role(with_caps(with_options(kwargs)))
+    left_out = dropped_values(kwargs)
+    caught = CATCHING.set(True)
+    try:
+        answer = inspect.unwrap(completion)(**kwargs, acompletion=True, litellm_logging_obj=_Silent())
+        if inspect.isawaitable(answer):
+            await answer
+    except Caught as built:
+        exchange.dropped = exchange.dropped.and_(name for name in left_out if name not in exchange.dropped)
+        return _as_sent(built.request)
+    except Exception as error:
+        log.debug("LiteLLM has to ask %s itself: %s", params["model"], type(error).__name__)
+    finally:
+        CATCHING.reset(caught)
+    return None
+
+
+def _as_sent(request: httpx.Request) -> httpx.Request:
+    """The same for another client, without what is of the connection, or of this one."""
+    headers = [
+        (name, value)
+        for name, value in request.headers.multi_items()
+        if name not in _OF_THE_CONNECTION and not name.startswith(_TELEMETRY)
+    ]
+    return httpx.Request("POST", request.url, headers=headers, content=request.content, extensions=request.extensions)
