@@ -5,8 +5,9 @@ The table's data is also what tests/e2e/test_route_table.py asserts, cell by cel
 
 import io
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
@@ -20,6 +21,7 @@ from scalix.domain.requests.routes import Route  # noqa: E402
 from scalix.edge.allowed_fields import allowed_fields  # noqa: E402
 from scalix.edge.routes import Target, access_of, all_routes  # noqa: E402
 from scalix.edge.rows import Access  # noqa: E402
+from scalix.edge.tables import Page  # noqa: E402
 from tools.field_docs import fields_page  # noqa: E402
 from tools.litellm_docs import from_litellm_page  # noqa: E402
 
@@ -136,10 +138,19 @@ def _operation(method: str, path: str, target: Target) -> dict[str, Any]:
     return operation
 
 
+def given_by(target: Target) -> Any:
+    """The type of what a route answers as JSON; `None` where another's text or no JSON is passed on."""
+    if isinstance(target, Route):
+        return None
+    given = target.gives or get_type_hints(target.answer, include_extras=True).get("return")
+    return None if given in (None, Page, Any, dict[str, Any], Mapping[str, Any]) else given
+
+
 def _answer(target: Target) -> dict[str, Any]:
-    if isinstance(target, Route) or target.gives is None:
+    given = given_by(target)
+    if given is None:
         return {"description": "done"}
-    schema = TypeAdapter(target.gives).json_schema(mode="serialization")
+    schema = TypeAdapter(given).json_schema(mode="serialization")
     return {"description": "done", "content": {"application/json": {"schema": _plain(schema)}}}
 
 

@@ -1,15 +1,14 @@
 """LiteLLM's `/key/*` routes."""
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.key_secrets import digest_of
 from scalix.edge.asgi import credential_of, token_of
-from scalix.edge.rows import Request, Row, operator_of
-from scalix.service.administration.key_administration import DeletedKeys, KeyAdministration
+from scalix.edge.rows import BODY, BY, QUERY, Part, Request, Row, calls, operator_of
+from scalix.service.administration.key_administration import KeyAdministration
 from scalix.service.administration.key_fields import KeyChange, KeysToDelete, KeyToChange, NewKey, Regenerate
 from scalix.service.identity.identity import Identity
 
@@ -37,39 +36,27 @@ class KeyInfo:
         return await self.keys.info(key)
 
 
-def _regenerate_one(keys: KeyAdministration, asked: Request) -> Awaitable[dict[str, Any]]:
+def _key_in(asked: Request) -> str:
     before, after = _ONE_KEY.split("{key}")
-    key = asked.scope["path"].removeprefix(before).removesuffix(after)
-    return keys.regenerate(key, asked.body.given(), asked.by)
+    return str(asked.scope["path"]).removeprefix(before).removesuffix(after)
 
 
-def _set_blocked(keys: KeyAdministration, asked: Request, *, blocked: bool) -> Awaitable[dict[str, Any]]:
-    return keys.set_blocked(asked.body.key, asked.by, blocked=blocked)
+def _given(asked: Request) -> dict[str, Any]:
+    return dict(asked.body.given())
 
 
+_KEY: Part = attrgetter("body.key")
 KEY_INFO_ROWS: tuple[Row[KeyInfo], ...] = (Row("GET", "/key/info", KeyInfo.answer, query=("key",), checks_access=True),)
 KEY_ROWS: tuple[Row[KeyAdministration], ...] = (
-    Row("POST", "/key/generate", lambda keys, asked: keys.generate(asked.body.given(), asked.by), body=NewKey),
-    Row("GET", "/key/list", lambda keys, asked: keys.listing(asked.query), query=_LISTED_BY),
-    Row("POST", "/key/update", lambda keys, asked: keys.update(asked.body.given(), asked.by), body=KeyChange),
-    Row(
-        "POST",
-        "/key/delete",
-        lambda keys, asked: keys.delete(asked.body, asked.by),
-        body=KeysToDelete,
-        gives=DeletedKeys,
-    ),
-    *(
-        Row("POST", f"/key/{word}", partial(_set_blocked, blocked=blocked), body=KeyToChange)
-        for word, blocked in (("block", True), ("unblock", False))
-    ),
+    Row("POST", "/key/generate", calls(KeyAdministration.generate, _given, BY), body=NewKey),
+    Row("GET", "/key/list", calls(KeyAdministration.listing, QUERY), query=_LISTED_BY),
+    Row("POST", "/key/update", calls(KeyAdministration.update, _given, BY), body=KeyChange),
+    Row("POST", "/key/delete", calls(KeyAdministration.delete, BODY, BY), body=KeysToDelete),
+    Row("POST", "/key/block", calls(KeyAdministration.set_blocked, _KEY, BY, blocked=True), body=KeyToChange),
+    Row("POST", "/key/unblock", calls(KeyAdministration.set_blocked, _KEY, BY, blocked=False), body=KeyToChange),
     # LiteLLM lets a regeneration be asked for without a body.
-    Row(
-        "POST",
-        "/key/regenerate",
-        lambda keys, asked: keys.regenerate(None, asked.body.given(), asked.by),
-        body=Regenerate,
-        may_be_empty=True,
+    *(
+        Row("POST", path, calls(KeyAdministration.regenerate, key, _given, BY), body=Regenerate, may_be_empty=True)
+        for path, key in (("/key/regenerate", _KEY), (_ONE_KEY, _key_in))
     ),
-    Row("POST", _ONE_KEY, _regenerate_one, body=Regenerate, may_be_empty=True),
 )

@@ -1,40 +1,33 @@
 """The operators' routes of the ledger: how full it is, whether it is whole, and what mends and keeps it."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import wraps
 from typing import Any
 
-from scalix.edge.rows import Row
+from scalix.edge.rows import BODY, BY, QUERY, Part, Request, Row, calls
 from scalix.service.ledger.ledger_administration import ArchiveNow, LedgerAdministration, Repair
 from scalix.store.connection.deadline import grant_store_time
 
 _STORE_TIME_MS = 3_600_000.0
 
 
-def _patiently(work: Awaitable[Any]) -> Awaitable[Any]:
-    # Millions of events may be read here, and nobody's request waits for that.
-    grant_store_time(_STORE_TIME_MS)
-    return work
+def _patiently(method: Callable[..., Awaitable[Any]], *parts: Part) -> Callable[[Any, Request], Awaitable[Any]]:
+    answer = calls(method, *parts)
+
+    @wraps(method)
+    def answer_patiently(service: Any, asked: Request) -> Awaitable[Any]:
+        # Millions of events may be read here, and nobody's request waits for that.
+        grant_store_time(_STORE_TIME_MS)
+        return answer(service, asked)
+
+    return answer_patiently
 
 
 _LEDGER = "/scalix/v1/ledger"
 LEDGER_ROWS: tuple[Row[LedgerAdministration], ...] = (
-    Row("GET", _LEDGER, lambda ledger, asked: _patiently(ledger.status())),
-    Row(
-        "GET",
-        f"{_LEDGER}/verify",
-        lambda ledger, asked: _patiently(ledger.verify(asked.query)),
-        query=("day", "user_id"),
-    ),
-    Row(
-        "POST", f"{_LEDGER}/repair", lambda ledger, asked: _patiently(ledger.repair(asked.body, asked.by)), body=Repair
-    ),
-    Row(
-        "POST",
-        f"{_LEDGER}/archive",
-        lambda ledger, asked: _patiently(ledger.archive(asked.body, asked.by)),
-        body=ArchiveNow,
-    ),
-    Row(
-        "GET", f"{_LEDGER}/export", lambda ledger, asked: _patiently(ledger.export(asked.query)), query=("day", "shard")
-    ),
+    Row("GET", _LEDGER, _patiently(LedgerAdministration.status)),
+    Row("GET", f"{_LEDGER}/verify", _patiently(LedgerAdministration.verify, QUERY), query=("day", "user_id")),
+    Row("POST", f"{_LEDGER}/repair", _patiently(LedgerAdministration.repair, BODY, BY), body=Repair),
+    Row("POST", f"{_LEDGER}/archive", _patiently(LedgerAdministration.archive, BODY, BY), body=ArchiveNow),
+    Row("GET", f"{_LEDGER}/export", _patiently(LedgerAdministration.export, QUERY), query=("day", "shard")),
 )

@@ -4,8 +4,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from scalix.domain.errors import BadRequest
-from scalix.edge.asgi import Scope
-from scalix.edge.rows import Request, Row
+from scalix.edge.rows import BY, Request, Row, calls
 from scalix.service.ledger.retention import RetentionJob
 from scalix.service.privacy.privacy import Privacy
 
@@ -16,8 +15,8 @@ async def _run(retention: RetentionJob, asked: Request) -> dict[str, Any]:
     return {"removed": await retention.run(asked.by)}
 
 
-def _user_in(scope: Scope) -> str:
-    user = scope["raw_path"].removeprefix(_ONE_USER.encode()).removesuffix(_EXPORT.encode())
+def _user_in(asked: Request) -> str:
+    user = asked.scope["raw_path"].removeprefix(_ONE_USER.encode()).removesuffix(_EXPORT.encode())
     try:
         return unquote_to_bytes(user).decode("utf-8")
     except UnicodeDecodeError:
@@ -25,7 +24,7 @@ def _user_in(scope: Scope) -> str:
 
 
 PRIVACY_ROWS: tuple[Row[Privacy], ...] = (
-    Row("GET", f"{_ONE_USER}{{user}}{_EXPORT}", lambda privacy, asked: privacy.export(_user_in(asked.scope), asked.by)),
-    Row("DELETE", f"{_ONE_USER}{{user}}", lambda privacy, asked: privacy.erase(_user_in(asked.scope), asked.by)),
+    Row("GET", f"{_ONE_USER}{{user}}{_EXPORT}", calls(Privacy.export, _user_in, BY)),
+    Row("DELETE", f"{_ONE_USER}{{user}}", calls(Privacy.erase, _user_in, BY)),
 )
 RETENTION_ROWS: tuple[Row[RetentionJob], ...] = (Row("POST", "/scalix/v1/retention/run", _run),)

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import wraps
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from scalix.domain.errors import NotPermitted
@@ -15,6 +17,7 @@ from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
 
 Service = TypeVar("Service")
+Given = TypeVar("Given")
 
 
 class Access(StrEnum):
@@ -61,7 +64,7 @@ class Row(Generic[Service]):
     - `query`: parameters of the URL, for the documentation
     - `body`: the model of the JSON body, which the dispatcher reads; one that `may_be_empty` need not be sent
     - `body_of`: the metered route whose body this one takes too, which the handler reads
-    - `gives`: what the handler answers, for the documentation
+    - `gives`: what is answered as JSON, for the documentation, where the handler's return type does not say it
     - `names_user`: the body's `user_id` must not be a name that only the gateway gives
     """
 
@@ -74,10 +77,29 @@ class Row(Generic[Service]):
     body: type[RequestBody] | None = None
     may_be_empty: bool = False
     body_of: Route | None = None
-    gives: type[Any] | None = None
+    gives: Any = None
     names_user: bool = False
     checks_access: bool = False
     holds_slashes: bool = False
+
+
+Part = Callable[[Request], Any]
+BODY: Part = attrgetter("body")
+BY: Part = attrgetter("by")
+QUERY: Part = attrgetter("query")
+
+
+def calls(
+    method: Callable[..., Awaitable[Given]], *parts: Part, **fixed: Any
+) -> Callable[[Any, Request], Awaitable[Given]]:
+    """A handler that calls a service's method with parts of the request, and with what is `fixed`. What the method
+    returns, by its annotation, is what the documentation says of the answer."""
+
+    @wraps(method)
+    def answer(service: Any, asked: Request) -> Awaitable[Given]:
+        return method(service, *(part(asked) for part in parts), **fixed)
+
+    return answer
 
 
 Answers = Mapping[Row[Any], Callable[[Request], Awaitable[Any]]]

@@ -1,17 +1,18 @@
 """The operators' routes of users: LiteLLM's `/user/*`, their limits, balances, tokens, and what is recorded of acts."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from scalix.domain.errors import BadRequest
-from scalix.edge.rows import Request, Row
-from scalix.service.administration.administration import DeletedUsers, NewUser, UserAdministration, UserChange, Users
-from scalix.service.administration.balances import Balances, Credit, Credited, ShownBalance
+from scalix.edge.rows import BODY, BY, QUERY, Part, Request, Row, calls
+from scalix.service.administration.administration import NewUser, UserAdministration, UserChange, Users
+from scalix.service.administration.balances import Balances, Credit
 from scalix.service.administration.key_administration import KeyAdministration
-from scalix.service.administration.limit_administration import LimitAdministration, OwnLimits, Reset, Shadow
-from scalix.service.administration.merging import Merge, Merged, Merging
-from scalix.service.administration.resealing import Reencrypt, Reencrypted, SecretsAdministration
-from scalix.service.administration.token_revocation import Revoke, Revoked, TokenRevocation
+from scalix.service.administration.limit_administration import LimitAdministration, OwnLimits, Reset
+from scalix.service.administration.merging import Merge, Merging
+from scalix.service.administration.resealing import Reencrypt, SecretsAdministration
+from scalix.service.administration.token_revocation import Revoke, TokenRevocation
 from scalix.service.audit.audit_reading import AuditReading
 
 _OF_A_NEW_KEY = ("key", "key_name", "token", "expires")  # what `/user/new` tells of the key that it makes
@@ -43,81 +44,36 @@ def _user_in(asked: Request) -> str:
 
 
 _BY_ID = ("user_id",)
+_USER_IDS: Part = attrgetter("body.user_ids")
 NEW_USER_ROWS: tuple[Row[NewUsers], ...] = (Row("POST", "/user/new", NewUsers.answer, body=NewUser, names_user=True),)
 USER_ROWS: tuple[Row[UserAdministration], ...] = (
-    Row(
-        "POST",
-        "/user/update",
-        lambda users, asked: users.update(asked.body, asked.by),
-        body=UserChange,
-        names_user=True,
-    ),
+    Row("POST", "/user/update", calls(UserAdministration.update, BODY, BY), body=UserChange, names_user=True),
     # LiteLLM's client has both.
-    Row("GET", "/user/info", lambda users, asked: users.info(_user_in(asked)), also=("/v2/user/info",), query=_BY_ID),
-    Row("GET", "/user/list", lambda users, asked: users.listing(asked.query), query=("page", "page_size", "user_ids")),
-    Row(
-        "POST",
-        "/user/delete",
-        lambda users, asked: users.delete(asked.body.user_ids, asked.by),
-        body=Users,
-        gives=DeletedUsers,
-        names_user=True,
-    ),
+    Row("GET", "/user/info", calls(UserAdministration.info, _user_in), also=("/v2/user/info",), query=_BY_ID),
+    Row("GET", "/user/list", calls(UserAdministration.listing, QUERY), query=("page", "page_size", "user_ids")),
+    Row("POST", "/user/delete", calls(UserAdministration.delete, _USER_IDS, BY), body=Users, names_user=True),
 )
 LIMIT_ROWS: tuple[Row[LimitAdministration], ...] = (
-    Row("GET", "/user/limits", lambda limits, asked: limits.show(_user_in(asked)), query=_BY_ID),
-    Row("PUT", "/user/limits", lambda limits, asked: limits.put(asked.body, asked.by), body=OwnLimits, names_user=True),
-    Row("POST", "/user/reset", lambda limits, asked: limits.reset(asked.body, asked.by), body=Reset, names_user=True),
-    Row("GET", "/scalix/v1/shadow", lambda limits, asked: limits.shadow(asked.query), query=("days",), gives=Shadow),
+    Row("GET", "/user/limits", calls(LimitAdministration.show, _user_in), query=_BY_ID),
+    Row("PUT", "/user/limits", calls(LimitAdministration.put, BODY, BY), body=OwnLimits, names_user=True),
+    Row("POST", "/user/reset", calls(LimitAdministration.reset, BODY, BY), body=Reset, names_user=True),
+    Row("GET", "/scalix/v1/shadow", calls(LimitAdministration.shadow, QUERY), query=("days",)),
 )
 BALANCE_ROWS: tuple[Row[Balances], ...] = (
-    Row(
-        "GET", "/user/balance", lambda balances, asked: balances.show(_user_in(asked)), query=_BY_ID, gives=ShownBalance
-    ),
-    Row(
-        "POST",
-        "/user/credit",
-        lambda balances, asked: balances.credit(asked.body, asked.by),
-        body=Credit,
-        gives=Credited,
-        names_user=True,
-    ),
+    Row("GET", "/user/balance", calls(Balances.show, _user_in), query=_BY_ID),
+    Row("POST", "/user/credit", calls(Balances.credit, BODY, BY), body=Credit, names_user=True),
 )
 TOKEN_ROWS: tuple[Row[TokenRevocation], ...] = (
-    Row(
-        "POST",
-        "/scalix/v1/tokens/revoke",
-        lambda tokens, asked: tokens.revoke(asked.body, asked.by),
-        body=Revoke,
-        gives=Revoked,
-        names_user=True,
-    ),
+    Row("POST", "/scalix/v1/tokens/revoke", calls(TokenRevocation.revoke, BODY, BY), body=Revoke, names_user=True),
 )
 SECRET_ROWS: tuple[Row[SecretsAdministration], ...] = (
-    Row(
-        "POST",
-        "/scalix/v1/secrets/reencrypt",
-        lambda secrets, asked: secrets.reencrypt(asked.body, asked.by),
-        body=Reencrypt,
-        gives=Reencrypted,
-    ),
+    Row("POST", "/scalix/v1/secrets/reencrypt", calls(SecretsAdministration.reencrypt, BODY, BY), body=Reencrypt),
 )
 MERGE_ROWS: tuple[Row[Merging], ...] = (
-    Row(
-        "POST",
-        "/scalix/v1/merge",
-        lambda merging, asked: merging.merge(asked.body, asked.by),
-        body=Merge,
-        gives=Merged,
-        names_user=True,
-    ),
+    Row("POST", "/scalix/v1/merge", calls(Merging.merge, BODY, BY), body=Merge, names_user=True),
 )
+_PAGED_BY = ("limit", "before", "actor", "act", "object")
 AUDIT_ROWS: tuple[Row[AuditReading], ...] = (
-    Row(
-        "GET",
-        "/scalix/v1/audit",
-        lambda audit, asked: audit.page(asked.query),
-        query=("limit", "before", "actor", "act", "object"),
-    ),
-    Row("GET", "/scalix/v1/audit/chain", lambda audit, asked: audit.chain(asked.query), query=("limit", "after")),
+    Row("GET", "/scalix/v1/audit", calls(AuditReading.page, QUERY), query=_PAGED_BY),
+    Row("GET", "/scalix/v1/audit/chain", calls(AuditReading.chain, QUERY), query=("limit", "after")),
 )

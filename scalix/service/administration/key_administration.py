@@ -156,7 +156,7 @@ class KeyAdministration:
             fresh = replace(record, digest=digest_of(secret), last_four=secret[-4:], former=dict(kept))
             return self._changed(fresh, body)
 
-        written = await self._change("key.regenerate", body.get("key") if key is None else key, rotated, by)
+        written = await self._change("key.regenerate", key, rotated, by)
         return {**await self._shown(written), "key": secret}
 
     async def _change(self, name: str, key: object, change: Callable[[KeyRecord], KeyRecord], by: Actor) -> KeyRecord:
