@@ -104,6 +104,7 @@ class StoreMachine(Comparison):
             receipt
             for receipt in self.receipts
             if receipt.request_id not in self.models[receipt.subject].reserved
+            and not receipt.key_id  # a gateway that asks once more does so with the same key
             and window_index(Window.DAY, receipt.admitted_ms) == today
         ]
         if ended:
