@@ -9,8 +9,9 @@ import pytest
 from tests.demo_server import DemoServer, demo_server
 from tests.e2e.described_rig import shaped, shaped_provider
 from tests.e2e.gateways import Gateway
+from tests.e2e.scripted_gateway import answered, answering
 
-__all__ = ["demo_server", "shaped", "shaped_provider"]
+__all__ = ["answered", "answering", "demo_server", "shaped", "shaped_provider"]
 
 NewUser = Callable[..., str]
 

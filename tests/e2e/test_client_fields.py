@@ -10,7 +10,8 @@ import openai
 import pytest
 
 from tests.e2e.gateways import Gateway
-from tests.e2e.scripted_provider import Answer, Provider, scripted, scripted_models
+from tests.e2e.scripted_gateway import begun_anew
+from tests.e2e.scripted_provider import Answer, Provider, scripted_models
 from tests.e2e.test_late_usage import CHAT as CHAT_STREAM
 from tests.e2e.test_who_is_to_blame import Caller, proper
 
@@ -33,28 +34,20 @@ for entry in scripted_models(
     (O3_DROPS, "openai/o3", "/v1"), (EMBED_DROPS, "openai/nomic", "/v1"), (CLAUDE_DROPS, "anthropic/claude-drops", "")
 ):
     MODELS.append({**entry, "litellm_params": {**entry["litellm_params"], "drop_params": True}})
+FALLBACKS = {PINGS: [GEMINI], CLAUDE_PINGS: [GEMINI]}
 CHAT, COMPLETIONS, EMBEDDINGS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings"
 RESPONSES, MESSAGES = "/v1/responses", "/v1/messages"
 DROPPED = "x-scalix-dropped"
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with scripted(proper) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def fielded(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Gateway]:
-    section = {"fallbacks": {PINGS: [GEMINI], CLAUDE_PINGS: [GEMINI]}}
-    gateway = Gateway(tmp_path_factory.mktemp("fielded"), provider.url, models=MODELS, section=section).start()
-    yield gateway
-    gateway.stop()
+def provider(answering: Provider) -> Provider:
+    return begun_anew(answering)
 
 
 @pytest.fixture
-def http(fielded: Gateway) -> Iterator[httpx.Client]:
-    with fielded.client() as client:
+def http(answered: Gateway) -> Iterator[httpx.Client]:
+    with answered.client() as client:
         yield client
 
 
@@ -159,8 +152,8 @@ NEUTRAL: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("model", [OPENAI, GEMINI, CLAUDE, O3])
-def test_what_says_nothing_or_is_a_hint_keeps_no_model_from_answering(fielded: Gateway, key: str, model: str) -> None:
-    with httpx.Client(base_url=fielded.url, headers={"authorization": f"Bearer {key}"}) as client:
+def test_what_says_nothing_or_is_a_hint_keeps_no_model_from_answering(answered: Gateway, key: str, model: str) -> None:
+    with httpx.Client(base_url=answered.url, headers={"authorization": f"Bearer {key}"}) as client:
         body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **NEUTRAL, "stream": False}
         answer = client.post(CHAT, json=body)
     assert answer.status_code == 200, answer.text
@@ -223,16 +216,16 @@ def test_what_a_model_is_not_told_because_of_drop_params_is_named(
 
 @pytest.mark.parametrize("model", [EMBED, GEMINI])
 def test_openais_sdk_embeds_with_a_model_that_knows_neither_encodings_nor_users(
-    fielded: Gateway, key: str, model: str
+    answered: Gateway, key: str, model: str
 ) -> None:
     """The SDK asks for base64 by itself, and reads lists as well."""
-    client = openai.OpenAI(base_url=f"{fielded.url}/v1", api_key=key, max_retries=0)
+    client = openai.OpenAI(base_url=f"{answered.url}/v1", api_key=key, max_retries=0)
     assert client.embeddings.create(model=model, input="hi", user="me").data[0].embedding == pytest.approx([0.1])
 
 
 @pytest.mark.parametrize("model", [OPENAI, GEMINI, CLAUDE])
-def test_a_request_of_claude_code_is_served_by_every_format(fielded: Gateway, key: str, model: str) -> None:
-    client = anthropic.Anthropic(base_url=fielded.url, api_key=key, max_retries=0)
+def test_a_request_of_claude_code_is_served_by_every_format(answered: Gateway, key: str, model: str) -> None:
+    client = anthropic.Anthropic(base_url=answered.url, api_key=key, max_retries=0)
     answer = client.messages.create(
         model=model,
         max_tokens=2000,
@@ -291,8 +284,8 @@ def test_signs_of_life_alone_are_no_first_byte_and_another_model_takes_over(
     assert "hello" in told.text
 
 
-def azure(fielded: Gateway, key: str, **more: Any) -> openai.AzureOpenAI:
-    return openai.AzureOpenAI(azure_endpoint=fielded.url, api_key=key, api_version="2024-10-21", max_retries=0, **more)
+def azure(answered: Gateway, key: str, **more: Any) -> openai.AzureOpenAI:
+    return openai.AzureOpenAI(azure_endpoint=answered.url, api_key=key, api_version="2024-10-21", max_retries=0, **more)
 
 
 HI: Any = [{"role": "user", "content": "hi"}]
@@ -300,30 +293,30 @@ HI: Any = [{"role": "user", "content": "hi"}]
 
 @pytest.mark.parametrize("model", [OPENAI, GEMINI, FREE_NAME])
 def test_azures_sdk_chats_streamed_and_not_by_the_path_of_a_deployment(
-    fielded: Gateway, key: str, provider: Provider, model: str, monkeypatch: pytest.MonkeyPatch
+    answered: Gateway, key: str, provider: Provider, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for client in (azure(fielded, key), azure(fielded, key, azure_deployment=model)):
+    for client in (azure(answered, key), azure(answered, key, azure_deployment=model)):
         answer = client.chat.completions.create(model=model, messages=HI)
         assert (answer.choices[0].message.content, answer.model) == ("hello", model)
     if model != GEMINI:
         events = Answer(200, (*CHAT_STREAM[0], *CHAT_STREAM[1]), (("content-type", "text/event-stream"),))
         monkeypatch.setattr(provider, "answer", lambda path, body: events)
-        stream = azure(fielded, key).chat.completions.create(model=model, messages=HI, stream=True)
+        stream = azure(answered, key).chat.completions.create(model=model, messages=HI, stream=True)
         assert "".join(one.choices[0].delta.content or "" for one in stream if one.choices) == "hello"
 
 
-def test_azures_sdk_embeds_and_its_v1_route_is_served(fielded: Gateway, key: str) -> None:
-    assert azure(fielded, key).embeddings.create(model=EMBED, input="hi").data[0].embedding == pytest.approx([0.1])
-    client = openai.OpenAI(base_url=f"{fielded.url}/openai/v1/", api_key=key, max_retries=0)
+def test_azures_sdk_embeds_and_its_v1_route_is_served(answered: Gateway, key: str) -> None:
+    assert azure(answered, key).embeddings.create(model=EMBED, input="hi").data[0].embedding == pytest.approx([0.1])
+    client = openai.OpenAI(base_url=f"{answered.url}/openai/v1/", api_key=key, max_retries=0)
     assert client.chat.completions.create(model=FREE_NAME, messages=HI).choices[0].message.content == "hello"
     assert client.responses.create(model=OPENAI, input="hi").output_text == "hello"
 
 
-def test_azures_sdk_is_told_of_a_wrong_key_and_of_a_deployment_that_is_not_there(fielded: Gateway, key: str) -> None:
+def test_azures_sdk_is_told_of_a_wrong_key_and_of_a_deployment_that_is_not_there(answered: Gateway, key: str) -> None:
     with pytest.raises(openai.AuthenticationError):
-        azure(fielded, "sk-wrong").chat.completions.create(model=FREE_NAME, messages=HI)
+        azure(answered, "sk-wrong").chat.completions.create(model=FREE_NAME, messages=HI)
     with pytest.raises(openai.NotFoundError, match="no such one"):
-        azure(fielded, key).chat.completions.create(model="no such one", messages=HI)
+        azure(answered, key).chat.completions.create(model="no such one", messages=HI)
 
 
 @pytest.mark.parametrize(("model", "role"), [(AZURE, "developer"), (O3, "developer"), (OPENAI, "system")])

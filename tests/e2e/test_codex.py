@@ -10,7 +10,8 @@ import pytest
 
 from scalix.domain.requests.betas import PASSED_BETAS
 from tests.e2e.gateways import Gateway
-from tests.e2e.scripted_provider import Answer, Provider, scripted, scripted_models, whole
+from tests.e2e.scripted_gateway import begun_anew
+from tests.e2e.scripted_provider import Answer, Provider, scripted_models, whole
 from tests.e2e.test_who_is_to_blame import Caller, proper
 
 CHAT_ONLY, CLAUDE, SECOND = "codex-chat-only", "codex-claude", "codex-second"
@@ -19,6 +20,7 @@ MODELS = scripted_models(
     (SECOND, "openai/second", "/v1"),
     (CLAUDE, "anthropic/claude-scripted", ""),
 )
+FALLBACKS = {CHAT_ONLY: [CLAUDE]}
 RESPONSES = "/v1/responses"
 TOOLS: list[dict[str, Any]] = [
     {"type": "function", "name": "shell", "parameters": {"type": "object", "properties": {}}, "strict": False},
@@ -40,30 +42,19 @@ def without_responses(path: str, body: dict[str, Any]) -> Answer:
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with scripted(proper) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def coding(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Gateway]:
-    section = {"fallbacks": {CHAT_ONLY: [CLAUDE]}}
-    gateway = Gateway(tmp_path_factory.mktemp("coding"), provider.url, models=MODELS, section=section).start()
-    yield gateway
-    gateway.stop()
+def provider(answering: Provider) -> Provider:
+    return begun_anew(answering)
 
 
 @pytest.fixture
-def http(coding: Gateway) -> Iterator[httpx.Client]:
-    with coding.client() as client:
+def http(answered: Gateway) -> Iterator[httpx.Client]:
+    with answered.client() as client:
         yield client
 
 
 @pytest.fixture(autouse=True)
 def _as_usual(provider: Provider) -> None:
-    provider.answer = proper
-    provider.asked.clear()
-    provider.heads.clear()
+    begun_anew(provider)
 
 
 @pytest.mark.parametrize("model", [SECOND, CLAUDE])
@@ -78,7 +69,7 @@ def test_tools_that_the_client_runs_are_allowed_where_tokens_are_limited(
 
 
 def test_a_server_without_the_responses_api_is_asked_by_chat_completions_at_once_and_from_then_on(
-    http: httpx.Client, coding: Gateway, provider: Provider
+    http: httpx.Client, answered: Gateway, provider: Provider
 ) -> None:
     provider.answer = without_responses
     caller = Caller(http)
@@ -90,7 +81,7 @@ def test_a_server_without_the_responses_api_is_asked_by_chat_completions_at_once
     assert caller.used() == (1, 12)
 
     key = http.post("/key/generate", json={"user_id": caller.name}).json()["key"]
-    client = openai.OpenAI(base_url=f"{coding.url}/v1", api_key=key, max_retries=0)
+    client = openai.OpenAI(base_url=f"{answered.url}/v1", api_key=key, max_retries=0)
     second = client.responses.create(model=CHAT_ONLY, input="hi", extra_body={"tools": TOOLS})
     assert second.output_text == "hello"
     assert [path for path, _ in provider.asked[2:]] == ["/v1/chat/completions"]

@@ -12,8 +12,9 @@ import orjson
 import pytest
 
 from tests.e2e.gateways import Gateway
-from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
-from tests.e2e.test_who_is_to_blame import CLAUDE, GEMINI, MODELS, OPENAI, Caller, proper
+from tests.e2e.scripted_gateway import begun_anew
+from tests.e2e.scripted_provider import Answer, Provider, whole
+from tests.e2e.test_who_is_to_blame import CLAUDE, GEMINI, OPENAI, Caller, proper
 
 _STREAM = (("content-type", "text/event-stream"),)
 # One whose price map says what a search on the web costs, $0.01.
@@ -28,21 +29,13 @@ SEARCHING: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with scripted(proper) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def late(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Gateway]:
-    gateway = Gateway(tmp_path_factory.mktemp("late"), provider.url, models=[*MODELS, SEARCHING]).start()
-    yield gateway
-    gateway.stop()
+def provider(answering: Provider) -> Provider:
+    return begun_anew(answering)
 
 
 @pytest.fixture
-def http(late: Gateway) -> Iterator[httpx.Client]:
-    with late.client() as client:
+def http(answered: Gateway) -> Iterator[httpx.Client]:
+    with answered.client() as client:
         yield client
 
 

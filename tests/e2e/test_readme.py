@@ -3,8 +3,11 @@
 Blocks of `bash`, `console` and `python` are commands; `sh` marks what can't be run as it stands.
 """
 
+import contextlib
+import io
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -25,7 +28,8 @@ PAGES = {
 _BY_TASK = ("connect", "configuration", "index", "install", "keys", "operating", "troubleshooting", "users")
 GUIDES = ("README.md", *(f"docs/{name}.md" for name in _BY_TASK))
 ADDRESS = "http://127.0.0.1:4000"
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".scalix*", ".*cache", "__pycache__", "*.log*", "*.env", "results")
+# What Python has compiled is copied too: else the first command of each page compiles the whole package anew.
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".scalix*", ".*cache", "*.pyc.*", "*.log*", "*.env", "results")
 TIMEOUT_S = 60.0
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -153,6 +157,14 @@ def reload_nothing(copy: Copy, step: Step) -> str:
     return ""
 
 
+def check_seams(copy: Copy, step: Step) -> str:
+    """The program, in this process, which has LiteLLM loaded."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), pytest.raises(SystemExit, match=r"^0$"):
+        runpy.run_module(step.command.split()[-1], run_name="__main__")
+    return printed.getvalue()
+
+
 RULES = (
     (r"(\w+=\S+ )*make \w+( ARGS=\"[^\"]*\")?", run_make),
     (rf"\.venv/bin/python {_START} --detach", check_instead_of_start),
@@ -161,7 +173,7 @@ RULES = (
     (rf"\.venv/bin/python {_START} --(status|check|help)", run_as_written),
     (r"\.venv/bin/python test_scalix_litellm\.py --test [\w-]+", run_as_written),
     (r"\.venv/bin/python -m scalix \w+ .*", run_as_written),
-    (r"\.venv/bin/python -m scalix\.litellm_adapter\.seam_checks", run_as_written),
+    (r"\.venv/bin/python -m scalix\.litellm_adapter\.seam_checks", check_seams),
     (r"\.venv/bin/python -c .*", run_as_written),
     (r"(for i in .*)?curl .*", run_curl),
     (r"(cp|chmod|tail) .*", run_as_written),

@@ -10,40 +10,42 @@ import orjson
 import pytest
 
 from tests.e2e.gateways import Gateway
-from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
+from tests.e2e.scripted_gateway import begun_anew
+from tests.e2e.scripted_provider import Answer, Provider, scripted_models, whole
 from tests.e2e.test_late_usage import CHAT, MESSAGE, RESPONSE, RESPONSES, SAID, chunk, data
-from tests.e2e.test_who_is_to_blame import CLAUDE, GEMINI, MODELS, OPENAI, Caller, proper
+from tests.e2e.test_who_is_to_blame import Caller, proper
 
+# Names of their own: what a model is seen to do counts for its next answers.
+OPENAI, GEMINI, CLAUDE = "stated-openai", "stated-gemini", "stated-claude"
+MODELS = scripted_models(
+    (OPENAI, "openai/stated", "/v1"),
+    (GEMINI, "gemini/gemini-2.5-flash", ""),
+    (CLAUDE, "anthropic/claude-stated", ""),
+)
 # One whose prompts are dear to keep for an hour.
 CACHED = "cached-claude"
 _HOUR = {"cache_creation_input_token_cost": 1e-6, "cache_creation_input_token_cost_above_1hr": 1e-3}
 _RATES = {"output_cost_per_token": 1e-6, **_HOUR}
-CACHED_MODEL: dict[str, Any] = {
-    **MODELS[2],
-    "model_name": CACHED,
-    "model_info": {"input_cost_per_token": 1e-6, **_RATES},
-}
+MODELS.append(
+    {
+        **MODELS[2],
+        "model_name": CACHED,
+        "model_info": {"input_cost_per_token": 1e-6, **_RATES},
+    }
+)
 CHATS, RESPOND, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
 DONE = b"data: [DONE]\n\n"
 _MIB = 2**20
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with scripted(proper) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def stating(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Gateway]:
-    gateway = Gateway(tmp_path_factory.mktemp("stating"), provider.url, models=[*MODELS, CACHED_MODEL]).start()
-    yield gateway
-    gateway.stop()
+def provider(answering: Provider) -> Provider:
+    return begun_anew(answering)
 
 
 @pytest.fixture
-def http(stating: Gateway) -> Iterator[httpx.Client]:
-    with stating.client() as client:
+def http(answered: Gateway) -> Iterator[httpx.Client]:
+    with answered.client() as client:
         yield client
 
 

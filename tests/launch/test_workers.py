@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from scalix.launch.processes.cores import cores, default_workers, memory_mib
-from tests.launch.running import Gateway, Place, all_gone, eventually
+from tests.launch.running import ROOT, Gateway, Place, all_gone, eventually
 
 
 def ready(gateway: Gateway) -> set[int]:
@@ -61,16 +61,25 @@ def test_several_workers_that_cant_be_loaded_are_one_reason(place: Place) -> Non
     assert "can't load tests.launch.no_such_app:create_app: ModuleNotFoundError" in place.terminal()
 
 
+def bounded(place: Place, app: str = "create_app") -> Gateway:
+    """A gateway whose workers are replaced beyond 150 MiB, and whose launcher looks for that all the time."""
+    hurry = "from scalix.launch.processes import recycling\nrecycling.LOOK_EVERY_S = 0.1\n"
+    (place.folder / "sitecustomize.py").write_text(hurry)
+    extra = {"SCALIX_APP": f"tests.launch.tiny_app:{app}", "PYTHONPATH": f"{ROOT}:{place.folder}"}
+    return place.start(extra={"SCALIX_WORKER_MAX_RSS_MB": "150", **extra})
+
+
 def test_a_worker_that_has_grown_is_replaced_when_another_serves_and_finishes_what_it_has(place: Place) -> None:
-    gateway = place.start(extra={"SCALIX_WORKER_MAX_RSS_MB": "150"})
+    gateway, end = bounded(place), place.folder / "end"
     (old,) = ready(gateway)
     with ThreadPoolExecutor() as pool:
-        slow = pool.submit(gateway.get, "/slow?12")
+        slow = pool.submit(gateway.get, f"/until?{end}")
         gateway.log_has("slow request begun")
         gateway.get("/grow?300")
         eventually(lambda: ready(gateway) not in ({old}, set()), "another serves")
         (new,) = ready(gateway)
         eventually(lambda: {int(gateway.get("/")[1]) for _ in range(5)} == {new}, "the old one takes no more")
+        end.touch()
         assert slow.result() == (200, str(old))
     eventually(lambda: not psutil.pid_exists(old), "the old one has ended")
     gateway.log_has("MiB and is replaced")
@@ -78,7 +87,7 @@ def test_a_worker_that_has_grown_is_replaced_when_another_serves_and_finishes_wh
 
 
 def test_a_stop_does_not_wait_for_a_worker_that_is_being_replaced(place: Place) -> None:
-    gateway = place.start(extra={"SCALIX_WORKER_MAX_RSS_MB": "150"})
+    gateway = bounded(place, "create_app_that_drains_soon")
     (old,) = ready(gateway)
     children = gateway.children()
     with ThreadPoolExecutor() as pool:

@@ -1,7 +1,8 @@
 """A gateway's app in a few lines, so that the launcher's tests need not import LiteLLM. Loaded by a worker.
 
-Paths: `/health/readiness`; `/slow?s` answers after so many seconds; `/spin` never does; `/grow?n` takes n MiB; `/die`
-ends the worker; `/env/NAME` tells a variable; `/say?words` and `/flood` write to standard output.
+Paths: `/health/readiness`; `/slow?s` answers after so many seconds, `/until?path` when there is such a file; `/spin`
+never does; `/grow?n` takes n MiB; `/die` ends the worker; `/env/NAME` tells a variable; `/say?words` and `/flood` write
+to standard output.
 """
 
 import asyncio
@@ -31,6 +32,10 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if path == "/slow":
         print("slow request begun", flush=True)
         await asyncio.sleep(float(scope["query_string"] or 0))
+    elif path == "/until":
+        print("slow request begun", flush=True)
+        while not os.path.exists(scope["query_string"]):  # noqa: ASYNC110, ASYNC240, PTH110
+            await asyncio.sleep(0.02)
     elif path == "/spin":
         print("spinning", flush=True)
         while True:
@@ -61,6 +66,12 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 
 def create_app() -> Any:
+    return app
+
+
+def create_app_that_drains_soon() -> Any:
+    """For a worker that is a program of its own."""
+    vars(sys.modules["__main__"])["DRAIN_S"] = 0.5
     return app
 
 
