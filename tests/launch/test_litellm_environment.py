@@ -6,6 +6,7 @@ import pytest
 
 from scalix.launch.config.config_file import read_config
 from scalix.launch.settings.litellm_environment import explained, group_of, kept_out
+from scalix.launch.settings.variable_notes import unknown_variables
 from tests.e2e.gateways import ROOT
 from tests.launch.litellm_names import names_read
 
@@ -80,6 +81,12 @@ def test_every_variable_that_litellm_reads_is_in_a_group(read: dict[str, frozens
     """A new LiteLLM may read more: say of each new name, in `litellm_environment.py`, whether it may."""
     assert len(read) > 1200
     assert {name: sorted(files) for name, files in read.items() if group_of(name) is None} == {}
+
+
+def test_no_variable_that_litellm_reads_is_taken_for_a_mistake(read: dict[str, frozenset[str]]) -> None:
+    names = {name for name in read if name.startswith(("LITELLM_", "REDIS_", "SCALIX_"))}
+    assert len(names) > 50
+    assert list(unknown_variables(dict.fromkeys(names, "1"), ())) == []
 
 
 def test_the_search_finds_names_however_they_are_read(read: dict[str, frozenset[str]]) -> None:

@@ -10,7 +10,6 @@ from scalix.launch.config.config_file import read_config
 from scalix.launch.settings.environment import load_environment
 from scalix.launch.settings.variable_notes import INTERNAL, OURS, unknown_variables, variable_notes
 from tests.launch.config_text import TIERS, read
-from tests.launch.litellm_names import names_read
 from tests.launch.running import Place
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -73,12 +72,6 @@ def test_other_programs_variables_and_those_that_litellm_reads_are_not_taken_for
     secret = tmp_path / "secret"
     secret.write_text("sk-" + "5f" * 32)
     assert notes_of(tmp_path, {name: str(secret)}, referred=frozenset({"MY_KEY", "XAI_API_KEY"})) == []
-
-
-def test_no_variable_that_litellm_reads_is_taken_for_a_mistake() -> None:
-    names = {name for name in names_read() if name.startswith(("LITELLM_", "REDIS_", "SCALIX_"))}
-    assert len(names) > 50
-    assert list(unknown_variables(dict.fromkeys(names, "1"), ())) == []
 
 
 def test_what_the_gateway_sets_itself_is_no_mistake() -> None:
