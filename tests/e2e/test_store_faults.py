@@ -148,7 +148,7 @@ async def main(url, folder):
         world.provider.gate.clear()
         asking = asyncio.create_task(world.ask(user))
         await world.eventually(lambda: len(world.provider.served) == 2)
-        print(world.provider.served[1].admitted.receipt.prompt_tokens, flush=True)
+        print(world.provider.served[1].admission.reservation.admitted.receipt.prompt_tokens, flush=True)
         await asking
 
 asyncio.run(main(*sys.argv[1:]))
