@@ -1,7 +1,7 @@
 """How many tokens a prompt has, for clients that ask before they send it: answered here, and charged to nobody."""
 
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, NotRequired
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.requests.routes import Route
@@ -14,11 +14,14 @@ from scalix.edge.guard import Guard
 from scalix.edge.per_second import PerSecond
 from scalix.edge.rows import Access, Request, Row
 from scalix.edge.user_header import take_user
+from scalix.service.described import Fields, Json
 from scalix.service.exchange.admission_control import AdmissionControl
 from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.token_counting import TokenCounting
 from scalix.service.identity.identity import Identity
 from scalix.store.base import StoreUnavailable
+
+Counted = Annotated[Json, Fields({int: "input_tokens", NotRequired[str]: "object"})]
 
 
 class CountRoutes:
@@ -39,7 +42,7 @@ class CountRoutes:
         self._fallbacks = fallbacks
         self._pace = PerSecond("counts-second", "Tokens are counted")
 
-    async def answer(self, route: Route, asked: Request) -> dict[str, Any]:
+    async def answer(self, route: Route, asked: Request) -> Counted:
         """The size of a prompt for `route`, whose errors are raised too: `GatewayError`s."""
         scope = asked.scope
         principal = await self._identity.authenticate(credential_of(scope))
@@ -75,6 +78,7 @@ def _row(path: str, route: Route) -> Row[CountRoutes]:
         Access.CALLERS,
         also=(path,),
         body_of=route,
+        gives=Counted,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, NotRequired
 
 import orjson
 
@@ -10,7 +10,16 @@ import scalix
 from scalix.edge.asgi import token_of
 from scalix.edge.rows import Access, Request, Row, operator_of
 from scalix.edge.tables import Page
+from scalix.service.described import Fields, Json
 from scalix.service.identity.identity import Identity
+
+Alive = Annotated[Json, Fields({str: "status"})]
+_ALARMS = {NotRequired[int]: "store_emptied store_memory_percent"}
+Ready = Annotated[Json, Fields({str: "status litellm store"}, _ALARMS)]
+Version = Annotated[Json, Fields({str: "status version"})]
+_CHECKED = Annotated[Json, Fields({str | None: "model", NotRequired[str]: "error"})]
+_ALL_CHECKED = Fields({list[_CHECKED]: "healthy_endpoints unhealthy_endpoints", int: "healthy_count unhealthy_count"})
+CheckedModels = Annotated[Json, _ALL_CHECKED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +28,9 @@ class HealthRoutes:
 
     identity: Identity
     ready: Callable[[], Awaitable[Mapping[str, str | int]]]
-    check_models: Callable[[], Awaitable[Any]]
+    check_models: Callable[[], Awaitable[CheckedModels]]
 
-    async def alive(self, asked: Request) -> dict[str, Any]:
+    async def alive(self, asked: Request) -> Alive:
         """That this process answers."""
         return {"status": "alive"}
 
@@ -32,7 +41,7 @@ class HealthRoutes:
         body = orjson.dumps({"status": "ready" if is_ready else "not ready", **parts})
         return Page(body, status=200 if is_ready else 503)
 
-    async def health(self, asked: Request) -> Any:
+    async def health(self, asked: Request) -> Version | CheckedModels:
         """The version for anybody; for the operator what LiteLLM finds of each model. Raises `InvalidApiKey`,
         `NotPermitted`."""
         if token_of(asked.scope) is None:
@@ -44,5 +53,5 @@ class HealthRoutes:
 HEALTH_ROWS: tuple[Row[HealthRoutes], ...] = (
     Row("GET", "/health", HealthRoutes.health, Access.ANYBODY_OPERATORS_MORE),
     Row("GET", "/health/liveliness", HealthRoutes.alive, Access.ANYBODY),
-    Row("GET", "/health/readiness", HealthRoutes.readiness, Access.ANYBODY),
+    Row("GET", "/health/readiness", HealthRoutes.readiness, Access.ANYBODY, gives=Ready),
 )

@@ -8,7 +8,7 @@ from scalix.domain.errors import BadRequest
 from scalix.domain.identity.key_secrets import digest_of
 from scalix.edge.asgi import credential_of, token_of
 from scalix.edge.rows import BODY, BY, QUERY, Part, Request, Row, calls, operator_of
-from scalix.service.administration.key_administration import KeyAdministration
+from scalix.service.administration.key_administration import FoundKey, KeyAdministration
 from scalix.service.administration.key_fields import KeyChange, KeysToDelete, KeyToChange, NewKey, Regenerate
 from scalix.service.identity.identity import Identity
 
@@ -23,7 +23,7 @@ class KeyInfo:
     keys: KeyAdministration
     identity: Identity
 
-    async def answer(self, asked: Request) -> dict[str, Any]:
+    async def answer(self, asked: Request) -> FoundKey:
         """Raises `BadRequest`, `InvalidApiKey`, `KeyNotFound`, `NotPermitted`."""
         key = asked.query.get("key")
         token = token_of(asked.scope)

@@ -10,8 +10,8 @@ from scalix.domain.errors import InvalidApiKey, ModelNotFound
 from scalix.domain.policy import Model
 from scalix.domain.redaction.foreign_texts import shown_text
 from scalix.domain.requests.model_names import did_you_mean
+from scalix.edge import model_views as views
 from scalix.edge.asgi import Scope, credential_of, header, is_anthropics
-from scalix.edge.model_views import anthropics, listed, litellms, litellms_group, openais
 from scalix.edge.queries import query_of
 from scalix.edge.rows import Access, Request, Row
 from scalix.edge.user_header import take_user
@@ -31,11 +31,11 @@ class ModelRoutes:
     policy: PolicySource
     facts: Callable[[Model], Model] = lambda model: model
 
-    async def listing(self, asked: Request) -> dict[str, Any]:
+    async def listing(self, asked: Request) -> views.ListOfOpenAIs | views.ListOfAnthropics:
         """OpenAI's and Anthropic's list. Raises `InvalidApiKey`."""
-        return listed(list(await self._models_of(asked.scope)), anthropic=is_anthropics(asked.scope))
+        return views.listed(list(await self._models_of(asked.scope)), anthropic=is_anthropics(asked.scope))
 
-    async def one(self, asked: Request) -> dict[str, Any]:
+    async def one(self, asked: Request) -> views.OpenAIs | views.Anthropics:
         """The model that the path names. Raises `InvalidApiKey`, `ModelNotFound`."""
         scope = asked.scope
         name = scope["path"].split("/models/", 1)[1]
@@ -46,15 +46,15 @@ class ModelRoutes:
                 f"The model '{shown_text(name)}' does not exist here, or your tier does not have it. {meant}".strip()
             )
             raise ModelNotFound(message, param="model")
-        return anthropics(name) if is_anthropics(scope) else openais(name)
+        return views.anthropics(name) if is_anthropics(scope) else views.openais(name)
 
-    async def litellms(self, asked: Request) -> dict[str, Any]:
+    async def litellms(self, asked: Request) -> views.LiteLLMs:
         """LiteLLM's list. Raises `InvalidApiKey`."""
-        return await self._facts_of_all(asked, litellms)
+        return await self._facts_of_all(asked, views.litellms)
 
-    async def litellms_groups(self, asked: Request) -> dict[str, Any]:
+    async def litellms_groups(self, asked: Request) -> views.LiteLLMsGroups:
         """LiteLLM's list of groups, each of which is one model here. Raises `InvalidApiKey`."""
-        return await self._facts_of_all(asked, litellms_group)
+        return await self._facts_of_all(asked, views.litellms_group)
 
     async def _facts_of_all(self, asked: Request, view: Callable[[Model], dict[str, Any]]) -> dict[str, Any]:
         return {"data": [view(self.facts(model)) for model in (await self._models_of(asked.scope)).values()]}

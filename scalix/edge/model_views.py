@@ -4,24 +4,37 @@ Of who serves them, and at what price, nothing is told.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from scalix.domain.policy import Model
+from scalix.service.described import Fields, Json
 
 _BEGAN = "1970-01-01T00:00:00Z"
 
+OpenAIs = Annotated[Json, Fields({str: "id object owned_by", int: "created"})]
+Anthropics = Annotated[Json, Fields({str: "type id display_name created_at"})]
+ListOfOpenAIs = Annotated[Json, Fields({str: "object", list[OpenAIs]: "data"})]
+ListOfAnthropics = Annotated[Json, Fields({list[Anthropics]: "data", bool: "has_more", str | None: "first_id last_id"})]
+_TOKENS = "max_tokens max_input_tokens max_output_tokens"
+_FACTS = Fields({str: "mode", int | None: _TOKENS, bool | None: "supports_reasoning"})
+_INFO = Annotated[Json, Fields(_FACTS, {str: "id key", bool: "db_model"})]
+_LITELLMS = Fields({str: "model_name", dict[str, str]: "litellm_params", _INFO: "model_info"})
+LiteLLMs = Annotated[Json, Fields({list[Annotated[Json, _LITELLMS]]: "data"})]
+_GROUP = Annotated[Json, Fields(_FACTS, {str: "model_group", list[str]: "providers"})]
+LiteLLMsGroups = Annotated[Json, Fields({list[_GROUP]: "data"})]
 
-def openais(name: str) -> dict[str, Any]:
+
+def openais(name: str) -> OpenAIs:
     """One entry of OpenAI's `GET /v1/models`."""
     return {"id": name, "object": "model", "created": 0, "owned_by": "scalix"}
 
 
-def anthropics(name: str) -> dict[str, Any]:
+def anthropics(name: str) -> Anthropics:
     """One entry of Anthropic's: https://docs.anthropic.com/en/api/models-list."""
     return {"type": "model", "id": name, "display_name": name, "created_at": _BEGAN}
 
 
-def listed(names: Sequence[str], *, anthropic: bool) -> dict[str, Any]:
+def listed(names: Sequence[str], *, anthropic: bool) -> ListOfOpenAIs | ListOfAnthropics:
     """All of them, which are never so many that a page would not hold them."""
     if not anthropic:
         return {"object": "list", "data": [openais(name) for name in names]}

@@ -1,17 +1,20 @@
 """What operators do for one person, and the daily removal of what is old."""
 
-from typing import Any
+from typing import Annotated
 from urllib.parse import unquote_to_bytes
 
 from scalix.domain.errors import BadRequest
 from scalix.edge.rows import BY, Request, Row, calls
+from scalix.service.described import Fields, Json
 from scalix.service.ledger.retention import RetentionJob
 from scalix.service.privacy.privacy import Privacy
 
 _ONE_USER, _EXPORT = "/scalix/v1/users/", "/export"
 
+Removed = Annotated[Json, Fields({dict[str, int]: "removed"})]
 
-async def _run(retention: RetentionJob, asked: Request) -> dict[str, Any]:
+
+async def _run(retention: RetentionJob, asked: Request) -> Removed:
     return {"removed": await retention.run(asked.by)}
 
 

@@ -3,9 +3,10 @@
 from scalix.edge.rows import Request, Row
 from scalix.edge.tables import Page, format_of, json_page, rows_page
 from scalix.service.usage.report_names import REPORTS
-from scalix.service.usage.reporting import Reporting
+from scalix.service.usage.reporting import Reporting, ShownReport
 
 _REPORTS = "/scalix/v1/reports/"
+_ALWAYS = ("from", "to", "format")
 _QUERIES = {"user": ("user_id",), "key": ("user_id",), "top": ("by", "limit")}
 
 
@@ -19,5 +20,6 @@ async def _report(reporting: Reporting, asked: Request) -> Page:
 
 
 REPORT_ROWS: tuple[Row[Reporting], ...] = tuple(
-    Row("GET", _REPORTS + name, _report, query=("from", "to", "format", *_QUERIES.get(name, ()))) for name in REPORTS
+    Row("GET", _REPORTS + name, _report, query=(*_ALWAYS, *_QUERIES.get(name, ())), gives=ShownReport)
+    for name in REPORTS
 )

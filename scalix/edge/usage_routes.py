@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 from scalix.domain.errors import Overloaded
 from scalix.edge.asgi import Scope, credential_of
@@ -11,7 +10,7 @@ from scalix.edge.rows import Access, Request, Row
 from scalix.edge.tables import Page, format_of, json_page, rows_page
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
-from scalix.service.usage.usage import UsageReading
+from scalix.service.usage.usage import Overview, UsageReading
 from scalix.service.usage.usage_events import EVENT_COLUMNS, OPERATORS_COLUMNS, EventsPage, UsageEvents
 
 # A page may go through all events of many days, and no quota counts it: so many at once in one worker, of everybody and
@@ -30,7 +29,7 @@ class UsageRoutes:
         self._turn = asyncio.Semaphore(MOST_AT_ONCE)
         self._asking: Counter[str] = Counter()
 
-    async def overview(self, asked: Request) -> Mapping[str, Any]:
+    async def overview(self, asked: Request) -> Overview:
         """What was used by day and by model. Raises `GatewayError`s, `StoreUnavailable`."""
         caller = await self._caller(asked.scope)
         return await self._usage.overview(caller, asked.query)
@@ -42,10 +41,10 @@ class UsageRoutes:
         shape = format_of(asked.scope, query, ("json", "csv", "jsonl"))
         page = await self._page(caller, query)
         if shape == "json":
-            return json_page({"events": page.rows, "next_cursor": page.next_cursor})
+            return json_page(page)
         columns = (*EVENT_COLUMNS, *OPERATORS_COLUMNS) if caller.may_name_users else EVENT_COLUMNS
         more = ((b"x-scalix-next-cursor", page.next_cursor.encode()),) if page.next_cursor else ()
-        return rows_page(page.rows, columns, shape, more)
+        return rows_page(page.events, columns, shape, more)
 
     async def _page(self, caller: Caller, query: Mapping[str, str]) -> EventsPage:
         who = str(caller.subject)
@@ -70,5 +69,5 @@ class UsageRoutes:
 _EVENT_FILTERS = ("user_id", "limit", "cursor", "from", "to", "model", "outcome", "key", "format")
 USAGE_ROWS: tuple[Row[UsageRoutes], ...] = (
     Row("GET", "/scalix/v1/usage", UsageRoutes.overview, Access.CALLERS, query=("user_id", "days")),
-    Row("GET", "/scalix/v1/usage/events", UsageRoutes.events, Access.CALLERS, query=_EVENT_FILTERS),
+    Row("GET", "/scalix/v1/usage/events", UsageRoutes.events, Access.CALLERS, query=_EVENT_FILTERS, gives=EventsPage),
 )

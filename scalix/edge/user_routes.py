@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Annotated, NotRequired
 
 from scalix.domain.errors import BadRequest
 from scalix.edge.rows import BODY, BY, QUERY, Part, Request, Row, calls
-from scalix.service.administration.administration import NewUser, UserAdministration, UserChange, Users
+from scalix.service.administration.administration import SHOWN_USER, NewUser, UserAdministration, UserChange, Users
 from scalix.service.administration.balances import Balances, Credit
 from scalix.service.administration.key_administration import KeyAdministration
 from scalix.service.administration.limit_administration import LimitAdministration, OwnLimits, Reset
@@ -14,8 +14,10 @@ from scalix.service.administration.merging import Merge, Merging
 from scalix.service.administration.resealing import Reencrypt, SecretsAdministration
 from scalix.service.administration.token_revocation import Revoke, TokenRevocation
 from scalix.service.audit.audit_reading import AuditReading
+from scalix.service.described import Fields, Json
 
 _OF_A_NEW_KEY = ("key", "key_name", "token", "expires")  # what `/user/new` tells of the key that it makes
+MadeUser = Annotated[Json, Fields(SHOWN_USER, {NotRequired[str | None]: _OF_A_NEW_KEY})]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class NewUsers:
     users: UserAdministration
     keys: KeyAdministration
 
-    async def answer(self, asked: Request) -> dict[str, Any]:
+    async def answer(self, asked: Request) -> MadeUser:
         """Raises `GatewayError`s."""
         body: NewUser = asked.body
         if not body.auto_create_key:

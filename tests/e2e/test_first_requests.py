@@ -13,6 +13,7 @@ import pytest
 from tests.demo_server import DemoServer
 from tests.e2e.conftest import NewUser
 from tests.e2e.gateways import Gateway
+from tests.edge.described import check_answer
 
 HELLO: Any = [{"role": "user", "content": "Say hello. [[demo words=5]]"}]
 
@@ -144,6 +145,8 @@ def test_health_says_little_without_a_key_and_more_with_it(gateway: Gateway, htt
     assert set(httpx.get(f"{gateway.url}/health").json()) == {"status", "version"}
     checked = http.get("/health").json()
     assert checked["healthy_count"] >= 9
+    check_answer("GET", "/health", checked)
+    check_answer("GET", "/health/readiness", ready.json())
 
 
 def test_the_model_check_leaves_the_deployments_as_they_are(http: httpx.Client, new_user: NewUser) -> None:

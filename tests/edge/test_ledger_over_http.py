@@ -13,6 +13,7 @@ import pytest
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.keys import Keys
 from scalix.store.ledger.archive_files import day_text
+from tests.edge.described import check_answer
 from tests.edge.limits_rig import TOKENS, Instance
 
 
@@ -105,10 +106,14 @@ async def test_an_old_day_goes_to_a_file_is_exported_and_compared_from_there(
     await client.hset(keys.events("user:ann", old * DAY_MS), mapping=moved)
     answer = await post(gateway, "/archive")
     assert "Say what is old" in answer.json()["error"]["message"]
-    (done,) = (await post(gateway, "/archive", after_days=3)).json()["archived"]
+    answer = (await post(gateway, "/archive", after_days=3)).json()
+    check_answer("POST", "/scalix/v1/ledger/archive", answer)
+    (done,) = answer["archived"]
     assert done["events"] == 2
     assert done["file"] == str(tmp_path / "worker" / "archive" / f"events-{done['day']}.jsonl.gz")
-    assert (await get(gateway)).json()["archived"] == [{"day": done["day"], "file": done["file"]}]
+    status = (await get(gateway)).json()
+    check_answer("GET", "/scalix/v1/ledger", status)
+    assert status["archived"] == [{"day": done["day"], "file": done["file"]}]
     assert (await get(gateway, "/verify", day=done["day"])).json()["from"] == "archive"
     refused = await post(gateway, "/repair", day=done["day"])
     assert "That day is in the archive" in refused.json()["error"]["message"]

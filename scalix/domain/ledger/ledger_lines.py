@@ -1,9 +1,10 @@
 """An event as one line of an archive: its figures by name, for other programs, and its text, to be compared."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from scalix.domain.ledger.ledger import LATER_FIELDS, Event, event_of
+from scalix.domain.ledger.ledger import LATER_FIELDS, Detail, Event, event_of
 
 
 def event_fields(subject: str, request_id: str, text: str) -> dict[str, Any]:
@@ -45,9 +46,20 @@ def _named(event: Event) -> dict[str, Any]:
     return {_NAMES.get(name, name): _shown(event, name) for name in _FIGURES} | later_figures(event)
 
 
+def named_types() -> Iterator[tuple[str, Any]]:
+    """The names and types of what `event_fields` gives of an event."""
+    yield from ((_NAMES.get(name, name), shown_type(name)) for name in (*_FIGURES, *(one.name for one in LATER_FIELDS)))
+
+
 def later_figures(event: Event) -> dict[str, Any]:
     """The fields that versions after the first have added, by name."""
     return {one.name: _shown(event, one.name) for one in LATER_FIELDS}
+
+
+def shown_type(name: str) -> Any:
+    """The type of a field as it is shown."""
+    kind = {**Event.__annotations__, **Detail.__annotations__}[name]
+    return {str: str | None, tuple[str, ...]: list[str]}.get(kind, kind)
 
 
 def _shown(event: Event, name: str) -> Any:

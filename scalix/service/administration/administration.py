@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, NotRequired, Self
 from uuid import uuid4
 
 from pydantic import Field
@@ -14,10 +14,11 @@ from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Window
 from scalix.domain.limits.quota import Tallies, Tally
 from scalix.domain.privacy import CONSENTS, consents
-from scalix.service.administration.limit_views import shown_windows
+from scalix.service.administration.limit_views import ShownLimit, shown_windows
 from scalix.service.administration.user_records import UserRecords, differences, refuse_unknown_user
 from scalix.service.audit.audit import Act, Actor, recorded
 from scalix.service.bodies import FLAG, USER_ID, JsonSchema, LimitsOfUser, ReadBy, RequestBody, UserId, flag
+from scalix.service.described import Fields, Json
 from scalix.service.identity.users import effective_limits, overrides_of
 from scalix.service.queries import refuse_unknown_parameters, whole_number
 from scalix.store.base import UserExists, UserRecord
@@ -31,6 +32,18 @@ DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 25, 100, 1_000_000
 UNREADABLE = "This user's metadata is encrypted with a key that is not among those of SCALIX_ENCRYPTION_KEY"
 # Metadata is the operator's own data about a person: that it was changed is told, not to what.
 _TOLD_IN_AUDIT = ("tier", "blocked", "limits", "consent")
+
+_FACTS = Fields(
+    {str: "user_id tier", bool: "blocked", dict[str, Any]: "overrides", str | None: "created_at updated_at"},
+    {dict[str, Any] | None: "metadata", NotRequired[str]: "metadata_error", NotRequired[Any]: _DESCRIPTIONS},
+)
+_USE = Fields({int: "requests_this_hour requests_today tokens_today in_flight_requests", float: "cost_today_usd"})
+Usage = Annotated[Json, _USE]
+_INFO = Fields(_FACTS, {dict[str, bool]: "consent", Usage: "usage", list[ShownLimit]: "limits"})
+SHOWN_USER = Fields(_INFO, {Annotated[Json, _INFO]: "user_info"})
+ShownUser = Annotated[Json, SHOWN_USER]
+ListedUser = Annotated[Json, Fields(_FACTS, {str: "user_role"})]
+UserPage = Annotated[Json, Fields({list[ListedUser]: "users", int: "total page page_size total_pages"})]
 
 
 def _role(value: Any, name: str) -> str:
@@ -131,7 +144,7 @@ class UserAdministration:
     records: UserRecords
     delete_keys_of: Callable[[str, Actor], Awaitable[None]]
 
-    async def new(self, body: NewUser, by: Actor) -> dict[str, Any]:
+    async def new(self, body: NewUser, by: Actor) -> ShownUser:
         """Write a record for a user without one. Raises `BadRequest`, `UserAlreadyExists`."""
         record = self._changed(UserRecord(body.user_id or str(uuid4())), body)
         try:
@@ -142,7 +155,7 @@ class UserAdministration:
             raise UserAlreadyExists(message, param="user_id") from None
         return await self._shown(written)
 
-    async def listing(self, query: Mapping[str, str]) -> dict[str, Any]:
+    async def listing(self, query: Mapping[str, str]) -> UserPage:
         """The users that have a record, in LiteLLM's pages. `user_ids` names some, separated by commas.
 
         Raises `BadRequest`.
@@ -168,7 +181,7 @@ class UserAdministration:
             "total_pages": -(-total // size),
         }
 
-    async def update(self, body: UserChange, by: Actor) -> dict[str, Any]:
+    async def update(self, body: UserChange, by: Actor) -> ShownUser:
         """Change a record; a user without one gets one. Raises `BadRequest`, `UserChanging`."""
         user_id = body.user_id
         written = await self.records.change(
@@ -178,7 +191,7 @@ class UserAdministration:
         )
         return await self._shown(written)
 
-    async def info(self, user_id: str) -> dict[str, Any]:
+    async def info(self, user_id: str) -> ShownUser:
         """A user's record and use. Raises `UserNotFound` for a name that nobody has written or called with."""
         record = await self.records.store.get(checked_user_id(user_id, "user_id"))
         return await self._shown(record)
@@ -245,7 +258,7 @@ class UserAdministration:
             "updated_at": rfc3339(record.updated_ms) if record.updated_ms else None,
         }
 
-    async def _shown(self, record: UserRecord) -> dict[str, Any]:
+    async def _shown(self, record: UserRecord) -> ShownUser:
         now_ms, tallies = await self.records.counters.tallies(user_subject(record.user_id))
         refuse_unknown_user(record, tallies)
         if record.exists:
@@ -277,7 +290,7 @@ def _told(record: UserRecord) -> dict[str, Any]:
     return {field: getattr(record, field) for field in _TOLD_IN_AUDIT}
 
 
-def _usage(tallies: Tallies) -> dict[str, Any]:
+def _usage(tallies: Tallies) -> Usage:
     hour, day = tallies.get(Window.HOUR, Tally()), tallies.get(Window.DAY, Tally())
     return {
         "requests_this_hour": hour.requests_used,

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from scalix.domain.errors import BadRequest, KeyAliasTaken, KeyChanging, KeyNotFound
 from scalix.domain.identity.key_bounds import with_defaults, within
@@ -15,9 +15,10 @@ from scalix.domain.identity.user_ids import named_from_outside
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.redaction.foreign_texts import shown_text
 from scalix.service.administration.key_fields import KeysToDelete, changed, grace_ms, spend_in
-from scalix.service.administration.key_views import names_in, shown_key, told_key
+from scalix.service.administration.key_views import SHOWN_KEY, ShownKey, names_in, shown_key, told_key
 from scalix.service.administration.user_records import changed_record, differences
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
+from scalix.service.described import Fields, Json
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import refuse_unknown_parameters, whole_number
@@ -28,6 +29,10 @@ MOST_FORMER = 5
 _LIST_FIELDS = frozenset(
     {"page", "size", "user_id", "key_alias", "key_hash", "return_full_object", "include_team_keys"}
 )
+
+KeyWithSecret = Annotated[Json, Fields(SHOWN_KEY, {str: "key"})]
+FoundKey = Annotated[Json, Fields({str: "key", ShownKey: "info"})]
+KeyPage = Annotated[Json, Fields({list[str] | list[ShownKey]: "keys", int: "total_count current_page total_pages"})]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,7 @@ class KeyAdministration:
     audit: AuditTrail
     now_ms: Callable[[], int]
 
-    async def generate(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    async def generate(self, body: Mapping[str, Any], by: Actor) -> KeyWithSecret:
         """Make a key and show it, this once. One without `user_id` is of a user of its own, `key:<id>`.
 
         Raises `BadRequest`, `KeyAliasTaken`.
@@ -77,12 +82,12 @@ class KeyAdministration:
         """Whether any key is of this user."""
         return (await self.keys.page(0, 1, user_id))[0] > 0
 
-    async def info(self, key: object) -> dict[str, Any]:
+    async def info(self, key: object) -> FoundKey:
         """A key and its use. `key` is its secret or its SHA-256. Raises `BadRequest`, `KeyNotFound`."""
         record = await self._found(key)
         return {"key": record.digest, "info": await self._shown(record)}
 
-    async def listing(self, query: Mapping[str, str]) -> dict[str, Any]:
+    async def listing(self, query: Mapping[str, str]) -> KeyPage:
         """A page of keys, the newest first: their SHA-256, or all of them. Raises `BadRequest`."""
         refuse_unknown_parameters(query, _LIST_FIELDS)
         page = whole_number(query, "page", 1, MOST_PAGES)
@@ -102,7 +107,7 @@ class KeyAdministration:
             "total_pages": -(-total // size),
         }
 
-    async def update(self, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    async def update(self, body: Mapping[str, Any], by: Actor) -> KeyWithSecret:
         """Change a key; what is not named stays. Raises `BadRequest`, `KeyNotFound`, `KeyAliasTaken`, `KeyChanging`."""
         body = within(body, self.policy.current.key_bounds, whole=False)
         spend = spend_in(body)
@@ -114,7 +119,7 @@ class KeyAdministration:
         shown_text = await self._shown(written)
         return {**shown_text, "key": written.digest}
 
-    async def set_blocked(self, key: object, by: Actor, *, blocked: bool) -> dict[str, Any]:
+    async def set_blocked(self, key: object, by: Actor, *, blocked: bool) -> ShownKey:
         """Block or unblock a key. Raises `BadRequest`, `KeyNotFound`, `KeyChanging`."""
         name = "key.block" if blocked else "key.unblock"
         written = await self._change(name, key, lambda record: replace(record, blocked=blocked), by)
@@ -142,7 +147,7 @@ class KeyAdministration:
             for record in records:
                 await self._delete(record, by)
 
-    async def regenerate(self, key: object, body: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+    async def regenerate(self, key: object, body: Mapping[str, Any], by: Actor) -> KeyWithSecret:
         """Give a key a new secret, and show it, this once. The old one works for `grace_period` more, by default not at
         all. Other fields change as in `update`. Raises `BadRequest`, `KeyNotFound`, `KeyAliasTaken`, `KeyChanging`."""
         secret, grace = new_secret(), grace_ms(body)
@@ -209,7 +214,7 @@ class KeyAdministration:
         record = await self.keys.find_alias(query["key_alias"])
         return record if record is not None and query.get("key_hash") in (None, record.digest) else None
 
-    async def _shown(self, record: KeyRecord) -> dict[str, Any]:
+    async def _shown(self, record: KeyRecord) -> ShownKey:
         _, tallies = await self.keys.tallies(record)
         return shown_key(record, tallies, self.now_ms())
 

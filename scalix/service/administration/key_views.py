@@ -1,20 +1,29 @@
 """How a virtual key is shown to operators: in LiteLLM's fields. Never its secret."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.limits.key_limits import KeyWindow
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.domain.limits.quota import KeyTallies, Tally
+from scalix.service.described import Fields, Json
 
 UNREADABLE = "This key's metadata is encrypted with a key that is not among those of SCALIX_ENCRYPTION_KEY"
 _AS_THEY_ARE = ("budget_duration", "tpm_limit", "rpm_limit", "max_parallel_requests", "blocked")
 _LISTS = ("models", "allowed_ips", "denied_ips")
+SHOWN_KEY = Fields(
+    {str: "token token_id key_name user_id status created_by", bool: "blocked", float: "spend total_spend"},
+    {str | None: "key_alias budget_duration budget_reset_at replaced_keys_valid_until expires created_at updated_at"},
+    {int: "requests tokens in_flight_requests", int | None: "tpm_limit rpm_limit max_parallel_requests"},
+    {list[str]: _LISTS, float | None: "max_budget"},
+    {dict[str, Any] | None: "metadata", NotRequired[str]: "metadata_error"},
+)
+ShownKey = Annotated[Json, SHOWN_KEY]
 
 
-def shown_key(record: KeyRecord, tallies: KeyTallies, now_ms: int) -> dict[str, Any]:
+def shown_key(record: KeyRecord, tallies: KeyTallies, now_ms: int) -> ShownKey:
     """The key with its use. As with LiteLLM, `spend` is that of the running budget period, where there are periods."""
     total = tallies.get(KeyWindow.TOTAL, Tally())
     period = tallies.get(KeyWindow.BUDGET, Tally()) if record.budget_period_ms else total

@@ -11,16 +11,20 @@ from scalix.domain.identity.subjects import user_subject
 from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.limits.limits import Metric, Window, limit_name
 from scalix.domain.limits.quota import Tallies
-from scalix.service.administration.limit_views import shown_limits, used_of
+from scalix.service.administration.limit_views import ShownLimit, shown_limits, used_of
 from scalix.service.administration.user_records import UserRecords, refuse_unknown_user
 from scalix.service.audit.audit import Act, Actor, recorded
 from scalix.service.bodies import LimitsOfUser, ReadBy, RequestBody, UserId
+from scalix.service.described import Fields, Json
 from scalix.service.identity.users import effective_limits, overrides_of
 from scalix.service.queries import date_of, whole_number
 from scalix.store.base import UserRecord
 
 ALL = "all"
 DEFAULT_SHADOW_DAYS, MOST_SHADOW_DAYS = 7, 35
+_SHOWN = Fields({str: "user_id tier", list[ShownLimit]: "limits", dict[str, Any]: "overrides"})
+LimitsOfOne = Annotated[Json, _SHOWN]
+LimitsAfterReset = Annotated[Json, Fields(_SHOWN, {dict[str, float]: "undone"})]
 _BY_NAME = {limit_name(metric, window): (metric, window) for metric in Metric for window in Window}
 
 
@@ -85,12 +89,12 @@ class LimitAdministration:
     records: UserRecords
     forget_refusals: Callable[[str], None]
 
-    async def show(self, user_id: object) -> dict[str, Any]:
+    async def show(self, user_id: object) -> LimitsOfOne:
         """A user's limits and their use. Raises `BadRequest`, `UserNotFound`."""
         record = await self.records.store.get(checked_user_id(user_id, "user_id"))
         return await self._shown(record, must_be_known=True)
 
-    async def put(self, body: OwnLimits, by: Actor) -> dict[str, Any]:
+    async def put(self, body: OwnLimits, by: Actor) -> LimitsOfOne:
         """Replace a user's own limits; a user without a record gets one. Raises `BadRequest`, `UserChanging`."""
         user_id, limits = body.user_id, body.limits
         record = await self.records.change(
@@ -100,7 +104,7 @@ class LimitAdministration:
         )
         return await self._shown(record)
 
-    async def reset(self, body: Reset, by: Actor) -> dict[str, Any]:
+    async def reset(self, body: Reset, by: Actor) -> LimitsAfterReset:
         """Set a user's use to zero in some windows, or in all. Raises `BadRequest`, `UserNotFound`."""
         user_id, what = body.user_id, _windows(body.windows)
         record = await self.records.store.get(user_id)
@@ -125,7 +129,7 @@ class LimitAdministration:
             ]
         )
 
-    async def _shown(self, record: UserRecord, *, must_be_known: bool = False) -> dict[str, Any]:
+    async def _shown(self, record: UserRecord, *, must_be_known: bool = False) -> LimitsOfOne:
         subject = user_subject(record.user_id)
         now_ms, tallies = await self.records.counters.tallies(subject)
         if must_be_known:

@@ -1,16 +1,20 @@
 """How limits and their use are shown to operators."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated
 
 from scalix.domain.limits.calendar import rfc3339, window_end_ms, window_index
 from scalix.domain.limits.key_states import KeyState
 from scalix.domain.limits.limit_overrides import Overrides
 from scalix.domain.limits.limits import Limits, Metric, Window, limit_name
 from scalix.domain.limits.quota import CONCURRENT, Tallies, Tally, WindowState, window_states
+from scalix.service.described import Fields, Json
+
+LIMIT = Fields({float: "used reserved", float | None: "limit_value remaining", str: "limit", str | None: "reset_at"})
+ShownLimit = Annotated[Json, Fields(LIMIT, {str: "source", bool: "enforce"})]
 
 
-def shown_windows(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int) -> list[dict[str, Any]]:
+def shown_windows(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int) -> list[ShownLimit]:
     """Each limit of a window with its use. `limits` are the effective ones; amounts of money are US dollars."""
     return [
         {
@@ -35,7 +39,7 @@ def shown_use(state: WindowState | KeyState) -> dict[str, int | float]:
     }
 
 
-def shown_limits(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int, in_flight: int) -> list[dict[str, Any]]:
+def shown_limits(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int, in_flight: int) -> list[ShownLimit]:
     """The same, with the limits that an override has lifted (`limit_value` is then `None`), and requests at once."""
     shown = [*shown_windows(limits, own, tallies, now_ms), *_lifted(own, tallies, now_ms)]
     if limits.concurrent is not None or own.concurrent is not None:
@@ -60,7 +64,7 @@ def used_of(tallies: Tallies, metric: Metric, window: Window) -> int | float:
     return metric.unit.shown(tallies.get(window, Tally()).used(metric))
 
 
-def _lifted(own: Overrides, tallies: Tallies, now_ms: int) -> Iterator[dict[str, Any]]:
+def _lifted(own: Overrides, tallies: Tallies, now_ms: int) -> Iterator[ShownLimit]:
     for (metric, window), limit in own.windows.items():
         if limit is None:
             yield {

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 import orjson
 
 from scalix.domain.ledger.audit_chain import Link
 from scalix.domain.limits.calendar import rfc3339
 from scalix.service.audit.audit_names import AuditNames
+from scalix.service.described import Fields, Json
 from scalix.service.queries import refuse_unknown_parameters, whole_number
 from scalix.store.records.redis_audit import AuditStore
 
@@ -20,6 +21,13 @@ _MOST_SEQ = 2**53
 _YEAR_10000_MS = 253_402_300_800_000
 _PAGE_FIELDS = frozenset({"limit", "before", "actor", "act", "object"})
 _CHAIN_FIELDS = frozenset({"limit", "after"})
+_ENTRY = Fields(
+    {int: "seq", str: "hash", bool: "signed", str | None: "time", NotRequired[int]: "time_ms"},
+    {NotRequired[str]: "act actor address request_id object", NotRequired[dict[str, Any]]: "before after details"},
+)
+ShownEntry = Annotated[Json, _ENTRY]
+AuditPage = Annotated[Json, Fields({list[ShownEntry]: "entries", int | None: "next_before"})]
+AuditChain = Annotated[Json, Fields({list[Link]: "entries", int: "given_seq"})]
 
 
 class AuditReading:
@@ -29,7 +37,7 @@ class AuditReading:
         self._store = store
         self._names = names
 
-    async def page(self, query: Mapping[str, str]) -> dict[str, Any]:
+    async def page(self, query: Mapping[str, str]) -> AuditPage:
         """The newest entries, newest first: up to `limit`, of numbers less than `before`, by `actor`, by `act` (or all
         whose name begins with it and a dot) and by `object`, each by the names that are known of pseudonyms.
         `next_before` is where the next page begins, or null.
@@ -54,20 +62,16 @@ class AuditReading:
                 return {"entries": found, "next_before": None}
         return {"entries": found, "next_before": before}
 
-    async def chain(self, query: Mapping[str, str]) -> dict[str, Any]:
+    async def chain(self, query: Mapping[str, str]) -> AuditChain:
         """Entries as they are kept, oldest first: up to `limit`, of numbers greater than `after`. `given_seq` is the
         number that the store gave last. Raises `BadRequest`, `StoreUnavailable`."""
         refuse_unknown_parameters(query, _CHAIN_FIELDS)
         limit = whole_number(query, "limit", MOST_CHAIN_LIMIT, MOST_CHAIN_LIMIT)
         links = await self._store.after(whole_number(query, "after", 0, _MOST_SEQ, least=0), limit)
         head = await self._store.head()
-        entries = [
-            {"seq": link.seq, "text": link.text, "prev": link.prev, "hash": link.hash, "mac": link.mac}
-            for link in links
-        ]
-        return {"entries": entries, "given_seq": head.given_seq}
+        return {"entries": links, "given_seq": head.given_seq}
 
-    async def about(self, user_id: str) -> list[dict[str, Any]]:
+    async def about(self, user_id: str) -> list[ShownEntry]:
         """Every entry about a user, oldest first. Raises `StoreUnavailable`."""
         # Entries of old name users as they are.
         signs = {json.dumps(f"user:{user_id}"), *await self._names.of_user(user_id)}
@@ -92,7 +96,7 @@ def _fits(entry: Mapping[str, Any], query: Mapping[str, str]) -> bool:
     )
 
 
-def _shown(link: Link, entry: dict[str, Any]) -> dict[str, Any]:
+def _shown(link: Link, entry: dict[str, Any]) -> ShownEntry:
     try:
         orjson.dumps(entry)
     except TypeError:

@@ -2,16 +2,17 @@
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NotRequired, TypeVar
 
 from scalix.domain.errors import BadRequest, StoreIsDown
 from scalix.domain.identity.subjects import SHARDS, Subject, shard_of
 from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.ledger.ledger_check import SHARD_PARTS, Difference, Texts
-from scalix.domain.ledger.ledger_lines import event_fields
+from scalix.domain.ledger.ledger_lines import event_fields, named_types
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.bodies import FLAG, TEXT, USER_ID, ReadBy, RequestBody, refuse_unknown_fields
+from scalix.service.described import Fields, Json
 from scalix.service.ledger.archive import Archive, ArchiveFailed
 from scalix.service.ledger.store_memory import StoreMemory
 from scalix.service.ledger.verification import Findings, LedgerCheck
@@ -64,6 +65,27 @@ class ArchiveNow(RequestBody):
     ] = None
 
 
+_STORE = Fields({int: "used_bytes percent", int | None: "limit_bytes", bool: "limit_is_maxmemory alarm"})
+_FILE = Fields({str: "day file"})
+_STATUS = Fields(
+    {Annotated[Json, _STORE]: "store", dict[str, int | None]: "retention"},
+    {list[Annotated[Json, _FILE]]: "archived", dict[str, str]: "archived_elsewhere"},
+)
+LedgerStatus = Annotated[Json, _STATUS]
+ShownDifference = Annotated[Json, Fields({str: "where what field", str | None: "found right", NotRequired[str]: "why"})]
+_FINDINGS = Fields(
+    {str: "day from", bool: "whole", int: "subjects events difference_count mended"},
+    {list[ShownDifference]: "differences left", list[str]: "moving"},
+)
+ShownFindings = Annotated[Json, _FINDINGS]
+ArchivedDay = Annotated[Json, Fields(_FILE, {int: "events removed"})]
+ArchivedDays = Annotated[Json, Fields({list[ArchivedDay]: "archived"})]
+_EVENT = Fields({str: "subject id"})
+LedgerEvent = Annotated[Json, Fields(_EVENT, *({kind: name} for name, kind in named_types()))]
+UnreadableEvent = Annotated[Json, Fields(_EVENT, {str: "unreadable"})]
+LedgerEvents = Annotated[Json, Fields({list[LedgerEvent | UnreadableEvent]: "events"})]
+
+
 class LedgerAdministration:
     """The use cases behind `/scalix/v1/ledger…`."""
 
@@ -84,7 +106,7 @@ class LedgerAdministration:
         self._audit = audit
         self._listing: tuple[int, int, Listing] | None = None
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> LedgerStatus:
         """How full the store is, and which days are in files. Raises `StoreUnavailable`."""
         latest = await self._memory.read()
         files = self._archive.files
@@ -102,12 +124,12 @@ class LedgerAdministration:
             "archived_elsewhere": {day_text(day): host for day, host in (await self._archive.elsewhere()).items()},
         }
 
-    async def verify(self, query: Mapping[str, str]) -> dict[str, Any]:
+    async def verify(self, query: Mapping[str, str]) -> ShownFindings:
         """Compare a day's counters and sums with its events. Raises `BadRequest`, `StoreUnavailable`."""
         day, subject, archived = await self._asked(WhatToCheck.read(query))
         return _shown(await self._check.verify(day, subject, archived=archived), archived is not None)
 
-    async def repair(self, body: Repair, by: Actor) -> dict[str, Any]:
+    async def repair(self, body: Repair, by: Actor) -> ShownFindings:
         """Write what the events say into counters and sums; with `dry_run`, only say what that would be.
 
         Raises `BadRequest`, `StoreUnavailable`.
@@ -126,7 +148,7 @@ class LedgerAdministration:
         async with recorded(self._audit, act):
             return _shown(await self._check.repair(day, subject), False)
 
-    async def archive(self, body: ArchiveNow, by: Actor) -> dict[str, Any]:
+    async def archive(self, body: ArchiveNow, by: Actor) -> ArchivedDays:
         """Write old days to files now. Raises `BadRequest`, `StoreUnavailable`, `StoreIsDown`."""
         after = body.after_days
         if after is None and self._policy.current.retention.archive_after_days is None:
@@ -144,7 +166,7 @@ class LedgerAdministration:
             ]
         }
 
-    async def export(self, query: Mapping[str, str]) -> dict[str, Any]:
+    async def export(self, query: Mapping[str, str]) -> LedgerEvents:
         """The events of a day and one of the 256 shards, from the store and this machine's files together.
 
         Raises `BadRequest`, `StoreUnavailable`, `StoreIsDown`.
@@ -225,7 +247,7 @@ def _day(text: str | None, today: int) -> int:
     return day
 
 
-def _shown(findings: Findings, is_archived: bool) -> dict[str, Any]:
+def _shown(findings: Findings, is_archived: bool) -> ShownFindings:
     return {
         "day": day_text(findings.day),
         "from": "archive" if is_archived else "store",
@@ -251,7 +273,7 @@ _PARTS = {
 _WINDOW_NAMES = {"h": ("hour", 3_600_000), "d": ("day", DAY_MS)}
 
 
-def _row(difference: Difference) -> dict[str, Any]:
+def _row(difference: Difference) -> ShownDifference:
     return {
         "where": difference.where if difference.part not in SHARD_PARTS else f"shard {difference.where}",
         "what": _PARTS.get(difference.part or "", "event"),

@@ -5,7 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Annotated
 
 from scalix.domain.errors import UserNotFound
 from scalix.domain.identity.subjects import user_subject
@@ -14,15 +14,17 @@ from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.ledger.ledger import Event
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
 from scalix.domain.privacy import consents
-from scalix.service.administration.key_views import shown_key
+from scalix.service.administration.key_views import SHOWN_KEY, shown_key
 from scalix.service.audit.audit import Act, Actor, recorded
 from scalix.service.audit.audit_parts import AuditParts
+from scalix.service.audit.audit_reading import ShownEntry
+from scalix.service.described import Fields, Json
 from scalix.service.ledger.archive import Archive
 from scalix.service.policy_source import PolicySource
-from scalix.service.privacy.privacy_views import shown_data, shown_record
+from scalix.service.privacy.privacy_views import SHOWN_DATA, ShownRecord, shown_data, shown_record
 from scalix.store.base import StoreUnavailable
 from scalix.store.journal.set_aside import SetAside
-from scalix.store.privacy.redis_erasure import ErasureStore
+from scalix.store.privacy.redis_erasure import Erased, ErasureStore
 from scalix.store.privacy.redis_files import StoreFiles
 from scalix.store.privacy.redis_personal_data import PersonalData, PersonalDataStore
 from scalix.store.records.redis_keys import KeyStore
@@ -30,6 +32,18 @@ from scalix.store.records.redis_users import UserStore
 
 # Beside the names of users in the audit log, which are never this.
 _BILLING = "billing of an erased user"
+
+_KEY = Annotated[Json, Fields(SHOWN_KEY, {str: "key_id"})]
+_EXPORT = Fields(
+    {str: "user_id exported_at", ShownRecord | None: "record", dict[str, bool]: "consent", list[_KEY]: "keys"},
+    {dict[str, str]: "archived_elsewhere", list[ShownEntry]: "audit"},
+)
+Export = Annotated[Json, Fields(_EXPORT, SHOWN_DATA)]
+_ERASED = Annotated[Json, Fields(Erased, {int: "file_lines audit_names"})]
+_ERASURE = Fields(
+    {str: "user_id", _ERASED: "erased", int: "billing_days_kept", dict[str, str]: "archived_elsewhere store_files"}
+)
+Erasure = Annotated[Json, _ERASURE]
 
 log = logging.getLogger("scalix.privacy")
 
@@ -69,7 +83,7 @@ class Privacy:
     forget: Callable[[str, Sequence[KeyRecord]], None]
     now_ms: Callable[[], int]
 
-    async def export(self, user: str, by: Actor) -> dict[str, Any]:
+    async def export(self, user: str, by: Actor) -> Export:
         """All that is kept of a user. Raises `BadRequest`, `UserNotFound`, `StoreUnavailable`."""
         user_id = checked_user_id(user, "user_id")
         record = await self.stores.users.get(user_id)
@@ -96,7 +110,7 @@ class Privacy:
             "audit": entries,
         }
 
-    async def erase(self, user: str, by: Actor) -> dict[str, Any]:
+    async def erase(self, user: str, by: Actor) -> Erasure:
         """Erase all that is kept of a user, known or not; a call that failed in the middle can be made again, and goes
         on. Raises `BadRequest`, `StoreUnavailable`."""
         user_id = checked_user_id(user, "user_id")

@@ -1,16 +1,44 @@
 """What an export shows of one person: every figure in words that say their unit."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
-from scalix.domain.ledger.ledger import Event, Summary
+from scalix.domain.ledger.ledger import Detail, Event, Summary, Sums
 from scalix.domain.limits.calendar import DAY_MS, rfc3339, window_end_ms
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Metric
+from scalix.service.described import Fields, Json
 from scalix.store.base import UserRecord
 from scalix.store.privacy.redis_personal_data import PersonalData
 
+_IN_USD = {"cost_nano_usd": "cost_usd", "charge_nano_usd": "charge_usd", "nano_usd": "spend_usd"}
 
-def shown_record(record: UserRecord) -> dict[str, Any] | None:
+
+def _in_usd_of(figures: type[Any]) -> Fields:
+    kinds = get_type_hints(figures).items()
+    return Fields(*({float: _IN_USD[name]} if name in _IN_USD else {kind: name} for name, kind in kinds))
+
+
+_RECORD = Fields(
+    {str: "created_at updated_at", str | None: "tier tokens_valid_after", bool: "blocked metadata_is_readable"},
+    {dict[str, Any]: "limits", dict[str, Any] | None: "metadata", dict[str, str]: "revoked_tokens"},
+)
+ShownRecord = Annotated[Json, _RECORD]
+_AMOUNTS = [name for metric in Metric for name in (metric.value, metric.reserved)]
+Counter = Annotated[Json, Fields({str: "window ends_at", float: _AMOUNTS})]
+InFlight = Annotated[Json, Fields({str: "id admitted_at"})]
+Balance = Annotated[Json, Fields({float: "usd held_usd"})]
+Credit = Annotated[Json, Fields({str: "id at", float: "usd"})]
+_EVENT = Fields({str: "id at outcome", str | None: "key_id", int: "requests tokens", float: "spend_usd"})
+ShownEvent = Annotated[Json, Fields(_EVENT, {bool: "estimated"}, _in_usd_of(Detail))]
+ShownSummary = Annotated[Json, Fields({str: "day model tier", str | None: "key_id"}, _in_usd_of(Sums))]
+SHOWN_DATA = Fields(
+    {list[Counter]: "counters", dict[str, str]: "adjustments", list[InFlight]: "requests_in_flight"},
+    {str | None: "address_merged_at", Balance | None: "balance", list[Credit]: "credits"},
+    {list[ShownEvent]: "events", list[ShownSummary]: "summaries"},
+)
+
+
+def shown_record(record: UserRecord) -> ShownRecord | None:
     """The user's record; `None` without one."""
     if not record.exists:
         return None
@@ -55,7 +83,7 @@ def shown_data(data: PersonalData) -> dict[str, Any]:
     }
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event(event: Event) -> ShownEvent:
     return {
         "id": event.request_id,
         "at": rfc3339(event.admitted_ms),
@@ -68,12 +96,9 @@ def _event(event: Event) -> dict[str, Any]:
     }
 
 
-def _summary(summary: Summary) -> dict[str, Any]:
+def _summary(summary: Summary) -> ShownSummary:
     day, sums = rfc3339(summary.day * DAY_MS)[:10], _in_usd(asdict(summary.sums))
     return {"day": day, "model": summary.model, "tier": summary.tier, "key_id": summary.key_id or None, **sums}
-
-
-_IN_USD = {"cost_nano_usd": "cost_usd", "charge_nano_usd": "charge_usd", "nano_usd": "spend_usd"}
 
 
 def _in_usd(figures: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.subjects import Subject
@@ -11,6 +11,7 @@ from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.ledger.ledger import Aggregate, Sums
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.limits import NANO_USD_PER_USD
+from scalix.service.described import Fields, Json
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import date_of, day_index, one_of, refuse_unknown_parameters, whole_number
 from scalix.service.usage.report_names import OF_A_USER
@@ -28,6 +29,16 @@ _USERS = "user:"
 FIGURES = (*COUNTS, "provider_cost_usd", "charge_usd", "margin_usd", "mean_latency_ms")
 _MONEY = ("requests", "charge_usd", "provider_cost_usd", "margin_usd", "margin_percent")
 _ERRORS = ("provider", "model", "error", "errors", "events", "error_rate")
+# A row has the columns that its report names.
+_ROW = Fields(
+    {NotRequired[str]: "date tier model provider error user_id key_id", NotRequired[str | None]: "key"},
+    {NotRequired[int]: (*COUNTS, "mean_latency_ms", "errors", "events", "rank")},
+    {NotRequired[float]: "provider_cost_usd charge_usd margin_usd error_rate"},
+    {NotRequired[float | None]: "margin_percent"},
+)
+Row = Annotated[Json, _ROW]
+_REPORT = Fields({str: "report from to", list[str]: "columns", list[Row]: "rows", NotRequired[Row]: "total"})
+ShownReport = Annotated[Json, _REPORT]
 _DATES = frozenset({"from", "to"})
 
 
@@ -43,7 +54,7 @@ class Report:
     rows: list[dict[str, Any]]
     total: dict[str, Any] | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> ShownReport:
         """The report as one JSON object."""
         shown: dict[str, Any] = {
             "report": self.name,

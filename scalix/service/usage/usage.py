@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 from scalix.domain.errors import NotPermitted
 from scalix.domain.identity.subjects import Subject
@@ -15,13 +15,14 @@ from scalix.domain.limits.key_states import key_states
 from scalix.domain.limits.limit_overrides import Overrides
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Limits, Window
 from scalix.domain.limits.quota import KeyTallies, Tallies, Tally
-from scalix.service.administration.limit_views import shown_limits, shown_use
+from scalix.service.administration.limit_views import LIMIT, shown_limits, shown_use
 from scalix.service.administration.user_records import refuse_unknown_user
+from scalix.service.described import Fields, Json
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.users import UserDirectory, effective_limits, overrides_of
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import date_of, refuse_unknown_parameters, whole_number
-from scalix.service.usage.sums import counts, summed
+from scalix.service.usage.sums import COUNTS, counts, summed
 from scalix.store.base import UserRecord
 from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.quota.redis_balance import BalanceStore
@@ -31,6 +32,20 @@ from scalix.store.records.redis_keys import KeyStore
 DEFAULT_DAYS = 30
 USER = "user_id"
 _PARAMETERS = frozenset({"days", USER})
+# A limit that is not enforced, and whence each is, are the operator's alone to see.
+ShownLimit = Annotated[Json, Fields(LIMIT, {NotRequired[str]: "source", NotRequired[bool]: "enforce"})]
+_SUMS = Fields({int: COUNTS, float: "cost_usd"})
+UseOfDay = Annotated[Json, Fields(_SUMS, {str: "date"})]
+UseOfModel = Annotated[Json, Fields(_SUMS, {str: "model"})]
+_LIMITS_OF_KEY = {list[Annotated[Json, LIMIT]]: "limits"}
+UseOfKey = Annotated[Json, Fields({str: "key_name", str | None: "key_alias expires"}, _LIMITS_OF_KEY)]
+_OVERVIEW = Fields(
+    {str: "user_id time", str | None: "tier", float: "cost_today_usd"},
+    {int: "requests_today tokens_today requests_this_hour requests_in_flight", list[ShownLimit]: "limits"},
+    {NotRequired[float]: "balance_usd balance_reserved_usd", NotRequired[UseOfKey]: "key"},
+    {list[UseOfDay]: "by_day", list[UseOfModel]: "by_model"},
+)
+Overview = Annotated[Json, _OVERVIEW]
 _UNUSED: KeyTallies = {KeyWindow.TOTAL: Tally()}
 
 
@@ -129,7 +144,7 @@ class UsageReading:
             await self.balances.balance(subject),
         )
 
-    async def overview(self, caller: Caller, query: Mapping[str, str]) -> dict[str, Any]:
+    async def overview(self, caller: Caller, query: Mapping[str, str]) -> Overview:
         """The answer to `GET /scalix/v1/usage`. Raises `BadRequest`, `NotPermitted`, `UserNotFound`,
         `StoreUnavailable`."""
         refuse_unknown_parameters(query, _PARAMETERS)
@@ -160,7 +175,7 @@ class UsageReading:
         answer["by_model"] = _by_model(use.summaries)
         return answer
 
-    async def _key(self, key: KeyRecord) -> dict[str, Any]:
+    async def _key(self, key: KeyRecord) -> UseOfKey:
         now_ms, tallies = (0, KeyTallies()) if self.keys is None else await self.keys.tallies(key)
         return {
             "key_name": f"sk-...{key.last_four}",
@@ -177,7 +192,7 @@ class UsageReading:
         }
 
 
-def limits_of(whose: Whose, use: Use) -> list[dict[str, Any]]:
+def limits_of(whose: Whose, use: Use) -> list[ShownLimit]:
     """Every limit of a subject with its use. A limit that is not enforced is only the operator's to see."""
     shown = shown_limits(whose.limits, whose.own, use.tallies, use.now_ms, use.in_flight)
     if whose.is_operators_view:
@@ -191,12 +206,12 @@ def shown_sums(sums: Sums) -> dict[str, Any]:
     return {**counts(sums), "cost_usd": sums.charge_nano_usd / NANO_USD_PER_USD}
 
 
-def _by_day(summaries: list[Summary]) -> list[dict[str, Any]]:
+def _by_day(summaries: list[Summary]) -> list[UseOfDay]:
     days = summed(summaries, lambda summary: summary.day)
     return [{"date": date_of(day), **shown_sums(days[day])} for day in sorted(days)]
 
 
-def _by_model(summaries: list[Summary]) -> list[dict[str, Any]]:
+def _by_model(summaries: list[Summary]) -> list[UseOfModel]:
     models = summed(summaries, lambda summary: summary.model)
     ordered = sorted(models, key=lambda model: (-models[model].tokens, -models[model].requests, model))
     return [{"model": model, **shown_sums(models[model])} for model in ordered]

@@ -5,16 +5,17 @@ import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, NotRequired
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.failures import ErrorClass
 from scalix.domain.ledger.ledger import LATER_FIELDS, Event
-from scalix.domain.ledger.ledger_lines import later_figures
+from scalix.domain.ledger.ledger_lines import later_figures, shown_type
 from scalix.domain.limits.calendar import DAY_MS, rfc3339
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.domain.limits.quota import Outcome
 from scalix.service.administration.user_records import refuse_unknown_user
+from scalix.service.described import Fields, Json
 from scalix.service.identity.callers import Caller
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import moment_ms, one_of, refuse_unknown_parameters, whole_number
@@ -37,6 +38,13 @@ _AS_THEY_ARE = (
     *("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"),
     *("latency_ms", "first_token_ms", "cache_hit"),
 )
+_EVENT = Fields(
+    {str: "id time model outcome", str | None: "model_served tier key key_id error", list[str]: "fallbacks"},
+    {int: "requests tokens", float: "cost_usd", bool: "estimated stream"},
+    {NotRequired[str | None]: "provider price_version", NotRequired[float]: "provider_cost_usd"},
+    *({shown_type(name): name} for name in (*_AS_THEY_ARE, *(one.name for one in LATER_FIELDS))),
+)
+ShownEvent = Annotated[Json, _EVENT]
 OPERATORS_COLUMNS = ("provider", "provider_cost_usd", "price_version")
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
 # That our own account at a provider is at fault is told to the operator alone.
@@ -50,7 +58,7 @@ BEFORE_ALL: Place = (2**62, "")
 class EventsPage:
     """Some events as they are shown, and where the next page begins; `None` when there is nothing more."""
 
-    rows: list[dict[str, Any]]
+    events: list[ShownEvent]
     next_cursor: str | None
 
 
@@ -128,7 +136,7 @@ class UsageEvents:
                 yield event
 
 
-def shown_event(event: Event, key: str | None, is_operators_view: bool) -> dict[str, Any]:
+def shown_event(event: Event, key: str | None, is_operators_view: bool) -> ShownEvent:
     """An event as its user sees it: `cost_usd` is what is billed. The operator sees what the provider takes, too."""
     detail = event.detail
     error = detail.error if is_operators_view or detail.error not in _OURS else ErrorClass.PROVIDER_DOWN.value
