@@ -1,9 +1,9 @@
 """Reads the output of all children in one thread, so that no child ever waits for a reader."""
 
-import contextlib
 import os
 import selectors
 import threading
+import time
 from collections.abc import Callable
 
 LONGEST_LINE_BYTES = 16 * 1024
@@ -48,70 +48,42 @@ class LineReader:
 
 
 class PipePump:
-    """One thread that reads all pipes. `watch` may be called from any thread; lines arrive in the pump's thread."""
+    """Reads all pipes in one thread. `watch` may be called from any thread."""
 
     def __init__(self) -> None:
-        self._selector = selectors.DefaultSelector()
-        self._added: list[tuple[int, LineReader, threading.Event]] = []
-        self._asked: list[threading.Event] = []
+        # By epoll, to which a pipe may be added while the thread waits in it.
+        self._selector = selectors.EpollSelector()
+        self._reading = threading.Lock()
         self._closing = False
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        self._selector.register(self._wake_read, selectors.EVENT_READ)
-        self._thread = threading.Thread(target=self._run, name="pump", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, name="pump", daemon=True).start()
 
     def watch(self, fd: int, on_line: OnLine) -> threading.Event:
         """Read `fd`, and close it at its end. The event is set when all of its lines have been handed over."""
-        os.set_blocking(fd, False)
         ended = threading.Event()
-        self._added.append((fd, LineReader(on_line), ended))
-        os.write(self._wake_write, b"+")
+        self._selector.register(fd, selectors.EVENT_READ, (LineReader(on_line), ended))
         return ended
 
     def catch_up(self, timeout_s: float = 1.0) -> None:
-        """Return when all that the pipes hold now has been handed over, or after `timeout_s`."""
-        caught_up = threading.Event()
-        self._asked.append(caught_up)
-        os.write(self._wake_write, b"?")
-        caught_up.wait(timeout_s)
+        """Hand over all that the pipes hold now, in this thread, or what can be within `timeout_s`."""
+        deadline_s = time.monotonic() + timeout_s
+        with self._reading:
+            while time.monotonic() < deadline_s and (ready := self._selector.select(0)):
+                for key, _ in ready:
+                    self._read(key.fd, *key.data)
 
     def close(self, timeout_s: float = 1.0) -> None:
-        """Hand over what the pipes still hold, within `timeout_s`, and end."""
+        """Hand over what the pipes still hold, within `timeout_s`, and end. Those that a grandchild keeps open are not
+        waited for."""
         self._closing = True
-        os.write(self._wake_write, b"-")
-        self._thread.join(timeout_s)
+        self.catch_up(timeout_s)
 
     def _run(self) -> None:
-        while True:
-            # Closing: what is in the pipes now is read; a pipe that a grandchild keeps open is not waited for.
-            closing, asked = self._closing, len(self._asked)
-            self._take_added()
-            ready = [key for key, _ in self._selector.select(0 if closing or asked else None) if key.data]
-            if not ready:
-                for caught_up in self._asked[:asked]:
-                    caught_up.set()
-                del self._asked[:asked]
-            if closing and not ready:
-                return
-            for key in ready:
-                self._read(key.fd, *key.data)
-
-    def _take_added(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake_read, 4096)
-        while self._added:
-            fd, reader, ended = self._added.pop(0)
-            self._selector.register(fd, selectors.EVENT_READ, (reader, ended))
+        while not self._closing:
+            self._selector.select()
+            self.catch_up()
 
     def _read(self, fd: int, reader: LineReader, ended: threading.Event) -> None:
-        try:
-            chunk = os.read(fd, _CHUNK_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            chunk = b""
-        if chunk:
+        if chunk := os.read(fd, _CHUNK_BYTES):
             reader.feed(chunk)
             return
         reader.end()
