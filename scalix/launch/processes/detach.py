@@ -16,18 +16,13 @@ def run_detached(run: Callable[[Callable[[], None]], int]) -> int:
     read_fd, write_fd = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    middle = os.fork()
-    if middle == 0:
-        # The middle one ends at once, so that the daemon is nobody's child and no session's leader.
+    pid = os.fork()
+    if pid == 0:
         os.close(read_fd)
         os.setsid()
-        if os.fork() == 0:
-            _be_the_daemon(run, write_fd)
-        os._exit(0)
+        _be_the_daemon(run, write_fd)
     os.close(write_fd)
-    os.waitpid(middle, 0)
     with os.fdopen(read_fd, "rb") as pipe:
-        pid = int(pipe.readline() or b"0")
         try:
             code = pipe.readline()
         except KeyboardInterrupt:
@@ -41,7 +36,7 @@ def run_detached(run: Callable[[Callable[[], None]], int]) -> int:
 
 
 def _be_the_daemon(run: Callable[[Callable[[], None]], int], status_fd: int) -> None:
-    """Run in this process, and report to `status_fd`: the pid, then the exit code or 0 when ready. Never returns."""
+    """Run in this process, and report to `status_fd` the exit code, or 0 when ready. Never returns."""
     code = EXIT_DIED
     reported = False
 
@@ -59,7 +54,6 @@ def _be_the_daemon(run: Callable[[Callable[[], None]], int], status_fd: int) -> 
     try:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         _to_nowhere(0)
-        os.write(status_fd, b"%d\n" % os.getpid())
         code = run(on_ready)
     except BaseException:
         sys.excepthook(*sys.exc_info())
