@@ -1,10 +1,9 @@
 """The launcher's side of the preloader: it has workers forked, instead of starting each as a program."""
 
-import contextlib
-import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 
 from scalix.launch.processes.child import Child, ChildSpec
 from scalix.launch.processes.child_process import adopt_orphans
@@ -21,13 +20,10 @@ class Preloader:
 
     def __init__(self, worker: ChildSpec, pump: PipePump, output: Output) -> None:
         adopt_orphans()
-        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._ours.settimeout(_PATIENCE_S)
-        control = self._theirs.fileno()
-        command = (sys.executable, "-m", "scalix.launch.processes.preloader", "--control", str(control))
         environment = {**worker.environment, "OPENBLAS_NUM_THREADS": "1"}  # its thread would not live through a fork
-        spec = ChildSpec("preloader", command, environment, worker.directory, (control,), signal.SIGKILL)
+        spec = ChildSpec("preloader", (), environment, worker.directory, death_signal=signal.SIGKILL)
         self.child = Child(spec, pump, output)
+        self._connect()
 
     def fork(self, spec: ChildSpec, stdout: int, stderr: int, ready: int) -> Adopted | None:
         """Have a worker forked that gets the descriptors of `spec`; `None` where it has to be started as a program."""
@@ -39,7 +35,8 @@ class Preloader:
         except (OSError, ValueError):
             # It is dead or hangs. The next one must not find the order of this one.
             self.child.send(signal.SIGKILL)
-            self._forget_orders()
+            self.close()
+            self._connect()
             return None
         return Adopted(pid) if pid else None
 
@@ -48,13 +45,10 @@ class Preloader:
         self._ours.close()
         self._theirs.close()
 
-    def _forget_orders(self) -> None:
-        for end in (self._theirs, self._ours):
-            end.setblocking(False)
-            with contextlib.suppress(OSError):
-                while True:
-                    _, fds, _, _ = socket.recv_fds(end, 256, 8)
-                    for fd in fds:
-                        os.close(fd)
-            end.setblocking(True)
+    def _connect(self) -> None:
+        """Make the socket that orders go by, whose other end the next process gets."""
+        self._ours, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ours.settimeout(_PATIENCE_S)
+        control = self._theirs.fileno()
+        command = (sys.executable, "-m", "scalix.launch.processes.preloader", "--control", str(control))
+        self.child.spec = replace(self.child.spec, command=command, inherited_fds=(control,))
