@@ -1,12 +1,13 @@
 """A reload: the config is read again, and its policy is put into force in every worker, or nothing changes."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scalix.launch.config.policy_file import write_policy
 from scalix.launch.problems import LaunchError
+from scalix.launch.processes.runfile import ReloadEntry
 
 if TYPE_CHECKING:
     from scalix.domain.policy import Model, Policy
@@ -27,30 +28,37 @@ _TIERS = ("tier", "scalix_tier")  # of a model, in the file and in what LiteLLM 
 _TOLD_APART = frozenset({"tiers", "default_tier", "models", "wildcards", "guard"})
 
 
-@dataclass(frozen=True)
-class Reload:
-    """The outcome of a reload. `policy` is `None` when there are `problems`; `notes` are lines for the operator."""
+class Reload(NamedTuple):
+    """The policy that the file has now, with the models that the gateway runs with, at the new prices. `notes` are
+    lines for the operator."""
 
-    policy: "Policy | None"
-    problems: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    policy: "Policy"
+    notes: tuple[str, ...]
+
+
+def put_in_place(plan: "Plan", number: int, policy_path: Path) -> "tuple[Policy | None, ReloadEntry]":
+    """Read the config file of a running gateway again, and write its policy to where the workers find it. Returns the
+    policy, `None` where there are problems, and what to tell the operator."""
+    try:
+        policy, notes = read_again(plan)
+        write_policy(policy_path, number, policy)
+    except LaunchError as error:
+        return None, ReloadEntry(number, problems=tuple(str(problem) for problem in error.problems))
+    except Exception as error:
+        # A gateway that serves goes on, whatever is wrong with the file or with this code.
+        what = f"{plan.settings.config_path}: reading it failed: {type(error).__name__}: {error}"
+        return None, ReloadEntry(number, problems=(what,))
+    return policy, ReloadEntry(number, notes=notes)
 
 
 def read_again(plan: "Plan") -> Reload:
-    """Read the config file of a running gateway again. The policy has the models that the gateway runs with, at the new
-    prices."""
+    """What a reload brings. Raises `LaunchError`."""
     from scalix.launch.config.config_environment import with_config_variables
     from scalix.launch.config.config_file import read_config
 
     settings, before = plan.settings, plan.config
-    try:
-        values = with_config_variables(plan.environment, settings.config_path).values
-        config = read_config(settings.config_path, values, demo=plan.demo, production=settings.production)
-    except LaunchError as error:
-        return Reload(None, problems=tuple(str(problem) for problem in error.problems))
-    except Exception as error:
-        # A gateway that serves goes on, whatever is wrong with the file or with this code.
-        return Reload(None, problems=(f"{settings.config_path}: reading it failed: {type(error).__name__}: {error}",))
+    values = with_config_variables(plan.environment, settings.config_path).values
+    config = read_config(settings.config_path, values, demo=plan.demo, production=settings.production)
     now = config.policy
     models = {name: _repriced(model, now.models.get(name)) for name, model in before.policy.models.items()}
     policy = replace(
@@ -68,7 +76,7 @@ def read_again(plan: "Plan") -> Reload:
         notes.append(f"changes in {listed} come into force with a restart only: run --stop, then start again")
     known = {_without_place(line) for line in before.warnings}
     notes += [line for line in config.warnings if _without_place(line) not in known]
-    return Reload(policy, notes=tuple(notes))
+    return Reload(policy, tuple(notes))
 
 
 def _need_a_restart(before: "GatewayConfig", now: "GatewayConfig", policy: "Policy") -> Iterator[str]:
@@ -98,17 +106,6 @@ def _without_place(line: str) -> str:
 def _repriced(model: "Model", now: "Model | None") -> "Model":
     """`model` with the prices of `now`, unless more than its prices has changed."""
     return now if now is not None and replace(now, prices=model.prices) == model else model
-
-
-def put_in_place(plan: "Plan", number: int, policy_path: Path) -> Reload:
-    """Read the config again, and write its policy to where the workers find it."""
-    outcome = read_again(plan)
-    if outcome.policy:
-        try:
-            write_policy(policy_path, number, outcome.policy)
-        except LaunchError as error:
-            return Reload(None, problems=(str(error),))
-    return outcome
 
 
 def _summary(before: "Policy", after: "Policy") -> str:

@@ -24,7 +24,7 @@ from scalix.launch.processes.process import describe_exit
 from scalix.launch.processes.pump import PipePump
 from scalix.launch.processes.recycling import Recycler
 from scalix.launch.processes.reload import put_in_place
-from scalix.launch.processes.runfile import POLICY_FILE, ReloadEntry, RunFile, WorkerEntry, hold_lock, remove_run_file
+from scalix.launch.processes.runfile import POLICY_FILE, RunFile, WorkerEntry, hold_lock, remove_run_file
 from scalix.launch.processes.signals import EXIT_PORT_TAKEN, RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
 from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_orphans
@@ -227,17 +227,17 @@ class Supervisor:
     def _reload(self) -> None:
         """Read the config again and tell the workers that serve; a worker that starts reads the policy by itself."""
         number = self._run_file.reloads + 1
-        outcome = put_in_place(self._plan, number, self._policy_path)
+        policy, outcome = put_in_place(self._plan, number, self._policy_path)
         for line in (*outcome.problems, *outcome.notes):
             self._output.say("reload", line)
-        if outcome.policy:
-            self._plan = replace(self._plan, config=replace(self._plan.config, policy=outcome.policy))
+        if policy:
+            self._plan = replace(self._plan, config=replace(self._plan.config, policy=policy))
             for worker in self._workers:
                 if worker.is_ready:
                     worker.send(signal.SIGHUP)
         else:
             self._output.say("reload", "nothing was changed")
-        self._note(reload=ReloadEntry(number, outcome.problems, outcome.notes))
+        self._note(reload=outcome)
 
     def _died(self, child: Child) -> None:
         name, how = child.spec.name, describe_exit(child.exit_code)
