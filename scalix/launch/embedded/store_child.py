@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -19,36 +21,37 @@ if TYPE_CHECKING:
 _COUNTED = {1: "line", 2: "two lines", 3: "three lines"}
 
 
+@dataclass(frozen=True)
 class StoreChild:
-    """A store fit for use. `description` is one line for the operator, without a password; `url` is for redis-py."""
+    """A store fit for use. `url` is for redis-py; `description` is one line for the operator, without a password.
+    `server` is the embedded one, if it is that; what happens to it is told by `say`."""
 
-    def __init__(self, url: str, description: str, server: "EmbeddedStore | None", say: Callable[[str], None]) -> None:
-        self.url = url
-        self.description = description
-        self._server = server
-        self._say = say
+    url: str = field(repr=False)
+    description: str
+    server: "EmbeddedStore | None"
+    say: Callable[[str], None]
 
     @property
     def identity(self) -> ProcessIdentity | None:
         """The process of an embedded server, else None."""
-        pid = self._server.pid if self._server else None
+        pid = self.server.pid if self.server else None
         return identify(pid) if pid else None
 
     @property
     def socket(self) -> str | None:
         """The path of an embedded server's socket, else None."""
-        return unquote(self.url.removeprefix("unix://")) if self._server else None
+        return unquote(self.url.removeprefix("unix://")) if self.server else None
 
     def ensure_running(self) -> bool:
         """Restart an embedded server if it has died. True when something has changed."""
-        line = self._server.ensure_running() if self._server else None
+        line = self.server.ensure_running() if self.server else None
         if line:
-            self._say(line)
+            self.say(line)
         return line is not None
 
     def stop(self, timeout_s: float) -> None:
-        if self._server:
-            self._server.stop(timeout_s)
+        if self.server:
+            self.server.stop(timeout_s)
 
 
 def open_store(settings: "Settings", pump: PipePump, output: Output, named_by: Sequence[tuple[str, str]]) -> StoreChild:
@@ -56,10 +59,7 @@ def open_store(settings: "Settings", pump: PipePump, output: Output, named_by: S
 
     `named_by` are the variables that name a server, each with where it was set.
     """
-
-    def say(line: str) -> None:
-        output.say("store", line)
-
+    say = partial(output.say, "store")
     if settings.redis_url is not None:
         flavour, version = _check(settings.redis_url, named_by[0][1] if named_by else "environment", named_by)
         return StoreChild(settings.redis_url, f"{flavour} {version} at {redacted(settings.redis_url)}", None, say)

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from scalix.launch.processes.child_process import die_with_parent
@@ -48,18 +48,6 @@ def restart_delay_s(deaths: int) -> float:
     return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** max(0, min(deaths - 1, 10)))
 
 
-@dataclass
-class _Running:
-    popen: Process
-    identity: ProcessIdentity
-    ready_fd: int
-    started_at_s: float
-    pipes_ended: list[threading.Event]
-    ready_at_s: float | None = None
-    ready_line: bytes = b""
-    tail: deque[bytes] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
-
-
 class Child:
     """One program, restarted as often as it dies. For the main thread only; times are monotonic seconds.
 
@@ -68,42 +56,35 @@ class Child:
 
     def __init__(self, spec: ChildSpec, pump: PipePump, output: Output, shortcut: Shortcut = lambda *_: None) -> None:
         self.spec = spec
-        self._shortcut = shortcut
         self.deaths = 0
         self.ever_ready = False
         self.last_words = ""
         self.exit_code: int | None = None
-        self._pump = pump
-        self._output = output
-        self._running: _Running | None = None
         self.next_start_s: float | None = None
         """When it will be started again; None unless it is waiting for that."""
-
-    @property
-    def identity(self) -> ProcessIdentity | None:
+        self._shortcut = shortcut
+        self._pump = pump
+        self._output = output
+        self._tail: deque[bytes] = deque(maxlen=_TAIL_LINES)
+        self._pipes_ended: list[threading.Event] = []
+        self._started_at_s = 0.0
+        self._process: Process | None = None
+        self.identity: ProcessIdentity | None = None
         """The process that runs now; None while none does."""
-        return self._running.identity if self._running else None
+        self.ready_fd: int | None = None
+        """The descriptor on which the child says that it is ready; None when it has nothing to say."""
+        self.ready_line = b""
+        """What the child wrote when it became ready, without the newline."""
+        self._ready_at_s: float | None = None
 
     @property
     def is_ready(self) -> bool:
-        return self._running is not None and self._running.ready_at_s is not None
-
-    @property
-    def ready_line(self) -> bytes:
-        """What the child wrote when it became ready, without the newline."""
-        return self._running.ready_line if self._running else b""
+        return self._ready_at_s is not None
 
     @property
     def start_s(self) -> float:
         """Seconds from the start until the child was ready."""
-        running = self._running
-        return (running.ready_at_s or running.started_at_s) - running.started_at_s if running else 0.0
-
-    @property
-    def ready_fd(self) -> int | None:
-        """The descriptor on which the child says that it is ready; None when it has nothing to say."""
-        running = self._running
-        return running.ready_fd if running and running.ready_fd >= 0 else None
+        return (self._ready_at_s or self._started_at_s) - self._started_at_s
 
     def start(self) -> None:
         """Start the program. Raises OSError when the system can't."""
@@ -111,7 +92,7 @@ class Child:
         (ready_read, ready_write), (out_read, out_write), (err_read, err_write) = pipes
         os.set_blocking(ready_read, False)
         try:
-            popen = self._shortcut(self.spec, out_write, err_write, ready_write) or self._started(
+            process = self._shortcut(self.spec, out_write, err_write, ready_write) or self._started(
                 out_write, err_write, ready_write
             )
         except OSError:
@@ -121,10 +102,11 @@ class Child:
         finally:
             for _, write_end in pipes:
                 os.close(write_end)
-        identity = identify(popen.pid) or ProcessIdentity(popen.pid, -1)
-        running = _Running(popen, identity, ready_read, time.monotonic(), [])
-        running.pipes_ended = [self._watch(fd, running) for fd in (out_read, err_read)]
-        self._running, self.next_start_s, self.exit_code = running, None, None
+        self._process, self.identity = process, identify(process.pid) or ProcessIdentity(process.pid, -1)
+        self.ready_fd, self._started_at_s = ready_read, time.monotonic()
+        self._tail.clear()
+        self._pipes_ended = [self._pump.watch(fd, self._take_line) for fd in (out_read, err_read)]
+        self.next_start_s = self.exit_code = None
 
     def _started(self, stdout: int, stderr: int, ready: int) -> Process:
         return subprocess.Popen(
@@ -140,54 +122,49 @@ class Child:
             preexec_fn=die_with_parent(self.spec.death_signal),
         )
 
-    def _watch(self, fd: int, running: _Running) -> threading.Event:
-        def on_line(line: bytes) -> None:
-            running.tail.append(line)
-            # Until it is ready a child writes banners and, if it fails, traces: for the log. Its last words are told.
-            self._output.from_child(self.spec.name, line, terminal=running.ready_at_s is not None)
-
-        return self._pump.watch(fd, on_line)
+    def _take_line(self, line: bytes) -> None:
+        self._tail.append(line)
+        # Until it is ready a child writes banners and, if it fails, traces: for the log. Its last words are told.
+        self._output.from_child(self.spec.name, line, terminal=self.is_ready)
 
     def read_readiness(self) -> bool:
         """Call when `ready_fd` can be read. True when the child has just become ready."""
-        running = self._running
-        if running is None:
+        if self.ready_fd is None:
             return False
         try:
-            data = os.read(running.ready_fd, 4096)
+            data = os.read(self.ready_fd, 4096)
         except BlockingIOError:
             return False
-        running.ready_line += data
+        self.ready_line += data
         if data and b"\n" not in data:
             return False
-        os.close(running.ready_fd)
-        running.ready_fd = -1
+        os.close(self.ready_fd)
+        self.ready_fd = None
         if not data:  # closed without a word: its end will follow
             return False
         # What it wrote before is for the log, however late it is read.
         self._pump.catch_up()
-        running.ready_line = running.ready_line.strip()
-        running.ready_at_s = time.monotonic()
+        self.ready_line = self.ready_line.strip()
+        self._ready_at_s = time.monotonic()
         self.ever_ready = True
         return True
 
     def check_alive(self) -> bool:
         """False when the child has died since the last call; `exit_code` and `last_words` are set then."""
-        running = self._running
-        if running is None:
+        if self._process is None:
             return True
-        code = running.popen.poll()
+        code = self._process.poll()
         now = time.monotonic()
         if code is None:
-            if running.ready_at_s is None and now - running.started_at_s > START_LIMIT_S:
-                running.popen.send_signal(signal.SIGKILL)
+            if self._ready_at_s is None and now - self._started_at_s > START_LIMIT_S:
+                self._process.send_signal(signal.SIGKILL)
             return True
-        for ended in running.pipes_ended:
+        for ended in self._pipes_ended:
             ended.wait(0.5)
-        steady = running.ready_at_s is not None and now - running.ready_at_s > STEADY_S
+        steady = self._ready_at_s is not None and now - self._ready_at_s > STEADY_S
         self.deaths = 1 if steady else self.deaths + 1
         self.exit_code = code
-        self.last_words = _last_words(list(running.tail))
+        self.last_words = _last_words(list(self._tail))
         self._forget()
         self.next_start_s = now + restart_delay_s(self.deaths)
         return False
@@ -198,19 +175,20 @@ class Child:
         self.next_start_s = time.monotonic() + restart_delay_s(self.deaths)
 
     def send(self, signum: signal.Signals) -> None:
-        if self._running and self._running.popen.poll() is None:
-            self._running.popen.send_signal(signum)
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signum)
 
     def has_ended(self) -> bool:
         """Whether no process of this child runs now."""
-        if self._running and self._running.popen.poll() is not None:
+        if self._process and self._process.poll() is not None:
             self._forget()
-        return self._running is None
+        return self._process is None
 
     def _forget(self) -> None:
-        if self._running and self._running.ready_fd >= 0:
-            os.close(self._running.ready_fd)
-        self._running = None
+        if self.ready_fd is not None:
+            os.close(self.ready_fd)
+        self._process = self.identity = self.ready_fd = self._ready_at_s = None
+        self.ready_line = b""
 
 
 def _last_words(lines: list[bytes]) -> str:

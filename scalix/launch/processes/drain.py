@@ -42,20 +42,13 @@ class Drain:
     def _end(self, children: Sequence[Child], deadline: float, *, hurry: bool) -> None:
         for child in children:
             child.send(signal.SIGTERM)
-        hurried = False
-        while not all(child.has_ended() for child in children):
-            now = time.monotonic()
-            if now >= deadline:
-                self._kill(children)
-                return
-            arrived = self._inbox.wait(min(_TICK_S, deadline - now))
-            if hurry and not hurried and any(signum in STOP_SIGNALS for signum in arrived):
-                hurried = True
+        while not all(child.has_ended() for child in children) and (left_s := deadline - time.monotonic()) > 0:
+            arrived = self._inbox.wait(min(_TICK_S, left_s))
+            if hurry and STOP_SIGNALS.intersection(arrived):
+                hurry = False
                 deadline = min(deadline, time.monotonic() + HURRIED_S)
                 for child in children:
                     child.send(signal.SIGTERM)
-
-    def _kill(self, children: Sequence[Child]) -> None:
         for child in children:
             if not child.has_ended():
                 self._output.say("launcher", f"{child.spec.name} did not end in time and is killed")

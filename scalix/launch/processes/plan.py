@@ -109,14 +109,6 @@ def worker_environment(
     return values
 
 
-def helper_environment(plan: Plan) -> dict[str, str]:
-    """The environment of the demo provider, without any key."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
-    known = plan.environment.values
-    values = {name: value for name, value in known.items() if name in kept or name.startswith("SCALIX_DEMO_")}
-    return values | {"PYTHONPATH": _python_path(known), "PYTHONUNBUFFERED": "1"}
-
-
 def versions() -> str:
     """`scalix-gateway 0.1.0 (LiteLLM 1.106.12, Python 3.11.7)`, read from package metadata."""
     try:
@@ -145,6 +137,9 @@ def worker_specs(count: int, environment: Mapping[str, str], fd: int) -> list[Ch
 
 
 def demo_spec(plan: Plan, port: int) -> ChildSpec:
-    """How to start the demo provider, on a free port if `port` is 0."""
+    """How to start the demo provider, on a free port if `port` is 0. It gets no key."""
     command = (sys.executable, "-m", "scalix_demo", "--port", str(port))
-    return ChildSpec("demo", command, helper_environment(plan), ROOT)
+    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
+    known = plan.environment.values
+    environment = {name: value for name, value in known.items() if name in kept or name.startswith("SCALIX_DEMO_")}
+    return ChildSpec("demo", command, environment | {"PYTHONPATH": _python_path(known), "PYTHONUNBUFFERED": "1"}, ROOT)

@@ -32,8 +32,8 @@ class Recycler:
         self._most_mib = most_mib
         self._make = make
         self._output = output
-        self._replaced: Child | None = None
-        self._incoming: Child | None = None
+        self._coming: tuple[Child, Child] | None = None
+        """A worker that is not ready yet, and the one that it will replace."""
         self._retiring: list[Child] = []
         self._look_at_s = 0.0
         self._wait_s = LOOK_EVERY_S
@@ -41,16 +41,16 @@ class Recycler:
 
     def all(self) -> Iterator[Child]:
         """The workers that are coming or going, and not among those that serve."""
-        if self._incoming is not None:
-            yield self._incoming
+        if self._coming:
+            yield self._coming[0]
         yield from self._retiring
 
     def step(self, workers: list[Child]) -> bool:
         """Do what is due now; a new worker is put into `workers` when it is ready. Returns whether one came or went."""
         gone = [child for child in self._retiring if child.has_ended()]
         self._retiring = [child for child in self._retiring if child not in gone]
-        if self._incoming is not None:
-            return self._watch_incoming(workers) or bool(gone)
+        if self._coming:
+            return self._watch(workers, *self._coming) or bool(gone)
         now_s = time.monotonic()
         if self._most_mib and now_s >= self._look_at_s and not self._retiring:
             self._look_at_s = now_s + LOOK_EVERY_S
@@ -72,14 +72,11 @@ class Recycler:
         except OSError as error:
             self._output.say("launcher", f"can't start a worker: {error}")
             return False
-        self._replaced, self._incoming = largest, incoming
+        self._coming = incoming, largest
         self._output.say(largest.spec.name, f"has grown to {sizes[largest]:.0f} MiB and is replaced")
         return True
 
-    def _watch_incoming(self, workers: list[Child]) -> bool:
-        incoming, replaced = self._incoming, self._replaced
-        if incoming is None or replaced is None:
-            return False
+    def _watch(self, workers: list[Child], incoming: Child, replaced: Child) -> bool:
         if incoming.is_ready:
             workers[workers.index(replaced)] = incoming
             replaced.send(RETIRE_SIGNAL)
@@ -88,5 +85,5 @@ class Recycler:
             return False
         else:
             self._output.say(incoming.spec.name, "its replacement has not come up; it serves on")
-        self._incoming = self._replaced = None
+        self._coming = None
         return True

@@ -15,7 +15,8 @@ from scalix.launch.processes.runfile import FOREIGN_PID, LOCK_FILE, RunFile, loc
 
 PROBE_PATH = "/health/readiness"
 PROBE_TIMEOUT_S = 1.0
-EXIT_READY, EXIT_NOT_READY, EXIT_NOT_RUNNING = 0, 1, 3
+EXIT_CODES = {"ready": 0, "not running": 3}
+EXIT_NOT_READY = 1
 
 State = Literal["ready", "not ready", "starting", "stopping", "not running"]
 
@@ -34,12 +35,6 @@ class Status:
     run_file: RunFile | None = None
     detail: str = ""
     alarms: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def exit_code(self) -> int:
-        if self.state == "ready":
-            return EXIT_READY
-        return EXIT_NOT_RUNNING if self.state == "not running" else EXIT_NOT_READY
 
     def as_json(self, now_s: float) -> dict[str, Any]:
         """The status as plain data for JSON; `now_s` is in seconds since 1970."""
@@ -166,4 +161,4 @@ def print_status(state_dir: Path, *, as_json: bool) -> int:
     status = look(state_dir)
     now_s = time.time()
     print(json.dumps(status.as_json(now_s)) if as_json else status.as_text(now_s))
-    return status.exit_code
+    return EXIT_CODES.get(status.state, EXIT_NOT_READY)

@@ -38,5 +38,5 @@ def wait_for_orphans(state_dir: Path, output: Output, inbox: SignalInbox) -> Non
     if any(process.is_alive() for process in left):
         output.say("launcher", "the gateway before this one was killed; waiting for its children to finish")
     while any(process.is_alive() for process in left) and time.monotonic() < deadline:
-        if any(signum in STOP_SIGNALS for signum in inbox.wait(0.05)):
+        if STOP_SIGNALS.intersection(inbox.wait(0.05)):
             raise KeyboardInterrupt
