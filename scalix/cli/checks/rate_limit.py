@@ -19,31 +19,18 @@ MOST_WAIT_S = 20.0
 
 
 @dataclass
-class Attempt:
-    """What was seen in one run up to the limit. `hours` are those of its first and its last answer."""
+class RateLimitChecks:
+    """The checks in their order, over what one run up to the limit has seen; over a second one when the hour turns
+    during the first. `hours` are those of its first and its last answer."""
 
+    bench: Bench
     limit: int = 0
     succeeded: int = 0
-    last: Answer | None = None
+    refusal: Answer = field(init=False)
     hours: tuple[int, int] = (0, 0)
     own: dict[str, Any] = field(default_factory=dict)
     other_before: dict[str, Any] = field(default_factory=dict)
     other_after: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def refusal(self) -> Answer:
-        """The answer that came instead of one more success. Raises `Failed` when there is none."""
-        if self.last is None:
-            raise Failed("no refusal")
-        return self.last
-
-
-@dataclass
-class RateLimitChecks:
-    """The checks in their order, over one attempt; over a second one when the hour turns during the first."""
-
-    bench: Bench
-    attempt: Attempt = field(default_factory=Attempt)
 
     def run(self) -> None:
         """Run them all."""
@@ -51,7 +38,7 @@ class RateLimitChecks:
         within = "as many successes within the hour as the tier has requests"
         if not check("rate-limit", "requests within the limit", within, self._up_to_the_limit):
             return
-        limit = self.attempt.limit
+        limit = self.limit
         check("rate-limit", f"request {limit + 1}", f"429 rate_limit_exceeded by {LIMIT}", self._refused)
         check("rate-limit", "Retry-After", "the end of the hour, within 1 s", self._retry_after)
         check("rate-limit", "x-should-retry", "false", self._should_retry)
@@ -60,46 +47,46 @@ class RateLimitChecks:
 
     def _up_to_the_limit(self) -> str:
         for _ in range(2):
-            self.attempt = Attempt()
+            self.succeeded, self.hours = 0, (0, 0)
             try:
                 self._try()
             except Failed:
                 if not self._turned:
                     raise
             if not self._turned:
-                return f"{self.attempt.succeeded} of {self.attempt.limit} requests answered with 200"
+                return f"{self.succeeded} of {self.limit} requests answered with 200"
         raise Skipped("the hour turned twice during the check: the provider is too slow for it")
 
     @property
     def _turned(self) -> bool:
-        return self.attempt.hours[0] != self.attempt.hours[1]
+        return self.hours[0] != self.hours[1]
 
     def _try(self) -> None:
-        attempt, bench = self.attempt, self.bench
+        bench = self.bench
         user, other = bench.new_user("free"), bench.new_user("free")
         model = cheapest(bench.models(user))
         first = self._chat(other, model)
         start = int(bench.clock(first)[0] // HOUR_S)
-        attempt.hours = (start, self._hour(first))
-        attempt.limit = _hourly_limit(expect(first, 200))
-        attempt.other_before = bench.info(other)
-        while attempt.succeeded < attempt.limit:
+        self.hours = (start, self._hour(first))
+        self.limit = _hourly_limit(expect(first, 200))
+        self.other_before = bench.info(other)
+        while self.succeeded < self.limit:
             answer = self._chat(user, model)
-            attempt.hours = (start, self._hour(answer))
+            self.hours = (start, self._hour(answer))
             if answer.code == "insufficient_quota":
                 used_up = answer.field("error", "scalix", "limit")
-                raise Skipped(f"{used_up} is used up after {attempt.succeeded} requests, before {LIMIT}")
+                raise Skipped(f"{used_up} is used up after {self.succeeded} requests, before {LIMIT}")
             if answer.status != 200:
-                saw = f"{attempt.succeeded} of {attempt.limit} requests answered with 200, then "
+                saw = f"{self.succeeded} of {self.limit} requests answered with 200, then "
                 try:
                     expect(answer, 200)
                 except Failed as failed:
                     raise Failed(saw + str(failed)) from None
-            attempt.succeeded += 1
-        attempt.last = bench.chat(user, model, max_tokens=MAX_TOKENS)
-        attempt.own, attempt.other_after = bench.info(user), bench.info(other)
+            self.succeeded += 1
+        self.refusal = bench.chat(user, model, max_tokens=MAX_TOKENS)
+        self.own, self.other_after = bench.info(user), bench.info(other)
         end = bench.client.get("/health/liveliness", with_key=False)
-        attempt.hours = (start, self._hour(end))
+        self.hours = (start, self._hour(end))
 
     def _chat(self, user: str, model: str) -> Answer:
         """One request. A provider's short failures, which are not counted, are waited out."""
@@ -114,13 +101,13 @@ class RateLimitChecks:
         return int(self.bench.clock(answer)[1] // HOUR_S)
 
     def _refused(self) -> str:
-        answer = expect(self.attempt.refusal, 429, "rate_limit_exceeded")
+        answer = expect(self.refusal, 429, "rate_limit_exceeded")
         limit = answer.field("error", "scalix", "limit")
         passes(limit == LIMIT, f"{answer.told} (limit {limit})")
         return answer.told
 
     def _retry_after(self) -> str:
-        answer = self.attempt.refusal
+        answer = self.refusal
         told, reset_at = answer.headers.get("retry-after"), answer.field("error", "scalix", "reset_at")
         retry_after_s, reset_s = _seconds(told), _unix_time(reset_at)
         if retry_after_s is None or reset_s is None:
@@ -133,15 +120,15 @@ class RateLimitChecks:
         return passes(reset_s == end_s and least <= retry_after_s <= most, seen)
 
     def _should_retry(self) -> str:
-        value = self.attempt.refusal.headers.get("x-should-retry")
+        value = self.refusal.headers.get("x-should-retry")
         return passes(value == "false", str(value))
 
     def _not_counted(self) -> str:
-        counted = self.attempt.own["usage"].get("requests_this_hour")
-        return passes(counted == self.attempt.limit, f"{counted} requests this hour")
+        counted = self.own["usage"].get("requests_this_hour")
+        return passes(counted == self.limit, f"{counted} requests this hour")
 
     def _other_user(self) -> str:
-        before, after = self.attempt.other_before["usage"], self.attempt.other_after["usage"]
+        before, after = self.other_before["usage"], self.other_after["usage"]
         passes(before == after, f"{before} before, {after} after")
         return f"{after.get('requests_this_hour')} request and {after.get('tokens_today')} tokens before and after"
 
