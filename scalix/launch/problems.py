@@ -86,16 +86,16 @@ def misspelt(name: str, known: Iterable[str]) -> str | None:
     if len(name) < _SHORTEST_NAME:
         return None
     near = {
-        other: distance
+        other: apart
         for other in known
         if len(other) >= _SHORTEST_NAME
         and abs(len(other) - len(name)) <= _MOST_LETTERS
-        and (distance := _distance(name, other)) <= _MOST_LETTERS
+        and (apart := distance(name, other)) <= _MOST_LETTERS
     }
     return min(near, key=lambda other: near[other]) if near else None
 
 
-def _distance(one: str, other: str) -> int:
+def distance(one: str, other: str) -> int:
     """How many letters have to be put in, left out, changed, or swapped with their neighbour."""
     before: list[int] = []
     row = list(range(len(other) + 1))

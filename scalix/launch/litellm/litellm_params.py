@@ -22,7 +22,6 @@ honoured
     anthropic_keycloak_auth_method anthropic_keycloak_client_id anthropic_keycloak_client_secret_ref
     anthropic_keycloak_scope anthropic_keycloak_token_url anthropic_organization_id anthropic_service_account_id
     openai_identity_provider_id openai_identity_token_file openai_service_account_id
-honoured
 # how it is called
     model custom_llm_provider base_model timeout stream_timeout request_timeout timeout_by_service_tier
     stream_timeout_by_service_tier max_retries max_parallel_requests weight order tags tag_regex
@@ -34,13 +33,11 @@ honoured
     prompt_variables prompt_version enable_json_schema_validation rust data_residency provider_specific_header
     litellm_system_prompt context_management include_server_side_tool_invocations
     disable_add_transform_inline_image_block custom_prompt_dict
-honoured
 # fields of a request's body
     temperature top_p top_k min_p frequency_penalty presence_penalty repetition_penalty stop seed logit_bias logprobs
     top_logprobs response_format tools tool_choice functions function_call parallel_tool_calls reasoning_effort thinking
     verbosity service_tier modalities audio prediction store prompt_cache_key prompt_cache_retention safety_identifier
     web_search_options dimensions encoding_format extra_body keep_alive num_ctx
-honoured
 # where is logged
     turn_off_message_logging langfuse_environment langfuse_host langfuse_prompt_version langfuse_public_key
     langfuse_secret langfuse_secret_key langfuse_span_scope langsmith_api_key langsmith_base_url langsmith_project

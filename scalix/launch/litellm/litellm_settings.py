@@ -31,20 +31,17 @@ honoured
     callbacks success_callback failure_callback service_callback input_callback audit_log_callbacks callback_settings
     pre_call_rules post_call_rules custom_provider_map guardrails global_prompt_directory global_bitbucket_config
     global_gitlab_config credential_list
-honoured
     request_timeout modify_params api_base api_key api_version headers organization project email token vertex_project
     vertex_location vertex_ai_safety_settings ssl_verify ssl_certificate ssl_security_level ssl_ecdh_curve force_ipv4
     http2 aiohttp_trust_env use_aiohttp_transport disable_aiohttp_transport disable_aiohttp_trust_env use_litellm_proxy
     suppress_debug_info filter_invalid_headers use_chat_completions_url_for_anthropic_messages
     route_all_chat_openai_to_responses user_url_validation user_url_allowed_hosts provider_url_destination_allowed_hosts
-honoured
     ai21_key aleph_alpha_key amazon_nova_api_key anthropic_key azure_key baseten_key bytez_key clarifai_key
     cloudflare_api_key cohere_key cometapi_key databricks_key datarobot_key gdc_api_base gdc_key gigachat_key
     gradient_ai_api_key groq_key heroku_key huggingface_key inception_key infinity_key lemonade_key llama_api_key
     maritalk_key nebius_key nlp_cloud_key novita_api_key ollama_key openai_key openai_like_key openrouter_key
     ovhcloud_key predibase_key predibase_tenant_id proxy_auth replicate_key sap_service_key snowflake_key
     togetherai_api_key vercel_ai_gateway_key wandb_key xai_key
-honoured
     add_function_to_prompt add_user_information_to_llm_headers anthropic_beta_headers_url anthropic_prompt_caching_ttl
     anthropic_sse_ping_interval_seconds apply_search_free_tier bedrock_neutralize_orphaned_tool_blocks
     bedrock_request_metadata_fields check_provider_endpoint common_cloud_provider_auth_params custom_prompt_dict
@@ -54,7 +51,6 @@ honoured
     enable_gemini_default_thinking_level_low enable_json_schema_validation enable_model_config_credential_overrides
     enable_preview_features include_cost_in_streaming_usage openai_system_messages_first reasoning_auto_summary
     safe_memory_mode sse_keepalive_ping_interval_seconds strip_anthropic_total_tokens model_group_settings
-honoured
     argilla_batch_size argilla_transformation_object aws_sqs_callback_params cold_storage_custom_logger
     datadog_llm_observability_params datadog_params datadog_use_v1 disable_add_user_agent_to_request_tags
     disable_streaming_logging dynamodb_table_name error_logs extra_spend_tag_headers forward_traceparent_to_llm_provider

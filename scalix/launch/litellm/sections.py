@@ -13,7 +13,6 @@ JUDGED = ("litellm_settings", "router_settings", "general_settings")
 SECTIONS: Table = table("""
 honoured
     model_list litellm_settings router_settings general_settings guardrails credential_list prompts
-honoured
     callback_settings policies policy_attachments
 translated: the files, which are read and checked like this one
     include

@@ -6,7 +6,7 @@ import re2
 
 from scalix.domain.identity.published_keys import is_published
 from scalix.launch.config.references import FORMER_NAMES
-from scalix.launch.problems import nearest
+from scalix.launch.problems import distance, nearest
 from scalix.launch.settings.environment import WORKER_VARIABLES, Environment
 from scalix.launch.settings.litellm_environment import group_of, is_provider_key
 from scalix.launch.settings.master_key import HOW_TO_MAKE_ONE
@@ -33,6 +33,7 @@ INTERNAL = frozenset(
         *("SCALIX_APP", "SCALIX_LOG_KEY", "GUNICORN_THREADS"),
     }
 )
+_NO_DIGIT = re2.compile(r"\D")
 _LOOKS_LIKE_OURS = ("SCALIX_", "LITELLM_", "REDIS_")
 # What LiteLLM reads of a Redis, for a cache that the config asks for.
 _LITELLM_REDIS = re2.compile(
@@ -72,16 +73,10 @@ def _is_read_elsewhere(name: str) -> bool:
 def _is_one_letter_off(name: str, other: str) -> bool:
     """Whether names differ by one letter more, less or changed, or by two swapped. Digits count things, and so do
     differ."""
-    if abs(len(name) - len(other)) > 1 or len(name) < 6:
+    # A quick look first: of a name of six letters, one slip leaves one end as it is.
+    if len(name) < 6 or (name[:2] != other[:2] and name[-2:] != other[-2:]):
         return False
-    start = next(
-        (i for i, pair in enumerate(zip(name, other, strict=False)) if len(set(pair)) > 1), min(len(name), len(other))
-    )
-    rest, wanted = name[start:], other[start:]
-    if any(part[:1].isdigit() for part in (rest, wanted)):
-        return False
-    swapped = rest[1:2] + rest[:1] + rest[2:]
-    return rest[1:] == wanted or rest == wanted[1:] or rest[1:] == wanted[1:] or swapped == wanted
+    return _NO_DIGIT.sub("", name) == _NO_DIGIT.sub("", other) and distance(name, other) == 1
 
 
 def variable_notes(
