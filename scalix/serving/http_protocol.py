@@ -61,7 +61,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_timer: TimerHandle | None = None
         self._linger_timer: TimerHandle | None = None
         self._head_begun = False
-        self._unread: WriteWatch | None = None
+        self._unread: WriteWatch
         # An app may have a say before a task is made: see `Gate.refuse_at_once`.
         self._refuse_at_once = getattr(self.app, "refuse_at_once", None)
         self._refusable = frozenset(path.encode() for path in getattr(self.app, "refusable_paths", ()))
@@ -71,15 +71,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._unread = WriteWatch(transport, self.loop, self.unread_s)
         if len(self.connections) > self.most_connections:
             transport.abort()
             return
         self._head_timer = self.loop.call_later(self.silent_s, self._head_is_late)
-        self._unread = WriteWatch(transport, self.loop, self.unread_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._unread is not None:
-            self._unread.stop()
+        self._unread.stop()
         _stop(self._head_timer)
         _stop(self._linger_timer)
         super().connection_lost(exc)
@@ -123,13 +122,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        if self._unread is not None:
-            self._unread.begin()
+        self._unread.begin()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         # More is about to be written, unless the answer is complete: then the rest has to be taken too.
-        if self._unread is not None and (self.cycle is None or not self.cycle.response_complete):
+        if self.cycle is None or not self.cycle.response_complete:
             self._unread.stop()
 
     # what the parser calls
@@ -180,8 +178,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._at_once_left -= 1
         self.transport.write(answer)
         super().on_response_complete()
-        if self._unread is not None:
-            self._unread.begin()
+        self._unread.begin()
         return True
 
     def _hand_over(self) -> None:
@@ -221,8 +218,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._unread is not None:
-            self._unread.begin()
+        self._unread.begin()
         cycle = self.cycle
         if cycle.response_complete and cycle.more_body and not self.transport.is_closing():
             _stop(self._linger_timer)
