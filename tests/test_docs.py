@@ -80,7 +80,7 @@ def tables(text: str) -> list[list[list[str]]]:
     return [table for table in found if table]
 
 
-@pytest.mark.parametrize("page", ["clients", "fields", "from-litellm", "limits", "security"])
+@pytest.mark.parametrize("page", ["clients", "deployments", "fields", "from-litellm", "limits", "security"])
 def test_each_condition_of_a_feature_has_its_test_or_the_reason_why_it_has_none(page: str) -> None:
     found = tables((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
     of_features = [table for table in found if table[0][0] == CONDITIONS[0]]

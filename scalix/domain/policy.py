@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from scalix.domain.deployments import Deployment, provider_in
 from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import UNLIMITED, Limits
 from scalix.domain.model_names import filled_in, is_servable, permits
 from scalix.domain.prices.peak_prices import PPM
-from scalix.domain.prices.pricing import Price
+from scalix.domain.prices.pricing import Price, price_at
 from scalix.domain.privacy import PrivacySettings
 from scalix.domain.requests.guard import GuardSettings
 
@@ -48,7 +49,10 @@ class Tier:
 class Model:
     """One public model name. `prices` are ordered by the time from which they apply, the oldest first. `thinks`: it may
     reason without showing it. `of_wildcard`: it was found by a wildcard and is not in the config itself. `mode` is
-    LiteLLM's word for its kind, such as `embedding`. `None` means unknown."""
+    LiteLLM's word for its kind, such as `embedding`. `None` means unknown.
+
+    Where the config has several `deployments` of the name, the prices are the dearest and the maxima the least of
+    theirs; where it has one, there are none here."""
 
     name: str
     provider_model: str
@@ -58,15 +62,24 @@ class Model:
     thinks: bool | None = None
     of_wildcard: bool = False
     mode: str | None = None
+    deployments: tuple[Deployment, ...] = ()
 
     def price_at(self, at_ms: int) -> Price | None:
         """The price that applies at `at_ms` (Unix time); `None` if it is unknown."""
-        return next((price for price in reversed(self.prices) if price.from_ms <= at_ms), None)
+        return price_at(self.prices, at_ms)
 
     @property
     def provider(self) -> str:
         """LiteLLM's name of the provider; empty if the model's name has none."""
-        return self.provider_model.partition("/")[0] if "/" in self.provider_model else ""
+        return provider_in(self.provider_model)
+
+    def deployment(self, ident: str) -> Deployment | None:
+        """The deployment with this id; `None` if there is none."""
+        return next((one for one in self.deployments if one.id == ident), None)
+
+    def unpriced(self) -> "Model":
+        """The same without prices, which a reload may change."""
+        return replace(self, prices=(), deployments=tuple(replace(one, prices=()) for one in self.deployments))
 
 
 def served_by(wildcards: Mapping[str, Model], name: str) -> Model | None:

@@ -48,7 +48,7 @@ class Answering:
     ) -> None:
         """Answer, and settle whatever happens. Raises `BadRequest` for a body that can't be written."""
         try:
-            attempts = Attempts(self._narrowed(exchange, candidates), self._fallbacks.cooldowns, exchange, fields)
+            attempts = Attempts(self._narrowed(exchange, candidates), self._fallbacks.chooser, exchange, fields)
             reply_of = self._way_back(exchange, attempts, send)
             await self._asking.ask(exchange, attempts, reply_of, scope, receive)
         finally:

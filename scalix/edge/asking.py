@@ -134,6 +134,7 @@ def noop() -> None:
 
 def _answer(exchange: Exchange, attempts: Attempts, reply_of: Callable[[str], Reply]) -> Answer:
     exchange.attempt.model = attempts.model.name
+    exchange.attempt.deployment_id = attempts.deployment.id if attempts.deployment is not None else ""
     return Answer(reply_of(attempts.model.name), Patience(attempts.patience_s()))
 
 

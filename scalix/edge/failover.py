@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from scalix.domain.deployments import Deployment
 from scalix.domain.errors import BadRequest
 from scalix.domain.failures import REFUSALS, ErrorClass
 from scalix.domain.fallbacks import takes_over
@@ -17,8 +18,8 @@ from scalix.domain.requests.model_fields import EVERYTHING, KnownFields, refusal
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.output_cap import CAP_FIELDS, OutputRequest, output_request
 from scalix.edge.provider_errors import Failed
+from scalix.service.deployments.chooser import Chooser
 from scalix.service.exchange.candidates import Candidates
-from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.exchange.exchanges import Exchange
 
 
@@ -38,13 +39,15 @@ class Attempts:
     def __init__(
         self,
         candidates: Candidates,
-        cooldowns: Cooldowns,
+        chooser: Chooser,
         exchange: Exchange,
         fields: Fields,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._retries = candidates.retries
-        self._cooldowns = cooldowns
+        self._chooser = chooser
+        self._cooldowns = chooser.cooldowns
+        self._narrow = candidates.narrow
         self._exchange = exchange
         self._body = exchange.admission.call.body  # with its output cap
         self._clock = clock
@@ -58,8 +61,13 @@ class Attempts:
         models = candidates.models or (Model(exchange.admission.model, ""),)
         if models[0].name != exchange.admission.model:  # which cools down
             models = tuple(model for model in models if self._can_answer(model)) or models
-        self.model = models[0]
         self._left: Sequence[Model] = models[1:]
+        # Of several deployments, the one that keeps what the request names: LiteLLM knows.
+        self._is_bound = exchange.admission.call.named.any
+        self._tried: set[str] = set()  # deployments of any model
+        self._is_last_chance = False  # whether nothing may be tried after this
+        self.model = models[0]
+        self.deployment = self._probed() if self._is_probe else self._chosen(models[0])
 
     def body(self) -> dict[str, Any]:
         """The body for the model that is to be tried now: what it does not know is left out, and said."""
@@ -69,9 +77,9 @@ class Attempts:
         request = told(self._body, known, self._fields.extras)
         exchange.dropped = self._fields.dropped.and_(request.dropped)
         body = request.body
-        if needs_texts(exchange.admission.route, model.provider_model):
+        if needs_texts(exchange.admission.route, (self.deployment or model).provider_model):
             body = with_texts(body)
-        body["num_retries"] = min(self._retries.same_model, 1) if self._left else self._retries.same_model
+        body["num_retries"] = self._retries_of_the_same()
         if model.name != exchange.admission.model:
             self._cap(body, model)
         return body
@@ -79,7 +87,7 @@ class Attempts:
     def patience_s(self, *, has_begun: bool = False) -> float | None:
         """How long the model may take to its first byte; `None` if no other would take over. `has_begun`: it streams,
         and has said nothing yet, as one that thinks: then as long as a whole answer may take."""
-        if not self._left:
+        if not self._left and not self._others():
             return None
         within_s = self._retries.within_s(streamed=self._exchange.admission.streamed and not has_begun)
         return max(0.0, self._began_s + within_s - self._clock())
@@ -101,9 +109,33 @@ class Attempts:
             self._asked_anew = True
             return True
         goes_on = self._find_next(failure)
-        if goes_on or exchange.tried:
+        if exchange.tried if not goes_on else self.model.name != failed:
             exchange.tried.append(failed)
         return goes_on
+
+    def _chosen(self, model: Model) -> Deployment | None:
+        """The deployment of `model` that is tried now, if it has several and one of them is left."""
+        if self._is_bound:
+            return None
+        chosen = self._chooser.choose(model, self._subject, self._tried, self._narrow)
+        if chosen is not None:
+            self._tried.add(chosen.id)
+        return chosen
+
+    def _probed(self) -> Deployment | None:
+        return next(iter(self.model.deployments), None)
+
+    def _others(self) -> bool:
+        """Whether another deployment of the same model may be tried after this one."""
+        if self.deployment is None or self._is_probe or self._is_last_chance:
+            return False
+        return bool(self._chooser.fit(self.model, self._subject, self._tried))
+
+    def _retries_of_the_same(self) -> int:
+        """How often an engine may ask again by itself."""
+        if self._others():
+            return 0
+        return min(self._retries.same_model, 1) if self._left else self._retries.same_model
 
     def _find_next(self, failure: Failed) -> bool:
         failed, is_first = self.model, not self._exchange.tried
@@ -114,28 +146,38 @@ class Attempts:
             return False
         if failure.error_class is ErrorClass.CONTEXT_TOO_LONG and failed.max_input_tokens is not None:
             self._largest_failed_tokens = max(self._largest_failed_tokens or 0, failed.max_input_tokens)
+        # What has taken all the time leaves none for more than one.
+        is_last_chance, self.gave_up_waiting = self.gave_up_waiting, False
+        if self._others() and self._may_serve_instead(failure.error_class, failed):
+            self.deployment = self._chosen(failed)
+            self._is_last_chance = is_last_chance
+            self._left = () if is_last_chance else self._left
+            return True
         for position, model in enumerate(self._left):
             if self._may_take_over(failure.error_class, model):
-                # What has taken all the time leaves none for more than one.
-                self._left = () if self.gave_up_waiting else self._left[position + 1 :]
-                self.gave_up_waiting = False
+                self._left = () if is_last_chance else self._left[position + 1 :]
+                self._is_last_chance = is_last_chance
                 self.model = model
+                self.deployment = self._chosen(model)
                 return True
         return False
 
     def _answered(self) -> None:
         """The model has answered."""
-        self._cooldowns.succeeded(self.model.name, self._subject, was_probe=self._is_probe)
+        self._cooldowns.succeeded(self._key, self._subject, was_probe=self._is_probe)
+
+    @property
+    def _key(self) -> str:
+        """By what cooldowns know whom the attempt of now has asked."""
+        return self._exchange.attempt.deployment_id or self.model.name
 
     def _note_failure(self, failure: Failed) -> None:
         """The model has failed, in whichever way."""
         if failure.blames_model and not (self.gave_up_waiting and self._is_excused()):
-            self._cooldowns.failed(
-                self.model.name, self._subject, failure.retry_after_s, is_everybodys=failure.is_everybodys
-            )
+            self._cooldowns.failed(self._key, self._subject, failure.retry_after_s, is_everybodys=failure.is_everybodys)
         elif not self._exchange.attempt.asked:
             if self._is_probe:
-                self._cooldowns.not_probed(self.model.name, self._subject)
+                self._cooldowns.not_probed(self._key, self._subject)
         elif failure.error_class in REFUSALS or self._exchange.attempt.seen.answered_whole:
             self._answered()
 
@@ -146,10 +188,15 @@ class Attempts:
         return attempt.number > 1 or attempt.hang_up is not None or not has_plain_price(self._body)
 
     def _may_take_over(self, error: ErrorClass, model: Model) -> bool:
-        if self._cooldowns.wait_s(model.name, self._subject) > 0 or not self._can_answer(model):
+        if self._chooser.wait_s(model, self._subject) > 0 or not self._can_answer(model):
             return False
-        # What a fallback finds wrong may be right for the next.
-        return error is ErrorClass.BAD_REQUEST or takes_over(error, self._largest_failed_tokens, model.max_input_tokens)
+        return self._may_serve_instead(error, model)
+
+    def _may_serve_instead(self, error: ErrorClass, model: Model) -> bool:
+        # What a fallback finds wrong may be right for the next model.
+        if error is ErrorClass.BAD_REQUEST:
+            return model is not self.model
+        return takes_over(error, self._largest_failed_tokens, model.max_input_tokens)
 
     def _can_answer(self, model: Model) -> bool:
         """Whether `model` knows what matters, and its largest answer leaves room beside the thinking budget."""

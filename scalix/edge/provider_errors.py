@@ -219,13 +219,14 @@ def _retry_after_s(exchange: Exchange) -> int | None:
     return max((wait for wait in stated if wait is not None), default=None)
 
 
-def final_error(model: str, first: Failed, failures: Sequence[Failed]) -> GatewayError:
+def final_error(exchange: Exchange, first: Failed, failures: Sequence[Failed]) -> GatewayError:
     """What the client is told when every model that may serve has failed: why the first one did."""
+    others = len(exchange.tried) - 1
     if failures[-1].outcome is Outcome.PROVIDER_BROKE:
         return failures[-1].error
-    if first.outcome is Outcome.PROVIDER_REFUSED or len(failures) == 1:
+    if first.outcome is Outcome.PROVIDER_REFUSED or others < 1:
         return first.error
-    return provider_failed(model, first.error_class, first.retry_after_s, others=len(failures) - 1)
+    return provider_failed(exchange.admission.model, first.error_class, first.retry_after_s, others=others)
 
 
 def _reason(exchange: Exchange, body: bytes) -> str:

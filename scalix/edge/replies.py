@@ -41,6 +41,6 @@ class Reply:
         outcome = Outcome.CLIENT_LEFT if exchange.hung_up or gave_up else first.outcome
         settled = await self.account.settle(outcome, first)
         admission = exchange.admission
-        error = final_error(admission.model, first, failures)
+        error = final_error(exchange, first, failures)
         headers = answer_headers(exchange, settled, None, self.now_ms())
         await send_error(self.send, error, headers, anthropic=admission.route is Route.MESSAGES)

@@ -15,6 +15,7 @@ from scalix.domain.limits.quota import Outcome
 from scalix.litellm_adapter import plain_mode
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge, marks_of
 from scalix.litellm_adapter.chat_servers import chat_servers
+from scalix.litellm_adapter.chosen_deployments import note_deployment, only_the_chosen
 from scalix.litellm_adapter.developer_role import note_role
 from scalix.litellm_adapter.dropped_values import dropped_values
 from scalix.litellm_adapter.kept_caps import with_caps
@@ -56,8 +57,14 @@ class GatewayCallbacks(CustomLogger):
             return None
         return await plain_mode.admitted(services, user_api_key_dict, data, call_type)
 
+    async def async_filter_deployments(
+        self, model: str, healthy_deployments: list[Any], *args: Any, **kwargs: Any
+    ) -> list[Any]:
+        return healthy_deployments if _plain_services() else list(only_the_chosen(healthy_deployments))
+
     async def async_pre_call_deployment_hook(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any] | None:
         exchange = CURRENT.get()
+        note_deployment(kwargs)
         if exchange is not None and is_unseen(kwargs):
             exchange.attempt.unseen = True
         if exchange is not None and _plain_services():

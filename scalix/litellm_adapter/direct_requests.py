@@ -27,7 +27,7 @@ class DirectRequests:
 
     def __init__(self) -> None:
         self._kept = KeptBuilds()
-        self._deployment = lru_cache(maxsize=_MOST_KNOWN)(_only_deployment)
+        self._deployment = lru_cache(maxsize=_MOST_KNOWN)(_deployment_of)
         self._transport: httpx.AsyncBaseTransport = httpx.MockTransport(_not_open)
 
     async def open(self) -> None:
@@ -40,13 +40,13 @@ class DirectRequests:
 
     async def build(self, exchange: Exchange, body: dict[str, Any]) -> httpx.Request | None:
         """The request for the model of the exchange's attempt; `None` where LiteLLM has to ask."""
-        model = exchange.attempt.model
-        deployment = self._deployment(model)
+        model, chosen = exchange.attempt.model, exchange.attempt.deployment_id
+        deployment = self._deployment(model, chosen)
         if deployment is None:
             return None
         key = None
         if deployment["litellm_params"]["model"].partition("/")[0] in PLAIN:
-            key = self._kept.key(model, body, exchange.admission.offer.options)
+            key = self._kept.key(chosen or model, body, exchange.admission.offer.options)
         if key is None:
             return await built_request(deployment, body, exchange)
         if (kept := self._kept.get(key)) is not None:
@@ -70,12 +70,14 @@ def _not_open(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("there is no client yet", request=request)
 
 
-def _only_deployment(model: str) -> dict[str, Any] | None:
-    """The deployment of a model that has one, if it speaks OpenAI's format."""
+def _deployment_of(model: str, chosen: str) -> dict[str, Any] | None:
+    """The deployment of a model that is `chosen`, or its only one, if it speaks OpenAI's format."""
     from litellm.proxy import proxy_server
 
     router = proxy_server.llm_router
     deployments = router.get_model_list(model_name=model) if router is not None else None
+    if deployments is not None and chosen:
+        deployments = [one for one in deployments if one["model_info"]["id"] == chosen]
     if deployments is None or len(deployments) != 1:
         return None
     params = filled(deployments[0]["litellm_params"], model)

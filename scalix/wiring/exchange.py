@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from scalix.domain.policy import Model
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
 from scalix.service.clock import now_ms
+from scalix.service.deployments.chooser import Chooser
 from scalix.service.exchange.admission_control import AdmissionControl
 from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.cooldowns import Cooldowns
@@ -65,7 +66,7 @@ def build_exchange(store: StoreParts, models: ModelKnowledge) -> ExchangeParts:
         counting=counting,
         known=known,
         admission=AdmissionControl(store.policy, ModelAccess(models.facts), room, exchanges, counting, names),
-        fallbacks=Fallbacks(store.policy, cooldowns, facts=models.facts, now_ms=now_ms, known=models.known),
+        fallbacks=Fallbacks(store.policy, Chooser(cooldowns), facts=models.facts, now_ms=now_ms, known=models.known),
         object_ids=ObjectIds(store.pseudonyms, models.original_id),
         exchanges=exchanges,
         settlement=settlement,

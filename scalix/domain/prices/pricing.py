@@ -4,6 +4,7 @@ Rates count atto-dollars (10^-18), in which even the cheapest rate of LiteLLM's 
 `completion_cost` in LiteLLM 1.106.12.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -57,6 +58,11 @@ class Price:
         """Whether it says beforehand what a prompt may cost, with `answers` what an answer may cost too."""
         names = _table(self).keys()
         return bool(self.ranges) or (bool(names & _OF_PROMPTS) and (not answers or bool(names & _OF_ANSWERS)))
+
+
+def price_at(prices: Sequence[Price], at_ms: int) -> Price | None:
+    """The one of `prices`, the oldest first, that applies at `at_ms` (Unix time); `None` if there is none."""
+    return next((price for price in reversed(prices) if price.from_ms <= at_ms), None)
 
 
 def calculate(price: Price, usage: Usage, at_ms: int) -> int:

@@ -1,7 +1,8 @@
 """Renders each deployment of the file for LiteLLM, and tells which can be served with the keys at hand."""
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from scalix.domain.identity.published_keys import is_placeholder
@@ -32,11 +33,13 @@ IMPLICIT_KEYS: Mapping[str, tuple[str, ...]] = {
 _AZURE = "azure"  # each customer of which has an address
 # LiteLLM's own `tier` of a model is one of these two, and it drops a deployment that says another word.
 _LITELLM_TIERS = ("free", "paid")
+_UNORDERED = 1_000_000  # after those that have an order
+_WEIGHTS = ("weight", "rpm", "tpm")  # by the first of them that any deployment of a model has, as in LiteLLM
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A deployment as LiteLLM reads it.
+    """A deployment as LiteLLM reads it. `ident` is its id there, if its model has several.
 
     `missing` are the variables without a usable value that keep it out of service; `steps` is its place in the
     file.
@@ -48,6 +51,7 @@ class Rendered:
     missing: tuple[str, ...]
     declared: Deployment
     steps: tuple[Step, ...]
+    ident: str = ""
 
 
 def render_deployments(
@@ -62,9 +66,12 @@ def render_deployments(
         entry = references.translated(written, steps)
         params = _params(entry["litellm_params"])
         info = _model_info(entry.pop("model_info", None), params)
-        order = info.get("priority")
-        if names.count(deployment.model_name) > 1 and type(order) is int:
+        order, ident = info.get("priority"), ""
+        if (several := names.count(deployment.model_name) > 1) and type(order) is int:
             info.setdefault("order", params.get("order", order))
+        if several and not demo and "*" not in deployment.model_name:
+            number = names[: index + 1].count(deployment.model_name)
+            ident = info["id"] = str(info.get("id") or f"{deployment.model_name}#{number}")
         missing = (
             references.missing_under((*steps, "litellm_params"))
             or _missing_implicit_key(params, values)
@@ -76,8 +83,28 @@ def render_deployments(
             info.update({key: price for key, price in params.items() if key.endswith("_cost_per_token")})
             params, missing = {"model": f"openai/{deployment.model_name}", **_DEMO_PARAMS}, []
         entry |= {"litellm_params": params, **({"model_info": info} if info else {})}
-        rendered.append(Rendered(deployment.model_name, params["model"], entry, tuple(missing), deployment, steps))
+        left = tuple(missing)
+        rendered.append(Rendered(deployment.model_name, params["model"], entry, left, deployment, steps, ident))
     return rendered
+
+
+def weights_of(items: Sequence[Rendered]) -> list[float]:
+    """The weights of a model's deployments, by which they share its requests."""
+    for name in _WEIGHTS:
+        given = [item.entry["litellm_params"].get(name) for item in items]
+        weights = [float(one) if isinstance(one, int | float | Decimal) else 0.0 for one in given]
+        if max(weights) > 0:
+            return [max(weight, 0.0) for weight in weights]
+    return [1.0] * len(items)
+
+
+def order_of(item: Rendered) -> int:
+    """The place of a deployment among its model's, which are asked in this order."""
+    for part in ("litellm_params", "model_info"):
+        order = item.entry.get(part, {}).get("order")
+        if type(order) is int:
+            return order
+    return _UNORDERED
 
 
 def priority_notes(raw: list[Mapping[str, Any]]) -> Iterator[str]:

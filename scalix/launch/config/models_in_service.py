@@ -5,10 +5,19 @@ from dataclasses import replace
 from itertools import chain
 from typing import Any
 
+from scalix.domain.deployments import Deployment as Served
 from scalix.domain.model_names import filled_in, is_servable
 from scalix.domain.policy import Model, served_by
 from scalix.launch.config.config_schema import ConfigFile, Deployment
-from scalix.launch.config.deployments import IMPLICIT_KEYS, Rendered, has_key, names_provider, serves_any_name
+from scalix.launch.config.deployments import (
+    IMPLICIT_KEYS,
+    Rendered,
+    has_key,
+    names_provider,
+    order_of,
+    serves_any_name,
+    weights_of,
+)
 from scalix.launch.config.offered import answers
 from scalix.launch.config.policy_builder import build_model
 from scalix.launch.config.price_builder import base_model_of, known_entry, map_names, prices_of
@@ -30,7 +39,9 @@ def build_models(
     models: Models = {}
     for name in dict.fromkeys(item.name for item in in_service if item.name in first):
         deployments = [item for item in declared.model_list if item.model_name == name]
-        models[name] = _built(name, deployments, first[name].provider_model, declared, known)
+        model = _built(name, deployments, first[name].provider_model, declared, known)
+        serving = [item for item in in_service if item.name == name]
+        models[name] = replace(model, deployments=tuple(_each(serving, declared, known))) if serving[0].ident else model
     wild = [item.declared for item in in_service if "*" in item.name]
     wild.sort(key=lambda item: len(item.model_name), reverse=True)
     found: dict[str, Deployment] = {}
@@ -62,6 +73,13 @@ def _built(
     if (base := base_model_of(deployments[0])) is not None:  # by which its tokens are counted
         provider_model = f"{provider_model.partition('/')[0]}/{base.rpartition('/')[2]}"
     return build_model(name, deployments, provider_model, prices, [known_entry(item, known) for item in deployments])
+
+
+def _each(serving: Sequence[Rendered], declared: ConfigFile, known: frozenset[str]) -> Iterator[Served]:
+    """Yield each of several deployments of a model."""
+    for item, weight in zip(serving, weights_of(serving), strict=True):
+        model = _built(item.name, [item.declared], item.provider_model, declared, known)
+        yield Served(item.ident, model.provider_model, model.prices, weight, order_of(item))
 
 
 def _names_of(deployment: Deployment, values: Mapping[str, str], *, demo: bool) -> Iterator[tuple[str, str]]:

@@ -105,7 +105,7 @@ def _without_place(line: str) -> str:
 
 def _repriced(model: "Model", now: "Model | None") -> "Model":
     """`model` with the prices of `now`, unless more than its prices has changed."""
-    return now if now is not None and replace(now, prices=model.prices) == model else model
+    return now if now is not None and now.unpriced() == model.unpriced() else model
 
 
 def _summary(before: "Policy", after: "Policy") -> str:

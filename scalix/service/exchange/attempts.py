@@ -78,6 +78,7 @@ class Attempt:
 
     number: int = 1
     model: str = ""  # the one that LiteLLM is asked for; "" where that is not for us to choose
+    deployment_id: str = ""  # which of its deployments, if it has several; "" where that is for LiteLLM to choose
     # reported by LiteLLM's callbacks
     usage: Usage | None = None
     cost_nano_usd: int | None = None

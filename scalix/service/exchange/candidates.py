@@ -10,19 +10,21 @@ from scalix.domain.failures import ErrorClass
 from scalix.domain.fallbacks import Retries, may_serve
 from scalix.domain.policy import Model
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
+from scalix.service.deployments.chooser import Chooser, Narrow, all_of
 from scalix.service.exchange.asked_prices import limited_money
-from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.identity.callers import Caller
 from scalix.service.policy_source import PolicySource
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The models to try, in order. `is_probe`: the one that there is cools down, and is tried all the same."""
+    """The models to try, in order. `is_probe`: the one that there is cools down, and is tried all the same. `narrow`
+    says which of a model's deployments are preferred."""
 
     models: tuple[Model, ...]
     is_probe: bool
     retries: Retries
+    narrow: Narrow = all_of
 
 
 class Fallbacks:
@@ -32,7 +34,7 @@ class Fallbacks:
     def __init__(
         self,
         policy: PolicySource,
-        cooldowns: Cooldowns,
+        chooser: Chooser,
         *,
         facts: Callable[[Model], Model],
         now_ms: Callable[[], int],
@@ -41,7 +43,8 @@ class Fallbacks:
         self._policy = policy
         self._facts = facts
         self._now_ms = now_ms
-        self.cooldowns = cooldowns
+        self.chooser = chooser
+        self.cooldowns = chooser.cooldowns
         self.known = known
 
     def named(self, body: dict[str, Any]) -> None:
@@ -63,16 +66,17 @@ class Fallbacks:
             return Candidates((), False, policy.retries)
         subject = str(caller.subject)
         names = may_serve(asked, policy.fallbacks, known, caller.allows, 1 if alone else policy.retries.models)
-        waits_s = {name: wait_s for name in names if (wait_s := self.cooldowns.wait_s(name, subject)) > 0}
+        waits_s = {name: wait_s for name in names if (wait_s := self.chooser.wait_s(known[name], subject)) > 0}
         models = tuple(self._facts(known[name]) for name in names)
         if len(models) > 1 and limited_money(caller) is not None:
             models = (models[0], *(model for model in models[1:] if self._has_price(model, answers)))
         fit = tuple(model for model in models if model.name not in waits_s)
         if fit:
             return Candidates(fit, False, policy.retries)
-        if not self.cooldowns.may_probe(asked, subject):
+        probe = self.chooser.probe(models[0], subject)
+        if probe is None:
             raise _cools_down(asked, {model.name: waits_s[model.name] for model in models})
-        return Candidates(models[:1], True, policy.retries)
+        return Candidates((probe,), True, policy.retries)
 
     def narrowed(
         self, candidates: Candidates, caller: Caller, serving: Collection[str], *, answers: bool = True

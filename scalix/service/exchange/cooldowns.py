@@ -122,7 +122,9 @@ class Cooldowns:
     def _is_of_a_wildcard(self, model: str) -> bool:
         """Whether a client has made the name up: it may be what failed, and of such names there is no end."""
         policy = self._policy.current
-        return bool(policy.wildcards) and model not in policy.models
+        if not policy.wildcards or model in policy.models:
+            return False
+        return not any(known.deployment(model) for known in policy.models.values())
 
     def _noted(self, rows: dict[_K, _Row], key: _K, subject: str) -> _Row:
         rows[key] = row = rows.get(key) or deque(maxlen=_MOST_IN_A_ROW)

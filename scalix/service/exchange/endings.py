@@ -38,6 +38,7 @@ class Ending:
     error: what it has failed of.
     tried: the models that failed before.
     first_token_s: when the client had the first byte of a stream, by the monotonic clock.
+    deployment_id: which deployment of the model that was, if it has several.
     """
 
     outcome: Outcome
@@ -46,14 +47,19 @@ class Ending:
     error: ErrorClass | None = None
     tried: tuple[str, ...] = ()
     first_token_s: float | None = None
+    deployment_id: str = ""
 
 
 def billable_of(admission: Admission, ending: Ending, now_s: float) -> Billable:
-    """What is charged for a request that has ended so, by the prices of the model that served it as they were when it
-    was admitted. `now_s` is of the clock by which it began."""
+    """What is charged for a request that has ended so, by the prices of the deployment or model that served it as they
+    were when it was admitted. `now_s` is of the clock by which it began."""
     receipt, use = admission.receipt, ending.use
     models = admission.offer.models
     model = models.get(ending.served) or models.get(admission.model)
+    deployment = model.deployment(ending.deployment_id) if model else None
+    price = deployment.price_at(receipt.admitted_ms) if deployment else None
+    if price is None and model is not None:
+        price = model.price_at(receipt.admitted_ms)
     tier = admission.caller.tier
     first_s, began_s = ending.first_token_s, admission.began_s
     return Billable(
@@ -61,7 +67,7 @@ def billable_of(admission: Admission, ending: Ending, now_s: float) -> Billable:
         use.usage,
         receipt.prompt_tokens if use.prompt_tokens is None else use.prompt_tokens,
         use.delivered_tokens,
-        price=model.price_at(receipt.admitted_ms) if model else None,
+        price=price,
         at_ms=receipt.admitted_ms,
         reported_nano_usd=use.reported_nano_usd,
         markup_ppm=tier.markup_ppm if tier else PPM,
@@ -70,7 +76,7 @@ def billable_of(admission: Admission, ending: Ending, now_s: float) -> Billable:
             model=admission.model,
             among_others=admission.reservation.ask.among_others,
             served="" if ending.outcome in _UNSERVED else ending.served,
-            provider=model.provider if model else "",
+            provider=(deployment or model).provider if model else "",
             latency_ms=_ms_since(began_s, now_s),
             first_token_ms=None if first_s is None else _ms_since(began_s, first_s),
             streamed=admission.streamed,

@@ -59,6 +59,7 @@ class Exchange:
             error,
             tuple(self.tried),
             self.first_token_s,
+            attempt.deployment_id,
         )
 
 

@@ -1,0 +1,44 @@
+"""The ways to reach a model of several deployments, and how their shares are dealt."""
+
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
+
+from scalix.domain.prices.pricing import Price, price_at
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One of several ways to reach a model. `id` is LiteLLM's name of it too. Of those that can be asked, those with
+    the least `order` are, by shares of `weight`."""
+
+    id: str
+    provider_model: str
+    prices: tuple[Price, ...] = ()
+    weight: float = 1.0
+    order: int = 0
+
+    def price_at(self, at_ms: int) -> Price | None:
+        """The price that applies at `at_ms` (Unix time); `None` if it is unknown."""
+        return price_at(self.prices, at_ms)
+
+    @property
+    def provider(self) -> str:
+        """LiteLLM's name of the provider; empty if the model's name has none."""
+        return provider_in(self.provider_model)
+
+
+def provider_in(provider_model: str) -> str:
+    """LiteLLM's name of the provider in its name of a model; empty if it has none."""
+    return provider_model.partition("/")[0] if "/" in provider_model else ""
+
+
+def next_by_weight(deployments: Sequence[Deployment], credit: MutableMapping[str, float]) -> Deployment:
+    """The one whose turn it is: a smooth weighted round robin, exact over each round and without bursts. `credit` is
+    kept by the caller from one turn to the next. Where none of them has a weight, all have the same."""
+    is_weighted = any(one.weight > 0 for one in deployments)
+    weights = {one.id: one.weight if is_weighted else 1.0 for one in deployments}
+    for name, weight in weights.items():
+        credit[name] = credit.get(name, 0.0) + weight
+    due = max((one for one in deployments if weights[one.id] > 0), key=lambda one: credit[one.id])
+    credit[due.id] -= sum(weights.values())
+    return due

@@ -1,0 +1,1 @@
+"""Which deployment of a model is asked."""

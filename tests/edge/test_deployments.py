@@ -1,0 +1,154 @@
+"""A model of several deployments at the edge: which one is asked, which next, and who rests. Over a real store."""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.edge.fallback_rig import CONFIG, Asked, Behaviour, Edge, edge, fail, serve
+
+SEVERAL = """
+  - model_name: free-several
+    litellm_params: {model: openai/a, api_key: none, weight: 3}
+    model_info: {max_output_tokens: 100, input_cost_per_token: 0.000001, output_cost_per_token: 0.000001}
+  - model_name: free-several
+    litellm_params: {model: openai/b, api_key: none, weight: 2}
+    model_info: {max_output_tokens: 90, input_cost_per_token: 0.000003, output_cost_per_token: 0.000003}
+  - model_name: free-several
+    litellm_params: {model: openai/c, api_key: none, weight: 1}
+    model_info: {id: third, max_output_tokens: 80, input_cost_per_token: 0.000002, output_cost_per_token: 0.000002}
+  - model_name: free-tiers
+    litellm_params: {model: openai/spare, api_key: none, order: 2}
+    model_info: {max_output_tokens: 80, input_cost_per_token: 0.000002, output_cost_per_token: 0.000002}
+  - model_name: free-tiers
+    litellm_params: {model: openai/main, api_key: none, order: 1}
+    model_info: {max_output_tokens: 80, input_cost_per_token: 0.000002, output_cost_per_token: 0.000002}
+scalix:"""
+WITH_SEVERAL = CONFIG.replace("\nscalix:", SEVERAL).replace("fallbacks: {", "fallbacks: {free-several: [free-one], ")
+ONE, TWO, THREE = "free-several#1", "free-several#2", "third"
+
+
+@pytest.fixture
+async def one(tmp_path: Path, store_url: str, key_prefix: str) -> AsyncIterator[Edge]:
+    async with edge(tmp_path, store_url, key_prefix, WITH_SEVERAL) as made:
+        yield made
+
+
+def by_deployment(asked: list[str], **behaviours: Behaviour) -> Behaviour:
+    """Behaves as the deployment does that is asked, and notes in `asked` which it was."""
+    named = {name.replace("_", "#"): behaviour for name, behaviour in behaviours.items()}
+
+    async def behave(call: Asked) -> None:
+        ident = call.exchange.attempt.deployment_id
+        asked.append(ident)
+        await named.get(ident.rpartition("-")[2], serve)(call)
+
+    return behave
+
+
+async def test_requests_are_shared_by_weight(one: Edge) -> None:
+    asked: list[str] = []
+    one.app.behaviours["free-several"] = [by_deployment(asked)]
+    for number in range(60):
+        await one.ask("free-several", user=f"u{number % 9}")
+    shares = Counter(asked)
+    for ident, due in ((ONE, 30), (TWO, 20), (THREE, 10)):
+        assert abs(shares[ident] - due) <= 1, shares
+
+
+async def test_charged_is_the_price_of_the_one_that_served_and_reserved_the_dearest(one: Edge) -> None:
+    asked: list[str] = []
+    one.app.behaviours["free-several"] = [by_deployment(asked)]
+    for _ in range(6):
+        answer = await one.ask("free-several", max_tokens=95)
+        assert answer.headers["x-scalix-model-served"] == "free-several"
+    rates = {ONE: 1_000, TWO: 3_000, THREE: 2_000}
+    assert [charge.nano_usd for _, charge in one.charges] == [12 * rates[ident] for ident in asked]
+    asks = [exchange.admission.reservation.ask for exchange in one.exchanges]
+    assert {ask.prices.output_pico_usd_per_token for ask in asks} == {3_000_000}
+    assert {ask.output_cap_tokens for ask in asks} == {80}
+
+
+async def test_after_a_failure_another_deployment_is_asked_before_the_next_model(one: Edge) -> None:
+    asked: list[str] = []
+    down = fail(500)
+    one.app.behaviours["free-several"] = [by_deployment(asked, several_1=down, several_2=down)]
+    for _ in range(3):
+        answer = await one.ask("free-several")
+        assert (answer.status_code, answer.headers["x-scalix-model-served"]) == (200, "free-several")
+        assert asked[-1] == THREE
+    assert {charge.detail.fallbacks for _, charge in one.charges if charge.detail} == {()}
+    # None is asked twice for one request where there are others.
+    assert {body["num_retries"] for body in one.app.bodies if body["model"] == "free-several"} == {0, 1}
+
+
+async def test_the_next_model_serves_when_no_deployment_can(one: Edge) -> None:
+    asked: list[str] = []
+    one.app.behaviours["free-several"] = [
+        by_deployment(asked, several_1=fail(500), several_2=fail(500), third=fail(500))
+    ]
+    answer = await one.ask("free-several")
+    assert sorted(asked) == [ONE, TWO, THREE]
+    assert answer.headers["x-scalix-model-served"] == "free-one"
+    assert one.charges[0][1].detail.fallbacks == ("free-several",)
+
+
+async def test_a_wrong_request_is_shown_to_one_deployment_only(one: Edge) -> None:
+    asked: list[str] = []
+    wrong = fail(400, "no")
+    one.app.behaviours["free-several"] = [by_deployment(asked, several_1=wrong, several_2=wrong, third=wrong)]
+    assert (await one.ask("free-several")).status_code == 400
+    assert len(asked) == 1
+
+
+async def test_one_that_rests_is_left_out_and_its_share_is_the_others(one: Edge) -> None:
+    asked: list[str] = []
+    one.app.behaviours["free-several"] = [by_deployment(asked)]
+    one.core.exchange.fallbacks.cooldowns.failed(TWO, "user:x", 60, is_everybodys=True)
+    for _ in range(40):
+        await one.ask("free-several")
+    shares = Counter(asked)
+    assert shares.keys() == {ONE, THREE}
+    assert abs(shares[ONE] - 30) <= 1
+
+
+async def test_another_worker_leaves_it_out_once_it_has_looked(
+    one: Edge, tmp_path: Path, store_url: str, key_prefix: str
+) -> None:
+    cooldowns = one.core.exchange.fallbacks.cooldowns
+    cooldowns.failed(ONE, "user:x", 60, is_everybodys=True)
+    async with edge(tmp_path, store_url, key_prefix, WITH_SEVERAL, "two") as two:
+        asked: list[str] = []
+        two.app.behaviours["free-several"] = [by_deployment(asked)]
+        for task in list(cooldowns._sending):
+            await task
+        await two.core.exchange.fallbacks.cooldowns.refresh()
+        for _ in range(6):
+            await two.ask("free-several")
+        assert ONE not in asked
+
+
+async def test_the_model_rests_when_all_its_deployments_do(one: Edge) -> None:
+    for ident in ("free-tiers#1", "free-tiers#2"):
+        one.core.exchange.fallbacks.cooldowns.failed(ident, "user:x", 60, is_everybodys=True)
+    answer = await one.ask("free-tiers")
+    assert answer.status_code == 503
+    assert one.app.asked == []
+
+
+async def test_those_of_a_higher_order_are_asked_only_when_the_lower_ones_fail(one: Edge) -> None:
+    asked: list[str] = []
+    one.app.behaviours["free-tiers"] = [by_deployment(asked)]
+    for _ in range(5):
+        await one.ask("free-tiers")
+    assert set(asked) == {"free-tiers#2"}
+    one.app.behaviours["free-tiers"] = [by_deployment(asked, tiers_2=fail(500))]
+    assert (await one.ask("free-tiers")).status_code == 200
+    assert asked[-2:] == ["free-tiers#2", "free-tiers#1"]
+
+
+async def test_a_model_with_one_deployment_rests_under_its_own_name(one: Edge) -> None:
+    one.app.behaviours["alone"] = [fail(401)]
+    await one.ask("alone")
+    assert one.core.exchange.fallbacks.cooldowns.wait_s("alone") > 0

@@ -1,0 +1,83 @@
+"""Several entries of one `model_name`: what each is called, its share, its place, and what it costs."""
+
+from pathlib import Path
+
+from scalix.domain.deployments import Deployment
+from scalix.launch.config.config_file import GatewayConfig
+from scalix.launch.config.policy_file import read_policy, write_policy
+from tests.launch.config_text import KEYS, MODELS, TIERS, read
+
+PRICED = "input_cost_per_token: {0}, output_cost_per_token: {0}"
+
+
+def several(tmp_path: Path, *params: str, info: str = "") -> GatewayConfig:
+    """A config with a model `m` of so many deployments. `info` is the last one's `model_info`."""
+    entries = [f"  - model_name: m\n    litellm_params: {{model: openai/m, api_key: k, {one}}}\n" for one in params]
+    entries[-1] += f"    model_info: {{{info}}}\n"
+    return read(tmp_path, MODELS + "".join(entries) + TIERS)
+
+
+def deployments(config: GatewayConfig) -> tuple[Deployment, ...]:
+    return config.policy.models["m"].deployments
+
+
+def test_each_has_an_id_by_which_litellm_knows_it_too(tmp_path: Path) -> None:
+    config = several(tmp_path, "weight: 1", "weight: 1", "weight: 1", info="id: mine")
+    assert [one.id for one in deployments(config)] == ["m#1", "m#2", "mine"]
+    told = [entry.get("model_info", {}).get("id") for entry in config.litellm["model_list"]]
+    assert told == [None, None, "m#1", "m#2", "mine"]
+
+
+def test_a_model_with_one_has_none_and_litellm_is_told_what_it_was(tmp_path: Path) -> None:
+    config = read(tmp_path, MODELS + TIERS)
+    assert [model.deployments for model in config.policy.models.values()] == [(), ()]
+    assert not any("model_info" in entry for entry in config.litellm["model_list"])
+
+
+def test_one_that_can_not_be_served_leaves_the_others_their_ids(tmp_path: Path) -> None:
+    text = "".join(
+        f"  - model_name: m\n    litellm_params: {{model: openai/m, api_key: {key}}}\n"
+        for key in ("os.environ/NOT_SET", "k")
+    )
+    config = read(tmp_path, MODELS + text + TIERS, KEYS)
+    assert [one.id for one in deployments(config)] == ["m#2"]
+
+
+def test_shares_are_by_weight_else_by_rpm_else_by_tpm_as_in_litellm(tmp_path: Path) -> None:
+    for params, weights in (
+        (("weight: 3", "weight: 2", "weight: 1"), [3, 2, 1]),
+        (("weight: 3", "timeout: 5"), [3, 0]),
+        (("timeout: 5", "timeout: 5"), [1, 1]),
+    ):
+        assert [one.weight for one in deployments(several(tmp_path, *params))] == weights
+
+
+def test_those_with_an_order_come_before_those_without(tmp_path: Path) -> None:
+    first, second, third = deployments(several(tmp_path, "order: 2", "timeout: 5", "order: 1"))
+    assert third.order < first.order < second.order
+
+
+def test_each_has_its_own_price_and_the_model_the_dearest_and_a_worker_reads_all_of_it(tmp_path: Path) -> None:
+    config = several(tmp_path, PRICED.format(0.000001), PRICED.format(0.000003))
+    write_policy(tmp_path / "policy.json", 1, config.policy)
+    for policy in (config.policy, read_policy(tmp_path / "policy.json")[1]):
+        model = policy.models["m"]
+        assert [dict(one.prices[0].rates)["input_cost_per_token"] for one in model.deployments] == [10**12, 3 * 10**12]
+        assert dict(model.prices[0].rates)["input_cost_per_token"] == 3 * 10**12
+
+
+def test_prices_of_the_section_hold_for_every_deployment(tmp_path: Path) -> None:
+    text = "  - {model_name: m, litellm_params: {model: openai/m, api_key: k}}\n" * 2
+    prices = "  prices: {models: {m: [{input_usd_per_million: 5, output_usd_per_million: 6}]}}\n"
+    model = read(tmp_path, MODELS + text + TIERS + prices).policy.models["m"]
+    assert [one.prices for one in model.deployments] == [model.prices] * 2
+
+
+def test_new_prices_of_deployments_alone_are_no_other_model(tmp_path: Path) -> None:
+    one, two = (
+        several(tmp_path, PRICED.format(0.000001), PRICED.format(usd)).policy.models["m"]
+        for usd in (0.000003, 0.000004)
+    )
+    assert one != two
+    assert one.unpriced() == two.unpriced()
+    assert one.unpriced() != several(tmp_path, "weight: 2", "weight: 1").policy.models["m"].unpriced()
