@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from scalix.cli.checks.client import TIMEOUT_S
 from scalix.cli.command_line import EXIT_FAILED
 from scalix.cli.session import Session
 from scalix.cli.tables import print_json
+from scalix.launch.http_client import TIMEOUT_S
 
 NULL = "\0"
 """The value of an option that is sent as `null`. An option that was not written is `None` and not sent."""

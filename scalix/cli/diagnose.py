@@ -10,14 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from scalix.cli.checks.bench import Bench
-from scalix.cli.checks.client import Client, NoAnswer
 from scalix.cli.checks.free import FreeChecks
 from scalix.cli.checks.pro import ProChecks
 from scalix.cli.checks.rate_limit import RateLimitChecks
-from scalix.cli.checks.report import Failed, Report
+from scalix.cli.checks.report import Report
 from scalix.cli.checks.target import HOW_TO_GET_THE_KEY, HOW_TO_START, Target, find_target
 from scalix.cli.command_line import EXIT_FAILED, Parser, tell_problems, typed_path
 from scalix.domain.identity.published_keys import is_published
+from scalix.launch.http_client import Client, NoAnswer
 from scalix.launch.problems import LaunchError, Problem
 
 PROGRAM = "test_scalix_litellm.py"
@@ -83,17 +83,10 @@ def _run(bench: Bench, tests: list[str]) -> bool:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         if bench.users:
             expected = f"{len(bench.users)} users removed"
-            bench.report.check("clean-up", "own users", expected, lambda: _remove(bench))
+            bench.report.check("clean-up", "own users", expected, bench.remove_users)
         signal.signal(signal.SIGINT, held)
         signal.signal(signal.SIGTERM, usual)
     return interrupted
-
-
-def _remove(bench: Bench) -> str:
-    gone, left = bench.remove_users()
-    if left:
-        raise Failed(f"{gone} removed, not: " + ", ".join(f"{name} ({seen})" for name, seen in left.items()))
-    return f"{gone} removed"
 
 
 def _reach(target: Target, client: Client) -> float:

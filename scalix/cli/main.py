@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from scalix.cli import audit, command_line, keys, ledger, limits, upkeep, usage, users
-from scalix.cli.checks.client import NoAnswer
 from scalix.cli.checks.target import HOW_TO_START
 from scalix.cli.command_line import EXIT_FAILED, EXIT_WRONG_INPUT, typed_path
 from scalix.cli.session import Refused, Session, WrongUsage
+from scalix.launch.http_client import NoAnswer
 from scalix.launch.problems import LaunchError
 
 PROGRAM = "scalix"

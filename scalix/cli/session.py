@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from scalix.cli.checks.client import TIMEOUT_S, Answer, Client
 from scalix.cli.checks.target import find_target
+from scalix.launch.http_client import TIMEOUT_S, Answer, Client
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

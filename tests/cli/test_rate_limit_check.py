@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from scalix.cli.checks.bench import HOUR_S, Bench
-from scalix.cli.checks.client import Answer, Client, Fields
 from scalix.cli.checks.rate_limit import RateLimitChecks
 from scalix.cli.checks.report import Report
+from scalix.launch.http_client import Answer, Client, Fields
 
 # 2026-11-23 09:00:00 UTC, and half past.
 HOUR = 1_795_424_400

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from scalix.cli.checks.client import MODEL_TIMEOUT_S, Answer, Client, NoAnswer
 from scalix.cli.checks.report import Failed, Report, Skipped, passes
+from scalix.launch.http_client import MODEL_TIMEOUT_S, Answer, Client, NoAnswer
 
 # Cheapest first: a real provider may be behind them.
 CHEAP_MODELS = ("free-gemini-flash", "free-deepseek-chat", "free-wizardlm", "free-gemini-pro")
@@ -41,8 +41,8 @@ class Bench:
         passes(answer.status == 200, answer.told)
         return name
 
-    def remove_users(self) -> tuple[int, dict[str, str]]:
-        """Remove the users that were made. Returns how many are gone, and why the others are not, by name."""
+    def remove_users(self) -> str:
+        """Remove the users that were made. Raises `Failed`, which says why some are left."""
         gone, left = 0, {}
         for name in self.users:
             try:
@@ -56,7 +56,8 @@ class Bench:
             else:
                 left[name] = answer.told
         self.users = list(left)
-        return gone, left
+        why = ", ".join(f"{name} ({seen})" for name, seen in left.items())
+        return passes(not left, f"{gone} removed, not: {why}" if left else f"{gone} removed")
 
     def _wait_for_requests_in_flight(self, user: str) -> None:
         """Wait until no request of the user runs: one that ends after the removal would bring the user back."""

@@ -14,8 +14,8 @@ from scalix.cli.checks.bench import (
     expect,
     expect_limits_in_headers,
 )
-from scalix.cli.checks.client import Answer
 from scalix.cli.checks.report import Failed, Skipped, passes
+from scalix.launch.http_client import Answer
 
 UNKNOWN_MODEL = "diagnose-no-such-model"
 UNKNOWN_ROUTE = "/foo"

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from scalix.cli.checks.bench import HOUR_S, Bench, cheapest, expect
-from scalix.cli.checks.client import Answer
 from scalix.cli.checks.report import Failed, Skipped, passes
+from scalix.launch.http_client import Answer
 
 LIMIT = "requests-hour"
 MOST_REQUESTS = 200

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from scalix.cli.checks.client import NoAnswer
+from scalix.launch.http_client import NoAnswer
 
 Result = Literal["ok", "FAILED", "skipped"]
 

@@ -1,16 +1,17 @@
 """`--status`: finds the gateway that is meant, and says whether it runs and whether it answers."""
 
-import http.client
 import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal
 
-from scalix.launch.processes.ports import base_url, describe_owner, reachable_host
+from scalix.launch.http_client import Client, NoAnswer
+from scalix.launch.processes.ports import base_url, describe_owner
 from scalix.launch.processes.runfile import FOREIGN_PID, LOCK_FILE, RunFile, lock_holder, read_run_file, running
 
 PROBE_PATH = "/health/readiness"
@@ -124,27 +125,17 @@ def look(state_dir: Path) -> Status:
 
 def ask(host: str, port: int) -> tuple[str, dict[str, int]]:
     """Ask the gateway whether it is ready. Returns the reason why not, empty when it is, and its alarms."""
-    connection = http.client.HTTPConnection(reachable_host(host), port, timeout=PROBE_TIMEOUT_S)
     try:
-        connection.request("GET", PROBE_PATH)
-        response = connection.getresponse()
-        body = response.read(4096)
-    except TimeoutError:
-        return f"no answer within {PROBE_TIMEOUT_S:g} s", {}
-    except (OSError, http.client.HTTPException) as error:
-        return f"no answer: {getattr(error, 'strerror', None) or type(error).__name__}", {}
-    finally:
-        connection.close()
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        answer = None
-    told = answer if isinstance(answer, dict) else {}
+        answer = Client(base_url(host, port)).get(PROBE_PATH, with_key=False, timeout_s=PROBE_TIMEOUT_S)
+    except NoAnswer as error:
+        why = str(error)
+        return why if why.startswith("no answer") else f"no answer: {why}", {}
+    told = answer.json if isinstance(answer.json, dict) else {}
     alarms = {name: value for name, value in told.items() if isinstance(value, int)}
-    if response.status == http.HTTPStatus.OK:
+    if answer.status == HTTPStatus.OK:
         return "", alarms
     reasons = "".join(f", {name}: {value}" for name, value in told.items() if isinstance(value, str))[:200]
-    return f"{PROBE_PATH} answers {response.status}{reasons}", alarms
+    return f"{PROBE_PATH} answers {answer.status}{reasons}", alarms
 
 
 def uptime(seconds: float) -> str:

@@ -72,16 +72,16 @@ class Answer:
 class Client:
     """Sends requests to one gateway, with `key` unless a call says otherwise. `url` is `http[s]://host[:port][/path]`."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str = "") -> None:
         parts = urlsplit(url)
         self._https = parts.scheme == "https"
         self._host, self._prefix = parts.hostname or "", parts.path.rstrip("/")
         self._port = parts.port or (443 if self._https else 80)
         self._key = key
 
-    def get(self, path: str, *, with_key: bool = True) -> Answer:
+    def get(self, path: str, *, with_key: bool = True, timeout_s: float = TIMEOUT_S) -> Answer:
         """Raises `NoAnswer`."""
-        return self.send("GET", path, with_key=with_key)
+        return self.send("GET", path, with_key=with_key, timeout_s=timeout_s)
 
     def post(self, path: str, body: Fields, *, with_key: bool = True, timeout_s: float = TIMEOUT_S) -> Answer:
         """Raises `NoAnswer`."""
