@@ -18,7 +18,6 @@ _NAMES = {
     "SetupError": ("scalix.api.errors", "SetupError"),
     "UnknownPrice": ("scalix.api.errors", "UnknownPrice"),
 }
-NAMES = tuple(_NAMES)
 
 
 @cache

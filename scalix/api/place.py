@@ -35,8 +35,7 @@ class Place:
     @property
     def store_url(self) -> str:
         """The store for redis-py. Raises `StoreNotRunning` for an embedded one that is not there, `SetupError`."""
-        named = self.values.get("SCALIX_STORE_URL") or self._configured_url()
-        if named is not None:
+        if (named := self._named_url()) is not None:
             return named
         socket = socket_of(self.state_dir)
         if socket is None:
@@ -50,8 +49,7 @@ class Place:
 
     def no_answer(self, why: object) -> str:
         """The message for a store that does not answer."""
-        is_embedded = self.values.get("SCALIX_STORE_URL") is None and self._configured_url() is None
-        if is_embedded:
+        if self._named_url() is None:
             return f"{self._embedded} does not answer ({why}): {HOW_TO_START}"
         where = redacted(self.store_url)
         return f"the store at {where} does not answer ({why}): start it, or correct REDIS_URL or REDIS_HOST"
@@ -98,7 +96,9 @@ class Place:
     def _embedded(self) -> str:
         return f"the embedded store of {self.state_dir}"
 
-    def _configured_url(self) -> str | None:
+    def _named_url(self) -> str | None:
+        if url := self.values.get("SCALIX_STORE_URL"):
+            return url
         problems: list[str] = []
         url = redis_url(self.values, lambda name, what, fix: problems.append(f"{what}; {fix}"))
         if problems:

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import orjson
 
@@ -30,7 +30,7 @@ def _value(kind: Any, data: Any) -> Any:
             raise ValueError(f"{kind} has other members")
         return kind(**{name: _value(hints[name], data[name]) for name in hints})
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Union, types.UnionType):
+    if origin is types.UnionType:
         if data is None and type(None) in arguments:
             return None
         (kind,) = (one for one in arguments if one is not type(None))
