@@ -6,12 +6,13 @@ reads an unwanted body for as long as it comes, and keeps answers that the clien
 
 import resource
 from asyncio import TimerHandle
+from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from scalix.serving.slow_readers import WriteWatch
-from scalix.serving.whole_answers import EXTENSION, as_bytes, whole_answer
+from scalix.serving.whole_answers import EXTENSION, as_bytes, send_whole
 
 LARGEST_HEAD_BYTES = 64 * 1024
 # From the first byte of a head to its end.
@@ -194,7 +195,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if len(self.pipeline) > MOST_PIPELINED:
             self.transport.abort()
-        self.scope[EXTENSION] = whole_answer(self.cycle)  # type: ignore[literal-required]
+        self.scope[EXTENSION] = partial(send_whole, self.cycle)  # type: ignore[literal-required]
         if not self.url.startswith(b"/"):
             # A request to a proxy. It is no route here, whatever the path behind the other host's name.
             self.scope["path"] = self.url[:200].decode("latin-1")

@@ -4,8 +4,7 @@ By ASGI it would be two messages, which uvicorn checks header by header and writ
 puts the function into the scope under `EXTENSION`; servers that don't are sent two messages.
 """
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -13,18 +12,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 # The edge looks for it under this name.
 EXTENSION = "scalix.whole_answer"
 
-Whole = Callable[[int, Sequence[tuple[bytes, bytes]], bytes], bool]
 
+def send_whole(cycle: Any, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
+    """Send status, headers and body in answer to one request, and say whether they were sent.
 
-def whole_answer(cycle: Any) -> Whole:
-    """A function for one request that sends status, headers and body, and says whether it has sent them.
-
-    It sends nothing where uvicorn has to wait or would refuse. `cycle` is uvicorn's `RequestResponseCycle`.
+    Nothing is sent where uvicorn has to wait or would refuse. `cycle` is uvicorn's `RequestResponseCycle`.
     """
-    return partial(_send, cycle)
-
-
-def _send(cycle: Any, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bool:
     if cycle.disconnected or cycle.response_started or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
         return False
     answer = as_bytes(status, [*cycle.default_headers, *headers], body, keep_alive=cycle.keep_alive)
