@@ -1,8 +1,10 @@
 """Directories and files that only the gateway's user can read."""
 
+import contextlib
 import os
 import secrets
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from scalix.launch.problems import LaunchError, Problem, shown_path
@@ -40,20 +42,29 @@ def make_private(path: Path) -> Path:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write `content` to `path` with mode 0600, whole or not at all. Raises `LaunchError` when that fails."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
+        with draft_of(path, content) as draft:
             draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
     except OSError as error:
         reason = (error.strerror or "error").lower()
         fix = "set SCALIX_STATE_DIR to a directory that this user may write"
         raise LaunchError([Problem(shown_path(path), f"can't be written ({reason})", fix)]) from error
+
+
+@contextlib.contextmanager
+def draft_of(path: Path, content: bytes) -> Iterator[Path]:
+    """A file (0600) beside `path` that holds `content` whole, to be moved or linked into its place; removed then."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _refusal(path: Path, what: str) -> LaunchError:

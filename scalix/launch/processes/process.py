@@ -25,20 +25,16 @@ class ProcessIdentity:
 
         Raises PermissionError when the process belongs to another user.
         """
-        try:
+        with contextlib.suppress(ProcessLookupError):
             # A pidfd keeps naming one process, so what is verified after opening it is what gets the signal.
             fd = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            return False
-        try:
-            if not self.is_alive():
-                return False
-            signal.pidfd_send_signal(fd, signum)
-        except ProcessLookupError:
-            return False
-        finally:
-            os.close(fd)
-        return True
+            try:
+                if self.is_alive():
+                    signal.pidfd_send_signal(fd, signum)
+                    return True
+            finally:
+                os.close(fd)
+        return False
 
 
 class Adopted:

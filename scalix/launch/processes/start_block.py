@@ -1,14 +1,13 @@
 """The block that the terminal shows when the gateway is ready: address, key, a request to paste, log, how to stop."""
 
 import json
-import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scalix.launch.config.deployments import lack
-from scalix.launch.problems import one_of
+from scalix.launch.problems import one_of, shown_path
 from scalix.launch.processes.plan import ROOT, Plan
 from scalix.launch.settings.master_key import MASTER_KEY_FILE
 
@@ -94,7 +93,7 @@ def stop_command(plan: Plan) -> str:
     prefix = ""
     if "SCALIX_STATE_DIR" in plan.environment.values and "SCALIX_STATE_DIR" not in plan.environment.origins:
         prefix = f"SCALIX_STATE_DIR={shlex.quote(str(plan.settings.state_dir))} "
-    return f"{prefix}{_python()} {shlex.quote(_near(ROOT / START_SCRIPT))} --stop"
+    return f"{prefix}{_python()} {shlex.quote(shown_path(ROOT / START_SCRIPT))} --stop"
 
 
 def _stands_bare(path: Path, line: int, name: str, key: str) -> bool:
@@ -108,13 +107,7 @@ def _stands_bare(path: Path, line: int, name: str, key: str) -> bool:
 
 
 def _python() -> str:
-    return shlex.quote(_near(Path(sys.executable)))
-
-
-def _near(path: Path) -> str:
-    """`path` relative to the current directory if it is below it. Links are kept, since a venv's python is one."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
+    return shlex.quote(shown_path(Path(sys.executable)))
 
 
 def model_lines(plan: Plan) -> Iterator[tuple[str, str]]:

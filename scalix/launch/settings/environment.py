@@ -107,8 +107,6 @@ def load_environment(
     own = cwd / f"scalix_config.{scalix_env}.env"
     if env_file is None and own.is_file():
         files.insert(0, read_env_file(own, problems))
-    if problems:
-        raise LaunchError(problems)
     values: dict[str, str] = {}
     origins: dict[str, str] = {}
     for file in reversed(files):

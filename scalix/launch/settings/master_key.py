@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scalix.domain.identity.published_keys import is_published
 from scalix.launch.problems import LaunchError, shown_path
-from scalix.launch.processes.private_directory import make_private
+from scalix.launch.processes.private_directory import draft_of, make_private
 
 MASTER_KEY_FILE = "master.key"
 SHORTEST_PRODUCTION_KEY = 16
@@ -42,28 +42,15 @@ def ensure_master_key(state_dir: Path) -> str:
     path = make_private(state_dir) / MASTER_KEY_FILE
     try:
         if not path.exists():
-            _create(path)
+            # Unlike a rename, a link fails when another process was first; its key then holds.
+            key = f"sk-{secrets.token_hex(KEY_BITS // 8)}\n"
+            with draft_of(path, key.encode()) as draft, contextlib.suppress(FileExistsError):
+                os.link(draft, path)
         return _read(path)
     except OSError as error:
         reason = (error.strerror or "error").lower()
         fix = "set SCALIX_STATE_DIR to a directory that this user may write"
         raise LaunchError.of(shown_path(path), f"the master key can't be kept here ({reason})", fix) from error
-
-
-def _create(path: Path) -> None:
-    """Write a whole key under another name and link it into place, so that nobody reads half a key."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(f"sk-{secrets.token_hex(KEY_BITS // 8)}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        # Unlike a rename, a link fails when another process was first; its key then holds.
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> str:
