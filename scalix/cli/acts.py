@@ -46,6 +46,14 @@ def given(options: Options) -> dict[str, Any]:
     return {name: None if value == NULL else value for name, value in written.items()}
 
 
+def tell(options: Options, answer: Any, show: Show) -> None:
+    """Print an answer: as it is with `--json`, else for people."""
+    if options.json:
+        print_json(answer)
+    else:
+        show(options, answer)
+
+
 def asks(request: str, show: Show, *, patience_s: float = TIMEOUT_S, failed: Failed = lambda *_: False) -> Run:
     """A command that makes one request with the options that were written, and shows the answer.
 
@@ -60,10 +68,7 @@ def asks(request: str, show: Show, *, patience_s: float = TIMEOUT_S, failed: Fai
         rest = {name: value for name, value in given(options).items() if f"{{{name}}}" not in path}
         place = path.format(**{name: quote(str(value), safe="") for name, value in vars(options).items()})
         answer = session.patient(patience_s).ask(method, place, rest)
-        if options.json:
-            print_json(answer)
-        else:
-            show(options, answer)
+        tell(options, answer, show)
         if failed(options, answer):
             raise SystemExit(EXIT_FAILED)
 

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scalix.cli.acts import Acts, Options, Run, asks, given, or_null
+from scalix.cli.acts import Acts, Options, Run, asks, given, or_null, tell
 from scalix.cli.command_line import expected
 from scalix.cli.session import Refused, Session
-from scalix.cli.tables import print_json, print_record, print_table
+from scalix.cli.tables import print_record, print_rows
 from scalix.domain.identity.key_secrets import digest_of, is_digest
 from scalix.domain.limits.spans import span_ms
 
 NEVER, NONE = "never", "none"
 _PAGE = 100
-_COLUMNS = ("alias", "key", "user", "status", "spend", "budget", "requests", "expires", "token")
+_COLUMNS = ("key_alias", "key_name", "user_id", "status", "spend", "max_budget", "requests", "expires", "token")
 _KEY_HELP = "its alias, its token (SHA-256), or - to read the key itself from standard input"
 
 
@@ -115,11 +115,7 @@ def _token(text: str, session: Session) -> str:
 
 
 def _info(options: Options, session: Session) -> None:
-    key = session.get("/key/info", key=_token(options.key, session))["info"]
-    if options.json:
-        print_json(key)
-    else:
-        _tell(options, key)
+    tell(options, session.get("/key/info", key=_token(options.key, session))["info"], _tell)
 
 
 def _update(options: Options, session: Session) -> None:
@@ -141,10 +137,7 @@ def _expiring(options: Options, session: Session) -> None:
         if key["expires"] and key["status"] != "expired" and datetime.fromisoformat(key["expires"]) <= until
     ]
     ending.sort(key=lambda key: str(key["expires"]))
-    if options.json:
-        print_json({"keys": ending})
-    else:
-        _print_keys("keys that will end soon", ending, "no key ends within that time")
+    tell(options, {"keys": ending}, _tell_ending)
 
 
 def _all(session: Session) -> Iterator[dict[str, Any]]:
@@ -174,22 +167,12 @@ def _tell_list(options: Options, answer: Any) -> None:
     _print_keys(f"keys, page {answer['current_page']} of {answer['total_pages']}", answer["keys"])
 
 
+def _tell_ending(options: Options, answer: Any) -> None:
+    _print_keys("keys that will end soon", answer["keys"], "no key ends within that time")
+
+
 def _print_keys(title: str, keys: list[dict[str, Any]], nothing: str | None = None) -> None:
-    rows = [
-        (
-            key["key_alias"] or "-",
-            key["key_name"],
-            key["user_id"],
-            key["status"],
-            f"{key['spend']:.6f}",
-            "-" if key["max_budget"] is None else f"{key['max_budget']:g}",
-            str(key["requests"]),
-            key["expires"] or "-",
-            f"{key['token'][:12]}…",
-        )
-        for key in keys
-    ]
-    print_table(title, _COLUMNS, rows, nothing)
+    print_rows(title, _COLUMNS, [{**key, "token": f"{key['token'][:12]}…"} for key in keys], nothing)
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from scalix.cli.acts import Acts, Options, asks
+from scalix.cli.acts import Acts, Options, asks, tell
 from scalix.cli.command_line import expected
 from scalix.cli.session import Refused, Session
 from scalix.cli.tables import print_table
@@ -95,8 +95,7 @@ def _set(options: Options, session: Session) -> None:
     for name, value in options.changes:
         is_number = isinstance(value, int | float)
         _apply(own, name, {"limit": value, "enforce": False} if options.shadow and is_number else value)
-    fields = argparse.Namespace(user_id=options.user_id, limits=own, json=options.json)
-    asks("PUT /user/limits", _tell)(fields, session)
+    tell(options, session.ask("PUT", "/user/limits", {"user_id": options.user_id, "limits": own}), _tell)
 
 
 def _apply(own: dict[str, Any], name: str, value: Any) -> None:
@@ -115,8 +114,7 @@ def _reset(options: Options, session: Session) -> None:
     if bool(options.windows) == options.everything:
         raise Refused("name the windows, such as requests-hour, or write --all")
     windows = "all" if options.everything else options.windows
-    fields = argparse.Namespace(user_id=options.user_id, windows=windows, json=options.json)
-    asks("POST /user/reset", _tell_reset)(fields, session)
+    tell(options, session.ask("POST", "/user/reset", {"user_id": options.user_id, "windows": windows}), _tell_reset)
 
 
 def _tell_reset(options: Options, answer: Any) -> None:

@@ -17,6 +17,9 @@ _SHORT = {
     "margin_percent": "margin %",
     "mean_latency_ms": "mean ms",
     "user_id": "user",
+    "key_alias": "alias",
+    "key_name": "key",
+    "max_budget": "budget",
 }
 _NUMBERS = frozenset(
     {
@@ -38,7 +41,7 @@ def print_record(title: str, rows: Sequence[tuple[str, str]]) -> None:
     print("\n".join([_plain(title), *(f"  {name:<{width}}  {_plain(value)}".rstrip() for name, value in rows)]))
 
 
-def print_rows(title: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], nothing: str = "") -> None:
+def print_rows(title: str, columns: Sequence[str], rows: Iterable[Mapping[str, Any]], nothing: str | None = "") -> None:
     """Print rows that the gateway answered as a table of `columns`; `nothing` is what to print without rows."""
     heads = [_SHORT.get(name, name.replace("_", " ")) for name in columns]
     print_table(title, heads, [[shown_amount(row.get(name)) for name in columns] for row in rows], nothing)

@@ -3,9 +3,9 @@
 import argparse
 from typing import Any
 
-from scalix.cli.acts import Acts, Options, asks
+from scalix.cli.acts import Acts, Options, asks, tell
 from scalix.cli.session import Refused, Session
-from scalix.cli.tables import print_json, print_record
+from scalix.cli.tables import print_record
 
 # All that is too old is removed, and the store rewrites its files.
 _PATIENCE_S = 300.0
@@ -38,10 +38,8 @@ def _reencrypt(options: Options, session: Session) -> None:
         cursor = page["next_cursor"]
         if cursor is None:
             break
-    if options.json:
-        print_json({"records": records, "reencrypted": reencrypted, "unreadable": unreadable})
-    else:
-        print(f"{records} records, {reencrypted} of them encrypted anew")
+    answer = {"records": records, "reencrypted": reencrypted, "unreadable": unreadable}
+    tell(options, answer, lambda *_: print(f"{records} records, {reencrypted} of them encrypted anew"))
     if unreadable:
         more = f" and {len(unreadable) - _MOST_NAMED} more" if len(unreadable) > _MOST_NAMED else ""
         raise Refused(

@@ -2,12 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Callable
 from typing import Any
 
-from scalix.cli.acts import Options, given
+from scalix.cli.acts import Options, Show, given, tell
 from scalix.cli.session import Session, WrongUsage
-from scalix.cli.tables import print_json, print_rows, shown_amount
+from scalix.cli.tables import print_rows, shown_amount
 
 EVENTS = "events"
 _LIMITS = ("limit", "limit_value", "used", "reserved", "remaining", "reset_at")
@@ -95,7 +94,7 @@ def _report(options: Options, session: Session) -> None:
     _show(options, session, f"/scalix/v1/reports/{query.pop('report')}", query, _tell_report)
 
 
-def _show(options: Options, session: Session, path: str, query: dict[str, Any], tell: Callable[[Any], None]) -> None:
+def _show(options: Options, session: Session, path: str, query: dict[str, Any], show: Show) -> None:
     """Print an answer as CSV, as JSON or for people, whichever was asked for."""
     if options.csv:
         text, cursor = session.page(path, format="csv", **query)
@@ -104,14 +103,10 @@ def _show(options: Options, session: Session, path: str, query: dict[str, Any], 
             # Beside the file that it is written to, which must not pass for all of them.
             print(f"more: add --cursor {cursor}", file=sys.stderr)
         return
-    answer = session.get(path, **query)
-    if options.json:
-        print_json(answer)
-    else:
-        tell(answer)
+    tell(options, session.get(path, **query), show)
 
 
-def _tell_usage(answer: Any) -> None:
+def _tell_usage(options: Options, answer: Any) -> None:
     balance = f", balance ${shown_amount(answer['balance_usd'])}" if "balance_usd" in answer else ""
     print(
         f"{answer['user_id']}, tier {answer['tier'] or '-'}: {shown_amount(answer['requests_today'])} requests and "
@@ -123,13 +118,13 @@ def _tell_usage(answer: Any) -> None:
     print_rows("by model", ("model", *_SUMS), answer["by_model"])
 
 
-def _tell_events(answer: Any) -> None:
+def _tell_events(options: Options, answer: Any) -> None:
     print_rows("requests, newest first", _EVENT, answer["events"], "no requests")
     if answer["next_cursor"] is not None:
         print(f"more: add --cursor {answer['next_cursor']}")
 
 
-def _tell_report(answer: Any) -> None:
+def _tell_report(options: Options, answer: Any) -> None:
     columns, rows = answer["columns"], list(answer["rows"])
     if rows and "total" in answer:
         rows.append({columns[0]: "total", **answer["total"]})

@@ -63,10 +63,8 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
     for issuer in facts["identity"]["issuers"]:
         users = f"{issuer['user_prefix']}<{issuer['user_claim']}>"
         tier = f", tier from {issuer['tier_claim']}" if issuer["tier_claim"] else ""
-        yield (
-            "tokens",
-            f"{issuer['issuer']}: {', '.join(issuer['algorithms'])} by {issuer['keys']}; users {users}{tier}",
-        )
+        signed = f"{', '.join(issuer['algorithms'])} by {issuer['keys']}"
+        yield "tokens", f"{issuer['issuer']}: {signed}; users {users}{tier}"
     if facts["identity"]["anonymous_tier"]:
         yield "callers", f"without a credential: by address, tier {facts['identity']['anonymous_tier']}"
     if facts["identity"]["trusted_proxies"]:

@@ -79,16 +79,13 @@ def _completed_url(url: str, host: str, username: str, password: str, tls: bool,
         parts, port = urlsplit(""), 0
     is_socket, named, database = parts.scheme == "unix", parts.hostname or "", parts.path.strip("/")
     other_host = host and not is_socket and host.strip("[]").casefold() != named.casefold()
+    is_plain = tls and parts.scheme == "redis"
     odd_database = not is_socket and database and not (database.isascii() and database.isdigit())
     for is_wrong, what, fix in (
         (port == 0, "REDIS_URL is not a valid URL", example),
         (parts.scheme not in REDIS_SCHEMES, "REDIS_URL does not start with redis://, rediss:// or unix://", example),
         (parts.fragment or not (parts.path if is_socket else named), "REDIS_URL names no server", example),
-        (
-            tls and parts.scheme == "redis",
-            "REDIS_SSL is true, but REDIS_URL starts with redis://",
-            "write rediss:// for TLS",
-        ),
+        (is_plain, "REDIS_SSL is true, but REDIS_URL starts with redis://", "write rediss:// for TLS"),
         (other_host, "REDIS_URL and REDIS_HOST name different servers", "keep one of the two"),
         (odd_database, "the path of REDIS_URL is not a database number", "write for example redis://host:6379/0"),
     ):
