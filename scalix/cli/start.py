@@ -176,7 +176,8 @@ def _plan(options: argparse.Namespace) -> "Plan":
         problems += error.problems
     if problems:
         raise LaunchError(problems)
-    settings = replace(settings, demo=demo, port=0 if options.port == 0 else settings.port)
+    if options.port == 0:
+        settings = replace(settings, port=0)
     return Plan(settings, environment, config, demo, bool(options.detach), options.workers)
 
 
@@ -221,7 +222,7 @@ def _run(plan: "Plan", *, quiet: bool, on_ready: Callable[[], None] = lambda: No
     from scalix.launch.processes.output import Output
     from scalix.launch.processes.supervisor import Supervisor
 
-    output = Output(quiet=quiet, verbose=plan.settings.debug or plan.settings.log_level == "DEBUG")
+    output = Output(quiet=quiet, verbose=plan.settings.log_level == "DEBUG")
     try:
         return Supervisor(plan, output, on_ready).run()
     except LaunchError as error:

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from scalix.launch.embedded.embedded_store import EmbeddedStore, find_server_binary
+from scalix.launch.embedded.embedded_store import EmbeddedStore
+from scalix.launch.embedded.store_binary import find_server_binary
 from scalix.launch.problems import LaunchError
 from scalix.launch.processes.process import start_ticks_of
 

@@ -138,13 +138,11 @@ def test_the_defaults_need_nothing(tmp_path: Path) -> None:
         workers=default_workers(),
         log_level="INFO",
         log_file=tmp_path / "logs/litellm.log",
-        debug=False,
         state_dir=tmp_path / ".scalix",
         config_path=tmp_path / "litellm_proxy_config.yaml",
         redis_url=None,
         master_key=None,
         scalix_env="development",
-        demo=False,
     )
 
 
@@ -167,13 +165,7 @@ def test_variables_are_read_and_options_are_stronger(tmp_path: Path) -> None:
     assert (read.config_path, read.master_key) == (tmp_path / "other.yaml", GOOD_KEY)
 
     told = settings_of(tmp_path, values, host="::1", port=4200, workers=2, config=tmp_path / "x.yaml", demo=True)
-    assert (told.host, told.port, told.workers, told.config_path, told.demo) == (
-        "::1",
-        4200,
-        2,
-        tmp_path / "x.yaml",
-        True,
-    )
+    assert (told.host, told.port, told.workers, told.config_path) == ("::1", 4200, 2, tmp_path / "x.yaml")
 
 
 def test_empty_variables_are_as_if_unset(tmp_path: Path) -> None:
@@ -200,7 +192,7 @@ def test_empty_variables_are_as_if_unset(tmp_path: Path) -> None:
 @pytest.mark.parametrize("word", ["true", "1", "YES", "on"])
 def test_debug_mode_sets_the_log_level(tmp_path: Path, word: str) -> None:
     read = settings_of(tmp_path, {"DEBUG_MODE": word, "LITELLM_LOG_LEVEL": "INFO"})
-    assert (read.debug, read.log_level) == (True, "DEBUG")
+    assert read.log_level == "DEBUG"
 
 
 @pytest.mark.parametrize(

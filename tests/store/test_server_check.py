@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from scalix.launch.embedded.embedded_store import find_server_binary
+from scalix.launch.embedded.store_binary import find_server_binary
 from scalix.launch.processes.child_process import die_with_parent
 from scalix.store.connection.server_check import StoreUnusable, check_server, redacted
 

@@ -20,8 +20,6 @@ from scalix.launch.processes.directory_lock import DirectoryLock
 from scalix.launch.processes.private_directory import make_private
 from scalix.launch.processes.process import describe_exit
 
-__all__ = ["EmbeddedStore", "find_server_binary"]
-
 _MAX_BACKOFF_S = 5.0
 # A server that has run this long was well: it is restarted at once when it dies.
 _HEALTHY_AFTER_S = 30.0

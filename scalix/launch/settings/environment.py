@@ -72,13 +72,11 @@ class Settings:
     workers: int
     log_level: str
     log_file: Path
-    debug: bool
     state_dir: Path
     config_path: Path
     redis_url: str | None = field(repr=False)
     master_key: str | None = field(repr=False)
     scalix_env: ScalixEnv
-    demo: bool
     stream_join_ms: int = DEFAULT_STREAM_JOIN_MS
     worker_max_rss_mb: int = DEFAULT_WORKER_MAX_RSS_MB
 
@@ -177,7 +175,6 @@ def resolve_settings(
             problems.append(Problem(environment.where(name), what, fix))
 
     named_config = path_of(values, root, "SCALIX_CONFIG", DEFAULT_CONFIG)
-    debug = parse_flag(values, "DEBUG_MODE", report)
     master_key = values.get("LITELLM_MASTER_KEY") or None
     if key_problem := master_key_problem(master_key, environment.scalix_env):
         report("LITELLM_MASTER_KEY", *key_problem)
@@ -189,15 +186,13 @@ def resolve_settings(
         host=_host(values, report),
         port=parse_whole_number(values, "LITELLM_PORT", DEFAULT_PORT, 1, 65535, report),
         workers=parse_whole_number(values, workers_name, 1 if demo else default_workers(), 1, MOST_WORKERS, report),
-        log_level="DEBUG" if debug else _log_level(values, report),
+        log_level="DEBUG" if parse_flag(values, "DEBUG_MODE", report) else _log_level(values, report),
         log_file=path_of(values, root, "LITELLM_LOG_FILE", DEFAULT_LOG_FILE),
-        debug=debug,
         state_dir=path_of(values, root, "SCALIX_STATE_DIR", DEFAULT_STATE_DIR),
         config_path=config.expanduser().absolute() if config else named_config,
         redis_url=redis_url(values, report),
         master_key=master_key,
         scalix_env=environment.scalix_env,
-        demo=demo,
         stream_join_ms=parse_whole_number(
             values, "SCALIX_STREAM_JOIN_MS", DEFAULT_STREAM_JOIN_MS, 0, MOST_STREAM_JOIN_MS, report
         ),
