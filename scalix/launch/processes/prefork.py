@@ -15,26 +15,26 @@ from scalix.launch.processes.pump import PipePump
 _PATIENCE_S = 5.0
 
 
-class Preloader:
+class Preloader(Child):
     """Has workers such as `worker` forked from a process that has loaded LiteLLM. Raises OSError where it can't."""
 
     def __init__(self, worker: ChildSpec, pump: PipePump, output: Output) -> None:
         adopt_orphans()
         environment = {**worker.environment, "OPENBLAS_NUM_THREADS": "1"}  # its thread would not live through a fork
         spec = ChildSpec("preloader", (), environment, worker.directory, death_signal=signal.SIGKILL)
-        self.child = Child(spec, pump, output)
+        super().__init__(spec, pump, output)
         self._connect()
 
     def fork(self, spec: ChildSpec, stdout: int, stderr: int, ready: int) -> Adopted | None:
         """Have a worker forked that gets the descriptors of `spec`; `None` where it has to be started as a program."""
-        if not self.child.is_ready:
+        if not self.is_ready:
             return None
         try:
             socket.send_fds(self._ours, [b"fork"], [stdout, stderr, ready, *spec.inherited_fds])
             pid = int(self._ours.recv(32))
         except (OSError, ValueError):
             # It is dead or hangs. The next one must not find the order of this one.
-            self.child.send(signal.SIGKILL)
+            self.send(signal.SIGKILL)
             self.close()
             self._connect()
             return None
@@ -51,4 +51,4 @@ class Preloader:
         self._ours.settimeout(_PATIENCE_S)
         control = self._theirs.fileno()
         command = (sys.executable, "-m", "scalix.launch.processes.preloader", "--control", str(control))
-        self.child.spec = replace(self.child.spec, command=command, inherited_fds=(control,))
+        self.spec = replace(self.spec, command=command, inherited_fds=(control,))

@@ -126,8 +126,8 @@ class Supervisor:
         except OSError as error:
             self._output.say("preloader", f"workers load LiteLLM one by one: {error}")
             return
-        self._start(self._preloader.child)
-        self._wait_for(self._preloader.child)
+        self._start(self._preloader)
+        self._wait_for(self._preloader)
 
     def _fork(self, spec: ChildSpec, stdout: int, stderr: int, ready: int) -> Process | None:
         return self._preloader.fork(spec, stdout, stderr, ready) if self._preloader else None
@@ -163,7 +163,7 @@ class Supervisor:
             child.postpone()
             self._output.say(child.spec.name, f"can't be started: {error}")
             return
-        if child is not self._demo and not (self._preloader and self._preloader.child.is_ready):
+        if child is not self._demo and not (self._preloader and self._preloader.is_ready):
             self._output.say(child.spec.name, "loading LiteLLM")
         self._note()
 
@@ -200,13 +200,13 @@ class Supervisor:
         if self._demo:
             yield self._demo
         if self._preloader:
-            yield self._preloader.child
+            yield self._preloader
         yield from self._workers
 
     def _became_ready(self, child: Child) -> None:
         if child is self._demo:
             return
-        if self._preloader and child is self._preloader.child:
+        if child is self._preloader:
             self._output.say(child.spec.name, f"LiteLLM is loaded in {child.start_s:.1f} s")
             return
         self._output.say(child.spec.name, f"ready in {child.start_s:.1f} s")
@@ -241,10 +241,10 @@ class Supervisor:
 
     def _died(self, child: Child) -> None:
         name, how = child.spec.name, describe_exit(child.exit_code)
-        if self._preloader and child is self._preloader.child and not child.ever_ready:
+        if isinstance(child, Preloader) and not child.ever_ready:
             # The workers will say themselves what is wrong, if it is not the preloader alone.
             self._output.say(name, f"ended with {how}; workers load LiteLLM one by one")
-            self._preloader.close()
+            child.close()
             self._preloader = None
             return
         if child.exit_code == EXIT_PORT_TAKEN and child is not self._demo:
@@ -257,12 +257,12 @@ class Supervisor:
 
     def _note(self, **changes: Any) -> None:
         """Write the run file with the children that run now and the store. `changes` are other fields of it."""
-        preloader = self._preloader.child if self._preloader else None
-        helpers = [child.identity for child in (self._demo, self._store, preloader, *self._recycler.all()) if child]
+        helpers = (self._demo, self._store, self._preloader, *self._recycler.all())
+        identities = [child.identity for child in helpers if child]
         self._run_file = replace(
             self._run_file,
             workers=tuple(WorkerEntry(w.spec.name, w.identity, w.is_ready) for w in self._workers if w.identity),
-            helpers=tuple(helper for helper in helpers if helper),
+            helpers=tuple(identity for identity in identities if identity),
             store=self._store.description if self._store else "starting",
             store_socket=self._store.socket if self._store else None,
             **changes,
