@@ -9,13 +9,16 @@ from scalix.domain.prices.pricing import Price, price_at
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """One of several ways to reach a model. `id` is LiteLLM's name of it too. Of those that can be asked, those with
-    the least `order` are, by shares of `weight`."""
+    the least `order` are, by shares of `weight`. `rpm` and `tpm` are the requests and tokens that it takes each
+    minute."""
 
     id: str
     provider_model: str
     prices: tuple[Price, ...] = ()
     weight: float = 1.0
     order: int = 0
+    rpm: int | None = None
+    tpm: int | None = None
 
     def price_at(self, at_ms: int) -> Price | None:
         """The price that applies at `at_ms` (Unix time); `None` if it is unknown."""
@@ -30,6 +33,12 @@ class Deployment:
 def provider_in(provider_model: str) -> str:
     """LiteLLM's name of the provider in its name of a model; empty if it has none."""
     return provider_model.partition("/")[0] if "/" in provider_model else ""
+
+
+WEIGHTS, LEAST_BUSY, LATENCY, COST = "simple-shuffle", "least-busy", "latency-based-routing", "cost-based-routing"
+USAGE = ("usage-based-routing", "usage-based-routing-v2")
+STRATEGIES = (WEIGHTS, LEAST_BUSY, LATENCY, COST, *USAGE)
+"""How a deployment is chosen, by LiteLLM's names."""
 
 
 def next_by_weight(deployments: Sequence[Deployment], credit: MutableMapping[str, float]) -> Deployment:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from scalix.domain.deployments import Deployment, provider_in
+from scalix.domain.deployments import WEIGHTS, Deployment, provider_in
 from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import UNLIMITED, Limits
@@ -98,7 +98,8 @@ class Policy:
 
     `wildcards` serve every name that fits and is no exact one; the `*` in their `provider_model` is filled in.
     `aliases` are second names of models, with the same rights. `fallbacks` lists for a model those that take over, in
-    this order. `key_defaults` and `key_bounds` are the defaults and upper bounds of virtual keys.
+    this order. `routing_strategy` says how one of several deployments is chosen. `key_defaults` and `key_bounds` are
+    the defaults and upper bounds of virtual keys.
     """
 
     tiers: Mapping[str, Tier]
@@ -114,6 +115,7 @@ class Policy:
     fallbacks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     retries: Retries = field(default_factory=Retries)
     cooldown: Cooldown = field(default_factory=Cooldown)
+    routing_strategy: str = WEIGHTS
 
     def tier_or_default(self, name: str | None) -> Tier:
         """The tier called `name`; the default tier for `None` and for a name that is not configured any more."""

@@ -86,7 +86,8 @@ class Asking:
         attempt.on_open = lambda: patience.extend(attempts.patience_s(has_begun=True))
         try:
             async with patience.timer:
-                await self._engine_of(attempt.model)(inner, client.replaying(attempt.written), answer.send)
+                with attempts.under_way():
+                    await self._engine_of(attempt.model)(inner, client.replaying(attempt.written), answer.send)
         except TimeoutError:
             attempts.gave_up_waiting = patience.is_over
             if patience.is_over and attempt.asked:

@@ -1,7 +1,8 @@
 """The models that may serve one request, one after the other."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -52,7 +53,7 @@ class Attempts:
         self._body = exchange.admission.call.body  # with its output cap
         self._clock = clock
         self._fields = fields
-        self._began_s = clock()
+        self._began_s = self._asked_s = clock()
         self._is_probe = candidates.is_probe
         self._subject = str(exchange.admission.caller.subject)
         self._largest_failed_tokens: int | None = None
@@ -125,6 +126,13 @@ class Attempts:
     def _probed(self) -> Deployment | None:
         return next(iter(self.model.deployments), None)
 
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """While the block runs, the deployment has this request to answer."""
+        self._asked_s = self._clock()
+        with self._chooser.load.asked(self._exchange.attempt.deployment_id):
+            yield
+
     def _others(self) -> bool:
         """Whether another deployment of the same model may be tried after this one."""
         if self.deployment is None or self._is_probe or self._is_last_chance:
@@ -164,6 +172,11 @@ class Attempts:
 
     def _answered(self) -> None:
         """The model has answered."""
+        attempt, first_s = self._exchange.attempt, self._exchange.first_token_s
+        if attempt.deployment_id and not attempt.cache_hit:
+            usage = attempt.usage or attempt.seen.usage
+            seconds = (self._clock() if first_s is None else first_s) - self._asked_s
+            self._chooser.load.answered(attempt.deployment_id, seconds, usage.total_tokens if usage else 0)
         self._cooldowns.succeeded(self._key, self._subject, was_probe=self._is_probe)
 
     @property

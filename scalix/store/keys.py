@@ -30,6 +30,7 @@
 | `key-list`                   | sorted set | "key id, user" of all keys by their making | until they are deleted     |
 | `{cooldowns}:until`          | hash       | models in cooldown: lua/cool.lua          | until the last one's end    |
 | `{cooldowns}:failures`       | hash       | models' failures: lua/count_failure.lua   | `within_s` after the last   |
+| `loads`                      | hash       | what workers have in flight: lua/loads.lua | 3 s after the last          |
 | `{audit}:log`                | stream     | the audit log: see lua/audit.lua          | trimmed by age              |
 | `{sXX}:y:<subject>`          | hash       | what the audit log says for their names   | as the newest entry         |
 | `pseudonym:<pseudonym>`      | string     | the text that it stands for               | as the newest entry         |
@@ -123,6 +124,7 @@ class Keys:
     epoch = _alone("epoch")  # by which a store that was emptied is known
     cooldowns = _alone("{cooldowns}:until")  # the models in cooldown
     failures = _alone("{cooldowns}:failures")  # the failures of models that may come to a cooldown
+    loads = _alone("loads")  # what each worker has to do
     audit_log = _alone("{audit}:log")  # what operators did, and who was refused
     key_list = _alone("key-list")  # where the records of all virtual keys are
     archive_lock = _alone("archive-lock")  # held by the process that writes days of the ledger to files

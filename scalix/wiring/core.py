@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from scalix.service.audit.audit_log import TRIM_EVERY_S
 from scalix.service.audit.audit_parts import AuditParts
 from scalix.service.audit.identity_events import FLUSH_EVERY_S
+from scalix.service.deployments.load import PUBLISH_EVERY_S
 from scalix.service.exchange.cooldowns import REFRESH_EVERY_S as COOLDOWNS_EVERY_S
 from scalix.service.exchange.settlement import RENEW_EVERY_S, SWEEP_EVERY_S
 from scalix.service.exchange.store_watch import CHECK_EVERY_S, REPLAY_EVERY_S
@@ -59,6 +60,7 @@ class Core:
             (LOOK_EVERY_S, self.ledger.memory.look),
             (ARCHIVE_EVERY_S, self.ledger.archive.run),
             (COOLDOWNS_EVERY_S, self.exchange.fallbacks.cooldowns.refresh),
+            (PUBLISH_EVERY_S, self.exchange.fallbacks.chooser.publish),
         ]
 
     async def close(self) -> None:

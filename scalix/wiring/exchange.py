@@ -8,6 +8,7 @@ from scalix.domain.policy import Model
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
 from scalix.service.clock import now_ms
 from scalix.service.deployments.chooser import Chooser
+from scalix.service.deployments.load import Load
 from scalix.service.exchange.admission_control import AdmissionControl
 from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.cooldowns import Cooldowns
@@ -24,6 +25,7 @@ from scalix.service.exchange.token_counting import TokenCounting, Tokenizer
 from scalix.store.quota.local import LocalCounters
 from scalix.store.records.redis_cooldowns import CooldownStore
 from scalix.store.records.redis_epoch import EpochStore
+from scalix.store.records.redis_loads import LoadStore
 from scalix.store.records.redis_model_names import ModelNameStore
 from scalix.wiring.store import StoreParts
 
@@ -62,11 +64,13 @@ def build_exchange(store: StoreParts, models: ModelKnowledge) -> ExchangeParts:
     room = Reservations(store.quotas, outage, known)
     settlement = Settlement(store.quotas, exchanges, outage, policy=store.policy)
     cooldowns = Cooldowns(store.guarded(CooldownStore(store.session)), store.policy, clock=time.monotonic)
+    load = Load(store.guarded(LoadStore(store.session)), time.monotonic, time.time)
+    chooser = Chooser(cooldowns, load, store.policy, now_ms)
     return ExchangeParts(
         counting=counting,
         known=known,
         admission=AdmissionControl(store.policy, ModelAccess(models.facts), room, exchanges, counting, names),
-        fallbacks=Fallbacks(store.policy, Chooser(cooldowns), facts=models.facts, now_ms=now_ms, known=models.known),
+        fallbacks=Fallbacks(store.policy, chooser, facts=models.facts, now_ms=now_ms, known=models.known),
         object_ids=ObjectIds(store.pseudonyms, models.original_id),
         exchanges=exchanges,
         settlement=settlement,

@@ -1,12 +1,13 @@
 """A model of several deployments at the edge: which one is asked, which next, and who rests. Over a real store."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.edge.fallback_rig import CONFIG, Asked, Behaviour, Edge, edge, fail, serve
+from tests.edge.fallback_rig import CONFIG, Asked, Behaviour, Edge, break_off, crash, edge, empty, fail, hang, serve
 
 SEVERAL = """
   - model_name: free-several
@@ -152,3 +153,33 @@ async def test_a_model_with_one_deployment_rests_under_its_own_name(one: Edge) -
     one.app.behaviours["alone"] = [fail(401)]
     await one.ask("alone")
     assert one.core.exchange.fallbacks.cooldowns.wait_s("alone") > 0
+
+
+async def test_after_failures_cancels_and_cache_hits_nothing_is_in_flight(
+    tmp_path: Path, store_url: str, key_prefix: str
+) -> None:
+    async def cached(call: Asked) -> None:
+        call.exchange.attempt.cache_hit = True
+        await serve(call)
+
+    arrived = asyncio.Queue[str]()
+
+    async def hanging(call: Asked) -> None:
+        arrived.put_nowait(call.exchange.attempt.deployment_id)
+        await hang(call)
+
+    config = "router_settings: {routing_strategy: least-busy}\n" + WITH_SEVERAL + "  cooldown: {seconds: 0}\n"
+    async with edge(tmp_path, store_url, key_prefix, config) as one:
+        load = one.core.exchange.fallbacks.chooser.load
+        for behaviour in (serve, cached, fail(500), crash, break_off, empty):
+            one.app.behaviours["free-several"] = [behaviour]
+            await one.ask("free-several")
+            await one.ask("free-several", stream=True)
+        one.app.behaviours["free-several"] = [hanging]
+        asking = [asyncio.ensure_future(one.ask("free-several")) for _ in range(6)]
+        assert Counter([await arrived.get() for _ in range(6)]) == {ONE: 2, TWO: 2, THREE: 2}
+        assert sorted(load._in_flight.values()) == [2, 2, 2]
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        assert not load._in_flight

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from scalix.domain.deployments import Deployment
+import pytest
+
+from scalix.domain.deployments import STRATEGIES, Deployment
 from scalix.launch.config.config_file import GatewayConfig
 from scalix.launch.config.policy_file import read_policy, write_policy
-from tests.launch.config_text import KEYS, MODELS, TIERS, read
+from tests.launch.config_text import KEYS, MODELS, TIERS, problems_of, read
 
 PRICED = "input_cost_per_token: {0}, output_cost_per_token: {0}"
 
@@ -81,3 +83,24 @@ def test_new_prices_of_deployments_alone_are_no_other_model(tmp_path: Path) -> N
     assert one != two
     assert one.unpriced() == two.unpriced()
     assert one.unpriced() != several(tmp_path, "weight: 2", "weight: 1").policy.models["m"].unpriced()
+
+
+def strategy_of(tmp_path: Path, name: str) -> tuple[str, object]:
+    config = read(tmp_path, f"router_settings: {{routing_strategy: {name}}}\n" + MODELS + TIERS)
+    return config.policy.routing_strategy, config.litellm["router_settings"]["routing_strategy"]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_the_routing_strategy_is_ours_and_litellm_is_told(name: str, tmp_path: Path) -> None:
+    assert strategy_of(tmp_path, name) == (name, name)
+
+
+def test_weighted_round_robin_is_a_name_for_shares_by_weight(tmp_path: Path) -> None:
+    assert strategy_of(tmp_path, "weighted_round_robin") == ("simple-shuffle", "simple-shuffle")
+
+
+def test_a_strategy_that_nobody_knows_is_a_problem_with_the_names_that_there_are(tmp_path: Path) -> None:
+    text = "router_settings: {routing_strategy: least_busy}\n" + MODELS + TIERS
+    (problem,) = problems_of(tmp_path, text)
+    assert "'least_busy' is no way to choose a deployment" in problem.what
+    assert "least-busy" in problem.fix

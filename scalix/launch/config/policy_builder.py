@@ -42,6 +42,7 @@ def build_policy(
         ),
         key_defaults=taken.key_defaults,
         key_bounds=taken.key_bounds,
+        routing_strategy=taken.routing_strategy,
         **as_written(section, "retention", "privacy", "fallbacks", "retries", "cooldown"),
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import re2
 
+from scalix.domain.deployments import STRATEGIES, WEIGHTS
 from scalix.domain.identity.key_bounds import AMOUNTS, DEFAULTS, SPANS
 from scalix.domain.limits.spans import span_ms
 from scalix.launch.config.findings import Findings
@@ -15,6 +16,7 @@ from scalix.launch.config.name_checks import model_names
 
 _HEADER = re2.compile(r"[A-Za-z0-9-]{1,64}")
 # By which callers show who they are, or which a client or a proxy sets for another purpose.
+_OUR_NAME = "weighted_round_robin"  # what it is called in the product's documents
 _NO_USER = frozenset({"authorization", "x-api-key", "api-key", "host", "x-forwarded-for", "content-type", "cookie"})
 
 
@@ -26,6 +28,7 @@ class Taken:
     user_header: str = ""
     key_defaults: Mapping[str, Any] = field(default_factory=dict)
     key_bounds: Mapping[str, Any] = field(default_factory=dict)
+    routing_strategy: str = WEIGHTS
 
 
 def take_rest(findings: Findings) -> Taken:
@@ -35,7 +38,23 @@ def take_rest(findings: Findings) -> Taken:
         _user_header(findings),
         _of_keys(findings, "default_key_generate_params", DEFAULTS),
         _of_keys(findings, "upperbound_key_generate_params", frozenset({*AMOUNTS, *SPANS})),
+        _strategy(findings),
     )
+
+
+def _strategy(findings: Findings) -> str:
+    """How deployments are chosen. LiteLLM is told too: it chooses among those of one wildcard."""
+    steps = ("router_settings", "routing_strategy")
+    written = findings.source.at(steps)
+    if written is None:
+        return WEIGHTS
+    if written == _OUR_NAME:
+        findings.source.mapping("router_settings")["routing_strategy"] = written = WEIGHTS
+    if written not in STRATEGIES:
+        what = f"router_settings.routing_strategy: {str(written)[:64]!r} is no way to choose a deployment"
+        findings.wrong(steps, what, f"write one of {', '.join(STRATEGIES)}")
+        return WEIGHTS
+    return str(written)
 
 
 def _user_header(findings: Findings) -> str:

@@ -66,6 +66,7 @@ def read_again(plan: "Plan") -> Reload:
         models=models,
         wildcards={name: _repriced(model, now.wildcards.get(name)) for name, model in before.policy.wildcards.items()},
         aliases={alias: name for alias, name in now.aliases.items() if name in models},
+        routing_strategy=before.policy.routing_strategy,  # LiteLLM is told of it at the start only
     )
     notes = [_summary(before.policy, policy)]
     sections = list(_need_a_restart(before, config, policy))

@@ -1,12 +1,16 @@
 """Chooses the deployment of a model that is asked next, by what this worker knows: it never waits for the store."""
 
+import math
 import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-from scalix.domain.deployments import Deployment, next_by_weight
+from scalix.domain.deployments import COST, LATENCY, LEAST_BUSY, USAGE, Deployment, next_by_weight
 from scalix.domain.policy import Model
+from scalix.domain.prices.rate_names import INPUT, OUTPUT
+from scalix.service.deployments.load import Load
 from scalix.service.exchange.cooldowns import Cooldowns
+from scalix.service.policy_source import PolicySource
 
 Narrow = Callable[[Sequence[Deployment]], Sequence[Deployment]]
 """Of those that may be asked, the ones to choose among: all, or those that somebody prefers."""
@@ -18,11 +22,21 @@ def all_of(deployments: Sequence[Deployment]) -> Sequence[Deployment]:
 
 
 class Chooser:
-    """Chooses for one worker. `draw` gives a number from 0 to 1: with it workers begin their rounds at different
-    places."""
+    """Chooses for one worker. `now_ms` gives Unix time; `draw` a number from 0 to 1: with it workers begin their rounds
+    at different places."""
 
-    def __init__(self, cooldowns: Cooldowns, draw: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        cooldowns: Cooldowns,
+        load: Load,
+        policy: PolicySource,
+        now_ms: Callable[[], int],
+        draw: Callable[[], float] = random.random,
+    ) -> None:
         self.cooldowns = cooldowns
+        self.load = load
+        self._policy = policy
+        self._now_ms = now_ms
         self._draw = draw
         self._credit: dict[str, dict[str, float]] = {}  # by model, and by deployment
 
@@ -40,7 +54,33 @@ class Chooser:
         first = min(one.order for one in fit)
         fit = [one for one in fit if one.order == first]
         fit = list(narrow(fit)) or fit
-        return fit[0] if len(fit) == 1 else next_by_weight(fit, self._credit_of(model))
+        best = fit if len(fit) == 1 else self._best(fit)
+        return best[0] if len(best) == 1 else next_by_weight(best, self._credit_of(model))
+
+    def _best(self, fit: list[Deployment]) -> list[Deployment]:
+        """Those that `routing_strategy` prefers; their weights decide among them."""
+        strategy, load = self._policy.current.routing_strategy, self.load
+        if strategy == LEAST_BUSY:
+            return least(fit, lambda one: load.in_flight(one.id))
+        if strategy == LATENCY:
+            return least(fit, lambda one: load.seconds(one.id))
+        if strategy == COST:
+            return least(fit, self._rate)
+        return least(fit, lambda one: _share_used(one, *load.used(one.id))) if strategy in USAGE else fit
+
+    def _rate(self, deployment: Deployment) -> float:
+        """What a token of the prompt and one of the answer cost; more than anything where nobody knows."""
+        price = deployment.price_at(self._now_ms())
+        if price is None:
+            return math.inf
+        rates = dict(price.rates)
+        return rates.get(INPUT, 0) + rates.get(OUTPUT, 0)
+
+    async def publish(self) -> None:
+        """Tell other workers what there is to do here, where anybody chooses by that."""
+        policy = self._policy.current
+        if policy.routing_strategy in (LEAST_BUSY, *USAGE) and any(one.deployments for one in policy.models.values()):
+            await self.load.publish()
 
     def _credit_of(self, model: Model) -> dict[str, float]:
         credit = self._credit.get(model.name)
@@ -59,6 +99,19 @@ class Chooser:
             if self.cooldowns.may_probe(key, subject):
                 return with_only(model, key)
         return None
+
+
+def least(deployments: Sequence[Deployment], figure: Callable[[Deployment], float]) -> list[Deployment]:
+    """Those with the least figure."""
+    figures = [figure(one) for one in deployments]
+    lowest = min(figures)
+    return [one for one, found in zip(deployments, figures, strict=True) if found == lowest]
+
+
+def _share_used(deployment: Deployment, requests: int, tokens: int) -> float:
+    """How much of what it takes each minute a deployment has had. One without limits is as good as a new one."""
+    shares = [used / most for used, most in ((requests, deployment.rpm), (tokens, deployment.tpm)) if most]
+    return max(shares, default=0.0)
 
 
 def keys_of(model: Model) -> list[str]:

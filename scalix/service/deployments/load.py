@@ -1,0 +1,98 @@
+"""What deployments have to do and how fast they are, as this worker knows: by itself, and from what others publish."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+from scalix.store.base import StoreUnavailable
+from scalix.store.records.redis_loads import LoadStore
+
+PUBLISH_EVERY_S = 0.1
+LEASE_S = 3.0
+# How long it is believed how fast one was: after that it is tried anew.
+_FRESH_S = 60.0
+_OF_THE_LAST = 0.3  # how much the newest answer says of it
+_MINUTE_S = 60
+
+
+class Load:
+    """The requests in flight and the use of this minute, by deployment. `clock` gives seconds, monotonic; `now_s` Unix
+    time."""
+
+    def __init__(self, store: LoadStore, clock: Callable[[], float], now_s: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._now_s = now_s
+        self._worker = uuid4().hex[:12]
+        self._in_flight: Counter[str] = Counter()
+        self._used: Counter[str] = Counter()  # requests and tokens of a minute
+        self._minute = 0
+        self._elsewhere: dict[str, int] = {}
+        self._learned_s = -LEASE_S
+        self._seconds: dict[str, tuple[float, float]] = {}  # how long an answer takes, and when that was seen
+
+    @contextmanager
+    def asked(self, ident: str) -> Iterator[None]:
+        """While the block runs, the deployment has one request more; "" is none."""
+        if not ident:
+            yield
+            return
+        self._in_flight[ident] += 1
+        self._use("r", ident, 1)
+        try:
+            yield
+        finally:
+            self._in_flight[ident] -= 1
+            if not self._in_flight[ident]:
+                del self._in_flight[ident]
+
+    def answered(self, ident: str, seconds: float, tokens: int) -> None:
+        """Note an answer, and how long it took to begin."""
+        known, at_s = self._seconds.get(ident, (seconds, self._clock()))
+        is_fresh = self._clock() - at_s < _FRESH_S
+        mean = known + _OF_THE_LAST * (seconds - known) if is_fresh else seconds
+        self._seconds[ident] = (mean, self._clock())
+        self._use("t", ident, tokens)
+
+    def in_flight(self, ident: str) -> int:
+        """How many requests a deployment has to answer, of all workers."""
+        return self._in_flight[ident] + self._known_elsewhere(f"f {ident}")
+
+    def used(self, ident: str) -> tuple[int, int]:
+        """The requests and tokens of a deployment in this minute, of all workers."""
+        names = [self._name(of, ident) for of in ("r", "t")]
+        requests, tokens = (self._used[name] + self._known_elsewhere(name) for name in names)
+        return requests, tokens
+
+    def seconds(self, ident: str) -> float:
+        """How long an answer of a deployment takes to begin; 0 if that is not known, so that it is tried."""
+        known, at_s = self._seconds.get(ident, (0.0, 0.0))
+        return known if self._clock() - at_s < _FRESH_S else 0.0
+
+    async def publish(self) -> None:
+        """Tell other workers, and learn what they have told."""
+        self._forget_the_minute_before()
+        figures = {f"f {ident}": number for ident, number in self._in_flight.items()} | self._used
+        try:
+            self._elsewhere = await self._store.publish(self._worker, figures, round(LEASE_S * 1000))
+        except StoreUnavailable:
+            return
+        self._learned_s = self._clock()
+
+    def _known_elsewhere(self, name: str) -> int:
+        is_known = self._clock() - self._learned_s < LEASE_S
+        return self._elsewhere.get(name, 0) if is_known else 0
+
+    def _use(self, of: str, ident: str, number: int) -> None:
+        self._forget_the_minute_before()
+        self._used[self._name(of, ident)] += number
+
+    def _name(self, of: str, ident: str) -> str:
+        return f"{of} {int(self._now_s()) // _MINUTE_S} {ident}"
+
+    def _forget_the_minute_before(self) -> None:
+        minute = int(self._now_s()) // _MINUTE_S
+        if minute != self._minute:
+            self._minute = minute
+            self._used.clear()

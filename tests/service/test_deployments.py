@@ -1,0 +1,177 @@
+"""Which deployment each strategy chooses, and what workers tell each other: over a real store, with a clock of ours."""
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from scalix.domain.deployments import Deployment
+from scalix.domain.policy import Model, Policy, Tier
+from scalix.domain.prices.pricing import Price
+from scalix.service.deployments.chooser import Chooser
+from scalix.service.deployments.load import LEASE_S, Load
+from scalix.service.exchange.cooldowns import Cooldowns
+from scalix.service.policy_source import PolicySource
+from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
+from scalix.store.keys import Keys
+from scalix.store.records.redis_cooldowns import CooldownStore
+from scalix.store.records.redis_loads import LoadStore
+
+
+def priced(nano_usd: int) -> tuple[Price, ...]:
+    return (Price("v", (("input_cost_per_token", nano_usd * 10**9), ("output_cost_per_token", nano_usd * 10**9))),)
+
+
+ONE, TWO, THREE = (
+    Deployment("m#1", "openai/m", priced(3), rpm=100),
+    Deployment("m#2", "openai/m", priced(1), rpm=50),
+    Deployment("m#3", "openai/m", priced(2), tpm=1_000),
+)
+MODEL = Model("m", "openai/m", deployments=(ONE, TWO, THREE))
+NOW_S = 1_000.0
+
+
+class Worker:
+    """One worker, with a clock of its own."""
+
+    def __init__(self, session: StoreSession, strategy: str, seed: int = 0) -> None:
+        self.now_s = NOW_S
+        policy = PolicySource(Policy({"t": Tier("t")}, "t", {"m": MODEL}, routing_strategy=strategy))
+        cooldowns = Cooldowns(CooldownStore(session), policy, clock=lambda: self.now_s)
+        self.load = Load(LoadStore(session), lambda: self.now_s, lambda: self.now_s)
+        self.chooser = Chooser(
+            cooldowns, self.load, policy, lambda: round(self.now_s * 1000), random.Random(seed).random
+        )
+
+    def choose(self) -> str:
+        chosen = self.chooser.choose(MODEL, "user:u")
+        assert chosen is not None
+        return chosen.id
+
+
+Make = Callable[..., Worker]
+
+
+@pytest.fixture
+async def session(store_url: str, key_prefix: str) -> AsyncIterator[StoreSession]:
+    client = connect(store_url)
+    yield StoreSession(client, Keys(key_prefix))
+    await client.aclose()
+
+
+@pytest.fixture
+def made(session: StoreSession) -> Make:
+    return lambda strategy, seed=0: Worker(session, strategy, seed)
+
+
+def weighted(*weights: int) -> Model:
+    deployments = [Deployment(f"m#{number}", "openai/m", weight=one) for number, one in enumerate(weights, 1)]
+    return Model("m", "openai/m", deployments=tuple(deployments))
+
+
+def test_six_workers_together_share_by_weight_within_a_point(made: Make) -> None:
+    model, workers = weighted(3, 2, 1), [made("simple-shuffle", seed) for seed in range(6)]
+    draw, asked = random.Random(1), Counter[str]()
+    for _ in range(6_000):  # the balancer before them is no round robin
+        chosen = draw.choice(workers).chooser.choose(model, "user:u")
+        asked[chosen.id if chosen else ""] += 1
+    for ident, due in (("m#1", 50), ("m#2", 100 / 3), ("m#3", 50 / 3)):
+        assert abs(asked[ident] / 60 - due) < 1, asked
+
+
+def test_what_is_preferred_is_chosen_where_it_may_be_asked(made: Make) -> None:
+    worker = made("simple-shuffle")
+    for _ in range(5):
+        chosen = worker.chooser.choose(MODEL, "user:u", narrow=lambda fit: [one for one in fit if one is TWO])
+        assert chosen is TWO
+    other = worker.chooser.choose(MODEL, "user:u", {"m#2"}, lambda fit: [one for one in fit if one is TWO])
+    assert other in (ONE, THREE)
+
+
+def test_the_least_busy_is_asked(made: Make) -> None:
+    worker = made("least-busy")
+    with worker.load.asked("m#1"), worker.load.asked("m#3"):
+        assert {worker.choose() for _ in range(5)} == {"m#2"}
+        with worker.load.asked("m#2"), worker.load.asked("m#2"):
+            assert {worker.choose() for _ in range(6)} == {"m#1", "m#3"}
+
+
+def test_one_that_is_ten_times_slower_gets_under_fifteen_per_cent(made: Make) -> None:
+    worker, asked = made("least-busy"), Counter[str]()
+    takes = {"m#1": 10, "m#2": 10, "m#3": 100}
+    running: list[tuple[int, str]] = []
+    for now in range(20_000):
+        for item in [item for item in running if item[0] <= now]:
+            running.remove(item)
+            worker.load._in_flight[item[1]] -= 1
+        if len(running) < 16:
+            ident = worker.choose()
+            asked[ident] += 1
+            worker.load._in_flight[ident] += 1
+            running.append((now + takes[ident], ident))
+    assert asked["m#3"] / asked.total() < 0.15, asked
+
+
+async def test_workers_know_of_each_others_requests_until_the_lease_is_over(made: Make) -> None:
+    one, two = made("least-busy"), made("least-busy")
+    with one.load.asked("m#1"), one.load.asked("m#1"), one.load.asked("m#3"):
+        await one.load.publish()
+        await two.load.publish()
+        assert [two.load.in_flight(ident) for ident in ("m#1", "m#2", "m#3")] == [2, 0, 1]
+        assert two.choose() == "m#2"
+        two.now_s += LEASE_S  # nothing was heard any more, as with the store away
+        assert two.load.in_flight("m#1") == 0
+
+
+async def test_of_a_worker_that_was_killed_nothing_stays(made: Make, session: StoreSession) -> None:
+    one, two = made("least-busy"), made("least-busy")
+    one.load._in_flight["m#1"] = 5
+    await one.load._store.publish("killed", {"f m#1": 5}, lease_ms=1)
+    await two.load.publish()
+    while two.load.in_flight("m#1"):
+        await two.load.publish()
+    assert two.load.in_flight("m#1") == 0
+
+
+def test_counts_are_zero_after_whatever_ends_a_request(made: Make) -> None:
+    worker = made("least-busy")
+    for error in (RuntimeError, KeyboardInterrupt, TimeoutError):
+        with pytest.raises(error), worker.load.asked("m#1"):
+            raise error
+    with worker.load.asked(""):
+        pass
+    assert not worker.load._in_flight
+
+
+def test_the_fastest_is_asked_and_those_that_nobody_has_tried_for_a_minute(made: Make) -> None:
+    worker = made("latency-based-routing")
+    assert {worker.choose() for _ in range(6)} == {"m#1", "m#2", "m#3"}
+    for ident, seconds in (("m#1", 0.2), ("m#2", 0.1), ("m#3", 0.3)):
+        worker.load.answered(ident, seconds, 10)
+    assert {worker.choose() for _ in range(6)} == {"m#2"}
+    for _ in range(10):
+        worker.load.answered("m#2", 0.9, 10)
+    assert {worker.choose() for _ in range(6)} == {"m#1"}
+    worker.now_s += 60
+    assert {worker.choose() for _ in range(6)} == {"m#1", "m#2", "m#3"}
+
+
+def test_the_cheapest_is_asked(made: Make) -> None:
+    assert {made("cost-based-routing").choose() for _ in range(5)} == {"m#2"}
+
+
+async def test_the_one_with_most_of_its_minute_left_is_asked_of_all_workers(made: Make) -> None:
+    one, two = made("usage-based-routing-v2"), made("usage-based-routing-v2")
+    for _ in range(10):
+        for ident in ("m#1", "m#2"):
+            with one.load.asked(ident):
+                pass
+    one.load.answered("m#3", 0.1, 150)
+    await one.load.publish()
+    await two.load.publish()
+    assert two.load.used("m#1") == (10, 0)
+    assert {two.choose() for _ in range(5)} == {"m#1"}  # 10 of 100, against 10 of 50 and 150 of 1,000
+    two.now_s += 60
+    assert two.load.used("m#1") == (0, 0)
