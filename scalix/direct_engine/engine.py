@@ -14,8 +14,9 @@ from uuid import uuid4
 import httpx
 import orjson
 
-from scalix.direct_engine.passing import passed_events, passed_whole
+from scalix.direct_engine.passing import PassedStream, passed_whole
 from scalix.domain.answers.passed_chat import PassedChat
+from scalix.domain.answers.plain_deltas import RUN, Group, Run
 from scalix.domain.failures import ErrorClass, class_of_status
 from scalix.domain.requests.routes import Route
 from scalix.service.answers.provider_errors import AnswerBroke
@@ -30,7 +31,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 # The request of an exchange for the provider of its model, by its body; `None` where LiteLLM is to ask.
 Build = Callable[[Exchange, dict[str, Any]], Awaitable[httpx.Request | None]]
 # Sends it. The status of the answer, and its body, or the events of its stream that came together.
-Answered = tuple[int, bytes | AsyncIterator[list[bytes]]]
+Answered = tuple[int, bytes | AsyncIterator[Group]]
 Ask = Callable[[httpx.Request], Awaitable[Answered]]
 
 ROUTES = frozenset({Route.CHAT})
@@ -70,10 +71,11 @@ class DirectEngine:
     async def _serve(
         self, exchange: Exchange, request: httpx.Request, chat: PassedChat, retries: int, send: Send
     ) -> None:
+        exchange.attempt.passes_on = True
         try:
             status, answer = await self._answered(exchange, request, retries)
             if not isinstance(answer, bytes):
-                await _send_stream(send, passed_events(answer, chat))
+                await _send_stream(send, PassedStream(chat).passed(answer))
             else:
                 await _send_whole(send, status, passed_whole(answer, chat) if status == _OK else answer)
         finally:
@@ -119,12 +121,15 @@ async def _send_whole(send: Send, status: int, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_stream(send: Send, pieces: AsyncIterator[bytes]) -> None:
+async def _send_stream(send: Send, pieces: AsyncIterator[bytes | Run]) -> None:
     await send({"type": "http.response.start", "status": _OK, "headers": [(b"content-type", _EVENTS)]})
     end = b""
     try:
         async for piece in pieces:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if isinstance(piece, Run):
+                await send({"type": RUN, "run": piece})
+            else:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
     except (AnswerBroke, httpx.TransportError):
         end = _BROKEN
     await send({"type": "http.response.body", "body": end})

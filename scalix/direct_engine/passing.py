@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import orjson
 
 from scalix.domain.answers.passed_chat import PassedChat
+from scalix.domain.answers.plain_deltas import Group, Run, Template
 
 _DATA = b"data:"
 
@@ -21,11 +22,30 @@ def passed_whole(body: bytes, chat: PassedChat) -> bytes:
     return orjson.dumps(answer)
 
 
-async def passed_events(groups: AsyncIterator[list[bytes]], chat: PassedChat) -> AsyncIterator[bytes]:
-    """The events of a stream, completed, those that came together in one piece."""
-    async for events in groups:
-        if passed := b"".join([passed_event(event, chat) for event in events]):
-            yield passed
+class PassedStream:
+    """A provider's stream on its way to the client. Runs of plain deltas are not parsed."""
+
+    def __init__(self, chat: PassedChat) -> None:
+        self._chat = chat
+        self._templates: tuple[Template, Template | None] | None = None  # the provider's, and ours in its place
+
+    async def passed(self, groups: AsyncIterator[Group]) -> AsyncIterator[bytes | Run]:
+        """What the client is to have, those that came together in one piece."""
+        async for group in groups:
+            if isinstance(group, Run):
+                template = self._rewritten(group.template)
+                if template is not None:
+                    yield Run(template, group.texts, group.count)
+                    continue
+                group = group.events()
+            if passed := b"".join([passed_event(event, self._chat) for event in group]):
+                yield passed
+
+    def _rewritten(self, template: Template) -> Template | None:
+        """The template of what becomes of the events of `template`, an event of which has been passed on."""
+        if self._templates is None or self._templates[0] is not template:
+            self._templates = template, template.after_change(lambda event: passed_event(event, self._chat))
+        return self._templates[1]
 
 
 def passed_event(event: bytes, chat: PassedChat) -> bytes:

@@ -1,5 +1,6 @@
 """The way back: takes what the inner app sends at one attempt, as a whole answer or as a stream."""
 
+from scalix.domain.answers.plain_deltas import RUN
 from scalix.edge.asgi import JSON, Message
 from scalix.edge.patience import Patience
 from scalix.edge.provider_errors import Failed
@@ -29,6 +30,8 @@ class Answer:
                 self._kind = WholeAnswer(self.reply, self.patience, status)
         elif message["type"] == "http.response.body" and not self._kind.ended:
             await self._kind.add(message.get("body", b""), more=message.get("more_body", False))
+        elif message["type"] == RUN and isinstance(self._kind, StreamedAnswer) and not self._kind.ended:
+            await self._kind.add_run(message["run"])
 
     async def conclude(self) -> Failed | None:
         """The inner app has ended: end and settle what is open. What the model has failed of; unless its stream had

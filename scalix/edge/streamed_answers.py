@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from scalix.domain.answers.plain_deltas import Run, Template
 from scalix.domain.answers.stream_events import EventSplitter
 from scalix.domain.limits.quota import Outcome
 from scalix.edge.failure_texts import broken_stream, error_event, provider_failed
@@ -28,6 +29,7 @@ class StreamedAnswer:
         self._broke = False
         self.ended = False
         self._failure: Failed | None = None
+        self._templates: tuple[Template, Template | None] | None = None  # an engine's, and the client's in its place
         self._shown_life_s = reply.account.now_s()
         reply.exchange.attempt.on_sign_of_life = self._show_life
 
@@ -50,6 +52,16 @@ class StreamedAnswer:
         if not more:
             await self._finish(broke=self._broke and not self._reply.exchange.client_left)
 
+    async def add_run(self, run: Run) -> None:
+        """Take events that differ from one that was taken before in nothing but their text."""
+        if self._templates is None or self._templates[0] is not run.template:
+            self._templates = run.template, run.template.after_change(self._reply.repairs.event)
+        template = self._templates[1]
+        if template is None or self._held or self._broke or self._splitter.has_begun_event:
+            await self.add(b"".join(run.events()), more=True)
+        else:
+            await self._send_part(run.written(template), said=run)
+
     async def conclude(self) -> Failed | None:
         """Nothing more comes. What the model has failed of: if the stream had not begun, nothing is sent or settled."""
         client_left = self._reply.exchange.client_left
@@ -65,7 +77,7 @@ class StreamedAnswer:
             self._failure = self._reply.failed(0)
         return self._failure
 
-    async def _send_part(self, part: bytes, more: bool = True) -> None:
+    async def _send_part(self, part: bytes, *, more: bool = True, said: Run | None = None) -> None:
         reply = self._reply
         if not self._has_started:
             await self._patience.end()
@@ -79,7 +91,7 @@ class StreamedAnswer:
             ]
             await reply.send({"type": "http.response.start", "status": 200, "headers": headers})
         if part:
-            await reply.account.add(part)
+            await reply.account.add(part, said)
         before_s = reply.account.now_s()
         await reply.send({"type": "http.response.body", "body": part, "more_body": more})
         reply.account.held_up(reply.account.now_s() - before_s)

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import orjson
 
+from scalix.domain.answers.plain_deltas import Group
 from scalix.litellm_adapter.kept_builds import KeptBuilds
 from scalix.litellm_adapter.known_fields import filled
 from scalix.litellm_adapter.provider_calls import ReadStream
@@ -20,6 +21,8 @@ PROVIDERS = frozenset(
 PLAIN = frozenset({"openai", "hosted_vllm"})
 """Those of whose messages LiteLLM passes plain ones on as they are."""
 _MOST_KNOWN = 4_096
+_MOST_REDIRECTS = 5
+_SAME_AGAIN = (307, 308)  # what is asked elsewhere as it was asked here
 
 
 class DirectRequests:
@@ -48,22 +51,44 @@ class DirectRequests:
         if deployment["litellm_params"]["model"].partition("/")[0] in PLAIN:
             key = self._kept.key(chosen or model, body, exchange.admission.offer.options)
         if key is None:
-            return await built_request(deployment, body, exchange)
+            return await built_request(_timed(deployment, body), body, exchange)
         if (kept := self._kept.get(key)) is not None:
             return kept.request(body["messages"])
         messages = orjson.dumps(body["messages"])  # LiteLLM changes them in place
-        request = await built_request(deployment, body, exchange)
+        request = await built_request(_timed(deployment, body), body, exchange)
         if request is not None:
             self._kept.put(key, request, orjson.loads(messages), ())
         return request
 
-    async def ask(self, request: httpx.Request) -> "tuple[int, bytes | AsyncIterator[list[bytes]]]":
+    async def ask(self, request: httpx.Request) -> tuple[int, bytes | AsyncIterator[Group]]:
         """Send it. The status of the answer, and its body, or the events of its stream that came together. Raises
         `httpx.TransportError`."""
         response = await self._transport.handle_async_request(request)
+        for _ in range(_MOST_REDIRECTS):
+            if response.status_code not in _SAME_AGAIN or not response.has_redirect_location:
+                break
+            await response.aclose()
+            request = _moved(request, response.headers["location"])
+            response = await self._transport.handle_async_request(request)
         if isinstance(response.stream, ReadStream):
             return response.status_code, response.stream.reading.groups()
         return response.status_code, await response.aread()
+
+
+def _moved(request: httpx.Request, location: str) -> httpx.Request:
+    """The same for where the host has moved it: what leads to another one is an error by now (`provider_redirects`)."""
+    headers = [item for item in request.headers.multi_items() if item[0] != "host"]
+    url = request.url.join(location)
+    return httpx.Request("POST", url, headers=headers, content=request.content, extensions=request.extensions)
+
+
+def _timed(deployment: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """`deployment` with the time that LiteLLM's router gives a provider for `body`."""
+    from litellm.proxy.proxy_server import llm_router
+
+    params = deployment["litellm_params"]
+    timeout_s = llm_router._get_timeout(kwargs=body, data=params)
+    return {**deployment, "litellm_params": {**params, "timeout": timeout_s, "stream_timeout": None}}
 
 
 def _not_open(request: httpx.Request) -> httpx.Response:

@@ -13,12 +13,14 @@ import litellm
 import pytest
 from litellm import Router
 from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
+from litellm.proxy import proxy_server
 
 from scalix.domain.requests.dropped import Dropped
-from scalix.litellm_adapter.direct_requests import PROVIDERS
+from scalix.litellm_adapter.direct_requests import PROVIDERS, DirectRequests
 from scalix.litellm_adapter.provider_transport import install_reading
 from scalix.litellm_adapter.request_building import built_request
 from tests.adapter.request_shapes import shapes
+from tests.exchanges import made_exchange
 
 MODELS = {
     "openai": "gpt-4o-mini",
@@ -130,3 +132,36 @@ def test_what_we_build_is_what_litellm_sends(provider: str, base: str | None, re
     sent, differing = compared(provider, base, recorder, EVERY)
     assert sent >= len(SHAPES) // EVERY // 2
     assert differing == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("params", "settings"),
+    [
+        ({"timeout": 3}, {}),
+        ({"stream_timeout": 4}, {}),
+        ({"timeout": 3, "stream_timeout": 4}, {}),
+        ({"timeout_by_service_tier": {"flex": 9}}, {}),
+        ({}, {"timeout": 7}),
+        ({}, {"stream_timeout": 8}),
+        ({}, {}),
+    ],
+)
+def test_a_provider_has_the_time_that_litellms_router_gives_it(
+    params: dict[str, Any], settings: dict[str, Any], stream: bool, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = {"model": "hosted_vllm/served", "api_base": BASE, "api_key": "sk-x", **params}
+    router = Router(model_list=[{"model_name": "m", "litellm_params": entry}], num_retries=0, **settings)
+    monkeypatch.setattr(proxy_server, "llm_router", router)
+    body = {"messages": [{"role": "user", "content": "hi"}], "stream": stream, "service_tier": "flex"}
+
+    async def compare() -> None:
+        await router.acompletion(model="m", **copy.deepcopy(body))
+        ours = made_exchange(streamed=stream)
+        ours.attempt.model = "m"
+        request = await DirectRequests().build(ours, copy.deepcopy(body))
+        assert request is not None
+        assert recorder.sent is not None
+        assert request.extensions["timeout"] == recorder.sent.extensions["timeout"]
+
+    asyncio.run(compare())

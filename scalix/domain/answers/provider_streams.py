@@ -59,6 +59,11 @@ class ProviderStream:
         self._calls = CallNumbers()
         self.has_ended = False
 
+    @property
+    def has_half(self) -> bool:
+        """Whether half a character waits for the next event."""
+        return self._characters is not None and self._characters.has_half
+
     def event(self, event: bytes) -> bytes:
         """The event as the engine should read it."""
         if self._characters is not None:

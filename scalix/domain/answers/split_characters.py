@@ -15,6 +15,11 @@ class SplitCharacters:
     def __init__(self) -> None:
         self._half = b""
 
+    @property
+    def has_half(self) -> bool:
+        """Whether half a character waits for the next event."""
+        return bool(self._half)
+
     def join(self, event: bytes) -> bytes:
         """The event with whole characters only: half a character at its end is put into the next event."""
         if self._half:

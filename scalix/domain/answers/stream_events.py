@@ -25,6 +25,11 @@ class EventSplitter:
         self._most = most_pending_bytes
         self.gave_up = False
 
+    @property
+    def has_begun_event(self) -> bool:
+        """Whether an event has begun, and is not whole."""
+        return bool(self._pending)
+
     def feed(self, piece: bytes) -> list[bytes]:
         """The events that `piece` completes. An event is given back at once: should its last line end in a CR whose
         LF is still to come, the LF begins the next one, which readers take for one more empty line."""

@@ -1,18 +1,19 @@
 """Reads a provider's event stream for an engine: mends it, and notes what it says of its usage and its end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 
 import orjson
 
 from scalix.domain.answers.event_kinds import data_of, is_comment, is_done, is_over, is_ping, is_substantial
 from scalix.domain.answers.hidden_failures import BAD_GATEWAY, failure_in_event
+from scalix.domain.answers.plain_deltas import Group, PlainDeltas, Run
 from scalix.domain.answers.provider_answers import ProviderAnswer
 from scalix.domain.answers.provider_streams import ProviderStream
 from scalix.domain.answers.refusals import Refusals
 from scalix.domain.answers.stream_events import EventSplitter
 from scalix.domain.requests.routes import Route
-from scalix.service.answers.passing_on import in_turns, joined
+from scalix.service.answers.passing_on import FULL_READ_BYTES, in_turns, joined
 from scalix.service.answers.pressure import Pressure
 from scalix.service.answers.provider_errors import BROKEN, AnswerBroke, AnswerTooLarge, note_broken, provider_error
 from scalix.service.answers.reading import CODEC, has_answered, note_usage, warn_of_nonsense
@@ -35,7 +36,7 @@ class StreamReading:
 
     `pieces` is the body as it comes, `headers` are the answer's, and `path` is the one that was asked, which tells the
     format. What is seen is noted in `attempt`. With `pressure`, deltas of
-    OpenAI's format are joined.
+    OpenAI's format are joined; where `attempt.passes_on`, runs of plain ones are not parsed.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class StreamReading:
             texts=attempt.text_choices if is_text else None,
             is_translated=admission.route is not Route.MESSAGES,
         )
+        is_plain = attempt.passes_on and is_chat and admission.choices == 1
+        self._plain = PlainDeltas(CODEC) if is_plain else None
         self._groups = self._read(pieces)
         self._opening: asyncio.Task[tuple[list[bytes], Failure | None]] | None = None
 
@@ -86,10 +89,10 @@ class StreamReading:
             self._opening.cancel()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        groups = self.groups()
+        groups = _as_lists(self.groups())
         return in_turns(groups) if self._pressure is None else joined(groups, self._pressure)
 
-    async def groups(self) -> AsyncIterator[list[bytes]]:
+    async def groups(self) -> AsyncIterator[Group]:
         """The events that came together, mended, in place of pieces of them."""
         if self._opening is not None:
             opening, failure = await self._opening
@@ -105,7 +108,8 @@ class StreamReading:
     async def _read_opening(self) -> tuple[list[bytes], Failure | None]:
         opening: list[bytes] = []
         size = 0
-        async for events in self._groups:
+        async for group in self._groups:
+            events = _listed(group)
             parsed = [(event, data_of(event, orjson.loads)) for event in events]
             kept = [(event, data) for event, data in parsed if not is_ping(event, data)]
             if len(kept) < len(parsed):
@@ -122,24 +126,31 @@ class StreamReading:
         # It may have thought, and nothing else.
         return (opening, None) if has_answered(self._answer) else ([], (BAD_GATEWAY, b"{}"))
 
-    async def _read(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    async def _read(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[Group]:
         """The events that came together, mended."""
         splitter, answer, attempt = EventSplitter(), self._answer, self._attempt
         done: list[bytes] = []  # the end, until the usage is stated, or is not in time
         try:
             while (piece := await _next(pieces, AFTER_DONE_S if done else None)) is not None:
-                events = self._without_comments(splitter.feed(piece))
+                together = splitter.feed(piece)
                 if splitter.gave_up:
                     raise AnswerTooLarge("an event of the provider's stream is larger than is read")
-                if done or any(map(is_done, events)):
-                    end = 0 if done else next(index for index, event in enumerate(events) if is_done(event))
-                    after = [event for event in events[end:] if not is_done(event) and b'"usage"' in event]
-                    done = done or [events[end]]
-                    events = events[:end] + after
-                if events:
-                    yield self._mended(events)
+                for group in self._parted(together):
+                    if isinstance(group, Run) and not done and not self._stream.has_half:
+                        yield group
+                        continue
+                    events = self._without_comments(_listed(group))
+                    if done or any(map(is_done, events)):
+                        end = 0 if done else next(index for index, event in enumerate(events) if is_done(event))
+                        after = [event for event in events[end:] if not is_done(event) and b'"usage"' in event]
+                        done = done or [events[end]]
+                        events = events[:end] + after
+                    if events:
+                        yield self._mended(events)
                 if done and answer.usage is not None:
                     break
+                if attempt.passes_on and len(piece) >= FULL_READ_BYTES:
+                    await asyncio.sleep(0)
             if rest := splitter.rest():
                 yield self._mended([rest])
             # It has said something, and nobody knows whether that was all.
@@ -159,6 +170,9 @@ class StreamReading:
         attempt.on_usage()
         warn_of_nonsense(answer, self._admission)
 
+    def _parted(self, events: list[bytes]) -> Iterable[Group]:
+        return (events,) if self._plain is None else self._plain.groups(events)
+
     def _without_comments(self, events: list[bytes]) -> list[bytes]:
         """Signs of life, of which a provider may send as many as it likes. Engines know none."""
         if not any(map(is_comment, events)):
@@ -170,6 +184,10 @@ class StreamReading:
         for event in events:
             check_values(event)
         mended = [self._answer.event(self._stream.event(event)) for event in events]
+        if self._plain is not None:
+            for event, came in zip(mended, events, strict=True):
+                if event == came:
+                    self._plain.learn(event)
         self._note(mended)  # before an engine can act on the end of the stream
         return mended
 
@@ -186,6 +204,15 @@ class StreamReading:
             attempt.usage_is_final = True
         if attempt.usage_is_final or (was_over and not attempt.finish_seen):
             attempt.on_usage()
+
+
+async def _as_lists(groups: AsyncIterator[Group]) -> AsyncIterator[list[bytes]]:
+    async for group in groups:
+        yield _listed(group)
+
+
+def _listed(group: Group) -> list[bytes]:
+    return group.events() if isinstance(group, Run) else group
 
 
 async def _next(pieces: AsyncIterator[bytes], within_s: float | None) -> bytes | None:

@@ -1,0 +1,175 @@
+"""Runs of plain deltas are passed on unparsed, and a client gets what it would have got of them parsed."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scalix.direct_engine.passing import PassedStream
+from scalix.domain.answers.passed_chat import PassedChat
+from scalix.domain.answers.plain_deltas import Group, PlainDeltas, Run
+from scalix.domain.json_codec import JsonCodec
+from scalix.edge.answer_repairs import AnswerRepairs
+from scalix.service.answers.stream_reading import StreamReading
+from tests.exchanges import made_exchange
+
+HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 7, "model": "their-model"}
+Event = dict[str, Any]
+
+
+def of_openai(delta: Event, finish: str | None = None) -> Event:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+    return {
+        **HEAD,
+        "system_fingerprint": None,
+        "choices": [choice],
+        "usage": None,
+        "obfuscation": "aB3" * (len(delta) % 3),
+    }
+
+
+def of_vllm(delta: Event, finish: str | None = None) -> Event:
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish, "token_ids": None}
+    return {**HEAD, "choices": [choice]}
+
+
+def of_sglang(delta: Event, finish: str | None = None) -> Event:
+    delta = {"role": None, "content": None, "reasoning_content": None, "tool_calls": None, **delta}
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish, "matched_stop": None}
+    return {**HEAD, "choices": [choice], "usage": None}
+
+
+def of_openrouter(delta: Event, finish: str | None = None) -> Event:
+    choice = {
+        "index": 0,
+        "delta": {"role": "assistant", **delta},
+        "finish_reason": finish,
+        "native_finish_reason": finish,
+    }
+    return {"id": "gen-1", "provider": "Other", **HEAD, "choices": [{**choice, "logprobs": None}]}
+
+
+PROVIDERS = (of_openai, of_vllm, of_sglang, of_openrouter)
+TEXTS = st.one_of(
+    st.text(max_size=6),
+    st.sampled_from(
+        ["word ", '"', "\\", '\\"', '"}}]}\n\n', "data: {", "[DONE]", "é", "😀", "content", "\x7ftext", "\u2028", "/"]
+    ),
+)
+DELTAS = st.one_of(
+    st.builds(lambda text: {"content": text}, TEXTS),
+    st.builds(lambda text: {"content": text}, TEXTS),
+    st.builds(lambda text: {"reasoning_content": text}, TEXTS),
+    st.builds(lambda text: {"reasoning": text}, TEXTS),
+    st.builds(lambda text: {"tool_calls": [{"index": 0, "function": {"arguments": text}}]}, TEXTS),
+    st.builds(lambda text: {"refusal": text}, TEXTS),
+)
+OTHERS = st.sampled_from([b": ping\n\n", b'data: {"choices":[]}\n\n', b'data: {"choices":[],"x":1}\r\n\r\n'])
+
+
+def written(event: Event, *, spaced: bool) -> bytes:
+    if not spaced:
+        return b"data: " + orjson.dumps(event) + b"\n\n"
+    return b"data: " + json.dumps(event).encode() + b"\n\n"
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[bytes, list[int]]:
+    """A stream of some provider, and where it is cut."""
+    provider, spaced = draw(st.sampled_from(PROVIDERS)), draw(st.booleans())
+    parts = [written(provider({"role": "assistant", "content": ""}), spaced=spaced)]
+    for kind in draw(st.lists(st.one_of(DELTAS, OTHERS), min_size=1, max_size=30)):
+        parts.append(kind if isinstance(kind, bytes) else written(provider(kind), spaced=spaced))
+    usage = {"prompt_tokens": 3, "completion_tokens": 9, "total_tokens": 12}
+    parts.append(written(provider({"content": draw(st.sampled_from(["", "end"]))}, "stop"), spaced=spaced))
+    parts.append(written({**HEAD, "choices": [], "usage": usage}, spaced=spaced))
+    stream = b"".join(parts) + b"data: [DONE]\n\n"
+    return stream, sorted(draw(st.lists(st.integers(0, len(stream)), max_size=6)))
+
+
+async def delivered(stream: bytes, cuts: list[int], *, as_runs: bool, with_usage: bool) -> tuple[list[Any], int, Any]:
+    """The client's events, parsed; how many came as runs; and what was noted of the answer."""
+    exchange = made_exchange(model="ours")
+    attempt = exchange.attempt
+    attempt.passes_on = as_runs
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+            if start < end:
+                yield stream[start:end]
+
+    reading = StreamReading(pieces(), {}, "/v1/chat/completions", exchange.admission, attempt, None)
+    assert await reading.open() is None
+    repairs = AnswerRepairs(exchange, "ours", {}, lambda: 7, with_usage=with_usage)
+    passed = PassedStream(PassedChat("ours", lambda prefix: prefix + "new", lambda: 7, with_usage=with_usage))
+    events: list[bytes] = []
+    in_runs = 0
+    async for piece in passed.passed(reading.groups()):
+        if isinstance(piece, Run):
+            template = piece.template.after_change(repairs.event)
+            assert template is not None
+            in_runs += piece.count
+            events += [event + b"\n\n" for event in piece.written(template).split(b"\n\n")[:-1]]
+        else:
+            events += [repairs.event(event + b"\n\n") for event in piece.split(b"\n\n")[:-1]]
+    seen = (attempt.seen.usage, attempt.usage_is_final, attempt.refused, attempt.seen.answered_whole)
+    return [_data(event) for event in events], in_runs, seen
+
+
+def _data(event: bytes) -> Any:
+    try:
+        return list(orjson.loads(event.strip().removeprefix(b"data:")).items())
+    except (ValueError, AttributeError):
+        return event
+
+
+@given(streams(), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_mixed_and_cut_a_client_gets_what_it_gets_of_parsed_events(
+    cut: tuple[bytes, list[int]], with_usage: bool
+) -> None:
+    stream, cuts = cut
+    long_way, none, noted = asyncio.run(delivered(stream, cuts, as_runs=False, with_usage=with_usage))
+    short_way, _, noted_too = asyncio.run(delivered(stream, cuts, as_runs=True, with_usage=with_usage))
+    assert none == 0
+    assert short_way == long_way
+    assert noted_too == noted
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("spaced", [False, True])
+@pytest.mark.parametrize("with_usage", [False, True])
+def test_of_what_providers_send_all_but_a_few_events_go_the_short_way(
+    provider: Any, spaced: bool, with_usage: bool
+) -> None:
+    texts = [f'word {number} "so"\n' for number in range(200)]
+    events = [provider({"role": "assistant", "content": ""}), *(provider({"content": text}) for text in texts)]
+    stream = b"".join(written(event, spaced=spaced) for event in [*events, provider({}, "stop")])
+    got, in_runs, _ = asyncio.run(delivered(stream, [], as_runs=True, with_usage=with_usage))
+    assert in_runs >= 190
+    assert "".join(dict(event)["choices"][0]["delta"].get("content") or "" for event in got) == "".join(texts)
+
+
+def test_events_that_differ_in_more_than_their_text_are_soon_tried_no_more() -> None:
+    tries = 0
+
+    def loads(text: bytes) -> Any:
+        nonlocal tries
+        tries += 1
+        return orjson.loads(text)
+
+    plain = PlainDeltas(JsonCodec(loads, orjson.dumps))
+    events = [written({**of_vllm({"content": "text"}), "number": number}, spaced=False) for number in range(1000)]
+    groups: list[Group] = []
+    for group in plain.groups(events):
+        groups.append(group)
+        assert isinstance(group, list)
+        for event in group:
+            plain.learn(event)
+    assert len(groups) < 30
+    assert tries < 50
