@@ -102,16 +102,15 @@ class EmbeddedStore:
         if self._process is None or self._process.poll() is None:
             return None
         now_s = self._clock()
-        line = None
+        ended = f"the store (pid {self._process.pid}) ended with {describe_exit(self._process.returncode)}"
         if self._retry_at_s is None:
             self._failures = 1 if now_s - self._started_s >= _HEALTHY_AFTER_S else self._failures + 1
             delay_s = 0.0 if self._failures == 1 else min(_MAX_BACKOFF_S, 0.1 * 2**self._failures)
             self._retry_at_s = now_s + delay_s
-            ending = describe_exit(self._process.returncode)
-            line = f"the store (pid {self._process.pid}) ended with {ending}; next start in {delay_s:.1f} s"
+            if delay_s:
+                return f"{ended}; next start in {delay_s:.1f} s"
         if now_s < self._retry_at_s:
-            return line
-        old = self._process
+            return None
         try:
             self._process = self._spawn(self._output)
         except (OSError, subprocess.SubprocessError) as error:
@@ -119,8 +118,7 @@ class EmbeddedStore:
             self._retry_at_s = now_s + _MAX_BACKOFF_S
             return f"the store can't be started again: {error}"
         self._retry_at_s = None
-        ending = describe_exit(old.returncode)
-        return f"the store (pid {old.pid}) ended with {ending}; started again as pid {self._process.pid}"
+        return f"{ended}; started again as pid {self._process.pid}"
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """End the server: SIGTERM, on which it saves everything; SIGKILL after `timeout_s` seconds. Idempotent."""

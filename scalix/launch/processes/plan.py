@@ -5,7 +5,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,11 +111,7 @@ def worker_environment(
 
 def versions() -> str:
     """`scalix-gateway 0.1.0 (LiteLLM 1.106.12, Python 3.11.7)`, read from package metadata."""
-    try:
-        litellm = version("litellm")
-    except PackageNotFoundError:
-        litellm = "not installed"
-    return f"scalix-gateway {scalix.__version__} (LiteLLM {litellm}, Python {platform.python_version()})"
+    return f"scalix-gateway {scalix.__version__} (LiteLLM {version('litellm')}, Python {platform.python_version()})"
 
 
 def _python_path(values: Mapping[str, str]) -> str:
