@@ -31,9 +31,10 @@ class DirectoryLock:
         deadline = time.monotonic() + patience_s
         try:
             while not locked(fd):
-                holders = _pids(fd)
-                if (holders and _runs(holders[0])) or time.monotonic() >= deadline:
-                    raise self._refusal(holders)
+                holders = [int(word) for word in os.pread(fd, 200, 0).split() if word.isdigit()]
+                living = [pid for pid in holders if start_ticks_of(pid) is not None]
+                if (living and living[0] == holders[0]) or time.monotonic() >= deadline:
+                    raise self._refusal(living)
                 time.sleep(0.02)
         except BaseException:
             os.close(fd)
@@ -54,8 +55,7 @@ class DirectoryLock:
             os.close(self.fd)
             self.fd = -1
 
-    def _refusal(self, holders: tuple[int, ...]) -> LaunchError:
-        living = [str(pid) for pid in holders if _runs(pid)]
+    def _refusal(self, living: list[int]) -> LaunchError:
         who = f"process {living[0]}" if living else "another process"
         what = f"this state directory is in use by {who}"
         fix = "stop that gateway, or set SCALIX_STATE_DIR to another directory for a second one"
@@ -69,11 +69,3 @@ def locked(fd: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _pids(fd: int) -> tuple[int, ...]:
-    return tuple(int(word) for word in os.pread(fd, 200, 0).split() if word.isdigit())
-
-
-def _runs(pid: int) -> bool:
-    return start_ticks_of(pid) is not None

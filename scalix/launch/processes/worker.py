@@ -67,7 +67,8 @@ async def _serve(fd: int, ready_fd: int) -> int:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     name = os.environ.get("SCALIX_APP", DEFAULT_APP)
     try:
-        app = _load(name)
+        module, _, factory = name.partition(":")
+        app = getattr(importlib.import_module(module), factory or "create_app")()
     except LaunchError as error:
         for problem in error.problems:
             print(f"worker: {problem}", file=sys.stderr)
@@ -183,12 +184,6 @@ def _reload_on_hangup(take_policy: Callable[[], int], policy_path: Path) -> None
         task.add_done_callback(running.discard)
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, start)
-
-
-def _load(name: str) -> Any:
-    module, _, attribute = name.partition(":")
-    factory: Callable[[], Any] = getattr(importlib.import_module(module), attribute or "create_app")
-    return factory()
 
 
 def _give_up(reason: str) -> int:
