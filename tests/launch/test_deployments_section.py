@@ -49,9 +49,21 @@ def test_shares_are_by_weight_else_by_rpm_else_by_tpm_as_in_litellm(tmp_path: Pa
     for params, weights in (
         (("weight: 3", "weight: 2", "weight: 1"), [3, 2, 1]),
         (("weight: 3", "timeout: 5"), [3, 0]),
+        (("rpm: 300, tpm: 1", "rpm: 100"), [300, 100]),
+        (("tpm: 10", "tpm: 20"), [10, 20]),
         (("timeout: 5", "timeout: 5"), [1, 1]),
     ):
         assert [one.weight for one in deployments(several(tmp_path, *params))] == weights
+
+
+def test_limits_of_several_are_ours_and_of_one_are_said_to_be_without_effect(tmp_path: Path) -> None:
+    config = several(tmp_path, "rpm: 300, tpm: 1000", "timeout: 5")
+    assert [(one.rpm, one.tpm) for one in deployments(config)] == [(300, 1000), (None, None)]
+    assert "rpm" not in str(config.litellm)
+    assert any("litellm_params.rpm of 'm'" in line for line in config.translated)
+    alone = several(tmp_path, "rpm: 300")
+    assert "rpm" not in str(alone.litellm)
+    assert any("litellm_params.rpm: without effect here" in line for line in alone.warnings)
 
 
 def test_those_with_an_order_come_before_those_without(tmp_path: Path) -> None:

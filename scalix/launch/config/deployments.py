@@ -1,7 +1,7 @@
 """Renders each deployment of the file for LiteLLM, and tells which can be served with the keys at hand."""
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,7 @@ from scalix.launch.config.references import (
 )
 from scalix.launch.config.yaml_source import Step
 from scalix.launch.litellm.providers import provider_of
+from scalix.launch.litellm.translating import LIMITS
 
 DEMO_URL_VARIABLE = "SCALIX_DEMO_URL"
 """The launcher sets it to the base URL of the demo provider, with `/v1`."""
@@ -52,6 +53,7 @@ class Rendered:
     declared: Deployment
     steps: tuple[Step, ...]
     ident: str = ""
+    limits: Mapping[str, int] = field(default_factory=dict)  # `rpm` and `tpm`
 
 
 def render_deployments(
@@ -66,12 +68,14 @@ def render_deployments(
         entry = references.translated(written, steps)
         params = _params(entry["litellm_params"])
         info = _model_info(entry.pop("model_info", None), params)
-        order, ident = info.get("priority"), ""
-        if (several := names.count(deployment.model_name) > 1) and type(order) is int:
+        name, order, ident = deployment.model_name, info.get("priority"), ""
+        is_one_of_several = names.count(name) > 1
+        if is_one_of_several and type(order) is int:
             info.setdefault("order", params.get("order", order))
-        if several and not demo and "*" not in deployment.model_name:
-            number = names[: index + 1].count(deployment.model_name)
-            ident = info["id"] = str(info.get("id") or f"{deployment.model_name}#{number}")
+        # LiteLLM would hold them by itself, in each worker.
+        limits = {limit: info.pop(limit) for limit in LIMITS if is_one_of_several and type(info.get(limit)) is int}
+        if is_one_of_several and not demo and "*" not in name:
+            ident = info["id"] = str(info.get("id") or f"{name}#{names[: index + 1].count(name)}")
         missing = (
             references.missing_under((*steps, "litellm_params"))
             or _missing_implicit_key(params, values)
@@ -84,14 +88,14 @@ def render_deployments(
             params, missing = {"model": f"openai/{deployment.model_name}", **_DEMO_PARAMS}, []
         entry |= {"litellm_params": params, **({"model_info": info} if info else {})}
         left = tuple(missing)
-        rendered.append(Rendered(deployment.model_name, params["model"], entry, left, deployment, steps, ident))
+        rendered.append(Rendered(deployment.model_name, params["model"], entry, left, deployment, steps, ident, limits))
     return rendered
 
 
 def weights_of(items: Sequence[Rendered]) -> list[float]:
     """The weights of a model's deployments, by which they share its requests."""
     for name in _WEIGHTS:
-        given = [item.entry["litellm_params"].get(name) for item in items]
+        given = [item.limits.get(name, item.entry["litellm_params"].get(name)) for item in items]
         weights = [float(one) if isinstance(one, int | float | Decimal) else 0.0 for one in given]
         if max(weights) > 0:
             return [max(weight, 0.0) for weight in weights]

@@ -23,6 +23,7 @@ _NUMBERS = (
     ("global_max_parallel_requests", (_GENERAL,), ("overload", "in_flight"), 0, 1, 100_000),
     ("max_in_flight_requests_per_worker", (_GENERAL,), ("overload", "in_flight"), 0, 1, 100_000),
 )
+LIMITS = ("rpm", "tpm")
 _CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _CALLBACKS = (
     *("callbacks", "success_callback", "failure_callback", "service_callback", "input_callback"),
@@ -111,10 +112,25 @@ def _no_use(name: str) -> str | None:
     return _OURS.get(name) if package is None else f"its package is not installed; run: pip install {package}"
 
 
+def _take_limits(findings: Findings, index: int, params: dict[str, Any]) -> None:
+    """Move the limits of one of several deployments to its `model_info`: the gateway chooses by them."""
+    model = findings.source.mapping("model_list", index)
+    info = model.setdefault("model_info", {})
+    for name in LIMITS:
+        most = params.get(name)
+        if isinstance(info, dict) and type(most) is int and most > 0:
+            info.setdefault(name, params.pop(name))
+            what = "is what it takes each minute, by which the gateway chooses (docs/deployments.md)"
+            steps = ("model_list", index, "litellm_params", name)
+            findings.becomes(steps, f"litellm_params.{name} of '{model.get('model_name')}' {what}")
+
+
 def _take_models(findings: Findings, values: Mapping[str, str]) -> None:
     """Resolve names of models that stand in a variable, and move the output cap of a deployment to its
     `model_info`."""
-    for index in range(len(findings.source.listed("model_list"))):
+    entries = findings.source.listed("model_list")
+    names = [entry.get("model_name") for entry in entries if isinstance(entry, dict)]
+    for index in range(len(entries)):
         steps = ("model_list", index, "litellm_params")
         params = findings.source.mapping(*steps)
         name = whole_reference(params.get("model"))
@@ -122,6 +138,8 @@ def _take_models(findings: Findings, values: Mapping[str, str]) -> None:
             params["model"] = values[name].strip()
         caps = {key: params.pop(key) for key in _CAPS if key in params}
         model = findings.source.mapping("model_list", index)
+        if names.count(name := model.get("model_name")) > 1 and "*" not in str(name):
+            _take_limits(findings, index, params)
         info = model.setdefault("model_info", {}) if caps else None
         if isinstance(info, dict) and info.get("max_output_tokens") is None:
             key, most = next(iter(caps.items()))
