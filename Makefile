@@ -10,12 +10,13 @@ T ?=
 # Tests that run the product's code mostly in their own process.
 MEASURED := tests/domain tests/store tests/service tests/edge tests/adapter tests/launch tests/cli
 
-.PHONY: help run quick test coverage check format bench soak clients docs lock setup setup-dev
+.PHONY: help run quick test engines coverage check format bench soak clients docs lock setup setup-dev
 
 help:
 	@echo "make run       set up, then start the gateway (with a demo provider when no provider key is set)"
 	@echo "make quick     the tests of scalix/domain, which need no server: a few seconds"
 	@echo "make test      set up, then run all tests; with T=tests/edge/test_guard.py that file, folder or test alone"
+	@echo "make engines   tests of outcomes, crashes, the ledger, privacy and streams, with every request through LiteLLM"
 	@echo "make check     format, lint, types, import rules, names of other packages"
 	@echo "make format    rewrite the format"
 	@echo "make coverage  the lines and branches that tests run without a whole gateway, or those of T=tests/domain"
@@ -42,6 +43,12 @@ quick: setup-dev
 # What T names runs in this process, where a debugger and a print work.
 test: setup-dev
 	@$(PY) -m pytest -m "not soak and not clients" $(if $(T),$(T),-n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
+
+# Every gateway of these tests has `engine: litellm`; make test runs them as the config has it.
+engines: setup-dev
+	@SCALIX_TEST_ENGINE=litellm $(PY) -m pytest -m "not soak and not clients" -n 2 --dist loadfile --no-loadscope-reorder \
+		$(foreach name,outcomes chaos ledger_soak privacy canaries odd_streams odd_answers fallbacks streams,tests/e2e/test_$(name).py) \
+		$(ARGS)
 
 # With these variables the workers and the programs that a test starts count too, if they end by themselves.
 coverage: setup-dev

@@ -51,6 +51,9 @@ _NOTES = """## What is read in another way
 - **`user_header_name`** counts with the master key; a body whose `user` says another name is a 400.
 - **Kinds of models**: chat, completion, responses and embedding models are served. Others are left out, as are those
   of providers that LiteLLM does not know, or whose package is not installed.
+- **What only LiteLLM's own pipeline does** (guardrails, further callbacks, prompts, rules, tools of a deployment …)
+  has a model served by LiteLLM. Without any of it, models of providers that speak OpenAI's format are asked directly,
+  and nothing in LiteLLM hears of their requests: [engines](engines.md).
 - **Modules** of your own (callbacks, guardrails, providers) are found beside the config.
 - **A provider's key in `environment_variables`** reaches the gateway's workers; `REDIS_*` there is the gateway's store.
 """

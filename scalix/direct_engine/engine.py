@@ -63,6 +63,7 @@ class DirectEngine:
                 body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
             request = await self._build(exchange, body)
             if request is not None:
+                exchange.attempt.directly = True
                 chat = PassedChat(exchange.attempt.model, _new_id, _now_s, with_usage=with_usage)
                 await self._serve(exchange, request, chat, retries, send)
                 return

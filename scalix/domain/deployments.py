@@ -3,6 +3,7 @@
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
+from scalix.domain.engines import LITELLM, Engine
 from scalix.domain.prices.pricing import Price, price_at
 
 
@@ -10,7 +11,7 @@ from scalix.domain.prices.pricing import Price, price_at
 class Deployment:
     """One of several ways to reach a model. `id` is LiteLLM's name of it too. Of those that can be asked, those with
     the least `order` are, by shares of `weight`. `rpm` and `tpm` are the requests and tokens that it takes each
-    minute."""
+    minute. `engine` is what asks its provider."""
 
     id: str
     provider_model: str
@@ -19,6 +20,7 @@ class Deployment:
     order: int = 0
     rpm: int | None = None
     tpm: int | None = None
+    engine: Engine = LITELLM
 
     def price_at(self, at_ms: int) -> Price | None:
         """The price that applies at `at_ms` (Unix time); `None` if it is unknown."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from scalix.domain.deployments import WEIGHTS, Deployment, provider_in
+from scalix.domain.engines import LITELLM, Engine
 from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import UNLIMITED, Limits
@@ -49,10 +50,10 @@ class Tier:
 class Model:
     """One public model name. `prices` are ordered by the time from which they apply, the oldest first. `thinks`: it may
     reason without showing it. `of_wildcard`: it was found by a wildcard and is not in the config itself. `mode` is
-    LiteLLM's word for its kind, such as `embedding`. `None` means unknown.
+    LiteLLM's word for its kind, such as `embedding`. `None` means unknown. `engine` is what asks its provider.
 
     Where the config has several `deployments` of the name, the prices are the dearest and the maxima the least of
-    theirs; where it has one, there are none here."""
+    theirs, and each has its engine; where it has one, there are none here."""
 
     name: str
     provider_model: str
@@ -63,6 +64,7 @@ class Model:
     of_wildcard: bool = False
     mode: str | None = None
     deployments: tuple[Deployment, ...] = ()
+    engine: Engine = LITELLM
 
     def price_at(self, at_ms: int) -> Price | None:
         """The price that applies at `at_ms` (Unix time); `None` if it is unknown."""
@@ -78,8 +80,9 @@ class Model:
         return next((one for one in self.deployments if one.id == ident), None)
 
     def unpriced(self) -> "Model":
-        """The same without prices, which a reload may change."""
-        return replace(self, prices=(), deployments=tuple(replace(one, prices=()) for one in self.deployments))
+        """The same without prices, which a reload may change, and without engines, which may depend on them."""
+        unpriced = tuple(replace(one, prices=(), engine=LITELLM) for one in self.deployments)
+        return replace(self, prices=(), engine=LITELLM, deployments=unpriced)
 
 
 def served_by(wildcards: Mapping[str, Model], name: str) -> Model | None:

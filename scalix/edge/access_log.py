@@ -98,6 +98,8 @@ class AccessLog:
                 line += f" model={model}"
                 if ending is not None and ending.served != model:
                     line += f" served={ending.served}"
+                if exchange.attempt.asked:
+                    line += f" engine={'direct' if exchange.attempt.directly else 'litellm'}"
                 if ending is not None and (usage := ending.use.usage) is not None:
                     line += f" tokens={usage.prompt_tokens}+{usage.completion_tokens}"
         return f"{line} id={request_id}\n"

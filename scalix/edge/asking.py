@@ -8,6 +8,7 @@ from functools import partial
 
 import orjson
 
+from scalix.domain.engines import Engine
 from scalix.domain.errors import BadRequest
 from scalix.domain.requests.betas import split_betas
 from scalix.domain.requests.routes import Route
@@ -28,6 +29,8 @@ _BETAS = b"anthropic-beta"
 
 TOO_LATE = ProviderError(504, "", kind="TimeoutException")  # what an attempt fails of that is given up
 
+EngineOf = Callable[[Engine, Route], ASGIApp]
+
 log = logging.getLogger("scalix.edge")
 
 
@@ -35,11 +38,11 @@ class Asking:
     """Hands a request to an inner app as if it had come from a client that may do no more, model after model until one
     has answered.
 
-    engine_of: the inner app that asks a model. It finds the exchange in its scope.
+    engine_of: the inner app that is an engine on a route. It finds the exchange in its scope.
     internal_token: what LiteLLM's app knows the gateway by.
     """
 
-    def __init__(self, engine_of: Callable[[str], ASGIApp], settlement: Settlement, internal_token: str) -> None:
+    def __init__(self, engine_of: EngineOf, settlement: Settlement, internal_token: str) -> None:
         self._engine_of = engine_of
         self._settlement = settlement
         self._authorization = (b"authorization", b"Bearer " + internal_token.encode())
@@ -86,8 +89,9 @@ class Asking:
         attempt.on_open = lambda: patience.extend(attempts.patience_s(has_begun=True))
         try:
             async with patience.timer:
+                app = self._engine_of((attempts.deployment or attempts.model).engine, exchange.admission.route)
                 with attempts.under_way():
-                    await self._engine_of(attempt.model)(inner, client.replaying(attempt.written), answer.send)
+                    await app(inner, client.replaying(attempt.written), answer.send)
         except TimeoutError:
             attempts.gave_up_waiting = patience.is_over
             if patience.is_over and attempt.asked:

@@ -56,6 +56,11 @@ class ModelRoutes:
         """LiteLLM's list of groups, each of which is one model here. Raises `InvalidApiKey`."""
         return await self._facts_of_all(asked, views.litellms_group)
 
+    async def engines(self, asked: Request) -> views.Engines:
+        """Which engine serves each model and wildcard of the config, for the operator."""
+        policy = self.policy.current
+        return views.engines({**policy.models, **policy.wildcards}.values())
+
     async def _facts_of_all(self, asked: Request, view: Callable[[Model], dict[str, Any]]) -> dict[str, Any]:
         return {"data": [view(self.facts(model)) for model in (await self._models_of(asked.scope)).values()]}
 
@@ -99,4 +104,5 @@ MODEL_ROWS: tuple[Row[ModelRoutes], ...] = (
     Row("GET", "/v1/models/{id}", ModelRoutes.one, Access.CALLERS, also=("/models/{id}",), holds_slashes=True),
     Row("GET", "/v1/model/info", ModelRoutes.litellms, Access.CALLERS, also=("/model/info",), query=_USER),
     Row("GET", "/model_group/info", ModelRoutes.litellms_groups, Access.CALLERS, query=_USER),
+    Row("GET", "/scalix/v1/models", ModelRoutes.engines),
 )

@@ -1,11 +1,14 @@
 """How the models that a caller may use are told: in OpenAI's, Anthropic's and LiteLLM's shapes.
 
-Of who serves them, and at what price, nothing is told.
+Of who serves them, and at what price, callers are told nothing; operators, which engine.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
+from scalix.domain.deployments import Deployment
+from scalix.domain.engines import Engine
 from scalix.domain.policy import Model
 from scalix.service.described import Fields, Json
 
@@ -51,6 +54,35 @@ def litellms(model: Model) -> dict[str, Any]:
 def litellms_group(model: Model) -> dict[str, Any]:
     """One entry of LiteLLM's `GET /model_group/info`."""
     return {"model_group": model.name, "providers": ["scalix"], **_facts(model)}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """How a model, or one of its several deployments, is served: by which engine, on which routes directly, and why."""
+
+    model: str
+    deployment: str | None
+    engine: str
+    direct_routes: list[str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The engines of all models and wildcards of the config."""
+
+    data: list[Served]
+
+
+def engines(models: Iterable[Model]) -> Engines:
+    """The operator's list."""
+    entries = ((model, one) for model in models for one in model.deployments or (None,))
+    return Engines([_served(model.name, one, (one or model).engine) for model, one in entries])
+
+
+def _served(model: str, deployment: Deployment | None, engine: Engine) -> Served:
+    paths = sorted(f"/v1{route.row.path}" for route in engine.direct)
+    return Served(model, deployment.id if deployment is not None else None, engine.name, paths, engine.reason)
 
 
 def _facts(model: Model) -> dict[str, Any]:

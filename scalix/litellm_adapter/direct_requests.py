@@ -14,10 +14,6 @@ from scalix.litellm_adapter.provider_calls import ReadStream
 from scalix.litellm_adapter.request_building import built_request
 from scalix.service.exchange.exchanges import Exchange
 
-PROVIDERS = frozenset(
-    {"openai", "hosted_vllm", "openrouter", "deepseek", "groq", "mistral", "together_ai", "fireworks_ai", "xai"}
-)
-"""Those that speak OpenAI's format."""
 PLAIN = frozenset({"openai", "hosted_vllm"})
 """Those of whose messages LiteLLM passes plain ones on as they are."""
 _MOST_KNOWN = 4_096
@@ -48,14 +44,16 @@ class DirectRequests:
         if deployment is None:
             return None
         key = None
-        if deployment["litellm_params"]["model"].partition("/")[0] in PLAIN:
+        params = deployment["litellm_params"]
+        if (params.get("custom_llm_provider") or params["model"].partition("/")[0]) in PLAIN:
             key = self._kept.key(chosen or model, body, exchange.admission.offer.options)
-        if key is None:
-            return await built_request(_timed(deployment, body), body, exchange)
-        if (kept := self._kept.get(key)) is not None:
+        if key is not None and (kept := self._kept.get(key)) is not None:
             return kept.request(body["messages"])
+        deployment = _as_routed(deployment, body)
+        if key is None:
+            return await built_request(deployment, body, exchange)
         messages = orjson.dumps(body["messages"])  # LiteLLM changes them in place
-        request = await built_request(_timed(deployment, body), body, exchange)
+        request = await built_request(deployment, body, exchange)
         if request is not None:
             self._kept.put(key, request, orjson.loads(messages), ())
         return request
@@ -82,30 +80,30 @@ def _moved(request: httpx.Request, location: str) -> httpx.Request:
     return httpx.Request("POST", url, headers=headers, content=request.content, extensions=request.extensions)
 
 
-def _timed(deployment: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    """`deployment` with the time that LiteLLM's router gives a provider for `body`."""
-    from litellm.proxy.proxy_server import llm_router
-
-    params = deployment["litellm_params"]
-    timeout_s = llm_router._get_timeout(kwargs=body, data=params)
-    return {**deployment, "litellm_params": {**params, "timeout": timeout_s, "stream_timeout": None}}
-
-
 def _not_open(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("there is no client yet", request=request)
 
 
 def _deployment_of(model: str, chosen: str) -> dict[str, Any] | None:
-    """The deployment of a model that is `chosen`, or its only one, if it speaks OpenAI's format."""
-    from litellm.proxy import proxy_server
-
-    router = proxy_server.llm_router
+    """The deployment of a model that is `chosen`, or its only one; `None` if LiteLLM does not know it."""
+    router = _router()
     deployments = router.get_model_list(model_name=model) if router is not None else None
     if deployments is not None and chosen:
         deployments = [one for one in deployments if one["model_info"]["id"] == chosen]
     if deployments is None or len(deployments) != 1:
         return None
-    params = filled(deployments[0]["litellm_params"], model)
-    if params["model"].partition("/")[0] not in PROVIDERS:
-        return None
-    return {**deployments[0], "litellm_params": params}
+    return {**deployments[0], "litellm_params": filled(deployments[0]["litellm_params"], model)}
+
+
+def _as_routed(deployment: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """The deployment with what LiteLLM's router makes of its settings for a request."""
+    router = _router()
+    params = router._deployment_params_with_request_reasoning_override(deployment["litellm_params"], body)
+    timeout_s = router._get_timeout(kwargs=body, data=params)
+    return {**deployment, "litellm_params": {**params, "timeout": timeout_s, "stream_timeout": None}}
+
+
+def _router() -> Any:
+    from litellm.proxy import proxy_server
+
+    return proxy_server.llm_router

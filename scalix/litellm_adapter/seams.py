@@ -84,7 +84,8 @@ known_fields
   litellm.utils = ProviderConfigManager.get_provider_anthropic_messages_config(model, provider)
     get_optional_params_embeddings(model, custom_llm_provider, drop_params, dimensions, encoding_format, user)
 direct_requests
-  litellm = Router._get_timeout(kwargs, data); Router.get_model_list(model_name)
+  litellm = Router.get_model_list(model_name); Router._get_timeout(kwargs, data)
+    Router._deployment_params_with_request_reasoning_override(deployment_params, request_kwargs)
   litellm.llms.custom_httpx.http_handler = AsyncHTTPHandler.create_async_transport(shared_session)
 direct_requests known_fields stored_answers
   litellm.proxy.proxy_server = llm_router

@@ -25,8 +25,11 @@ from scalix.wiring.environment import needed
 from scalix.wiring.exchange import ModelKnowledge
 
 if TYPE_CHECKING:
+    from scalix.domain.engines import Engine as ModelEngine
+    from scalix.domain.requests.routes import Route
     from scalix.edge.access_log import AccessLog
     from scalix.edge.asgi import ASGIApp
+    from scalix.edge.asking import EngineOf
     from scalix.edge.gate import Gate
     from scalix.edge.lifespan import Lifespan
     from scalix.edge.stored_answers import FindKeeper
@@ -76,6 +79,10 @@ def create_app() -> Any:
     bridge.pressure = Pressure(window_ms) if window_ms else None
     client, requests = SharedClient(), DirectRequests()
     direct = DirectEngine(inner, requests.build, requests.ask)
+
+    def app_of(engine: "ModelEngine", route: "Route") -> "ASGIApp":
+        return direct if route in engine.direct else inner
+
     internal_token = os.environ["LITELLM_MASTER_KEY"]
     access = AccessLog(to_standard_error, _log_key()) if _is_on("SCALIX_ACCESS_LOG") else None
 
@@ -98,20 +105,21 @@ def create_app() -> Any:
         at_end=[core.close, client.aclose, end_access_log],
         reload=reload,
     )
-    engine = Engine(direct, internal_token, check_models, stored_answer)
+    engine = Engine(app_of, internal_token, check_models, stored_answer)
     return build_gate(core, engine, lifespan, access=access, metrics_token=os.environ.get("SCALIX_METRICS_TOKEN"))
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """LiteLLM's app as the edge uses it.
+    """What asks providers, as the edge uses it.
 
-    internal_token: what it knows the edge by.
-    check_models: what it says of each model to the operator.
+    of: the app that is an engine on a route.
+    internal_token: what LiteLLM's app knows the edge by.
+    check_models: what that says of each model to the operator.
     keeper_of: the deployment that keeps an answer.
     """
 
-    app: "ASGIApp"
+    of: "EngineOf"
     internal_token: str
     check_models: Callable[[], Awaitable[Any]]
     keeper_of: "FindKeeper | None" = None
@@ -152,7 +160,7 @@ def build_gate(
     guard = Guard(core.policy, ClientAddresses(core.callers.trusted_proxies), LoadShedding(), Throttle(time.monotonic))
     health = HealthRoutes(identity, ready, engine.check_models)
     own = build_dispatcher(core, guard, health, engine.keeper_of or keeps_nothing, metrics_token)
-    asking = Asking(lambda model: engine.app, part.settlement, engine.internal_token)
+    asking = Asking(engine.of, part.settlement, engine.internal_token)
     answering = Answering(asking, part.settlement, part.fallbacks, part.counting, part.object_ids, now_ms)
     forwarding = Forwarding(identity, part.admission, guard, part.fallbacks, part.object_ids, answering)
     return Gate(identity, forwarding, own, lifespan, guard, Observers(refused, access))

@@ -15,8 +15,9 @@ from litellm import Router
 from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
 from litellm.proxy import proxy_server
 
+from scalix.domain.engines import DIRECT
 from scalix.domain.requests.dropped import Dropped
-from scalix.litellm_adapter.direct_requests import PROVIDERS, DirectRequests
+from scalix.litellm_adapter.direct_requests import DirectRequests
 from scalix.litellm_adapter.provider_transport import install_reading
 from scalix.litellm_adapter.request_building import built_request
 from tests.adapter.request_shapes import shapes
@@ -127,7 +128,7 @@ def exchange() -> Any:
 
 
 @pytest.mark.parametrize("base", [None, BASE])
-@pytest.mark.parametrize("provider", sorted(PROVIDERS))
+@pytest.mark.parametrize("provider", sorted(DIRECT))
 def test_what_we_build_is_what_litellm_sends(provider: str, base: str | None, recorder: Recorder) -> None:
     sent, differing = compared(provider, base, recorder, EVERY)
     assert sent >= len(SHAPES) // EVERY // 2

@@ -26,6 +26,8 @@ ENCRYPTION_KEY = "canary0ENCRYPTION0key0of0the0tests0alone00A="
 JWT_SECRET = "canary-jwt-secret-93b1f0c27ae84d65"
 SECRET_ISSUER, KEY_SET_ISSUER = "https://issuer-a.test", "https://issuer-b.test"
 START_TIMEOUT_S = 100.0
+# `make engines` runs tests with `litellm` in it, for gateways whose section says nothing itself.
+ENGINE = os.environ.get("SCALIX_TEST_ENGINE", "")
 LOADED = Loaded()
 
 EXTRA_MODELS: tuple[dict[str, Any], ...] = (
@@ -104,6 +106,8 @@ def write_config(
     del config["scalix"]["fallbacks"]["gpt-4"]
     config["scalix"]["cooldown"] = {"seconds": 0}
     config["model_list"] += map(dict, models)
+    if ENGINE:
+        config["scalix"]["engine"] = ENGINE
     config["scalix"].update(section or {})
     config["scalix"]["jwt"] = JWT
     config["litellm_settings"].update(litellm_settings)

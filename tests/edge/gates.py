@@ -209,7 +209,7 @@ async def in_process(
 
     gate = build_gate(
         core,
-        Engine(inner, MASTER_KEY, check_models),
+        Engine(lambda *_: inner, MASTER_KEY, check_models),
         Lifespan(inner),
     )
     try:

@@ -54,7 +54,7 @@ class Instance:
 
         app: Any = build_gate(
             core,
-            Engine(self.provider, MASTER_KEY, nothing),
+            Engine(lambda *_: self.provider, MASTER_KEY, nothing),
             Lifespan(self.provider),
             metrics_token=metrics_token,
         )

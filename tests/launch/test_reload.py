@@ -187,6 +187,28 @@ scalix:
     assert "changes in model_list come into force with a restart only" in other.notes[1]
 
 
+def test_another_engine_comes_with_a_restart_and_new_prices_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    text = """
+model_list:
+  - {model_name: one, litellm_params: {model: openai/one, api_base: "http://x", api_key: none}}
+scalix:
+  engine: auto
+  default_tier: free
+  tiers: {free: {models: ["*"]}}
+  prices: {models: {one: {request_usd: 1}}}
+"""
+    path.write_text(text)
+    plan = running(path)
+    path.write_text(text.replace("engine: auto", "engine: litellm").replace("request_usd: 1", "request_usd: 2"))
+    reloaded = read_again(plan)
+    assert reloaded.policy is not None
+    before, after = plan.config.policy.models["one"], reloaded.policy.models["one"]
+    assert (before.engine.name, after.engine) == ("direct", before.engine)
+    assert after.prices == read_config(path, {}).policy.models["one"].prices != before.prices
+    assert "changes in model_list come into force with a restart only" in reloaded.notes[1]
+
+
 LITELLMS = """
 environment_variables: {ONE_KEY: sk-one}
 model_list:

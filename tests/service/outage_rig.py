@@ -174,7 +174,7 @@ class World:
         self.provider = Provider()
         self.app = build_gate(
             self.core,
-            Engine(self.provider, MASTER_KEY, _no_check),
+            Engine(lambda *_: self.provider, MASTER_KEY, _no_check),
             Lifespan(
                 self.provider,
                 every=[(pause_s / 10, job) for pause_s, job in self.core.jobs] if jobs else [],

@@ -14,6 +14,7 @@ from scalix.launch.config.deployments import (
     priority_notes,
     render_deployments,
 )
+from scalix.launch.config.engine_choice import EngineChoice
 from scalix.launch.config.findings import Findings
 from scalix.launch.config.gateway_settings import with_gateway_settings
 from scalix.launch.config.identity_builder import build_identity
@@ -93,6 +94,8 @@ def read_config(
             unasked.append(f"{source.where(item.steps)}: {item.name} is left out: {why}")
     in_service = [item for item in rendered if not item.missing]
     models, wildcards = build_models(in_service, declared, values, demo=demo, production=production)
+    engines = EngineChoice(findings, declared.scalix.engine, litellm, in_service)
+    models, wildcards = engines.chosen(models), engines.chosen(wildcards)
     left_out = _left_out(rendered, models)
     if production and not models:
         lacking = ", ".join(dict.fromkeys(variable for _, variable in left_out))

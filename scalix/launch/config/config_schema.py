@@ -215,6 +215,7 @@ class ScalixSection(Section):
     fallbacks: dict[str, Chain] = Field(default_factory=dict)
     retries: Annotated[Retries, _RETRIES] = Retries()
     cooldown: Annotated[Cooldown, _COOLDOWN] = Cooldown()
+    engine: Literal["auto", "litellm"] = "auto"
 
 
 class _LiteLlmSection(BaseModel):
@@ -237,6 +238,7 @@ class ModelInfo(_LiteLlmSection):
     supports_reasoning: bool | None = None
     input_cost_per_token: UsdPerToken | None = None
     output_cost_per_token: UsdPerToken | None = None
+    engine: Literal["direct", "litellm"] | None = None
 
 
 class LiteLlmParams(_LiteLlmSection):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from scalix.domain.engines import Engine
 from scalix.domain.identity.identity import IdentitySettings
 from scalix.launch.processes.plan import Plan
 from scalix.launch.processes.start_block import model_lines
@@ -26,6 +27,9 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "demo": plan.demo,
         "store": _store(plan),
         "models": list(plan.models),
+        "engines": {
+            name: {"engine": engine.name, "reason": engine.reason} for name, engine in _engines(plan, of_wildcards=True)
+        },
         "left_out": [{"model": name, "missing": variable} for name, variable in plan.config.left_out],
         "tiers": {
             name: {
@@ -56,6 +60,8 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.demo:
         yield "demo", "the demo provider stands in for every provider"
     yield from model_lines(plan)
+    for name, engine in _engines(plan, of_wildcards=False):
+        yield "engine", f"{name}: {engine.name} ({engine.reason})"
     for name, tier in facts["tiers"].items():
         limits = ", ".join(f"{value:,} {limit}" for limit, value in tier["limits"].items()) or "unlimited"
         default = " (default)" if name == plan.config.policy.default_tier else ""
@@ -76,6 +82,17 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
     for warning in facts["warnings"]:
         yield "warning", warning
     yield "check", "all well; nothing was started"
+
+
+def _engines(plan: Plan, *, of_wildcards: bool) -> Iterator[tuple[str, Engine]]:
+    """What serves each model and each wildcard, with or without the names that LiteLLM's map knows for wildcards, and
+    of several deployments each."""
+    policy = plan.config.policy
+    for name, model in {**policy.models, **policy.wildcards}.items():
+        if of_wildcards or "*" in name or not model.of_wildcard:
+            yield from (
+                ((one.id, one.engine) for one in model.deployments) if model.deployments else ((name, model.engine),)
+            )
 
 
 def _identity(settings: IdentitySettings) -> dict[str, Any]:

@@ -105,8 +105,13 @@ def _without_place(line: str) -> str:
 
 
 def _repriced(model: "Model", now: "Model | None") -> "Model":
-    """`model` with the prices of `now`, unless more than its prices has changed."""
-    return now if now is not None and now.unpriced() == model.unpriced() else model
+    """`model` with the prices of `now`, unless more than its prices has changed. Its engines stay until a restart."""
+    if now is None or now.unpriced() != model.unpriced():
+        return model
+    pairs = zip(now.deployments, model.deployments, strict=True)
+    return replace(
+        now, engine=model.engine, deployments=tuple(replace(one, engine=before.engine) for one, before in pairs)
+    )
 
 
 def _summary(before: "Policy", after: "Policy") -> str:
