@@ -8,8 +8,9 @@ answer 503 to everybody and seem to be the providers' fault.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -21,6 +22,7 @@ from scalix.domain.limits.quota import Admitted, Ask, Receipt
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.usage import Usage
 from scalix.litellm_adapter.blame import shown_root
+from scalix.litellm_adapter.direct_requests import DirectRequests
 from scalix.service.exchange.admission import Admission, Reservation
 from scalix.service.exchange.calls import Call
 from scalix.service.exchange.exchanges import CURRENT, Exchange, Exchanges
@@ -30,6 +32,7 @@ LONGEST_S, REPORT_S = 30.0, 10.0
 _SAID = "hello"
 _MESSAGES = [{"role": "user", "content": _SAID}]
 _USAGE = Usage(7, 5)
+_MOST_MODELS = 20  # that are asked for: one of each provider's is among them, as a rule
 _PATH = "/v1/chat/completions"
 _CONTENT = re2.compile(rb'"content":"(\w*)"')
 
@@ -48,6 +51,33 @@ async def warm_up(app: Any, model: str, internal_token: str, exchanges: Exchange
     if model:
         await _load_messages(app, model, internal_token)
     await asyncio.to_thread(_open_what_clients_share)
+
+
+async def warm_up_direct(requests: DirectRequests, models: Iterable[str]) -> None:
+    """Have the first requests built that go to providers without LiteLLM's app, and one of them answered. Raises
+    `SelfTestFailed`."""
+    for model in islice(models, _MOST_MODELS):
+        for stream in (False, True):
+            await _judged("what is sent without its proxy", _check_direct(requests, model, stream))
+
+
+async def _check_direct(requests: DirectRequests, model: str, stream: bool) -> None:
+    exchange = _rehearsal(stream)
+    exchange.attempt.model, exchange.attempt.passes_on = model, True
+    asked: dict[str, Any] = {"model": model, "messages": _MESSAGES}
+    token = CURRENT.set(exchange)
+    try:
+        request = await requests.build(exchange, {**asked, "stream": True} if stream else asked)
+        if request is None or orjson.loads(request.content).get("messages") != _MESSAGES:
+            return
+        _, answer = await requests.ask(request)
+        if not isinstance(answer, bytes):
+            async for _ in answer:
+                pass
+    finally:
+        CURRENT.reset(token)
+    if exchange.attempt.seen.usage != _USAGE:
+        raise SelfTestFailed("what is answered is not seen")
 
 
 async def _load_messages(app: Any, model: str, internal_token: str) -> None:

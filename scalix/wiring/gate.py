@@ -62,7 +62,7 @@ def create_app() -> Any:
     from scalix.litellm_adapter.stored_answers import stored_answer
     from scalix.litellm_adapter.tokenizers import tokenizer
     from scalix.litellm_adapter.trimming import parts_of, trim
-    from scalix.litellm_adapter.warm_up import warm_up
+    from scalix.litellm_adapter.warm_up import warm_up, warm_up_direct
 
     parts = parts_of(os.environ.get("SCALIX_TRIM_LITELLM", ""))
     try:
@@ -87,7 +87,9 @@ def create_app() -> Any:
     access = AccessLog(to_standard_error, _log_key()) if _is_on("SCALIX_ACCESS_LOG") else None
 
     async def warm() -> None:
-        await warm_up(inner, next(iter(core.policy.current.models), ""), internal_token, core.exchange.exchanges)
+        models = core.policy.current.models
+        await warm_up(inner, next(iter(models), ""), internal_token, core.exchange.exchanges)
+        await warm_up_direct(requests, models)
 
     async def end_access_log() -> None:
         if access is not None:
