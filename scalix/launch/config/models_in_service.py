@@ -79,7 +79,8 @@ def _each(serving: Sequence[Rendered], declared: ConfigFile, known: frozenset[st
     """Yield each of several deployments of a model."""
     for item, weight in zip(serving, weights_of(serving), strict=True):
         model = _built(item.name, [item.declared], item.provider_model, declared, known)
-        yield Served(item.ident, model.provider_model, model.prices, weight, order_of(item), **item.limits)
+        rpm, tpm = item.limits.get("rpm"), item.limits.get("tpm")
+        yield Served(item.ident, model.provider_model, model.prices, weight, order_of(item), rpm, tpm)
 
 
 def _names_of(deployment: Deployment, values: Mapping[str, str], *, demo: bool) -> Iterator[tuple[str, str]]:
