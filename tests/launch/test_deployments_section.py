@@ -36,6 +36,14 @@ def test_a_model_with_one_has_none_and_litellm_is_told_what_it_was(tmp_path: Pat
     assert not any("model_info" in entry for entry in config.litellm["model_list"])
 
 
+@pytest.mark.parametrize("setting", ["enable_tag_filtering: true", "optional_pre_call_checks: [prompt_caching]"])
+def test_where_litellms_router_has_rules_of_its_own_it_chooses(setting: str, tmp_path: Path) -> None:
+    text = "  - {model_name: m, litellm_params: {model: openai/m, api_key: k}}\n" * 2
+    config = read(tmp_path, f"router_settings: {{{setting}}}\n" + MODELS + text + TIERS)
+    assert config.policy.models["m"].deployments == ()
+    assert not any("model_info" in entry for entry in config.litellm["model_list"])
+
+
 def test_one_that_can_not_be_served_leaves_the_others_their_ids(tmp_path: Path) -> None:
     text = "".join(
         f"  - model_name: m\n    litellm_params: {{model: openai/m, api_key: {key}}}\n"
