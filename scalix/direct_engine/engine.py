@@ -72,7 +72,6 @@ class DirectEngine:
     async def _serve(
         self, exchange: Exchange, request: httpx.Request, chat: PassedChat, retries: int, send: Send
     ) -> None:
-        exchange.attempt.passes_on = True
         try:
             status, answer = await self._answered(exchange, request, retries)
             if not isinstance(answer, bytes):

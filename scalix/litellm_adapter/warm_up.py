@@ -63,7 +63,7 @@ async def warm_up_direct(requests: DirectRequests, models: Iterable[str]) -> Non
 
 async def _check_direct(requests: DirectRequests, model: str, stream: bool) -> None:
     exchange = _rehearsal(stream)
-    exchange.attempt.model, exchange.attempt.passes_on = model, True
+    exchange.attempt.model, exchange.attempt.directly = model, True
     asked: dict[str, Any] = {"model": model, "messages": _MESSAGES}
     token = CURRENT.set(exchange)
     try:

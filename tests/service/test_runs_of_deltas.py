@@ -96,7 +96,7 @@ async def delivered(stream: bytes, cuts: list[int], *, as_runs: bool, with_usage
     """The client's events, parsed; how many came as runs; and what was noted of the answer."""
     exchange = made_exchange(model="ours")
     attempt = exchange.attempt
-    attempt.passes_on = as_runs
+    attempt.directly = as_runs
 
     async def pieces() -> AsyncIterator[bytes]:
         for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):

@@ -36,7 +36,7 @@ class StreamReading:
 
     `pieces` is the body as it comes, `headers` are the answer's, and `path` is the one that was asked, which tells the
     format. What is seen is noted in `attempt`. With `pressure`, deltas of
-    OpenAI's format are joined; where `attempt.passes_on`, runs of plain ones are not parsed.
+    OpenAI's format are joined; where `attempt.directly`, runs of plain ones are not parsed.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class StreamReading:
             texts=attempt.text_choices if is_text else None,
             is_translated=admission.route is not Route.MESSAGES,
         )
-        is_plain = attempt.passes_on and is_chat and admission.choices == 1
+        is_plain = attempt.directly and is_chat and admission.choices == 1
         self._plain = PlainDeltas(CODEC) if is_plain else None
         self._groups = self._read(pieces)
         self._opening: asyncio.Task[tuple[list[bytes], Failure | None]] | None = None
@@ -149,7 +149,7 @@ class StreamReading:
                         yield self._mended(events)
                 if done and answer.usage is not None:
                     break
-                if attempt.passes_on and len(piece) >= FULL_READ_BYTES:
+                if attempt.directly and len(piece) >= FULL_READ_BYTES:
                     await asyncio.sleep(0)
             if rest := splitter.rest():
                 yield self._mended([rest])

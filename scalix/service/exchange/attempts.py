@@ -89,9 +89,8 @@ class Attempt:
     # seen on the way to the provider and back
     seen: Seen = field(default_factory=Seen)
     written: bytes = b""  # what LiteLLM is asked: all that a provider can quote of what the client wrote
-    passes_on: bool = False  # whether a stream is passed on as it comes, so that plain texts need not be parsed
     asked: bool = False  # whether a request to the provider was on its way out
-    directly: bool = False  # whether it was ours, and not LiteLLM's
+    directly: bool = False  # whether our engine asks, which passes a stream on as it comes, and not LiteLLM
     unseen: bool = False  # whether one may have been by other ways than those that are watched
     deployment: tuple[str, str] | None = None  # the address and the model that are asked by the Responses API
     asks_anew: bool = False  # its server has no such API, and is to be asked in another way
