@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +51,9 @@ class KeySetUrl:
         url: str,
         *,
         timeout_s: float = FETCH_TIMEOUT_S,
-        client: Callable[[], httpx.AsyncClient] = lambda: httpx.AsyncClient(follow_redirects=False),
     ) -> None:
         self._url = url
         self._timeout_s = timeout_s
-        self._client = client
 
     def __str__(self) -> str:
         return self._url
@@ -65,7 +62,7 @@ class KeySetUrl:
         """What the issuer answers now. Raises `KeySetUnavailable`."""
         try:
             # Making a client loads the certificates of all authorities, some 20 ms.
-            client = await asyncio.to_thread(self._client)
+            client = await asyncio.to_thread(httpx.AsyncClient, follow_redirects=False)
             async with asyncio.timeout(self._timeout_s), client, client.stream("GET", self._url) as answer:
                 if answer.status_code != 200:
                     raise KeySetUnavailable(f"the answer was {answer.status_code}")

@@ -22,7 +22,7 @@
 | `epoch`                      | string     | a random text, lost with all the rest     | `EPOCH_LIFETIME_MS`, renewed |
 | `{sXX}:m:<subject>`          | string     | there when an address was merged into it  | `MERGED_LIFETIME_MS`        |
 | `{sXX}:n`                    | sorted set | names of the users that have a record     | until they are deleted      |
-| `{sXX}:k:<key id>`           | hash       | a virtual key's record: see lua/put_key.lua | until deleted             |
+| `{sXX}:k:<key id>`           | hash       | a virtual key's record: lua/put_record.lua | until deleted             |
 | `{sXX}:q:<key id>`           | hash       | its windows: see lua/windows.lua          | as long as its record       |
 | `{sXX}:o:<subject>`          | set        | ids of a user's virtual keys              | until they are deleted      |
 | `key:<SHA-256 of a secret>`  | string     | "key id, user": where the record is       | as the record; grace        |
@@ -77,6 +77,11 @@ def _of_shard(kind: str) -> "Callable[[Keys, str], str]":
     return lambda keys, subject: f"{_tag(keys.prefix, subject)}:{kind}"
 
 
+def _of_all_shards(kind: str) -> "Callable[[Keys], list[str]]":
+    """The keys of this kind of all shards, in their order."""
+    return lambda keys: [f"{keys.prefix}{{s{shard:02x}}}:{kind}" for shard in range(SHARDS)]
+
+
 def _of_subject(kind: str) -> "Callable[[Keys, str], str]":
     """The key of this kind of a subject."""
     return lambda keys, subject: f"{_tag(keys.prefix, subject)}:{kind}:{subject}"
@@ -113,8 +118,11 @@ class Keys:
     key_record = _beside_subject("k")  # a virtual key's record, in the shard of its user
     key_windows = _beside_subject("q")  # a virtual key's windows
     leases = _of_shard("l")  # the lease index of the subject's shard
+    all_leases = _of_all_shards("l")
     shadow = _of_shard("h")  # what limits that are not enforced would have refused, of the subject's shard
+    all_shadows = _of_all_shards("h")
     user_names = _of_shard("n")  # the users of the subject's shard that have a record
+    all_user_names = _of_all_shards("n")
     secret = _named("key")  # where the record of the key with this SHA-256 is
     alias = _named("alias")  # where the record of the key with this alias is
     name_behind = _named("pseudonym")  # what a pseudonym of the audit log stands for
@@ -131,20 +139,13 @@ class Keys:
     archived = _alone("archived")  # the days whose events are in files
     retention_run = _alone("retention-run")  # the day for which what is too old has been removed
 
-    def _tag(self, subject: str) -> str:
-        return _tag(self.prefix, subject)
-
-    def all_leases(self) -> list[str]:
-        """The lease indexes of all shards."""
-        return [f"{self.prefix}{{s{shard:02x}}}:l" for shard in range(SHARDS)]
-
     def events(self, subject: str, admitted_ms: int) -> str:
         """A subject's events of the day (index since 1970) that `admitted_ms` lies in."""
-        return f"{self._tag(subject)}:e:{subject}:{window_index(Window.DAY, admitted_ms)}"
+        return f"{_tag(self.prefix, subject)}:e:{subject}:{window_index(Window.DAY, admitted_ms)}"
 
     def summaries(self, subject: str, month: int) -> str:
         """A subject's sums of a month (`year * 12 + month - 1`) by day."""
-        return f"{self._tag(subject)}:s:{subject}:{month}"
+        return f"{_tag(self.prefix, subject)}:s:{subject}:{month}"
 
     def hour_sums(self, shard: int, day: int) -> str:
         """Everybody's sums of a day by hour, of one shard."""
@@ -160,7 +161,7 @@ class Keys:
 
     def books(self, subject: str, admitted_ms: int) -> list[str]:
         """The six keys of the ledger for what was admitted then, as lua/ledger.lua names them."""
-        tag, day = self._tag(subject), window_index(Window.DAY, admitted_ms)
+        tag, day = _tag(self.prefix, subject), window_index(Window.DAY, admitted_ms)
         month = window_index(Window.MONTH, admitted_ms)
         return [
             f"{tag}:e:{subject}:{day}",
@@ -170,14 +171,6 @@ class Keys:
             f"{tag}:rt:{day}",
             f"{tag}:rc:{day}",
         ]
-
-    def all_shadows(self) -> list[str]:
-        """The shadow counts of all shards."""
-        return [f"{self.prefix}{{s{shard:02x}}}:h" for shard in range(SHARDS)]
-
-    def all_user_names(self) -> list[str]:
-        """The users that have a record, of all shards."""
-        return [f"{self.prefix}{{s{shard:02x}}}:n" for shard in range(SHARDS)]
 
 
 @lru_cache(maxsize=4_096)

@@ -11,7 +11,7 @@ from scalix.service.usage.usage_events import UsageEvents
 from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, LedgerReader
 from scalix.store.ledger.redis_memory import RedisMemory
 from scalix.store.quota.redis_balance import BalanceStore
-from scalix.store.quota.redis_leases import RedisLeases
+from scalix.store.quota.redis_limits import LimitTools
 from scalix.wiring.exchange import ExchangeParts
 from scalix.wiring.store import StoreParts
 
@@ -52,7 +52,7 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
         everybodys,
         store.keys,
         here=here,
-        leases=RedisLeases(session).count,
+        leases=LimitTools(session).all_in_flight,
         memory=RedisMemory(session, machine_bytes=store.machine_bytes).fullest,
     )
     events = UsageEvents(ledger, usage, store.policy, store.keys)

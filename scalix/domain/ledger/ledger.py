@@ -165,9 +165,6 @@ class Sums:
     def __add__(self, other: "Sums") -> "Sums":
         return Sums(*map(int.__add__, self.values(), other.values()))
 
-    def __neg__(self) -> "Sums":
-        return Sums(*(-value for value in self.values()))
-
     def values(self) -> tuple[int, ...]:
         """The figures in the packed order."""
         return tuple(getattr(self, name) for name in self.__slots__)

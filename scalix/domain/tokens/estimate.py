@@ -1,6 +1,6 @@
 """An upper bound on the tokens that a provider counts for a request's prompt, cheap enough to run before admission."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,7 +62,6 @@ _CONTROLS = frozenset({
 def estimate_prompt_tokens(
     route: Route,
     body: Mapping[str, Any],
-    provider_models: Collection[str] = (),
     count: Callable[[str], int] = text_tokens,
     media: Media | None = None,
     frame: Frame = ANY_FRAME,
@@ -70,14 +69,13 @@ def estimate_prompt_tokens(
     """An upper bound on the tokens that the provider will count for the prompt in `body`, as far as the body shows it.
 
     It is at most the UTF-8 bytes of the text plus the fixed costs of messages, tools and media. What is not understood
-    counts as its JSON text. `provider_models` are LiteLLM's names of all models that may serve the request, such as
-    `openai/gpt-4o-mini`; without them images cost what they do on the dearest known model except GPT-4o mini. `media`
-    measures images, sound and files, and knows afterwards which it could not measure. `count` counts the tokens of all
+    counts as its JSON text. `media` measures images, sound and files, and knows afterwards which it could not measure;
+    without it images cost what they do on the dearest known model except GPT-4o mini. `count` counts the tokens of all
     text together. `frame` has the tokens that are added around it. Takes some 0.1 ms for 10,000 tokens of English.
 
     Raises `BadRequest` for more media than any provider takes.
     """
-    media = media or Media(provider_models)
+    media = media or Media()
     media.begin()
     texts: list[str] = []
     tokens = (frame.request if route.row.is_chat else frame.completion) if route.row.generates else 0

@@ -1,17 +1,17 @@
 """How limits and their use are shown to operators."""
 
-from collections.abc import Iterator
 from typing import Annotated
 
-from scalix.domain.limits.calendar import rfc3339, window_end_ms, window_index
+from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.limits.key_states import KeyState
 from scalix.domain.limits.limit_overrides import Overrides
-from scalix.domain.limits.limits import Limits, Metric, Window, limit_name
+from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.limits.quota import CONCURRENT, Tallies, Tally, WindowState, window_states
 from scalix.service.described import Fields, Json
 
 LIMIT = Fields({float: "used reserved", float | None: "limit_value remaining", str: "limit", str | None: "reset_at"})
 ShownLimit = Annotated[Json, Fields(LIMIT, {str: "source", bool: "enforce"})]
+_NO_LIMIT: ShownLimit = {"limit_value": None, "remaining": None}
 
 
 def shown_windows(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int) -> list[ShownLimit]:
@@ -41,7 +41,9 @@ def shown_use(state: WindowState | KeyState) -> dict[str, int | float]:
 
 def shown_limits(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int, in_flight: int) -> list[ShownLimit]:
     """The same, with the limits that an override has lifted (`limit_value` is then `None`), and requests at once."""
-    shown = [*shown_windows(limits, own, tallies, now_ms), *_lifted(own, tallies, now_ms)]
+    lifted = Limits(tuple(Limit(*key, value=0) for key, limit in own.windows.items() if limit is None))
+    shown = shown_windows(limits, own, tallies, now_ms)
+    shown += [one | _NO_LIMIT for one in shown_windows(lifted, own, tallies, now_ms)]
     if limits.concurrent is not None or own.concurrent is not None:
         value = limits.concurrent
         shown.append(
@@ -62,18 +64,3 @@ def shown_limits(limits: Limits, own: Overrides, tallies: Tallies, now_ms: int, 
 def used_of(tallies: Tallies, metric: Metric, window: Window) -> int | float:
     """Settled use, in the unit that is shown."""
     return metric.unit.shown(tallies.get(window, Tally()).used(metric))
-
-
-def _lifted(own: Overrides, tallies: Tallies, now_ms: int) -> Iterator[ShownLimit]:
-    for (metric, window), limit in own.windows.items():
-        if limit is None:
-            yield {
-                "limit": limit_name(metric, window),
-                "limit_value": None,
-                "used": used_of(tallies, metric, window),
-                "reserved": metric.unit.shown(tallies.get(window, Tally()).held(metric)),
-                "remaining": None,
-                "reset_at": rfc3339(window_end_ms(window, window_index(window, now_ms))),
-                "source": "override",
-                "enforce": True,
-            }

@@ -41,14 +41,12 @@ class IdentityEvents:
     """Gathers refused credentials for the audit log.
 
     `refused` and `previous_key` only count, and never wait. `flush` writes, and is to be called every few seconds.
-    `burst` is how many entries of single senders may be written at once.
     """
 
-    def __init__(self, audit: AuditTrail, *, now_ms: Callable[[], int], burst: int = BURST) -> None:
+    def __init__(self, audit: AuditTrail, *, now_ms: Callable[[], int]) -> None:
         self._audit = audit
         self._now_ms = now_ms
-        self._burst = burst
-        self._allowed = float(burst)
+        self._allowed = float(BURST)
         self._allowed_ms = now_ms()
         self._gathered: dict[tuple[str, str, str], _Refusals] = {}
         self._rest: Counter[str] = Counter()
@@ -123,7 +121,7 @@ class IdentityEvents:
 
     def _may_write(self, now_ms: int) -> float:
         """How many entries of single senders may be written now."""
-        return min(self._burst, self._allowed + (now_ms - self._allowed_ms) / _MINUTE_MS * ENTRIES_PER_MINUTE)
+        return min(BURST, self._allowed + (now_ms - self._allowed_ms) / _MINUTE_MS * ENTRIES_PER_MINUTE)
 
     def _put_back(self, gathered: dict[tuple[str, str, str], _Refusals]) -> None:
         for key, alike in self._gathered.items():

@@ -50,18 +50,13 @@ class Archive:
         self, store: RedisArchive, files: ArchiveFiles, policy: PolicySource, *, now_ms: Callable[[], int], host: str
     ) -> None:
         self._store = store
-        self._files = files
+        self.files = files
         self._policy = policy
         self._now_ms = now_ms
         self._place = f"{host}:{files.directory.absolute()}"
         self._busy = asyncio.Lock()
         self._done_day = 0
         self._early_again_ms = 0
-
-    @property
-    def files(self) -> ArchiveFiles:
-        """This machine's files."""
-        return self._files
 
     async def run(self) -> None:
         """The daily job, to be called every hour or so. Raises `StoreUnavailable`."""
@@ -88,7 +83,7 @@ class Archive:
             # Under the lock only: what nobody is writing has been left by a crash.
             if not is_ours:
                 return None
-            gone = await asyncio.to_thread(self._files.remove_before, oldest)
+            gone = await asyncio.to_thread(self.files.remove_before, oldest)
         if gone:
             log.info("archive: removed by age: %s", ", ".join(gone))
         return len(gone)
@@ -127,7 +122,7 @@ class Archive:
         async with self._locked(_LOCK_TRIES) as is_ours:
             if not is_ours:
                 raise StoreUnavailable("the archive is being written; try again", maybe_acted=False, counts=False)
-            events = await asyncio.to_thread(self._files.forget, subject)
+            events = await asyncio.to_thread(self.files.forget, subject)
             for day, host in (await self.elsewhere()).items():
                 log.warning("archive: erase there too: the events of %s are in a file on %s", day_text(day), host)
             return events
@@ -143,15 +138,15 @@ class Archive:
 
     async def read(self, day: int) -> dict[str, Texts] | None:
         """The events of a day in this machine's file; `None` where there is none."""
-        if not self._files.path(day).exists():
+        if not self.files.path(day).exists():
             return None
         with _told():
-            return await asyncio.to_thread(self._files.read, day)
+            return await asyncio.to_thread(self.files.read, day)
 
     async def events_of(self, subject: str) -> list[Event]:
         """A subject's events in this machine's files. Raises `ArchiveFailed`."""
         with _told():
-            return await asyncio.to_thread(self._files.events_of, subject)
+            return await asyncio.to_thread(self.files.events_of, subject)
 
     @asynccontextmanager
     async def _locked(self, tries: int = 1) -> AsyncIterator[bool]:
@@ -176,7 +171,7 @@ class Archive:
         return self._policy.current.retention
 
     async def _archive_day(self, day: int, subjects: Sequence[str]) -> Archived:
-        with await asyncio.to_thread(self._files.draft, day, subjects) as draft:
+        with await asyncio.to_thread(self.files.draft, day, subjects) as draft:
             for start in range(0, len(subjects), _AT_ONCE):
                 groups = await self._store.events(day, subjects[start : start + _AT_ONCE])
                 await asyncio.to_thread(draft.add, groups)
@@ -186,13 +181,13 @@ class Archive:
         lifetime_ms = (self._retention.archive_days + 1) * DAY_MS
         await self._store.note(day, self._place, f"{events} {self._now_ms()}", lifetime_ms)
         removed = await self._trim(day, set(subjects))
-        path = str(self._files.path(day))
+        path = str(self.files.path(day))
         log.info("archive: %s: %d events, %d taken out of the store: %s", day_text(day), events, removed, path)
         return Archived(day, events, removed, path)
 
     async def _trim(self, day: int, subjects: set[str]) -> int:
         removed = 0
-        groups = self._files.groups(day)
+        groups = self.files.groups(day)
         while some := await asyncio.to_thread(_next, groups):
             for subject, texts in some:
                 if subject in subjects:

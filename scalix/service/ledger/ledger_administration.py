@@ -178,12 +178,8 @@ class LedgerAdministration:
         if not text.isascii() or not text.isdigit() or len(text) > 3 or int(text) >= SHARDS:
             raise BadRequest(f"'shard' must be a whole number from 0 to {SHARDS - 1}.", param="shard")
         shard = int(text)
-        archived = await _readable_archive(self._archive.read(day))
-        if archived is None:
-            await self._refuse_gone(day, today)
-        found: dict[str, dict[str, str]] = {
-            subject: dict(texts) for subject, texts in (archived or {}).items() if shard_of(subject) == shard
-        }
+        archived = await self._archived(day, today) or {}
+        found = {subject: dict(texts) for subject, texts in archived.items() if shard_of(subject) == shard}
         subjects = sorted((await self._listed(day)).subjects.get(shard, ()))
         for start in range(0, len(subjects), _AT_ONCE):
             _, kept = await self._books.shard(shard, day, subjects[start : start + _AT_ONCE])
@@ -212,20 +208,20 @@ class LedgerAdministration:
         today = await self._today()
         day = _day(what.day, today)
         subject = None if what.user_id is None else str(Subject("user", what.user_id))
+        return day, subject, await self._archived(day, today)
+
+    async def _archived(self, day: int, today: int) -> dict[str, Texts] | None:
+        """The events of a day if they are in a file here; `None`: in the store. Raises `BadRequest` for neither."""
         archived = await _readable_archive(self._archive.read(day))
         if archived is not None:
-            return day, subject, archived
-        await self._refuse_gone(day, today)
-        return day, subject, None
-
-    async def _refuse_gone(self, day: int, today: int) -> None:
-        """Raise `BadRequest` for a day whose events the store can't have, where no file here has them either."""
+            return archived
         host = (await self._archive.elsewhere()).get(day)
         if host is not None:
             raise BadRequest(f"The events of that day are in a file on {host}: ask the gateway there.", param="day")
         kept = self._policy.current.retention.events_days
         if day < today - kept:
             raise BadRequest(f"The events of that day are no longer kept: retention is {kept} days.", param="day")
+        return None
 
 
 async def _readable_archive(reading: Awaitable[_Read]) -> _Read:

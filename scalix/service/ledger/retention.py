@@ -15,7 +15,6 @@ from scalix.store.privacy.redis_retention import RetentionStore
 from scalix.store.records.redis_keys import KeyStore
 
 TRY_EVERY_S = 1_800.0
-_PAGE = 100
 
 log = logging.getLogger("scalix.retention")
 
@@ -99,7 +98,7 @@ class ExpiredKeys:
     async def __call__(self) -> int:
         """How many were removed. Raises `StoreUnavailable`."""
         oldest_ms = self._now_ms() - self._policy.current.privacy.expired_keys_days * DAY_MS
-        old = await self._expired_before(oldest_ms)
+        old = [record async for record in self._keys.all() if 0 < (record.expires_ms or 0) < oldest_ms]
         for record in old:
             told = told_key(record)
             act = Act(
@@ -114,12 +113,3 @@ class ExpiredKeys:
                 await self._keys.delete(record)
             self._forget(record)
         return len(old)
-
-    async def _expired_before(self, oldest_ms: int) -> list[KeyRecord]:
-        old: list[KeyRecord] = []
-        first, total = 0, 1
-        while first < total:
-            total, some = await self._keys.page(first, _PAGE)
-            old += [record for record in some if record.expires_ms is not None and record.expires_ms < oldest_ms]
-            first += _PAGE
-        return old

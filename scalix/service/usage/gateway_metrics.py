@@ -16,7 +16,6 @@ from scalix.store.records.redis_keys import KeyStore
 EXPIRING_WITHIN_DAYS = 7
 SUMS_FOR_S, KEYS_FOR_S = 15.0, 600.0
 _HOUR_MS = 3_600_000
-_KEYS_PAGE = 100
 # Of more keys than this the number is not told, rather than a wrong one.
 _MOST_KEYS = 20_000
 
@@ -108,12 +107,6 @@ class GatewayMetrics:
     async def _count_expiring(self) -> int | None:
         now_ms = await self._ledger.now_ms()
         until_ms = now_ms + EXPIRING_WITHIN_DAYS * DAY_MS
-        read = expiring = 0
-        while True:
-            total, records = await self._keys.page(read, _KEYS_PAGE)
-            if total > _MOST_KEYS:
-                return None
-            read += len(records)
-            expiring += sum(now_ms < record.expires_ms <= until_ms for record in records if record.expires_ms)
-            if not records or read >= total:
-                return expiring
+        if (await self._keys.page(0, 1))[0] > _MOST_KEYS:
+            return None
+        return sum([now_ms < (record.expires_ms or 0) <= until_ms async for record in self._keys.all()])

@@ -1,5 +1,6 @@
 """Whether a Redis or Valkey server may hold our counters: reachable, recent enough, and never evicting."""
 
+import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -132,7 +133,7 @@ def _judge(url: str, info: dict[str, Any]) -> ServerFacts:
         raise StoreUnusable(
             f"{where} is a Sentinel, which holds no data", "set REDIS_URL to the server that it watches"
         )
-    if _major_minor(compatible) < OLDEST_VERSION:
+    if tuple(map(int, re.findall("[0-9]+", compatible)[:2])) < OLDEST_VERSION:
         raise StoreUnusable(f"{where} is version {compatible}", "Redis 6.2 or later, or any Valkey, is needed")
     if int(info.get("loading", 0)):
         raise _still_loading(where)
@@ -209,9 +210,3 @@ def _unreachable(url: str, reason: str) -> StoreUnreachable:
 
 def _still_loading(where: str) -> StoreUnusable:
     return StoreUnusable(f"{where} is still loading its data", "start again when it is done")
-
-
-def _major_minor(version: str) -> tuple[int, int]:
-    major, _, rest = version.partition(".")
-    minor = rest.partition(".")[0]
-    return (int(major) if major.isdigit() else 0, int(minor) if minor.isdigit() else 0)

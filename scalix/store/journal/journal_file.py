@@ -67,7 +67,7 @@ class JournalFile:
             if _locked(fd) and os.fstat(fd).st_nlink:
                 file = cls(path, fd)
                 file.truncate()
-                _sync_directory(directory)
+                sync_directory(directory)
                 return file
             os.close(fd)
 
@@ -239,7 +239,8 @@ def _write_all(fd: int, data: bytes, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
+    """Make durable which files a directory has."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

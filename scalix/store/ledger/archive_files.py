@@ -18,6 +18,7 @@ from scalix.domain.ledger.ledger import Event, event_of
 from scalix.domain.ledger.ledger_check import Texts
 from scalix.domain.ledger.ledger_lines import event_line, read_line
 from scalix.domain.limits.calendar import DAY_MS
+from scalix.store.journal.journal_file import sync_directory
 
 _NAME = re.compile(r"events-(\d{4}-\d{2}-\d{2})\.jsonl\.gz")
 _DRAFT = ".draft"
@@ -132,11 +133,7 @@ class Draft:
             self._draft.replace(self._path)
         else:
             self._path.unlink(missing_ok=True)
-        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(self._path.parent)
         return self.count
 
     def __enter__(self) -> Self:

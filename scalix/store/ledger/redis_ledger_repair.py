@@ -7,9 +7,9 @@ from scalix.domain.ledger.ledger_check import SHARD_PARTS, Difference, Part, Sha
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
-from scalix.store.connection.session import SessionStore, StoreSession
+from scalix.store.connection.session import StoreSession
 from scalix.store.keys import CLOCK_GRACE_MS
-from scalix.store.records.pseudonyms import Pseudonyms
+from scalix.store.records.pseudonyms import Pseudonyms, SubjectStore
 
 TIMEOUT_MS = 10_000
 _WINDOWS_LIFETIME_MS = 63 * DAY_MS
@@ -23,7 +23,7 @@ class Listing:
     erased: frozenset[int] = frozenset()
 
 
-class RedisBooks(SessionStore):
+class RedisBooks(SubjectStore):
     """What the check of the ledger reads, each at one moment, and what it writes, which takes nothing for granted.
 
     Every method may raise `StoreUnavailable`. Days are indexes since 1970-01-01 UTC. Give it a client of its own: its
@@ -31,8 +31,7 @@ class RedisBooks(SessionStore):
     """
 
     def __init__(self, session: StoreSession, pseudonyms: Pseudonyms, retention: Callable[[], Retention]) -> None:
-        super().__init__(session)
-        self._pseudonyms = pseudonyms
+        super().__init__(session, pseudonyms)
         self._retention = retention
 
     async def now_ms(self) -> int:
@@ -69,8 +68,7 @@ class RedisBooks(SessionStore):
     async def subject(self, subject: str, day: int) -> SubjectBooks:
         """All that is kept of the subject and day."""
         names = [self._keys.events(subject, day * DAY_MS), *self._subject_names(subject, day).values()]
-        pseudonym = await self._pseudonyms.of(subject)
-        names += [self._keys.adjustments(subject), self._keys.pseudonyms_windows(subject, pseudonym)]
+        names += [self._keys.adjustments(subject), (await self._after_erasure(subject))[1]]
         server_ms, elsewhere, *found = await self._session.run("ledger_read", names, [])
         events, windows, summaries, adjustments = map(_texts, found)
         now_ms = int(server_ms) if self._session.clock is None else self._session.clock()

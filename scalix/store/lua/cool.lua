@@ -4,8 +4,7 @@
 -- ARGV  1 model  2 for how long in ms, 0 to end it  3 whether the provider has asked for it (1|0)
 -- Returns 1.
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = now_or_server_time('')
 if ARGV[2] == '0' then
   redis.call('HDEL', KEYS[1], ARGV[1])
   return 1

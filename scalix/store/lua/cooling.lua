@@ -9,8 +9,7 @@ local cooling, failing = {}, redis.call('HKEYS', KEYS[2])
 if #found == 0 then
   return {cooling, failing}
 end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = now_or_server_time('')
 for i = 1, #found, 2 do
   local ends, asked = string.match(found[i + 1], '^(%d+) (%d)$')
   local rest = ends and ends - now or 0

@@ -4,8 +4,7 @@
 -- ARGV  1 model  2 subject's digest  3 within how many ms  4 how many are enough
 -- Returns 1 if there are enough, which are forgotten then; else 0.
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = now_or_server_time('')
 local within, enough = tonumber(ARGV[3]), tonumber(ARGV[4])
 local kept, others = {}, false
 for at, whose in string.gmatch(redis.call('HGET', KEYS[1], ARGV[1]) or '', '(%d+) (%S+)') do

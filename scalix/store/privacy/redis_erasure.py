@@ -10,9 +10,8 @@ from scalix.domain.identity.subjects import shard_of, user_subject
 from scalix.domain.ledger.ledger import EVENT_FIELDS
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
-from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.keys import ERASED_LIFETIME_MS
-from scalix.store.records.pseudonyms import Pseudonyms
+from scalix.store.records.pseudonyms import SubjectStore
 
 # The longest that books may be kept: whatever was configured when an entry was written, it is found.
 MOST_DAYS = 3_660
@@ -39,12 +38,8 @@ class Erased:
     ledger_entries: int = 0
 
 
-class ErasureStore(SessionStore):
+class ErasureStore(SubjectStore):
     """Removes users. Every method may raise `StoreUnavailable`, and may then be called again."""
-
-    def __init__(self, session: StoreSession, pseudonyms: Pseudonyms) -> None:
-        super().__init__(session)
-        self._pseudonyms = pseudonyms
 
     async def erase(self, user_id: str) -> Erased:
         """Remove all that is kept of a user, but for the names in the audit log."""
@@ -100,7 +95,6 @@ class ErasureStore(SessionStore):
 
     async def _erase_state(self, subject: str, user_id: str) -> dict[str, int]:
         keys = self._keys
-        pseudonym = await self._pseudonyms.of(subject)
         names = [
             keys.windows(subject),
             keys.in_flight(subject),
@@ -110,8 +104,7 @@ class ErasureStore(SessionStore):
             keys.merged(subject),
             keys.balance(subject),
             keys.credits(subject),
-            keys.erased(subject, pseudonym),
-            keys.pseudonyms_windows(subject, pseudonym),
+            *await self._after_erasure(subject),
             keys.adjustments(subject),
         ]
         args = [subject, user_id, self._session.now(), ERASED_LIFETIME_MS]

@@ -1,13 +1,13 @@
 """What the store's servers keep on disk, written anew, so that nothing of what was erased is left in it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from scalix.store.base import StoreUnavailable
-from scalix.store.connection.session import StoreSession
+from scalix.store.connection.session import SessionStore
 
 WAIT_S = 20.0
 _PAUSE_S = 0.05
@@ -21,19 +21,8 @@ Rewritten = str
 """`rewritten`, `under way`, `none` (the server keeps no such file), `not known`, `not permitted` or `failed`."""
 
 
-class StoreFiles:
+class StoreFiles(SessionStore):
     """The files of every server that holds a part of the keys; its replicas and backups are out of reach."""
-
-    def __init__(
-        self,
-        session: StoreSession,
-        *,
-        wait_s: float = WAIT_S,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-    ) -> None:
-        self._session = session
-        self._tries = int(wait_s / _PAUSE_S)
-        self._sleep = sleep
 
     async def rewrite(self) -> dict[str, Rewritten]:
         """Write `append_only_file` and `snapshot` anew, and wait for it, but not for ever. May raise
@@ -62,10 +51,10 @@ class StoreFiles:
         return "rewritten" if all(one.get(status, "ok") == "ok" for one in await self._facts()) else "failed"
 
     async def _until_idle(self, busy: Sequence[str]) -> bool:
-        for _ in range(self._tries):
+        for _ in range(int(WAIT_S / _PAUSE_S)):
             if not any(int(one.get(name, 0)) for one in await self._facts() for name in busy):
                 return True
-            await self._sleep(_PAUSE_S)
+            await asyncio.sleep(_PAUSE_S)
         return False
 
     async def _facts(self) -> list[dict[str, Any]]:

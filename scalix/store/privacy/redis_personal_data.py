@@ -7,11 +7,10 @@ from scalix.domain.ledger.ledger import Event, Summary, event_of
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Tally
-from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.privacy.redis_erasure import MOST_DAYS
 from scalix.store.quota.quota_wire import WINDOW
-from scalix.store.records.pseudonyms import Pseudonyms
+from scalix.store.records.pseudonyms import SubjectStore
 
 _TOGETHER = 500
 
@@ -44,17 +43,13 @@ class PersonalData:
         return not any(getattr(self, name) for name in self.__slots__)
 
 
-class PersonalDataStore(SessionStore):
+class PersonalDataStore(SubjectStore):
     """Reads for exports. May raise `StoreUnavailable`."""
-
-    def __init__(self, session: StoreSession, pseudonyms: Pseudonyms) -> None:
-        super().__init__(session)
-        self._pseudonyms = pseudonyms
 
     async def of(self, subject: str) -> PersonalData:
         """All that is kept of a subject."""
         keys = self._keys
-        under_pseudonym = keys.pseudonyms_windows(subject, await self._pseudonyms.of(subject))
+        _, under_pseudonym = await self._after_erasure(subject)
         own = await self._session.hgetall(keys.windows(subject))
         kept = await self._session.hgetall(under_pseudonym)
         in_flight = await self._session.hgetall(keys.in_flight(subject))

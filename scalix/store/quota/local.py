@@ -1,10 +1,10 @@
 """Counters of one process for the time that the store is away: bounded, and begun from what was last known."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from scalix.domain.bounded import Bounded
 from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.key_limits import KeyWindow
 from scalix.domain.limits.limits import Amounts, Window
@@ -38,30 +38,20 @@ class LocalCounters:
 
     def __init__(self, clock: Callable[[], int], *, most_subjects: int = MOST_SUBJECTS) -> None:
         self._clock = clock
-        self._most_subjects = most_subjects
-        self._known: OrderedDict[str, tuple[int, Tallies]] = OrderedDict()
-        self._known_keys: OrderedDict[str, tuple[int, Tally]] = OrderedDict()
-        self._counting: OrderedDict[str, _Counters] = OrderedDict()
+        self._known: Bounded[str, tuple[int, Tallies]] = Bounded(most_subjects)
+        self._known_keys: Bounded[str, tuple[int, Tally]] = Bounded(most_subjects)
+        self._counting: Bounded[str, _Counters] = Bounded(most_subjects)
 
     def learn(self, subject: str, at_ms: int, tallies: Tallies) -> None:
         """Note the store's own figures for the windows that `at_ms` lies in. Older ones than known say nothing."""
         self._counting.pop(subject, None)
         if tallies:
-            self._note(self._known, subject, at_ms, tallies)
+            _note(self._known, subject, at_ms, tallies)
 
     def learn_key(self, key_id: str, at_ms: int, tallies: KeyTallies) -> None:
         """As `learn`, for a virtual key's use in the minute that `at_ms` lies in: budgets are not held here."""
         if KeyWindow.MINUTE in tallies:
-            self._note(self._known_keys, key_id, at_ms, tallies[KeyWindow.MINUTE])
-
-    def _note(self, known: OrderedDict[str, tuple[int, _Noted]], name: str, at_ms: int, noted: _Noted) -> None:
-        before = known.get(name)
-        if before is not None and before[0] - at_ms > _SAME_TIME_MS:
-            return
-        known[name] = (at_ms, noted)
-        known.move_to_end(name)
-        if len(known) > self._most_subjects:
-            known.popitem(last=False)
+            _note(self._known_keys, key_id, at_ms, tallies[KeyWindow.MINUTE])
 
     def now_ms(self) -> int:
         """Unix time, by this process's clock."""
@@ -78,18 +68,21 @@ class LocalCounters:
         return self._counters(receipt.subject, receipt.key_id).settle(receipt, charge)
 
     def _counters(self, subject: str, key_id: str | None) -> "_Counters":
-        counters = self._counting.get(subject)
+        counters = self._counting.used(subject)
         if counters is None:
             counters = self._counting[subject] = _Counters()
             known = self._known.get(subject)
             if known is not None:
                 counters.begin(*known)
-            if len(self._counting) > self._most_subjects:
-                self._counting.popitem(last=False)
-        self._counting.move_to_end(subject)
         if key_id is not None and key_id not in counters.key_windows and key_id in self._known_keys:
             counters.begin_key(key_id, *self._known_keys[key_id])
         return counters
+
+
+def _note(known: Bounded[str, tuple[int, _Noted]], name: str, at_ms: int, noted: _Noted) -> None:
+    before = known.get(name)
+    if before is None or before[0] - at_ms <= _SAME_TIME_MS:
+        known[name] = (at_ms, noted)
 
 
 class _Counters:

@@ -6,20 +6,15 @@ from collections.abc import Collection
 from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.limits import Metric, Window, amounts_text, limit_name
 from scalix.domain.limits.quota import ANY_LIMIT, CONCURRENT, ShadowCount, Tallies
-from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.keys import MERGED_LIFETIME_MS
 from scalix.store.quota.quota_wire import LETTER, POSITION, WINDOW, tallies_of
-from scalix.store.records.pseudonyms import Pseudonyms
+from scalix.store.records.pseudonyms import SubjectStore
 
 _SHADOW_NAMES = {"c": CONCURRENT, "*": ANY_LIMIT}
 
 
-class LimitTools(SessionStore):
+class LimitTools(SubjectStore):
     """What operators ask of counters. Every method may raise `StoreUnavailable`."""
-
-    def __init__(self, session: StoreSession, *, pseudonyms: Pseudonyms | None = None) -> None:
-        super().__init__(session)
-        self._pseudonyms = pseudonyms or Pseudonyms(session)
 
     async def tallies(self, subject: str) -> tuple[int, Tallies]:
         """The store's time (ms) and the subject's windows of that moment."""
@@ -61,6 +56,10 @@ class LimitTools(SessionStore):
         names = [keys.windows(subject), keys.merged(subject), *await self._after_erasure(subject)]
         return bool(await self._session.run("raise_to", [*names, keys.adjustments(subject)], args))
 
+    async def all_in_flight(self) -> int:
+        """Requests in flight at all gateways, those of workers that died and are not swept yet among them."""
+        return sum(await self._session.each("ZCARD", self._keys.all_leases()))
+
     async def shadow_counts(self, days: int) -> list[ShadowCount]:
         """What limits that are not enforced would have refused, today and the days before, `days` in all."""
         today = window_index(Window.DAY, await self._session.time_ms())
@@ -70,11 +69,6 @@ class LimitTools(SessionStore):
                 day, limit, tier = field.split(" ", 2)
                 sums[int(day), tier, _shadow_name(limit)] += int(requests)
         return [ShadowCount(*key, requests) for key, requests in sums.items() if key[0] > today - days]
-
-    async def _after_erasure(self, subject: str) -> tuple[str, str]:
-        """The keys that say that the subject was erased, and hold the windows from before."""
-        pseudonym = await self._pseudonyms.of(subject)
-        return self._keys.erased(subject, pseudonym), self._keys.pseudonyms_windows(subject, pseudonym)
 
 
 def _shadow_name(short: str) -> str:

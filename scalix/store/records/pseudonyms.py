@@ -58,16 +58,25 @@ def pseudonym(key: bytes, subject: str) -> str:
     return "~" + hmac.digest(key, subject.encode(), sha256).hex()[:_DIGITS]
 
 
-class PseudonymStore(SessionStore):
+class SubjectStore(SessionStore):
+    """A store of what belongs to subjects, some of which have been erased."""
+
+    def __init__(self, session: StoreSession, pseudonyms: Pseudonyms | None = None) -> None:
+        super().__init__(session)
+        self._pseudonyms = pseudonyms or Pseudonyms(session)
+
+    async def _after_erasure(self, subject: str) -> tuple[str, str]:
+        """The keys that say that the subject was erased, and hold the windows from before."""
+        pseudonym = await self._pseudonyms.of(subject)
+        return self._keys.erased(subject, pseudonym), self._keys.pseudonyms_windows(subject, pseudonym)
+
+
+class PseudonymStore(SubjectStore):
     """Pseudonyms of a subject's names. Every method may raise `StoreUnavailable`.
 
     The way from a name to its pseudonym, and back, is in the store and nowhere else. Once it is erased, nobody can tell
     whom an entry of the audit log is about.
     """
-
-    def __init__(self, session: StoreSession, pseudonyms: Pseudonyms) -> None:
-        super().__init__(session)
-        self._subjects = pseudonyms
 
     async def pseudonyms(
         self, subject: str, names: Sequence[str], lifetime_ms: int, at_ms: int | None = None
@@ -78,7 +87,7 @@ class PseudonymStore(SessionStore):
         args: list[str | int] = [lifetime_ms, "" if at_ms is None else at_ms]
         args += [word for pair in offered.items() for word in pair]
         hash_name = self._keys.names(subject)
-        erased = self._keys.erased(subject, await self._subjects.of(subject))
+        erased, _ = await self._after_erasure(subject)
         found = await self._session.run("names", [hash_name, erased], args)
         if not found:
             return offered

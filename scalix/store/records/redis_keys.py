@@ -5,7 +5,7 @@ of all keys lead there from shards of their own. They are written before the rec
 in between leaves at most a pointer to nothing, which lets nobody in.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from scalix.store.records.sealing import SealedMetadata, Sealing
 
 # How long an alias stays taken for a record that is not written yet.
 CLAIM_MS = 60_000
+_PAGE = 100
 # What is not in the record's own text: names, what the store says itself, and the metadata, which may be encrypted.
 _APART = ("key_id", "user_id", "version", "created_ms", "updated_ms", "metadata", "sealed_metadata")
 
@@ -125,6 +126,15 @@ class KeyStore(SessionStore):
         await self._forget_orphans(entries, records)
         return int(total), [record for record in records if record is not None]
 
+    async def all(self) -> AsyncIterator[KeyRecord]:
+        """Every key, the newest first."""
+        first, total = 0, 1
+        while first < total:
+            total, some = await self.page(first, _PAGE)
+            for record in some:
+                yield record
+            first += _PAGE
+
     async def of_user(self, user_id: str) -> list[KeyRecord]:
         """All keys of a user, the newest first."""
         ids = await self._session.smembers(self._keys.keys_of(user_subject(user_id)))
@@ -163,8 +173,8 @@ class KeyStore(SessionStore):
     async def _put(self, before: KeyRecord, record: KeyRecord) -> KeyRecord:
         subject = user_subject(record.user_id)
         names = [self._keys.key_record(subject, record.key_id), self._keys.keys_of(subject)]
-        args: list[str | int] = [self._session.now(), before.version, record.key_id, self._text(record)]
-        version = await self._session.run("put_key", names, args)
+        args: list[str | int] = [self._session.now(), before.version, record.key_id, "s", "record", self._text(record)]
+        version = await self._session.run("put_record", names, args)
         if not version:
             raise RecordChanged(record.key_id)
         written = await self.get(record.key_id, record.user_id)

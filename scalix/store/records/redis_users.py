@@ -7,7 +7,7 @@ import orjson
 
 from scalix.domain.identity.subjects import user_subject
 from scalix.domain.limits.quota import UNKNOWN_VERSION
-from scalix.store.base import RecordChanged, UserExists, UserRecord
+from scalix.store.base import RecordChanged, StoreError, UserExists, UserRecord
 from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.records.sealing import SealedMetadata, Sealing
 
@@ -33,21 +33,15 @@ class UserStore(SessionStore):
 
     async def create(self, record: UserRecord) -> UserRecord:
         """Write a new record and return it with its version. Raises `UserExists`."""
-        written = await self._put(replace(record, version=UNKNOWN_VERSION))
-        if written is None:
-            raise UserExists(record.user_id)
-        return written
+        return await self._put(replace(record, version=UNKNOWN_VERSION), UserExists(record.user_id))
 
     async def update(self, record: UserRecord) -> UserRecord:
         """Write the record with a new version, if it still has the version that `record` was read with (a user
         without one: still none). Raises `RecordChanged`."""
-        written = await self._put(record)
-        if written is None:
-            raise RecordChanged(record.user_id)
-        return written
+        return await self._put(record, RecordChanged(record.user_id))
 
-    async def _put(self, record: UserRecord) -> UserRecord | None:
-        """The record as written; `None` when it has another version now."""
+    async def _put(self, record: UserRecord, refusal: StoreError) -> UserRecord:
+        """The record as written. Raises `refusal` when it has another version now."""
         subject = user_subject(record.user_id)
         names = [self._keys.record(subject), self._keys.user_names(subject)]
         now = self._session.now()
@@ -58,9 +52,9 @@ class UserStore(SessionStore):
             *("tokens_valid_after_ms", record.tokens_valid_after_ms),
             *(word for name in _JSON for word in (name, orjson.dumps(getattr(record, name)).decode())),
         ]
-        version = await self._session.run("put_user", names, [now, record.version, record.user_id, *fields])
+        version = await self._session.run("put_record", names, [now, record.version, record.user_id, "z", *fields])
         if not version:
-            return None
+            raise refusal
         return replace(await self.get(record.user_id), version=version)
 
     async def delete(self, user_id: str) -> bool:
