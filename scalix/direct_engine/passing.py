@@ -11,13 +11,13 @@ _DATA = b"data:"
 
 
 def passed_whole(body: bytes, chat: PassedChat) -> bytes:
-    """A whole answer, completed; as it is if it is none."""
+    """A whole answer, completed; `null` if it is none."""
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return body
-    if not isinstance(answer, dict):
-        return body
+        return b"null"
+    if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
+        return b"null"
     chat.whole(answer)
     return orjson.dumps(answer)
 

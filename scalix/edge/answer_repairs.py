@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from scalix.domain.answers.chat import ChatChunks, complete_chat, complete_text
+from scalix.domain.answers.fields import without_operators
 from scalix.domain.answers.messages import complete_message
 from scalix.domain.answers.responses import ResponseShape
 from scalix.domain.answers.text_chunks import complete_text_chunk
@@ -184,9 +185,8 @@ class AnswerRepairs:
 
 
 def drop_cost(value: dict[str, Any]) -> None:
-    """Take out what LiteLLM says of the operator's cost, which is nobody else's business."""
+    """Take out what LiteLLM or a provider says of the operator's cost, which is nobody else's business."""
     response = value.get("response")
-    for holder in (value, response if isinstance(response, dict) else {}):
-        usage = holder.get("usage")
-        if isinstance(usage, dict):
-            usage.pop("cost", None)
+    without_operators(value)
+    if isinstance(response, dict):
+        without_operators(response)

@@ -1,7 +1,13 @@
-"""Fields that an answer must have though they are null, and fields that it may not have then. All in place."""
+"""Fields that an answer must have though they are null, fields that it may not have then, and fields that no client
+gets to see. All in place."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
+
+from scalix.domain.json_values import mapped
+
+# Who has served for OpenRouter, Groq's number of the request, and the address of vLLM's other half.
+_OF_THE_OPERATOR = ("provider", "x_groq", "kv_transfer_params")
 
 
 def with_nulls(holder: dict[str, Any], names: Iterable[str]) -> None:
@@ -22,3 +28,12 @@ def without_null_details(usage: dict[str, Any]) -> None:
     for value in usage.values():
         if isinstance(value, dict):
             without_nulls(value)
+
+
+def without_operators(answer: dict[str, Any]) -> None:
+    """Remove what is between the operator and a provider: who that is, and what its account pays."""
+    for name in _OF_THE_OPERATOR:
+        answer.pop(name, None)
+    usage = mapped(answer.get("usage"))
+    for name in [name for name in usage if "cost" in name or name == "is_byok"]:
+        del usage[name]

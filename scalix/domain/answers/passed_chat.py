@@ -1,14 +1,18 @@
 """Chat answers of a provider that speaks OpenAI's format, made what clients know, where no engine has rewritten them.
 
-They keep all that a provider says, and get what clients count on: the public model's name, one id for the whole
-answer, a `type` and an id for each tool call, `reasoning_content` beside other names of it, reasons to finish that
-OpenAI knows, and a usage only where it was asked for. Objects are changed in place.
+They keep all that a provider says but what is the operator's, and get what clients count on: the public model's name,
+one id for the whole answer, a `type` and an id for each tool call, arguments as text, `reasoning_content` beside other
+names of it, reasons to finish that OpenAI knows, and a usage only where it was asked for. Objects are changed in place.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import re2
+
+from scalix.domain.answers.fields import without_operators
+from scalix.domain.json_values import objects, word
 
 # What other servers call it, as OpenAI's clients know it.
 _FINISHES = {
@@ -18,6 +22,8 @@ _FINISHES = {
     **dict.fromkeys(("refusal", "content_filtered", "SAFETY", "sensitive", "guardrail_intervened"), "content_filter"),
 }
 _KNOWN = frozenset({"stop", "length", "tool_calls", "function_call", "content_filter"})
+_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})  # OpenAI's, of its service
+_END_OF_TIME_S = 2**40
 _THINKS = re2.compile(r"(?s)^\s*<think(?:ing)?>(.*?)</think(?:ing)?>(.*)$")
 
 
@@ -32,20 +38,21 @@ class PassedChat:
         self._with_usage = with_usage
         self._id = ""
         self._created = 0
+        self._is_silent = True  # no chunk has been passed on
         self._begun: set[Any] = set()
         self._calls: set[Any] = set()
 
     def whole(self, answer: dict[str, Any]) -> None:
         """Complete an answer that is not streamed."""
         self._complete_head(answer, "chat.completion")
-        for position, choice in enumerate(_dicts(answer.get("choices"))):
+        for position, choice in enumerate(objects(answer.get("choices"))):
             choice.setdefault("index", position)
             message = choice.get("message")
             if not isinstance(message, dict):
                 message = choice["message"] = {"content": None}
             message.setdefault("role", "assistant")
             _split_thoughts(message)
-            for call in _dicts(message.get("tool_calls")):
+            for call in objects(message.get("tool_calls")):
                 self._complete_call(call, with_id=True)
             finish = choice.get("finish_reason")
             choice["finish_reason"] = known_finish(finish) if isinstance(finish, str) and finish else "stop"
@@ -54,11 +61,15 @@ class PassedChat:
 
     def chunks(self, chunk: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """A chunk of a stream, completed: as two where it has a text and the usage; without the usage where the client
-        has not asked for it, and not at all if that was all."""
+        has not asked for it, and not at all if that was all, unless it is the first. Of an error nothing but that."""
+        if error := chunk.get("error"):
+            yield {"error": error}
+            return
         self._complete_head(chunk, "chat.completion.chunk")
-        choices = _dicts(chunk.get("choices"))
+        choices = chunk["choices"] = objects(chunk.get("choices"))
         usage = chunk.pop("usage", None)
-        if choices or not usage:
+        if choices or not usage or (self._is_silent and not self._with_usage):
+            self._is_silent = False
             self._complete_choices(choices)
             yield chunk
         if usage and self._with_usage:
@@ -73,9 +84,8 @@ class PassedChat:
             if index not in self._begun:
                 self._begun.add(index)
                 delta.setdefault("role", "assistant")
-            if "reasoning" in delta:
-                _with_reasoning_content(delta)
-            for call in _dicts(delta.get("tool_calls")):
+            _with_reasoning_content(delta)
+            for call in objects(delta.get("tool_calls")):
                 key = (index, call.get("index"))
                 self._complete_call(call, with_id=key not in self._calls)
                 self._calls.add(key)
@@ -84,15 +94,28 @@ class PassedChat:
 
     def _complete_head(self, answer: dict[str, Any], kind: str) -> None:
         if not self._id:
-            given, created = answer.get("id"), answer.get("created")
+            given, created = answer.get("id"), answer.get("created", 0)
             self._id = given if isinstance(given, str) and given else self._new_id("chatcmpl-")
-            self._created = int(created) if isinstance(created, int | float) else self._now_s()
+            self._created = int(created) if _is_time(created) else self._now_s()
         answer["id"], answer["created"], answer["model"], answer["object"] = self._id, self._created, self._model, kind
+        without_operators(answer)
+        if word(answer.get("service_tier")) not in _TIERS:
+            answer.pop("service_tier", None)
+        usage = answer.get("usage")
+        if isinstance(usage, dict) and not usage.get("total_tokens"):
+            usage["total_tokens"] = (usage.get("prompt_tokens") or 0) + (usage.get("completion_tokens") or 0)
 
     def _complete_call(self, call: dict[str, Any], *, with_id: bool) -> None:
         if with_id:
             call["id"] = call.get("id") or self._new_id("call_")
             call["type"] = call.get("type") or "function"
+        function = call.get("function")
+        if isinstance(function, dict) and isinstance(function.get("arguments"), dict | list):
+            function["arguments"] = json.dumps(function["arguments"], ensure_ascii=False)
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 < value < _END_OF_TIME_S
 
 
 def known_finish(finish: str) -> str:
@@ -111,9 +134,5 @@ def _split_thoughts(message: dict[str, Any]) -> None:
 
 def _with_reasoning_content(message: dict[str, Any]) -> None:
     thoughts = message.get("reasoning")
-    if isinstance(thoughts, str) and message.get("reasoning_content") is None:
+    if thoughts and isinstance(thoughts, str) and message.get("reasoning_content") is None:
         message["reasoning_content"] = thoughts
-
-
-def _dicts(values: Any) -> list[dict[str, Any]]:
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
