@@ -67,16 +67,26 @@ def judged(
 
 def _most_prompt_tokens(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, balance: Balance | None) -> int | None:
     """The longest prompt with which it would not be refused for good; `None`: any."""
-    least, found = ask.choices * ask.min_output_tokens, []
-    for metric, value, tally in _enforced(ask, tallies, key_tallies, balance):
-        left = value - tally.used(metric)
-        if metric is Metric.TOKENS:
-            found.append(left - least)
-        elif metric is Metric.SPEND and ask.prices.input_pico_usd_per_token:
-            left_pico = (min(left, _DEAREST_NANO_USD) - ask.prices.request_nano_usd) * 1000
-            left_pico -= least * ask.prices.output_pico_usd_per_token
-            found.append(left_pico // ask.prices.input_pico_usd_per_token)
+    limits = _enforced(ask, tallies, key_tallies, balance)
+    left = [(metric, value - tally.used(metric)) for metric, value, tally in limits]
+    answer = ask.choices * ask.min_output_tokens, ask.prices.output_pico_usd_per_token
+    found = _tokens_within(ask, left, answer, 1, ask.prices.input_pico_usd_per_token)
     return max(0, min(found)) if found else None
+
+
+def _tokens_within(
+    ask: Ask, left: list[tuple[Metric, int]], beside: tuple[int, int], times: int, pico_usd_per_token: int
+) -> list[int]:
+    """How many tokens of one part, which counts so many `times`, each of what is left has room for. `beside` are the
+    tokens of the other part, and the price of each."""
+    found = []
+    for metric, amount in left:
+        if metric is Metric.TOKENS:
+            found.append((amount - beside[0]) // times)
+        elif metric is Metric.SPEND and pico_usd_per_token:
+            left_pico = (min(amount, _DEAREST_NANO_USD) - ask.prices.request_nano_usd) * 1000 - beside[0] * beside[1]
+            found.append(left_pico // (times * pico_usd_per_token))
+    return found
 
 
 def _verdict(metric: Metric, value: int, tally: Tally, needs: Amounts) -> Verdict:
@@ -107,16 +117,11 @@ def _balance_verdict(ask: Ask, balance: Balance | None, needs: Amounts) -> Verdi
 
 def _cap_by_room(ask: Ask, tallies: Tallies, key_tallies: KeyTallies, balance: Balance | None) -> int:
     """The longest answer that everything has room for, in tokens per choice."""
-    caps = [ask.output_cap_tokens]
-    for metric, value, tally in _enforced(ask, tallies, key_tallies, balance):
-        room = value - tally.used(metric) - tally.held(metric)
-        if metric is Metric.TOKENS:
-            caps.append((room - ask.prompt_tokens) // ask.choices)
-        elif metric is Metric.SPEND and ask.prices.output_pico_usd_per_token:
-            room_pico = (min(room, _DEAREST_NANO_USD) - ask.prices.request_nano_usd) * 1000
-            room_pico -= ask.prompt_tokens * ask.prices.input_pico_usd_per_token
-            caps.append(room_pico // (ask.choices * ask.prices.output_pico_usd_per_token))
-    return max(ask.min_output_tokens, min(caps))
+    limits = _enforced(ask, tallies, key_tallies, balance)
+    room = [(metric, value - tally.used(metric) - tally.held(metric)) for metric, value, tally in limits]
+    prompt = ask.prompt_tokens, ask.prices.input_pico_usd_per_token
+    caps = _tokens_within(ask, room, prompt, ask.choices, ask.prices.output_pico_usd_per_token)
+    return max(ask.min_output_tokens, min([ask.output_cap_tokens, *caps]))
 
 
 def _enforced(
