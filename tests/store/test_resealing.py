@@ -11,7 +11,7 @@ from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.records.redis_keys import KeyStore
-from scalix.store.records.redis_resealing import START, Resealed, ResealingStore
+from scalix.store.records.redis_resealing import START, Reencrypted, ResealingStore
 from scalix.store.records.redis_users import UserStore
 from scalix.store.records.sealing import Sealing
 from tests.store.stores import key_of
@@ -32,7 +32,7 @@ class Rig:
     def virtual_keys(self, *keys: str) -> KeyStore:
         return KeyStore(StoreSession(self._client, self._keys, timeout_ms=5_000), sealing=Sealing(keys))
 
-    async def resealed(self, *keys: str) -> Resealed:
+    async def resealed(self, *keys: str) -> Reencrypted:
         """All pages as one."""
         store = ResealingStore(StoreSession(self._client, self._keys, timeout_ms=5_000), Sealing(keys))
         cursor: str | None = START
@@ -41,7 +41,9 @@ class Rig:
             pages.append(await store.reseal(cursor))
             cursor = pages[-1].next_cursor
         unreadable = tuple(name for page in pages for name in page.unreadable)
-        return Resealed(sum(page.records for page in pages), sum(page.sealed for page in pages), unreadable, None)
+        return Reencrypted(
+            sum(page.records for page in pages), sum(page.reencrypted for page in pages), unreadable, None
+        )
 
 
 @pytest.fixture
@@ -60,18 +62,18 @@ async def test_every_record_is_encrypted_with_the_first_key_and_means_the_same(r
         await rig.virtual_keys(OLD).create(made)
     before = [await rig.users(OLD).get(f"user-{number}") for number in range(600)]
     keys_before = (await rig.virtual_keys(OLD).page(0, 100))[1]
-    assert await rig.resealed(NEW, OLD) == Resealed(630, 630, (), None)
+    assert await rig.resealed(NEW, OLD) == Reencrypted(630, 630, (), None)
     assert [await rig.users(NEW).get(f"user-{number}") for number in range(600)] == before
     assert (await rig.virtual_keys(NEW).page(0, 100))[1] == keys_before
     assert keys_before[0].metadata == PRIVATE
-    assert await rig.resealed(NEW) == Resealed(630, 0, (), None)
+    assert await rig.resealed(NEW) == Reencrypted(630, 0, (), None)
 
 
 async def test_what_no_key_opens_is_named_and_left_as_it_is(rig: Rig) -> None:
     await rig.users(LOST).create(UserRecord("lost", metadata=PRIVATE))
     await rig.users(OLD).create(UserRecord("found", metadata=PRIVATE))
     made = await rig.virtual_keys(LOST).create(key_of("owner", 1, metadata=PRIVATE))
-    assert await rig.resealed(NEW, OLD) == Resealed(3, 1, ("user:lost", f"key:{made.key_id}"), None)
+    assert await rig.resealed(NEW, OLD) == Reencrypted(3, 1, ("user:lost", f"key:{made.key_id}"), None)
     assert (await rig.users(LOST).get("lost")).metadata == PRIVATE
     assert (await rig.users(NEW).get("found")).metadata == PRIVATE
     found = await rig.virtual_keys(LOST).get(made.key_id, "owner")

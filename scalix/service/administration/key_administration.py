@@ -171,14 +171,10 @@ class KeyAdministration:
             were, are = differences(told_key(before), told_key(after))
             return _act(name, by, after, before=were, after=are)
 
-        read, refusal = (
-            partial(self._found, key),
-            KeyChanging("The key is being changed by others. Try again.", param="key"),
-        )
+        read, write = partial(self._found, key), self.keys.update
+        refusal = KeyChanging("The key is being changed by others. Try again.", param="key")
         try:
-            before, written = await changed_record(
-                read, change, act, self.keys.update, audit=self.audit, refusal=refusal
-            )
+            before, written = await changed_record(read, change, act, write, audit=self.audit, refusal=refusal)
         except AliasTaken as taken:
             raise _alias_taken(taken) from None
         self.credentials.forget(before)

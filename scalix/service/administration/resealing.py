@@ -1,13 +1,12 @@
 """The operator's last step of a rotation of `SCALIX_ENCRYPTION_KEY`: every record encrypted with the new key."""
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from scalix.domain.errors import BadRequest
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.bodies import ReadBy, RequestBody
-from scalix.store.records.redis_resealing import START, ResealingStore
+from scalix.store.records.redis_resealing import START, Reencrypted, ResealingStore
 
 _CURSOR = re.compile(r"[0-9]{1,3}:[0-9]{1,20}")
 
@@ -30,16 +29,6 @@ class Reencrypt(RequestBody):
     cursor: Annotated[str, ReadBy(_cursor, {"type": ["string", "null"], "pattern": _CURSOR.pattern})] = START
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reencrypted:
-    """How many records there were and how many were encrypted anew, which could not be read, and where to go on."""
-
-    records: int
-    reencrypted: int
-    unreadable: tuple[str, ...]
-    next_cursor: str | None
-
-
 class SecretsAdministration:
     """`is_sealing`: there is a key to encrypt with."""
 
@@ -55,12 +44,6 @@ class SecretsAdministration:
         cursor = body.cursor
         try:
             async with recorded(self._audit, Act("secrets.reencrypt", by, "", {"cursor": cursor}, object="store")):
-                page = await self._store.reseal(cursor)
+                return await self._store.reseal(cursor)
         except ValueError:
             raise _wrong_cursor() from None
-        return Reencrypted(
-            records=page.records,
-            reencrypted=page.sealed,
-            unreadable=tuple(page.unreadable),
-            next_cursor=page.next_cursor,
-        )

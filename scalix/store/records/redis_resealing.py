@@ -19,12 +19,11 @@ _RECORDS_A_READ = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Resealed:
-    """A page of records: how many there were, how many of them were encrypted anew, the names of those that no key at
-    hand opens, and where the next page begins (`None`: there is none)."""
+class Reencrypted:
+    """How many records there were and how many were encrypted anew, which could not be read, and where to go on."""
 
     records: int
-    sealed: int
+    reencrypted: int
     unreadable: tuple[str, ...]
     next_cursor: str | None
 
@@ -37,7 +36,7 @@ class ResealingStore(SessionStore):
         super().__init__(session)
         self._sealing = sealing
 
-    async def reseal(self, cursor: str) -> Resealed:
+    async def reseal(self, cursor: str) -> Reencrypted:
         """Encrypt a page of records with the first key, from `cursor` on. Raises `ValueError` for a cursor that is
         none, and `StoreUnavailable`."""
         place_text, _, scan_text = cursor.partition(":")
@@ -56,7 +55,7 @@ class ResealingStore(SessionStore):
             unreadable += found[1]
             if scan == 0:
                 place += 1
-        return Resealed(looked_at, sealed, tuple(unreadable), f"{place}:{scan}" if place <= SHARDS else None)
+        return Reencrypted(looked_at, sealed, tuple(unreadable), f"{place}:{scan}" if place <= SHARDS else None)
 
     async def _reseal(self, members: Sequence[str], *, of_keys: bool) -> tuple[int, list[str]]:
         """How many were sealed anew, and which can't be opened."""
