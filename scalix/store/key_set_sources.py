@@ -46,12 +46,7 @@ class KeySetFile:
 class KeySetUrl:
     """A key set that an issuer publishes. Redirections are not followed: the operator names the address itself."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        timeout_s: float = FETCH_TIMEOUT_S,
-    ) -> None:
+    def __init__(self, url: str, *, timeout_s: float = FETCH_TIMEOUT_S) -> None:
         self._url = url
         self._timeout_s = timeout_s
 

@@ -122,7 +122,7 @@ async def test_what_can_not_be_recorded_is_not_done(make: Make, monkeypatch: pyt
 
     await a.http.post("/user/new", json={"user_id": "ann", "auto_create_key": False, "tier": "pro"})
     with monkeypatch.context() as patched:
-        patched.setattr(a.core.audit.log._store, "append", away)
+        patched.setattr(a.core.audit.log.store, "append", away)
         for path, body in (
             ("/user/update", {"user_id": "ann", "tier": "open"}),
             ("/user/new", {"user_id": "ben"}),

@@ -147,8 +147,8 @@ async def test_an_expired_key_is_refused_by_the_clock(pair: Pair, monkeypatch: p
     key = await made(one, duration="30d")
     assert (await ask(one, key["key"])).status_code == 200
     credentials = one.core.administration.keys.credentials
-    now_ms = credentials._now_ms()
-    monkeypatch.setattr(credentials, "_now_ms", lambda: now_ms + 30 * 86_400_000 + 5_000)
+    now_ms = credentials.now_ms()
+    monkeypatch.setattr(credentials, "now_ms", lambda: now_ms + 30 * 86_400_000 + 5_000)
     answer = await ask(one, key["key"])
     assert code_of(answer) == (401, "invalid_api_key")
     assert "expired" in answer.json()["error"]["message"]

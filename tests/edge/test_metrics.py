@@ -138,7 +138,7 @@ async def test_while_the_store_is_away_the_metrics_say_so(make: Make, monkeypatc
     async def away() -> int:
         raise StoreUnavailable("away")
 
-    monkeypatch.setattr(a.core.usage.metrics, "_leases", away)
+    monkeypatch.setattr(a.core.usage.metrics, "leases", away)
     answer = await a.http.get("/metrics")
     assert named(answer, "store_up") == {(): 0}
     assert named(answer, "requests_today") == {}
@@ -169,7 +169,7 @@ async def test_a_store_that_tells_nothing_of_its_memory_is_up_all_the_same(
     async def not_permitted() -> int:
         raise StoreUnavailable("NOPERM")
 
-    monkeypatch.setattr(a.core.usage.metrics, "_memory", not_permitted)
+    monkeypatch.setattr(a.core.usage.metrics, "memory", not_permitted)
     answer = await a.http.get("/metrics")
     assert named(answer, "store_up") == {(): 1}
     assert named(answer, "store_memory_used_bytes") == {}

@@ -37,7 +37,7 @@ async def key_with(edge: InProcess, **fields: Any) -> str:
 
 async def _expired_key(edge: InProcess) -> str:
     key = await key_with(edge, duration="1s")
-    edge.core.administration.keys.credentials._now_ms = lambda: time.time_ns() // 1_000_000 + 60_000
+    edge.core.administration.keys.credentials.now_ms = lambda: time.time_ns() // 1_000_000 + 60_000
     return key
 
 

@@ -69,7 +69,7 @@ async def test_a_revoked_token_is_named_with_its_user(instance: Instance) -> Non
 async def test_each_fault_of_a_key_has_its_word(instance: Instance) -> None:
     key = await made(instance)
     await act(instance, "/key/regenerate", key=key["token"], grace_period="1s")
-    instance.core.administration.keys.credentials._now_ms = lambda: time.time_ns() // 1_000_000 + 5_000
+    instance.core.administration.keys.credentials.now_ms = lambda: time.time_ns() // 1_000_000 + 5_000
     secret = new_secret()
     mistyped = secret[:-1] + ("a" if secret[-1] != "a" else "b")
     assert await reasons_of(instance, key["key"], secret, mistyped) == {

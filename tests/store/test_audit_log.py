@@ -313,10 +313,10 @@ async def test_an_entry_that_was_damaged_does_not_end_retention(trail: Trail) ->
 
 async def test_a_store_that_is_away_is_said_and_nothing_is_written(trail: Trail) -> None:
     log = trail.log()
-    log._store = AuditStore(StoreSession(connect("unix:///nonexistent.sock"), trail.keys))
+    log.store = AuditStore(StoreSession(connect("unix:///nonexistent.sock"), trail.keys))
     with pytest.raises(StoreUnavailable):
         await log.record(act("alice"))
-    log._store = trail.store
+    log.store = trail.store
     await log.record(act("bob"))
     assert (await trail.check()).entries == 1
 

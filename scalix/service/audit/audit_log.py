@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from scalix.domain.ledger.audit_chain import TRIMMED, Head, Link, Sealer, entry_text
@@ -22,6 +23,7 @@ _MOST_BATCHES = 40
 log = logging.getLogger("scalix.audit")
 
 
+@dataclass(eq=False)
 class AuditLog:
     """An `AuditTrail`. Every entry goes to the log too, with its number and hash: a copy that the store has no hold of.
 
@@ -30,24 +32,17 @@ class AuditLog:
     Several processes write to one log: an entry is made to follow the last one, and made anew when another was quicker.
     """
 
-    def __init__(
-        self,
-        store: AuditStore,
-        sealer: Sealer,
-        policy: PolicySource,
-        *,
-        now_ms: Callable[[], int],
-        pseudonyms: AuditNames | None = None,
-    ) -> None:
+    store: AuditStore
+    sealer: Sealer
+    policy: PolicySource
+    now_ms: Callable[[], int]
+    pseudonyms: AuditNames | None = None
+    _head: Head | None = field(default=None, init=False)
+    _known: Head = field(default=Head(), init=False)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+
+    def __post_init__(self) -> None:
         log.setLevel(logging.INFO)
-        self._store = store
-        self._sealer = sealer
-        self._policy = policy
-        self._now_ms = now_ms
-        self._pseudonyms = pseudonyms
-        self._head: Head | None = None
-        self._known = Head()
-        self._writing = asyncio.Lock()
 
     async def record(self, act: Act) -> None:
         """Keep one act. Raises `StoreUnavailable`."""
@@ -75,17 +70,17 @@ class AuditLog:
         return 0
 
     async def _facts(self, act: Act) -> dict[str, Any]:
-        if self._pseudonyms is None:
+        if self.pseudonyms is None:
             return act.facts
-        return await self._pseudonyms.hidden(act, self._policy.current.retention.audit_days)
+        return await self.pseudonyms.hidden(act, self.policy.current.retention.audit_days)
 
     async def _older_than_retention(self) -> tuple[int, Link | None]:
         """How many entries are too old, and the last of them."""
-        oldest_ms = self._now_ms() - self._policy.current.retention.audit_days * DAY_MS
+        oldest_ms = self.now_ms() - self.policy.current.retention.audit_days * DAY_MS
         read, older, seen = 0, 0, 0
         last: Link | None = None
         for _ in range(_MOST_BATCHES):
-            batch = await self._store.after(seen, _TRIM_BATCH)
+            batch = await self.store.after(seen, _TRIM_BATCH)
             for link in batch:
                 time_ms = link.entry.get("time_ms")
                 if isinstance(time_ms, int) and time_ms >= oldest_ms:
@@ -109,11 +104,11 @@ class AuditLog:
 
     async def _try(self, facts: Sequence[dict[str, Any]], *, keep_from: int | None = None) -> bool:
         """Append to the end as it was last seen; `False` if it has moved, and is to be read anew."""
-        head = self._head or await self._store.head()
+        head = self._head or await self.store.head()
         lost = self._lost(head)
         links = self._links(head, [lost, *facts] if lost else facts)
         self._head = None  # if the next line fails, nobody knows
-        if not await self._store.append(head, links, keep_from=keep_from):
+        if not await self.store.append(head, links, keep_from=keep_from):
             return False
         self._head = self._known = Head(links[-1].seq, links[-1].seq, links[-1].hash)
         for link in links:
@@ -132,13 +127,13 @@ class AuditLog:
             *(known.last_seq, known.hash, head.last_seq),
         )
         details = {"last_known_seq": known.last_seq, "last_known_hash": known.hash}
-        return {"time_ms": self._now_ms(), **Act("audit.lost", THE_GATEWAY, "", details, object="audit").facts}
+        return {"time_ms": self.now_ms(), **Act("audit.lost", THE_GATEWAY, "", details, object="audit").facts}
 
     def _links(self, head: Head, facts: Sequence[dict[str, Any]]) -> list[Link]:
         links: list[Link] = []
-        seq, prev, now_ms = head.given_seq, head.hash, self._now_ms()
+        seq, prev, now_ms = head.given_seq, head.hash, self.now_ms()
         for one in facts:
             seq += 1
-            links.append(self._sealer.seal(seq, prev, entry_text(seq, {"time_ms": now_ms, **one})))
+            links.append(self.sealer.seal(seq, prev, entry_text(seq, {"time_ms": now_ms, **one})))
             prev = links[-1].hash
         return links

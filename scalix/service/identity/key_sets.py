@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
@@ -51,30 +51,22 @@ class PublicKey:
     key: VerifyKey
 
 
+@dataclass(eq=False)
 class KeySetKeys:
     """The keys of a published key set. While the publisher is away, or publishes nothing usable, the last good ones
     hold. `changed` is called whenever the keys are other ones than before. Times are in ms of `now_ms`.
     """
 
-    def __init__(
-        self,
-        source: KeySetFile | KeySetUrl,
-        *,
-        refresh_s: int,
-        now_ms: Callable[[], int],
-        copy: KeptCopy | None = None,
-        changed: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._source = source
-        self._refresh_ms = refresh_s * 1000
-        self._now_ms = now_ms
-        self._copy = copy
-        self._changed = changed
-        self._keys: tuple[PublicKey, ...] = ()
-        self._copy_was_read = False
-        self._read_ms: int | None = None
-        self._tried_ms: int | None = None
-        self._reading: asyncio.Task[None] | None = None
+    source: KeySetFile | KeySetUrl
+    refresh_s: int
+    now_ms: Callable[[], int]
+    copy: KeptCopy | None = None
+    changed: Callable[[], None] = lambda: None
+    _keys: tuple[PublicKey, ...] = field(default=(), init=False)
+    _copy_was_read: bool = field(default=False, init=False)
+    _read_ms: int | None = field(default=None, init=False)
+    _tried_ms: int | None = field(default=None, init=False)
+    _reading: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def key(self, kid: str | None, algorithm: str) -> VerifyKey | None:
         """The key of this name for this algorithm. An unknown one makes the set be read anew, at most once in
@@ -102,12 +94,12 @@ class KeySetKeys:
         return found[0] if len(found) == 1 else None
 
     def _is_due(self) -> bool:
-        return (self._read_ms is None or self._now_ms() - self._read_ms >= self._refresh_ms) and self._may_try()
+        return (self._read_ms is None or self.now_ms() - self._read_ms >= self.refresh_s * 1000) and self._may_try()
 
     def _may_try(self) -> bool:
         if self._reading is not None:
             return True
-        return self._tried_ms is None or self._now_ms() - self._tried_ms >= COOL_DOWN_MS
+        return self._tried_ms is None or self.now_ms() - self._tried_ms >= COOL_DOWN_MS
 
     def _start_reading(self) -> "asyncio.Task[None]":
         if self._reading is None or self._reading.done():
@@ -119,43 +111,43 @@ class KeySetKeys:
         await asyncio.wait([self._start_reading()])
 
     async def _read(self) -> None:
-        self._tried_ms = self._now_ms()
+        self._tried_ms = self.now_ms()
         try:
-            raw = await self._source.read()
+            raw = await self.source.read()
             self._take(parsed_key_set(raw))
-            self._read_ms = self._now_ms()
+            self._read_ms = self.now_ms()
             await self._keep(raw)
         except KeySetUnavailable as fault:
             held = f"the last good one holds, of {len(self._keys)} keys" if self._keys else "no token can be checked"
-            log.warning("the key set %s is not usable: %s; %s", self._source, fault, held)
+            log.warning("the key set %s is not usable: %s; %s", self.source, fault, held)
         except Exception as error:
-            log.error("reading the key set %s failed: %r", self._source, error)
+            log.error("reading the key set %s failed: %r", self.source, error)
         finally:
             self._reading = None
 
     async def _keep(self, raw: bytes) -> None:
         try:
-            if self._copy is not None:
-                await self._copy.write(published(raw))
+            if self.copy is not None:
+                await self.copy.write(published(raw))
         except KeySetUnavailable as fault:
-            log.warning("the key set %s would be lost at a restart: %s", self._source, fault)
+            log.warning("the key set %s would be lost at a restart: %s", self.source, fault)
 
     async def _read_copy(self) -> None:
-        if self._keys or self._copy is None or self._copy_was_read:
+        if self._keys or self.copy is None or self._copy_was_read:
             return
-        kept = await self._copy.read()
+        kept = await self.copy.read()
         if not self._copy_was_read and not self._keys and kept is not None:
             try:
                 self._take(parsed_key_set(json.dumps(kept).encode()))
-                log.info("the key set %s: the kept copy holds until it is read anew", self._source)
+                log.info("the key set %s: the kept copy holds until it is read anew", self.source)
             except KeySetUnavailable as fault:
-                log.warning("the kept copy of the key set %s is not usable: %s", self._source, fault)
+                log.warning("the kept copy of the key set %s is not usable: %s", self.source, fault)
         self._copy_was_read = True
 
     def _take(self, keys: tuple[PublicKey, ...]) -> None:
         if keys != self._keys:
             self._keys = keys
-            self._changed()
+            self.changed()
 
 
 Keys = SecretKey | KeySetKeys

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from scalix.domain.bounded import Bounded
@@ -22,6 +22,7 @@ CACHED_WRONG_KEYS = 10_000
 WRONG_FOR_MS = 1_000
 
 
+@dataclass(eq=False)
 class VirtualKeys:
     """Virtual keys (`sk-…`), as a `CredentialKind`. `now_ms` is Unix time, by which keys expire.
 
@@ -30,20 +31,15 @@ class VirtualKeys:
     request without a round trip of its own. A key that is not known is looked up once a second at most.
     """
 
-    def __init__(
-        self,
-        keys: KeyStore,
-        users: UserDirectory,
-        *,
-        now_ms: Callable[[], int],
-        cached_keys: int = CACHED_KEYS,
-        cached_wrong_keys: int = CACHED_WRONG_KEYS,
-    ) -> None:
-        self._keys = keys
-        self._users = users
-        self._now_ms = now_ms
-        self._records: Bounded[str, KeyRecord] = Bounded(cached_keys)
-        self._wrong: Bounded[str, int] = Bounded(cached_wrong_keys)
+    keys: KeyStore
+    users: UserDirectory
+    now_ms: Callable[[], int]
+    cached_keys: int = CACHED_KEYS
+    cached_wrong_keys: int = CACHED_WRONG_KEYS
+
+    def __post_init__(self) -> None:
+        self._records: Bounded[str, KeyRecord] = Bounded(self.cached_keys)
+        self._wrong: Bounded[str, int] = Bounded(self.cached_wrong_keys)
 
     async def caller(self, credential: Credential) -> Caller | None:
         """As `CredentialKind.caller`. Raises also `KeyBlocked`, `IpBlocked`, `UserBlocked`, `StoreUnavailable`."""
@@ -54,10 +50,10 @@ class VirtualKeys:
         record = self._records.used(digest)
         if record is None:
             return await self._first_seen(digest, address)
-        user = await self._users.record(record.user_id)
+        user = await self.users.record(record.user_id)
         if user.blocked or self._problem(digest, record, address) is not None:
             # Admission compares versions only for those it lets through: what was lifted elsewhere shows here.
-            now = await self._keys.versions(record.key_id, record.user_id)
+            now = await self.keys.versions(record.key_id, record.user_id)
             if user.unread or now != (record.version, user.version):
                 return await self._reread(digest, record, address)
         return self._caller(digest, record, user, address)
@@ -68,7 +64,7 @@ class VirtualKeys:
         if digest is None:
             return None
         record = self._records.used(digest)
-        user = self._users.cached(record.user_id) if record is not None else None
+        user = self.users.cached(record.user_id) if record is not None else None
         if record is None or user is None or user.blocked:
             return UNDECIDED
         if self._problem(digest, record, credential.address) is not None:
@@ -82,7 +78,7 @@ class VirtualKeys:
         if not is_well_formed(token):
             raise _wrong("key-malformed")
         digest = digest_of(token)
-        if digest not in self._records and self._wrong.get(digest, 0) > self._now_ms():
+        if digest not in self._records and self._wrong.get(digest, 0) > self.now_ms():
             raise _wrong("key-unknown")
         return digest
 
@@ -95,26 +91,26 @@ class VirtualKeys:
     async def _reread(self, digest: str, record: KeyRecord, address: str) -> Caller:
         """The caller by what the store holds now, in one round trip: the reads of key and user go together."""
         found, user = await asyncio.gather(
-            self._keys.get(record.key_id, record.user_id), self._users.record(record.user_id, fresh=True)
+            self.keys.get(record.key_id, record.user_id), self.users.record(record.user_id, fresh=True)
         )
         return self._caller(digest, self._remembered(digest, found), user, address)
 
     async def _first_seen(self, digest: str, address: str) -> Caller:
-        record = self._remembered(digest, await self._keys.find(digest))
-        user = await self._users.record(record.user_id)
+        record = self._remembered(digest, await self.keys.find(digest))
+        user = await self.users.record(record.user_id)
         if user.blocked:
-            user = await self._users.record(record.user_id, fresh=True)
+            user = await self.users.record(record.user_id, fresh=True)
         return self._caller(digest, record, user, address)
 
     def _caller(self, digest: str, record: KeyRecord, user: UserRecord, address: str) -> Caller:
         problem = self._problem(digest, record, address)
         if problem is not None:
             raise problem
-        caller = self._users.caller_of(user)
+        caller = self.users.caller_of(user)
         return replace(caller, key=record, reread=partial(self._reread, digest, record, address))
 
     def _problem(self, digest: str, record: KeyRecord, address: str) -> GatewayError | None:
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         problem: GatewayError | None = None
         if not record.accepts(digest, now_ms):
             problem = _wrong("key-replaced")
@@ -134,7 +130,7 @@ class VirtualKeys:
         """Cache what was read. Raises `InvalidApiKey` for nothing."""
         if record is None:
             self._records.pop(digest, None)
-            self._wrong[digest] = self._now_ms() + WRONG_FOR_MS
+            self._wrong[digest] = self.now_ms() + WRONG_FOR_MS
             raise _wrong("key-unknown")
         self._wrong.pop(digest, None)
         self._records[digest] = record

@@ -1,7 +1,7 @@
 """What operators do with the ledger: see how full it is, check it, mend it, write old days to files, read a day."""
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, NotRequired, TypeVar
 
 from scalix.domain.errors import BadRequest, StoreIsDown
@@ -86,48 +86,40 @@ UnreadableEvent = Annotated[Json, Fields(_EVENT, {str: "unreadable"})]
 LedgerEvents = Annotated[Json, Fields({list[LedgerEvent | UnreadableEvent]: "events"})]
 
 
+@dataclass(eq=False)
 class LedgerAdministration:
     """The use cases behind `/scalix/v1/ledger…`."""
 
-    def __init__(
-        self,
-        books: RedisBooks,
-        check: LedgerCheck,
-        archive: Archive,
-        memory: StoreMemory,
-        policy: PolicySource,
-        audit: AuditTrail,
-    ) -> None:
-        self._books = books
-        self._check = check
-        self._archive = archive
-        self._memory = memory
-        self._policy = policy
-        self._audit = audit
-        self._listing: tuple[int, int, Listing] | None = None
+    books: RedisBooks
+    check: LedgerCheck
+    old_days: Archive
+    memory: StoreMemory
+    policy: PolicySource
+    audit: AuditTrail
+    _listing: tuple[int, int, Listing] | None = field(default=None, init=False)
 
     async def status(self) -> LedgerStatus:
         """How full the store is, and which days are in files. Raises `StoreUnavailable`."""
-        latest = await self._memory.read()
-        files = self._archive.files
-        kept = self._policy.current.retention
+        latest = await self.memory.read()
+        files = self.old_days.files
+        kept = self.policy.current.retention
         return {
             "store": {
                 "used_bytes": latest.used_bytes,
                 "limit_bytes": latest.limit_bytes or None,
                 "limit_is_maxmemory": latest.is_configured,
                 "percent": latest.percent,
-                "alarm": bool(self._memory.alarm_percent),
+                "alarm": bool(self.memory.alarm_percent),
             },
             "retention": {name: days for name, days in asdict(kept).items() if name != "audit_days"},
             "archived": [{"day": day_text(day), "file": str(files.path(day))} for day in files.days()],
-            "archived_elsewhere": {day_text(day): host for day, host in (await self._archive.elsewhere()).items()},
+            "archived_elsewhere": {day_text(day): host for day, host in (await self.old_days.elsewhere()).items()},
         }
 
     async def verify(self, query: Mapping[str, str]) -> ShownFindings:
         """Compare a day's counters and sums with its events. Raises `BadRequest`, `StoreUnavailable`."""
         day, subject, archived = await self._asked(WhatToCheck.read(query))
-        return _shown(await self._check.verify(day, subject, archived=archived), archived is not None)
+        return _shown(await self.check.verify(day, subject, archived=archived), archived is not None)
 
     async def repair(self, body: Repair, by: Actor) -> ShownFindings:
         """Write what the events say into counters and sums; with `dry_run`, only say what that would be.
@@ -139,24 +131,24 @@ class LedgerAdministration:
             raise BadRequest(
                 "That day is in the archive: its counters are settled, and only verify reads it.", param="day"
             )
-        found = await self._check.verify(day, subject)
+        found = await self.check.verify(day, subject)
         if body.dry_run or not found.differences:
             return _shown(found, False)
         details: dict[str, Any] = {"day": day_text(day), "differences": len(found.differences)}
         details["differ"] = [_row(one) for one in found.differences[:20]]
         act = Act("ledger.repair", by, "", details, object=f"ledger:{day_text(day)}")
-        async with recorded(self._audit, act):
-            return _shown(await self._check.repair(day, subject), False)
+        async with recorded(self.audit, act):
+            return _shown(await self.check.repair(day, subject), False)
 
     async def archive(self, body: ArchiveNow, by: Actor) -> ArchivedDays:
         """Write old days to files now. Raises `BadRequest`, `StoreUnavailable`, `StoreIsDown`."""
         after = body.after_days
-        if after is None and self._policy.current.retention.archive_after_days is None:
+        if after is None and self.policy.current.retention.archive_after_days is None:
             message = "Say what is old: 'after_days', or scalix.retention.archive_after_days in the config."
             raise BadRequest(message, param="after_days")
         act = Act("ledger.archive", by, "", {"after_days": after}, object="ledger")
-        async with recorded(self._audit, act):
-            done = await _readable_archive(self._archive.archive(None if after is None else after + 1))
+        async with recorded(self.audit, act):
+            done = await _readable_archive(self.old_days.archive(None if after is None else after + 1))
         if done is None:
             raise BadRequest("Another process is writing the archive now; try again in a while.", param="after_days")
         return {
@@ -182,7 +174,7 @@ class LedgerAdministration:
         found = {subject: dict(texts) for subject, texts in archived.items() if shard_of(subject) == shard}
         subjects = sorted((await self._listed(day)).subjects.get(shard, ()))
         for start in range(0, len(subjects), _AT_ONCE):
-            _, kept = await self._books.shard(shard, day, subjects[start : start + _AT_ONCE])
+            _, kept = await self.books.shard(shard, day, subjects[start : start + _AT_ONCE])
             for subject, texts in kept.items():
                 found[subject] = found.get(subject, {}) | dict(texts)
         return {
@@ -195,13 +187,13 @@ class LedgerAdministration:
 
     async def _listed(self, day: int) -> Listing:
         """Whom the store knows; an export asks 256 times, and reads all names of keys once."""
-        now_ms = await self._books.now_ms()
+        now_ms = await self.books.now_ms()
         if self._listing is None or self._listing[0] != day or now_ms - self._listing[1] > _LISTING_MS:
-            self._listing = day, now_ms, await self._books.listing(day)
+            self._listing = day, now_ms, await self.books.listing(day)
         return self._listing[2]
 
     async def _today(self) -> int:
-        return await self._books.now_ms() // DAY_MS
+        return await self.books.now_ms() // DAY_MS
 
     async def _asked(self, what: WhatToCheck) -> tuple[int, str | None, dict[str, Texts] | None]:
         """The day, the subject or `None` for all, and the events if they are in a file."""
@@ -212,13 +204,13 @@ class LedgerAdministration:
 
     async def _archived(self, day: int, today: int) -> dict[str, Texts] | None:
         """The events of a day if they are in a file here; `None`: in the store. Raises `BadRequest` for neither."""
-        archived = await _readable_archive(self._archive.read(day))
+        archived = await _readable_archive(self.old_days.read(day))
         if archived is not None:
             return archived
-        host = (await self._archive.elsewhere()).get(day)
+        host = (await self.old_days.elsewhere()).get(day)
         if host is not None:
             raise BadRequest(f"The events of that day are in a file on {host}: ask the gateway there.", param="day")
-        kept = self._policy.current.retention.events_days
+        kept = self.policy.current.retention.events_days
         if day < today - kept:
             raise BadRequest(f"The events of that day are no longer kept: retention is {kept} days.", param="day")
         return None

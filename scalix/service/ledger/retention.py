@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 from scalix.domain.identity.virtual_keys import KeyRecord
 from scalix.domain.limits.calendar import DAY_MS
@@ -22,6 +23,7 @@ Removal = Callable[[], Awaitable[int]]
 """Removes what is too old of one kind, and says how much that was."""
 
 
+@dataclass(frozen=True, eq=False)
 class RetentionJob:
     """`run_daily` is to be called every now and then by every process: one of them does the work of a day.
 
@@ -29,35 +31,29 @@ class RetentionJob:
     processes of other machines have no hold of, and so are made by each process.
     """
 
-    def __init__(
-        self,
-        store: RetentionStore,
-        audit: AuditTrail,
-        removals: Mapping[str, Removal],
-        *,
-        of_this_machine: Mapping[str, Removal] | None = None,
-    ) -> None:
+    store: RetentionStore
+    audit: AuditTrail
+    removals: Mapping[str, Removal]
+    of_this_machine: Mapping[str, Removal] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
         log.setLevel(logging.INFO)
-        self._store = store
-        self._audit = audit
-        self._removals = removals
-        self._of_this_machine = of_this_machine or {}
 
     async def run_daily(self) -> None:
         """Remove what is too old, unless that was done today. Raises `StoreUnavailable`."""
-        await _remove(self._of_this_machine)
-        if not await self._store.claim_today():
+        await _remove(self.of_this_machine)
+        if not await self.store.claim_today():
             return
         try:
-            await _remove(self._removals)
+            await _remove(self.removals)
         except (Exception, asyncio.CancelledError):  # the latter at the end of this process
-            await self._store.give_back_today()
+            await self.store.give_back_today()
             raise
 
     async def run(self, by: Actor) -> dict[str, int]:
         """Remove what is too old now; how much that was of each kind. Raises `StoreUnavailable`."""
-        await self._audit.record(Act("retention.run", by, "", object="retention"))
-        return await _remove({**self._removals, **self._of_this_machine})
+        await self.audit.record(Act("retention.run", by, "", object="retention"))
+        return await _remove({**self.removals, **self.of_this_machine})
 
 
 async def _remove(removals: Mapping[str, Removal]) -> dict[str, int]:
@@ -77,28 +73,20 @@ async def _remove(removals: Mapping[str, Removal]) -> dict[str, int]:
     return removed
 
 
+@dataclass(frozen=True, eq=False)
 class ExpiredKeys:
     """Removes virtual keys whose time was over so long ago that nobody asks for them any more."""
 
-    def __init__(
-        self,
-        keys: KeyStore,
-        policy: PolicySource,
-        audit: AuditTrail,
-        *,
-        forget: Callable[[KeyRecord], None],
-        now_ms: Callable[[], int],
-    ) -> None:
-        self._keys = keys
-        self._policy = policy
-        self._audit = audit
-        self._forget = forget
-        self._now_ms = now_ms
+    keys: KeyStore
+    policy: PolicySource
+    audit: AuditTrail
+    forget: Callable[[KeyRecord], None]
+    now_ms: Callable[[], int]
 
     async def __call__(self) -> int:
         """How many were removed. Raises `StoreUnavailable`."""
-        oldest_ms = self._now_ms() - self._policy.current.privacy.expired_keys_days * DAY_MS
-        old = [record async for record in self._keys.all() if 0 < (record.expires_ms or 0) < oldest_ms]
+        oldest_ms = self.now_ms() - self.policy.current.privacy.expired_keys_days * DAY_MS
+        old = [record async for record in self.keys.all() if 0 < (record.expires_ms or 0) < oldest_ms]
         for record in old:
             told = told_key(record)
             act = Act(
@@ -109,7 +97,7 @@ class ExpiredKeys:
                 object=f"key:{record.key_id}",
                 hides=names_in(told),
             )
-            async with recorded(self._audit, act):
-                await self._keys.delete(record)
-            self._forget(record)
+            async with recorded(self.audit, act):
+                await self.keys.delete(record)
+            self.forget(record)
         return len(old)

@@ -63,50 +63,43 @@ class Snapshot:
     memory: ServerMemory | None = None
 
 
+@dataclass(eq=False)
 class GatewayMetrics:
     """`here` looks at this process; `leases` counts the requests in flight at all gateways of the store, `memory` is
     that of its fullest server."""
 
-    def __init__(
-        self,
-        ledger: LedgerReader,
-        keys: KeyStore,
-        *,
-        here: Callable[[], Here],
-        leases: Callable[[], Awaitable[int]],
-        memory: Callable[[], Awaitable[ServerMemory]],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._ledger = ledger
-        self._keys = keys
-        self._here = here
-        self._leases = leases
-        self._memory = memory
-        self._today = Remembered(self._read_today, SUMS_FOR_S, clock)
-        self._expiring = Remembered(self._count_expiring, KEYS_FOR_S, clock)
+    ledger: LedgerReader
+    keys: KeyStore
+    here: Callable[[], Here]
+    leases: Callable[[], Awaitable[int]]
+    memory: Callable[[], Awaitable[ServerMemory]]
+
+    def __post_init__(self) -> None:
+        self._today = Remembered(self._read_today, SUMS_FOR_S, time.monotonic)
+        self._expiring = Remembered(self._count_expiring, KEYS_FOR_S, time.monotonic)
 
     async def snapshot(self) -> Snapshot:
         """The figures of now. While the store is away, what this process knows."""
-        here = self._here()
+        here = self.here()
         if not here.store_is_there:
             return Snapshot(False, here)
         try:
-            in_flight, today, expiring = await self._leases(), await self._today.get(), await self._expiring.get()
+            in_flight, today, expiring = await self.leases(), await self._today.get(), await self._expiring.get()
         except StoreUnavailable:
             return Snapshot(False, here)
         try:
-            memory = await self._memory()
+            memory = await self.memory()
         except StoreUnavailable:
             memory = None  # a managed store may not be asked, and serves all the same
         return Snapshot(True, here, today, in_flight, expiring, memory)
 
     async def _read_today(self) -> list[Aggregate]:
-        now_ms = await self._ledger.now_ms()
-        return await self._ledger.by_hour(now_ms // DAY_MS * 24, now_ms // _HOUR_MS)
+        now_ms = await self.ledger.now_ms()
+        return await self.ledger.by_hour(now_ms // DAY_MS * 24, now_ms // _HOUR_MS)
 
     async def _count_expiring(self) -> int | None:
-        now_ms = await self._ledger.now_ms()
+        now_ms = await self.ledger.now_ms()
         until_ms = now_ms + EXPIRING_WITHIN_DAYS * DAY_MS
-        if (await self._keys.page(0, 1))[0] > _MOST_KEYS:
+        if (await self.keys.page(0, 1))[0] > _MOST_KEYS:
             return None
-        return sum([now_ms < (record.expires_ms or 0) <= until_ms async for record in self._keys.all()])
+        return sum([now_ms < (record.expires_ms or 0) <= until_ms async for record in self.keys.all()])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from scalix.store.base import StoreError, StoreUnavailable
@@ -21,27 +22,21 @@ Store = TypeVar("Store")
 _probing: ContextVar[bool] = ContextVar("store_probe", default=False)
 
 
+@dataclass(eq=False)
 class Breaker:
     """Opens after `failures` in a row, and lets one call at a time try again when `pause_s` seconds have passed.
 
     Any call that the store answers closes it. `clock` gives seconds, monotonic.
     """
 
-    def __init__(
-        self,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        failures: int = FAILURES_TO_OPEN,
-        pause_s: float = PAUSE_S,
-    ) -> None:
-        self._clock = clock
-        self._failures_to_open = failures
-        self._pause_s = pause_s
-        self._failures = 0
-        self._opened_s: float | None = None
-        self._retry_at_s = 0.0
-        self._trying = False
-        self._waiting: set[asyncio.Timeout] = set()
+    clock: Callable[[], float] = time.monotonic
+    failures: int = FAILURES_TO_OPEN
+    pause_s: float = PAUSE_S
+    _failures: int = field(default=0, init=False)
+    _opened_s: float | None = field(default=None, init=False)
+    _retry_at_s: float = field(default=0.0, init=False)
+    _trying: bool = field(default=False, init=False)
+    _waiting: set[asyncio.Timeout] = field(default_factory=set, init=False)
 
     @property
     def is_closed(self) -> bool:
@@ -97,16 +92,16 @@ class Breaker:
         """Whether this call is the one that tries again."""
         if self._opened_s is None:
             return False
-        if self._trying or not (_probing.get() or self._clock() >= self._retry_at_s):
+        if self._trying or not (_probing.get() or self.clock() >= self._retry_at_s):
             raise StoreUnavailable("the store is away", maybe_acted=False, counts=False)
         self._trying = True
         return True
 
     def _failed(self, fault: StoreUnavailable) -> None:
-        now_s = self._clock()
+        now_s = self.clock()
         self._failures += 1
-        self._retry_at_s = now_s + self._pause_s
-        if self._opened_s is None and self._failures >= self._failures_to_open:
+        self._retry_at_s = now_s + self.pause_s
+        if self._opened_s is None and self._failures >= self.failures:
             self._opened_s = now_s
             for scope in self._waiting:
                 scope.reschedule(0.0)
@@ -119,7 +114,7 @@ class Breaker:
     def _answered(self) -> None:
         self._failures = 0
         if self._opened_s is not None:
-            log.warning("the store is back after %.1f s", self._clock() - self._opened_s)
+            log.warning("the store is back after %.1f s", self.clock() - self._opened_s)
             self._opened_s = None
 
 

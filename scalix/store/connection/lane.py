@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -27,6 +27,7 @@ class _Call:
     asking: bool
 
 
+@dataclass(eq=False, repr=False)
 class Lane:
     """The calls to one server: a bounded queue, and the few connections that carry it in turn. For one event loop.
 
@@ -34,27 +35,17 @@ class Lane:
     promise. `on_fault` is called when the server could not be reached or did not answer in time.
     """
 
-    def __init__(
-        self,
-        connect: Callable[[], Any],
-        callbacks: Mapping[str, Callable[..., Any]],
-        *,
-        timeout_ms: int,
-        connections: int,
-        most_waiting: int = MOST_WAITING,
-        on_fault: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._connect = connect
-        self._callbacks = callbacks
-        self._timeout_ms = timeout_ms
-        self._connections = connections
-        self._most_waiting = most_waiting
-        self._on_fault = on_fault
-        self._waiting: deque[_Call] = deque()
-        self._idle: list[Any] = []
-        self._workers: set[asyncio.Task[None]] = set()
-        self._starting = False
-        self._closed = False
+    connect: Callable[[], Any]
+    callbacks: Mapping[str, Callable[..., Any]]
+    timeout_ms: int
+    connections: int
+    most_waiting: int = MOST_WAITING
+    on_fault: Callable[[], None] = lambda: None
+    _waiting: deque[_Call] = field(default_factory=deque, init=False)
+    _idle: list[Any] = field(default_factory=list, init=False)
+    _workers: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _starting: bool = field(default=False, init=False)
+    _closed: bool = field(default=False, init=False)
 
     def call(self, arguments: Arguments, options: Options, *, asking: bool = False) -> asyncio.Future[Any]:
         """The answer to come. It fails with `StoreUnavailable` or with redis-py's error for what the server said.
@@ -62,9 +53,9 @@ class Lane:
         Cancelling it takes the call out of the queue if it has not been sent, and leaves all others alone. `asking`
         is for a key that is moving to this node of a cluster. Raises StoreUnavailable when the queue is full.
         """
-        if len(self._waiting) >= self._most_waiting:
+        if len(self._waiting) >= self.most_waiting:
             self._waiting = deque(call for call in self._waiting if not call.answer.done())
-        if self._closed or len(self._waiting) >= self._most_waiting:
+        if self._closed or len(self._waiting) >= self.most_waiting:
             raise StoreUnavailable("the store is closed" if self._closed else "too many calls wait for the store")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Call(arguments, options, answer, asking))
@@ -95,7 +86,7 @@ class Lane:
 
     def _start_worker(self) -> None:
         # A worker that has not run yet will find this call too.
-        if not self._starting and len(self._workers) < self._connections:
+        if not self._starting and len(self._workers) < self.connections:
             self._starting = True
             worker = in_background(self._work())
             self._workers.add(worker)
@@ -121,9 +112,9 @@ class Lane:
         return calls
 
     async def _carry(self, calls: list[_Call]) -> None:
-        connection = self._idle.pop() if self._idle else self._connect()
+        connection = self._idle.pop() if self._idle else self.connect()
         try:
-            async with patient_timeout(self._timeout_ms):
+            async with patient_timeout(self.timeout_ms):
                 await _make_ready(connection)
                 await connection.send_packed_command(connection.pack_commands(_commands(calls)), check_health=False)
                 for call in calls:
@@ -131,9 +122,9 @@ class Lane:
         except Exception as error:
             await connection.disconnect(nowait=True)
             timed_out = isinstance(error, TimeoutError)
-            late = f"the store did not answer within {self._timeout_ms} ms"
+            late = f"the store did not answer within {self.timeout_ms} ms"
             _fail(calls, late if timed_out else f"the store failed: {type(error).__name__}", error)
-            self._on_fault()
+            self.on_fault()
         except BaseException:
             await connection.disconnect(nowait=True)
             _fail(calls, "the store is closed")
@@ -146,7 +137,7 @@ class Lane:
             if call.asking:
                 await connection.read_response()
             answer = await connection.read_response()
-            callback = self._callbacks.get(call.arguments[0])
+            callback = self.callbacks.get(call.arguments[0])
             if callback is not None:
                 # `keys` is redis-py's own, for its client-side cache.
                 answer = callback(answer, **{name: value for name, value in call.options.items() if name != "keys"})

@@ -159,27 +159,24 @@ class Journal:
         """
         # One at a time: a second one would mark as done what was written after the first had emptied the file.
         async with self._replaying:
-            return await self._replay_all(apply)
-
-    async def _replay_all(self, apply: Apply) -> int:
-        replayed = 0
-        if self._flusher is not None and not self._flusher.done():
-            await asyncio.wait([self._flusher], timeout=WRITE_WAIT_S)
-        rejected: CallRejected | None = None
-        others = [path for path in await self._on_disk(waiting_files, self._directory) if path != self._file.path]
-        for path in (self._file.path, *others):
-            try:
-                if path != self._file.path:
-                    replayed += await self._replay_abandoned(path, apply)
-                elif self._file.pending_bytes:
-                    replayed += await self._replay_own(apply)
-            except CallRejected as fault:  # of one entry, which is no reason for other files to wait
-                rejected = fault
-        if self.is_empty:
-            self.admissions.empty()
-        if rejected is not None:
-            raise rejected
-        return replayed
+            replayed = 0
+            if self._flusher is not None and not self._flusher.done():
+                await asyncio.wait([self._flusher], timeout=WRITE_WAIT_S)
+            rejected: CallRejected | None = None
+            others = [path for path in await self._on_disk(waiting_files, self._directory) if path != self._file.path]
+            for path in (self._file.path, *others):
+                try:
+                    if path != self._file.path:
+                        replayed += await self._replay_abandoned(path, apply)
+                    elif self._file.pending_bytes:
+                        replayed += await self._replay_own(apply)
+                except CallRejected as fault:  # of one entry, which is no reason for other files to wait
+                    rejected = fault
+            if self.is_empty:
+                self.admissions.empty()
+            if rejected is not None:
+                raise rejected
+            return replayed
 
     async def _replay_abandoned(self, path: Path, apply: Apply) -> int:
         """One that can't be used, or not now, is no reason to leave the others lying."""

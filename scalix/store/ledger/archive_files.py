@@ -58,9 +58,9 @@ class ArchiveFiles:
         """All events of a day, by subject."""
         return dict(self.groups(day))
 
-    def draft(self, day: int, subjects: Collection[str]) -> "Draft":
-        """The day's file anew, with all that it has; `subjects` are those that are going to be added."""
-        return Draft(self, day, self.groups(day), subjects)
+    def draft(self, day: int, subjects: Collection[str], *, without: str = "") -> "Draft":
+        """The day's file anew, with all that it has, but the subject `without`; `subjects` are going to be added."""
+        return Draft(self, day, subjects, without)
 
     def events_of(self, subject: str) -> list[Event]:
         """A subject's events of all days."""
@@ -79,8 +79,7 @@ class ArchiveFiles:
             gone = sum(len(texts) for name, texts in self.groups(day) if name == subject)
             if gone:
                 removed += gone
-                with self.draft(day, ()) as draft:
-                    draft.leave_out(subject)
+                with self.draft(day, (), without=subject) as draft:
                     draft.commit()
         return removed
 
@@ -96,12 +95,12 @@ class ArchiveFiles:
 class Draft:
     """A day's file that is being written. Use it as a context: what is not committed is removed."""
 
-    def __init__(self, files: ArchiveFiles, day: int, old: Iterator[Group], subjects: Collection[str]) -> None:
+    def __init__(self, files: ArchiveFiles, day: int, subjects: Collection[str], without: str) -> None:
         files.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = files.path(day)
-        self._old = old
+        self._old = files.groups(day)
         self._awaited = set(subjects)
-        self._left_out = ""
+        self._left_out = without
         self._kept: dict[str, dict[str, str]] = {}
         self._draft = self._path.with_name(f"{self._path.name}.{secrets.token_hex(4)}{_DRAFT}")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -110,10 +109,6 @@ class Draft:
         self._packed = gzip.GzipFile(filename="", fileobj=self._raw, mode="wb", mtime=0)
         self._begun = False
         self.count = 0
-
-    def leave_out(self, subject: str) -> None:
-        """Of what the file has now, leave this subject out."""
-        self._left_out = subject
 
     def add(self, groups: Iterable[Group]) -> None:
         """Write these events, in place of those of the same subject and id that the file has."""
