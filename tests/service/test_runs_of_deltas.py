@@ -15,6 +15,7 @@ from scalix.domain.answers.passed_chat import PassedChat
 from scalix.domain.answers.plain_deltas import Group, PlainDeltas, Run
 from scalix.domain.json_codec import JsonCodec
 from scalix.edge.answer_repairs import AnswerRepairs
+from scalix.service.answers.pressure import Pressure
 from scalix.service.answers.stream_reading import StreamReading
 from tests.exchanges import made_exchange
 
@@ -173,3 +174,46 @@ def test_events_that_differ_in_more_than_their_text_are_soon_tried_no_more() -> 
             plain.learn(event)
     assert len(groups) < 30
     assert tries < 50
+
+
+class Behind(Pressure):
+    """A worker that has fallen behind by a set time."""
+
+    def window_s(self) -> float:
+        return 0.1
+
+
+@pytest.mark.parametrize(("pressure", "expected"), [(Behind(100), 40), (Pressure(100), 0)])
+def test_a_worker_that_falls_behind_lets_plain_deltas_collect_and_keeps_no_end_waiting(
+    pressure: Pressure, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[bool] = []
+
+    async def run() -> None:
+        monkeypatch.setattr(asyncio, "sleep", noted)
+        exchange = made_exchange()
+        exchange.attempt.directly = True
+        events = [written(of_vllm({"content": f"word {number}"}), spaced=False) for number in range(41)]
+        end = written(of_vllm({"content": ""}, "stop"), spaced=False)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            for event in [*events, end, b"data: [DONE]\n\n"]:
+                yield event
+
+        reading = StreamReading(pieces(), {}, "/v1/chat/completions", exchange.admission, exchange.attempt, pressure)
+        assert await reading.open() is None
+        got = [
+            event
+            async for group in reading.groups()
+            for event in (group if isinstance(group, list) else group.events())
+        ]
+        assert got == [*events, end, b"data: [DONE]\n\n"]
+
+    async def noted(seconds: float) -> None:
+        if seconds > 0.06:  # more than the watch of the pressure takes
+            waited.append(True)
+        await sleep(0)
+
+    sleep = asyncio.sleep
+    asyncio.run(run())
+    assert len(waited) == expected

@@ -73,6 +73,11 @@ class Run:
             return self.texts.replace(_NEXT, b"")
         return b"".join([one.partition(_PAD)[0] for one in self.texts.split(_NEXT)])
 
+    @property
+    def size_bytes(self) -> int:
+        """The size of the events, without the ends of them."""
+        return len(self.texts) + self.count * sum(map(len, self.template))
+
     def events(self) -> list[bytes]:
         """The events as they came."""
         return [event + END for event in self.written(self.template).split(END)[:-1]]

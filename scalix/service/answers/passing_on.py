@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 import orjson
 
 from scalix.domain.answers.event_kinds import is_over
+from scalix.domain.answers.plain_deltas import Group, Run
 from scalix.domain.answers.stream_joining import Joiner
 from scalix.domain.json_codec import JsonCodec
 from scalix.service.answers.pressure import Pressure
@@ -49,6 +50,21 @@ async def joined(groups: AsyncIterator[list[bytes]], pressure: Pressure) -> Asyn
             if waits:
                 await asyncio.sleep(max(0.0, window_s - (time.monotonic() - passed_on_s)))
             has_begun = True
+    finally:
+        pressure.closed()
+
+
+async def collected(groups: AsyncIterator[Group], pressure: Pressure) -> AsyncIterator[Group]:
+    """`groups` as they are, for an engine that passes them on. A worker that falls behind waits after plain deltas, as
+    `pressure` says, so that more of them come with one read and go with one write."""
+    pressure.opened()
+    try:
+        async for group in groups:
+            passed_on_s = time.monotonic()
+            yield group
+            window_s = pressure.window_s()
+            if window_s and isinstance(group, Run) and group.size_bytes < FULL_READ_BYTES // 2:
+                await asyncio.sleep(max(0.0, window_s - (time.monotonic() - passed_on_s)))
     finally:
         pressure.closed()
 

@@ -13,7 +13,7 @@ from scalix.domain.answers.provider_streams import ProviderStream
 from scalix.domain.answers.refusals import Refusals
 from scalix.domain.answers.stream_events import EventSplitter
 from scalix.domain.requests.routes import Route
-from scalix.service.answers.passing_on import FULL_READ_BYTES, in_turns, joined
+from scalix.service.answers.passing_on import FULL_READ_BYTES, collected, in_turns, joined
 from scalix.service.answers.pressure import Pressure
 from scalix.service.answers.provider_errors import BROKEN, AnswerBroke, AnswerTooLarge, note_broken, provider_error
 from scalix.service.answers.reading import CODEC, has_answered, note_usage, warn_of_nonsense
@@ -35,8 +35,8 @@ class StreamReading:
     `AnswerBroke`, and what `pieces` raises.
 
     `pieces` is the body as it comes, `headers` are the answer's, and `path` is the one that was asked, which tells the
-    format. What is seen is noted in `attempt`. With `pressure`, deltas of
-    OpenAI's format are joined; where `attempt.directly`, runs of plain ones are not parsed.
+    format. What is seen is noted in `attempt`. With `pressure`, deltas of OpenAI's format are joined, or where
+    `attempt.directly` collected; runs of plain ones are not parsed there.
     """
 
     def __init__(
@@ -89,11 +89,14 @@ class StreamReading:
             self._opening.cancel()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        groups = _as_lists(self.groups())
+        groups = _as_lists(self._all())
         return in_turns(groups) if self._pressure is None else joined(groups, self._pressure)
 
-    async def groups(self) -> AsyncIterator[Group]:
+    def groups(self) -> AsyncIterator[Group]:
         """The events that came together, mended, in place of pieces of them."""
+        return self._all() if self._pressure is None else collected(self._all(), self._pressure)
+
+    async def _all(self) -> AsyncIterator[Group]:
         if self._opening is not None:
             opening, failure = await self._opening
             if failure is not None:
