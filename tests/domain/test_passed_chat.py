@@ -70,7 +70,8 @@ def test_what_is_between_the_operator_and_its_provider_is_not_shown() -> None:
 
 
 def test_a_tier_of_service_is_one_that_openai_has() -> None:
-    for given in ("on_demand", 7, [], None):
+    odd: tuple[Any, ...] = ("on_demand", 7, [], None)
+    for given in odd:
         assert "service_tier" not in whole({"content": "Hi"}, service_tier=given)
 
 
