@@ -58,6 +58,7 @@ def imports_of(path: Path) -> set[str]:
 MAY_BEGIN_TASKS = {
     "store/connection/background.py": "the one place for all others",
     "edge/clients.py": "watches the client while its request is served",
+    "edge/guard.py": "watches the client while its request waits for a place",
     "edge/streamed_answers.py": "sends to the client of the request",
     "service/answers/stream_reading.py": "reads the provider's answer to the request",
     "api/runtime.py": "from threads of the caller's into a loop that serves no requests",

@@ -13,8 +13,9 @@ from scalix.edge.answering import Answering
 from scalix.edge.asgi import Receive, Scope, Send, header
 from scalix.edge.bodies import check_head, json_object, read_json
 from scalix.edge.body_checks import check_body
+from scalix.edge.cors import with_headers
 from scalix.edge.failover import Fields, documents_refused
-from scalix.edge.guard import Guard
+from scalix.edge.guard import Guard, queued_headers
 from scalix.edge.outbound_urls import check_embedded
 from scalix.edge.spellings import MODEL_OF_PATH
 from scalix.edge.user_header import take_user
@@ -62,7 +63,6 @@ class Forwarding:
         self._fallbacks.named(body)
         take_user(self._guard.user_header, scope, principal, body)
         caller = await self._identity.charged_caller(principal, body)
-        self._guard.check_load(caller)
         asked = scope[ASKED] = Asked(caller)
         named = await self._named(route, caller, body)
         dropped.add(left_out(caller, body))
@@ -76,6 +76,9 @@ class Forwarding:
         for asked_model in candidates.models[:1]:
             if asked_model.name == body["model"] and (error := documents_refused(route, asked_model, body)):
                 raise error
+        if not self._guard.lets_in(caller):
+            await self._wait(caller, body, scope, receive)
+            send = with_headers(send, queued_headers(scope))
         exchange = await self._admission.admit(caller, Call(request_id, route, body, named))
         asked.exchange = exchange
         await self._answering.answer(exchange, candidates, fields, scope, receive, send)
@@ -83,7 +86,7 @@ class Forwarding:
     def known_refusal(self, route: Route, principal: Caller, scope: Scope, raw: bytes) -> GatewayError | None:
         """The refusal of a request with the body `raw` whose caller is known to have no room left; else `None`.
 
-        `handle` would raise the same, where it would not find the gateway or all models of the request too busy first.
+        `handle` would raise the same, where it would not find all models of the request too busy first.
         """
         if not self._admission.may_be_refused(principal):
             return None
@@ -96,9 +99,15 @@ class Forwarding:
         if caller is None or error is None:
             return None
         self._check(route, body)
-        self._guard.check_load(caller)
         scope[ASKED] = Asked(caller)
         return error
+
+    async def _wait(self, caller: Caller, body: dict[str, Any], scope: Scope, receive: Receive) -> None:
+        """Wait for a place. Raises `GatewayError`s: what is refused in any case does not wait."""
+        await self._admission.allowed_model(caller, body)
+        if error := self._admission.known_refusal(caller, body):
+            raise error
+        await self._guard.wait_for_place(caller, scope, receive)
 
     async def _named(self, route: Route, caller: Caller, body: dict[str, Any]) -> NamedObjects:
         if not route.row.is_chat:

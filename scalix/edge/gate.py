@@ -39,7 +39,7 @@ from scalix.edge.dispatch import Dispatcher
 from scalix.edge.early_refusals import PRINCIPAL, EarlyRefusals
 from scalix.edge.errors import Answered, error_body, error_headers, is_always_alike, plain_answer
 from scalix.edge.forwarding import Forwarding
-from scalix.edge.guard import Guard
+from scalix.edge.guard import Guard, queued_headers
 from scalix.edge.guard_bodies import paced
 from scalix.edge.lifespan import Lifespan
 from scalix.edge.quota_headers import State, quota_headers
@@ -79,6 +79,7 @@ class Gate:
         observers: Observers,
     ) -> None:
         self.reload = lifespan.reload  # for the worker, at a reload
+        self.drain = guard.drain  # for the worker, when it is to end
         self._identity = identity
         self._forwarding = forwarding
         self._own = own
@@ -141,6 +142,7 @@ class Gate:
                 self._observers.refused(error, scope)
                 if not status:
                     status, body, headers = self._answer(scope, request_id, error)
+                    headers += queued_headers(scope)
                     await answer_whole(scope, send, status, body, headers)
         finally:
             self._observers.ended(scope, request_id, status, began_s)

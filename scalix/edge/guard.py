@@ -1,5 +1,6 @@
 """The guard at the front door: who may come in from where, how many at once, and what wrong keys cost."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,7 +8,8 @@ from scalix.domain.errors import IpBlocked
 from scalix.domain.identity.addresses import NO_NETWORKS, Address, Networks, group_of, parse_network
 from scalix.domain.identity.ip_rules import ANYBODY, IpRules
 from scalix.domain.requests.guard import GuardSettings
-from scalix.edge.asgi import Receive, Scope, token_of
+from scalix.edge.asgi import Header, Receive, Scope, token_of
+from scalix.edge.bodies import ClientGone
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.guard_bodies import paced
 from scalix.edge.guard_headers import check_headers, check_host
@@ -17,6 +19,7 @@ from scalix.service.identity.throttle import Throttle
 from scalix.service.policy_source import PolicySource
 
 _EXEMPT_FROM_RULES = frozenset({"/health/liveliness", "/health/readiness"})
+_QUEUED_MS = "scalix_queued_ms"
 
 
 class Guard:
@@ -61,6 +64,25 @@ class Guard:
         """Turn away a charged caller whose tier has to wait at this load. Raises `Overloaded`."""
         self._shedding.check(caller, self.settings.overload)
 
+    def lets_in(self, caller: Caller) -> bool:
+        """Whether a charged caller's request may go on, and need not `wait_for_place`."""
+        return self._shedding.lets_in(caller, self.settings.overload)
+
+    async def wait_for_place(self, caller: Caller, scope: Scope, receive: Receive) -> None:
+        """Wait, and note in the scope for how long. Raises `Overloaded`, `ClientGone`."""
+        loop, leaving = asyncio.get_running_loop(), asyncio.ensure_future(_left(receive))
+        began_s = loop.time()
+        try:
+            if not await self._shedding.wait(caller, self.settings.overload, leaving):
+                raise ClientGone
+        finally:
+            leaving.cancel()
+            scope[_QUEUED_MS] = round((loop.time() - began_s) * 1000)
+
+    def drain(self) -> None:
+        """The worker is about to end: who waits is turned away, and nobody waits any more."""
+        self._shedding.line.close()
+
     async def refused(self, scope: Scope) -> None:
         """Called for a credential that was refused: returns when the answer may go out."""
         if token_of(scope) is None:
@@ -98,3 +120,14 @@ class Guard:
             self._exempt = Networks(map(parse_network, settings.overload.exempt))
             self._read_from = settings
         return settings
+
+
+def queued_headers(scope: Scope) -> list[Header]:
+    """How long a request has waited for its place, if it has."""
+    queued_ms: int = scope.get(_QUEUED_MS, 0)
+    return [(b"x-scalix-queued-ms", str(queued_ms).encode())] if queued_ms else []
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -89,11 +89,13 @@ def _of_worker(here: Here) -> "Iterator[Metric]":
     rss = psutil.Process().memory_info().rss
     for name, text, value in (
         ("worker_requests_in_flight", "requests in flight in the worker that answers", here.requests_in_flight),
+        ("worker_requests_waiting", "requests that wait for a place in that worker", here.waiting),
         ("worker_journal_pending_bytes", "what that worker has still to tell the store", here.journal_pending_bytes),
         ("worker_store_emptied", "how often that worker has found the store emptied", here.store_emptied),
         ("worker_resident_memory_bytes", "memory of that worker", rss),
     ):
         yield _gauge(name, text, [(worker, value)], "worker")
+    yield _queued(worker, here)
     yield _refusals(worker, here.refusals)
 
 
@@ -119,6 +121,15 @@ def _of_today(today: list[Aggregate]) -> "Iterator[Metric]":
         lambda one: one.sums.events,
     )
     yield _gauge("errors_today", f"requests that failed{_TODAY}", failed, "provider", "model", "error")
+
+
+def _queued(worker: tuple[str], here: Here) -> "Metric":
+    from prometheus_client.core import SummaryMetricFamily
+
+    text = "how long requests have waited for a place in the worker that answers, since its start"
+    family = SummaryMetricFamily("scalix_worker_queued_seconds", text, labels=("worker",))
+    family.add_metric(worker, here.queued, here.queued_s)
+    return family
 
 
 def _refusals(worker: tuple[str], refusals: Mapping[str, int]) -> "Metric":

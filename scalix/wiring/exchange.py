@@ -14,6 +14,7 @@ from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.exchange.known_refusals import KnownRefusals
+from scalix.service.exchange.load_shedding import LoadShedding
 from scalix.service.exchange.model_access import ModelAccess
 from scalix.service.exchange.names_of_day import NamesOfDay
 from scalix.service.exchange.object_ids import ObjectIds
@@ -46,6 +47,7 @@ class ModelKnowledge:
 class ExchangeParts:
     """The use cases of one request, in the order in which it passes them."""
 
+    shedding: LoadShedding
     counting: TokenCounting
     known: KnownRefusals
     admission: AdmissionControl
@@ -67,6 +69,7 @@ def build_exchange(store: StoreParts, models: ModelKnowledge) -> ExchangeParts:
     load = Load(store.guarded(LoadStore(store.session)), time.monotonic, time.time)
     chooser = Chooser(cooldowns, load, store.policy, now_ms)
     return ExchangeParts(
+        shedding=LoadShedding(),
         counting=counting,
         known=known,
         admission=AdmissionControl(store.policy, ModelAccess(models.facts), room, exchanges, counting, names),

@@ -16,7 +16,6 @@ from scalix.launch.processes.untrimmed import CantTrim
 from scalix.launch.settings.environment import DEFAULT_STREAM_JOIN_MS
 from scalix.service.answers.pressure import Pressure
 from scalix.service.clock import now_ms
-from scalix.service.exchange.load_shedding import LoadShedding
 from scalix.service.identity.throttle import Throttle
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.calls import in_time
@@ -159,7 +158,7 @@ def build_gate(
             core.audit.events.refused(error.code, address, error.who, path, error.reason)
 
     part, identity = core.exchange, core.callers.identity
-    guard = Guard(core.policy, ClientAddresses(core.callers.trusted_proxies), LoadShedding(), Throttle(time.monotonic))
+    guard = Guard(core.policy, ClientAddresses(core.callers.trusted_proxies), part.shedding, Throttle(time.monotonic))
     health = HealthRoutes(identity, ready, engine.check_models)
     own = build_dispatcher(core, guard, health, engine.keeper_of or keeps_nothing, metrics_token)
     asking = Asking(engine.of, part.settlement, engine.internal_token)

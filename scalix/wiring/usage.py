@@ -39,13 +39,16 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
     refusals: Counter[str] = Counter()
 
     def here() -> Here:
-        watch = exchange.watch
+        watch, shedding = exchange.watch, exchange.shedding
         return Here(
             len(exchange.exchanges),
             store.journal.pending_bytes,
             watch.times_emptied,
             dict(refusals),
             store_is_there=watch.store_is_there,
+            waiting=len(shedding.line),
+            queued=shedding.queued,
+            queued_s=shedding.queued_s,
         )
 
     metrics = GatewayMetrics(

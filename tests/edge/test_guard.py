@@ -181,7 +181,7 @@ async def test_with_strict_bodies_an_unknown_field_is_refused_by_name(tmp_path: 
 
 
 async def test_free_is_shed_first_and_premium_last(tmp_path: Path, store_url: str) -> None:
-    async with in_process(tmp_path, store_url, guard={"overload": {"in_flight": 10}}) as edge:
+    async with in_process(tmp_path, store_url, guard={"overload": {"in_flight": 10, "queue": {"requests": 0}}}) as edge:
         assert (await edge.call(path="/user/new", body={"user_id": "vip", "tier": "premium"})).status == 200
         release = asyncio.Event()
         edge.inner.before = release.wait

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from scalix.domain.requests.guard import GuardSettings, Overload
+from scalix.domain.requests.guard import GuardSettings, Overload, Queue
 from scalix.launch.config.config_file import read_config
 from scalix.launch.config.policy_file import read_policy, write_policy
 from scalix.launch.problems import LaunchError
@@ -34,7 +34,13 @@ def test_everything_can_be_set_and_travels_to_the_workers(tmp_path: Path) -> Non
         tmp_path,
         allowed_hosts=["API.example.com", "*.scalix.world"],
         ip_rules={"allow": ["10.0.0.0/8", "2001:db8::/32"], "deny": ["10.0.0.1"]},
-        overload={"in_flight": 5, "in_flight_per_address": 2, "wrong_key_delay_s": 0, "exempt": []},
+        overload={
+            "in_flight": 5,
+            "in_flight_per_address": 2,
+            "wrong_key_delay_s": 0,
+            "exempt": [],
+            "queue": {"requests": 9},
+        },
         extra_body_fields={"chat": ["chat_template_kwargs"]},
         cors={"origins": ["https://App.example.com/", "http://localhost:5173", "https://b.example:443", "app://notes"]},
     )
@@ -42,7 +48,7 @@ def test_everything_can_be_set_and_travels_to_the_workers(tmp_path: Path) -> Non
         allowed_hosts=("api.example.com", "*.scalix.world"),
         ip_allow=("10.0.0.0/8", "2001:db8::/32"),
         ip_deny=("10.0.0.1/32",),
-        overload=Overload(in_flight=5, in_flight_per_address=2, wrong_key_delay_s=0, exempt=()),
+        overload=Overload(in_flight=5, in_flight_per_address=2, wrong_key_delay_s=0, exempt=(), queue=Queue(9, 2)),
         extra_body_fields={"chat": ("chat_template_kwargs",)},
         cors_origins=("https://app.example.com", "http://localhost:5173", "https://b.example", "app://notes"),
     )
@@ -59,6 +65,9 @@ def test_everything_can_be_set_and_travels_to_the_workers(tmp_path: Path) -> Non
         ({"overload": {"in_flight": 0}}, "whole number"),
         ({"overload": {"wrong_key_delay_s": 3600}}, "whole number"),
         ({"overload": {"exempt": ["localhost"]}}, "no network"),
+        ({"overload": {"queue": {"requests": -1}}}, "whole number"),
+        ({"overload": {"queue": {"wait_s": 0}}}, "whole number"),
+        ({"overload": {"queue": {"wait": 2}}}, "wait_s"),
         ({"extra_body_fields": {"chats": []}}, "no metered route"),
         ({"cors": {"origins": ["app.example.com"]}}, "is no origin"),
         ({"cors": {"origins": ["https://app.example.com/chat"]}}, "without a path"),

@@ -16,6 +16,14 @@ DEFAULT_WRONG_KEY_DELAY_S = 5
 
 
 @dataclass(frozen=True, slots=True)
+class Queue:
+    """How many requests may wait for a place in a worker at once, 0 for none, and how long each."""
+
+    requests: int = 64
+    wait_s: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Overload:
     """What one worker carries at once. `exempt` holds networks in CIDR notation whose addresses have no cap and no
     delay of their own; trusted proxies are always exempt. `wrong_key_delay_s` is the longest delay; 0 means none.
@@ -26,6 +34,7 @@ class Overload:
     body_memory_mib: int = DEFAULT_BODY_MEMORY_MIB
     wrong_key_delay_s: int = DEFAULT_WRONG_KEY_DELAY_S
     exempt: tuple[str, ...] = LOOPBACK
+    queue: Queue = Queue()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.identity.identity import DEFAULT_LEEWAY_S, DEFAULT_REFRESH_S, KEY_SET_ALGORITHMS, SECRET_ALGORITHMS
 from scalix.domain.ledger.retention import DEFAULT_AUDIT_DAYS, Retention
 from scalix.domain.privacy import PrivacySettings
-from scalix.domain.requests.guard import Overload
+from scalix.domain.requests.guard import Overload, Queue
 from scalix.launch.config.field_types import (
     BodyField,
     Chain,
@@ -185,6 +185,7 @@ _OVERLOAD = section_of(
     body_memory_mib=(32, 65_536),
     wrong_key_delay_s=(0, 30),
     exempt=Listed[CidrText],
+    queue=Annotated[Queue, section_of(Queue, requests=(0, 10_000), wait_s=(1, 30))],
 )
 _RETENTION = section_of(
     Retention, **{**dict.fromkeys(Retention.__annotations__, Days), "archive_after_days": Days | None}

@@ -105,6 +105,8 @@ def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
 
     from scalix.serving.http_protocol import KEEP_ALIVE_S, BoundedHttpProtocol
 
+    drain: Callable[[], None] = getattr(app, "drain", lambda: None)
+
     class Server(uvicorn.Server):
         """Tells the launcher when it serves, and ends within `HARD_LIMIT_S` of the first signal."""
 
@@ -128,6 +130,8 @@ def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
             else:
                 self.should_exit = True
                 signal.setitimer(signal.ITIMER_REAL, HARD_LIMIT_S)
+            # Who waits for a place asks another worker, and what is in flight has the time that is left.
+            self.loop.call_soon_threadsafe(drain)
 
         def _retire(self) -> None:
             if self.should_exit or self.retiring:

@@ -1,5 +1,6 @@
-"""How much one worker carries at once, and who is turned away first when that is too much."""
+"""How much one worker carries at once, and who waits or is turned away first when that is too much."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from scalix.domain.errors import GatewayError, Overloaded
 from scalix.domain.policy import Priority
 from scalix.domain.requests.guard import MIB, Overload
+from scalix.service.exchange.waiting import WaitingLine
 from scalix.service.identity.callers import Caller
 
 RETRY_WHEN_OVERLOADED_S = 2
@@ -46,9 +48,15 @@ class Slot:
 
 
 class LoadShedding:
-    """Counts the requests in flight in this process, in all and by address."""
+    """Counts the requests in flight in this process, in all and by address. Those that wait are in `line` alone.
 
-    def __init__(self) -> None:
+    queued, queued_s: how many have waited, with or without success, and for how long together.
+    """
+
+    def __init__(self, line: WaitingLine | None = None) -> None:
+        self.line = WaitingLine() if line is None else line
+        self.queued = 0
+        self.queued_s = 0.0
         self.in_flight = 0
         self.body_bytes = 0
         self.bytes_by_owner: Counter[str] = Counter()
@@ -59,7 +67,8 @@ class LoadShedding:
         """A place for as long as the context lasts. `group` is the address to count it under, `None` for one that has
         no cap; `owner` whose body it is, `None` for one that has no share of their own. Raises `Overloaded`.
         """
-        if self.in_flight >= limits.in_flight:
+        # Whose a request is, and so whether it goes before others, is known when it has been read.
+        if self.in_flight >= limits.in_flight + limits.queue.requests:
             raise _overloaded("The gateway is at its limit of requests in flight.")
         held = self._by_group[group] if group is not None else 0
         if group is not None and held >= limits.in_flight_per_address:
@@ -75,12 +84,52 @@ class LoadShedding:
             taken.release()
             if group is not None:
                 _give_back(self._by_group, group, 1)
+            self._fill(limits)
+
+    def lets_in(self, caller: Caller, limits: Overload) -> bool:
+        """Whether a request that has its slot may go on, and need not `wait`."""
+        priority = priority_of(caller)
+        return self.in_flight <= _places(priority, limits) and (not self.line or self.line.passes(priority))
 
     def check(self, caller: Caller, limits: Overload) -> None:
         """Raise `Overloaded` if the load leaves no place for callers of this priority. The request has its slot."""
-        share = SHARES[priority_of(caller)]
-        if self.in_flight > max(1, int(limits.in_flight * share)):
+        if self.in_flight > _places(priority_of(caller), limits):
             raise _overloaded("The gateway is busy, and requests of your tier are the first to wait.")
+
+    async def wait(self, caller: Caller, limits: Overload, leaving: asyncio.Future[None]) -> bool:
+        """Wait for a place. The request has its slot, which is others' meanwhile. `False`: `leaving` came first. Raises
+        `Overloaded`."""
+        if not limits.queue.requests:
+            self.check(caller, limits)
+            return True
+        self.in_flight -= 1
+        self._fill(limits)
+        turn = self.line.join(priority_of(caller), limits.queue)
+        self._fill(limits)
+        clock, waits = self.line.clock(), not turn.done()
+        began_s = clock.time()
+        try:
+            if waits:
+                await asyncio.wait((turn, leaving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            has_place = self.line.leave(turn)
+            if not has_place:
+                self.in_flight += 1  # to be given back with its slot
+            self.queued += waits
+            self.queued_s += clock.time() - began_s
+        if leaving.done():
+            return False
+        if not has_place:
+            raise _overloaded(turn.result())
+        return True
+
+    def _fill(self, limits: Overload) -> None:
+        while self.line and self.line.give(lambda priority: self.in_flight < _places(priority, limits)):
+            self.in_flight += 1
+
+
+def _places(priority: Priority, limits: Overload) -> int:
+    return max(1, int(limits.in_flight * SHARES[priority]))
 
 
 def _give_back(counts: Counter[str], key: str, count: int) -> None:

@@ -42,13 +42,17 @@ class Remembered(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What this process alone knows. `refusals` are the errors that it has answered since its start, by their code."""
+    """What this process alone knows. `refusals` are the errors that it has answered since its start, by their code;
+    `waiting` wait for a place now, and `queued` have waited, `queued_s` seconds together."""
 
     requests_in_flight: int
     journal_pending_bytes: int
     store_emptied: int
     refusals: Mapping[str, int] = field(default_factory=dict)
     store_is_there: bool = True
+    waiting: int = 0
+    queued: int = 0
+    queued_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
