@@ -9,8 +9,8 @@ import pytest
 from litellm.exceptions import APIConnectionError, BadRequestError, RateLimitError, Timeout
 
 from scalix.domain.failures import ErrorClass
-from scalix.domain.ledger.outcomes import Usage
 from scalix.domain.limits.quota import Admitted, Receipt
+from scalix.domain.tokens.usage import Usage
 from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
 from scalix.litellm_adapter.callbacks import GatewayCallbacks, custom_auth
 from scalix.litellm_adapter.direct_endpoints import edge_caller

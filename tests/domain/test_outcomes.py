@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from scalix.domain.ledger.ledger import Detail
-from scalix.domain.ledger.outcomes import Billable, Usage, charge_for, cost_of, usage_from
+from scalix.domain.ledger.outcomes import Billable, charge_for, cost_of
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.prices.pricing import Price
+from scalix.domain.tokens.usage import Usage, usage_from
 
 # 1,000 and 2,000 nano-dollars a token
 PRICE = Price("info", (("input_cost_per_token", 10**12), ("output_cost_per_token", 2 * 10**12)))

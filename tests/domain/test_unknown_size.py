@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalix.domain.requests.routes import Route
-from scalix.domain.tokens.estimate import unknown_size_field
+from scalix.domain.tokens.unknown_size import unknown_size_field
 
 PART = "messages[1].content[0]"
 INPUT_PART = "input[1].content[0]"

@@ -11,9 +11,9 @@ import httpx
 import orjson
 
 from scalix.domain.failures import ErrorClass
-from scalix.domain.ledger.outcomes import Usage
 from scalix.domain.limits.quota import Charge, Receipt, Settled
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
+from scalix.domain.tokens.usage import Usage
 from scalix.edge.asgi import Receive, Scope, Send, send_bytes
 from scalix.edge.lifespan import Lifespan
 from scalix.service.exchange.attempts import Failure, ProviderError

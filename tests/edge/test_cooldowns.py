@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.ledger.outcomes import Usage
+from scalix.domain.tokens.usage import Usage
 from scalix.edge.asgi import send_bytes
 from scalix.service.exchange.attempts import NO_CONNECTION
 from scalix.store.connection.deadline import granted_store_time

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from scalix.domain.failures import ErrorClass
-from scalix.domain.ledger.outcomes import Usage
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.model_fields import EVERYTHING, Known
 from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.usage import Usage
 from scalix.launch.config.config_file import read_config
 from tests.edge.fallback_rig import CONFIG, Asked, Behaviour, Edge, break_off, crash, edge, empty, fail, hang, serve
 

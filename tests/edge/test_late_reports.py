@@ -8,8 +8,8 @@ import httpx
 import orjson
 import pytest
 
-from scalix.domain.ledger.outcomes import Usage
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Receipt, Settled
+from scalix.domain.tokens.usage import Usage
 from scalix.edge import accounts
 from scalix.edge.answer_repairs import AnswerRepairs
 from scalix.edge.answers import Answer

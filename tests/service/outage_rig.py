@@ -16,10 +16,10 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from scalix.domain.identity.subjects import OPERATOR
-from scalix.domain.ledger.outcomes import Usage
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Tally
 from scalix.domain.requests.routes import Route
+from scalix.domain.tokens.usage import Usage
 from scalix.edge.asgi import Receive, Scope, Send, send_bytes
 from scalix.edge.lifespan import Lifespan
 from scalix.launch.embedded.embedded_store import EmbeddedStore

@@ -10,7 +10,7 @@ from scalix.domain.answers.event_kinds import data_of, is_substantial
 from scalix.domain.answers.hidden_failures import failure_in_event, failure_status
 from scalix.domain.answers.provider_answers import ProviderAnswer
 from scalix.domain.answers.sound_usage import sound_usage
-from scalix.domain.ledger.outcomes import Usage
+from scalix.domain.tokens.usage import Usage
 from scalix.service.answers.provider_errors import provider_error
 from scalix.service.answers.reading import CODEC
 

@@ -7,9 +7,7 @@ from scalix.domain.ledger.ledger import NO_DETAIL, Detail, Event
 from scalix.domain.limits.quota import LATER_METRICS, Ask, Charge, Outcome, Receipt
 from scalix.domain.prices.peak_prices import PPM, marked_up
 from scalix.domain.prices.pricing import Price, calculate
-from scalix.domain.tokens.usage import IMPOSSIBLE_TOKENS, Usage, usage_from
-
-__all__ = ["IMPOSSIBLE_TOKENS", "Billable", "Usage", "charge_for", "cost_of", "swept_charge", "usage_from"]
+from scalix.domain.tokens.usage import Usage
 
 BY_LITELLM = "litellm"
 """The version of a cost that is what LiteLLM has reported."""

@@ -8,9 +8,6 @@ from scalix.domain.json_values import mapped, word
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.media_tokens import Media, media_tokens, stray_media_tokens
 from scalix.domain.tokens.text_tokens import text_tokens
-from scalix.domain.tokens.unknown_size import unknown_size_field
-
-__all__ = ["estimate_prompt_tokens", "unknown_size_field"]
 
 # What chat templates add: OpenAI 3 per message and 3 to begin, Llama 3 and Qwen 5, Vicuna and Wizard a sentence of 40.
 REQUEST_TOKENS: Final = 48

@@ -191,17 +191,14 @@ def _key(entry: Mapping[str, Any]) -> PublicKey | None:
         return None
     public = {name: entry.get(name) for name in ("kty", *_PUBLIC_PARTS[entry["kty"]])}
     try:
-        key = jwt.PyJWK.from_dict(public, algorithm=_algorithm_named(public)).key
+        named = {"RSA": "RS256", "EC": "ES256"}.get(entry["kty"], "EdDSA")
+        key = jwt.PyJWK.from_dict(public, algorithm=named).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         return None
     algorithm = _algorithm_of(key)
     if algorithm is None or entry.get("alg", algorithm) != algorithm:
         return None
     return PublicKey(kid, algorithm, key)
-
-
-def _algorithm_named(public: Mapping[str, Any]) -> str:
-    return {"RSA": "RS256", "EC": "ES256"}.get(public["kty"], "EdDSA")
 
 
 def _algorithm_of(key: VerifyKey) -> str | None:

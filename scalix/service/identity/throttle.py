@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scalix.domain.bounded import Bounded
 
@@ -20,6 +20,7 @@ class _Failures:
     last_s: float
 
 
+@dataclass(eq=False)
 class Throttle:
     """Counts wrong credentials by address and holds back the answers to them.
 
@@ -27,35 +28,30 @@ class Throttle:
     nothing by it against secrets of 256 bits, and a full waiting room must not become a way to tie up the gateway.
     """
 
-    def __init__(
-        self,
-        now_s: Callable[[], float],
-        *,
-        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
-        most_addresses: int = MOST_ADDRESSES,
-        most_waiting: int = MOST_WAITING,
-    ) -> None:
-        self._now_s = now_s
-        self._sleep = sleep
-        self._most_waiting = most_waiting
-        self._by_group: Bounded[str, _Failures] = Bounded(most_addresses)
-        self._waiting = 0
+    now_s: Callable[[], float]
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    most_addresses: int = MOST_ADDRESSES
+    most_waiting: int = MOST_WAITING
+    _waiting: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._by_group: Bounded[str, _Failures] = Bounded(self.most_addresses)
 
     async def wrong_credential(self, group: str, longest_s: float) -> None:
         """Note one, and return when its answer may go out: at most `longest_s` later."""
         delay_s = min(self._noted(group), longest_s)
-        if delay_s <= 0 or self._waiting >= self._most_waiting:
+        if delay_s <= 0 or self._waiting >= self.most_waiting:
             return
         self._waiting += 1
         try:
-            await self._sleep(delay_s)
+            await self.sleep(delay_s)
         finally:
             self._waiting -= 1
 
     def wrong_credential_at_once(self, group: str, longest_s: float) -> bool:
         """Note one whose answer may go out now. Where it would have to wait, nothing is noted: `False`."""
         failures = self._by_group.get(group)
-        counts = failures is not None and self._now_s() - failures.last_s <= FORGOTTEN_AFTER_S
+        counts = failures is not None and self.now_s() - failures.last_s <= FORGOTTEN_AFTER_S
         if longest_s > 0 and failures is not None and counts and failures.count >= FREE_FAILURES:
             return False
         self._noted(group)
@@ -63,7 +59,7 @@ class Throttle:
 
     def _noted(self, group: str) -> float:
         """The delay for one more failure: none for the first few, then twice the last one."""
-        now_s = self._now_s()
+        now_s = self.now_s()
         failures = self._by_group.get(group)
         if failures is None or now_s - failures.last_s > FORGOTTEN_AFTER_S:
             failures = _Failures(0, now_s)

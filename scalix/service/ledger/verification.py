@@ -122,7 +122,7 @@ class LedgerCheck:
             if not await self._mend_subject(one, findings):
                 findings.left += [difference for difference in found if difference.where == one and difference.part]
         shards = {_shard_of(difference) for difference in found if difference.part in SHARD_PARTS}
-        shards |= {_moving_shard(name) for name in findings.moving}
+        shards |= {int(name[1:3], 16) for name in findings.moving}
         for shard in await self._mend_shards(shards, findings):
             findings.left += [one for one in found if one.part in SHARD_PARTS and _shard_of(one) == shard]
         return findings
@@ -231,10 +231,6 @@ def _name(shard: int) -> str:
 
 def _shard_of(difference: Difference) -> int:
     return int(difference.where[1:], 16) if difference.part in SHARD_PARTS else shard_of(difference.where)
-
-
-def _moving_shard(text: str) -> int:
-    return int(text[1:3], 16)
 
 
 def _is_steady(difference: Difference, before: ShardBooks, after: ShardBooks) -> bool:

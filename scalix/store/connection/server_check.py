@@ -1,5 +1,6 @@
 """Whether a Redis or Valkey server may hold our counters: reachable, recent enough, and never evicting."""
 
+import contextlib
 import re
 import threading
 from dataclasses import dataclass
@@ -95,18 +96,16 @@ def _ask(url: str, timeout_s: float) -> ServerFacts:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    try:
-        if redacted(url) == "***":
-            raise ValueError("ambiguous")
-        client: Redis | None = redis.Redis.from_url(
-            url,
-            socket_connect_timeout=timeout_s,
-            socket_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-        )
-    except (ValueError, TypeError):
-        client = None  # and not raised here: its own message may quote a part of the password
+    client: Redis | None = None
+    if redacted(url) != "***":
+        with contextlib.suppress(ValueError, TypeError):  # whose message may quote a part of the password
+            client = redis.Redis.from_url(
+                url,
+                socket_connect_timeout=timeout_s,
+                socket_timeout=timeout_s,
+                retry=Retry(NoBackoff(), 0),
+                decode_responses=True,
+            )
     if client is None:
         raise StoreUnusable(
             f"{redacted(url)} is no address of a Redis server",

@@ -13,8 +13,7 @@ local function adjust(key, now, changes)
     end
     if is_change then
       for place, sum in ipairs(sums) do sums[place] = format('%d', sum) end
-      write[#write + 1] = field
-      write[#write + 1] = table.concat(sums, ' ', 1, last)
+      append(write, field, table.concat(sums, ' ', 1, last))
     end
   end
   if #write == 1 then return end

@@ -14,9 +14,7 @@ for i = 1, #found, 2 do
   local ends, asked = string.match(found[i + 1], '^(%d+) (%d)$')
   local rest = ends and ends - now or 0
   if rest > 0 then
-    cooling[#cooling + 1] = found[i]
-    cooling[#cooling + 1] = string.format('%d', rest)
-    cooling[#cooling + 1] = asked
+    append(cooling, found[i], string.format('%d', rest), asked)
   else
     redis.call('HDEL', KEYS[1], found[i])
   end

@@ -19,8 +19,7 @@ for _, field in ipairs(fields_of(index, true)) do
       -- What is in flight is charged when it ends; nothing will give it back.
       tally[COUNT + place] = 0
     end
-    write[#write + 1] = field
-    write[#write + 1] = packed(tally)
+    append(write, field, packed(tally))
   end
 end
 -- Before anything is deleted: a server out of memory refuses to write, and a script that has failed can be called again.

@@ -23,8 +23,7 @@ for position = 3, #ARGV, 2 do
       changes[field][place] = raised - tally[place]
       tally[place] = raised
     end
-    write[#write + 1] = field
-    write[#write + 1] = packed(tally)
+    append(write, field, packed(tally))
   end
 end
 -- Use first: were the marker refused for lack of memory, the next try would find the same amounts again.

@@ -17,8 +17,7 @@ for _, letter in ipairs(LETTERS) do
   local field = letter .. string.format('%.0f', index[letter])
   local text = redis.call('HGET', windows, field)
   if text then
-    reply[#reply + 1] = field
-    reply[#reply + 1] = text
+    append(reply, field, text)
     local tally = unpacked(text)
     for argument = 2, #ARGV, 2 do
       local place = tonumber(ARGV[argument])
@@ -29,8 +28,7 @@ for _, letter in ipairs(LETTERS) do
       end
     end
     if packed(tally) ~= text then
-      write[#write + 1] = field
-      write[#write + 1] = packed(tally)
+      append(write, field, packed(tally))
     end
   end
 end

@@ -11,11 +11,9 @@ local write = {KEYS[1]}
 for position = 2, #fields do
   local tally = unpacked(redis.call('HGET', KEYS[1], fields[position]))
   local adjusted = redis.call('HGET', KEYS[1], 'j' .. fields[position])
-  write[#write + 1] = 'j' .. fields[position]
-  write[#write + 1] = string.format('%d', (adjusted or 0) + tonumber(ARGV[3]) - tally[NANO_USD])
+  append(write, 'j' .. fields[position], string.format('%d', (adjusted or 0) + tonumber(ARGV[3]) - tally[NANO_USD]))
   tally[NANO_USD] = tonumber(ARGV[3])
-  write[#write + 1] = fields[position]
-  write[#write + 1] = packed(tally)
+  append(write, fields[position], packed(tally))
 end
 redis.call('HSET', unpack(write))
 return 1

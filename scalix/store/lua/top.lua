@@ -12,7 +12,6 @@ local reply = {}
 for position = #all, math.max(1, #all - most + 1), -1 do
   local score = 0
   for _, key in ipairs(KEYS) do score = score + (redis.call('ZSCORE', key, all[position]) or 0) end
-  reply[#reply + 1] = all[position]
-  reply[#reply + 1] = string.format('%.0f', score)
+  append(reply, all[position], string.format('%.0f', score))
 end
 return reply

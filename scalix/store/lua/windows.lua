@@ -83,6 +83,10 @@ local function numbers_of(text, least)
   return numbers
 end
 
+local function append(list, ...)
+  for _, value in ipairs({...}) do list[#list + 1] = value end
+end
+
 local NOTHING = {}
 for place = 1, COUNT do NOTHING[place] = 0 end
 

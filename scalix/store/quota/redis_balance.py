@@ -16,6 +16,5 @@ class BalanceStore(SessionStore):
         """Add to the balance (a negative amount takes from it), once for each `credit_id`. Whether it was added now,
         and the balance after it."""
         names = [self._keys.balance(subject), self._keys.credits(subject)]
-        args: list[str | int] = [credit_id, nano_usd, self._session.now()]
-        added, after, held = await self._session.run("credit", names, args)
+        added, after, held = await self._session.run("credit", names, [credit_id, nano_usd, self._session.now()])
         return bool(added), Balance(int(after), int(held))

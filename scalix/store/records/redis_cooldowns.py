@@ -22,8 +22,7 @@ class CooldownStore(SessionStore):
 
     async def cool(self, model: str, for_ms: int, *, asked_for: bool) -> None:
         """Begin a cooldown of `model`, for `for_ms` from now or for longer if that is known; 0 ends it."""
-        args: list[str | int] = [model, for_ms, int(asked_for)]
-        await self._session.run("cool", [self._keys.cooldowns()], args)
+        await self._session.run("cool", [self._keys.cooldowns()], [model, for_ms, int(asked_for)])
 
     async def count_failure(self, model: str, subject: str, *, within_ms: int, failures: int) -> bool:
         """Count a failed request of `subject`. Whether there have been `failures` in a row within `within_ms`, of more

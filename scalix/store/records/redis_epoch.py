@@ -9,5 +9,4 @@ class EpochStore(SessionStore):
 
     async def epoch(self, new: str, *, write: bool) -> str:
         """The store's epoch, `new` if it had none. `write` makes the server write, to see whether it does."""
-        args: list[str | int] = [new, EPOCH_LIFETIME_MS, int(write)]
-        return str(await self._session.run("epoch", [self._keys.epoch()], args))
+        return str(await self._session.run("epoch", [self._keys.epoch()], [new, EPOCH_LIFETIME_MS, int(write)]))
