@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator
 
 import orjson
 
+from scalix.domain.answers.event_kinds import is_done
 from scalix.domain.answers.passed_chat import PassedChat
 from scalix.domain.answers.plain_deltas import Group, Run, Template
 
 _DATA = b"data:"
+_DONE = b"data: [DONE]\n\n"
 
 
 def passed_whole(body: bytes, chat: PassedChat) -> bytes:
@@ -30,7 +32,8 @@ class PassedStream:
         self._templates: tuple[Template, Template | None] | None = None  # the provider's, and ours in its place
 
     async def passed(self, groups: AsyncIterator[Group]) -> AsyncIterator[bytes | Run]:
-        """What the client is to have, those that came together in one piece."""
+        """What the client is to have, those that came together in one piece, and the mark of its end."""
+        is_over = False
         async for group in groups:
             if isinstance(group, Run):
                 template = self._rewritten(group.template)
@@ -38,8 +41,11 @@ class PassedStream:
                     yield Run(template, group.texts, group.count)
                     continue
                 group = group.events()
+            is_over = is_over or is_done(group[-1])
             if passed := b"".join([passed_event(event, self._chat) for event in group]):
                 yield passed
+        if not is_over:
+            yield _DONE
 
     def _rewritten(self, template: Template) -> Template | None:
         """The template of what becomes of the events of `template`, an event of which has been passed on."""

@@ -23,7 +23,8 @@ _CHOICE = b'"choices":[{'
 # A name with its quotes and colon stands in no text, where quotes are escaped.
 _FINISH, _USAGE, _TOTALS = b'"finish_reason":', b'"usage":', b'"usage":{'
 # What else a chunk must be parsed for.
-_TO_COMPLETE = (_TOTALS, b'"provider_specific_fields":', b'"logprobs":{')
+_OF_THE_OPERATOR = (b'"provider":', b'"x_groq":', b'"kv_transfer_params":')
+_TO_COMPLETE = (_TOTALS, b'"provider_specific_fields":', b'"logprobs":{', *_OF_THE_OPERATOR)
 _OF_A_MESSAGE = (b'"message_start"', b'"message_delta"')
 # What stands last in an answer with vectors, of which there may be megabytes.
 _NULL_DETAILS = (b',"completion_tokens_details":null', b',"prompt_tokens_details":null')

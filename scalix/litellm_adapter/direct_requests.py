@@ -48,14 +48,16 @@ class DirectRequests:
         if (params.get("custom_llm_provider") or params["model"].partition("/")[0]) in PLAIN:
             key = self._kept.key(chosen or model, body, exchange.admission.offer.options)
         if key is not None and (kept := self._kept.get(key)) is not None:
+            _note_left_out(exchange, kept.left_out)
             return kept.request(body["messages"])
-        deployment = _as_routed(deployment, body)
-        if key is None:
-            return await built_request(deployment, body, exchange)
-        messages = orjson.dumps(body["messages"])  # LiteLLM changes them in place
-        request = await built_request(deployment, body, exchange)
-        if request is not None:
-            self._kept.put(key, request, orjson.loads(messages), ())
+        messages = orjson.dumps(body["messages"]) if key is not None else b""  # LiteLLM changes them in place
+        built = await built_request(_as_routed(deployment, body), body)
+        if built is None:
+            return None
+        request, left_out = built
+        _note_left_out(exchange, left_out)
+        if key is not None:
+            self._kept.put(key, request, orjson.loads(messages), left_out)
         return request
 
     async def ask(self, request: httpx.Request) -> tuple[int, bytes | AsyncIterator[Group]]:
@@ -78,6 +80,10 @@ def _moved(request: httpx.Request, location: str) -> httpx.Request:
     headers = [item for item in request.headers.multi_items() if item[0] != "host"]
     url = request.url.join(location)
     return httpx.Request("POST", url, headers=headers, content=request.content, extensions=request.extensions)
+
+
+def _note_left_out(exchange: Exchange, names: tuple[str, ...]) -> None:
+    exchange.dropped = exchange.dropped.and_(name for name in names if name not in exchange.dropped)
 
 
 def _not_open(request: httpx.Request) -> httpx.Response:

@@ -36,7 +36,7 @@ class Built:
 
     def request(self, messages: Any) -> httpx.Request:
         """The request for `messages`."""
-        content = orjson.dumps({**self.rest, _MESSAGES: messages})
+        content = orjson.dumps({**self.rest, _MESSAGES: _as_sent(messages)})
         return httpx.Request("POST", self.url, headers=self.headers, content=content, extensions=dict(self.extensions))
 
 
@@ -66,12 +66,22 @@ class KeptBuilds:
     def put(self, key: Key, request: httpx.Request, messages: Any, left_out: tuple[str, ...]) -> None:
         """Keep what was built for `messages`, if these are in it as they were."""
         sent = orjson.loads(request.content)
-        if not isinstance(sent, dict) or sent.pop(_MESSAGES, None) != messages:
+        if not isinstance(sent, dict) or sent.pop(_MESSAGES, None) != _as_sent(messages):
             return
         headers = httpx.Headers([item for item in request.headers.multi_items() if item[0] != "content-length"])
         self._kept[key] = Built(request.url, headers, sent, request.extensions, left_out)
         while len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
+
+
+def _as_sent(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """LiteLLM leaves out a content that is null, as beside calls."""
+    return [
+        {name: value for name, value in message.items() if name != "content"}
+        if message.get("content", "") is None
+        else message
+        for message in messages
+    ]
 
 
 def _is_plain(message: Any) -> bool:

@@ -17,7 +17,6 @@ from scalix.litellm_adapter.developer_role import note_role
 from scalix.litellm_adapter.dropped_values import dropped_values
 from scalix.litellm_adapter.kept_caps import with_caps
 from scalix.litellm_adapter.model_options import with_options
-from scalix.service.exchange.exchanges import Exchange
 
 log = logging.getLogger("scalix.provider")
 
@@ -46,10 +45,10 @@ def _say_nothing(*args: Any, **kwargs: Any) -> None:
 
 
 async def built_request(
-    deployment: Mapping[str, Any], body: Mapping[str, Any], exchange: Exchange
-) -> httpx.Request | None:
-    """The request that LiteLLM would send for `body` to `deployment`, an entry of its router's list; `None` if it has
-    to send it itself. Notes in `exchange` what LiteLLM leaves out."""
+    deployment: Mapping[str, Any], body: Mapping[str, Any]
+) -> tuple[httpx.Request, tuple[str, ...]] | None:
+    """The request that LiteLLM would send for `body` to `deployment`, an entry of its router's list, and the names of
+    what it leaves out; `None` if it has to send it itself."""
     from litellm import completion
 
     params = {name: value for name, value in deployment["litellm_params"].items() if value is not None}
@@ -62,15 +61,14 @@ async def built_request(
         "stream": body.get("stream", False),  # as its router has it
     }
     kwargs = note_role(with_caps(with_options(kwargs)))
-    left_out = dropped_values(kwargs)
+    left_out = tuple(dropped_values(kwargs))
     caught = CATCHING.set(True)
     try:
         answer = inspect.unwrap(completion)(**kwargs, acompletion=True, litellm_logging_obj=_Silent())
         if inspect.isawaitable(answer):
             await answer
     except Caught as built:
-        exchange.dropped = exchange.dropped.and_(name for name in left_out if name not in exchange.dropped)
-        return _as_sent(built.request)
+        return _as_sent(built.request), left_out
     except Exception as error:
         log.debug("LiteLLM has to ask %s itself: %s", params["model"], type(error).__name__)
     finally:

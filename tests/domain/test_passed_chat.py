@@ -120,7 +120,7 @@ def test_an_answer_ends_for_a_reason_that_openai_knows(given: str, known: str) -
 
 
 def test_the_usage_comes_last_and_alone_to_who_has_asked_for_it() -> None:
-    given = (delta(content="Hi"), {**delta(finish="stop"), "usage": USAGE})
+    given: tuple[dict[str, Any], ...] = (delta(content="Hi"), {**delta(finish="stop"), "usage": USAGE})
     made = chunks(*given, with_usage=True)
     assert [(len(chunk["choices"]), chunk.get("usage")) for chunk in made] == [(1, None), (1, None), (0, USAGE)]
     assert [chunk.get("usage") for chunk in chunks(*given)] == [None, None]
@@ -131,9 +131,33 @@ def test_a_usage_without_a_sum_gets_one() -> None:
     assert whole({"content": "Hi"}, usage={"prompt_tokens": 7, "completion_tokens": 5})["usage"]["total_tokens"] == 12
 
 
+def test_what_was_cached_has_the_name_that_openai_gives_it() -> None:
+    usage = whole({"content": "Hi"}, usage={**USAGE, "prompt_cache_hit_tokens": 4})["usage"]
+    assert (usage["prompt_tokens_details"], usage["prompt_cache_hit_tokens"]) == ({"cached_tokens": 4}, 4)
+
+
+@pytest.mark.parametrize("odd", [None, [], "12"])
+def test_a_usage_that_is_none_is_left_out(odd: Any) -> None:
+    assert "usage" not in whole({"content": "Hi"}, usage=odd)
+
+
 def test_a_stream_that_says_nothing_but_its_usage_is_no_empty_one() -> None:
     (made,) = chunks({"choices": [], "usage": USAGE})
     assert (made["choices"], "usage" in made) == ([], False)
+
+
+def test_nulls_that_openai_does_not_send_are_left_out_of_chunks() -> None:
+    bare = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": None}}
+    (made,) = chunks({**delta(content=None, refusal=None, audio=None, tool_calls=[bare]), "system_fingerprint": None})
+    assert made["choices"][0]["delta"] == {
+        "role": "assistant",
+        "content": None,
+        "refusal": None,
+        "tool_calls": [{**bare, "function": {"name": "f"}}],
+    }
+    assert "system_fingerprint" not in made
+    (made,) = chunks(delta(content="Hi", tool_calls=None))
+    assert made["choices"][0]["delta"] == {"role": "assistant", "content": "Hi"}
 
 
 def test_chunks_without_a_choice_pass() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import re2
 
-from scalix.domain.answers.fields import without_operators
+from scalix.domain.answers.fields import without_nulls, without_operators
 from scalix.domain.json_values import objects, word
 
 # What other servers call it, as OpenAI's clients know it.
@@ -21,6 +21,7 @@ _FINISHES = {
     "tool_use": "tool_calls",
     **dict.fromkeys(("refusal", "content_filtered", "SAFETY", "sensitive", "guardrail_intervened"), "content_filter"),
 }
+_NULLABLE = ("content", "refusal")
 _KNOWN = frozenset({"stop", "length", "tool_calls", "function_call", "content_filter"})
 _TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})  # OpenAI's, of its service
 _END_OF_TIME_S = 2**40
@@ -84,6 +85,7 @@ class PassedChat:
             if index not in self._begun:
                 self._begun.add(index)
                 delta.setdefault("role", "assistant")
+            without_nulls(delta, _NULLABLE)
             _with_reasoning_content(delta)
             for call in objects(delta.get("tool_calls")):
                 key = (index, call.get("index"))
@@ -101,17 +103,22 @@ class PassedChat:
         without_operators(answer)
         if word(answer.get("service_tier")) not in _TIERS:
             answer.pop("service_tier", None)
-        usage = answer.get("usage")
-        if isinstance(usage, dict) and not usage.get("total_tokens"):
-            usage["total_tokens"] = (usage.get("prompt_tokens") or 0) + (usage.get("completion_tokens") or 0)
+        if not isinstance(answer.get("system_fingerprint"), str):
+            answer.pop("system_fingerprint", None)
+        if isinstance(usage := answer.get("usage"), dict):
+            _complete_usage(usage)
+        else:
+            answer.pop("usage", None)
 
     def _complete_call(self, call: dict[str, Any], *, with_id: bool) -> None:
         if with_id:
             call["id"] = call.get("id") or self._new_id("call_")
             call["type"] = call.get("type") or "function"
         function = call.get("function")
-        if isinstance(function, dict) and isinstance(function.get("arguments"), dict | list):
-            function["arguments"] = json.dumps(function["arguments"], ensure_ascii=False)
+        if isinstance(function, dict):
+            without_nulls(function)
+            if isinstance(arguments := function.get("arguments", ""), dict | list):
+                function["arguments"] = json.dumps(arguments, ensure_ascii=False)
 
 
 def _is_time(value: Any) -> bool:
@@ -121,6 +128,14 @@ def _is_time(value: Any) -> bool:
 def known_finish(finish: str) -> str:
     """A reason to finish by the name that OpenAI has for it; `stop` for one that nobody knows."""
     return finish if finish in _KNOWN else _FINISHES.get(finish, "stop")
+
+
+def _complete_usage(usage: dict[str, Any]) -> None:
+    if not usage.get("total_tokens"):
+        usage["total_tokens"] = (usage.get("prompt_tokens") or 0) + (usage.get("completion_tokens") or 0)
+    cached = usage.get("prompt_cache_hit_tokens")  # DeepSeek's
+    if isinstance(cached, int) and not usage.get("prompt_tokens_details"):
+        usage["prompt_tokens_details"] = {"cached_tokens": cached}
 
 
 def _split_thoughts(message: dict[str, Any]) -> None:
