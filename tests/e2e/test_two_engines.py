@@ -64,7 +64,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer) -
                     "api_base": demo_server.base_url if name == "demo" else f"{provider.url}/v1",
                     "api_key": "${TEST_PROVIDER_KEY}",
                 },
-                "model_info": {**_PRICES, **({"engine": "litellm"} if engine == "litellm" else {})},
+                "model_info": {**_PRICES, "engine": engine},
             }
             for engine in ENGINES
             for name in (*ALL, "demo")
