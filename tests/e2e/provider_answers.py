@@ -35,7 +35,7 @@ class Case:
     status: int = 200
     with_finish: bool = False  # the usage comes in the chunk with the end
     asked: Mapping[str, Any] | None = None
-    of: tuple[str, ...] = ("openai", "hosted_vllm")
+    of: tuple[str, ...] = ("openai",)
 
     def answer(self, path: str, body: Body) -> Answer:
         """What the provider sends."""
@@ -78,6 +78,7 @@ def raw(body: Any, event: Any = None) -> tuple[bytes, bytes]:
     return orjson.dumps(body), b"data: " + orjson.dumps(body if event is None else event) + b"\n\ndata: [DONE]\n\n"
 
 
+BOTH = ("openai", "hosted_vllm")  # whose answers LiteLLM reads by clients of its own
 ALL = ("openai", "hosted_vllm", "openrouter", "deepseek", "groq", "mistral", "together_ai", "fireworks_ai", "xai")
 URL = {
     "type": "url_citation",
@@ -98,9 +99,9 @@ CASES: dict[str, Case] = {
         choice={"logprobs": LOGPROBS},
         asked={"logprobs": True},
     ),
-    "a refusal": Case(said(None, refusal="No"), ({"role": "assistant"}, {"refusal": "N"}, {"refusal": "o"})),
+    "a refusal": Case(said(None, refusal="No"), ({"role": "assistant"}, {"refusal": "N"}, {"refusal": "o"}), of=BOTH),
     "a cut": Case(said(), finish="length"),
-    "a filter": Case(said(), finish="content_filter"),
+    "a filter": Case(said(), finish="content_filter", of=BOTH),
     "vLLM": Case(
         said(refusal=None, annotations=None, audio=None, function_call=None, tool_calls=[], reasoning="so"),
         ({"role": "assistant", "content": ""}, {"reasoning": "so"}, {"content": "Hello"}),
@@ -192,7 +193,9 @@ CASES: dict[str, Case] = {
         ({"role": "assistant", "content": "", "reasoning": "so"}, {"role": "assistant", "content": "Hello"}),
         extra={"system_fingerprint": "fp_ollama"},
     ),
-    "Perplexity": Case(said(), extra={"citations": ["https://a.test"], "search_results": [{"url": "https://a.test"}]}),
+    "Perplexity": Case(
+        said(), extra={"citations": ["https://a.test"], "search_results": [{"url": "https://a.test"}]}, of=BOTH
+    ),
     "tags of thought": Case(said("<think>so</think>Hello"), ({"content": "<think>"}, {"content": "so</think>Hello"})),
     "tags of thought around it": Case(said("Hm <think>so</think>Hello")),
     "a call without an id": Case(
@@ -205,26 +208,28 @@ CASES: dict[str, Case] = {
     "a call as it once was": Case(said(None, function_call={"name": "f", "arguments": "{}"}), finish="function_call"),
     "no head": Case(said(), head={}),
     "a head of nulls": Case(said(), head=dict.fromkeys(("id", "created", "model"))),
-    "a head of other types": Case(said(), head={"id": 7, "created": 1_700_000_000.5, "model": 7}),
-    "no finish": Case(said(), finish=None),
+    "a head of other types": Case(said(), head={"id": 7, "created": 1_700_000_000.5, "model": 7}, of=BOTH),
+    "no finish": Case(said(), finish=None, of=BOTH),
     **{f"finish {finish}": Case(said(), finish=finish) for finish in ("end_turn", "eos_token", "max_tokens", "abort")},
     "finish tool_use": Case(said(None, tool_calls=[call()]), finish="tool_use"),
     "an empty text": Case(said("")),
     "no content": Case({"role": "assistant"}),
-    "no message": Case({}, choice={"message": None}),
-    "no choices": Case({}, raw=raw({**HEAD, "object": "chat.completion", "choices": [], "usage": FLAT_USAGE})),
-    "choices that are null": Case({}, raw=raw({**HEAD, "choices": None, "usage": FLAT_USAGE})),
+    "no message": Case({}, choice={"message": None}, of=BOTH),
+    "no choices": Case({}, raw=raw({**HEAD, "object": "chat.completion", "choices": [], "usage": FLAT_USAGE}), of=BOTH),
+    "choices that are null": Case({}, raw=raw({**HEAD, "choices": None, "usage": FLAT_USAGE}), of=BOTH),
     "usage as text": Case(said(), usage={name: str(value) for name, value in FLAT_USAGE.items()}),
     "usage as fractions": Case(said(), usage={name: float(value) for name, value in FLAT_USAGE.items()}),
     "no total": Case(said(), usage={"prompt_tokens": 7, "completion_tokens": 5}),
     "usage of nulls": Case(said(), usage={**FLAT_USAGE, "completion_tokens_details": {"reasoning_tokens": None}}),
-    "an error in a 200": Case({}, raw=raw(ERROR)),
+    "an error in a 200": Case({}, raw=raw(ERROR), of=BOTH),
     "an error as text in a 200": Case({}, raw=raw({"error": "the key is wrong"})),
     "an error with a code in a 200": Case({}, raw=raw({"error": {"message": "slow down", "code": 429}})),
     "an error beside nothing": Case({}, raw=raw({**HEAD, "choices": [], **ERROR})),
-    "an error in the middle": Case({}, raw=(raw(ERROR)[0], _MIDDLE + raw({**HEAD, "choices": [], **ERROR})[1])),
+    "an error in the middle": Case(
+        {}, raw=(raw(ERROR)[0], _MIDDLE + raw({**HEAD, "choices": [], **ERROR})[1]), of=BOTH
+    ),
     "no JSON": Case({}, raw=(b"<html>busy</html>", b"<html>busy</html>")),
-    "nothing": Case({}, raw=(b"", b"")),
+    "nothing": Case({}, raw=(b"", b""), of=BOTH),
     "an end alone": Case({}, raw=(b"{}", b"data: [DONE]\n\n")),
     **{
         f"status {status}": Case({}, raw=raw({"error": {"message": "no", "type": kind, "code": code}}), status=status)

@@ -22,6 +22,7 @@ from tests.e2e.provider_answers import ALL, CASES
 from tests.e2e.scripted_provider import scripted
 from tests.e2e.test_who_is_to_blame import Caller
 
+pytestmark = pytest.mark.timeout(300)  # the answers to all calls are fetched by whichever test is first
 ENGINES = ("direct", "litellm")
 _PRICES = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "max_output_tokens": 4096}
 _AT_ONCE = 6
