@@ -24,7 +24,8 @@ from tests.e2e.test_who_is_to_blame import Caller
 
 pytestmark = pytest.mark.timeout(300)  # the answers to all calls are fetched by whichever test is first
 ENGINES = ("direct", "litellm")
-_PRICES = {"input_cost_per_token": 1e-6, "output_cost_per_token": 1e-6, "max_output_tokens": 4096}
+# Not in `model_info`: of prices there LiteLLM has rules of its own for some providers, and would serve them.
+_PRICE = {"input_usd_per_million": 1, "output_usd_per_million": 1}
 _AT_ONCE = 6
 DESCRIBED = ("CreateChatCompletionResponse", "CreateChatCompletionStreamResponse")
 
@@ -65,12 +66,13 @@ def answers(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer) -
                     "api_base": demo_server.base_url if name == "demo" else f"{provider.url}/v1",
                     "api_key": "${TEST_PROVIDER_KEY}",
                 },
-                "model_info": {**_PRICES, "engine": engine},
+                "model_info": {"max_output_tokens": 4096, "engine": engine},
             }
             for engine in ENGINES
             for name in (*ALL, "demo")
         ]
-        section = {"retries": {"same_model": 1}}
+        prices = {model["model_name"]: _PRICE for model in models}
+        section = {"retries": {"same_model": 1}, "prices": {"models": prices}}
         gateway = Gateway(tmp_path_factory.mktemp("both"), provider.url, section=section, models=models).start()
         with gateway.client() as http:
             yield Answers(http)
