@@ -23,6 +23,7 @@ MAY_USE_RE = {
     "service/audit/audit_names.py": "names of one user, in what the gateway itself has written",
     "service/queries.py": "a fixed length, anchored at both ends",
     "store/connection/calls.py": "words, in what the store answers",
+    "store/connection/server_check.py": "the version of the operator's own store",
     "store/connection/session.py": "one character, of our own prefix",
     "store/ledger/archive_files.py": "names of files in the operator's folder",
     "store/privacy/redis_erasure.py": "a fixed length",
