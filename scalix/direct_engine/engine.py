@@ -14,8 +14,9 @@ from uuid import uuid4
 import httpx
 import orjson
 
-from scalix.direct_engine.passing import PassedStream, passed_whole
+from scalix.direct_engine.passing import Passed, PassedStream, passed_whole
 from scalix.domain.answers.passed_chat import PassedChat
+from scalix.domain.answers.passed_embeddings import PassedEmbeddings
 from scalix.domain.answers.plain_deltas import RUN, Group, Run
 from scalix.domain.failures import ErrorClass, class_of_status
 from scalix.domain.requests.routes import Route
@@ -34,7 +35,7 @@ Build = Callable[[Exchange, dict[str, Any]], Awaitable[httpx.Request | None]]
 Answered = tuple[int, bytes | AsyncIterator[Group]]
 Ask = Callable[[httpx.Request], Awaitable[Answered]]
 
-ROUTES = frozenset({Route.CHAT})
+ROUTES = frozenset({Route.CHAT, Route.EMBEDDINGS})
 _RETRIES = "num_retries"  # the edge's word to an engine: how often the same model may be asked again
 _LONGEST_WAIT_S = 60
 _FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 8.0
@@ -64,20 +65,24 @@ class DirectEngine:
             request = await self._build(exchange, body)
             if request is not None:
                 exchange.attempt.directly = True
-                chat = PassedChat(exchange.attempt.model, _new_id, _now_s, with_usage=with_usage)
-                await self._serve(exchange, request, chat, retries, send)
+                await self._serve(exchange, request, _passed(exchange, with_usage=with_usage), retries, send)
                 return
         await self._app(scope, receive, send)
 
     async def _serve(
-        self, exchange: Exchange, request: httpx.Request, chat: PassedChat, retries: int, send: Send
+        self,
+        exchange: Exchange,
+        request: httpx.Request,
+        passed: Passed,
+        retries: int,
+        send: Send,
     ) -> None:
         try:
             status, answer = await self._answered(exchange, request, retries)
-            if not isinstance(answer, bytes):
-                await _send_stream(send, PassedStream(chat).passed(answer))
-            else:
-                await _send_whole(send, status, passed_whole(answer, chat) if status == _OK else answer)
+            if isinstance(answer, bytes):
+                await _send_whole(send, status, passed_whole(answer, passed) if status == _OK else answer)
+            elif isinstance(passed, PassedChat):
+                await _send_stream(send, PassedStream(passed).passed(answer))
         finally:
             exchange.attempt.reported.set()
 
@@ -98,6 +103,12 @@ class DirectEngine:
 
 def _is_for_us(exchange: Exchange) -> bool:
     return exchange.admission.route in ROUTES and exchange.admission.call.rehearse is None
+
+
+def _passed(exchange: Exchange, *, with_usage: bool) -> Passed:
+    if exchange.admission.route is Route.EMBEDDINGS:
+        return PassedEmbeddings(exchange.attempt.model)
+    return PassedChat(exchange.attempt.model, _new_id, _now_s, with_usage=with_usage)
 
 
 def _may_be_tried_again(failure: ProviderError | None) -> bool:

@@ -6,21 +6,24 @@ import orjson
 
 from scalix.domain.answers.event_kinds import is_done
 from scalix.domain.answers.passed_chat import PassedChat
+from scalix.domain.answers.passed_embeddings import PassedEmbeddings
 from scalix.domain.answers.plain_deltas import Group, Run, Template
 
 _DATA = b"data:"
 _DONE = b"data: [DONE]\n\n"
 
+Passed = PassedChat | PassedEmbeddings
 
-def passed_whole(body: bytes, chat: PassedChat) -> bytes:
+
+def passed_whole(body: bytes, passed: Passed) -> bytes:
     """A whole answer, completed; `null` if it is none."""
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
         return b"null"
-    if not isinstance(answer, dict) or not isinstance(answer.get("choices"), list):
+    if not isinstance(answer, dict) or not isinstance(answer.get(passed.items), list):
         return b"null"
-    chat.whole(answer)
+    passed.whole(answer)
     return orjson.dumps(answer)
 
 

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from scalix.domain.requests.routes import Route
 
 _CHAT = frozenset({Route.CHAT})
+_WITH_EMBEDDINGS = _CHAT | {Route.EMBEDDINGS}
 DIRECT: Mapping[str, frozenset[Route]] = {
-    "openai": _CHAT,
-    "hosted_vllm": _CHAT,
-    "openrouter": _CHAT,
+    "openai": _WITH_EMBEDDINGS,
+    "hosted_vllm": _WITH_EMBEDDINGS,
+    "openrouter": _WITH_EMBEDDINGS,
     "deepseek": _CHAT,
     "groq": _CHAT,
-    "mistral": _CHAT,
-    "together_ai": _CHAT,
-    "fireworks_ai": _CHAT,
+    "mistral": _WITH_EMBEDDINGS,
+    "together_ai": _WITH_EMBEDDINGS,
+    "fireworks_ai": _WITH_EMBEDDINGS,
     "xai": _CHAT,
 }
 """The providers that speak OpenAI's format, by LiteLLM's names, and the routes on which the direct engine asks them."""

@@ -8,6 +8,8 @@ import httpx
 import orjson
 
 from scalix.domain.answers.plain_deltas import Group
+from scalix.domain.json_values import listed
+from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.kept_builds import KeptBuilds
 from scalix.litellm_adapter.known_fields import filled
 from scalix.litellm_adapter.provider_calls import ReadStream
@@ -43,15 +45,19 @@ class DirectRequests:
         deployment = self._deployment(model, chosen)
         if deployment is None:
             return None
-        key = None
         params = deployment["litellm_params"]
-        if (params.get("custom_llm_provider") or params["model"].partition("/")[0]) in PLAIN:
+        is_plain = (params.get("custom_llm_provider") or params["model"].partition("/")[0]) in PLAIN
+        route = exchange.admission.route
+        if route is Route.EMBEDDINGS and not is_plain and _has_tokens(body):
+            return None  # LiteLLM makes a text of them
+        key = None
+        if is_plain and route is Route.CHAT:
             key = self._kept.key(chosen or model, body, exchange.admission.offer.options)
         if key is not None and (kept := self._kept.get(key)) is not None:
             _note_left_out(exchange, kept.left_out)
             return kept.request(body["messages"])
         messages = orjson.dumps(body["messages"]) if key is not None else b""  # LiteLLM changes them in place
-        built = await built_request(_as_routed(deployment, body), body)
+        built = await built_request(_as_routed(deployment, body), body, route)
         if built is None:
             return None
         request, left_out = built
@@ -84,6 +90,12 @@ def _moved(request: httpx.Request, location: str) -> httpx.Request:
 
 def _note_left_out(exchange: Exchange, names: tuple[str, ...]) -> None:
     exchange.dropped = exchange.dropped.and_(name for name in names if name not in exchange.dropped)
+
+
+def _has_tokens(body: dict[str, Any]) -> bool:
+    """Whether what is to be embedded are texts as lists of tokens."""
+    texts = listed(body.get("input"))
+    return bool(texts) and isinstance(texts[0], list)
 
 
 def _not_open(request: httpx.Request) -> httpx.Response:

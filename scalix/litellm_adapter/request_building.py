@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.catching import CATCHING, Caught
 from scalix.litellm_adapter.developer_role import note_role
 from scalix.litellm_adapter.dropped_values import dropped_values
@@ -45,11 +46,11 @@ def _say_nothing(*args: Any, **kwargs: Any) -> None:
 
 
 async def built_request(
-    deployment: Mapping[str, Any], body: Mapping[str, Any]
+    deployment: Mapping[str, Any], body: Mapping[str, Any], route: Route = Route.CHAT
 ) -> tuple[httpx.Request, tuple[str, ...]] | None:
     """The request that LiteLLM would send for `body` to `deployment`, an entry of its router's list, and the names of
     what it leaves out; `None` if it has to send it itself."""
-    from litellm import completion
+    from litellm.main import completion, embedding
 
     params = {name: value for name, value in deployment["litellm_params"].items() if value is not None}
     kwargs = {
@@ -58,13 +59,17 @@ async def built_request(
         "model": params["model"],
         "model_info": deployment.get("model_info") or {},
         "metadata": {"model_group": deployment["model_name"]},
-        "stream": body.get("stream", False),  # as its router has it
+        "litellm_logging_obj": _Silent(),
     }
-    kwargs = note_role(with_caps(with_options(kwargs)))
-    left_out = tuple(dropped_values(kwargs))
+    if route is Route.EMBEDDINGS:
+        function, of_the_route = embedding, {"aembedding": True}
+    else:
+        function, of_the_route = completion, {"acompletion": True, "stream": body.get("stream", False)}  # as its router
+    kwargs = note_role(with_caps(with_options({**kwargs, **of_the_route})))
+    left_out = () if route is Route.EMBEDDINGS else tuple(dropped_values(kwargs))
     caught = CATCHING.set(True)
     try:
-        answer = inspect.unwrap(completion)(**kwargs, acompletion=True, litellm_logging_obj=_Silent())
+        answer = inspect.unwrap(function)(**kwargs)
         if inspect.isawaitable(answer):
             await answer
     except Caught as built:

@@ -32,6 +32,8 @@ class PassedChat:
     """One answer of a model, whole or chunk by chunk. `model` is the model's public name; `new_id` makes an id with the
     prefix that it is given; `now_s` is Unix time; `with_usage`: the client of a stream has asked for its usage."""
 
+    items = "choices"  # where an answer is
+
     def __init__(self, model: str, new_id: Callable[[str], str], now_s: Callable[[], int], *, with_usage: bool) -> None:
         self._model = model
         self._new_id = new_id
