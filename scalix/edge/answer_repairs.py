@@ -72,7 +72,7 @@ class AnswerRepairs:
 
     def whole(self, body: bytes) -> bytes:
         """An answer that is not streamed; what is no JSON object stays as it is."""
-        if self._exchange.admission.route is Route.EMBEDDINGS and b'"cost":' not in body:
+        if self._exchange.admission.route is Route.EMBEDDINGS and b"cost" not in body:
             end = body[-_END_BYTES:]
             for null in _NULL_DETAILS:
                 end = end.replace(null, b"")

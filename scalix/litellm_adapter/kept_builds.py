@@ -91,8 +91,8 @@ def _is_plain(message: Any) -> bool:
     content = message.get("content")
     if content is None and "tool_calls" in message:
         content = ""
-    if type(content) is not str and not _are_texts(content):
-        return False
+    if type(content) is not str and (message["role"] == "assistant" or not _are_texts(content)):
+        return False  # an assistant's texts are one text for vLLM
     return "tool_calls" not in message or _are_calls(message["tool_calls"])
 
 

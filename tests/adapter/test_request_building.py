@@ -259,6 +259,13 @@ _MESSAGE_LISTS = st.lists(_MESSAGE, min_size=1, max_size=4)
 _PARAMS = [name for name in DEFAULTS if name != "no address"]
 
 
+def test_an_assistants_texts_are_looked_at_by_litellm_which_makes_one_of_them_for_vllm() -> None:
+    texts = [{"type": "text", "text": "Hi"}]
+    for content, is_kept in ((texts, False), ([], False), ("Hi", True)):
+        body = {"messages": [*PLAIN, {"role": "assistant", "content": content}]}
+        assert (KeptBuilds().key("m", body, {}) is not None) == is_kept
+
+
 @property_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_is_kept_makes_the_request_that_litellm_would_make_anew(recorder: Recorder, data: st.DataObject) -> None:

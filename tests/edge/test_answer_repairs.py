@@ -162,6 +162,11 @@ def test_a_message_that_has_just_begun_has_a_content_to_be_added_to() -> None:
     assert made["item"]["content"] == []
 
 
+def test_no_cost_of_vectors_is_shown_under_whichever_name() -> None:
+    body = b'{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":7,"estimated_cost":0.1,"total_tokens":7}}'
+    assert b"cost" not in repairs(Route.EMBEDDINGS).whole(body)
+
+
 def test_vectors_are_not_parsed_and_their_usage_has_no_null() -> None:
     body = (
         b'{"data":[{"embedding":[0.1]}],"usage":{"prompt_tokens":7,"completion_tokens_details":null,"total_tokens":7}}'
