@@ -110,9 +110,10 @@ def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
     class Server(uvicorn.Server):
         """Tells the launcher when it serves, and ends within `HARD_LIMIT_S` of the first signal."""
 
+        retiring = False
+
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             self.loop = asyncio.get_running_loop()
-            self.retiring = False
             await super().startup(sockets=sockets)
             self.loop.add_signal_handler(RETIRE_SIGNAL, self._retire)
             os.write(ready_fd, b"ready\n")
@@ -130,8 +131,9 @@ def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
             else:
                 self.should_exit = True
                 signal.setitimer(signal.ITIMER_REAL, HARD_LIMIT_S)
-            # Who waits for a place asks another worker, and what is in flight has the time that is left.
-            self.loop.call_soon_threadsafe(drain)
+            if self.started:
+                # Who waits for a place asks another worker, and what is in flight has the time that is left.
+                self.loop.call_soon_threadsafe(drain)
 
         def _retire(self) -> None:
             if self.should_exit or self.retiring:
