@@ -10,6 +10,7 @@ from scalix.domain.answers.passed_embeddings import PassedEmbeddings
 from scalix.domain.answers.plain_deltas import Group, Run, Template
 
 _DATA = b"data:"
+_ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
 _DONE = b"data: [DONE]\n\n"
 
 Passed = PassedChat | PassedEmbeddings
@@ -65,7 +66,8 @@ def passed_event(event: bytes, chat: PassedChat) -> bytes:
     try:
         chunk = orjson.loads(line[len(_DATA) :])
     except orjson.JSONDecodeError:
-        return event  # the mark of its end
+        # The mark of its end. Half an event, with which it broke off, would swallow the next, which says so.
+        return event if is_done(event) or event.endswith(_ENDS) else b""
     if not isinstance(chunk, dict):
         return event
     return b"".join([b"data: " + orjson.dumps(one) + b"\n\n" for one in chat.chunks(chunk)])

@@ -18,6 +18,8 @@ from scalix.service.exchange.exchanges import Exchange
 
 PLAIN = frozenset({"openai", "hosted_vllm"})
 """Those of whose messages LiteLLM passes plain ones on as they are."""
+# What LiteLLM changes for some deployments: system messages, and roles that do not alternate.
+_PROBE = [{"role": role, "content": "x"} for role in ("assistant", "system", "user", "user", "assistant")]
 _MOST_KNOWN = 4_096
 _MOST_REDIRECTS = 5
 _SAME_AGAIN = (307, 308)  # what is asked elsewhere as it was asked here
@@ -28,6 +30,7 @@ class DirectRequests:
 
     def __init__(self) -> None:
         self._kept = KeptBuilds()
+        self._passes: dict[tuple[str, str], bool] = {}  # by model and deployment
         self._deployment = lru_cache(maxsize=_MOST_KNOWN)(_deployment_of)
         self._transport: httpx.AsyncBaseTransport = httpx.MockTransport(_not_open)
 
@@ -56,8 +59,11 @@ class DirectRequests:
         if key is not None and (kept := self._kept.get(key)) is not None:
             _note_left_out(exchange, kept.left_out)
             return kept.request(body["messages"])
+        deployment = _as_routed(deployment, body)
+        if key is not None and not await self._passes_messages_on((model, chosen), deployment):
+            key = None
         messages = orjson.dumps(body["messages"]) if key is not None else b""  # LiteLLM changes them in place
-        built = await built_request(_as_routed(deployment, body), body, route)
+        built = await built_request(deployment, body, route)
         if built is None:
             return None
         request, left_out = built
@@ -65,6 +71,15 @@ class DirectRequests:
         if key is not None:
             self._kept.put(key, request, orjson.loads(messages), left_out)
         return request
+
+    async def _passes_messages_on(self, name: tuple[str, str], deployment: dict[str, Any]) -> bool:
+        """Whether LiteLLM sends plain messages of all roles, in any order, to this deployment as they are."""
+        if name not in self._passes:
+            built = await built_request(deployment, {"messages": [dict(message) for message in _PROBE]}, Route.CHAT)
+            if len(self._passes) >= _MOST_KNOWN:
+                self._passes.clear()
+            self._passes[name] = built is not None and orjson.loads(built[0].content).get("messages") == _PROBE
+        return self._passes[name]
 
     async def ask(self, request: httpx.Request) -> tuple[int, bytes | AsyncIterator[Group]]:
         """Send it. The status of the answer, and its body, or the events of its stream that came together. Raises
