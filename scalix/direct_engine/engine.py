@@ -8,6 +8,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -79,6 +80,8 @@ class DirectEngine:
     ) -> None:
         try:
             status, answer = await self._answered(exchange, request, retries)
+            if not isinstance(answer, bytes) and not exchange.admission.streamed:
+                status, answer = _BAD_GATEWAY, await _read_to_its_end(answer)  # nobody would find an answer in it
             if isinstance(answer, bytes):
                 await _send_whole(send, status, passed_whole(answer, passed) if status == _OK else answer)
             elif isinstance(passed, PassedChat):
@@ -144,6 +147,14 @@ async def _send_stream(send: Send, pieces: AsyncIterator[bytes | Run]) -> None:
     except (AnswerBroke, httpx.TransportError):
         end = _BROKEN
     await send({"type": "http.response.body", "body": end})
+
+
+async def _read_to_its_end(groups: AsyncIterator[Group]) -> bytes:
+    """Read a stream for what it says of its usage alone."""
+    with suppress(AnswerBroke, httpx.TransportError):
+        async for _ in groups:
+            pass
+    return b""
 
 
 def _wants_usage(body: Mapping[str, Any]) -> bool:

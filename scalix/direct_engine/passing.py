@@ -8,6 +8,7 @@ from scalix.domain.answers.event_kinds import is_done
 from scalix.domain.answers.passed_chat import PassedChat
 from scalix.domain.answers.passed_embeddings import PassedEmbeddings
 from scalix.domain.answers.plain_deltas import Group, Run, Template
+from scalix.service.answers.provider_errors import AnswerBroke
 
 _DATA = b"data:"
 _ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
@@ -70,4 +71,7 @@ def passed_event(event: bytes, chat: PassedChat) -> bytes:
         return event if is_done(event) or event.endswith(_ENDS) else b""
     if not isinstance(chunk, dict):
         return event
-    return b"".join([b"data: " + orjson.dumps(one) + b"\n\n" for one in chat.chunks(chunk)])
+    try:
+        return b"".join([b"data: " + orjson.dumps(one) + b"\n\n" for one in chat.chunks(chunk)])
+    except TypeError as error:  # it is nested too deep, or its numbers are no numbers
+        raise AnswerBroke("an event of the provider's stream can't be written") from error

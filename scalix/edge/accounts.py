@@ -18,6 +18,8 @@ from scalix.service.exchange.hidden_work import Silence, Speeds
 from scalix.service.exchange.settlement import Settlement
 
 REPORT_WAIT_S = 0.25
+# Errors of the connection, behind which a provider may be at work.
+_UNTOLD = ("TransportError", "TimeoutException")
 _CHARGED_BY_TOKENS = (Outcome.SUCCESS, Outcome.CLIENT_CUT, Outcome.PROVIDER_BROKE, Outcome.CLIENT_LEFT)
 
 log = logging.getLogger("scalix.edge")
@@ -169,7 +171,10 @@ class Account:
 
     def _is_at_work(self) -> bool:
         attempt = self._exchange.attempt
-        return attempt.asked and not attempt.cache_hit
+        error = attempt.seen.error
+        # Who has refused generates nothing, also while it is waited to ask once more.
+        has_refused = error is not None and error.kind not in _UNTOLD
+        return attempt.asked and not attempt.cache_hit and not has_refused
 
     def _learn(self, usage: Usage) -> None:
         if self._is_at_work():

@@ -4,8 +4,22 @@ from contextvars import ContextVar
 
 import httpx
 
-CATCHING: ContextVar[bool] = ContextVar("scalix_catching", default=False)
-"""Whether the running task wants its requests caught, and none sent."""
+
+class Build:
+    """A request that is being built. What LiteLLM begins meanwhile, and what runs on after it, is its own affair."""
+
+    def __init__(self) -> None:
+        self.is_under_way = True
+
+
+CATCHING: ContextVar[Build | None] = ContextVar("scalix_catching", default=None)
+"""The build whose request is to be caught, and not sent."""
+
+
+def is_caught() -> bool:
+    """Whether a request that is about to leave is to be caught."""
+    build = CATCHING.get()
+    return build is not None and build.is_under_way
 
 
 class Caught(BaseException):

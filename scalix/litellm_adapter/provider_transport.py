@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from scalix.litellm_adapter.bounded_answers import CODINGS, bound
-from scalix.litellm_adapter.catching import CATCHING, Caught
+from scalix.litellm_adapter.catching import Caught, is_caught
 from scalix.litellm_adapter.client_urls import refuse_blocking_fetch
 from scalix.litellm_adapter.provider_calls import ProviderCall, asks_provider, refuse_incomplete
 from scalix.litellm_adapter.provider_redirects import elsewhere, leads_away
@@ -42,7 +42,7 @@ def watched(handle: Handle) -> Handle:
     """`handle` of a transport, with what is asked and answered seen on the way."""
 
     async def handle_async_request(self: Any, request: httpx.Request) -> httpx.Response:
-        if CATCHING.get():
+        if is_caught():
             raise Caught(request)
         exchange = CURRENT.get()
         request.headers["accept-encoding"] = CODINGS

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 
 from scalix.domain.requests.routes import Route
-from scalix.litellm_adapter.catching import CATCHING, Caught
+from scalix.litellm_adapter.catching import CATCHING, Build, Caught
 from scalix.litellm_adapter.developer_role import note_role
 from scalix.litellm_adapter.dropped_values import dropped_values
 from scalix.litellm_adapter.kept_caps import with_caps
@@ -67,7 +67,8 @@ async def built_request(
         function, of_the_route = completion, {"acompletion": True, "stream": body.get("stream", False)}  # as its router
     kwargs = note_role(with_caps(with_options({**kwargs, **of_the_route})))
     left_out = () if route is Route.EMBEDDINGS else tuple(dropped_values(kwargs))
-    caught = CATCHING.set(True)
+    build = Build()
+    caught = CATCHING.set(build)
     try:
         answer = inspect.unwrap(function)(**kwargs)
         if inspect.isawaitable(answer):
@@ -77,6 +78,7 @@ async def built_request(
     except Exception as error:
         log.debug("LiteLLM has to ask %s itself: %s", params["model"], type(error).__name__)
     finally:
+        build.is_under_way = False
         CATCHING.reset(caught)
     return None
 

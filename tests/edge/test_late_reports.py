@@ -17,6 +17,7 @@ from scalix.edge.asgi import Message
 from scalix.edge.patience import Patience
 from scalix.edge.replies import Reply
 from scalix.litellm_adapter.provider_calls import ProviderCall
+from scalix.service.exchange.attempts import ProviderError
 from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.exchange.hidden_work import Speeds
 from scalix.service.exchange.settlement import Settlement
@@ -98,6 +99,40 @@ async def test_a_client_that_leaves_after_the_usage_is_charged_what_was_stated()
 async def test_a_usage_stated_before_a_cut_streams_text_does_not_make_the_text_free() -> None:
     charge = await _charged(_usage_event(7, 1) + TEXT, client_left=True)
     assert charge == Charge(Outcome.CLIENT_CUT, 1, 7 + 3, 0, estimated=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected_tokens"),
+    [(ProviderError(503, "busy"), 4), (ProviderError(502, "", kind="TransportError"), 4 + 50)],
+)
+async def test_who_leaves_while_a_provider_that_has_refused_is_to_be_asked_again_pays_no_thoughts(
+    error: ProviderError, expected_tokens: int
+) -> None:
+    charges: list[Charge] = []
+
+    async def settle(receipt: Receipt, charge: Charge) -> Settled:
+        charges.append(charge)
+        return Settled("settled", {})
+
+    async def words(model: str, text: str) -> int:
+        return len(text.split())
+
+    async def counted() -> int:
+        return 4
+
+    now_s = [0.0]
+    exchange = made_exchange(
+        admitted=Admitted(Receipt("r", "operator:master", 4, 50, 50, False), {}, 1), streamed=False
+    )
+    settlement = Settlement(
+        cast(Any, SimpleNamespace(settle=settle)), Exchanges(), cast(Any, SimpleNamespace(learn=lambda *learned: None))
+    )
+    measures = accounts.Measures(words, counted, Speeds(), lambda: None, lambda: now_s[0])
+    account = accounts.Account(exchange, "m", settlement, measures)
+    exchange.attempt.asked, exchange.attempt.seen.error, exchange.client_left = True, error, True
+    now_s[0] = 60.0
+    await account.settle(Outcome.CLIENT_LEFT)
+    assert (charges[0].tokens, charges[0].outcome) == (expected_tokens, Outcome.CLIENT_LEFT)
 
 
 async def test_what_litellm_reported_goes_before_what_was_seen() -> None:

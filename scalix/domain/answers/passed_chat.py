@@ -80,7 +80,8 @@ class PassedChat:
 
     def _complete_choices(self, choices: list[dict[str, Any]]) -> None:
         for position, choice in enumerate(choices):
-            index = choice.setdefault("index", position)
+            given = choice.get("index")
+            index = choice["index"] = given if type(given) is int else position
             delta = choice.get("delta")
             if not isinstance(delta, dict):
                 delta = choice["delta"] = {}
