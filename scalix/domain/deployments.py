@@ -43,11 +43,16 @@ STRATEGIES = (WEIGHTS, LEAST_BUSY, LATENCY, COST, *USAGE)
 """How a deployment is chosen, by LiteLLM's names."""
 
 
+def weights_of(deployments: Sequence[Deployment]) -> dict[str, float]:
+    """Their weights, by id. Where none of them has one, all have the same."""
+    is_weighted = any(one.weight > 0 for one in deployments)
+    return {one.id: one.weight if is_weighted else 1.0 for one in deployments}
+
+
 def next_by_weight(deployments: Sequence[Deployment], credit: MutableMapping[str, float]) -> Deployment:
     """The one whose turn it is: a smooth weighted round robin, exact over each round and without bursts. `credit` is
-    kept by the caller from one turn to the next. Where none of them has a weight, all have the same."""
-    is_weighted = any(one.weight > 0 for one in deployments)
-    weights = {one.id: one.weight if is_weighted else 1.0 for one in deployments}
+    kept by the caller from one turn to the next."""
+    weights = weights_of(deployments)
     for name, weight in weights.items():
         credit[name] = credit.get(name, 0.0) + weight
     due = max((one for one in deployments if weights[one.id] > 0), key=lambda one: credit[one.id])

@@ -1,6 +1,7 @@
 """Has an admitted request asked, answered and settled."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from scalix.domain.limits.quota import Outcome
@@ -11,6 +12,7 @@ from scalix.edge.accounts import Account, Measures
 from scalix.edge.answer_repairs import AnswerRepairs
 from scalix.edge.asgi import Receive, Scope, Send
 from scalix.edge.asking import Asking
+from scalix.edge.conversations import conversation_start
 from scalix.edge.failover import Attempts, Fields
 from scalix.edge.given_ids import GivenIds
 from scalix.edge.replies import Reply
@@ -48,7 +50,8 @@ class Answering:
     ) -> None:
         """Answer, and settle whatever happens. Raises `BadRequest` for a body that can't be written."""
         try:
-            attempts = Attempts(self._narrowed(exchange, candidates), self._fallbacks.chooser, exchange, fields)
+            candidates, start = self._narrowed(exchange, candidates), partial(conversation_start, exchange, scope)
+            attempts = Attempts(candidates, self._fallbacks.chooser, exchange, fields, start)
             reply_of = self._way_back(exchange, attempts, send)
             await self._asking.ask(exchange, attempts, reply_of, scope, receive)
         finally:

@@ -19,7 +19,7 @@ from scalix.domain.requests.model_fields import EVERYTHING, KnownFields, refusal
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.output_cap import CAP_FIELDS, OutputRequest, output_request
 from scalix.edge.provider_errors import Failed
-from scalix.service.deployments.chooser import Chooser
+from scalix.service.deployments.chooser import Chooser, Start, no_conversation
 from scalix.service.exchange.candidates import Candidates
 from scalix.service.exchange.exchanges import Exchange
 
@@ -35,7 +35,7 @@ class Fields:
 
 
 class Attempts:
-    """The attempts of one admitted request. `clock` gives seconds, monotonic."""
+    """The attempts of one admitted request. `clock` gives seconds, monotonic; `start` how its conversation begins."""
 
     def __init__(
         self,
@@ -43,8 +43,10 @@ class Attempts:
         chooser: Chooser,
         exchange: Exchange,
         fields: Fields,
+        start: Start = no_conversation,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._start = start
         self._retries = candidates.retries
         self._chooser = chooser
         self._cooldowns = chooser.cooldowns
@@ -118,7 +120,7 @@ class Attempts:
         """The deployment of `model` that is tried now, if it has several and one of them is left."""
         if self._is_bound:
             return None
-        chosen = self._chooser.choose(model, self._subject, self._tried, self._narrow)
+        chosen = self._chooser.choose(model, self._subject, self._tried, self._narrow, self._start)
         if chosen is not None:
             self._tried.add(chosen.id)
         return chosen

@@ -18,6 +18,7 @@ from scalix.service.ledger.store_memory import LOOK_EVERY_S
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
 from scalix.wiring.administration import AdministrationParts, build_administration
+from scalix.wiring.environment import needed
 from scalix.wiring.exchange import ExchangeParts, ModelKnowledge, build_exchange
 from scalix.wiring.identity import CallerParts, build_audit, build_callers
 from scalix.wiring.ledger import LedgerParts, build_ledger
@@ -79,7 +80,7 @@ def build_core(environ: Mapping[str, str], models: ModelKnowledge) -> Core:
     store = build_store(environ)
     audit = build_audit(store, environ)
     callers = build_callers(store, audit, environ)
-    exchange = build_exchange(store, models)
+    exchange = build_exchange(store, models, needed(environ, "LITELLM_MASTER_KEY"))
     forget = exchange.known.forget
     administration = build_administration(store, audit.log, callers, environ, forget_refusals=forget)
     ledger = build_ledger(store, audit.log)

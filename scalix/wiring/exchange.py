@@ -58,8 +58,9 @@ class ExchangeParts:
     watch: StoreWatch
 
 
-def build_exchange(store: StoreParts, models: ModelKnowledge) -> ExchangeParts:
-    """Build the use cases over the store, and over the journal while the store is unreachable."""
+def build_exchange(store: StoreParts, models: ModelKnowledge, secret: str) -> ExchangeParts:
+    """Build the use cases over the store, and over the journal while the store is unreachable. `secret` is the same in
+    all workers of all gateways."""
     outage, exchanges = Outage(LocalCounters(now_ms), store.journal), Exchanges()
     counting, known = TokenCounting(models.tokenizer), KnownRefusals()
     names = NamesOfDay(store.guarded(ModelNameStore(store.session)), now_ms=now_ms)
@@ -67,7 +68,7 @@ def build_exchange(store: StoreParts, models: ModelKnowledge) -> ExchangeParts:
     settlement = Settlement(store.quotas, exchanges, outage, policy=store.policy)
     cooldowns = Cooldowns(store.guarded(CooldownStore(store.session)), store.policy, clock=time.monotonic)
     load = Load(store.guarded(LoadStore(store.session)), time.monotonic, time.time)
-    chooser = Chooser(cooldowns, load, store.policy, now_ms)
+    chooser = Chooser(cooldowns, load, store.policy, now_ms, secret=secret)
     return ExchangeParts(
         shedding=LoadShedding(),
         counting=counting,

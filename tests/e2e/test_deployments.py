@@ -98,6 +98,27 @@ def test_charged_is_the_price_of_the_one_that_served(engine: str, http: httpx.Cl
     assert costs == sorted(12 * NANO_USD[place] for place in asked), events
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_turns_of_one_conversation_reach_one_provider_and_users_are_keyed_apart(
+    engine: str, http: httpx.Client, provider: Provider
+) -> None:
+    system, reached = {"role": "system", "content": "word " * 3_000}, set()
+    for number in range(12):
+        user = f"talker-{engine}-{number}"
+        assert http.post("/user/new", json={"user_id": user, "tier": "all-models"}).status_code == 200
+        provider.asked.clear()
+        said: list[dict[str, str]] = []
+        for turn in ("one", "two", "three"):
+            said.append({"role": "user", "content": turn})
+            answered = ask(http, f"free-{engine}", user=user, messages=[system, *said])
+            assert answered.status_code == 200, answered.text
+            said.append({"role": "assistant", "content": "hello"})
+        assert len(places(provider)) == 3
+        assert len(set(places(provider))) == 1, places(provider)
+        reached.update(places(provider))
+    assert len(reached) > 1
+
+
 ROUTES: dict[str, dict[str, Any]] = {
     "/v1/messages": {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 50},
     "/v1/responses": {"input": "hi"},

@@ -183,3 +183,69 @@ async def test_after_failures_cancels_and_cache_hits_nothing_is_in_flight(
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
         assert not load._in_flight
+
+
+LONG = "word " * 3_000
+NAMED = ("x-session-id", "x-claude-code-session-id", "session_id", "session-id", "x-session-affinity")
+
+
+def turns(number: int) -> list[dict[str, str]]:
+    """The messages of the `number`th turn of a conversation with a long prefix."""
+    said = [{"role": "user", "content": f"turn {turn}"} for turn in range(number)]
+    return [{"role": "system", "content": LONG}, *said]
+
+
+async def test_turns_of_one_conversation_reach_one_deployment_and_users_are_keyed_apart(one: Edge) -> None:
+    reached = set()
+    for user in range(16):
+        asked: list[str] = []
+        one.app.behaviours["free-several"] = [by_deployment(asked)]
+        for number in (1, 2, 3):
+            answer = await one.ask("free-several", user=f"u{user}", messages=turns(number))
+            assert answer.status_code == 200, answer.text
+        assert len(set(asked)) == 1, asked
+        reached.update(asked)
+    assert len(reached) > 1
+
+
+@pytest.mark.parametrize("name", [*NAMED, "prompt_cache_key"])
+async def test_the_id_that_a_client_gives_its_conversation_counts_whatever_is_said(one: Edge, name: str) -> None:
+    reached = set()
+    for session in range(16):
+        asked: list[str] = []
+        one.app.behaviours["free-several"] = [by_deployment(asked)]
+        for number in range(3):
+            messages = [{"role": "user", "content": f"{number}"}]
+            body = {"model": "free-several", "user": "u", "messages": messages}
+            ids = {name: f"conversation-{session}"}
+            in_body, headers = (ids, {}) if name == "prompt_cache_key" else ({}, ids)
+            answer = await one.http.post("/v1/chat/completions", json={**body, **in_body}, headers=headers)
+            assert answer.status_code == 200, answer.text
+        assert len(set(asked)) == 1, asked
+        reached.update(asked)
+    assert len(reached) > 1
+
+
+async def test_after_a_failure_a_conversation_has_its_second_deployment(one: Edge) -> None:
+    asked: list[str] = []
+    one.app.behaviours["free-several"] = [by_deployment(asked)]
+    await one.ask("free-several", messages=turns(1))
+    first = asked.pop()
+    one.core.exchange.fallbacks.cooldowns.failed(first, "user:x", 60, is_everybodys=True)
+    for number in (2, 3, 4):
+        await one.ask("free-several", messages=turns(number))
+    assert len(set(asked)) == 1
+    assert first not in asked
+
+
+async def test_another_worker_sends_a_conversation_to_the_same_deployment(
+    one: Edge, tmp_path: Path, store_url: str, key_prefix: str
+) -> None:
+    async with edge(tmp_path, store_url, key_prefix, WITH_SEVERAL, "two") as two:
+        for user in range(8):
+            asked: list[str] = []
+            for worker in (one, two):
+                worker.app.behaviours["free-several"] = [by_deployment(asked)]
+                await worker.ask("free-several", user=f"u{user}", messages=turns(1))
+            assert len(asked) == 2
+            assert len(set(asked)) == 1

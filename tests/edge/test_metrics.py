@@ -75,7 +75,8 @@ async def test_what_was_used_today_by_model_tier_and_outcome(make: Make) -> None
     assert (await a.ask("canary-user")).status_code == 200
     at_ms = await now_ms(a)
     more: dict[str, Any] = {"model": "gpt-4", "served": "gpt-4", "tier": "premium"}
-    await settle(a, "canary-other", at_ms=at_ms, tokens=40, cost=2_000_000_000, charge=3_000_000_000, **more)
+    paid: dict[str, Any] = {"tokens": 40, "cost": 2_000_000_000, "charge": 3_000_000_000, "cached_tokens": 15}
+    await settle(a, "canary-other", at_ms=at_ms, **paid, **more)
     await settle(
         a,
         "canary-other",
@@ -95,6 +96,8 @@ async def test_what_was_used_today_by_model_tier_and_outcome(make: Make) -> None
     }
     assert named(answer, "tokens_today")["free-model", "success", "free"] == TOKENS
     assert named(answer, "tokens_today")["gpt-4", "success", "premium"] == 40
+    assert named(answer, "prompt_tokens_today")["gpt-4", "premium"] == 20
+    assert named(answer, "cached_tokens_today")["gpt-4", "premium"] == 15
     assert named(answer, "provider_cost_today_usd")["gpt-4", "premium"] == 2
     assert named(answer, "charge_today_usd")["gpt-4", "premium"] == 3
     assert named(answer, "errors_today") == {("timeout", "gpt-4", "openai"): 1}

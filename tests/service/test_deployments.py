@@ -3,13 +3,14 @@
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
 
 from scalix.domain.deployments import Deployment
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.domain.prices.pricing import Price
-from scalix.service.deployments.chooser import Chooser
+from scalix.service.deployments.chooser import Chooser, no_conversation
 from scalix.service.deployments.load import LEASE_S, Load
 from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.policy_source import PolicySource
@@ -175,3 +176,84 @@ async def test_the_one_with_most_of_its_minute_left_is_asked_of_all_workers(made
     assert {two.choose() for _ in range(5)} == {"m#1"}  # 10 of 100, against 10 of 50 and 150 of 1,000
     two.now_s += 60
     assert two.load.used("m#1") == (0, 0)
+
+
+class PrefixCache:
+    """What a provider keeps of prompts, as it keeps it: so many tokens, of which those not asked for longest go."""
+
+    def __init__(self, most_tokens: int) -> None:
+        self._most_tokens = most_tokens
+        self._kept: dict[int, int] = {}
+
+    def ask(self, conversation: int, tokens: int) -> int:
+        """How much of a prompt was kept; now all of it is."""
+        cached = self._kept.pop(conversation, 0)
+        self._kept[conversation] = tokens
+        while sum(self._kept.values()) > self._most_tokens:
+            del self._kept[next(iter(self._kept))]
+        return cached
+
+
+def cached_share(worker: Worker, model: Model, *, is_known: bool) -> tuple[float, float]:
+    """Of 120 conversations of 20 turns, 48 at once, each turn 1,000 tokens more: the share of the tokens sent before
+    that the one asked had in its cache, and by how much the busiest was over the mean."""
+    draw, asked, turns = random.Random(3), Counter[str](), Counter[int]()
+    caches = {one.id: PrefixCache(400_000) for one in model.deployments}
+    cached = cacheable = 0
+    waiting, running = list(range(120)), list[tuple[int, int, str]]()
+    for now in range(100_000):
+        for item in [item for item in running if item[0] <= now]:
+            running.remove(item)
+            worker.load._in_flight[item[2]] -= 1
+            if turns[item[1]] < 20:
+                waiting.insert(draw.randrange(24), item[1])
+        while waiting and len(running) < 48:
+            number = waiting.pop(0)
+            start = partial(b"%d".__mod__, number) if is_known else no_conversation
+            chosen = worker.chooser.choose(model, "user:u", start=start)
+            assert chosen is not None
+            cacheable += 1_000 * turns[number]
+            turns[number] += 1
+            cached += caches[chosen.id].ask(number, 1_000 * turns[number])
+            asked[chosen.id] += 1
+            worker.load._in_flight[chosen.id] += 1
+            running.append((now + draw.randint(5, 60), number, chosen.id))
+        if not running:
+            break
+    assert asked.total() == 120 * 20
+    return cached / cacheable, max(asked.values()) * len(model.deployments) / asked.total()
+
+
+def test_turns_of_a_conversation_find_their_prefix_in_the_cache(made: Make) -> None:
+    model = weighted(1, 1, 1)
+    share, skew = cached_share(made("simple-shuffle"), model, is_known=True)
+    assert (share >= 0.9, skew <= 1.5) == (True, True), (share, skew)
+    without, _ = cached_share(made("simple-shuffle"), model, is_known=False)
+    assert without < 0.5, without
+
+
+async def test_a_conversation_goes_on_elsewhere_while_its_deployment_rests(made: Make) -> None:
+    worker = made("simple-shuffle")
+
+    def of(start: bytes) -> str:
+        chosen = worker.chooser.choose(weighted(1, 1, 1), "user:u", start=lambda: start)
+        return chosen.id if chosen else ""
+
+    before = {start: of(start) for start in (b"%d" % number for number in range(60))}
+    assert {*before.values()} == {"m#1", "m#2", "m#3"}
+    assert {start: of(start) for start in before} == before
+    worker.chooser.cooldowns.failed("m#2", "user:x", 60, is_everybodys=True)
+    during = {start: of(start) for start in before}
+    assert {start for start in before if during[start] != before[start]} == {
+        start for start, ident in before.items() if ident == "m#2"
+    }
+    worker.now_s += 120
+    assert {start: of(start) for start in before} == before
+
+
+@pytest.mark.parametrize("strategy", ["least-busy", "latency-based-routing", "cost-based-routing"])
+def test_another_strategy_asks_for_no_conversation(made: Make, strategy: str) -> None:
+    def start() -> bytes:
+        raise AssertionError("asked")
+
+    assert made(strategy).chooser.choose(MODEL, "user:u", start=start) is not None

@@ -1,11 +1,13 @@
 """Chooses the deployment of a model that is asked next, by what this worker knows: it never waits for the store."""
 
+import hashlib
 import math
 import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
-from scalix.domain.deployments import COST, LATENCY, LEAST_BUSY, USAGE, Deployment, next_by_weight
+from scalix.domain.affinity import by_rendezvous, conversation_of, with_room
+from scalix.domain.deployments import COST, LATENCY, LEAST_BUSY, USAGE, WEIGHTS, Deployment, next_by_weight
 from scalix.domain.policy import Model
 from scalix.domain.prices.rate_names import INPUT, OUTPUT
 from scalix.service.deployments.load import Load
@@ -21,9 +23,18 @@ def all_of(deployments: Sequence[Deployment]) -> Sequence[Deployment]:
     return deployments
 
 
+Start = Callable[[], bytes]
+"""What all turns of a request's conversation have in common; empty where no provider would have it in its cache."""
+
+
+def no_conversation() -> bytes:
+    """No turn of anything."""
+    return b""
+
+
 class Chooser:
     """Chooses for one worker. `now_ms` gives Unix time; `draw` a number from 0 to 1: with it workers begin their rounds
-    at different places."""
+    at different places. `secret` is the same in all workers: with it conversations are dealt."""
 
     def __init__(
         self,
@@ -32,12 +43,14 @@ class Chooser:
         policy: PolicySource,
         now_ms: Callable[[], int],
         draw: Callable[[], float] = random.random,
+        secret: str = "",
     ) -> None:
         self.cooldowns = cooldowns
         self.load = load
         self._policy = policy
         self._now_ms = now_ms
         self._draw = draw
+        self._key = hashlib.sha256(b"conversations " + secret.encode()).digest()
         self._credit: dict[str, dict[str, float]] = {}  # by model, and by deployment
 
     def fit(self, model: Model, subject: str, tried: Collection[str] = ()) -> list[Deployment]:
@@ -45,7 +58,12 @@ class Chooser:
         return [one for one in model.deployments if one.id not in tried and self.cooldowns.wait_s(one.id, subject) <= 0]
 
     def choose(
-        self, model: Model, subject: str, tried: Collection[str] = (), narrow: Narrow = all_of
+        self,
+        model: Model,
+        subject: str,
+        tried: Collection[str] = (),
+        narrow: Narrow = all_of,
+        start: Start = no_conversation,
     ) -> Deployment | None:
         """The deployment that is asked next; `None` if there is none left, or the model has no several."""
         fit = self.fit(model, subject, tried)
@@ -54,6 +72,9 @@ class Chooser:
         first = min(one.order for one in fit)
         fit = [one for one in fit if one.order == first]
         fit = list(narrow(fit)) or fit
+        if len(fit) > 1 and self._policy.current.routing_strategy == WEIGHTS and (begins := start()):
+            ranked = by_rendezvous(fit, conversation_of(self._key, subject, begins))
+            return with_room(ranked, self.load.in_flight)
         best = fit if len(fit) == 1 else self._best(fit)
         return best[0] if len(best) == 1 else next_by_weight(best, self._credit_of(model))
 
