@@ -94,7 +94,8 @@ known_fields stored_answers
 large_answers
   litellm = cache
 request_building
-  litellm = completion(model, messages, acompletion, litellm_logging_obj)
+  litellm.main = completion(model, messages, stream, acompletion, litellm_logging_obj)
+    embedding(model, input, aembedding, litellm_logging_obj)
 plain_mode
   litellm.proxy.common_utils.http_parsing_utils = read_request_body(request)
 provider_transport
