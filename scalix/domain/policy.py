@@ -10,6 +10,7 @@ from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import UNLIMITED, Limits
 from scalix.domain.model_names import filled_in, is_servable, permits
+from scalix.domain.model_routes import Rule
 from scalix.domain.prices.peak_prices import PPM
 from scalix.domain.prices.pricing import Price, price_at
 from scalix.domain.privacy import PrivacySettings
@@ -101,8 +102,9 @@ class Policy:
 
     `wildcards` serve every name that fits and is no exact one; the `*` in their `provider_model` is filled in.
     `aliases` are second names of models, with the same rights. `fallbacks` lists for a model those that take over, in
-    this order. `routing_strategy` says how one of several deployments is chosen. `key_defaults` and `key_bounds` are
-    the defaults and upper bounds of virtual keys.
+    this order. `routes` are names that lead each tier to a model by rules of its own. `routing_strategy` says
+    how one of several deployments is chosen. `key_defaults` and `key_bounds` are the defaults and upper bounds of
+    virtual keys.
     """
 
     tiers: Mapping[str, Tier]
@@ -119,6 +121,7 @@ class Policy:
     retries: Retries = field(default_factory=Retries)
     cooldown: Cooldown = field(default_factory=Cooldown)
     routing_strategy: str = WEIGHTS
+    routes: Mapping[str, Mapping[str, tuple[Rule, ...]]] = field(default_factory=dict)
 
     def tier_or_default(self, name: str | None) -> Tier:
         """The tier called `name`; the default tier for `None` and for a name that is not configured any more."""

@@ -9,6 +9,7 @@ from scalix.edge.quota_headers import State, quota_headers
 from scalix.service.exchange.exchanges import Exchange
 
 _IN_NAMES = "/:._-@+ "
+_IN_ROUTES = f"{_IN_NAMES}>;,"
 
 
 def answer_headers(exchange: Exchange, settled: Settled | None, served: str | None, now_ms: int) -> list[Header]:
@@ -25,6 +26,8 @@ def answer_headers(exchange: Exchange, settled: Settled | None, served: str | No
     headers: list[Header] = [(b"x-request-id", exchange.admission.request_id.encode())]
     if served is not None:
         headers.append((b"x-scalix-model-served", quote(served, safe=_IN_NAMES).encode()))
+    if exchange.routed:
+        headers.append((b"x-scalix-routed", quote(exchange.routed, safe=_IN_ROUTES).encode()))
     if exchange.dropped:
         headers.append((b"x-scalix-dropped", str(exchange.dropped).encode()))
     cut = _cut_cap(exchange, served)

@@ -12,8 +12,8 @@ _METHODS = b"GET, POST, PUT, DELETE, OPTIONS"
 _LONGEST_KEPT_S = b"600"
 _EXPOSED = (
     b"x-request-id, retry-after, x-should-retry, x-scalix-tier, x-scalix-model-served, x-scalix-dropped, "
-    b"x-scalix-max-tokens, x-scalix-next-cursor, x-scalix-queued-ms, x-scalix-shadow, x-scalix-warning, "
-    b"x-ratelimit-limit-requests, "
+    b"x-scalix-max-tokens, x-scalix-next-cursor, x-scalix-queued-ms, x-scalix-routed, x-scalix-shadow, "
+    b"x-scalix-warning, x-ratelimit-limit-requests, "
     b"x-ratelimit-remaining-requests, x-ratelimit-reset-requests, x-ratelimit-limit-tokens, "
     b"x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens, ratelimit, ratelimit-policy"
 )

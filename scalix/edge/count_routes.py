@@ -57,6 +57,7 @@ class CountRoutes:
             self._pace.note(subject)
             self._fallbacks.named(body)
             check_body(route, body, self._guard.extra_fields(route))
+            await self._fallbacks.routing.route(caller, route, body)
             _, model = await self._admission.allowed_model(caller, body)
             media = Media((model.provider_model,))
             field = unknown_size_field(route, body)

@@ -64,6 +64,7 @@ class Forwarding:
         take_user(self._guard.user_header, scope, principal, body)
         caller = await self._identity.charged_caller(principal, body)
         asked = scope[ASKED] = Asked(caller)
+        routed = await self._fallbacks.routing.route(caller, route, body)
         named = await self._named(route, caller, body)
         dropped.add(left_out(caller, body))
         candidates = self._fallbacks.candidates(caller, body.get("model"), answers=route.row.generates, alone=named.any)
@@ -81,6 +82,7 @@ class Forwarding:
             send = with_headers(send, queued_headers(scope))
         exchange = await self._admission.admit(caller, Call(request_id, route, body, named))
         asked.exchange = exchange
+        exchange.routed = routed
         await self._answering.answer(exchange, candidates, fields, scope, receive, send)
 
     def known_refusal(self, route: Route, principal: Caller, scope: Scope, raw: bytes) -> GatewayError | None:
@@ -93,6 +95,8 @@ class Forwarding:
         check_head(scope)
         body = json_object(raw)
         self._fallbacks.named(body)
+        if self._fallbacks.routing.is_route(body.get("model")):
+            return None
         take_user(self._guard.user_header, scope, principal, body)
         caller = self._identity.known_charged_caller(principal, body)
         error = self._admission.known_refusal(caller, body) if caller is not None else None

@@ -15,6 +15,7 @@ from scalix.edge.asgi import Scope, credential_of, header, is_anthropics
 from scalix.edge.queries import query_of
 from scalix.edge.rows import Access, Request, Row
 from scalix.edge.user_header import take_user
+from scalix.service.exchange.model_routing import routes_of
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
 from scalix.service.policy_source import PolicySource
@@ -65,13 +66,14 @@ class ModelRoutes:
         return {"data": [view(self.facts(model)) for model in (await self._models_of(asked.scope)).values()]}
 
     async def _models_of(self, scope: Scope, asked: str = "") -> dict[str, Model]:
-        """By their names, and second names, the models in service that the caller may use; a wildcard's is among them
-        where it is `asked` for."""
+        """By their names, second names and routes, the models in service that the caller may use; a wildcard's is
+        among them where it is `asked` for."""
         caller = await self._charged(scope)
         policy = self.policy.current
         models = {name: model for name, model in policy.models_with(asked).items() if caller.allows(name)}
         others = {alias: replace(models[name], name=alias) for alias, name in policy.aliases.items() if name in models}
-        return {**models, **others}
+        routes = {name: replace(model, name=name) for name, model in routes_of(policy, caller)}
+        return {**models, **others, **routes}
 
     async def _charged(self, scope: Scope) -> Caller:
         try:

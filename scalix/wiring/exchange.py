@@ -1,5 +1,6 @@
 """Builds what a request to a model passes through: admission, the choice of a model, settlement."""
 
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.exchange.known_refusals import KnownRefusals
 from scalix.service.exchange.load_shedding import LoadShedding
 from scalix.service.exchange.model_access import ModelAccess
+from scalix.service.exchange.model_routing import ModelRouting
 from scalix.service.exchange.names_of_day import NamesOfDay
 from scalix.service.exchange.object_ids import ObjectIds
 from scalix.service.exchange.outage import Outage
@@ -23,6 +25,7 @@ from scalix.service.exchange.reservations import Reservations
 from scalix.service.exchange.settlement import Settlement
 from scalix.service.exchange.store_watch import StoreWatch
 from scalix.service.exchange.token_counting import TokenCounting, Tokenizer
+from scalix.service.exchange.tokens_left import TokensLeft
 from scalix.store.quota.local import LocalCounters
 from scalix.store.records.redis_cooldowns import CooldownStore
 from scalix.store.records.redis_epoch import EpochStore
@@ -61,7 +64,8 @@ class ExchangeParts:
 def build_exchange(store: StoreParts, models: ModelKnowledge, secret: str) -> ExchangeParts:
     """Build the use cases over the store, and over the journal while the store is unreachable. `secret` is the same in
     all workers of all gateways."""
-    outage, exchanges = Outage(LocalCounters(now_ms), store.journal), Exchanges()
+    left = TokensLeft(store.quotas, now_ms)
+    outage, exchanges = Outage(LocalCounters(now_ms), store.journal, left), Exchanges()
     counting, known = TokenCounting(models.tokenizer), KnownRefusals()
     names = NamesOfDay(store.guarded(ModelNameStore(store.session)), now_ms=now_ms)
     room = Reservations(store.quotas, outage, known)
@@ -69,12 +73,13 @@ def build_exchange(store: StoreParts, models: ModelKnowledge, secret: str) -> Ex
     cooldowns = Cooldowns(store.guarded(CooldownStore(store.session)), store.policy, clock=time.monotonic)
     load = Load(store.guarded(LoadStore(store.session)), time.monotonic, time.time)
     chooser = Chooser(cooldowns, load, store.policy, now_ms, secret=secret)
+    routing = ModelRouting(store.policy, left, now_ms, random.random)
     return ExchangeParts(
         shedding=LoadShedding(),
         counting=counting,
         known=known,
         admission=AdmissionControl(store.policy, ModelAccess(models.facts), room, exchanges, counting, names),
-        fallbacks=Fallbacks(store.policy, chooser, facts=models.facts, now_ms=now_ms, known=models.known),
+        fallbacks=Fallbacks(store.policy, chooser, routing, facts=models.facts, now_ms=now_ms, known=models.known),
         object_ids=ObjectIds(store.pseudonyms, models.original_id),
         exchanges=exchanges,
         settlement=settlement,

@@ -38,10 +38,10 @@ WAV_CHARACTERS_PER_TOKEN: Final = 320
 SOUND_CHARACTERS_PER_TOKEN: Final = 32
 
 TYPE_OF_ANSWERS: Final = "image_generation_call"
-_IMAGE = frozenset({"image_url", "input_image", "image", "computer_screenshot", TYPE_OF_ANSWERS})
+IMAGE_KINDS: Final = frozenset({"image_url", "input_image", "image", "computer_screenshot", TYPE_OF_ANSWERS})
 _SOUND = frozenset({"input_audio", "audio", "audio_url"})
 _FILE = frozenset({"file", "input_file", "document"})
-MEDIA_KINDS: Final = _IMAGE | _SOUND | _FILE
+MEDIA_KINDS: Final = IMAGE_KINDS | _SOUND | _FILE
 _PAYLOADS = ("image_url", "source", "input_audio", "audio", "audio_url", "file")
 _DATA_FIELDS = ("url", "data", "file_data", "image_url", "audio_url", "result")
 _TYPE_FIELDS = ("media_type", "format", "mime_type", "content_type")
@@ -146,7 +146,7 @@ def _unmeasured_tokens(kind: str, data: str, label: Mapping[str, str], media: Me
     stated = _media_type(data, label)
     if stated.startswith("audio") or (kind in _SOUND and not stated):
         return _sound_tokens(data, label)
-    if stated.startswith("image") or (kind in _IMAGE and not stated):
+    if stated.startswith("image") or (kind in IMAGE_KINDS and not stated):
         return image_tokens(label.get("detail"), media.provider_models)
     return max(PAGE_TOKENS, len(data))
 

@@ -25,6 +25,7 @@ from scalix.launch.config.offered import embeddings, not_offered
 from scalix.launch.config.policy_builder import build_policy
 from scalix.launch.config.price_builder import map_names
 from scalix.launch.config.references import References
+from scalix.launch.config.route_checks import route_problems
 from scalix.launch.config.schema_errors import dotted, validated
 from scalix.launch.config.shipped_tiers import complete_tiers
 from scalix.launch.litellm.judging import judge
@@ -80,6 +81,7 @@ def read_config(
     references = References(findings, values, production=production)
     litellm = with_gateway_settings(_translated(references), source)
     problems += name_problems(source)
+    problems += route_problems(source, taken.aliases)
     if declared is None:
         # The secrets and broken references among models that are not well-formed are reported too.
         references.translated(source.listed("model_list"), ("model_list",))

@@ -17,6 +17,7 @@ from scalix.launch.config.field_types import (
     CidrText,
     Count,
     HostName,
+    Hours,
     KeySetUrl,
     MarkupPpm,
     ModelName,
@@ -31,6 +32,7 @@ from scalix.launch.config.field_types import (
     UsdPerToken,
     UserPrefix,
     WebAddress,
+    Weights,
     one_or_more,
 )
 from scalix.launch.config.schema_base import Listed, Name, Section, section_of, whole, wrong
@@ -195,6 +197,18 @@ _RETRIES = section_of(Retries, same_model=(0, 10), models=(1, 10), first_byte_s=
 _COOLDOWN = section_of(Cooldown, failures=(1, 1000), within_s=(1, 3600), seconds=(0, 3600), longest_s=(1, 86_400))
 
 
+class RuleSection(Section):
+    """A rule of a route: models, each with its weight, and the conditions under which they serve."""
+
+    models: Weights
+    prompt_tokens_over: Count | None = None
+    prompt_tokens_under: Count | None = None
+    tools: bool | None = None
+    images: bool | None = None
+    hours_utc: Hours | None = None
+    tokens_day_left_percent_under: Annotated[int, whole(1, 100, 20, "number of percent")] | None = None
+
+
 class ScalixSection(Section):
     """The whole `scalix:` section."""
 
@@ -217,6 +231,9 @@ class ScalixSection(Section):
     retries: Annotated[Retries, _RETRIES] = Retries()
     cooldown: Annotated[Cooldown, _COOLDOWN] = Cooldown()
     engine: Literal["auto", "litellm"] = "auto"
+    routes: dict[Name, dict[str, Annotated[list[RuleSection], one_or_more(dict), Field(min_length=1)]]] = Field(
+        default_factory=dict
+    )
 
 
 class _LiteLlmSection(BaseModel):

@@ -175,6 +175,25 @@ def _chain(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _weights(value: Any) -> dict[str, int]:
+    weights = (
+        dict.fromkeys(value, 1) if isinstance(value, list) and all(isinstance(one, str) for one in value) else value
+    )
+    if not isinstance(weights, dict) or not weights or not all(isinstance(name, str) for name in weights):
+        raise wrong("names no models", "write for example [gpt-4], or with weights {gpt-4: 3, gemini-pro: 1}")
+    if not all(isinstance(one, int) and not isinstance(one, bool) and 1 <= one <= 1000 for one in weights.values()):
+        raise wrong("has a weight that is not a whole number from 1 to 1000", "write for example {gpt-4: 3}")
+    return weights
+
+
+def _hours(value: Any) -> tuple[int, int]:
+    hours = value if isinstance(value, list) else []
+    are_whole = all(isinstance(one, int) and not isinstance(one, bool) and 0 <= one <= 24 for one in hours)
+    if len(hours) != 2 or not are_whole or hours[0] % 24 == hours[1] % 24:
+        raise wrong("is not two different hours of the day", "write for example [8, 18], in UTC")
+    return hours[0], hours[1]
+
+
 def one_or_more(kind: type) -> BeforeValidator:
     """Lets a list of one be written as its only item, where that is of `kind`."""
     return BeforeValidator(lambda value: [value] if isinstance(value, kind) else value)
@@ -203,3 +222,6 @@ Plain = Annotated[str, AfterValidator(_plain)]
 UserPrefix = Annotated[str, AfterValidator(_prefix)]
 Chain = Annotated[tuple[str, ...], BeforeValidator(_chain)]
 """The models that take another's place, in order."""
+Weights = Annotated[dict[str, int], BeforeValidator(_weights)]
+Hours = Annotated[tuple[int, int], BeforeValidator(_hours)]
+"""From one hour to before another."""

@@ -53,7 +53,7 @@ def is_named(name: str, models: Iterable[str]) -> bool:
     return any(name == model or filled_in(model, name) is not None for model in models)
 
 
-def _fix(name: str, models: Sequence[str]) -> str:
+def remedy(name: str, models: Sequence[str]) -> str:
     guessed = nearest(name, models)
     return f"write {guessed}, or add the model" if guessed else "add the model to model_list, or remove the name"
 
@@ -69,7 +69,7 @@ def _of_tiers(source: YamlSource, models: Sequence[str]) -> Iterator[Problem]:
             what = f"tier '{tier}' names the model '{pattern}', which model_list does not have"
             if "*" in pattern:
                 what = f"no model in model_list matches '{pattern}' of tier '{tier}'"
-            yield source.problem((*steps, index), what, _fix(pattern, models))
+            yield source.problem((*steps, index), what, remedy(pattern, models))
 
 
 def _of_fallbacks(source: YamlSource, models: Sequence[str]) -> Iterator[Problem]:
@@ -77,7 +77,7 @@ def _of_fallbacks(source: YamlSource, models: Sequence[str]) -> Iterator[Problem
         steps = (*_FALLBACKS, asked)
         if not is_named(str(asked), models):
             what = f"scalix.fallbacks names the model '{asked}', which model_list does not have"
-            yield source.problem(steps, what, _fix(str(asked), models))
+            yield source.problem(steps, what, remedy(str(asked), models))
         seen: set[str] = set()
         for index, name in enumerate(source.listed(*steps)):
             if not isinstance(name, str):
@@ -88,7 +88,7 @@ def _of_fallbacks(source: YamlSource, models: Sequence[str]) -> Iterator[Problem
             elif name in seen:
                 yield source.problem((*steps, index), f"{what} twice", "remove one of the two")
             elif not is_named(name, models):
-                yield source.problem((*steps, index), f"{what}, which model_list does not have", _fix(name, models))
+                yield source.problem((*steps, index), f"{what}, which model_list does not have", remedy(name, models))
             seen.add(name)
 
 

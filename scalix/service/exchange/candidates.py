@@ -12,6 +12,7 @@ from scalix.domain.policy import Model
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
 from scalix.service.deployments.chooser import Chooser, Narrow, all_of
 from scalix.service.exchange.asked_prices import limited_money
+from scalix.service.exchange.model_routing import ModelRouting
 from scalix.service.identity.callers import Caller
 from scalix.service.policy_source import PolicySource
 
@@ -29,12 +30,13 @@ class Candidates:
 
 class Fallbacks:
     """Finds the candidates for a request. `facts` completes a configured model with what else is known of it; `now_ms`
-    gives Unix time."""
+    gives Unix time; `routing` chooses the model of those that name none."""
 
     def __init__(
         self,
         policy: PolicySource,
         chooser: Chooser,
+        routing: ModelRouting,
         *,
         facts: Callable[[Model], Model],
         now_ms: Callable[[], int],
@@ -44,6 +46,7 @@ class Fallbacks:
         self._facts = facts
         self._now_ms = now_ms
         self.chooser = chooser
+        self.routing = routing
         self.cooldowns = chooser.cooldowns
         self.known = known
 

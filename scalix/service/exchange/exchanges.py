@@ -17,6 +17,7 @@ class Exchange:
 
     attempt: the one of now, at one model.
     dropped: fields of the client's that this model is not told.
+    routed: the route that the client has named, and where it has led.
     tried: models that failed before the one that serves now.
     by_chat: a deployment that is asked by chat completions, and not by responses.
     first_token_s: when the client had its first byte of a stream, by the monotonic clock.
@@ -27,6 +28,7 @@ class Exchange:
     admission: Admission
     attempt: Attempt = field(default_factory=Attempt)
     dropped: Dropped = field(default_factory=Dropped)
+    routed: str = ""
     tried: list[str] = field(default_factory=list)
     by_chat: tuple[str, str] | None = None
     first_token_s: float | None = None

@@ -15,6 +15,7 @@ from scalix.domain.limits.quota import (
     Settled,
     Tallies,
 )
+from scalix.service.exchange.tokens_left import TokensLeft
 from scalix.service.identity.callers import Caller
 from scalix.store.base import StoreUnavailable
 from scalix.store.journal.journal import Journal
@@ -32,14 +33,18 @@ def store_is_down() -> StoreIsDown:
 
 
 class Outage:
-    """Stands in for the store while it is away. `journal` gets what the store has to be told later."""
+    """Stands in for the store while it is away. `journal` gets what the store has to be told later, `left` what it says
+    of callers while it is there."""
 
-    def __init__(self, local: LocalCounters, journal: Journal) -> None:
+    def __init__(self, local: LocalCounters, journal: Journal, left: TokensLeft | None = None) -> None:
         self._local = local
         self._journal = journal
+        self._left = left
 
     def learn(self, caller: Caller, at_ms: int, tallies: Tallies, key_tallies: KeyTallies) -> None:
         """Note what the store says of a caller and of the key that was shown, to go on from there when it is away."""
+        if self._left is not None:
+            self._left.learn(str(caller.subject), at_ms, tallies)
         if _goes_on(caller):
             if caller.key is not None:
                 self._local.learn_key(caller.key.key_id, at_ms, key_tallies)
