@@ -16,7 +16,7 @@ LIMITED = Caller(Subject("user", "u"), None, Limits((Limit(Metric.TOKENS, Window
 
 
 def used(tokens: int, held: int = 0) -> Tallies:
-    amounts = {metric: 0 for metric in Metric}
+    amounts = dict.fromkeys(Metric, 0)
     of_use = tuple({**amounts, Metric.TOKENS: tokens}.values())
     return {Window.DAY: Tally.of(of_use, tuple({**amounts, Metric.TOKENS: held}.values()))}
 
