@@ -95,8 +95,6 @@ class Forwarding:
         check_head(scope)
         body = json_object(raw)
         self._fallbacks.named(body)
-        if self._fallbacks.routing.is_route(body.get("model")):
-            return None
         take_user(self._guard.user_header, scope, principal, body)
         caller = self._identity.known_charged_caller(principal, body)
         error = self._admission.known_refusal(caller, body) if caller is not None else None

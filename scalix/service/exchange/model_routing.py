@@ -27,17 +27,12 @@ class ModelRouting:
         self._now_ms = now_ms
         self._random = random
 
-    def is_route(self, name: object) -> bool:
-        """Whether a request that names this needs a model to be chosen."""
-        return isinstance(name, str) and name in self._policy.current.routes
-
     async def route(self, caller: Caller, route: Route, body: dict[str, Any]) -> str:
         """Replace a route's name in a body by the model's. What was chosen and why, for the client to read; empty where
         nothing was: a name that the caller's tier has no rules for stays, and is no model. Raises `BadRequest`."""
-        name = body.get("model")
-        if not isinstance(name, str) or not self.is_route(name):
+        policy, name = self._policy.current, body.get("model")
+        if not isinstance(name, str) or name not in policy.routes:
             return ""
-        policy = self._policy.current
         rules = rules_of(policy, caller, name)
         facts = await self._facts(caller, route, body, rules)
 
