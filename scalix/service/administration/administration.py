@@ -156,10 +156,8 @@ class UserAdministration:
         return await self._shown(written)
 
     async def listing(self, query: Mapping[str, str]) -> UserPage:
-        """The users that have a record, in LiteLLM's pages. `user_ids` names some, separated by commas.
-
-        Raises `BadRequest`.
-        """
+        """The users that have a record, in LiteLLM's pages. `user_ids` names some, separated by commas. Raises
+        `BadRequest`."""
         refuse_unknown_parameters(query, _LIST_FIELDS)
         page = whole_number(query, "page", 1, MOST_PAGES)
         size = whole_number(query, "page_size", DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE)
