@@ -22,7 +22,7 @@ from scalix.domain.answers.plain_deltas import RUN, Group, Run
 from scalix.domain.failures import ErrorClass, class_of_status
 from scalix.domain.requests.routes import Route
 from scalix.service.answers.provider_errors import AnswerBroke
-from scalix.service.exchange.attempts import NO_CONNECTION, ProviderError
+from scalix.service.exchange.attempts import OF_THE_CONNECTION, ProviderError
 from scalix.service.exchange.exchanges import Exchange
 
 Message = MutableMapping[str, Any]
@@ -117,7 +117,7 @@ def _passed(exchange: Exchange, *, with_usage: bool) -> Passed:
 def _may_be_tried_again(failure: ProviderError | None) -> bool:
     if failure is None or (failure.retry_after_s or 0) > _LONGEST_WAIT_S:
         return False
-    if failure.kind in (NO_CONNECTION, "TransportError", "TimeoutException"):
+    if failure.kind in OF_THE_CONNECTION:
         return True
     return class_of_status(failure.status, failure.kind, failure.message) is ErrorClass.PROVIDER_DOWN
 

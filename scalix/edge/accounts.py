@@ -12,14 +12,13 @@ from scalix.domain.tokens.usage import Usage
 from scalix.edge.delivered import CountTokens, Delivered
 from scalix.edge.provider_errors import Failed
 from scalix.edge.stream_marks import shows_answer, shows_thought
+from scalix.service.exchange.attempts import BROKE_OFF, TOO_SLOW
 from scalix.service.exchange.endings import Use
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.exchange.hidden_work import Silence, Speeds
 from scalix.service.exchange.settlement import Settlement
 
 REPORT_WAIT_S = 0.25
-# Errors of the connection, behind which a provider may be at work.
-_UNTOLD = ("TransportError", "TimeoutException")
 _CHARGED_BY_TOKENS = (Outcome.SUCCESS, Outcome.CLIENT_CUT, Outcome.PROVIDER_BROKE, Outcome.CLIENT_LEFT)
 
 log = logging.getLogger("scalix.edge")
@@ -173,7 +172,7 @@ class Account:
         attempt = self._exchange.attempt
         error = attempt.seen.error
         # Who has refused generates nothing, also while it is waited to ask once more.
-        has_refused = error is not None and error.kind not in _UNTOLD
+        has_refused = error is not None and error.kind not in (BROKE_OFF, TOO_SLOW)
         return attempt.asked and not attempt.cache_hit and not has_refused
 
     def _learn(self, usage: Usage) -> None:

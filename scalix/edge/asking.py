@@ -19,7 +19,7 @@ from scalix.edge.failover import Attempts
 from scalix.edge.patience import Patience
 from scalix.edge.provider_errors import Failed
 from scalix.edge.replies import Reply
-from scalix.service.exchange.attempts import Lifted, ProviderError
+from scalix.service.exchange.attempts import TOO_SLOW, Lifted, ProviderError
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 from scalix.service.exchange.settlement import Settlement
 
@@ -27,7 +27,7 @@ from scalix.service.exchange.settlement import Settlement
 _FORWARDED_HEADERS = frozenset({b"anthropic-version"})
 _BETAS = b"anthropic-beta"
 
-TOO_LATE = ProviderError(504, "", kind="TimeoutException")  # what an attempt fails of that is given up
+TOO_LATE = ProviderError(504, "", kind=TOO_SLOW)  # what an attempt fails of that is given up
 
 EngineOf = Callable[[Engine, Route], ASGIApp]
 

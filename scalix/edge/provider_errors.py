@@ -26,7 +26,7 @@ from scalix.domain.failures import (
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.redaction.foreign_texts import without_secrets
 from scalix.edge.failure_texts import provider_failed, too_large, untranslated
-from scalix.service.exchange.attempts import NO_CONNECTION, Failure
+from scalix.service.exchange.attempts import NO_CONNECTION, OF_THE_CONNECTION, Failure
 from scalix.service.exchange.exchanges import Exchange
 
 log = logging.getLogger("scalix.edge")
@@ -39,11 +39,6 @@ _OF_ONE_REQUEST = {
     402: re2.compile(r"(?i)fewer max_tokens|tokens limit exceeded"),
     403: re2.compile(r"(?i)permission to access the file"),
     429: re2.compile(r"(?i)request too large|long context requests"),
-}
-_OF_THE_CONNECTION = {
-    "TimeoutException": ErrorClass.TIMEOUT,
-    "TransportError": ErrorClass.NETWORK,
-    NO_CONNECTION: ErrorClass.NETWORK,
 }
 # By these a provider speaks of our account, whatever was asked.
 _OF_OUR_ACCOUNT = frozenset({401, 402})
@@ -191,7 +186,7 @@ def class_of(exchange: Exchange, status: int, body: bytes = b"") -> ErrorClass:
     seen, failure = attempt.seen.error, attempt.failure
     if seen is not None:
         said = "" if is_echo(seen.status, seen.kind, seen.message, attempt.written) else seen.message
-        return _OF_THE_CONNECTION.get(seen.kind) or class_of_status(seen.status, seen.kind, said)
+        return OF_THE_CONNECTION.get(seen.kind) or class_of_status(seen.status, seen.kind, said)
     if failure is not None:
         is_quoted = failure.status in _JUDGED and is_echo(failure.status, "", failure.message, attempt.written)
         return ErrorClass.BAD_REQUEST if is_quoted else failure.error_class

@@ -27,7 +27,7 @@ from scalix.service.answers.provider_errors import (
 )
 from scalix.service.answers.reading import read_whole
 from scalix.service.answers.stream_reading import StreamReading
-from scalix.service.exchange.attempts import NO_CONNECTION, Attempt, ProviderError, Seen
+from scalix.service.exchange.attempts import NO_CONNECTION, TOO_SLOW, Attempt, ProviderError, Seen
 from scalix.service.exchange.exchanges import Exchange
 
 log = logging.getLogger("scalix.provider")
@@ -221,11 +221,7 @@ def broken_connection(error: httpx.TransportError) -> ProviderError:
         is_connected = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
     if not is_connected:
         return ProviderError(BAD_GATEWAY, "", kind=NO_CONNECTION)
-    return (
-        ProviderError(_GATEWAY_TIMEOUT, "", kind="TimeoutException")
-        if isinstance(error, httpx.TimeoutException)
-        else BROKEN
-    )
+    return ProviderError(_GATEWAY_TIMEOUT, "", kind=TOO_SLOW) if isinstance(error, httpx.TimeoutException) else BROKEN
 
 
 def is_asked_again(exchange: Exchange, request: httpx.Request) -> bool:

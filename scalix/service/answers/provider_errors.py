@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 
 from scalix.domain.failures import kind_of_body
-from scalix.service.exchange.attempts import Attempt, ProviderError
+from scalix.service.exchange.attempts import BROKE_OFF, Attempt, ProviderError
 
 BAD_GATEWAY = 502
 LONGEST_ERROR_BYTES = 4096
-BROKEN = ProviderError(BAD_GATEWAY, "", kind="TransportError")
+BROKEN = ProviderError(BAD_GATEWAY, "", kind=BROKE_OFF)
 """An answer that broke off."""
 
 

@@ -34,8 +34,13 @@ class ProviderError:
     kind: str = ""
 
 
-NO_CONNECTION = "ConnectError"
-"""The kind of a `ProviderError` where not even a connection could be made."""
+NO_CONNECTION, BROKE_OFF, TOO_SLOW = "ConnectError", "TransportError", "TimeoutException"
+"""The kinds of a `ProviderError` of the connection. Behind the last two a provider may have been at work."""
+OF_THE_CONNECTION = {
+    NO_CONNECTION: ErrorClass.NETWORK,
+    BROKE_OFF: ErrorClass.NETWORK,
+    TOO_SLOW: ErrorClass.TIMEOUT,
+}
 
 
 FIRST_VECTOR = 2**52
