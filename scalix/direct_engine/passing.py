@@ -7,7 +7,7 @@ import orjson
 from scalix.domain.answers.event_kinds import is_done
 from scalix.domain.answers.passed_chat import PassedChat
 from scalix.domain.answers.passed_embeddings import PassedEmbeddings
-from scalix.domain.answers.plain_deltas import Group, Run, Template
+from scalix.domain.answers.plain_deltas import Changed, Group, Run
 from scalix.service.answers.provider_errors import AnswerBroke
 
 _DATA = b"data:"
@@ -34,14 +34,14 @@ class PassedStream:
 
     def __init__(self, chat: PassedChat) -> None:
         self._chat = chat
-        self._templates: tuple[Template, Template | None] | None = None  # the provider's, and ours in its place
+        self._changed = Changed(lambda event: passed_event(event, chat))
 
     async def passed(self, groups: AsyncIterator[Group]) -> AsyncIterator[bytes | Run]:
         """What the client is to have, those that came together in one piece, and the mark of its end."""
         is_over = False
         async for group in groups:
             if isinstance(group, Run):
-                template = self._rewritten(group.template)
+                template = self._changed.of(group.template)
                 if template is not None:
                     yield Run(template, group.texts, group.count)
                     continue
@@ -51,12 +51,6 @@ class PassedStream:
                 yield passed
         if not is_over:
             yield _DONE
-
-    def _rewritten(self, template: Template) -> Template | None:
-        """The template of what becomes of the events of `template`, an event of which has been passed on."""
-        if self._templates is None or self._templates[0] is not template:
-            self._templates = template, template.after_change(lambda event: passed_event(event, self._chat))
-        return self._templates[1]
 
 
 def passed_event(event: bytes, chat: PassedChat) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from scalix.domain.answers.plain_deltas import Run, Template
+from scalix.domain.answers.plain_deltas import Changed, Run
 from scalix.domain.answers.stream_events import EventSplitter
 from scalix.domain.limits.quota import Outcome
 from scalix.edge.failure_texts import broken_stream, error_event, provider_failed
@@ -29,7 +29,7 @@ class StreamedAnswer:
         self._broke = False
         self.ended = False
         self._failure: Failed | None = None
-        self._templates: tuple[Template, Template | None] | None = None  # an engine's, and the client's in its place
+        self._changed = Changed(reply.repairs.event)
         self._shown_life_s = reply.account.now_s()
         reply.exchange.attempt.on_sign_of_life = self._show_life
 
@@ -54,9 +54,7 @@ class StreamedAnswer:
 
     async def add_run(self, run: Run) -> None:
         """Take events that differ from one that was taken before in nothing but their text."""
-        if self._templates is None or self._templates[0] is not run.template:
-            self._templates = run.template, run.template.after_change(self._reply.repairs.event)
-        template = self._templates[1]
+        template = self._changed.of(run.template)
         if template is None or self._held or self._broke or self._splitter.has_begun_event:
             await self.add(b"".join(run.events()), more=True)
         else:

@@ -52,6 +52,20 @@ class Template(NamedTuple):
         return Template(parts[0], parts[1] if self.middle else b"", parts[-1])
 
 
+class Changed:
+    """What becomes of a stream's templates by `change`. A stream has one at a time, so the last is remembered."""
+
+    def __init__(self, change: Callable[[bytes], bytes]) -> None:
+        self._change = change
+        self._last: tuple[Template, Template | None] | None = None
+
+    def of(self, template: Template) -> Template | None:
+        """The template of what becomes of events of `template`, one of which has been changed before."""
+        if self._last is None or self._last[0] is not template:
+            self._last = template, template.after_change(self._change)
+        return self._last[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """`count` events in a row of one template. `texts` are what differs, as JSON has it."""
