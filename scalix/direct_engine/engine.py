@@ -1,13 +1,13 @@
 """The engine for providers that speak OpenAI's format: what they answer is passed on, and nothing translated.
 
 It has the same face as LiteLLM's app, for which it stands: an ASGI app that takes the inner scope of an admitted
-request. What it can't serve goes to LiteLLM's app as it is.
+request. It is asked on the routes of `domain/engines.py:DIRECT`. What it can't serve goes to LiteLLM's app as it is.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
 from uuid import uuid4
@@ -21,6 +21,7 @@ from scalix.domain.answers.passed_embeddings import PassedEmbeddings
 from scalix.domain.answers.plain_deltas import RUN, Group, Run
 from scalix.domain.failures import ErrorClass, class_of_status
 from scalix.domain.requests.routes import Route
+from scalix.domain.requests.stream_usage import ask_for_usage, wants_usage
 from scalix.service.answers.provider_errors import AnswerBroke
 from scalix.service.exchange.attempts import OF_THE_CONNECTION, ProviderError
 from scalix.service.exchange.exchanges import Exchange
@@ -36,7 +37,6 @@ Build = Callable[[Exchange, dict[str, Any]], Awaitable[httpx.Request | None]]
 Answered = tuple[int, bytes | AsyncIterator[Group]]
 Ask = Callable[[httpx.Request], Awaitable[Answered]]
 
-ROUTES = frozenset({Route.CHAT, Route.EMBEDDINGS})
 _RETRIES = "num_retries"  # the edge's word to an engine: how often the same model may be asked again
 _LONGEST_WAIT_S = 60
 _FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 8.0
@@ -57,18 +57,17 @@ class DirectEngine:
         self._pause = pause
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = scope.get("scalix")
-        if isinstance(exchange, Exchange) and _is_for_us(exchange):
-            body = orjson.loads(exchange.attempt.written)
-            retries, with_usage = body.pop(_RETRIES, 0), _wants_usage(body)
-            if exchange.admission.streamed:
-                body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-            request = await self._build(exchange, body)
-            if request is not None:
-                exchange.attempt.directly = True
-                await self._serve(exchange, request, _passed(exchange, with_usage=with_usage), retries, send)
-                return
-        await self._app(scope, receive, send)
+        exchange: Exchange = scope["scalix"]
+        body = orjson.loads(exchange.attempt.written)
+        retries, with_usage = body.pop(_RETRIES, 0), wants_usage(body)
+        if exchange.admission.streamed:
+            ask_for_usage(body)
+        request = await self._build(exchange, body)
+        if request is None:
+            await self._app(scope, receive, send)
+        else:
+            exchange.attempt.directly = True
+            await self._serve(exchange, request, _passed(exchange, with_usage=with_usage), retries, send)
 
     async def _serve(
         self,
@@ -102,10 +101,6 @@ class DirectEngine:
                 break
             await self._pause(_wait_s(failure, tries))
         return answered
-
-
-def _is_for_us(exchange: Exchange) -> bool:
-    return exchange.admission.route in ROUTES and exchange.admission.call.rehearse is None
 
 
 def _passed(exchange: Exchange, *, with_usage: bool) -> Passed:
@@ -155,11 +150,6 @@ async def _read_to_its_end(groups: AsyncIterator[Group]) -> bytes:
         async for _ in groups:
             pass
     return b""
-
-
-def _wants_usage(body: Mapping[str, Any]) -> bool:
-    options = body.get("stream_options")
-    return isinstance(options, dict) and options.get("include_usage") is True
 
 
 def _new_id(prefix: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.routes import Route
+from scalix.domain.requests.stream_usage import ask_for_usage, wants_usage
 from scalix.domain.tokens.estimate import CHARGED_FRAME
 from scalix.domain.tokens.media_tokens import Media
 from scalix.edge.accounts import Account, Measures
@@ -100,8 +101,7 @@ def _ask_for_usage(route: Route, body: dict[str, Any]) -> bool:
     """
     if body.get("stream") is not True:
         return False
-    given = body.get("stream_options")
-    options = given if isinstance(given, dict) else {}
+    is_wanted = wants_usage(body)
     if route is Route.COMPLETIONS:
-        body["stream_options"] = {**options, "include_usage": True}
-    return options.get("include_usage") is True
+        ask_for_usage(body)
+    return is_wanted
