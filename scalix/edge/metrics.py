@@ -105,24 +105,16 @@ def _of_today(today: list[Aggregate]) -> "Iterator[Metric]":
     yield _gauge("requests_today", f"requests that ended{_TODAY}", requests, *by_outcome)
     tokens = _summed(today, lambda one: (one.model, one.tier or NO_TIER, one.outcome), lambda one: one.sums.tokens)
     yield _gauge("tokens_today", f"tokens that were counted{_TODAY}", tokens, *by_outcome)
-    for name, text, figure in (
-        ("prompt_tokens_today", "tokens of prompts of requests that ended", "prompt_tokens"),
-        ("cached_tokens_today", "those of them that providers had in their caches", "cached_tokens"),
-    ):
-        parts = _summed(
-            today,
-            lambda one: (one.model, one.tier or NO_TIER),
-            lambda one, figure=figure: getattr(one.sums, figure),  # type: ignore[misc]
-        )
-        yield _gauge(name, text + _TODAY, parts, "model", "tier")
-    for name, text, figure in (
-        ("provider_cost_today_usd", "what providers take for requests that ended", "cost_nano_usd"),
-        ("charge_today_usd", "what users are billed for requests that ended", "charge_nano_usd"),
+    for name, text, figure, unit in (
+        ("prompt_tokens_today", "tokens of prompts of requests that ended", "prompt_tokens", 1),
+        ("cached_tokens_today", "those of them that providers had in their caches", "cached_tokens", 1),
+        ("provider_cost_today_usd", "what providers take for requests that ended", "cost_nano_usd", NANO_USD_PER_USD),
+        ("charge_today_usd", "what users are billed for requests that ended", "charge_nano_usd", NANO_USD_PER_USD),
     ):
         amounts = _summed(
             today,
             lambda one: (one.model, one.tier or NO_TIER),
-            lambda one, figure=figure: getattr(one.sums, figure) / NANO_USD_PER_USD,  # type: ignore[misc]
+            lambda one, figure=figure, unit=unit: getattr(one.sums, figure) / unit,  # type: ignore[misc]
         )
         yield _gauge(name, text + _TODAY, amounts, "model", "tier")
     failed = _summed(

@@ -8,6 +8,7 @@ import httpx
 import orjson
 
 from scalix.domain.answers.plain_deltas import Group
+from scalix.domain.bounded import Bounded
 from scalix.domain.json_values import listed
 from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.kept_builds import KeptBuilds
@@ -30,7 +31,7 @@ class DirectRequests:
 
     def __init__(self) -> None:
         self._kept = KeptBuilds()
-        self._passes: dict[tuple[str, str], bool] = {}  # by model and deployment
+        self._passes: Bounded[tuple[str, str], bool] = Bounded(_MOST_KNOWN)  # by model and deployment
         self._deployment = lru_cache(maxsize=_MOST_KNOWN)(_deployment_of)
         self._transport: httpx.AsyncBaseTransport = httpx.MockTransport(_not_open)
 
@@ -76,8 +77,6 @@ class DirectRequests:
         """Whether LiteLLM sends plain messages of all roles, in any order, to this deployment as they are."""
         if name not in self._passes:
             built = await built_request(deployment, {"messages": [dict(message) for message in _PROBE]}, Route.CHAT)
-            if len(self._passes) >= _MOST_KNOWN:
-                self._passes.clear()
             self._passes[name] = built is not None and orjson.loads(built[0].content).get("messages") == _PROBE
         return self._passes[name]
 

@@ -5,13 +5,14 @@ it has passed plain messages on as they were, it is not asked again for the same
 into what was built the first time.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import orjson
+
+from scalix.domain.bounded import Bounded
 
 _MOST_KEPT = 512
 _MOST_REST_BYTES = 16 * 1024
@@ -45,7 +46,7 @@ class KeptBuilds:
     """The latest builds of a process, at most 512."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Key, Built] = OrderedDict()
+        self._kept: Bounded[Key, Built] = Bounded(_MOST_KEPT)
 
     def key(self, deployment: str, body: Mapping[str, Any], options: Mapping[str, bool]) -> Key | None:
         """By what a request for `deployment` is kept; `None` for one that LiteLLM has to look at. `options` are what
@@ -59,10 +60,7 @@ class KeptBuilds:
 
     def get(self, key: Key) -> Built | None:
         """What is kept by `key`."""
-        built = self._kept.get(key)
-        if built is not None:
-            self._kept.move_to_end(key)
-        return built
+        return self._kept.used(key)
 
     def put(self, key: Key, request: httpx.Request, messages: Any, left_out: tuple[str, ...]) -> None:
         """Keep what was built for `messages`, if these are in it as they were."""
@@ -71,8 +69,6 @@ class KeptBuilds:
             return
         headers = httpx.Headers([item for item in request.headers.multi_items() if item[0] != "content-length"])
         self._kept[key] = Built(request.url, headers, orjson.dumps(sent), request.extensions, left_out)
-        while len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)
 
 
 def _as_sent(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
