@@ -7,8 +7,25 @@ from scalix.domain.engines import LITELLM, Engine
 from scalix.domain.prices.pricing import Price, price_at
 
 
+class Served:
+    """What is served under LiteLLM's name `provider_model`, at `prices`."""
+
+    __slots__ = ()
+    provider_model: str
+    prices: tuple[Price, ...]
+
+    def price_at(self, at_ms: int) -> Price | None:
+        """The price that applies at `at_ms` (Unix time); `None` if it is unknown."""
+        return price_at(self.prices, at_ms)
+
+    @property
+    def provider(self) -> str:
+        """LiteLLM's name of the provider; empty if the model's name has none."""
+        return self.provider_model.partition("/")[0] if "/" in self.provider_model else ""
+
+
 @dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Served):
     """One of several ways to reach a model. `id` is LiteLLM's name of it too. Of those that can be asked, those with
     the least `order` are, by shares of `weight`. `rpm` and `tpm` are the requests and tokens that it takes each
     minute. `engine` is what asks its provider."""
@@ -21,20 +38,6 @@ class Deployment:
     rpm: int | None = None
     tpm: int | None = None
     engine: Engine = LITELLM
-
-    def price_at(self, at_ms: int) -> Price | None:
-        """The price that applies at `at_ms` (Unix time); `None` if it is unknown."""
-        return price_at(self.prices, at_ms)
-
-    @property
-    def provider(self) -> str:
-        """LiteLLM's name of the provider; empty if the model's name has none."""
-        return provider_in(self.provider_model)
-
-
-def provider_in(provider_model: str) -> str:
-    """LiteLLM's name of the provider in its name of a model; empty if it has none."""
-    return provider_model.partition("/")[0] if "/" in provider_model else ""
 
 
 WEIGHTS, LEAST_BUSY, LATENCY, COST = "simple-shuffle", "least-busy", "latency-based-routing", "cost-based-routing"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from scalix.domain.deployments import WEIGHTS, Deployment, provider_in
+from scalix.domain.deployments import WEIGHTS, Deployment, Served
 from scalix.domain.engines import LITELLM, Engine
 from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.ledger.retention import Retention
@@ -12,7 +12,7 @@ from scalix.domain.limits.limits import UNLIMITED, Limits
 from scalix.domain.model_names import filled_in, is_servable, permits
 from scalix.domain.model_routes import Rule
 from scalix.domain.prices.peak_prices import PPM
-from scalix.domain.prices.pricing import Price, price_at
+from scalix.domain.prices.pricing import Price
 from scalix.domain.privacy import PrivacySettings
 from scalix.domain.requests.guard import GuardSettings
 
@@ -48,7 +48,7 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class Model(Served):
     """One public model name. `prices` are ordered by the time from which they apply, the oldest first. `thinks`: it may
     reason without showing it. `of_wildcard`: it was found by a wildcard and is not in the config itself. `mode` is
     LiteLLM's word for its kind, such as `embedding`. `None` means unknown. `engine` is what asks its provider.
@@ -66,15 +66,6 @@ class Model:
     mode: str | None = None
     deployments: tuple[Deployment, ...] = ()
     engine: Engine = LITELLM
-
-    def price_at(self, at_ms: int) -> Price | None:
-        """The price that applies at `at_ms` (Unix time); `None` if it is unknown."""
-        return price_at(self.prices, at_ms)
-
-    @property
-    def provider(self) -> str:
-        """LiteLLM's name of the provider; empty if the model's name has none."""
-        return provider_in(self.provider_model)
 
     def deployment(self, ident: str) -> Deployment | None:
         """The deployment with this id; `None` if there is none."""
