@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from scalix.litellm_adapter.model_options import infos_of
 from scalix.service.exchange.exchanges import CURRENT
 
 
@@ -24,9 +25,8 @@ def note_deployment(kwargs: Mapping[str, Any]) -> None:
     model = admission.offer.models.get(attempt.model or admission.model)
     if model is None or not model.deployments:
         return
-    for place in (kwargs, kwargs.get("metadata"), kwargs.get("litellm_metadata")):
-        info = place.get("model_info") if isinstance(place, Mapping) else None
-        ident = info.get("id") if isinstance(info, Mapping) else None
+    for info in infos_of(kwargs):
+        ident = info.get("id")
         if isinstance(ident, str) and model.deployment(ident) is not None:
             attempt.deployment_id = ident
             return

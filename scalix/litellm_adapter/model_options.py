@@ -3,7 +3,7 @@
 They are added when a deployment has been chosen, so that a fallback of another provider never sees them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scalix.domain.requests.features import FIELD, options_for
@@ -22,10 +22,14 @@ def with_options(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {**kwargs, "extra_body": {**(kwargs.get("extra_body") or {}), FIELD: known}}
 
 
-def _features(kwargs: Mapping[str, Any]) -> list[str]:
+def infos_of(kwargs: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The `model_info` of the deployment that a call is for, from each place where LiteLLM may have put it."""
     for place in (kwargs, kwargs.get("metadata"), kwargs.get("litellm_metadata")):
         info = place.get("model_info") if isinstance(place, Mapping) else None
-        features = info.get("features") if isinstance(info, Mapping) else None
-        if isinstance(features, list):
-            return features
-    return []
+        if isinstance(info, Mapping):
+            yield info
+
+
+def _features(kwargs: Mapping[str, Any]) -> list[str]:
+    named = (info.get("features") for info in infos_of(kwargs))
+    return next((features for features in named if isinstance(features, list)), [])
