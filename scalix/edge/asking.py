@@ -29,7 +29,7 @@ _BETAS = b"anthropic-beta"
 
 TOO_LATE = ProviderError(504, "", kind=TOO_SLOW)  # what an attempt fails of that is given up
 
-EngineOf = Callable[[Engine, Route], ASGIApp]
+AppOf = Callable[[Engine, Route], ASGIApp]
 
 log = logging.getLogger("scalix.edge")
 
@@ -38,12 +38,12 @@ class Asking:
     """Hands a request to an inner app as if it had come from a client that may do no more, model after model until one
     has answered.
 
-    engine_of: the inner app that is an engine on a route. It finds the exchange in its scope.
+    app_of: the inner app that is an engine on a route. It finds the exchange in its scope.
     internal_token: what LiteLLM's app knows the gateway by.
     """
 
-    def __init__(self, engine_of: EngineOf, settlement: Settlement, internal_token: str) -> None:
-        self._engine_of = engine_of
+    def __init__(self, app_of: AppOf, settlement: Settlement, internal_token: str) -> None:
+        self._app_of = app_of
         self._settlement = settlement
         self._authorization = (b"authorization", b"Bearer " + internal_token.encode())
 
@@ -89,7 +89,7 @@ class Asking:
         attempt.on_open = lambda: patience.extend(attempts.patience_s(has_begun=True))
         try:
             async with patience.timer:
-                app = self._engine_of((attempts.deployment or attempts.model).engine, exchange.admission.route)
+                app = self._app_of((attempts.deployment or attempts.model).engine, exchange.admission.route)
                 with attempts.under_way():
                     await app(inner, client.replaying(attempt.written), answer.send)
         except TimeoutError:

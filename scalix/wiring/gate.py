@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from scalix.domain.requests.routes import Route
     from scalix.edge.access_log import AccessLog
     from scalix.edge.asgi import ASGIApp
-    from scalix.edge.asking import EngineOf
+    from scalix.edge.asking import AppOf
     from scalix.edge.gate import Gate
     from scalix.edge.lifespan import Lifespan
     from scalix.edge.stored_answers import FindKeeper
@@ -88,7 +88,7 @@ def create_app() -> Any:
     async def warm() -> None:
         models = core.policy.current.models
         await warm_up(inner, next(iter(models), ""), internal_token, core.exchange.exchanges)
-        await warm_up_direct(requests, models)
+        await warm_up_direct(requests, [name for name, model in models.items() if model.engine.direct])
 
     async def end_access_log() -> None:
         if access is not None:
@@ -120,7 +120,7 @@ class Engine:
     keeper_of: the deployment that keeps an answer.
     """
 
-    of: "EngineOf"
+    of: "AppOf"
     internal_token: str
     check_models: Callable[[], Awaitable[Any]]
     keeper_of: "FindKeeper | None" = None
