@@ -77,16 +77,14 @@ class DirectEngine:
         retries: int,
         send: Send,
     ) -> None:
-        try:
-            status, answer = await self._answered(exchange, request, retries)
-            if not isinstance(answer, bytes) and not exchange.admission.streamed:
-                status, answer = _BAD_GATEWAY, await _read_to_its_end(answer)  # nobody would find an answer in it
-            if isinstance(answer, bytes):
-                await _send_whole(send, status, passed_whole(answer, passed) if status == _OK else answer)
-            elif isinstance(passed, PassedChat):
-                await _send_stream(send, PassedStream(passed).passed(answer))
-        finally:
-            exchange.attempt.reported.set()
+        exchange.attempt.reported.set()  # nobody reports on it but who reads the answer: the end waits for no one
+        status, answer = await self._answered(exchange, request, retries)
+        if not isinstance(answer, bytes) and not exchange.admission.streamed:
+            status, answer = _BAD_GATEWAY, await _read_to_its_end(answer)  # nobody would find an answer in it
+        if isinstance(answer, bytes):
+            await _send_whole(send, status, passed_whole(answer, passed) if status == _OK else answer)
+        elif isinstance(passed, PassedChat):
+            await _send_stream(send, PassedStream(passed).passed(answer))
 
     async def _answered(self, exchange: Exchange, request: httpx.Request, retries: int) -> Answered:
         """The provider's answer, asked again where that may help. A failed connection is a 502 too."""
