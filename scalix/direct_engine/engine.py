@@ -20,6 +20,7 @@ from scalix.domain.answers.passed_chat import PassedChat
 from scalix.domain.answers.passed_embeddings import PassedEmbeddings
 from scalix.domain.answers.plain_deltas import RUN, Group, Run
 from scalix.domain.failures import ErrorClass, class_of_status
+from scalix.domain.fallbacks import LONGEST_RETRY_WAIT_S
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_usage import ask_for_usage, wants_usage
 from scalix.service.answers.provider_errors import AnswerBroke
@@ -38,7 +39,6 @@ Answered = tuple[int, bytes | AsyncIterator[Group]]
 Ask = Callable[[httpx.Request], Awaitable[Answered]]
 
 _RETRIES = "num_retries"  # the edge's word to an engine: how often the same model may be asked again
-_LONGEST_WAIT_S = 60
 _FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 8.0
 _EVENTS = b"text/event-stream"
 _OK, _BAD_GATEWAY = 200, 502
@@ -108,7 +108,7 @@ def _passed(exchange: Exchange, *, with_usage: bool) -> Passed:
 
 
 def _may_be_tried_again(failure: ProviderError | None) -> bool:
-    if failure is None or (failure.retry_after_s or 0) > _LONGEST_WAIT_S:
+    if failure is None or (failure.retry_after_s or 0) > LONGEST_RETRY_WAIT_S:
         return False
     if failure.kind in OF_THE_CONNECTION:
         return True

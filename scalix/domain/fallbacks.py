@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from scalix.domain.failures import HANDLING, ErrorClass
 
+LONGEST_RETRY_WAIT_S = 5
+"""A provider that asks for more before the same request is not asked again: it is for the client to wait so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retries:

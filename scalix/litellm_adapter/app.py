@@ -13,6 +13,7 @@ from scalix.litellm_adapter.client_urls import bound_fetches
 from scalix.litellm_adapter.developer_role import keep_developer_role
 from scalix.litellm_adapter.provider_transport import install_reading
 from scalix.litellm_adapter.seam_checks import check
+from scalix.litellm_adapter.short_waits import bound_waits
 from scalix.litellm_adapter.tokenizers import tokenizer
 
 LARGEST_FETCHED_IMAGE_MB = "10"
@@ -35,6 +36,7 @@ def load_app() -> Any:
     litellm.disable_hf_tokenizer_download = True  # it would, in the middle of a request for a model called llama
     bound_work()
     bound_fetches()
+    bound_waits()
     keep_developer_role()
     tokenizer()  # forked workers share what it loads
     install_reading()

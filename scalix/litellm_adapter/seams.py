@@ -114,6 +114,8 @@ shared_client
   litellm.llms.openai.common_utils = BaseOpenAILLM.get_async_http_client(shared_session)
 direct_requests shared_client
   litellm.proxy.proxy_server = shared_aiohttp_session
+short_waits | a retry may keep its request for as long as the provider asks, up to a minute
+  litellm.router = Router._time_to_sleep_before_retry(e)
 single_deltas | parallel tool calls in one chunk come out wrong
   litellm.llms.anthropic.pass_through.adapters.transformation = AnthropicStreamWrapper(completion_stream)
   litellm.responses.litellm_completion_transformation.handler =

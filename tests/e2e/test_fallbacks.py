@@ -144,6 +144,17 @@ def test_when_all_fail_nothing_is_charged_and_the_first_ones_wait_is_told(bench:
     assert [entry["model"] for entry in entries] == ["free-wizardlm", *["gpt-4"] * 2, *["claude-3-demo"] * 3]
 
 
+@pytest.mark.parametrize("model", ["gpt-4", "free-claude-format"])
+@pytest.mark.parametrize("wait_s", [9, 90])
+def test_a_provider_that_asks_for_a_long_pause_is_not_waited_for_with_the_request_in_hand(
+    bench: Bench, model: str, wait_s: int
+) -> None:
+    answer = bench.post("chat", f"status=503 retry_after={wait_s}", model=model)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, str(wait_s))
+    assert len(bench.log(1)) == 1
+    assert bench.counted() == (0, 0, 0)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_two_failures_and_an_answer_are_one_request_and_its_tokens_once(bench: Bench, stream: bool) -> None:
     key = secrets.token_hex(6)

@@ -5,9 +5,11 @@ from typing import Any
 
 import httpx
 import orjson
+import pytest
 
 from scalix.direct_engine.engine import DirectEngine
 from scalix.domain.answers.plain_deltas import Group
+from scalix.service.exchange.attempts import ProviderError
 from scalix.service.exchange.exchanges import Exchange
 from tests.exchanges import made_exchange
 
@@ -40,6 +42,32 @@ async def served(answer: Any, *, streamed: bool) -> tuple[list[MutableMapping[st
 
     await DirectEngine(no_app, build, ask)({"type": "http", "scalix": exchange}, no_app, send)  # type: ignore[arg-type]
     return sent, exchange
+
+
+@pytest.mark.parametrize(("asked_s", "waited_s"), [(5, [5.0, 5.0]), (6, []), (60, []), (90, [])])
+async def test_a_retry_waits_as_long_as_its_provider_asks_if_that_is_not_long(
+    asked_s: int, waited_s: list[float]
+) -> None:
+    exchange = made_exchange(streamed=False)
+    exchange.attempt.written = orjson.dumps({"model": "m", "messages": [], "num_retries": 2})
+    exchange.attempt.seen.error = ProviderError(503, "", asked_s)
+    pauses: list[float] = []
+
+    async def build(exchange: Exchange, body: dict[str, Any]) -> httpx.Request:
+        return httpx.Request("POST", "http://provider/v1/chat/completions")
+
+    async def ask(request: httpx.Request) -> Any:
+        return 503, b"{}"
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        pass
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    engine = DirectEngine(no_app, build, ask, pause=pause)
+    await engine({"type": "http", "scalix": exchange}, no_app, send)  # type: ignore[arg-type]
+    assert pauses == waited_s
 
 
 async def test_a_stream_that_nobody_has_asked_for_is_a_failure_and_no_answer() -> None:
