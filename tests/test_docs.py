@@ -105,3 +105,12 @@ def test_the_page_about_configuration_has_every_variable_of_the_example() -> Non
     page = (ROOT / "docs/configuration.md").read_text(encoding="utf-8").partition("## Environment variables")[2]
     named = {name for row in re.findall(r"^\|.*$", page, re.MULTILINE) for name in re.findall(r"`([A-Z_]{3,})`", row)}
     assert set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE)) == named
+
+
+def test_every_header_of_ours_is_explained_and_readable_by_pages_of_other_origins() -> None:
+    code = [path.read_text(encoding="utf-8") for path in (ROOT / "scalix" / "edge").glob("*.py")]
+    sent = {name for text in code for name in re.findall(r'b"(x-scalix-[a-z-]+)"', text)}
+    explained = (ROOT / "docs/connect.md").read_text(encoding="utf-8")
+    assert {name for name in sent if f"`{name}`" not in explained} == set()
+    exposed = (ROOT / "scalix/edge/cors.py").read_text(encoding="utf-8").partition("_EXPOSED")[2]
+    assert {name for name in sent if name not in exposed} == set()

@@ -24,9 +24,10 @@ _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"
 
 @dataclass(slots=True)
 class Asked:
-    """Who is charged for a metered request, and from its admission on the exchange."""
+    """Who is charged for a metered request, where a route has led it, and from its admission on the exchange."""
 
     caller: Caller
+    routed: str = ""
     exchange: Exchange | None = None
 
 

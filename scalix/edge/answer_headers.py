@@ -26,8 +26,7 @@ def answer_headers(exchange: Exchange, settled: Settled | None, served: str | No
     headers: list[Header] = [(b"x-request-id", exchange.admission.request_id.encode())]
     if served is not None:
         headers.append((b"x-scalix-model-served", quote(served, safe=_IN_NAMES).encode()))
-    if exchange.routed:
-        headers.append((b"x-scalix-routed", quote(exchange.routed, safe=_IN_ROUTES).encode()))
+    headers += routed_headers(exchange.routed)
     if exchange.dropped:
         headers.append((b"x-scalix-dropped", str(exchange.dropped).encode()))
     cut = _cut_cap(exchange, served)
@@ -38,6 +37,11 @@ def answer_headers(exchange: Exchange, settled: Settled | None, served: str | No
     tier = exchange.admission.caller.tier
     name, upgrade_url = (tier.name, tier.upgrade_url) if tier else (None, None)
     return headers + quota_headers(name, upgrade_url, states, now_ms)
+
+
+def routed_headers(routed: str) -> list[Header]:
+    """Where a route has led, if one did."""
+    return [(b"x-scalix-routed", quote(routed, safe=_IN_ROUTES).encode())] if routed else []
 
 
 def _cut_cap(exchange: Exchange, served: str | None) -> int | None:

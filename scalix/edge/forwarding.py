@@ -64,7 +64,7 @@ class Forwarding:
         take_user(self._guard.user_header, scope, principal, body)
         caller = await self._identity.charged_caller(principal, body)
         asked = scope[ASKED] = Asked(caller)
-        routed = await self._fallbacks.routing.route(caller, route, body)
+        asked.routed = await self._fallbacks.routing.route(caller, route, body)
         named = await self._named(route, caller, body)
         dropped.add(left_out(caller, body))
         candidates = self._fallbacks.candidates(caller, body.get("model"), answers=route.row.generates, alone=named.any)
@@ -82,7 +82,7 @@ class Forwarding:
             send = with_headers(send, queued_headers(scope))
         exchange = await self._admission.admit(caller, Call(request_id, route, body, named))
         asked.exchange = exchange
-        exchange.routed = routed
+        exchange.routed = asked.routed
         await self._answering.answer(exchange, candidates, fields, scope, receive, send)
 
     def known_refusal(self, route: Route, principal: Caller, scope: Scope, raw: bytes) -> GatewayError | None:

@@ -20,7 +20,8 @@ from scalix.domain.errors import (
 from scalix.domain.faults import shown_fault
 from scalix.domain.redaction.foreign_texts import shown_text
 from scalix.domain.requests.routes import Route
-from scalix.edge.access_log import AccessLog
+from scalix.edge.access_log import ASKED, AccessLog, Asked
+from scalix.edge.answer_headers import routed_headers
 from scalix.edge.asgi import (
     WHOLE_ANSWER,
     Message,
@@ -142,7 +143,8 @@ class Gate:
                 self._observers.refused(error, scope)
                 if not status:
                     status, body, headers = self._answer(scope, request_id, error)
-                    headers += queued_headers(scope)
+                    asked: Asked | None = scope.get(ASKED)
+                    headers += queued_headers(scope) + routed_headers(asked.routed if asked is not None else "")
                     await answer_whole(scope, send, status, body, headers)
         finally:
             self._observers.ended(scope, request_id, status, began_s)

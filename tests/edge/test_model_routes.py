@@ -157,6 +157,19 @@ async def test_a_caller_with_nothing_left_is_refused_by_the_routes_name_too(one:
     for _ in range(4):
         answer = await one.ask("auto")
         assert (answer.status_code, answer.json()["error"]["code"]) == (429, "insufficient_quota")
+        assert answer.headers[ROUTED] == "auto -> free-two; tokens_day_left_percent_under"
+
+
+async def test_errors_say_where_the_route_has_led_whoever_has_failed(one: Edge) -> None:
+    for name in ("free-one", "best", "free-two"):
+        one.app.behaviours[name] = [fail(503)]
+    of_providers = await one.ask("auto")
+    ours = await one.ask("auto", messages=[{"role": "user", "content": "hi"}], n=10_000)
+    assert (of_providers.status_code, of_providers.headers[ROUTED]) == (503, "auto -> free-one; else")
+    assert (ours.status_code, ours.headers[ROUTED]) == (400, "auto -> free-one; else"), ours.text
+    wrong = await one.ask("auto", messages="hi")
+    assert wrong.status_code == 400
+    assert ROUTED not in wrong.headers
 
 
 async def test_prompts_for_a_route_are_counted_as_the_chosen_models(one: Edge) -> None:
