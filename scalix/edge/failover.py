@@ -50,7 +50,6 @@ class Attempts:
         self._retries = candidates.retries
         self._chooser = chooser
         self._cooldowns = chooser.cooldowns
-        self._narrow = candidates.narrow
         self._exchange = exchange
         self._body = exchange.admission.call.body  # with its output cap
         self._clock = clock
@@ -120,7 +119,7 @@ class Attempts:
         """The deployment of `model` that is tried now, if it has several and one of them is left."""
         if self._is_bound:
             return None
-        chosen = self._chooser.choose(model, self._subject, self._tried, self._narrow, self._start)
+        chosen = self._chooser.choose(model, self._subject, self._tried, self._start)
         if chosen is not None:
             self._tried.add(chosen.id)
         return chosen

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from functools import partial
 
 import pytest
@@ -82,15 +83,6 @@ def test_six_workers_together_share_by_weight_within_a_point(made: Make) -> None
         assert abs(asked[ident] / 60 - due) < 1, asked
 
 
-def test_what_is_preferred_is_chosen_where_it_may_be_asked(made: Make) -> None:
-    worker = made("simple-shuffle")
-    for _ in range(5):
-        chosen = worker.chooser.choose(MODEL, "user:u", narrow=lambda fit: [one for one in fit if one is TWO])
-        assert chosen is TWO
-    other = worker.chooser.choose(MODEL, "user:u", {"m#2"}, lambda fit: [one for one in fit if one is TWO])
-    assert other in (ONE, THREE)
-
-
 def test_the_least_busy_is_asked(made: Make) -> None:
     worker = made("least-busy")
     with worker.load.asked("m#1"), worker.load.asked("m#3"):
@@ -113,6 +105,23 @@ def test_one_that_is_ten_times_slower_gets_under_fifteen_per_cent(made: Make) ->
             worker.load._in_flight[ident] += 1
             running.append((now + takes[ident], ident))
     assert asked["m#3"] / asked.total() < 0.15, asked
+
+
+async def test_a_conversation_leaves_the_deployment_that_is_busy_with_the_requests_of_another_worker(
+    made: Make,
+) -> None:
+    one, two = made("simple-shuffle"), made("simple-shuffle")
+    start = partial(bytes, b"a conversation")
+    own = one.chooser.choose(MODEL, "user:u", start=start)
+    assert own is not None
+    assert own is two.chooser.choose(MODEL, "user:u", start=start)
+    with ExitStack() as running:
+        for _ in range(12):
+            running.enter_context(one.load.asked(own.id))
+        assert two.chooser.choose(MODEL, "user:u", start=start) is own  # nobody has told it yet
+        await one.chooser.publish()
+        await two.chooser.publish()
+        assert two.chooser.choose(MODEL, "user:u", start=start) is not own
 
 
 async def test_workers_know_of_each_others_requests_until_the_lease_is_over(made: Make) -> None:

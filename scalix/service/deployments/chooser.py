@@ -14,15 +14,6 @@ from scalix.service.deployments.load import Load
 from scalix.service.exchange.cooldowns import Cooldowns
 from scalix.service.policy_source import PolicySource
 
-Narrow = Callable[[Sequence[Deployment]], Sequence[Deployment]]
-"""Of those that may be asked, the ones to choose among: all, or those that somebody prefers."""
-
-
-def all_of(deployments: Sequence[Deployment]) -> Sequence[Deployment]:
-    """No preference."""
-    return deployments
-
-
 Start = Callable[[], bytes]
 """What all turns of a request's conversation have in common; empty where no provider would have it in its cache."""
 
@@ -58,12 +49,7 @@ class Chooser:
         return [one for one in model.deployments if one.id not in tried and self.cooldowns.wait_s(one.id, subject) <= 0]
 
     def choose(
-        self,
-        model: Model,
-        subject: str,
-        tried: Collection[str] = (),
-        narrow: Narrow = all_of,
-        start: Start = no_conversation,
+        self, model: Model, subject: str, tried: Collection[str] = (), start: Start = no_conversation
     ) -> Deployment | None:
         """The deployment that is asked next; `None` if there is none left, or the model has no several."""
         fit = self.fit(model, subject, tried)
@@ -71,7 +57,6 @@ class Chooser:
             return None
         first = min(one.order for one in fit)
         fit = [one for one in fit if one.order == first]
-        fit = list(narrow(fit)) or fit
         if len(fit) > 1 and self._policy.current.routing_strategy == WEIGHTS and (begins := start()):
             ranked = by_rendezvous(fit, conversation_of(self._key, subject, begins))
             return with_room(ranked, self.load.in_flight)
@@ -100,7 +85,9 @@ class Chooser:
     async def publish(self) -> None:
         """Tell other workers what there is to do here, where anybody chooses by that."""
         policy = self._policy.current
-        if policy.routing_strategy in (LEAST_BUSY, *USAGE) and any(one.deployments for one in policy.models.values()):
+        if policy.routing_strategy in (WEIGHTS, LEAST_BUSY, *USAGE) and any(
+            one.deployments for one in policy.models.values()
+        ):
             await self.load.publish()
 
     def _credit_of(self, model: Model) -> dict[str, float]:

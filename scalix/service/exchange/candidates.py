@@ -10,7 +10,7 @@ from scalix.domain.failures import ErrorClass
 from scalix.domain.fallbacks import Retries, may_serve
 from scalix.domain.policy import Model
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
-from scalix.service.deployments.chooser import Chooser, Narrow, all_of
+from scalix.service.deployments.chooser import Chooser
 from scalix.service.exchange.asked_prices import limited_money
 from scalix.service.exchange.model_routing import ModelRouting
 from scalix.service.identity.callers import Caller
@@ -19,13 +19,11 @@ from scalix.service.policy_source import PolicySource
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The models to try, in order. `is_probe`: the one that there is cools down, and is tried all the same. `narrow`
-    says which of a model's deployments are preferred."""
+    """The models to try, in order. `is_probe`: the one that there is cools down, and is tried all the same."""
 
     models: tuple[Model, ...]
     is_probe: bool
     retries: Retries
-    narrow: Narrow = all_of
 
 
 class Fallbacks:
