@@ -39,6 +39,18 @@ class Deployment(Served):
     tpm: int | None = None
     engine: Engine = LITELLM
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is a most that it takes each minute."""
+        return self.rpm is not None or self.tpm is not None
+
+    def has_room(self, requests: int, tokens: int, prompt_tokens: int) -> bool:
+        """Whether it takes one more request, after so many `requests` and `tokens` of this minute. A prompt that is
+        larger than what it takes in a whole minute is as good as any other, in a minute without others."""
+        if self.rpm is not None and requests >= self.rpm:
+            return False
+        return self.tpm is None or tokens + max(prompt_tokens, 1) <= self.tpm or not tokens
+
 
 WEIGHTS, LEAST_BUSY, LATENCY, COST = "simple-shuffle", "least-busy", "latency-based-routing", "cost-based-routing"
 USAGE = ("usage-based-routing", "usage-based-routing-v2")

@@ -22,7 +22,7 @@ ANSWERS: dict[str, tuple[int, str, str]] = {
         ((409, _INVALID, _INVALID), ("user_exists", "key_alias_taken", "key_changing", "user_changing")),
         ((413, _INVALID, "request_too_large"), ("request_too_large",)),
         ((426, _INVALID, _INVALID), ("no_websockets",)),
-        ((429, _RATE, _RATE), ("rate_limit_exceeded", "quota_reserved")),
+        ((429, _RATE, _RATE), ("rate_limit_exceeded", "quota_reserved", "model_at_limit")),
         ((429, "insufficient_quota", _RATE), ("insufficient_quota",)),
         ((500, _API, _API), ("internal_error",)),
         ((501, _INVALID, _INVALID), ("coding_not_read",)),

@@ -135,6 +135,10 @@ class RateLimitExceeded(GatewayError, code="rate_limit_exceeded"):
     """A limit of requests, or of requests at once, is reached."""
 
 
+class ModelAtLimit(GatewayError, code="model_at_limit"):
+    """All deployments of a model have had what their operator lets them take in a minute. No limit of the caller's."""
+
+
 class InsufficientQuota(GatewayError, code="insufficient_quota"):
     """A limit of tokens or money leaves too little."""
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from scalix.domain.errors import ModelAtLimit
+from scalix.domain.failures import ErrorClass
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_usage import ask_for_usage, wants_usage
@@ -49,12 +51,17 @@ class Answering:
     async def answer(
         self, exchange: Exchange, candidates: Candidates, fields: Fields, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Answer, and settle whatever happens. Raises `BadRequest` for a body that can't be written."""
+        """Answer, and settle whatever happens. Raises `BadRequest` for a body that can't be written, `ModelAtLimit`
+        where others have taken the last room since the candidates were found."""
         try:
             candidates, start = self._narrowed(exchange, candidates), partial(conversation_start, exchange, scope)
             attempts = Attempts(candidates, self._fallbacks.chooser, exchange, fields, start)
             reply_of = self._way_back(exchange, attempts, send)
             await self._asking.ask(exchange, attempts, reply_of, scope, receive)
+        except ModelAtLimit:
+            error = ErrorClass.PROVIDER_RATE_LIMIT
+            await self._settlement.settle(exchange, exchange.ended(Outcome.PROVIDER_FAILED, error=error))
+            raise
         finally:
             if exchange.ending is None:  # a fault of ours, before there was an answer that settles
                 await self._settlement.settle(exchange, exchange.ended(Outcome.PROVIDER_FAILED))

@@ -1,5 +1,6 @@
 """The models that may serve one request, one after the other."""
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,8 @@ from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.output_cap import CAP_FIELDS, OutputRequest, output_request
 from scalix.edge.provider_errors import Failed
 from scalix.service.deployments.chooser import Chooser, Start, no_conversation
-from scalix.service.exchange.candidates import Candidates
+from scalix.service.deployments.load import Taken
+from scalix.service.exchange.candidates import Candidates, at_limit
 from scalix.service.exchange.exchanges import Exchange
 
 
@@ -60,7 +62,13 @@ class Attempts:
         self._largest_failed_tokens: int | None = None
         self._asked_anew = False
         self.gave_up_waiting = False  # whether the attempt was ended by us, for want of a first byte
+        self._prompt_tokens = exchange.admission.receipt.prompt_tokens
+        self._taken: Taken | None = None  # of the limits of the deployment that is asked now
         models = candidates.models or (Model(exchange.admission.model, ""),)
+        if not self._is_probe and any(map(chooser.is_full, models)):  # since they were found
+            models = tuple(model for model in models if not chooser.is_full(model))
+            if not models:
+                raise at_limit(exchange.admission.model, max(1, math.ceil(chooser.load.minute_left_s())))
         if models[0].name != exchange.admission.model:  # which cools down
             models = tuple(model for model in models if self._can_answer(model)) or models
         self._left: Sequence[Model] = models[1:]
@@ -119,13 +127,17 @@ class Attempts:
         """The deployment of `model` that is tried now, if it has several and one of them is left."""
         if self._is_bound:
             return None
-        chosen = self._chooser.choose(model, self._subject, self._tried, self._start)
-        if chosen is not None:
-            self._tried.add(chosen.id)
-        return chosen
+        chosen = self._chooser.choose(model, self._subject, self._tried, self._start, self._prompt_tokens)
+        return self._noted(chosen)
 
     def _probed(self) -> Deployment | None:
-        return next(iter(self.model.deployments), None)
+        return self._noted(next(iter(self.model.deployments), None))
+
+    def _noted(self, chosen: Deployment | None) -> Deployment | None:
+        if chosen is not None:
+            self._tried.add(chosen.id)
+            self._taken = self._chooser.load.take(chosen, self._prompt_tokens)
+        return chosen
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -177,8 +189,13 @@ class Attempts:
         if attempt.deployment_id and not attempt.cache_hit:
             usage = attempt.usage or attempt.seen.usage
             seconds = (self._clock() if first_s is None else first_s) - self._asked_s
-            self._chooser.load.answered(attempt.deployment_id, seconds, usage.total_tokens if usage else 0)
+            self._chooser.load.answered(attempt.deployment_id, seconds)
+            self._used(usage.total_tokens if usage else self._prompt_tokens)
         self._cooldowns.succeeded(self._key, self._subject, was_probe=self._is_probe)
+
+    def _used(self, tokens: int) -> None:
+        if self._taken is not None:
+            self._chooser.load.used_up(self._taken, tokens)
 
     @property
     def _key(self) -> str:
@@ -187,6 +204,7 @@ class Attempts:
 
     def _note_failure(self, failure: Failed) -> None:
         """The model has failed, in whichever way."""
+        self._used(0)
         if failure.blames_model and not (self.gave_up_waiting and self._is_excused()):
             self._cooldowns.failed(self._key, self._subject, failure.retry_after_s, is_everybodys=failure.is_everybodys)
         elif not self._exchange.attempt.asked:

@@ -194,7 +194,9 @@ class Gateway:
 
 
 @contextmanager
-def instances(folder: Path, provider_url: str, *, rights: tuple[str, ...] = ()) -> Iterator[list[Gateway]]:
+def instances(
+    folder: Path, provider_url: str, *, rights: tuple[str, ...] = (), models: Sequence[Mapping[str, Any]] = ()
+) -> Iterator[list[Gateway]]:
     """Two gateways of two workers each, which have a store in common and nothing else. With `rights` (an ACL's rules)
     they are a user of the store that has no others."""
     with running(Server(folder / "store", free_ports(1)[0])) as store:
@@ -203,7 +205,9 @@ def instances(folder: Path, provider_url: str, *, rights: tuple[str, ...] = ()) 
             store.admin.execute_command("ACL", "SETUSER", "gateway", "on", ">of-the-tests", "~*", *rights)
             url = url.replace("redis://", "redis://gateway:of-the-tests@")
         gateways = [
-            Gateway(folder / name, provider_url, options=("--workers", "2"), extra={"REDIS_URL": url})
+            Gateway(
+                folder / name, provider_url, options=("--workers", "2"), extra={"REDIS_URL": url}, models=tuple(models)
+            )
             for name in ("one", "two")
         ]
         try:

@@ -3,10 +3,12 @@
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -16,6 +18,9 @@ from tests.demo_server import DemoServer
 from tests.e2e.calls import PATHS, body_of
 from tests.e2e.crowds import Crowd, served
 from tests.e2e.gateways import Gateway, instances
+from tests.e2e.scripted_provider import Answer, scripted
+from tests.e2e.test_deployments import entry
+from tests.e2e.test_who_is_to_blame import proper
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 REQUESTS = 20
@@ -95,3 +100,30 @@ def test_what_a_killed_instance_had_in_flight_is_swept_by_the_other_within_a_min
     # Each at the estimate of its prompt, and all prompts are alike.
     assert tokens >= prompts
     assert tokens % REQUESTS == 0
+
+
+def test_all_workers_together_go_over_the_limits_of_deployments_by_little(tmp_path: Path) -> None:
+    asked, most = Counter[tuple[int, str]](), {"a": 150, "b": 50}
+
+    def answer(path: str, body: dict[str, Any]) -> Answer:
+        asked[int(time.time()) // 60, path[1]] += 1
+        return proper(path[2:], body)
+
+    with scripted(answer) as provider:
+        models = [entry("free-limited", "openai/m", f"{provider.url}/{place}", rpm=rpm) for place, rpm in most.items()]
+        with instances(tmp_path, provider.url, models=models) as gateways:
+            time.sleep(max(0.0, time.time() % 60 - 45))  # into the next minute, where this one is nearly over
+
+            def ask(number: int) -> int:
+                body = {"model": "free-limited", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 5}
+                with gateways[number % 2].client() as http:
+                    return http.post("/v1/chat/completions", json=body).status_code
+
+            with ThreadPoolExecutor(32) as pool:
+                statuses = Counter(pool.map(ask, range(500)))
+    print("ASKED", asked, statuses)
+    minutes = {minute for minute, _ in asked}
+    for (minute, place), number in asked.items():
+        assert number <= most[place] + 12, asked
+        assert len(minutes) > 1 or number >= most[place], (minute, asked)
+    assert statuses == {200: asked.total(), 429: 500 - asked.total()}

@@ -27,6 +27,14 @@ SEVERAL = """
     litellm_params: {model: openai/main, api_key: none, order: 1}
     model_info: {max_output_tokens: 80, input_cost_per_token: 0.000002, output_cost_per_token: 0.000002}
 scalix:"""
+LIMITED = """
+  - model_name: free-limited
+    litellm_params: {model: openai/a, api_key: none, rpm: 6}
+    model_info: {max_output_tokens: 50, input_cost_per_token: 0.000001, output_cost_per_token: 0.000001}
+  - model_name: free-limited
+    litellm_params: {model: openai/b, api_key: none, rpm: 4}
+    model_info: {max_output_tokens: 50, input_cost_per_token: 0.000001, output_cost_per_token: 0.000001}
+scalix:"""
 WITH_SEVERAL = CONFIG.replace("\nscalix:", SEVERAL).replace("fallbacks: {", "fallbacks: {free-several: [free-one], ")
 ONE, TWO, THREE = "free-several#1", "free-several#2", "third"
 
@@ -253,3 +261,49 @@ async def test_another_worker_sends_a_conversation_to_the_same_deployment(
             reached.append(dict(zip(users, asked, strict=True)))
             random.Random(5).shuffle(users)
         assert reached[0] == reached[1]
+
+
+@pytest.fixture
+async def limited(tmp_path: Path, store_url: str, key_prefix: str) -> AsyncIterator[Edge]:
+    async with edge(tmp_path, store_url, key_prefix, CONFIG.replace("\nscalix:", LIMITED)) as made:
+        made.core.exchange.fallbacks.chooser.load._now_s = lambda: 1_000.0
+        yield made
+
+
+async def test_when_all_deployments_are_at_their_limits_it_is_said_whose_limit_it_is_and_nothing_is_charged(
+    limited: Edge,
+) -> None:
+    asked: list[str] = []
+    limited.app.behaviours["free-limited"] = [by_deployment(asked)]
+    answers = await asyncio.gather(*(limited.ask("free-limited", user="u") for _ in range(30)))
+    assert Counter(asked) == {"free-limited#1": 6, "free-limited#2": 4}
+    assert Counter(answer.status_code for answer in answers) == {200: 10, 429: 20}
+    late = await limited.ask("free-limited", user="u")
+    error = late.json()["error"]
+    assert (error["code"], error["scalix"]["limit"]) == ("model_at_limit", "deployment-minute")
+    assert "no limit of yours" in error["message"]
+    assert (late.headers["retry-after"], late.headers["x-should-retry"]) == ("20", "false")
+    counted = [charge for _, charge in limited.charges if charge.requests]
+    assert (len(counted), sum(charge.tokens for charge in counted)) == (10, 120)
+    assert (await limited.ask("free-one", user="u")).status_code == 200
+    limited.core.exchange.fallbacks.chooser.load._now_s = lambda: 1_020.0
+    assert (await limited.ask("free-limited", user="u")).status_code == 200
+
+
+async def test_the_next_model_serves_when_all_deployments_are_at_their_limits(
+    tmp_path: Path, store_url: str, key_prefix: str
+) -> None:
+    config = CONFIG.replace("\nscalix:", LIMITED).replace("fallbacks: {", "fallbacks: {free-limited: [free-two], ")
+    async with edge(tmp_path, store_url, key_prefix, config) as one:
+        one.core.exchange.fallbacks.chooser.load._now_s = lambda: 1_000.0
+        answers = await asyncio.gather(*(one.ask("free-limited") for _ in range(20)))
+        served = Counter(answer.headers["x-scalix-model-served"] for answer in answers)
+        assert served == {"free-limited": 10, "free-two": 10}
+
+
+async def test_a_deployment_that_is_at_its_limit_is_not_tried_after_a_failure(limited: Edge) -> None:
+    asked: list[str] = []
+    limited.app.behaviours["free-limited"] = [by_deployment(asked, limited_1=fail(500))]
+    statuses = [(await limited.ask("free-limited")).status_code for _ in range(6)]
+    assert Counter(asked)["free-limited#2"] == 4
+    assert statuses.count(200) == 4

@@ -1,5 +1,6 @@
 """Which deployment each strategy chooses, and what workers tell each other: over a real store, with a clock of ours."""
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -159,10 +160,10 @@ def test_the_fastest_is_asked_and_those_that_nobody_has_tried_for_a_minute(made:
     worker = made("latency-based-routing")
     assert {worker.choose() for _ in range(6)} == {"m#1", "m#2", "m#3"}
     for ident, seconds in (("m#1", 0.2), ("m#2", 0.1), ("m#3", 0.3)):
-        worker.load.answered(ident, seconds, 10)
+        worker.load.answered(ident, seconds)
     assert {worker.choose() for _ in range(6)} == {"m#2"}
     for _ in range(10):
-        worker.load.answered("m#2", 0.9, 10)
+        worker.load.answered("m#2", 0.9)
     assert {worker.choose() for _ in range(6)} == {"m#1"}
     worker.now_s += 60
     assert {worker.choose() for _ in range(6)} == {"m#1", "m#2", "m#3"}
@@ -175,16 +176,65 @@ def test_the_cheapest_is_asked(made: Make) -> None:
 async def test_the_one_with_most_of_its_minute_left_is_asked_of_all_workers(made: Make) -> None:
     one, two = made("usage-based-routing-v2"), made("usage-based-routing-v2")
     for _ in range(10):
-        for ident in ("m#1", "m#2"):
-            with one.load.asked(ident):
-                pass
-    one.load.answered("m#3", 0.1, 150)
+        for deployment in (ONE, TWO):
+            one.load.take(deployment, 0)
+    one.load.take(THREE, 150)
     await one.load.publish()
     await two.load.publish()
     assert two.load.used("m#1") == (10, 0)
     assert {two.choose() for _ in range(5)} == {"m#1"}  # 10 of 100, against 10 of 50 and 150 of 1,000
     two.now_s += 60
     assert two.load.used("m#1") == (0, 0)
+
+
+async def test_one_at_its_limit_is_not_chosen_while_another_has_room_and_none_when_none_has(made: Make) -> None:
+    worker = made("simple-shuffle")
+    for _ in range(100):
+        worker.load.take(ONE, 0)
+    assert {worker.choose() for _ in range(10)} == {"m#2", "m#3"}
+    worker.load.take(THREE, 1_000)
+    assert {worker.choose() for _ in range(10)} == {"m#2"}
+    for _ in range(50):
+        assert worker.chooser.wait_s(MODEL, "user:u") == 0
+        worker.load.take(TWO, 0)
+    assert worker.chooser.choose(MODEL, "user:u") is None
+    assert worker.chooser.is_full(MODEL)
+    assert worker.chooser.wait_s(MODEL, "user:u") == 20  # the minute's rest
+    worker.now_s += 20
+    assert worker.choose()
+
+
+async def test_the_tokens_of_a_prompt_count_at_once_and_what_was_used_when_it_is_known(made: Make) -> None:
+    load = made("simple-shuffle").load
+    first = load.take(THREE, 600)
+    assert first is not None
+    assert (load.has_room(THREE, 400), load.has_room(THREE, 401)) == (True, False)
+    load.used_up(first, 0)  # it has failed
+    assert load.has_room(THREE, 5_000)  # what would never fit is not kept waiting for ever
+    second = load.take(THREE, 600)
+    assert second is not None
+    load.used_up(second, 1_200)
+    assert not load.has_room(THREE)
+    load.used_up(second, 1_100)
+    assert load.used("m#3") == (2, 1_100)
+
+
+async def test_four_workers_together_go_over_a_limit_by_little(made: Make) -> None:
+    workers = [made("simple-shuffle", seed) for seed in range(4)]
+    model = Model("m", "openai/m", deployments=(Deployment("m#1", "openai/m", rpm=200), TWO))
+    asked = Counter[str]()
+
+    async def busy(worker: Worker) -> None:
+        for _ in range(300):
+            chosen = worker.chooser.choose(model, "user:u")
+            if chosen is not None:
+                worker.load.take(chosen, 10)
+                asked[chosen.id] += 1
+            await asyncio.sleep(0.001)
+
+    await asyncio.gather(*map(busy, workers))
+    for ident, most in (("m#1", 200), ("m#2", 50)):
+        assert most <= asked[ident] <= most * 1.1 + 4, asked
 
 
 class PrefixCache:

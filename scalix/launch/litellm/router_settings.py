@@ -29,7 +29,7 @@ without effect: the gateway has a store of its own: set REDIS_URL
     redis_url redis_host redis_port redis_password redis_db
 without effect: answers are not cached: a cache would have to be kept apart for each user
     cache_responses cache_kwargs caching_groups
-without effect: prompts that are too long go to a model's fallbacks; a deployment's rpm and tpm are no limits here
+without effect: prompts that are too long go to a model's fallbacks; a deployment's rpm and tpm hold without it
     enable_pre_call_checks
 without effect: no budget of a provider is kept; the nearest is spend_usd: of each tier in scalix.tiers
     provider_budget_config

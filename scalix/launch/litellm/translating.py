@@ -120,7 +120,7 @@ def _take_limits(findings: Findings, index: int, params: dict[str, Any]) -> None
         most = params.get(name)
         if isinstance(info, dict) and type(most) is int and most > 0:
             info.setdefault(name, params.pop(name))
-            what = "is what it takes each minute, by which the gateway chooses (docs/deployments.md)"
+            what = "is what it takes each minute, and it gets no more (docs/deployments.md)"
             steps = ("model_list", index, "litellm_params", name)
             findings.becomes(steps, f"litellm_params.{name} of '{model.get('model_name')}' {what}")
 

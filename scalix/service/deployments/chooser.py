@@ -45,16 +45,29 @@ class Chooser:
         self._credit: dict[str, dict[str, float]] = {}  # by model, and by deployment
 
     def fit(self, model: Model, subject: str, tried: Collection[str] = ()) -> list[Deployment]:
-        """The deployments of a model that may be asked: neither `tried` nor at rest for `subject`."""
-        return [one for one in model.deployments if one.id not in tried and self.cooldowns.wait_s(one.id, subject) <= 0]
+        """The deployments of a model that may be asked: neither `tried` nor at rest for `subject`, nor at their
+        limits."""
+        wait_s, has_room = self.cooldowns.wait_s, self.load.has_room
+        return [
+            one
+            for one in model.deployments
+            if one.id not in tried and wait_s(one.id, subject) <= 0 and (not one.is_limited or has_room(one))
+        ]
 
     def choose(
-        self, model: Model, subject: str, tried: Collection[str] = (), start: Start = no_conversation
+        self,
+        model: Model,
+        subject: str,
+        tried: Collection[str] = (),
+        start: Start = no_conversation,
+        prompt_tokens: int = 0,
     ) -> Deployment | None:
         """The deployment that is asked next; `None` if there is none left, or the model has no several."""
         fit = self.fit(model, subject, tried)
         if not fit:
             return None
+        if prompt_tokens:
+            fit = [one for one in fit if self.load.has_room(one, prompt_tokens)] or fit
         first = min(one.order for one in fit)
         fit = [one for one in fit if one.order == first]
         if len(fit) > 1 and self._policy.current.routing_strategy == WEIGHTS and (begins := start()):
@@ -85,9 +98,9 @@ class Chooser:
     async def publish(self) -> None:
         """Tell other workers what there is to do here, where anybody chooses by that."""
         policy = self._policy.current
-        if policy.routing_strategy in (WEIGHTS, LEAST_BUSY, *USAGE) and any(
-            one.deployments for one in policy.models.values()
-        ):
+        deployments = [one for model in policy.models.values() for one in model.deployments]
+        is_chosen_by = policy.routing_strategy in (WEIGHTS, LEAST_BUSY, *USAGE)
+        if (is_chosen_by and deployments) or any(one.is_limited for one in deployments):
             await self.load.publish()
 
     def _credit_of(self, model: Model) -> dict[str, float]:
@@ -98,8 +111,17 @@ class Chooser:
         return credit
 
     def wait_s(self, model: Model, subject: str) -> float:
-        """How long a model rests yet for `subject`, in seconds: until the first of its deployments does not."""
-        return min(self.cooldowns.wait_s(key, subject) for key in keys_of(model))
+        """How long a model rests yet for `subject`, or has no room, in seconds: until one of its deployments has."""
+        if not model.deployments:
+            return self.cooldowns.wait_s(model.name, subject)
+        return min(
+            max(self.cooldowns.wait_s(one.id, subject), 0.0 if self.load.has_room(one) else self.load.minute_left_s())
+            for one in model.deployments
+        )
+
+    def is_full(self, model: Model) -> bool:
+        """Whether all deployments of a model are at their limits."""
+        return bool(model.deployments) and not any(map(self.load.has_room, model.deployments))
 
     def probe(self, model: Model, subject: str) -> Model | None:
         """A model that rests, with the deployment on which one request may be tried; `None` if none may."""

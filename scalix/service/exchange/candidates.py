@@ -1,11 +1,11 @@
 """Which models may serve a request: the one asked for, and its fallbacks, as far as they are in working order."""
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from scalix.domain.errors import GatewayError, ProviderFailed
+from scalix.domain.errors import GatewayError, ModelAtLimit, ProviderFailed
 from scalix.domain.failures import ErrorClass
 from scalix.domain.fallbacks import Retries, may_serve
 from scalix.domain.policy import Model
@@ -76,7 +76,8 @@ class Fallbacks:
             return Candidates(fit, False, policy.retries)
         probe = self.chooser.probe(models[0], subject)
         if probe is None:
-            raise _cools_down(asked, {model.name: waits_s[model.name] for model in models})
+            wait_s = max(1, math.ceil(min(waits_s[model.name] for model in models)))
+            raise at_limit(asked, wait_s) if self.chooser.is_full(models[0]) else _cools_down(asked, wait_s)
         return Candidates((probe,), True, policy.retries)
 
     def narrowed(
@@ -97,8 +98,16 @@ class Fallbacks:
         return price is not None and price.has_rates(answers=answers)
 
 
-def _cools_down(asked: str, waits_s: Mapping[str, float]) -> GatewayError:
-    wait_s = max(1, math.ceil(min(waits_s.values())))
+def at_limit(asked: str, wait_s: int) -> GatewayError:
+    """The error where no deployment has room, and no other model can serve."""
+    message = (
+        f"The servers of '{asked}' have had all the requests or tokens of this minute that the gateway's operator lets "
+        f"them have. That is no limit of yours, and nothing was charged. Try again in {wait_s} s, or use another model."
+    )
+    return ModelAtLimit(message, details={"limit": "deployment-minute", "model": asked}, retry_after_s=wait_s)
+
+
+def _cools_down(asked: str, wait_s: int) -> GatewayError:
     message = (
         f"The provider of '{asked}' has kept failing, so it is not asked before {wait_s} seconds are over. Nothing was "
         "charged. Try again then, or use another model."
