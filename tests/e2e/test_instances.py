@@ -121,7 +121,6 @@ def test_all_workers_together_go_over_the_limits_of_deployments_by_little(tmp_pa
 
             with ThreadPoolExecutor(32) as pool:
                 statuses = Counter(pool.map(ask, range(500)))
-    print("ASKED", asked, statuses)
     minutes = {minute for minute, _ in asked}
     for (minute, place), number in asked.items():
         assert number <= most[place] + 12, asked
