@@ -32,11 +32,12 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Request = Any  # what `build` makes and `ask` takes
 # The request of an exchange for the provider of its model, by its body; `None` where LiteLLM is to ask.
-Build = Callable[[Exchange, dict[str, Any]], Awaitable[httpx.Request | None]]
+Build = Callable[[Exchange, dict[str, Any]], Awaitable[Request | None]]
 # Sends it. The status of the answer, and its body, or the events of its stream that came together.
 Answered = tuple[int, bytes | AsyncIterator[Group]]
-Ask = Callable[[httpx.Request], Awaitable[Answered]]
+Ask = Callable[[Exchange, Request], Awaitable[Answered]]
 
 _RETRIES = "num_retries"  # the edge's word to an engine: how often the same model may be asked again
 _FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 8.0
@@ -72,7 +73,7 @@ class DirectEngine:
     async def _serve(
         self,
         exchange: Exchange,
-        request: httpx.Request,
+        request: Request,
         passed: Passed,
         retries: int,
         send: Send,
@@ -86,12 +87,12 @@ class DirectEngine:
         elif isinstance(passed, PassedChat):
             await _send_stream(send, PassedStream(passed).passed(answer))
 
-    async def _answered(self, exchange: Exchange, request: httpx.Request, retries: int) -> Answered:
+    async def _answered(self, exchange: Exchange, request: Request, retries: int) -> Answered:
         """The provider's answer, asked again where that may help. A failed connection is a 502 too."""
         answered: Answered = (_BAD_GATEWAY, b"")
         for tries in range(retries + 1):
             try:
-                answered = await self._ask(request)
+                answered = await self._ask(exchange, request)
             except httpx.TransportError:
                 answered = (_BAD_GATEWAY, b"")
             failure = exchange.attempt.seen.error

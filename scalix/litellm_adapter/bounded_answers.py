@@ -7,9 +7,11 @@ at once: a kilobyte may be a megabyte.
 import asyncio
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import TypeVar
 
 import httpx
 
+from scalix.litellm_adapter.wire import Body, Came
 from scalix.service.answers.provider_errors import AnswerTooLarge
 
 MOST_LINE_BYTES = 16 * 1024 * 1024  # of a stream: an image in one event
@@ -22,13 +24,14 @@ _WINDOWS = {"gzip": zlib.MAX_WBITS | 16, "x-gzip": zlib.MAX_WBITS | 16, "deflate
 _EVENTS = "text/event-stream"
 
 
+C = TypeVar("C", bound=Came)
+
+
 class TooLarge(httpx.ReadError, AnswerTooLarge):
     """As LiteLLM should have it, which knows no other errors of an answer than those of its HTTP client."""
 
 
-def bound(
-    response: httpx.Response, most_bytes: int, *, is_streamed: bool = False, is_events: bool = False
-) -> httpx.Response:
+def bound(response: C, most_bytes: int, *, is_streamed: bool = False, is_events: bool = False) -> C:
     """`response` with its body inflated and bounded: `most_bytes` of it in all, or where a client reads it as a stream,
     `MOST_LINE_BYTES` of each line; `is_events`: it is one, whatever it is said to be. Reading it raises
     `httpx.ReadError` where it is too large, or in a coding that was not asked for."""
@@ -45,13 +48,11 @@ def bound(
     return response
 
 
-async def read_error(response: httpx.Response) -> bytes:
+async def read_error(response: Came) -> bytes:
     """The beginning of an error's body. The rest is not waited for."""
-    if response.is_stream_consumed:
-        return (await response.aread())[:MOST_ERROR_BYTES]
     parts: list[bytes] = []
     size = 0
-    async for piece in response.aiter_raw():
+    async for piece in response.stream:
         parts.append(piece)
         size += len(piece)
         if size >= MOST_ERROR_BYTES:
@@ -61,7 +62,7 @@ async def read_error(response: httpx.Response) -> bytes:
 
 
 class _Bounded(httpx.AsyncByteStream):
-    def __init__(self, inner: httpx.AsyncByteStream, coding: str, most_bytes: int, most_line_bytes: int | None) -> None:
+    def __init__(self, inner: Body, coding: str, most_bytes: int, most_line_bytes: int | None) -> None:
         self._inner = inner
         self._coding = coding
         self._most_bytes = most_bytes

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import httpx
-
 from scalix.domain.requests.routes import Route
+from scalix.litellm_adapter.wire import Sent
 from scalix.service.exchange.attempts import ProviderError
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 
@@ -42,7 +41,7 @@ class ChatServers:
             return kwargs
         return {**kwargs, _SETTING: True}
 
-    def learn(self, exchange: Exchange, request: httpx.Request, error: ProviderError) -> None:
+    def learn(self, exchange: Exchange, request: Sent, error: ProviderError) -> None:
         """Take note of a refusal of the provider. Where a request names what is kept, a 404 may be of that; where it
         has ids that need not be there, this request alone goes on without them."""
         at = exchange.attempt.deployment

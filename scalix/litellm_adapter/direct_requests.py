@@ -1,7 +1,7 @@
 """What the direct engine needs of LiteLLM: the request for a provider, and the client that sends it."""
 
 from collections.abc import AsyncIterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import httpx
@@ -11,10 +11,12 @@ from scalix.domain.answers.plain_deltas import Group
 from scalix.domain.bounded import Bounded
 from scalix.domain.json_values import listed
 from scalix.domain.requests.routes import Route
+from scalix.litellm_adapter.direct_client import DirectClient, DirectRequest, Target
 from scalix.litellm_adapter.kept_builds import KeptBuilds
 from scalix.litellm_adapter.known_fields import filled
-from scalix.litellm_adapter.provider_calls import ReadStream
+from scalix.litellm_adapter.provider_calls import Answered, ProviderCall
 from scalix.litellm_adapter.request_building import built_request
+from scalix.litellm_adapter.wire import Came
 from scalix.service.exchange.exchanges import Exchange
 
 PLAIN = frozenset({"openai", "hosted_vllm"})
@@ -27,13 +29,13 @@ _SAME_AGAIN = (307, 308)  # what is asked elsewhere as it was asked here
 
 
 class DirectRequests:
-    """Builds and sends the requests of one process. Answers are read below the client (`provider_transport`)."""
+    """Builds and sends the requests of one process, and has their answers read."""
 
     def __init__(self) -> None:
         self._kept = KeptBuilds()
         self._passes: Bounded[tuple[str, str], bool] = Bounded(_MOST_KNOWN)  # by model and deployment
         self._deployment = lru_cache(maxsize=_MOST_KNOWN)(_deployment_of)
-        self._transport: httpx.AsyncBaseTransport = httpx.MockTransport(_not_open)
+        self._client: DirectClient | None = None
 
     async def open(self) -> None:
         """Make the client. Call it on the loop that serves, once LiteLLM has made its session."""
@@ -41,9 +43,9 @@ class DirectRequests:
         from litellm.proxy import proxy_server
 
         transport = AsyncHTTPHandler.create_async_transport(shared_session=proxy_server.shared_aiohttp_session)
-        self._transport = transport or httpx.AsyncHTTPTransport()
+        self._client = DirectClient(transport or httpx.AsyncHTTPTransport())
 
-    async def build(self, exchange: Exchange, body: dict[str, Any]) -> httpx.Request | None:
+    async def build(self, exchange: Exchange, body: dict[str, Any]) -> DirectRequest | None:
         """The request for the model of the exchange's attempt; `None` where LiteLLM has to ask."""
         model, chosen = exchange.attempt.model, exchange.attempt.deployment_id
         deployment = self._deployment(model, chosen)
@@ -67,7 +69,7 @@ class DirectRequests:
         built = await built_request(deployment, body, route)
         if built is None:
             return None
-        request, left_out = built
+        request, left_out = DirectRequest(Target.of(built[0]), built[0].content), built[1]
         _note_left_out(exchange, left_out)
         if key is not None:
             self._kept.put(key, request, orjson.loads(messages), left_out)
@@ -80,26 +82,29 @@ class DirectRequests:
             self._passes[name] = built is not None and orjson.loads(built[0].content).get("messages") == _PROBE
         return self._passes[name]
 
-    async def ask(self, request: httpx.Request) -> tuple[int, bytes | AsyncIterator[Group]]:
+    async def ask(self, exchange: Exchange, request: DirectRequest) -> tuple[int, bytes | AsyncIterator[Group]]:
         """Send it. The status of the answer, and its body, or the events of its stream that came together. Raises
         `httpx.TransportError`."""
-        response = await self._transport.handle_async_request(request)
+        answered = await self._answered(exchange, request)
         for _ in range(_MOST_REDIRECTS):
-            if response.status_code not in _SAME_AGAIN or not response.has_redirect_location:
+            if isinstance(answered, Answered) or not _is_moved(answered):
                 break
-            await response.aclose()
-            request = _moved(request, response.headers["location"])
-            response = await self._transport.handle_async_request(request)
-        if isinstance(response.stream, ReadStream):
-            return response.status_code, response.stream.reading.groups()
-        return response.status_code, await response.aread()
+            await answered.aclose()
+            request = request.moved(answered.headers["location"])
+            answered = await self._answered(exchange, request)
+        if not isinstance(answered, Answered):
+            return answered.status_code, await answered.aread()
+        return answered.status, answered.body if isinstance(answered.body, bytes) else answered.body.groups()
+
+    async def _answered(self, exchange: Exchange, request: DirectRequest) -> Answered | Came:
+        if self._client is None:
+            raise httpx.ConnectError("there is no client yet")
+        return await ProviderCall(exchange, request).answer(partial(self._client.send, request))
 
 
-def _moved(request: httpx.Request, location: str) -> httpx.Request:
-    """The same for where the host has moved it: what leads to another one is an error by now (`provider_redirects`)."""
-    headers = [item for item in request.headers.multi_items() if item[0] != "host"]
-    url = request.url.join(location)
-    return httpx.Request("POST", url, headers=headers, content=request.content, extensions=request.extensions)
+def _is_moved(came: Came) -> bool:
+    """Whether the host wants to be asked elsewhere: what leads to another one is an error by now."""
+    return came.status_code in _SAME_AGAIN and came.has_redirect_location
 
 
 def _note_left_out(exchange: Exchange, names: tuple[str, ...]) -> None:
@@ -110,10 +115,6 @@ def _has_tokens(body: dict[str, Any]) -> bool:
     """Whether what is to be embedded are texts as lists of tokens."""
     texts = listed(body.get("input"))
     return bool(texts) and isinstance(texts[0], list)
-
-
-def _not_open(request: httpx.Request) -> httpx.Response:
-    raise httpx.ConnectError("there is no client yet", request=request)
 
 
 def _deployment_of(model: str, chosen: str) -> dict[str, Any] | None:

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import orjson
 
 from scalix.domain.bounded import Bounded
+from scalix.litellm_adapter.direct_client import DirectRequest, Target
 
 _MOST_KEPT = 512
 _MOST_REST_BYTES = 16 * 1024
@@ -30,16 +30,14 @@ Key = tuple[str, bytes]
 class Built:
     """A request without its messages, and what LiteLLM has left out of it."""
 
-    url: httpx.URL
-    headers: httpx.Headers
+    target: Target
     rest: bytes  # text, which is a twentieth of the objects that it may hold
-    extensions: Mapping[str, Any]
     left_out: tuple[str, ...]
 
-    def request(self, messages: Any) -> httpx.Request:
+    def request(self, messages: Any) -> DirectRequest:
         """The request for `messages`."""
         content = b'%b,"messages":%b}' % (self.rest[:-1], orjson.dumps(_as_sent(messages)))
-        return httpx.Request("POST", self.url, headers=self.headers, content=content, extensions=dict(self.extensions))
+        return DirectRequest(self.target, content)
 
 
 class KeptBuilds:
@@ -62,13 +60,12 @@ class KeptBuilds:
         """What is kept by `key`."""
         return self._kept.used(key)
 
-    def put(self, key: Key, request: httpx.Request, messages: Any, left_out: tuple[str, ...]) -> None:
+    def put(self, key: Key, request: DirectRequest, messages: Any, left_out: tuple[str, ...]) -> None:
         """Keep what was built for `messages`, if these are in it as they were."""
         sent = orjson.loads(request.content)
         if not isinstance(sent, dict) or sent.pop(_MESSAGES, None) != _as_sent(messages) or not sent:
             return
-        headers = httpx.Headers([item for item in request.headers.multi_items() if item[0] != "content-length"])
-        self._kept[key] = Built(request.url, headers, orjson.dumps(sent), request.extensions, left_out)
+        self._kept[key] = Built(request.target, orjson.dumps(sent), left_out)
 
 
 def _as_sent(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import orjson
 
+from scalix.litellm_adapter.wire import Came
 from scalix.service.answers.value_counts import MOST_VALUES, check_values, has_more_values, too_many
 from scalix.service.exchange.attempts import Lifted
 from scalix.service.exchange.exchanges import Exchange
@@ -55,7 +56,7 @@ def _no_collection() -> Iterator[None]:
         gc.enable()
 
 
-async def without_vectors(response: httpx.Response, request: httpx.Request, lifted: Lifted) -> httpx.Response:
+async def without_vectors(response: Came, lifted: Lifted) -> httpx.Response:
     """The answer to texts that were embedded, with the number of a vector in each vector's place. Raises
     `AnswerTooLarge` for one that holds more than `MOST_VALUES` beside them."""
     whole = await response.aread()
@@ -80,7 +81,7 @@ async def without_vectors(response: httpx.Response, request: httpx.Request, lift
     ]
     body = b"[".join(pieces)
     check_values(body)
-    return httpx.Response(response.status_code, headers=headers, content=body, request=request)
+    return httpx.Response(response.status_code, headers=headers, content=body)
 
 
 def lifted_of(exchange: Exchange) -> Lifted | None:

@@ -1,12 +1,12 @@
-"""One request of LiteLLM's to a provider, and its answer as LiteLLM should have it.
+"""One request to a provider, and its answer as an engine should have it.
 
 An answer is bounded (`bounded_answers`), relieved of what LiteLLM need not see (`large_answers`) and read
 (`scalix.service.answers`).
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import NamedTuple
 
 import aiohttp
 import httpx
@@ -16,6 +16,7 @@ from scalix.litellm_adapter.bounded_answers import bound, read_error
 from scalix.litellm_adapter.bridge import bridge
 from scalix.litellm_adapter.chat_servers import chat_servers
 from scalix.litellm_adapter.large_answers import lifted_of, lightened, without_vectors
+from scalix.litellm_adapter.wire import Came, Sent
 from scalix.service.answers.provider_errors import (
     BAD_GATEWAY,
     BROKEN,
@@ -42,28 +43,35 @@ _NOT_SENT = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.PoolTime
 _OK, _GATEWAY_TIMEOUT = 200, 504
 _ANSWERS = range(200, 300)
 _NOT_OUR_KEY = (401, 403)
-_ANSWERED = {"error": {"message": "This request has been answered", "type": "invalid_request_error"}}
-_WRONG_KEY = {"error": {"message": "Incorrect API key provided", "type": "authentication_error"}}
-_OF_THE_CODING = ("content-encoding", "content-length", "transfer-encoding")
+_ANSWERED = b'{"error":{"message":"This request has been answered","type":"invalid_request_error"}}'
+_WRONG_KEY = b'{"error":{"message":"Incorrect API key provided","type":"authentication_error"}}'
 
-Headers = list[tuple[str, str]]
+
+class Answered(NamedTuple):
+    """An answer that was read. `kind`: its content type, where that is not the one that it `came` with."""
+
+    status: int
+    body: "bytes | ReadStream"
+    came: Came | None = None
+    kind: str | None = None
 
 
 class ProviderCall:
-    """One request of LiteLLM's, to a provider or for what a client has named, and its answer."""
+    """One request, to a provider or for what a client has named, and its answer."""
 
-    def __init__(self, exchange: Exchange, request: httpx.Request) -> None:
+    def __init__(self, exchange: Exchange, request: Sent) -> None:
         self._exchange = exchange
         self._request = request
         self._attempt = exchange.attempt
         self._path = request.url.path
         self._is_read = self._path.endswith(_PATHS)
 
-    async def answer(self, ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-        """The answer to it, as LiteLLM should have it. `ask` sends it. Raises what `httpx` raises."""
+    async def answer(self, ask: Callable[[], Awaitable[Came]]) -> Answered | Came:
+        """The answer to it, as an engine should have it: as it came, but bounded, where it is not read. `ask` sends it.
+        Raises what `httpx` raises."""
         exchange, request, attempt = self._exchange, self._request, self._attempt
         if is_asked_again(exchange, request):
-            return httpx.Response(400, json=_ANSWERED, request=request)
+            return Answered(400, _ANSWERED, kind=_JSON)
         if exchange.admission.call.rehearse is not None:
             attempt.asked |= asks_provider(request)
             return await self.read(exchange.admission.call.rehearse(request))
@@ -73,7 +81,7 @@ class ProviderCall:
         try:
             lifted = lifted_of(exchange) if exchange.admission.route is Route.EMBEDDINGS else None
             if lifted is not None and response.status_code in _ANSWERS and asks_provider(request):
-                response = await without_vectors(response, request, lifted)
+                response = await without_vectors(response, lifted)
             if self._is_read and response.status_code >= 400:
                 return await self._refusal(response)
             return await self.read(response) if self._is_read and response.status_code in _ANSWERS else response
@@ -82,9 +90,9 @@ class ProviderCall:
             raise
         except AnswerBroke as error:
             note_broken(attempt, BROKEN, is_too_large=isinstance(error, AnswerTooLarge))
-            raise httpx.ReadError(str(error), request=request) from error
+            raise httpx.ReadError(str(error)) from error
 
-    async def _sent(self, ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    async def _sent(self, ask: Callable[[], Awaitable[Came]]) -> Came:
         attempt, request = self._attempt, self._request
         was_asked = attempt.asked
         attempt.asked |= asks_provider(request)
@@ -99,16 +107,16 @@ class ProviderCall:
                 attempt.seen.error = broken_connection(error)
             raise
 
-    def _bound(self, response: httpx.Response) -> httpx.Response:
-        is_events = self._is_read and self._is_events(response)
+    def _bound(self, response: Came) -> Came:
+        is_events = self._is_read and self._is_events(response.headers)
         is_streamed = self._exchange.admission.streamed and (is_events or not self._is_read)
         return bound(
             response, self._exchange.admission.call.most_answer_bytes, is_streamed=is_streamed, is_events=is_events
         )
 
-    def _is_events(self, response: httpx.Response) -> bool:
+    def _is_events(self, headers: Mapping[str, str]) -> bool:
         """Whether an answer is to be read as a stream of events. Some providers call one text, or nothing."""
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         is_whole = kind in (_JSON, "text/json") or kind.endswith("+json")
         return kind == _EVENTS or (not is_whole and self._asks_for_events())
 
@@ -118,40 +126,40 @@ class ProviderCall:
         body = content_of(self._request)
         return self._path.endswith(_STREAMED) or any(mark in body for mark in (b'"stream":true', b'"stream": true'))
 
-    async def _refusal(self, response: httpx.Response) -> httpx.Response:
+    async def _refusal(self, response: Came) -> Answered:
         body = await read_error(response)
         self._attempt.seen.error = error = provider_error(response.status_code, response.headers, body)
         if self._exchange.attempt is self._attempt:
             chat_servers.learn(self._exchange, self._request, error)
         if response.status_code in _NOT_OUR_KEY:
             # Whatever is said beside it, LiteLLM then asks no deployment again with the same key.
-            return httpx.Response(401, json=_WRONG_KEY, request=self._request)
-        return self._made(response.status_code, short(error, body), _headers_of(response))
+            return Answered(401, _WRONG_KEY, kind=_JSON)
+        return Answered(response.status_code, short(error, body), response)
 
-    async def read(self, response: httpx.Response) -> httpx.Response:
-        """An answer of status 200 as LiteLLM should have it. What it says of its usage is noted in the attempt.
+    async def read(self, response: Came) -> Answered:
+        """An answer of status 200 as an engine should have it. What it says of its usage is noted in the attempt.
 
         A 200 that holds an error or nothing becomes an HTTP error, which LiteLLM understands on every route, and may
         still try again.
         """
         self._attempt.seen.states_usage = False
-        headers = _headers_of(response)
-        if not self._is_events(response):
-            whole = await response.aread()
-            if self._exchange.admission.route is not Route.EMBEDDINGS:
-                whole = lightened(whole, lifted_of(self._exchange))
-            status, body = read_whole(whole, self._exchange.admission, self._attempt)
-            if status != _OK or not self._asks_for_events():
-                return self._made_of(status, body, headers)
-            if not self._path.endswith(_CHAT):
-                return self._made_of(BAD_GATEWAY, body, headers)  # nobody would find an event in it
-            # A server that does not stream: its answer is the only event.
-            headers = [("content-type", _EVENTS)]
-            event = b"data: " + body.replace(b"\n", b" ") + b"\n\ndata: [DONE]\n\n"
-            response = httpx.Response(_OK, headers=headers, content=event)
-        return await self._stream(response, headers)
+        if self._is_events(response.headers):
+            return await self._stream(response)
+        whole = await response.aread()
+        if self._exchange.admission.route is not Route.EMBEDDINGS:
+            whole = lightened(whole, lifted_of(self._exchange))
+        status, body = read_whole(whole, self._exchange.admission, self._attempt)
+        if status == _OK and self._asks_for_events():
+            if self._path.endswith(_CHAT):
+                # A server that does not stream: its answer is the only event.
+                event = b"data: " + body.replace(b"\n", b" ") + b"\n\ndata: [DONE]\n\n"
+                return await self._stream(httpx.Response(_OK, headers={"content-type": _EVENTS}, content=event))
+            status = BAD_GATEWAY  # nobody would find an event in it
+        if status != _OK:
+            return self._failed(response, status, body)
+        return Answered(_OK, body, response)
 
-    async def _stream(self, response: httpx.Response, headers: Headers) -> httpx.Response:
+    async def _stream(self, response: Came) -> Answered:
         attempt, pieces = self._attempt, _pieces_of(response, self._attempt)
         path, pressure = self._path, bridge.pressure
         reading = StreamReading(pieces, response.headers, path, self._exchange.admission, attempt, pressure)
@@ -160,51 +168,44 @@ class ProviderCall:
         failure = await reading.open()
         if failure is not None:
             await stream.aclose()
-            return self._made_of(*failure, headers)
+            return self._failed(response, *failure)
         attempt.on_open()
-        return httpx.Response(
-            _OK, headers=headers, stream=stream, request=self._request, extensions=response.extensions
+        return Answered(_OK, stream, response)
+
+    def _failed(self, response: Came, status: int, body: bytes) -> Answered:
+        """An answer that came with a 200, and the status that it should have had."""
+        self._attempt.seen.error = error = provider_error(status, response.headers, body)
+        log.warning(
+            "request %s: the provider answered 200 with an error, with nothing, or with a page",
+            self._exchange.admission.request_id,
         )
-
-    def _made_of(self, status: int, body: bytes, headers: Headers) -> httpx.Response:
-        """A response with `body`, which came with a 200, and the status that it should have had."""
-        if status != _OK:
-            headers = [*((name, value) for name, value in headers if name != "content-type"), ("content-type", _JSON)]
-            self._attempt.seen.error = error = provider_error(status, httpx.Headers(headers), body)
-            body = short(error, body)
-            log.warning(
-                "request %s: the provider answered 200 with an error, with nothing, or with a page",
-                self._exchange.admission.request_id,
-            )
-        return self._made(status, body, headers)
-
-    def _made(self, status: int, body: bytes, headers: Headers) -> httpx.Response:
-        return httpx.Response(status, headers=headers, content=body, request=self._request)
+        return Answered(status, short(error, body), response, _JSON)
 
 
 class ReadStream(httpx.AsyncByteStream):
-    """What is read of a stream, for LiteLLM's client, or in `reading` for who takes it event by event."""
+    """What is read of a stream: pieces of it for LiteLLM's client, or `groups` of events."""
 
-    def __init__(self, reading: StreamReading, response: httpx.Response) -> None:
-        self.reading = reading
+    def __init__(self, reading: StreamReading, response: Came) -> None:
+        self._reading = reading
         self._response = response
+        self.groups = reading.groups
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async for piece in self.reading:
+            async for piece in self._reading:
                 yield piece
         except AnswerBroke as error:
             raise httpx.ReadError(str(error)) from error
 
     async def aclose(self) -> None:
-        self.reading.stop()
+        self._reading.stop()
         await self._response.aclose()
 
 
-async def _pieces_of(response: httpx.Response, attempt: Attempt) -> AsyncIterator[bytes]:
+async def _pieces_of(response: Came, attempt: Attempt) -> AsyncIterator[bytes]:
     """The body as it comes. A connection that breaks is noted."""
     try:
-        async for piece in cast(httpx.AsyncByteStream, response.stream):
+        async for piece in response.stream:
             yield piece
     except httpx.TransportError as error:
         note_broken(attempt, broken_connection(error), is_too_large=isinstance(error, AnswerTooLarge))
@@ -224,7 +225,7 @@ def broken_connection(error: httpx.TransportError) -> ProviderError:
     return ProviderError(_GATEWAY_TIMEOUT, "", kind=TOO_SLOW) if isinstance(error, httpx.TimeoutException) else BROKEN
 
 
-def is_asked_again(exchange: Exchange, request: httpx.Request) -> bool:
+def is_asked_again(exchange: Exchange, request: Sent) -> bool:
     """Whether LiteLLM asks the same once more after a whole answer, which it could not translate: that would cost as
     much again, for nothing."""
     if exchange.attempt.answer_is_too_large:
@@ -235,26 +236,22 @@ def is_asked_again(exchange: Exchange, request: httpx.Request) -> bool:
     return is_one and seen.answered_whole and bool(seen.sent) and seen.sent == content_of(request)
 
 
-def refuse_incomplete(exchange: Exchange, request: httpx.Request) -> None:
+def refuse_incomplete(exchange: Exchange, request: Sent) -> None:
     """Raise for a request with something missing: LiteLLM leaves out of a tool's result what could not be fetched, and
     would send the rest."""
     if exchange.attempt.unfetched is not None and asks_provider(request):
-        raise httpx.UnsupportedProtocol("a part of the client's request is missing", request=request)
+        raise httpx.UnsupportedProtocol("a part of the client's request is missing")
 
 
-def asks_provider(request: httpx.Request) -> bool:
+def asks_provider(request: Sent) -> bool:
     """Whether it is for the provider: what a client names in its request is fetched by GET, and a token for the account
     there comes from elsewhere."""
     return request.method != "GET" and not request.url.path.endswith(_FOR_A_TOKEN)
 
 
-def content_of(request: httpx.Request) -> bytes:
+def content_of(request: Sent) -> bytes:
     """The body of a request, where it is in memory."""
     try:
         return request.content
     except httpx.RequestNotRead:
         return b""
-
-
-def _headers_of(response: httpx.Response) -> Headers:
-    return [(name, value) for name, value in response.headers.multi_items() if name not in _OF_THE_CODING]

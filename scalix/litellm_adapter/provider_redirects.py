@@ -6,19 +6,24 @@ HTTP to HTTPS.
 """
 
 import logging
-from typing import Final
+from typing import Final, TypeVar
 
 import httpx
+
+from scalix.litellm_adapter.wire import Came, Sent
+
+C = TypeVar("C", bound=Came)
 
 log = logging.getLogger("scalix.provider")
 
 _KEYS: Final = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 _LONGEST_LOCATION: Final = 2_048
 _BAD_GATEWAY: Final = 502
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _ELSEWHERE: Final = {"error": {"message": "The provider redirected to another host", "type": "bad_gateway"}}
 
 
-def leads_away(request: httpx.Request, response: httpx.Response) -> bool:
+def leads_away(request: Sent, response: Came) -> bool:
     """Whether a prompt or a key would go to another host, port or protocol. What is fetched without either may."""
     if not response.has_redirect_location:
         return False
@@ -41,11 +46,19 @@ def leads_away(request: httpx.Request, response: httpx.Response) -> bool:
     return here != there and not (is_upgrade and here[1] == there[1])
 
 
+async def kept_here(request: Sent, response: C) -> C | httpx.Response:
+    """An answer, or where it is a redirect that leads away, an error in its place."""
+    if not leads_away(request, response):
+        return response
+    await response.aclose()
+    return elsewhere(request)
+
+
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
-def elsewhere(request: httpx.Request) -> httpx.Response:
+def elsewhere(request: Sent) -> httpx.Response:
     """The answer in place of a redirect that leads away."""
     log.warning("%s redirects to another host, which is not followed", request.url.host)
-    return httpx.Response(_BAD_GATEWAY, json=_ELSEWHERE, request=request)
+    return httpx.Response(_BAD_GATEWAY, json=_ELSEWHERE)

@@ -1,20 +1,24 @@
 """Sees what LiteLLM sends to providers and what they answer, below every HTTP client that LiteLLM makes."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from functools import wraps
+from typing import Any, cast
 
 import httpx
 
 from scalix.litellm_adapter.bounded_answers import CODINGS, bound
 from scalix.litellm_adapter.catching import Caught, is_caught
 from scalix.litellm_adapter.client_urls import refuse_blocking_fetch
-from scalix.litellm_adapter.provider_calls import ProviderCall, asks_provider, refuse_incomplete
-from scalix.litellm_adapter.provider_redirects import elsewhere, leads_away
+from scalix.litellm_adapter.provider_calls import Answered, ProviderCall, asks_provider, refuse_incomplete
+from scalix.litellm_adapter.provider_redirects import elsewhere, kept_here, leads_away
+from scalix.litellm_adapter.wire import Came
 from scalix.service.exchange.calls import MOST_ANSWER_BYTES
 from scalix.service.exchange.exchanges import CURRENT
 
 # Providers that LiteLLM asks without httpx.
 _UNSEEN = frozenset({"aiohttp_openai", "petals"})
+
+_OF_THE_CODING = ("content-encoding", "content-length", "transfer-encoding")
 
 Handle = Callable[[Any, httpx.Request], Awaitable[httpx.Response]]
 BlockingHandle = Callable[[Any, httpx.Request], httpx.Response]
@@ -41,6 +45,7 @@ def _put_around(transport: type, name: str, watch: Callable[[Any], Any]) -> None
 def watched(handle: Handle) -> Handle:
     """`handle` of a transport, with what is asked and answered seen on the way."""
 
+    @wraps(handle)
     async def handle_async_request(self: Any, request: httpx.Request) -> httpx.Response:
         if is_caught():
             raise Caught(request)
@@ -48,17 +53,28 @@ def watched(handle: Handle) -> Handle:
         request.headers["accept-encoding"] = CODINGS
 
         async def ask() -> httpx.Response:
-            response = await handle(self, request)
-            if not leads_away(request, response):
-                return response
-            await response.aclose()
-            return elsewhere(request)
+            return await kept_here(request, await handle(self, request))
 
         if exchange is None:
             return bound(await ask(), MOST_ANSWER_BYTES)
-        return await ProviderCall(exchange, request).answer(ask)
+        return as_response(await ProviderCall(exchange, request).answer(ask), request)
 
     return handle_async_request
+
+
+def as_response(answered: Answered | Came, request: httpx.Request) -> httpx.Response:
+    """An answer for a client of `httpx`."""
+    if not isinstance(answered, Answered):
+        return cast(httpx.Response, answered)
+    status, body, came, kind = answered
+    given = came.headers.multi_items() if came is not None else ()
+    left_out = _OF_THE_CODING if kind is None else (*_OF_THE_CODING, "content-type")
+    headers = [item for item in given if item[0] not in left_out]
+    if kind is not None:
+        headers.append(("content-type", kind))
+    if isinstance(body, bytes):
+        return httpx.Response(status, headers=headers, content=body, request=request)
+    return httpx.Response(status, headers=headers, stream=body, request=request)
 
 
 def watched_blocking(handle: BlockingHandle) -> BlockingHandle:

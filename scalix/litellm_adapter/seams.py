@@ -83,6 +83,9 @@ known_fields
   litellm.types.utils = LlmProviders
   litellm.utils = ProviderConfigManager.get_provider_anthropic_messages_config(model, provider)
     get_optional_params_embeddings(model, custom_llm_provider, drop_params, dimensions, encoding_format, user)
+direct_client
+  litellm.llms.custom_httpx.aiohttp_transport = AiohttpResponseStream(aiohttp_response); map_aiohttp_exceptions
+    LiteLLMAiohttpTransport.get_valid_client_session; LiteLLMAiohttpTransport._get_proxy_settings(request)
 direct_requests
   litellm = Router.get_model_list(model_name); Router._get_timeout(kwargs, data)
     Router._deployment_params_with_request_reasoning_override(deployment_params, request_kwargs)

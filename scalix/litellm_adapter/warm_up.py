@@ -70,7 +70,7 @@ async def _check_direct(requests: DirectRequests, model: str, stream: bool) -> N
         request = await requests.build(exchange, {**asked, "stream": True} if stream else asked)
         if request is None or orjson.loads(request.content).get("messages") != _MESSAGES:
             return
-        _, answer = await requests.ask(request)
+        _, answer = await requests.ask(exchange, request)
         if not isinstance(answer, bytes):
             async for _ in answer:
                 pass

@@ -15,7 +15,7 @@ from scalix.litellm_adapter.bridge import ATTEMPT, EXCHANGE_ID, Services, bridge
 from scalix.litellm_adapter.callbacks import GatewayCallbacks, custom_auth
 from scalix.litellm_adapter.direct_endpoints import edge_caller
 from scalix.litellm_adapter.provider_calls import ProviderCall
-from scalix.litellm_adapter.provider_transport import watched
+from scalix.litellm_adapter.provider_transport import as_response, watched
 from scalix.litellm_adapter.reports import failure_of
 from scalix.service.answers.provider_errors import provider_error
 from scalix.service.exchange.attempts import Attempt, Seen
@@ -93,7 +93,7 @@ async def test_a_stream_of_a_model_that_was_given_up_notes_nothing_more(exchange
         raise httpx.ReadError("gone")
 
     response = httpx.Response(200, headers=STREAM, content=pieces())
-    read = await ProviderCall(exchange, REQUEST).read(response)
+    read = as_response(await ProviderCall(exchange, REQUEST).read(response), REQUEST)
     exchange.begin_next()
     with pytest.raises(httpx.ReadError):
         await read.aread()

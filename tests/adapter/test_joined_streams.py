@@ -15,6 +15,7 @@ from openai import AsyncOpenAI
 
 from scalix.litellm_adapter.bridge import bridge
 from scalix.litellm_adapter.provider_calls import ProviderCall
+from scalix.litellm_adapter.provider_transport import as_response
 from scalix.service.answers.pressure import Pressure
 from tests.domain.streams import Event, chunk, data, in_pieces, joinable
 from tests.exchanges import made_exchange
@@ -61,7 +62,8 @@ class Provider(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         bridge.pressure = self.pressure
-        return await ProviderCall(made_exchange(), request).read(httpx.Response(200, headers=EVENTS, stream=self.body))
+        response = httpx.Response(200, headers=EVENTS, stream=self.body)
+        return as_response(await ProviderCall(made_exchange(), request).read(response), request)
 
 
 @pytest.fixture(autouse=True)

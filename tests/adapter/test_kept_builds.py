@@ -10,6 +10,7 @@ import pytest
 from litellm import Router
 from litellm.proxy import proxy_server
 
+from scalix.litellm_adapter.direct_client import DirectRequest
 from scalix.litellm_adapter.direct_requests import DirectRequests
 from scalix.litellm_adapter.provider_transport import install_reading
 from tests.adapter.test_request_building import BASE, what_is_sent
@@ -41,10 +42,10 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
     return deploy
 
 
-def built(bodies: list[dict[str, Any]]) -> tuple[httpx.Request, str]:
+def built(bodies: list[dict[str, Any]]) -> tuple[DirectRequest, str]:
     """The last of the requests that are built for these bodies, one after the other, and what is left out of it."""
 
-    async def build() -> tuple[httpx.Request, str]:
+    async def build() -> tuple[DirectRequest, str]:
         requests, request = DirectRequests(), None
         for body in bodies:
             exchange = made_exchange(streamed=False)

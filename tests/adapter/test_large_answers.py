@@ -16,7 +16,6 @@ from scalix.service.answers.provider_errors import AnswerTooLarge
 from scalix.service.answers.value_counts import LIGHT_BYTES, MOST_VALUES, check_values, has_more_values
 from scalix.service.exchange.attempts import FIRST_VECTOR, Lifted
 
-REQUEST = httpx.Request("POST", "https://provider.example/v1/embeddings")
 VECTOR = [round(0.001 * number - 1.5, 6) for number in range(300)]
 TOKEN = {"token": 'a"[{,', "logprob": -0.1, "bytes": [97], "top_logprobs": [{"token": "\\", "logprob": -9e-05}] * 20}
 JSON = st.recursive(
@@ -55,7 +54,7 @@ async def test_vectors_come_back_as_they_were() -> None:
     short, text = {"index": 3, "embedding": [0.5]}, {"index": 4, "embedding": "AAAA"}
     answer = orjson.dumps({"object": "list", "data": [*data, short, text]})
     lifted = Lifted()
-    light = await without_vectors(httpx.Response(200, content=answer), REQUEST, lifted)
+    light = await without_vectors(httpx.Response(200, content=answer), lifted)
     assert [item["embedding"] for item in light.json()["data"]] == [
         *([FIRST_VECTOR + number] for number in range(3)),
         [0.5],
@@ -70,7 +69,7 @@ async def test_vectors_come_back_as_they_were() -> None:
 async def test_what_only_looks_like_a_vector_stays_where_it_is(vector: str) -> None:
     answer = f'{{"data": [{{"embedding": [{vector}{" " * 300}]}}]}}'.encode()
     lifted = Lifted()
-    light = await without_vectors(httpx.Response(200, content=answer), REQUEST, lifted)
+    light = await without_vectors(httpx.Response(200, content=answer), lifted)
     assert (light.content, lifted.vectors) == (answer, [])
 
 

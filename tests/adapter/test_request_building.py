@@ -20,6 +20,7 @@ from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
 from litellm.proxy import proxy_server
 
 from scalix.domain.engines import DIRECT
+from scalix.litellm_adapter.direct_client import DirectRequest, Target
 from scalix.litellm_adapter.direct_requests import PLAIN as PLAIN_PROVIDERS
 from scalix.litellm_adapter.direct_requests import DirectRequests
 from scalix.litellm_adapter.kept_builds import KeptBuilds
@@ -99,7 +100,7 @@ def recorder() -> Iterator[Recorder]:
         yield recorder
 
 
-def what_is_sent(request: httpx.Request | None) -> Any:
+def what_is_sent(request: httpx.Request | DirectRequest | None) -> Any:
     if request is None:
         return None
     headers = {
@@ -195,7 +196,7 @@ def test_a_provider_has_the_time_that_litellms_router_gives_it(
         request = await DirectRequests().build(ours, copy.deepcopy(body))
         assert request is not None
         assert recorder.sent is not None
-        assert request.extensions["timeout"] == recorder.sent.extensions["timeout"]
+        assert request.target.extensions["timeout"] == recorder.sent.extensions["timeout"]
 
     asyncio.run(compare())
 
@@ -293,7 +294,7 @@ def kept_is_anew(data: st.DataObject) -> None:
         if built is None or keys[0] is None or keys[1] is None:
             return
         assert keys[0] == keys[1]
-        kept.put(keys[0], built[0], first, built[1])
+        kept.put(keys[0], DirectRequest(Target.of(built[0]), built[0].content), first, built[1])
         if (found := kept.get(keys[1])) is None:
             return
         anew = asyncio.run(built_request(deployment, copy.deepcopy({"messages": second, **rest})))

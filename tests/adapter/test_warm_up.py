@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import httpx
 import pytest
 from litellm import Router
 from litellm.proxy import proxy_server
@@ -35,8 +34,8 @@ def test_requests_without_litellms_app_are_rehearsed_and_none_is_sent(
     answered: list[int] = []
     ask = requests.ask
 
-    async def counted(request: httpx.Request) -> Any:
-        status, answer = await ask(request)
+    async def counted(exchange: Any, request: Any) -> Any:
+        status, answer = await ask(exchange, request)
         answered.append(status)
         return status, answer
 

@@ -17,6 +17,7 @@ from scalix.edge.asgi import Message
 from scalix.edge.patience import Patience
 from scalix.edge.replies import Reply
 from scalix.litellm_adapter.provider_calls import ProviderCall
+from scalix.litellm_adapter.provider_transport import as_response
 from scalix.service.exchange.attempts import ProviderError
 from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.exchange.hidden_work import Speeds
@@ -63,7 +64,8 @@ async def _charged(
     exchange = made_exchange(admitted=admitted)
     request = httpx.Request("POST", "http://provider/v1/chat/completions")
     headers = {"content-type": "text/event-stream"}
-    response = await ProviderCall(exchange, request).read(httpx.Response(200, headers=headers, content=stream))
+    read = await ProviderCall(exchange, request).read(httpx.Response(200, headers=headers, content=stream))
+    response = as_response(read, request)
     outage = SimpleNamespace(learn=lambda *learned: None)
     settlement = Settlement(cast(Any, SimpleNamespace(settle=settle)), Exchanges(), cast(Any, outage))
     measures = accounts.Measures(words, counted, Speeds(), lambda: thought_s > 0, lambda: now_s[0])

@@ -33,7 +33,7 @@ async def served(answer: Any, *, streamed: bool) -> tuple[list[MutableMapping[st
     async def build(exchange: Exchange, body: dict[str, Any]) -> httpx.Request:
         return httpx.Request("POST", "http://provider/v1/chat/completions")
 
-    async def ask(request: httpx.Request) -> Any:
+    async def ask(exchange: Exchange, request: httpx.Request) -> Any:
         return answer
 
     async def send(message: MutableMapping[str, Any]) -> None:
