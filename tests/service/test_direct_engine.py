@@ -56,7 +56,7 @@ async def test_a_retry_waits_as_long_as_its_provider_asks_if_that_is_not_long(
     async def build(exchange: Exchange, body: dict[str, Any]) -> httpx.Request:
         return httpx.Request("POST", "http://provider/v1/chat/completions")
 
-    async def ask(request: httpx.Request) -> Any:
+    async def ask(exchange: Exchange, request: httpx.Request) -> Any:
         return 503, b"{}"
 
     async def send(message: MutableMapping[str, Any]) -> None:

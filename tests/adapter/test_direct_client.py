@@ -1,0 +1,84 @@
+"""The direct engine's requests go out as LiteLLM's own do: by its session, or by httpx where an operator has that."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import httpx
+import pytest
+from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+
+from scalix.litellm_adapter.direct_client import DirectClient, DirectRequest, Target
+from scalix.litellm_adapter.provider_transport import install_reading
+
+EXTENSIONS = {"timeout": {"connect": 3, "read": 5, "write": 5, "pool": 7}}
+
+
+@asynccontextmanager
+async def listening(answer: bytes) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A server that gives one answer. Its port, and what it was sent."""
+    sent: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        sent.append(head + await reader.readexactly(2))
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], sent
+
+
+async def asked(url: str) -> tuple[int, bytes, Any]:
+    """What comes of asking there: status, body and headers."""
+    install_reading()
+    async with aiohttp.ClientSession() as session:
+        transport = AsyncHTTPHandler.create_async_transport(shared_session=session) or httpx.AsyncHTTPTransport()
+        headers = httpx.Headers({"authorization": "Bearer k", "x-team": "a"})
+        target = Target(httpx.URL(url), headers, EXTENSIONS)
+        came = await DirectClient(transport).send(DirectRequest(target, b"{}"))
+        return came.status_code, await came.aread(), came.headers
+
+
+@pytest.mark.parametrize("by_httpx", [False, True])
+async def test_a_request_is_sent_as_it_was_built(by_httpx: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISABLE_AIOHTTP_TRANSPORT", str(by_httpx))
+    answer = b"HTTP/1.1 201 Created\r\nX-Of-It: b\r\ncontent-length: 2\r\n\r\nhi"
+    async with listening(answer) as (port, sent):
+        status, body, headers = await asked(f"http://127.0.0.1:{port}/v1/a%2Fb?version=1")
+    assert (status, body, headers["x-of-it"]) == (201, b"hi", "b")
+    line, *fields = sent[0].lower().splitlines()
+    assert line == b"post /v1/a%2fb?version=1 http/1.1"
+    assert {b"authorization: bearer k", b"x-team: a", b"accept-encoding: gzip, deflate", b"content-length: 2"} <= {
+        *fields
+    }
+    assert sum(field.startswith((b"host:", b"content-length:", b"accept-encoding:")) for field in fields) == 3
+    assert sent[0].endswith(b"{}")
+
+
+async def test_a_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listening(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n") as (port, sent):
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+        await asked("http://provider.test/v1/x")
+    assert sent[0].startswith(b"POST http://provider.test/v1/x HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("by_httpx", [False, True])
+async def test_what_redirects_to_another_host_is_an_error(by_httpx: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISABLE_AIOHTTP_TRANSPORT", str(by_httpx))
+    answer = b"HTTP/1.1 307 Moved\r\nlocation: http://elsewhere.test/\r\ncontent-length: 0\r\n\r\n"
+    async with listening(answer) as (port, _):
+        status, body, _ = await asked(f"http://127.0.0.1:{port}/v1/x")
+    assert status == 502
+    assert b"another host" in body
+
+
+@pytest.mark.parametrize("by_httpx", [False, True])
+async def test_where_nobody_listens_there_is_no_connection(by_httpx: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISABLE_AIOHTTP_TRANSPORT", str(by_httpx))
+    with pytest.raises(httpx.ConnectError):
+        await asked("http://127.0.0.1:1/v1/x")
