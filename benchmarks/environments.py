@@ -1,5 +1,6 @@
 """Installs the peers under `.bench/`, once, with pinned versions."""
 
+import hashlib
 import re
 import shutil
 import subprocess
@@ -21,13 +22,22 @@ def constraints(lock: str) -> list[str]:
 
 def python_environment(name: str, packages: Sequence[str]) -> Path:
     """The `bin` folder of a virtual environment with `packages` in it. Raises `BenchmarkError`."""
-    folder = cache_folder(name)
-    stamp, wanted = folder / ".installed", " ".join(packages)
-    binaries = folder / "bin"
-    if stamp.exists() and stamp.read_text() == wanted:
-        return binaries
     pins = cache_folder() / "constraints.txt"
     pins.write_text("\n".join(constraints((ROOT / "requirements.lock").read_text())) + "\n")
+    return _environment(name, " ".join(packages), ["--constraint", str(pins), *packages])
+
+
+def locked_environment(name: str, lock: Path) -> Path:
+    """The `bin` folder of a virtual environment with what stands in `lock`, with hashes. Raises `BenchmarkError`."""
+    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
+    return _environment(name, wanted, ["--require-hashes", "--no-deps", "--requirement", str(lock)])
+
+
+def _environment(name: str, wanted: str, options: Sequence[str]) -> Path:
+    folder = cache_folder(name)
+    stamp, binaries = folder / ".installed", folder / "bin"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return binaries
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}") or shutil.which("uv")
     if uv:
         _run([uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)])
@@ -35,7 +45,7 @@ def python_environment(name: str, packages: Sequence[str]) -> Path:
     else:
         _run([sys.executable, "-m", "venv", str(folder)])
         installer = [str(binaries / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _run([*installer, "--constraint", str(pins), *packages])
+    _run([*installer, *options])
     stamp.write_text(wanted)
     return binaries
 

@@ -165,6 +165,8 @@ class DemoApp:
             await exchange.answer(200, orjson.dumps(listed), "complete")
         elif exchange.entry.method == "GET" and path.startswith("/models/"):
             await exchange.answer(200, orjson.dumps(_model(path.removeprefix("/models/"))), "complete")
+        elif exchange.entry.method == "GET" and path == "/health":  # as vLLM's and SGLang's servers have it
+            await exchange.answer(200, b"", "empty")
         elif path.startswith(_KEPT_AT):
             await self._kept_answer(path.removeprefix(_KEPT_AT), exchange)
         else:

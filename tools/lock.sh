@@ -9,7 +9,11 @@ common=(--quiet --universal --python-version 3.11 --generate-hashes --no-emit-in
 "$uv" pip compile "${common[@]}" "$@" --output-file requirements.lock pyproject.toml
 "$uv" pip compile "${common[@]}" "$@" --constraint requirements.lock --group dev --output-file requirements-dev.lock
 "$uv" pip compile "${common[@]}" "$@" --constraint requirements-dev.lock --group docs --output-file requirements-docs.lock
-if grep -n '://' requirements*.lock; then
+# Gateways that ours is measured beside, each in an environment of its own: the same packages as here, where both have them.
+for peer in vllm-router==0.1.17 sglang-router==0.3.2; do
+    "$uv" pip compile "${common[@]}" --constraint requirements.lock --output-file "benchmarks/peers/${peer%%=*}.lock" - <<<"$peer"
+done
+if grep -n '://' requirements*.lock benchmarks/peers/*.lock; then
     echo "lock: an address got into a lock" >&2
     exit 1
 fi

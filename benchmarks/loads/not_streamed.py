@@ -13,6 +13,8 @@ NOT_STREAMED = Load(
         Entry("litellm-redis"),
         Entry("litellm-redis-routing"),
         Entry("portkey"),
+        Entry("vllm-router"),
+        Entry("sglang-router"),
         Entry("gateway", "unlimited user", {"user": UNLIMITED}),
         Entry("gateway", "limited user", {"user": LIMITED}),
     ),

@@ -10,6 +10,7 @@ from benchmarks.peers.litellm import (
     LiteLLMWithRedis,
 )
 from benchmarks.peers.portkey import Portkey
+from benchmarks.peers.routers import ROUTERS
 
 PEERS: dict[str, Peer] = {
     peer.name: peer
@@ -20,6 +21,10 @@ PEERS: dict[str, Peer] = {
         LiteLLMRoutingByUse(),
         LiteLLMRefusing(),
         Portkey(),
+        *ROUTERS,
         ScalixGateway(),
+        ScalixGateway(
+            "gateway-litellm", "this gateway, all through LiteLLM", settings={"scalix": {"engine": "litellm"}}
+        ),
     )
 }

@@ -12,7 +12,14 @@ from benchmarks.peers.base import MASTER_KEY, MODEL, PROVIDER_MODEL, Running
 from benchmarks.processes import OTHER_CORES, PEER_CORES, ROOT, free_port, start, wait_until_ready
 
 UNLIMITED, LIMITED, EXHAUSTED, WITHOUT_MODEL = "bench-unlimited", "bench-limited", "bench-exhausted", "bench-without"
-TIER_OF = {UNLIMITED: "premium", LIMITED: "pro", EXHAUSTED: "one-a-month", WITHOUT_MODEL: "without-model"}
+ALL_LIMITS = "bench-all-limits"
+TIER_OF = {
+    UNLIMITED: "premium",
+    LIMITED: "pro",
+    ALL_LIMITS: "all-limits",
+    EXHAUSTED: "one-a-month",
+    WITHOUT_MODEL: "without-model",
+}
 # The product's tiers, with room for as many requests as a benchmark makes.
 _TIERS = {
     "without-model": {"models": ["other"], "requests": {"hour": 10**6}},
@@ -21,6 +28,15 @@ _TIERS = {
         "models": ["*"],
         "requests": {"hour": 10**9},
         "tokens": {"day": 10**12},
+        "max_output_tokens": 8192,
+        "on_store_failure": "allow",
+    },
+    "all-limits": {
+        "models": ["*"],
+        "requests": {"minute": 10**6, "hour": 10**9, "day": 10**9},
+        "tokens": {"hour": 10**12, "day": 10**12},
+        "spend_usd": {"month": 10**6},
+        "concurrent": 1_000,
         "max_output_tokens": 8192,
         "on_store_failure": "allow",
     },
@@ -93,7 +109,8 @@ def _config(provider_url: str, settings: Mapping[str, Mapping[str, object]]) -> 
     ]
     shipped = _shipped_settings()
     sections = {name: {**shipped.get(name, {}), **settings.get(name, {})} for name in {**shipped, **settings}}
-    return {**sections, "model_list": models, "scalix": {"default_tier": "without-model", "tiers": _TIERS}}
+    scalix = {"default_tier": "without-model", "tiers": _TIERS, **settings.get("scalix", {})}
+    return {**sections, "model_list": models, "scalix": scalix}
 
 
 def _shipped_settings() -> dict[str, dict[str, object]]:
