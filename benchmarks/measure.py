@@ -74,7 +74,8 @@ def turn(answers: Answers, used: Usage) -> Turn:
 class Contender:
     """One row of a table: what is sent to which peer, how often, and what must come back.
 
-    `roots` are the peer's processes; `statuses` are right answers, none meaning any refusal (4xx, 5xx). With a `text`,
+    `roots` are the peer's processes; `statuses` are right answers, none meaning any refusal (4xx, 5xx);
+    `streamed` is what share of them are streams. With a `text`,
     every stream's text put together must be that, byte for byte.
     """
 
@@ -84,7 +85,7 @@ class Contender:
     concurrency: int
     roots: Sequence[int]
     statuses: frozenset[int] = frozenset({200})
-    streamed: bool = False
+    streamed: float = 0.0
     text: str | None = None
     sent: int = 0
     seen: Counter[int] = field(default_factory=Counter)
@@ -134,7 +135,7 @@ def _send(contender: Contender, requests: int, note: Callable[[str], None]) -> A
     if wrong:
         sample = answers.samples[next(iter(wrong))][:400].decode(errors="replace")
         note(f"  {contender.label}: wrong statuses {wrong}, one body: {sample}")
-    missing = requests - answers.streams_ended - sum(wrong.values()) if contender.streamed else 0
+    missing = max(0, round(requests * contender.streamed) - answers.streams_ended - sum(wrong.values()))
     bad = sum(wrong.values()) + answers.broken + missing
     if bad > requests * MOST_WRONG:
         what = f"{sum(wrong.values())} wrong statuses, {answers.broken} broken, {missing} streams without an end"
