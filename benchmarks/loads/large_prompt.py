@@ -63,7 +63,6 @@ LARGE_PROMPT = LargePrompts(
     entries=(
         Entry("litellm-packages"),
         Entry("litellm-redis"),
-        Entry("portkey"),
         Entry("vllm-router"),
         Entry("sglang-router"),
         Entry("gateway-litellm", "", {"user": ALL_LIMITS}),
