@@ -93,9 +93,9 @@ class Policy:
 
     `wildcards` serve every name that fits and is no exact one; the `*` in their `provider_model` is filled in.
     `aliases` are second names of models, with the same rights. `fallbacks` lists for a model those that take over, in
-    this order. `routes` are names that lead each tier to a model by rules of its own. `routing_strategy` says
-    how one of several deployments is chosen. `key_defaults` and `key_bounds` are the defaults and upper bounds of
-    virtual keys.
+    this order. `routes` are names that lead each tier to a model by rules of its own; `custom_routers` name for some of
+    them a function of the operator's (`package.module:function`) that is asked first. `routing_strategy` says how one
+    of several deployments is chosen. `key_defaults` and `key_bounds` are the defaults and upper bounds of virtual keys.
     """
 
     tiers: Mapping[str, Tier]
@@ -113,6 +113,7 @@ class Policy:
     cooldown: Cooldown = field(default_factory=Cooldown)
     routing_strategy: str = WEIGHTS
     routes: Mapping[str, Mapping[str, tuple[Rule, ...]]] = field(default_factory=dict)
+    custom_routers: Mapping[str, str] = field(default_factory=dict)
 
     def tier_or_default(self, name: str | None) -> Tier:
         """The tier called `name`; the default tier for `None` and for a name that is not configured any more."""

@@ -14,7 +14,7 @@ from scalix.service.described import Fields, Json
 from scalix.service.identity.identity import Identity
 
 Alive = Annotated[Json, Fields({str: "status"})]
-_ALARMS = {NotRequired[int]: "store_emptied store_memory_percent"}
+_ALARMS = {NotRequired[int]: "store_emptied store_memory_percent custom_routers_off"}
 Ready = Annotated[Json, Fields({str: "status litellm store"}, _ALARMS)]
 Version = Annotated[Json, Fields({str: "status version"})]
 _CHECKED = Annotated[Json, Fields({str | None: "model", NotRequired[str]: "error"})]

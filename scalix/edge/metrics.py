@@ -95,6 +95,14 @@ def _of_worker(here: Here) -> "Iterator[Metric]":
         ("worker_resident_memory_bytes", "memory of that worker", rss),
     ):
         yield _gauge(name, text, [(worker, value)], "worker")
+    routers = here.custom_routers
+    text = "1 while a custom_router is off in the worker that answers"
+    yield _gauge(
+        "worker_custom_router_off", text, [((*worker, r.name), int(r.is_off)) for r in routers], "worker", "name"
+    )
+    text = "how often it has failed there, or not answered in time, since its code was loaded"
+    overruns = [((*worker, r.name), r.overruns) for r in routers]
+    yield _gauge("worker_custom_router_overruns", text, overruns, "worker", "name")
     yield _queued(worker, here)
     yield _refusals(worker, here.refusals)
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from scalix.service.audit.audit_log import TRIM_EVERY_S
 from scalix.service.audit.audit_parts import AuditParts
@@ -80,10 +81,15 @@ def build_core(environ: Mapping[str, str], models: ModelKnowledge) -> Core:
     store = build_store(environ)
     audit = build_audit(store, environ)
     callers = build_callers(store, audit, environ)
-    exchange = build_exchange(store, models, needed(environ, "LITELLM_MASTER_KEY"))
+    exchange = build_exchange(store, models, needed(environ, "LITELLM_MASTER_KEY"), _config_folder(environ))
     forget = exchange.known.forget
     administration = build_administration(store, audit.log, callers, environ, forget_refusals=forget)
     ledger = build_ledger(store, audit.log)
     private = build_privacy(store, audit, callers, ledger.archive, replay=exchange.watch.replay)
     usage = build_usage(store, callers.users, exchange)
     return Core(store.policy, store, audit, callers, exchange, administration, ledger, private, usage, models)
+
+
+def _config_folder(environ: Mapping[str, str]) -> str:
+    """Where the operator's own modules are: beside the config file."""
+    return str(Path(environ.get("SCALIX_CONFIG") or ".").absolute().parent)

@@ -26,6 +26,7 @@ from scalix.service.exchange.settlement import Settlement
 from scalix.service.exchange.store_watch import StoreWatch
 from scalix.service.exchange.token_counting import TokenCounting, Tokenizer
 from scalix.service.exchange.tokens_left import TokensLeft
+from scalix.service.routing.custom_routers import CustomRouters
 from scalix.store.quota.local import LocalCounters
 from scalix.store.records.redis_cooldowns import CooldownStore
 from scalix.store.records.redis_epoch import EpochStore
@@ -61,9 +62,9 @@ class ExchangeParts:
     watch: StoreWatch
 
 
-def build_exchange(store: StoreParts, models: ModelKnowledge, secret: str) -> ExchangeParts:
+def build_exchange(store: StoreParts, models: ModelKnowledge, secret: str, folder: str) -> ExchangeParts:
     """Build the use cases over the store, and over the journal while the store is unreachable. `secret` is the same in
-    all workers of all gateways."""
+    all workers of all gateways; `folder` is the config file's."""
     left = TokensLeft(store.quotas, now_ms)
     outage, exchanges = Outage(LocalCounters(now_ms), store.journal, left), Exchanges()
     counting, known = TokenCounting(models.tokenizer), KnownRefusals()
@@ -73,7 +74,7 @@ def build_exchange(store: StoreParts, models: ModelKnowledge, secret: str) -> Ex
     cooldowns = Cooldowns(store.guarded(CooldownStore(store.session)), store.policy, clock=time.monotonic)
     load = Load(store.guarded(LoadStore(store.session)), time.monotonic, time.time)
     chooser = Chooser(cooldowns, load, store.policy, now_ms, secret=secret)
-    routing = ModelRouting(store.policy, left, now_ms, random.random)
+    routing = ModelRouting(store.policy, left, CustomRouters(store.policy, folder), now_ms, random.random)
     return ExchangeParts(
         shedding=LoadShedding(),
         counting=counting,

@@ -97,12 +97,23 @@ def create_app() -> Any:
     def reload() -> int:
         number, policy = read_policy(Path(needed(os.environ, "SCALIX_POLICY")))
         core.policy.replace(policy)
+        core.exchange.fallbacks.routing.custom.load()
         return number
+
+    async def load_custom_routers() -> None:
+        core.exchange.fallbacks.routing.custom.load()
 
     lifespan = Lifespan(
         inner,
         every=core.jobs,
-        at_start=[client.open, requests.open, core.exchange.object_ids.ready, warm, freeze_heap],
+        at_start=[
+            client.open,
+            requests.open,
+            core.exchange.object_ids.ready,
+            load_custom_routers,
+            warm,
+            freeze_heap,
+        ],
         at_end=[core.close, client.aclose, end_access_log],
         reload=reload,
     )
@@ -184,11 +195,12 @@ async def _store_state(core: Core) -> str:
 
 
 def _alarms(core: Core) -> dict[str, int]:
-    """What is not well and keeps nobody from being served: how often this process has found the store emptied, and how
-    full it is, in percent, from 80 on."""
+    """What is not well and keeps nobody from being served: how often this process has found the store emptied, how
+    full it is, in percent, from 80 on, and how many of the operator's functions that choose models are off here."""
     alarms = {
         "store_emptied": core.exchange.watch.times_emptied,
         "store_memory_percent": core.ledger.memory.alarm_percent,
+        "custom_routers_off": sum(one.is_off for one in core.exchange.fallbacks.routing.custom.states()),
     }
     return {name: value for name, value in alarms.items() if value}
 

@@ -49,6 +49,7 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
             waiting=len(shedding.line),
             queued=shedding.queued,
             queued_s=shedding.queued_s,
+            custom_routers=exchange.fallbacks.routing.custom.states(),
         )
 
     metrics = GatewayMetrics(

@@ -1,5 +1,6 @@
 """A name that leads each tier to models of its own, at the edge, over a real store."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -176,3 +177,58 @@ async def test_prompts_for_a_route_are_counted_as_the_chosen_models(one: Edge) -
     body = {"model": "auto", "user": "u", "messages": [{"role": "user", "content": "hi"}]}
     answer = await one.http.post("/v1/messages/count_tokens", json=body)
     assert answer.status_code == 200, answer.text
+
+
+CUSTOM = """
+def choose(user_id, model, messages):
+    answer = messages[0]["content"]
+    if answer == "boom":
+        raise ValueError(answer)
+    return None if answer == "hello" else answer
+"""
+
+
+@pytest.fixture
+async def custom(tmp_path: Path, store_url: str, key_prefix: str) -> AsyncIterator[Edge]:
+    (tmp_path / "edge_routing.py").write_text(CUSTOM, encoding="utf-8")
+    routes = ROUTES.replace("    auto:\n", "    auto:\n      custom_router: edge_routing:choose\n")
+    async with edge(tmp_path, store_url, key_prefix, WITH_ROUTES.replace(ROUTES, routes)) as made:
+        made.core.exchange.fallbacks.routing.custom.load()
+        yield made
+
+
+async def ask_for(one: Edge, answer: str, user: str = "anyone") -> str:
+    messages = [{"role": "user", "content": answer}]
+    return str((await one.ask("auto", user=user, messages=messages)).headers[ROUTED])
+
+
+async def test_the_operators_function_chooses_and_where_it_does_not_the_rules_do(custom: Edge) -> None:
+    assert await ask_for(custom, "free-two") == "auto -> free-two; custom_router"
+    assert await ask_for(custom, "hello") == "auto -> free-one; else"
+    assert custom.app.asked == ["free-two", "free-one"]
+
+
+async def test_its_answer_never_leads_to_a_model_that_the_tier_may_not_use(
+    custom: Edge, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        assert await ask_for(custom, "best") == "auto -> free-one; else"
+        assert await ask_for(custom, "canary-of-nobody") == "auto -> free-one; else"
+    rich = await custom.premium()
+    assert await ask_for(custom, "best", rich) == "auto -> best; custom_router"
+    told = [one.getMessage() for one in caplog.records if one.name == "scalix.routing"]
+    assert told == [
+        "custom_router edge_routing:choose: it answered best for a caller who may not use it; the route's rules decide",
+        "custom_router edge_routing:choose: it answered with no model of this gateway; the route's rules decide",
+    ]
+
+
+async def test_one_that_fails_is_off_after_three_and_metrics_and_readiness_say_so(custom: Edge) -> None:
+    for _ in range(3):
+        assert await ask_for(custom, "boom") == "auto -> free-one; else"
+    assert await ask_for(custom, "free-two") == "auto -> free-one; else"
+    readiness = (await custom.http.get("/health/readiness")).json()
+    assert readiness["custom_routers_off"] == 1
+    metrics = (await custom.http.get("/metrics")).text
+    assert re.search(r'scalix_worker_custom_router_off\{name="edge_routing:choose",worker="\d+"\} 1\.0', metrics)
+    assert re.search(r'scalix_worker_custom_router_overruns\{name="edge_routing:choose",worker="\d+"\} 3\.0', metrics)

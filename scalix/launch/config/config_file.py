@@ -1,12 +1,13 @@
 """Reads the operator's config, and makes of it the gateway's policy and the config that LiteLLM reads."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from scalix.domain.identity.identity import IdentitySettings
 from scalix.domain.policy import Model, Policy
+from scalix.launch.config.custom_routers import take_custom_routers
 from scalix.launch.config.deployments import (
     DEMO_URL_VARIABLE,
     Rendered,
@@ -75,6 +76,7 @@ def read_config(
     _translated(References(findings, values, production=production))
     variables = take_variables(findings, values)
     taken = take_rest(findings)
+    custom_routers = take_custom_routers(findings, values)
     translate(findings, values)
     judge(findings)
     declared = validated(findings)
@@ -120,7 +122,7 @@ def read_config(
         *without_price,
     ]
     return GatewayConfig(
-        policy=build_policy(declared.scalix, models, wildcards, taken),
+        policy=replace(build_policy(declared.scalix, models, wildcards, taken), custom_routers=custom_routers),
         litellm=_without_decimals({"model_list": [item.entry for item in in_service], **litellm}),
         left_out=left_out,
         warnings=tuple(map(str, warnings)),

@@ -11,6 +11,7 @@ from scalix.domain.tokens.prompt_size import estimated_size
 from scalix.service.exchange.tokens_left import TokensLeft
 from scalix.service.identity.callers import Caller
 from scalix.service.policy_source import PolicySource
+from scalix.service.routing.custom_routers import CustomRouters, messages_of
 
 _MS_PER_HOUR = 3_600_000
 
@@ -20,10 +21,16 @@ class ModelRouting:
     which models are chosen by weight."""
 
     def __init__(
-        self, policy: PolicySource, left: TokensLeft, now_ms: Callable[[], int], random: Callable[[], float]
+        self,
+        policy: PolicySource,
+        left: TokensLeft,
+        custom: CustomRouters,
+        now_ms: Callable[[], int],
+        random: Callable[[], float],
     ) -> None:
         self._policy = policy
         self._left = left
+        self.custom = custom
         self._now_ms = now_ms
         self._random = random
 
@@ -34,17 +41,40 @@ class ModelRouting:
         if not isinstance(name, str) or name not in policy.routes:
             return ""
         rules = rules_of(policy, caller, name)
-        facts = await self._facts(caller, route, body, rules)
 
         def usable(model: str) -> bool:
             return caller.allows(model) and model in policy.models_with(model)
 
+        if rules and (model := await self._by_custom_router(caller, name, body, usable)) is not None:
+            body["model"] = model
+            return f"{name} -> {model}; custom_router"
+        facts = await self._facts(caller, route, body, rules)
         found = chosen(rules, facts, usable, self._random)
         if found is None:
             return ""
         model, rule = found
         body["model"] = model
         return f"{name} -> {model}; {', '.join(rule.conditions) or 'else'}"
+
+    async def _by_custom_router(
+        self, caller: Caller, name: str, body: Mapping[str, Any], usable: Callable[[str], bool]
+    ) -> str | None:
+        """What the route's custom router answers, if it has one and that is a model which the caller may use."""
+        router = self.custom.named_by(name)
+        if router is None:
+            return None
+        answer = await router.answer(caller.subject.name, name, messages_of(body))
+        if answer is None:
+            return None
+        policy = self._policy.current
+        model = policy.aliases.get(answer, answer) if isinstance(answer, str) else ""
+        if usable(model):
+            return model
+        if model in policy.models:
+            router.warn_once(f"it answered {model} for a caller who may not use it; the route's rules decide")
+        else:
+            router.warn_once("it answered with no model of this gateway; the route's rules decide")
+        return None
 
     async def _facts(self, caller: Caller, route: Route, body: Mapping[str, Any], rules: Rules) -> Facts:
         tokens, left = None, None

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from scalix.domain.ledger.ledger import Aggregate
 from scalix.domain.limits.calendar import DAY_MS
+from scalix.service.routing.custom_routers import RouterState
 from scalix.store.base import StoreUnavailable
 from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.ledger.redis_memory import ServerMemory
@@ -53,6 +54,7 @@ class Here:
     waiting: int = 0
     queued: int = 0
     queued_s: float = 0.0
+    custom_routers: Sequence[RouterState] = ()
 
 
 @dataclass(frozen=True, slots=True)

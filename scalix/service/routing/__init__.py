@@ -1,0 +1,1 @@
+"""The operator's own function that chooses the model of a route."""
