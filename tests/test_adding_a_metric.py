@@ -20,22 +20,22 @@ from tests.store.stores import redis_rig
 ROOT = Path(__file__).resolve().parent.parent
 Edit = tuple[str, str, str]  # a file below scalix/, a text of it, and what is added after that
 
-_OF_DETAIL = "    among_others: bool = False\n"
-_LATER = "LATER_FIELDS: tuple[EventField, ...] = ("
+_OF_DETAIL = "    failed_deployments: tuple[str, ...] = ()\n"
+_LATER = 'EventField("failed_deployments", names_word, names_of, since=3, is_operators=True),\n'
 UNIT: list[Edit] = [
     (
         "domain/limits/limits.py",
         "            per_header=1_000,\n        ),\n    )\n",
         '    IMAGES = "images", Unit("images", "images", "No images are", "used", "Send fewer.", True, True)\n',
     ),
-    ("domain/limits/quota.py", _OF_DETAIL, "    images: int = 0\n"),
+    ("domain/limits/quota.py", "    among_others: bool = False\n", "    images: int = 0\n"),
     ("domain/limits/tallies.py", "nano_usd_held: int = 0\n", "    images_used: int = 0\n    images_held: int = 0\n"),
-    ("domain/ledger/ledger.py", _LATER, 'EventField("images", since=3), '),
+    ("domain/ledger/ledger.py", _LATER, '    EventField("images", since=4),\n'),
     ("domain/ledger/ledger.py", _OF_DETAIL, "    images: int = 0\n"),
     (
         "store/lua/windows.lua",
         "may_be_none = true}, -- nano-dollars\n",
-        "{word = 27, is_exact = true, may_be_none = true},\n",
+        "{word = 30, is_exact = true, may_be_none = true},\n",
     ),
     (
         "service/exchange/asks.py",
@@ -49,7 +49,7 @@ UNIT: list[Edit] = [
     ),
 ]
 FIELD: list[Edit] = [
-    ("domain/ledger/ledger.py", _LATER, '*_names("region", since=3), '),
+    ("domain/ledger/ledger.py", _LATER, '    *_names("region", since=4),\n'),
     ("domain/ledger/ledger.py", _OF_DETAIL, '    region: str = ""\n'),
     ("service/exchange/endings.py", "            fallbacks=ending.tried,\n", '            region="eu west",\n'),
 ]

@@ -34,4 +34,6 @@ def permitted(detail: Detail, given: Mapping[str, bool], settings: PrivacySettin
     """What may be stored of a request. Figures, models, prices and errors are metering and always stored."""
     if consents(given, settings)[USAGE_DETAILS]:
         return detail
-    return replace(detail, latency_ms=0, first_token_ms=None, streamed=False, cache_hit=False, fallbacks=())
+    return replace(
+        detail, latency_ms=0, first_token_ms=None, streamed=False, cache_hit=False, fallbacks=(), failed_deployments=()
+    )

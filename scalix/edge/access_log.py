@@ -99,8 +99,12 @@ class AccessLog:
                 line += f" model={model}"
                 if ending is not None and ending.served != model:
                     line += f" served={ending.served}"
-                if exchange.attempt.asked:
-                    line += f" engine={'direct' if exchange.attempt.directly else 'litellm'}"
+                if exchange.attempt.engine:
+                    line += f" engine={exchange.attempt.engine}"
+                if exchange.attempt.deployment_id:
+                    line += f" deployment={exchange.attempt.deployment_id}"
+                if exchange.failed:
+                    line += f" failed={','.join(exchange.failed)}"
                 if ending is not None and (usage := ending.use.usage) is not None:
                     line += f" tokens={usage.prompt_tokens}+{usage.completion_tokens}"
         return f"{line} id={request_id}\n"

@@ -70,7 +70,7 @@ class Asking:
                     raw = serialised(attempts.body())
                     if failure is not None and not failure.asks_anew:
                         failures.append(failure)
-                    exchange.begin_next()
+                    exchange.begin_next(failure.error_class if failure is not None and not failure.asks_anew else None)
                     answer = _answer(exchange, attempts, reply_of)
         except asyncio.CancelledError:
             exchange.client_left = True

@@ -43,7 +43,7 @@ def test_an_events_text_gives_back_the_event(detail: Detail, key_id: str) -> Non
     assert len(text.split(" ")) == len(EVENT_FIELDS)
     assert text.startswith(f"success 1 30 40 0 1700000000000 {name_word(key_id)} ")
     assert event_of("id", "user:u", text) == event
-    assert event_of("id", "user:u", text + " 1 0 marks") == event
+    assert event_of("id", "user:u", f"{text} - - - 1 0 marks") == event  # of a newer version
 
 
 @given(details, st.sampled_from(["success", "swept"]))
@@ -53,13 +53,24 @@ def test_events_of_all_versions_are_read(detail: Detail, outcome: str) -> None:
     of_a_sweep = ["1", "0", "1"] if outcome == "swept" else []
     without_version = " ".join([*words, *of_a_sweep])
     now = " ".join([*words, *of_a_sweep, last_words(detail)])
-    newer = " ".join([*words, *of_a_sweep, "a-field-of", "tomorrow", "v9"])
+    newer = " ".join([*words, *of_a_sweep, *last_words(detail).split(" ")[:-1], "a-field-of", "tomorrow", "v9"])
     for text, version in ((without_version, 1), (now, EVENT_VERSION), (newer, 9)):
         found = event_of("id", "user:u", text)
         assert (found, found.version) == (event, version)
         # As gateways of before read them: 23 words, and what a sweep charged behind them.
         assert text.split(" ")[: len(EVENT_FIELDS)] == words
         assert text.split(" ")[len(EVENT_FIELDS) :][: len(of_a_sweep)] == of_a_sweep
+
+
+@given(names, st.lists(st.text(min_size=1, max_size=20), max_size=3).map(tuple))
+def test_which_deployment_was_asked_is_read_and_of_events_of_before_nobody_knows(
+    name: str, failed: tuple[str, ...]
+) -> None:
+    detail = Detail(model="m", deployment=name, engine="direct", failed_deployments=failed)
+    words = event_words(Event("id", "user:u", 1700000000000, "", "success", 1, 30, 40, False, detail))
+    assert event_of("id", "user:u", " ".join([*words, last_words(detail)])).detail == detail
+    for of_before in ([*words, "v2"], words):
+        assert event_of("id", "user:u", " ".join(of_before)).detail == Detail(model="m")
 
 
 def test_a_field_that_comes_later_is_read_where_an_event_has_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -307,3 +307,29 @@ async def test_a_deployment_that_is_at_its_limit_is_not_tried_after_a_failure(li
     statuses = [(await limited.ask("free-limited")).status_code for _ in range(6)]
     assert Counter(asked)["free-limited#2"] == 4
     assert statuses.count(200) == 4
+
+
+async def test_the_operator_reads_of_each_request_who_has_served_and_who_has_failed_before_and_users_do_not(
+    one: Edge,
+) -> None:
+    down, asked = fail(503), list[str]()
+    one.app.behaviours["free-several"] = [by_deployment(asked, several_1=down, several_2=down)]
+    await one.ask("free-several")
+    await one.ask("free-one")
+    one.app.behaviours["alone"] = [fail(429)]
+    assert (await one.ask("alone")).status_code == 503
+    url = "/scalix/v1/usage/events"
+    shown = (await one.http.get(url, params={"user_id": "u"})).json()["events"]
+    found = {row["model"]: (row["deployment"], row["engine"], row["failed_deployments"]) for row in shown}
+    first, second = (f"{name}:provider_down" for name in asked[:2])
+    assert found == {
+        "free-several": (THREE, "litellm", [first, second]),
+        "free-one": ("free-one", "litellm", []),
+        "alone": ("alone", "litellm", []),
+    }
+    key = (await one.http.post("/key/generate", json={"user_id": "u"})).json()["key"]
+    for form in ("json", "csv"):
+        own = await one.http.get(url, params={"format": form}, headers={"authorization": f"Bearer {key}"})
+        assert own.status_code == 200
+        assert "free-several" in own.text
+        assert not [word for word in ("deployment", THREE, "free-several#", "engine") if word in own.text]

@@ -27,25 +27,37 @@ def name_of(word: str) -> str:
     return "" if word == _NONE else unquote(word)
 
 
+def names_word(names: Sequence[str]) -> str:
+    """Names as one word; `-` for none."""
+    return ",".join(map(name_word, names)) or _NONE
+
+
+def names_of(word: str) -> tuple[str, ...]:
+    """The names that `names_word` has made a word of."""
+    return () if word == _NONE else tuple(map(name_of, word.split(",")))
+
+
 @dataclass(frozen=True, slots=True)
 class EventField:
     """One word of an event's text: a value of `Event` or of its `Detail`, how it is written and how it is read.
 
     `since` is the version that has brought it. Events of before have no such word; they have the default of `Detail`.
+    `is_operators`: users are not shown it.
     """
 
     name: str
     word: Callable[[Any], str] = str
     value: Callable[[str], Any] = int
     since: int = 1
+    is_operators: bool = False
 
 
 def _numbers(*names: str) -> list[EventField]:
     return [EventField(name) for name in names]
 
 
-def _names(*names: str, since: int = 1) -> list[EventField]:
-    return [EventField(name, name_word, name_of, since) for name in names]
+def _names(*names: str, since: int = 1, is_operators: bool = False) -> list[EventField]:
+    return [EventField(name, name_word, name_of, since, is_operators) for name in names]
 
 
 EVENT_FIELDS = (
@@ -68,16 +80,15 @@ EVENT_FIELDS = (
     ),
     EventField("flags", str, str),
     *_names("error"),
-    EventField(
-        "fallbacks",
-        lambda names: ",".join(map(name_word, names)) or _NONE,
-        lambda word: () if word == _NONE else tuple(map(name_of, word.split(","))),
-    ),
+    EventField("fallbacks", names_word, names_of),
 )
 """An event's words in their order, as it has been from the first version on. Those of `model`, `served` and `flags` are
 made of several values."""
 
-LATER_FIELDS: tuple[EventField, ...] = ()
+LATER_FIELDS: tuple[EventField, ...] = (
+    *_names("deployment", "engine", since=3, is_operators=True),
+    EventField("failed_deployments", names_word, names_of, since=3, is_operators=True),
+)
 """What later versions have added to `Detail`, in the order of their coming. See "A new field" in docs/ledger.md."""
 
 EVENT_VERSION = max([2, *(one.since for one in LATER_FIELDS)])
@@ -100,7 +111,8 @@ class Detail:
     `tier` is empty for the operator. `model` is the one that was asked for, `served` the one that answered (empty: none
     did); `among_others`: sums name the asked one `other`. `cost_nano_usd` is the provider's price, `charge_nano_usd`
     what the user is billed, by the prices of `price_version`. `error` is an `ErrorClass` or empty; `fallbacks` are the
-    models that were tried in vain before.
+    models that were tried in vain before. `deployment` is the one that was asked (empty: nobody was, or nobody knows),
+    by `engine`; `failed_deployments` are those before it, each with the class of its failure: `name:class`.
     """
 
     tier: str = ""
@@ -121,6 +133,9 @@ class Detail:
     error: str = ""
     fallbacks: tuple[str, ...] = ()
     among_others: bool = False
+    deployment: str = ""
+    engine: str = ""
+    failed_deployments: tuple[str, ...] = ()
 
 
 NO_DETAIL = Detail()

@@ -51,9 +51,9 @@ def named_types() -> Iterator[tuple[str, Any]]:
     yield from ((_NAMES.get(name, name), shown_type(name)) for name in (*_FIGURES, *(one.name for one in LATER_FIELDS)))
 
 
-def later_figures(event: Event) -> dict[str, Any]:
+def later_figures(event: Event, *, is_operators_view: bool = True) -> dict[str, Any]:
     """The fields that versions after the first have added, by name."""
-    return {one.name: _shown(event, one.name) for one in LATER_FIELDS}
+    return {one.name: _shown(event, one.name) for one in LATER_FIELDS if is_operators_view or not one.is_operators}
 
 
 def shown_type(name: str) -> Any:

@@ -113,6 +113,13 @@ class Attempt:
     on_open: Callable[[], None] = lambda: None  # told when the provider has begun a stream
 
     @property
+    def engine(self) -> str:
+        """What has asked the provider; empty if nobody has."""
+        if self.directly:
+            return "direct"
+        return "litellm" if self.asked or self.unseen else ""
+
+    @property
     def failure(self) -> Failure | None:
         """The last one that LiteLLM has reported."""
         return self.failures[-1] if self.failures else None

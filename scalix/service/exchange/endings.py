@@ -39,6 +39,8 @@ class Ending:
     tried: the models that failed before.
     first_token_s: when the client had the first byte of a stream, by the monotonic clock.
     deployment_id: which deployment of the model that was, if it has several.
+    engine: what has asked it; empty if nobody has.
+    failed: the deployments that failed before, each with the class of its failure.
     """
 
     outcome: Outcome
@@ -48,6 +50,8 @@ class Ending:
     tried: tuple[str, ...] = ()
     first_token_s: float | None = None
     deployment_id: str = ""
+    engine: str = ""
+    failed: tuple[str, ...] = ()
 
 
 def billable_of(admission: Admission, ending: Ending, now_s: float) -> Billable:
@@ -83,6 +87,9 @@ def billable_of(admission: Admission, ending: Ending, now_s: float) -> Billable:
             cache_hit=ending.outcome is Outcome.CACHE_HIT,
             error=ending.error or "",
             fallbacks=ending.tried,
+            deployment=(ending.deployment_id or ending.served) if ending.engine else "",
+            engine=ending.engine,
+            failed_deployments=ending.failed,
             **admission.reservation.ask.later,
         ),
     )

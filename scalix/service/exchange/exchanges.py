@@ -19,6 +19,7 @@ class Exchange:
     dropped: fields of the client's that this model is not told.
     routed: the route that the client has named, and where it has led.
     tried: models that failed before the one that serves now.
+    failed: deployments that did, each with the class of its failure: `name:class`.
     by_chat: a deployment that is asked by chat completions, and not by responses.
     first_token_s: when the client had its first byte of a stream, by the monotonic clock.
     client_left: whether the client has gone; hung_up: whether its provider was left because of that.
@@ -30,14 +31,18 @@ class Exchange:
     dropped: Dropped = field(default_factory=Dropped)
     routed: str = ""
     tried: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     by_chat: tuple[str, str] | None = None
     first_token_s: float | None = None
     client_left: bool = False
     hung_up: bool = False
     ending: Ending | None = None
 
-    def begin_next(self) -> None:
-        """Another model is about to be tried. What comes late of this one stays with it, where nobody looks."""
+    def begin_next(self, error: ErrorClass | None = None) -> None:
+        """Another model is about to be tried, as this one has failed of `error`; `None`: the same, by another way. What
+        comes late of this one stays with it, where nobody looks."""
+        if error is not None and (where := self.attempt.deployment_id or self.attempt.model):
+            self.failed.append(f"{where}:{error}")
         lifted = None if self.attempt.lifted is None else Lifted()
         self.attempt = Attempt(self.attempt.number + 1, lifted=lifted)
 
@@ -62,6 +67,8 @@ class Exchange:
             tuple(self.tried),
             self.first_token_s,
             attempt.deployment_id,
+            attempt.engine,
+            tuple(self.failed),
         )
 
 

@@ -32,7 +32,7 @@ EVENT_COLUMNS = (
     *("id", "time", "model", "model_served", "tier", "key", "key_id", "outcome", "error", "requests", "tokens"),
     *("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "estimated", "cost_usd", "latency_ms"),
     *("first_token_ms", "stream", "cache_hit", "fallbacks"),
-    *(one.name for one in LATER_FIELDS),
+    *(one.name for one in LATER_FIELDS if not one.is_operators),
 )
 _AS_THEY_ARE = (
     *("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"),
@@ -42,10 +42,17 @@ _EVENT = Fields(
     {str: "id time model outcome", str | None: "model_served tier key key_id error", list[str]: "fallbacks"},
     {int: "requests tokens", float: "cost_usd", bool: "estimated stream"},
     {NotRequired[str | None]: "provider price_version", NotRequired[float]: "provider_cost_usd"},
-    *({shown_type(name): name} for name in (*_AS_THEY_ARE, *(one.name for one in LATER_FIELDS))),
+    *({shown_type(name): name} for name in _AS_THEY_ARE),
+    *(
+        {NotRequired[shown_type(one.name)] if one.is_operators else shown_type(one.name): one.name}
+        for one in LATER_FIELDS
+    ),
 )
 ShownEvent = Annotated[Json, _EVENT]
-OPERATORS_COLUMNS = ("provider", "provider_cost_usd", "price_version")
+OPERATORS_COLUMNS = (
+    *("provider", "provider_cost_usd", "price_version"),
+    *(one.name for one in LATER_FIELDS if one.is_operators),
+)
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
 # That our own account at a provider is at fault is told to the operator alone.
 _OURS = frozenset({ErrorClass.AUTH.value, ErrorClass.PROVIDER_QUOTA.value})
@@ -157,7 +164,7 @@ def shown_event(event: Event, key: str | None, is_operators_view: bool) -> Shown
         "cost_usd": detail.charge_nano_usd / NANO_USD_PER_USD,
         "stream": detail.streamed,
         "fallbacks": list(detail.fallbacks),
-        **later_figures(event),
+        **later_figures(event, is_operators_view=is_operators_view),
     }
     if is_operators_view:
         shown["provider"] = detail.provider or None
