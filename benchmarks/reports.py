@@ -32,6 +32,7 @@ from scalix.service.usage.reporting import Reporting
 from scalix.store.connection.redis_client import StoreClient, connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
+from scalix.store.ledger.redis_deployment_sums import DeploymentSumStore
 from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, LedgerReader
 from scalix.store.records.redis_keys import KeyStore
 
@@ -142,7 +143,7 @@ async def measure(url: str, keys: Keys) -> dict[str, list[Taken]]:
     client = connect(url, timeout_ms=READ_TIMEOUT_MS, connections=2)
     policy = PolicySource(Policy({"free": Tier("free")}, "free"))
     session = StoreSession(client, keys)
-    reporting = Reporting(LedgerReader(session), policy, KeyStore(session))
+    reporting = Reporting(LedgerReader(session), policy, KeyStore(session), DeploymentSumStore(session))
     taken: dict[str, list[Taken]] = {}
     try:
         for name in REPORTS:

@@ -15,6 +15,7 @@ _SHORT = {
     "charge_usd": "charge $",
     "margin_usd": "margin $",
     "margin_percent": "margin %",
+    "cached_percent": "cached %",
     "mean_latency_ms": "mean ms",
     "user_id": "user",
     "key_alias": "alias",
@@ -24,7 +25,7 @@ _SHORT = {
 _NUMBERS = frozenset(
     {
         *("seq", "value", "limit value", "used", "reserved", "remaining", "requests", "tokens", "prompt"),
-        *("completion", "cached", "reasoning", "cost $", "provider $", "charge $", "margin $", "margin %"),
+        *("completion", "cached", "reasoning", "cost $", "provider $", "charge $", "margin $", "margin %", "cached %"),
         *("mean ms", "errors", "events", "error rate", "rank"),
     }
 )

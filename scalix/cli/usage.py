@@ -26,6 +26,7 @@ _REPORTS = {
     "tier": "the same by tier",
     "model": "the same by the model that served",
     "provider": "the same by provider",
+    "deployment": "each deployment's requests, failures (also those that another made good), cached share and cost",
     "user": "one user's, by day and model",
     "key": "one user's, by virtual key",
     "top": "the users that use most",

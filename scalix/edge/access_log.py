@@ -104,7 +104,7 @@ class AccessLog:
                 if exchange.attempt.deployment_id:
                     line += f" deployment={exchange.attempt.deployment_id}"
                 if exchange.failed:
-                    line += f" failed={','.join(exchange.failed)}"
+                    line += f" failed={','.join(exchange.failed.values())}"
                 if ending is not None and (usage := ending.use.usage) is not None:
                     line += f" tokens={usage.prompt_tokens}+{usage.completion_tokens}"
         return f"{line} id={request_id}\n"

@@ -64,13 +64,15 @@ class Asking:
                     exchange.attempt.written = raw
                     await self._attempt(exchange, attempts, answer, self._inner_scope(exchange, scope), client)
                     failure = await answer.conclude()
+                    if failure is not None and not failure.asks_anew and not exchange.client_left:
+                        exchange.note_failure(failure.error_class)
                     if not attempts.go_on(failure):
                         break
                     await _hang_up(exchange)
                     raw = serialised(attempts.body())
                     if failure is not None and not failure.asks_anew:
                         failures.append(failure)
-                    exchange.begin_next(failure.error_class if failure is not None and not failure.asks_anew else None)
+                    exchange.begin_next()
                     answer = _answer(exchange, attempts, reply_of)
         except asyncio.CancelledError:
             exchange.client_left = True

@@ -10,6 +10,7 @@ import psutil
 
 import scalix
 from scalix.domain.errors import InvalidApiKey
+from scalix.domain.ledger.deployment_sums import DeploymentSums
 from scalix.domain.ledger.ledger import Aggregate
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.edge.asgi import token_of
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 NO_TIER = "operator"
+MOST_DEPLOYMENTS = 100
+"""Of more than that, those with the most requests are in metrics; reports have all."""
 _TODAY = " since 0:00 UTC, of all gateways of this store"
 
 
@@ -82,6 +85,7 @@ class _Collector:
             yield _gauge("keys_expiring", text, [((f"{EXPIRING_WITHIN_DAYS}d",), snapshot.keys_expiring)], "within")
         if snapshot.today is not None:
             yield from _of_today(snapshot.today)
+            yield from _of_deployments(snapshot.deployments)
 
 
 def _of_worker(here: Here) -> "Iterator[Metric]":
@@ -131,6 +135,24 @@ def _of_today(today: list[Aggregate]) -> "Iterator[Metric]":
         lambda one: one.sums.events,
     )
     yield _gauge("errors_today", f"requests that failed{_TODAY}", failed, "provider", "model", "error")
+
+
+def _of_deployments(found: list[DeploymentSums]) -> "Iterator[Metric]":
+    shown = sorted(found, key=lambda one: -one.requests)[:MOST_DEPLOYMENTS]
+    for name, text, figure, unit in (
+        ("requests", "attempts at deployments that ended", "requests", 1),
+        ("prompt_tokens", "tokens of prompts of their answers", "prompt_tokens", 1),
+        ("completion_tokens", "tokens of their answers", "completion_tokens", 1),
+        ("cached_tokens", "tokens of prompts that they had in their caches", "cached_tokens", 1),
+        ("cost_usd", "what they take for their answers", "cost_nano_usd", NANO_USD_PER_USD),
+        ("timed", "answers whose time is in the next figure", "timed", 1),
+        ("seconds", "how long these answers have taken together", "latency_ms", 1_000),
+    ):
+        amounts = [((one.deployment, one.engine), getattr(one, figure) / unit) for one in shown]
+        yield _gauge(f"deployment_{name}_today", text + _TODAY, amounts, "deployment", "engine")
+    text = f"attempts at deployments that failed, whether or not another has served then{_TODAY}"
+    failed = [((one.deployment, one.engine, error), number) for one in shown for error, number in one.errors.items()]
+    yield _gauge("deployment_errors_today", text, sorted(failed), "deployment", "engine", "error")
 
 
 def _queued(worker: tuple[str], here: Here) -> "Metric":

@@ -31,6 +31,8 @@
 | `{cooldowns}:until`          | hash       | models in cooldown: lua/cool.lua          | until the last one's end    |
 | `{cooldowns}:failures`       | hash       | models' failures: lua/count_failure.lua   | `within_s` after the last   |
 | `loads`                      | hash       | what workers have in flight: lua/loads.lua | 3 s after the last          |
+| `{deployments}:sums:<day>`   | hash       | what deployments did: lua/add_figures.lua | `days_days` after its first |
+| `{deployments}:batch:<worker>` | string   | the last batch of figures that was added  | `FIGURES_BATCH_LIFETIME_MS` |
 | `{audit}:log`                | stream     | the audit log: see lua/audit.lua          | trimmed by age              |
 | `{sXX}:y:<subject>`          | hash       | what the audit log says for their names   | as the newest entry         |
 | `pseudonym:<pseudonym>`      | string     | the text that it stands for               | as the newest entry         |
@@ -59,6 +61,7 @@ EPOCH_LIFETIME_MS = CLOCK_GRACE_MS
 RETENTION_RUN_LIFETIME_MS = 3_660 * DAY_MS
 MERGED_LIFETIME_MS = 400 * DAY_MS
 ERASED_LIFETIME_MS = 63 * DAY_MS
+FIGURES_BATCH_LIFETIME_MS = 2 * DAY_MS
 WILDCARD_NAMES_LIFETIME_MS = 2 * DAY_MS
 
 
@@ -133,6 +136,8 @@ class Keys:
     cooldowns = _alone("{cooldowns}:until")  # the models in cooldown
     failures = _alone("{cooldowns}:failures")  # the failures of models that may come to a cooldown
     loads = _alone("loads")  # what each worker has to do
+    deployment_sums = _named("{deployments}:sums")  # what deployments did on a day
+    figures_batch = _named("{deployments}:batch")  # the last batch of such figures that a worker has told
     audit_log = _alone("{audit}:log")  # what operators did, and who was refused
     key_list = _alone("key-list")  # where the records of all virtual keys are
     archive_lock = _alone("archive-lock")  # held by the process that writes days of the ledger to files

@@ -9,6 +9,7 @@ from scalix.service.audit.audit_log import TRIM_EVERY_S
 from scalix.service.audit.audit_parts import AuditParts
 from scalix.service.audit.identity_events import FLUSH_EVERY_S
 from scalix.service.deployments.load import PUBLISH_EVERY_S
+from scalix.service.deployments.sums import FLUSH_EVERY_S as SUMS_EVERY_S
 from scalix.service.exchange.cooldowns import REFRESH_EVERY_S as COOLDOWNS_EVERY_S
 from scalix.service.exchange.settlement import RENEW_EVERY_S, SWEEP_EVERY_S
 from scalix.service.exchange.store_watch import CHECK_EVERY_S, REPLAY_EVERY_S
@@ -63,12 +64,14 @@ class Core:
             (ARCHIVE_EVERY_S, self.ledger.archive.run),
             (COOLDOWNS_EVERY_S, self.exchange.fallbacks.cooldowns.refresh),
             (PUBLISH_EVERY_S, self.exchange.fallbacks.chooser.publish),
+            (SUMS_EVERY_S, self.exchange.deployments.flush),
         ]
 
     async def close(self) -> None:
         """Finish what is in flight, leave the rest in the journal, and close the store."""
         await self.exchange.settlement.finish_late(LATE_SETTLEMENTS_WAIT_S)
         await self.exchange.watch.close()
+        await self.exchange.deployments.flush()
         try:
             await self.audit.events.flush(everything=True)
         except StoreUnavailable as fault:

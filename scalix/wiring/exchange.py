@@ -10,6 +10,7 @@ from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
 from scalix.service.clock import now_ms
 from scalix.service.deployments.chooser import Chooser
 from scalix.service.deployments.load import Load
+from scalix.service.deployments.sums import SumsOfDeployments
 from scalix.service.exchange.admission_control import AdmissionControl
 from scalix.service.exchange.candidates import Fallbacks
 from scalix.service.exchange.cooldowns import Cooldowns
@@ -27,6 +28,7 @@ from scalix.service.exchange.store_watch import StoreWatch
 from scalix.service.exchange.token_counting import TokenCounting, Tokenizer
 from scalix.service.exchange.tokens_left import TokensLeft
 from scalix.service.routing.custom_routers import CustomRouters
+from scalix.store.ledger.redis_deployment_sums import DeploymentSumStore
 from scalix.store.quota.local import LocalCounters
 from scalix.store.records.redis_cooldowns import CooldownStore
 from scalix.store.records.redis_epoch import EpochStore
@@ -59,6 +61,7 @@ class ExchangeParts:
     object_ids: ObjectIds
     exchanges: Exchanges
     settlement: Settlement
+    deployments: SumsOfDeployments
     watch: StoreWatch
 
 
@@ -70,7 +73,8 @@ def build_exchange(store: StoreParts, models: ModelKnowledge, secret: str, folde
     counting, known = TokenCounting(models.tokenizer), KnownRefusals()
     names = NamesOfDay(store.guarded(ModelNameStore(store.session)), now_ms=now_ms)
     room = Reservations(store.quotas, outage, known)
-    settlement = Settlement(store.quotas, exchanges, outage, policy=store.policy)
+    deployments = SumsOfDeployments(store.guarded(DeploymentSumStore(store.session)), store.policy)
+    settlement = Settlement(store.quotas, exchanges, outage, policy=store.policy, deployments=deployments)
     cooldowns = Cooldowns(store.guarded(CooldownStore(store.session)), store.policy, clock=time.monotonic)
     load = Load(store.guarded(LoadStore(store.session)), time.monotonic, time.time)
     chooser = Chooser(cooldowns, load, store.policy, now_ms, secret=secret)
@@ -84,6 +88,7 @@ def build_exchange(store: StoreParts, models: ModelKnowledge, secret: str, folde
         object_ids=ObjectIds(store.pseudonyms, models.original_id),
         exchanges=exchanges,
         settlement=settlement,
+        deployments=deployments,
         watch=StoreWatch(
             store.quotas,
             store.guarded(EpochStore(store.session)),

@@ -8,6 +8,7 @@ from scalix.service.usage.gateway_metrics import GatewayMetrics, Here
 from scalix.service.usage.reporting import Reporting
 from scalix.service.usage.usage import UsageReading
 from scalix.service.usage.usage_events import UsageEvents
+from scalix.store.ledger.redis_deployment_sums import DeploymentSumStore
 from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, LedgerReader
 from scalix.store.ledger.redis_memory import RedisMemory
 from scalix.store.quota.redis_balance import BalanceStore
@@ -34,7 +35,7 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
     """Build the use cases, with a client of their own."""
     long = store.session_for_long_calls(READ_TIMEOUT_MS)
     session = long.within(USAGE_TIMEOUT_MS)
-    ledger, everybodys = LedgerReader(session), LedgerReader(long)
+    ledger, everybodys, figures = LedgerReader(session), LedgerReader(long), DeploymentSumStore(long)
     usage = UsageReading(ledger, store.quotas, BalanceStore(session), users, store.policy, store.keys)
     refusals: Counter[str] = Counter()
 
@@ -55,9 +56,10 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
     metrics = GatewayMetrics(
         everybodys,
         store.keys,
+        figures,
         here=here,
         leases=LimitTools(session).all_in_flight,
         memory=RedisMemory(session, machine_bytes=store.machine_bytes).fullest,
     )
     events = UsageEvents(ledger, usage, store.policy, store.keys)
-    return UsageParts(usage, events, Reporting(everybodys, store.policy, store.keys), metrics, refusals)
+    return UsageParts(usage, events, Reporting(everybodys, store.policy, store.keys, figures), metrics, refusals)

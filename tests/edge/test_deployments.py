@@ -2,13 +2,30 @@
 
 import asyncio
 import random
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import orjson
 import pytest
 
-from tests.edge.fallback_rig import CONFIG, Asked, Behaviour, Edge, break_off, crash, edge, empty, fail, hang, serve
+from scalix.domain.tokens.usage import Usage
+from scalix.edge.asgi import send_bytes
+from tests.edge.fallback_rig import (
+    ANSWER,
+    CONFIG,
+    Asked,
+    Behaviour,
+    Edge,
+    break_off,
+    crash,
+    edge,
+    empty,
+    fail,
+    hang,
+    serve,
+)
 
 SEVERAL = """
   - model_name: free-several
@@ -321,11 +338,11 @@ async def test_the_operator_reads_of_each_request_who_has_served_and_who_has_fai
     url = "/scalix/v1/usage/events"
     shown = (await one.http.get(url, params={"user_id": "u"})).json()["events"]
     found = {row["model"]: (row["deployment"], row["engine"], row["failed_deployments"]) for row in shown}
-    first, second = (f"{name}:provider_down" for name in asked[:2])
+    first, second = (f"{name}:litellm:provider_down" for name in asked[:2])
     assert found == {
         "free-several": (THREE, "litellm", [first, second]),
         "free-one": ("free-one", "litellm", []),
-        "alone": ("alone", "litellm", []),
+        "alone": (None, None, ["alone:litellm:provider_rate_limit"]),
     }
     key = (await one.http.post("/key/generate", json={"user_id": "u"})).json()["key"]
     for form in ("json", "csv"):
@@ -333,3 +350,33 @@ async def test_the_operator_reads_of_each_request_who_has_served_and_who_has_fai
         assert own.status_code == 200
         assert "free-several" in own.text
         assert not [word for word in ("deployment", THREE, "free-several#", "engine") if word in own.text]
+
+
+async def test_reports_and_metrics_have_each_deployments_requests_failures_and_cached_share(one: Edge) -> None:
+    asked: list[str] = []
+
+    async def cached(call: Asked) -> None:
+        call.exchange.attempt.asked = True
+        call.exchange.attempt.usage = Usage(1_000, 10, cached_tokens=250)
+        call.exchange.attempt.reported.set()
+        usage = {"prompt_tokens": 1_000, "completion_tokens": 10}
+        await send_bytes(call.send, 200, orjson.dumps({**ANSWER, "usage": usage}))
+
+    both = {"several_1": fail(503), "several_2": cached, "third": cached}
+    one.app.behaviours["free-several"] = [by_deployment(asked, **both)]
+    for number in range(4):
+        await one.ask("free-several", user=f"u{number}")
+    await one.core.exchange.deployments.flush()
+    found = (await one.http.get("/scalix/v1/reports/deployment")).json()
+    rows = {row["deployment"]: row for row in found["rows"]}
+    assert Counter({name: row["requests"] for name, row in rows.items()}) == Counter(asked)
+    assert sum(row["errors"] for row in rows.values()) == asked.count(ONE) > 0
+    assert rows[ONE]["cached_percent"] is None
+    assert {rows[name]["cached_percent"] for name in rows if name != ONE} == {25.0}
+    by_model = (await one.http.get("/scalix/v1/reports/model")).json()["rows"]
+    assert [(row["model"], row["cached_percent"]) for row in by_model] == [("free-several", 25.0)]
+    shown = (await one.http.get("/metrics")).text
+    labels = f'deployment="{ONE}",engine="litellm",error="provider_down"'
+    assert f"scalix_deployment_errors_today{{{labels}}} {asked.count(ONE)}.0" in shown
+    cached_tokens = re.findall(r"scalix_deployment_cached_tokens_today\{.*\} (\d+)", shown)
+    assert sum(map(int, cached_tokens)) == 1_000

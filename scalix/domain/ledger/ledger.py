@@ -111,8 +111,9 @@ class Detail:
     `tier` is empty for the operator. `model` is the one that was asked for, `served` the one that answered (empty: none
     did); `among_others`: sums name the asked one `other`. `cost_nano_usd` is the provider's price, `charge_nano_usd`
     what the user is billed, by the prices of `price_version`. `error` is an `ErrorClass` or empty; `fallbacks` are the
-    models that were tried in vain before. `deployment` is the one that was asked (empty: nobody was, or nobody knows),
-    by `engine`; `failed_deployments` are those before it, each with the class of its failure: `name:class`.
+    models that were tried in vain before. `deployment` is the one that has answered (empty: none, or nobody knows), or
+    the name of a model that has no several, and `engine` what has asked it; `failed_deployments` are the attempts that
+    have failed, as `name:engine:class`.
     """
 
     tier: str = ""

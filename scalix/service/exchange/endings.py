@@ -10,8 +10,8 @@ from scalix.domain.prices.peak_prices import PPM
 from scalix.domain.tokens.usage import Usage
 from scalix.service.exchange.admission import Admission
 
-# Of these nobody has answered.
-_UNSERVED = (Outcome.PROVIDER_FAILED, Outcome.PROVIDER_REFUSED)
+UNSERVED = (Outcome.PROVIDER_FAILED, Outcome.PROVIDER_REFUSED)
+"""Of these nobody has answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Ending:
     tried: the models that failed before.
     first_token_s: when the client had the first byte of a stream, by the monotonic clock.
     deployment_id: which deployment of the model that was, if it has several.
-    engine: what has asked it; empty if nobody has.
-    failed: the deployments that failed before, each with the class of its failure.
+    deployment, engine: the one that has answered, or the name of a model that has no several, and what has asked it.
+    failed: the attempts that have failed, as `name:engine:class`.
     """
 
     outcome: Outcome
@@ -50,6 +50,7 @@ class Ending:
     tried: tuple[str, ...] = ()
     first_token_s: float | None = None
     deployment_id: str = ""
+    deployment: str = ""
     engine: str = ""
     failed: tuple[str, ...] = ()
 
@@ -79,7 +80,7 @@ def billable_of(admission: Admission, ending: Ending, now_s: float) -> Billable:
             tier=tier.name if tier else "",
             model=admission.model,
             among_others=admission.reservation.ask.among_others,
-            served="" if ending.outcome in _UNSERVED else ending.served,
+            served="" if ending.outcome in UNSERVED else ending.served,
             provider=(deployment or model).provider if model else "",
             latency_ms=_ms_since(began_s, now_s),
             first_token_ms=None if first_s is None else _ms_since(began_s, first_s),
@@ -87,7 +88,7 @@ def billable_of(admission: Admission, ending: Ending, now_s: float) -> Billable:
             cache_hit=ending.outcome is Outcome.CACHE_HIT,
             error=ending.error or "",
             fallbacks=ending.tried,
-            deployment=(ending.deployment_id or ending.served) if ending.engine else "",
+            deployment=ending.deployment,
             engine=ending.engine,
             failed_deployments=ending.failed,
             **admission.reservation.ask.later,

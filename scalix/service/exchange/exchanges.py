@@ -8,7 +8,7 @@ from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.dropped import Dropped
 from scalix.service.exchange.admission import Admission
 from scalix.service.exchange.attempts import Attempt, Lifted
-from scalix.service.exchange.endings import Ending, Use, with_stated
+from scalix.service.exchange.endings import UNSERVED, Ending, Use, with_stated
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Exchange:
     dropped: fields of the client's that this model is not told.
     routed: the route that the client has named, and where it has led.
     tried: models that failed before the one that serves now.
-    failed: deployments that did, each with the class of its failure: `name:class`.
+    failed: the attempts that did, by their number: deployment, engine and class of the failure, as `name:engine:class`.
     by_chat: a deployment that is asked by chat completions, and not by responses.
     first_token_s: when the client had its first byte of a stream, by the monotonic clock.
     client_left: whether the client has gone; hung_up: whether its provider was left because of that.
@@ -31,20 +31,27 @@ class Exchange:
     dropped: Dropped = field(default_factory=Dropped)
     routed: str = ""
     tried: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
+    failed: dict[int, str] = field(default_factory=dict)
     by_chat: tuple[str, str] | None = None
     first_token_s: float | None = None
     client_left: bool = False
     hung_up: bool = False
     ending: Ending | None = None
 
-    def begin_next(self, error: ErrorClass | None = None) -> None:
-        """Another model is about to be tried, as this one has failed of `error`; `None`: the same, by another way. What
-        comes late of this one stays with it, where nobody looks."""
-        if error is not None and (where := self.attempt.deployment_id or self.attempt.model):
-            self.failed.append(f"{where}:{error}")
+    def begin_next(self) -> None:
+        """Another model is about to be tried. What comes late of this one stays with it, where nobody looks."""
         lifted = None if self.attempt.lifted is None else Lifted()
         self.attempt = Attempt(self.attempt.number + 1, lifted=lifted)
+
+    def note_failure(self, error: ErrorClass) -> None:
+        """The attempt of now has failed of `error`."""
+        attempt = self.attempt
+        self.failed[attempt.number] = f"{self._asked_one()}:{attempt.engine or 'none'}:{error}"
+
+    def _asked_one(self) -> str:
+        """The name of the deployment that is asked now, or of a model that has no several."""
+        attempt = self.attempt
+        return attempt.deployment_id or attempt.model or attempt.served_model or self.admission.model
 
     def ended(
         self, outcome: Outcome, use: Use | None = None, *, served: str | None = None, error: ErrorClass | None = None
@@ -67,9 +74,15 @@ class Exchange:
             tuple(self.tried),
             self.first_token_s,
             attempt.deployment_id,
-            attempt.engine,
-            tuple(self.failed),
+            *self._served_by(outcome),
         )
+
+    def _served_by(self, outcome: Outcome) -> tuple[str, str, tuple[str, ...]]:
+        """The deployment and the engine that have answered, if they have, and the attempts that failed before."""
+        if outcome in UNSERVED:
+            return "", "", tuple(self.failed.values())
+        before = tuple(text for number, text in self.failed.items() if number != self.attempt.number)
+        return (self._asked_one(), engine, before) if (engine := self.attempt.engine) else ("", "", before)
 
 
 CURRENT: ContextVar[Exchange | None] = ContextVar("scalix_exchange", default=None)

@@ -11,6 +11,7 @@ from scalix.domain.ledger.ledger import Detail
 from scalix.domain.ledger.outcomes import UNPRICED, charge_for
 from scalix.domain.limits.quota import Charge, Outcome, Settled
 from scalix.domain.privacy import PrivacySettings, permitted
+from scalix.service.deployments.sums import SumsOfDeployments
 from scalix.service.exchange.admission import Admission
 from scalix.service.exchange.endings import Ending, billable_of
 from scalix.service.exchange.exchanges import Exchange, Exchanges
@@ -30,7 +31,7 @@ log = logging.getLogger("scalix.settlement")
 
 class Settlement:
     """Settles exchanges against the store, and keeps the leases of those still in flight. `policy` says what may be
-    kept of users who have said nothing."""
+    kept of users who have said nothing; `deployments` counts what they do."""
 
     def __init__(
         self,
@@ -39,7 +40,9 @@ class Settlement:
         outage: Outage,
         *,
         policy: PolicySource | None = None,
+        deployments: SumsOfDeployments | None = None,
     ) -> None:
+        self._deployments = deployments
         self._policy = policy
         self._store = store
         self._outage = outage
@@ -56,7 +59,10 @@ class Settlement:
         self._exchanges.remove(exchange)
         admission = exchange.admission
         try:
-            charge = self._permitted(admission, charge_for(billable_of(admission, ending, time.monotonic())))
+            charge = charge_for(billable_of(admission, ending, time.monotonic()))
+            if self._deployments is not None:
+                self._deployments.note(charge, admission.receipt.admitted_ms, admission.offer.models)
+            charge = self._permitted(admission, charge)
         except Exception as fault:
             log.error("request %s is charged as reserved: %s", admission.request_id, shown_fault(fault))
             charge = _charge_as_reserved(admission, ending.outcome, ending.use.delivered_tokens)

@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from scalix.domain.ledger.deployment_sums import DeploymentSums
 from scalix.domain.ledger.ledger import Aggregate
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.routing.custom_routers import RouterState
 from scalix.store.base import StoreUnavailable
+from scalix.store.ledger.redis_deployment_sums import DeploymentSumStore
 from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.ledger.redis_memory import ServerMemory
 from scalix.store.records.redis_keys import KeyStore
@@ -64,6 +66,7 @@ class Snapshot:
     store_is_up: bool
     here: Here
     today: list[Aggregate] | None = None
+    deployments: list[DeploymentSums] = field(default_factory=list)
     requests_in_flight: int | None = None
     keys_expiring: int | None = None
     memory: ServerMemory | None = None
@@ -71,17 +74,19 @@ class Snapshot:
 
 @dataclass(eq=False)
 class GatewayMetrics:
-    """`here` looks at this process; `leases` counts the requests in flight at all gateways of the store, `memory` is
-    that of its fullest server."""
+    """`deployments` has what each has done, `here` looks at this process; `leases` counts the requests in flight at all
+    gateways of the store, `memory` is that of its fullest server."""
 
     ledger: LedgerReader
     keys: KeyStore
+    deployments: DeploymentSumStore
     here: Callable[[], Here]
     leases: Callable[[], Awaitable[int]]
     memory: Callable[[], Awaitable[ServerMemory]]
 
     def __post_init__(self) -> None:
         self._today = Remembered(self._read_today, SUMS_FOR_S, time.monotonic)
+        self._deployments = Remembered(self._read_deployments, SUMS_FOR_S, time.monotonic)
         self._expiring = Remembered(self._count_expiring, KEYS_FOR_S, time.monotonic)
 
     async def snapshot(self) -> Snapshot:
@@ -91,17 +96,22 @@ class GatewayMetrics:
             return Snapshot(False, here)
         try:
             in_flight, today, expiring = await self.leases(), await self._today.get(), await self._expiring.get()
+            deployments = await self._deployments.get()
         except StoreUnavailable:
             return Snapshot(False, here)
         try:
             memory = await self.memory()
         except StoreUnavailable:
             memory = None  # a managed store may not be asked, and serves all the same
-        return Snapshot(True, here, today, in_flight, expiring, memory)
+        return Snapshot(True, here, today, deployments, in_flight, expiring, memory)
 
     async def _read_today(self) -> list[Aggregate]:
         now_ms = await self.ledger.now_ms()
         return await self.ledger.by_hour(now_ms // DAY_MS * 24, now_ms // _HOUR_MS)
+
+    async def _read_deployments(self) -> list[DeploymentSums]:
+        today = await self.ledger.now_ms() // DAY_MS
+        return await self.deployments.sums(today, today)
 
     async def _count_expiring(self) -> int | None:
         now_ms = await self.ledger.now_ms()

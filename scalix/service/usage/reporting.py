@@ -8,6 +8,7 @@ from typing import Annotated, Any, NotRequired
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.subjects import Subject
 from scalix.domain.identity.user_ids import checked_user_id
+from scalix.domain.ledger.deployment_sums import UNCLASSIFIED, DeploymentSums
 from scalix.domain.ledger.ledger import Aggregate, Sums
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.limits import NANO_USD_PER_USD
@@ -16,25 +17,33 @@ from scalix.service.policy_source import PolicySource
 from scalix.service.queries import date_of, day_index, one_of, refuse_unknown_parameters, whole_number
 from scalix.service.usage.report_names import OF_A_USER
 from scalix.service.usage.sums import COUNTS, KeyNames, S, counts, summed
+from scalix.store.ledger.redis_deployment_sums import DeploymentSumStore
 from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.records.redis_keys import KeyStore
 
 DEFAULT_DAYS = 30
 DEFAULT_TOP, MOST_TOP = 20, 1_000
-UNCLASSIFIED = "unclassified"
 # A provider's failure whose class nobody has told is one all the same.
 _FAILED = frozenset({"provider_failed", "provider_broke", "provider_refused"})
 _USERS = "user:"
 
-FIGURES = (*COUNTS, "provider_cost_usd", "charge_usd", "margin_usd", "mean_latency_ms")
+FIGURES = (*COUNTS, "cached_percent", "provider_cost_usd", "charge_usd", "margin_usd", "mean_latency_ms")
 _MONEY = ("requests", "charge_usd", "provider_cost_usd", "margin_usd", "margin_percent")
+_DEPLOYMENTS = (
+    *("deployment", "engine", "requests", "errors", "error_rate"),
+    *("prompt_tokens", "completion_tokens", "cached_tokens", "cached_percent"),
+    *("provider_cost_usd", "charge_usd", "mean_latency_ms"),
+)
 _ERRORS = ("provider", "model", "error", "errors", "events", "error_rate")
 # A row has the columns that its report names.
 _ROW = Fields(
-    {NotRequired[str]: "date tier model provider error user_id key_id", NotRequired[str | None]: "key"},
+    {
+        NotRequired[str]: "date tier model provider error user_id key_id deployment engine",
+        NotRequired[str | None]: "key",
+    },
     {NotRequired[int]: (*COUNTS, "mean_latency_ms", "errors", "events", "rank")},
     {NotRequired[float]: "provider_cost_usd charge_usd margin_usd error_rate"},
-    {NotRequired[float | None]: "margin_percent"},
+    {NotRequired[float | None]: "margin_percent cached_percent"},
 )
 Row = Annotated[Json, _ROW]
 _REPORT = Fields({str: "report from to", list[str]: "columns", list[Row]: "rows", NotRequired[Row]: "total"})
@@ -73,6 +82,7 @@ class Reporting:
     ledger: LedgerReader
     policy: PolicySource
     keys: KeyStore
+    deployments: DeploymentSumStore
 
     async def report(self, name: str, query: Mapping[str, str]) -> Report:
         """The report called `name`, which must be among `REPORTS`. Raises `BadRequest`, `StoreUnavailable`."""
@@ -83,6 +93,12 @@ class Reporting:
             columns, rows, total = await self._of_user(name, query, first, last)
         elif name == "top":
             columns, rows, total = await self._top(query, first, last)
+        elif name == "deployment":
+            columns, rows, total = (
+                _DEPLOYMENTS,
+                list(map(_of_deployment, await self.deployments.sums(first, last))),
+                None,
+            )
         else:
             aggregates = await self.ledger.by_day(first, last)
             columns, rows, total = _FROM_AGGREGATES[name](aggregates)
@@ -139,6 +155,18 @@ def _grouped(items: Iterable[S], names: tuple[str, ...], group_of: Callable[[S],
     return (*names, *FIGURES), rows, figures(_all(groups))
 
 
+def _of_deployment(sums: DeploymentSums) -> dict[str, Any]:
+    errors = sum(sums.errors.values())
+    values = (
+        *(sums.deployment, sums.engine, sums.requests, errors, _rate(errors, sums.requests)),
+        *(sums.prompt_tokens, sums.completion_tokens, sums.cached_tokens),
+        _percent(sums.cached_tokens, sums.prompt_tokens),
+        *(sums.cost_nano_usd / NANO_USD_PER_USD, sums.charge_nano_usd / NANO_USD_PER_USD),
+        round(sums.latency_ms / sums.timed) if sums.timed else 0,
+    )
+    return dict(zip(_DEPLOYMENTS, values, strict=True))
+
+
 def _margin(aggregates: list[Aggregate]) -> _Table:
     groups = summed(aggregates, lambda one: (one.tier, one.model))
     rows = [{"tier": tier, "model": model, **money(groups[tier, model])} for tier, model in sorted(groups)]
@@ -171,15 +199,19 @@ def _rate(part: int, whole: int) -> float:
 def figures(sums: Sums) -> dict[str, Any]:
     """Sums as operators see them. Money is in US dollars; the margin is what is billed less what providers take."""
     latency_ms = round(sums.latency_ms / sums.events) if sums.events else 0
-    return {**counts(sums), **_usd(sums), "mean_latency_ms": latency_ms}
+    cached_percent = _percent(sums.cached_tokens, sums.prompt_tokens)
+    return {**counts(sums), "cached_percent": cached_percent, **_usd(sums), "mean_latency_ms": latency_ms}
+
+
+def _percent(part: int, whole: int) -> float | None:
+    return round(100 * part / whole, 2) if whole else None
 
 
 def money(sums: Sums) -> dict[str, Any]:
     """What is billed, what providers take, and what is left; `margin_percent` is of what is billed."""
     shown = {"requests": sums.requests, **_usd(sums)}
     margin = sums.charge_nano_usd - sums.cost_nano_usd
-    percent = round(100 * margin / sums.charge_nano_usd, 2) if sums.charge_nano_usd else None
-    return {**shown, "margin_percent": percent}
+    return {**shown, "margin_percent": _percent(margin, sums.charge_nano_usd)}
 
 
 def _usd(sums: Sums) -> dict[str, float]:
