@@ -3,10 +3,9 @@
 import sys
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from scalix.launch.home import CODE, IN_CHECKOUT
 
 # Name -> module and class. A process that only handles errors need not load what speaks to the store.
 _NAMES = {
@@ -36,6 +35,7 @@ def with_remedy(missing: ModuleNotFoundError) -> ModuleNotFoundError:
     package = (missing.name or "").partition(".")[0]
     if not package or package == "scalix" or "pip install" in str(missing):
         return missing
-    install = f"{sys.executable} -m pip install -r {ROOT / 'requirements.lock'}"
-    message = f"{sys.executable} has no package {package}: run {install}, or use {ROOT / '.venv/bin/python'}"
+    locked = f"{sys.executable} -m pip install -r {CODE / 'requirements.lock'}, or use {CODE / '.venv/bin/python'}"
+    remedy = f"run {locked}" if IN_CHECKOUT else "install scalix-gateway again, with what it needs"
+    message = f"{sys.executable} has no package {package}: {remedy}"
     return ModuleNotFoundError(message, name=missing.name)

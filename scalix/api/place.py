@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from scalix.api.errors import SetupError, StoreNotRunning
+from scalix.launch import home
 from scalix.launch.embedded.store_socket import socket_of
 from scalix.launch.problems import LaunchError
 from scalix.launch.processes.runfile import POLICY_FILE, lock_holder
@@ -18,8 +19,7 @@ from scalix.store.connection.server_check import redacted
 if TYPE_CHECKING:
     from scalix.domain.policy import Policy
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-HOW_TO_START = "start the gateway with `make run` or `python start_scalix_litellm.py`, or set REDIS_URL"
+HOW_TO_START = f"start the gateway with {home.HOW_TO_START}, or set REDIS_URL"
 _SECRETS = ("REDIS_URL", "REDIS_PASSWORD", "SCALIX_ENCRYPTION_KEY")
 
 
@@ -106,7 +106,7 @@ class Place:
         return url
 
 
-def find_place(environ: Mapping[str, str] | None = None, root: Path = ROOT) -> Place:
+def find_place(environ: Mapping[str, str] | None = None, root: Path = home.HOME) -> Place:
     """The place that the environment and the env files in `root` name. Raises `SetupError`."""
     try:
         values = load_environment(root, os.environ if environ is None else environ, secrets=_SECRETS).values

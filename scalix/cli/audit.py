@@ -8,10 +8,11 @@ from typing import Any
 
 from scalix.cli.acts import Acts, Options, asks
 from scalix.cli.command_line import expected
-from scalix.cli.session import ROOT, Refused, Session
+from scalix.cli.session import Refused, Session
 from scalix.cli.tables import print_json, print_rows
 from scalix.domain.ledger.audit_chain import Link, Sealer, audit_keys
 from scalix.domain.ledger.audit_check import ChainCheck, Report
+from scalix.launch.home import HOME
 from scalix.launch.settings.environment import load_environment
 
 _KNOWN = re.compile(r"([1-9][0-9]{0,15}):([0-9a-f]{64})")
@@ -67,7 +68,7 @@ def _what(entry: dict[str, Any]) -> str:
 
 
 def _verify(options: Options, session: Session) -> None:
-    environment = load_environment(ROOT, os.environ, options.env_file, secrets=("SCALIX_AUDIT_KEY",))
+    environment = load_environment(HOME, os.environ, options.env_file, secrets=("SCALIX_AUDIT_KEY",))
     sealer = Sealer(audit_keys(environment.values.get("SCALIX_AUDIT_KEY")))
     report = check(session, sealer, dict(options.known))
     if options.json:

@@ -7,7 +7,6 @@ import secrets
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 from scalix.cli.checks.bench import Bench
 from scalix.cli.checks.free import FreeChecks
@@ -17,19 +16,19 @@ from scalix.cli.checks.report import Report
 from scalix.cli.checks.target import HOW_TO_GET_THE_KEY, HOW_TO_START, Target, find_target
 from scalix.cli.command_line import EXIT_FAILED, Parser, tell_problems, typed_path
 from scalix.domain.identity.published_keys import is_published
+from scalix.launch.home import HOME
 from scalix.launch.http_client import Client, NoAnswer
 from scalix.launch.problems import LaunchError, Problem
 
 PROGRAM = "test_scalix_litellm.py"
-ROOT = Path(__file__).resolve().parent.parent.parent
 EXIT_INTERRUPTED = 130
 
 TESTS = {"free": FreeChecks, "pro": ProChecks, "rate-limit": RateLimitChecks}
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     parser = Parser(
-        prog=PROGRAM,
+        prog=program,
         description="Check a running Scalix gateway through its public API. Users are made for it and removed again.",
         epilog="Exit code 0: every check passed; 1: one failed; 2: no gateway there, wrong key or wrong usage. "
         "As shipped, all tests together ask the models 16 short questions.",
@@ -43,11 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command. Returns the exit code."""
-    options = _parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
+    """Run the command, called `program`. Returns the exit code."""
+    options = _parser(program).parse_args(arguments)
     try:
-        target = find_target(ROOT, os.environ, url=options.url, key=options.key, env_file=options.env_file)
+        target = find_target(HOME, os.environ, url=options.url, key=options.key, env_file=options.env_file)
         client = Client(target.url, target.key)
         skew_s = _reach(target, client)
     except LaunchError as error:

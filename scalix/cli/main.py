@@ -1,4 +1,4 @@
-"""The command `python -m scalix`, whose subcommands are modules of this package."""
+"""The command `scalix`, also `python -m scalix`, whose subcommands are modules of this package."""
 
 import argparse
 import os
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from scalix.cli import audit, command_line, keys, ledger, limits, upkeep, usage, users
+from scalix.cli import audit, command_line, keys, ledger, limits, local, upkeep, usage, users
 from scalix.cli.checks.target import HOW_TO_START
 from scalix.cli.command_line import EXIT_FAILED, EXIT_WRONG_INPUT, typed_path
 from scalix.cli.session import Refused, Session, WrongUsage
@@ -15,7 +15,7 @@ from scalix.launch.problems import LaunchError
 
 PROGRAM = "scalix"
 # A module gives `add_to(commands)`, which adds its parsers; each parser's `run` takes the options and a `Session`.
-COMMANDS = (limits, users, keys, audit, ledger, usage, upkeep)
+COMMANDS = (local, limits, users, keys, audit, ledger, usage, upkeep)
 
 
 class Parser(command_line.Parser):
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog=PROGRAM,
         parents=[_which()],
-        description="What operators do with a running Scalix gateway, through its HTTP API.",
+        description="Runs a Scalix gateway, and does what operators do with a running one, through its HTTP API.",
         epilog="The gateway is the one that runs from the state directory (SCALIX_STATE_DIR), and the key is "
         "LITELLM_MASTER_KEY, else the one in its master.key. Exit code 0: done; 1: the gateway refused or did not "
         "answer; 2: wrong usage or no key.",
@@ -60,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command. Returns the exit code."""
     which, rest = _which().parse_known_args(sys.argv[1:] if arguments is None else arguments)
+    if rest and rest[0] in local.WORDS:
+        named = {"--url": which.url, "--env-file": which.env_file}
+        named_options = [text for name, value in named.items() if value for text in (name, str(value))]
+        return local.run(rest[0], [*rest[1:], *named_options])
     options = _parser().parse_args(rest, which)
     try:
         session = Session.open(os.environ, url=options.url, env_file=options.env_file)

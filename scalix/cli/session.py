@@ -6,9 +6,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from scalix.cli.checks.target import find_target
+from scalix.launch.home import HOME
 from scalix.launch.http_client import TIMEOUT_S, Answer, Client
-
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 class Refused(Exception):
@@ -34,7 +33,7 @@ class Session:
     @classmethod
     def open(cls, environ: Mapping[str, str], *, url: str | None, env_file: Path | None) -> "Session":
         """Raises `LaunchError` when there is no key or `url` is no address."""
-        target = find_target(ROOT, environ, url=url, key=None, env_file=env_file)
+        target = find_target(HOME, environ, url=url, key=None, env_file=env_file)
         return cls(target.url, Client(target.url, target.key))
 
     def patient(self, timeout_s: float) -> "Session":

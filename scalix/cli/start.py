@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scalix.cli.command_line import EXIT_WRONG_INPUT, Parser, expected, tell_problems, typed_path
+from scalix.launch.home import HOME, START_SCRIPT
 from scalix.launch.problems import LaunchError, Problem
 
 if TYPE_CHECKING:
     from scalix.launch.processes.plan import Plan
 
-PROGRAM = "start_scalix_litellm.py"
-ROOT = Path(__file__).resolve().parent.parent.parent
+PROGRAM = START_SCRIPT
 
 EXIT_NOT_RUNNING = 3
 ACTIONS = ("status", "stop", "reload", "check", "version")
@@ -32,9 +32,9 @@ _GOES_WITH = {
 _START_ONLY = ("host", "port", "config", "workers", "demo", "demo_if_no_key", "detach", "quiet")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     parser = Parser(
-        prog=PROGRAM,
+        prog=program,
         description="Start the Scalix gateway: the stock LiteLLM proxy behind an edge that meters, limits and charges.",
         epilog="Settings come from the environment, then --env-file, else scalix_config.env and .env; "
         "scalix_config.env.example explains each. Of several gateways, --port or SCALIX_STATE_DIR says which one "
@@ -66,9 +66,9 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> int:
     """Run the command. Returns the exit code; for wrong input 2, with one line for each problem on standard error."""
-    parser = _parser()
+    parser = _parser(program)
     options = parser.parse_args(arguments)
     action = _action(parser, options)
     try:
@@ -138,8 +138,8 @@ def _state_dir(options: argparse.Namespace) -> Path:
 
     values: Mapping[str, str] = os.environ
     if not values.get("SCALIX_STATE_DIR", "").strip():
-        values = load_environment(ROOT, os.environ, options.env_file, secrets=()).values
-    return path_of(values, ROOT, "SCALIX_STATE_DIR", DEFAULT_STATE_DIR).absolute()
+        values = load_environment(HOME, os.environ, options.env_file, secrets=()).values
+    return path_of(values, HOME, "SCALIX_STATE_DIR", DEFAULT_STATE_DIR).absolute()
 
 
 def _plan(options: argparse.Namespace) -> "Plan":
@@ -148,9 +148,9 @@ def _plan(options: argparse.Namespace) -> "Plan":
     from scalix.launch.processes.plan import Plan
     from scalix.launch.settings.environment import DEFAULT_CONFIG, load_environment, path_of, resolve_settings
 
-    environment = load_environment(ROOT, os.environ, options.env_file)
+    environment = load_environment(HOME, os.environ, options.env_file)
     # Found even if other settings are wrong, so that the problems of both are reported together.
-    config_path = options.config or path_of(environment.values, ROOT, "SCALIX_CONFIG", DEFAULT_CONFIG)
+    config_path = options.config or path_of(environment.values, HOME, "SCALIX_CONFIG", DEFAULT_CONFIG)
     environment = with_config_variables(environment, config_path)
     production = environment.scalix_env == "production"
     demo = bool(options.demo)
@@ -158,7 +158,7 @@ def _plan(options: argparse.Namespace) -> "Plan":
     try:
         settings = resolve_settings(
             environment,
-            root=ROOT,
+            root=HOME,
             host=options.host,
             port=options.port or None,
             workers=options.workers,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from scalix.launch import home
 from scalix.launch.config.config_environment import MASTER_KEY, with_config_variables
 from scalix.launch.problems import LaunchError, Problem, shown_path
 from scalix.launch.processes.ports import base_url
@@ -24,7 +25,7 @@ HOW_TO_GET_THE_KEY = (
     "general_settings.master_key names) in the environment or in scalix_config.env, or in development "
     f"{MASTER_KEY_FILE} in its state directory"
 )
-HOW_TO_START = "start it with `make run` or `python start_scalix_litellm.py`, or name another one with --url"
+HOW_TO_START = f"start it with {home.HOW_TO_START}, or name another one with --url"
 _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 
 

@@ -14,6 +14,7 @@ from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.scalarbool import ScalarBoolean
 from ruamel.yaml.tokens import ScalarToken
 
+from scalix.launch.home import IN_CHECKOUT
 from scalix.launch.problems import LaunchError, Problem, Wrong, read_text, shown_path
 
 Step = str | int
@@ -129,7 +130,9 @@ def load_yaml(path: Path) -> YamlSource:
     if path.is_dir():
         raise LaunchError.of(name, "this is a directory, not a config file", "give the YAML file in it")
     try:
-        text = read_text(path, "config file", "--config")
+        text = read_text(
+            path, "config file", "--config" if IN_CHECKOUT else "--config, or write an example with `scalix init`"
+        )
     except Wrong as wrong:
         raise LaunchError.of(name, wrong.what, wrong.fix) from None
     yaml = YAML(typ="rt", pure=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import scalix
 from scalix.domain.identity.published_keys import is_published
+from scalix.launch.home import CODE, HOME
 from scalix.launch.processes.child import ChildSpec
 from scalix.launch.processes.runfile import POLICY_FILE
 from scalix.launch.settings.environment import Environment, Settings
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 # Variables that are the gateway's own wherever they are set.
 _OF_THE_STORE = ("REDIS_", "VALKEY_")
-ROOT = Path(scalix.__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def versions() -> str:
 
 def _python_path(values: Mapping[str, str]) -> str:
     others = values.get("PYTHONPATH")
-    return f"{ROOT}:{others}" if others else str(ROOT)
+    return f"{CODE}:{others}" if others else str(CODE)
 
 
 def _litellm_log(values: Mapping[str, str], level: str) -> str:
@@ -128,7 +128,7 @@ def worker_specs(count: int, environment: Mapping[str, str], fd: int) -> list[Ch
     """How to start `count` workers that share the listening socket `fd`."""
     command = (sys.executable, "-m", "scalix.launch.processes.worker", "--fd", str(fd))
     return [
-        ChildSpec(f"worker {number}", command, environment, ROOT, inherited_fds=(fd,)) for number in range(1, count + 1)
+        ChildSpec(f"worker {number}", command, environment, HOME, inherited_fds=(fd,)) for number in range(1, count + 1)
     ]
 
 
@@ -138,4 +138,4 @@ def demo_spec(plan: Plan, port: int) -> ChildSpec:
     kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
     known = plan.environment.values
     environment = {name: value for name, value in known.items() if name in kept or name.startswith("SCALIX_DEMO_")}
-    return ChildSpec("demo", command, environment | {"PYTHONPATH": _python_path(known), "PYTHONUNBUFFERED": "1"}, ROOT)
+    return ChildSpec("demo", command, environment | {"PYTHONPATH": _python_path(known), "PYTHONUNBUFFERED": "1"}, HOME)

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scalix.launch.config.deployments import lack
+from scalix.launch.home import CODE, IN_CHECKOUT, START_SCRIPT
 from scalix.launch.problems import one_of, shown_path
-from scalix.launch.processes.plan import ROOT, Plan
+from scalix.launch.processes.plan import Plan
 from scalix.launch.settings.master_key import MASTER_KEY_FILE
-
-START_SCRIPT = "start_scalix_litellm.py"
 
 
 def start_block(plan: Plan, *, url: str, log_file: Path, version: str) -> list[str]:
@@ -93,7 +92,9 @@ def stop_command(plan: Plan) -> str:
     prefix = ""
     if "SCALIX_STATE_DIR" in plan.environment.values and "SCALIX_STATE_DIR" not in plan.environment.origins:
         prefix = f"SCALIX_STATE_DIR={shlex.quote(str(plan.settings.state_dir))} "
-    return f"{prefix}{_python()} {shlex.quote(shown_path(ROOT / START_SCRIPT))} --stop"
+    if not IN_CHECKOUT:
+        return f"{prefix}{shlex.quote(shown_path(Path(sys.argv[0]).absolute()))} stop"
+    return f"{prefix}{_python()} {shlex.quote(shown_path(CODE / START_SCRIPT))} --stop"
 
 
 def _stands_bare(path: Path, line: int, name: str, key: str) -> bool:
