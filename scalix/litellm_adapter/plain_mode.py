@@ -116,6 +116,8 @@ async def settle_failed(settlement: Settlement, exchange: Exchange, outcome: Out
     """Settle an exchange that LiteLLM reports as failed: what the provider had stated or begun by then is charged."""
     if exchange.attempt.seen.answered_whole or exchange.first_token_s is not None:
         outcome = Outcome.PROVIDER_BROKE
+    if (failure := exchange.attempt.failure) is not None:
+        exchange.note_failure(failure.error_class)
     await settlement.settle(exchange, exchange.ended(outcome, Use(_usage_of(exchange))))
 
 

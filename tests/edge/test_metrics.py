@@ -8,8 +8,11 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from scalix.domain.failures import ErrorClass
+from scalix.domain.ledger.deployment_sums import DeploymentSums
 from scalix.domain.limits.quota import Outcome
-from scalix.service.usage.gateway_metrics import Remembered
+from scalix.edge.metrics import MOST_DEPLOYMENTS, page_of
+from scalix.service.usage.gateway_metrics import Here, Remembered, Snapshot
 from scalix.store.base import StoreUnavailable
 from tests.edge.limits_rig import TOKENS, Instance
 from tests.edge.usage_rig import client_of, key_for, now_ms, settle
@@ -176,3 +179,15 @@ async def test_a_store_that_tells_nothing_of_its_memory_is_up_all_the_same(
     answer = await a.http.get("/metrics")
     assert named(answer, "store_up") == {(): 1}
     assert named(answer, "store_memory_used_bytes") == {}
+
+
+async def test_of_very_many_deployments_those_with_the_most_requests_are_shown() -> None:
+    errors = {str(error): 1 for error in ErrorClass}
+    many = [DeploymentSums(f"d#{number}", "direct", number, errors=errors) for number in range(300)]
+    page = page_of(Snapshot(True, Here(0, 0, 0), [], many)).body.decode()
+    series = [line for line in page.splitlines() if line.startswith("scalix_deployment_")]
+    assert len(series) == MOST_DEPLOYMENTS * (7 + len(errors))
+    assert 'scalix_deployment_requests_today{deployment="d#299",engine="direct"} 299.0' in series
+    assert not [line for line in series if '"d#199"' in line]
+    few = page_of(Snapshot(True, Here(0, 0, 0), [], many[:50])).body.decode()
+    assert few.count("\nscalix_deployment_") <= 900

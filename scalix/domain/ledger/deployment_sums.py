@@ -1,16 +1,12 @@
 """What deployments have done, in figures: read off the requests that have ended, with their failed attempts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from scalix.domain.ledger.ledger import name_of, name_word
 from scalix.domain.limits.quota import Charge, Outcome
 
 UNCLASSIFIED = "unclassified"
-_OF_CHARGE = (
-    *("prompt_tokens", "completion_tokens", "cached_tokens"),
-    *("cost_nano_usd", "charge_nano_usd"),
-)
 _ERROR = "error:"
 
 
@@ -31,16 +27,29 @@ class DeploymentSums:
     latency_ms: int = 0
     errors: dict[str, int] = field(default_factory=dict)
 
+    def failed(self, error: str) -> None:
+        """One attempt has failed of `error`."""
+        self.add(_ERROR + error, 1)
+
     def add(self, figure: str, number: int) -> None:
         """Add to one of the figures, by its name in the store. One that nobody knows is of a newer version."""
         if figure.startswith(_ERROR):
             error = figure.removeprefix(_ERROR)
             self.errors[error] = self.errors.get(error, 0) + number
-        elif figure in DeploymentSums.__slots__:
+        elif figure in _FIGURES:
             setattr(self, figure, getattr(self, figure) + number)
 
+    def figures(self) -> Iterator[tuple[str, int]]:
+        """The figures that are not zero, by their names in the store."""
+        place = f"{name_word(self.deployment)} {self.engine}"
+        yield from ((f"{place} {figure}", number) for figure in _FIGURES if (number := getattr(self, figure)))
+        yield from ((f"{place} {_ERROR}{error}", number) for error, number in self.errors.items())
 
-def sums_by_name(figures: Iterator[tuple[str, int]]) -> list[DeploymentSums]:
+
+_FIGURES = DeploymentSums.__slots__[2:-1]
+
+
+def sums_by_name(figures: Iterable[tuple[str, int]]) -> list[DeploymentSums]:
     """The sums that figures of the store make, by their names there; ordered by deployment and engine."""
     found: dict[tuple[str, str], DeploymentSums] = {}
     for name, number in figures:
@@ -50,24 +59,25 @@ def sums_by_name(figures: Iterator[tuple[str, int]]) -> list[DeploymentSums]:
     return [found[key] for key in sorted(found)]
 
 
-def figures_of(charge: Charge, shown: Callable[[str], str]) -> Iterator[tuple[str, int]]:
-    """What an ended request adds to the figures of deployments, by their names in the store. `shown` is what a name is
-    summed under."""
+def count(charge: Charge, sums_of: Callable[[str, str], DeploymentSums]) -> None:
+    """Add an ended request to the sums of those who were asked. `sums_of` finds them by deployment and engine."""
     detail = charge.detail
     for failed in detail.failed_deployments:
         deployment, engine, error = failed.rsplit(":", 2)
-        place = f"{name_word(shown(deployment))} {engine}"
-        yield f"{place} requests", 1
-        yield f"{place} {_ERROR}{error}", 1
+        sums = sums_of(deployment, engine)
+        sums.requests += 1
+        sums.failed(error)
     if not detail.engine:
         return
-    place = f"{name_word(shown(detail.deployment))} {detail.engine}"
-    yield f"{place} requests", 1
-    for figure in _OF_CHARGE:
-        if number := getattr(detail, figure):
-            yield f"{place} {figure}", number
+    sums = sums_of(detail.deployment, detail.engine)
+    sums.requests += 1
+    sums.prompt_tokens += detail.prompt_tokens
+    sums.completion_tokens += detail.completion_tokens
+    sums.cached_tokens += detail.cached_tokens
+    sums.cost_nano_usd += detail.cost_nano_usd
+    sums.charge_nano_usd += detail.charge_nano_usd
     if detail.error or charge.outcome is Outcome.PROVIDER_BROKE:
-        yield f"{place} {_ERROR}{detail.error or UNCLASSIFIED}", 1
+        sums.failed(detail.error or UNCLASSIFIED)
     elif charge.outcome is Outcome.SUCCESS and not detail.failed_deployments:
-        yield f"{place} timed", 1
-        yield f"{place} latency_ms", detail.latency_ms
+        sums.timed += 1
+        sums.latency_ms += detail.latency_ms

@@ -1,10 +1,10 @@
 """Counts what deployments do, in this worker, and adds it to the sums of all workers every second."""
 
-from collections import Counter
 from collections.abc import Mapping
+from itertools import chain
 from uuid import uuid4
 
-from scalix.domain.ledger.deployment_sums import figures_of
+from scalix.domain.ledger.deployment_sums import DeploymentSums, count
 from scalix.domain.ledger.ledger import OTHER
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.quota import Charge
@@ -24,8 +24,8 @@ class SumsOfDeployments:
         self._store = store
         self._policy = policy
         self._worker = uuid4().hex[:12]
-        self._new: dict[int, Counter[str]] = {}  # by day
-        self._sent: tuple[int, Counter[str]] | None = None  # of which nobody knows whether the store has taken it
+        self._new: dict[int, dict[tuple[str, str], DeploymentSums]] = {}  # by day, and by deployment and engine
+        self._sent: tuple[int, dict[str, int]] | None = None  # of which nobody knows whether the store has taken it
         self._number = 0
 
     def note(self, charge: Charge, admitted_ms: int, models: Mapping[str, Model]) -> None:
@@ -33,21 +33,22 @@ class SumsOfDeployments:
         detail = charge.detail
         if not (detail.engine or detail.failed_deployments):
             return
+        day = self._new.setdefault(admitted_ms // DAY_MS, {})
 
-        def shown(name: str) -> str:
-            model = models.get(name)
-            return OTHER if model is not None and model.of_wildcard else name
+        def sums_of(deployment: str, engine: str) -> DeploymentSums:
+            model = models.get(deployment)
+            key = OTHER if model is not None and model.of_wildcard else deployment, engine
+            return day.get(key) or day.setdefault(key, DeploymentSums(*key))
 
-        day = self._new.setdefault(admitted_ms // DAY_MS, Counter())
-        for figure, number in figures_of(charge, shown):
-            day[figure] += number
+        count(charge, sums_of)
 
     async def flush(self) -> None:
         """Add what is new to the sums of all workers."""
         lifetime_ms = (self._policy.current.retention.days_days + 1) * DAY_MS
         while self._sent is not None or self._new:
             if self._sent is None:
-                self._sent = self._new.popitem()
+                day, found = self._new.popitem()
+                self._sent = day, dict(chain.from_iterable(sums.figures() for sums in found.values()))
                 self._number += 1
             day, figures = self._sent
             try:
