@@ -11,7 +11,18 @@ from scalix.cli.tables import print_rows, shown_amount
 EVENTS = "events"
 _LIMITS = ("limit", "limit_value", "used", "reserved", "remaining", "reset_at")
 _SUMS = ("requests", "tokens", "prompt_tokens", "completion_tokens", "cached_tokens", "cost_usd")
-_EVENT = ("time", "id", "model_served", "deployment", "key", "outcome", "error", "tokens", "cost_usd", "provider_cost_usd")
+_EVENT = (
+    "time",
+    "id",
+    "model_served",
+    "deployment",
+    "key",
+    "outcome",
+    "error",
+    "tokens",
+    "cost_usd",
+    "provider_cost_usd",
+)
 _FILTERS = {
     "limit": "how many (default 100, at most 1000)",
     "cursor": "where the page before has ended",
