@@ -8,11 +8,14 @@ from scalix.domain.prices.pricing import Price, price_at
 
 
 class Served:
-    """What is served under LiteLLM's name `provider_model`, at `prices`."""
+    """What is served under LiteLLM's name `provider_model`, at `prices`. `rpm` and `tpm` are the requests and
+    tokens that it takes each minute."""
 
     __slots__ = ()
     provider_model: str
     prices: tuple[Price, ...]
+    rpm: int | None
+    tpm: int | None
 
     def price_at(self, at_ms: int) -> Price | None:
         """The price that applies at `at_ms` (Unix time); `None` if it is unknown."""
@@ -22,22 +25,6 @@ class Served:
     def provider(self) -> str:
         """LiteLLM's name of the provider; empty if the model's name has none."""
         return self.provider_model.partition("/")[0] if "/" in self.provider_model else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment(Served):
-    """One of several ways to reach a model. `id` is LiteLLM's name of it too. Of those that can be asked, those with
-    the least `order` are, by shares of `weight`. `rpm` and `tpm` are the requests and tokens that it takes each
-    minute. `engine` is what asks its provider."""
-
-    id: str
-    provider_model: str
-    prices: tuple[Price, ...] = ()
-    weight: float = 1.0
-    order: int = 0
-    rpm: int | None = None
-    tpm: int | None = None
-    engine: Engine = LITELLM
 
     @property
     def is_limited(self) -> bool:
@@ -50,6 +37,21 @@ class Deployment(Served):
         if self.rpm is not None and requests >= self.rpm:
             return False
         return self.tpm is None or tokens + max(prompt_tokens, 1) <= self.tpm or not tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment(Served):
+    """One of several ways to reach a model. `id` is LiteLLM's name of it too. Of those that can be asked, those with
+    the least `order` are, by shares of `weight`. `engine` is what asks its provider."""
+
+    id: str
+    provider_model: str
+    prices: tuple[Price, ...] = ()
+    weight: float = 1.0
+    order: int = 0
+    rpm: int | None = None
+    tpm: int | None = None
+    engine: Engine = LITELLM
 
 
 WEIGHTS, LEAST_BUSY, LATENCY, COST = "simple-shuffle", "least-busy", "latency-based-routing", "cost-based-routing"

@@ -1,6 +1,6 @@
 """The operator's configuration: tiers, models, and which tier may use which models."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -54,7 +54,7 @@ class Model(Served):
     LiteLLM's word for its kind, such as `embedding`. `None` means unknown. `engine` is what asks its provider.
 
     Where the config has several `deployments` of the name, the prices are the dearest and the maxima the least of
-    theirs, and each has its engine; where it has one, there are none here."""
+    theirs, and each has its engine and limits; where it has one, there are none here."""
 
     name: str
     provider_model: str
@@ -66,6 +66,18 @@ class Model(Served):
     mode: str | None = None
     deployments: tuple[Deployment, ...] = ()
     engine: Engine = LITELLM
+    rpm: int | None = None
+    tpm: int | None = None
+
+    @property
+    def id(self) -> str:
+        """What it is called where it has no several deployments."""
+        return self.name
+
+    @property
+    def ways(self) -> "Sequence[Deployment | Model]":
+        """The deployments, or the model itself where it has no several."""
+        return self.deployments or (self,)
 
     def deployment(self, ident: str) -> Deployment | None:
         """The deployment with this id; `None` if there is none."""

@@ -125,18 +125,21 @@ class Attempts:
 
     def _chosen(self, model: Model) -> Deployment | None:
         """The deployment of `model` that is tried now, if it has several and one of them is left."""
+        if not model.deployments:
+            return self._noted(None, model)
         if self._is_bound:
             return None
         chosen = self._chooser.choose(model, self._subject, self._tried, self._start, self._prompt_tokens)
-        return self._noted(chosen)
+        return self._noted(chosen, model)
 
     def _probed(self) -> Deployment | None:
-        return self._noted(next(iter(self.model.deployments), None))
+        return self._noted(next(iter(self.model.deployments), None), self.model)
 
-    def _noted(self, chosen: Deployment | None) -> Deployment | None:
+    def _noted(self, chosen: Deployment | None, model: Model) -> Deployment | None:
         if chosen is not None:
             self._tried.add(chosen.id)
-            self._taken = self._chooser.load.take(chosen, self._prompt_tokens)
+        if chosen is not None or not model.deployments:
+            self._taken = self._chooser.load.take(chosen or model, self._prompt_tokens)
         return chosen
 
     @contextmanager
@@ -186,11 +189,11 @@ class Attempts:
     def _answered(self) -> None:
         """The model has answered."""
         attempt, first_s = self._exchange.attempt, self._exchange.first_token_s
+        usage = attempt.usage or attempt.seen.usage
+        self._used(usage.total_tokens if usage else self._prompt_tokens)
         if attempt.deployment_id and not attempt.cache_hit:
-            usage = attempt.usage or attempt.seen.usage
             seconds = (self._clock() if first_s is None else first_s) - self._asked_s
             self._chooser.load.answered(attempt.deployment_id, seconds)
-            self._used(usage.total_tokens if usage else self._prompt_tokens)
         self._cooldowns.succeeded(self._key, self._subject, was_probe=self._is_probe)
 
     def _used(self, tokens: int) -> None:

@@ -51,6 +51,9 @@ LIMITED = """
   - model_name: free-limited
     litellm_params: {model: openai/b, api_key: none, rpm: 4}
     model_info: {max_output_tokens: 50, input_cost_per_token: 0.000001, output_cost_per_token: 0.000001}
+  - model_name: free-limited-alone
+    litellm_params: {model: openai/a, api_key: none, rpm: 3, tpm: 10000}
+    model_info: {max_output_tokens: 50, input_cost_per_token: 0.000001, output_cost_per_token: 0.000001}
 scalix:"""
 WITH_SEVERAL = CONFIG.replace("\nscalix:", SEVERAL).replace("fallbacks: {", "fallbacks: {free-several: [free-one], ")
 ONE, TWO, THREE = "free-several#1", "free-several#2", "third"
@@ -305,6 +308,16 @@ async def test_when_all_deployments_are_at_their_limits_it_is_said_whose_limit_i
     assert (await limited.ask("free-one", user="u")).status_code == 200
     limited.core.exchange.fallbacks.chooser.load._now_s = lambda: 1_020.0
     assert (await limited.ask("free-limited", user="u")).status_code == 200
+
+
+async def test_the_limits_of_a_models_only_deployment_hold_too(limited: Edge) -> None:
+    answers = await asyncio.gather(*(limited.ask("free-limited-alone", user="u") for _ in range(8)))
+    assert Counter(answer.status_code for answer in answers) == {200: 3, 429: 5}
+    assert {answer.json()["error"]["code"] for answer in answers if answer.status_code == 429} == {"model_at_limit"}
+    load = limited.core.exchange.fallbacks.chooser.load
+    assert load.used("free-limited-alone") == (3, 3 * 12)
+    load._now_s = lambda: 1_020.0
+    assert (await limited.ask("free-limited-alone", user="u")).status_code == 200
 
 
 async def test_the_next_model_serves_when_all_deployments_are_at_their_limits(

@@ -64,14 +64,27 @@ def test_shares_are_by_weight_else_by_rpm_else_by_tpm_as_in_litellm(tmp_path: Pa
         assert [one.weight for one in deployments(several(tmp_path, *params))] == weights
 
 
-def test_limits_of_several_are_ours_and_of_one_are_said_to_be_without_effect(tmp_path: Path) -> None:
+def test_limits_are_ours_whether_a_model_has_one_deployment_or_several(tmp_path: Path) -> None:
     config = several(tmp_path, "rpm: 300, tpm: 1000", "timeout: 5")
     assert [(one.rpm, one.tpm) for one in deployments(config)] == [(300, 1000), (None, None)]
-    assert "rpm" not in str(config.litellm)
-    assert any("litellm_params.rpm of 'm'" in line for line in config.translated)
-    alone = several(tmp_path, "rpm: 300")
-    assert "rpm" not in str(alone.litellm)
-    assert any("litellm_params.rpm: without effect here" in line for line in alone.warnings)
+    alone = several(tmp_path, "rpm: 300", info="tpm: 1000")
+    model = alone.policy.models["m"]
+    assert (model.rpm, model.tpm, model.deployments) == (300, 1000, ())
+    assert model.unpriced() != several(tmp_path, "rpm: 400", info="tpm: 1000").policy.models["m"].unpriced()
+    for made in (config, alone):
+        assert "rpm" not in str(made.litellm)
+        assert any("litellm_params.rpm of 'm'" in line for line in made.translated)
+        assert not [line for line in made.warnings if "rpm" in line]
+
+
+def test_limits_that_nobody_holds_are_said_to_be_without_effect(tmp_path: Path) -> None:
+    wildcard = "  - {model_name: openai/*, litellm_params: {model: openai/*, api_key: k, rpm: 5}}\n"
+    two = "  - {model_name: m, litellm_params: {model: openai/m, api_key: k, rpm: 5}}\n" * 2
+    for text in (MODELS + wildcard, "router_settings: {enable_tag_filtering: true}\n" + MODELS + two):
+        config = read(tmp_path, text + TIERS)
+        assert "rpm" not in str(config.litellm)
+        assert any("litellm_params.rpm: without effect here" in line for line in config.warnings)
+        assert not [model for model in config.policy.models.values() if model.is_limited]
 
 
 def test_those_with_an_order_come_before_those_without(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from scalix.launch.config.references import (
 )
 from scalix.launch.config.yaml_source import Step
 from scalix.launch.litellm.providers import provider_of
-from scalix.launch.litellm.translating import LIMITS
+from scalix.launch.litellm.translating import CHOICES_OF_LITELLM, LIMITS
 
 DEMO_URL_VARIABLE = "SCALIX_DEMO_URL"
 """The launcher sets it to the base URL of the demo provider, with `/v1`."""
@@ -34,13 +34,6 @@ IMPLICIT_KEYS: Mapping[str, tuple[str, ...]] = {
 _AZURE = "azure"  # each customer of which has an address
 # LiteLLM's own `tier` of a model is one of these two, and it drops a deployment that says another word.
 _LITELLM_TIERS = ("free", "paid")
-# With these settings of its router LiteLLM chooses by what nobody else knows.
-_CHOICES_OF_LITELLM = (
-    "enable_tag_filtering",
-    "routing_groups",
-    "optional_pre_call_checks",
-    "model_group_affinity_config",
-)
 _UNORDERED = 1_000_000  # after those that have an order
 _WEIGHTS = ("weight", "rpm", "tpm")  # by the first of them that any deployment of a model has, as in LiteLLM
 
@@ -69,9 +62,7 @@ def render_deployments(
     """Render each deployment of the file in LiteLLM's syntax. With `demo` each public model is the demo
     provider's."""
     rendered: list[Rendered] = []
-    is_our_choice = not demo and not any(
-        references.source.at(("router_settings", name)) for name in _CHOICES_OF_LITELLM
-    )
+    is_our_choice = not demo and not any(references.source.at(("router_settings", name)) for name in CHOICES_OF_LITELLM)
     names = [deployment.model_name for deployment in declared]
     for index, (written, deployment) in enumerate(zip(references.source.data["model_list"], declared, strict=True)):
         steps = ("model_list", index)
@@ -83,7 +74,7 @@ def render_deployments(
         if is_one_of_several and type(order) is int:
             info.setdefault("order", params.get("order", order))
         # LiteLLM would hold them by itself, in each worker.
-        limits = {limit: info.pop(limit) for limit in LIMITS if is_one_of_several and type(info.get(limit)) is int}
+        limits = {limit: info.pop(limit) for limit in LIMITS if "*" not in name and type(info.get(limit)) is int}
         if is_one_of_several and is_our_choice and "*" not in name:
             ident = info["id"] = str(info.get("id") or f"{name}#{names[: index + 1].count(name)}")
         missing = (

@@ -41,7 +41,11 @@ def build_models(
         deployments = [item for item in declared.model_list if item.model_name == name]
         model = _built(name, deployments, first[name].provider_model, declared, known)
         serving = [item for item in in_service if item.name == name]
-        models[name] = replace(model, deployments=tuple(_each(serving, declared, known))) if serving[0].ident else model
+        if serving[0].ident:
+            model = replace(model, deployments=tuple(_each(serving, declared, known)))
+        elif len(deployments) == 1 and not demo:  # else LiteLLM chooses one of several
+            model = replace(model, rpm=serving[0].limits.get("rpm"), tpm=serving[0].limits.get("tpm"))
+        models[name] = model
     wild = [item.declared for item in in_service if "*" in item.name]
     wild.sort(key=lambda item: len(item.model_name), reverse=True)
     found: dict[str, Deployment] = {}

@@ -54,7 +54,7 @@ translated: the most that the model may answer, as model_info.max_output_tokens
     max_tokens max_completion_tokens max_output_tokens
 translated: as litellm_settings.drop_params, for this deployment
     drop_params
-without effect: no limit of a model's only deployment is kept (of several: docs/deployments.md); the nearest are \
+without effect: of a wildcard no limit is kept (of others rpm and tpm are: docs/deployments.md); the nearest are \
 requests: and tokens: of each tier in scalix.tiers
     rpm tpm itpm otpm default_api_key_tpm_limit default_api_key_rpm_limit
 without effect: no budget of a deployment is kept; the nearest is spend_usd: of each tier in scalix.tiers

@@ -24,6 +24,13 @@ _NUMBERS = (
     ("max_in_flight_requests_per_worker", (_GENERAL,), ("overload", "in_flight"), 0, 1, 100_000),
 )
 LIMITS = ("rpm", "tpm")
+# With these settings of its router LiteLLM chooses by what nobody else knows.
+CHOICES_OF_LITELLM = (
+    "enable_tag_filtering",
+    "routing_groups",
+    "optional_pre_call_checks",
+    "model_group_affinity_config",
+)
 _CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _CALLBACKS = (
     *("callbacks", "success_callback", "failure_callback", "service_callback", "input_callback"),
@@ -112,16 +119,19 @@ def _no_use(name: str) -> str | None:
     return _OURS.get(name) if package is None else f"its package is not installed; run: pip install {package}"
 
 
-def _take_limits(findings: Findings, index: int, params: dict[str, Any]) -> None:
-    """Move the limits of one of several deployments to its `model_info`: the gateway chooses by them."""
+def _take_limits(findings: Findings, index: int, params: dict[str, Any], *, is_litellms_choice: bool) -> None:
+    """Move the limits of a deployment to its `model_info`: it is the gateway that holds them, where it chooses."""
     model = findings.source.mapping("model_list", index)
     info = model.setdefault("model_info", {})
     for name in LIMITS:
         most = params.get(name)
         if isinstance(info, dict) and type(most) is int and most > 0:
             info.setdefault(name, params.pop(name))
-            what = "is what it takes each minute, and it gets no more (docs/deployments.md)"
             steps = ("model_list", index, "litellm_params", name)
+            if is_litellms_choice:
+                findings.no_effect(steps, f"litellm_params.{name}", "LiteLLM's router chooses (docs/deployments.md)")
+                continue
+            what = "is what it takes each minute, and it gets no more (docs/deployments.md)"
             findings.becomes(steps, f"litellm_params.{name} of '{model.get('model_name')}' {what}")
 
 
@@ -130,6 +140,7 @@ def _take_models(findings: Findings, values: Mapping[str, str]) -> None:
     `model_info`."""
     entries = findings.source.listed("model_list")
     names = [entry.get("model_name") for entry in entries if isinstance(entry, dict)]
+    is_litellms_choice = any(findings.source.at((_ROUTER, name)) for name in CHOICES_OF_LITELLM)
     for index in range(len(entries)):
         steps = ("model_list", index, "litellm_params")
         params = findings.source.mapping(*steps)
@@ -138,8 +149,9 @@ def _take_models(findings: Findings, values: Mapping[str, str]) -> None:
             params["model"] = values[name].strip()
         caps = {key: params.pop(key) for key in _CAPS if key in params}
         model = findings.source.mapping("model_list", index)
-        if names.count(name := model.get("model_name")) > 1 and "*" not in str(name):
-            _take_limits(findings, index, params)
+        if "*" not in str(model.get("model_name")):
+            of_litellm = is_litellms_choice and names.count(model.get("model_name")) > 1
+            _take_limits(findings, index, params, is_litellms_choice=of_litellm)
         info = model.setdefault("model_info", {}) if caps else None
         if isinstance(info, dict) and info.get("max_output_tokens") is None:
             key, most = next(iter(caps.items()))

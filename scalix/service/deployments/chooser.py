@@ -98,9 +98,9 @@ class Chooser:
     async def publish(self) -> None:
         """Tell other workers what there is to do here, where anybody chooses by that."""
         policy = self._policy.current
-        deployments = [one for model in policy.models.values() for one in model.deployments]
+        models = policy.models.values()
         is_chosen_by = policy.routing_strategy in (WEIGHTS, LEAST_BUSY, *USAGE)
-        if (is_chosen_by and deployments) or any(one.is_limited for one in deployments):
+        if any((is_chosen_by and one.deployments) or any(way.is_limited for way in one.ways) for one in models):
             await self.load.publish()
 
     def _credit_of(self, model: Model) -> dict[str, float]:
@@ -112,22 +112,20 @@ class Chooser:
 
     def wait_s(self, model: Model, subject: str) -> float:
         """How long a model rests yet for `subject`, or has no room, in seconds: until one of its deployments has."""
-        if not model.deployments:
-            return self.cooldowns.wait_s(model.name, subject)
         return min(
             max(self.cooldowns.wait_s(one.id, subject), 0.0 if self.load.has_room(one) else self.load.minute_left_s())
-            for one in model.deployments
+            for one in model.ways
         )
 
     def is_full(self, model: Model) -> bool:
-        """Whether all deployments of a model are at their limits."""
-        return bool(model.deployments) and not any(map(self.load.has_room, model.deployments))
+        """Whether a model, or all of its deployments, are at their limits."""
+        return not any(map(self.load.has_room, model.ways))
 
     def probe(self, model: Model, subject: str) -> Model | None:
         """A model that rests, with the deployment on which one request may be tried; `None` if none may."""
-        for key in keys_of(model):
-            if self.cooldowns.may_probe(key, subject):
-                return with_only(model, key)
+        for one in model.ways:
+            if self.cooldowns.may_probe(one.id, subject):
+                return with_only(model, one.id)
         return None
 
 
@@ -142,11 +140,6 @@ def _share_used(deployment: Deployment, requests: int, tokens: int) -> float:
     """How much of what it takes each minute a deployment has had. One without limits is as good as a new one."""
     shares = [used / most for used, most in ((requests, deployment.rpm), (tokens, deployment.tpm)) if most]
     return max(shares, default=0.0)
-
-
-def keys_of(model: Model) -> list[str]:
-    """By what cooldowns know a model: its deployments, or its own name."""
-    return [one.id for one in model.deployments] or [model.name]
 
 
 def with_only(model: Model, ident: str) -> Model:

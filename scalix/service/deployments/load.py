@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from scalix.domain.deployments import Deployment
+from scalix.domain.policy import Model
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.background import in_background
 from scalix.store.records.redis_loads import LoadStore
@@ -63,7 +64,7 @@ class Load:
             if not self._in_flight[ident]:
                 del self._in_flight[ident]
 
-    def take(self, deployment: Deployment, tokens: int) -> Taken | None:
+    def take(self, deployment: Deployment | Model, tokens: int) -> Taken | None:
         """Have a request and the tokens of its prompt count, if the deployment has limits."""
         if not deployment.is_limited:
             return None
@@ -80,7 +81,7 @@ class Load:
         # What was not used of a minute that is over is nobody's any more.
         self._use("t", taken.ident, more if taken.minute == self._minute else max(more, 0))
 
-    def has_room(self, deployment: Deployment, tokens: int = 0) -> bool:
+    def has_room(self, deployment: Deployment | Model, tokens: int = 0) -> bool:
         """Whether a deployment takes one more request of so many tokens in this minute, as far as is known here."""
         return not deployment.is_limited or deployment.has_room(*self.used(deployment.id), tokens)
 
@@ -130,7 +131,7 @@ class Load:
         self._used[self._name(of, ident)] += number
         self._untold[f"{of} {ident}"] += number
 
-    def _tell_soon(self, deployment: Deployment) -> None:
+    def _tell_soon(self, deployment: Deployment | Model) -> None:
         """Publish at once what is much, measured by what is left: others go by it."""
         if self._telling is not None and not self._telling.done():
             return
