@@ -17,6 +17,7 @@ import orjson
 
 from scalix.direct_engine.passing import Passed, PassedStream, passed_whole
 from scalix.domain.answers.passed_chat import PassedChat
+from scalix.domain.answers.passed_completions import PassedCompletions
 from scalix.domain.answers.passed_embeddings import PassedEmbeddings
 from scalix.domain.answers.plain_deltas import RUN, Group, Run
 from scalix.domain.failures import ErrorClass, class_of_status
@@ -105,7 +106,8 @@ class DirectEngine:
 def _passed(exchange: Exchange, *, with_usage: bool) -> Passed:
     if exchange.admission.route is Route.EMBEDDINGS:
         return PassedEmbeddings(exchange.attempt.model)
-    return PassedChat(exchange.attempt.model, _new_id, _now_s, with_usage=with_usage)
+    chat_or_texts = PassedCompletions if exchange.admission.route is Route.COMPLETIONS else PassedChat
+    return chat_or_texts(exchange.attempt.model, _new_id, _now_s, with_usage=with_usage)
 
 
 def _may_be_tried_again(failure: ProviderError | None) -> bool:

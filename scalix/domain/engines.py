@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from scalix.domain.requests.routes import Route
 
-_CHAT = frozenset({Route.CHAT})
+_TEXTS = frozenset({Route.COMPLETIONS})
+_CHAT = _TEXTS | {Route.CHAT}
 _WITH_EMBEDDINGS = _CHAT | {Route.EMBEDDINGS}
 DIRECT: Mapping[str, frozenset[Route]] = {
     "openai": _WITH_EMBEDDINGS,
@@ -17,6 +18,7 @@ DIRECT: Mapping[str, frozenset[Route]] = {
     "together_ai": _WITH_EMBEDDINGS,
     "fireworks_ai": _WITH_EMBEDDINGS,
     "xai": _CHAT,
+    "text-completion-openai": _TEXTS,  # LiteLLM's name for OpenAI's completions
 }
 """The providers that speak OpenAI's format, by LiteLLM's names, and the routes on which the direct engine asks them."""
 ROUTE_OF_MODE: Mapping[str | None, Route] = {
@@ -57,7 +59,8 @@ def engine_of(provider: str, mode: str | None, wants: str | None) -> Engine:
         return Engine(reason="LiteLLM tells the provider by the model's name")
     if not routes:
         return Engine(reason=f"{provider} is translated")
-    if route not in routes:
-        return Engine(reason=f"the direct engine has no {route.row.path}")
     # What is no chat model to LiteLLM it asks another way for chats.
-    return Engine(routes if route is Route.CHAT else frozenset({route}), f"{provider} speaks OpenAI's format")
+    direct = routes if route is Route.CHAT else routes & {route}
+    if not direct:
+        return Engine(reason=f"the direct engine has no {route.row.path}")
+    return Engine(direct, f"{provider} speaks OpenAI's format")

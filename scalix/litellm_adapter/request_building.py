@@ -7,7 +7,7 @@ What LiteLLM can't build so, it has to send itself.
 
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
@@ -18,6 +18,7 @@ from scalix.litellm_adapter.developer_role import note_role
 from scalix.litellm_adapter.dropped_values import dropped_values
 from scalix.litellm_adapter.kept_caps import with_caps
 from scalix.litellm_adapter.model_options import with_options
+from scalix.litellm_adapter.texts_by_responses import let_know
 
 log = logging.getLogger("scalix.provider")
 
@@ -50,7 +51,7 @@ async def built_request(
 ) -> tuple[httpx.Request, tuple[str, ...]] | None:
     """The request that LiteLLM would send for `body` to `deployment`, an entry of its router's list, and the names of
     what it leaves out; `None` if it has to send it itself."""
-    from litellm.main import completion, embedding
+    from litellm.main import completion, embedding, text_completion
 
     params = {name: value for name, value in deployment["litellm_params"].items() if value is not None}
     kwargs = {
@@ -63,18 +64,24 @@ async def built_request(
     }
     if route is Route.EMBEDDINGS:
         function, of_the_route = embedding, {"aembedding": True}
+    elif route is Route.COMPLETIONS:
+        function, of_the_route = text_completion, {"acompletion": True}
+        let_know(params)
     else:
         function, of_the_route = completion, {"acompletion": True, "stream": body.get("stream", False)}  # as its router
     kwargs = note_role(with_caps(with_options({**kwargs, **of_the_route})))
-    left_out = () if route is Route.EMBEDDINGS else tuple(dropped_values(kwargs))
+    left_out = tuple(dropped_values(kwargs)) if route is Route.CHAT else ()
     build = Build()
     caught = CATCHING.set(build)
     try:
         answer = inspect.unwrap(function)(**kwargs)
         if inspect.isawaitable(answer):
-            await answer
+            answer = await answer
+        if isinstance(answer, AsyncIterator):  # LiteLLM asks for some streams when they are read
+            await anext(answer, None)
     except Caught as built:
-        return _as_sent(built.request), left_out
+        is_known = built.request.url.path.endswith(route.row.provider_paths)  # else its answer is of another API
+        return (_as_sent(built.request), left_out) if is_known else None
     except Exception as error:
         log.debug("LiteLLM has to ask %s itself: %s", params["model"], type(error).__name__)
     finally:

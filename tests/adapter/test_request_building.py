@@ -92,7 +92,7 @@ def recorder() -> Iterator[Recorder]:
             return await recorder.handle(self, request)
 
         patch.setattr(LiteLLMAiohttpTransport, "handle_async_request", handle)
-        patch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", httpx.AsyncHTTPTransport.handle_async_request)
+        patch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", handle)
         patch.setattr(httpx.HTTPTransport, "handle_request", httpx.HTTPTransport.handle_request)
         patch.setattr(litellm, "suppress_debug_info", True)
         patch.setattr(litellm, "disable_hf_tokenizer_download", True)

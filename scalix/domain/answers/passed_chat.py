@@ -33,6 +33,7 @@ class PassedChat:
     prefix that it is given; `now_s` is Unix time; `with_usage`: the client of a stream has asked for its usage."""
 
     items = "choices"  # where an answer is
+    kind, kind_of_chunks, prefix = "chat.completion", "chat.completion.chunk", "chatcmpl-"
 
     def __init__(self, model: str, new_id: Callable[[str], str], now_s: Callable[[], int], *, with_usage: bool) -> None:
         self._model = model
@@ -47,14 +48,17 @@ class PassedChat:
 
     def whole(self, answer: dict[str, Any]) -> None:
         """Complete an answer that is not streamed."""
-        self._complete_head(answer, "chat.completion")
-        for position, choice in enumerate(objects(answer.get("choices"))):
+        self._complete_head(answer, self.kind)
+        self._complete_whole(objects(answer.get("choices")))
+
+    def _complete_whole(self, choices: list[dict[str, Any]]) -> None:
+        for position, choice in enumerate(choices):
             choice.setdefault("index", position)
             message = choice.get("message")
             if not isinstance(message, dict):
                 message = choice["message"] = {"content": None}
             message.setdefault("role", "assistant")
-            _split_thoughts(message)
+            split_thoughts(message)
             for call in objects(message.get("tool_calls")):
                 self._complete_call(call, with_id=True)
             finish = choice.get("finish_reason")
@@ -68,7 +72,7 @@ class PassedChat:
         if error := chunk.get("error"):
             yield {"error": error}
             return
-        self._complete_head(chunk, "chat.completion.chunk")
+        self._complete_head(chunk, self.kind_of_chunks)
         choices = chunk["choices"] = objects(chunk.get("choices"))
         usage = chunk.pop("usage", None)
         if choices or not usage or (self._is_silent and not self._with_usage):
@@ -89,7 +93,7 @@ class PassedChat:
                 self._begun.add(index)
                 delta.setdefault("role", "assistant")
             without_nulls(delta, _NULLABLE)
-            _with_reasoning_content(delta)
+            with_reasoning_content(delta)
             for call in objects(delta.get("tool_calls")):
                 key = (index, call.get("index"))
                 self._complete_call(call, with_id=key not in self._calls)
@@ -100,7 +104,7 @@ class PassedChat:
     def _complete_head(self, answer: dict[str, Any], kind: str) -> None:
         if not self._id:
             given, created = answer.get("id"), answer.get("created", 0)
-            self._id = given if isinstance(given, str) and given else self._new_id("chatcmpl-")
+            self._id = given if isinstance(given, str) and given else self._new_id(self.prefix)
             self._created = int(created) if _is_time(created) else self._now_s()
         answer["id"], answer["created"], answer["model"], answer["object"] = self._id, self._created, self._model, kind
         without_operators(answer)
@@ -141,8 +145,9 @@ def _complete_usage(usage: dict[str, Any]) -> None:
         usage["prompt_tokens_details"] = {"cached_tokens": cached}
 
 
-def _split_thoughts(message: dict[str, Any]) -> None:
-    _with_reasoning_content(message)
+def split_thoughts(message: dict[str, Any]) -> None:
+    """Take the thoughts out of a whole text that begins with them."""
+    with_reasoning_content(message)
     content = message.get("content")
     if "reasoning_content" in message or not isinstance(content, str) or "<think" not in content:
         return
@@ -150,7 +155,8 @@ def _split_thoughts(message: dict[str, Any]) -> None:
         message["reasoning_content"], message["content"] = found[1], found[2]
 
 
-def _with_reasoning_content(message: dict[str, Any]) -> None:
+def with_reasoning_content(message: dict[str, Any]) -> None:
+    """Have the thoughts also under the name that most clients read."""
     thoughts = message.get("reasoning")
     if thoughts and isinstance(thoughts, str) and message.get("reasoning_content") is None:
         message["reasoning_content"] = thoughts
