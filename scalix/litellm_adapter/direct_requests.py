@@ -56,23 +56,23 @@ class DirectRequests:
         route = exchange.admission.route
         if route is Route.EMBEDDINGS and not is_plain and _has_tokens(body):
             return None  # LiteLLM makes a text of them
-        key = None
-        if is_plain and route is Route.CHAT:
-            key = self._kept.key(chosen or model, body, exchange.admission.offer.options)
+        key, field = None, route.row.content
+        if is_plain and route is not Route.EMBEDDINGS:
+            key = self._kept.key(chosen or model, body, exchange.admission.offer.options, field)
         if key is not None and (kept := self._kept.get(key)) is not None:
             _note_left_out(exchange, kept.left_out)
-            return kept.request(body["messages"])
+            return kept.request(body[field])
         deployment = _as_routed(deployment, body)
-        if key is not None and not await self._passes_messages_on((model, chosen), deployment):
+        if key is not None and route is Route.CHAT and not await self._passes_messages_on((model, chosen), deployment):
             key = None
-        messages = orjson.dumps(body["messages"]) if key is not None else b""  # LiteLLM changes them in place
+        said = orjson.dumps(body[field]) if key is not None else b""  # LiteLLM changes it in place
         built = await built_request(deployment, body, route)
         if built is None:
             return None
         request, left_out = DirectRequest(Target.of(built[0]), built[0].content), built[1]
         _note_left_out(exchange, left_out)
         if key is not None:
-            self._kept.put(key, request, orjson.loads(messages), left_out)
+            self._kept.put(key, request, orjson.loads(said), left_out)
         return request
 
     async def _passes_messages_on(self, name: tuple[str, str], deployment: dict[str, Any]) -> bool:

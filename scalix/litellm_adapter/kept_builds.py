@@ -1,8 +1,8 @@
-"""Keeps what LiteLLM makes of a request beside its messages, so that the next of the same kind is made without it.
+"""Keeps what LiteLLM makes of a request beside its content, so that the next of the same kind is made without it.
 
-For one deployment everything but the messages decides where LiteLLM sends a request and what it changes in it. Where
-it has passed plain messages on as they were, it is not asked again for the same rest: a body has its messages put back
-into what was built the first time.
+For one deployment everything but the content, messages or a prompt, decides where LiteLLM sends a request and what it
+changes in it. Where it has passed a plain one on as it was, it is not asked again for the same rest: a body has its
+content put back into what was built the first time.
 """
 
 from collections.abc import Mapping
@@ -21,22 +21,23 @@ _PLAIN = frozenset({"role", "content", "name", "tool_calls", "tool_call_id"})
 _NAMES = ("name", "tool_call_id")
 _OF_A_CALL = {"id", "type", "function"}
 _OF_A_FUNCTION = {"name", "arguments"}
-_MESSAGES = "messages"
+MESSAGES, PROMPT = "messages", "prompt"
 
-Key = tuple[str, bytes]
+Key = tuple[str, str, bytes]  # of the deployment, the field with the content, and the rest
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A request without its messages, and what LiteLLM has left out of it."""
+    """A request without its content, and what LiteLLM has left out of it."""
 
     target: Target
+    field: str  # of the content
     rest: bytes  # text, which is a twentieth of the objects that it may hold
     left_out: tuple[str, ...]
 
-    def request(self, messages: Any) -> DirectRequest:
-        """The request for `messages`."""
-        content = b'%b,"messages":%b}' % (self.rest[:-1], orjson.dumps(_as_sent(messages)))
+    def request(self, said: Any) -> DirectRequest:
+        """The request for this content."""
+        content = b'%b,"%b":%b}' % (self.rest[:-1], self.field.encode(), orjson.dumps(_as_sent(said)))
         return DirectRequest(self.target, content)
 
 
@@ -46,35 +47,40 @@ class KeptBuilds:
     def __init__(self) -> None:
         self._kept: Bounded[Key, Built] = Bounded(_MOST_KEPT)
 
-    def key(self, deployment: str, body: Mapping[str, Any], options: Mapping[str, bool]) -> Key | None:
+    def key(
+        self, deployment: str, body: Mapping[str, Any], options: Mapping[str, bool], field: str = MESSAGES
+    ) -> Key | None:
         """By what a request for `deployment` is kept; `None` for one that LiteLLM has to look at. `options` are what
-        is sent of `scalix_options`."""
-        messages = body.get(_MESSAGES)
-        if not isinstance(messages, list) or not all(map(_is_plain, messages)):
+        is sent of `scalix_options`; `field` is where the content is."""
+        said = body.get(field)
+        is_prompt = field == PROMPT and type(said) is str  # a list of them may become one
+        if not is_prompt and not (field == MESSAGES and isinstance(said, list) and all(map(_is_plain, said))):
             return None
-        rest = {name: value for name, value in body.items() if name != _MESSAGES}
+        rest = {name: value for name, value in body.items() if name != field}
         text = orjson.dumps([rest, dict(options)])  # in its order, which decides that of a structured answer
-        return (deployment, text) if len(text) <= _MOST_REST_BYTES else None
+        return (deployment, field, text) if len(text) <= _MOST_REST_BYTES else None
 
     def get(self, key: Key) -> Built | None:
         """What is kept by `key`."""
         return self._kept.used(key)
 
-    def put(self, key: Key, request: DirectRequest, messages: Any, left_out: tuple[str, ...]) -> None:
-        """Keep what was built for `messages`, if these are in it as they were."""
-        sent = orjson.loads(request.content)
-        if not isinstance(sent, dict) or sent.pop(_MESSAGES, None) != _as_sent(messages) or not sent:
+    def put(self, key: Key, request: DirectRequest, said: Any, left_out: tuple[str, ...]) -> None:
+        """Keep what was built for this content, if it is in it as it was."""
+        sent, field = orjson.loads(request.content), key[1]
+        if not isinstance(sent, dict) or sent.pop(field, None) != _as_sent(said) or not sent:
             return
-        self._kept[key] = Built(request.target, orjson.dumps(sent), left_out)
+        self._kept[key] = Built(request.target, field, orjson.dumps(sent), left_out)
 
 
-def _as_sent(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """LiteLLM leaves out a content that is null, as beside calls."""
+def _as_sent(said: Any) -> Any:
+    """LiteLLM leaves out a message's content that is null, as beside calls."""
+    if isinstance(said, str):
+        return said
     return [
         {name: value for name, value in message.items() if name != "content"}
         if message.get("content", "") is None
         else message
-        for message in messages
+        for message in said
     ]
 
 

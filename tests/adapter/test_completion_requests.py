@@ -13,8 +13,9 @@ from litellm.proxy import proxy_server
 from scalix.domain.engines import DIRECT
 from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.direct_requests import DirectRequests
+from scalix.litellm_adapter.request_building import built_request
 from scalix.litellm_adapter.texts_by_responses import let_know
-from tests.adapter.test_request_building import BASE, MODELS, Recorder, recorder, what_is_sent
+from tests.adapter.test_request_building import BASE, HOSTS, MODELS, Recorder, recorder, what_is_sent
 from tests.exchanges import made_exchange
 
 __all__ = ["recorder"]
@@ -116,11 +117,27 @@ def compared(provider: str, settings: str, recorder: Recorder, monkeypatch: pyte
             for _ in range(2):  # the second one may be what was kept of the first
                 ours = made_exchange(route=Route.COMPLETIONS, streamed=bool(body.get("stream")))
                 ours.attempt.model = "m"
-                request = what_is_sent(await requests.build(ours, copy.deepcopy(body)))
+                request = await requests.build(ours, copy.deepcopy(body))
                 built += request is not None
-                if request != stock:
-                    differing.append((body, request, stock))
+                if what_is_sent(request) != stock:
+                    differing.append((body, what_is_sent(request), stock))
+                elif request is not None and recorder.sent is not None:
+                    assert request.extensions["timeout"] == recorder.sent.extensions["timeout"]
 
     asyncio.run(compare())
     assert differing == []
     assert (built > 0) is (Route.COMPLETIONS in DIRECT[name] and not NAMES[provider].startswith("responses/"))
+
+
+@pytest.mark.parametrize("provider", sorted(name for name, routes in DIRECT.items() if Route.COMPLETIONS in routes))
+def test_a_key_goes_to_the_host_of_its_own_provider_alone(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the deployment has no address."""
+    for other in sorted(DIRECT):
+        monkeypatch.setenv(f"{other.upper()}_API_KEY", f"sk-environment-{other}")
+    monkeypatch.setenv("HOSTED_VLLM_API_BASE", "http://vllm.test/v1")
+    params = {"model": f"{provider}/{NAMES[provider]}", "api_key": f"sk-{provider}"}
+    deployment = {"model_name": "m", "litellm_params": params}
+    built = asyncio.run(built_request(deployment, {"prompt": "Say"}, Route.COMPLETIONS))
+    assert built is not None
+    assert built[0].url.host == {**HOSTS, "text-completion-openai": "api.openai.com"}[provider]
+    assert [value for value in built[0].headers.values() if "sk-" in value] == [f"Bearer sk-{provider}"]

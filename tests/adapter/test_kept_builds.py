@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import json
 from typing import Any
 
 import httpx
@@ -10,6 +11,8 @@ import pytest
 from litellm import Router
 from litellm.proxy import proxy_server
 
+from scalix.domain.requests.routes import Route
+from scalix.litellm_adapter import direct_requests, request_building
 from scalix.litellm_adapter.direct_client import DirectRequest
 from scalix.litellm_adapter.direct_requests import DirectRequests
 from scalix.litellm_adapter.provider_transport import install_reading
@@ -42,13 +45,13 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Any:
     return deploy
 
 
-def built(bodies: list[dict[str, Any]]) -> tuple[DirectRequest, str]:
+def built(bodies: list[dict[str, Any]], route: Route = Route.CHAT) -> tuple[DirectRequest, str]:
     """The last of the requests that are built for these bodies, one after the other, and what is left out of it."""
 
     async def build() -> tuple[DirectRequest, str]:
         requests, request = DirectRequests(), None
         for body in bodies:
-            exchange = made_exchange(streamed=False)
+            exchange = made_exchange(route=route, streamed=False)
             exchange.attempt.model = "m"
             request = await requests.build(exchange, {"model": "m", **copy.deepcopy(body)})
         assert request is not None
@@ -76,6 +79,29 @@ def test_messages_are_sent_as_if_no_others_had_been_before(
     assert what_is_sent(built([{"messages": [USER]}, {"messages": messages}])[0]) == what_is_sent(
         built([{"messages": messages}])[0]
     )
+
+
+@pytest.mark.parametrize("model", ["openai/served", "hosted_vllm/served", "openai/gpt-4o-mini"])
+@pytest.mark.parametrize("prompt", ["", "Grüße \u2028", ["a"], ["a", "b"]])
+def test_so_are_prompts(model: str, prompt: Any, serve: Any) -> None:
+    serve({"model": model})
+    bodies = [{"prompt": "Say", "echo": True}, {"prompt": prompt, "echo": True}]
+    after, alone = built(bodies, Route.COMPLETIONS), built(bodies[1:], Route.COMPLETIONS)
+    assert what_is_sent(after[0]) == what_is_sent(alone[0])
+
+
+def test_litellm_is_not_asked_again_where_it_passes_a_prompt_on(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(VLLM)
+    asked: list[Any] = []
+    build = request_building.built_request
+
+    async def noted(*args: Any) -> Any:
+        asked.append(args)
+        return await build(*args)
+
+    monkeypatch.setattr(direct_requests, "built_request", noted)
+    request, _ = built([{"prompt": "Say"}, {"prompt": "it"}], Route.COMPLETIONS)
+    assert (len(asked), json.loads(request.content)["prompt"]) == (1, "it")
 
 
 def test_the_order_of_a_schema_is_that_of_its_own_request(serve: Any) -> None:

@@ -20,6 +20,7 @@ from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
 from litellm.proxy import proxy_server
 
 from scalix.domain.engines import DIRECT
+from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.direct_client import DirectRequest, Target
 from scalix.litellm_adapter.direct_requests import PLAIN as PLAIN_PROVIDERS
 from scalix.litellm_adapter.direct_requests import DirectRequests
@@ -52,6 +53,7 @@ HOSTS = {
     "fireworks_ai": "api.fireworks.ai",
     "xai": "api.x.ai",
 }
+CHATTING = sorted(provider for provider, routes in DIRECT.items() if Route.CHAT in routes)
 BASE = "http://provider.test/v1"
 ANSWER = {
     "id": "x",
@@ -161,7 +163,7 @@ FIRST = ("no address", "an address")
 
 
 @pytest.mark.parametrize("params", FIRST)
-@pytest.mark.parametrize("provider", sorted(DIRECT))
+@pytest.mark.parametrize("provider", CHATTING)
 def test_what_we_build_is_what_litellm_sends(provider: str, params: str, recorder: Recorder) -> None:
     sent, differing = compared(provider, DEFAULTS[params], recorder, EVERY)
     assert sent >= len(SHAPES) // EVERY // 2
@@ -211,22 +213,22 @@ def test_so_it_is_for_a_deployment_with_parameters_of_its_own(provider: str, par
 
 @pytest.mark.soak
 @pytest.mark.parametrize("params", DEFAULTS)
-@pytest.mark.parametrize("provider", sorted(DIRECT))
+@pytest.mark.parametrize("provider", CHATTING)
 def test_each_shape_is_what_litellm_sends(provider: str, params: str, recorder: Recorder) -> None:
     sent, differing = compared(provider, DEFAULTS[params], recorder, 1)
     assert sent >= len(SHAPES) // 2
     assert differing == []
 
 
-@pytest.mark.parametrize("provider", sorted(DIRECT))
+@pytest.mark.parametrize("provider", CHATTING)
 def test_a_key_goes_to_the_host_of_its_own_provider_alone(
     provider: str, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the deployment has no address, and calls of other providers were built before."""
-    for other in sorted(DIRECT):
+    for other in CHATTING:
         monkeypatch.setenv(f"{other.upper()}_API_KEY", f"sk-environment-{other}")
     monkeypatch.setenv("HOSTED_VLLM_API_BASE", "http://vllm.test/v1")
-    for other in (*sorted(DIRECT), provider):
+    for other in (*CHATTING, provider):
         built = asyncio.run(built_request(deployment_of(other)[1], {"messages": PLAIN}))
         assert built is not None
         request, _ = built
