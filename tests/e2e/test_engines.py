@@ -121,3 +121,10 @@ def test_a_burst_through_litellm_comes_in_far_fewer_events(forced: Gateway) -> N
         burst = streamed(http, "/v1/chat/completions", body_of("bursts", "words=400 burst=1", **usage))
     assert len(burst) < 40
     assert burst[-1]["usage"]["completion_tokens"] == 400
+
+
+def test_so_does_one_of_the_older_completions_route(forced: Gateway) -> None:
+    body = {"model": DIRECT, "prompt": "Rivers. [[demo words=300 burst=1]]", "stream": True, "max_tokens": 1000}
+    with forced.client() as http:
+        burst = streamed(http, "/v1/completions", body)
+    assert len(burst) < 40

@@ -95,12 +95,11 @@ def test_under_light_load_every_event_passes_as_it_came(http: httpx.Client, new_
     assert len([text for text in texts if text]) == 20
 
 
-def test_the_older_completions_route_is_joined_too(http: httpx.Client, new_user: NewUser) -> None:
+def test_so_is_the_text_of_the_older_completions_route(http: httpx.Client, new_user: NewUser) -> None:
     body = {"model": MODEL, "prompt": "Rivers. [[demo words=300 burst=1]]", "user": new_user("premium")}
     whole = http.post("/v1/completions", json=body | {"max_tokens": 1000}).json()["choices"][0]["text"]
     events = streamed(http, "/v1/completions", body | {"stream": True, "max_tokens": 1000})
     assert "".join(choice.get("text") or "" for event in events for choice in event["choices"]) == whole
-    assert len(events) < 40
 
 
 def test_another_format_than_openais_is_not_joined(http: httpx.Client, new_user: NewUser) -> None:

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from scalix.direct_engine.passing import PassedStream
 from scalix.domain.answers.passed_chat import PassedChat
+from scalix.domain.answers.passed_completions import PassedCompletions
 from scalix.domain.answers.plain_deltas import Group, PlainDeltas, Run
 from scalix.domain.json_codec import JsonCodec
+from scalix.domain.requests.routes import Route
 from scalix.edge.answer_repairs import AnswerRepairs
 from scalix.service.answers.pressure import Pressure
 from scalix.service.answers.stream_reading import StreamReading
@@ -93,9 +95,13 @@ def streams(draw: st.DrawFn) -> tuple[bytes, list[int]]:
     return stream, sorted(draw(st.lists(st.integers(0, len(stream)), max_size=6)))
 
 
-async def delivered(stream: bytes, cuts: list[int], *, as_runs: bool, with_usage: bool) -> tuple[list[Any], int, Any]:
-    """The client's events, parsed; how many came as runs; and what was noted of the answer."""
-    exchange = made_exchange(model="ours")
+async def delivered(
+    stream: bytes, cuts: list[int], *, as_runs: bool, with_usage: bool, path: str = "/chat/completions"
+) -> tuple[list[Any], int, Any]:
+    """The client's events, parsed; how many came as runs; and what was noted of the answer. `path`: the provider's, of
+    another one than that of chats for a client that asks for completions."""
+    route = Route.CHAT if path == Route.CHAT.row.path else Route.COMPLETIONS
+    exchange = made_exchange(model="ours", route=route)
     attempt = exchange.attempt
     attempt.directly = as_runs
 
@@ -104,10 +110,11 @@ async def delivered(stream: bytes, cuts: list[int], *, as_runs: bool, with_usage
             if start < end:
                 yield stream[start:end]
 
-    reading = StreamReading(pieces(), {}, "/v1/chat/completions", exchange.admission, attempt, None)
+    reading = StreamReading(pieces(), {}, path, exchange.admission, attempt, None)
     assert await reading.open() is None
     repairs = AnswerRepairs(exchange, "ours", {}, lambda: 7, with_usage=with_usage)
-    passed = PassedStream(PassedChat("ours", lambda prefix: prefix + "new", lambda: 7, with_usage=with_usage))
+    kind = PassedChat if route is Route.CHAT else PassedCompletions
+    passed = PassedStream(kind("ours", lambda prefix: prefix + "new", lambda: 7, with_usage=with_usage))
     events: list[bytes] = []
     in_runs = 0
     async for piece in passed.passed(reading.groups()):
@@ -155,6 +162,28 @@ def test_of_what_providers_send_all_but_a_few_events_go_the_short_way(
     assert in_runs >= 190
     assert got.pop() == b"data: [DONE]\n\n"  # which this provider has left out
     assert "".join(dict(event)["choices"][0]["delta"].get("content") or "" for event in got) == "".join(texts)
+
+
+def of_completions(delta: Event, finish: str | None = None) -> Event:
+    choice = {"index": 0, "text": delta.get("content", ""), "logprobs": None, "finish_reason": finish}
+    return {**HEAD, "object": "text_completion", "choices": [{**choice, "stop_reason": None}], "usage": None}
+
+
+@pytest.mark.parametrize(
+    ("provider", "path"), [(of_completions, "/completions"), *((one, "/v1/chat/completions") for one in PROVIDERS)]
+)
+@pytest.mark.parametrize("with_usage", [False, True])
+def test_so_do_texts_of_completions_and_of_chats_that_stand_for_them(
+    provider: Any, path: str, with_usage: bool
+) -> None:
+    texts = [f'word {number} "so"\n' for number in range(200)]
+    events = [*(provider({"content": text}) for text in texts), provider({}, "stop")]
+    stream = b"".join(written(event, spaced=False) for event in events) + b"data: [DONE]\n\n"
+    got, in_runs, _ = asyncio.run(delivered(stream, [], as_runs=True, with_usage=with_usage, path=path))
+    assert in_runs >= 190
+    choices = [dict(event)["choices"][0] for event in got[:-1]]
+    assert "".join(choice["text"] for choice in choices) == "".join(texts)
+    assert not any("delta" in choice for choice in choices)
 
 
 def test_events_that_differ_in_more_than_their_text_are_soon_tried_no_more() -> None:

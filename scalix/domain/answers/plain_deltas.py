@@ -102,7 +102,7 @@ Group = list[bytes] | Run
 
 
 class PlainDeltas:
-    """Finds the runs in one stream of OpenAI's chat format, with one choice."""
+    """Finds the runs in one stream of OpenAI's chat format, or that of completions, with one choice."""
 
     def __init__(self, codec: JsonCodec) -> None:
         self._loads, self._dumps = codec
@@ -200,7 +200,7 @@ def _only_text(event: Any) -> str | None:
     if event.get("usage") is not None or not all(map(_is_simple, event.values())) or event.get("error") is not None:
         return None
     choice = choices[0]
-    delta = choice.pop("delta", None)
+    delta = choice.pop("delta") if "delta" in choice else {"content": choice.pop("text", None)}  # of completions
     if not isinstance(delta, dict) or type(choice.pop("index", None)) is not int or any(choice.values()):
         return None
     said = [(name, value) for name, value in delta.items() if value and name != "role"]

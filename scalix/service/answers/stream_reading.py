@@ -54,7 +54,6 @@ class StreamReading:
         self._pressure = pressure if path.endswith(_JOINED_PATHS) else None
         is_chat = path.endswith("/chat/completions")
         is_text = admission.route is Route.COMPLETIONS and not is_chat and path.endswith("/completions")
-        is_lost = is_text and not attempt.directly
         self._refusals = Refusals(admission.route)
         self._answer = ProviderAnswer(CODEC)
         self._stream = ProviderStream(
@@ -62,10 +61,10 @@ class StreamReading:
             is_chat=is_chat,
             refusals=self._refusals,
             finishes=attempt.finishes if admission.choices > 1 else None,
-            texts=attempt.text_choices if is_lost else None,
+            texts=attempt.text_choices if is_text and not attempt.directly else None,
             is_translated=admission.route is not Route.MESSAGES,
         )
-        is_plain = attempt.directly and is_chat and admission.choices == 1
+        is_plain = attempt.directly and (is_chat or is_text) and admission.choices == 1
         self._plain = PlainDeltas(CODEC) if is_plain else None
         self._groups = self._read(pieces)
         self._opening: asyncio.Task[tuple[list[bytes], Failure | None]] | None = None
