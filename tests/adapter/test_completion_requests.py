@@ -122,7 +122,7 @@ def compared(provider: str, settings: str, recorder: Recorder, monkeypatch: pyte
                 if what_is_sent(request) != stock:
                     differing.append((body, what_is_sent(request), stock))
                 elif request is not None and recorder.sent is not None:
-                    assert request.extensions["timeout"] == recorder.sent.extensions["timeout"]
+                    assert request.target.extensions["timeout"] == recorder.sent.extensions["timeout"]
 
     asyncio.run(compare())
     assert differing == []
