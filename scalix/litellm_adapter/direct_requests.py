@@ -19,8 +19,7 @@ from scalix.litellm_adapter.request_building import built_request
 from scalix.litellm_adapter.wire import Came
 from scalix.service.exchange.exchanges import Exchange
 
-PLAIN = frozenset({"openai", "hosted_vllm"})
-"""Those of whose messages LiteLLM passes plain ones on as they are."""
+_TAKES_TOKENS = frozenset({"openai", "hosted_vllm"})
 # What LiteLLM changes for some deployments: system messages, and roles that do not alternate.
 _PROBE = [{"role": role, "content": "x"} for role in ("assistant", "system", "user", "user", "assistant")]
 _MOST_KNOWN = 4_096
@@ -52,13 +51,13 @@ class DirectRequests:
         if deployment is None:
             return None
         params = deployment["litellm_params"]
-        is_plain = (params.get("custom_llm_provider") or params["model"].partition("/")[0]) in PLAIN
+        provider = params.get("custom_llm_provider") or params["model"].partition("/")[0]
         route = exchange.admission.route
-        if route is Route.EMBEDDINGS and not is_plain and _has_tokens(body):
+        if route is Route.EMBEDDINGS and provider not in _TAKES_TOKENS and _has_tokens(body):
             return None  # LiteLLM makes a text of them
         key, field = None, route.row.content
-        if is_plain and route is not Route.EMBEDDINGS:
-            key = self._kept.key(chosen or model, body, exchange.admission.offer.options, field)
+        if route is not Route.EMBEDDINGS:
+            key = self._kept.key(chosen or model, provider, body, exchange.admission.offer.options, field)
         if key is not None and (kept := self._kept.get(key)) is not None:
             _note_left_out(exchange, kept.left_out)
             return kept.request(body[field])

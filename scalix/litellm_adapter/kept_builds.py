@@ -5,7 +5,7 @@ changes in it. Where it has passed a plain one on as it was, it is not asked aga
 content put back into what was built the first time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,8 @@ _PLAIN = frozenset({"role", "content", "name", "tool_calls", "tool_call_id"})
 _NAMES = ("name", "tool_call_id")
 _OF_A_CALL = {"id", "type", "function"}
 _OF_A_FUNCTION = {"name", "arguments"}
+_OF_A_TEXT = {"role", "content"}
+_SPEAKERS = frozenset({"system", "user", "assistant"})
 MESSAGES, PROMPT = "messages", "prompt"
 
 Key = tuple[str, str, bytes]  # of the deployment, the field with the content, and the rest
@@ -48,13 +50,16 @@ class KeptBuilds:
         self._kept: Bounded[Key, Built] = Bounded(_MOST_KEPT)
 
     def key(
-        self, deployment: str, body: Mapping[str, Any], options: Mapping[str, bool], field: str = MESSAGES
+        self,
+        deployment: str,
+        provider: str,
+        body: Mapping[str, Any],
+        options: Mapping[str, bool],
+        field: str = MESSAGES,
     ) -> Key | None:
         """By what a request for `deployment` is kept; `None` for one that LiteLLM has to look at. `options` are what
         is sent of `scalix_options`; `field` is where the content is."""
-        said = body.get(field)
-        is_prompt = field == PROMPT and type(said) is str  # a list of them may become one
-        if not is_prompt and not (field == MESSAGES and isinstance(said, list) and all(map(_is_plain, said))):
+        if not _is_passed(provider, field, body.get(field)):
             return None
         rest = {name: value for name, value in body.items() if name != field}
         text = orjson.dumps([rest, dict(options)])  # in its order, which decides that of a structured answer
@@ -96,6 +101,34 @@ def _is_plain(message: Any) -> bool:
     if not all(type(message.get(name, "")) is str for name in _NAMES):
         return False
     return "tool_calls" not in message or _are_calls(message["tool_calls"])
+
+
+def _is_text(message: Any) -> bool:
+    """Whether a message is one text, and nothing else."""
+    return (
+        isinstance(message, dict)
+        and message.keys() == _OF_A_TEXT
+        and message["role"] in _SPEAKERS
+        and type(message["content"]) is str
+        and not message["content"].isspace()
+        and message["content"] != ""
+    )
+
+
+# Whose messages LiteLLM passes on as they are. For the last three it makes texts of others, or leaves something out.
+_PASSED: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("openai", "hosted_vllm", "openrouter", "groq", "together_ai", "fireworks_ai"), _is_plain),
+    **dict.fromkeys(("deepseek", "mistral", "xai"), _is_text),
+}
+_WITH_PROMPTS = frozenset({"openai", "hosted_vllm"})
+
+
+def _is_passed(provider: str, field: str, said: Any) -> bool:
+    """Whether LiteLLM passes the content of a request on to `provider` as it is."""
+    if field == PROMPT:
+        return provider in _WITH_PROMPTS and type(said) is str  # a list of them may become one
+    is_passed = _PASSED.get(provider)
+    return field == MESSAGES and is_passed is not None and isinstance(said, list) and all(map(is_passed, said))
 
 
 def _are_texts(content: Any) -> bool:

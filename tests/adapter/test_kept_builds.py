@@ -11,11 +11,13 @@ import pytest
 from litellm import Router
 from litellm.proxy import proxy_server
 
+from scalix.domain.engines import DIRECT
 from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter import direct_requests, request_building
 from scalix.litellm_adapter.direct_client import DirectRequest
 from scalix.litellm_adapter.direct_requests import DirectRequests
 from scalix.litellm_adapter.provider_transport import install_reading
+from scalix.litellm_adapter.request_building import built_request
 from tests.adapter.test_request_building import BASE, what_is_sent
 from tests.exchanges import made_exchange
 
@@ -122,3 +124,23 @@ def test_what_is_left_out_is_said_each_time(serve: Any) -> None:
     _, first = built([body])
     _, second = built([body, body])
     assert first == second == "temperature"
+
+
+@pytest.mark.parametrize("provider", [name for name, routes in DIRECT.items() if Route.CHAT in routes])
+def test_litellm_builds_but_the_first_request_of_a_kind(
+    provider: str, serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serve({"model": f"{provider}/m"})
+    asked: list[Any] = []
+
+    async def counted(deployment: Any, body: Any, *route: Any) -> Any:
+        asked.append(body["messages"])
+        return await built_request(deployment, body, *route)
+
+    monkeypatch.setattr(direct_requests, "built_request", counted)
+    bodies: list[dict[str, Any]] = [{"messages": [SYSTEM, {"role": "user", "content": text}]} for text in "abc"]
+    request, _ = built(bodies)
+    assert request.content.endswith(b'"content":"c"}]}')
+    assert [messages for messages in asked if messages in [body["messages"] for body in bodies]] == [
+        bodies[0]["messages"]
+    ]

@@ -22,7 +22,6 @@ from litellm.proxy import proxy_server
 from scalix.domain.engines import DIRECT
 from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.direct_client import DirectRequest, Target
-from scalix.litellm_adapter.direct_requests import PLAIN as PLAIN_PROVIDERS
 from scalix.litellm_adapter.direct_requests import DirectRequests
 from scalix.litellm_adapter.kept_builds import KeptBuilds
 from scalix.litellm_adapter.provider_transport import install_reading
@@ -256,7 +255,10 @@ _MESSAGE = st.one_of(
     ),
     st.fixed_dictionaries({"role": st.just("assistant"), "content": st.none(), "tool_calls": _CALLS}),
 )
-_MESSAGE_LISTS = st.lists(_MESSAGE, min_size=1, max_size=4)
+_TEXT = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "user", "assistant"]), "content": st.text(min_size=1, max_size=9)}
+)
+_MESSAGE_LISTS = st.one_of(st.lists(_MESSAGE, min_size=1, max_size=4), st.lists(_TEXT, min_size=1, max_size=4))
 
 
 _PARAMS = [name for name in DEFAULTS if name != "no address"]
@@ -266,7 +268,7 @@ def test_an_assistants_texts_are_looked_at_by_litellm_which_makes_one_of_them_fo
     texts = [{"type": "text", "text": "Hi"}]
     for content, is_kept in ((texts, False), ([], False), ("Hi", True)):
         body = {"messages": [*PLAIN, {"role": "assistant", "content": content}]}
-        assert (KeptBuilds().key("m", body, {}) is not None) == is_kept
+        assert (KeptBuilds().key("m", "hosted_vllm", body, {}) is not None) == is_kept
 
 
 @property_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -283,7 +285,7 @@ def test_so_it_does_two_thousand_times(recorder: Recorder, data: st.DataObject) 
 
 
 def kept_is_anew(data: st.DataObject) -> None:
-    provider, params = data.draw(st.sampled_from(sorted(PLAIN_PROVIDERS))), data.draw(st.sampled_from(_PARAMS))
+    provider, params = data.draw(st.sampled_from(CHATTING)), data.draw(st.sampled_from(_PARAMS))
     deployment = plain_deployment(provider, params)
     rest = {**data.draw(st.sampled_from(PARAMS)), **data.draw(st.sampled_from(PARAMS))}
     rest |= data.draw(st.sampled_from([{}, {"temperature": 2}, {"max_tokens": 5}, {"extra_body": {"a": {"b": 1}}}]))
@@ -291,7 +293,7 @@ def kept_is_anew(data: st.DataObject) -> None:
     options = data.draw(st.sampled_from([{}, {"lazy_edits": True}, {"smart_context": True}]))
     kept, read = KeptBuilds(), CURRENT.set(exchange(options))
     try:
-        keys = [kept.key("m", {"messages": messages, **rest}, options) for messages in (first, second)]
+        keys = [kept.key("m", provider, {"messages": messages, **rest}, options) for messages in (first, second)]
         built = asyncio.run(built_request(deployment, copy.deepcopy({"messages": first, **rest})))
         if built is None or keys[0] is None or keys[1] is None:
             return
