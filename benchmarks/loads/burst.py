@@ -10,6 +10,8 @@ BURST = Load(
     entries=(
         Entry("litellm"),
         Entry("litellm-packages"),
+        Entry("vllm-router"),
+        Entry("sglang-router"),
         Entry("gateway", "unlimited user", {"user": UNLIMITED}),
         Entry("gateway", "limited user", {"user": LIMITED}),
     ),

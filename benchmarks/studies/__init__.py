@@ -7,6 +7,7 @@ from benchmarks.studies.first_byte import FirstByte
 from benchmarks.studies.known_users import KnownUsers
 from benchmarks.studies.left_out import LeftOut
 from benchmarks.studies.paced import Paced
+from benchmarks.studies.paced_beside import PacedBeside
 from benchmarks.studies.profile import Profile
 from benchmarks.studies.workers import Workers
 
@@ -15,6 +16,7 @@ STUDIES: dict[str, Study] = {
     for study in (
         FirstByte(),
         Paced(),
+        PacedBeside(),
         Workers(),
         KnownUsers(),
         memory.SHORT,

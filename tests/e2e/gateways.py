@@ -86,6 +86,7 @@ def write_config(
     litellm_settings: Mapping[str, Any],
     section: Mapping[str, Any] | None = None,
     models: Sequence[Mapping[str, Any]] = (),
+    router_settings: Mapping[str, Any] | None = None,
 ) -> None:
     """The shipped config with every model at the test's provider, and tiers for tests beside the shipped ones.
 
@@ -111,6 +112,8 @@ def write_config(
     config["scalix"].update(section or {})
     config["scalix"]["jwt"] = JWT
     config["litellm_settings"].update(litellm_settings)
+    if router_settings:
+        config["router_settings"] = {**config.get("router_settings", {}), **router_settings}
     path.with_name("jwks.json").write_bytes(key_set(public_jwk("EdDSA", "e2e")))
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(config, file)
@@ -128,6 +131,7 @@ class Gateway:
     litellm_settings: Mapping[str, Any] = field(default_factory=dict)
     section: Mapping[str, Any] = field(default_factory=dict)
     models: Sequence[Mapping[str, Any]] = ()
+    router_settings: Mapping[str, Any] = field(default_factory=dict)
     url: str = ""
     master_key: str = MASTER_KEY
 
@@ -165,7 +169,8 @@ class Gateway:
     def start(self) -> "Gateway":
         """Start in the background and return when it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_config(self.folder / "config.yaml", self.litellm_settings, self.section, self.models)
+        path = self.folder / "config.yaml"
+        write_config(path, self.litellm_settings, self.section, self.models, self.router_settings)
         done = self.command("--detach", "--port", "0", *self.options)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.log_text()[-4000:]}"
         status = json.loads(self.command("--status", "--json").stdout)
@@ -195,20 +200,18 @@ class Gateway:
 
 @contextmanager
 def instances(
-    folder: Path, provider_url: str, *, rights: tuple[str, ...] = (), models: Sequence[Mapping[str, Any]] = ()
+    folder: Path, provider_url: str, *, rights: tuple[str, ...] = (), number: int = 2, **more: Any
 ) -> Iterator[list[Gateway]]:
-    """Two gateways of two workers each, which have a store in common and nothing else. With `rights` (an ACL's rules)
-    they are a user of the store that has no others."""
+    """Gateways of two workers each, which have a store in common and nothing else. With `rights` (an ACL's rules) they
+    are a user of the store that has no others. `more` is what they are besides."""
     with running(Server(folder / "store", free_ports(1)[0])) as store:
         url = store.url
         if rights:
             store.admin.execute_command("ACL", "SETUSER", "gateway", "on", ">of-the-tests", "~*", *rights)
             url = url.replace("redis://", "redis://gateway:of-the-tests@")
         gateways = [
-            Gateway(
-                folder / name, provider_url, options=("--workers", "2"), extra={"REDIS_URL": url}, models=tuple(models)
-            )
-            for name in ("one", "two")
+            Gateway(folder / name, provider_url, options=("--workers", "2"), extra={"REDIS_URL": url}, **more)
+            for name in ("one", "two", "three")[:number]
         ]
         try:
             yield [gateway.start() for gateway in gateways]

@@ -108,6 +108,29 @@ def test_one_that_is_ten_times_slower_gets_under_fifteen_per_cent(made: Make) ->
     assert asked["m#3"] / asked.total() < 0.15, asked
 
 
+async def test_six_workers_do_not_all_run_to_the_one_that_was_idle_when_they_last_heard_of_each_other(
+    made: Make,
+) -> None:
+    workers, asked, draw = [made("least-busy", seed) for seed in range(6)], Counter[str](), random.Random(1)
+    takes_ms = {"m#1": 100, "m#2": 100, "m#3": 1_000}
+    with ExitStack() as rest:
+        answered = [(draw.random() * 100, rest.enter_context(ExitStack())) for _ in range(24)]
+        for now_ms in range(12_000):
+            for number, worker in enumerate(workers):
+                worker.now_s = NOW_S + now_ms / 1000
+                if now_ms % 100 == 15 * number:
+                    await worker.load.publish()
+            for number, (at_ms, running) in enumerate(answered):
+                if at_ms <= now_ms:
+                    running.close()
+                    worker = workers[number % 6]
+                    ident = worker.choose()
+                    running.enter_context(worker.load.asked(ident))
+                    asked[ident] += 1
+                    answered[number] = (now_ms + takes_ms[ident] + draw.random() * 40, running)
+    assert asked["m#3"] / asked.total() < 0.1, asked
+
+
 async def test_a_conversation_leaves_the_deployment_that_is_busy_with_the_requests_of_another_worker(
     made: Make,
 ) -> None:

@@ -80,7 +80,7 @@ class Chooser:
         """Those that `routing_strategy` prefers; their weights decide among them."""
         strategy, load = self._policy.current.routing_strategy, self.load
         if strategy == LEAST_BUSY:
-            return least(fit, lambda one: load.in_flight(one.id))
+            return least(fit, lambda one: load.busy(one.id))
         if strategy == LATENCY:
             return least(fit, lambda one: load.seconds(one.id))
         if strategy == COST:

@@ -21,6 +21,7 @@ LEASE_S = 3.0
 _FRESH_S = 60.0
 _OF_THE_LAST = 0.3  # how much the newest answer says of it
 _MINUTE_S = 60
+_WORKERS = "w"  # of which each states one
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class Load:
         self._now_s = now_s
         self._worker = uuid4().hex[:12]
         self._in_flight: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()  # of these, when the others last told of theirs
         self._used: Counter[str] = Counter()  # requests and tokens of a minute
         self._untold: Counter[str] = Counter()  # of these, what was not published yet
         self._telling: asyncio.Task[None] | None = None
@@ -100,6 +102,13 @@ class Load:
         """How many requests a deployment has to answer, of all workers."""
         return self._in_flight[ident] + self._known_elsewhere(f"f {ident}")
 
+    def busy(self, ident: str) -> float:
+        """The same, as it may be by now: since they told of theirs, each of the other workers is taken to have done
+        half of what this one has. Else all would run to the one that was idle then, until they hear of each other."""
+        since = self._in_flight[ident] - self._told[ident]
+        elsewhere = self._known_elsewhere(f"f {ident}") + since * self._known_elsewhere(_WORKERS) / 2
+        return self._in_flight[ident] + max(0.0, elsewhere)
+
     def used(self, ident: str) -> tuple[int, int]:
         """The requests and tokens of a deployment in this minute, of all workers."""
         names = [self._name(of, ident) for of in ("r", "t")]
@@ -115,11 +124,13 @@ class Load:
         """Tell other workers, and learn what they have told."""
         self._forget_the_minute_before()
         self._untold.clear()
-        figures = {f"f {ident}": number for ident, number in self._in_flight.items()} | self._used
+        told = self._in_flight.copy()
+        figures = {_WORKERS: 1} | {f"f {ident}": number for ident, number in told.items()} | self._used
         try:
             self._elsewhere = await self._store.publish(self._worker, figures, round(LEASE_S * 1000))
         except StoreUnavailable:
             return
+        self._told = told
         self._learned_s = self._clock()
 
     def _known_elsewhere(self, name: str) -> int:
