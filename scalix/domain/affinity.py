@@ -47,7 +47,7 @@ def by_rendezvous(deployments: Sequence[Deployment], conversation: bytes) -> lis
     return sorted((one for one in deployments if weights[one.id] > 0), key=score, reverse=True)
 
 
-def with_room(ranked: Sequence[Deployment], in_flight: Callable[[str], int]) -> Deployment:
+def with_room(ranked: Sequence[Deployment], in_flight: Callable[[str], float]) -> Deployment:
     """The first that would not have more than 1.25 times its share of the requests in flight."""
     weights = weights_of(ranked)
     busy = {one.id: in_flight(one.id) + 1 for one in ranked}

@@ -276,22 +276,27 @@ class PrefixCache:
         return cached
 
 
-def cached_share(worker: Worker, model: Model, *, is_known: bool) -> tuple[float, float]:
+async def cached_share(workers: list[Worker], model: Model, *, is_known: bool) -> tuple[float, float]:
     """Of 120 conversations of 20 turns, 48 at once, each turn 1,000 tokens more: the share of the tokens sent before
     that the one asked had in its cache, and by how much the busiest was over the mean."""
     draw, asked, turns = random.Random(3), Counter[str](), Counter[int]()
     caches = {one.id: PrefixCache(400_000) for one in model.deployments}
     cached = cacheable = 0
-    waiting, running = list(range(120)), list[tuple[int, int, str]]()
-    for now in range(100_000):
+    waiting, running = list(range(120)), list[tuple[int, int, str, Worker]]()
+    for now in range(100_000):  # in ms
+        for at, worker in enumerate(workers):
+            worker.now_s = NOW_S + now / 1_000
+            if now % 100 == 15 * at:
+                await worker.load.publish()
         for item in [item for item in running if item[0] <= now]:
             running.remove(item)
-            worker.load._in_flight[item[2]] -= 1
+            item[3].load._in_flight[item[2]] -= 1
             if turns[item[1]] < 20:
                 waiting.insert(draw.randrange(24), item[1])
         while waiting and len(running) < 48:
             number = waiting.pop(0)
             start = partial(b"%d".__mod__, number) if is_known else no_conversation
+            worker = draw.choice(workers)
             chosen = worker.chooser.choose(model, "user:u", start=start)
             assert chosen is not None
             cacheable += 1_000 * turns[number]
@@ -299,18 +304,19 @@ def cached_share(worker: Worker, model: Model, *, is_known: bool) -> tuple[float
             cached += caches[chosen.id].ask(number, 1_000 * turns[number])
             asked[chosen.id] += 1
             worker.load._in_flight[chosen.id] += 1
-            running.append((now + draw.randint(5, 60), number, chosen.id))
+            running.append((now + draw.randint(5, 60), number, chosen.id, worker))
         if not running:
             break
     assert asked.total() == 120 * 20
     return cached / cacheable, max(asked.values()) * len(model.deployments) / asked.total()
 
 
-def test_turns_of_a_conversation_find_their_prefix_in_the_cache(made: Make) -> None:
-    model = weighted(1, 1, 1)
-    share, skew = cached_share(made("simple-shuffle"), model, is_known=True)
+@pytest.mark.parametrize("number", [1, 6])
+async def test_turns_of_a_conversation_find_their_prefix_in_the_cache(number: int, made: Make) -> None:
+    model, workers = weighted(1, 1, 1), [made("simple-shuffle") for _ in range(number)]
+    share, skew = await cached_share(workers, model, is_known=True)
     assert (share >= 0.9, skew <= 1.5) == (True, True), (share, skew)
-    without, _ = cached_share(made("simple-shuffle"), model, is_known=False)
+    without, _ = await cached_share(workers, model, is_known=False)
     assert without < 0.5, without
 
 

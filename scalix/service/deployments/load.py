@@ -1,7 +1,7 @@
 """What deployments have to do and how fast they are, as this worker knows: by itself, and from what others publish."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ LEASE_S = 3.0
 # How long it is believed how fast one was: after that it is tried anew.
 _FRESH_S = 60.0
 _OF_THE_LAST = 0.3  # how much the newest answer says of it
+_LATELY_S = 2.0
 _MINUTE_S = 60
 _WORKERS = "w"  # of which each states one
 
@@ -49,6 +50,7 @@ class Load:
         self._telling: asyncio.Task[None] | None = None
         self._minute = 0
         self._elsewhere: dict[str, int] = {}
+        self._lately: deque[dict[str, int]] = deque(maxlen=round(_LATELY_S / PUBLISH_EVERY_S))
         self._learned_s = -LEASE_S
         self._seconds: dict[str, tuple[float, float]] = {}  # how long an answer takes, and when that was seen
 
@@ -98,12 +100,15 @@ class Load:
         mean = known + _OF_THE_LAST * (seconds - known) if is_fresh else seconds
         self._seconds[ident] = (mean, self._clock())
 
-    def in_flight(self, ident: str) -> int:
-        """How many requests a deployment has to answer, of all workers."""
-        return self._in_flight[ident] + self._known_elsewhere(f"f {ident}")
+    def in_flight(self, ident: str) -> float:
+        """How many requests a deployment has to answer, of all workers: of the others, on the mean of the last seconds,
+        as what they had at one moment is no more when it is heard of."""
+        name = f"f {ident}"
+        lately = self._lately if self._has_news() else ()
+        return self._in_flight[ident] + sum(one.get(name, 0) for one in lately) / (len(lately) or 1)
 
     def busy(self, ident: str) -> float:
-        """The same, as it may be by now: since they told of theirs, each of the other workers is taken to have done
+        """How many it may have by now: since others told of theirs, each of the other workers is taken to have done
         half of what this one has. Else all would run to the one that was idle then, until they hear of each other."""
         since = self._in_flight[ident] - self._told[ident]
         elsewhere = self._known_elsewhere(f"f {ident}") + since * self._known_elsewhere(_WORKERS) / 2
@@ -130,12 +135,17 @@ class Load:
             self._elsewhere = await self._store.publish(self._worker, figures, round(LEASE_S * 1000))
         except StoreUnavailable:
             return
+        if not self._has_news():
+            self._lately.clear()
+        self._lately.append(self._elsewhere)
         self._told = told
         self._learned_s = self._clock()
 
     def _known_elsewhere(self, name: str) -> int:
-        is_known = self._clock() - self._learned_s < LEASE_S
-        return self._elsewhere.get(name, 0) if is_known else 0
+        return self._elsewhere.get(name, 0) if self._has_news() else 0
+
+    def _has_news(self) -> bool:
+        return self._clock() - self._learned_s < LEASE_S
 
     def _use(self, of: str, ident: str, number: int) -> None:
         self._forget_the_minute_before()
