@@ -48,9 +48,9 @@ class PacedBeside:
             for name, steps in seen.items()
         ]
         about = (
-            f"{STREAMS} streams of {1000 // paced.GAP_MS} tokens/s at each, by turns. The routers know no users, limits "
-            "or prices: they pass on what they read. How many they would hold is not told by this machine, where provider "
-            "and clients share the other core.\n\n"
+            f"{STREAMS} streams of {1000 // paced.GAP_MS} tokens/s at each, in turn. The routers know no users, limits"
+            " or prices: they pass on what they read. How many they would hold can't be told on this machine, where"
+            " the provider and the clients share the other core.\n\n"
         )
         header = ("", "CPU ms per token", "cores", "p99 gap ms", "first token p99 ms", "events per token")
         raw = {name: [asdict(step) for step in steps] for name, steps in seen.items()}
