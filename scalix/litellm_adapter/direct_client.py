@@ -65,15 +65,16 @@ class DirectRequest:
 
 
 class DirectClient:
-    """Asks by a transport of LiteLLM's."""
+    """Asks by what is under `client`, which is LiteLLM's: its cookies, redirects and hooks are not wanted here."""
 
-    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, client: httpx.AsyncClient) -> None:
         from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
 
+        transport = client._transport
         if isinstance(transport, LiteLLMAiohttpTransport):
             self._ask: Callable[[DirectRequest], Awaitable[Came]] = partial(_by_session, transport)
         else:
-            self._ask = partial(_by_httpx, transport)
+            self._ask = partial(_by_httpx, client)
 
     async def send(self, request: DirectRequest) -> Came:
         """The answer as it comes, or an error in place of a redirect to elsewhere. Raises `httpx.TransportError`."""
@@ -108,7 +109,8 @@ async def _options(transport: "LiteLLMAiohttpTransport", target: Target) -> dict
     return options if transport._ssl_verify is None else {**options, "ssl": transport._ssl_verify}
 
 
-async def _by_httpx(transport: httpx.AsyncBaseTransport, request: DirectRequest) -> httpx.Response:
+async def _by_httpx(client: httpx.AsyncClient, request: DirectRequest) -> httpx.Response:
+    transport = client._transport_for_url(request.url)  # a proxy has its own
     headers = [*request.headers.multi_items(), ("accept-encoding", CODINGS)]
     extensions = dict(request.target.extensions)
     sent = httpx.Request(request.method, request.url, headers=headers, content=request.content, extensions=extensions)

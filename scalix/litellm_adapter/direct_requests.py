@@ -15,7 +15,7 @@ from scalix.litellm_adapter.direct_client import DirectClient, DirectRequest, Ta
 from scalix.litellm_adapter.kept_builds import KeptBuilds
 from scalix.litellm_adapter.known_fields import filled
 from scalix.litellm_adapter.provider_calls import Answered, ProviderCall
-from scalix.litellm_adapter.request_building import built_request
+from scalix.litellm_adapter.request_building import SIGNED, built_request, without_signatures
 from scalix.litellm_adapter.wire import Came
 from scalix.service.exchange.exchanges import Exchange
 
@@ -25,6 +25,7 @@ _PROBE = [{"role": role, "content": "x"} for role in ("assistant", "system", "us
 _MOST_KNOWN = 4_096
 _MOST_REDIRECTS = 5
 _SAME_AGAIN = (307, 308)  # what is asked elsewhere as it was asked here
+_REDIRECTS, _BAD_GATEWAY = range(300, 400), 502
 
 
 class DirectRequests:
@@ -37,12 +38,13 @@ class DirectRequests:
         self._client: DirectClient | None = None
 
     async def open(self) -> None:
-        """Make the client. Call it on the loop that serves, once LiteLLM has made its session."""
-        from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
+        """Take LiteLLM's client: its pool, certificates and proxies. Call it on the loop that serves, once LiteLLM has
+        made its session."""
+        from litellm.llms.openai.common_utils import BaseOpenAILLM
         from litellm.proxy import proxy_server
 
-        transport = AsyncHTTPHandler.create_async_transport(shared_session=proxy_server.shared_aiohttp_session)
-        self._client = DirectClient(transport or httpx.AsyncHTTPTransport())
+        client = BaseOpenAILLM.get_async_http_client(shared_session=proxy_server.shared_aiohttp_session)
+        self._client = DirectClient(client) if client is not None else None
 
     async def build(self, exchange: Exchange, body: dict[str, Any]) -> DirectRequest | None:
         """The request for the model of the exchange's attempt; `None` where LiteLLM has to ask."""
@@ -55,6 +57,8 @@ class DirectRequests:
         route = exchange.admission.route
         if route is Route.EMBEDDINGS and provider not in _TAKES_TOKENS and _has_tokens(body):
             return None  # LiteLLM makes a text of them
+        if SIGNED in exchange.attempt.written and "messages" in body:
+            body = {**body, "messages": without_signatures(body["messages"], params)}
         key, field = None, route.row.content
         if route is not Route.EMBEDDINGS:
             key = self._kept.key(chosen or model, provider, body, exchange.admission.offer.options, field)
@@ -92,6 +96,9 @@ class DirectRequests:
             request = request.moved(answered.headers["location"])
             answered = await self._answered(exchange, request)
         if not isinstance(answered, Answered):
+            if answered.status_code in _REDIRECTS:  # it leads nowhere, and is no answer
+                await answered.aclose()
+                return _BAD_GATEWAY, b""
             return answered.status_code, await answered.aread()
         return answered.status, answered.body if isinstance(answered.body, bytes) else answered.body.groups()
 

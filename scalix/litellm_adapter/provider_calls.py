@@ -40,6 +40,8 @@ _JSON = "application/json"
 _EVENTS = "text/event-stream"
 _FOR_A_TOKEN = ("/token", "/oauth", "/oauth2")  # OAuth 2.0
 _NOT_SENT = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.PoolTimeout)
+# The last: a proxy has refused to connect.
+_UNCONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 _OK, _GATEWAY_TIMEOUT = 200, 504
 _ANSWERS = range(200, 300)
 _NOT_OUR_KEY = (401, 403)
@@ -99,13 +101,16 @@ class ProviderCall:
         try:
             refuse_incomplete(self._exchange, request)
             return await ask()
-        except Exception as error:
+        except Exception as raised:
+            error = _of_the_wire(raised)
             if not isinstance(error, httpx.TransportError) or isinstance(error, _NOT_SENT):
                 # A URL or a header that can't be sent, or no place among our own connections.
                 attempt.asked = was_asked
             elif asks_provider(request):
                 attempt.seen.error = broken_connection(error)
-            raise
+            if error is raised:
+                raise
+            raise error from error.__cause__
 
     def _bound(self, response: Came) -> Came:
         is_events = self._is_read and self._is_events(response.headers)
@@ -212,12 +217,22 @@ async def _pieces_of(response: Came, attempt: Attempt) -> AsyncIterator[bytes]:
         raise
 
 
+def _of_the_wire(error: Exception) -> Exception:
+    """The same, or for what can't be read as HTTP the error that LiteLLM's transport lacks. httpx has no headers but of
+    ASCII."""
+    if not isinstance(error, UnicodeEncodeError) and not isinstance(error.__cause__, aiohttp.ClientResponseError):
+        return error
+    broken = httpx.RemoteProtocolError("no HTTP came back")
+    broken.__cause__ = error.__cause__
+    return broken
+
+
 def broken_connection(error: httpx.TransportError) -> ProviderError:
     """What came of a call that had no answer, or half of one, as if it were one."""
     # LiteLLM's aiohttp transport has the same error for no connection and for one that broke, which a request may do.
     cause = error.__cause__
     if isinstance(cause, aiohttp.ClientError):
-        is_connected = not isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError)
+        is_connected = not isinstance(cause, _UNCONNECTED)
     else:
         is_connected = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
     if not is_connected:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import httpx
 
+from scalix.litellm_adapter import broken_framing
 from scalix.litellm_adapter.bounded_answers import CODINGS, bound
 from scalix.litellm_adapter.catching import Caught, is_caught
 from scalix.litellm_adapter.client_urls import refuse_blocking_fetch
@@ -32,6 +33,7 @@ def install_reading() -> None:
     for transport in (LiteLLMAiohttpTransport, httpx.AsyncHTTPTransport):
         _put_around(transport, "handle_async_request", watched)
     _put_around(httpx.HTTPTransport, "handle_request", watched_blocking)
+    broken_framing.install()
 
 
 def _put_around(transport: type, name: str, watch: Callable[[Any], Any]) -> None:

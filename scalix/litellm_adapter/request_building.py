@@ -27,6 +27,10 @@ _OF_THE_CONNECTION = frozenset({"host", "connection", "content-length", "accept-
 _TELEMETRY = "x-stainless-"  # of OpenAI's SDK, about the machine it runs on
 
 
+SIGNED = b"__thought__"
+"""Stands in ids of calls that LiteLLM has made for Gemini, before the signature of what it thought."""
+
+
 class _Silent:
     """What LiteLLM tells of a call, it tells to nobody: this stands for its logging object."""
 
@@ -88,6 +92,15 @@ async def built_request(
         build.is_under_way = False
         CATCHING.reset(caught)
     return None
+
+
+def without_signatures(messages: Any, params: Mapping[str, Any]) -> Any:
+    """The messages for a deployment that is not Gemini's: OpenAI refuses an id of more than 40 characters."""
+    from litellm.utils import _is_gemini_model, _remove_thought_signatures_from_messages
+
+    if not isinstance(messages, list) or _is_gemini_model(params["model"], params.get("custom_llm_provider")):
+        return messages
+    return _remove_thought_signatures_from_messages(messages, SIGNED.decode())
 
 
 def _as_sent(request: httpx.Request) -> httpx.Request:

@@ -45,6 +45,8 @@ bounded_work | a client's text may hold up everybody else
     token_counter(model, custom_tokenizer, text, messages, use_default_image_token_count)
   litellm.litellm_core_utils.prompt_templates.common_utils = _is_not_python_regex(pattern)
   litellm.litellm_core_utils.secret_redaction = _SECRET_RE; _python_redact_internal_details(value)
+broken_framing
+  aiohttp.client_proto = ResponseHandler.set_exception(exc)
 callbacks
   litellm.integrations.custom_logger =
     CustomLogger.async_log_failure_event(kwargs, response_obj, start_time, end_time)
@@ -89,7 +91,6 @@ direct_client
 direct_requests
   litellm = Router.get_model_list(model_name); Router._get_timeout(kwargs, data)
     Router._deployment_params_with_request_reasoning_override(deployment_params, request_kwargs)
-  litellm.llms.custom_httpx.http_handler = AsyncHTTPHandler.create_async_transport(shared_session)
 direct_requests known_fields stored_answers
   litellm.proxy.proxy_server = llm_router
 known_fields stored_answers
@@ -99,6 +100,8 @@ large_answers
 request_building
   litellm.main = completion(model, messages, stream, acompletion, litellm_logging_obj)
     embedding(model, input, aembedding, litellm_logging_obj)
+  litellm.utils = _is_gemini_model(model, custom_llm_provider)
+    _remove_thought_signatures_from_messages(messages, thought_signature_separator)
 plain_mode
   litellm.proxy.common_utils.http_parsing_utils = read_request_body(request)
 provider_transport
@@ -114,8 +117,8 @@ sdk_models | nothing is left out there
   openai._models = _construct_field(value, field, key); _get_extra_fields_type
 shared_client
   litellm = aclient_session; network_mock
-  litellm.llms.openai.common_utils = BaseOpenAILLM.get_async_http_client(shared_session)
 direct_requests shared_client
+  litellm.llms.openai.common_utils = BaseOpenAILLM.get_async_http_client(shared_session)
   litellm.proxy.proxy_server = shared_aiohttp_session
 short_waits | a retry may keep its request for as long as the provider asks, up to a minute
   litellm.router = Router._time_to_sleep_before_retry(e)

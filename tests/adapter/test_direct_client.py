@@ -39,7 +39,7 @@ async def asked(url: str) -> tuple[int, bytes, Any]:
         transport = AsyncHTTPHandler.create_async_transport(shared_session=session) or httpx.AsyncHTTPTransport()
         headers = httpx.Headers({"authorization": "Bearer k", "x-team": "a"})
         target = Target(httpx.URL(url), headers, EXTENSIONS)
-        came = await DirectClient(transport).send(DirectRequest(target, b"{}"))
+        came = await DirectClient(httpx.AsyncClient(transport=transport)).send(DirectRequest(target, b"{}"))
         return came.status_code, await came.aread(), came.headers
 
 
