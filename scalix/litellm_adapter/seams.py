@@ -99,7 +99,7 @@ large_answers
   litellm = cache
 request_building
   litellm.main = completion(model, messages, stream, acompletion, litellm_logging_obj)
-    embedding(model, input, aembedding, litellm_logging_obj)
+    embedding(model, input, aembedding, litellm_logging_obj); text_completion(prompt, model, acompletion)
   litellm.utils = _is_gemini_model(model, custom_llm_provider)
     _remove_thought_signatures_from_messages(messages, thought_signature_separator)
 plain_mode
