@@ -1,6 +1,6 @@
 """The few ASGI words that this package uses, and answers made of one start and one body."""
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -23,7 +23,6 @@ CLIENT_ADDRESS = "scalix_client_address"
 # Where a server may have put a function of status, headers and body that writes them at once, and says whether it has.
 WHOLE_ANSWER = "scalix.whole_answer"
 _KEY_HEADERS = (b"x-api-key", b"api-key")
-_JSON_TYPE = (b"content-type", JSON)
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -51,20 +50,39 @@ def second_token_of(scope: Scope) -> str | None:
     return next((key for key in keys if key is not None and key.strip() != (first or "").strip()), None)
 
 
+class ClientSend:
+    """The `send` of one request, which notes its `status`, 0 before there is one. A whole answer goes out in one write
+    where the server can."""
+
+    __slots__ = ("_at_once", "_send", "status")
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.status = 0
+        self._send = send
+        self._at_once: Callable[[int, Sequence[Header], bytes], bool] | None = scope.get(WHOLE_ANSWER)
+
+    async def __call__(self, message: Message) -> None:
+        self.status = self.status or message.get("status", 0)
+        await self._send(message)
+
+    def has_sent(self, status: int, headers: Sequence[Header], body: bytes) -> bool:
+        """Send a whole answer in one write. Whether it was sent: nothing was, where not."""
+        if self._at_once is None or not self._at_once(status, headers, body):
+            return False
+        self.status = self.status or status
+        return True
+
+
 async def send_bytes(
     send: Send, status: int, body: bytes, headers: Iterable[Header] = (), content_type: bytes = JSON
 ) -> None:
     """One whole answer."""
-    fixed = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
+    headers = [(b"content-type", content_type), *headers]
+    if isinstance(send, ClientSend) and send.has_sent(status, headers, body):
+        return
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-async def answer_whole(scope: Scope, send: Send, status: int, body: bytes, headers: Iterable[Header] = ()) -> None:
-    """One whole answer of JSON, in one write where the server can."""
-    at_once = scope.get(WHOLE_ANSWER)
-    if at_once is None or not at_once(status, (_JSON_TYPE, *headers), body):
-        await send_bytes(send, status, body, headers)
 
 
 async def send_error(

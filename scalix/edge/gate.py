@@ -24,15 +24,15 @@ from scalix.edge.access_log import ASKED, AccessLog, Asked
 from scalix.edge.answer_headers import routed_headers
 from scalix.edge.asgi import (
     WHOLE_ANSWER,
-    Message,
+    ClientSend,
     Receive,
     Scope,
     Send,
-    answer_whole,
     credential_of,
     header,
     is_anthropics,
     second_token_of,
+    send_bytes,
 )
 from scalix.edge.bodies import ClientGone
 from scalix.edge.cors import answer_preflight, cors_headers, is_preflight, with_headers
@@ -126,28 +126,22 @@ class Gate:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = secrets.token_hex(16)
         began_s = time.perf_counter()
-        status = 0
         origins = self._guard.settings.cors_origins
         if origins and (shared := cors_headers(scope, origins)):
             send = with_headers(send, shared)
             scope.pop(WHOLE_ANSWER, None)  # it would go out without them
-
-        async def noting_start(message: Message) -> None:
-            nonlocal status
-            status = status or message.get("status", 0)
-            await send(message)
-
+        to_client = ClientSend(scope, send)
         try:
-            error = await self._answered(request_id, scope, receive, noting_start)
+            error = await self._answered(request_id, scope, receive, to_client)
             if error is not None:
                 self._observers.refused(error, scope)
-                if not status:
+                if not to_client.status:
                     status, body, headers = self._answer(scope, request_id, error)
                     asked: Asked | None = scope.get(ASKED)
                     headers += queued_headers(scope) + routed_headers(asked.routed if asked is not None else "")
-                    await answer_whole(scope, send, status, body, headers)
+                    await send_bytes(to_client, status, body, headers)
         finally:
-            self._observers.ended(scope, request_id, status, began_s)
+            self._observers.ended(scope, request_id, to_client.status, began_s)
 
     async def _answered(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> GatewayError | None:
         """Serve one request, or say why not. `None`: it has been served, or there is nobody to answer."""

@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from scalix.edge.asgi import answer_whole, send_bytes
+from scalix.edge.asgi import ClientSend, send_bytes
 from scalix.serving.http_protocol import BoundedHttpProtocol
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -42,7 +42,7 @@ def parts(answer: bytes) -> tuple[bytes, set[bytes], bytes]:
 
 
 async def at_once(scope: Any, receive: Any, send: Any) -> None:
-    await answer_whole(scope, send, 429, BODY, HEADERS)
+    await send_bytes(ClientSend(scope, send), 429, BODY, HEADERS)
 
 
 async def in_two(scope: Any, receive: Any, send: Any) -> None:
@@ -67,8 +67,21 @@ async def test_a_connection_is_kept_for_the_next_request() -> None:
 @pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb", b"a\0b"])
 async def test_a_header_never_ends_early(value: bytes) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await answer_whole(scope, send, 200, BODY, [(b"x-tier", value)])
+        await send_bytes(ClientSend(scope, send), 200, BODY, [(b"x-tier", value)])
 
     seen = await answers(app, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
     assert b"set-cookie" not in seen
     assert not seen.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_the_status_is_noted_whichever_way_it_goes_out(at_once: bool) -> None:
+    messages: list[Any] = []
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    to_client = ClientSend({"scalix.whole_answer": lambda *answer: at_once}, send)
+    await send_bytes(to_client, 201, BODY, HEADERS)
+    assert to_client.status == 201
+    assert len(messages) == (0 if at_once else 2)
