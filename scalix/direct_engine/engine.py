@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -86,7 +87,9 @@ class DirectEngine:
         if isinstance(answer, bytes):
             await _send_whole(send, status, passed_whole(answer, passed) if status == _OK else answer)
         elif isinstance(passed, PassedChat):
-            await _send_stream(send, PassedStream(passed).passed(answer))
+            stream = PassedStream(passed)
+            exchange.attempt.take_run = partial(stream.pass_on, exchange.attempt)
+            await _send_stream(send, stream.passed(answer))
 
     async def _answered(self, exchange: Exchange, request: Request, retries: int) -> Answered:
         """The provider's answer, asked again where that may help. A failed connection is a 502 too."""

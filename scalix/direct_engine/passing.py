@@ -9,6 +9,7 @@ from scalix.domain.answers.passed_chat import PassedChat
 from scalix.domain.answers.passed_embeddings import PassedEmbeddings
 from scalix.domain.answers.plain_deltas import Changed, Group, Run
 from scalix.service.answers.provider_errors import AnswerBroke
+from scalix.service.exchange.attempts import Attempt
 
 _DATA = b"data:"
 _ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
@@ -36,14 +37,23 @@ class PassedStream:
         self._chat = chat
         self._changed = Changed(lambda event: passed_event(event, chat))
 
+    def pass_on(self, attempt: Attempt, run: Run) -> bool:
+        """Have a run sent to the client now. Returns whether it was."""
+        completed = self._completed(run)
+        return completed is not None and attempt.pass_run(completed)
+
+    def _completed(self, run: Run) -> Run | None:
+        """A run as the client is to have it; `None` if its events are to be parsed."""
+        template = self._changed.of(run.template)
+        return None if template is None else Run(template, run.texts, run.count)
+
     async def passed(self, groups: AsyncIterator[Group]) -> AsyncIterator[bytes | Run]:
         """What the client is to have, those that came together in one piece, and the mark of its end."""
         is_over = False
         async for group in groups:
             if isinstance(group, Run):
-                template = self._changed.of(group.template)
-                if template is not None:
-                    yield Run(template, group.texts, group.count)
+                if (run := self._completed(group)) is not None:
+                    yield run
                     continue
                 group = group.events()
             is_over = is_over or is_done(group[-1])

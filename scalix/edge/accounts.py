@@ -59,12 +59,18 @@ class Account:
 
     async def add(self, part: bytes, run: Run | None = None) -> None:
         """Note events of a stream that are about to be sent. `run`: they are these, and nothing else."""
+        self.note(part, run)
+        if self.delivered.is_full:
+            await self.delivered.count()
+
+    def note(self, part: bytes, run: Run | None = None) -> None:
+        """The same, where nothing may be waited for."""
         if shows_thought(part):
             self._shows_thoughts = True
             self._silence.thought()
         elif shows_answer(part):
             self._silence.heard(self.now_s())
-        await self.delivered.add(part if run is None else _said(run))
+        self.delivered.keep(part if run is None else _said(run))
 
     def held_up(self, seconds: float) -> None:
         """Note the time that the client took to read a part."""

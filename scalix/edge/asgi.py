@@ -22,6 +22,8 @@ JSON = b"application/json"
 CLIENT_ADDRESS = "scalix_client_address"
 # Where a server may have put a function of status, headers and body that writes them at once, and says whether it has.
 WHOLE_ANSWER = "scalix.whole_answer"
+# Where a server may have put a function that writes a part of an answer which has begun, and says whether it has.
+STREAM_PART = "scalix.stream_part"
 _KEY_HEADERS = (b"x-api-key", b"api-key")
 
 

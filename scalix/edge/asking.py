@@ -13,7 +13,7 @@ from scalix.domain.errors import BadRequest
 from scalix.domain.requests.betas import split_betas
 from scalix.domain.requests.routes import Route
 from scalix.edge.answers import Answer
-from scalix.edge.asgi import ASGIApp, Receive, Scope, header
+from scalix.edge.asgi import STREAM_PART, ASGIApp, Receive, Scope, header
 from scalix.edge.clients import Client
 from scalix.edge.failover import Attempts
 from scalix.edge.patience import Patience
@@ -55,6 +55,7 @@ class Asking:
         raw = serialised(attempts.body())  # where this fails, no provider is asked, and nothing charged
         client = Client(receive, exchange, partial(self._settlement.free_slot, exchange))
         exchange.attempt.lifted = Lifted()
+        exchange.write_at_once = scope.get(STREAM_PART, exchange.write_at_once)
         failures: list[Failed] = []
         answer = _answer(exchange, attempts, reply_of)
         CURRENT.set(exchange)

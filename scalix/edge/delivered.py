@@ -29,12 +29,25 @@ class Delivered:
         self._bytes = 0
         self._tokens = 0
 
-    async def add(self, part: bytes) -> None:
-        """Note bytes that were sent: whole server-sent events."""
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is kept that it should be counted now."""
+        return self._bytes > _KEEP_BYTES
+
+    def keep(self, part: bytes) -> None:
+        """Note bytes that were sent: whole server-sent events. They wait until they are counted."""
         self._parts.append(part)
         self._bytes += len(part)
-        if self._bytes > _KEEP_BYTES:
-            await self._count(text_of_events(b"".join(self._parts)))
+
+    async def add(self, part: bytes) -> None:
+        """Note bytes that were sent, and count them if they are many."""
+        self.keep(part)
+        if self.is_full:
+            await self.count()
+
+    async def count(self) -> None:
+        """Count what is kept."""
+        await self._count(text_of_events(b"".join(self._parts)))
 
     async def add_whole(self, body: bytes) -> None:
         """Note an answer that is not streamed."""
@@ -42,7 +55,7 @@ class Delivered:
 
     async def tokens(self) -> int:
         """The tokens of all text that was sent, by our own tokenizer."""
-        await self._count(text_of_events(b"".join(self._parts)))
+        await self.count()
         return self._tokens
 
     async def _count(self, found: list[str | int]) -> None:

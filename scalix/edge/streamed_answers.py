@@ -32,6 +32,7 @@ class StreamedAnswer:
         self._changed = Changed(reply.repairs.event)
         self._shown_life_s = reply.account.now_s()
         reply.exchange.attempt.on_sign_of_life = self._show_life
+        reply.exchange.attempt.pass_run = self._pass_run
 
     async def add(self, part: bytes, *, more: bool) -> None:
         """Take the next part. `more`: it is not the last."""
@@ -55,10 +56,24 @@ class StreamedAnswer:
     async def add_run(self, run: Run) -> None:
         """Take events that differ from one that was taken before in nothing but their text."""
         template = self._changed.of(run.template)
-        if template is None or self._held or self._broke or self._splitter.has_begun_event:
+        if template is None or not self._is_plain():
             await self.add(b"".join(run.events()), more=True)
         else:
             await self._send_part(run.written(template), said=run)
+
+    def _pass_run(self, run: Run) -> bool:
+        """Send events as `add_run` does, if nothing has to be waited for. Returns whether they were sent."""
+        reply = self._reply
+        if not self._has_started or self.ended or reply.account.delivered.is_full or not self._is_plain():
+            return False
+        template = self._changed.of(run.template)
+        if template is None or not reply.exchange.write_at_once(part := run.written(template)):
+            return False
+        reply.account.note(part, run)
+        return True
+
+    def _is_plain(self) -> bool:
+        return not self._held and not self._broke and not self._splitter.has_begun_event
 
     async def conclude(self) -> Failed | None:
         """Nothing more comes. What the model has failed of: if the stream had not begun, nothing is sent or settled."""

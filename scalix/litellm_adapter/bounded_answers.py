@@ -9,6 +9,7 @@ import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import TypeVar
 
+import aiohttp
 import httpx
 
 from scalix.litellm_adapter.wire import Body, Came
@@ -44,7 +45,7 @@ def bound(response: C, most_bytes: int, *, is_streamed: bool = False, is_events:
         if is_streamed and not is_events and not kind.startswith("application/json"):
             most_bytes = MOST_OTHER_STREAM_BYTES
         most_line_bytes = MOST_LINE_BYTES if is_streamed and is_events else None
-        response.stream = _Bounded(response.stream, coding, most_bytes, most_line_bytes)
+        response.stream = Bounded(response.stream, coding, most_bytes, most_line_bytes)
     return response
 
 
@@ -61,7 +62,7 @@ async def read_error(response: Came) -> bytes:
     return b"".join(parts)[:MOST_ERROR_BYTES]
 
 
-class _Bounded(httpx.AsyncByteStream):
+class Bounded(httpx.AsyncByteStream):
     def __init__(self, inner: Body, coding: str, most_bytes: int, most_line_bytes: int | None) -> None:
         self._inner = inner
         self._coding = coding
@@ -99,6 +100,11 @@ class _Bounded(httpx.AsyncByteStream):
         self._size = self._size + len(piece) if end < 0 else len(piece) - end - 1
         if self._size > self._most_line_bytes:
             raise TooLarge("a line of the provider's stream is longer than is read")
+
+    @property
+    def connected(self) -> aiohttp.ClientResponse | None:
+        """What is read, as the HTTP client below knows it."""
+        return getattr(self._inner, "_aiohttp_response", None)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -12,10 +12,11 @@ import aiohttp
 import httpx
 
 from scalix.domain.requests.routes import Route
-from scalix.litellm_adapter.bounded_answers import bound, read_error
+from scalix.litellm_adapter.bounded_answers import Bounded, bound, read_error
 from scalix.litellm_adapter.bridge import bridge
 from scalix.litellm_adapter.chat_servers import chat_servers
 from scalix.litellm_adapter.large_answers import lifted_of, lightened, without_vectors
+from scalix.litellm_adapter.straight_through import StraightThrough
 from scalix.litellm_adapter.wire import Came, Sent
 from scalix.service.answers.provider_errors import (
     BAD_GATEWAY,
@@ -170,6 +171,8 @@ class ProviderCall:
         reading = StreamReading(pieces, response.headers, path, self._exchange.admission, attempt, pressure)
         stream = ReadStream(reading, response)
         attempt.hang_up = stream.aclose
+        if attempt.directly:
+            stream.go_straight()
         failure = await reading.open()
         if failure is not None:
             await stream.aclose()
@@ -194,6 +197,14 @@ class ReadStream(httpx.AsyncByteStream):
         self._reading = reading
         self._response = response
         self.groups = reading.groups
+        self._straight: StraightThrough | None = None
+
+    def go_straight(self) -> None:
+        """Have plain deltas passed on without waking who reads this."""
+        below = self._response.stream
+        connected = below.connected if isinstance(below, Bounded) else None
+        if connected is not None:
+            self._straight = StraightThrough.open(connected, self._reading)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
@@ -204,6 +215,8 @@ class ReadStream(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         self._reading.stop()
+        if self._straight is not None:
+            self._straight.close()
         await self._response.aclose()
 
 

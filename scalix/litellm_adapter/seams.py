@@ -1,4 +1,4 @@
-"""Every name of LiteLLM's, and of the insides of OpenAI's SDK and httpx, that the adapter touches.
+"""Every name of LiteLLM's, and of the insides of OpenAI's SDK, httpx and aiohttp, that the adapter touches.
 
 A release may rename any of them, so each is listed here, with the modules of ours that need it and what happens without
 it. `seam_checks` compares the list with what is installed. See `docs/upgrading.md`.
@@ -133,6 +133,11 @@ stored_answers
   litellm = Router.get_deployment(model_id); adelete_responses(response_id, custom_llm_provider)
     aget_responses(response_id, custom_llm_provider)
   litellm.responses.utils = ResponsesAPIRequestUtils.decode_responses_api_response_id
+straight_through | each event of a stream that is passed on wakes a task again
+  aiohttp.client_proto = ResponseHandler._on_read_timeout; ResponseHandler._reading_paused
+    ResponseHandler.read_timeout; ResponseHandler.start_timeout
+  aiohttp.streams = StreamReader._buffer; StreamReader._http_chunk_splits; StreamReader._waiter
+    StreamReader.total_bytes
 texts_by_responses
   litellm = open_ai_chat_completion_models: set
 trimmed_reports | nothing is left out there

@@ -12,6 +12,8 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from scalix.serving.slow_readers import WriteWatch
+from scalix.serving.stream_parts import EXTENSION as STREAM_PART
+from scalix.serving.stream_parts import send_part
 from scalix.serving.whole_answers import EXTENSION, as_bytes, send_whole
 
 LARGEST_HEAD_BYTES = 64 * 1024
@@ -196,6 +198,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if len(self.pipeline) > MOST_PIPELINED:
             self.transport.abort()
         self.scope[EXTENSION] = partial(send_whole, self.cycle)  # type: ignore[literal-required]
+        self.scope[STREAM_PART] = partial(send_part, self.cycle)  # type: ignore[literal-required]
         if not self.url.startswith(b"/"):
             # A request to a proxy. It is no route here, whatever the path behind the other host's name.
             self.scope["path"] = self.url[:200].decode("latin-1")

@@ -117,6 +117,15 @@ class PlainDeltas:
             yield run if run is not None else events[:count]
             events = events[count:]
 
+    def whole(self, piece: bytes) -> Run | None:
+        """The run that `piece` is; `None` where anything else is in it, or half an event."""
+        template = self._template
+        if template is None or not piece.startswith(template.before) or not piece.endswith(END):
+            return None
+        events = [event + END for event in piece.split(END)[:-1]]
+        run = self._run(events)
+        return run if run is not None and run.count == len(events) else None
+
     def learn(self, event: bytes) -> None:
         """Take for a template an event that had nothing to note in it, and needed no repair."""
         if self._in_vain >= _MOST_IN_VAIN:

@@ -66,6 +66,8 @@ class StreamReading:
         )
         is_plain = attempt.directly and (is_chat or is_text) and admission.choices == 1
         self._plain = PlainDeltas(CODEC) if is_plain else None
+        self._splitter = EventSplitter()
+        self._is_done = False  # whether the mark of its end has come
         self._groups = self._read(pieces)
         self._opening: asyncio.Task[tuple[list[bytes], Failure | None]] | None = None
 
@@ -95,6 +97,20 @@ class StreamReading:
     def groups(self) -> AsyncIterator[Group]:
         """The events that came together, mended, in place of pieces of them."""
         return self._all() if self._pressure is None else collected(self._all(), self._pressure)
+
+    def passes(self, piece: bytes) -> bool:
+        """Have a piece that is nothing but plain deltas sent to the client now. Returns whether it was; else it has to
+        come with the others, which only whoever waits for the next of them may ask."""
+        if self._plain is None or self._is_done or self._opening is None or not self._opening.done():
+            return False
+        if self._splitter.has_begun_event or self._splitter.gave_up or self._stream.has_half:
+            return False
+        run = self._plain.whole(piece)
+        return run is not None and self._attempt.take_run(run)
+
+    def rest_s(self) -> float:
+        """How long a worker that falls behind leaves plain deltas to collect."""
+        return self._pressure.window_s() if self._pressure is not None else 0.0
 
     async def _all(self) -> AsyncIterator[Group]:
         if self._opening is not None:
@@ -131,7 +147,7 @@ class StreamReading:
 
     async def _read(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[Group]:
         """The events that came together, mended."""
-        splitter, answer, attempt = EventSplitter(), self._answer, self._attempt
+        splitter, answer, attempt = self._splitter, self._answer, self._attempt
         done: list[bytes] = []  # the end, until the usage is stated, or is not in time
         try:
             while (piece := await _next(pieces, AFTER_DONE_S if done else None)) is not None:
@@ -147,6 +163,7 @@ class StreamReading:
                         end = 0 if done else next(index for index, event in enumerate(events) if is_done(event))
                         after = [event for event in events[end:] if not is_done(event) and b'"usage"' in event]
                         done = done or [events[end]]
+                        self._is_done = True
                         events = events[:end] + after
                     if events:
                         yield self._mended(events)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from scalix.domain.answers.plain_deltas import Run
 from scalix.domain.answers.text_chunks import TextChoices
 from scalix.domain.failures import ErrorClass
 from scalix.domain.tokens.usage import Usage
@@ -108,6 +109,8 @@ class Attempt:
     answer_is_too_large: bool = False  # whether it has answered with more than is read
     lifted: Lifted | None = None  # `None`: nobody puts back what is taken out of an answer
     hang_up: Callable[[], Awaitable[None]] | None = None  # ends the provider's stream
+    take_run: Callable[[Run], bool] = lambda run: False  # the engine's: takes deltas for the client, where it can now
+    pass_run: Callable[[Run], bool] = lambda run: False  # the edge's: sends them, as the engine has made them
     on_usage: Callable[[], None] = lambda: None  # told when the usage is final, or when none will come
     on_sign_of_life: Callable[[], None] = lambda: None  # told when a provider says that it is still at work
     on_open: Callable[[], None] = lambda: None  # told when the provider has begun a stream

@@ -1,5 +1,6 @@
 """The requests in flight: what was admitted, how the answer stands, and how it ended."""
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
@@ -22,6 +23,7 @@ class Exchange:
     failed: the attempts that did, by their number: deployment, engine and class of the failure, as `name:engine:class`.
     by_chat: a deployment that is asked by chat completions, and not by responses.
     first_token_s: when the client had its first byte of a stream, by the monotonic clock.
+    write_at_once: writes a part of a stream that has begun to the client, and says whether that could be done now.
     client_left: whether the client has gone; hung_up: whether its provider was left because of that.
     ending: set once, by the settlement.
     """
@@ -34,6 +36,7 @@ class Exchange:
     failed: dict[int, str] = field(default_factory=dict)
     by_chat: tuple[str, str] | None = None
     first_token_s: float | None = None
+    write_at_once: Callable[[bytes], bool] = lambda part: False
     client_left: bool = False
     hung_up: bool = False
     ending: Ending | None = None
