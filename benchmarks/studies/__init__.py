@@ -6,6 +6,7 @@ from benchmarks.studies.counting import Counting
 from benchmarks.studies.first_byte import FirstByte
 from benchmarks.studies.known_users import KnownUsers
 from benchmarks.studies.left_out import LeftOut
+from benchmarks.studies.open_streams import OpenStreams
 from benchmarks.studies.paced import Paced
 from benchmarks.studies.paced_beside import PacedBeside
 from benchmarks.studies.profile import Profile
@@ -16,6 +17,7 @@ STUDIES: dict[str, Study] = {
     for study in (
         FirstByte(),
         Paced(),
+        OpenStreams(),
         PacedBeside(),
         Workers(),
         KnownUsers(),
