@@ -53,6 +53,11 @@ def most_held(steps: list[Step]) -> int:
     return max((step.streams for step in steps if step.holds and step.streams < lost), default=0)
 
 
+def token_cpu_ms(step: Step) -> float:
+    """What a token of a paced stream takes of the peer's CPU."""
+    return step.busy * paced.GAP_MS / step.streams
+
+
 class Paced:
     """The search, peer by peer."""
 
@@ -95,7 +100,7 @@ def _findings(found: dict[str, list[Step]], hold_s: float) -> Findings:
             f"{step.first_token_p50_ms:.0f}",
             f"{step.first_token_p99_ms:.0f}",
             f"{step.busy:.2f}",
-            f"{1000 * step.busy / (step.streams * 1000 / paced.GAP_MS):.2f}",
+            f"{token_cpu_ms(step):.3f}",
             f"{step.events_per_token:.2f}",
         )
         for name, steps in found.items()
@@ -112,4 +117,13 @@ def _findings(found: dict[str, list[Step]], hold_s: float) -> Findings:
     )
     header = ("", "p99 gap ms", "first token p50 ms", "p99 ms", "cores", "CPU ms per token", "events per token")
     raw = {name: [asdict(step) for step in steps] for name, steps in found.items()}
-    return Findings(about + table(header, rows), raw, {"paced_streams": ours / stock} if stock else {})
+    shown = {"paced_streams": ours / stock} if stock else {}
+    return Findings(about + table(header, rows), raw, shown | _token_shown(found))
+
+
+def _token_shown(found: dict[str, list[Step]]) -> dict[str, float]:
+    """What a token takes here and with LiteLLM, each at the most streams that it held."""
+    at_most = {name: [step for step in steps if step.streams == most_held(steps)] for name, steps in found.items()}
+    if not all(at_most.values()):
+        return {}
+    return {"paced_token": token_cpu_ms(at_most["gateway"][0]) / token_cpu_ms(at_most[BASELINE][0])}

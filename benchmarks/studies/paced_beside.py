@@ -9,6 +9,7 @@ from benchmarks.measure import quiet_usage, summarise
 from benchmarks.peers import PEERS
 from benchmarks.report import spread, table
 from benchmarks.studies.base import Findings, Setting
+from benchmarks.studies.paced import token_cpu_ms
 from benchmarks.texts import provider_text
 
 # How many the routers would hold can't be told here: the provider and the clients, on one core, would end it.
@@ -39,7 +40,7 @@ class PacedBeside:
         rows = [
             (
                 PEERS[name].title,
-                spread(summarise([_cpu_ms(step) for step in steps]), 3),
+                spread(summarise([token_cpu_ms(step) for step in steps]), 3),
                 f"{summarise([step.busy for step in steps]).median:.2f}",
                 f"{summarise([step.gap_p99_ms for step in steps]).median:.0f}",
                 f"{summarise([step.first_token_p99_ms for step in steps]).median:.0f}",
@@ -55,8 +56,3 @@ class PacedBeside:
         header = ("", "CPU ms per token", "cores", "p99 gap ms", "first token p99 ms", "events per token")
         raw = {name: [asdict(step) for step in steps] for name, steps in seen.items()}
         return Findings(about + table(header, rows), raw, {})
-
-
-def _cpu_ms(step: Step) -> float:
-    """What a token takes of the peer's CPU."""
-    return step.busy * paced.GAP_MS / step.streams
