@@ -168,3 +168,11 @@ def test_a_tier_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_proxies_that_are_no_networks_are_named(tmp_path: Path) -> None:
     problems = problems_of(tmp_path, written("trusted_proxies: [10.0.0.1/8, proxy.internal, 7]"))
     assert [problem.what.split("'")[1] for problem in problems] == ["10.0.0.1/8", "proxy.internal", "7"]
+
+
+def test_proxies_of_the_environment_are_added_and_wrong_ones_named(tmp_path: Path) -> None:
+    text = written("trusted_proxies: [10.0.0.0/8]")
+    found = read(tmp_path, text, KEYS | {"SCALIX_TRUSTED_PROXIES": "192.0.2.1, 2001:db8::/32,"}).identity
+    assert found.trusted_proxies == tuple(map(ip_network, ("10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32")))
+    problem = problem_of(tmp_path, text, KEYS | {"SCALIX_TRUSTED_PROXIES": "192.0.2.1,haproxy"})
+    assert (problem.where, problem.what) == ("SCALIX_TRUSTED_PROXIES", "'haproxy' is no address and no network")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from scalix.domain.identity.addresses import Network, parse_network
 from scalix.domain.identity.identity import (
     KEY_SET_ALGORITHMS,
     LEAST_SECRET_BYTES,
@@ -20,9 +21,10 @@ from scalix.launch.config.findings import Findings
 from scalix.launch.config.references import NAME, whole_reference
 from scalix.launch.config.schema_base import as_written
 from scalix.launch.config.yaml_source import Step
-from scalix.launch.problems import Wrong, fix_for
+from scalix.launch.problems import Problem, Wrong, fix_for
 
 _CODEC = TypeAdapter(IdentitySettings)
+TRUSTED_PROXIES = "SCALIX_TRUSTED_PROXIES"
 _ISSUERS: tuple[Step, ...] = ("scalix", "jwt", "issuers")
 
 
@@ -39,8 +41,20 @@ def build_identity(section: ScalixSection, findings: Findings, values: Mapping[s
     return IdentitySettings(
         issuers=tuple(issuers),
         anonymous_tier=anonymous.tier if anonymous and anonymous.enabled else None,
-        trusted_proxies=section.trusted_proxies,
+        trusted_proxies=(*section.trusted_proxies, *_proxies_of_the_environment(findings, values)),
     )
+
+
+def _proxies_of_the_environment(findings: Findings, values: Mapping[str, str]) -> list[Network]:
+    """Proxies that belong to where a gateway runs, such as a container's network, and not to its config."""
+    found = list[Network]()
+    for text in filter(None, map(str.strip, values.get(TRUSTED_PROXIES, "").split(","))):
+        try:
+            found.append(parse_network(text))
+        except ValueError:
+            fix = f"write addresses and networks with commas between, such as {TRUSTED_PROXIES}=10.0.0.0/8,192.168.1.7"
+            findings.problems.append(Problem(TRUSTED_PROXIES, f"{text[:80]!r} is no address and no network", fix))
+    return found
 
 
 def _check_conflicts(written: list[IssuerSection], findings: Findings) -> None:
