@@ -10,7 +10,7 @@ T ?=
 # Tests that run the product's code mostly in their own process.
 MEASURED := tests/domain tests/store tests/service tests/edge tests/adapter tests/launch tests/cli
 
-.PHONY: help run quick test engines coverage check format bench soak clients docs lock setup setup-dev
+.PHONY: help run quick test engines coverage check format bench soak clients operate docs lock setup setup-dev
 
 help:
 	@echo "make run       set up, then start the gateway (with a demo provider when no provider key is set)"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench     the benchmarks"
 	@echo "make soak      the tests too long for make test"
 	@echo "make clients   other people's clients against a gateway, each in an environment of its own (3 GB)"
+	@echo "make operate   the gateway among HAProxy, nginx, Redis, Prometheus and podman, which it installs (Debian, as root)"
 	@echo "make docs      the documentation as a site, in site/, with its links checked"
 	@echo "make lock      renew the pinned requirements"
 
@@ -42,11 +43,11 @@ quick: setup-dev
 
 # What T names runs in this process, where a debugger and a print work.
 test: setup-dev
-	@$(PY) -m pytest -m "not soak and not clients" $(if $(T),$(T),-n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
+	@$(PY) -m pytest -m "not soak and not clients and not operate" $(if $(T),$(T),-n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
 
 # Every gateway of these tests has `engine: litellm`; make test runs them as the config has it.
 engines: setup-dev
-	@SCALIX_TEST_ENGINE=litellm $(PY) -m pytest -m "not soak and not clients" -n 2 --dist loadfile --no-loadscope-reorder \
+	@SCALIX_TEST_ENGINE=litellm $(PY) -m pytest -m "not soak and not clients and not operate" -n 2 --dist loadfile --no-loadscope-reorder \
 		$(foreach name,outcomes chaos ledger_soak privacy canaries odd_streams odd_answers fallbacks streams,tests/e2e/test_$(name).py) \
 		$(ARGS)
 
@@ -54,7 +55,7 @@ engines: setup-dev
 coverage: setup-dev
 	@rm -f .coverage .coverage.*
 	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage $(PY) -m pytest \
-		-m "not soak and not clients" $(or $(T),$(MEASURED) -n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
+		-m "not soak and not clients and not operate" $(or $(T),$(MEASURED) -n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
 	@$(PY) -m coverage combine -q
 	@$(PY) -m coverage report
 
@@ -63,6 +64,10 @@ soak: setup-dev
 
 clients: setup-dev
 	@$(PY) -m pytest -m clients tests/clients $(ARGS)
+
+operate: setup-dev
+	@tools/operate.sh
+	@$(PY) -m pytest -m operate --timeout 1200 tests/operate $(ARGS)
 
 check: setup-dev
 	@$(PY) -m ruff format --check .

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv and installs the locked packages, with uv where it is present, else with venv and pip.
-# Usage: tools/setup.sh run|dev|docs (dev: also what tests and checks need; docs: what builds the documentation, alone)
+# Usage: tools/setup.sh run|dev|docs|operate (dev: also what tests and checks need; docs, operate: what
+# builds the documentation, and what looks at deploy/, alone)
 # Does nothing when the locks have not changed since the last time. Safe to run twice at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,6 +23,7 @@ find_python() {
 locks=(requirements.lock)
 [ "$kind" = dev ] && locks+=(requirements-dev.lock)
 [ "$kind" = docs ] && locks=(requirements-docs.lock)
+[ "$kind" = operate ] && locks=(requirements-operate.lock)
 stamp="$venv/.installed-$kind"
 wanted=$(cat "${locks[@]}" | sha256sum | cut -d' ' -f1)
 
