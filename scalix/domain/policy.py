@@ -7,6 +7,7 @@ from typing import Any, Literal
 from scalix.domain.deployments import WEIGHTS, Deployment, Served
 from scalix.domain.engines import LITELLM, Engine
 from scalix.domain.fallbacks import Cooldown, Retries
+from scalix.domain.health_checks import HealthChecks
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import UNLIMITED, Limits
 from scalix.domain.model_names import filled_in, is_servable, permits
@@ -126,6 +127,7 @@ class Policy:
     routing_strategy: str = WEIGHTS
     routes: Mapping[str, Mapping[str, tuple[Rule, ...]]] = field(default_factory=dict)
     custom_routers: Mapping[str, str] = field(default_factory=dict)
+    health_checks: HealthChecks = field(default_factory=HealthChecks)
 
     def tier_or_default(self, name: str | None) -> Tier:
         """The tier called `name`; the default tier for `None` and for a name that is not configured any more."""

@@ -1,34 +1,42 @@
 """The `/health` routes, for those who watch the gateway."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, NotRequired
 
 import orjson
 
 import scalix
+from scalix.domain.health_checks import Checked
 from scalix.edge.asgi import token_of
+from scalix.edge.model_views import health_of
 from scalix.edge.rows import Access, Request, Row, operator_of
 from scalix.edge.tables import Page
 from scalix.service.described import Fields, Json
 from scalix.service.identity.identity import Identity
 
 Alive = Annotated[Json, Fields({str: "status"})]
-_ALARMS = {NotRequired[int]: "store_emptied store_memory_percent custom_routers_off"}
+_ALARMS = {NotRequired[int]: "store_emptied store_memory_percent custom_routers_off deployments_failing"}
 Ready = Annotated[Json, Fields({str: "status litellm store"}, _ALARMS)]
 Version = Annotated[Json, Fields({str: "status version"})]
 _CHECKED = Annotated[Json, Fields({str | None: "model", NotRequired[str]: "error"})]
-_ALL_CHECKED = Fields({list[_CHECKED]: "healthy_endpoints unhealthy_endpoints", int: "healthy_count unhealthy_count"})
+_LAST = Annotated[Json, Fields({str: "model checked_at reason", bool: "answers"})]
+_ALL_CHECKED = Fields(
+    {list[_CHECKED]: "healthy_endpoints unhealthy_endpoints", int: "healthy_count unhealthy_count"},
+    {list[_LAST]: "background_checks"},
+)
 CheckedModels = Annotated[Json, _ALL_CHECKED]
 
 
 @dataclass(frozen=True, slots=True)
 class HealthRoutes:
-    """`ready` says of each part, the store and LiteLLM, whether it is `ok`; `check_models` is LiteLLM's own check."""
+    """`ready` says of each part, the store and LiteLLM, whether it is `ok`; `check_models` is LiteLLM's own check;
+    `checked` tells the last checks that were made without being asked."""
 
     identity: Identity
     ready: Callable[[], Awaitable[Mapping[str, str | int]]]
     check_models: Callable[[], Awaitable[CheckedModels]]
+    checked: Callable[[], Awaitable[Mapping[str, Checked]]]
 
     async def alive(self, asked: Request) -> Alive:
         """That this process answers."""
@@ -42,12 +50,15 @@ class HealthRoutes:
         return Page(body, status=200 if is_ready else 503)
 
     async def health(self, asked: Request) -> Version | CheckedModels:
-        """The version for anybody; for the operator what LiteLLM finds of each model. Raises `InvalidApiKey`,
+        """The version for anybody; for the operator what LiteLLM finds of each model now, and what the last background
+        checks have found. Raises `InvalidApiKey`,
         `NotPermitted`."""
         if token_of(asked.scope) is None:
             return {"status": "ok", "version": scalix.__version__}
         await operator_of(self.identity, asked.scope)
-        return await self.check_models()
+        told = await self.check_models()
+        last = [{"model": one.name, **asdict(health_of(one))} for one in (await self.checked()).values()]
+        return {**told, "background_checks": last}
 
 
 HEALTH_ROWS: tuple[Row[HealthRoutes], ...] = (

@@ -83,6 +83,10 @@ class _Collector:
         if snapshot.keys_expiring is not None:
             text = f"virtual keys that end within {EXPIRING_WITHIN_DAYS} days"
             yield _gauge("keys_expiring", text, [((f"{EXPIRING_WITHIN_DAYS}d",), snapshot.keys_expiring)], "within")
+        if snapshot.checked:
+            text = "1 while the deployment answers its health checks"
+            up = [((one.name,), int(not one.is_failing)) for one in snapshot.checked]
+            yield _gauge("deployment_up", text, up, "deployment")
         if snapshot.today is not None:
             yield from _of_today(snapshot.today)
             yield from _of_deployments(snapshot.deployments)

@@ -1,12 +1,13 @@
 """The routes that tell callers which models they may use."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import re2
 
 from scalix.domain.errors import InvalidApiKey, ModelNotFound
+from scalix.domain.health_checks import Checked
 from scalix.domain.policy import Model
 from scalix.domain.redaction.foreign_texts import shown_text
 from scalix.domain.requests.model_names import did_you_mean
@@ -21,16 +22,26 @@ from scalix.service.identity.identity import Identity
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
 
+LastChecks = Callable[[], Awaitable[Mapping[str, Checked]]]
+
+
+async def none_checked() -> Mapping[str, Checked]:
+    """Where nobody checks."""
+    return {}
+
+
 _HOST = re2.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRoutes:
-    """Tells callers of their models. `facts` completes a configured model with what else is known of it."""
+    """Tells callers of their models. `facts` completes a configured model with what else is known of it; `checked`
+    tells the last health checks."""
 
     identity: Identity
     policy: PolicySource
     facts: Callable[[Model], Model] = lambda model: model
+    checked: LastChecks = none_checked
 
     async def listing(self, asked: Request) -> views.ListOfOpenAIs | views.ListOfAnthropics:
         """OpenAI's and Anthropic's list. Raises `InvalidApiKey`."""
@@ -58,9 +69,9 @@ class ModelRoutes:
         return await self._facts_of_all(asked, views.litellms_group)
 
     async def engines(self, asked: Request) -> views.Engines:
-        """Which engine serves each model and wildcard of the config, for the operator."""
+        """Which engine serves each model and wildcard of the config, and how it does, for the operator."""
         policy = self.policy.current
-        return views.engines({**policy.models, **policy.wildcards}.values())
+        return views.engines({**policy.models, **policy.wildcards}.values(), await self.checked())
 
     async def _facts_of_all(self, asked: Request, view: Callable[[Model], dict[str, Any]]) -> dict[str, Any]:
         return {"data": [view(self.facts(model)) for model in (await self._models_of(asked.scope)).values()]}

@@ -3,12 +3,14 @@
 Of who serves them, and at what price, callers are told nothing; operators, which engine.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from scalix.domain.deployments import Deployment
 from scalix.domain.engines import Engine
+from scalix.domain.health_checks import Checked
 from scalix.domain.policy import Model
 from scalix.service.described import Fields, Json
 
@@ -57,14 +59,25 @@ def litellms_group(model: Model) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
+class Health:
+    """What the last health check has found: whether the deployment answers, when that was (RFC 3339), and why not."""
+
+    answers: bool
+    checked_at: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
-    """How a model, or one of its several deployments, is served: by which engine, on which routes directly, and why."""
+    """How a model, or one of its several deployments, is served: by which engine, on which routes directly, and why;
+    and what its last health check has found, where any was made."""
 
     model: str
     deployment: str | None
     engine: str
     direct_routes: list[str]
     reason: str
+    health: Health | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +87,24 @@ class Engines:
     data: list[Served]
 
 
-def engines(models: Iterable[Model]) -> Engines:
-    """The operator's list."""
+def engines(models: Iterable[Model], checked: Mapping[str, Checked]) -> Engines:
+    """The operator's list. `checked` are the last health checks by deployment, or model."""
     entries = ((model, one) for model in models for one in model.deployments or (None,))
-    return Engines([_served(model.name, one, (one or model).engine) for model, one in entries])
+    return Engines([_served(model, one, checked) for model, one in entries])
 
 
-def _served(model: str, deployment: Deployment | None, engine: Engine) -> Served:
+def _served(model: Model, deployment: Deployment | None, checked: Mapping[str, Checked]) -> Served:
+    ident = deployment.id if deployment is not None else None
+    engine: Engine = (deployment or model).engine
     paths = sorted(f"/v1{route.row.path}" for route in engine.direct)
-    return Served(model, deployment.id if deployment is not None else None, engine.name, paths, engine.reason)
+    last = checked.get(ident or model.name)
+    return Served(model.name, ident, engine.name, paths, engine.reason, health_of(last) if last is not None else None)
+
+
+def health_of(last: Checked) -> Health:
+    """A check as operators see it."""
+    at = datetime.fromtimestamp(last.at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Health(not last.is_failing, at, last.reason)
 
 
 def _facts(model: Model) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class DirectRequests:
     def __init__(self) -> None:
         self._kept = KeptBuilds()
         self._passes: Bounded[tuple[str, str], bool] = Bounded(_MOST_KNOWN)  # by model and deployment
-        self._deployment = lru_cache(maxsize=_MOST_KNOWN)(_deployment_of)
+        self._deployment = lru_cache(maxsize=_MOST_KNOWN)(deployment_of)
         self._client: DirectClient | None = None
 
     async def open(self) -> None:
@@ -123,7 +123,7 @@ def _has_tokens(body: dict[str, Any]) -> bool:
     return bool(texts) and isinstance(texts[0], list)
 
 
-def _deployment_of(model: str, chosen: str) -> dict[str, Any] | None:
+def deployment_of(model: str, chosen: str) -> dict[str, Any] | None:
     """The deployment of a model that is `chosen`, or its only one; `None` if LiteLLM does not know it."""
     router = _router()
     deployments = router.get_model_list(model_name=model) if router is not None else None

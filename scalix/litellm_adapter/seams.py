@@ -74,6 +74,10 @@ dropped_values
     get_optional_params(model, custom_llm_provider, drop_params, tools, tool_choice, temperature, reasoning_effort)
 dropped_values known_fields
   litellm.exceptions = UnsupportedParamsError: error
+health_checks
+  litellm = ahealth_check(model_params, mode, prompt, input)
+  litellm.proxy.health_check = resolve_health_check_mode(model_info, litellm_params)
+    update_litellm_params_for_health_check(model_info, litellm_params)
 kept_caps known_fields
   litellm = get_supported_openai_params(model, custom_llm_provider)
 known_fields

@@ -8,7 +8,7 @@ answer 503 to everybody and seem to be the providers' fault.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -182,8 +182,15 @@ async def _ask(
 
 
 def _rehearsal(stream: bool) -> Exchange:
-    request_id = f"warm-up-{secrets.token_hex(8)}"
-    call = Call(request_id, Route.CHAT, {"stream": stream}, rehearse=_answer_of)
+    return nobodys_exchange("warm-up", stream=stream, rehearse=_answer_of)
+
+
+def nobodys_exchange(
+    kind: str, *, stream: bool = False, rehearse: Callable[[httpx.Request], httpx.Response] | None = None
+) -> Exchange:
+    """An exchange that nobody settles, for a request of the gateway's own: what is seen of it is noted there."""
+    request_id = f"{kind}-{secrets.token_hex(8)}"
+    call = Call(request_id, Route.CHAT, {"stream": stream}, rehearse=rehearse)
     ask = Ask(request_id, str(THE_OPERATOR.subject), UNLIMITED, 0, 0, 0)
     admitted = Admitted(Receipt(request_id, ask.subject, 0, 0, 0, False), {}, 0)
     return Exchange(Admission(THE_OPERATOR, call, Reservation(ask, admitted, local=True)))

@@ -30,6 +30,7 @@
 | `key-list`                   | sorted set | "key id, user" of all keys by their making | until they are deleted     |
 | `{cooldowns}:until`          | hash       | models in cooldown: lua/cool.lua          | until the last one's end    |
 | `{cooldowns}:failures`       | hash       | models' failures: lua/count_failure.lua   | `within_s` after the last   |
+| `checks`                     | hash       | health checks: lua/take_checks.lua        | ten intervals, an hour      |
 | `loads`                      | hash       | what workers have in flight: lua/loads.lua | 3 s after the last          |
 | `{deployments}:sums:<day>`   | hash       | what deployments did: lua/add_figures.lua | `days_days` after its first |
 | `{deployments}:batch:<worker>` | string   | the last batch of figures that was added  | `FIGURES_BATCH_LIFETIME_MS` |
@@ -135,6 +136,7 @@ class Keys:
     epoch = _alone("epoch")  # by which a store that was emptied is known
     cooldowns = _alone("{cooldowns}:until")  # the models in cooldown
     failures = _alone("{cooldowns}:failures")  # the failures of models that may come to a cooldown
+    checks = _alone("checks")  # health checks of deployments
     loads = _alone("loads")  # what each worker has to do
     deployment_sums = _named("{deployments}:sums")  # what deployments did on a day
     figures_batch = _named("{deployments}:batch")  # the last batch of such figures that a worker has told

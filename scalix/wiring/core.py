@@ -8,6 +8,7 @@ from pathlib import Path
 from scalix.service.audit.audit_log import TRIM_EVERY_S
 from scalix.service.audit.audit_parts import AuditParts
 from scalix.service.audit.identity_events import FLUSH_EVERY_S
+from scalix.service.deployments.health_checks import CHECK_EVERY_S as HEALTH_EVERY_S
 from scalix.service.deployments.load import PUBLISH_EVERY_S
 from scalix.service.deployments.sums import FLUSH_EVERY_S as SUMS_EVERY_S
 from scalix.service.exchange.cooldowns import REFRESH_EVERY_S as COOLDOWNS_EVERY_S
@@ -63,6 +64,7 @@ class Core:
             (LOOK_EVERY_S, self.ledger.memory.look),
             (ARCHIVE_EVERY_S, self.ledger.archive.run),
             (COOLDOWNS_EVERY_S, self.exchange.fallbacks.cooldowns.refresh),
+            (HEALTH_EVERY_S, self.exchange.health.run),
             (PUBLISH_EVERY_S, self.exchange.fallbacks.chooser.publish),
             (SUMS_EVERY_S, self.exchange.deployments.flush),
         ]

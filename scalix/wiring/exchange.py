@@ -9,6 +9,7 @@ from scalix.domain.policy import Model
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
 from scalix.service.clock import now_ms
 from scalix.service.deployments.chooser import Chooser
+from scalix.service.deployments.health_checks import Check, HealthChecking, checks_nobody
 from scalix.service.deployments.load import Load
 from scalix.service.deployments.sums import SumsOfDeployments
 from scalix.service.exchange.admission_control import AdmissionControl
@@ -32,6 +33,7 @@ from scalix.store.ledger.redis_deployment_sums import DeploymentSumStore
 from scalix.store.quota.local import LocalCounters
 from scalix.store.records.redis_cooldowns import CooldownStore
 from scalix.store.records.redis_epoch import EpochStore
+from scalix.store.records.redis_health import HealthStore
 from scalix.store.records.redis_loads import LoadStore
 from scalix.store.records.redis_model_names import ModelNameStore
 from scalix.wiring.store import StoreParts
@@ -41,12 +43,13 @@ from scalix.wiring.store import StoreParts
 class ModelKnowledge:
     """LiteLLM's knowledge of models, passed in since nothing below the edge may import LiteLLM. `facts` completes a
     configured model; `original_id` restores a provider's id that LiteLLM has rewritten; `known` says which fields of a
-    request a model can be told."""
+    request a model can be told; `check` asks a deployment for something small."""
 
     facts: Callable[[Model], Model]
     tokenizer: Tokenizer
     original_id: Callable[[str], str] = str
     known: KnownFields = lambda model, route: EVERYTHING
+    check: Check = checks_nobody
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class ExchangeParts:
     settlement: Settlement
     deployments: SumsOfDeployments
     watch: StoreWatch
+    health: HealthChecking
 
 
 def build_exchange(store: StoreParts, models: ModelKnowledge, secret: str, folder: str) -> ExchangeParts:
@@ -96,5 +100,8 @@ def build_exchange(store: StoreParts, models: ModelKnowledge, secret: str, folde
             store.journal,
             when_away=store.client.reconnect,
             when_back=settlement.renew_leases,
+        ),
+        health=HealthChecking(
+            store.guarded(HealthStore(store.session)), cooldowns, store.policy, models.check, random.random
         ),
     )

@@ -54,6 +54,7 @@ def create_app() -> Any:
     from scalix.direct_engine.engine import DirectEngine
     from scalix.litellm_adapter.bridge import Services, bridge
     from scalix.litellm_adapter.direct_requests import DirectRequests
+    from scalix.litellm_adapter.health_checks import check_deployment
     from scalix.litellm_adapter.heap import freeze_heap
     from scalix.litellm_adapter.known_fields import known_fields
     from scalix.litellm_adapter.quiet_logs import quiet_litellm_logs
@@ -70,7 +71,9 @@ def create_app() -> Any:
         raise CantTrim(f"LiteLLM can't be trimmed: {shown_fault(error)}") from error
     if os.environ.get("LITELLM_LOG") != "DEBUG":
         quiet_litellm_logs()
-    core = build_core(os.environ, ModelKnowledge(model_facts(), tokenizer(), original_id, known_fields()))
+    core = build_core(
+        os.environ, ModelKnowledge(model_facts(), tokenizer(), original_id, known_fields(), check_deployment)
+    )
     part = core.exchange
     bridge.services = Services(core.callers.identity, part.admission, part.settlement, part.exchanges, under_edge=True)
 
@@ -159,7 +162,11 @@ def build_gate(
     from scalix.wiring.routes import build_dispatcher
 
     async def ready() -> Mapping[str, str | int]:
-        return {"litellm": "ok" if lifespan.is_up else "starting", "store": await _store_state(core), **_alarms(core)}
+        return {
+            "litellm": "ok" if lifespan.is_up else "starting",
+            "store": await _store_state(core),
+            **await _alarms(core),
+        }
 
     def refused(error: GatewayError, scope: Any) -> None:
         core.usage.refusals[error.code] += 1
@@ -170,7 +177,7 @@ def build_gate(
 
     part, identity = core.exchange, core.callers.identity
     guard = Guard(core.policy, ClientAddresses(core.callers.trusted_proxies), part.shedding, Throttle(time.monotonic))
-    health = HealthRoutes(identity, ready, engine.check_models)
+    health = HealthRoutes(identity, ready, engine.check_models, part.health.last)
     own = build_dispatcher(core, guard, health, engine.keeper_of or keeps_nothing, metrics_token)
     asking = Asking(engine.of, part.settlement, engine.internal_token)
     answering = Answering(asking, part.settlement, part.fallbacks, part.counting, part.object_ids, now_ms)
@@ -194,12 +201,14 @@ async def _store_state(core: Core) -> str:
     return "ok"
 
 
-def _alarms(core: Core) -> dict[str, int]:
+async def _alarms(core: Core) -> dict[str, int]:
     """What is not well and keeps nobody from being served: how often this process has found the store emptied, how
-    full it is, in percent, from 80 on, and how many of the operator's functions that choose models are off here."""
+    full it is, in percent, from 80 on, how many deployments fail their health checks, and how many of the operator's
+    functions that choose models are off here."""
     alarms = {
         "store_emptied": core.exchange.watch.times_emptied,
         "store_memory_percent": core.ledger.memory.alarm_percent,
+        "deployments_failing": sum(one.is_failing for one in (await core.exchange.health.last()).values()),
         "custom_routers_off": sum(one.is_off for one in core.exchange.fallbacks.routing.custom.states()),
     }
     return {name: value for name, value in alarms.items() if value}

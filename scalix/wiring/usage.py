@@ -60,6 +60,7 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
         here=here,
         leases=LimitTools(session).all_in_flight,
         memory=RedisMemory(session, machine_bytes=store.machine_bytes).fullest,
+        checked=exchange.health.last,
     )
     events = UsageEvents(ledger, usage, store.policy, store.keys)
     return UsageParts(usage, events, Reporting(everybodys, store.policy, store.keys, figures), metrics, refusals)

@@ -29,6 +29,7 @@ START_TIMEOUT_S = 100.0
 # `make engines` runs tests with `litellm` in it, for gateways whose section says nothing itself.
 ENGINE = os.environ.get("SCALIX_TEST_ENGINE", "")
 LOADED = Loaded()
+NOTHING: Mapping[str, Any] = {}
 
 EXTRA_MODELS: tuple[dict[str, Any], ...] = (
     # A provider with another format than OpenAI's, so that LiteLLM translates.
@@ -87,6 +88,7 @@ def write_config(
     section: Mapping[str, Any] | None = None,
     models: Sequence[Mapping[str, Any]] = (),
     router_settings: Mapping[str, Any] | None = None,
+    general_settings: Mapping[str, Any] = NOTHING,
 ) -> None:
     """The shipped config with every model at the test's provider, and tiers for tests beside the shipped ones.
 
@@ -114,6 +116,7 @@ def write_config(
     config["litellm_settings"].update(litellm_settings)
     if router_settings:
         config["router_settings"] = {**config.get("router_settings", {}), **router_settings}
+    config["general_settings"] = {**(config.get("general_settings") or {}), **general_settings}
     path.with_name("jwks.json").write_bytes(key_set(public_jwk("EdDSA", "e2e")))
     with path.open("w", encoding="utf-8") as file:
         yaml.dump(config, file)
@@ -132,6 +135,7 @@ class Gateway:
     section: Mapping[str, Any] = field(default_factory=dict)
     models: Sequence[Mapping[str, Any]] = ()
     router_settings: Mapping[str, Any] = field(default_factory=dict)
+    general_settings: Mapping[str, Any] = field(default_factory=dict)
     url: str = ""
     master_key: str = MASTER_KEY
 
@@ -169,8 +173,8 @@ class Gateway:
     def start(self) -> "Gateway":
         """Start in the background and return when it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "config.yaml"
-        write_config(path, self.litellm_settings, self.section, self.models, self.router_settings)
+        path, router = self.folder / "config.yaml", self.router_settings
+        write_config(path, self.litellm_settings, self.section, self.models, router, self.general_settings)
         done = self.command("--detach", "--port", "0", *self.options)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.log_text()[-4000:]}"
         status = json.loads(self.command("--status", "--json").stdout)

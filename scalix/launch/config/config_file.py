@@ -18,6 +18,7 @@ from scalix.launch.config.deployments import (
 from scalix.launch.config.engine_choice import EngineChoice
 from scalix.launch.config.findings import Findings
 from scalix.launch.config.gateway_settings import with_gateway_settings
+from scalix.launch.config.health_checks import health_checks, take_health_checks
 from scalix.launch.config.identity_builder import build_identity
 from scalix.launch.config.included import load_config
 from scalix.launch.config.models_in_service import build_models
@@ -77,6 +78,7 @@ def read_config(
     variables = take_variables(findings, values)
     taken = take_rest(findings)
     custom_routers = take_custom_routers(findings, values)
+    wanted_checks = take_health_checks(findings)
     translate(findings, values)
     judge(findings)
     declared = validated(findings)
@@ -100,6 +102,7 @@ def read_config(
     models, wildcards = build_models(in_service, declared, values, demo=demo, production=production)
     engines = EngineChoice(findings, declared.scalix.engine, litellm, in_service)
     models, wildcards = engines.chosen(models), engines.chosen(wildcards)
+    checks = health_checks(wanted_checks, in_service, findings)
     left_out = _left_out(rendered, models)
     if production and not models:
         lacking = ", ".join(dict.fromkeys(variable for _, variable in left_out))
@@ -122,7 +125,9 @@ def read_config(
         *without_price,
     ]
     return GatewayConfig(
-        policy=replace(build_policy(declared.scalix, models, wildcards, taken), custom_routers=custom_routers),
+        policy=replace(
+            build_policy(declared.scalix, models, wildcards, taken), custom_routers=custom_routers, health_checks=checks
+        ),
         litellm=_without_decimals({"model_list": [item.entry for item in in_service], **litellm}),
         left_out=left_out,
         warnings=tuple(map(str, warnings)),

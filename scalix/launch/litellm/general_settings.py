@@ -79,11 +79,16 @@ without effect: limits hold in the gateway; the nearest is on_store_failure: of 
     fail_closed_rate_limit_enforcement token_rate_limit_type
 without effect: the nearest is scalix.overload
     max_queued_requests_per_worker admission_queue_timeout_seconds max_request_size_mb max_response_size_mb
-without effect: LiteLLM would call providers at its own account: failing models cool down by scalix.cooldown
-    background_health_checks background_health_check_model_groups health_check_interval health_check_concurrency
-    health_check_details health_check_skip_disabled_background_models enable_health_check_routing
-    health_check_staleness_threshold health_check_ignore_transient_errors use_shared_health_check
-    model_list_healthy_only disable_model_info_refresh
+translated: the gateway's own health checks, made by one worker of all (docs/deployments.md)
+    background_health_checks health_check_interval background_health_check_model_groups
+without effect: what fails the gateway's own background_health_checks rests, and comes back when it answers
+    enable_health_check_routing health_check_staleness_threshold health_check_ignore_transient_errors
+    use_shared_health_check health_check_concurrency health_check_skip_disabled_background_models
+    model_list_healthy_only
+without effect: GET /health tells no more of a model than whether it answers, and why not
+    health_check_details
+without effect: LiteLLM would ask providers for their models at its own account
+    disable_model_info_refresh
 without effect: variables come from the environment and from files (NAME_FILE)
     key_management_system key_management_settings use_google_kms use_azure_key_vault
 without effect: it would serve another model than the one asked for and charged

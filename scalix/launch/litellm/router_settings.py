@@ -43,9 +43,10 @@ without effect: write it under general_settings
     alerting_config
 without effect: assistants and search tools are not served
     assistants_config search_tools
-without effect: LiteLLM would call providers at its own account: failing models cool down by scalix.cooldown
-    enable_health_check_routing health_check_staleness_threshold health_check_ignore_transient_errors
+translated: the gateway's own health checks, made by one worker of all (docs/deployments.md)
     background_health_check_model_groups
+without effect: what fails the gateway's own background_health_checks rests, and comes back when it answers
+    enable_health_check_routing health_check_staleness_threshold health_check_ignore_transient_errors
 without effect: it belongs to programs, not to a config file
     plugins
 without effect: LiteLLM takes it from elsewhere

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Parts of a policy that the file calls by other names; tiers, models and prices are told apart.
 _WRITTEN = {
     "aliases": "model_group_alias",
+    "health_checks": "background_health_checks",
     "key_defaults": "default_key_generate_params",
     "key_bounds": "upperbound_key_generate_params",
     "ip_allow": "ip_rules",

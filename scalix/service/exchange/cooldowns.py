@@ -119,6 +119,22 @@ class Cooldowns:
             self._failing.add(model)
             self._in_background(self._count(model, subject))
 
+    def rest_by_check(self, model: str, for_s: float) -> None:
+        """A health check says that `model` does not answer: it rests for everybody, until one finds that it does."""
+        if self._policy.current.cooldown.seconds:
+            self._cool(model, for_s, why="it does not answer its health checks")
+
+    def answers_check(self, model: str) -> None:
+        """A health check says that `model` answers, or is to be asked all the same: its rest is over, unless its
+        provider has asked for that."""
+        if not self.rests_as_asked(model):
+            self._rests.pop(model, None)
+            self._tell(model, None)
+
+    def rests_as_asked(self, model: str) -> bool:
+        """Whether the provider of `model` has said for how long it wants to be left alone."""
+        return any(rest.asked_for for rest in self._resting(model, _EVERYBODY))
+
     def _is_of_a_wildcard(self, model: str) -> bool:
         """Whether a client has made the name up: it may be what failed, and of such names there is no end."""
         policy = self._policy.current
@@ -148,7 +164,8 @@ class Cooldowns:
         rest = self._rest(for_s, asked_for=asked_for)
         if rest.until_s <= self._left_s(self._rests, model) + self._clock():
             return  # it rests for longer already
-        log.warning("model %s rests for %d s for everybody: %s", model, for_s, why)
+        if model not in self._rests:
+            log.warning("model %s rests for %d s for everybody: %s", model, for_s, why)
         self._rows.pop(model, None)
         self._rests[model] = rest
         self._tell(model, rest.until_s)

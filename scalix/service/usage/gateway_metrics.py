@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from scalix.domain.health_checks import Checked
 from scalix.domain.ledger.deployment_sums import DeploymentSums
 from scalix.domain.ledger.ledger import Aggregate
 from scalix.domain.limits.calendar import DAY_MS
@@ -70,12 +71,13 @@ class Snapshot:
     requests_in_flight: int | None = None
     keys_expiring: int | None = None
     memory: ServerMemory | None = None
+    checked: Collection[Checked] = ()
 
 
 @dataclass(eq=False)
 class GatewayMetrics:
     """`deployments` has what each has done, `here` looks at this process; `leases` counts the requests in flight at all
-    gateways of the store, `memory` is that of its fullest server."""
+    gateways of the store, `memory` is that of its fullest server, `checked` are the last health checks."""
 
     ledger: LedgerReader
     keys: KeyStore
@@ -83,6 +85,7 @@ class GatewayMetrics:
     here: Callable[[], Here]
     leases: Callable[[], Awaitable[int]]
     memory: Callable[[], Awaitable[ServerMemory]]
+    checked: Callable[[], Awaitable[Mapping[str, Checked]]]
 
     def __post_init__(self) -> None:
         self._today = Remembered(self._read_today, SUMS_FOR_S, time.monotonic)
@@ -103,7 +106,8 @@ class GatewayMetrics:
             memory = await self.memory()
         except StoreUnavailable:
             memory = None  # a managed store may not be asked, and serves all the same
-        return Snapshot(True, here, today, deployments, in_flight, expiring, memory)
+        checked = (await self.checked()).values()
+        return Snapshot(True, here, today, deployments, in_flight, expiring, memory, checked)
 
     async def _read_today(self) -> list[Aggregate]:
         now_ms = await self.ledger.now_ms()
