@@ -78,7 +78,7 @@ class Bounded(httpx.AsyncByteStream):
                 raise httpx.ReadError("the provider's answer is in a coding that was not asked for")
             inflater = _Inflater(_WINDOWS[self._coding])
         try:
-            async for piece in pieces:
+            async for piece in _with_rest(self._inner, pieces):
                 for number, part in enumerate(inflater.parts(piece) if inflater else (piece,)):
                     if number:
                         await asyncio.sleep(0)  # one read may hold a thousand times its size
@@ -108,6 +108,19 @@ class Bounded(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
+
+
+async def _with_rest(inner: Body, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """`pieces`, and before a connection that broke is an error, what had come by then: aiohttp keeps it to itself where
+    it was not read in time."""
+    try:
+        async for piece in pieces:
+            yield piece
+    except httpx.ReadError:
+        response = getattr(inner, "_aiohttp_response", None)
+        if response is not None and (rest := response.content._read_nowait(-1)):
+            yield rest
+        raise
 
 
 class _Inflater:

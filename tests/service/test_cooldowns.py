@@ -270,3 +270,25 @@ async def test_names_that_sessions_make_up_for_a_wildcard_do_not_rest_and_are_to
     assert worker.cooldowns.wait_s("own/1") == 0
     worker.fail(3)
     assert worker.wait_s > 0
+
+
+async def test_an_answer_ends_the_row_also_where_a_refresh_was_under_way_when_it_failed(store: CooldownStore) -> None:
+    # Given a worker whose refresh has read the store before a failure, and goes by it after that
+    class Early:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        async def cooling(self) -> tuple[list[Cooling], set[str]]:
+            return [], set()
+
+    worker, other = Worker(Early()), Worker(store)
+    worker.fail_for("user:a")
+    await worker.told()
+    await worker.cooldowns.refresh()
+    # When the model answers
+    worker.cooldowns.succeeded("m")
+    await worker.told()
+    # Then the next failures are a row of their own
+    other.fail_for("user:b", 2)
+    await other.told()
+    assert other.wait_s == 0

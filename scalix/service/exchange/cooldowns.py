@@ -85,8 +85,9 @@ class Cooldowns:
     def succeeded(self, model: str, subject: str = _EVERYBODY, *, was_probe: bool = False) -> None:
         """Note an answer of `model`. What a probe got ends the cooldown; others may have been asked before it began."""
         self._own_rows.pop((model, subject), None)
-        self._rows.pop(model, None)
-        if model in self._failing:
+        # A refresh that was under way when it failed here does not know of it.
+        has_failed = self._rows.pop(model, None) is not None
+        if has_failed or model in self._failing:
             self._failing.discard(model)
             self._in_background(self._forget(model))
         if was_probe:
