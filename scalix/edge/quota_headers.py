@@ -5,6 +5,7 @@ Limits that are not enforced are in none of them: clients that slow down by thes
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from scalix.domain.limits.calendar import window_length_ms
 from scalix.domain.limits.key_states import KeyState
@@ -80,11 +81,15 @@ def _length_ms(state: State) -> int | None:
 
 
 def _policy_item(state: State) -> str:
-    metric, length_ms = state.limit.metric, _length_ms(state)
+    return _policy(_name(state), state.limit.metric, state.limit.value, _length_ms(state))
+
+
+@lru_cache(maxsize=4_096)
+def _policy(name: str, metric: Metric, value: int, length_ms: int | None) -> str:
     window = "" if length_ms is None else f";w={length_ms // 1000}"
     # `requests` is the draft's default unit, and goes without saying.
     unit = f';qu="{metric.unit.header}"' if metric.unit.header else ""
-    return f'"{_name(state)}";q={_units(metric, state.limit.value)}{unit}{window}'
+    return f'"{name}";q={_units(metric, value)}{unit}{window}'
 
 
 def _item(state: State, now_ms: int) -> str:

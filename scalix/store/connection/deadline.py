@@ -6,6 +6,7 @@ import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from contextvars import Context, ContextVar
+from typing import ClassVar
 
 CALL_TIMEOUT_MS = 200  # 250 is promised: what is left is for our own work around the call
 _TICK_S = 0.01
@@ -49,6 +50,8 @@ class CalmClock:
     stands still. `clock` gives seconds, monotonic.
     """
 
+    _latest: "ClassVar[CalmClock | None]" = None
+
     def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.monotonic) -> None:
         # Not the loop itself: it would be kept alive by its own clock.
         self._loop = weakref.ref(loop)
@@ -62,9 +65,9 @@ class CalmClock:
     def of_this_loop(cls) -> "CalmClock":
         """The running loop's own."""
         loop = asyncio.get_running_loop()
-        clock = _clocks.get(loop)
-        if clock is None:
-            clock = _clocks[loop] = cls(loop)
+        clock = cls._latest
+        if clock is None or clock._loop() is not loop:  # a process that serves has one loop
+            clock = cls._latest = _clocks.get(loop) or _clocks.setdefault(loop, cls(loop))
         return clock
 
     def now_s(self) -> float:
