@@ -14,11 +14,12 @@ from scalix.wiring.exchange import ModelKnowledge
 
 NOT_DONE = (
     "plain mode: LiteLLM reads this config by itself, and the gateway's edge is not there. Chat completions and the "
-    "list of models are served, nothing else. A model that fails is not taken over from: LiteLLM's fallbacks, which "
-    "know no tier, reach none, and scalix.fallbacks, retries, cooldowns and routes (custom_router with them) are the "
-    "edge's, and so are its health checks: background_health_checks are LiteLLM's, in each worker. Second names "
-    "(model_group_alias) and user_header_name name nothing. What LiteLLM drops by drop_params is not named in "
-    "x-scalix-dropped, and there are no x-ratelimit headers. For all of that start start_scalix_litellm.py."
+    "list of models are served, by LiteLLM whatever scalix.engine says, and nothing else. A model that fails is not "
+    "taken over from: LiteLLM's fallbacks, which know no tier, reach none, and scalix.fallbacks, retries, cooldowns "
+    "and routes (custom_router with them) are the edge's, and so are its health checks: background_health_checks are "
+    "LiteLLM's, in each worker. Second names (model_group_alias) and user_header_name name nothing. What LiteLLM drops "
+    "by drop_params is not named in x-scalix-dropped, and there are no x-ratelimit headers. For all of that start "
+    "start_scalix_litellm.py."
 )
 log = logging.getLogger("scalix.callbacks")
 

@@ -1,8 +1,9 @@
 """The direct engine's requests go out as LiteLLM's own do: by its session, or by httpx where an operator has that."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -82,3 +83,20 @@ async def test_where_nobody_listens_there_is_no_connection(by_httpx: bool, monke
     monkeypatch.setenv("DISABLE_AIOHTTP_TRANSPORT", str(by_httpx))
     with pytest.raises(httpx.ConnectError):
         await asked("http://127.0.0.1:1/v1/x")
+
+
+async def test_a_host_of_which_one_address_is_dead_is_reached_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listening(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi") as (port, _):
+        with socket.create_server(("127.0.0.2", port), backlog=0) as dead, ExitStack() as stack:
+            for _ in range(2):  # who wait to be taken, so that the next one waits for ever
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(dead.getsockname())
+
+            async def found(*of_the_host: Any, **more: Any) -> list[Any]:
+                kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+                return [(*kind, (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
+            async with asyncio.timeout(20):
+                assert (await asked(f"http://provider.test:{port}/v1/x"))[:2] == (200, b"hi")

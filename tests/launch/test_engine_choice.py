@@ -208,6 +208,22 @@ def test_the_workers_are_told_by_the_policy(tmp_path: Path) -> None:
     assert read_policy(tmp_path / "policy.json")[1].models == policy.models
 
 
+def test_two_instances_are_told_each_by_its_own_config(tmp_path: Path) -> None:
+    for name, section in (("one", ""), ("two", ", engine: litellm")):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_policy(folder / "policy.json", 1, read(folder, text(model(), section=section)).policy)
+    told = [read_policy(tmp_path / name / "policy.json")[1].models["m"].engine.name for name in ("one", "two")]
+    assert told == ["direct", "litellm"]
+
+
+def test_a_policy_that_another_version_has_left_is_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text('{"models": {"m": {"served_by": "what this version does not know"}}}', encoding="utf-8")
+    write_policy(path, 1, read(tmp_path, text(model())).policy)
+    assert read_policy(path)[1].models["m"].engine.name == "direct"
+
+
 def test_a_gateway_without_a_section_of_ours_chooses_too(tmp_path: Path) -> None:
     assert engine(read(tmp_path, f"model_list:\n{model()}")).name == "direct"
 
