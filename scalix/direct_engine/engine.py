@@ -20,6 +20,7 @@ from scalix.direct_engine.passing import Passed, PassedStream, passed_whole
 from scalix.domain.answers.passed_chat import PassedChat
 from scalix.domain.answers.passed_completions import PassedCompletions
 from scalix.domain.answers.passed_embeddings import PassedEmbeddings
+from scalix.domain.answers.passed_responses import PassedResponses
 from scalix.domain.answers.plain_deltas import RUN, Group, Run
 from scalix.domain.failures import ErrorClass, class_of_status
 from scalix.domain.fallbacks import LONGEST_RETRY_WAIT_S
@@ -63,7 +64,7 @@ class DirectEngine:
         exchange: Exchange = scope["scalix"]
         body = orjson.loads(exchange.attempt.written)
         retries, with_usage = body.pop(_RETRIES, 0), wants_usage(body)
-        if exchange.admission.streamed:
+        if exchange.admission.streamed and exchange.admission.route is not Route.RESPONSES:
             ask_for_usage(body)
         request = await self._build(exchange, body)
         if request is None:
@@ -86,7 +87,7 @@ class DirectEngine:
             status, answer = _BAD_GATEWAY, await _read_to_its_end(answer)  # nobody would find an answer in it
         if isinstance(answer, bytes):
             await _send_whole(send, status, passed_whole(answer, passed) if status == _OK else answer)
-        elif isinstance(passed, PassedChat):
+        elif not isinstance(passed, PassedEmbeddings):
             stream = PassedStream(passed)
             exchange.attempt.take_run = partial(stream.pass_on, exchange.attempt)
             await _send_stream(send, stream.passed(answer))
@@ -109,6 +110,8 @@ class DirectEngine:
 def _passed(exchange: Exchange, *, with_usage: bool) -> Passed:
     if exchange.admission.route is Route.EMBEDDINGS:
         return PassedEmbeddings(exchange.attempt.model)
+    if exchange.admission.route is Route.RESPONSES:
+        return PassedResponses(exchange.attempt.model, exchange.attempt.kept_id, _new_id, _now_s)
     chat_or_texts = PassedCompletions if exchange.admission.route is Route.COMPLETIONS else PassedChat
     return chat_or_texts(exchange.attempt.model, _new_id, _now_s, with_usage=with_usage)
 

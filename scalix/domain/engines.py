@@ -8,16 +8,17 @@ from scalix.domain.requests.routes import Route
 _TEXTS = frozenset({Route.COMPLETIONS})
 _CHAT = _TEXTS | {Route.CHAT}
 _WITH_EMBEDDINGS = _CHAT | {Route.EMBEDDINGS}
+_WITH_RESPONSES = frozenset({Route.RESPONSES})
 DIRECT: Mapping[str, frozenset[Route]] = {
-    "openai": _WITH_EMBEDDINGS,
-    "hosted_vllm": _WITH_EMBEDDINGS,
-    "openrouter": _WITH_EMBEDDINGS,
+    "openai": _WITH_EMBEDDINGS | _WITH_RESPONSES,
+    "hosted_vllm": _WITH_EMBEDDINGS | _WITH_RESPONSES,
+    "openrouter": _WITH_EMBEDDINGS | _WITH_RESPONSES,
     "deepseek": _CHAT,
     "groq": _CHAT,
     "mistral": _WITH_EMBEDDINGS,
     "together_ai": _WITH_EMBEDDINGS,
-    "fireworks_ai": _WITH_EMBEDDINGS,
-    "xai": _CHAT,
+    "fireworks_ai": _WITH_EMBEDDINGS | _WITH_RESPONSES,
+    "xai": _CHAT | _WITH_RESPONSES,
     "text-completion-openai": _TEXTS,  # LiteLLM's name for OpenAI's completions
 }
 """The providers that speak OpenAI's format, by LiteLLM's names, and the routes on which the direct engine asks them."""

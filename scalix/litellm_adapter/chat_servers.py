@@ -17,7 +17,7 @@ _MOST_REMEMBERED = 1_000
 _NO_SUCH_PATH = frozenset({404, 405})
 # These say that the path is there, and the model is not.
 _OF_THE_MODEL = "model_not_found"
-_BY_RESPONSES = "aresponses"
+BY_RESPONSES = "aresponses"
 _SETTING = "use_chat_completions_api"
 
 
@@ -30,7 +30,7 @@ class ChatServers:
 
     def with_setting(self, kwargs: dict[str, Any], call_type: Any) -> dict[str, Any]:
         """The arguments of a call to a deployment, by chat completions if its server has nothing else."""
-        if getattr(call_type, "value", call_type) != _BY_RESPONSES:
+        if getattr(call_type, "value", call_type) != BY_RESPONSES:
             return kwargs  # which may be LiteLLM's own, by chat completions
         exchange = CURRENT.get()
         base = kwargs.get("api_base") or kwargs.get("base_url")

@@ -16,6 +16,7 @@ from scalix.litellm_adapter.kept_builds import KeptBuilds
 from scalix.litellm_adapter.known_fields import filled
 from scalix.litellm_adapter.provider_calls import Answered, ProviderCall
 from scalix.litellm_adapter.request_building import SIGNED, built_request, without_signatures
+from scalix.litellm_adapter.response_requests import built_response, note_keeper
 from scalix.litellm_adapter.wire import Came
 from scalix.service.exchange.exchanges import Exchange
 
@@ -52,6 +53,10 @@ class DirectRequests:
         deployment = self._deployment(model, chosen)
         if deployment is None:
             return None
+        if exchange.admission.route is Route.RESPONSES:
+            note_keeper(exchange.attempt, deployment)
+            asked = await built_response(_router(), deployment, body)
+            return None if asked is None else DirectRequest(Target.of(asked), asked.content)
         params = deployment["litellm_params"]
         provider = params.get("custom_llm_provider") or params["model"].partition("/")[0]
         route = exchange.admission.route

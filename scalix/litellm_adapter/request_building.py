@@ -7,7 +7,8 @@ What LiteLLM can't build so, it has to send itself.
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from typing import Any
 
 import httpx
@@ -31,7 +32,7 @@ SIGNED = b"__thought__"
 """Stands in ids of calls that LiteLLM has made for Gemini, before the signature of what it thought."""
 
 
-class _Silent:
+class Silent:
     """What LiteLLM tells of a call, it tells to nobody: this stands for its logging object."""
 
     def __init__(self) -> None:
@@ -64,7 +65,7 @@ async def built_request(
         "model": params["model"],
         "model_info": deployment.get("model_info") or {},
         "metadata": {"model_group": deployment["model_name"]},
-        "litellm_logging_obj": _Silent(),
+        "litellm_logging_obj": Silent(),
     }
     if route is Route.EMBEDDINGS:
         function, of_the_route = embedding, {"aembedding": True}
@@ -75,19 +76,26 @@ async def built_request(
         function, of_the_route = completion, {"acompletion": True, "stream": body.get("stream", False)}  # as its router
     kwargs = note_role(with_caps(with_options({**kwargs, **of_the_route})))
     left_out = tuple(dropped_values(kwargs)) if route is Route.CHAT else ()
+    request = await caught_request(partial(inspect.unwrap(function), **kwargs), route)
+    return None if request is None else (request, left_out)
+
+
+async def caught_request(call: Callable[[], Any], route: Route) -> httpx.Request | None:
+    """The request that `call`, a call of LiteLLM's, would send; `None` if it sends none, or one of another API, or
+    fails."""
     build = Build()
     caught = CATCHING.set(build)
     try:
-        answer = inspect.unwrap(function)(**kwargs)
+        answer = call()
         if inspect.isawaitable(answer):
             answer = await answer
         if isinstance(answer, AsyncIterator):  # LiteLLM asks for some streams when they are read
             await anext(answer, None)
     except Caught as built:
         is_known = built.request.url.path.endswith(route.row.provider_paths)  # else its answer is of another API
-        return (_as_sent(built.request), left_out) if is_known else None
+        return _as_sent(built.request) if is_known else None
     except Exception as error:
-        log.debug("LiteLLM has to ask %s itself: %s", params["model"], type(error).__name__)
+        log.debug("LiteLLM has to ask itself: %s", type(error).__name__)
     finally:
         build.is_under_way = False
         CATCHING.reset(caught)

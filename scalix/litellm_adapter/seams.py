@@ -101,6 +101,12 @@ known_fields stored_answers
   litellm.utils = ProviderConfigManager.get_provider_responses_api_config(model, provider)
 large_answers
   litellm = cache
+response_requests
+  litellm = Router._update_kwargs_with_deployment(deployment, kwargs, function_name)
+  litellm.llms.custom_httpx.llm_http_handler = BaseLLMHTTPHandler.async_response_api_handler
+  litellm.responses.main = responses(input, model, litellm_logging_obj, aresponses)
+  litellm.responses.utils = ResponsesAPIRequestUtils.update_responses_api_response_id_with_model_id
+  litellm.router_utils.common_utils = provider_for_generic_call(litellm_params)
 request_building
   litellm.main = completion(model, messages, stream, acompletion, litellm_logging_obj)
     embedding(model, input, aembedding, litellm_logging_obj); text_completion(prompt, model, acompletion)

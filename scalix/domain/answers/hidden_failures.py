@@ -18,7 +18,9 @@ def failure_status(answer: object) -> int | None:
     if not isinstance(answer, dict):
         return None
     error = answer.get("error")
-    if answer.get("type") == "error" or (error and not any(answer.get(part) for part in _ANSWER_PARTS)):
+    has_failed = answer.get("status") == "failed" and answer.get("object") == "response"  # whatever it has said
+    is_error = answer.get("type") == "error" or has_failed
+    if is_error or (error and not any(answer.get(part) for part in _ANSWER_PARTS)):
         code = error.get("code") if isinstance(error, dict) else None
         return code if isinstance(code, int) and 400 <= code < 600 else BAD_GATEWAY
     empty = any(answer.get(part) == [] for part in _ANSWER_PARTS) and not any(answer.get(p) for p in _ANSWER_PARTS)

@@ -32,6 +32,7 @@ _REFUSAL = re2.compile(rb'"refusal"\s*:\s*"[^"]')
 # https://api-docs.deepseek.com/api/create-chat-completion
 _FAILED = ("error", "insufficient_system_resource")
 _FAILURE = re2.compile(rb'"finish_reason"\s*:\s*"(?:error|insufficient_system_resource)"')
+_RESPONSE_FAILED = b'"response.failed"'
 _DATA = b"data:"
 
 _CALLED = "tool_calls"
@@ -58,6 +59,7 @@ class ProviderStream:
         self._characters = SplitCharacters() if self.finishes is None else None
         self._calls = CallNumbers()
         self.has_ended = False
+        self.has_failed = False  # its end is a failure
 
     @property
     def has_half(self) -> bool:
@@ -70,6 +72,7 @@ class ProviderStream:
             event = self._characters.join(event)
         ends = (not self.has_ended or self.finishes is not None) and _ends(event)
         self.has_ended = self.has_ended or ends
+        self.has_failed = self.has_failed or (ends and _RESPONSE_FAILED in event)
         if self.texts is not None:
             self.texts.note(event, self.codec.loads)
         if not self.is_chat:

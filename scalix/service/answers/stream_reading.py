@@ -186,7 +186,7 @@ class StreamReading:
             yield done
         if answer.usage is not None:
             attempt.usage_is_final = True
-            attempt.seen.answered_whole = has_answered(answer)
+            attempt.seen.answered_whole = has_answered(answer) and not self._stream.has_failed
         attempt.on_usage()
         warn_of_nonsense(answer, self._admission)
 

@@ -99,6 +99,7 @@ class Attempt:
     directly: bool = False  # whether our engine asks, which passes a stream on as it comes, and not LiteLLM
     unseen: bool = False  # whether one may have been by other ways than those that are watched
     deployment: tuple[str, str] | None = None  # the address and the model that are asked by the Responses API
+    kept_id: Callable[[str], str] = str  # makes of a provider's id of an answer the one by which it is found again
     asks_anew: bool = False  # its server has no such API, and is to be asked in another way
     unfetched: str | None = None  # a URL of the client's that LiteLLM would have fetched with everybody waiting
     finish_seen: bool = False  # whether a stream has said that its answer is over; its usage may be still to come
