@@ -19,6 +19,8 @@ DIRECT: Mapping[str, frozenset[Route]] = {
     "together_ai": _WITH_EMBEDDINGS,
     "fireworks_ai": _WITH_EMBEDDINGS | _WITH_RESPONSES,
     "xai": _CHAT | _WITH_RESPONSES,
+    "azure": _WITH_EMBEDDINGS,
+    "azure_text": _TEXTS,
     "text-completion-openai": _TEXTS,  # LiteLLM's name for OpenAI's completions
 }
 """The providers that speak OpenAI's format, by LiteLLM's names, and the routes on which the direct engine asks them."""

@@ -129,7 +129,7 @@ def compared(provider: str, settings: str, recorder: Recorder, monkeypatch: pyte
     assert (built > 0) is (Route.COMPLETIONS in DIRECT[name] and not NAMES[provider].startswith("responses/"))
 
 
-@pytest.mark.parametrize("provider", sorted(name for name, routes in DIRECT.items() if Route.COMPLETIONS in routes))
+@pytest.mark.parametrize("provider", sorted({name.strip() for name in NAMES}))
 def test_a_key_goes_to_the_host_of_its_own_provider_alone(provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the deployment has no address."""
     for other in sorted(DIRECT):

@@ -52,7 +52,7 @@ HOSTS = {
     "fireworks_ai": "api.fireworks.ai",
     "xai": "api.x.ai",
 }
-CHATTING = sorted(provider for provider, routes in DIRECT.items() if Route.CHAT in routes)
+CHATTING = sorted(provider for provider, routes in DIRECT.items() if Route.CHAT in routes and provider != "azure")
 BASE = "http://provider.test/v1"
 ANSWER = {
     "id": "x",

@@ -235,3 +235,22 @@ def test_every_setting_that_decides_is_one_that_is_honoured() -> None:
     for section, names in ONLY_LITELLM.items():
         for name in set(names) - (free if section == "litellm_params" else set()):
             assert tables[section][name].kind is Kind.HONOURED, name
+
+
+@pytest.mark.parametrize(
+    ("credentials", "reason"),
+    [
+        ("api_key: os.environ/OPENAI_API_KEY", "azure speaks OpenAI's format"),
+        ("tenant_id: t, client_id: c, client_secret: s", "litellm_params.tenant_id is LiteLLM's"),
+        ("api_key: os.environ/OPENAI_API_KEY, azure_ad_token: t", "litellm_params.azure_ad_token is LiteLLM's"),
+        ("azure_scope: s", "without an api_key LiteLLM looks for Azure's credentials"),
+    ],
+)
+def test_azure_is_asked_directly_with_a_key_and_by_litellm_with_tokens_that_are_renewed(
+    tmp_path: Path, credentials: str, reason: str
+) -> None:
+    config = model(provider="azure").replace("api_key: os.environ/OPENAI_API_KEY", credentials)
+    address = "model: 'azure/served', api_base: 'https://ours.openai.azure.com', api_version: '2024-10-21'"
+    chosen = engine(read(tmp_path, text(config.replace("model: 'azure/served'", address))))
+    assert chosen.reason == reason
+    assert bool(chosen.direct) is (reason == "azure speaks OpenAI's format")

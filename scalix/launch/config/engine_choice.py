@@ -17,6 +17,7 @@ from scalix.launch.litellm.sections import JUDGED
 _PARAMS = "litellm_params"
 # What asks for nothing: for most settings to be off, for this one to be on.
 _NEUTRAL = {"ssl_verify": (None, True, "")}
+_AZURE = ("azure", "azure_text")
 _OFF = (None, False, "", 0)
 # What stands in these lists and asks for nothing more than the gateway does.
 _HARMLESS = {"callbacks": (CALLBACKS,), "optional_pre_call_checks": ("responses_api_deployment_check",)}
@@ -58,7 +59,10 @@ class EngineChoice:
             wants = "only LiteLLM knows its price"
         if "*" in params["model"]:
             params = {**params, "model": model.provider_model}
-        engine = engine_of(provider_of(params, {}), model.mode, wants)
+        provider = provider_of(params, {})
+        if wants is None and provider in _AZURE and not params.get("api_key"):
+            wants = "without an api_key LiteLLM looks for Azure's credentials"
+        engine = engine_of(provider, model.mode, wants)
         if forced == "direct" and not engine.direct:
             what = f"model_info.engine of '{item.name}' is direct, which can't be: {engine.reason}"
             self._findings.wrong((*item.steps, "model_info", "engine"), what, "remove the line")

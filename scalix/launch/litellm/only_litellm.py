@@ -35,6 +35,7 @@ ONLY_LITELLM: Mapping[str, tuple[str, ...]] = {
         *("allow_client_keepalive_override", "provider_affinity_header", "use_litellm_proxy"),
         # clients of another kind, and tokens that are renewed
         *("ssl_verify", "client_certificate", "use_xai_oauth", "chatgpt_auth_file"),
+        *("azure_ad_token", "tenant_id", "client_id", "client_secret", "azure_username", "azure_password"),
         *("openai_identity_provider_id", "openai_identity_token_file", "openai_service_account_id"),
         *("callbacks", "success_callback", "failure_callback"),
     ),
