@@ -115,10 +115,10 @@ def _is_text(message: Any) -> bool:
     )
 
 
-# Whose messages LiteLLM passes on as they are. For the last three it makes texts of others, or leaves something out.
+# Whose messages LiteLLM passes on as they are. For the last four it may change others.
 _PASSED: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("openai", "hosted_vllm", "openrouter", "groq", "together_ai", "fireworks_ai"), _is_plain),
-    **dict.fromkeys(("deepseek", "mistral", "xai"), _is_text),
+    **dict.fromkeys(("azure", "deepseek", "mistral", "xai"), _is_text),
 }
 _WITH_PROMPTS = frozenset({"openai", "hosted_vllm"})
 
