@@ -22,6 +22,8 @@ _FRESH_S = 60.0
 _OF_THE_LAST = 0.3  # how much the newest answer says of it
 _LATELY_S = 2.0
 _MINUTE_S = 60
+_USES = ("r", "t")  # requests and tokens of a minute, as they are published
+_NOTHING = (0, 0)
 _WORKERS = "w"  # of which each states one
 
 
@@ -45,8 +47,9 @@ class Load:
         self._worker = uuid4().hex[:12]
         self._in_flight: Counter[str] = Counter()
         self._told: Counter[str] = Counter()  # of these, when the others last told of theirs
-        self._used: Counter[str] = Counter()  # requests and tokens of a minute
-        self._untold: Counter[str] = Counter()  # of these, what was not published yet
+        self._used: dict[str, tuple[int, int]] = {}  # requests and tokens of this minute
+        self._untold: dict[str, tuple[int, int]] = {}  # of these, what was not published yet
+        self._used_elsewhere: dict[str, tuple[int, int]] = {}
         self._telling: asyncio.Task[None] | None = None
         self._minute = 0
         self._elsewhere: dict[str, int] = {}
@@ -72,8 +75,7 @@ class Load:
         """Have a request and the tokens of its prompt count, if the deployment has limits."""
         if not deployment.is_limited:
             return None
-        self._use("r", deployment.id, 1)
-        self._use("t", deployment.id, tokens)
+        self._use(deployment.id, 1, tokens)
         self._tell_soon(deployment)
         return Taken(deployment.id, self._minute, tokens)
 
@@ -83,7 +85,7 @@ class Load:
         more = tokens - taken.tokens
         taken.tokens = tokens
         # What was not used of a minute that is over is nobody's any more.
-        self._use("t", taken.ident, more if taken.minute == self._minute else max(more, 0))
+        self._use(taken.ident, 0, more if taken.minute == self._minute else max(more, 0))
 
     def has_room(self, deployment: Deployment | Model, tokens: int = 0) -> bool:
         """Whether a deployment takes one more request of so many tokens in this minute, as far as is known here."""
@@ -116,9 +118,10 @@ class Load:
 
     def used(self, ident: str) -> tuple[int, int]:
         """The requests and tokens of a deployment in this minute, of all workers."""
-        names = [self._name(of, ident) for of in ("r", "t")]
-        requests, tokens = (self._used[name] + self._known_elsewhere(name) for name in names)
-        return requests, tokens
+        self._forget_the_minute_before()
+        requests, tokens = self._used.get(ident, _NOTHING)
+        more = self._used_elsewhere.get(ident, _NOTHING) if self._has_news() else _NOTHING
+        return requests + more[0], tokens + more[1]
 
     def seconds(self, ident: str) -> float:
         """How long an answer of a deployment takes to begin; 0 if that is not known, so that it is tried."""
@@ -130,7 +133,9 @@ class Load:
         self._forget_the_minute_before()
         self._untold.clear()
         told = self._in_flight.copy()
-        figures = {_WORKERS: 1} | {f"f {ident}": number for ident, number in told.items()} | self._used
+        figures = {_WORKERS: 1} | {f"f {ident}": number for ident, number in told.items()}
+        for ident, numbers in self._used.items():
+            figures |= {f"{of} {self._minute} {ident}": number for of, number in zip(_USES, numbers, strict=True)}
         try:
             self._elsewhere = await self._store.publish(self._worker, figures, round(LEASE_S * 1000))
         except StoreUnavailable:
@@ -140,6 +145,7 @@ class Load:
         self._lately.append(self._elsewhere)
         self._told = told
         self._learned_s = self._clock()
+        self._learn_uses()
 
     def _known_elsewhere(self, name: str) -> int:
         return self._elsewhere.get(name, 0) if self._has_news() else 0
@@ -147,27 +153,36 @@ class Load:
     def _has_news(self) -> bool:
         return self._clock() - self._learned_s < LEASE_S
 
-    def _use(self, of: str, ident: str, number: int) -> None:
+    def _learn_uses(self) -> None:
+        """What the others have used of this minute, by what they have told."""
         self._forget_the_minute_before()
-        self._used[self._name(of, ident)] += number
-        self._untold[f"{of} {ident}"] += number
+        self._used_elsewhere.clear()
+        for name, number in self._elsewhere.items():
+            of, _, rest = name.partition(" ")
+            minute, _, ident = rest.partition(" ")
+            if of in _USES and minute == str(self._minute):
+                requests, tokens = self._used_elsewhere.get(ident, _NOTHING)
+                self._used_elsewhere[ident] = (number, tokens) if of == _USES[0] else (requests, number)
+
+    def _use(self, ident: str, requests: int, tokens: int) -> None:
+        self._forget_the_minute_before()
+        for uses in (self._used, self._untold):
+            known = uses.get(ident, _NOTHING)
+            uses[ident] = known[0] + requests, known[1] + tokens
 
     def _tell_soon(self, deployment: Deployment | Model) -> None:
         """Publish at once what is much, measured by what is left: others go by it."""
         if self._telling is not None and not self._telling.done():
             return
-        used = self.used(deployment.id)
-        for of, taken, most in zip(("r", "t"), used, (deployment.rpm, deployment.tpm), strict=True):
-            if most is not None and self._untold[f"{of} {deployment.id}"] > max(most - taken, 0) * _UNTOLD:
+        untold, limits = self._untold.get(deployment.id, _NOTHING), (deployment.rpm, deployment.tpm)
+        for told, used, most in zip(untold, self.used(deployment.id), limits, strict=True):
+            if most is not None and told > max(most - used, 0) * _UNTOLD:
                 self._telling = in_background(self.publish())
                 return
-
-    def _name(self, of: str, ident: str) -> str:
-        return f"{of} {int(self._now_s()) // _MINUTE_S} {ident}"
 
     def _forget_the_minute_before(self) -> None:
         minute = int(self._now_s()) // _MINUTE_S
         if minute != self._minute:
             self._minute = minute
-            self._used.clear()
-            self._untold.clear()
+            for uses in (self._used, self._untold, self._used_elsewhere):
+                uses.clear()
