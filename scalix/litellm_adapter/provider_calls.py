@@ -8,13 +8,13 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import NamedTuple
 
-import aiohttp
 import httpx
 
 from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.bounded_answers import Bounded, bound, read_error
 from scalix.litellm_adapter.bridge import bridge
 from scalix.litellm_adapter.chat_servers import chat_servers
+from scalix.litellm_adapter.connection_errors import broken_connection, by_an_open_connection, of_the_wire
 from scalix.litellm_adapter.large_answers import lifted_of, lightened, without_vectors
 from scalix.litellm_adapter.straight_through import StraightThrough
 from scalix.litellm_adapter.wire import Came, Sent
@@ -29,7 +29,7 @@ from scalix.service.answers.provider_errors import (
 )
 from scalix.service.answers.reading import read_whole
 from scalix.service.answers.stream_reading import StreamReading
-from scalix.service.exchange.attempts import NO_CONNECTION, TOO_SLOW, Attempt, ProviderError, Seen
+from scalix.service.exchange.attempts import Attempt, Seen
 from scalix.service.exchange.exchanges import Exchange
 
 log = logging.getLogger("scalix.provider")
@@ -41,9 +41,7 @@ _JSON = "application/json"
 _EVENTS = "text/event-stream"
 _FOR_A_TOKEN = ("/token", "/oauth", "/oauth2")  # OAuth 2.0
 _NOT_SENT = (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.PoolTimeout)
-# The last: a proxy has refused to connect.
-_UNCONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
-_OK, _GATEWAY_TIMEOUT = 200, 504
+_OK = 200
 _ANSWERS = range(200, 300)
 _NOT_OUR_KEY = (401, 403)
 _ANSWERED = b'{"error":{"message":"This request has been answered","type":"invalid_request_error"}}'
@@ -101,9 +99,9 @@ class ProviderCall:
         attempt.asked |= asks_provider(request)
         try:
             refuse_incomplete(self._exchange, request)
-            return await ask()
+            return await by_an_open_connection(ask)
         except Exception as raised:
-            error = _of_the_wire(raised)
+            error = of_the_wire(raised)
             if not isinstance(error, httpx.TransportError) or isinstance(error, _NOT_SENT):
                 # A URL or a header that can't be sent, or no place among our own connections.
                 attempt.asked = was_asked
@@ -228,29 +226,6 @@ async def _pieces_of(response: Came, attempt: Attempt) -> AsyncIterator[bytes]:
     except httpx.TransportError as error:
         note_broken(attempt, broken_connection(error), is_too_large=isinstance(error, AnswerTooLarge))
         raise
-
-
-def _of_the_wire(error: Exception) -> Exception:
-    """The same, or for what can't be read as HTTP the error that LiteLLM's transport lacks. httpx has no headers but of
-    ASCII."""
-    if not isinstance(error, UnicodeEncodeError) and not isinstance(error.__cause__, aiohttp.ClientResponseError):
-        return error
-    broken = httpx.RemoteProtocolError("no HTTP came back")
-    broken.__cause__ = error.__cause__
-    return broken
-
-
-def broken_connection(error: httpx.TransportError) -> ProviderError:
-    """What came of a call that had no answer, or half of one, as if it were one."""
-    # LiteLLM's aiohttp transport has the same error for no connection and for one that broke, which a request may do.
-    cause = error.__cause__
-    if isinstance(cause, aiohttp.ClientError):
-        is_connected = not isinstance(cause, _UNCONNECTED)
-    else:
-        is_connected = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
-    if not is_connected:
-        return ProviderError(BAD_GATEWAY, "", kind=NO_CONNECTION)
-    return ProviderError(_GATEWAY_TIMEOUT, "", kind=TOO_SLOW) if isinstance(error, httpx.TimeoutException) else BROKEN
 
 
 def is_asked_again(exchange: Exchange, request: Sent) -> bool:

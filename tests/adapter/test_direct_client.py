@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -12,7 +13,9 @@ import pytest
 from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
 from scalix.litellm_adapter.direct_client import DirectClient, DirectRequest, Target
+from scalix.litellm_adapter.provider_calls import Answered, ProviderCall
 from scalix.litellm_adapter.provider_transport import install_reading
+from tests.exchanges import made_exchange
 
 EXTENSIONS = {"timeout": {"connect": 3, "read": 5, "write": 5, "pool": 7}}
 
@@ -100,3 +103,43 @@ async def test_a_host_of_which_one_address_is_dead_is_reached_by_the_next(monkey
             monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
             async with asyncio.timeout(20):
                 assert (await asked(f"http://provider.test:{port}/v1/x"))[:2] == (200, b"hi")
+
+
+async def test_a_connection_that_its_server_has_closed_is_not_used_and_one_that_dies_is_asked_once() -> None:
+    """vLLM and others close what is idle for five seconds: https://github.com/aio-libs/aiohttp/issues/9138."""
+    asked_on: list[int] = []  # the number of its connection, for each request
+    connections = 0
+    dies = False
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        number = connections
+        await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(2)
+        asked_on.append(number)
+        if not dies:
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+        writer.close()  # which its head has not said
+
+    install_reading()
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server, aiohttp.ClientSession() as session:
+        client = DirectClient(
+            httpx.AsyncClient(transport=AsyncHTTPHandler.create_async_transport(shared_session=session))
+        )
+        url = httpx.URL(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/x")
+        request = DirectRequest(Target(url, httpx.Headers(), EXTENSIONS), b"{}")
+
+        async def answer() -> bytes:
+            came = await ProviderCall(made_exchange(), request).answer(partial(client.send, request))
+            assert not isinstance(came, Answered)
+            return await came.aread()
+
+        for _ in range(5):
+            assert await answer() == b"hi"
+        assert asked_on == [1, 2, 3, 4, 5]
+        dies = True
+        with pytest.raises(httpx.TransportError):
+            await answer()
+    assert asked_on == [1, 2, 3, 4, 5, 6]
