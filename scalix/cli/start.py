@@ -128,8 +128,22 @@ def _ask_running(action: str, options: argparse.Namespace) -> int:
             return EXIT_NOT_RUNNING
         state_dir = found
     if action == "status":
-        return print_status(state_dir, as_json=options.json)
+        return print_status(state_dir, as_json=options.json, key=lambda: _master_key(options, state_dir))
     return stop_gateway(state_dir) if action == "stop" else reload_gateway(state_dir)
+
+
+def _master_key(options: argparse.Namespace, state_dir: Path) -> str:
+    """The master key as this user may know it; empty if not."""
+    from scalix.launch.config.config_environment import MASTER_KEY
+    from scalix.launch.settings.environment import load_environment
+    from scalix.launch.settings.master_key import MASTER_KEY_FILE
+
+    with suppress(LaunchError, OSError, UnicodeError):
+        values = load_environment(HOME, os.environ, options.env_file, secrets=(MASTER_KEY,)).values
+        if found := values.get(MASTER_KEY, "").strip():
+            return found
+        return (state_dir / MASTER_KEY_FILE).read_text(encoding="utf-8").strip()
+    return ""
 
 
 def _state_dir(options: argparse.Namespace) -> Path:

@@ -109,6 +109,8 @@ def test_who_does_not_answer_is_taken_out_and_told_and_back_when_it_answers(
         assert 'scalix_deployment_up{deployment="free-direct#2"} 1.0' in metrics
         status = json.loads(gateway.command("--status", "--json").stdout)
         assert (status["state"], status["alarms"]["deployments_failing"]) == ("ready", 3)
+        assert {one["deployment"] for one in status["failing"]} == failing
+        assert {one["reason"] for one in status["failing"]} == {"it does not answer as it should (500)"}
         told = {one["model"]: one for one in http.get("/health").json()["background_checks"]}
         assert told["free-litellm#1"]["answers"] is False
         # Nobody was billed for a check, and none was a request.

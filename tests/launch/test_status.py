@@ -11,12 +11,15 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import psutil
 import pytest
 import redis
 
-from scalix.launch.processes.status import Status, ask, uptime
+from scalix.launch.processes.runfile import RunFile
+from scalix.launch.processes.status import Status, ask, failing_at, uptime
 from tests.launch.running import ROOT, Gateway, Place, all_gone, eventually
 
 
@@ -162,3 +165,40 @@ def test_what_is_not_well_and_keeps_nobody_from_being_served_is_told(tmp_path: P
     assert (trouble, alarms) == ("", {"store_memory_percent": 84})
     status = Status("ready", tmp_path, alarms=alarms)
     assert status.as_json(0.0)["alarms"] == alarms
+
+
+def test_which_deployments_fail_their_health_checks_and_why_is_told(tmp_path: Path) -> None:
+    health = {"answers": False, "reason": "it can't be reached", "checked_at": "2026-11-30T12:00:00Z"}
+    models = [
+        {"model": "m", "deployment": "m#1", "health": {**health, "answers": True}},
+        {"model": "m", "deployment": "m#2", "health": health},
+        {"model": "alone", "deployment": None, "health": health},
+        {"model": "unchecked", "deployment": None, "health": None},
+    ]
+    keys: list[str | None] = []
+
+    class Models(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            keys.append(self.headers["authorization"])
+            is_right = keys[-1] == "Bearer sk-right"
+            self.send_response(200 if is_right else 401)
+            self.end_headers()
+            self.wfile.write(json.dumps({"data": models} if is_right else {"error": {}}).encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Models) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        run = cast(RunFile, SimpleNamespace(host="127.0.0.1", port=server.server_port))
+        failing = failing_at(run, "sk-right")
+        assert failing_at(run, "sk-of-another") == []
+        server.shutdown()
+    assert failing_at(run, "sk-right") == []
+    assert [(one["deployment"], one["reason"]) for one in failing] == [
+        ("m#2", "it can't be reached"),
+        ("alone", "it can't be reached"),
+    ]
+    assert keys == ["Bearer sk-right", "Bearer sk-of-another"]
+    status = Status("ready", tmp_path, alarms={"deployments_failing": 2}, failing=failing)
+    assert status.as_json(0.0)["failing"] == failing

@@ -2,9 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -15,6 +15,7 @@ from scalix.launch.processes.ports import base_url, describe_owner
 from scalix.launch.processes.runfile import FOREIGN_PID, LOCK_FILE, RunFile, lock_holder, read_run_file, running
 
 PROBE_PATH = "/health/readiness"
+MODELS_PATH = "/scalix/v1/models"
 PROBE_TIMEOUT_S = 1.0
 EXIT_CODES = {"ready": 0, "not running": 3}
 EXIT_NOT_READY = 1
@@ -27,7 +28,8 @@ class Status:
     """One look at a gateway.
 
     `detail` says why it is not ready; `pid` is 0 when it can't be seen from here. `alarms` are measurements
-    that are too high but stop no request yet, such as `store_memory_percent`.
+    that are too high but stop no request yet, such as `store_memory_percent`; `failing` are the deployments that fail
+    their health checks, as far as the gateway's key was at hand to ask for them.
     """
 
     state: State
@@ -36,6 +38,7 @@ class Status:
     run_file: RunFile | None = None
     detail: str = ""
     alarms: Mapping[str, int] = field(default_factory=dict)
+    failing: Sequence[Mapping[str, str]] = ()
 
     def as_json(self, now_s: float) -> dict[str, Any]:
         """The status as plain data for JSON; `now_s` is in seconds since 1970."""
@@ -44,6 +47,8 @@ class Status:
             answer["detail"] = self.detail
         if self.alarms:
             answer["alarms"] = dict(self.alarms)
+        if self.failing:
+            answer["failing"] = list(self.failing)
         if run := self.run_file:
             answer.update(
                 address=base_url(run.host, run.port),
@@ -81,7 +86,9 @@ class Status:
             "log": run.log_file,
             **({"alarms": ", ".join(f"{name} {value}" for name, value in self.alarms.items())} if self.alarms else {}),
         }
-        return "\n".join(f"{name:<9}{value}" for name, value in rows.items())
+        lines = [f"{name:<9}{value}" for name, value in rows.items()]
+        lines += [f"failing  {one['deployment']}: {one['reason']} ({one['checked_at']})" for one in self.failing]
+        return "\n".join(lines)
 
 
 def gateway_of_port(port: int, own: Path) -> Path | None:
@@ -138,6 +145,24 @@ def ask(host: str, port: int) -> tuple[str, dict[str, int]]:
     return f"{PROBE_PATH} answers {answer.status}{reasons}", alarms
 
 
+def failing_at(run: RunFile, key: str) -> list[dict[str, str]]:
+    """The deployments that fail their health checks, each with the reason and when that was; none where the gateway
+    does not take this key."""
+    with suppress(NoAnswer):
+        answer = Client(base_url(run.host, run.port), key).get(MODELS_PATH, timeout_s=PROBE_TIMEOUT_S)
+        models = answer.field("data") if answer.status == HTTPStatus.OK else None
+        return [
+            {
+                "deployment": one["deployment"] or one["model"],
+                "reason": health["reason"],
+                "checked_at": health["checked_at"],
+            }
+            for one in models or ()
+            if (health := one["health"]) is not None and not health["answers"]
+        ]
+    return []
+
+
 def uptime(seconds: float) -> str:
     """A time in its two largest units, such as `3 d 4 h`, `2 h 5 min` or `12 s`."""
     whole = max(0, int(seconds))
@@ -147,9 +172,12 @@ def uptime(seconds: float) -> str:
     return " ".join(f"{count} {unit}" for count, unit in parts[:2])
 
 
-def print_status(state_dir: Path, *, as_json: bool) -> int:
-    """Print the status and return the exit code: 0 ready, 1 up but not ready, 3 not running."""
+def print_status(state_dir: Path, *, as_json: bool, key: Callable[[], str] = str) -> int:
+    """Print the status and return the exit code: 0 ready, 1 up but not ready, 3 not running. `key` finds the master
+    key, if it can be found."""
     status = look(state_dir)
+    if status.run_file is not None and status.alarms.get("deployments_failing") and (found := key()):
+        status = replace(status, failing=failing_at(status.run_file, found))
     now_s = time.time()
     print(json.dumps(status.as_json(now_s)) if as_json else status.as_text(now_s))
     return EXIT_CODES.get(status.state, EXIT_NOT_READY)
