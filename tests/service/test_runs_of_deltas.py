@@ -186,6 +186,23 @@ def test_so_do_texts_of_completions_and_of_chats_that_stand_for_them(
     assert not any("delta" in choice for choice in choices)
 
 
+@given(
+    st.lists(TEXTS, min_size=1, max_size=4), st.sampled_from(PROVIDERS), st.sampled_from([b"", b"\n", b"x", b"\n\n"])
+)
+def test_a_piece_is_a_run_if_it_is_nothing_but_plain_deltas(texts: list[str], provider: Any, more: bytes) -> None:
+    plain = PlainDeltas(JsonCodec(orjson.loads, orjson.dumps))
+    plain.learn(written(provider({"content": "word"}), spaced=False))
+    piece = b"".join(written(provider({"content": text}), spaced=False) for text in texts)
+    run = plain.whole(piece + more)
+    known = PlainDeltas(JsonCodec(orjson.loads, orjson.dumps))
+    known.learn(written(provider({"content": "word"}), spaced=False))
+    groups = list(known.groups([event + b"\n\n" for event in (piece + more).split(b"\n\n")[:-1]]))
+    is_run = len(groups) == 1 and isinstance(groups[0], Run) and not more
+    assert (run is not None) == is_run
+    if run is not None:
+        assert b"".join(run.events()) == piece
+
+
 def test_events_that_differ_in_more_than_their_text_are_soon_tried_no_more() -> None:
     tries = 0
 
