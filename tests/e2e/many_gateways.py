@@ -76,7 +76,7 @@ def ask_all(made: list[httpx.Client], requests: int, at_once: int) -> Counter[in
 
 
 def make_users(gateways: list[Gateway], names: Iterable[str]) -> None:
-    """Users who may use everything."""
+    """Users who may use everything, also while the store is slow to answer."""
     with gateways[0].client() as http:
         for name in names:
-            assert http.post("/user/new", json={"user_id": name, "tier": "all-models"}).status_code == 200
+            assert http.post("/user/new", json={"user_id": name, "tier": "premium"}).status_code == 200

@@ -12,7 +12,7 @@ from tests.e2e.prefix_caches import PrefixCaches
 from tests.e2e.scripted_provider import scripted
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
-CONVERSATIONS, TURNS, AT_ONCE = 96, 20, 48
+CONVERSATIONS, TURNS, AT_ONCE = 72, 20, 36
 WORDS = "parse the line count words keep types return early value list print index error test while".split()  # noqa: SIM905
 
 
@@ -31,7 +31,7 @@ def converse(gateways: list[Gateway], number: int) -> None:
 
 @pytest.mark.parametrize(("strategy", "least", "most"), [("simple-shuffle", 0.9, 1.0), ("least-busy", 0.0, 0.7)])
 def test_conversations_find_what_is_cached_of_them(strategy: str, least: float, most: float, tmp_path: Path) -> None:
-    caches = PrefixCaches(capacity_tokens=400_000)
+    caches = PrefixCaches(capacity_tokens=300_000)
     with scripted(caches.answer) as provider, three(tmp_path, provider, strategy) as gateways:
         make_users(gateways, [f"talker-{number}" for number in range(CONVERSATIONS)])
         with ThreadPoolExecutor(AT_ONCE) as pool:
