@@ -81,6 +81,11 @@ def test_a_null_beside_a_text_is_no_chat() -> None:
     assert whole({"text": "Hi", "message": None})["choices"][0]["text"] == "Hi"
 
 
+def test_a_chunk_that_says_nothing_has_an_empty_text() -> None:
+    (chunk,) = chunks({"choices": [], "prompt_filter_results": []})
+    assert chunk["choices"] == [{"index": 0, "text": "", "finish_reason": None}]
+
+
 def test_the_usage_comes_last_and_alone_to_who_has_asked_for_it() -> None:
     last = {"choices": [{"index": 0, "text": "", "finish_reason": "stop"}], "usage": dict(USAGE)}
     assert [one.get("usage") for one in chunks(dict(last), with_usage=True)] == [None, USAGE]

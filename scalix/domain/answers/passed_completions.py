@@ -25,6 +25,8 @@ class PassedCompletions(PassedChat):
             choice["finish_reason"] = choice["finish_reason"] or "stop"
 
     def _complete_choices(self, choices: list[dict[str, Any]]) -> None:
+        if not choices:
+            choices.append({})  # who reads texts knows no chunk without one
         for position, choice in enumerate(choices):
             given = choice.get("index")
             choice["index"] = given if type(given) is int else position
