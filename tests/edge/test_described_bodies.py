@@ -1,6 +1,7 @@
 """Operators' bodies and answers are as docs/openapi.yaml describes them, by the answers of a gateway."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 import jsonschema
 import pytest
 
+from scalix.domain.health_checks import HealthChecks, Verdict
 from scalix.domain.identity.subjects import shard_of
 from scalix.edge import gate
 from scalix.edge.model_routes import MODEL_ROWS
 from scalix.edge.routes import ROWS
 from scalix.edge.rows import Row
 from scalix.store.connection.deadline import grant_store_time
+from scalix.store.records.redis_health import HealthStore
 from tests.edge.described import answer_schema, body_schema, check_answer, unseen
 from tests.edge.gates import MASTER_KEY, InProcess, in_process
 
@@ -117,6 +120,10 @@ async def filled(edge: InProcess) -> str:
     name = session.names.windows("user:ann")
     (field,) = [one for one in await session.hgetall(name) if one.startswith("d")]
     await edge.core.store.client.hset(name, field, "41 1 1 0 0 0")
+    policy = edge.core.policy
+    policy.replace(replace(policy.current, health_checks=HealthChecks(60, {"free-small": 5})))
+    verdict = Verdict(is_failing=True, reason="it can't be reached")
+    await HealthStore(session).note("free-small", verdict, next_ms=(60_000, 60_000), keep_ms=60_000)
     return key
 
 
