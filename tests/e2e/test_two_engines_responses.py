@@ -29,6 +29,7 @@ ENGINES = ("direct", "litellm")
 _AT_ONCE = 6
 GOES_ON = "goes on"
 _RESPONSE = re.compile(r"resp_[\w+/=-]+")
+_NOW = re.compile(r'(?<="completed_at":)(?!170000000)\d+')  # where the provider has not said it
 _OF_THIS_CALL = re.compile(r"(?:direct|litellm)-model|_own[\w-]{20}")
 
 # The call, the path to what differs, and the reason.
@@ -70,7 +71,7 @@ class Answers:
 
 def told(answer: httpx.Response) -> dict[str, Any]:
     """What an answer says, and each event of a stream by its place among those of its type."""
-    text = _RESPONSE.sub("resp", _OF_THIS_CALL.sub("#", answer.text))
+    text = _NOW.sub("0", _RESPONSE.sub("resp", _OF_THIS_CALL.sub("#", answer.text)))
     streamed = "text/event-stream" in answer.headers["content-type"]
     said: dict[str, Any] = {"status": answer.status_code, "ends": streamed and text.rstrip().endswith("[DONE]")}
     for _, value in events_of(text) if streamed else [("", json.loads(text))]:
