@@ -40,6 +40,7 @@ class LiteLLM:
     title = "LiteLLM as installed"
     packages: Sequence[str] = (f"litellm[proxy]=={VERSION}",)
     files: ClassVar[Mapping[str, str]] = {}
+    env: ClassVar[Mapping[str, str]] = {}
 
     def install(self) -> None:
         """See `Peer`."""
@@ -66,7 +67,7 @@ class LiteLLM:
             "--num_workers",
             "1",
         ]
-        env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MASTER_KEY": MASTER_KEY}
+        env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MASTER_KEY": MASTER_KEY, **self.env}
         process = start(command, folder=folder, log=log, env=env)
         wait_until_ready(process, f"http://127.0.0.1:{port}/health/liveliness", log)
         return Running(port, process, beside=redis)

@@ -14,6 +14,7 @@ from benchmarks.loads.base import QUESTION, SYSTEM
 from benchmarks.peers import PEERS
 from benchmarks.peers.base import Peer, Running
 from benchmarks.peers.gateway import UNLIMITED, ScalixGateway
+from benchmarks.peers.litellm import LiteLLMWithPackages
 from benchmarks.processes import BenchmarkError
 from benchmarks.report import table
 from benchmarks.studies.base import Findings, Setting
@@ -26,8 +27,14 @@ _WARM_UP = 100
 _SETTLE_S = 3.0
 _OPENING_S = 90.0
 _FILES = 8_192
+# LiteLLM, and so both sides, opens 500 to one host unless told.
+_CONNECTIONS = {"AIOHTTP_CONNECTOR_LIMIT": "4000", "AIOHTTP_CONNECTOR_LIMIT_PER_HOST": "4000"}
 _TEXT = b'"content":"'
 _NO_TEXT = b'"content":""'
+
+
+class _Stock(LiteLLMWithPackages):
+    env = _CONNECTIONS
 
 
 class OpenStreams:
@@ -42,8 +49,9 @@ class OpenStreams:
         """See `Study`."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _FILES)), hard))
-        gateway = ScalixGateway(settings={"scalix": {"guard": {"overload": {"in_flight": 4 * STREAMS}}}})
-        peers: dict[str, Peer] = {BASELINE: PEERS[BASELINE], "gateway": gateway}
+        settings = {"scalix": {"overload": {"in_flight": 4 * STREAMS}}}
+        gateway = ScalixGateway(env=_CONNECTIONS, settings=settings)
+        peers: dict[str, Peer] = {BASELINE: _Stock(), "gateway": gateway}
         seen: dict[str, list[tuple[float, float]]] = {name: [] for name in peers}
         for number in range(QUICK_ROUNDS if setting.quick else ROUNDS):
             for name, peer in peers.items() if number % 2 == 0 else reversed(peers.items()):
@@ -64,7 +72,8 @@ class OpenStreams:
             rows.append((PEERS[name].title, f"{before:.0f}", f"{after:.0f}", f"{kib[name]:.1f}"))
         about = (
             f"Resident memory of a worker after {_WARM_UP} short streams, and with {STREAMS:,} that have begun, each "
-            f"of a token every {_GAP_MS // 1000} s. Medians of {len(seen[BASELINE])} starts each, by turns.\n\n"
+            f"of a token every {_GAP_MS // 1000} s. Both sides may open 4,000 connections to the provider. Medians of "
+            f"{len(seen[BASELINE])} starts each, by turns.\n\n"
         )
         header = ("", "MiB", f"MiB with {STREAMS:,} streams", "KiB per stream")
         return Findings(about + table(header, rows), seen, {"open_stream_memory": kib["gateway"] / kib[BASELINE]})
@@ -103,7 +112,9 @@ async def _opened(request: Request, count: int) -> list["_Stream"]:
         streams.append(stream)
         while sum(not one.has_begun for one in streams[-32:]) > 8:  # not all at once, which would be another load
             if time.monotonic() > deadline_s:
-                raise BenchmarkError("the streams do not begin")
+                raise BenchmarkError(
+                    f"of {len(streams)} streams {sum(not one.has_begun for one in streams)} do not begin"
+                )
             await asyncio.sleep(0.002)
     async with asyncio.timeout(_OPENING_S):
         await asyncio.gather(*(stream.begun for stream in streams))
