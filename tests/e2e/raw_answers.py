@@ -63,6 +63,36 @@ def beginning(connection: socket, asked: Asked, then: Callable[[socket], None]) 
     then(connection)
 
 
+def _role_alone(connection: socket, asked: Asked) -> None:
+    """A stream that is reset before it has said a word, and half of a whole answer."""
+    begun = event(choices=[{"index": 0, "delta": {"role": "assistant"}}]) if asked.body.get("stream") else WHOLE[:20]
+    connection.sendall(head("200 OK", kind(asked), "transfer-encoding: chunked") + chunked(begun))
+    time.sleep(0.1)
+    reset(connection)
+
+
+def _in_pieces(connection: socket, asked: Asked) -> None:
+    """A text that is cut within a character, in a type with a charset."""
+    body = b"".join(pieces(asked)).replace(b"hel", "hel北".encode())
+    cut = body.index("北".encode()) + 1
+    connection.sendall(head("200 OK", f"{kind(asked)};charset=UTF-8", "transfer-encoding: chunked"))
+    connection.sendall(chunked(body[:cut]))
+    time.sleep(0.05)  # so that it comes by itself
+    connection.sendall(chunked(body[cut:]) + b"0\r\n\r\n")
+
+
+def _compressed(connection: socket, asked: Asked) -> None:
+    body = gzip.compress(b"".join(pieces(asked)))
+    connection.sendall(head("200 OK", kind(asked), "content-encoding: gzip", "transfer-encoding: chunked"))
+    connection.sendall(chunked(body[:30], body[30:]) + b"0\r\n\r\n")
+
+
+def _then_reset(connection: socket, asked: Asked) -> None:
+    of_length(connection, asked, more=("connection: close",))
+    time.sleep(0.1)  # so that it has been read
+    reset(connection)
+
+
 def hang_up(connection: socket, asked: Asked | None = None) -> None:
     raise Hangup
 
@@ -125,7 +155,14 @@ ANSWERS: dict[str, tuple[Behaviour, str, str]] = {
     "of HTTP 1.0": (_http_1_0, FINE, FINE),
     "half closed": (_half_closed, FINE, FINE),
     "a 201": (partial(of_length, status="201 Created"), FINE, FINE),
-    "compressed": (partial(_coded, "gzip", gzip.compress(WHOLE)), FINE, FINE),
+    "compressed": (_compressed, FINE, FINE),
+    "whole where a stream was asked for": (partial(_coded, "gzip", gzip.compress(WHOLE)), FINE, FINE),
+    # https://github.com/musistudio/claude-code-router/pull/1672, https://github.com/Azure/fetch-event-source/issues/1
+    "cut within a character": (_in_pieces, FINE, FINE),
+    # https://github.com/opensandbox-group/OpenSandbox/issues/1461
+    "whole, and then a reset": (_then_reset, FINE, FINE),
+    # https://github.com/BerriAI/litellm/pull/33222
+    "reset before a word": (_role_alone, FAILED, FAILED),
     "without the last chunk": (partial(proper, after=b""), FAILED, FINE),
     "shorter than it says": (partial(of_length, wrong_by=50), FAILED, FINE),
     "longer than it says": (partial(of_length, wrong_by=-20), FAILED, FAILED),
