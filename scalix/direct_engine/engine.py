@@ -14,7 +14,6 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import orjson
 
 from scalix.direct_engine.passing import Passed, PassedStream, passed_whole
 from scalix.domain.answers.passed_chat import PassedChat
@@ -62,7 +61,7 @@ class DirectEngine:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["scalix"]
-        body = orjson.loads(exchange.attempt.written)
+        body = dict(exchange.attempt.body)
         retries, with_usage = body.pop(_RETRIES, 0), wants_usage(body)
         if exchange.admission.streamed and exchange.admission.route is not Route.RESPONSES:
             ask_for_usage(body)

@@ -52,7 +52,7 @@ class Asking:
     ) -> None:
         """Ask until a model has answered, or none is left, and settle. `reply_of` gives the way back from a model.
         Raises `BadRequest` for a body that can't be written."""
-        raw = serialised(attempts.body())  # where this fails, no provider is asked, and nothing charged
+        raw = serialised(body := attempts.body())  # where this fails, no provider is asked, and nothing charged
         client = Client(receive, exchange, partial(self._settlement.free_slot, exchange))
         exchange.attempt.lifted = Lifted()
         exchange.write_at_once = scope.get(STREAM_PART, exchange.write_at_once)
@@ -62,7 +62,7 @@ class Asking:
         try:
             async with client.watched():
                 while True:
-                    exchange.attempt.written = raw
+                    exchange.attempt.body, exchange.attempt.written = body, raw
                     await self._attempt(exchange, attempts, answer, self._inner_scope(exchange, scope), client)
                     failure = await answer.conclude()
                     if failure is not None and not failure.asks_anew and not exchange.client_left:
@@ -70,7 +70,7 @@ class Asking:
                     if not attempts.go_on(failure):
                         break
                     await _hang_up(exchange)
-                    raw = serialised(attempts.body())
+                    raw = serialised(body := attempts.body())
                     if failure is not None and not failure.asks_anew:
                         failures.append(failure)
                     exchange.begin_next()
@@ -110,7 +110,7 @@ class Asking:
             failure = await answer.conclude()
             if failure is not None and exchange.ending is None:
                 await answer.reply.refuse([*failures, failure])
-            exchange.attempt.written = b""
+            exchange.attempt.body, exchange.attempt.written = {}, b""
             if exchange.client_left:
                 await _hang_up(exchange)
         finally:

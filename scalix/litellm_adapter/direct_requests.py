@@ -73,14 +73,13 @@ class DirectRequests:
         deployment = _as_routed(deployment, body)
         if key is not None and route is Route.CHAT and not await self._passes_messages_on((model, chosen), deployment):
             key = None
-        said = orjson.dumps(body[field]) if key is not None else b""  # LiteLLM changes it in place
-        built = await built_request(deployment, body, route)
+        built = await built_request(deployment, orjson.loads(orjson.dumps(body)), route)  # which it changes in place
         if built is None:
             return None
         request, left_out = DirectRequest(Target.of(built[0]), built[0].content), built[1]
         _note_left_out(exchange, left_out)
         if key is not None:
-            self._kept.put(key, request, orjson.loads(said), left_out)
+            self._kept.put(key, request, body[field], left_out)
         return request
 
     async def _passes_messages_on(self, name: tuple[str, str], deployment: dict[str, Any]) -> bool:

@@ -57,9 +57,7 @@ async def test_a_client_that_does_not_read_stops_the_reading_of_the_provider(mon
 
     exchange = made_exchange()
     exchange.attempt.model = "m"
-    exchange.attempt.written = orjson.dumps(
-        {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
-    )
+    exchange.attempt.body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
     token = CURRENT.set(exchange)
     try:
         async with aiohttp.ClientSession() as session, server:

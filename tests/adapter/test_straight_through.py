@@ -108,7 +108,7 @@ async def heard_of(asked: DirectEngine, heard: Heard) -> Heard:
     exchange.attempt.model = "m"
     exchange.attempt.pass_run = heard.pass_run
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": True}
-    exchange.attempt.written = orjson.dumps(body)
+    exchange.attempt.body = body
     token = CURRENT.set(exchange)
     try:
         await asked({"scalix": exchange}, _nothing, heard.send)

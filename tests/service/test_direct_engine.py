@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 
 import httpx
-import orjson
 import pytest
 
 from scalix.direct_engine.engine import DirectEngine
@@ -27,7 +26,7 @@ async def groups(*events: bytes) -> AsyncIterator[Group]:
 async def served(answer: Any, *, streamed: bool) -> tuple[list[MutableMapping[str, Any]], Exchange]:
     """What the engine sends for a provider's answer."""
     exchange = made_exchange(streamed=streamed)
-    exchange.attempt.model, exchange.attempt.written = "m", orjson.dumps({"model": "m", "messages": []})
+    exchange.attempt.model, exchange.attempt.body = "m", {"model": "m", "messages": []}
     sent: list[MutableMapping[str, Any]] = []
 
     async def build(exchange: Exchange, body: dict[str, Any]) -> httpx.Request:
@@ -49,7 +48,7 @@ async def test_a_retry_waits_as_long_as_its_provider_asks_if_that_is_not_long(
     asked_s: int, waited_s: list[float]
 ) -> None:
     exchange = made_exchange(streamed=False)
-    exchange.attempt.written = orjson.dumps({"model": "m", "messages": [], "num_retries": 2})
+    exchange.attempt.body = {"model": "m", "messages": [], "num_retries": 2}
     exchange.attempt.seen.error = ProviderError(503, "", asked_s)
     pauses: list[float] = []
 

@@ -1,8 +1,9 @@
 """One attempt at a model, and what is known of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from scalix.domain.answers.plain_deltas import Run
 from scalix.domain.answers.text_chunks import TextChoices
@@ -94,7 +95,8 @@ class Attempt:
     reported: asyncio.Event = field(default_factory=asyncio.Event)
     # seen on the way to the provider and back
     seen: Seen = field(default_factory=Seen)
-    written: bytes = b""  # what LiteLLM is asked: all that a provider can quote of what the client wrote
+    body: Mapping[str, Any] = field(default_factory=dict)  # what an engine is asked; what is in it is not changed
+    written: bytes = b""  # the same, as JSON: all that a provider can quote of what the client wrote
     asked: bool = False  # whether a request to the provider was on its way out
     directly: bool = False  # whether our engine asks, which passes a stream on as it comes, and not LiteLLM
     unseen: bool = False  # whether one may have been by other ways than those that are watched
