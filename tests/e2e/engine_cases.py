@@ -1,11 +1,14 @@
 """The calls by which the engines are compared: each answer of a provider's, and all that the demo provider can do."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.e2e.completion_answers import BY_CHAT, CHATS, TEXTS
 from tests.e2e.provider_answers import CASES
+
+CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 
 _TOOL = {"type": "function", "function": {"name": "lookup", "parameters": {"type": "object", "properties": {}}}}
 _SCHEMA = {"type": "object", "properties": {"x": {"type": "string"}}, "required": ["x"]}
@@ -35,6 +38,17 @@ WISHES: Mapping[str, dict[str, Any]] = {
     "two": {"n": 2},
     "a cap": {"max_tokens": 3},
 }
+TEXT_DIRECTIVES = (
+    *("words=3", "words=0", "words=400 burst=1", "words=9 chunk_chars=4", "status=429 retry_after=1"),
+    *("statuses=500,200 key={key}", "usage=none", "usage=late", "usage=in_finish", "no_done=1", "crlf=1"),
+    *("finish=length", "cut_after=2", "reset_after=2", "error_after=2", "error_after=0", "drop=1", "empty=1"),
+)
+TEXT_WISHES: Mapping[str, dict[str, Any]] = {
+    "two": {"n": 2},
+    "a cap": {"max_tokens": 3},
+    "two prompts": {"prompt": ["[[demo words=2]]", "[[demo words=3]]"]},
+    "tokens": {"prompt": [9906, 1917]},
+}
 
 
 @dataclass(frozen=True)
@@ -45,10 +59,13 @@ class Call:
     model: str
     text: str
     more: Mapping[str, Any] = field(default_factory=dict)
+    path: str = CHAT
 
     def body(self) -> dict[str, Any]:
         """Its body, without the model's name."""
         text = self.text.replace("{key}", secrets.token_hex(8))
+        if self.path == COMPLETIONS:
+            return {"prompt": text, **self.more}
         return {"messages": [{"role": "user", "content": text}], **self.more}
 
 
@@ -63,4 +80,19 @@ def calls() -> list[Call]:
         made += [
             Call(f"demo {name} {way}", "demo", "[[demo words=5]]", {**asked, **one}) for name, one in WISHES.items()
         ]
-    return made
+    return [*made, *_texts()]
+
+
+def _texts() -> Iterator[Call]:
+    """Those of the API before chat, such as `openai text: vLLM whole`."""
+    for way, asked in WAYS.items():
+        for name, text in TEXTS.items():
+            for of in text.of:
+                yield Call(f"{of} text: {name} {way}", of, name, {**asked, **(text.asked or {})}, COMPLETIONS)
+        for name in CHATS:
+            for of in {*BY_CHAT}.intersection(CASES[name].of):
+                yield Call(f"{of} text: chat {name} {way}", of, name, asked, COMPLETIONS)
+        for one in TEXT_DIRECTIVES:
+            yield Call(f"demo text: {one} {way}", "demo", f"[[demo {one}]]", asked, COMPLETIONS)
+        for name, wish in TEXT_WISHES.items():
+            yield Call(f"demo text: {name} {way}", "demo", "[[demo words=5]]", {**asked, **wish}, COMPLETIONS)

@@ -11,9 +11,10 @@ from tests.e2e.api_types import events_of
 
 # What only one answer has: ids that somebody has made up, and the names of our models.
 _OF_THIS_CALL = re.compile(
-    r"demo[0-9a-f]{8}\d+|(?:chatcmpl-|call_)?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
+    r"demo[0-9a-f]{8}\d+|(?:chatcmpl-|cmpl-|call_)?[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"
     r"|(?:direct|litellm)-[a-z_]+"
 )
+_SAID = ("index", "message", "delta", "text", "reasoning_content")
 _STANDARD = frozenset({"id", "object", "created", "model", "choices", "usage", "error"})
 
 _NOT_TRANSLATED = r"status|errors|choice0|id|model|object|usage|usages"
@@ -31,6 +32,12 @@ DIFFERENT: tuple[tuple[str, str, str], ...] = (
     (".* DeepSeek .*", r"usage\.prompt_cache_(?:hit|miss)_tokens", "it drops what it does not know"),
     (".* SGLang .*", r"usage\.reasoning_tokens", "it drops what it does not know"),
     (r".* no finish stream\+usage", "usage|usages", "of a stream that has no end it tells no usage"),
+    (
+        ".* text: chat .* whole",
+        r"citations|system_fingerprint|choice0\.(?:reasoning_content|text)",
+        "of a chat it leaves the text",
+    ),
+    (".* text: chat OpenRouter stream.*", r"choice0\.native_finish_reason", "it drops what it does not know"),
     # What LiteLLM makes up
     (".* whole", r"choice0\.provider_specific_fields", "it moves what it does not know here"),
     (".* stream\\+usage", r"usage\.completion_tokens_details.*", "it counts thoughts and text by itself"),
@@ -42,12 +49,26 @@ DIFFERENT: tuple[tuple[str, str, str], ...] = (
     (".* (?:no choices|choices that are null) stream.*", "choice0", "it makes an empty choice of none"),
     ("mistral Mistral's call whole", r"choice0\.content", "it makes null of an empty text"),
     ("groq Groq whole", "service_tier", "it makes auto of the tiers that OpenAI does not have"),
+    # What LiteLLM passes on of completions as it is
+    ("openai text: no number .*", "choice0|choiceNone", "a choice without a number"),
+    ("openai text: no choices stream", _NOT_TRANSLATED + "|ends", "an empty stream"),
+    ("openai text: no finish whole", r"choice0\.finish_reason", "a whole text without an end"),
+    (
+        ".* text: (?:chat .*call|Together|an unknown finish) .*",
+        r"choice0\.finish_reason",
+        "a reason to end that texts do not have",
+    ),
     # Where LiteLLM fails, or its answer is not OpenAI's
-    ("groq (?:a text|a call) whole", _NOT_TRANSLATED, "it fails on Groq's answer without a service tier"),
+    (
+        "groq (?:text: chat )?(?:a text|a call) whole",
+        _NOT_TRANSLATED,
+        "it fails on Groq's answer without a service tier",
+    ),
     (".* no message whole", _NOT_TRANSLATED, "it fails on a choice without a message; to us that is an empty one"),
     ("hosted_vllm choices that are null stream.*", _NOT_TRANSLATED + "|ends", "it fails on them; to us they are none"),
     (".* a head of other types .*", _NOT_TRANSLATED + "|ends|charge", "it passes a number as an id on, or fails on it"),
     (".* a call without an id stream.*", r"choice0\.call0\.id", "it makes an id for whole answers only"),
+    ("demo text: statuses=500,200 .* stream.*", _NOT_TRANSLATED + "|ends|charge", "it asks for a streamed text once"),
     (".* no total whole", r"usage\.total_tokens", "it says that the sum is 0"),
     (".* Groq .*", "service_tier", "it passes on a tier that OpenAI's SDK refuses"),
 )
@@ -91,7 +112,7 @@ def told(answer: httpx.Response) -> dict[str, Any]:
 
 
 def _note(said: dict[str, Any], choice: dict[str, Any]) -> None:
-    for name, value in (choice.get("message") or choice.get("delta") or {}).items():
+    for name, value in (choice.get("message") or choice.get("delta") or _text(choice)).items():
         if name == "tool_calls":
             for number, call in enumerate(value or ()):
                 _note_call(said.setdefault(f"call{call.get('index', number)}", {}), call)
@@ -99,7 +120,12 @@ def _note(said: dict[str, Any], choice: dict[str, Any]) -> None:
             said[name] = said.get(name, "") + value
         elif value not in (None, []):
             said[name] = value
-    said |= {name: v for name, v in choice.items() if name not in ("index", "message", "delta") and v is not None}
+    said |= {name: v for name, v in choice.items() if name not in _SAID and v is not None}
+
+
+def _text(choice: dict[str, Any]) -> dict[str, Any]:
+    """What a choice of completions says."""
+    return {name: choice[name] for name in ("text", "reasoning_content") if name in choice}
 
 
 def _note_call(said: dict[str, Any], call: dict[str, Any]) -> None:
