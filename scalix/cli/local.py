@@ -16,7 +16,7 @@ _STARTING = {
     "status": (("--status",), "whether it runs; exit 0: ready, 1: up but not ready, 3: not running"),
     "stop": (("--stop",), "finish the requests in flight and stop"),
     "reload": (("--reload",), "read the config again"),
-    "check": (("--check",), "check settings and config, start nothing"),
+    "check": (("--check",), "check settings, config and store, start nothing"),
     "version": (("--version",), "print the versions"),
 }
 WORDS = (*_STARTING, "diagnose", "init")

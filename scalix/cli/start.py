@@ -6,13 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scalix.cli.command_line import EXIT_WRONG_INPUT, Parser, expected, tell_problems, typed_path
 from scalix.launch.home import HOME, START_SCRIPT
-from scalix.launch.problems import LaunchError, Problem
+from scalix.launch.problems import LaunchError
 
 if TYPE_CHECKING:
     from scalix.launch.processes.plan import Plan
@@ -26,7 +25,7 @@ _GOES_WITH = {
     "status": {"json", "port"},
     "stop": {"port"},
     "reload": {"port"},
-    "check": {"host", "port", "config", "workers", "demo", "demo_if_no_key", "json"},
+    "check": {"host", "port", "config", "workers", "demo", "demo_if_no_key", "json", "offline"},
     "version": set[str](),
 }
 _START_ONLY = ("host", "port", "config", "workers", "demo", "demo_if_no_key", "detach", "quiet")
@@ -54,8 +53,9 @@ def _parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     actions.add_argument("--status", action="store_true", help="exit 0: ready, 1: up but not ready, 3: not running")
     actions.add_argument("--stop", action="store_true", help="finish requests in flight and stop")
     actions.add_argument("--reload", action="store_true", help="read the config again; exit 2: nothing was changed")
-    actions.add_argument("--check", action="store_true", help="check settings and config, start nothing")
+    actions.add_argument("--check", action="store_true", help="check settings, config and store, start nothing")
     actions.add_argument("--version", action="store_true", help="print the versions")
+    parser.add_argument("--offline", action="store_true", help="with --check: call no server, not the store either")
     parser.add_argument("--json", action="store_true", help="with --status or --check: one JSON object")
     return parser
 
@@ -97,13 +97,15 @@ def _action(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str
     if not asked:
         if options.json:
             parser.error("--json goes with --status or --check")
+        if options.offline:
+            parser.error("--offline goes with --check")
         if options.detach and options.quiet:
             parser.error("--quiet is about the terminal and --detach leaves it: give one of them")
         return None
     action = asked[0]
     if options.port == 0 and action != "check":
         parser.error(f"--port 0 with --{action} names no gateway; give the port that it listens on")
-    for name in (*_START_ONLY, "json"):
+    for name in (*_START_ONLY, "json", "offline"):
         if getattr(options, name) not in (None, False) and name not in _GOES_WITH[action]:
             flag = f"--{name.replace('_', '-')}"
             hint = ": --port says which gateway is meant" if name in ("host", "config") else ""
@@ -157,42 +159,9 @@ def _state_dir(options: argparse.Namespace) -> Path:
 
 
 def _plan(options: argparse.Namespace) -> "Plan":
-    from scalix.launch.config.config_environment import with_config_variables
-    from scalix.launch.config.config_file import read_config
-    from scalix.launch.processes.plan import Plan
-    from scalix.launch.settings.environment import DEFAULT_CONFIG, load_environment, path_of, resolve_settings
+    from scalix.launch.processes.gathering import Gathered
 
-    environment = load_environment(HOME, os.environ, options.env_file)
-    # Found even if other settings are wrong, so that the problems of both are reported together.
-    config_path = options.config or path_of(environment.values, HOME, "SCALIX_CONFIG", DEFAULT_CONFIG)
-    environment = with_config_variables(environment, config_path)
-    production = environment.scalix_env == "production"
-    demo = bool(options.demo)
-    problems: list[Problem] = []
-    try:
-        settings = resolve_settings(
-            environment,
-            root=HOME,
-            host=options.host,
-            port=options.port or None,
-            workers=options.workers,
-            config=config_path,
-            demo=demo,
-        )
-    except LaunchError as error:
-        problems += error.problems
-    try:
-        config = read_config(config_path, environment.values, demo=demo, production=production)
-        if options.demo_if_no_key and not config.provider_keys_present and not production:
-            demo = True
-            config = read_config(config_path, environment.values, demo=True, production=False)
-    except LaunchError as error:
-        problems += error.problems
-    if problems:
-        raise LaunchError(problems)
-    if options.port == 0:
-        settings = replace(settings, port=0)
-    return Plan(settings, environment, config, demo, bool(options.detach), options.workers)
+    return Gathered.of(options).plan(detached=bool(options.detach), workers_option=options.workers)
 
 
 def _remedy(filename: object) -> str:
@@ -211,9 +180,13 @@ def _remedy(filename: object) -> str:
 
 
 def _check(options: argparse.Namespace) -> int:
-    """Print what would run. Whether a server named by REDIS_* can be reached is found out at the start only."""
+    """Print what would run, once the store that REDIS_* name has been looked at."""
+    from scalix.launch.embedded.store_child import check_named_store
+
     try:
         plan = _plan(options)
+        if not options.offline:
+            check_named_store(plan.settings, plan.environment.store_variables)
     except LaunchError as error:
         return tell_problems(error.problems, as_json=options.json)
     from scalix.launch.processes.check_report import as_json, as_text

@@ -12,7 +12,7 @@ GOOD_KEY = "sk-" + "5f" * 32
 
 
 def settings_of(tmp_path: Path, values: dict[str, str], **options: object) -> Settings:
-    return resolve_settings(load_environment(tmp_path, values), root=tmp_path, **options)  # type: ignore[arg-type]
+    return resolve_settings(load_environment(tmp_path, values), root=tmp_path, **options)
 
 
 def problems_of(tmp_path: Path, values: dict[str, str], **options: object) -> tuple[Problem, ...]:

@@ -61,7 +61,7 @@ def open_store(settings: "Settings", pump: PipePump, output: Output, named_by: S
     """
     say = partial(output.say, "store")
     if settings.redis_url is not None:
-        flavour, version = _check(settings.redis_url, named_by[0][1] if named_by else "environment", named_by)
+        flavour, version = check_named_store(settings, named_by)
         return StoreChild(settings.redis_url, f"{flavour} {version} at {redacted(settings.redis_url)}", None, say)
 
     from scalix.launch.embedded.embedded_store import EmbeddedStore
@@ -77,6 +77,14 @@ def open_store(settings: "Settings", pump: PipePump, output: Output, named_by: S
         server.stop()
         raise
     return StoreChild(server.url, f"embedded {flavour} {version}, {settings.state_dir / 'store'}", server, say)
+
+
+def check_named_store(settings: "Settings", named_by: Sequence[tuple[str, str]]) -> tuple[str, str]:
+    """What the server that `settings` name calls itself, and its version; empty if they name none. Raises
+    `LaunchError` for one that can't be reached or is none for us."""
+    if settings.redis_url is None:
+        return "", ""
+    return _check(settings.redis_url, named_by[0][1] if named_by else "environment", named_by)
 
 
 def _check(url: str, where: str, named_by: Sequence[tuple[str, str]] = ()) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from scalix.launch.problems import LaunchError, Problem, fix_for, shown_path
 from scalix.launch.processes.cores import default_workers
@@ -143,7 +143,15 @@ def _scalix_env(base: Mapping[str, str], files: list[EnvFile], problems: list[Pr
     return "development"
 
 
-def resolve_settings(
+def resolve_settings(environment: Environment, *, root: Path, **options: Any) -> Settings:
+    """The settings of `environment`, as `settings_found` reads them. Raises `LaunchError` with every problem."""
+    settings, problems = settings_found(environment, root=root, **options)
+    if problems:
+        raise LaunchError(problems)
+    return settings
+
+
+def settings_found(
     environment: Environment,
     *,
     root: Path,
@@ -152,11 +160,11 @@ def resolve_settings(
     workers: int | None = None,
     config: Path | None = None,
     demo: bool = False,
-) -> Settings:
-    """The settings of `environment`; an option that is not `None` is stronger than its variable.
+) -> tuple[Settings, list[Problem]]:
+    """The settings of `environment`, and all that is wrong with them, in whose place the defaults stand; an option that
+    is not `None` is stronger than its variable.
 
     Relative paths of variables are taken from `root`, the project's directory, those of options from the current one.
-    Raises `LaunchError` with every problem.
     """
     problems: list[Problem] = []
     values = dict(environment.values)
@@ -198,9 +206,7 @@ def resolve_settings(
         ),
         worker_max_rss_mb=_worker_max_rss_mb(values, report),
     )
-    if problems:
-        raise LaunchError(problems)
-    return settings
+    return settings, problems
 
 
 def path_of(values: Mapping[str, str], root: Path, name: str, default: Path) -> Path:
