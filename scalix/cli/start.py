@@ -23,7 +23,7 @@ ACTIONS = ("status", "stop", "reload", "check", "version")
 # The options that go with each action, beside --env-file, which may name the state directory.
 _GOES_WITH = {
     "status": {"json", "port"},
-    "stop": {"port"},
+    "stop": {"port", "now"},
     "reload": {"port"},
     "check": {"host", "port", "config", "workers", "demo", "demo_if_no_key", "json", "offline"},
     "version": set[str](),
@@ -56,6 +56,7 @@ def _parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     actions.add_argument("--check", action="store_true", help="check settings, config and store, start nothing")
     actions.add_argument("--version", action="store_true", help="print the versions")
     parser.add_argument("--offline", action="store_true", help="with --check: call no server, not the store either")
+    parser.add_argument("--now", action="store_true", help="with --stop: cut the requests in flight")
     parser.add_argument("--json", action="store_true", help="with --status or --check: one JSON object")
     return parser
 
@@ -99,13 +100,15 @@ def _action(parser: argparse.ArgumentParser, options: argparse.Namespace) -> str
             parser.error("--json goes with --status or --check")
         if options.offline:
             parser.error("--offline goes with --check")
+        if options.now:
+            parser.error("--now goes with --stop")
         if options.detach and options.quiet:
             parser.error("--quiet is about the terminal and --detach leaves it: give one of them")
         return None
     action = asked[0]
     if options.port == 0 and action != "check":
         parser.error(f"--port 0 with --{action} names no gateway; give the port that it listens on")
-    for name in (*_START_ONLY, "json", "offline"):
+    for name in (*_START_ONLY, "json", "offline", "now"):
         if getattr(options, name) not in (None, False) and name not in _GOES_WITH[action]:
             flag = f"--{name.replace('_', '-')}"
             hint = ": --port says which gateway is meant" if name in ("host", "config") else ""
@@ -131,7 +134,7 @@ def _ask_running(action: str, options: argparse.Namespace) -> int:
         state_dir = found
     if action == "status":
         return print_status(state_dir, as_json=options.json, key=lambda: _master_key(options, state_dir))
-    return stop_gateway(state_dir) if action == "stop" else reload_gateway(state_dir)
+    return stop_gateway(state_dir, now=options.now) if action == "stop" else reload_gateway(state_dir)
 
 
 def _master_key(options: argparse.Namespace, state_dir: Path) -> str:

@@ -80,7 +80,7 @@ class Gate:
         observers: Observers,
     ) -> None:
         self.reload = lifespan.reload  # for the worker, at a reload
-        self.drain = guard.drain  # for the worker, when it is to end
+        self.leave, self.drain = lifespan.leave, guard.drain  # for the worker, when it is to end
         self._identity = identity
         self._forwarding = forwarding
         self._own = own

@@ -17,7 +17,7 @@ from scalix.service.identity.identity import Identity
 
 Alive = Annotated[Json, Fields({str: "status"})]
 _ALARMS = {NotRequired[int]: "store_emptied store_memory_percent custom_routers_off deployments_failing"}
-Ready = Annotated[Json, Fields({str: "status litellm store"}, _ALARMS)]
+Ready = Annotated[Json, Fields({str: "status litellm store", NotRequired[str]: "worker"}, _ALARMS)]
 Version = Annotated[Json, Fields({str: "status version"})]
 _CHECKED = Annotated[Json, Fields({str | None: "model", NotRequired[str]: "error"})]
 _LAST = Annotated[Json, Fields({str: "model checked_at reason", bool: "answers"})]

@@ -35,8 +35,12 @@ class Lifespan:
         self._at_start = at_start
         self._every = every
         self._at_end = at_end
-        self.is_up = False
+        self.is_up = self.is_leaving = False
         self.problem = ""  # why the start has failed
+
+    def leave(self) -> None:
+        """The worker is about to end; it still serves, and load balancers are to look elsewhere."""
+        self.is_leaving = True
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the `lifespan` scope."""

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState as UvicornsState
 
 from scalix.serving.slow_readers import WriteWatch
 from scalix.serving.stream_parts import EXTENSION as STREAM_PART
@@ -46,6 +47,12 @@ def _most_connections() -> int:
         return 1_000_000
     # The rest is for the store, providers and files; without it a flood of connections would stop the worker.
     return max(_FEWEST_CONNECTIONS, soft - max(_DESCRIPTORS_KEPT_BACK, soft // 4))
+
+
+class ServerState(UvicornsState):
+    """What the connections of a server share. `leaving`: each request is the last one of its connection."""
+
+    leaving = False
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -156,6 +163,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         return (
             self._refuse_at_once is not None
             and self._at_once_left > 0
+            and not self._ends()
             and self.url in self._refusable
             and (cycle is None or cycle.response_complete)
             and parser.get_method() == b"POST"
@@ -195,6 +203,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         # It was begun by an answer to another request of the same read.
         self._unset_keepalive_if_required()
         super().on_headers_complete()
+        if self._ends():
+            self.cycle.keep_alive = False
         if len(self.pipeline) > MOST_PIPELINED:
             self.transport.abort()
         self.scope[EXTENSION] = partial(send_whole, self.cycle)  # type: ignore[literal-required]
@@ -227,6 +237,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if cycle.response_complete and cycle.more_body and not self.transport.is_closing():
             _stop(self._linger_timer)
             self._linger_timer = self.loop.call_later(self.linger_s, self.transport.close)
+
+    # the server's end
+
+    def _ends(self) -> bool:
+        """Whether the connection is to end with the request at hand."""
+        return getattr(self.server_state, "leaving", False)
+
+    def shutdown(self) -> None:
+        """The server takes no more requests but one whose head is on its way, for which `head_s` is granted."""
+        if not (self._in_head and self._head_bytes):
+            super().shutdown()
 
     # timers
 

@@ -165,6 +165,7 @@ def build_gate(
         return {
             "litellm": "ok" if lifespan.is_up else "starting",
             "store": await _store_state(core),
+            **({"worker": "draining"} if lifespan.is_leaving else {}),
             **await _alarms(core),
         }
 

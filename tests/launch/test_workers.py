@@ -61,11 +61,11 @@ def test_several_workers_that_cant_be_loaded_are_one_reason(place: Place) -> Non
     assert "can't load tests.launch.no_such_app:create_app: ModuleNotFoundError" in place.terminal()
 
 
-def bounded(place: Place, app: str = "create_app") -> Gateway:
+def bounded(place: Place, **extra: str) -> Gateway:
     """A gateway whose workers are replaced beyond 150 MiB, and whose launcher looks for that all the time."""
     hurry = "from scalix.launch.processes import recycling\nrecycling.LOOK_EVERY_S = 0.1\n"
     (place.folder / "sitecustomize.py").write_text(hurry)
-    extra = {"SCALIX_APP": f"tests.launch.tiny_app:{app}", "PYTHONPATH": f"{ROOT}:{place.folder}"}
+    extra["PYTHONPATH"] = f"{ROOT}:{place.folder}"
     return place.start(extra={"SCALIX_WORKER_MAX_RSS_MB": "150", **extra})
 
 
@@ -87,7 +87,7 @@ def test_a_worker_that_has_grown_is_replaced_when_another_serves_and_finishes_wh
 
 
 def test_a_stop_does_not_wait_for_a_worker_that_is_being_replaced(place: Place) -> None:
-    gateway = bounded(place, "create_app_that_drains_soon")
+    gateway = bounded(place, SCALIX_DRAIN_S="1")
     (old,) = ready(gateway)
     children = gateway.children()
     with ThreadPoolExecutor() as pool:

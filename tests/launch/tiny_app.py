@@ -9,6 +9,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 _grown: list[bytes] = []
+leaving: list[bool] = []
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +53,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         sys.stdout.flush()
     elif path == "/say":
         print(scope["query_string"].decode(), flush=True)
-    status = 503 if path == "/health/readiness" and os.environ.get("TINY_NOT_READY") else 200
+    is_ready = not (leaving or os.environ.get("TINY_NOT_READY"))
+    status = 503 if path == "/health/readiness" and not is_ready else 200
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})
 
@@ -65,13 +68,10 @@ async def _lifespan(receive: Receive, send: Send) -> None:
     await send({"type": "lifespan.shutdown.complete"})
 
 
+app.leave = partial(leaving.append, True)  # type: ignore[attr-defined]
+
+
 def create_app() -> Any:
-    return app
-
-
-def create_app_that_drains_soon() -> Any:
-    """For a worker that is a program of its own."""
-    vars(sys.modules["__main__"])["DRAIN_S"] = 0.5
     return app
 
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,8 @@ _TAIL_LINES = 40
 
 @dataclass(frozen=True)
 class ChildSpec:
-    """How to start a child. It writes one line to the descriptor after `--ready-fd` once it is ready."""
+    """How to start a child. It writes one line to the descriptor after `--ready-fd` once it is ready, and a worker that
+    ends then writes there how many requests it waits for."""
 
     name: str
     command: Sequence[str]
@@ -76,6 +78,8 @@ class Child:
         self.ready_line = b""
         """What the child wrote when it became ready, without the newline."""
         self._ready_at_s: float | None = None
+        self._told_fd: int | None = None
+        self._in_flight = 0
 
     @property
     def is_ready(self) -> bool:
@@ -138,16 +142,27 @@ class Child:
         self.ready_line += data
         if data and b"\n" not in data:
             return False
-        os.close(self.ready_fd)
-        self.ready_fd = None
         if not data:  # closed without a word: its end will follow
+            os.close(self.ready_fd)
+            self.ready_fd = None
             return False
+        self._told_fd, self.ready_fd = self.ready_fd, None
         # What it wrote before is for the log, however late it is read.
         self._pump.catch_up()
         self.ready_line = self.ready_line.strip()
         self._ready_at_s = time.monotonic()
         self.ever_ready = True
         return True
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests a child that ends has said last that it waits for."""
+        if self._told_fd is not None:
+            with suppress(BlockingIOError):
+                told = os.read(self._told_fd, 65536).splitlines()
+                numbers = [line.removeprefix(b"in flight ") for line in told if line.startswith(b"in flight ")]
+                self._in_flight = int(numbers[-1]) if numbers else self._in_flight
+        return self._in_flight
 
     def check_alive(self) -> bool:
         """False when the child has died since the last call; `exit_code` and `last_words` are set then."""
@@ -185,9 +200,11 @@ class Child:
         return self._process is None
 
     def _forget(self) -> None:
-        if self.ready_fd is not None:
-            os.close(self.ready_fd)
-        self._process = self.identity = self.ready_fd = self._ready_at_s = None
+        for fd in (self.ready_fd, self._told_fd):
+            if fd is not None:
+                os.close(fd)
+        self._process = self.identity = self.ready_fd = self._told_fd = self._ready_at_s = None
+        self._in_flight = 0
         self.ready_line = b""
 
 

@@ -6,18 +6,24 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from scalix.launch.processes.drain import waits_for
 from scalix.launch.processes.process import ProcessIdentity, identify
 from scalix.launch.processes.runfile import POLICY_FILE, RunFile, lock_holder, read_run_file, remove_run_file
+from scalix.launch.processes.signals import HURRY_SIGNAL
 
 PATIENCE_S = 15.0
 EXIT_NOT_DONE, EXIT_WRONG_CONFIG, EXIT_NOT_RUNNING = 1, 2, 3
 # Children of a killed launcher get SIGTERM from the kernel; the store then writes what it has.
 _AFTER_KILL_S = 2.0
 _POLL_S = 0.02
+_SAY_EVERY_S = 3.0
+_ENDING = ("draining", "stopping")
 
 
-def stop_gateway(state_dir: Path, patience_s: float = PATIENCE_S) -> int:
-    """Stop the gateway of `state_dir` and wait until it has gone, `patience_s` seconds at most before it is killed.
+def stop_gateway(state_dir: Path, patience_s: float = PATIENCE_S, *, now: bool = False) -> int:
+    """Stop the gateway of `state_dir` and wait until it has gone; with `now`, what is in flight is cut.
+
+    It has `patience_s` seconds to begin, and as long as it grants its requests to end, before it is killed.
 
     Returns the exit code: 0 when nothing runs any more, 1 when it could not be stopped. Only the process that holds
     the directory's lock is signalled: the kernel says which that is, so no pid in a file is taken at its word.
@@ -35,16 +41,42 @@ def stop_gateway(state_dir: Path, patience_s: float = PATIENCE_S) -> int:
     run_file = read_run_file(state_dir)
     if launcher is None or holds_now != holder:
         return _out_of_sight(state_dir, "stop")
-    if not _signalled(launcher, signal.SIGTERM, "stop"):
+    # A second SIGTERM would cut the requests that the first one lets finish.
+    is_stopping = run_file is not None and run_file.phase in _ENDING
+    if (now or not is_stopping) and not _signalled(launcher, HURRY_SIGNAL if now else signal.SIGTERM, "stop"):
         return EXIT_NOT_DONE
-    print(f"stopping the gateway, pid {launcher.pid}: requests in flight are finished first", flush=True)
-    if _wait(lambda: not launcher.is_alive(), time.monotonic() + patience_s):
+    how = "requests in flight are cut" if now else "requests in flight are finished first"
+    print(f"stopping the gateway, pid {launcher.pid}: {how}", flush=True)
+    granted_s = _wait_until_gone(state_dir, launcher, patience_s, now=now)
+    if granted_s is None:
         print("stopped")
         return 0
     # Read again: workers may have been replaced while we waited.
-    _kill(launcher, read_run_file(state_dir) or run_file, patience_s)
+    _kill(launcher, read_run_file(state_dir) or run_file, granted_s)
     remove_run_file(state_dir)
     return 0
+
+
+def _wait_until_gone(state_dir: Path, launcher: ProcessIdentity, patience_s: float, *, now: bool) -> float | None:
+    """Wait, and say for what. Returns `None` when it has gone, else the seconds that were granted in vain."""
+    begun_s, say_at_s = time.monotonic(), time.monotonic() + _SAY_EVERY_S
+    granted_s = patience_s
+    while launcher.is_alive():
+        time.sleep(_POLL_S)
+        clock_s = time.monotonic()
+        run_file = read_run_file(state_dir)
+        if run_file is not None and run_file.phase in _ENDING and not now:
+            granted_s = run_file.drain_s + patience_s
+            if run_file.in_flight and clock_s >= say_at_s:
+                print(waits_for(run_file.in_flight) + _still(begun_s + run_file.drain_s - clock_s), flush=True)
+                say_at_s = clock_s + _SAY_EVERY_S
+        if clock_s >= begun_s + granted_s and launcher.is_alive():
+            return granted_s
+    return None
+
+
+def _still(left_s: float) -> str:
+    return f", for {left_s:.0f} s more at most; --stop --now cuts them" if left_s > 0 else ""
 
 
 def _kill(launcher: ProcessIdentity, run_file: RunFile | None, patience_s: float) -> None:

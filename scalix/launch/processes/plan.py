@@ -82,6 +82,7 @@ def worker_environment(
         SCALIX_STORE_URL=store_url,
         SCALIX_STATE_DIR=str(settings.state_dir),
         SCALIX_ENV=settings.scalix_env,
+        SCALIX_DRAIN_S=str(settings.drain_s),
         SCALIX_STREAM_JOIN_MS=str(settings.stream_join_ms),
         SCALIX_DEMO="1" if plan.demo else "0",
         # The key of the users' pseudonyms in the log. It is lost with the run, and with it who a line is about.

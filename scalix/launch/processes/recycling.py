@@ -45,6 +45,11 @@ class Recycler:
             yield self._coming[0]
         yield from self._retiring
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests the workers that are going wait for."""
+        return sum(child.in_flight for child in self._retiring)
+
     def step(self, workers: list[Child]) -> bool:
         """Do what is due now; a new worker is put into `workers` when it is ready. Returns whether one came or went."""
         gone = [child for child in self._retiring if child.has_ended()]

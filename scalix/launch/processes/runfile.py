@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import scalix
+from scalix.launch.processes.patience import DRAIN_S
 from scalix.launch.processes.process import ProcessIdentity, myself
 
 RUN_FILE = "gateway.json"
@@ -17,7 +18,7 @@ LOCK_FILE = "gateway.lock"
 POLICY_FILE = "policy.json"
 FOREIGN_PID = 0
 
-Phase = Literal["starting", "ready", "stopping"]
+Phase = Literal["starting", "ready", "draining", "stopping"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class ReloadEntry:
 @dataclass(frozen=True, slots=True)
 class RunFile:
     """One running gateway, by default one that this process starts now. `started_at` is in seconds since 1970, UTC;
-    `port` is the real one, never 0. `store_socket` is the path of the embedded store's socket."""
+    `port` is the real one, never 0. `store_socket` is the path of the embedded store's socket. `in_flight` are the
+    requests that workers which end are waiting for; `drain_s` is how long they may run on when the gateway stops."""
 
     host: str
     port: int
@@ -56,6 +58,8 @@ class RunFile:
     helpers: tuple[ProcessIdentity, ...] = ()
     reload: ReloadEntry | None = None
     store_socket: str | None = None
+    in_flight: int = 0
+    drain_s: int = DRAIN_S
 
     @property
     def reloads(self) -> int:

@@ -6,7 +6,9 @@ import signal
 from contextlib import ExitStack
 from typing import Self
 
-STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+# For launcher and workers: end without waiting for the requests in flight.
+HURRY_SIGNAL = signal.SIGUSR2
+STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, HURRY_SIGNAL})
 RELOAD_SIGNALS = frozenset({signal.SIGHUP, signal.SIGUSR1})
 # For a worker: take no more requests, and end when those in flight are answered.
 RETIRE_SIGNAL = signal.SIGUSR1
@@ -16,7 +18,7 @@ EXIT_PORT_TAKEN = 98
 
 
 class SignalInbox(ExitStack):
-    """Takes SIGINT, SIGTERM, SIGHUP, SIGUSR1 and SIGCHLD for as long as it is entered. For the main thread.
+    """Takes SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 and SIGCHLD for as long as it is entered. For the main thread.
 
     SIGHUP is left ignored where it is, as under nohup, unless `hear_hangup`. When it comes because the terminal has
     gone, it is given out as SIGTERM.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scalix.launch.http_client import Client, NoAnswer
+from scalix.launch.processes.drain import waits_for
 from scalix.launch.processes.ports import base_url, describe_owner
 from scalix.launch.processes.runfile import FOREIGN_PID, LOCK_FILE, RunFile, lock_holder, read_run_file, running
 
@@ -20,7 +21,7 @@ PROBE_TIMEOUT_S = 1.0
 EXIT_CODES = {"ready": 0, "not running": 3}
 EXIT_NOT_READY = 1
 
-State = Literal["ready", "not ready", "starting", "stopping", "not running"]
+State = Literal["ready", "not ready", "starting", "draining", "stopping", "not running"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Status:
         if self.failing:
             answer["failing"] = list(self.failing)
         if run := self.run_file:
+            if run.in_flight or self.state == "draining":
+                answer["waiting_for_requests"] = run.in_flight
             answer.update(
                 address=base_url(run.host, run.port),
                 host=run.host,
@@ -80,6 +83,7 @@ class Status:
             "pid": str(self.pid or run.launcher.pid),
             "uptime": uptime(now_s - run.started_at),
             "workers": f"{ready} of {len(run.workers)} ready" + (f" (pid {pids})" if pids else ""),
+            **({"waiting": f"{run.in_flight} requests of workers that end"} if run.in_flight else {}),
             "store": run.store,
             **({"socket": run.store_socket} if run.store_socket else {}),
             "version": run.version,
@@ -125,7 +129,8 @@ def look(state_dir: Path) -> Status:
     if run_file is None or holder not in (run_file.launcher.pid, FOREIGN_PID):
         return Status("starting", state_dir, holder)
     if run_file.phase != "ready":
-        return Status(run_file.phase, state_dir, holder, run_file)
+        waits = waits_for(run_file.in_flight) if run_file.in_flight else ""
+        return Status(run_file.phase, state_dir, holder, run_file, waits)
     trouble, alarms = ask(run_file.host, run_file.port)
     return Status("not ready" if trouble else "ready", state_dir, holder, run_file, trouble, alarms)
 

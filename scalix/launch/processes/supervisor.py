@@ -25,7 +25,7 @@ from scalix.launch.processes.pump import PipePump
 from scalix.launch.processes.recycling import Recycler
 from scalix.launch.processes.reload import put_in_place
 from scalix.launch.processes.runfile import POLICY_FILE, RunFile, WorkerEntry, hold_lock, remove_run_file
-from scalix.launch.processes.signals import EXIT_PORT_TAKEN, RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
+from scalix.launch.processes.signals import EXIT_PORT_TAKEN, HURRY_SIGNAL, RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
 from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_orphans
 from scalix.launch.settings.litellm_environment import explained
@@ -52,7 +52,7 @@ class Supervisor:
         self._preloader: Preloader | None = None
         self._recycler = Recycler(plan.settings.worker_max_rss_mb, self._worker, output)
         self._announced = False
-        self._leaving = False
+        self._leaving = self._hurry = False
         self._policy_path = plan.settings.state_dir / POLICY_FILE
 
     def run(self) -> int:
@@ -87,6 +87,7 @@ class Supervisor:
         self._port = int(self._listener.getsockname()[1])
         self._url = base_url(settings.host, self._port)
         self._run_file = RunFile(settings.host, self._port, str(self._log_file), demo=self._plan.demo)
+        self._run_file = replace(self._run_file, drain_s=settings.drain_s)
         self._note()
         self._output.say("config", str(settings.config_path))
         self._store = open_store(settings, self._pump, self._output, self._plan.environment.store_variables)
@@ -174,7 +175,7 @@ class Supervisor:
         ready, _, _ = select.select([self._inbox.fileno(), *starting], [], [], self._patience_s())
         signals = set(self._inbox.take())
         if signals & STOP_SIGNALS:
-            self._leaving = True
+            self._leaving, self._hurry = True, HURRY_SIGNAL in signals
             return
         if signals & RELOAD_SIGNALS:
             self._reload()
@@ -188,8 +189,9 @@ class Supervisor:
                 self._start(child)
         if self._store and self._store.ensure_running():
             self._note()
-        if self._announced and self._recycler.step(self._workers):
-            self._note()
+        came_or_went = self._announced and self._recycler.step(self._workers)
+        if came_or_went or self._recycler.in_flight != self._run_file.in_flight:
+            self._note(in_flight=self._recycler.in_flight)
 
     def _patience_s(self) -> float:
         now = time.monotonic()
@@ -275,10 +277,11 @@ class Supervisor:
 
     def _stop_everything(self) -> None:
         self._listener.close()
-        self._note(phase="stopping")
+        self._note(phase="draining")
         workers = [*self._workers, *self._recycler.all()]
         helpers = [child for child in self._children() if child not in workers]
-        Drain(self._output, self._inbox).run(workers, helpers, self._store)
+        drain = Drain(self._output, self._inbox, self._plan.settings.drain_s, lambda count: self._note(in_flight=count))
+        drain.run(workers, helpers, self._store, hurry=self._hurry)
         if self._preloader:
             self._preloader.close()
         self._pump.close()

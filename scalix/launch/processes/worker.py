@@ -15,31 +15,20 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
 from scalix.launch.config.policy_file import note_taken
 from scalix.launch.problems import LaunchError
 from scalix.launch.processes.child_process import descriptors
+from scalix.launch.processes.patience import patience_of
 from scalix.launch.processes.ports import allow_listen
-from scalix.launch.processes.signals import EXIT_CANT_LOAD, EXIT_PORT_TAKEN, RETIRE_SIGNAL
+from scalix.launch.processes.signals import EXIT_CANT_LOAD, EXIT_PORT_TAKEN
 from scalix.launch.processes.untrimmed import CantTrim, start_untrimmed
 from scalix.store.connection.background import in_background
-
-if TYPE_CHECKING:
-    import uvicorn
 
 log = logging.getLogger("scalix.worker")
 
 DEFAULT_APP = "scalix.wiring.gate:create_app"
-
-# A drain, in seconds from SIGTERM: requests in flight may run on for `DRAIN_S`, are then cut, and the app's own
-# shutdown gets the rest. The kernel ends what is still there after `HARD_LIMIT_S`, launcher alive or not.
-DRAIN_S = 6
-HARD_LIMIT_S = 8.0
-# A worker that is replaced has the time that its longest request may take.
-RETIRE_S = 900
-RETIRE_PAUSE_S = 1.0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,7 +72,9 @@ async def _serve(fd: int, ready_fd: int) -> int:
         _reload_on_hangup(app.reload, Path(os.environ["SCALIX_POLICY"]))
     else:
         signal.signal(signal.SIGHUP, lambda *_: None)
-    server = _server(app, ready_fd)
+    from scalix.launch.processes.server import build_server
+
+    server = build_server(app, patience_of(os.environ), ready_fd)
     # uvicorn sends itself the signal again when it is done; by then it has been obeyed.
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: None)
@@ -98,74 +89,6 @@ async def _serve(fd: int, ready_fd: int) -> int:
             start_untrimmed(reason, sock.detach(), ready_fd)
         return _give_up(reason or "the app's start-up failed, see above")
     return 0
-
-
-def _server(app: Any, ready_fd: int) -> "uvicorn.Server":
-    import uvicorn
-
-    from scalix.serving.http_protocol import KEEP_ALIVE_S, BoundedHttpProtocol
-
-    drain: Callable[[], None] = getattr(app, "drain", lambda: None)
-
-    class Server(uvicorn.Server):
-        """Tells the launcher when it serves, and ends within `HARD_LIMIT_S` of the first signal."""
-
-        retiring = False
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            self.loop = asyncio.get_running_loop()
-            await super().startup(sockets=sockets)
-            self.loop.add_signal_handler(RETIRE_SIGNAL, self._retire)
-            os.write(ready_fd, b"ready\n")
-            os.close(ready_fd)
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            if self.retiring:
-                # The gateway stops: what is in flight has as long as it has in the other workers.
-                self.retiring, self.should_exit = False, True
-                signal.setitimer(signal.ITIMER_REAL, HARD_LIMIT_S)
-                self.loop.call_soon_threadsafe(self.loop.call_later, DRAIN_S, self._cut)
-            elif self.should_exit:
-                # A second signal: cut what is in flight. It is settled as cut, and the app still shuts down.
-                self.loop.call_soon_threadsafe(self._cut)
-            else:
-                self.should_exit = True
-                signal.setitimer(signal.ITIMER_REAL, HARD_LIMIT_S)
-            if self.started:
-                # Who waits for a place asks another worker, and what is in flight has the time that is left.
-                self.loop.call_soon_threadsafe(drain)
-
-        def _retire(self) -> None:
-            if self.should_exit or self.retiring:
-                return
-            self.retiring = True
-            self.config.timeout_graceful_shutdown = RETIRE_S
-            for server in self.servers:
-                server.close()
-            # Connections that were just accepted are idle until their request is read, and idle ones are closed.
-            self.loop.call_later(RETIRE_PAUSE_S, setattr, self, "should_exit", True)
-
-        def _cut(self) -> None:
-            for task in self.server_state.tasks:
-                task.cancel(msg="hurried shutdown")
-
-    return Server(
-        uvicorn.Config(
-            app,
-            loop="uvloop",
-            http=BoundedHttpProtocol,
-            ws="none",
-            lifespan="on",
-            interface="asgi3",
-            access_log=False,
-            server_header=False,
-            # Whose X-Forwarded-For counts is the edge's to decide; uvicorn would believe everyone on this machine.
-            proxy_headers=False,
-            log_config=None,
-            timeout_graceful_shutdown=DRAIN_S,
-            timeout_keep_alive=KEEP_ALIVE_S,
-        )
-    )
 
 
 def _reload_on_hangup(take_policy: Callable[[], int], policy_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from scalix.launch.problems import LaunchError, Problem, fix_for, shown_path
 from scalix.launch.processes.cores import default_workers
+from scalix.launch.processes.patience import DEVELOPMENT_DRAIN_S, DRAIN_VARIABLE, MOST_DRAIN_S, default_drain_s
 from scalix.launch.settings.env_files import EnvFile, read_env_file
 from scalix.launch.settings.master_key import master_key_problem
 from scalix.launch.settings.redis_url import Report, parse_flag, parse_whole_number, redis_url
@@ -79,6 +80,7 @@ class Settings:
     scalix_env: ScalixEnv
     stream_join_ms: int = DEFAULT_STREAM_JOIN_MS
     worker_max_rss_mb: int = DEFAULT_WORKER_MAX_RSS_MB
+    drain_s: int = DEVELOPMENT_DRAIN_S
 
     @property
     def production(self) -> bool:
@@ -205,6 +207,9 @@ def settings_found(
             values, "SCALIX_STREAM_JOIN_MS", DEFAULT_STREAM_JOIN_MS, 0, MOST_STREAM_JOIN_MS, report
         ),
         worker_max_rss_mb=_worker_max_rss_mb(values, report),
+        drain_s=parse_whole_number(
+            values, DRAIN_VARIABLE, default_drain_s(environment.scalix_env), 0, MOST_DRAIN_S, report
+        ),
     )
     return settings, problems
 
