@@ -1,4 +1,4 @@
-"""The store as the launcher uses it: the operator's server, or an embedded one that is kept running."""
+"""The store as the launcher uses it: the operator's server, which may come later, or an embedded one, kept running."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -7,11 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from scalix.launch.embedded.store_wait import StoreWait
 from scalix.launch.problems import LaunchError, Problem
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.process import ProcessIdentity, identify
 from scalix.launch.processes.pump import PipePump
-from scalix.store.connection.server_check import StoreUnreachable, StoreUnusable, check_server, redacted
+from scalix.store.connection.server_check import (
+    ServerFacts,
+    StoreUnreachable,
+    StoreUnusable,
+    check_server,
+    redacted,
+)
 
 if TYPE_CHECKING:
     from scalix.launch.embedded.embedded_store import EmbeddedStore
@@ -21,15 +28,17 @@ if TYPE_CHECKING:
 _COUNTED = {1: "line", 2: "two lines", 3: "three lines"}
 
 
-@dataclass(frozen=True)
+@dataclass
 class StoreChild:
     """A store fit for use. `url` is for redis-py; `description` is one line for the operator, without a password.
-    `server` is the embedded one, if it is that; what happens to it is told by `say`."""
+    `server` is the embedded one, if it is that; what happens to it is told by `say`. `awaited` is the operator's server
+    for as long as it is not there."""
 
     url: str = field(repr=False)
     description: str
     server: "EmbeddedStore | None"
     say: Callable[[str], None]
+    awaited: StoreWait | None = None
 
     @property
     def identity(self) -> ProcessIdentity | None:
@@ -43,11 +52,27 @@ class StoreChild:
         return unquote(self.url.removeprefix("unix://")) if self.server else None
 
     def ensure_running(self) -> bool:
-        """Restart an embedded server if it has died. True when something has changed."""
+        """Restart an embedded server if it has died, and look for an awaited one. True when something has changed.
+
+        Raises LaunchError: the awaited server is there now, and can't be our store.
+        """
+        if self.awaited is not None:
+            return self._look_for(self.awaited)
         line = self.server.ensure_running() if self.server else None
         if line:
             self.say(line)
         return line is not None
+
+    def _look_for(self, awaited: StoreWait) -> bool:
+        try:
+            facts = awaited.step()
+        except StoreUnusable as error:
+            raise LaunchError((Problem(awaited.where, error.what, error.fix),)) from None
+        if facts is None:
+            return False
+        self.description, self.awaited = _described(facts, self.url), None
+        self.say(self.description)
+        return True
 
     def stop(self, timeout_s: float) -> None:
         if self.server:
@@ -57,12 +82,12 @@ class StoreChild:
 def open_store(settings: "Settings", pump: PipePump, output: Output, named_by: Sequence[tuple[str, str]]) -> StoreChild:
     """Connect to the store that `settings` names, or start an embedded one. Raises LaunchError.
 
-    `named_by` are the variables that name a server, each with where it was set.
+    `named_by` are the variables that name a server, each with where it was set. Outside development a server that is
+    not there yet is waited for.
     """
     say = partial(output.say, "store")
     if settings.redis_url is not None:
-        flavour, version = check_named_store(settings, named_by)
-        return StoreChild(settings.redis_url, f"{flavour} {version} at {redacted(settings.redis_url)}", None, say)
+        return _servers(settings.redis_url, say, named_by, may_wait=settings.scalix_env != "development")
 
     from scalix.launch.embedded.embedded_store import EmbeddedStore
 
@@ -72,11 +97,12 @@ def open_store(settings: "Settings", pump: PipePump, output: Output, named_by: S
     server = EmbeddedStore(settings.state_dir, output=write_fd)
     server.start()
     try:
-        flavour, version = _check(server.url, str(settings.state_dir))
+        facts = _check(server.url, str(settings.state_dir))
     except BaseException:
         server.stop()
         raise
-    return StoreChild(server.url, f"embedded {flavour} {version}, {settings.state_dir / 'store'}", server, say)
+    where = settings.state_dir / "store"
+    return StoreChild(server.url, f"embedded {facts.flavour} {facts.version}, {where}", server, say)
 
 
 def check_named_store(settings: "Settings", named_by: Sequence[tuple[str, str]]) -> tuple[str, str]:
@@ -84,18 +110,42 @@ def check_named_store(settings: "Settings", named_by: Sequence[tuple[str, str]])
     `LaunchError` for one that can't be reached or is none for us."""
     if settings.redis_url is None:
         return "", ""
-    return _check(settings.redis_url, named_by[0][1] if named_by else "environment", named_by)
+    facts = _check(settings.redis_url, _where(named_by), named_by)
+    return facts.flavour, facts.version
 
 
-def _check(url: str, where: str, named_by: Sequence[tuple[str, str]] = ()) -> tuple[str, str]:
+def _where(named_by: Sequence[tuple[str, str]]) -> str:
+    return named_by[0][1] if named_by else "environment"
+
+
+def _servers(
+    url: str, say: Callable[[str], None], named_by: Sequence[tuple[str, str]], *, may_wait: bool
+) -> StoreChild:
+    where = _where(named_by)
+    if not may_wait:
+        return StoreChild(url, _described(_check(url, where, named_by), url), None, say)
+    awaited = StoreWait(partial(check_server, url), where, say)
     try:
-        facts = check_server(url)
+        facts = awaited.first_look()
+    except StoreUnusable as error:
+        raise LaunchError((Problem(where, error.what, error.fix),)) from None
+    if facts is not None:
+        return StoreChild(url, _described(facts, url), None, say)
+    return StoreChild(url, f"not there yet, {redacted(url)}", None, say, awaited)
+
+
+def _described(facts: ServerFacts, url: str) -> str:
+    return f"{facts.flavour} {facts.version} at {redacted(url)}"
+
+
+def _check(url: str, where: str, named_by: Sequence[tuple[str, str]] = ()) -> ServerFacts:
+    try:
+        return check_server(url)
     except StoreUnusable as error:
         fix = error.fix
         if isinstance(error, StoreUnreachable) and named_by:
             fix = f"start one there, or {_without(named_by)}: then the gateway starts a store of its own"
         raise LaunchError((Problem(where, error.what, fix),)) from None
-    return facts.flavour, facts.version
 
 
 def _without(variables: Sequence[tuple[str, str]]) -> str:

@@ -128,11 +128,13 @@ def look(state_dir: Path) -> Status:
         return Status("not running", state_dir, detail=stale)
     if run_file is None or holder not in (run_file.launcher.pid, FOREIGN_PID):
         return Status("starting", state_dir, holder)
-    if run_file.phase != "ready":
+    if run_file.phase == "stopping" or (run_file.phase == "starting" and not any(w.ready for w in run_file.workers)):
         waits = waits_for(run_file.in_flight) if run_file.in_flight else ""
         return Status(run_file.phase, state_dir, holder, run_file, waits)
     trouble, alarms = ask(run_file.host, run_file.port)
-    return Status("not ready" if trouble else "ready", state_dir, holder, run_file, trouble, alarms)
+    # Before every worker serves and the store is there, one that answers is not all.
+    well: State = "ready" if run_file.phase == "ready" else "starting"
+    return Status("not ready" if trouble else well, state_dir, holder, run_file, trouble, alarms)
 
 
 def ask(host: str, port: int) -> tuple[str, dict[str, int]]:

@@ -91,7 +91,8 @@ class Supervisor:
         self._note()
         self._output.say("config", str(settings.config_path))
         self._store = open_store(settings, self._pump, self._output, self._plan.environment.store_variables)
-        self._output.say("store", self._store.description)
+        if self._store.awaited is None:
+            self._output.say("store", self._store.description)
         self._note()
         notes = (("settings", note) for note in self._plan.notes)
         warnings = (("config", line) for line in self._plan.config.warnings)
@@ -189,6 +190,7 @@ class Supervisor:
                 self._start(child)
         if self._store and self._store.ensure_running():
             self._note()
+            self._announce()
         came_or_went = self._announced and self._recycler.step(self._workers)
         if came_or_went or self._recycler.in_flight != self._run_file.in_flight:
             self._note(in_flight=self._recycler.in_flight)
@@ -215,7 +217,14 @@ class Supervisor:
         if self._run_file.reloads:
             # It may have read the policy just before a reload.
             child.send(signal.SIGHUP)
-        if not self._announced and self._workers and all(worker.is_ready for worker in self._workers):
+        self._note()
+        self._announce()
+
+    def _announce(self) -> None:
+        """Say that the gateway is ready, the first time that it is."""
+        has_store = self._store is not None and self._store.awaited is None
+        all_ready = bool(self._workers) and all(worker.is_ready for worker in self._workers)
+        if not self._announced and has_store and all_ready:
             self._announced = True
             self._note(phase="ready")
             version = scalix.__version__
@@ -223,8 +232,6 @@ class Supervisor:
             if self._plan.detached:
                 self._output.leave_terminal()
             self._on_ready()
-        else:
-            self._note()
 
     def _reload(self) -> None:
         """Read the config again and tell the workers that serve; a worker that starts reads the policy by itself."""
@@ -251,7 +258,7 @@ class Supervisor:
             return
         if child.exit_code == EXIT_PORT_TAKEN and child is not self._demo:
             raise LaunchError((port_taken(self._plan.settings.host, self._port),))
-        if is_hopeless(child) and not self._announced:
+        if is_hopeless(child) and not (self._announced or child.ever_ready):
             raise GaveUp(f"{obituary(child)}; see {self._log_file}")
         wait_s = max(0.0, (child.next_start_s or 0.0) - time.monotonic())
         self._output.say(name, f"ended with {how}; next start in {wait_s:.1f} s")

@@ -24,7 +24,11 @@ class StoreUnusable(Exception):
         super().__init__(f"{what}; {fix}")
 
 
-class StoreUnreachable(StoreUnusable):
+class StoreNotYet(StoreUnusable):
+    """The server may become our store by itself: waiting helps."""
+
+
+class StoreUnreachable(StoreNotYet):
     """Nothing that answers is at the address."""
 
 
@@ -208,4 +212,4 @@ def _unreachable(url: str, reason: str) -> StoreUnreachable:
 
 
 def _still_loading(where: str) -> StoreUnusable:
-    return StoreUnusable(f"{where} is still loading its data", "start again when it is done")
+    return StoreNotYet(f"{where} is still loading its data", "start again when it is done")
