@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scalix.cli import main, start
+from scalix.domain.metric_families import FAMILIES
 from scalix.launch.config.config_schema import ScalixSection, TierSection
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,7 +81,7 @@ def tables(text: str) -> list[list[list[str]]]:
     return [table for table in found if table]
 
 
-@pytest.mark.parametrize("page", ["clients", "deployments", "fields", "from-litellm", "limits", "security"])
+@pytest.mark.parametrize("page", ["clients", "deployments", "fields", "from-litellm", "limits", "security", "usage"])
 def test_each_condition_of_a_feature_has_its_test_or_the_reason_why_it_has_none(page: str) -> None:
     found = tables((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
     of_features = [table for table in found if table[0][0] == CONDITIONS[0]]
@@ -114,3 +115,11 @@ def test_every_header_of_ours_is_explained_and_readable_by_pages_of_other_origin
     assert {name for name in sent if f"`{name}`" not in explained} == set()
     exposed = (ROOT / "scalix/edge/cors.py").read_text(encoding="utf-8").partition("_EXPOSED")[2]
     assert {name for name in sent if name not in exposed} == set()
+
+
+def test_the_page_about_metrics_has_every_metric_and_no_other() -> None:
+    section = (ROOT / "docs" / "usage.md").read_text().partition("## Metrics:")[2].partition("\n## ")[0]
+    rows = [line.split("|") for line in section.partition("\n| metric")[2].partition("\n\n")[0].splitlines()[2:]]
+    told = {name: row[2].strip() for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+    labels = {name: re.findall(r"[a-z]+(?==|,|;|$)", text) for name, text in told.items()}
+    assert labels == {name: list(family.labels) for name, family in FAMILIES.items()}

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from scalix.service.audit.audit_log import TRIM_EVERY_S
@@ -18,8 +19,10 @@ from scalix.service.identity.tokens import REFRESH_EVERY_S
 from scalix.service.ledger.archive import ARCHIVE_EVERY_S
 from scalix.service.ledger.retention import TRY_EVERY_S as RETENTION_EVERY_S
 from scalix.service.ledger.store_memory import LOOK_EVERY_S
+from scalix.service.metrics.meters import Meters
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
+from scalix.store.metric_cells import FOLDER
 from scalix.wiring.administration import AdministrationParts, build_administration
 from scalix.wiring.environment import needed
 from scalix.wiring.exchange import ExchangeParts, ModelKnowledge, build_exchange
@@ -67,6 +70,7 @@ class Core:
             (HEALTH_EVERY_S, self.exchange.health.run),
             (PUBLISH_EVERY_S, self.exchange.fallbacks.chooser.publish),
             (SUMS_EVERY_S, self.exchange.deployments.flush),
+            (0.0, self.usage.gauges.run),
         ]
 
     async def close(self) -> None:
@@ -79,6 +83,7 @@ class Core:
         except StoreUnavailable as fault:
             log.warning("the last refusals of identity are not in the audit log: %s", fault)
         await self.store.close()
+        self.usage.meters.close()
 
 
 def build_core(environ: Mapping[str, str], models: ModelKnowledge) -> Core:
@@ -86,12 +91,16 @@ def build_core(environ: Mapping[str, str], models: ModelKnowledge) -> Core:
     store = build_store(environ)
     audit = build_audit(store, environ)
     callers = build_callers(store, audit, environ)
-    exchange = build_exchange(store, models, needed(environ, "LITELLM_MASTER_KEY"), _config_folder(environ))
+    meters = Meters(store.state_dir / FOLDER, store.policy)
+    store.breaker.called = meters.called
+    store.breaker.failed = partial(meters.count, "redis_errors_total")
+    store.breaker.opened = partial(meters.count, "redis_breaker_opened_total")
+    exchange = build_exchange(store, models, meters, needed(environ, "LITELLM_MASTER_KEY"), _config_folder(environ))
     forget = exchange.known.forget
     administration = build_administration(store, audit.log, callers, environ, forget_refusals=forget)
     ledger = build_ledger(store, audit.log)
     private = build_privacy(store, audit, callers, ledger.archive, replay=exchange.watch.replay)
-    usage = build_usage(store, callers.users, exchange)
+    usage = build_usage(store, callers.users, exchange, meters)
     return Core(store.policy, store, audit, callers, exchange, administration, ledger, private, usage, models)
 
 

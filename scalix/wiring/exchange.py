@@ -28,6 +28,7 @@ from scalix.service.exchange.settlement import Settlement
 from scalix.service.exchange.store_watch import StoreWatch
 from scalix.service.exchange.token_counting import TokenCounting, Tokenizer
 from scalix.service.exchange.tokens_left import TokensLeft
+from scalix.service.metrics.meters import Meters
 from scalix.service.routing.custom_routers import CustomRouters
 from scalix.store.ledger.redis_deployment_sums import DeploymentSumStore
 from scalix.store.quota.local import LocalCounters
@@ -69,7 +70,9 @@ class ExchangeParts:
     health: HealthChecking
 
 
-def build_exchange(store: StoreParts, models: ModelKnowledge, secret: str, folder: str) -> ExchangeParts:
+def build_exchange(
+    store: StoreParts, models: ModelKnowledge, meters: Meters, secret: str, folder: str
+) -> ExchangeParts:
     """Build the use cases over the store, and over the journal while the store is unreachable. `secret` is the same in
     all workers of all gateways; `folder` is the config file's."""
     left = TokensLeft(store.quotas, now_ms)
@@ -78,13 +81,17 @@ def build_exchange(store: StoreParts, models: ModelKnowledge, secret: str, folde
     names = NamesOfDay(store.guarded(ModelNameStore(store.session)), now_ms=now_ms)
     room = Reservations(store.quotas, outage, known)
     deployments = SumsOfDeployments(store.guarded(DeploymentSumStore(store.session)), store.policy)
-    settlement = Settlement(store.quotas, exchanges, outage, policy=store.policy, deployments=deployments)
+    settlement = Settlement(
+        store.quotas, exchanges, outage, policy=store.policy, deployments=deployments, meters=meters
+    )
     cooldowns = Cooldowns(store.guarded(CooldownStore(store.session)), store.policy, clock=time.monotonic)
     load = Load(store.guarded(LoadStore(store.session)), time.monotonic, time.time)
     chooser = Chooser(cooldowns, load, store.policy, now_ms, secret=secret)
     routing = ModelRouting(store.policy, left, CustomRouters(store.policy, folder), now_ms, random.random)
+    shedding = LoadShedding()
+    shedding.queued = meters.queued
     return ExchangeParts(
-        shedding=LoadShedding(),
+        shedding=shedding,
         counting=counting,
         known=known,
         admission=AdmissionControl(store.policy, ModelAccess(models.facts), room, exchanges, counting, names),
@@ -102,6 +109,11 @@ def build_exchange(store: StoreParts, models: ModelKnowledge, secret: str, folde
             when_back=settlement.renew_leases,
         ),
         health=HealthChecking(
-            store.guarded(HealthStore(store.session)), cooldowns, store.policy, models.check, random.random
+            store.guarded(HealthStore(store.session)),
+            cooldowns,
+            store.policy,
+            models.check,
+            random.random,
+            meters.checked,
         ),
     )

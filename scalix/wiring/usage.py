@@ -1,16 +1,20 @@
 """Builds usage, reports and metrics."""
 
-from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from scalix.service.identity.users import UserDirectory
-from scalix.service.usage.gateway_metrics import GatewayMetrics, Here
+from scalix.service.metrics.gateway_metrics import GatewayMetrics, StoreReadings, Workers
+from scalix.service.metrics.gauges import Gauge, Gauges
+from scalix.service.metrics.meters import MOST_MODELS, Meters
 from scalix.service.usage.reporting import Reporting
 from scalix.service.usage.usage import UsageReading
 from scalix.service.usage.usage_events import UsageEvents
 from scalix.store.ledger.redis_deployment_sums import DeploymentSumStore
 from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, LedgerReader
 from scalix.store.ledger.redis_memory import RedisMemory
+from scalix.store.metric_cells import FOLDER, MetricFiles
 from scalix.store.quota.redis_balance import BalanceStore
 from scalix.store.quota.redis_limits import LimitTools
 from scalix.wiring.exchange import ExchangeParts
@@ -22,45 +26,51 @@ USAGE_TIMEOUT_MS = 2_000
 
 @dataclass(frozen=True)
 class UsageParts:
-    """The use cases that report usage. `refusals` counts the refusals of this process by error code."""
+    """The use cases that report usage, and what measures."""
 
     usage: UsageReading
     events: UsageEvents
     reporting: Reporting
     metrics: GatewayMetrics
-    refusals: Counter[str]
+    meters: Meters
+    gauges: Gauges
 
 
-def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts) -> UsageParts:
+def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts, meters: Meters) -> UsageParts:
     """Build the use cases, with a client of their own."""
     long = store.session_for_long_calls(READ_TIMEOUT_MS)
     session = long.within(USAGE_TIMEOUT_MS)
     ledger, everybodys, figures = LedgerReader(session), LedgerReader(long), DeploymentSumStore(long)
     usage = UsageReading(ledger, store.quotas, BalanceStore(session), users, store.policy, store.keys)
-    refusals: Counter[str] = Counter()
-
-    def here() -> Here:
-        watch, shedding = exchange.watch, exchange.shedding
-        return Here(
-            len(exchange.exchanges),
-            store.journal.pending_bytes,
-            watch.times_emptied,
-            dict(refusals),
-            store_is_there=watch.store_is_there,
-            waiting=len(shedding.line),
-            queued=shedding.queued,
-            queued_s=shedding.queued_s,
-            custom_routers=exchange.fallbacks.routing.custom.states(),
-        )
-
-    metrics = GatewayMetrics(
+    readings = StoreReadings(
         everybodys,
         store.keys,
-        figures,
-        here=here,
         leases=LimitTools(session).all_in_flight,
         memory=RedisMemory(session, machine_bytes=store.machine_bytes).fullest,
         checked=exchange.health.last,
     )
+    gauges = Gauges(meters, [partial(_gauges, store, exchange)])
+    workers = Workers(meters, gauges, MetricFiles(store.state_dir / FOLDER))
+    metrics = GatewayMetrics(workers, readings.all(), lambda: exchange.watch.store_is_there)
     events = UsageEvents(ledger, usage, store.policy, store.keys)
-    return UsageParts(usage, events, Reporting(everybodys, store.policy, store.keys, figures), metrics, refusals)
+    return UsageParts(usage, events, Reporting(everybodys, store.policy, store.keys, figures), metrics, meters, gauges)
+
+
+def _gauges(store: StoreParts, exchange: ExchangeParts) -> Iterable[Gauge]:
+    """What the worker knows of itself."""
+    watch, shedding, policy = exchange.watch, exchange.shedding, store.policy.current
+    resting = set(exchange.fallbacks.cooldowns.resting())
+    yield "requests_in_flight", (), shedding.in_flight
+    yield "requests_waiting", (), len(shedding.line)
+    yield "reservations_open", (), len(exchange.exchanges)
+    yield "redis_breaker_open", (), int(not store.breaker.is_closed)
+    yield "store_emptied", (), watch.times_emptied
+    yield "journal_pending_bytes", (), store.journal.pending_bytes
+    yield "journal_without_room", (), int(not store.journal.has_room)
+    yield "models_in_service", (), len(policy.models)
+    yield "models_resting", (), sum(all(way.id in resting for way in model.ways) for model in policy.models.values())
+    for name in sorted(resting)[:MOST_MODELS]:
+        yield "deployment_cooling", (name,), 1
+    for router in exchange.fallbacks.routing.custom.states():
+        yield "custom_router_off", (router.name,), int(router.is_off)
+        yield "custom_router_overruns", (router.name,), router.overruns

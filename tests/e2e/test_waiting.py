@@ -53,7 +53,7 @@ def test_of_four_requests_at_once_one_is_served_two_wait_and_one_comes_again_lat
                 assert (last.headers["retry-after"], len(provider.asked)) == ("2", 3)
                 token = {"authorization": f"Bearer {METRICS_TOKEN}"}
                 metrics = httpx.get(f"{gateway.url}/metrics", headers=token).text
-                assert "scalix_worker_queued_seconds_count{" in metrics
+                assert "scalix_queued_seconds_count " in metrics
         finally:
             release.set()
             gateway.stop()

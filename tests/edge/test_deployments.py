@@ -389,7 +389,8 @@ async def test_reports_and_metrics_have_each_deployments_requests_failures_and_c
     by_model = (await one.http.get("/scalix/v1/reports/model")).json()["rows"]
     assert [(row["model"], row["cached_percent"]) for row in by_model] == [("free-several", 25.0)]
     shown = (await one.http.get("/metrics")).text
-    labels = f'deployment="{ONE}",engine="litellm",error="provider_down"'
-    assert f"scalix_deployment_errors_today{{{labels}}} {asked.count(ONE)}.0" in shown
-    cached_tokens = re.findall(r"scalix_deployment_cached_tokens_today\{.*\} (\d+)", shown)
-    assert sum(map(int, cached_tokens)) == 1_000
+    failed = float(asked.count(ONE))
+    assert f'scalix_deployment_attempts_total{{deployment="{ONE}",result="failed"}} {failed}\n' in shown
+    errors = re.findall(r'scalix_provider_errors_total\{provider="\w+",error="provider_down"\} ([\d.]+)', shown)
+    assert sum(map(float, errors)) == failed  # though a fallback has served all of them
+    assert 'scalix_tokens_total{model="free-several",kind="cached"} 1000.0\n' in shown

@@ -142,10 +142,11 @@ async def test_whose_request_it_is_is_found_out_once(edge: InProcess, monkeypatc
 
 
 async def test_refusals_are_counted_either_way(edge: InProcess) -> None:
-    before = edge.core.usage.refusals["invalid_api_key"]
+    name = 'scalix_refusals_total{code="invalid_api_key"}'
+    before = edge.core.usage.meters.cells.read().get(name, 0)
     await edge.call(key="sk-wrong", body=CHAT, address="127.0.0.1")
     await edge.call(key="sk-wrong", body=CHAT, address="127.0.0.1", at_once=False)
-    assert edge.core.usage.refusals["invalid_api_key"] == before + 2
+    assert edge.core.usage.meters.cells.read()[name] == before + 2
 
 
 async def test_a_fault_on_the_way_leaves_the_request_to_the_usual_way(

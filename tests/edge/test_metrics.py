@@ -8,14 +8,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from scalix.domain.failures import ErrorClass
-from scalix.domain.ledger.deployment_sums import DeploymentSums
-from scalix.domain.limits.quota import Outcome
-from scalix.edge.metrics import MOST_DEPLOYMENTS, page_of
-from scalix.service.usage.gateway_metrics import Here, Remembered, Snapshot
+from scalix.service.metrics.gateway_metrics import Remembered, StoreReadings
 from scalix.store.base import StoreUnavailable
 from tests.edge.limits_rig import TOKENS, Instance
-from tests.edge.usage_rig import client_of, key_for, now_ms, settle
+from tests.edge.usage_rig import client_of, key_for
 
 SCRAPER = "scraper-token-0123456789abcdef"
 Make = Callable[..., Instance]
@@ -73,82 +69,94 @@ async def test_a_scrapers_token_opens_the_metrics_and_nothing_else(make: Make) -
     assert (await a.http.get("/metrics")).status_code == 200
 
 
-async def test_what_was_used_today_by_model_tier_and_outcome(make: Make) -> None:
+async def test_what_requests_have_used_by_model_and_tier(make: Make) -> None:
     a = make()
     assert (await a.ask("canary-user")).status_code == 200
-    at_ms = await now_ms(a)
-    more: dict[str, Any] = {"model": "gpt-4", "served": "gpt-4", "tier": "premium"}
-    paid: dict[str, Any] = {"tokens": 40, "cost": 2_000_000_000, "charge": 3_000_000_000, "cached_tokens": 15}
-    await settle(a, "canary-other", at_ms=at_ms, **paid, **more)
-    await settle(
-        a,
-        "canary-other",
-        at_ms=at_ms,
-        tokens=0,
-        cost=0,
-        charge=0,
-        outcome=Outcome.PROVIDER_FAILED,
-        error="timeout",
-        **more,
-    )
     answer = await a.http.get("/metrics")
-    assert named(answer, "requests_today") == {
-        ("free-model", "success", "free"): 1,
-        ("gpt-4", "success", "premium"): 1,
-        ("gpt-4", "provider_failed", "premium"): 1,
-    }
-    assert named(answer, "tokens_today")["free-model", "success", "free"] == TOKENS
-    assert named(answer, "tokens_today")["gpt-4", "success", "premium"] == 40
-    assert named(answer, "prompt_tokens_today")["gpt-4", "premium"] == 20
-    assert named(answer, "cached_tokens_today")["gpt-4", "premium"] == 15
-    assert named(answer, "provider_cost_today_usd")["gpt-4", "premium"] == 2
-    assert named(answer, "charge_today_usd")["gpt-4", "premium"] == 3
-    assert named(answer, "errors_today") == {("timeout", "gpt-4", "openai"): 1}
+    assert named(answer, "requests_total") == {("free-model", "success", "free"): 1}
+    tokens = named(answer, "tokens_total")
+    assert tokens["prompt", "free-model"] + tokens["completion", "free-model"] == TOKENS
+    assert named(answer, "provider_cost_usd_total")["free-model", "free"] == pytest.approx(TOKENS / 1_000_000)
+    assert named(answer, "request_seconds_count") == {("openai",): 1}
+    assert named(answer, "request_seconds_bucket")["300.0", "openai"] == 1
+    assert named(answer, "redis_call_seconds_count")[()] >= 2
     assert "canary" not in answer.text
 
 
-async def test_the_store_keys_that_end_and_this_worker(make: Make) -> None:
+async def test_counters_are_those_of_the_ledger(make: Make) -> None:
+    a = make()
+    for user in ("ann", "ben", "cy", "ann", "ann"):  # the third of ann's does not fit
+        await a.ask(user)
+    answer = await a.http.get("/metrics")
+    page = (await a.http.get("/scalix/v1/reports/model")).json()["rows"]
+    assert sum(named(answer, "requests_total").values()) == sum(row["requests"] for row in page) == 4
+    assert sum(named(answer, "tokens_total").values()) == sum(row["tokens"] for row in page)
+    assert named(answer, "refusals_total") == {("rate_limit_exceeded",): 1}
+
+
+async def test_a_scrape_has_the_figures_of_all_workers_whichever_answers(make: Make) -> None:
+    a = make()
+    b = make(SCALIX_STATE_DIR=str(a.core.store.state_dir))
+    for worker in (a, b, b):
+        assert (await worker.ask(f"user-{id(worker)}")).status_code == 200
+    b.core.usage.gauges.publish()
+    for worker in (a, b):
+        answer = await worker.http.get("/metrics")
+        assert sum(named(answer, "requests_total").values()) == 3
+        assert named(answer, "workers") == {(): 2}
+        assert named(answer, "worker_starts_total") == {(): 2}
+
+
+async def test_two_instances_add_up_and_have_the_same_figures_of_the_store(make: Make) -> None:
+    a, b = make(), make()
+    await key_for(a, "ann", duration="1h")
+    assert [(await one.ask(f"user-{number}")).status_code for number, one in enumerate((a, a, b))] == [200] * 3
+    answers = [await one.http.get("/metrics") for one in (a, b)]
+    assert [sum(named(answer, "requests_total").values()) for answer in answers] == [2, 1]
+    assert [named(answer, "store_keys_expiring") for answer in answers] == [{("7d",): 1}] * 2
+
+
+async def test_the_store_keys_that_end_and_this_instance(make: Make) -> None:
     a = make()
     for duration in ("1h", "6d", "8d", None):
         await key_for(a, "ann", duration=duration)
     answer = await a.http.get("/metrics")
-    assert named(answer, "keys_expiring") == {("7d",): 2}
+    assert named(answer, "store_keys_expiring") == {("7d",): 2}
     assert named(answer, "store_up") == {(): 1}
     assert named(answer, "store_requests_in_flight") == {(): 0}
     assert named(answer, "store_memory_used_bytes")[()] > 100_000
-    (worker,) = named(answer, "worker_resident_memory_bytes")
-    assert named(answer, "worker_resident_memory_bytes")[worker] > 10_000_000
-    assert named(answer, "worker_requests_in_flight") == {worker: 0}
-    assert named(answer, "worker_journal_pending_bytes") == {worker: 0}
-    assert named(answer, "worker_store_emptied") == {worker: 0}
+    assert named(answer, "resident_memory_bytes")[()] > 10_000_000
+    for name in ("requests_in_flight", "requests_waiting", "reservations_open", "redis_breaker_open"):
+        assert named(answer, name) == {(): 0}
+    for name in ("journal_pending_bytes", "journal_without_room", "store_emptied", "models_resting"):
+        assert named(answer, name) == {(): 0}
 
 
-async def test_what_the_worker_has_refused_is_counted_by_code(make: Make) -> None:
+async def test_what_the_gateway_has_refused_is_counted_by_code(make: Make) -> None:
     a = make()
     for _ in range(3):
         await a.ask("ann")  # two fit in the hour
     async with client_of(a, "sk-wrong") as client:
         await client.get("/v1/models")
         await client.get("/nowhere")
-    refusals = named(await a.http.get("/metrics"), "worker_refusals_total")
-    assert {code: number for (code, _), number in refusals.items()} == {
-        "rate_limit_exceeded": 1,
-        "invalid_api_key": 1,
-        "route_not_found": 1,
+    assert named(await a.http.get("/metrics"), "refusals_total") == {
+        ("rate_limit_exceeded",): 1,
+        ("invalid_api_key",): 1,
+        ("route_not_found",): 1,
     }
 
 
-async def test_while_the_store_is_away_the_metrics_say_so(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_while_the_store_is_away_the_metrics_say_so(make: Make) -> None:
     a = make()
 
-    async def away() -> int:
+    async def away() -> Any:
         raise StoreUnavailable("away")
 
-    monkeypatch.setattr(a.core.usage.metrics, "leases", away)
+    a.core.usage.metrics.of_store[0] = away
     answer = await a.http.get("/metrics")
     assert named(answer, "store_up") == {(): 0}
-    assert named(answer, "requests_today") == {}
-    assert len(named(answer, "worker_resident_memory_bytes")) == 1
+    assert named(answer, "store_requests_in_flight") == {}
+    assert len(named(answer, "resident_memory_bytes")) == 1
 
 
 async def test_what_is_costly_to_read_is_read_once_in_its_time() -> None:
@@ -167,27 +175,15 @@ async def test_what_is_costly_to_read_is_read_once_in_its_time() -> None:
     assert await remembered.get() == 2
 
 
-async def test_a_store_that_tells_nothing_of_its_memory_is_up_all_the_same(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_store_that_tells_nothing_of_its_memory_is_up_all_the_same(make: Make) -> None:
     a = make()
 
-    async def not_permitted() -> int:
+    async def not_permitted() -> Any:
         raise StoreUnavailable("NOPERM")
 
-    monkeypatch.setattr(a.core.usage.metrics, "memory", not_permitted)
+    (readings,) = [one.__self__ for one in a.core.usage.metrics.of_store if one.__name__ == "server_memory"]  # type: ignore[attr-defined]
+    assert isinstance(readings, StoreReadings)
+    readings._memory = not_permitted
     answer = await a.http.get("/metrics")
     assert named(answer, "store_up") == {(): 1}
     assert named(answer, "store_memory_used_bytes") == {}
-
-
-async def test_of_very_many_deployments_those_with_the_most_requests_are_shown() -> None:
-    errors = {str(error): 1 for error in ErrorClass}
-    many = [DeploymentSums(f"d#{number}", "direct", number, errors=errors) for number in range(300)]
-    page = page_of(Snapshot(True, Here(0, 0, 0), [], many)).body.decode()
-    series = [line for line in page.splitlines() if line.startswith("scalix_deployment_")]
-    assert len(series) == MOST_DEPLOYMENTS * (7 + len(errors))
-    assert 'scalix_deployment_requests_today{deployment="d#299",engine="direct"} 299.0' in series
-    assert not [line for line in series if '"d#199"' in line]
-    few = page_of(Snapshot(True, Here(0, 0, 0), [], many[:50])).body.decode()
-    assert few.count("\nscalix_deployment_") <= 900

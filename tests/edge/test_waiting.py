@@ -25,12 +25,11 @@ class Busy:
 
     async def asks(self, user: str = "u", **options: Any) -> asyncio.Task[Answered]:
         """A request that is under way, and waits for its place or in the app."""
-        before = self.edge.core.exchange.shedding.queued, self.waiting, len(self.edge.inner.scopes)
+        before = self.queued, self.waiting, len(self.edge.inner.scopes)
         body = {"model": "free-small", "user": user, "messages": HI}
         task = asyncio.create_task(self.edge.chat(**{"body": body, **options}))
         self.tasks.append(task)
-        shedding = self.edge.core.exchange.shedding
-        await until(lambda: task.done() or before != (shedding.queued, self.waiting, len(self.edge.inner.scopes)))
+        await until(lambda: task.done() or before != (self.queued, self.waiting, len(self.edge.inner.scopes)))
         return task
 
     @property
@@ -39,7 +38,13 @@ class Busy:
 
     async def in_store(self) -> int:
         """How many requests have reserved anything there."""
-        return (await self.edge.core.usage.metrics.snapshot()).requests_in_flight or 0
+        found = await self.edge.core.usage.metrics.figures()
+        return int(found["store_requests_in_flight"]["scalix_store_requests_in_flight"])
+
+    @property
+    def queued(self) -> float:
+        """How many have waited."""
+        return self.edge.core.usage.meters.cells.read().get("scalix_queued_seconds_count", 0)
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -72,10 +77,8 @@ async def test_who_waits_is_served_and_told_how_long_and_has_reserved_nothing(bu
     assert 50 <= int(answers[1].headers[QUEUED]) < 10_000
     assert QUEUED not in (await busy.edge.chat()).headers
     metrics = await busy.edge.call("GET", "/metrics")
-    assert b"scalix_worker_requests_waiting{" in metrics.body
-    assert b"scalix_worker_queued_seconds_count{" in metrics.body
-    (counted,) = [line for line in metrics.body.splitlines() if line.startswith(b"scalix_worker_queued_seconds_count")]
-    assert counted.endswith(b" 1.0")
+    assert b"\nscalix_requests_waiting 0.0\n" in metrics.body
+    assert b"\nscalix_queued_seconds_count 1.0\n" in metrics.body
 
 
 async def test_premium_goes_before_free(busy: Busy) -> None:
@@ -125,7 +128,7 @@ async def test_what_is_refused_in_any_case_does_not_wait(busy: Busy, *, at_once:
     for status, options in calls:
         answer = await busy.edge.chat(at_once=at_once, **options)
         assert (answer.status, QUEUED in answer.headers) == (status, False)
-    assert busy.edge.core.exchange.shedding.queued == 0
+    assert busy.queued == 0
 
 
 async def test_a_full_line_and_a_drain_are_503_and_say_when_to_come_again(busy: Busy) -> None:

@@ -30,6 +30,7 @@ from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_orphans
 from scalix.launch.settings.litellm_environment import explained
 from scalix.launch.settings.master_key import ensure_master_key
+from scalix.store.metric_cells import forget_metrics
 
 _TICK_S = 0.5
 
@@ -102,6 +103,7 @@ class Supervisor:
         demo_url = self._start_demo() if self._plan.demo else None
         if self._leaving:
             return
+        forget_metrics(settings.state_dir)
         write_policy(self._policy_path, 0, self._plan.config.policy)
         forget_taken(self._policy_path)
         rendered = write_rendered(settings.state_dir / RENDERED_FILE, self._plan.config.litellm)

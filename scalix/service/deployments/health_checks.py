@@ -39,7 +39,8 @@ async def checks_nobody(model: str, deployment: str, timeout_s: int) -> Verdict:
 
 
 class HealthChecking:
-    """The checks of one worker. `check` asks; `draw` gives a number from 0 to 1."""
+    """The checks of one worker. `check` asks; `draw` gives a number from 0 to 1, `told` is told whether a
+    check has failed."""
 
     def __init__(
         self,
@@ -48,7 +49,9 @@ class HealthChecking:
         policy: PolicySource,
         check: Check = checks_nobody,
         draw: Callable[[], float] = random.random,
+        told: Callable[[bool], None] = lambda is_failing: None,
     ) -> None:
+        self._told = told
         self._store = store
         self._cooldowns = cooldowns
         self._policy = policy
@@ -101,6 +104,7 @@ class HealthChecking:
         except Exception as error:
             verdict = Verdict(is_failing=False, reason=f"the check itself failed: {type(error).__name__}")
             log.error("the health check of %s failed itself: %s", name, shown_fault(error))
+        self._told(verdict.is_failing)
         next_s = settings.recheck_s if verdict.is_failing else settings.interval_s
         spread = 1 + _SPREAD * (2 * self._draw() - 1)
         next_ms = round(next_s * spread * 1000), round(min(next_s, _AGAIN_S) * spread * 1000)

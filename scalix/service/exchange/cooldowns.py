@@ -63,6 +63,10 @@ class Cooldowns:
         """How long `model` rests yet for `subject`, in seconds; 0 if it does not."""
         return max(self._left_s(self._rests, model), self._left_s(self._own_rests, (model, subject)))
 
+    def resting(self) -> list[str]:
+        """The models and deployments that rest for everybody."""
+        return [name for name in list(self._rests) if self._left_s(self._rests, name) > 0]
+
     def may_probe(self, model: str, subject: str = _EVERYBODY) -> bool:
         """Whether one request may be tried on a model that rests. The second one that asks may not."""
         now_s = self._clock()

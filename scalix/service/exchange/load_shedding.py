@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from scalix.domain.errors import GatewayError, Overloaded
@@ -50,13 +50,12 @@ class Slot:
 class LoadShedding:
     """Counts the requests in flight in this process, in all and by address. Those that wait are in `line` alone.
 
-    queued, queued_s: how many have waited, with or without success, and for how long together.
+    queued: told how long a request has waited, with or without success.
     """
 
     def __init__(self, line: WaitingLine | None = None) -> None:
         self.line = WaitingLine() if line is None else line
-        self.queued = 0
-        self.queued_s = 0.0
+        self.queued: Callable[[float], None] = lambda waited_s: None
         self.in_flight = 0
         self.body_bytes = 0
         self.bytes_by_owner: Counter[str] = Counter()
@@ -115,8 +114,8 @@ class LoadShedding:
             has_place = self.line.leave(turn)
             if not has_place:
                 self.in_flight += 1  # to be given back with its slot
-            self.queued += waits
-            self.queued_s += clock.time() - began_s
+            if waits:
+                self.queued(clock.time() - began_s)
         if leaving.done():
             return False
         if not has_place:

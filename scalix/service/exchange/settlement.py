@@ -16,6 +16,7 @@ from scalix.service.exchange.admission import Admission
 from scalix.service.exchange.endings import Ending, billable_of
 from scalix.service.exchange.exchanges import Exchange, Exchanges
 from scalix.service.exchange.outage import Outage
+from scalix.service.metrics.meters import Meters
 from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.background import in_background
@@ -31,7 +32,7 @@ log = logging.getLogger("scalix.settlement")
 
 class Settlement:
     """Settles exchanges against the store, and keeps the leases of those still in flight. `policy` says what may be
-    kept of users who have said nothing; `deployments` counts what they do."""
+    kept of users who have said nothing; `deployments` counts what they do, `meters` what becomes of requests."""
 
     def __init__(
         self,
@@ -41,7 +42,9 @@ class Settlement:
         *,
         policy: PolicySource | None = None,
         deployments: SumsOfDeployments | None = None,
+        meters: Meters | None = None,
     ) -> None:
+        self._meters = meters
         self._deployments = deployments
         self._policy = policy
         self._store = store
@@ -62,11 +65,11 @@ class Settlement:
             charge = charge_for(billable_of(admission, ending, time.monotonic()))
             if self._deployments is not None:
                 self._deployments.note(charge, admission.receipt.admitted_ms, admission.offer.models)
-            charge = self._permitted(admission, charge)
+            kept = self._permitted(admission, charge)
         except Exception as fault:
             log.error("request %s is charged as reserved: %s", admission.request_id, shown_fault(fault))
-            charge = _charge_as_reserved(admission, ending.outcome, ending.use.delivered_tokens)
-        task = in_background(self._charge(admission, charge), store_time=granted_store_time())
+            kept = charge = _charge_as_reserved(admission, ending.outcome, ending.use.delivered_tokens)
+        task = in_background(self._charge(admission, kept, charge), store_time=granted_store_time())
         self._running.add(task)
         task.add_done_callback(self._end)
         # The client may go while this runs; what it has used is settled all the same.
@@ -97,19 +100,43 @@ class Settlement:
         self._running.discard(task)
         self._one_ended.set()
 
-    async def _charge(self, admission: Admission, charge: Charge) -> Settled:
+    async def _charge(self, admission: Admission, charge: Charge, whole: Charge) -> Settled:
+        """Have it charged, and count it once it is. `whole` has what may not be kept of this user."""
+        try:
+            settled = await self._told(admission, charge)
+        except asyncio.CancelledError:
+            self._count(admission, whole)
+            raise
+        if settled.status != "duplicate":
+            self._count(admission, whole)
+        return settled
+
+    def _count(self, admission: Admission, charge: Charge) -> None:
+        if self._meters is not None:
+            receipt, is_limited = admission.receipt, bool(admission.reservation.ask.limits.windows)
+            reserved = receipt.prompt_tokens + receipt.output_cap_tokens * admission.choices
+            self._meters.settled(charge, reserved if is_limited else 0)
+
+    def _journaled(self) -> None:
+        if self._meters is not None:
+            self._meters.count("settlements_journaled_total")
+
+    async def _told(self, admission: Admission, charge: Charge) -> Settled:
         receipt = admission.receipt
         try:
             settled = await self._store.settle(receipt, charge)
         except StoreUnavailable as fault:
             log.debug("request %s goes to the journal: %s", admission.request_id, fault)
+            self._journaled()
             return await self._outage.settle(receipt, charge)
         except asyncio.CancelledError:  # the process is about to end
+            self._journaled()
             self._outage.settle_later(receipt, charge)
             raise
         except Exception as fault:
             # Whatever it is: what was used is told again from the journal, and set aside there if it never is taken.
             log.error("request %s could not be settled, and is journaled: %s", admission.request_id, shown_fault(fault))
+            self._journaled()
             return await self._outage.settle(receipt, charge)
         if admission.reservation.local:
             self._outage.ended(receipt)
@@ -127,6 +154,8 @@ class Settlement:
         """Charge the requests of workers that died; how many there were."""
         swept = await self._store.sweep()
         if swept:
+            if self._meters is not None:
+                self._meters.count("requests_swept_total", swept)
             log.warning("swept %d requests whose worker died", swept)
         return swept
 

@@ -26,12 +26,16 @@ _probing: ContextVar[bool] = ContextVar("store_probe", default=False)
 class Breaker:
     """Opens after `failures` in a row, and lets one call at a time try again when `pause_s` seconds have passed.
 
-    Any call that the store answers closes it. `clock` gives seconds, monotonic.
+    Any call that the store answers closes it. `clock` gives seconds, monotonic. `called` is told how long a call took
+    that was answered, `failed` of each other, and `opened` when it opens.
     """
 
     clock: Callable[[], float] = time.monotonic
     failures: int = FAILURES_TO_OPEN
     pause_s: float = PAUSE_S
+    called: Callable[[float], None] = field(default=lambda took_s: None, init=False)
+    failed: Callable[[], None] = field(default=lambda: None, init=False)
+    opened: Callable[[], None] = field(default=lambda: None, init=False)
     _failures: int = field(default=0, init=False)
     _opened_s: float | None = field(default=None, init=False)
     _retry_at_s: float = field(default=0.0, init=False)
@@ -100,9 +104,11 @@ class Breaker:
     def _failed(self, fault: StoreUnavailable) -> None:
         now_s = self.clock()
         self._failures += 1
+        self.failed()
         self._retry_at_s = now_s + self.pause_s
         if self._opened_s is None and self._failures >= self.failures:
             self._opened_s = now_s
+            self.opened()
             for scope in self._waiting:
                 scope.reschedule(0.0)
             log.error(
@@ -133,8 +139,11 @@ class _Guarded:
 
         @functools.wraps(method)
         async def guarded_method(*args: Any, **kwargs: Any) -> Any:
+            began_s = time.perf_counter()
             with breaker.call():
-                return await breaker.unless_it_opens(method(*args, **kwargs))
+                answer = await breaker.unless_it_opens(method(*args, **kwargs))
+            breaker.called(time.perf_counter() - began_s)
+            return answer
 
         # Found without this function from now on.
         self.__dict__[name] = guarded_method

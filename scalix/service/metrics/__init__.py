@@ -1,0 +1,1 @@
+"""Counts what the gateway does, for `GET /metrics`."""

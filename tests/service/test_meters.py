@@ -1,0 +1,201 @@
+"""What is counted of requests: within a bound of series, without a word of a client's, and what it costs."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scalix.domain.failures import ErrorClass
+from scalix.domain.ledger.ledger import Detail
+from scalix.domain.limits.quota import Charge, Outcome
+from scalix.domain.metric_families import FAMILIES, family_of
+from scalix.domain.policy import Model, Policy, Tier
+from scalix.edge.metrics import page_of
+from scalix.service.metrics.gauges import Gauges, LoopLag
+from scalix.service.metrics.meters import RESULTS, Meters, merged
+from scalix.service.policy_source import PolicySource
+from scalix.store.metric_cells import MetricCells, MetricFiles
+
+TIERS = ("free", "pro", "premium")
+PROVIDERS = ("openai", "anthropic", "gemini", "deepseek", "openrouter")
+CODES = ("rate_limit_exceeded", "insufficient_quota", "invalid_api_key", "model_not_found", "overloaded", "ip_blocked")
+
+
+def policy(models: int) -> Policy:
+    made = [Model(f"model-{n}", f"{PROVIDERS[n % len(PROVIDERS)]}/m-{n}") for n in range(models)]
+    return Policy({name: Tier(name) for name in TIERS}, "free", {model.name: model for model in made})
+
+
+def detail(model: str, tier: str = "free", provider: str = "openai", **more: object) -> Detail:
+    known: dict[str, object] = {"prompt_tokens": 7, "completion_tokens": 5, "cached_tokens": 2, "latency_ms": 900}
+    known |= {"cost_nano_usd": 10, "charge_nano_usd": 15, "engine": "direct", "deployment": model, "first_token_ms": 90}
+    return Detail(tier=tier, model=model, provider=provider, served=model, **{**known, **more})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def source() -> PolicySource:
+    return PolicySource(policy(50))
+
+
+@pytest.fixture
+def meters(tmp_path: Path, source: PolicySource) -> Iterator[Meters]:
+    made = Meters(tmp_path / "metrics", source)
+    yield made
+    made.close()
+
+
+def shown(meters: Meters, folder: Path) -> list[str]:
+    page = page_of(merged(MetricFiles(folder / "metrics").read())).body.decode()
+    return [line for line in page.splitlines() if not line.startswith("#")]
+
+
+def everything(meters: Meters, source: PolicySource) -> None:
+    """Each outcome of each model in each tier, each class of errors of each deployment, and all gauges there are."""
+    for model in source.current.models.values():
+        errors = tuple(f"{model.name}:litellm:{error}" for error in ErrorClass)
+        for tier in TIERS:
+            for outcome in set(Outcome) - {Outcome.SWEPT}:
+                one = detail(model.name, tier, model.provider, failed_deployments=errors, fallbacks=(model.name,))
+                meters.settled(Charge(outcome, 1, 12, 10, detail=one), 5)
+    for code in CODES:
+        meters.refused(code)
+    for name in ("queued", "called"):
+        getattr(meters, name)(0.1)
+    for is_failing in (True, False):
+        meters.checked(is_failing)
+    labels = {"deployment": [*source.current.models], "name": ["a", "b"]}
+    gauges = [one for one in FAMILIES.values() if one.kind == "gauge"]
+    meters.publish(
+        [
+            (one.name, (value,) if value else (), 1)
+            for one in gauges
+            for value in labels.get("".join(one.labels), one.labels or ("",))
+        ]
+    )
+
+
+def test_fifty_models_in_three_tiers_with_every_outcome_and_error_are_at_most_1500_series(
+    meters: Meters, source: PolicySource, tmp_path: Path
+) -> None:
+    everything(meters, source)
+    found = shown(meters, tmp_path)
+    assert {family_of(line.rpartition(" ")[0]) for line in found} == set(FAMILIES.values())
+    assert 1_200 < len(found) <= 1_500
+
+
+def test_names_that_nobody_has_configured_add_no_series(meters: Meters, source: PolicySource, tmp_path: Path) -> None:
+    everything(meters, source)
+    junk = detail("junk", provider="junk", failed_deployments=("junk:litellm:timeout",), fallbacks=("junk",))
+    for model in ("junk", *(f"junk-{number}" for number in range(10_000))):
+        one = detail(model, provider=model, failed_deployments=(f"{model}:direct:timeout",), fallbacks=(model,))
+        meters.settled(Charge(Outcome.SUCCESS, 1, 12, 10, detail=one), 0)
+        if model == "junk":
+            before = len(shown(meters, tmp_path))
+    meters.settled(Charge(Outcome.SUCCESS, 1, 12, 10, detail=junk), 0)
+    found = shown(meters, tmp_path)
+    assert len(found) == before
+    assert 'scalix_requests_total{model="other",tier="free",outcome="success"} 10002.0' in found
+    for number in range(10_000):
+        meters.refused(f"junk-{number}")
+    assert len(shown(meters, tmp_path)) < before + 100
+    assert "junk-9999" not in "".join(shown(meters, tmp_path))
+
+
+def test_a_scrape_of_four_workers_with_all_series_is_made_within_50_ms(
+    meters: Meters, source: PolicySource, tmp_path: Path
+) -> None:
+    everything(meters, source)
+    others = [Meters(tmp_path / "metrics", source) for _ in range(3)]
+    for other in others:
+        everything(other, source)
+    files, took_s = MetricFiles(tmp_path / "metrics"), []
+    for _ in range(10):
+        began_s = time.perf_counter()
+        page_of(merged(files.read()))
+        took_s.append(time.perf_counter() - began_s)
+    assert min(took_s) < 0.05
+    for other in others:
+        other.close()
+
+
+def test_counters_go_on_where_a_worker_has_ended_and_its_gauges_are_gone(
+    meters: Meters, source: PolicySource, tmp_path: Path
+) -> None:
+    other = Meters(tmp_path / "metrics", source)
+    for one in (meters, other):
+        one.refused("overloaded")
+        one.publish([("requests_in_flight", (), 4), ("loop_lag_seconds", (), 0.5 if one is other else 0.1)])
+    assert 'scalix_refusals_total{code="overloaded"} 2.0' in shown(meters, tmp_path)
+    assert {"scalix_requests_in_flight 8.0", "scalix_loop_lag_seconds 0.5"} <= set(shown(meters, tmp_path))
+    other.close()
+    assert {"scalix_requests_in_flight 4.0", "scalix_loop_lag_seconds 0.1"} <= set(shown(meters, tmp_path))
+    next_one = Meters(tmp_path / "metrics", source)
+    next_one.refused("overloaded")
+    assert 'scalix_refusals_total{code="overloaded"} 3.0' in shown(meters, tmp_path)
+    assert "scalix_requests_in_flight 4.0" in shown(meters, tmp_path)
+    next_one.close()
+
+
+def test_a_gauge_that_is_not_published_any_more_is_gone(meters: Meters, tmp_path: Path) -> None:
+    meters.publish([("deployment_cooling", ("a",), 1)])
+    assert 'scalix_deployment_cooling{deployment="a"} 1.0' in shown(meters, tmp_path)
+    meters.publish([])
+    assert not [line for line in shown(meters, tmp_path) if "cooling" in line]
+
+
+def test_a_model_of_a_reload_has_a_series_of_its_own(meters: Meters, source: PolicySource, tmp_path: Path) -> None:
+    source.replace(policy(60))
+    meters.settled(Charge(Outcome.SUCCESS, 1, 12, 10, detail=detail("model-59")), 0)
+    assert 'scalix_requests_total{model="model-59",tier="free",outcome="success"} 1.0' in shown(meters, tmp_path)
+
+
+def test_what_is_used_beyond_the_reservation_is_overshoot(meters: Meters, tmp_path: Path) -> None:
+    for reserved in (0, 12, 10):
+        meters.settled(Charge(Outcome.SUCCESS, 1, 12, 10, detail=detail("model-1")), reserved)
+    assert {"scalix_overshoots_total 1.0", "scalix_overshoot_tokens_total 2.0"} <= set(shown(meters, tmp_path))
+
+
+def test_every_outcome_of_the_ledger_is_counted() -> None:
+    assert set(RESULTS) == set(Outcome)
+
+
+def test_the_buckets_of_a_histogram_add_up(meters: Meters, tmp_path: Path) -> None:
+    for seconds in (0.0, 0.05, 0.2, 100.0):
+        meters.queued(seconds)
+    found = [line.removeprefix("scalix_queued_seconds") for line in shown(meters, tmp_path) if "queued_s" in line]
+    assert found == [
+        '_bucket{le="0.05"} 2.0',
+        *(f'_bucket{{le="{bound}"}} 3.0' for bound in (0.25, 1.0, 2.5, 5.0, 10.0, 30.0)),
+        '_bucket{le="+Inf"} 4.0',
+        "_sum 100.25",
+        "_count 4.0",
+    ]
+
+
+def test_counting_a_request_calls_nobody_but_its_own_few_functions(meters: Meters) -> None:
+    charge = Charge(Outcome.SUCCESS, 1, 12, 10, detail=detail("model-1"))
+    meters.settled(charge, 100)
+    calls: list[str] = []
+    sys.setprofile(lambda frame, event, arg: calls.append(event) if "call" in event else None)
+    meters.settled(charge, 100)
+    sys.setprofile(None)
+    assert len(calls) < 50  # some 4 us
+    assert isinstance(meters.cells, MetricCells)
+
+
+def test_the_lag_of_the_loop_is_an_average_and_the_worst() -> None:
+    lag = LoopLag()
+    for late_s in (0.0, 0.3, -0.1, 0.1):
+        lag.note(late_s)
+    assert {name: value for name, _, value in lag.gauges()} == pytest.approx(
+        {"loop_lag_seconds": 0.1, "loop_lag_worst_seconds": 0.3}
+    )
+
+
+def test_gauges_of_other_parts_are_published_with_those_of_the_worker(meters: Meters, tmp_path: Path) -> None:
+    gauges = Gauges(meters)
+    gauges.sources.append(lambda: [("certificate_expires_timestamp_seconds", (), 5)])
+    gauges.publish()
+    assert {"scalix_certificate_expires_timestamp_seconds 5.0", "scalix_workers 1.0"} <= set(shown(meters, tmp_path))
