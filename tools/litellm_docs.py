@@ -40,8 +40,8 @@ _NOTES = """## What is read in another way
 - **Wildcards** (`openai/*`, `*`) serve the models that LiteLLM's map knows of that provider; any name only where the
   entry has an `api_base` and its model names the provider, as `openai/*` does. `*` serves providers whose keys are set.
   Exact names go first, and tiers hold for each name.
-- **Names of wildcards**: the first 500 of a day have sums of their own, others are `other` there, and all are in metrics; events
-  keep the name.
+- **Names of wildcards**: the first 500 of a day have sums of their own, others are `other` there, and all are
+  in metrics; events keep the name.
 - **Deployments of free names** (Azure): `base_model`, in `model_info` or `litellm_params`, says by which model's price
   and tokenizer they are counted.
 - **`drop_params`**: what is left out for it, for its name or (in chat completions) its value, is named in
