@@ -28,8 +28,8 @@ _TAIL_LINES = 40
 
 @dataclass(frozen=True)
 class ChildSpec:
-    """How to start a child. It writes one line to the descriptor after `--ready-fd` once it is ready, and a worker that
-    ends then writes there how many requests it waits for."""
+    """How to start a child. It writes one line to the descriptor after `--ready-fd` once it is ready, and a worker
+    then goes on writing there: that its loop turns, and, when it ends, how many requests it waits for."""
 
     name: str
     command: Sequence[str]
@@ -80,6 +80,7 @@ class Child:
         self._ready_at_s: float | None = None
         self._told_fd: int | None = None
         self._in_flight = 0
+        self._heard = False
 
     @property
     def is_ready(self) -> bool:
@@ -157,12 +158,22 @@ class Child:
     @property
     def in_flight(self) -> int:
         """How many requests a child that ends has said last that it waits for."""
+        self._hear()
+        return self._in_flight
+
+    def heard(self) -> bool:
+        """Whether the child has said anything since the last call, as a worker does all the time."""
+        self._hear()
+        heard, self._heard = self._heard, False
+        return heard
+
+    def _hear(self) -> None:
         if self._told_fd is not None:
             with suppress(BlockingIOError):
                 told = os.read(self._told_fd, 65536).splitlines()
                 numbers = [line.removeprefix(b"in flight ") for line in told if line.startswith(b"in flight ")]
                 self._in_flight = int(numbers[-1]) if numbers else self._in_flight
-        return self._in_flight
+                self._heard = self._heard or bool(told)
 
     def check_alive(self) -> bool:
         """False when the child has died since the last call; `exit_code` and `last_words` are set then."""
@@ -172,6 +183,7 @@ class Child:
         now = time.monotonic()
         if code is None:
             if self._ready_at_s is None and now - self._started_at_s > START_LIMIT_S:
+                self._output.say(self.spec.name, f"has not become ready within {START_LIMIT_S:g} s and is ended")
                 self._process.send_signal(signal.SIGKILL)
             return True
         for ended in self._pipes_ended:

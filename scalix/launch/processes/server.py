@@ -14,6 +14,7 @@ import uvicorn
 
 from scalix.launch.processes.patience import AFTER_CUT_S, OF_AN_ORPHAN, Patience
 from scalix.launch.processes.signals import HURRY_SIGNAL, RETIRE_SIGNAL
+from scalix.launch.processes.watchdog import BEAT_EVERY_S
 from scalix.serving.http_protocol import ServerState
 
 _TICK_S = 0.1
@@ -29,8 +30,8 @@ def _nothing() -> None:
 
 class DrainingServer(uvicorn.Server):
     """Serves `config.app`, whose `leave` is called when it is to say by its readiness that this worker goes, and its
-    `drain` when no more requests come. `tell_fd` is where the launcher hears that it serves, and then how many requests
-    it still waits for.
+    `drain` when no more requests come. `tell_fd` is where the launcher hears that it serves, that its loop turns, and
+    how many requests it still waits for.
 
     SIGTERM drains it; a second one, or `HURRY_SIGNAL`, cuts what is in flight. `RETIRE_SIGNAL` drains it while other
     workers serve.
@@ -109,6 +110,8 @@ class DrainingServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         if self.server_state.leaving and counter % round(_TOLD_EVERY_S / _TICK_S) == 0:
             self._tell_in_flight()
+        elif counter % round(BEAT_EVERY_S / _TICK_S) == 0:
+            self._tell("alive")
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

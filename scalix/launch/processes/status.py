@@ -128,7 +128,8 @@ def look(state_dir: Path) -> Status:
         return Status("not running", state_dir, detail=stale)
     if run_file is None or holder not in (run_file.launcher.pid, FOREIGN_PID):
         return Status("starting", state_dir, holder)
-    if run_file.phase == "stopping" or (run_file.phase == "starting" and not any(w.ready for w in run_file.workers)):
+    is_up = run_file.phase == "ready" or (run_file.phase == "starting" and any(w.ready for w in run_file.workers))
+    if not is_up:
         waits = waits_for(run_file.in_flight) if run_file.in_flight else ""
         return Status(run_file.phase, state_dir, holder, run_file, waits)
     trouble, alarms = ask(run_file.host, run_file.port)

@@ -28,6 +28,7 @@ from scalix.launch.processes.runfile import POLICY_FILE, RunFile, WorkerEntry, h
 from scalix.launch.processes.signals import EXIT_PORT_TAKEN, HURRY_SIGNAL, RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
 from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_orphans
+from scalix.launch.processes.watchdog import Watchdog
 from scalix.launch.settings.litellm_environment import explained
 from scalix.launch.settings.master_key import ensure_master_key
 from scalix.store.metric_cells import forget_metrics
@@ -52,6 +53,7 @@ class Supervisor:
         self._workers: list[Child] = []
         self._preloader: Preloader | None = None
         self._recycler = Recycler(plan.settings.worker_max_rss_mb, self._worker, output)
+        self._watchdog = Watchdog(plan.settings.worker_hang_s, output)
         self._announced = False
         self._leaving = self._hurry = False
         self._policy_path = plan.settings.state_dir / POLICY_FILE
@@ -193,6 +195,7 @@ class Supervisor:
         if self._store and self._store.ensure_running():
             self._note()
             self._announce()
+        self._watchdog.look((*self._workers, *self._recycler.all()))
         came_or_went = self._announced and self._recycler.step(self._workers)
         if came_or_went or self._recycler.in_flight != self._run_file.in_flight:
             self._note(in_flight=self._recycler.in_flight)

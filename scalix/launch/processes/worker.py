@@ -6,9 +6,11 @@ puts another app in the gateway's place, for tests.
 
 import asyncio
 import errno
+import faulthandler
 import importlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -35,6 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM. Returns the exit code: 0 drained, `EXIT_CANT_LOAD`, `EXIT_PORT_TAKEN`."""
     fd, ready_fd = descriptors("worker", "--fd", "the bound socket", arguments)
     _configure_logging(os.environ.get("LITELLM_LOG_LEVEL", "INFO").upper())
+    # A worker that hangs is ended by SIGABRT and says where; its memory, with keys and prompts, goes to no file.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    faulthandler.enable(all_threads=False)
     try:
         # Without them uvicorn would serve at half the speed and not say so.
         import httptools  # noqa: F401

@@ -25,6 +25,8 @@ WORKER_VARIABLES = ("LITELLM_MAX_WORKERS", "GUNICORN_WORKERS")
 """What says how many workers there are, below `--workers`, the strongest first."""
 DEFAULT_WORKER_MAX_RSS_MB = 1_500
 LEAST_WORKER_MAX_RSS_MB = 100
+DEFAULT_WORKER_HANG_S = 60
+LEAST_WORKER_HANG_S = 5
 DEFAULT_STREAM_JOIN_MS = 100
 MOST_STREAM_JOIN_MS = 1000
 DEFAULT_LOG_LEVEL = "INFO"
@@ -80,6 +82,7 @@ class Settings:
     scalix_env: ScalixEnv
     stream_join_ms: int = DEFAULT_STREAM_JOIN_MS
     worker_max_rss_mb: int = DEFAULT_WORKER_MAX_RSS_MB
+    worker_hang_s: int = DEFAULT_WORKER_HANG_S
     drain_s: int = DEVELOPMENT_DRAIN_S
 
     @property
@@ -207,6 +210,7 @@ def settings_found(
             values, "SCALIX_STREAM_JOIN_MS", DEFAULT_STREAM_JOIN_MS, 0, MOST_STREAM_JOIN_MS, report
         ),
         worker_max_rss_mb=_worker_max_rss_mb(values, report),
+        worker_hang_s=_worker_hang_s(values, report),
         drain_s=parse_whole_number(
             values, DRAIN_VARIABLE, default_drain_s(environment.scalix_env), 0, MOST_DRAIN_S, report
         ),
@@ -226,6 +230,15 @@ def _worker_max_rss_mb(values: Mapping[str, str], report: Report) -> int:
         fix = f"write at least {LEAST_WORKER_MAX_RSS_MB}, or {name}=0 to replace no worker"
         report(name, f"{name} is {most}, less than a worker has from the start", fix)
     return most
+
+
+def _worker_hang_s(values: Mapping[str, str], report: Report) -> int:
+    name = "SCALIX_WORKER_HANG_S"
+    after_s = parse_whole_number(values, name, DEFAULT_WORKER_HANG_S, 0, 86_400, report)
+    if 0 < after_s < LEAST_WORKER_HANG_S:
+        fix = f"write at least {LEAST_WORKER_HANG_S}, or {name}=0 to replace no worker"
+        report(name, f"{name} is {after_s}, less than a busy worker may need", fix)
+    return after_s
 
 
 def _host(values: Mapping[str, str], report: Report) -> str:
