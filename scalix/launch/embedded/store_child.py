@@ -80,14 +80,17 @@ class StoreChild:
 
 
 def open_store(settings: "Settings", pump: PipePump, output: Output, named_by: Sequence[tuple[str, str]]) -> StoreChild:
-    """Connect to the store that `settings` names, or start an embedded one. Raises LaunchError.
+    """Connect to the store that `settings` names, or start an embedded one, and say which. Raises LaunchError.
 
     `named_by` are the variables that name a server, each with where it was set. Outside development a server that is
     not there yet is waited for.
     """
     say = partial(output.say, "store")
     if settings.redis_url is not None:
-        return _servers(settings.redis_url, say, named_by, may_wait=settings.scalix_env != "development")
+        store = _servers(settings.redis_url, say, named_by, may_wait=settings.scalix_env != "development")
+        if store.awaited is None:
+            say(store.description)
+        return store
 
     from scalix.launch.embedded.embedded_store import EmbeddedStore
 
@@ -102,7 +105,9 @@ def open_store(settings: "Settings", pump: PipePump, output: Output, named_by: S
         server.stop()
         raise
     where = settings.state_dir / "store"
-    return StoreChild(server.url, f"embedded {facts.flavour} {facts.version}, {where}", server, say)
+    description = f"embedded {facts.flavour} {facts.version}, {where}"
+    say(description)
+    return StoreChild(server.url, description, server, say)
 
 
 def check_named_store(settings: "Settings", named_by: Sequence[tuple[str, str]]) -> tuple[str, str]:

@@ -94,8 +94,6 @@ class Supervisor:
         self._note()
         self._output.say("config", str(settings.config_path))
         self._store = open_store(settings, self._pump, self._output, self._plan.environment.store_variables)
-        if self._store.awaited is None:
-            self._output.say("store", self._store.description)
         self._note()
         notes = (("settings", note) for note in self._plan.notes)
         warnings = (("config", line) for line in self._plan.config.warnings)
