@@ -19,13 +19,14 @@ _STARTING = {
     "check": (("--check",), "check settings, config and store, start nothing"),
     "version": (("--version",), "print the versions"),
 }
-WORDS = (*_STARTING, "diagnose", "init")
+WORDS = (*_STARTING, "doctor", "diagnose", "init")
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Name the commands in the help; `run` is what does them."""
     for word, (_, told) in _STARTING.items():
         commands.add_parser(word, help=told)
+    commands.add_parser("doctor", help="look at all that a gateway needs, and say what to do")
     commands.add_parser("diagnose", help="call a running gateway as clients would, and check what it answers")
     commands.add_parser("init", help="write an example of the config and of the env file into this directory")
 
@@ -35,6 +36,10 @@ def run(word: str, arguments: Sequence[str]) -> int:
     program = f"scalix {word}"
     if word == "init":
         return _init(program, arguments)
+    if word == "doctor":
+        from scalix.cli.doctor import main as doctor
+
+        return doctor(arguments, program=program)
     if word == "diagnose":
         from scalix.cli.diagnose import main as diagnose
 

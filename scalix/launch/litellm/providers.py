@@ -89,3 +89,31 @@ def provider_of(params: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     if slash:
         return first
     return next((provider for prefix, provider in _BARE_NAMES if model.startswith(prefix)), "")
+
+
+# Where LiteLLM asks the large ones, whose addresses stand in its code.
+_ADDRESSES = {
+    "openai": "https://api.openai.com/v1",
+    "text-completion-openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com/v1",
+    "gemini": "https://generativelanguage.googleapis.com/v1beta",
+    "deepseek": "https://api.deepseek.com",
+    "openrouter": "https://openrouter.ai/api/v1",
+    "groq": "https://api.groq.com/openai/v1",
+    "mistral": "https://api.mistral.ai/v1",
+    "xai": "https://api.x.ai/v1",
+    "together_ai": "https://api.together.xyz/v1",
+    "fireworks_ai": "https://api.fireworks.ai/inference/v1",
+    "perplexity": "https://api.perplexity.ai",
+    "cerebras": "https://api.cerebras.ai/v1",
+    "nvidia_nim": "https://integrate.api.nvidia.com/v1",
+}
+
+
+def addresses() -> Mapping[str, str]:
+    """Where each provider is asked that has one address for all its customers, as far as that is known here."""
+    try:
+        further = orjson.loads((litellm_folder() / "llms/openai_like/providers.json").read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        further = {}
+    return {name: str(one["base_url"]) for name, one in further.items() if "base_url" in one} | _ADDRESSES

@@ -1,0 +1,1 @@
+"""`scalix doctor`: looks at all that a gateway needs, and says of each thing that is amiss what to do about it."""

@@ -1,0 +1,62 @@
+"""Variables and the config: all that a start would refuse, and all that it would warn of."""
+
+import re
+from collections.abc import Iterator
+
+from scalix.launch.config.deployments import lack
+from scalix.launch.doctor.findings import Case, Finding
+from scalix.launch.settings.litellm_environment import explained
+from scalix.launch.settings.variable_notes import variable_notes
+
+_NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
+
+
+def check_settings(case: Case) -> Iterator[Finding]:
+    """The variables: those that are wrong, and those that mean nothing, with the name that was probably meant."""
+    config, environment, settings = case.found.config, case.found.environment, case.found.settings
+    signing = [one.secret_variable for one in config.identity.issuers if one.secret_variable] if config else []
+    named = config.referred if config else _names_in(case)
+    of_config = settings.config_path.name
+    yield from (Finding.of(one) for one in case.found.problems if not _is_of(one.where, of_config))
+    for line in variable_notes(environment, workers_option=None, referred=named, signing=signing):
+        yield _warning(line)
+    if not case.found.problems:
+        sources = ", ".join(path.name for path in environment.sources) or "no env file"
+        yield Finding("ok", "settings", f"SCALIX_ENV={settings.scalix_env}, {sources}")
+
+
+def check_config(case: Case) -> Iterator[Finding]:
+    """The config file: mistakes with their lines, settings without effect, models out of service."""
+    config, path = case.found.config, case.found.settings.config_path
+    if config is None:
+        yield from (Finding.of(one) for one in case.found.problems if _is_of(one.where, path.name))
+        return
+    yield from map(_warning, config.warnings)
+    for variable in dict.fromkeys(variable for _, variable in config.left_out):
+        names = ", ".join(name for name, lacking in config.left_out if lacking == variable)
+        why = lack(variable, case.found.environment.values)
+        yield Finding("note", path.name, f"{why}, so these are left out: {names}", "set it if they are wanted")
+    if not case.found.problems:
+        for line in explained(case.found.plan().kept_from_litellm):
+            yield Finding("note", "settings", line)
+    yield Finding("ok", path.name, f"{len(config.policy.models)} models in service, {len(config.policy.tiers)} tiers")
+
+
+def _names_in(case: Case) -> frozenset[str]:
+    """The variables that a config which can't be used may refer to."""
+    try:
+        return frozenset(_NAME.findall(case.found.settings.config_path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError):
+        return frozenset()
+
+
+def _is_of(where: str, file: str) -> bool:
+    return where.partition(":")[0].rpartition("/")[2] == file
+
+
+def _warning(line: str) -> Finding:
+    where, colon, what = line.partition(": ")
+    if not colon or " " in where:
+        where, what = "config", line
+    what, _, fix = what.partition("; ")
+    return Finding("warning", where, what, fix)
