@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scalix.cli import main, start
+from scalix.cli import doctor, main, start
 from scalix.domain.metric_families import FAMILIES
 from scalix.launch.config.config_schema import ScalixSection, TierSection
 
@@ -29,6 +29,16 @@ CONDITIONS = (
     "bad input",
     "default",
     "bound",
+)
+WITH_CONDITIONS = (
+    "clients",
+    "deployments",
+    "doctor",
+    "fields",
+    "from-litellm",
+    "limits",
+    "security",
+    "usage",
 )
 # A name without a file is of the file before it.
 _NAMED = re.compile(r"(tests/[\w/]+\.py)|(?:::)(test_\w+)")
@@ -61,6 +71,8 @@ def test_every_command_that_a_document_shows_is_one(page: str) -> None:
     for found in _COMMAND.finditer(text):
         arguments = shlex.split(found[1])
         parser = main._parser() if "-m scalix" in found[0] else start._parser()
+        if arguments[:1] == ["doctor"]:
+            parser, arguments = doctor.parser(), arguments[1:]
         if "--help" not in arguments:
             try:
                 parser.parse_args(arguments)
@@ -81,7 +93,7 @@ def tables(text: str) -> list[list[list[str]]]:
     return [table for table in found if table]
 
 
-@pytest.mark.parametrize("page", ["clients", "deployments", "fields", "from-litellm", "limits", "security", "usage"])
+@pytest.mark.parametrize("page", WITH_CONDITIONS)
 def test_each_condition_of_a_feature_has_its_test_or_the_reason_why_it_has_none(page: str) -> None:
     found = tables((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"))
     of_features = [table for table in found if table[0][0] == CONDITIONS[0]]

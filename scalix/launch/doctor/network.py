@@ -20,7 +20,7 @@ def proxy_for(url: str, values: Mapping[str, str]) -> str | None:
         return None
     own = f"{parts.scheme.upper()}_PROXY"
     proxy = values.get(own.lower()) or values.get(own, "") or named["ALL_PROXY"]
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+    return f"{'' if '://' in proxy else 'http://'}{proxy}" if proxy else None
 
 
 def authorities_file(values: Mapping[str, str], settings: Mapping[str, Any]) -> tuple[str, bool | str]:

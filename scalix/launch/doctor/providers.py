@@ -114,7 +114,10 @@ def _tried(target: Target, case: Case) -> Finding:
     except httpx.TimeoutException:
         what = f"{target.provider}: no answer within {_TIMEOUT_S:g} s"
         return Finding("problem", where, what, "see whether this machine may go there, and by which HTTPS_PROXY")
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+    except (httpx.InvalidURL, ValueError) as error:  # of the address, the proxy's, or a key that no header carries
+        what = f"{target.provider}: can't be asked ({type(error).__name__})"
+        return Finding("problem", where, what, "see to the address, the key and HTTPS_PROXY")
+    except (httpx.HTTPError, OSError) as error:
         what, fix = _why(_words(error))
         return Finding("problem", where, f"{target.provider}: {what}", fix)
     if certificate and finding.level == "ok":

@@ -66,13 +66,13 @@ def check_left(case: Case) -> Iterator[Finding]:
     try:
         waiting = [path for path in waiting_files(journals) if _bytes_waiting(path)]
         others = [path for suffix in (SET_ASIDE_SUFFIX, UNUSABLE_SUFFIX) for path in journals.glob(f"*{suffix}*")]
-        drafts = [*archive.glob("*.draft"), *archive.glob(".*.draft")]
+        drafts = list(archive.glob("*.draft"))
     except OSError as error:
         yield Finding("warning", str(journals), f"can't be read ({error.strerror})", "call this as the gateway's user")
         return
     if waiting:
         size = sum(map(_bytes_waiting, waiting))
-        what = f"{len(waiting)} journals hold {size:,} bytes of usage that the store has not counted yet"
+        what = f"{len(waiting)} journal file(s) with {size:,} bytes of usage that the store has not counted yet"
         fix = "keep them: a gateway that runs from here counts them once the store is there"
         yield Finding("warning", str(journals), what, fix)
     for path in others:
