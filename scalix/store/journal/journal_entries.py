@@ -78,8 +78,11 @@ def decoded(line: bytes) -> Entry | None:
 
 
 def _detail(values: dict[str, Any]) -> Detail:
-    known = _known(Detail, values)
-    return Detail(**{**known, "fallbacks": tuple(known.get("fallbacks", ()))})
+    # JSON knows no tuples.
+    known: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in _known(Detail, values).items()
+    }
+    return Detail(**known)
 
 
 def _known(kind: type, values: dict[str, Any]) -> dict[str, Any]:
