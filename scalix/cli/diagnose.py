@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None, *, program: str = PROGRAM) -> i
     options = _parser(program).parse_args(arguments)
     try:
         target = find_target(HOME, os.environ, url=options.url, key=options.key, env_file=options.env_file)
-        client = Client(target.url, target.key)
+        client = Client(target.url, target.key, target.trusted)
         skew_s = _reach(target, client)
     except LaunchError as error:
         return tell_problems(error.problems, as_json=options.json)

@@ -34,7 +34,7 @@ class Session:
     def open(cls, environ: Mapping[str, str], *, url: str | None, env_file: Path | None) -> "Session":
         """Raises `LaunchError` when there is no key or `url` is no address."""
         target = find_target(HOME, environ, url=url, key=None, env_file=env_file)
-        return cls(target.url, Client(target.url, target.key))
+        return cls(target.url, Client(target.url, target.key, target.trusted))
 
     def patient(self, timeout_s: float) -> "Session":
         """The same gateway, whose answers may take that long."""

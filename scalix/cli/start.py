@@ -25,10 +25,32 @@ _GOES_WITH = {
     "status": {"json", "port"},
     "stop": {"port", "now"},
     "reload": {"port"},
-    "check": {"host", "port", "config", "workers", "demo", "demo_if_no_key", "json", "offline"},
+    "check": {
+        "host",
+        "port",
+        "certificate",
+        "private_key",
+        "config",
+        "workers",
+        "demo",
+        "demo_if_no_key",
+        "json",
+        "offline",
+    },
     "version": set[str](),
 }
-_START_ONLY = ("host", "port", "config", "workers", "demo", "demo_if_no_key", "detach", "quiet")
+_START_ONLY = (
+    "host",
+    "port",
+    "certificate",
+    "private_key",
+    "config",
+    "workers",
+    "demo",
+    "demo_if_no_key",
+    "detach",
+    "quiet",
+)
 
 
 def _parser(program: str = PROGRAM) -> argparse.ArgumentParser:
@@ -42,6 +64,8 @@ def _parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     start = parser.add_argument_group("starting")
     start.add_argument("--host", help="address to listen on (LITELLM_HOST, default 127.0.0.1)")
     start.add_argument("--port", type=_port, help="port to listen on, 0 for a free one (LITELLM_PORT, default 4000)")
+    start.add_argument("--certificate", type=typed_path, metavar="FILE", help="speak TLS (SCALIX_TLS_CERTIFICATE)")
+    start.add_argument("--private-key", type=typed_path, metavar="FILE", help="its key, if in a file of its own")
     start.add_argument("--config", type=typed_path, metavar="FILE", help="config (default litellm_proxy_config.yaml)")
     start.add_argument("--env-file", type=typed_path, metavar="FILE", help="variables, in place of the usual env files")
     start.add_argument("--workers", type=int, metavar="N", help="workers (LITELLM_MAX_WORKERS, default: the cores)")

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from scalix.launch.settings.tls import trusting
 
 Fields = Mapping[str, Any] | None
 TIMEOUT_S = 15.0
@@ -70,14 +73,19 @@ class Answer:
 
 
 class Client:
-    """Sends requests to one gateway, with `key` unless a call says otherwise. `url` is `http[s]://host[:port][/path]`."""
+    """Sends requests to one gateway, with `key` unless a call says otherwise. `url` is `http[s]://host[:port][/path]`.
 
-    def __init__(self, url: str, key: str = "") -> None:
+    `trusted` is the certificate of a gateway on this machine, which is trusted by nothing else; without it, those are
+    that the system trusts.
+    """
+
+    def __init__(self, url: str, key: str = "", trusted: Path | None = None) -> None:
         parts = urlsplit(url)
         self._https = parts.scheme == "https"
         self._host, self._prefix = parts.hostname or "", parts.path.rstrip("/")
         self._port = parts.port or (443 if self._https else 80)
         self._key = key
+        self._trusted = trusted
 
     def get(self, path: str, *, with_key: bool = True, timeout_s: float = TIMEOUT_S) -> Answer:
         """Raises `NoAnswer`."""
@@ -94,8 +102,7 @@ class Client:
         headers = {"content-type": "application/json"} if body is not None else {}
         if with_key:
             headers["authorization"] = f"Bearer {self._key}"
-        kind = http.client.HTTPSConnection if self._https else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=timeout_s)
+        connection = self._connection(timeout_s)
         sent_s = time.time()
         try:
             connection.request(method, self._prefix + path, None if body is None else json.dumps(body), headers)
@@ -110,3 +117,12 @@ class Client:
         received_s = time.time()
         kept = {name.lower(): value for name, value in response.getheaders()}
         return Answer(response.status, kept, content, sent_s, received_s)
+
+    def _connection(self, timeout_s: float) -> http.client.HTTPConnection:
+        if not self._https:
+            return http.client.HTTPConnection(self._host, self._port, timeout=timeout_s)
+        try:
+            context = trusting(self._trusted) if self._trusted is not None else None
+        except OSError as error:
+            raise NoAnswer(f"{self._trusted} can't be read ({(error.strerror or 'error').lower()})") from None
+        return http.client.HTTPSConnection(self._host, self._port, timeout=timeout_s, context=context)

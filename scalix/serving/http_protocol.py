@@ -113,10 +113,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
         The two look alike until something is written: a client that has gone answers with a reset. As long as the
         answer has not begun, interim responses (RFC 9110, 15.2) tell them apart. Once it has begun, the client is taken
-        for gone, as the next piece of the answer would come too late to stop the model.
+        for gone, as the next piece of the answer would come too late to stop the model. By TLS it has gone:
+        transports know no half-closed connection there, and usual clients make none.
         """
         cycle = self.cycle
-        if cycle is None or cycle.response_started or cycle.more_body:
+        if cycle is None or cycle.response_started or cycle.more_body or self.scheme == "https":
             return False
         cycle.keep_alive = False
         # HTTP/1.0 knows no interim responses, and in the middle of another answer there is no place for one.

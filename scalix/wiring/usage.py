@@ -11,6 +11,7 @@ from scalix.service.metrics.meters import MOST_MODELS, Meters
 from scalix.service.usage.reporting import Reporting
 from scalix.service.usage.usage import UsageReading
 from scalix.service.usage.usage_events import UsageEvents
+from scalix.serving.tls import certificate_expires_at_s
 from scalix.store.ledger.redis_deployment_sums import DeploymentSumStore
 from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, LedgerReader
 from scalix.store.ledger.redis_memory import RedisMemory
@@ -71,6 +72,8 @@ def _gauges(store: StoreParts, exchange: ExchangeParts) -> Iterable[Gauge]:
     yield "models_resting", (), sum(all(way.id in resting for way in model.ways) for model in policy.models.values())
     for name in sorted(resting)[:MOST_MODELS]:
         yield "deployment_cooling", (name,), 1
+    if (ends_at_s := certificate_expires_at_s()) is not None:
+        yield "certificate_expires_timestamp_seconds", (), ends_at_s
     for router in exchange.fallbacks.routing.custom.states():
         yield "custom_router_off", (router.name,), int(router.is_off)
         yield "custom_router_overruns", (router.name,), router.overruns

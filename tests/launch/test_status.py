@@ -11,8 +11,6 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import psutil
 import pytest
@@ -161,7 +159,7 @@ def test_what_is_not_well_and_keeps_nobody_from_being_served_is_told(tmp_path: P
 
     with HTTPServer(("127.0.0.1", 0), Ready) as server:
         threading.Thread(target=server.handle_request).start()
-        trouble, alarms = ask("127.0.0.1", server.server_port)
+        trouble, alarms = ask(RunFile("127.0.0.1", server.server_port, "log"))
     assert (trouble, alarms) == ("", {"store_memory_percent": 84})
     status = Status("ready", tmp_path, alarms=alarms)
     assert status.as_json(0.0)["alarms"] == alarms
@@ -190,7 +188,7 @@ def test_which_deployments_fail_their_health_checks_and_why_is_told(tmp_path: Pa
 
     with HTTPServer(("127.0.0.1", 0), Models) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        run = cast(RunFile, SimpleNamespace(host="127.0.0.1", port=server.server_port))
+        run = RunFile("127.0.0.1", server.server_port, "log")
         failing = failing_at(run, "sk-right")
         assert failing_at(run, "sk-of-another") == []
         server.shutdown()

@@ -19,6 +19,7 @@ from scalix.launch.settings.environment import (
     path_of,
 )
 from scalix.launch.settings.master_key import MASTER_KEY_FILE
+from scalix.launch.settings.tls import CERTIFICATE
 
 HOW_TO_GET_THE_KEY = (
     "give the key that the gateway was started with: --key, or LITELLM_MASTER_KEY (or the variable that the config's "
@@ -31,11 +32,13 @@ _THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A gateway and its master key. `key_source` says where the key was found, for messages."""
+    """A gateway and its master key. `key_source` says where the key was found, for messages; `trusted` is the
+    certificate of one that runs here by TLS."""
 
     url: str
     key: str = field(repr=False)
     key_source: str
+    trusted: Path | None = None
 
 
 def find_target(
@@ -50,21 +53,23 @@ def find_target(
     values = environment.values
     state_dir = path_of(values, root, "SCALIX_STATE_DIR", DEFAULT_STATE_DIR).absolute()
     run = None if url else running(state_dir)
-    url = base_url(run.host, run.port) if run else _checked(url or _configured(values))
+    trusted = run.trusted if run else None
+    url = run.url if run else _checked(url or _configured(values))
     if key is not None:
-        return Target(url, _carried(key, "--key"), "--key")
+        return Target(url, _carried(key, "--key"), "--key", trusted)
     config = path_of(values, root, "SCALIX_CONFIG", DEFAULT_CONFIG)
     environment = with_config_variables(environment, config)
     if found := environment.values.get(MASTER_KEY, "").strip():
         name = environment.master_key_name or f"general_settings.master_key of {shown_path(config)}"
         source = f"{name} ({environment.where(MASTER_KEY)})" if environment.master_key_name else name
-        return Target(url, _carried(found, source), source)
+        return Target(url, _carried(found, source), source, trusted)
     path = state_dir / MASTER_KEY_FILE
     if urlsplit(url).hostname not in _THIS_MACHINE:
         # The key of this machine's gateway must not be sent to another.
         raise LaunchError([Problem("environment", f"no key for {url}", HOW_TO_GET_THE_KEY)])
     try:
-        return Target(url, _carried(path.read_text(encoding="utf-8").strip(), shown_path(path)), shown_path(path))
+        found, source = path.read_text(encoding="utf-8").strip(), shown_path(path)
+        return Target(url, _carried(found, source), source, trusted)
     except FileNotFoundError:
         what = f"no key for {url}: LITELLM_MASTER_KEY is not set and there is no {shown_path(path)}"
         # A gateway that has never run here has made no key.
@@ -79,7 +84,8 @@ def find_target(
 def _configured(values: Mapping[str, str]) -> str:
     host = values.get("LITELLM_HOST", "").strip() or DEFAULT_HOST
     port = values.get("LITELLM_PORT", "").strip()
-    return base_url(host, int(port) if port.isascii() and port.isdigit() else DEFAULT_PORT)
+    tls = bool(values.get(CERTIFICATE, "").strip())
+    return base_url(host, int(port) if port.isascii() and port.isdigit() else DEFAULT_PORT, tls=tls)
 
 
 def _checked(url: str) -> str:

@@ -8,6 +8,7 @@ from scalix.domain.identity.identity import IdentitySettings
 from scalix.launch.processes.plan import Plan
 from scalix.launch.processes.start_block import model_lines
 from scalix.launch.settings.litellm_environment import explained
+from scalix.launch.settings.tls import read_key_pair
 from scalix.store.connection.server_check import redacted
 
 
@@ -24,6 +25,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "env_files": [str(path) for path in plan.environment.sources],
         "state_dir": str(settings.state_dir),
         "log_file": str(settings.log_file),
+        "tls": _tls(plan),
         "demo": plan.demo,
         "store": _store(plan),
         "models": list(plan.models),
@@ -56,6 +58,8 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
     yield "config", facts["config"]
     yield "settings", f"{files}; SCALIX_ENV={facts['scalix_env']}"
     yield "address", f"{facts['host']} port {facts['port']}, {facts['workers']} worker(s)"
+    if facts["tls"]:
+        yield "tls", facts["tls"]
     yield "store", facts["store"]
     if plan.demo:
         yield "demo", "the demo provider stands in for every provider"
@@ -111,6 +115,11 @@ def _identity(settings: IdentitySettings) -> dict[str, Any]:
         "anonymous_tier": settings.anonymous_tier,
         "trusted_proxies": [str(network) for network in settings.trusted_proxies],
     }
+
+
+def _tls(plan: Plan) -> str | None:
+    tls = plan.settings.tls
+    return read_key_pair(tls).description if tls else None
 
 
 def _store(plan: Plan) -> str:

@@ -17,6 +17,7 @@ from scalix.launch.settings.environment import (
     path_of,
     settings_found,
 )
+from scalix.launch.settings.tls import CERTIFICATE, PRIVATE_KEY
 
 
 @dataclass
@@ -34,7 +35,9 @@ class Gathered:
     def of(cls, options: argparse.Namespace) -> "Gathered":
         """What the options of the start script mean. Raises `LaunchError` where there is no environment to begin
         with."""
-        environment = load_environment(HOME, os.environ, options.env_file)
+        named = {CERTIFICATE: options.certificate, PRIVATE_KEY: options.private_key}
+        base = {**os.environ, **{name: str(path) for name, path in named.items() if path}}
+        environment = load_environment(HOME, base, options.env_file)
         # Found even if other settings are wrong, so that the problems of both are reported together.
         config_path = options.config or path_of(environment.values, HOME, "SCALIX_CONFIG", DEFAULT_CONFIG)
         environment = with_config_variables(environment, config_path)

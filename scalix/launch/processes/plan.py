@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import scalix
 from scalix.domain.identity.published_keys import is_published
 from scalix.launch.home import CODE, HOME
+from scalix.launch.processes.certificate import FD_VARIABLE
 from scalix.launch.processes.child import ChildSpec
 from scalix.launch.processes.runfile import POLICY_FILE
 from scalix.launch.settings.environment import Environment, Settings
 from scalix.launch.settings.litellm_environment import kept_out
+from scalix.launch.settings.tls import PASSWORD
 from scalix.launch.settings.variable_notes import variable_notes
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ def worker_environment(
     hidden = plan.kept_from_litellm
     known = {**plan.environment.values, **plan.config.variables}
     values = {name: value for name, value in known.items() if name not in hidden}
+    # The certificate's key reaches them open.
+    values.pop(PASSWORD, None)
     values.update(
         CONFIG_FILE_PATH=str(rendered_config),
         SCALIX_CONFIG=str(settings.config_path),
@@ -125,11 +129,17 @@ def _litellm_log(values: Mapping[str, str], level: str) -> str:
     return values.get("LITELLM_LOG") or ("WARNING" if level == "INFO" else level)
 
 
-def worker_specs(count: int, environment: Mapping[str, str], fd: int) -> list[ChildSpec]:
-    """How to start `count` workers that share the listening socket `fd`."""
+def worker_specs(
+    count: int, environment: Mapping[str, str], fd: int, certificate_fd: int | None = None
+) -> list[ChildSpec]:
+    """How to start `count` workers that share the listening socket `fd`, and the certificate in `certificate_fd`."""
     command = (sys.executable, "-m", "scalix.launch.processes.worker", "--fd", str(fd))
+    shared: tuple[int, ...] = (fd,)
+    if certificate_fd is not None:
+        shared, environment = (fd, certificate_fd), {**environment, FD_VARIABLE: str(certificate_fd)}
     return [
-        ChildSpec(f"worker {number}", command, environment, HOME, inherited_fds=(fd,)) for number in range(1, count + 1)
+        ChildSpec(f"worker {number}", command, environment, HOME, inherited_fds=shared)
+        for number in range(1, count + 1)
     ]
 
 

@@ -115,9 +115,9 @@ def _bind_problem(host: str, port: int, error: OSError) -> Problem:
     return Problem("LITELLM_HOST", what, "choose another --host or --port")
 
 
-def base_url(host: str, port: int) -> str:
+def base_url(host: str, port: int, *, tls: bool = False) -> str:
     """Where a client on this machine finds the gateway, such as `http://127.0.0.1:4000`; for 0.0.0.0 and :: at the
     loopback address."""
     bare = host.removeprefix("[").removesuffix("]")
     bare = UNSPECIFIED.get(bare, bare)
-    return f"http://[{bare}]:{port}" if ":" in bare else f"http://{bare}:{port}"
+    return f"{'https' if tls else 'http'}://{f'[{bare}]' if ':' in bare else bare}:{port}"

@@ -21,6 +21,8 @@ class Preloader(Child):
     def __init__(self, worker: ChildSpec, pump: PipePump, output: Output) -> None:
         adopt_orphans()
         environment = {**worker.environment, "OPENBLAS_NUM_THREADS": "1"}  # its thread would not live through a fork
+        # Its forks have what it has; the listener they get with each order.
+        self._shared = worker.inherited_fds[1:]
         spec = ChildSpec("preloader", (), environment, worker.directory, death_signal=signal.SIGKILL)
         super().__init__(spec, pump, output)
         self._connect()
@@ -30,7 +32,7 @@ class Preloader(Child):
         if not self.is_ready:
             return None
         try:
-            socket.send_fds(self._ours, [b"fork"], [stdout, stderr, ready, *spec.inherited_fds])
+            socket.send_fds(self._ours, [b"fork"], [stdout, stderr, ready, spec.inherited_fds[0]])
             pid = int(self._ours.recv(32))
         except (OSError, ValueError):
             # It is dead or hangs. The next one must not find the order of this one.
@@ -51,4 +53,4 @@ class Preloader(Child):
         self._ours.settimeout(_PATIENCE_S)
         control = self._theirs.fileno()
         command = (sys.executable, "-m", "scalix.launch.processes.preloader", "--control", str(control))
-        self.spec = replace(self.spec, command=command, inherited_fds=(control,))
+        self.spec = replace(self.spec, command=command, inherited_fds=(control, *self._shared))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import scalix
 from scalix.launch.processes.patience import DRAIN_S
+from scalix.launch.processes.ports import base_url
 from scalix.launch.processes.process import ProcessIdentity, myself
 
 RUN_FILE = "gateway.json"
@@ -43,7 +44,8 @@ class ReloadEntry:
 class RunFile:
     """One running gateway, by default one that this process starts now. `started_at` is in seconds since 1970, UTC;
     `port` is the real one, never 0. `store_socket` is the path of the embedded store's socket. `in_flight` are the
-    requests that workers which end are waiting for; `drain_s` is how long they may run on when the gateway stops."""
+    requests that workers which end are waiting for; `drain_s` is how long they may run on when the gateway stops.
+    `certificate` is the file of what is in force for TLS, without its key; `certificate_state` is one line about it."""
 
     host: str
     port: int
@@ -60,6 +62,18 @@ class RunFile:
     store_socket: str | None = None
     in_flight: int = 0
     drain_s: int = DRAIN_S
+    certificate: str | None = None
+    certificate_state: str = ""
+
+    @property
+    def url(self) -> str:
+        """Where a client on this machine finds the gateway."""
+        return base_url(self.host, self.port, tls=self.certificate is not None)
+
+    @property
+    def trusted(self) -> Path | None:
+        """The certificate by which a client on this machine trusts it; `None` without TLS."""
+        return Path(self.certificate) if self.certificate else None
 
     @property
     def reloads(self) -> int:

@@ -12,9 +12,11 @@ from typing import Any
 
 import uvicorn
 
+from scalix.launch.processes.certificate import FD_VARIABLE
 from scalix.launch.processes.patience import AFTER_CUT_S, OF_AN_ORPHAN, Patience
 from scalix.launch.processes.signals import HURRY_SIGNAL, RETIRE_SIGNAL
 from scalix.launch.processes.watchdog import BEAT_EVERY_S
+from scalix.launch.settings.tls import MIN_VERSION
 from scalix.serving.http_protocol import ServerState
 
 _TICK_S = 0.1
@@ -144,11 +146,16 @@ def _end_within(seconds: float) -> None:
 
 def build_server(app: Any, patience: Patience, tell_fd: int) -> DrainingServer:
     from scalix.serving.http_protocol import KEEP_ALIVE_S, BoundedHttpProtocol
+    from scalix.serving.tls import HSTS, front_of
 
+    front = front_of(os.environ.get(FD_VARIABLE), os.environ.get(MIN_VERSION))
+    # On a developer's machine a browser would keep to https for whatever else runs there.
+    keeps_to_https = os.environ.get("SCALIX_ENV") != "development"
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http=BoundedHttpProtocol,
+        http=front.protocol if front else BoundedHttpProtocol,  # type: ignore[arg-type]
+        headers=[HSTS] if front and keeps_to_https else [],
         ws="none",
         lifespan="on",
         interface="asgi3",

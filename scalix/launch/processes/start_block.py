@@ -5,12 +5,14 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from scalix.launch.config.deployments import lack
 from scalix.launch.home import CODE, IN_CHECKOUT, START_SCRIPT
 from scalix.launch.problems import one_of, shown_path
 from scalix.launch.processes.plan import Plan
 from scalix.launch.settings.master_key import MASTER_KEY_FILE
+from scalix.launch.settings.tls import read_key_pair
 
 
 def start_block(plan: Plan, *, url: str, log_file: Path, version: str) -> list[str]:
@@ -39,8 +41,11 @@ def _requests(plan: Plan, url: str, key: str) -> Iterator[tuple[str, str]]:
 
     def curl(path: str, body: Mapping[str, object]) -> str:
         data = shlex.quote(json.dumps(body))
-        return f'curl -i {url}{path} -H "Authorization: Bearer {key}" -H "Content-Type: application/json" -d {data}'
+        return (
+            f'{curl_i} {address}{path} -H "Authorization: Bearer {key}" -H "Content-Type: application/json" -d {data}'
+        )
 
+    curl_i, address = _reached(plan, url)
     policy = plan.config.policy
     default = policy.tiers[policy.default_tier]
     modes = {
@@ -55,6 +60,20 @@ def _requests(plan: Plan, url: str, key: str) -> Iterator[tuple[str, str]]:
         if tier is not default:
             yield "user", curl("/user/new", {"user_id": body["user"], "tier": tier.name})
     yield "try", curl("/v1/chat/completions", {**body, "messages": [{"role": "user", "content": "Hello"}]})
+
+
+def _reached(plan: Plan, url: str) -> tuple[str, str]:
+    """How curl reaches the gateway from this machine: the command, and the address, which by TLS has a name that the
+    certificate is for."""
+    tls = plan.settings.tls
+    if tls is None:
+        return "curl -i", url
+    command, parts = f"curl -i --cacert {shlex.quote(str(tls.certificate))}", urlsplit(url)
+    names, here = read_key_pair(tls).names, parts.hostname or ""
+    name = next((name for name in names if "*" not in name), here)
+    if here in names or name == here:
+        return command, url
+    return f"{command} --resolve {name}:{parts.port}:{parts.netloc.rpartition(':')[0]}", f"https://{name}:{parts.port}"
 
 
 def _without_models(plan: Plan) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from scalix.launch.http_client import Client, NoAnswer
 from scalix.launch.processes.drain import waits_for
-from scalix.launch.processes.ports import base_url, describe_owner
+from scalix.launch.processes.ports import describe_owner
 from scalix.launch.processes.runfile import FOREIGN_PID, LOCK_FILE, RunFile, lock_holder, read_run_file, running
 
 PROBE_PATH = "/health/readiness"
@@ -54,7 +54,7 @@ class Status:
             if run.in_flight or self.state == "draining":
                 answer["waiting_for_requests"] = run.in_flight
             answer.update(
-                address=base_url(run.host, run.port),
+                address=run.url,
                 host=run.host,
                 port=run.port,
                 started_at=datetime.fromtimestamp(run.started_at, UTC).isoformat(timespec="seconds"),
@@ -62,6 +62,7 @@ class Status:
                 workers=[{"name": w.name, "pid": w.process.pid, "ready": w.ready} for w in run.workers],
                 store=run.store,
                 store_socket=run.store_socket,
+                certificate=run.certificate_state or None,
                 demo=run.demo,
                 version=run.version,
                 log_file=run.log_file,
@@ -79,13 +80,14 @@ class Status:
         pids = ", ".join(str(worker.process.pid) for worker in run.workers)
         rows = {
             "state": headline,
-            "address": base_url(run.host, run.port) + (" (demo provider)" if run.demo else ""),
+            "address": run.url + (" (demo provider)" if run.demo else ""),
             "pid": str(self.pid or run.launcher.pid),
             "uptime": uptime(now_s - run.started_at),
             "workers": f"{ready} of {len(run.workers)} ready" + (f" (pid {pids})" if pids else ""),
             **({"waiting": f"{run.in_flight} requests of workers that end"} if run.in_flight else {}),
             "store": run.store,
             **({"socket": run.store_socket} if run.store_socket else {}),
+            **({"tls": run.certificate_state} if run.certificate else {}),
             "version": run.version,
             "log": run.log_file,
             **({"alarms": ", ".join(f"{name} {value}" for name, value in self.alarms.items())} if self.alarms else {}),
@@ -132,16 +134,16 @@ def look(state_dir: Path) -> Status:
     if not is_up:
         waits = waits_for(run_file.in_flight) if run_file.in_flight else ""
         return Status(run_file.phase, state_dir, holder, run_file, waits)
-    trouble, alarms = ask(run_file.host, run_file.port)
+    trouble, alarms = ask(run_file)
     # Before every worker serves and the store is there, one that answers is not all.
     well: State = "ready" if run_file.phase == "ready" else "starting"
     return Status("not ready" if trouble else well, state_dir, holder, run_file, trouble, alarms)
 
 
-def ask(host: str, port: int) -> tuple[str, dict[str, int]]:
+def ask(run: RunFile) -> tuple[str, dict[str, int]]:
     """Ask the gateway whether it is ready. Returns the reason why not, empty when it is, and its alarms."""
     try:
-        answer = Client(base_url(host, port)).get(PROBE_PATH, with_key=False, timeout_s=PROBE_TIMEOUT_S)
+        answer = Client(run.url, trusted=run.trusted).get(PROBE_PATH, with_key=False, timeout_s=PROBE_TIMEOUT_S)
     except NoAnswer as error:
         why = str(error)
         return why if why.startswith("no answer") else f"no answer: {why}", {}
@@ -157,7 +159,7 @@ def failing_at(run: RunFile, key: str) -> list[dict[str, str]]:
     """The deployments that fail their health checks, each with the reason and when that was; none where the gateway
     does not take this key."""
     with suppress(NoAnswer):
-        answer = Client(base_url(run.host, run.port), key).get(MODELS_PATH, timeout_s=PROBE_TIMEOUT_S)
+        answer = Client(run.url, key, run.trusted).get(MODELS_PATH, timeout_s=PROBE_TIMEOUT_S)
         models = answer.field("data") if answer.status == HTTPStatus.OK else None
         return [
             {

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import scalix
@@ -12,12 +13,13 @@ from scalix.launch.config.policy_file import forget_taken, write_policy
 from scalix.launch.config.render import RENDERED_FILE, write_rendered
 from scalix.launch.embedded.store_child import StoreChild, open_store
 from scalix.launch.problems import LaunchError
+from scalix.launch.processes.certificate import Certificate
 from scalix.launch.processes.child import Child, ChildSpec, Process, is_hopeless, obituary
 from scalix.launch.processes.drain import Drain
 from scalix.launch.processes.logfile import RotatingLog
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.plan import Plan, demo_spec, worker_environment, worker_specs
-from scalix.launch.processes.ports import base_url, port_taken, reserve_port
+from scalix.launch.processes.ports import port_taken, reserve_port
 from scalix.launch.processes.prefork import Preloader
 from scalix.launch.processes.private_directory import make_private
 from scalix.launch.processes.process import describe_exit
@@ -73,6 +75,7 @@ class Supervisor:
             self._output.keep_secret(self._plan.environment.values)
             self._log_file = log.path
             wait_for_orphans(settings.state_dir, self._output, self._inbox)
+            self._certificate = Certificate(settings.tls, settings.state_dir, partial(self._output.say, "tls"))
             self._listener = reserve_port(settings.host, settings.port)
             try:
                 self._start_everything()
@@ -86,12 +89,9 @@ class Supervisor:
                 self._stop_everything()
 
     def _start_everything(self) -> None:
-        settings = self._plan.settings
-        self._port = int(self._listener.getsockname()[1])
-        self._url = base_url(settings.host, self._port)
-        self._run_file = RunFile(settings.host, self._port, str(self._log_file), demo=self._plan.demo)
-        self._run_file = replace(self._run_file, drain_s=settings.drain_s)
-        self._note()
+        settings, port = self._plan.settings, int(self._listener.getsockname()[1])
+        self._run_file = RunFile(settings.host, port, str(self._log_file), demo=self._plan.demo)
+        self._note(drain_s=settings.drain_s)
         self._output.say("config", str(settings.config_path))
         self._store = open_store(settings, self._pump, self._output, self._plan.environment.store_variables)
         self._note()
@@ -115,8 +115,7 @@ class Supervisor:
             demo_url=demo_url,
         )
         self._output.keep_secret(environment)
-        fd = self._listener.fileno()
-        specs = worker_specs(settings.workers, environment, fd)
+        specs = worker_specs(settings.workers, environment, self._listener.fileno(), self._certificate.fd)
         if len(specs) > 1:
             self._start_preloader(specs[0])
         for spec in specs:
@@ -195,7 +194,7 @@ class Supervisor:
             self._announce()
         self._watchdog.look((*self._workers, *self._recycler.all()))
         came_or_went = self._announced and self._recycler.step(self._workers)
-        if came_or_went or self._recycler.in_flight != self._run_file.in_flight:
+        if self._certificate.look() or came_or_went or self._recycler.in_flight != self._run_file.in_flight:
             self._note(in_flight=self._recycler.in_flight)
 
     def _patience_s(self) -> float:
@@ -230,14 +229,15 @@ class Supervisor:
         if not self._announced and has_store and all_ready:
             self._announced = True
             self._note(phase="ready")
-            version = scalix.__version__
-            self._output.block(start_block(self._plan, url=self._url, log_file=self._log_file, version=version))
+            url, version = self._run_file.url, scalix.__version__
+            self._output.block(start_block(self._plan, url=url, log_file=self._log_file, version=version))
             if self._plan.detached:
                 self._output.leave_terminal()
             self._on_ready()
 
     def _reload(self) -> None:
         """Read the config again and tell the workers that serve; a worker that starts reads the policy by itself."""
+        self._certificate.look(now=True)
         number = self._run_file.reloads + 1
         policy, outcome = put_in_place(self._plan, number, self._policy_path)
         for line in (*outcome.problems, *outcome.notes):
@@ -277,6 +277,7 @@ class Supervisor:
             helpers=tuple(identity for identity in identities if identity),
             store=self._store.description if self._store else "starting",
             store_socket=self._store.socket if self._store else None,
+            **self._certificate.noted,
             **changes,
         )
         try:

@@ -6,7 +6,6 @@ from typing import NoReturn
 
 from scalix.launch.problems import LaunchError, Problem
 from scalix.launch.processes.output import Output
-from scalix.launch.processes.ports import base_url
 from scalix.launch.processes.runfile import lock_holder, read_run_file
 from scalix.launch.processes.signals import STOP_SIGNALS, SignalInbox
 
@@ -19,7 +18,7 @@ def refuse_second_start(state_dir: Path) -> NoReturn:
     holder, run_file = lock_holder(state_dir), read_run_file(state_dir)
     who = f" with pid {holder}" if holder else ""
     if run_file and run_file.launcher.pid == holder:
-        who += f" at {base_url(run_file.host, run_file.port)}"
+        who += f" at {run_file.url}"
     what = f"a gateway{who} already runs from this state directory"
     fix = "stop it with --stop, or set SCALIX_STATE_DIR to another directory for a second gateway"
     raise LaunchError((Problem(str(state_dir), what, fix),))

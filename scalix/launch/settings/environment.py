@@ -14,6 +14,7 @@ from scalix.launch.settings.master_key import master_key_problem
 from scalix.launch.settings.redis_url import Report, parse_flag, parse_whole_number, redis_url
 from scalix.launch.settings.secret_checks import optional_key_problems, without_published
 from scalix.launch.settings.secret_files import take_secret_files
+from scalix.launch.settings.tls import TlsSettings, tls_settings
 
 ScalixEnv = Literal["development", "staging", "production"]
 SCALIX_ENVS: tuple[ScalixEnv, ...] = get_args(ScalixEnv)
@@ -84,6 +85,7 @@ class Settings:
     worker_max_rss_mb: int = DEFAULT_WORKER_MAX_RSS_MB
     worker_hang_s: int = DEFAULT_WORKER_HANG_S
     drain_s: int = DEVELOPMENT_DRAIN_S
+    tls: TlsSettings | None = None
 
     @property
     def production(self) -> bool:
@@ -214,6 +216,7 @@ def settings_found(
         drain_s=parse_whole_number(
             values, DRAIN_VARIABLE, default_drain_s(environment.scalix_env), 0, MOST_DRAIN_S, report
         ),
+        tls=tls_settings(values, root, report, production=environment.scalix_env == "production"),
     )
     return settings, problems
 
