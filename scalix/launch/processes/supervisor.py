@@ -260,7 +260,7 @@ class Supervisor:
             self._preloader = None
             return
         if child.exit_code == EXIT_PORT_TAKEN and child is not self._demo:
-            raise LaunchError((port_taken(self._plan.settings.host, self._port),))
+            raise LaunchError((port_taken(self._plan.settings.host, self._run_file.port),))
         if is_hopeless(child) and not (self._announced or child.ever_ready):
             raise GaveUp(f"{obituary(child)}; see {self._log_file}")
         wait_s = max(0.0, (child.next_start_s or 0.0) - time.monotonic())
