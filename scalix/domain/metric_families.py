@@ -50,7 +50,7 @@ _ALL = (
     _counter("provider_errors_total", "Attempts that failed, also where a fallback has served.", "provider", "error"),
     _counter("deployment_attempts_total", "Attempts at deployments, by whether they answered.", "deployment", "result"),
     _counter("fallbacks_total", "Models that were passed over after they failed, by their provider.", "provider"),
-    _counter("engine_requests_total", "Answers by what has asked the provider.", "engine"),
+    _counter("provider_answers_total", "Answers of providers, by what has asked them.", "provider", "engine"),
     _counter("cache_hits_total", "Answers that came from a cache, and cost nothing."),
     _counter("overshoots_total", "Requests that used more than was reserved: the rest is debt in their windows."),
     _counter("overshoot_tokens_total", "Tokens beyond what was reserved."),

@@ -109,7 +109,7 @@ class Meters:
         self._errors = Counter(cells, "provider_errors_total")
         self._attempts = Counter(cells, "deployment_attempts_total")
         self._fallbacks = Counter(cells, "fallbacks_total")
-        self._engines = Counter(cells, "engine_requests_total")
+        self._answers = Counter(cells, "provider_answers_total")
         self._seconds = Histogram(cells, "request_seconds")
         self._first_byte = Histogram(cells, "first_byte_seconds")
         self._refusals = Counter(cells, "refusals_total")
@@ -145,7 +145,7 @@ class Meters:
         if detail.first_token_ms is not None:
             self._first_byte.observe(detail.first_token_ms / 1000, provider)
         if detail.engine:
-            self._engines.add(1, detail.engine)
+            self._answers.add(1, provider, detail.engine)
             self._attempts.add(1, names.deployments.get(detail.deployment, (OTHER,))[0], "answered")
         if detail.failed_deployments:
             self._note_failures(detail.failed_deployments, names)
