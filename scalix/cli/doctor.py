@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 
 from scalix.cli.command_line import Parser, typed_path
+from scalix.cli.start import no_options
 from scalix.launch.problems import LaunchError
 
 
@@ -21,13 +22,12 @@ def parser(program: str = "scalix doctor") -> Parser:
     made.add_argument("--env-file", type=typed_path, metavar="FILE", help="variables, in place of the usual env files")
     made.add_argument("--offline", action="store_true", help="call no server: neither the store nor providers")
     made.add_argument("--json", action="store_true", help="one JSON object")
-    made.set_defaults(host=None, port=None, workers=None, demo=False, demo_if_no_key=False)
     return made
 
 
 def main(arguments: Sequence[str] | None = None, *, program: str = "scalix doctor") -> int:
     """Run the command. Returns the exit code."""
-    options = parser(program).parse_args(arguments)
+    options = parser(program).parse_args(arguments, no_options())
     from scalix.domain.redaction.known_secrets import KnownSecrets
     from scalix.launch.doctor.examination import as_json, as_text, examined, exit_code
     from scalix.launch.doctor.findings import Case, Finding

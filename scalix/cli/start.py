@@ -85,6 +85,11 @@ def _parser(program: str = PROGRAM) -> argparse.ArgumentParser:
     return parser
 
 
+def no_options() -> argparse.Namespace:
+    """The options of a start that has none on its command line."""
+    return _parser().parse_args([])
+
+
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise expected("a port from 1 to 65535, or 0 for a free one", text)

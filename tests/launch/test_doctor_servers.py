@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scalix.launch.doctor.certificates import expiry_finding, pair_findings
+from tests.authority import Authority
 from tests.e2e.certificates import certificate
 from tests.launch.doctor_rig import GOOD_KEY, Practice, answering
 from tests.launch.running import Place
@@ -187,17 +187,27 @@ def test_keys_go_to_each_provider_in_its_own_way(practice: Practice) -> None:
     assert heads["/z/openai/models"]["api-key"] == SECRET
 
 
-def test_a_certificate_with_another_key_or_little_time_left_is_named(tmp_path: Path) -> None:
-    own, other = certificate(tmp_path / "own.pem", "a.example"), certificate(tmp_path / "other.pem", "b.example")
-    now_s = time.time()
-    (soon,) = pair_findings(own, own, now_s)
-    assert (soon.level, soon.what) == ("warning", "the certificate expires in 0 days")
-    (well,) = pair_findings(own, own, now_s - 30 * 86_400)
-    assert well.level == "ok"
-    (late,) = pair_findings(own, own, now_s + 2 * 86_400)
-    assert (late.level, late.what) == ("problem", "the certificate expired 2 days ago")
-    (wrong,) = pair_findings(own, other, now_s)
-    assert (wrong.level, wrong.what) == ("problem", "the key is not that of the certificate")
-    (absent,) = pair_findings(tmp_path / "none.pem", own, now_s)
-    assert absent.level == "problem"
-    assert expiry_finding("x", {"notAfter": "Jan 31 00:00:00 2100 GMT"}, now_s) is None
+@pytest.mark.parametrize(
+    ("days", "level", "words"),
+    [(30, "ok", "until"), (5, "warning", "expires in"), (-2, "problem", "expired 2 days ago")],
+)
+def test_the_gateways_own_certificate_is_looked_at(
+    practice: Practice, tmp_path: Path, days: int, level: str, words: str
+) -> None:
+    files = Authority(tmp_path).issue(tmp_path / "tls", days=days)
+    practice.variables |= {"SCALIX_TLS_CERTIFICATE": str(files[0]), "SCALIX_TLS_PRIVATE_KEY": str(files[1])}
+    seen = practice.examine("--offline")
+    assert seen.the("certificates", words)["level"] == level
+    assert seen.the("certificates", "the certificate alone")["level"] == "note"
+
+
+def test_a_key_of_another_certificate_is_a_problem_and_one_that_others_may_read_a_warning(
+    practice: Practice, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    (own, own_key), (_, other_key) = authority.issue(tmp_path / "a"), authority.issue(tmp_path / "b")
+    practice.variables |= {"SCALIX_TLS_CERTIFICATE": str(own), "SCALIX_TLS_PRIVATE_KEY": str(other_key)}
+    assert practice.examine("--offline").the("settings", "does not belong")["level"] == "problem"
+    practice.variables["SCALIX_TLS_PRIVATE_KEY"] = str(own_key)
+    own_key.chmod(0o644)
+    assert practice.examine("--offline").the("modes", str(own_key))["fix"] == f"run chmod 600 {own_key}"

@@ -39,6 +39,7 @@ DECIDING = {
     "launch/settings/master_key.py": "no `LITELLM_MASTER_KEY`",
     "launch/settings/secret_checks.py": "a published `SCALIX_AUDIT_KEY`",
     "launch/settings/secret_files.py": "an env file",
+    "launch/settings/tls.py": "a [TLS]",
 }
 _ASKS = re.compile(
     r"(?:\bif|\belif|\belse|\band|\bor|=|\() ?(?:not )?(?:is_|self\._?|case\.|settings\.)*production\b(?![=\"'])"

@@ -1,12 +1,11 @@
-"""Certificates: when they expire, whether a key is theirs, and whether the files are there that settings name."""
+"""Certificates: the gateway's own, and those of authorities that providers are checked by."""
 
 import ssl
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 from scalix.launch.doctor.findings import Case, Finding
 from scalix.launch.doctor.network import authorities_file
+from scalix.launch.settings.tls import TlsSettings, UnfitKeyPair, read_key_pair
 
 _DAY_S = 86_400
 _SOON_DAYS = 14
@@ -24,6 +23,8 @@ def check_certificates(case: Case) -> Iterator[Finding]:
         yield _readable(name, file)
     else:
         yield Finding("ok", "certificates", "providers' are checked against the usual authorities")
+    if case.found.settings.tls is not None:
+        yield from _own(case.found.settings.tls, case.now_s)
 
 
 def _readable(name: str, file: str) -> Finding:
@@ -36,35 +37,22 @@ def _readable(name: str, file: str) -> Finding:
     return Finding("ok", name, f"{file} has the authorities that are trusted")
 
 
-def pair_findings(certificate: Path, key: Path, now_s: float) -> Iterator[Finding]:
-    """Whether a server's certificate can be read, has its key beside it, and for how long it is good."""
+def _own(tls: TlsSettings, now_s: float) -> Iterator[Finding]:
+    """The gateway's own certificate, whose key the settings have been checked for."""
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-    except ssl.SSLError as error:
-        mismatch = "MISMATCH" in (error.reason or "")
-        what = "the key is not that of the certificate" if mismatch else "certificate or key is no PEM file"
-        yield Finding("problem", str(certificate), what, "give the two files that belong together")
+        pair = read_key_pair(tls)
+    except UnfitKeyPair:  # a problem of the settings
         return
-    except OSError as error:
-        yield Finding("problem", str(certificate), f"can't be read: {error.strerror}", "let the gateway's user read it")
-        return
-    decoded = first_of(certificate)
-    yield expiry_finding(str(certificate), decoded, now_s) or Finding(
-        "ok", str(certificate), "good, and the key is its"
-    )
+    where = str(tls.certificate)
+    yield expiry_finding(where, pair.expires_at.timestamp(), now_s) or Finding("ok", where, pair.description)
+    if pair.chain.count(b"-----BEGIN") == 1:
+        what = "it holds the certificate alone: only clients that know who has signed it will trust it"
+        yield Finding("note", where, what, "of a public authority, name the file with the chain, such as fullchain.pem")
 
 
-def first_of(path: Path) -> Mapping[str, Any]:
-    """The first certificate of a PEM file, as `ssl` tells of a peer's."""
-    from cryptography import x509
-
-    certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    return {"notAfter": certificate.not_valid_after_utc.strftime("%b %d %H:%M:%S %Y GMT")}
-
-
-def expiry_finding(where: str, certificate: Mapping[str, Any], now_s: float) -> Finding | None:
+def expiry_finding(where: str, expires_s: float, now_s: float) -> Finding | None:
     """What is to be said of how long a certificate is good; `None` where that is long enough."""
-    days = (ssl.cert_time_to_seconds(str(certificate["notAfter"])) - now_s) / _DAY_S
+    days = (expires_s - now_s) / _DAY_S
     if days < 0:
         return Finding("problem", where, f"the certificate expired {-days:.0f} days ago", "renew it")
     if days < _SOON_DAYS:

@@ -46,6 +46,8 @@ def check_modes(case: Case) -> Iterator[Finding]:
     """Who beside the gateway's user may read its secrets, or change its config."""
     files = case.found.environment
     private = [case.state_dir / MASTER_KEY_FILE, *files.sources, *files.secret_files.values()]
+    if case.found.settings.tls is not None:
+        private.append(case.found.settings.tls.private_key)
     said = False
     for path in [case.state_dir, *private, case.found.settings.config_path]:
         try:

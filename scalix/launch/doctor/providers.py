@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from ssl import cert_time_to_seconds
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -121,7 +122,7 @@ def _tried(target: Target, case: Case) -> Finding:
         what, fix = _why(_words(error))
         return Finding("problem", where, f"{target.provider}: {what}", fix)
     if certificate and finding.level == "ok":
-        return expiry_finding(where, certificate, case.now_s) or finding
+        return expiry_finding(where, cert_time_to_seconds(certificate["notAfter"]), case.now_s) or finding
     return finding
 
 
