@@ -32,6 +32,7 @@ def requirements(name: str) -> list[list[str]]:
         ("requirements.lock", 51),
         ("requirements-dev.lock", 51),
         ("requirements-docs.lock", 6),
+        ("requirements-traces.lock", 12),
         ("requirements-operate.lock", 15),
         ("benchmarks/peers/vllm-router.lock", 28),
         ("benchmarks/peers/sglang-router.lock", 24),

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Renews requirements.lock (what runs), requirements-dev.lock (what tests and checks need besides) and
-# requirements-docs.lock (what builds the documentation) and requirements-operate.lock (what looks at deploy/), for every supported Python at once. No index address is written, so the locks work with any mirror.
+# requirements-traces.lock (what sends traces), requirements-docs.lock (what builds the documentation) and requirements-operate.lock (what looks at deploy/), for every supported Python at once. No index address is written, so the locks work with any mirror.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=${SCALIX_VENV:-.venv}/bin/uv
 [ -x "$uv" ] || uv=uv
 common=(--quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate --no-config)
 "$uv" pip compile "${common[@]}" "$@" --output-file requirements.lock pyproject.toml
-"$uv" pip compile "${common[@]}" "$@" --constraint requirements.lock --group dev --output-file requirements-dev.lock
+"$uv" pip compile "${common[@]}" "$@" --constraint requirements.lock --output-file requirements-traces.lock - <<<"opentelemetry-exporter-otlp-proto-http"
+"$uv" pip compile "${common[@]}" "$@" --constraint requirements.lock --constraint requirements-traces.lock --group dev --output-file requirements-dev.lock
 "$uv" pip compile "${common[@]}" "$@" --constraint requirements-dev.lock --group docs --output-file requirements-docs.lock
 "$uv" pip compile "${common[@]}" "$@" --group operate --output-file requirements-operate.lock
 # Gateways that ours is measured beside, each in an environment of its own: the same packages as here, where both have them.

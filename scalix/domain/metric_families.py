@@ -58,6 +58,10 @@ _ALL = (
     _counter("health_checks_total", "Health checks of deployments, by their result.", "result"),
     _counter("worker_starts_total", "Workers that have started."),
     _counter("redis_errors_total", "Calls to the store that failed or came too late."),
+    _counter("trace_spans_sent_total", "Spans of traces that were sent."),
+    _counter(
+        "trace_spans_dropped_total", "Spans of traces that were not sent: there were too many, or nobody took them."
+    ),
     _counter("redis_breaker_opened_total", "How often a worker has found the store away."),
     _histogram("request_seconds", LATENCY_S, "From a request's arrival to the end of its answer.", "provider"),
     _histogram("first_byte_seconds", FIRST_BYTE_S, "From a request's arrival to a stream's first byte.", "provider"),

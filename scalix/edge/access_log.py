@@ -11,6 +11,7 @@ from scalix.edge.asgi import Scope
 from scalix.edge.routes import shown_path
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.identity.callers import Caller
+from scalix.service.tracing.request_traces import TRACE, RequestTrace
 
 # Where the edge notes in a scope what it finds out on the way: an `Asked`.
 ASKED = "scalix_asked"
@@ -19,7 +20,8 @@ MOST_REFUSALS_PER_S = 20
 _GATHER_S = 0.2
 # Up to this many bytes a pipe takes whole, however many write to it (PIPE_BUF).
 _WHOLE_BYTES = 4096
-_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+# Those that are told; any other word may be a secret of the client's.
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
 @dataclass(slots=True)
@@ -29,6 +31,12 @@ class Asked:
     caller: Caller
     routed: str = ""
     exchange: Exchange | None = None
+
+
+def pseudonyms(secret: str) -> Callable[[str], str]:
+    """What makes of a subject the name that stands for it in logs and traces, keyed with `secret`."""
+    key = hashlib.sha256(secret.encode()).digest()
+    return lambda subject: hashlib.blake2b(subject.encode(), key=key, digest_size=6).hexdigest()
 
 
 class AccessLog:
@@ -41,7 +49,7 @@ class AccessLog:
         self, write: Callable[[bytes], object], secret: str, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._write = write
-        self._key = hashlib.sha256(secret.encode()).digest()
+        self._pseudonym = pseudonyms(secret)
         self._clock = clock
         self._lines: list[str] = []
         self._second = -1
@@ -87,7 +95,7 @@ class AccessLog:
             self._filled.set()
 
     def _line(self, scope: Scope, request_id: str, status: int, took_s: float) -> str:
-        method = scope["method"] if scope["method"] in _METHODS else "-"
+        method = scope["method"] if scope["method"] in METHODS else "-"
         line = f"access {method} {shown_path(scope['path'])} {status or '-'} {took_s * 1000:.1f}ms"
         asked: Asked | None = scope.get(ASKED)
         if asked is not None:
@@ -107,10 +115,10 @@ class AccessLog:
                     line += f" failed={','.join(exchange.failed.values())}"
                 if ending is not None and (usage := ending.use.usage) is not None:
                     line += f" tokens={usage.prompt_tokens}+{usage.completion_tokens}"
+        trace: RequestTrace | None = scope.get(TRACE)
+        if trace is not None and trace.shown_id:
+            line += f" trace={trace.shown_id}"
         return f"{line} id={request_id}\n"
-
-    def _pseudonym(self, subject: str) -> str:
-        return hashlib.blake2b(subject.encode(), key=self._key, digest_size=6).hexdigest()
 
     def _run(self) -> None:
         while not self._closing:

@@ -63,8 +63,12 @@ class Asking:
             async with client.watched():
                 while True:
                     exchange.attempt.body, exchange.attempt.written = body, raw
+                    if exchange.trace is not None:
+                        exchange.trace.begin(exchange.attempt)
                     await self._attempt(exchange, attempts, answer, self._inner_scope(exchange, scope), client)
                     failure = await answer.conclude()
+                    if exchange.trace is not None:
+                        exchange.trace.end(failure.error_class if failure is not None else "")
                     if failure is not None and not failure.asks_anew and not exchange.client_left:
                         exchange.note_failure(failure.error_class)
                     if not attempts.go_on(failure):

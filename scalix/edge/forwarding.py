@@ -18,6 +18,7 @@ from scalix.edge.failover import Fields, documents_refused
 from scalix.edge.guard import Guard, queued_headers
 from scalix.edge.outbound_urls import check_embedded
 from scalix.edge.spellings import MODEL_OF_PATH
+from scalix.edge.traces import join
 from scalix.edge.user_header import take_user
 from scalix.service.exchange.admission_control import AdmissionControl
 from scalix.service.exchange.calls import Call
@@ -26,6 +27,7 @@ from scalix.service.exchange.object_ids import NOTHING, NamedObjects, ObjectIds,
 from scalix.service.exchange.unknown_sizes import left_out
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
+from scalix.service.tracing.request_traces import TRACE, RequestTrace
 
 _BETAS = b"anthropic-beta"
 
@@ -53,6 +55,9 @@ class Forwarding:
         self, route: Route, request_id: str, principal: Caller, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Serve one request of an authenticated caller. Raises `GatewayError`s until it is admitted."""
+        trace: RequestTrace | None = scope.get(TRACE)
+        if trace is not None:
+            join(trace, principal)
         body = await read_json(scope, receive)
         if MODEL_OF_PATH in scope:
             body["model"] = scope[MODEL_OF_PATH]
@@ -82,7 +87,7 @@ class Forwarding:
             send = with_headers(send, queued_headers(scope))
         exchange = await self._admission.admit(caller, Call(request_id, route, body, named))
         asked.exchange = exchange
-        exchange.routed = asked.routed
+        exchange.routed, exchange.trace = asked.routed, trace
         await self._answering.answer(exchange, candidates, fields, scope, receive, send)
 
     def known_refusal(self, route: Route, principal: Caller, scope: Scope, raw: bytes) -> GatewayError | None:
@@ -102,6 +107,8 @@ class Forwarding:
             return None
         self._check(route, body)
         scope[ASKED] = Asked(caller)
+        if TRACE in scope:
+            join(scope[TRACE], principal)
         return error
 
     async def _wait(self, caller: Caller, body: dict[str, Any], scope: Scope, receive: Receive) -> None:

@@ -46,6 +46,7 @@ from scalix.edge.lifespan import Lifespan
 from scalix.edge.quota_headers import State, quota_headers
 from scalix.edge.routes import find
 from scalix.edge.spellings import normalise_path
+from scalix.edge.traces import Traces
 from scalix.service.clock import now_ms
 from scalix.service.identity.identity import Identity
 from scalix.store.base import StoreUnavailable
@@ -56,13 +57,21 @@ log = logging.getLogger("scalix.edge")
 
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """Who is told how requests end: `refused` of each error, `access` of each answer."""
+    """Who is told how requests end: `refused` of each error, `access` and `traces` of each answer."""
 
     refused: Callable[[GatewayError, Scope], None]
     access: AccessLog | None = None
+    traces: Traces | None = None
+
+    def began(self, scope: Scope) -> None:
+        """Tell of a request that has come."""
+        if self.traces is not None:
+            self.traces.begin(scope)
 
     def ended(self, scope: Scope, request_id: str, status: int, began_s: float) -> None:
         """Tell of an answer; status 0: there was nobody to answer. `began_s` is of `time.perf_counter`."""
+        if self.traces is not None:
+            self.traces.ended(scope, request_id, status)
         if self.access is not None:
             self.access.note(scope, request_id, status, time.perf_counter() - began_s)
 
@@ -109,6 +118,7 @@ class Gate:
         body and headers, the length's and the type's left out. `None`: it is to be called as usual."""
         began_s = time.perf_counter()
         request_id = secrets.token_hex(16)
+        self._observers.began(scope)
         try:
             if self._guard.settings.cors_origins and header(scope, b"origin") is not None:
                 return None
@@ -126,6 +136,7 @@ class Gate:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         request_id = secrets.token_hex(16)
         began_s = time.perf_counter()
+        self._observers.began(scope)
         origins = self._guard.settings.cors_origins
         if origins and (shared := cors_headers(scope, origins)):
             send = with_headers(send, shared)

@@ -6,7 +6,7 @@ makes for `httpx` on the way are left out. Where an operator has LiteLLM ask by 
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +44,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class DirectRequest:
-    """One request of the direct engine."""
+    """One request of the direct engine. `own` are headers that no other request of its kind has."""
 
     target: Target
     content: bytes
     method: str = "POST"
+    own: tuple[tuple[str, str], ...] = ()
 
     @property
     def url(self) -> httpx.URL:
@@ -61,7 +62,7 @@ class DirectRequest:
     def moved(self, location: str) -> "DirectRequest":
         """The same for where its host has moved it."""
         there = Target(self.url.join(location), self.headers, self.target.extensions)
-        return DirectRequest(there, self.content)
+        return replace(self, target=there)
 
 
 class DirectClient:
@@ -89,7 +90,10 @@ async def _by_session(transport: "LiteLLMAiohttpTransport", request: DirectReque
         target.options = await _options(transport, target)
     with map_aiohttp_exceptions():
         session = transport.get_valid_client_session()
-        return _SessionAnswer(await session.request(request.method, data=request.content, **target.options))
+        options = target.options
+        if request.own:
+            options = {**options, "headers": CIMultiDict([*options["headers"].items(), *request.own])}
+        return _SessionAnswer(await session.request(request.method, data=request.content, **options))
 
 
 async def _options(transport: "LiteLLMAiohttpTransport", target: Target) -> dict[str, Any]:
@@ -111,7 +115,7 @@ async def _options(transport: "LiteLLMAiohttpTransport", target: Target) -> dict
 
 async def _by_httpx(client: httpx.AsyncClient, request: DirectRequest) -> httpx.Response:
     transport = client._transport_for_url(request.url)  # a proxy has its own
-    headers = [*request.headers.multi_items(), ("accept-encoding", CODINGS)]
+    headers = [*request.headers.multi_items(), ("accept-encoding", CODINGS), *request.own]
     extensions = dict(request.target.extensions)
     sent = httpx.Request(request.method, request.url, headers=headers, content=request.content, extensions=extensions)
     handle = inspect.unwrap(type(transport).handle_async_request)  # what is asked and answered is seen above it

@@ -1,6 +1,7 @@
 """What the direct engine needs of LiteLLM: the request for a provider, and the client that sends it."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -92,6 +93,8 @@ class DirectRequests:
     async def ask(self, exchange: Exchange, request: DirectRequest) -> tuple[int, bytes | AsyncIterator[Group]]:
         """Send it. The status of the answer, and its body, or the events of its stream that came together. Raises
         `httpx.TransportError`."""
+        if exchange.attempt.own_headers:
+            request = replace(request, own=exchange.attempt.own_headers)
         answered = await self._answered(exchange, request)
         for _ in range(_MOST_REDIRECTS):
             if isinstance(answered, Answered) or not _is_moved(answered):

@@ -14,7 +14,7 @@ from scalix.litellm_adapter.provider_calls import Answered, ProviderCall, asks_p
 from scalix.litellm_adapter.provider_redirects import elsewhere, kept_here, leads_away
 from scalix.litellm_adapter.wire import Came
 from scalix.service.exchange.calls import MOST_ANSWER_BYTES
-from scalix.service.exchange.exchanges import CURRENT
+from scalix.service.exchange.exchanges import CURRENT, Exchange
 
 # Providers that LiteLLM asks without httpx.
 _UNSEEN = frozenset({"aiohttp_openai", "petals"})
@@ -59,6 +59,7 @@ def watched(handle: Handle) -> Handle:
 
         if exchange is None:
             return bound(await ask(), MOST_ANSWER_BYTES)
+        _add_own_headers(exchange, request)
         return as_response(await ProviderCall(exchange, request).answer(ask), request)
 
     return handle_async_request
@@ -87,6 +88,7 @@ def watched_blocking(handle: BlockingHandle) -> BlockingHandle:
         if exchange is not None:
             refuse_blocking_fetch(exchange, request)
             refuse_incomplete(exchange, request)
+            _add_own_headers(exchange, request)
             exchange.attempt.asked |= asks_provider(request)
         response = handle(self, request)
         if not leads_away(request, response):
@@ -95,6 +97,11 @@ def watched_blocking(handle: BlockingHandle) -> BlockingHandle:
         return elsewhere(request)
 
     return handle_request
+
+
+def _add_own_headers(exchange: Exchange, request: httpx.Request) -> None:
+    if asks_provider(request):
+        request.headers.update(exchange.attempt.own_headers)
 
 
 def is_unseen(call: Mapping[str, Any]) -> bool:

@@ -22,6 +22,7 @@ from scalix.store.connection.calls import in_time
 from scalix.wiring.core import Core, build_core
 from scalix.wiring.environment import needed
 from scalix.wiring.exchange import ModelKnowledge
+from scalix.wiring.traces import build_sending, build_traces
 
 if TYPE_CHECKING:
     from scalix.domain.engines import Engine as ModelEngine
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from scalix.edge.gate import Gate
     from scalix.edge.lifespan import Lifespan
     from scalix.edge.stored_answers import FindKeeper
+    from scalix.edge.traces import Traces
 
 
 def preload() -> None:
@@ -86,7 +88,10 @@ def create_app() -> Any:
         return direct if route in engine.direct else inner
 
     internal_token = os.environ["LITELLM_MASTER_KEY"]
-    access = AccessLog(to_standard_error, _log_key()) if _is_on("SCALIX_ACCESS_LOG") else None
+    log_key = _log_key()
+    sending = build_sending(os.environ, core.usage.meters.count)
+    traces = build_traces(sending, os.environ, log_key) if sending is not None else None
+    access = AccessLog(to_standard_error, log_key) if _is_on("SCALIX_ACCESS_LOG") else None
 
     async def warm() -> None:
         models = core.policy.current.models
@@ -117,11 +122,12 @@ def create_app() -> Any:
             warm,
             freeze_heap,
         ],
-        at_end=[core.close, client.aclose, end_access_log],
+        at_end=[core.close, client.aclose, end_access_log, *([sending.close] if sending is not None else [])],
         reload=reload,
     )
     engine = Engine(app_of, internal_token, check_models, stored_answer)
-    return build_gate(core, engine, lifespan, access=access, metrics_token=os.environ.get("SCALIX_METRICS_TOKEN"))
+    token = os.environ.get("SCALIX_METRICS_TOKEN")
+    return build_gate(core, engine, lifespan, access=access, traces=traces, metrics_token=token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +152,7 @@ def build_gate(
     lifespan: "Lifespan",
     *,
     access: "AccessLog | None" = None,
+    traces: "Traces | None" = None,
     metrics_token: str | None = None,
 ) -> "Gate":
     """The edge around an engine."""
@@ -171,6 +178,8 @@ def build_gate(
 
     def refused(error: GatewayError, scope: Any) -> None:
         core.usage.meters.refused(error.code)
+        if traces is not None:
+            traces.refused(scope, error.code)
         if status_of(error) in (401, 403) and error.code != "model_not_allowed":
             address = address_of(scope)
             path = shown_path(scope["path"])
@@ -183,7 +192,7 @@ def build_gate(
     asking = Asking(engine.of, part.settlement, engine.internal_token)
     answering = Answering(asking, part.settlement, part.fallbacks, part.counting, part.object_ids, now_ms)
     forwarding = Forwarding(identity, part.admission, guard, part.fallbacks, part.object_ids, answering)
-    return Gate(identity, forwarding, own, lifespan, guard, Observers(refused, access))
+    return Gate(identity, forwarding, own, lifespan, guard, Observers(refused, access, traces))
 
 
 def _log_key() -> str:

@@ -6,6 +6,7 @@ from a provider is looked at first. Formats: OpenAI's chat completions, completi
 Anthropic's messages, Gemini's generateContent.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import re2
@@ -28,11 +29,13 @@ _OK = 200
 class ProviderAnswer:
     """What one answer of a provider says of its usage. Feed it the answer; it gives back what LiteLLM should read.
 
-    `usage` is the final one, `None` if there was none that can be true; `prompt_tokens` may be known before it.
+    `usage` is the final one, `None` if there was none that can be true; `prompt_tokens` may be known before it. `hear`
+    is told of a whole answer.
     """
 
-    def __init__(self, codec: JsonCodec) -> None:
+    def __init__(self, codec: JsonCodec, hear: Callable[[dict[str, Any]], None] | None = None) -> None:
         self._loads, self._dumps = codec
+        self._hear = hear
         self.usage: Usage | None = None
         self.prompt_tokens: int | None = None
         self._opening: dict[str, Any] = {}
@@ -50,6 +53,8 @@ class ProviderAnswer:
             return BAD_GATEWAY, body
         if (status := failure_status(answer)) is not None:
             return status, body
+        if self._hear is not None and isinstance(answer, dict):
+            self._hear(answer)
         changed = isinstance(answer, dict) and self._mend(answer, final=True, required=True)
         if isinstance(answer, dict):
             changed = mend_messages(answer, refusals or Refusals(Route.CHAT)) or changed

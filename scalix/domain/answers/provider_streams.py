@@ -70,7 +70,7 @@ class ProviderStream:
         """The event as the engine should read it."""
         if self._characters is not None:
             event = self._characters.join(event)
-        ends = (not self.has_ended or self.finishes is not None) and _ends(event)
+        ends = (not self.has_ended or self.finishes is not None) and tells_end(event)
         self.has_ended = self.has_ended or ends
         self.has_failed = self.has_failed or (ends and _RESPONSE_FAILED in event)
         if self.texts is not None:
@@ -122,7 +122,7 @@ class ProviderStream:
         return bool(empty) or mended != finish
 
 
-def _ends(event: bytes) -> bool:
+def tells_end(event: bytes) -> bool:
     """Whether an event tells the end of its answer."""
     nulls = event.count(_NULL_REASON) + event.count(_SPACED_NULL)
     may_end = event.count(_REASON) > nulls or b'"response.' in event

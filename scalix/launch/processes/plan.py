@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import scalix
 from scalix.domain.identity.published_keys import is_published
+from scalix.launch.config.references import texts
 from scalix.launch.home import CODE, HOME
 from scalix.launch.processes.certificate import FD_VARIABLE
 from scalix.launch.processes.child import ChildSpec
@@ -18,6 +19,7 @@ from scalix.launch.processes.runfile import POLICY_FILE
 from scalix.launch.settings.environment import Environment, Settings
 from scalix.launch.settings.litellm_environment import kept_out
 from scalix.launch.settings.tls import PASSWORD
+from scalix.launch.settings.traces import is_of_traces, trace_notes
 from scalix.launch.settings.variable_notes import variable_notes
 
 if TYPE_CHECKING:
@@ -52,14 +54,17 @@ class Plan:
     def kept_from_litellm(self) -> dict[str, str]:
         """The variables that workers don't get, since LiteLLM would act on them, and what each is."""
         set_there = [name for name in self.config.variables if not name.startswith(_OF_THE_STORE)]
-        return kept_out(self.environment.values, self.config.litellm, [*self.signing_secrets, *set_there])
+        traced = filter(is_of_traces, self.environment.values)
+        return kept_out(self.environment.values, self.config.litellm, [*self.signing_secrets, *set_there, *traced])
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Lines about the variables: which have no effect, and why."""
         referred, option = self.config.referred, self.workers_option
-        return tuple(
-            variable_notes(self.environment, workers_option=option, referred=referred, signing=self.signing_secrets)
+        known = {**self.environment.values, **self.config.variables}
+        return (
+            *variable_notes(self.environment, workers_option=option, referred=referred, signing=self.signing_secrets),
+            *trace_notes(known, texts(self.config.litellm.get("litellm_settings"))),
         )
 
 

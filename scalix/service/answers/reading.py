@@ -20,7 +20,7 @@ _OK = 200
 def read_whole(body: bytes, admission: Admission, attempt: Attempt) -> tuple[int, bytes]:
     """The HTTP status that an answer of status 200 should have had, and its body as an engine should read it. What it
     states is noted in `attempt`."""
-    refusals, answer = Refusals(admission.route), ProviderAnswer(CODEC)
+    refusals, answer = Refusals(admission.route), ProviderAnswer(CODEC, attempt.hear)
     status, mended = answer.whole(body, refusals, is_translated=admission.route is not Route.MESSAGES)
     attempt.refused = refusals.is_all
     note_usage(answer, attempt)

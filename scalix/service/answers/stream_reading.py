@@ -1,7 +1,8 @@
 """Reads a provider's event stream for an engine: mends it, and notes what it says of its usage and its end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Any
 
 import orjson
 
@@ -9,7 +10,7 @@ from scalix.domain.answers.event_kinds import data_of, is_comment, is_done, is_o
 from scalix.domain.answers.hidden_failures import BAD_GATEWAY, failure_in_event
 from scalix.domain.answers.plain_deltas import Group, PlainDeltas, Run
 from scalix.domain.answers.provider_answers import ProviderAnswer
-from scalix.domain.answers.provider_streams import ProviderStream
+from scalix.domain.answers.provider_streams import ProviderStream, tells_end
 from scalix.domain.answers.refusals import Refusals
 from scalix.domain.answers.stream_events import EventSplitter
 from scalix.domain.requests.routes import Route
@@ -67,6 +68,7 @@ class StreamReading:
         is_plain = attempt.directly and (is_chat or is_text) and admission.choices == 1
         self._plain = PlainDeltas(CODEC) if is_plain else None
         self._splitter = EventSplitter()
+        self._has_told = False
         self._is_done = False  # whether the mark of its end has come
         self._groups = self._read(pieces)
         self._opening: asyncio.Task[tuple[list[bytes], Failure | None]] | None = None
@@ -204,12 +206,23 @@ class StreamReading:
         for event in events:
             check_values(event)
         mended = [self._answer.event(self._stream.event(event)) for event in events]
+        if self._attempt.hear is not None:
+            self._tell(self._attempt.hear, mended)
         if self._plain is not None:
             for event, came in zip(mended, events, strict=True):
                 if event == came:
                     self._plain.learn(event)
         self._note(mended)  # before an engine can act on the end of the stream
         return mended
+
+    def _tell(self, hear: Callable[[dict[str, Any]], None], events: list[bytes]) -> None:
+        """Tell of the events in which an answer speaks of itself: the first one, and its end."""
+        for event in events:
+            if not self._has_told or tells_end(event):
+                data = data_of(event, orjson.loads)
+                if data is not None:
+                    self._has_told = True
+                    hear(data)
 
     def _note(self, events: list[bytes]) -> None:
         """What has been stated so far, and whether that is all that there will be."""

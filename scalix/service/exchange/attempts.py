@@ -112,6 +112,8 @@ class Attempt:
     answer_is_too_large: bool = False  # whether it has answered with more than is read
     lifted: Lifted | None = None  # `None`: nobody puts back what is taken out of an answer
     hang_up: Callable[[], Awaitable[None]] | None = None  # ends the provider's stream
+    own_headers: tuple[tuple[str, str], ...] = ()  # what its provider is sent beside what all of its kind are sent
+    hear: Callable[[Mapping[str, Any]], None] | None = None  # told what the answer says of itself, if anybody asks
     take_run: Callable[[Run], bool] = lambda run: False  # the engine's: takes deltas for the client, where it can now
     pass_run: Callable[[Run], bool] = lambda run: False  # the edge's: sends them, as the engine has made them
     on_usage: Callable[[], None] = lambda: None  # told when the usage is final, or when none will come

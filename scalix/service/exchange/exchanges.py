@@ -5,11 +5,12 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
 from scalix.domain.failures import ErrorClass
-from scalix.domain.limits.quota import Outcome
+from scalix.domain.limits.quota import Charge, Outcome
 from scalix.domain.requests.dropped import Dropped
 from scalix.service.exchange.admission import Admission
 from scalix.service.exchange.attempts import Attempt, Lifted
 from scalix.service.exchange.endings import UNSERVED, Ending, Use, with_stated
+from scalix.service.tracing.request_traces import RequestTrace
 
 
 @dataclass(slots=True)
@@ -25,7 +26,8 @@ class Exchange:
     first_token_s: when the client had its first byte of a stream, by the monotonic clock.
     write_at_once: writes a part of a stream that has begun to the client, and says whether that could be done now.
     client_left: whether the client has gone; hung_up: whether its provider was left because of that.
-    ending: set once, by the settlement.
+    ending, charge: set once, by the settlement.
+    trace: where it stands in a trace, if there are any.
     """
 
     admission: Admission
@@ -40,6 +42,8 @@ class Exchange:
     client_left: bool = False
     hung_up: bool = False
     ending: Ending | None = None
+    charge: Charge | None = None
+    trace: RequestTrace | None = None
 
     def begin_next(self) -> None:
         """Another model is about to be tried. What comes late of this one stays with it, where nobody looks."""

@@ -69,6 +69,7 @@ class Settlement:
         except Exception as fault:
             log.error("request %s is charged as reserved: %s", admission.request_id, shown_fault(fault))
             kept = charge = _charge_as_reserved(admission, ending.outcome, ending.use.delivered_tokens)
+        exchange.charge = kept
         task = in_background(self._charge(admission, kept, charge), store_time=granted_store_time())
         self._running.add(task)
         task.add_done_callback(self._end)
