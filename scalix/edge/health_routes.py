@@ -16,7 +16,11 @@ from scalix.service.described import Fields, Json
 from scalix.service.identity.identity import Identity
 
 Alive = Annotated[Json, Fields({str: "status"})]
-_ALARMS = {NotRequired[int]: "store_emptied store_memory_percent custom_routers_off deployments_failing"}
+_ALARMS = {
+    NotRequired[
+        int
+    ]: "store_emptied store_memory_percent journal_unwritable journal_percent custom_routers_off deployments_failing"
+}
 Ready = Annotated[Json, Fields({str: "status litellm store", NotRequired[str]: "worker"}, _ALARMS)]
 Version = Annotated[Json, Fields({str: "status version"})]
 _CHECKED = Annotated[Json, Fields({str | None: "model", NotRequired[str]: "error"})]

@@ -15,12 +15,16 @@ class StoreUnavailable(StoreError):
 
     - `maybe_acted`: the store may have done what it was asked, or may still do it
     - `counts`: whether the failure says anything about the store, which a call that was not made does not
+    - `state`: what the store is, in words for the operator
     """
 
-    def __init__(self, message: str, *, maybe_acted: bool = True, counts: bool = True) -> None:
+    def __init__(
+        self, message: str, *, maybe_acted: bool = True, counts: bool = True, state: str = "unreachable"
+    ) -> None:
         super().__init__(message)
         self.maybe_acted = maybe_acted
         self.counts = counts
+        self.state = state
 
 
 class CallRejected(StoreUnavailable):

@@ -201,23 +201,27 @@ def _log_key() -> str:
 
 
 async def _store_state(core: Core) -> str:
+    if trouble := core.exchange.watch.trouble:
+        return trouble
     if not core.exchange.watch.store_is_there:
-        return "unreachable"
+        return core.store.breaker.state
     try:
         async with in_time():
             await core.store.client.ping()
-    except StoreUnavailable:
-        return "unreachable"
+    except StoreUnavailable as fault:
+        return fault.state
     return "ok"
 
 
 async def _alarms(core: Core) -> dict[str, int]:
     """What is not well and keeps nobody from being served: how often this process has found the store emptied, how
-    full it is, in percent, from 80 on, how many deployments fail their health checks, and how many of the operator's
-    functions that choose models are off here."""
+    full it is, in percent, from 80 on, whether the journal can't be written, how full that is, how many deployments
+    fail their health checks, and how many of the operator's functions that choose models are off here."""
     alarms = {
         "store_emptied": core.exchange.watch.times_emptied,
         "store_memory_percent": core.ledger.memory.alarm_percent,
+        "journal_unwritable": int(core.store.journal.is_unwritable),
+        "journal_percent": core.store.journal.alarm_percent,
         "deployments_failing": sum(one.is_failing for one in (await core.exchange.health.last()).values()),
         "custom_routers_off": sum(one.is_off for one in core.exchange.fallbacks.routing.custom.states()),
     }

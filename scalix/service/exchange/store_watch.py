@@ -49,6 +49,8 @@ class StoreWatch:
         self._when_back = when_back
         self._epoch: str | None = None
         self.times_emptied = 0
+        self.trouble = ""
+        """Why the store that is there takes nothing, in words for the operator; empty if it does."""
 
     @property
     def store_is_there(self) -> bool:
@@ -66,12 +68,21 @@ class StoreWatch:
         try:
             with self._breaker.probe():
                 epoch = await self._epochs.epoch(secrets.token_hex(8), write=not self._breaker.is_well)
-        except StoreUnavailable:
+        except StoreUnavailable as fault:
+            self._note_trouble("" if fault.state == "unreachable" else fault.state, fault)
             await self._when_away()
             return
+        self._note_trouble("")
         self._compare(epoch)
         if was_away:
             await self._when_back()
+
+    def _note_trouble(self, trouble: str, fault: StoreUnavailable | None = None) -> None:
+        before, self.trouble = self.trouble, trouble
+        if trouble and trouble != before:
+            log.error("the store is there and takes nothing: %s (%s)", trouble, fault)
+        elif before and not trouble and fault is None:
+            log.warning("the store takes what it is told again")
 
     def _compare(self, epoch: str) -> None:
         known, self._epoch = self._epoch, epoch

@@ -22,6 +22,10 @@ Store = TypeVar("Store")
 _probing: ContextVar[bool] = ContextVar("store_probe", default=False)
 
 
+def _nothing(*_: float) -> None:
+    pass
+
+
 @dataclass(eq=False)
 class Breaker:
     """Opens after `failures` in a row, and lets one call at a time try again when `pause_s` seconds have passed.
@@ -33,9 +37,12 @@ class Breaker:
     clock: Callable[[], float] = time.monotonic
     failures: int = FAILURES_TO_OPEN
     pause_s: float = PAUSE_S
-    called: Callable[[float], None] = field(default=lambda took_s: None, init=False)
-    failed: Callable[[], None] = field(default=lambda: None, init=False)
-    opened: Callable[[], None] = field(default=lambda: None, init=False)
+    called: Callable[[float], None] = field(default_factory=lambda: _nothing, init=False)
+    failed: Callable[[], None] = field(default_factory=lambda: _nothing, init=False)
+    opened: Callable[[], None] = field(default_factory=lambda: _nothing, init=False)
+    state: str = field(default="ok", init=False)
+    """What the store is, in words for the operator, as calls have shown. What it says itself of writing, such as that
+    it can't, holds until it has taken one: `probe` writes then, and that others may read says nothing."""
     _failures: int = field(default=0, init=False)
     _opened_s: float | None = field(default=None, init=False)
     _retry_at_s: float = field(default=0.0, init=False)
@@ -50,7 +57,7 @@ class Breaker:
     @property
     def is_well(self) -> bool:
         """Whether the last call that says something about the store went well."""
-        return self._failures == 0 and self._opened_s is None
+        return self._failures == 0 and self._opened_s is None and self.state == "ok"
 
     @contextmanager
     def call(self) -> Iterator[None]:
@@ -104,6 +111,7 @@ class Breaker:
     def _failed(self, fault: StoreUnavailable) -> None:
         now_s = self.clock()
         self._failures += 1
+        self.state = fault.state
         self.failed()
         self._retry_at_s = now_s + self.pause_s
         if self._opened_s is None and self._failures >= self.failures:
@@ -112,13 +120,15 @@ class Breaker:
             for scope in self._waiting:
                 scope.reschedule(0.0)
             log.error(
-                "the store is away (%s): tiers with 'on_store_failure: allow' go on with local counters, others are "
-                "answered 503, until it is back",
-                fault,
+                "the store is away (%s; %s): tiers with 'on_store_failure: allow' go on with local counters, others "
+                "are answered 503, until it is back",
+                *(fault.state, fault),
             )
 
     def _answered(self) -> None:
         self._failures = 0
+        if self.state == "unreachable" or _probing.get():
+            self.state = "ok"
         if self._opened_s is not None:
             log.warning("the store is back after %.1f s", self.clock() - self._opened_s)
             self._opened_s = None

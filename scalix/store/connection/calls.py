@@ -24,6 +24,14 @@ _SERVER_IS_AWAY = re.compile(
     # What a script is told of a command that its user may not run: Valkey and Redis 7, then Redis 6.2.
     r"|ACL failure in script|user executing the script"
 )
+# What that means for the operator; all else is that it can't be reached.
+_STATES = {
+    "MISCONF": "can't write to its disk",
+    "OOM": "out of memory",
+    "READONLY": "read-only",
+    "LOADING": "loading its data",
+    **dict.fromkeys(("NOPERM", "NOAUTH", "WRONGPASS"), "refuses the gateway's user"),
+}
 _AWAY_TYPES = (ReadOnlyError, OutOfMemoryError, NoPermissionError, BusyLoadingError)
 _NEVER_CONNECTED = (ConnectionRefusedError, FileNotFoundError)
 
@@ -71,7 +79,9 @@ def fault_of(error: Exception) -> StoreUnavailable:
     if isinstance(error, (ResponseError, *_AWAY_TYPES)):
         code = _SERVER_IS_AWAY.search(str(error))
         if code or isinstance(error, _AWAY_TYPES):
-            return StoreUnavailable(f"{message} {code[0]}" if code else message, maybe_acted=False)
+            word = code[0] if code else ""
+            state = _STATES.get(word, "unreachable")
+            return StoreUnavailable(f"{message} {word}".rstrip(), maybe_acted=False, state=state)
         return CallRejected(message)
     return StoreUnavailable(message, maybe_acted=not _never_connected(error))
 

@@ -53,8 +53,19 @@ class Journal:
     @property
     def has_room(self) -> bool:
         """Whether new requests may count on being written here: there is room, and the disk does its work."""
+        return not self.is_unwritable and self._file.size < self._max_bytes
+
+    @property
+    def is_unwritable(self) -> bool:
+        """Whether the disk does not take what has to be written, as when it is full, or hangs."""
         stuck = self._writing_since_s is not None and time.monotonic() - self._writing_since_s > _STUCK_AFTER_S
-        return not self._failed and not stuck and self._file.size < self._max_bytes
+        return self._failed or stuck
+
+    @property
+    def alarm_percent(self) -> int:
+        """How full it is, from 80 % on; 0 below."""
+        percent = self._file.size * 100 // self._max_bytes
+        return percent if percent >= 100 * _ALARM_AT else 0
 
     @property
     def pending_bytes(self) -> int:

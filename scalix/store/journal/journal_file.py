@@ -136,8 +136,9 @@ class JournalFile:
 
     def truncate(self) -> None:
         """Empty the file."""
-        # A mark that is left from before lies beyond the end of a cut file, and counts as none.
-        os.ftruncate(self._fd, 0)
+        # A mark that is left from before lies beyond the end of a cut file, and counts as none. The header's place is
+        # kept: a full disk may not have another.
+        os.ftruncate(self._fd, HEADER_BYTES)
         _write_all(self._fd, _header(HEADER_BYTES), 0)
         self.sync()
         self.size = self.done = HEADER_BYTES

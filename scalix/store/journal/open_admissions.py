@@ -23,6 +23,7 @@ class OpenAdmissions:
         self._disk = disk
         self._open: set[str] = set()
         self._file: JournalFile | None = None
+        self._failed = False
 
     def begin(self, before: Release, entry: SettlementEntry) -> None:
         """A request begins; `entry` is what it is charged if this process dies before it ends, after `before`."""
@@ -53,8 +54,11 @@ class OpenAdmissions:
                 self._file = JournalFile.create(self._directory)
             self._file.write(data)
             self._file.size += len(data)
+            self._failed = False
         except OSError as error:
-            log.error("an open request could not be noted in %s: %s", self._directory, error.strerror or error)
+            if not self._failed:  # once, however many requests follow
+                log.error("open requests can't be noted in %s: %s", self._directory, error.strerror or error)
+            self._failed = True
 
     def _empty(self) -> None:
         if self._file is not None and self._file.has_entries and not self._open:
