@@ -101,6 +101,7 @@ def test_the_operator_reads_who_serves_a_model_and_why_and_callers_do_not(auto: 
         "engine": "litellm",
         "direct_routes": [],
         "reason": "model_info.engine is litellm",
+        "health": None,
     }
     with auto.client(key) as http:
         assert http.get("/scalix/v1/models").status_code == 403
