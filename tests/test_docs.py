@@ -3,14 +3,22 @@
 import ast
 import re
 import shlex
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from scalix.cli import doctor, main, start
+from scalix.domain.error_statuses import ANSWERS
+from scalix.domain.errors import GatewayError
 from scalix.domain.metric_families import FAMILIES
+from scalix.edge.health_routes import _ALARMS
 from scalix.launch.config.config_schema import ScalixSection, TierSection
+from scalix.launch.config.references import FORMER_NAMES
+from scalix.launch.settings.variable_notes import OURS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -135,3 +143,58 @@ def test_the_page_about_metrics_has_every_metric_and_no_other() -> None:
     told = {name: row[2].strip() for row in rows for name in re.findall(r"`(\w+)`", row[1])}
     labels = {name: re.findall(r"[a-z]+(?==|,|;|$)", text) for name, text in told.items()}
     assert labels == {name: list(family.labels) for name, family in FAMILIES.items()}
+
+
+def test_the_page_about_errors_has_every_code_with_its_status_and_no_other() -> None:
+    section = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8").partition("## Every code")[2]
+    told = dict(re.findall(r"^\| `(\w+)` \| ([\d, ]+) \| \w", section, re.MULTILINE))
+    by_provider = {"provider_refused", "context_length_exceeded", "content_filter"}
+    known = {error.code for error in kinds_of(GatewayError)}
+    assert set(told) == known | set(ANSWERS)
+    assert {code: int(told[code]) for code in told if code not in by_provider} == {
+        code: answer[0] for code, answer in ANSWERS.items() if code not in by_provider
+    }
+
+
+def kinds_of(error: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    """All errors below this one, as far as they are loaded."""
+    for kind in error.__subclasses__():
+        yield kind
+        yield from kinds_of(kind)
+
+
+def keys_of(section: type[BaseModel]) -> Iterator[str]:
+    """Every key of a section of the config, those of the sections within it too."""
+    for name, field in section.model_fields.items():
+        yield field.alias or name
+        for below in sections_in(field.annotation):
+            yield from keys_of(below)
+
+
+def sections_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from sections_in(argument)
+
+
+def test_every_setting_of_the_config_is_explained_as_a_key() -> None:
+    text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+    code = "\n".join(re.findall(r"`[^`\n]+`|^```.*?^```", text, re.MULTILINE | re.DOTALL))
+    keys = set(keys_of(ScalixSection))
+    assert len(keys) > 60
+    assert {key for key in keys if not re.search(rf"\b{key}\b", code)} == set()
+
+
+def test_every_variable_that_counts_is_explained() -> None:
+    pages = ("scalix_config.env.example", "docs/configuration.md")
+    example, page = ((ROOT / name).read_text(encoding="utf-8") for name in pages)
+    assert {name for name in OURS if name not in example} == set()
+    former = {other for others in FORMER_NAMES.values() for other in others}
+    assert {name for name in OURS - former if f"`{name}`" not in page} == set()
+
+
+def test_every_alarm_of_the_status_is_explained() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    alarms = {name for names in _ALARMS.values() for name in names.split()}
+    assert {name for name in alarms if f"`{name}`" not in text} == set()

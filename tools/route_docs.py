@@ -22,6 +22,7 @@ from scalix.edge.allowed_fields import allowed_fields  # noqa: E402
 from scalix.edge.routes import Target, access_of, all_routes  # noqa: E402
 from scalix.edge.rows import Access  # noqa: E402
 from scalix.edge.tables import Page  # noqa: E402
+from tools.command_docs import commands_page  # noqa: E402
 from tools.field_docs import fields_page  # noqa: E402
 from tools.litellm_docs import from_litellm_page  # noqa: E402
 
@@ -209,6 +210,7 @@ PAGES = {
     "docs/openapi.yaml": openapi_page,
     "docs/fields.md": fields_page,
     "docs/from-litellm.md": from_litellm_page,
+    "docs/commands.md": commands_page,
 }
 
 
