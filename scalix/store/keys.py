@@ -42,6 +42,9 @@
 | `archived`                   | hash       | days in files: "day host" -> "events at_ms" | as the oldest file may    |
 | `wildcard-names:<day>`       | set        | names that sums have: lua/list_name.lua   | two days                    |
 | `retention-run`              | string     | last day of a removal: lua/claim_day.lua  | `RETENTION_RUN_LIFETIME_MS` |
+| `backup-lock`                | string     | whose turn it is to make a backup         | ten minutes, renewed        |
+| `backups`                    | hash       | the last backup: its time, name, size     | until deleted               |
+| `erasures`                   | hash       | for backups: pseudonym -> erased at_ms    | `ERASURES_LIFETIME_MS`      |
 
 Windows, requests in flight, adjustments and books end `CLOCK_GRACE_MS` later than is said here; the daily removal takes
 windows and books out in time.
@@ -64,6 +67,7 @@ MERGED_LIFETIME_MS = 400 * DAY_MS
 ERASED_LIFETIME_MS = 63 * DAY_MS
 FIGURES_BATCH_LIFETIME_MS = 2 * DAY_MS
 WILDCARD_NAMES_LIFETIME_MS = 2 * DAY_MS
+ERASURES_LIFETIME_MS = 3_660 * DAY_MS
 
 
 def _alone(name: str) -> "Callable[[Keys], str]":
@@ -145,6 +149,9 @@ class Keys:
     archive_lock = _alone("archive-lock")  # held by the process that writes days of the ledger to files
     archived = _alone("archived")  # the days whose events are in files
     retention_run = _alone("retention-run")  # the day for which what is too old has been removed
+    backup_lock = _alone("backup-lock")  # held by the process that makes a backup
+    backups = _alone("backups")  # the last backup
+    erasures = _alone("erasures")  # who was erased, as backups may still hold them
 
     def events(self, subject: str, admitted_ms: int) -> str:
         """A subject's events of the day (index since 1970) that `admitted_ms` lies in."""
