@@ -39,6 +39,7 @@ CONDITIONS = (
     "bound",
 )
 WITH_CONDITIONS = (
+    "backup",
     "clients",
     "deployments",
     "doctor",

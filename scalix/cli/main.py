@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from scalix.cli import audit, command_line, keys, ledger, limits, local, upkeep, usage, users
+from scalix.cli import audit, backup, command_line, keys, ledger, limits, local, upkeep, usage, users
 from scalix.cli.checks.target import HOW_TO_START
 from scalix.cli.command_line import EXIT_FAILED, EXIT_WRONG_INPUT, typed_path
 from scalix.cli.session import Refused, Session, WrongUsage
@@ -15,7 +15,7 @@ from scalix.launch.problems import LaunchError
 
 PROGRAM = "scalix"
 # A module gives `add_to(commands)`, which adds its parsers; each parser's `run` takes the options and a `Session`.
-COMMANDS = (local, limits, users, keys, audit, ledger, usage, upkeep)
+COMMANDS = (local, limits, users, keys, audit, ledger, usage, upkeep, backup)
 
 
 class Parser(command_line.Parser):
@@ -66,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return local.run(rest[0], [*rest[1:], *named_options])
     options = _parser().parse_args(rest, which)
     try:
-        session = Session.open(os.environ, url=options.url, env_file=options.env_file)
+        # What needs no gateway is not given one.
+        is_alone = getattr(options, "without_gateway", False)
+        session = None if is_alone else Session.open(os.environ, url=options.url, env_file=options.env_file)
         options.run(options, session)
     except LaunchError as error:
         return command_line.tell_problems(error.problems)
@@ -74,7 +76,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{PROGRAM}: {refused}", file=sys.stderr)
         return EXIT_WRONG_INPUT if isinstance(refused, WrongUsage) else EXIT_FAILED
     except NoAnswer as error:
-        print(f"{PROGRAM}: the gateway at {session.url} does not answer ({error}); {HOW_TO_START}", file=sys.stderr)
+        print(
+            f"{PROGRAM}: the gateway at {session.url if session else ''} does not answer ({error}); {HOW_TO_START}",
+            file=sys.stderr,
+        )
         return EXIT_FAILED
     except BrokenPipeError:
         # The reader has seen enough, as with `| head`.

@@ -92,7 +92,7 @@ _ALL = (
     _gauge("store_memory_limit_bytes", "What that server may use: its maxmemory, else what its machine has."),
     _gauge("store_keys_expiring", "Virtual keys that end so soon.", "within"),
     _gauge("store_deployment_up", "1 while the deployment answers its health checks.", "deployment"),
-    _gauge("store_backup_age_seconds", "How old the last backup that was verified is."),
+    _gauge("store_backup_age_seconds", "Age of the last good backup."),
 )
 FAMILIES = {family.name: family for family in _ALL}
 

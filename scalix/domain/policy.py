@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from scalix.domain.backup import BackupSettings
 from scalix.domain.deployments import WEIGHTS, Deployment, Served
 from scalix.domain.engines import LITELLM, Engine
 from scalix.domain.fallbacks import Cooldown, Retries
@@ -128,6 +129,7 @@ class Policy:
     routes: Mapping[str, Mapping[str, tuple[Rule, ...]]] = field(default_factory=dict)
     custom_routers: Mapping[str, str] = field(default_factory=dict)
     health_checks: HealthChecks = field(default_factory=HealthChecks)
+    backup: BackupSettings = field(default_factory=BackupSettings)
 
     def tier_or_default(self, name: str | None) -> Tier:
         """The tier called `name`; the default tier for `None` and for a name that is not configured any more."""

@@ -19,9 +19,10 @@ Alive = Annotated[Json, Fields({str: "status"})]
 _ALARMS = {
     NotRequired[
         int
-    ]: "store_emptied store_memory_percent journal_unwritable journal_percent custom_routers_off deployments_failing"
+    ]: "store_emptied store_memory_percent journal_unwritable journal_percent custom_routers_off deployments_failing",
 }
-Ready = Annotated[Json, Fields({str: "status litellm store", NotRequired[str]: "worker"}, _ALARMS)]
+_BACKUPS = {NotRequired[int]: "backup_age_s backup_late"}
+Ready = Annotated[Json, Fields({str: "status litellm store", NotRequired[str]: "worker"}, _ALARMS, _BACKUPS)]
 Version = Annotated[Json, Fields({str: "status version"})]
 _CHECKED = Annotated[Json, Fields({str | None: "model", NotRequired[str]: "error"})]
 _LAST = Annotated[Json, Fields({str: "model checked_at reason", bool: "answers"})]

@@ -9,6 +9,8 @@ from pathlib import Path
 from scalix.service.audit.audit_log import TRIM_EVERY_S
 from scalix.service.audit.audit_parts import AuditParts
 from scalix.service.audit.identity_events import FLUSH_EVERY_S
+from scalix.service.backup.schedule import LOOK_EVERY_S as BACKUPS_EVERY_S
+from scalix.service.backup.schedule import BackupSchedule
 from scalix.service.deployments.health_checks import CHECK_EVERY_S as HEALTH_EVERY_S
 from scalix.service.deployments.load import PUBLISH_EVERY_S
 from scalix.service.deployments.sums import FLUSH_EVERY_S as SUMS_EVERY_S
@@ -24,6 +26,7 @@ from scalix.service.policy_source import PolicySource
 from scalix.store.base import StoreUnavailable
 from scalix.store.metric_cells import FOLDER
 from scalix.wiring.administration import AdministrationParts, build_administration
+from scalix.wiring.backup import build_schedule
 from scalix.wiring.environment import needed
 from scalix.wiring.exchange import ExchangeParts, ModelKnowledge, build_exchange
 from scalix.wiring.identity import CallerParts, build_audit, build_callers
@@ -50,6 +53,7 @@ class Core:
     ledger: LedgerParts
     private: PrivacyParts
     usage: UsageParts
+    backups: BackupSchedule
     models: ModelKnowledge
 
     @property
@@ -66,6 +70,7 @@ class Core:
             (RETENTION_EVERY_S, self.private.retention.run_daily),
             (LOOK_EVERY_S, self.ledger.memory.look),
             (ARCHIVE_EVERY_S, self.ledger.archive.run),
+            (BACKUPS_EVERY_S, self.backups.run),
             (COOLDOWNS_EVERY_S, self.exchange.fallbacks.cooldowns.refresh),
             (HEALTH_EVERY_S, self.exchange.health.run),
             (PUBLISH_EVERY_S, self.exchange.fallbacks.chooser.publish),
@@ -99,9 +104,12 @@ def build_core(environ: Mapping[str, str], models: ModelKnowledge) -> Core:
     forget = exchange.known.forget
     administration = build_administration(store, audit.log, callers, environ, forget_refusals=forget)
     ledger = build_ledger(store, audit.log)
-    private = build_privacy(store, audit, callers, ledger.archive, replay=exchange.watch.replay)
+    backups = build_schedule(store, environ)
+    replay = exchange.watch.replay
+    private = build_privacy(store, audit, callers, ledger.archive, replay=replay, note=backups.note_erasure)
     usage = build_usage(store, callers.users, exchange, meters)
-    return Core(store.policy, store, audit, callers, exchange, administration, ledger, private, usage, models)
+    usage.metrics.of_store.append(backups.gauges)
+    return Core(store.policy, store, audit, callers, exchange, administration, ledger, private, usage, backups, models)
 
 
 def _config_folder(environ: Mapping[str, str]) -> str:

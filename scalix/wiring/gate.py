@@ -115,6 +115,7 @@ def create_app() -> Any:
         inner,
         every=core.jobs,
         at_start=[
+            core.exchange.watch.until_restored,
             client.open,
             requests.open,
             core.exchange.object_ids.ready,
@@ -174,6 +175,7 @@ def build_gate(
             "store": await _store_state(core),
             **({"worker": "draining"} if lifespan.is_leaving else {}),
             **await _alarms(core),
+            **core.backups.figures,
         }
 
     def refused(error: GatewayError, scope: Any) -> None:

@@ -39,8 +39,10 @@ def build_privacy(
     archive: Archive,
     *,
     replay: Callable[[], Awaitable[object]],
+    note: Callable[[str], Awaitable[object]],
 ) -> PrivacyParts:
-    """Build the use cases, with a client of their own. `replay` writes what is in the journal to the store."""
+    """Build the use cases, with a client of their own. `replay` writes what is in the journal to the store, `note`
+    notes an erasure for backups."""
     session = store.session_for_long_calls(TIMEOUT_MS)
     erased = Pseudonyms(session)
     set_aside = SetAside(store.state_dir / "journal")
@@ -53,7 +55,9 @@ def build_privacy(
     stores = PersonalStores(
         store.users, store.keys, PersonalDataStore(session, erased), ErasureStore(session, erased), StoreFiles(session)
     )
-    privacy = Privacy(stores, audit, PersonalFiles([set_aside, archive], archive, replay), store.policy, forget, now_ms)
+    privacy = Privacy(
+        stores, audit, PersonalFiles([set_aside, archive], archive, replay, note), store.policy, forget, now_ms
+    )
     return PrivacyParts(privacy, _retention(store, session, audit, callers.virtual_keys, archive, set_aside))
 
 

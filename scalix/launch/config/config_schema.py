@@ -5,12 +5,14 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from scalix.domain.backup import BackupSettings
 from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.identity.identity import DEFAULT_LEEWAY_S, DEFAULT_REFRESH_S, KEY_SET_ALGORITHMS, SECRET_ALGORITHMS
 from scalix.domain.ledger.retention import DEFAULT_AUDIT_DAYS, Retention
 from scalix.domain.privacy import PrivacySettings
 from scalix.domain.requests.guard import Overload, Queue
 from scalix.launch.config.field_types import (
+    BackupPlace,
     BodyField,
     Chain,
     Cidr,
@@ -197,6 +199,16 @@ _RETRIES = section_of(Retries, same_model=(0, 10), models=(1, 10), first_byte_s=
 _COOLDOWN = section_of(Cooldown, failures=(1, 1000), within_s=(1, 3600), seconds=(0, 3600), longest_s=(1, 86_400))
 
 
+_BACKUP = section_of(
+    BackupSettings,
+    to=BackupPlace | None,
+    endpoint=WebAddress | None,
+    every_hours=Annotated[int, whole(1, 8_760, 24, "number of hours")] | None,
+    keep=(1, 10_000),
+    keep_days=Days,
+)
+
+
 class RuleSection(Section):
     """A rule of a route: models, each with its weight, and the conditions under which they serve."""
 
@@ -227,6 +239,7 @@ class ScalixSection(Section):
     retention: Annotated[Retention, _RETENTION, AfterValidator(_archived_before_it_is_removed)] = Retention()
     prices: PricesSection = PricesSection()
     privacy: Annotated[PrivacySettings, _PRIVACY] = PrivacySettings()
+    backup: Annotated[BackupSettings, _BACKUP] = BackupSettings()
     fallbacks: dict[str, Chain] = Field(default_factory=dict)
     retries: Annotated[Retries, _RETRIES] = Retries()
     cooldown: Annotated[Cooldown, _COOLDOWN] = Cooldown()

@@ -28,9 +28,22 @@ _LONGEST_PREFIX = 64
 _HOST = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]")
 # Apps on a desktop and extensions of browsers have schemes of their own.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]{0,31}://(?:[a-z0-9._-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _USUAL_PORT = {"http": ":80", "https": ":443"}
 _FIELD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _NO_ADDRESS = ("is not a web address", "write one that starts with https://")
+
+
+def _backup_place(value: str) -> str:
+    example = "write a directory such as /var/backups/scalix, or s3://bucket/prefix"
+    if value.startswith("s3://"):
+        bucket, _, prefix = value.removeprefix("s3://").partition("/")
+        if not _BUCKET.fullmatch(bucket) or not prefix.isprintable():
+            raise wrong("is no bucket", example)
+    elif "://" in value or not value.startswith(("/", "~/")):
+        # A relative one would be another directory wherever the command is called.
+        raise wrong("is neither a whole path nor a bucket", example)
+    return value
 
 
 def _amount(check: Callable[[object], int]) -> BeforeValidator:
@@ -214,6 +227,7 @@ CidrText = Annotated[str, BeforeValidator(lambda value: str(_network(value)))]
 KeySetUrl = Annotated[str, AfterValidator(_key_set_url)]
 Origin = Annotated[str, AfterValidator(_origin)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+BackupPlace = Annotated[str, AfterValidator(_backup_place)]
 ModelName = Annotated[str, AfterValidator(_model_name)]
 HostName = Annotated[str, AfterValidator(_host)]
 RouteName = Annotated[str, BeforeValidator(_route)]

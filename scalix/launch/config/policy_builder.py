@@ -48,7 +48,7 @@ def build_policy(
             name: {tier: tuple(Rule(**dict(rule)) for rule in rules) for tier, rules in by_tier.items()}
             for name, by_tier in section.routes.items()
         },
-        **as_written(section, "retention", "privacy", "fallbacks", "retries", "cooldown"),
+        **as_written(section, "retention", "backup", "privacy", "fallbacks", "retries", "cooldown"),
     )
 
 

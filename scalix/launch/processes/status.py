@@ -30,7 +30,8 @@ class Status:
 
     `detail` says why it is not ready; `pid` is 0 when it can't be seen from here. `alarms` are measurements
     that are too high but stop no request yet, such as `store_memory_percent`; `failing` are the deployments that fail
-    their health checks, as far as the gateway's key was at hand to ask for them.
+    their health checks, as far as the gateway's key was at hand to ask for them. `backup_age_s` is the age of the last
+    good backup in seconds, where backups are configured.
     """
 
     state: State
@@ -40,6 +41,7 @@ class Status:
     detail: str = ""
     alarms: Mapping[str, int] = field(default_factory=dict)
     failing: Sequence[Mapping[str, str]] = ()
+    backup_age_s: int | None = None
 
     def as_json(self, now_s: float) -> dict[str, Any]:
         """The status as plain data for JSON; `now_s` is in seconds since 1970."""
@@ -50,6 +52,8 @@ class Status:
             answer["alarms"] = dict(self.alarms)
         if self.failing:
             answer["failing"] = list(self.failing)
+        if self.backup_age_s is not None:
+            answer["backup_age_s"] = self.backup_age_s
         if run := self.run_file:
             if run.in_flight or self.state == "draining":
                 answer["waiting_for_requests"] = run.in_flight
@@ -88,6 +92,7 @@ class Status:
             "store": run.store,
             **({"socket": run.store_socket} if run.store_socket else {}),
             **({"tls": run.certificate_state} if run.certificate else {}),
+            **({"backup": f"{uptime(self.backup_age_s)} ago"} if self.backup_age_s is not None else {}),
             "version": run.version,
             "log": run.log_file,
             **({"alarms": ", ".join(f"{name} {value}" for name, value in self.alarms.items())} if self.alarms else {}),
@@ -135,9 +140,10 @@ def look(state_dir: Path) -> Status:
         waits = waits_for(run_file.in_flight) if run_file.in_flight else ""
         return Status(run_file.phase, state_dir, holder, run_file, waits)
     trouble, alarms = ask(run_file)
+    age_s = alarms.pop("backup_age_s", None)
     # Before every worker serves and the store is there, one that answers is not all.
     well: State = "ready" if run_file.phase == "ready" else "starting"
-    return Status("not ready" if trouble else well, state_dir, holder, run_file, trouble, alarms)
+    return Status("not ready" if trouble else well, state_dir, holder, run_file, trouble, alarms, backup_age_s=age_s)
 
 
 def ask(run: RunFile) -> tuple[str, dict[str, int]]:

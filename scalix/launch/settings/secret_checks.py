@@ -1,4 +1,4 @@
-"""Checks the optional keys: the previous master key, and those of the audit log, of encryption and of metrics."""
+"""Checks the optional keys: the previous master key, those of audit log and metrics, and those that encrypt."""
 
 import re
 from base64 import urlsafe_b64decode
@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from scalix.domain.identity.published_keys import is_published
 from scalix.domain.ledger.audit_chain import audit_keys
 from scalix.launch.settings.master_key import master_key_problem
+from scalix.store.backup.backup_file import backup_keys
 
 PREVIOUS, AUDIT, ENCRYPTION = "LITELLM_MASTER_KEY_PREVIOUS", "SCALIX_AUDIT_KEY", "SCALIX_ENCRYPTION_KEY"
-METRICS = "SCALIX_METRICS_TOKEN"
+METRICS, BACKUP = "SCALIX_METRICS_TOKEN", "SCALIX_BACKUP_KEY"
 _HOW_TO_MAKE = {
     AUDIT: "openssl rand -hex 32",
     ENCRYPTION: "openssl rand -base64 32 | tr +/ -_",
     METRICS: "openssl rand -hex 16",
+    BACKUP: "openssl rand -base64 32",
 }
 SHORTEST_AUDIT_KEY = 32
 SHORTEST_METRICS_TOKEN = 16
@@ -44,6 +46,10 @@ def optional_key_problems(values: Mapping[str, str], scalix_env: str) -> Iterato
         yield _to_be_made(METRICS, "is a master key, which opens far more than the metrics")
     if encryption.strip() and not all(_is_fernet_key(key.strip()) for key in encryption.split(",")):
         yield _to_be_made(ENCRYPTION, "holds a key that is not 32 bytes in URL-safe base64")
+    try:
+        backup_keys(values.get(BACKUP))
+    except ValueError:
+        yield _to_be_made(BACKUP, "holds a key that is not 32 bytes in base64")
 
 
 def _to_be_made(name: str, what: str) -> tuple[str, str, str]:

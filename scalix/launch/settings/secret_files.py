@@ -12,7 +12,7 @@ SUFFIX = "_FILE"
 MOST_BYTES = 65_536
 # Only names that surely are secrets: the environment holds other programs' `…_FILE` variables too.
 _SECRET = re.compile(
-    r".*_(?:API_KEY|MASTER_KEY|MASTER_KEY_PREVIOUS|AUDIT_KEY|ENCRYPTION_KEY|ACCESS_KEY|ACCESS_KEY_ID|SECRET_KEY"
+    r".*_(?:API_KEY|MASTER_KEY|MASTER_KEY_PREVIOUS|AUDIT_KEY|ENCRYPTION_KEY|BACKUP_KEY|ACCESS_KEY|ACCESS_KEY_ID|SECRET_KEY"
     r"|API_TOKEN|METRICS_TOKEN|SECRET|PASSWORD)|REDIS_URL"
 )
 # There, everybody who can read is whoever runs the container.

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from scalix.service.exchange.outage import apply_to
 from scalix.store.base import StoreUnavailable
@@ -15,6 +16,7 @@ from scalix.store.records.redis_epoch import EpochStore
 CHECK_EVERY_S = 1.0
 REPLAY_EVERY_S = 1.0
 LAST_REPLAY_S = 2.0
+TELL_EVERY_S = 10
 
 log = logging.getLogger("scalix.store")
 
@@ -94,6 +96,19 @@ class StoreWatch:
             "users' records and keys in it are gone. The gateway goes on: every user begins all windows anew, on the "
             "default tier. Restore the store's last backup, or write users and keys again"
         )
+
+    async def until_restored(self) -> None:
+        """Wait as long as a backup is being restored into the store: before that is done it is nobody's."""
+        waited_s = 0
+        with suppress(StoreUnavailable):
+            while await self._epochs.is_restoring():
+                if waited_s % TELL_EVERY_S == 0:
+                    log.error(
+                        "a backup is being restored into the store, or that broke off: nobody is served before it is "
+                        "done; call scalix backup restore again if it does not run"
+                    )
+                await asyncio.sleep(1)
+                waited_s += 1
 
     async def replay(self) -> int:
         """Tell the store what the journal holds for it, if it is there; how many entries. Raises `StoreUnavailable`."""

@@ -61,11 +61,13 @@ class PersonalStores:
 
 @dataclass(frozen=True)
 class PersonalFiles:
-    """What this machine keeps of persons. `replay` tells the store what the journal holds."""
+    """What this machine keeps of persons. `replay` tells the store what the journal holds, `note` notes an erasure of a
+    subject for backups."""
 
     naming: Sequence[SetAside | Archive]
     archive: Archive
     replay: Callable[[], Awaitable[object]]
+    note: Callable[[str], Awaitable[object]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +119,8 @@ class Privacy:
         subject = user_subject(user_id)
         async with recorded(self.audit.log, Act("user.erase", by, user_id)):
             await self.files.replay()
+            # First: who dies in between has said too much rather than too little, and begins again.
+            await self.files.note(subject)
             keys = await self.stores.keys.of_user(user_id)
             billing_days = await self._keep_billing(user_id)
             erased = await self.stores.erasure.erase(user_id)
