@@ -105,8 +105,8 @@ def test_who_does_not_answer_is_taken_out_and_told_and_back_when_it_answers(
         assert [path for path, body in provider.asked if path[1] == "e" and body.get("max_tokens") == 50]
 
         metrics = http.get("/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"}).text
-        assert 'scalix_store_deployment_up{deployment="free-direct#1"} 0.0' in metrics
-        assert 'scalix_store_deployment_up{deployment="free-direct#2"} 1.0' in metrics
+        assert 'scalix_store_deployment_up{deployment="free-direct#1"} 0' in metrics
+        assert 'scalix_store_deployment_up{deployment="free-direct#2"} 1' in metrics
         status = json.loads(gateway.command("--status", "--json").stdout)
         assert (status["state"], status["alarms"]["deployments_failing"]) == ("ready", 3)
         assert {one["deployment"] for one in status["failing"]} == failing
