@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -193,7 +194,8 @@ def _state_dir(options: argparse.Namespace) -> Path:
 def _plan(options: argparse.Namespace) -> "Plan":
     from scalix.launch.processes.gathering import Gathered
 
-    return Gathered.of(options).plan(detached=bool(options.detach), workers_option=options.workers)
+    plan = Gathered.of(options).plan(detached=bool(options.detach), workers_option=options.workers)
+    return replace(plan, again=lambda: _plan(options))
 
 
 def _remedy(filename: object) -> str:

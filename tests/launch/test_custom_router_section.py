@@ -2,17 +2,14 @@
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
 from scalix.launch.config.config_file import read_config
 from scalix.launch.config.policy_file import read_policy, write_policy
 from scalix.launch.problems import LaunchError
-from scalix.launch.processes.plan import Plan
-from scalix.launch.processes.reload import put_in_place
-from scalix.launch.settings.environment import Environment
+from scalix.launch.processes.reload import prepared
+from tests.launch.test_reload import running
 from tests.launch.test_routes_section import CONFIG
 
 GOOD = "def choose(user_id, model, messages):\n    return None\n"
@@ -106,15 +103,12 @@ def test_a_route_with_nothing_else_is_nobodys(tmp_path: Path) -> None:
 
 def test_a_reload_tries_the_code_of_now_and_changes_nothing_where_it_fails(tmp_path: Path) -> None:
     path = _config(tmp_path, "my_routing:choose")
-    environment = Environment({}, (), "development")
-    settings = SimpleNamespace(config_path=path, production=False)
-    before = SimpleNamespace(settings=settings, environment=environment, config=read_config(path, {}), demo=False)
-    policy, entry = put_in_place(cast(Plan, before), 2, tmp_path / "policy.json")
-    assert policy is not None
+    before = running(path)
+    change, entry = prepared(before, 2)
+    assert change is not None
     assert not entry.problems
     (tmp_path / "my_routing.py").write_text("def choose(user_id):\n    pass\n", encoding="utf-8")
     os.utime(tmp_path / "my_routing.py", (1, 1))
-    policy, entry = put_in_place(cast(Plan, before), 3, tmp_path / "policy.json")
-    assert policy is None
+    change, entry = prepared(before, 3)
+    assert change is None
     assert "it can't be called with user_id, model and messages" in entry.problems[0]
-    assert read_policy(tmp_path / "policy.json")[0] == 2

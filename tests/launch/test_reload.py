@@ -3,10 +3,11 @@
 import os
 import pty
 import signal
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
+import psutil
 import pytest
 
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
@@ -19,8 +20,8 @@ from scalix.launch.config.config_file import read_config
 from scalix.launch.config.policy_file import note_taken, read_policy, taken_by, write_policy
 from scalix.launch.problems import LaunchError
 from scalix.launch.processes.plan import Plan
-from scalix.launch.processes.reload import Reload, read_again
-from scalix.launch.settings.environment import Environment
+from scalix.launch.processes.reload import Change, read_again
+from scalix.launch.settings.environment import Environment, resolve_settings
 from tests.launch.running import Gateway, Place, eventually
 
 APP = {"SCALIX_APP": "tests.launch.tiny_app:create_reloading_app"}
@@ -31,12 +32,13 @@ def gateway(place: Place) -> Gateway:
     return place.start("--workers", "2", extra=APP)
 
 
-def running(path: Path) -> Plan:
-    """What a gateway that was started with this config goes by."""
-    environment = with_config_variables(Environment({}, (), "development"), path)
+def running(path: Path, values: Mapping[str, str] | None = None) -> Plan:
+    """What a gateway that was started with this config goes by; `values` may be changed for its reload."""
+    given = {"SCALIX_CONFIG": str(path)} if values is None else values
+    environment = with_config_variables(Environment(dict(given), (), "development"), path)
+    settings = resolve_settings(environment, root=path.parent, config=path)
     config = read_config(path, environment.values)
-    settings = SimpleNamespace(config_path=path, production=False)
-    return cast(Plan, SimpleNamespace(settings=settings, environment=environment, config=config, demo=False))
+    return Plan(settings, environment, config, demo=False, again=lambda: running(path, given))
 
 
 def rewrite(place: Place, old: str, new: str) -> None:
@@ -83,13 +85,71 @@ def test_a_wrong_config_is_told_in_full_and_changes_nothing(gateway: Gateway) ->
     assert {gateway.get("/hour/free") for _ in range(8)} == {(200, "10")}
 
 
-def test_changed_models_are_said_to_need_a_restart(gateway: Gateway) -> None:
-    rewrite(gateway.place, "openai/tiny", "openai/other-tiny")
-    rewrite(gateway.place, "hour: 10", "hour: 8")
-    done = gateway.place.run("--reload")
-    assert done.returncode == 0
-    assert "changes in model_list come into force with a restart only: run --stop, then start again" in done.stdout
-    assert gateway.get("/hour/free") == (200, "8")
+def test_changed_models_come_with_new_workers_while_others_serve(gateway: Gateway) -> None:
+    place, end = gateway.place, gateway.place.folder / "end"
+    before = _ready_pids(gateway)
+    rewrite(place, "openai/tiny", "openai/other-tiny")
+    rewrite(place, "hour: 10", "hour: 8")
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(gateway.get, f"/until?{end}")
+        gateway.log_has("slow request begun")
+        done = place.run("--reload")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "workers are replaced one by one: model_list" in done.stdout
+        assert done.stdout.endswith("in force in 2 workers\n")
+        after = _ready_pids(gateway)
+        assert len(after) == 2
+        assert not after & before
+        assert {gateway.get("/hour/free") for _ in range(8)} == {(200, "8")}
+        # What is in flight in a worker that goes is waited for, and seen.
+        eventually(lambda: gateway.status().get("waiting_for_requests") == 1, "the status says what is waited for")
+        assert not slow.done()
+        end.touch()
+        assert slow.result()[0] == 200
+    eventually(lambda: not any(map(psutil.pid_exists, before)), "the old workers have ended")
+    # One that dies now comes back with the new ones' program.
+    os.kill(min(after), signal.SIGKILL)
+    eventually(lambda: len(_ready_pids(gateway)) == 2 and min(after) not in _ready_pids(gateway), "it is back")
+    assert {gateway.get("/hour/free") for _ in range(8)} == {(200, "8")}
+
+
+def test_env_files_are_read_again_and_no_request_is_refused_meanwhile(place: Place) -> None:
+    env_file = place.folder / "empty.env"
+    env_file.write_text("OTHER_KEY=sk-other-provider-0123456789\n")
+    gateway = place.start(extra=APP)  # one worker
+    assert gateway.get("/env/OTHER_KEY") == (200, "sk-other-provider-0123456789")
+    env_file.write_text("OTHER_KEY=sk-newer-provider-0123456789\nLITELLM_HOST=0.0.0.0\n")
+    with ThreadPoolExecutor() as pool:
+        reload = pool.submit(place.run, "--reload")
+        answers = set()
+        while not reload.done():
+            answers.add(gateway.get("/env/OTHER_KEY"))
+        done = reload.result()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "workers are replaced one by one: OTHER_KEY" in done.stdout
+    assert "changes in LITELLM_HOST come into force with a restart only" in done.stdout
+    assert "sk-" not in done.stdout + place.log.read_text()
+    assert {status for status, _ in answers} == {200}
+    assert gateway.get("/env/OTHER_KEY") == (200, "sk-newer-provider-0123456789")
+
+
+def test_new_workers_that_cant_start_leave_everything_as_it_was(gateway: Gateway) -> None:
+    place, before = gateway.place, _ready_pids(gateway)
+    (place.folder / "empty.env").write_text("TINY_CANT_START=1\n")
+    rewrite(place, "hour: 10", "hour: 9")
+    done = place.run("--reload")
+    assert done.returncode == 2
+    assert "the new workers can't be started: worker 1 ended before it was ready" in done.stderr
+    assert done.stderr.endswith("nothing was changed\n")
+    assert _ready_pids(gateway) == before
+    assert {gateway.get("/hour/free") for _ in range(8)} == {(200, "10")}
+    os.kill(min(before), signal.SIGKILL)
+    eventually(lambda: len(_ready_pids(gateway) - before) == 1, "a worker that dies comes back as it was")
+    assert {gateway.get("/hour/free") for _ in range(8)} == {(200, "10")}
+    # When that has been mended, the next reload does it.
+    (place.folder / "empty.env").write_text("")
+    assert place.run("--reload").returncode == 0
+    assert {gateway.get("/hour/free") for _ in range(8)} == {(200, "9")}
 
 
 def test_sighup_to_the_launcher_reloads(gateway: Gateway) -> None:
@@ -161,7 +221,7 @@ def test_a_broken_policy_file_is_one_clear_line(tmp_path: Path) -> None:
         read_policy(path)
 
 
-def test_new_prices_are_in_force_and_those_of_another_model_are_not(tmp_path: Path) -> None:
+def test_new_prices_come_at_once_and_other_models_with_other_workers(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     text = """
 model_list:
@@ -178,16 +238,16 @@ scalix:
     before = plan.config
     path.write_text(text.replace("input_usd_per_million: 1", "input_usd_per_million: 7"))
     repriced = read_again(plan)
-    assert repriced.policy.models == read_config(path, {}).policy.models != before.policy.models
-    assert repriced.notes == ("tiers reloaded (new prices: one)",)
+    assert repriced.plan.config.policy.models == read_config(path, {}).policy.models != before.policy.models
+    assert (repriced.notes, repriced.replaces) == (("tiers reloaded (new prices: one)",), False)
 
     path.write_text(text.replace("openai/two", "openai/three").replace("request_usd: 1", "request_usd: 9"))
     other = read_again(plan)
-    assert other.policy.models == before.policy.models
-    assert "changes in model_list come into force with a restart only" in other.notes[1]
+    assert other.plan.config.policy.models == read_config(path, {}).policy.models
+    assert other.notes == ("tiers reloaded (new prices: two)", "workers are replaced one by one: model_list")
 
 
-def test_another_engine_comes_with_a_restart_and_new_prices_at_once(tmp_path: Path) -> None:
+def test_another_engine_comes_with_other_workers(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     text = """
 model_list:
@@ -202,11 +262,9 @@ scalix:
     plan = running(path)
     path.write_text(text.replace("engine: auto", "engine: litellm").replace("request_usd: 1", "request_usd: 2"))
     reloaded = read_again(plan)
-    assert reloaded.policy is not None
-    before, after = plan.config.policy.models["one"], reloaded.policy.models["one"]
-    assert (before.engine.name, after.engine) == ("direct", before.engine)
-    assert after.prices == read_config(path, {}).policy.models["one"].prices != before.prices
-    assert "changes in model_list come into force with a restart only" in reloaded.notes[1]
+    before, after = plan.config.policy.models["one"], reloaded.plan.config.policy.models["one"]
+    assert (before.engine.name, after.engine.name) == ("direct", "litellm")
+    assert reloaded.notes[1] == "workers are replaced one by one: model_list"
 
 
 LITELLMS = """
@@ -227,7 +285,7 @@ litellm_settings:
 """
 
 
-def changed_while_running(folder: Path, old: str, new: str) -> tuple[Plan, Reload]:
+def changed_while_running(folder: Path, old: str, new: str) -> tuple[Plan, Change]:
     """The plan that runs by the config, and what a reload makes of it with `new` in the place of `old`."""
     path = folder / "config.yaml"
     path.write_text(LITELLMS)
@@ -255,7 +313,8 @@ def test_what_is_translated_is_in_force_after_a_reload_which_says_so(
     tmp_path: Path, old: str, new: str, said: str
 ) -> None:
     plan, reload = changed_while_running(tmp_path, old, new)
-    assert reload.policy == running(tmp_path / "config.yaml").config.policy != plan.config.policy
+    assert reload.plan.config.policy == running(tmp_path / "config.yaml").config.policy != plan.config.policy
+    assert not reload.replaces
     assert said in reload.notes[0]
     assert len(reload.notes) == 1, reload.notes
 
@@ -263,24 +322,23 @@ def test_what_is_translated_is_in_force_after_a_reload_which_says_so(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("ONE_KEY: sk-one", "ONE_KEY: sk-two", "environment_variables and secrets"),
-        ("ONE_KEY: sk-one", "ONE_KEY: sk-one, LATER: x", "environment_variables and secrets"),
-        ("master_key: sk-7f3a9c01d5e84b62", "master_key: sk-0b9dd1f2c6a37e45", "environment_variables and secrets"),
+        ("ONE_KEY: sk-one", "ONE_KEY: sk-two", "ONE_KEY"),
+        ("ONE_KEY: sk-one", "ONE_KEY: sk-one, LATER: x", "LATER"),
+        ("master_key: sk-7f3a9c01d5e84b62", "master_key: sk-0b9dd1f2c6a37e45", "LITELLM_MASTER_KEY, secrets"),
         ("drop_params: true", "drop_params: false", "model_list"),
         ("own/*", "other/*", "model_list"),
         ("openai/two", "openai/three", "model_list"),
         ("drop_params: true", "drop_params: true\n  request_timeout: 5", "litellm_settings"),
     ],
 )
-def test_what_litellm_was_told_stays_until_a_restart_which_is_said(
-    tmp_path: Path, old: str, new: str, said: str
-) -> None:
-    plan, reload = changed_while_running(tmp_path, old, new)
-    assert reload.policy == plan.config.policy
-    assert reload.notes[1] == f"changes in {said} come into force with a restart only: run --stop, then start again"
+def test_what_litellm_is_told_comes_with_other_workers(tmp_path: Path, old: str, new: str, said: str) -> None:
+    _, reload = changed_while_running(tmp_path, old, new)
+    assert reload.replaces
+    assert reload.notes[1] == f"workers are replaced one by one: {said}"
+    assert "sk-" not in "".join(reload.notes)
 
 
-def test_after_a_reload_no_name_stands_for_a_model_that_does_not_run(tmp_path: Path) -> None:
+def test_new_models_and_their_second_names_are_told(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(LITELLMS)
     plan = running(path)
@@ -288,8 +346,25 @@ def test_after_a_reload_no_name_stands_for_a_model_that_does_not_run(tmp_path: P
     text = LITELLMS.replace("router_settings:", f"  {more}\nrouter_settings:").replace("uno: one", "uno: new")
     path.write_text(text)
     reload = read_again(plan)
-    assert dict(reload.policy.aliases) == {}
-    assert list(reload.policy.models) == ["one", "two"]
+    assert dict(reload.plan.config.policy.aliases) == {"uno": "new"}
+    assert reload.notes[0] == "tiers reloaded (new models: new; settings: model_group_alias)"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("LITELLM_PORT", "4999"), ("LITELLM_HOST", "0.0.0.0"), ("LITELLM_MAX_WORKERS", "3"), ("REDIS_URL", "redis://x")],
+)
+def test_what_a_launcher_has_for_good_is_said_and_replaces_nobody(tmp_path: Path, name: str, value: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(LITELLMS)
+    values: dict[str, str] = {}
+    plan = running(path, values)
+    values[name] = value
+    reload = read_again(plan)
+    assert not reload.replaces
+    assert reload.notes[1].startswith(f"changes in {name} come into force with a restart only")
+    fixed = ("host", "port", "workers", "redis_url")
+    assert all(getattr(reload.plan.settings, one) == getattr(plan.settings, one) for one in fixed)
 
 
 def test_what_has_no_effect_is_said_at_a_reload_once(tmp_path: Path) -> None:

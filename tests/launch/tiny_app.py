@@ -62,6 +62,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 async def _lifespan(receive: Receive, send: Send) -> None:
     await receive()
     print("a banner that nobody wants to see", flush=True)
+    if os.environ.get("TINY_CANT_START"):
+        sys.exit("this variable keeps it from starting")
     await send({"type": "lifespan.startup.complete"})
     await receive()
     print("the app has shut down", flush=True)

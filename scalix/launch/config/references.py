@@ -44,7 +44,7 @@ _PLACEHOLDERS = frozenset(
 )
 # No provider's key is as short.
 _SHORTEST_KEY_CHARS = 16
-_PLAIN_PREFIX = "SCALIX_CONFIG_SECRET_"
+PLAIN_PREFIX = "SCALIX_CONFIG_SECRET_"
 _LOOKS_SECRET = re.compile(
     r"^(?:sk-|sk_|AIza|AKIA|ASIA|gh[pousr]_|github_pat_|xox[abprs]-|gsk_|hf_|Bearer\s|Basic\s|-----BEGIN )"
 )
@@ -101,7 +101,7 @@ class References:
     def _plain(self, text: str, steps: Steps) -> str:
         what = f"{_label(steps)} holds a secret in plain text, which production refuses"
         self._plain_ones.append(self.source.problem(steps, what, f"write {_suggestion(steps)}"))
-        name = _PLAIN_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:12]
+        name = PLAIN_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:12]
         self.plain[name] = text
         return LITELLM_PREFIX + name
 

@@ -64,6 +64,8 @@ class Child:
         self.exit_code: int | None = None
         self.next_start_s: float | None = None
         """When it will be started again; None unless it is waiting for that."""
+        self.runs = spec
+        """By which spec the process was started."""
         self._shortcut = shortcut
         self._pump = pump
         self._output = output
@@ -85,6 +87,11 @@ class Child:
     @property
     def is_ready(self) -> bool:
         return self._ready_at_s is not None
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether its process was started by another spec than it has now."""
+        return self.runs is not self.spec
 
     @property
     def start_s(self) -> float:
@@ -112,6 +119,7 @@ class Child:
         self._tail.clear()
         self._pipes_ended = [self._pump.watch(fd, self._take_line) for fd in (out_read, err_read)]
         self.next_start_s = self.exit_code = None
+        self.runs = self.spec
 
     def _started(self, stdout: int, stderr: int, ready: int) -> Process:
         return subprocess.Popen(

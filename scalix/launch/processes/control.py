@@ -17,6 +17,8 @@ EXIT_NOT_DONE, EXIT_WRONG_CONFIG, EXIT_NOT_RUNNING = 1, 2, 3
 _AFTER_KILL_S = 2.0
 _POLL_S = 0.02
 _SAY_EVERY_S = 3.0
+# One that does not is killed, and its replacement is given up.
+_A_WORKER_STARTS_WITHIN_S = 130.0
 _ENDING = ("draining", "stopping")
 
 
@@ -125,21 +127,30 @@ def _outcome(state_dir: Path, before: RunFile, deadline_s: float) -> int:
     if not _wait(has_answered, deadline_s) or before.reload is None:
         return _not_done("the gateway has not answered; see its log")
     if before.reload.problems:
-        print(*before.reload.problems, "nothing was changed", sep="\n", file=sys.stderr)
-        return EXIT_WRONG_CONFIG
+        return _refused(before.reload.problems)
     for note in before.reload.notes:
-        print(note)
+        print(note, flush=True)
+    if before.reload.replaces:
+        deadline_s += _A_WORKER_STARTS_WITHIN_S * len(before.workers)
     return _all_have_it(state_dir, before.reload.number, deadline_s)
+
+
+def _refused(problems: tuple[str, ...]) -> int:
+    print(*problems, "nothing was changed", sep="\n", file=sys.stderr)
+    return EXIT_WRONG_CONFIG
 
 
 def _all_have_it(state_dir: Path, number: int, deadline_s: float) -> int:
     from scalix.launch.config.policy_file import taken_by
 
-    count, waiting = 0, list[str]()
+    count, waiting, problems = 0, list[str](), tuple[str, ...]()
 
     def have_it() -> bool:
-        nonlocal count, waiting
+        nonlocal count, waiting, problems
         run_file = read_run_file(state_dir)
+        problems = run_file.reload.problems if run_file and run_file.reload else ()
+        if problems:
+            return True
         # A worker that is not ready yet starts with the new settings.
         workers = [worker for worker in run_file.workers if worker.ready] if run_file else []
         waiting = [w.name for w in workers if taken_by(state_dir / POLICY_FILE, w.process.pid) < number]
@@ -147,6 +158,8 @@ def _all_have_it(state_dir: Path, number: int, deadline_s: float) -> int:
         return bool(workers) and not waiting
 
     if _wait(have_it, deadline_s):
+        if problems:
+            return _refused(problems)
         print(f"in force in {count} worker{'s' if count > 1 else ''}")
         return 0
     return _not_done(f"{', '.join(waiting) or 'no worker'} has not taken the new settings yet; see the log")

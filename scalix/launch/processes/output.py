@@ -75,6 +75,7 @@ class Output:
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
         self._quiet = quiet
         self.verbose = verbose
+        self._known: dict[str, str] = {}
         self._file: Sink | None = None
         self._log: RotatingLog | None = None
         self._terminal: Sink | None = Sink("terminal", _write_all_to(1))
@@ -86,8 +87,10 @@ class Output:
         self._file = Sink("log", log.write)
 
     def keep_secret(self, environment: Mapping[str, str]) -> None:
-        """Replace the secrets in `environment` in every line from now on."""
-        self._redact = KnownSecrets(environment)
+        """Replace the secrets in `environment` in every line from now on, beside those of the environment before: of
+        that one processes may still run."""
+        self._redact = KnownSecrets({**{f"{name}_BEFORE": value for name, value in self._known.items()}, **environment})
+        self._known = dict(environment)
 
     def say(self, label: str, text: str) -> None:
         """Write one line of the launcher's own, such as `store     embedded valkey 9.1.2`."""

@@ -3,8 +3,8 @@
 import platform
 import secrets
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 _OF_THE_STORE = ("REDIS_", "VALKEY_")
 
 
+def _never() -> "Plan":
+    raise NotImplementedError
+
+
 @dataclass(frozen=True)
 class Plan:
     """Settings, environment and configuration of one gateway."""
@@ -39,6 +43,10 @@ class Plan:
     demo: bool
     detached: bool = False
     workers_option: int | None = None
+    again: Callable[[], "Plan"] = field(default=_never, repr=False, compare=False)
+    """Reads everything again, at a reload."""
+    log_key: str = field(default_factory=lambda: secrets.token_hex(16), repr=False, compare=False)
+    """The key of the users' pseudonyms in the log. It is lost with the run, and with it who a line is about."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -94,8 +102,7 @@ def worker_environment(
         SCALIX_DRAIN_S=str(settings.drain_s),
         SCALIX_STREAM_JOIN_MS=str(settings.stream_join_ms),
         SCALIX_DEMO="1" if plan.demo else "0",
-        # The key of the users' pseudonyms in the log. It is lost with the run, and with it who a line is about.
-        SCALIX_LOG_KEY=secrets.token_hex(16),
+        SCALIX_LOG_KEY=plan.log_key,
         LITELLM_MASTER_KEY=master_key,
         LITELLM_LOG_LEVEL=settings.log_level,
         LITELLM_LOG=_litellm_log(values, settings.log_level),

@@ -1,13 +1,12 @@
-"""Replaces workers that use too much memory. The new worker serves before the old one stops to take requests."""
+"""Has workers replaced that use too much memory."""
 
 import os
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from scalix.launch.processes.child import Child, ChildSpec
+from scalix.launch.processes.child import Child
 from scalix.launch.processes.output import Output
-from scalix.launch.processes.signals import RETIRE_SIGNAL
+from scalix.launch.processes.replacing import Replacements
 
 LOOK_EVERY_S = 5.0
 # A worker that has passed the bound again this soon is replaced later and later: the bound is too low for it.
@@ -26,69 +25,30 @@ def resident_mib(pid: int) -> float:
 
 
 class Recycler:
-    """Replaces workers of more than `most_mib`, one at a time; with 0 none. `make` makes a worker, not started."""
+    """Replaces workers of more than `most_mib`, one at a time; with 0 none."""
 
-    def __init__(self, most_mib: int, make: Callable[[ChildSpec], Child], output: Output) -> None:
-        self._most_mib = most_mib
-        self._make = make
+    def __init__(self, replacements: Replacements, output: Output) -> None:
+        self._replacements = replacements
         self._output = output
-        self._coming: tuple[Child, Child] | None = None
-        """A worker that is not ready yet, and the one that it will replace."""
-        self._retiring: list[Child] = []
         self._look_at_s = 0.0
         self._wait_s = LOOK_EVERY_S
         self._last_s = -SOON_S
 
-    def all(self) -> Iterator[Child]:
-        """The workers that are coming or going, and not among those that serve."""
-        if self._coming:
-            yield self._coming[0]
-        yield from self._retiring
-
-    @property
-    def in_flight(self) -> int:
-        """How many requests the workers that are going wait for."""
-        return sum(child.in_flight for child in self._retiring)
-
-    def step(self, workers: list[Child]) -> bool:
-        """Do what is due now; a new worker is put into `workers` when it is ready. Returns whether one came or went."""
-        gone = [child for child in self._retiring if child.has_ended()]
-        self._retiring = [child for child in self._retiring if child not in gone]
-        if self._coming:
-            return self._watch(workers, *self._coming) or bool(gone)
+    def step(self, workers: list[Child], most_mib: int) -> bool:
+        """Do what is due now. Returns whether a worker is being replaced from now on."""
         now_s = time.monotonic()
-        if self._most_mib and now_s >= self._look_at_s and not self._retiring:
-            self._look_at_s = now_s + LOOK_EVERY_S
-            return self._look(workers, now_s) or bool(gone)
-        return bool(gone)
-
-    def _look(self, workers: list[Child], now_s: float) -> bool:
+        if not most_mib or now_s < self._look_at_s or self._replacements.is_busy:
+            return False
+        self._look_at_s = now_s + LOOK_EVERY_S
         if now_s - self._last_s < self._wait_s or not all(worker.is_ready for worker in workers):
             return False
         sizes = {worker: resident_mib(worker.identity.pid) for worker in workers if worker.identity}
         largest = max(sizes, key=lambda worker: sizes[worker], default=None)
-        if largest is None or sizes[largest] <= self._most_mib:
+        if largest is None or sizes[largest] <= most_mib:
             return False
         self._wait_s = min(LONGEST_WAIT_S, 2 * self._wait_s) if now_s - self._last_s < SOON_S else LOOK_EVERY_S
         self._last_s = now_s
-        incoming = self._make(largest.spec)
-        try:
-            incoming.start()
-        except OSError as error:
-            self._output.say("launcher", f"can't start a worker: {error}")
+        if not self._replacements.begin(largest):
             return False
-        self._coming = incoming, largest
         self._output.say(largest.spec.name, f"has grown to {sizes[largest]:.0f} MiB and is replaced")
-        return True
-
-    def _watch(self, workers: list[Child], incoming: Child, replaced: Child) -> bool:
-        if incoming.is_ready:
-            workers[workers.index(replaced)] = incoming
-            replaced.send(RETIRE_SIGNAL)
-            self._retiring.append(replaced)
-        elif incoming.check_alive():
-            return False
-        else:
-            self._output.say(incoming.spec.name, "its replacement has not come up; it serves on")
-        self._coming = None
         return True

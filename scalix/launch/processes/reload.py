@@ -1,17 +1,15 @@
-"""A reload: the config is read again, and its policy is put into force in every worker, or nothing changes."""
+"""A reload: config and env files are read again, and all of them is put into force, or nothing changes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from scalix.launch.config.policy_file import write_policy
-from scalix.launch.problems import LaunchError
+from scalix.launch.config.references import PLAIN_PREFIX
+from scalix.launch.problems import LaunchError, shown_path
 from scalix.launch.processes.runfile import ReloadEntry
 
 if TYPE_CHECKING:
     from scalix.domain.policy import Model, Policy
-    from scalix.launch.config.config_file import GatewayConfig
     from scalix.launch.processes.plan import Plan
 
 # Parts of a policy that the file calls by other names; tiers, models and prices are told apart.
@@ -26,71 +24,102 @@ _WRITTEN = {
     "cors_origins": "cors.origins",
 }
 _TIERS = ("tier", "scalix_tier")  # of a model, in the file and in what LiteLLM is told
-_TOLD_APART = frozenset({"tiers", "default_tier", "models", "wildcards", "guard"})
+_TOLD_APART = frozenset({"tiers", "default_tier", "models", "wildcards", "guard", "version"})
 
 
-class Reload(NamedTuple):
-    """The policy that the file has now, with the models that the gateway runs with, at the new prices. `notes` are
-    lines for the operator."""
+# Settings that a launcher has from its start to its end.
+_OF_A_START = {
+    "host": "LITELLM_HOST",
+    "port": "LITELLM_PORT",
+    "workers": "LITELLM_MAX_WORKERS",
+    "log_file": "LITELLM_LOG_FILE",
+    "state_dir": "SCALIX_STATE_DIR",
+    "redis_url": "REDIS_URL",
+    "scalix_env": "SCALIX_ENV",
+    "tls": "SCALIX_TLS_*",
+    "worker_hang_s": "SCALIX_WORKER_HANG_S",
+}
+_OF_A_START_TOO = ("REDIS_", "SCALIX_TLS_")
 
-    policy: "Policy"
+
+class Change(NamedTuple):
+    """What a reload brings: the plan from now on, whether workers have to be replaced for it, and lines for the
+    operator."""
+
+    plan: "Plan"
+    replaces: bool
     notes: tuple[str, ...]
 
 
-def put_in_place(plan: "Plan", number: int, policy_path: Path) -> "tuple[Policy | None, ReloadEntry]":
-    """Read the config file of a running gateway again, and write its policy to where the workers find it. Returns the
-    policy, `None` where there are problems, and what to tell the operator."""
+def prepared(plan: "Plan", number: int) -> "tuple[Change | None, ReloadEntry]":
+    """Read the config and the env files of a running gateway again. Returns the change, `None` where there are
+    problems, and what to tell the operator. Puts nothing in force."""
     try:
-        policy, notes = read_again(plan)
-        write_policy(policy_path, number, policy)
+        change = read_again(plan)
     except LaunchError as error:
         return None, ReloadEntry(number, problems=tuple(str(problem) for problem in error.problems))
     except Exception as error:
         # A gateway that serves goes on, whatever is wrong with the file or with this code.
         what = f"{plan.settings.config_path}: reading it failed: {type(error).__name__}: {error}"
         return None, ReloadEntry(number, problems=(what,))
-    return policy, ReloadEntry(number, notes=notes)
+    return change, ReloadEntry(number, notes=change.notes, replaces=change.replaces)
 
 
-def read_again(plan: "Plan") -> Reload:
+def read_again(plan: "Plan") -> Change:
     """What a reload brings. Raises `LaunchError`."""
-    from scalix.launch.config.config_environment import with_config_variables
-    from scalix.launch.config.config_file import read_config
-
-    settings, before = plan.settings, plan.config
-    values = with_config_variables(plan.environment, settings.config_path).values
-    config = read_config(settings.config_path, values, demo=plan.demo, production=settings.production)
-    now = config.policy
-    models = {name: _repriced(model, now.models.get(name)) for name, model in before.policy.models.items()}
-    policy = replace(
-        now,
-        models=models,
-        wildcards={name: _repriced(model, now.wildcards.get(name)) for name, model in before.policy.wildcards.items()},
-        aliases={alias: name for alias, name in now.aliases.items() if name in models},
-        routing_strategy=before.policy.routing_strategy,  # LiteLLM is told of it at the start only
-    )
-    notes = [_summary(before.policy, policy)]
-    sections = list(_need_a_restart(before, config, policy))
-    if config.variables != before.variables or values != plan.environment.values:
-        sections.append("environment_variables and secrets")
-    if sections:
-        listed = ", ".join(sections)
+    now = plan.again()
+    if now.demo and not plan.demo:
+        what = "no provider's key is set any more, and the demo provider comes with a start only"
+        raise LaunchError.of(shown_path(plan.settings.config_path), what, "set a key, or run --stop, then start again")
+    before, config = plan.config, now.config
+    notes = [_summary(before.policy, config.policy)]
+    reasons = list(_other_workers(plan, now))
+    if reasons:
+        notes.append(f"workers are replaced one by one: {', '.join(reasons)}")
+    settings = replace(now.settings, **{name: getattr(plan.settings, name) for name in _OF_A_START})
+    fixed = [
+        shown for name, shown in _OF_A_START.items() if getattr(now.settings, name) != getattr(plan.settings, name)
+    ]
+    if fixed:
+        listed = ", ".join(fixed)
         notes.append(f"changes in {listed} come into force with a restart only: run --stop, then start again")
     known = {_without_place(line) for line in before.warnings}
     notes += [line for line in config.warnings if _without_place(line) not in known]
-    return Reload(policy, tuple(notes))
+    return Change(replace(now, settings=settings, log_key=plan.log_key), bool(reasons), tuple(notes))
 
 
-def _need_a_restart(before: "GatewayConfig", now: "GatewayConfig", policy: "Policy") -> Iterator[str]:
-    """The parts of the file that have changed and do not come into force with `policy`."""
-    names = {**before.litellm, **now.litellm}
-    sections = [name for name in names if _compared(before.litellm.get(name)) != _compared(now.litellm.get(name))]
-    told = policy.models, policy.wildcards
-    if "model_list" not in sections and (now.policy.models, now.policy.wildcards) != told:
+def _other_workers(plan: "Plan", now: "Plan") -> Iterator[str]:
+    """What has changed that a worker gets at its start only: sections of the file, and variables."""
+    before, after = plan.config, now.config
+    names = {**before.litellm, **after.litellm}
+    sections = [name for name in names if _compared(before.litellm.get(name)) != _compared(after.litellm.get(name))]
+    if "model_list" not in sections and _of_engines(before.policy) != _of_engines(after.policy):
         sections.insert(0, "model_list")
     yield from sections
-    if now.identity != before.identity:
+    if after.identity != before.identity:
         yield from ("scalix.jwt", "scalix.anonymous", "scalix.trusted_proxies")
+    known = {**plan.environment.values, **before.variables}
+    values = {**now.environment.values, **after.variables}
+    changed = [
+        name
+        for name in {**known, **values}
+        if known.get(name) != values.get(name)
+        and name not in _OF_A_START.values()
+        and not name.startswith(_OF_A_START_TOO)
+    ]
+    if changed:
+        yield from dict.fromkeys("secrets" if name.startswith(PLAIN_PREFIX) else name for name in changed)
+
+
+def _of_engines(policy: "Policy") -> Any:
+    """What the engines know of models: all but their prices and tiers."""
+    return [
+        [
+            replace(model, prices=(), deployments=tuple(replace(one, prices=()) for one in model.deployments))
+            for model in models.values()
+        ]
+        for models in (policy.models, policy.wildcards)
+    ], policy.routing_strategy
 
 
 def _compared(section: Any) -> Any:
@@ -105,16 +134,6 @@ def _without_place(line: str) -> str:
     return line.partition(": ")[2] or line
 
 
-def _repriced(model: "Model", now: "Model | None") -> "Model":
-    """`model` with the prices of `now`, unless more than its prices has changed. Its engines stay until a restart."""
-    if now is None or now.unpriced() != model.unpriced():
-        return model
-    pairs = zip(now.deployments, model.deployments, strict=True)
-    return replace(
-        now, engine=model.engine, deployments=tuple(replace(one, engine=before.engine) for one, before in pairs)
-    )
-
-
 def _summary(before: "Policy", after: "Policy") -> str:
     parts = []
     changed = [name for name, tier in after.tiers.items() if before.tiers.get(name, tier) != tier]
@@ -122,7 +141,9 @@ def _summary(before: "Policy", after: "Policy") -> str:
         ("changed", changed),
         ("new", [name for name in after.tiers if name not in before.tiers]),
         ("gone", [name for name in before.tiers if name not in after.tiers]),
-        ("new prices", [name for name, model in after.models.items() if before.models[name].prices != model.prices]),
+        ("new models", [name for name in after.models if name not in before.models]),
+        ("models gone", [name for name in before.models if name not in after.models]),
+        ("new prices", [name for name, model in after.models.items() if _prices(before, model) != model.prices]),
         ("settings", _changed_settings(before, after)),
     ):
         if names:
@@ -130,6 +151,10 @@ def _summary(before: "Policy", after: "Policy") -> str:
     if before.default_tier != after.default_tier:
         parts.append(f"default tier: {after.default_tier}")
     return f"tiers reloaded ({'; '.join(parts)})" if parts else "tiers reloaded, they are as before"
+
+
+def _prices(policy: "Policy", model: "Model") -> Any:
+    return policy.models.get(model.name, model).prices
 
 
 def _changed_settings(before: "Policy", after: "Policy") -> list[str]:

@@ -33,11 +33,13 @@ class WorkerEntry:
 
 @dataclass(frozen=True, slots=True)
 class ReloadEntry:
-    """The last reload: its number in this run, and lines for the operator. With problems, nothing has changed."""
+    """The last reload: its number in this run, and lines for the operator. With problems, nothing has changed. With
+    `replaces` it is in force when all workers have been replaced."""
 
     number: int
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True)

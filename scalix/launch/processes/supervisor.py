@@ -14,7 +14,8 @@ from scalix.launch.config.render import RENDERED_FILE, write_rendered
 from scalix.launch.embedded.store_child import StoreChild, open_store
 from scalix.launch.problems import LaunchError
 from scalix.launch.processes.certificate import Certificate
-from scalix.launch.processes.child import Child, ChildSpec, Process, is_hopeless, obituary
+from scalix.launch.processes.child import Child, ChildSpec, is_hopeless, obituary
+from scalix.launch.processes.crew import Crew
 from scalix.launch.processes.drain import Drain
 from scalix.launch.processes.logfile import RotatingLog
 from scalix.launch.processes.output import Output
@@ -24,9 +25,8 @@ from scalix.launch.processes.prefork import Preloader
 from scalix.launch.processes.private_directory import make_private
 from scalix.launch.processes.process import describe_exit
 from scalix.launch.processes.pump import PipePump
-from scalix.launch.processes.recycling import Recycler
-from scalix.launch.processes.reload import put_in_place
-from scalix.launch.processes.runfile import POLICY_FILE, RunFile, WorkerEntry, hold_lock, remove_run_file
+from scalix.launch.processes.reloading import Reloading
+from scalix.launch.processes.runfile import RunFile, WorkerEntry, hold_lock, remove_run_file
 from scalix.launch.processes.signals import EXIT_PORT_TAKEN, HURRY_SIGNAL, RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
 from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_orphans
@@ -46,19 +46,22 @@ class Supervisor:
     """One run of the gateway. `on_ready` is called once, as soon as every worker serves."""
 
     def __init__(self, plan: Plan, output: Output, on_ready: Callable[[], None] = lambda: None) -> None:
-        self._plan = plan
         self._output = output
         self._on_ready = on_ready
         self._pump = PipePump()
         self._store: StoreChild | None = None
         self._demo: Child | None = None
-        self._workers: list[Child] = []
-        self._preloader: Preloader | None = None
-        self._recycler = Recycler(plan.settings.worker_max_rss_mb, self._worker, output)
+        self._demo_url: str | None = None
+        self._crew = Crew(self._pump, output)
+        self._reloading = Reloading(plan, self._crew, output, self._specs, lambda outcome: self._note(reload=outcome))
         self._watchdog = Watchdog(plan.settings.worker_hang_s, output)
         self._announced = False
         self._leaving = self._hurry = False
-        self._policy_path = plan.settings.state_dir / POLICY_FILE
+
+    @property
+    def _plan(self) -> Plan:
+        """What is in force."""
+        return self._reloading.plan
 
     def run(self) -> int:
         """Returns the exit code: 0 stopped when asked to, 1 given up.
@@ -100,43 +103,31 @@ class Supervisor:
         hidden = (("config", line) for line in explained(self._plan.kept_from_litellm))
         for label, line in (*notes, *warnings, *model_lines(self._plan), *hidden):
             self._output.say(label, line)
-        demo_url = self._start_demo() if self._plan.demo else None
+        self._demo_url = self._start_demo() if self._plan.demo else None
         if self._leaving:
             return
         forget_metrics(settings.state_dir)
-        write_policy(self._policy_path, 0, self._plan.config.policy)
-        forget_taken(self._policy_path)
-        rendered = write_rendered(settings.state_dir / RENDERED_FILE, self._plan.config.litellm)
+        forget_taken(self._reloading.policy_path)
+        specs = self._specs(self._plan, 0)
+        if len(specs) > 1 and (preloader := self._crew.make_preloader(specs[0])):
+            self._start(preloader)
+            self._wait_for(preloader)
+        for spec in specs:
+            self._start(self._crew.hire(spec))
+
+    def _specs(self, plan: Plan, number: int) -> list[ChildSpec]:
+        """How to start the workers of `plan`; what they read is written. Raises `LaunchError`."""
+        settings = plan.settings
+        write_policy(self._reloading.policy_path, number, plan.config.policy)
         environment = worker_environment(
-            self._plan,
-            rendered_config=rendered,
-            store_url=self._store.url,
+            plan,
+            rendered_config=write_rendered(settings.state_dir / RENDERED_FILE, plan.config.litellm),
+            store_url=self._store.url if self._store else "",
             master_key=settings.master_key or ensure_master_key(settings.state_dir),
-            demo_url=demo_url,
+            demo_url=self._demo_url if plan.demo else None,
         )
         self._output.keep_secret(environment)
-        specs = worker_specs(settings.workers, environment, self._listener.fileno(), self._certificate.fd)
-        if len(specs) > 1:
-            self._start_preloader(specs[0])
-        for spec in specs:
-            self._workers.append(self._worker(spec))
-            self._start(self._workers[-1])
-
-    def _start_preloader(self, worker: ChildSpec) -> None:
-        """Start the preloader. Without it each worker loads everything itself."""
-        try:
-            self._preloader = Preloader(worker, self._pump, self._output)
-        except OSError as error:
-            self._output.say("preloader", f"workers load LiteLLM one by one: {error}")
-            return
-        self._start(self._preloader)
-        self._wait_for(self._preloader)
-
-    def _fork(self, spec: ChildSpec, stdout: int, stderr: int, ready: int) -> Process | None:
-        return self._preloader.fork(spec, stdout, stderr, ready) if self._preloader else None
-
-    def _worker(self, spec: ChildSpec) -> Child:
-        return Child(spec, self._pump, self._output, self._fork)
+        return worker_specs(settings.workers, environment, self._listener.fileno(), self._certificate.fd)
 
     def _start_demo(self) -> str:
         # Its port is known once it runs, and stays the same when it is brought back.
@@ -166,13 +157,13 @@ class Supervisor:
             child.postpone()
             self._output.say(child.spec.name, f"can't be started: {error}")
             return
-        if child is not self._demo and not (self._preloader and self._preloader.is_ready):
+        if child is not self._demo and not (self._crew.preloader and self._crew.preloader.is_ready):
             self._output.say(child.spec.name, "loading LiteLLM")
         self._note()
 
     def _step(self) -> None:
         """Wait for the next event, `_TICK_S` at most, and react to it."""
-        everyone = (*self._children(), *self._recycler.all())
+        everyone = (*self._children(), *self._crew.replacements.all())
         starting = {child.ready_fd: child for child in everyone if child.ready_fd is not None}
         ready, _, _ = select.select([self._inbox.fileno(), *starting], [], [], self._patience_s())
         signals = set(self._inbox.take())
@@ -180,7 +171,8 @@ class Supervisor:
             self._leaving, self._hurry = True, HURRY_SIGNAL in signals
             return
         if signals & RELOAD_SIGNALS:
-            self._reload()
+            self._certificate.look(now=True)
+            self._reloading.ask()
         for child in [starting[fd] for fd in ready if fd in starting]:
             if child.read_readiness():
                 self._became_ready(child)
@@ -192,10 +184,13 @@ class Supervisor:
         if self._store and self._store.ensure_running():
             self._note()
             self._announce()
-        self._watchdog.look((*self._workers, *self._recycler.all()))
-        came_or_went = self._announced and self._recycler.step(self._workers)
-        if self._certificate.look() or came_or_went or self._recycler.in_flight != self._run_file.in_flight:
-            self._note(in_flight=self._recycler.in_flight)
+        self._watchdog.look((*self._crew.workers, *self._crew.replacements.all()))
+        in_flight = self._crew.replacements.in_flight
+        came_or_went = self._announced and self._crew.step(self._plan.settings.worker_max_rss_mb)
+        if self._certificate.look() or came_or_went or in_flight != self._run_file.in_flight:
+            self._note(in_flight=in_flight)
+        if self._announced:
+            self._reloading.step()
 
     def _patience_s(self) -> float:
         now = time.monotonic()
@@ -205,14 +200,12 @@ class Supervisor:
     def _children(self) -> Iterator[Child]:
         if self._demo:
             yield self._demo
-        if self._preloader:
-            yield self._preloader
-        yield from self._workers
+        yield from self._crew.all()
 
     def _became_ready(self, child: Child) -> None:
         if child is self._demo:
             return
-        if child is self._preloader:
+        if child is self._crew.preloader:
             self._output.say(child.spec.name, f"LiteLLM is loaded in {child.start_s:.1f} s")
             return
         self._output.say(child.spec.name, f"ready in {child.start_s:.1f} s")
@@ -225,7 +218,7 @@ class Supervisor:
     def _announce(self) -> None:
         """Say that the gateway is ready, the first time that it is."""
         has_store = self._store is not None and self._store.awaited is None
-        all_ready = bool(self._workers) and all(worker.is_ready for worker in self._workers)
+        all_ready = bool(self._crew.workers) and all(worker.is_ready for worker in self._crew.workers)
         if not self._announced and has_store and all_ready:
             self._announced = True
             self._note(phase="ready")
@@ -235,29 +228,13 @@ class Supervisor:
                 self._output.leave_terminal()
             self._on_ready()
 
-    def _reload(self) -> None:
-        """Read the config again and tell the workers that serve; a worker that starts reads the policy by itself."""
-        self._certificate.look(now=True)
-        number = self._run_file.reloads + 1
-        policy, outcome = put_in_place(self._plan, number, self._policy_path)
-        for line in (*outcome.problems, *outcome.notes):
-            self._output.say("reload", line)
-        if policy:
-            self._plan = replace(self._plan, config=replace(self._plan.config, policy=policy))
-            for worker in self._workers:
-                if worker.is_ready:
-                    worker.send(signal.SIGHUP)
-        else:
-            self._output.say("reload", "nothing was changed")
-        self._note(reload=outcome)
-
     def _died(self, child: Child) -> None:
         name, how = child.spec.name, describe_exit(child.exit_code)
         if isinstance(child, Preloader) and not child.ever_ready:
             # The workers will say themselves what is wrong, if it is not the preloader alone.
             self._output.say(name, f"ended with {how}; workers load LiteLLM one by one")
             child.close()
-            self._preloader = None
+            self._crew.preloader = None
             return
         if child.exit_code == EXIT_PORT_TAKEN and child is not self._demo:
             raise LaunchError((port_taken(self._plan.settings.host, self._run_file.port),))
@@ -269,11 +246,11 @@ class Supervisor:
 
     def _note(self, **changes: Any) -> None:
         """Write the run file with the children that run now and the store. `changes` are other fields of it."""
-        helpers = (self._demo, self._store, self._preloader, *self._recycler.all())
+        helpers = (self._demo, self._store, self._crew.preloader, *self._crew.replacements.all())
         identities = [child.identity for child in helpers if child]
         self._run_file = replace(
             self._run_file,
-            workers=tuple(WorkerEntry(w.spec.name, w.identity, w.is_ready) for w in self._workers if w.identity),
+            workers=tuple(WorkerEntry(w.spec.name, w.identity, w.is_ready) for w in self._crew.workers if w.identity),
             helpers=tuple(identity for identity in identities if identity),
             store=self._store.description if self._store else "starting",
             store_socket=self._store.socket if self._store else None,
@@ -289,12 +266,12 @@ class Supervisor:
     def _stop_everything(self) -> None:
         self._listener.close()
         self._note(phase="draining")
-        workers = [*self._workers, *self._recycler.all()]
+        workers = [*self._crew.workers, *self._crew.replacements.all()]
         helpers = [child for child in self._children() if child not in workers]
         drain = Drain(self._output, self._inbox, self._plan.settings.drain_s, lambda count: self._note(in_flight=count))
         drain.run(workers, helpers, self._store, hurry=self._hurry)
-        if self._preloader:
-            self._preloader.close()
+        if self._crew.preloader:
+            self._crew.preloader.close()
         self._pump.close()
         remove_run_file(self._plan.settings.state_dir)
         self._output.say("launcher", "stopped")
