@@ -1,5 +1,6 @@
 """The log file, which is rotated when it grows too large."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -30,13 +31,19 @@ class RotatingLog:
             what, fix = f"can't write {path}: {error.strerror}", "name a file in a directory you may write to"
             raise LaunchError((Problem("LITELLM_LOG_FILE", what, fix),)) from None
         self._size = os.fstat(self._fd).st_size
+        self._is_torn = False
 
     def write(self, lines: bytes) -> None:
         """Append whole lines. Raises OSError, as on a full disk."""
         if self._size and self._size + len(lines) > self._max_bytes:
             self._rotate()
-        os.write(self._fd, lines)
-        self._size += len(lines)
+        if self._is_torn:
+            lines = b"\n" + lines
+        written = os.write(self._fd, lines)
+        self._size += written
+        self._is_torn = written < len(lines)
+        if self._is_torn:  # where there was room for a part alone
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
         os.close(self._fd)

@@ -19,10 +19,20 @@ _CONTROL = bytes(code for code in (*range(32), 127) if code != ord("\t"))
 
 
 class Sink:
-    """A thread that writes queued lines. When it can't keep up, the oldest are dropped, and their number is written."""
+    """A thread that writes queued lines. When it can't keep up, the oldest are dropped, and their number is written; as
+    is that of those which could not be written, once they can. `tell` hears when that begins."""
 
-    def __init__(self, name: str, write: Callable[[bytes], None], queue_lines: int = _QUEUE_LINES) -> None:
+    def __init__(
+        self,
+        name: str,
+        write: Callable[[bytes], None],
+        queue_lines: int = _QUEUE_LINES,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._write = write
+        self._tell = tell
+        self._unwritten = 0
+        self._why = ""
         self._queue: deque[bytes] = deque()
         self._queue_lines = queue_lines
         self._lost = 0
@@ -61,12 +71,21 @@ class Sink:
                 lost, self._lost = self._lost, 0
             if lost:
                 lines.insert(0, b"[%d lines lost: written faster than they could be taken]\n" % lost)
+            self._write_all(lines)
+
+    def _write_all(self, lines: list[bytes]) -> None:
+        for start in range(0, len(lines), 64):
+            notice = b"[%d lines lost: %s]\n" % (self._unwritten, self._why.encode()) if self._unwritten else b""
             try:
-                for start in range(0, len(lines), 64):
-                    self._write(b"".join(lines[start : start + 64]))
-            except OSError:
+                self._write(notice + b"".join(lines[start : start + 64]))
+            except OSError as error:
                 # A full disk or a closed terminal: the gateway matters more than its log.
-                continue
+                if not self._unwritten:
+                    self._why = error.strerror or type(error).__name__
+                    self._tell(f"can't be written: {self._why}; lines are lost until it can, the gateway goes on")
+                self._unwritten += len(lines) - start
+                return
+            self._unwritten = 0
 
 
 class Output:
@@ -84,7 +103,7 @@ class Output:
     def open_log(self, log: RotatingLog) -> None:
         """Write everything to `log` too from now on."""
         self._log = log
-        self._file = Sink("log", log.write)
+        self._file = Sink("log", log.write, tell=lambda text: self._to_terminal("log", text.encode()))
 
     def keep_secret(self, environment: Mapping[str, str]) -> None:
         """Replace the secrets in `environment` in every line from now on, beside those of the environment before: of
@@ -137,7 +156,11 @@ class Output:
     def _emit(self, label: str, text: bytes, *, terminal: bool) -> None:
         text = self._redact(text)
         self._to_file(label, text)
-        if terminal and self._terminal:
+        if terminal:
+            self._to_terminal(label, text)
+
+    def _to_terminal(self, label: str, text: bytes) -> None:
+        if self._terminal:
             self._terminal.put(b"%-*s%s\n" % (_LABEL_WIDTH, label.encode(), text))
 
     def _to_file(self, label: str, text: bytes) -> None:

@@ -1,6 +1,7 @@
 """`--status`: finds the gateway that is meant, and says whether it runs and whether it answers."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +21,8 @@ MODELS_PATH = "/scalix/v1/models"
 PROBE_TIMEOUT_S = 1.0
 EXIT_CODES = {"ready": 0, "not running": 3}
 EXIT_NOT_READY = 1
+# Less than this on a disk is an alarm: the log and the journal may grow by so much.
+FEW_MB = 128
 
 State = Literal["ready", "not ready", "starting", "draining", "stopping", "not running"]
 
@@ -159,6 +162,17 @@ def ask(run: RunFile) -> tuple[str, dict[str, int]]:
         return "", alarms
     reasons = "".join(f", {name}: {value}" for name, value in told.items() if isinstance(value, str))[:200]
     return f"{PROBE_PATH} answers {answer.status}{reasons}", alarms
+
+
+def full_disks(state_dir: Path, log_dir: Path) -> dict[str, int]:
+    """How many megabytes are left where the gateway writes, if they are few."""
+    free: dict[str, int] = {}
+    for name, place in (("state_dir_free_mb", state_dir), ("log_dir_free_mb", log_dir)):
+        with suppress(OSError):
+            disk = os.statvfs(place)
+            if (left_mb := disk.f_bavail * disk.f_frsize // 2**20) < FEW_MB:
+                free[name] = left_mb
+    return free
 
 
 def failing_at(run: RunFile, key: str) -> list[dict[str, str]]:
