@@ -12,6 +12,7 @@ import orjson
 from ruamel.yaml import YAML
 
 from scalix.edge.lifespan import Lifespan
+from scalix.edge.traces import Traces
 from scalix.wiring.core import Core, build_core
 from scalix.wiring.exchange import ModelKnowledge
 from scalix.wiring.gate import Engine, build_gate
@@ -185,8 +186,10 @@ async def in_process(
     guard: dict[str, Any] | None = None,
     inner: Any = None,
     environ: Mapping[str, str] = NO_VARIABLES,
+    traces: Traces | None = None,
 ) -> AsyncIterator[InProcess]:
-    """A gate with `guard` added to its `scalix:` section, around `inner` or an `InnerApp`."""
+    """A gate with `guard` added to its `scalix:` section, around `inner` or an `InnerApp`; its requests are told to
+    `traces`."""
     path = folder / f"config-{secrets.token_hex(4)}.yaml"
     config = {**CONFIG, "scalix": {**CONFIG["scalix"], **(guard or {})}}
     with path.open("w", encoding="utf-8") as file:
@@ -211,6 +214,7 @@ async def in_process(
         core,
         Engine(lambda *_: inner, MASTER_KEY, check_models),
         Lifespan(inner),
+        traces=traces,
     )
     try:
         yield InProcess(gate, inner, core)
