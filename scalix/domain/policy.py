@@ -110,6 +110,7 @@ class Policy:
     this order. `routes` are names that lead each tier to a model by rules of its own; `custom_routers` name for some of
     them a function of the operator's (`package.module:function`) that is asked first. `routing_strategy` says how one
     of several deployments is chosen. `key_defaults` and `key_bounds` are the defaults and upper bounds of virtual keys.
+    `version` is that of the whole config: two gateways with the same one go by the same.
     """
 
     tiers: Mapping[str, Tier]
@@ -130,6 +131,7 @@ class Policy:
     custom_routers: Mapping[str, str] = field(default_factory=dict)
     health_checks: HealthChecks = field(default_factory=HealthChecks)
     backup: BackupSettings = field(default_factory=BackupSettings)
+    version: str = ""
 
     def tier_or_default(self, name: str | None) -> Tier:
         """The tier called `name`; the default tier for `None` and for a name that is not configured any more."""

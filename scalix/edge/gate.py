@@ -90,6 +90,7 @@ class Gate:
     ) -> None:
         self.reload = lifespan.reload  # for the worker, at a reload
         self.leave, self.drain = lifespan.leave, guard.drain  # for the worker, when it is to end
+        self.config_version = guard.config_version  # for the worker, which says it in every answer
         self._identity = identity
         self._forwarding = forwarding
         self._own = own

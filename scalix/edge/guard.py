@@ -79,6 +79,10 @@ class Guard:
             leaving.cancel()
             scope[_QUEUED_MS] = round((loop.time() - began_s) * 1000)
 
+    def config_version(self) -> str:
+        """By which config requests are judged now."""
+        return self._policy.current.version
+
     def drain(self) -> None:
         """The worker is about to end: who waits is turned away, and nobody waits any more."""
         self._shedding.line.close()

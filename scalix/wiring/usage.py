@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from scalix.domain.policy import Policy
-from scalix.launch.config.policy_file import policy_version
 from scalix.service.identity.users import UserDirectory
 from scalix.service.metrics.gateway_metrics import GatewayMetrics, StoreReadings, Workers
 from scalix.service.metrics.gauges import Gauge, Gauges
@@ -52,29 +50,17 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
         memory=RedisMemory(session, machine_bytes=store.machine_bytes).fullest,
         checked=exchange.health.last,
     )
-    version = _Version()
-    gauges = Gauges(meters, [partial(_gauges, store, exchange), lambda: version.gauges(store.policy.current)])
+    gauges = Gauges(meters, [partial(_gauges, store, exchange)])
     workers = Workers(meters, gauges, MetricFiles(store.state_dir / FOLDER))
     metrics = GatewayMetrics(workers, readings.all(), lambda: exchange.watch.store_is_there)
     events = UsageEvents(ledger, usage, store.policy, store.keys)
     return UsageParts(usage, events, Reporting(everybodys, store.policy, store.keys, figures), metrics, meters, gauges)
 
 
-class _Version:
-    """The version of the policy in force, worked out once for each."""
-
-    def __init__(self) -> None:
-        self._known: tuple[Policy, str] | None = None
-
-    def gauges(self, policy: Policy) -> Iterable[Gauge]:
-        if self._known is None or self._known[0] is not policy:
-            self._known = policy, policy_version(policy)
-        yield "config_info", (self._known[1],), 1
-
-
 def _gauges(store: StoreParts, exchange: ExchangeParts) -> Iterable[Gauge]:
     """What the worker knows of itself."""
     watch, shedding, policy = exchange.watch, exchange.shedding, store.policy.current
+    yield "config_info", (policy.version,), 1
     resting = set(exchange.fallbacks.cooldowns.resting())
     yield "requests_in_flight", (), shedding.in_flight
     yield "requests_waiting", (), len(shedding.line)

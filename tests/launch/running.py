@@ -186,6 +186,15 @@ class Gateway:
         finally:
             connection.close()
 
+    def header(self, name: str, path: str = "/") -> str | None:
+        """A header of an answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().headers[name]
+        finally:
+            connection.close()
+
     def status(self) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self.place.run("--status", "--json").stdout)
         return answer

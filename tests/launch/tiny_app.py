@@ -87,6 +87,9 @@ class _Reloading:
         number, self._policy = read_policy(Path(os.environ["SCALIX_POLICY"]))
         return number
 
+    def config_version(self) -> str:
+        return self._policy.version
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/hour/"):
             tier = self._policy.tiers[scope["path"].removeprefix("/hour/")]

@@ -19,7 +19,7 @@ from scalix.launch.config.engine_choice import EngineChoice
 from scalix.launch.config.findings import Findings
 from scalix.launch.config.gateway_settings import with_gateway_settings
 from scalix.launch.config.health_checks import health_checks, take_health_checks
-from scalix.launch.config.identity_builder import build_identity
+from scalix.launch.config.identity_builder import build_identity, identity_to_text
 from scalix.launch.config.included import load_config
 from scalix.launch.config.models_in_service import build_models
 from scalix.launch.config.name_checks import name_problems, unpriced
@@ -30,6 +30,7 @@ from scalix.launch.config.references import References
 from scalix.launch.config.route_checks import route_problems
 from scalix.launch.config.schema_errors import dotted, validated
 from scalix.launch.config.shipped_tiers import complete_tiers
+from scalix.launch.config.version import config_version
 from scalix.launch.litellm.judging import judge
 from scalix.launch.litellm.taken import take_rest
 from scalix.launch.litellm.translating import take_variables, translate
@@ -124,11 +125,12 @@ def read_config(
         *_of_the_file(rendered, models, references),
         *without_price,
     ]
+    policy = build_policy(declared.scalix, models, wildcards, taken)
+    policy = replace(policy, custom_routers=custom_routers, health_checks=checks)
+    told = _without_decimals({"model_list": [item.entry for item in in_service], **litellm})
     return GatewayConfig(
-        policy=replace(
-            build_policy(declared.scalix, models, wildcards, taken), custom_routers=custom_routers, health_checks=checks
-        ),
-        litellm=_without_decimals({"model_list": [item.entry for item in in_service], **litellm}),
+        policy=replace(policy, version=config_version(policy, told, identity_to_text(identity))),
+        litellm=told,
         left_out=left_out,
         warnings=tuple(map(str, warnings)),
         identity=identity,

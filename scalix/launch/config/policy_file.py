@@ -3,11 +3,8 @@
 A worker that restarts while the operator edits the config so has the same policy as the others.
 """
 
-import hashlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
@@ -33,22 +30,6 @@ def read_policy(path: Path) -> tuple[int, Policy]:
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         what = f"the policy can't be read ({type(error).__name__})"
         raise LaunchError.of(shown_path(path), what, "restart the gateway") from None
-
-
-def policy_version(policy: Policy) -> str:
-    """What two gateways with the same policy have in common, and others do not."""
-    return hashlib.sha256(_stable(_CODEC.dump_python(policy)).encode()).hexdigest()[:12]
-
-
-def _stable(value: Any) -> str:
-    """A text of it in which sets, which each process orders in its own way, are in order."""
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{_stable(key)}:{_stable(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_stable, value)) + "]"
-    if isinstance(value, set | frozenset):
-        return "<" + ",".join(sorted(map(_stable, value))) + ">"
-    return repr(value)
 
 
 def note_taken(path: Path, number: int) -> None:

@@ -47,6 +47,7 @@ class RunFile:
     """One running gateway, by default one that this process starts now. `started_at` is in seconds since 1970, UTC;
     `port` is the real one, never 0. `store_socket` is the path of the embedded store's socket. `in_flight` are the
     requests that workers which end are waiting for; `drain_s` is how long they may run on when the gateway stops.
+    `config` is the version of the config in force.
     `certificate` is the file of what is in force for TLS, without its key; `certificate_state` is one line about it."""
 
     host: str
@@ -64,6 +65,7 @@ class RunFile:
     store_socket: str | None = None
     in_flight: int = 0
     drain_s: int = DRAIN_S
+    config: str = ""
     certificate: str | None = None
     certificate_state: str = ""
 

@@ -20,6 +20,7 @@ from scalix.launch.settings.tls import MIN_VERSION
 from scalix.serving.http_protocol import ServerState
 
 _TICK_S = 0.1
+_VERSION = b"x-scalix-config"
 # Connections that were just accepted have no request yet, and those without one are closed.
 _JUST_ACCEPTED_S = 1.0
 _TOLD_EVERY_S = 0.5
@@ -47,6 +48,8 @@ class DrainingServer(uvicorn.Server):
         self._launcher = os.getppid()
         self._leaving = self._closing = self._given_up = False
         self._leave: Callable[[], None] = getattr(config.app, "leave", _nothing)
+        self._version: Callable[[], str] = getattr(config.app, "config_version", str)
+        self._said = ""
         self._drain: Callable[[], None] = getattr(config.app, "drain", _nothing)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -55,7 +58,17 @@ class DrainingServer(uvicorn.Server):
         self._loop.add_signal_handler(RETIRE_SIGNAL, self._retire)
         signal.signal(HURRY_SIGNAL, self.handle_exit)
         os.set_blocking(self._tell_fd, False)
+        self._say_version()
         self._tell("ready")
+
+    def _say_version(self) -> None:
+        """Have every answer from now on say by which config this worker goes."""
+        version = self._version()
+        if version and version != self._said:
+            self._said = version
+            self.config.encoded_headers = [(_VERSION, version.encode())]
+            others = [header for header in self.server_state.default_headers if header[0] != _VERSION]
+            self.server_state.default_headers = others + self.config.encoded_headers
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if os.getppid() != self._launcher:
@@ -114,6 +127,7 @@ class DrainingServer(uvicorn.Server):
             self._tell_in_flight()
         elif counter % round(BEAT_EVERY_S / _TICK_S) == 0:
             self._tell("alive")
+        self._say_version()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

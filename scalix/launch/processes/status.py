@@ -72,6 +72,7 @@ class Status:
                 certificate=run.certificate_state or None,
                 demo=run.demo,
                 version=run.version,
+                config=run.config,
                 log_file=run.log_file,
             )
         return answer | {"state_dir": str(self.state_dir)}
@@ -97,6 +98,7 @@ class Status:
             **({"tls": run.certificate_state} if run.certificate else {}),
             **({"backup": f"{uptime(self.backup_age_s)} ago"} if self.backup_age_s is not None else {}),
             "version": run.version,
+            **({"config": run.config} if run.config else {}),
             "log": run.log_file,
             **({"alarms": ", ".join(f"{name} {value}" for name, value in self.alarms.items())} if self.alarms else {}),
         }

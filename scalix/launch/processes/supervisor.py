@@ -254,6 +254,7 @@ class Supervisor:
             helpers=tuple(identity for identity in identities if identity),
             store=self._store.description if self._store else "starting",
             store_socket=self._store.socket if self._store else None,
+            config=self._plan.config.policy.version,
             **self._certificate.noted,
             **changes,
         )
