@@ -67,7 +67,7 @@ clients: setup-dev
 
 operate: setup-dev
 	@tools/operate.sh
-	@$(PY) -m pytest -m operate --timeout 1200 tests/operate $(ARGS)
+	@$(PY) -m pytest -m operate --timeout 1200 tests/operate tests/store $(ARGS)
 
 check: setup-dev
 	@$(PY) -m ruff format --check .

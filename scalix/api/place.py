@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scalix.domain.policy import Policy
 
 HOW_TO_START = f"start the gateway with {home.HOW_TO_START}, or set REDIS_URL"
-_SECRETS = ("REDIS_URL", "REDIS_PASSWORD", "SCALIX_ENCRYPTION_KEY")
+_SECRETS = ("REDIS_URL", "REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD", "SCALIX_ENCRYPTION_KEY")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from scalix.launch.processes.cores import default_workers
 from scalix.launch.processes.patience import DEVELOPMENT_DRAIN_S, DRAIN_VARIABLE, MOST_DRAIN_S, default_drain_s
 from scalix.launch.settings.env_files import EnvFile, read_env_file
 from scalix.launch.settings.master_key import master_key_problem
-from scalix.launch.settings.redis_url import Report, parse_flag, parse_whole_number, redis_url
+from scalix.launch.settings.redis_url import STORE_VARIABLES, Report, parse_flag, parse_whole_number, redis_url
 from scalix.launch.settings.secret_checks import optional_key_problems, without_published
 from scalix.launch.settings.secret_files import take_secret_files
 from scalix.launch.settings.tls import TlsSettings, tls_settings
@@ -62,8 +62,7 @@ class Environment:
     @property
     def store_variables(self) -> tuple[tuple[str, str], ...]:
         """The variables that name a store, each with where it was set."""
-        names = ("REDIS_URL", "REDIS_HOST", "REDIS_PORT", "REDIS_USERNAME", "REDIS_PASSWORD", "REDIS_DB", "REDIS_SSL")
-        return tuple((name, self.where(name)) for name in names if self.values.get(name, "").strip())
+        return tuple((name, self.where(name)) for name in STORE_VARIABLES if self.values.get(name, "").strip())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""The client of the store: redis-py's commands, carried by lanes to one server or to a Redis Cluster."""
+"""The client of the store: redis-py's commands, carried by lanes to a server, a Redis Cluster or Sentinel's master."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import redis.asyncio
@@ -15,19 +15,23 @@ from scalix.store.connection.background import in_background
 from scalix.store.connection.cluster import Address, ClusterRoutes
 from scalix.store.connection.deadline import CALL_TIMEOUT_MS
 from scalix.store.connection.lane import Lane
+from scalix.store.connection.sentinel import SentinelRoutes
+from scalix.store.connection.sentinel_url import SentinelUrl, is_of_sentinel
 
 # To each server. It answers one command at a time; more connections only cover the time that answers travel.
 CONNECTIONS = 4
 
-Routes = Lane | ClusterRoutes
+Routes = Lane | ClusterRoutes | SentinelRoutes
+R = TypeVar("R", ClusterRoutes, SentinelRoutes)
 
 
 class StoreClient(AsyncCoreCommands):
     """An asyncio client with redis-py's methods for single commands.
 
-    `url` is `redis://`, `rediss://` or `unix://`: one server, or any node of a Redis Cluster. Which of the two, the
-    first command asks (`INFO cluster`), so that a client can be made while the server is away. `connections` is the
-    most that are opened, for each node of a cluster; callers beyond share them.
+    `url` is `redis://`, `rediss://` or `unix://`: one server, or any node of a Redis Cluster; or it names the Sentinels
+    that know the server, as `SentinelUrl` has it. Which of the first two, the first command asks (`INFO cluster`), so
+    that a client can be made while the server is away. `connections` is the most that are opened, for each node of a
+    cluster; callers beyond share them.
     """
 
     def __init__(self, url: str, *, timeout_ms: int = CALL_TIMEOUT_MS, connections: int = CONNECTIONS) -> None:
@@ -80,6 +84,8 @@ class StoreClient(AsyncCoreCommands):
 
     async def _find(self) -> Routes:
         """Ask the server that the URL names what it is."""
+        if is_of_sentinel(self._url):
+            return await _sound(SentinelRoutes(SentinelUrl.parse(self._url), self._make_lane))
         if self._first_lane is None:
             self._first_lane = self._make_lane(self._url, lambda: None)
         try:
@@ -89,13 +95,7 @@ class StoreClient(AsyncCoreCommands):
         if not int(facts.get("cluster_enabled", 0)):
             return self._first_lane
         parts = urlsplit(self._url)
-        routes = ClusterRoutes((parts.hostname or "", parts.port or 6379), self._lane_to)
-        try:
-            await routes.look()
-        except BaseException:
-            await routes.aclose()
-            raise
-        return routes
+        return await _sound(ClusterRoutes((parts.hostname or "", parts.port or 6379), self._lane_to))
 
     def _lane_to(self, address: Address, on_fault: Callable[[], None]) -> Lane:
         return self._make_lane(_with_address(self._url, address), on_fault)
@@ -122,6 +122,16 @@ class StoreClient(AsyncCoreCommands):
 
 
 connect = StoreClient
+
+
+async def _sound(routes: R) -> R:
+    """The same, once they lead somewhere. Raises StoreUnavailable."""
+    try:
+        await routes.look()
+    except BaseException:
+        await routes.aclose()
+        raise
+    return routes
 
 
 def _with_address(url: str, address: Address) -> str:

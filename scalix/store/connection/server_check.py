@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from scalix.store.connection.sentinel_url import SentinelUrl, is_of_sentinel
+
 if TYPE_CHECKING:
     from redis import Redis
 
 OLDEST_VERSION = (6, 2)
 _SCHEMES = ("redis", "rediss", "unix")
 _NO_ANSWER = "no answer in time"
+UNKNOWN_POLICY = "unknown"
 
 
 class StoreUnusable(Exception):
@@ -78,6 +81,8 @@ def check_server(url: str, *, timeout_s: float = 2.5) -> ServerFacts:
 def redacted(url: str) -> str:
     """`url` for a message: without user name, password and options; `***` where that can't be told apart for sure."""
     try:
+        if is_of_sentinel(url):
+            return SentinelUrl.parse(url).shown
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
@@ -95,6 +100,10 @@ def redacted(url: str) -> str:
 
 
 def _ask(url: str, timeout_s: float) -> ServerFacts:
+    if is_of_sentinel(url):
+        from scalix.store.connection.sentinel_check import master_of
+
+        return _ask(master_of(url, timeout_s), timeout_s)
     # Imported here: redis-py takes a quarter of a second, and `--status` needs only the names above.
     import redis
     from redis.backoff import NoBackoff
@@ -134,7 +143,7 @@ def _judge(url: str, info: dict[str, Any]) -> ServerFacts:
     version = str(info.get(f"{flavour}_version", compatible))
     if info.get("redis_mode", info.get("server_mode")) == "sentinel":
         raise StoreUnusable(
-            f"{where} is a Sentinel, which holds no data", "set REDIS_URL to the server that it watches"
+            f"{where} is a Sentinel, which holds no data", "write redis+sentinel://host:port/name-of-the-service"
         )
     if tuple(map(int, re.findall("[0-9]+", compatible)[:2])) < OLDEST_VERSION:
         raise StoreUnusable(f"{where} is version {compatible}", "Redis 6.2 or later, or any Valkey, is needed")
@@ -143,8 +152,9 @@ def _judge(url: str, info: dict[str, Any]) -> ServerFacts:
     cluster = bool(int(info.get("cluster_enabled", 0)))
     if info.get("role") in ("slave", "replica") and not cluster:
         raise StoreUnusable(f"{where} is a read-only replica", "set REDIS_URL to its primary")
-    policy = str(info.get("maxmemory_policy", "unknown"))
-    if policy != "noeviction":
+    policy = str(info.get("maxmemory_policy", UNKNOWN_POLICY))
+    # Where a provider keeps its settings to itself, nothing is known of it, and nobody here could change it.
+    if policy not in ("noeviction", UNKNOWN_POLICY):
         raise StoreUnusable(
             f"{where} may evict counters: its maxmemory-policy is {policy}",
             "run CONFIG SET maxmemory-policy noeviction on it (and CONFIG REWRITE to keep it), or, where the provider "
@@ -171,7 +181,7 @@ def _refusal(url: str, error: Exception) -> StoreUnusable:
     if isinstance(error, redis_errors.TimeoutError):
         return _unreachable(url, _NO_ANSWER)
     if isinstance(error, (redis_errors.ConnectionError, OSError)):
-        return _unreachable(url, _reason(said))
+        return _unreachable(url, reason_of(said))
     if "unknown command" in said.lower() and "hello" in said.lower():
         return StoreUnusable(
             f"{where} is older than 6.2: it has no HELLO", "Redis 6.2 or later, or any Valkey, is needed"
@@ -181,12 +191,14 @@ def _refusal(url: str, error: Exception) -> StoreUnusable:
     return StoreUnusable(f"{where} does not answer like a Redis server", "correct REDIS_HOST and REDIS_PORT")
 
 
-def _reason(said: str) -> str:
+def reason_of(said: str) -> str:
     """The cause within redis-py's message of a failed connection, in our words: the message itself names too much."""
     for mark, reason in (
+        ("match", "its TLS certificate is for another host name (?ssl_check_hostname=false does not look at that)"),
+        ("CERTIFICATE_REQUIRED", "it wants a certificate of ours (REDIS_SSL_CERTFILE and REDIS_SSL_KEYFILE)"),
         (
             "CERTIFICATE_VERIFY_FAILED",
-            "its TLS certificate is not trusted (name the authority's with ?ssl_ca_certs=FILE)",
+            "its TLS certificate is not trusted (name the authority's file in REDIS_SSL_CA_CERTS)",
         ),
         ("WRONG_VERSION_NUMBER", "it does not speak TLS (redis:// is without)"),
         ("SSL", "the TLS handshake failed"),
