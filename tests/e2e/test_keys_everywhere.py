@@ -20,7 +20,18 @@ pytestmark = pytest.mark.timeout(900)
 
 MODEL = "free-gemini-flash"
 CONNECTIONS = 6
-WITHOUT_PUBSUB = ("+@all", "-@pubsub", "resetchannels")
+# What managed servers forbid, and publish/subscribe.
+WITHOUT_PUBSUB = (
+    "+@all",
+    "-@admin",
+    "-@dangerous",
+    "+info",
+    "-role",
+    "-script",
+    "-client",
+    "-@pubsub",
+    "resetchannels",
+)
 PUBSUB = {"publish", "spublish", "subscribe", "psubscribe", "ssubscribe"}
 
 

@@ -20,6 +20,8 @@ SLOTS = 16_384
 class Server:
     """One server on 127.0.0.1, without persistence."""
 
+    binary: Path | None = None  # the bundled one
+
     def __init__(self, directory: Path, port: int, *options: str) -> None:
         self.directory = directory
         self.port = port
@@ -36,7 +38,15 @@ class Server:
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
-                    *(find_server_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""),
+                    *(
+                        self.binary or find_server_binary(),
+                        "--port",
+                        str(self.port),
+                        "--bind",
+                        "127.0.0.1",
+                        "--save",
+                        "",
+                    ),
                     *("--dir", str(self.directory), "--maxmemory-policy", "noeviction", *self.options),
                 ],
                 stdout=log,

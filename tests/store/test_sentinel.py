@@ -2,18 +2,14 @@
 
 import asyncio
 import signal
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
-import redis
 
 from scalix.domain.limits.quota import Admitted
-from scalix.launch.embedded.store_binary import find_server_binary, server_environment
-from scalix.launch.processes.child_process import die_with_parent
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.redis_client import StoreClient, connect
 from scalix.store.connection.sentinel_url import SentinelUrl
@@ -21,103 +17,12 @@ from scalix.store.connection.server_check import StoreUnreachable, StoreUnusable
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.quota.redis_quota import QuotaStore
+from tests.store.sentinels import OF_SENTINELS, PASSWORD, SERVICE, Watched
 from tests.store.servers import Server, free_ports, running, wait_for
 from tests.store.stores import ask, limits
 
-SERVICE, PASSWORD, OF_SENTINELS = "the-store", "of-the-servers", "of-the-sentinels"
-DOWN_AFTER_MS = 400
 # From the moment at which a Sentinel names another server.
 FOLLOWED_WITHIN_S = 2.0
-
-
-class Watched:
-    """The servers, the first of which is the master, and those that watch them."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        ports = free_ports(5)
-        options = ("--requirepass", PASSWORD, "--masterauth", PASSWORD, "--repl-diskless-sync-delay", "0")
-        self.servers = [Server(directory / str(port), port, *options) for port in ports[:2]]
-        self.ports = ports[2:]
-        self.sentinels: list[subprocess.Popen[bytes]] = []
-        for server in self.servers:
-            server.admin = redis.Redis(port=server.port, password=PASSWORD, decode_responses=True, socket_timeout=5)
-
-    @property
-    def url(self) -> str:
-        hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
-        return f"redis+sentinel://:{PASSWORD}@{hosts}/{SERVICE}/0?sentinel_password={OF_SENTINELS}"
-
-    def start(self) -> "Watched":
-        master, replica = self.servers
-        master.start()
-        replica.start()
-        replica.admin.execute_command("REPLICAOF", "127.0.0.1", master.port)
-        wait_for(lambda: replica.admin.info("replication")["master_link_status"] == "up", "the replica to follow")
-        self.sentinels = [self._sentinel(port) for port in self.ports]
-        wait_for(self._all_know_all, "the Sentinels to know each other")
-        return self
-
-    def master(self) -> Server:
-        """The one that most Sentinels name."""
-        named = [
-            self.admin(port).execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)[1] for port in self.ports
-        ]
-        port = max(named, key=named.count)
-        return next(server for server in self.servers if server.port == int(port))
-
-    def admin(self, port: int) -> "redis.Redis":
-        return redis.Redis(port=port, password=OF_SENTINELS, decode_responses=True, socket_timeout=5)
-
-    def wait_for_another(self, before: Server) -> Server:
-        wait_for(lambda: self.master() is not before, "the Sentinels to choose another server")
-        return self.master()
-
-    def close(self) -> None:
-        for process in self.sentinels:
-            process.kill()
-            process.wait()
-        for server in self.servers:
-            server.close()
-
-    def _sentinel(self, port: int) -> "subprocess.Popen[bytes]":
-        folder = self.directory / str(port)
-        folder.mkdir()
-        lines = [
-            f"port {port}",
-            "bind 127.0.0.1",
-            f"dir {folder}",
-            f"requirepass {OF_SENTINELS}",
-            f"sentinel monitor {SERVICE} 127.0.0.1 {self.servers[0].port} 2",
-            f"sentinel auth-pass {SERVICE} {PASSWORD}",
-            f"sentinel sentinel-pass {OF_SENTINELS}",
-            f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
-            f"sentinel failover-timeout {SERVICE} 3000",
-        ]
-        file = folder / "sentinel.conf"
-        file.write_text("\n".join([*lines, ""]))
-        with (folder / "log").open("ab") as log:
-            return subprocess.Popen(
-                [find_server_binary(), str(file), "--sentinel"],
-                stdout=log,
-                stderr=log,
-                env=server_environment(),
-                preexec_fn=die_with_parent(),
-            )
-
-    def _all_know_all(self) -> bool:
-        for port in self.ports:
-            facts = _fields(self.admin(port).execute_command("SENTINEL MASTER", SERVICE))
-            if (facts["num-other-sentinels"], facts["num-slaves"]) != ("2", "1"):
-                return False
-        return True
-
-
-def _fields(answer: object) -> dict[str, str]:
-    if isinstance(answer, dict):
-        return {str(name): str(value) for name, value in answer.items()}
-    assert isinstance(answer, list)
-    return dict(zip(map(str, answer[::2]), map(str, answer[1::2]), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +100,7 @@ async def test_a_master_that_is_killed_is_followed_to_the_next_one(watched: Watc
     async with connected(watched) as client:
         session, before = StoreSession(client, Keys(key_prefix)), watched.master()
         await session.set(f"{key_prefix}before", "kept")
-        wait_for(lambda: _other(watched, before).admin.get(f"{key_prefix}before") == "kept", "the replica to have it")
+        wait_for(lambda: watched.other(before).admin.get(f"{key_prefix}before") == "kept", "the replica to have it")
         before.kill()
         await followed(watched, session, f"{key_prefix}after", before)
         assert await session.get(f"{key_prefix}before") == "kept"
@@ -231,10 +136,6 @@ async def test_a_fail_over_by_hand_is_followed_though_the_old_master_answers_on(
             with suppress(StoreUnavailable):
                 await session.incr(name)
             await asyncio.sleep(0.02)
-
-
-def _other(watched: Watched, server: Server) -> Server:
-    return next(one for one in watched.servers if one is not server)
 
 
 def test_a_start_takes_the_master_that_the_sentinels_name(calm: Watched) -> None:

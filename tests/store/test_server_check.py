@@ -340,3 +340,8 @@ def test_tls_where_there_is_none_and_none_where_there_is_tls_are_both_explained(
 ) -> None:
     assert "does it speak TLS? redis:// is without" in refusal(f"rediss://{start_server()}", timeout_s=1).what
     assert "does it expect TLS? then rediss://" in refusal(f"redis://{tls_address}").what
+
+
+def test_a_server_that_does_not_tell_its_policy_is_taken(scripted: Callable[[dict[str, str]], str]) -> None:
+    facts = check_server(scripted({"redis_version": "7.2.4", "redis_mode": "standalone", "role": "master"}))
+    assert facts.maxmemory_policy == "unknown"

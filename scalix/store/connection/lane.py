@@ -122,6 +122,7 @@ class Lane:
                     await self._read_answer(connection, call)
         except Exception as error:
             await connection.disconnect(nowait=True)
+            connection = self.connect()  # reads the files for TLS again, which may have been renewed
             timed_out = isinstance(error, TimeoutError)
             late = f"the store did not answer within {self.timeout_ms} ms"
             _fail(calls, late if timed_out else f"the store failed: {type(error).__name__}", error)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 OLDEST_VERSION = (6, 2)
 _SCHEMES = ("redis", "rediss", "unix")
 _NO_ANSWER = "no answer in time"
+_CLOSED = "it closed the connection"
 UNKNOWN_POLICY = "unknown"
 
 
@@ -195,7 +196,8 @@ def reason_of(said: str) -> str:
     """The cause within redis-py's message of a failed connection, in our words: the message itself names too much."""
     for mark, reason in (
         ("match", "its TLS certificate is for another host name (?ssl_check_hostname=false does not look at that)"),
-        ("CERTIFICATE_REQUIRED", "it wants a certificate of ours (REDIS_SSL_CERTFILE and REDIS_SSL_KEYFILE)"),
+        ("CERTIFICATE_REQUIRED", _CLOSED),
+        ("EOF occurred", _CLOSED),
         (
             "CERTIFICATE_VERIFY_FAILED",
             "its TLS certificate is not trusted (name the authority's file in REDIS_SSL_CA_CERTS)",
@@ -208,8 +210,8 @@ def reason_of(said: str) -> str:
         ("No such file", "no such socket"),
         ("Permission denied", "permission denied"),
         ("nreachable", "network unreachable"),
-        ("closed", "it closed the connection (does it expect TLS? then rediss://)"),
-        ("reset", "it closed the connection (does it expect TLS? then rediss://)"),
+        ("closed", _CLOSED),
+        ("reset", _CLOSED),
     ):
         if mark in said:
             return reason
@@ -219,6 +221,10 @@ def reason_of(said: str) -> str:
 def _unreachable(url: str, reason: str) -> StoreUnreachable:
     if reason == _NO_ANSWER and url.startswith("rediss:"):
         reason += " (does it speak TLS? redis:// is without)"
+    if reason == _CLOSED and url.startswith("rediss:"):
+        reason += " (does it want a certificate of ours? set REDIS_SSL_CERTFILE and REDIS_SSL_KEYFILE)"
+    elif reason == _CLOSED:
+        reason += " (does it expect TLS? then rediss://)"
     fix = "start it, correct REDIS_URL or REDIS_HOST and REDIS_PORT, or unset them to use the embedded store"
     return StoreUnreachable(f"the store at {redacted(url)} can't be reached: {reason}", fix)
 
