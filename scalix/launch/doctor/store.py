@@ -9,7 +9,7 @@ from scalix.launch.embedded.store_binary import find_server_binary
 from scalix.launch.embedded.store_child import check_named_store
 from scalix.launch.embedded.store_socket import socket_of
 from scalix.launch.problems import LaunchError
-from scalix.store.connection.server_check import redacted
+from scalix.store.connection.server_check import StoreUnusable, redacted
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -54,9 +54,13 @@ def _embedded(case: Case) -> Iterator[Finding]:
 def _asked(case: Case, url: str, where: str, *, own: bool = False) -> Iterator[Finding]:
     import redis
 
-    client = redis.Redis.from_url(
-        url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, decode_responses=True
-    )
+    from scalix.store.connection.blocking import client_of
+
+    try:
+        client = client_of(url, _TIMEOUT_S)
+    except StoreUnusable as error:
+        yield Finding("problem", where, error.what, error.fix)
+        return
     try:
         facts: dict[str, Any] = client.info()
         if not own:

@@ -101,25 +101,13 @@ def redacted(url: str) -> str:
 
 
 def _ask(url: str, timeout_s: float) -> ServerFacts:
-    if is_of_sentinel(url):
-        from scalix.store.connection.sentinel_check import master_of
-
-        return _ask(master_of(url, timeout_s), timeout_s)
     # Imported here: redis-py takes a quarter of a second, and `--status` needs only the names above.
-    import redis
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
+    from scalix.store.connection.blocking import client_of
 
     client: Redis | None = None
     if redacted(url) != "***":
         with contextlib.suppress(ValueError, TypeError):  # whose message may quote a part of the password
-            client = redis.Redis.from_url(
-                url,
-                socket_connect_timeout=timeout_s,
-                socket_timeout=timeout_s,
-                retry=Retry(NoBackoff(), 0),
-                decode_responses=True,
-            )
+            client = client_of(url, timeout_s)
     if client is None:
         raise StoreUnusable(
             f"{redacted(url)} is no address of a Redis server",

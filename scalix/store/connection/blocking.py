@@ -1,4 +1,4 @@
-"""Which server Sentinels call the master, asked once, at the start."""
+"""A client that waits for its answers, for the few questions that are asked before requests are served."""
 
 import contextlib
 import time
@@ -8,8 +8,22 @@ from redis import exceptions as redis_errors
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from scalix.store.connection.sentinel_url import SentinelUrl
+from scalix.store.connection.sentinel_url import SentinelUrl, is_of_sentinel
 from scalix.store.connection.server_check import StoreUnreachable, StoreUnusable, reason_of, redacted
+
+
+def client_of(url: str, timeout_s: float) -> "redis.Redis":
+    """A client of redis-py's, of the server at `url` or the one that Sentinels name. It connects at the first command.
+
+    Raises StoreUnusable for Sentinels, and what redis-py raises for a URL that is none, whose text may hold a password.
+    """
+    return redis.Redis.from_url(
+        master_of(url, timeout_s) if is_of_sentinel(url) else url,
+        socket_connect_timeout=timeout_s,
+        socket_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+    )
 
 
 def master_of(url: str, timeout_s: float) -> str:
@@ -34,13 +48,7 @@ def master_of(url: str, timeout_s: float) -> str:
 def _asked(parts: SentinelUrl, url: str, timeout_s: float) -> str:
     where = f"the Sentinel at {redacted(url)}"
     try:
-        client = redis.Redis.from_url(
-            url,
-            socket_connect_timeout=timeout_s,
-            socket_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),
-            decode_responses=True,
-        )
+        client = client_of(url, timeout_s)
     except (ValueError, TypeError):  # whose message may quote a part of a password
         fix = "write such as ?ssl_ca_certs=FILE, or none"
         raise StoreUnusable("REDIS_URL has an option that is none of redis-py's", fix) from None
