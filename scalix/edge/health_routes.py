@@ -17,12 +17,11 @@ from scalix.service.identity.identity import Identity
 
 Alive = Annotated[Json, Fields({str: "status"})]
 _ALARMS = {
-    NotRequired[
-        int
-    ]: "store_emptied store_memory_percent journal_unwritable journal_percent custom_routers_off deployments_failing",
+    NotRequired[int]: "store_emptied store_memory_percent journal_unwritable journal_percent custom_routers_off "
+    "deployments_failing models_resting models_in_service"
 }
 _BACKUPS = {NotRequired[int]: "backup_age_s backup_late"}
-Ready = Annotated[Json, Fields({str: "status litellm store", NotRequired[str]: "worker"}, _ALARMS, _BACKUPS)]
+Ready = Annotated[Json, Fields({str: "status litellm store", NotRequired[str]: "worker models"}, _ALARMS, _BACKUPS)]
 Version = Annotated[Json, Fields({str: "status version"})]
 _CHECKED = Annotated[Json, Fields({str | None: "model", NotRequired[str]: "error"})]
 _LAST = Annotated[Json, Fields({str: "model checked_at reason", bool: "answers"})]

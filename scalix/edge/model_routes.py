@@ -36,12 +36,13 @@ _HOST = re2.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\
 @dataclass(frozen=True, slots=True)
 class ModelRoutes:
     """Tells callers of their models. `facts` completes a configured model with what else is known of it; `checked`
-    tells the last health checks."""
+    tells the last health checks, `rests_s` how long a deployment rests yet after failures."""
 
     identity: Identity
     policy: PolicySource
     facts: Callable[[Model], Model] = lambda model: model
     checked: LastChecks = none_checked
+    rests_s: Callable[[str], float] = lambda name: 0.0
 
     async def listing(self, asked: Request) -> views.ListOfOpenAIs | views.ListOfAnthropics:
         """OpenAI's and Anthropic's list. Raises `InvalidApiKey`."""
@@ -71,7 +72,7 @@ class ModelRoutes:
     async def engines(self, asked: Request) -> views.Engines:
         """Which engine serves each model and wildcard of the config, and how it does, for the operator."""
         policy = self.policy.current
-        return views.engines({**policy.models, **policy.wildcards}.values(), await self.checked())
+        return views.engines({**policy.models, **policy.wildcards}.values(), await self.checked(), self.rests_s)
 
     async def _facts_of_all(self, asked: Request, view: Callable[[Model], dict[str, Any]]) -> dict[str, Any]:
         return {"data": [view(self.facts(model)) for model in (await self._models_of(asked.scope)).values()]}

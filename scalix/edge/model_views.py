@@ -3,9 +3,10 @@
 Of who serves them, and at what price, callers are told nothing; operators, which engine.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from typing import Annotated, Any
 
 from scalix.domain.deployments import Deployment
@@ -70,7 +71,7 @@ class Health:
 @dataclass(frozen=True, slots=True)
 class Served:
     """How a model, or one of its several deployments, is served: by which engine, on which routes directly, and why;
-    and what its last health check has found, where any was made."""
+    what its last health check has found, where any was made, and how many seconds it rests yet after failures."""
 
     model: str
     deployment: str | None
@@ -78,6 +79,7 @@ class Served:
     direct_routes: list[str]
     reason: str
     health: Health | None
+    rests_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +89,22 @@ class Engines:
     data: list[Served]
 
 
-def engines(models: Iterable[Model], checked: Mapping[str, Checked]) -> Engines:
-    """The operator's list. `checked` are the last health checks by deployment, or model."""
+def engines(models: Iterable[Model], checked: Mapping[str, Checked], rests_s: Callable[[str], float]) -> Engines:
+    """The operator's list. `checked` are the last health checks by deployment, or model; `rests_s` says of one how long
+    it rests yet."""
     entries = ((model, one) for model in models for one in model.deployments or (None,))
-    return Engines([_served(model, one, checked) for model, one in entries])
+    return Engines([_served(model, one, checked, rests_s) for model, one in entries])
 
 
-def _served(model: Model, deployment: Deployment | None, checked: Mapping[str, Checked]) -> Served:
+def _served(
+    model: Model, deployment: Deployment | None, checked: Mapping[str, Checked], rests_s: Callable[[str], float]
+) -> Served:
     ident = deployment.id if deployment is not None else None
     engine: Engine = (deployment or model).engine
     paths = sorted(f"/v1{route.row.path}" for route in engine.direct)
-    last = checked.get(ident or model.name)
-    return Served(model.name, ident, engine.name, paths, engine.reason, health_of(last) if last is not None else None)
+    last, left_s = checked.get(ident or model.name), ceil(rests_s(ident or model.name))
+    health = health_of(last) if last is not None else None
+    return Served(model.name, ident, engine.name, paths, engine.reason, health, left_s)
 
 
 def health_of(last: Checked) -> Health:

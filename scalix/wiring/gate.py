@@ -170,9 +170,11 @@ def build_gate(
     from scalix.wiring.routes import build_dispatcher
 
     async def ready() -> Mapping[str, str | int]:
+        policy = core.policy.current
         return {
             "litellm": "ok" if lifespan.is_up else "starting",
             "store": await _store_state(core),
+            **({} if policy.models or policy.wildcards else {"models": "none in service"}),
             **({"worker": "draining"} if lifespan.is_leaving else {}),
             **await _alarms(core),
             **core.backups.figures,
@@ -227,7 +229,15 @@ async def _alarms(core: Core) -> dict[str, int]:
         "deployments_failing": sum(one.is_failing for one in (await core.exchange.health.last()).values()),
         "custom_routers_off": sum(one.is_off for one in core.exchange.fallbacks.routing.custom.states()),
     }
-    return {name: value for name, value in alarms.items() if value}
+    return {name: value for name, value in alarms.items() if value} | _models_at_rest(core)
+
+
+def _models_at_rest(core: Core) -> dict[str, int]:
+    """How many models rest after failures, so that none of their deployments is asked, and how many are left; nothing
+    where none does. It makes nobody unready: all gateways would be at the same time, and a rest is over soon."""
+    models, cooldowns = core.policy.current.models.values(), core.exchange.fallbacks.cooldowns
+    resting = sum(all(cooldowns.wait_s(way.id) > 0 for way in model.ways) for model in models)
+    return {"models_resting": resting, "models_in_service": len(models) - resting} if resting else {}
 
 
 def _is_on(name: str) -> bool:

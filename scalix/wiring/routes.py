@@ -24,7 +24,9 @@ def build_dispatcher(
     identity, exchange, operators = core.callers.identity, core.exchange, core.administration
     counts = CountRoutes(identity, exchange.admission, exchange.counting, guard, exchange.fallbacks)
     services: tuple[Any, ...] = (
-        ModelRoutes(identity, core.policy, core.models.facts, exchange.health.last),
+        ModelRoutes(
+            identity, core.policy, core.models.facts, exchange.health.last, exchange.fallbacks.cooldowns.wait_s
+        ),
         counts,
         StoredAnswers(identity, exchange.object_ids, guard, keeper_of),
         UsageRoutes(identity, core.usage.usage, core.usage.events),

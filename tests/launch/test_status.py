@@ -16,8 +16,9 @@ import psutil
 import pytest
 import redis
 
+from scalix.launch.processes import status as status_module
 from scalix.launch.processes.runfile import RunFile
-from scalix.launch.processes.status import Status, ask, failing_at, uptime
+from scalix.launch.processes.status import Status, ask, failing_of, models_at, uptime
 from tests.launch.running import ROOT, Gateway, Place, all_gone, eventually
 
 
@@ -42,6 +43,28 @@ def test_a_ready_gateway_tells_everything(steady: Gateway) -> None:
     with redis.Redis(unix_socket_path=facts["socket"]) as store:
         assert store.ping()
     assert facts["version"]
+
+
+def test_a_gateway_all_of_whose_models_rest_is_not_ready(steady: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(status_module, "ask", lambda run: ("", {"models_resting": 1, "models_in_service": 0}))
+    status = status_module.look(steady.place.state_dir)
+    assert (status.state, status.detail) == ("not ready", "no model is in service: all of them rest after failures")
+    assert "models   0 of 2 in service" in status.as_text(0.0)
+
+
+def test_models_in_service_and_those_left_out_are_told_with_what_they_lack(steady: Gateway) -> None:
+    shown = steady.place.run("--status").stdout
+    assert "models   1 of 2 in service" in shown
+    assert "out      free-other is left out: OTHER_KEY is not set" in shown
+    status = steady.status()
+    assert status["models"] == ["free-tiny"]
+    assert status["left_out"] == ["free-other is left out: OTHER_KEY is not set"]
+
+
+def test_models_that_rest_are_told_with_the_seconds_that_are_left(tmp_path: Path) -> None:
+    status = Status("ready", tmp_path, run_file=RunFile("127.0.0.1", 1, "log"), resting={"m#2": 30})
+    assert "resting  m#2: 30 s more, after failures" in status.as_text(0.0)
+    assert status.as_json(0.0)["resting_s"] == {"m#2": 30}
 
 
 def test_json_has_the_same(steady: Gateway) -> None:
@@ -189,10 +212,10 @@ def test_which_deployments_fail_their_health_checks_and_why_is_told(tmp_path: Pa
     with HTTPServer(("127.0.0.1", 0), Models) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         run = RunFile("127.0.0.1", server.server_port, "log")
-        failing = failing_at(run, "sk-right")
-        assert failing_at(run, "sk-of-another") == []
+        failing = failing_of(models_at(run, "sk-right"))
+        assert models_at(run, "sk-of-another") == []
         server.shutdown()
-    assert failing_at(run, "sk-right") == []
+    assert models_at(run, "sk-right") == []
     assert [(one["deployment"], one["reason"]) for one in failing] == [
         ("m#2", "it can't be reached"),
         ("alone", "it can't be reached"),

@@ -48,7 +48,8 @@ class RunFile:
     `port` is the real one, never 0. `store_socket` is the path of the embedded store's socket. `in_flight` are the
     requests that workers which end are waiting for; `drain_s` is how long they may run on when the gateway stops.
     `config` is the version of the config in force.
-    `certificate` is the file of what is in force for TLS, without its key; `certificate_state` is one line about it."""
+    `certificate` is the file of what is in force for TLS, without its key; `certificate_state` is one line about it.
+    `models` are the names of those that can be asked for, `left_out` a line about each that can't."""
 
     host: str
     port: int
@@ -68,6 +69,8 @@ class RunFile:
     config: str = ""
     certificate: str | None = None
     certificate_state: str = ""
+    models: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -78,6 +81,11 @@ class RunFile:
     def trusted(self) -> Path | None:
         """The certificate by which a client on this machine trusts it; `None` without TLS."""
         return Path(self.certificate) if self.certificate else None
+
+    @property
+    def known_models(self) -> int:
+        """How many models the config has, those that can't be asked for among them."""
+        return len(self.models) + len(self.left_out)
 
     @property
     def reloads(self) -> int:
@@ -100,6 +108,7 @@ def read_run_file(state_dir: Path) -> RunFile | None:
             WorkerEntry(**{**entry, "process": ProcessIdentity(**entry["process"])}) for entry in raw["workers"]
         )
         raw["helpers"] = tuple(ProcessIdentity(**entry) for entry in raw["helpers"])
+        raw.update({name: tuple(raw.get(name, ())) for name in ("models", "left_out")})
         if raw.get("reload") is not None:
             raw["reload"] = ReloadEntry(**raw["reload"])
         return RunFile(**raw)

@@ -33,7 +33,8 @@ class Status:
 
     `detail` says why it is not ready; `pid` is 0 when it can't be seen from here. `alarms` are measurements
     that are too high but stop no request yet, such as `store_memory_percent`; `failing` are the deployments that fail
-    their health checks, as far as the gateway's key was at hand to ask for them. `backup_age_s` is the age of the last
+    their health checks, `resting` those that are not asked for some seconds after failures, as far as the gateway's
+    key was at hand to ask for them. `backup_age_s` is the age of the last
     good backup in seconds, where backups are configured.
     """
 
@@ -44,6 +45,7 @@ class Status:
     detail: str = ""
     alarms: Mapping[str, int] = field(default_factory=dict)
     failing: Sequence[Mapping[str, str]] = ()
+    resting: Mapping[str, int] = field(default_factory=dict)
     backup_age_s: int | None = None
 
     def as_json(self, now_s: float) -> dict[str, Any]:
@@ -55,6 +57,8 @@ class Status:
             answer["alarms"] = dict(self.alarms)
         if self.failing:
             answer["failing"] = list(self.failing)
+        if self.resting:
+            answer["resting_s"] = dict(self.resting)
         if self.backup_age_s is not None:
             answer["backup_age_s"] = self.backup_age_s
         if run := self.run_file:
@@ -67,6 +71,8 @@ class Status:
                 started_at=datetime.fromtimestamp(run.started_at, UTC).isoformat(timespec="seconds"),
                 uptime_s=max(0, int(now_s - run.started_at)),
                 workers=[{"name": w.name, "pid": w.process.pid, "ready": w.ready} for w in run.workers],
+                models=list(run.models),
+                left_out=list(run.left_out),
                 store=run.store,
                 store_socket=run.store_socket,
                 certificate=run.certificate_state or None,
@@ -93,6 +99,7 @@ class Status:
             "uptime": uptime(now_s - run.started_at),
             "workers": f"{ready} of {len(run.workers)} ready" + (f" (pid {pids})" if pids else ""),
             **({"waiting": f"{run.in_flight} requests of workers that end"} if run.in_flight else {}),
+            "models": f"{self.alarms.get('models_in_service', len(run.models))} of {run.known_models} in service",
             "store": run.store,
             **({"socket": run.store_socket} if run.store_socket else {}),
             **({"tls": run.certificate_state} if run.certificate else {}),
@@ -104,6 +111,8 @@ class Status:
         }
         lines = [f"{name:<9}{value}" for name, value in rows.items()]
         lines += [f"failing  {one['deployment']}: {one['reason']} ({one['checked_at']})" for one in self.failing]
+        lines += [f"resting  {name}: {left_s} s more, after failures" for name, left_s in self.resting.items()]
+        lines += [f"out      {line}" for line in run.left_out]
         return "\n".join(lines)
 
 
@@ -146,6 +155,9 @@ def look(state_dir: Path) -> Status:
         return Status(run_file.phase, state_dir, holder, run_file, waits)
     trouble, alarms = ask(run_file)
     age_s = alarms.pop("backup_age_s", None)
+    alarms |= full_disks(state_dir, Path(run_file.log_file).parent)
+    if not trouble and alarms.get("models_in_service") == 0:
+        trouble = "no model is in service: all of them rest after failures"
     # Before every worker serves and the store is there, one that answers is not all.
     well: State = "ready" if run_file.phase == "ready" else "starting"
     return Status("not ready" if trouble else well, state_dir, holder, run_file, trouble, alarms, backup_age_s=age_s)
@@ -177,22 +189,22 @@ def full_disks(state_dir: Path, log_dir: Path) -> dict[str, int]:
     return free
 
 
-def failing_at(run: RunFile, key: str) -> list[dict[str, str]]:
-    """The deployments that fail their health checks, each with the reason and when that was; none where the gateway
-    does not take this key."""
+def models_at(run: RunFile, key: str) -> list[dict[str, Any]]:
+    """How each deployment is, as the gateway tells its operator; none where it does not take this key."""
     with suppress(NoAnswer):
         answer = Client(run.url, key, run.trusted).get(MODELS_PATH, timeout_s=PROBE_TIMEOUT_S)
-        models = answer.field("data") if answer.status == HTTPStatus.OK else None
-        return [
-            {
-                "deployment": one["deployment"] or one["model"],
-                "reason": health["reason"],
-                "checked_at": health["checked_at"],
-            }
-            for one in models or ()
-            if (health := one["health"]) is not None and not health["answers"]
-        ]
+        models: list[dict[str, Any]] = (answer.field("data") if answer.status == HTTPStatus.OK else None) or []
+        return [{**one, "deployment": one["deployment"] or one["model"]} for one in models]
     return []
+
+
+def failing_of(models: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """The deployments that fail their health checks, each with the reason and when that was."""
+    return [
+        {"deployment": one["deployment"], "reason": health["reason"], "checked_at": health["checked_at"]}
+        for one in models
+        if (health := one["health"]) is not None and not health["answers"]
+    ]
 
 
 def uptime(seconds: float) -> str:
@@ -208,8 +220,11 @@ def print_status(state_dir: Path, *, as_json: bool, key: Callable[[], str] = str
     """Print the status and return the exit code: 0 ready, 1 up but not ready, 3 not running. `key` finds the master
     key, if it can be found."""
     status = look(state_dir)
-    if status.run_file is not None and status.alarms.get("deployments_failing") and (found := key()):
-        status = replace(status, failing=failing_at(status.run_file, found))
+    out = status.alarms.get("deployments_failing") or status.alarms.get("models_resting")
+    if status.run_file is not None and out and (found := key()):
+        models = models_at(status.run_file, found)
+        resting = {one["deployment"]: int(one.get("rests_s", 0)) for one in models if one.get("rests_s")}
+        status = replace(status, failing=failing_of(models), resting=resting)
     now_s = time.time()
     print(json.dumps(status.as_json(now_s)) if as_json else status.as_text(now_s))
     return EXIT_CODES.get(status.state, EXIT_NOT_READY)

@@ -255,6 +255,8 @@ class Supervisor:
             store=self._store.description if self._store else "starting",
             store_socket=self._store.socket if self._store else None,
             config=self._plan.config.policy.version,
+            models=self._plan.models,
+            left_out=tuple(line for _, line in model_lines(self._plan))[1:],
             **self._certificate.noted,
             **changes,
         )
