@@ -54,6 +54,8 @@ _NOTES = """## What is read in another way
 - **What only LiteLLM's own pipeline does** (guardrails, further callbacks, prompts, rules, tools of a deployment …)
   has a model served by LiteLLM. Without any of it, models of providers that speak OpenAI's format are asked directly,
   and nothing in LiteLLM hears of their requests: [engines](engines.md).
+- **The callback `otel`** goes on to send LiteLLM's own spans, with content; the gateway has [traces](traces.md) of its
+  own.
 - **Modules** of your own (callbacks, guardrails, providers) are found beside the config.
 - **A provider's key in `environment_variables`** reaches the gateway's workers; `REDIS_*` there is the gateway's store.
 """
