@@ -1,5 +1,6 @@
 """What is counted of requests: within a bound of series, without a word of a client's, and what it costs."""
 
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from scalix.service.metrics.meters import RESULTS, Meters, merged
 from scalix.service.policy_source import PolicySource
 from scalix.store.metric_cells import MetricCells, MetricFiles
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 TIERS = ("free", "pro", "premium")
 PROVIDERS = ("openai", "anthropic", "gemini", "deepseek", "openrouter")
 CODES = ("rate_limit_exceeded", "insufficient_quota", "invalid_api_key", "model_not_found", "overloaded", "ip_blocked")
@@ -199,3 +201,30 @@ def test_gauges_of_other_parts_are_published_with_those_of_the_worker(meters: Me
     gauges.sources.append(lambda: [("certificate_expires_timestamp_seconds", (), 5)])
     gauges.publish()
     assert {"scalix_certificate_expires_timestamp_seconds 5.0", "scalix_workers 1.0"} <= set(shown(meters, tmp_path))
+
+
+COUNTS = """
+import subprocess
+import sys
+from pathlib import Path
+from tests.service.test_meters import *
+meters = Meters(Path(sys.argv[1]), PolicySource(policy(3)))
+charge = Charge(Outcome.SUCCESS, 1, 12, 10, detail=detail("model-1"))
+for _ in range(100_000):
+    meters.settled(charge, 100)
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def test_of_100_000_requests_of_a_worker_that_is_killed_none_is_missing(meters: Meters, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", COUNTS, str(tmp_path / "metrics")]
+    worker = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT)
+    assert worker.stdout
+    worker.stdout.readline()
+    worker.kill()
+    worker.communicate()
+    meters.settled(Charge(Outcome.SUCCESS, 1, 12, 10, detail=detail("model-1")), 100)
+    found = shown(meters, tmp_path)
+    assert 'scalix_requests_total{model="model-1",tier="free",outcome="success"} 100001.0' in found
+    assert 'scalix_tokens_total{model="model-1",kind="completion"} 500005.0' in found
