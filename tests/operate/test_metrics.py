@@ -24,7 +24,7 @@ from tests.operate.watching import Prometheus, Watched, meanwhile, prometheus, s
 from tests.store.servers import Server, free_ports, running
 
 pytestmark = pytest.mark.operate
-PLACES = ("steady", "saved", "dead", "greedy", "slow", "checked")
+PLACES = ("steady", "saved", "dead", "greedy", "slow", "late", "checked")
 FAILS: dict[str, int] = {}
 """The places of the provider that fail, with the status of their answer."""
 
@@ -35,6 +35,8 @@ def answer(path: str, body: dict[str, Any]) -> Answer:
         return whole({"error": {"message": "no", "type": "api_error"}}, FAILS[place])
     if place == "slow":
         time.sleep(4)
+    if place == "late":
+        time.sleep(11)
     made = proper(path, body)
     if body.get("stream"):
         return stream()
@@ -211,6 +213,11 @@ def test_a_full_line(world: World) -> None:
         world.fires("ScalixQueueFull", "ScalixRequestsWaiting", within_s=90)
 
 
+def test_streams_that_begin_late(world: World) -> None:
+    with meanwhile(lambda: world.one.ask("late", stream=True), threads=3):
+        world.fires("ScalixFirstByteSlow", within_s=90)
+
+
 def test_a_loop_that_is_held_up(world: World) -> None:
     worker = world.one.workers()[0]
 
@@ -341,15 +348,21 @@ def test_every_query_of_the_dashboards_has_data(world: World) -> None:
     assert not empty
 
 
-def test_keys_and_a_certificate_that_end_soon_another_config_and_an_instance_that_goes_away(world: World) -> None:
+def test_what_comes_with_another_instance_that_is_not_cared_for_and_an_instance_that_goes_away(world: World) -> None:
     with world.one.client() as http:
         assert http.post("/key/generate", json={"duration": "2d", "user_id": "u"}).status_code == 200
-    two = world.gateway("two", config(upgrade_url="https://example.com/other"))
+    routes = {"auto": {"custom_router": "broken:choose", "free": {"models": ["steady"]}}}
+    two = world.gateway("two", config(routes=routes, backup={"to": str(world.folder / "backups")}))
+    two.folder.mkdir()
+    (two.folder / "broken.py").write_text("def choose(*given, **named):\n    raise ValueError\n")
     two.extra = {**two.extra, "SCALIX_TLS_CERTIFICATE": str(certificate(world.folder / "two.pem", "localhost"))}
     two.start()
     world.watching.watch(two)
     try:
         world.fires("ScalixKeysExpiring", "ScalixConfigDiffers", "ScalixCertificateExpires")
+        with meanwhile(lambda: two.ask("auto")):
+            world.fires("ScalixCustomRouterOff")
+        world.fires("ScalixBackupOld", within_s=120)
     finally:
         two.stop()
     world.fires("ScalixInstanceDown")

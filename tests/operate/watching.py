@@ -26,6 +26,7 @@ QUICKER = {"5m": "10s", "10m": "20s", "15m": "40s", "1h": "60s"}
 def quick_rules() -> str:
     """The rules with the same conditions, over shorter times."""
     text = re.sub(r"(?<=\[)(\d+[mh])(?=\])", lambda found: QUICKER[found[1]], RULES.read_text(encoding="utf-8"))
+    text = text.replace("2 * 86400", "20")  # of which nobody waits for two days
     return re.sub(r"for: \w+", "for: 1s", re.sub(r"offset \w+", "offset 20s", text))
 
 
@@ -59,8 +60,9 @@ class Watched(Gateway):
         """The status of one chat completion."""
         body = {"model": model, "messages": HI, "user": user, "max_tokens": 20, **more}
         try:
-            with self.client() as http:
-                return http.post("/v1/chat/completions", json=body).status_code
+            headers = {"authorization": f"Bearer {self.master_key}"}
+            with httpx.Client(headers=headers, timeout=30, trust_env=False, verify=False) as http:  # noqa: S501
+                return http.post(f"{self.url}/v1/chat/completions", json=body).status_code
         except httpx.TransportError:
             return 0
 
