@@ -110,7 +110,15 @@ def test_litellms_own_fallbacks_serve_no_model_that_the_caller_may_not_use(
 
 def test_the_start_says_what_is_not_done_without_the_edge(plain: PlainGateway) -> None:
     text = plain.log.read_text(encoding="utf-8", errors="replace")
-    for words in ("plain mode", "scalix.engine", "fallbacks", "x-scalix-dropped", "model_group_alias", "no traces"):
+    for words in (
+        "plain mode",
+        "scalix.engine",
+        "fallbacks",
+        "x-scalix-dropped",
+        "model_group_alias",
+        "no traces",
+        "SCALIX_TLS",
+    ):
         assert words in text
 
 

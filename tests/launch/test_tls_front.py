@@ -17,6 +17,8 @@ from scalix.serving import tls
 from scalix.serving.tls import TlsFront
 from tests.authority import Authority
 from tests.launch.test_http_protocol import GOOD, LARGE_BYTES, Quick, app, ended
+from tests.launch.test_refused_at_once import NO, REFUSED
+from tests.launch.test_refused_at_once import App as Refusing
 
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"  # how a handshake begins
 Served = Callable[[int, ssl.SSLContext], Awaitable[None]]
@@ -49,9 +51,9 @@ def serve(tmp_path: Path) -> Callable[[Served], None]:
 
 
 @asynccontextmanager
-async def serving(front: TlsFront) -> AsyncIterator[int]:
+async def serving(front: TlsFront, served: Any = app) -> AsyncIterator[int]:
     protocol: Any = front.protocol
-    config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, server_header=False, port=0)
+    config = uvicorn.Config(served, http=protocol, lifespan="off", log_config=None, server_header=False, port=0)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110
@@ -127,6 +129,26 @@ def test_behind_tls_the_bounds_of_a_connection_hold(serve: Callable[[Served], No
             writer.close()
 
     serve(test)
+
+
+def test_behind_tls_what_is_known_is_refused_before_the_app_is_called(tmp_path: Path) -> None:
+    authority, refusing = Authority(tmp_path), Refusing()
+
+    async def test() -> None:
+        fd = os.memfd_create("certificate")
+        os.write(fd, b"".join(file.read_bytes() for file in authority.issue(tmp_path)))
+        async with serving(QuickFront(fd, "1.3"), refusing) as port, asyncio.timeout(30):
+            reader, writer = await connected(port, authority.trusted())
+            writer.write(2 * REFUSED)
+            for _ in range(2):
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 429 ")
+                await reader.readexactly(len(b'{"error":{}}'))
+            writer.close()
+        os.close(fd)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(test())
+    assert (refusing.asked, refusing.served) == ([NO, NO], [])
 
 
 def test_behind_tls_a_client_that_reads_nothing_is_let_go(serve: Callable[[Served], None]) -> None:
