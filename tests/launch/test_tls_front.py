@@ -53,7 +53,16 @@ def serve(tmp_path: Path) -> Callable[[Served], None]:
 @asynccontextmanager
 async def serving(front: TlsFront, served: Any = app) -> AsyncIterator[int]:
     protocol: Any = front.protocol
-    config = uvicorn.Config(served, http=protocol, lifespan="off", log_config=None, server_header=False, port=0)
+    config = uvicorn.Config(
+        served,
+        http=protocol,
+        lifespan="off",
+        log_config=None,
+        interface="asgi3",
+        proxy_headers=False,  # the app itself is asked for refusals
+        server_header=False,
+        port=0,
+    )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110
