@@ -20,7 +20,7 @@ from scalix.store.records.redis_keys import KeyStore
 from scalix.store.records.redis_users import UserStore
 from tests.store.backup_rig import Answering, contents, parts_of, session_at
 from tests.store.ledger_rig import TODAY, LedgerRig
-from tests.store.servers import Cluster, running
+from tests.store.servers import Cluster, Server, free_ports, running
 from tests.store.stores import key_of
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
@@ -151,6 +151,34 @@ async def test_a_backup_of_a_cluster_restores_into_one_server_and_back(
         async with session_at(cluster.url, f"{key_prefix}2:") as back:
             await parts_of(back, tmp_path).restoring.restore(None)
             assert kept(await contents(back)) == before
+        await rig.close()
+
+
+async def test_a_server_that_forbids_what_managed_servers_forbid_is_backed_up_and_restored(
+    tmp_path: Path, key_prefix: str
+) -> None:
+    forbidden = (
+        "config",
+        "debug",
+        "bgsave",
+        "save",
+        "bgrewriteaof",
+        "dump",
+        "restore",
+        "keys",
+        "flushall",
+        "client|list",
+    )
+    with running(Server(tmp_path / "store", free_ports(1)[0])) as server:
+        rules = ("on", ">of-the-tests", "~*", "+@all", *(f"-{name}" for name in forbidden))
+        server.admin.execute_command("ACL", "SETUSER", "gateway", *rules)
+        rig = LedgerRig(server.url.replace("redis://", "redis://gateway:of-the-tests@"), key_prefix)
+        await a_store_of_everything(rig)
+        before = kept(await contents(rig.session))
+        parts = parts_of(rig.session, tmp_path)
+        await parts.making.create(SETTINGS)
+        await parts.restoring.restore(None, replace=True)
+        assert kept(await contents(rig.session)) == before
         await rig.close()
 
 

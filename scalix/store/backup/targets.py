@@ -165,4 +165,5 @@ def _client(endpoint: str | None) -> Any:
     from botocore.config import Config
 
     patience = Config(connect_timeout=10, read_timeout=60, retries={"max_attempts": 4, "mode": "standard"})
-    return boto3.client("s3", endpoint_url=endpoint, config=patience)
+    # A session of its own: the one that all share keeps the credentials that it has once found.
+    return boto3.Session().client("s3", endpoint_url=endpoint, config=patience)
