@@ -38,7 +38,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         "that broke off is begun anew by calling it again; until then no gateway serves from that store.",
     )
     for one in (verify, restore):
-        one.add_argument("name", nargs="?", help="such as scalix list shows it (default: the newest)")
+        one.add_argument("name", nargs="?", help="as scalix backup list shows it (default: the newest)")
     restore.add_argument("--replace", action="store_true", help="remove all that the store holds first")
     for one in (create, listing, verify, restore):
         one.add_argument("--to", metavar="PLACE", help="a directory or s3://bucket/prefix (default: as configured)")

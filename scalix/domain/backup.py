@@ -12,14 +12,14 @@ _BACKUP, _NOTE = ".backup", ".erased"
 
 @dataclass(frozen=True, slots=True)
 class BackupSettings:
-    """`to` is a directory or `s3://bucket/prefix`; `None`: nowhere. `every_hours` of `None`: only when asked.
+    """`to` is a directory or `s3://bucket/prefix`; `None`: nowhere. `every_hours` of 0: only when asked.
 
     Of the backups there, the newest `keep` stay, as far as they are at most `keep_days` old; the newest in any case.
     """
 
     to: str | None = None
     endpoint: str | None = None
-    every_hours: int | None = 24
+    every_hours: int = 24
     keep: int = 14
     keep_days: int = 35
 

@@ -133,6 +133,7 @@ def test_a_secret_from_a_file_is_judged_like_any_other(tmp_path: Path) -> None:
         ({"SCALIX_AUDIT_KEY": "canary"}, "SCALIX_AUDIT_KEY holds a key of less than 32 characters"),
         ({"SCALIX_METRICS_TOKEN": "canary"}, "SCALIX_METRICS_TOKEN has less than 16 characters"),
         ({"SCALIX_METRICS_TOKEN": GOOD_KEY}, "SCALIX_METRICS_TOKEN is a master key"),
+        ({"SCALIX_BACKUP_KEY": "canary"}, "SCALIX_BACKUP_KEY holds a key that is not 32 bytes in base64"),
         ({"SCALIX_ENCRYPTION_KEY": "canary"}, "SCALIX_ENCRYPTION_KEY holds a key that is not 32 bytes"),
         ({"SCALIX_ENCRYPTION_KEY": Fernet.generate_key().decode() + ",,"}, "holds a key that is not 32 bytes"),
     ],

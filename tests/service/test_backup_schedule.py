@@ -106,7 +106,7 @@ async def test_new_settings_hold_at_the_next_look(rig: Rig) -> None:
     rig.policy.replace(replace(rig.policy.current, backup=replace(HOURS_6, every_hours=1)))
     await process.run()
     assert len(rig.made) == 2
-    rig.policy.replace(replace(rig.policy.current, backup=replace(HOURS_6, every_hours=None)))
+    rig.policy.replace(replace(rig.policy.current, backup=replace(HOURS_6, every_hours=0)))
     rig.clock.advance(hours=200)
     await process.run()
     assert len(rig.made) == 2

@@ -122,6 +122,33 @@ async def test_what_is_settled_during_a_backup_is_in_it_whole_or_not_at_all(
     await other.close()
 
 
+async def test_what_is_paid_in_during_a_backup_is_in_a_balance_and_among_its_credits_or_in_neither(
+    rig: LedgerRig, store_url: str, key_prefix: str, tmp_path: Path
+) -> None:
+    """Of users who make no request, so that their balances are read but once."""
+    balances, done = BalanceStore(rig.session), asyncio.Event()
+    for user in range(40):
+        await balances.credit(f"user:{user}", 7, "first")
+    paid_in = 0
+
+    async def pay_in() -> None:
+        nonlocal paid_in
+        while not done.is_set():
+            await balances.credit(f"user:{paid_in % 40}", 7, f"later-{paid_in}")
+            paid_in += 1
+
+    paying = [asyncio.create_task(pay_in()) for _ in range(3)]
+    await parts_of(rig.session, tmp_path).making.create(SETTINGS)
+    done.set()
+    await asyncio.gather(*paying)
+    assert paid_in > 100
+    async with session_at(store_url, f"{key_prefix}2:") as other:
+        await parts_of(other, tmp_path).restoring.restore(None)
+        for user in range(40):
+            credited = await other.hlen(other.names.credits(f"user:{user}"))
+            assert await other.hget(other.names.balance(f"user:{user}"), "nano") == str(7 * credited)
+
+
 async def test_what_was_in_flight_at_the_backup_is_charged_by_the_sweep(
     rig: LedgerRig, store_url: str, key_prefix: str, tmp_path: Path
 ) -> None:
@@ -219,6 +246,14 @@ async def test_a_damaged_backup_is_refused_before_anything_is_written(
         with pytest.raises(BadBackup):
             await parts_of(other, tmp_path).restoring.restore(None)
         assert await contents(other) == {}
+
+
+async def test_a_file_without_its_last_line_is_no_backup(rig: LedgerRig, tmp_path: Path) -> None:
+    parts = parts_of(rig.session, tmp_path)
+    name = backup_name(1, "aaaaaa")
+    parts.place.write(name, 1, [["k", "one", "string", 0, 1, ["text"]]])
+    with pytest.raises(BadBackup, match="lines are missing"):
+        verify(parts.place, name)
 
 
 async def test_a_restore_that_broke_off_leaves_no_store_and_is_begun_again(

@@ -203,7 +203,7 @@ _BACKUP = section_of(
     BackupSettings,
     to=BackupPlace | None,
     endpoint=WebAddress | None,
-    every_hours=Annotated[int, whole(1, 8_760, 24, "number of hours")] | None,
+    every_hours=(0, 8_760),
     keep=(1, 10_000),
     keep_days=Days,
 )

@@ -46,7 +46,7 @@ class BackupSchedule:
         if self.settings.to is None or self.last is None:
             return {}
         age_ms, every = max(0, self.now_ms - self.last.at_ms), self.settings.every_hours
-        late = {"backup_late": 1} if every is not None and age_ms > _LATE * every * HOUR_MS else {}
+        late = {"backup_late": 1} if every and age_ms > _LATE * every * HOUR_MS else {}
         return {"backup_age_s": age_ms // 1000, **late}
 
     async def gauges(self) -> list[Gauge]:
@@ -87,7 +87,5 @@ class BackupSchedule:
         self.last, self.now_ms = await self.store.last(), await self.store.time_ms()
 
     def _is_due(self) -> bool:
-        every = self.settings.every_hours
-        if every is None:
-            return False
-        return self.last is None or self.now_ms - self.last.at_ms >= every * HOUR_MS
+        every_ms = self.settings.every_hours * HOUR_MS
+        return every_ms > 0 and (self.last is None or self.now_ms - self.last.at_ms >= every_ms)
