@@ -78,7 +78,9 @@ async def test_archived_days_are_restored_and_a_file_that_is_there_stays(
     rig.clock.now_ms -= 5 * DAY_MS
     await rig.a_day(users=3, requests=4)
     rig.clock.now_ms += 5 * DAY_MS
-    (day,) = await archive_of(rig, tmp_path / "state").archive(2) or ()
+    days = await archive_of(rig, tmp_path / "state").archive(2)
+    assert days
+    day = days[0]
     assert (day.day, day.events) == (TODAY - 5, 12)
     await parts_of(rig.session, tmp_path).making.create(SETTINGS)
     other = LedgerRig(store_url, f"{key_prefix}2:", clock=rig.clock)
