@@ -23,7 +23,7 @@ _ALARMS = {
 _BACKUPS = {NotRequired[int]: "backup_age_s backup_late"}
 Ready = Annotated[Json, Fields({str: "status litellm store", NotRequired[str]: "worker models"}, _ALARMS, _BACKUPS)]
 Version = Annotated[Json, Fields({str: "status version"})]
-_CHECKED = Annotated[Json, Fields({str | None: "model", NotRequired[str]: "error"})]
+_CHECKED = Annotated[Json, Fields({str: "model", NotRequired[str]: "deployment error note"})]
 _LAST = Annotated[Json, Fields({str: "model checked_at reason", bool: "answers"})]
 _ALL_CHECKED = Fields(
     {list[_CHECKED]: "healthy_endpoints unhealthy_endpoints", int: "healthy_count unhealthy_count"},
@@ -34,7 +34,7 @@ CheckedModels = Annotated[Json, _ALL_CHECKED]
 
 @dataclass(frozen=True, slots=True)
 class HealthRoutes:
-    """`ready` says of each part, the store and LiteLLM, whether it is `ok`; `check_models` is LiteLLM's own check;
+    """`ready` says of each part, the store and LiteLLM, whether it is `ok`; `check_models` asks each model;
     `checked` tells the last checks that were made without being asked."""
 
     identity: Identity
@@ -54,7 +54,7 @@ class HealthRoutes:
         return Page(body, status=200 if is_ready else 503)
 
     async def health(self, asked: Request) -> Version | CheckedModels:
-        """The version for anybody; for the operator what LiteLLM finds of each model now, and what the last background
+        """The version for anybody; for the operator how each model answers now, and what the last background
         checks have found. Raises `InvalidApiKey`,
         `NotPermitted`."""
         if token_of(asked.scope) is None:

@@ -1,6 +1,5 @@
 """LiteLLM's own app and helpers, loaded once. Importing it takes seconds."""
 
-import copy
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -90,23 +89,3 @@ def _completed(model: Model, entry: dict[str, Any]) -> Model:
         max_input_tokens=model.max_input_tokens or (prompt if isinstance(prompt, int) else None),
         mode=model.mode or (mode if isinstance(mode, str) else None),
     )
-
-
-async def check_models() -> Any:
-    """LiteLLM's model check: it calls every deployment once."""
-    from litellm.proxy import proxy_server
-    from litellm.proxy.health_check import perform_health_check
-
-    # The check writes its test prompt into the deployments it is given; the router's own must stay as they are.
-    deployments = copy.deepcopy(proxy_server.llm_model_list or [])
-    healthy, unhealthy, *_ = await perform_health_check(model_list=deployments, details=False)
-    return {
-        "healthy_endpoints": [_shown(item) for item in healthy],
-        "unhealthy_endpoints": [_shown(item) for item in unhealthy],
-        "healthy_count": len(healthy),
-        "unhealthy_count": len(unhealthy),
-    }
-
-
-def _shown(endpoint: dict[str, Any]) -> dict[str, Any]:
-    return {"model": endpoint.get("model"), **({"error": "the check failed"} if "error" in endpoint else {})}

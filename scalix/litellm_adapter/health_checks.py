@@ -6,10 +6,12 @@ model hangs.
 
 import asyncio
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 from scalix.domain.failures import REFUSALS, ErrorClass, class_of_status
 from scalix.domain.health_checks import Verdict
+from scalix.domain.policy import Model
 from scalix.litellm_adapter.blame import shown_root
 from scalix.litellm_adapter.direct_requests import deployment_of
 from scalix.litellm_adapter.warm_up import nobodys_exchange
@@ -18,6 +20,9 @@ from scalix.service.exchange.exchanges import CURRENT
 
 _MOST_TOKENS = 1
 _PROMPT = "hi"
+# Of a check of all at once.
+_MOST_AT_ONCE = 16
+_LONGEST_S = 30
 _WORDS = {
     ErrorClass.AUTH: "it does not take the gateway's key",
     ErrorClass.PROVIDER_QUOTA: "the gateway's account there is used up",
@@ -46,6 +51,28 @@ async def check_deployment(model: str, chosen: str, timeout_s: int) -> Verdict:
         return Verdict(is_failing=False)
     seen = exchange.attempt.seen.error
     return _own_fault(said.get("exception")) if seen is None else _verdict(seen)
+
+
+async def check_models(models: Iterable[Model]) -> dict[str, Any]:
+    """Asks every deployment of `models` once: which answer, by the config's names, and why the others don't."""
+    names = [(model.name, way.id if model.deployments else "") for model in models for way in model.ways]
+    room = asyncio.Semaphore(_MOST_AT_ONCE)
+
+    async def checked(model: str, chosen: str) -> tuple[bool, dict[str, str]]:
+        async with room:
+            verdict = await check_deployment(model, chosen, _LONGEST_S)
+        shown = {"model": model, **({"deployment": chosen} if chosen else {})}
+        why = {"error" if verdict.is_failing else "note": verdict.reason} if verdict.reason else {}
+        return verdict.is_failing, {**shown, **why}
+
+    found = await asyncio.gather(*(checked(*name) for name in names))
+    healthy, unhealthy = ([shown for fails, shown in found if fails is which] for which in (False, True))
+    return {
+        "healthy_endpoints": healthy,
+        "unhealthy_endpoints": unhealthy,
+        "healthy_count": len(healthy),
+        "unhealthy_count": len(unhealthy),
+    }
 
 
 async def _ask(deployment: dict[str, Any], timeout_s: int) -> dict[str, Any]:

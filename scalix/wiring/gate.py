@@ -50,13 +50,13 @@ def create_app() -> Any:
     """The worker's ASGI app: LiteLLM's, inside our edge. Raises `LaunchError`."""
     from scalix.edge.access_log import AccessLog, to_standard_error
     from scalix.edge.lifespan import Lifespan
-    from scalix.litellm_adapter.app import check_models, load_app, model_facts, original_id
+    from scalix.litellm_adapter.app import load_app, model_facts, original_id
 
     inner = load_app()  # says what LiteLLM lacks before anything of ours asks for it
     from scalix.direct_engine.engine import DirectEngine
     from scalix.litellm_adapter.bridge import Services, bridge
     from scalix.litellm_adapter.direct_requests import DirectRequests
-    from scalix.litellm_adapter.health_checks import check_deployment
+    from scalix.litellm_adapter.health_checks import check_deployment, check_models
     from scalix.litellm_adapter.heap import freeze_heap
     from scalix.litellm_adapter.known_fields import known_fields
     from scalix.litellm_adapter.quiet_logs import quiet_litellm_logs
@@ -126,7 +126,7 @@ def create_app() -> Any:
         at_end=[core.close, client.aclose, end_access_log, *([sending.close] if sending is not None else [])],
         reload=reload,
     )
-    engine = Engine(app_of, internal_token, check_models, stored_answer)
+    engine = Engine(app_of, internal_token, lambda: check_models(core.policy.current.models.values()), stored_answer)
     token = os.environ.get("SCALIX_METRICS_TOKEN")
     return build_gate(core, engine, lifespan, access=access, traces=traces, metrics_token=token)
 
@@ -137,7 +137,7 @@ class Engine:
 
     of: the app that is an engine on a route.
     internal_token: what LiteLLM's app knows the edge by.
-    check_models: what that says of each model to the operator.
+    check_models: asks each model, for the operator.
     keeper_of: the deployment that keeps an answer.
     """
 

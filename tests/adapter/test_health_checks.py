@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from scalix.domain.deployments import Deployment
 from scalix.domain.health_checks import Verdict
+from scalix.domain.policy import Model
 from scalix.litellm_adapter import health_checks
-from scalix.litellm_adapter.health_checks import check_deployment
+from scalix.litellm_adapter.health_checks import check_deployment, check_models
 from scalix.litellm_adapter.provider_transport import install_reading
 from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
 from tests.e2e.test_who_is_to_blame import proper
@@ -125,3 +127,24 @@ async def test_what_litellm_can_not_ask_blames_no_deployment(deployment: dict[st
     unknown = await check_deployment("of-nobody", "", 10)
     assert unknown == Verdict(is_failing=False, reason="LiteLLM does not know it")
     assert not provider.asked
+
+
+async def test_all_are_told_by_their_public_names_with_the_reason_and_nothing_of_the_providers(
+    script: Script, deployment: dict[str, Any]
+) -> None:
+    models = (Model("m", "openai/m", deployments=(Deployment("m#1", "openai/m"),)), Model("other", "openai/x"))
+    assert await check_models(models) == {
+        "healthy_endpoints": [
+            {"model": "m", "deployment": "m#1"},
+            {"model": "other", "note": "LiteLLM does not know it"},
+        ],
+        "unhealthy_endpoints": [],
+        "healthy_count": 2,
+        "unhealthy_count": 0,
+    }
+    script.status, script.error = 401, {"message": "Incorrect API key: sk-canary", "code": "invalid_api_key"}
+    told = await check_models(models)
+    assert told["unhealthy_endpoints"] == [
+        {"model": "m", "deployment": "m#1", "error": "it does not take the gateway's key (401)"}
+    ]
+    assert "canary" not in str(told)

@@ -101,6 +101,8 @@ def test_a_worker_gets_what_the_launcher_worked_out_and_no_database(demo: Gatewa
             "LITELLM_LOCAL_MODEL_COST_MAP",
             "LITELLM_LOG",
             "DATABASE_URL",
+            "AIOHTTP_TTL_DNS_CACHE",
+            "AIOHTTP_SO_KEEPALIVE",
         )
     }
     assert env["CONFIG_FILE_PATH"] == str(place.state_dir / "litellm.rendered.yaml")
@@ -113,6 +115,8 @@ def test_a_worker_gets_what_the_launcher_worked_out_and_no_database(demo: Gatewa
     assert env["LITELLM_LOCAL_MODEL_COST_MAP"] == "True"
     assert env["LITELLM_LOG"] == "WARNING"
     assert env["DATABASE_URL"] == ""
+    # A provider's name that leads elsewhere, and connections whose other end is lost, are noticed soon.
+    assert (env["AIOHTTP_TTL_DNS_CACHE"], env["AIOHTTP_SO_KEEPALIVE"]) == ("30", "true")
 
 
 def test_several_workers_share_the_port(place: Place) -> None:

@@ -33,6 +33,18 @@ def _never() -> "Plan":
     raise NotImplementedError
 
 
+# How LiteLLM's session keeps connections to providers, which serve both engines: a name is looked up again for a new
+# connection after half a minute, for it may lead elsewhere after a fail-over; and of idle connections the kernel finds
+# within a minute which have lost their other end, before a request is sent there and waits for its whole time.
+_CONNECTIONS = {
+    "AIOHTTP_TTL_DNS_CACHE": "30",
+    "AIOHTTP_SO_KEEPALIVE": "true",
+    "AIOHTTP_TCP_KEEPIDLE": "30",
+    "AIOHTTP_TCP_KEEPINTVL": "10",
+    "AIOHTTP_TCP_KEEPCNT": "3",
+}
+
+
 @dataclass(frozen=True)
 class Plan:
     """Settings, environment and configuration of one gateway."""
@@ -118,6 +130,8 @@ def worker_environment(
         PYTHONPATH=f"{_python_path(values)}:{settings.config_path.absolute().parent}",
         PYTHONUNBUFFERED="1",
     )
+    for name, value in _CONNECTIONS.items():
+        values.setdefault(name, value)
     if demo_url:
         values["SCALIX_DEMO_URL"] = demo_url
     if is_published(master_key) and not settings.production:
