@@ -154,6 +154,39 @@ def test_what_an_earlier_run_has_left_is_named(practice: Practice) -> None:
     assert seen.the("journal", ".draft")["level"] == "note"
 
 
+def test_a_default_tier_without_a_model_in_service_is_a_warning(practice: Practice) -> None:
+    tiers = "scalix:\n  default_tier: free\n  tiers: {free: {models: [m1]}, pro: {models: ['*']}}\n"
+    in_service = ("openai/tiny", 'api_base: "http://127.0.0.1:9/v1", api_key: none')
+    practice.models(in_service, ("openai/gpt-4", 'api_key: "${NOT_SET}"'), tail=tiers)
+    assert practice.examine("--offline").the("config", "tier free, the default one")["level"] == "warning"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_a_state_directory_that_this_user_may_not_look_into_is_a_problem(place: Place) -> None:
+    hidden = place.folder / "hidden"
+    hidden.mkdir(mode=0o700)
+    seen = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, hidden / "state", place.log],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "problem this user may not write there" in seen.stdout.splitlines()
+
+
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from types import SimpleNamespace
+from scalix.launch.doctor.machine import check_disk
+os.setuid(65534)
+state, log = map(Path, sys.argv[1:])
+for one in check_disk(SimpleNamespace(state_dir=state, found=SimpleNamespace(settings=SimpleNamespace(log_file=log)))):
+    print(one.level, one.what)
+"""
+
+
 @pytest.mark.parametrize(("name", "level", "code"), [("development", "warning", 1), ("production", "problem", 2)])
 def test_files_that_others_may_read_are_named_with_the_command_that_closes_them(
     practice: Practice, name: str, level: str, code: int

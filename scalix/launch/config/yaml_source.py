@@ -131,7 +131,11 @@ def load_yaml(path: Path) -> YamlSource:
         raise LaunchError.of(name, "this is a directory, not a config file", "give the YAML file in it")
     try:
         text = read_text(
-            path, "config file", "--config" if IN_CHECKOUT else "--config, or write an example with `scalix init`"
+            path,
+            "config file",
+            "--config or SCALIX_CONFIG"
+            if IN_CHECKOUT
+            else "--config or SCALIX_CONFIG, or write an example with `scalix init`",
         )
     except Wrong as wrong:
         raise LaunchError.of(name, wrong.what, wrong.fix) from None

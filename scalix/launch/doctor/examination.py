@@ -72,7 +72,7 @@ def as_text(rows: Sequence[Row], redact: KnownSecrets) -> str:
         lines += _wrapped(" " * 9 + "-> ", _clean(finding.fix, redact)) if finding.fix else ()
     counts = Counter(finding.level for _, finding in rows)
     kinds = [f"{counts[level]} {level}{'s' * (counts[level] != 1)}" for level in ("problem", "warning", "note")]
-    return "\n".join([*lines, f"{len(rows)} findings: {', '.join(kinds)}"])
+    return "\n".join([*lines, f"{len(rows)} finding{'s' * (len(rows) != 1)}: {', '.join(kinds)}"])
 
 
 def _wrapped(begin: str, text: str) -> list[str]:

@@ -36,6 +36,10 @@ def check_config(case: Case) -> Iterator[Finding]:
         names = ", ".join(name for name, lacking in config.left_out if lacking == variable)
         why = lack(variable, case.found.environment.values)
         yield Finding("note", path.name, f"{why}, so these are left out: {names}", "set it if they are wanted")
+    policy = config.policy
+    if policy.models and not any(map(policy.tiers[policy.default_tier].allows, policy.models)):
+        what = f"tier {policy.default_tier}, the default one, has none of the models in service: its users are refused"
+        yield Finding("warning", path.name, what, "see to its `models`, or set the keys of those that it names")
     if not case.found.problems:
         for line in explained(case.found.plan().kept_from_litellm):
             yield Finding("note", "settings", line)

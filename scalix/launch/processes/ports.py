@@ -63,8 +63,23 @@ def describe_owner(host: str, port: int) -> str:
         return "a program that has reserved it and does not listen yet"
     if not pids:
         return "a program of another user (run as root to see which)"
-    # A gateway's launcher and workers share one socket; the launcher started first.
-    return f"pid {pids[0]} ({_program(pids[0])})"
+    pid = _launcher_of(pids[0])
+    return f"pid {pid} ({_program(pid)})"
+
+
+def _launcher_of(pid: int) -> int:
+    """The launcher of a gateway that `pid` is a worker of: they share one socket, and not all of them can be seen to
+    have it. Any other program is its own."""
+    import psutil
+
+    try:
+        for process in psutil.Process(pid).parents():
+            if not process.name().startswith(("python", "scalix")) or "scalix" not in " ".join(process.cmdline()):
+                break
+            pid = process.pid
+    except psutil.Error:
+        pass
+    return pid
 
 
 def _program(pid: int) -> str:

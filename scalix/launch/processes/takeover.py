@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
+from scalix.launch.home import IN_CHECKOUT
 from scalix.launch.problems import LaunchError, Problem
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.runfile import lock_holder, read_run_file
@@ -20,7 +21,8 @@ def refuse_second_start(state_dir: Path) -> NoReturn:
     if run_file and run_file.launcher.pid == holder:
         who += f" at {run_file.url}"
     what = f"a gateway{who} already runs from this state directory"
-    fix = "stop it with --stop, or set SCALIX_STATE_DIR to another directory for a second gateway"
+    stop = "--stop" if IN_CHECKOUT else "`scalix stop`"
+    fix = f"stop it with {stop}, or set SCALIX_STATE_DIR to another directory for a second gateway"
     raise LaunchError((Problem(str(state_dir), what, fix),))
 
 
