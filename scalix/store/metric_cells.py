@@ -17,6 +17,7 @@ FOLDER = "metrics"
 CELLS = 8_192
 _NUMBERS = 8 * CELLS
 _SIZE = _NUMBERS + 1024 * 1024  # behind the numbers, the names in the same order, a line each
+_STEP = 16 * 1024  # so much more of it is taken of the disk at a time
 _MOST_FILES = 4_096
 ABSENT = math.nan
 
@@ -31,6 +32,7 @@ class MetricCells:
         self._fd, self.is_shared = _taken(directory), True
         if self._fd is None:
             self.is_shared = False
+        self._allocated = _NUMBERS + _STEP
         self._map = mmap.mmap(-1 if self._fd is None else self._fd, _SIZE)
         self.values = memoryview(self._map)[:_NUMBERS].cast("d")
         # Number 0 says how many bytes of names there are; what finds no room counts in number 1, which has no name.
@@ -45,10 +47,24 @@ class MetricCells:
         if index >= CELLS or _NUMBERS + used + len(line) > _SIZE:
             return 1
         start = _NUMBERS + used
+        if not self._on_disk(start + len(line)):
+            return 1
         self._map[start : start + len(line)] = line
         self.values[0] = used + len(line)  # last: a worker that is killed in between has written nothing
         self._index[name] = index
         return index
+
+    def _on_disk(self, end: int) -> bool:
+        """Whether the file is on disk up to there: a write to a hole in it would end the process on a full disk."""
+        if self._fd is None or end <= self._allocated:
+            return True
+        more = end - self._allocated + _STEP
+        try:
+            os.posix_fallocate(self._fd, self._allocated, more)
+        except OSError:
+            return False
+        self._allocated += more
+        return True
 
     def named(self) -> Mapping[str, int]:
         """Where the numbers of all series are that have one."""
@@ -108,15 +124,15 @@ def forget_metrics(state_dir: Path) -> None:
 
 
 def _taken(directory: Path) -> int | None:
-    """A file that no other worker holds, now held by this one, all of it on disk: a write to a hole in it would end the
-    process when the disk is full. `None`: there is none."""
+    """A file that no other worker holds, now held by this one, with the numbers on disk. `None`: there is none."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for number in range(_MOST_FILES):
             fd = os.open(directory / f"{number}.cells", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.posix_fallocate(fd, 0, _SIZE)
+                os.posix_fallocate(fd, 0, _NUMBERS + _STEP)
+                os.truncate(fd, _SIZE)
             except BlockingIOError:
                 os.close(fd)
             except OSError:

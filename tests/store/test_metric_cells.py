@@ -82,3 +82,21 @@ def test_without_a_file_it_is_counted_in_memory(folder: Path, monkeypatch: pytes
     cells = MetricCells(folder)
     cells.values[cells.cell("a")] += 2
     assert (cells.is_shared, cells.read()) == (False, {"a": 2})
+
+
+def test_a_disk_that_is_full_meanwhile_leaves_what_is_counted_and_takes_no_new_names(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = MetricCells(folder)
+    name = "x" * 1_000
+    for number in range(5):
+        cells.values[cells.cell(f"{name}{number}")] += 1
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    for number in range(100):
+        cells.values[cells.cell(f"{name}{number}")] += 1
+    assert 5 < len(cells.read()) < 20
+    assert (cells.read()[f"{name}0"], next(MetricFiles(folder).read())) == (2, (True, cells.read()))
