@@ -11,6 +11,7 @@ from tests.authority import Authority
 from tests.e2e.certificates import certificate
 from tests.launch.doctor_rig import GOOD_KEY, Practice, answering
 from tests.launch.running import Place
+from tests.store.sentinels import PASSWORD, Watched
 from tests.store.servers import Cluster, Server, free_ports
 
 SECRET = "canaryZ7q2XwV9kLmN4pR8sT1u"
@@ -211,3 +212,16 @@ def test_a_key_of_another_certificate_is_a_problem_and_one_that_others_may_read_
     practice.variables["SCALIX_TLS_PRIVATE_KEY"] = str(own_key)
     own_key.chmod(0o644)
     assert practice.examine("--offline").the("modes", str(own_key))["fix"] == f"run chmod 600 {own_key}"
+
+
+@pytest.mark.xdist_group("clusters")
+def test_a_store_that_sentinels_watch_is_asked_where_they_say_it_is(practice: Practice, tmp_path: Path) -> None:
+    watched = Watched(tmp_path / "watched")
+    try:
+        practice.variables["REDIS_URL"] = watched.start().url
+        seen = practice.examine()
+        assert seen.the("store", "(p50)")["level"] == "ok"
+        assert seen.the("store", "lost when it restarts")["level"] == "warning"
+        assert PASSWORD not in json.dumps(seen.findings)
+    finally:
+        watched.close()
