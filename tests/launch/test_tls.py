@@ -117,6 +117,9 @@ def test_a_renewed_certificate_is_served_without_a_restart_and_a_broken_one_is_n
     (place.folder / "tls" / "key.pem").write_bytes(authority.issue(place.folder / "other")[1].read_bytes())
     gateway.log_has("the renewed one is not taken")
     assert "does not belong to the certificate" in gateway.status()["certificate"]
+    refused = place.run("--reload")
+    assert refused.returncode == 2
+    assert "does not belong to the certificate" in refused.stderr
     before = {worker.process.pid for worker in gateway.run_file.workers}
     for worker in gateway.run_file.workers:
         worker.process.send(signal.SIGKILL)
