@@ -1,4 +1,5 @@
-"""One line per request, written by a thread: what was asked, how it ended, how long it took. No prompt, no key."""
+"""The lines that requests leave in the log, written by a thread: one for each request, which says what was asked, how
+it ended and how long it took, and one for each failure of a provider. No prompt, no key."""
 
 import hashlib
 import os
@@ -6,8 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+from scalix.domain.errors import GatewayError
+from scalix.domain.log_lines import json_line, named, text_line
 from scalix.edge.asgi import Scope
+from scalix.edge.floods import WINDOW_S, Floods
 from scalix.edge.routes import shown_path
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.identity.callers import Caller
@@ -15,8 +20,6 @@ from scalix.service.tracing.request_traces import TRACE, RequestTrace
 
 # Where the edge notes in a scope what it finds out on the way: an `Asked`.
 ASKED = "scalix_asked"
-# A flood of refusals must not become a flood of lines. Answers of 2xx are never as many.
-MOST_REFUSALS_PER_S = 20
 _GATHER_S = 0.2
 # Up to this many bytes a pipe takes whole, however many write to it (PIPE_BUF).
 _WHOLE_BYTES = 4096
@@ -39,53 +42,88 @@ def pseudonyms(secret: str) -> Callable[[str], str]:
     return lambda subject: hashlib.blake2b(subject.encode(), key=key, digest_size=6).hexdigest()
 
 
+class _Line(NamedTuple):
+    """What a line says."""
+
+    unix_s: float
+    level: str
+    logger: str
+    message: str
+    fields: dict[str, Any]
+
+
 class AccessLog:
     """Collects lines and has a thread of its own write them. `secret` keys the pseudonyms that stand for users.
 
-    Beyond `MOST_REFUSALS_PER_S`, requests that were refused are only counted. `clock` gives seconds, monotonic.
+    Of many alike refusals or failures in ten seconds the first are written, and the others counted. `unix_s` gives Unix
+    time; without `each_request` only providers' failures have lines.
     """
 
     def __init__(
-        self, write: Callable[[bytes], object], secret: str, *, clock: Callable[[], float] = time.monotonic
+        self,
+        write: Callable[[bytes], object],
+        secret: str,
+        *,
+        floods: Floods | None = None,
+        unix_s: Callable[[], float] = time.time,
+        as_json: bool = False,
+        each_request: bool = True,
     ) -> None:
         self._write = write
         self._pseudonym = pseudonyms(secret)
-        self._clock = clock
-        self._lines: list[str] = []
-        self._second = -1
-        self._in_second = 0
-        self._left_out = 0
+        self._floods = floods or Floods()
+        self._unix_s = unix_s
+        self._shown = _for_programs if as_json else _for_people
+        self._each_request = each_request
+        self._lines: list[_Line] = []
         self._filled = threading.Event()
         self._closing = False
         self._thread: threading.Thread | None = None
 
-    def note(self, scope: Scope, request_id: str, status: int, took_s: float) -> None:
-        """Queue the line of a request that has ended; status 0 for a client that left unanswered."""
-        if status >= 400:
-            second = int(self._clock())
-            if second != self._second:
-                self._tell_left_out()
-                self._second, self._in_second = second, 0
-            self._in_second += 1
-            if self._in_second > MOST_REFUSALS_PER_S:
-                self._left_out += 1
-                return
-        self._put(self._line(scope, request_id, status, took_s))
+    def note(
+        self, scope: Scope, request_id: str, status: int, took_s: float, error: GatewayError | None = None
+    ) -> None:
+        """Queue the line of a request that has ended; status 0 for a client that left unanswered. `error` is what it
+        was refused with."""
+        asked: Asked | None = scope.get(ASKED)
+        exchange = asked.exchange if asked is not None else None
+        code = error.code if error is not None else exchange.told_code if exchange is not None else ""
+        if not self._each_request or (status >= 400 and not self._floods.takes(f"{status} {code}".rstrip())):
+            return
+        method = scope["method"] if scope["method"] in METHODS else "-"
+        head = f"{method} {shown_path(scope['path'])} {status or '-'}"
+        # The id stands before the code, behind which the redaction of lines would take it for a key's.
+        fields: dict[str, Any] = {"duration_ms": round(took_s * 1000, 1), "id": request_id}
+        if code:
+            fields["code"] = code
+        if error is not None and error.reason:
+            fields["reason"] = error.reason
+        if asked is not None:
+            self._add_asked(fields, asked)
+        trace: RequestTrace | None = scope.get(TRACE)
+        if trace is not None and trace.shown_id:
+            fields["trace"] = trace.shown_id
+        self._put(_Line(self._unix_s(), "INFO", "access", head, fields))
+
+    def failed(self, kind: str, level: str, message: str, described: Callable[[], dict[str, Any]]) -> None:
+        """Queue the line of a provider's failure, with what `described` says of it: called if it is written."""
+        if self._floods.takes(kind):
+            self._put(_Line(self._unix_s(), level, "provider", message, described()))
 
     def close(self) -> None:
         """Write what is queued, and end."""
-        self._tell_left_out()
+        self._tell_left_out(now=True)
         self._closing = True
         self._filled.set()
         if self._thread is not None:
             self._thread.join(timeout=1.0)
 
-    def _tell_left_out(self) -> None:
-        if self._left_out:
-            self._put(f"access and {self._left_out} refusals more\n")
-            self._left_out = 0
+    def _tell_left_out(self, *, now: bool = False) -> None:
+        for kind, count in self._floods.ended(now=now):
+            said = f"and {count:,} more like this in {WINDOW_S:.0f} s: {kind}"
+            self._put(_Line(self._unix_s(), "INFO", "access", said, {"kind": kind, "left_out": count}))
 
-    def _put(self, line: str) -> None:
+    def _put(self, line: _Line) -> None:
         self._lines.append(line)
         if self._thread is None:
             # Not before the first line: a process that forks must not have threads.
@@ -94,37 +132,34 @@ class AccessLog:
         if len(self._lines) == 1:
             self._filled.set()
 
-    def _line(self, scope: Scope, request_id: str, status: int, took_s: float) -> str:
-        method = scope["method"] if scope["method"] in METHODS else "-"
-        line = f"access {method} {shown_path(scope['path'])} {status or '-'} {took_s * 1000:.1f}ms"
-        asked: Asked | None = scope.get(ASKED)
-        if asked is not None:
-            tier = asked.caller.tier
-            line += f" user={self._pseudonym(str(asked.caller.subject))} tier={tier.name if tier else '-'}"
-            exchange = asked.exchange
-            if exchange is not None:
-                model, ending = exchange.admission.model, exchange.ending
-                line += f" model={model}"
-                if ending is not None and ending.served != model:
-                    line += f" served={ending.served}"
-                if exchange.attempt.engine:
-                    line += f" engine={exchange.attempt.engine}"
-                if exchange.attempt.deployment_id:
-                    line += f" deployment={exchange.attempt.deployment_id}"
-                if exchange.failed:
-                    line += f" failed={','.join(exchange.failed.values())}"
-                if ending is not None and (usage := ending.use.usage) is not None:
-                    line += f" tokens={usage.prompt_tokens}+{usage.completion_tokens}"
-        trace: RequestTrace | None = scope.get(TRACE)
-        if trace is not None and trace.shown_id:
-            line += f" trace={trace.shown_id}"
-        return f"{line} id={request_id}\n"
+    def _add_asked(self, fields: dict[str, Any], asked: Asked) -> None:
+        tier, exchange = asked.caller.tier, asked.exchange
+        if exchange is not None and exchange.ending is not None:
+            fields["outcome"] = str(exchange.ending.outcome)
+            if exchange.ending.error is not None:
+                fields["class"] = str(exchange.ending.error)
+        fields["user"] = self._pseudonym(str(asked.caller.subject))
+        fields["tier"] = tier.name if tier else "-"
+        if exchange is None:
+            return
+        fields["model"], ending = exchange.admission.model, exchange.ending
+        if ending is not None and ending.served != fields["model"]:
+            fields["served"] = ending.served
+        if exchange.attempt.engine:
+            fields["engine"] = exchange.attempt.engine
+        if exchange.attempt.deployment_id:
+            fields["deployment"] = exchange.attempt.deployment_id
+        if exchange.failed:
+            fields["failed"] = list(exchange.failed.values())
+        if ending is not None and (usage := ending.use.usage) is not None:
+            fields["prompt_tokens"], fields["completion_tokens"] = usage.prompt_tokens, usage.completion_tokens
 
     def _run(self) -> None:
         while not self._closing:
-            self._filled.wait()
+            self._filled.wait(timeout=1.0 if self._floods.has_left_out else None)
             if not self._closing:
                 time.sleep(_GATHER_S)
+                self._tell_left_out()
             self._filled.clear()
             lines, self._lines = self._lines, []
             try:
@@ -132,16 +167,41 @@ class AccessLog:
             except OSError:
                 continue  # nobody reads any more; requests matter more than their lines
 
-    def _write_whole(self, lines: list[str]) -> None:
+    def _write_whole(self, lines: list[_Line]) -> None:
         chunk = b""
         for line in lines:
-            data = line.encode(errors="replace")
+            data = self._shown(line).encode(errors="replace")
             if len(chunk) + len(data) > _WHOLE_BYTES:
                 self._write(chunk)
                 chunk = b""
             chunk += data
         if chunk:
             self._write(chunk)
+
+
+def _for_programs(line: _Line) -> str:
+    fields = {_NAMES.get(name, name): value for name, value in line.fields.items()}
+    words = line.message.split(" ")
+    if line.logger == "access" and len(words) == len(_HEAD):  # a request, and no count of many
+        status = words[-1]
+        fields = dict(zip(_HEAD, [*words[:-1], int(status) if status != "-" else None], strict=True)) | fields
+    return json_line(line.unix_s, line.level, f"scalix.{line.logger}", line.message, fields)
+
+
+_HEAD = ("method", "route", "status")
+_NAMES = {"id": "request_id", "class": "error_class", "trace": "trace_id"}
+
+
+def _for_people(line: _Line) -> str:
+    fields = line.fields
+    if line.logger != "access":
+        return text_line(line.unix_s, f"{line.level} {line.logger}: {line.message}{named(fields)}")
+    if "left_out" in fields:
+        return text_line(line.unix_s, f"access {line.message}")
+    took_ms = fields.pop("duration_ms")
+    if "prompt_tokens" in fields:
+        fields["tokens"] = f"{fields.pop('prompt_tokens')}+{fields.pop('completion_tokens')}"
+    return text_line(line.unix_s, f"access {line.message} {took_ms}ms{named(fields)}")
 
 
 def to_standard_error(chunk: bytes) -> None:

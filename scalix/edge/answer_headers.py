@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 from scalix.domain.limits.key_states import key_states
 from scalix.domain.limits.quota import Settled, window_states
+from scalix.domain.requests.request_ids import HEADER, told
 from scalix.edge.asgi import Header
 from scalix.edge.quota_headers import State, quota_headers
 from scalix.service.exchange.exchanges import Exchange
@@ -23,7 +24,7 @@ def answer_headers(exchange: Exchange, settled: Settled | None, served: str | No
         *window_states(exchange.admission.reservation.ask.limits, tallies, admitted.receipt.admitted_ms),
         *key_states(key.scope if key else None, key_tallies, admitted.receipt.admitted_ms),
     ]
-    headers: list[Header] = [(b"x-request-id", exchange.admission.request_id.encode())]
+    headers: list[Header] = [(HEADER, told(exchange.admission.request_id).encode())]
     if served is not None:
         headers.append((b"x-scalix-model-served", quote(served, safe=_IN_NAMES).encode()))
     headers += routed_headers(exchange.routed)

@@ -16,6 +16,7 @@ from scalix.edge.answers import Answer
 from scalix.edge.asgi import STREAM_PART, ASGIApp, Receive, Scope, header
 from scalix.edge.clients import Client
 from scalix.edge.failover import Attempts
+from scalix.edge.failure_lines import NoteFailure, note_failed
 from scalix.edge.patience import Patience
 from scalix.edge.provider_errors import Failed
 from scalix.edge.replies import Reply
@@ -34,17 +35,23 @@ AppOf = Callable[[Engine, Route], ASGIApp]
 log = logging.getLogger("scalix.edge")
 
 
+def noop(*_: object) -> None:
+    """What is called where nobody has anything to do."""
+
+
 class Asking:
     """Hands a request to an inner app as if it had come from a client that may do no more, model after model until one
     has answered.
 
     app_of: the inner app that is an engine on a route. It finds the exchange in its scope.
     internal_token: what LiteLLM's app knows the gateway by.
+    note: writes a line for each provider's failure.
     """
 
-    def __init__(self, app_of: AppOf, settlement: Settlement, internal_token: str) -> None:
+    def __init__(self, app_of: AppOf, settlement: Settlement, internal_token: str, note: NoteFailure = noop) -> None:
         self._app_of = app_of
         self._settlement = settlement
+        self._note = note
         self._authorization = (b"authorization", b"Bearer " + internal_token.encode())
 
     async def ask(
@@ -69,8 +76,11 @@ class Asking:
                     failure = await answer.conclude()
                     if exchange.trace is not None:
                         exchange.trace.end(failure.error_class if failure is not None else "")
-                    if failure is not None and not failure.asks_anew and not exchange.client_left:
+                    # A stream that broke off and was settled had failed before its client went.
+                    had_client = exchange.ending is not None or not exchange.client_left
+                    if failure is not None and not failure.asks_anew and had_client:
                         exchange.note_failure(failure.error_class)
+                        note_failed(self._note, exchange, attempts, failure)
                     if not attempts.go_on(failure):
                         break
                     await _hang_up(exchange)
@@ -138,10 +148,6 @@ class Asking:
         inner["scalix"] = exchange
         inner["state"] = dict(scope.get("state", ()))
         return inner
-
-
-def noop() -> None:
-    """What is called where nobody has anything to do."""
 
 
 def _answer(exchange: Exchange, attempts: Attempts, reply_of: Callable[[str], Reply]) -> Answer:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from scalix.domain.requests.request_ids import HEADER, told
 from scalix.edge.asgi import Receive, Scope, Send, send_bytes
 from scalix.edge.bodies import read_json
 from scalix.edge.rows import Access, Answers, Request, Row, operator_of
@@ -35,5 +36,5 @@ class Dispatcher:
             asked.body = row.body.read(body)
         answer = await self.answers[row](asked)
         page = answer if isinstance(answer, Page) else json_page(answer)
-        headers = [(b"x-request-id", request_id.encode()), *page.headers]
+        headers = [(HEADER, told(request_id).encode()), *page.headers]
         await send_bytes(send, page.status, page.body, headers, page.content_type)

@@ -19,6 +19,8 @@ from scalix.domain.errors import (
 )
 from scalix.domain.faults import shown_fault
 from scalix.domain.redaction.foreign_texts import shown_text
+from scalix.domain.requests.request_ids import HEADER, told
+from scalix.domain.requests.request_ids import request_id as id_for
 from scalix.domain.requests.routes import Route
 from scalix.edge.access_log import ASKED, AccessLog, Asked
 from scalix.edge.answer_headers import routed_headers
@@ -68,12 +70,14 @@ class Observers:
         if self.traces is not None:
             self.traces.begin(scope)
 
-    def ended(self, scope: Scope, request_id: str, status: int, began_s: float) -> None:
+    def ended(
+        self, scope: Scope, request_id: str, status: int, began_s: float, error: GatewayError | None = None
+    ) -> None:
         """Tell of an answer; status 0: there was nobody to answer. `began_s` is of `time.perf_counter`."""
         if self.traces is not None:
             self.traces.ended(scope, request_id, status)
         if self.access is not None:
-            self.access.note(scope, request_id, status, time.perf_counter() - began_s)
+            self.access.note(scope, request_id, status, time.perf_counter() - began_s, error)
 
 
 class Gate:
@@ -118,7 +122,7 @@ class Gate:
         """The whole answer to a `POST` to one of `refusable_paths`, if it is refused by what is known already: status,
         body and headers, the length's and the type's left out. `None`: it is to be called as usual."""
         began_s = time.perf_counter()
-        request_id = secrets.token_hex(16)
+        request_id = _id_of(scope)
         self._observers.began(scope)
         try:
             if self._guard.settings.cors_origins and header(scope, b"origin") is not None:
@@ -131,11 +135,17 @@ class Gate:
             log.error("a request could not be judged at once: %s", shown_fault(fault))
             return None  # the usual way tells the client, and has a request id for it
         self._observers.refused(error, scope)
-        self._observers.ended(scope, request_id, answer[0], began_s)
+        self._observers.ended(scope, request_id, answer[0], began_s, error)
         return answer
 
+    def unreadable(self, status: int) -> None:
+        """For the server: what was refused with `status` was no request, or had too large a head."""
+        scope = {"method": "-", "path": "-"}
+        if self._observers.access is not None:
+            self._observers.access.note(scope, secrets.token_hex(16), status, 0.0)
+
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = secrets.token_hex(16)
+        request_id = _id_of(scope)
         began_s = time.perf_counter()
         self._observers.began(scope)
         origins = self._guard.settings.cors_origins
@@ -143,6 +153,7 @@ class Gate:
             send = with_headers(send, shared)
             scope.pop(WHOLE_ANSWER, None)  # it would go out without them
         to_client = ClientSend(scope, send)
+        error: GatewayError | None = None
         try:
             error = await self._answered(request_id, scope, receive, to_client)
             if error is not None:
@@ -153,7 +164,7 @@ class Gate:
                     headers += queued_headers(scope) + routed_headers(asked.routed if asked is not None else "")
                     await send_bytes(to_client, status, body, headers)
         finally:
-            self._observers.ended(scope, request_id, to_client.status, began_s)
+            self._observers.ended(scope, request_id, to_client.status, began_s, error)
 
     async def _answered(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> GatewayError | None:
         """Serve one request, or say why not. `None`: it has been served, or there is nobody to answer."""
@@ -179,7 +190,7 @@ class Gate:
             return StoreIsDown(message, retry_after_s=5)
         except Exception as error:
             log.error("request %s failed inside the gateway: %s", request_id, shown_fault(error))
-            return InternalError(f"The gateway failed. Tell its operator the request id {request_id}.")
+            return InternalError(f"The gateway failed. Tell its operator the request id {told(request_id)}.")
 
     async def _check_second_credential(self, scope: Scope) -> None:
         """Of two credentials that of `Authorization` counts. If both are right, and say two users, nobody can know who
@@ -209,7 +220,7 @@ class Gate:
             if error.answers is not None:
                 error.answers[anthropic] = answer
         status, body, headers = answer
-        return status, body, [(b"x-request-id", request_id.encode()), *headers]
+        return status, body, [(HEADER, told(request_id).encode()), *headers]
 
     async def _dispatch(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
@@ -233,3 +244,7 @@ class Gate:
                 await self._forwarding.handle(target, request_id, principal, scope, body, send)
         else:
             await self._own.handle(target, request_id, scope, paced(receive), send)
+
+
+def _id_of(scope: Scope) -> str:
+    return id_for(header(scope, HEADER), secrets.token_hex)

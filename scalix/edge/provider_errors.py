@@ -225,10 +225,15 @@ def final_error(exchange: Exchange, first: Failed, failures: Sequence[Failed]) -
 
 
 def _reason(exchange: Exchange, body: bytes) -> str:
+    return without_secrets(stated_reason(exchange, body)) or "it gave no reason."
+
+
+def stated_reason(exchange: Exchange, body: bytes = b"") -> str:
+    """What the provider has said of the attempt's failure, as it came: secrets and words of the request may be in it.
+    `body` is LiteLLM's own answer."""
     seen, failure = exchange.attempt.seen.error, exchange.attempt.failure
     message = _message_in(_parsed(body)) if failure is None else failure.message
-    message = _of_the_provider(message) if seen is None else seen.message
-    return without_secrets(message) or "it gave no reason."
+    return _of_the_provider(message) if seen is None else seen.message
 
 
 def _of_the_provider(message: str) -> str:

@@ -42,5 +42,6 @@ class Reply:
         settled = await self.account.settle(outcome, first)
         admission = exchange.admission
         error = final_error(exchange, first, failures)
+        exchange.told_code = error.code
         headers = answer_headers(exchange, settled, None, self.now_ms())
         await send_error(self.send, error, headers, anthropic=admission.route is Route.MESSAGES)

@@ -153,6 +153,7 @@ class StreamedAnswer:
             error = broken_stream(reply.model)
         elif failure.outcome is Outcome.PROVIDER_FAILED or not is_charged:
             error = provider_failed(reply.model, failure.error_class, failure.retry_after_s)
+        reply.exchange.told_code = error.code
         event = error_event(error, reply.exchange.admission.route, reply.repairs.next_number)
         await self._send_part(event, more=False)
 

@@ -6,13 +6,14 @@ from typing import Any, cast
 
 import httpx
 
+from scalix.domain.requests.request_ids import told
 from scalix.litellm_adapter import broken_framing
 from scalix.litellm_adapter.bounded_answers import CODINGS, bound
 from scalix.litellm_adapter.catching import Caught, is_caught
 from scalix.litellm_adapter.client_urls import refuse_blocking_fetch
 from scalix.litellm_adapter.provider_calls import Answered, ProviderCall, asks_provider, refuse_incomplete
 from scalix.litellm_adapter.provider_redirects import elsewhere, kept_here, leads_away
-from scalix.litellm_adapter.wire import Came
+from scalix.litellm_adapter.wire import ID_HEADER, Came
 from scalix.service.exchange.calls import MOST_ANSWER_BYTES
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 
@@ -102,6 +103,7 @@ def watched_blocking(handle: BlockingHandle) -> BlockingHandle:
 def _add_own_headers(exchange: Exchange, request: httpx.Request) -> None:
     if asks_provider(request):
         request.headers.update(exchange.attempt.own_headers)
+        request.headers[ID_HEADER] = told(exchange.admission.request_id)
 
 
 def is_unseen(call: Mapping[str, Any]) -> bool:

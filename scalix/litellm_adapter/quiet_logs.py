@@ -23,6 +23,10 @@ _DATA = re2.compile(r"(?i)[\"'`{\[<]|\b(?:message|content|prompt|input|body|data
 _BESIDE_THE_POINT = ("trusted_proxy_ranges is not set", "custom_auth_run_common_checks")
 
 
+# What uvicorn warns of, and has a line of its own as a request.
+_CLIENTS_MISTAKES = frozenset({"Invalid HTTP request received.", "Unsupported upgrade request."})
+
+
 class _OneShortLine(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
@@ -35,6 +39,8 @@ class _OneShortLine(logging.Filter):
 
 class _NoMessageOfAnException(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.msg in _CLIENTS_MISTAKES:
+            return False
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
         if error is not None:
             text = record.getMessage().strip().partition("\n")[0]
@@ -65,3 +71,11 @@ def quiet_litellm_logs() -> None:
             logger = logging.getLogger(name)
             if not any(isinstance(known, kind) for known in logger.filters):
                 logger.addFilter(kind())
+
+
+def quiet_prints() -> None:
+    """What LiteLLM's proxy prints at its start, such as the models once more from each worker, is for its log."""
+    from litellm.proxy import proxy_server
+
+    log = logging.getLogger("LiteLLM Proxy")
+    proxy_server.print = lambda *words, **_: log.debug(" ".join(map(str, words)))  # type: ignore[attr-defined]

@@ -5,6 +5,10 @@ from typing import Any, Protocol
 
 import httpx
 
+ID_HEADER = "x-client-request-id"
+"""By this a provider is told our id of a request. OpenAI's API has it; others pass it over. Not `x-request-id`, which
+some servers take for their own: they refuse one that comes twice, as that of a retry does."""
+
 
 class Sent(Protocol):
     """A request that goes out."""

@@ -78,6 +78,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._held: list[bytes] | None = None  # the body so far of a request that the app has not been called with
         self._at_once_left = 0
         self._notes: dict[str, Any] = {}
+        self._unreadable = getattr(self.app, "unreadable", None)  # told of heads that are none
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -264,6 +265,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         answer = as_bytes(431, [kind], b"The head of the request is too large.", keep_alive=False)
         self.transport.write(answer or b"")
         self.transport.close()
+        self._note_unreadable(431)
+
+    def send_400_response(self, msg: str) -> None:
+        super().send_400_response(msg)
+        self._note_unreadable(400)
+
+    def _note_unreadable(self, status: int) -> None:
+        if self._unreadable is not None:
+            self._unreadable(status)
 
 
 def _stop(timer: TimerHandle | None) -> None:

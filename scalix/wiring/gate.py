@@ -12,6 +12,7 @@ from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import GatewayError
 from scalix.domain.faults import shown_fault
 from scalix.launch.config.policy_file import read_policy
+from scalix.launch.processes.log_format import adopt_litellms_loggers
 from scalix.launch.processes.untrimmed import CantTrim
 from scalix.launch.settings.environment import DEFAULT_STREAM_JOIN_MS
 from scalix.service.answers.pressure import Pressure
@@ -59,7 +60,7 @@ def create_app() -> Any:
     from scalix.litellm_adapter.health_checks import check_deployment, check_models
     from scalix.litellm_adapter.heap import freeze_heap
     from scalix.litellm_adapter.known_fields import known_fields
-    from scalix.litellm_adapter.quiet_logs import quiet_litellm_logs
+    from scalix.litellm_adapter.quiet_logs import quiet_litellm_logs, quiet_prints
     from scalix.litellm_adapter.shared_client import SharedClient
     from scalix.litellm_adapter.stored_answers import stored_answer
     from scalix.litellm_adapter.tokenizers import tokenizer
@@ -71,6 +72,8 @@ def create_app() -> Any:
         inner = trim(inner, Path(needed(os.environ, "CONFIG_FILE_PATH")).read_text(encoding="utf-8"), parts)
     except (AttributeError, ImportError, TypeError) as error:
         raise CantTrim(f"LiteLLM can't be trimmed: {shown_fault(error)}") from error
+    adopt_litellms_loggers()
+    quiet_prints()
     if os.environ.get("LITELLM_LOG") != "DEBUG":
         quiet_litellm_logs()
     core = build_core(
@@ -91,7 +94,12 @@ def create_app() -> Any:
     log_key = _log_key()
     sending = build_sending(os.environ, core.usage.meters.count)
     traces = build_traces(sending, os.environ, log_key) if sending is not None else None
-    access = AccessLog(to_standard_error, log_key) if _is_on("SCALIX_ACCESS_LOG") else None
+    access = AccessLog(
+        to_standard_error,
+        log_key,
+        as_json=os.environ.get("SCALIX_LOG_FORMAT") == "json",
+        each_request=_is_on("SCALIX_ACCESS_LOG"),
+    )
 
     async def warm() -> None:
         models = core.policy.current.models
@@ -99,8 +107,7 @@ def create_app() -> Any:
         await warm_up_direct(requests, [name for name, model in models.items() if model.engine.direct])
 
     async def end_access_log() -> None:
-        if access is not None:
-            access.close()
+        access.close()
 
     def reload() -> int:
         number, policy = read_policy(Path(needed(os.environ, "SCALIX_POLICY")))
@@ -159,7 +166,7 @@ def build_gate(
     """The edge around an engine."""
     from scalix.edge.answering import Answering
     from scalix.edge.asgi import address_of
-    from scalix.edge.asking import Asking
+    from scalix.edge.asking import Asking, noop
     from scalix.edge.client_address import ClientAddresses
     from scalix.edge.forwarding import Forwarding
     from scalix.edge.gate import Gate, Observers
@@ -193,7 +200,7 @@ def build_gate(
     guard = Guard(core.policy, ClientAddresses(core.callers.trusted_proxies), part.shedding, Throttle(time.monotonic))
     health = HealthRoutes(identity, ready, engine.check_models, part.health.last)
     own = build_dispatcher(core, guard, health, engine.keeper_of or keeps_nothing, metrics_token)
-    asking = Asking(engine.of, part.settlement, engine.internal_token)
+    asking = Asking(engine.of, part.settlement, engine.internal_token, access.failed if access is not None else noop)
     answering = Answering(asking, part.settlement, part.fallbacks, part.counting, part.object_ids, now_ms)
     forwarding = Forwarding(identity, part.admission, guard, part.fallbacks, part.object_ids, answering)
     return Gate(identity, forwarding, own, lifespan, guard, Observers(refused, access, traces))

@@ -325,4 +325,6 @@ async def test_each_entry_goes_to_the_log_with_its_hash(trail: Trail, caplog: py
     with caplog.at_level(logging.INFO):
         await trail.acts(2)
     link = (await trail.store.before(None, 1))[0]
-    assert f'"seq":2,"time_ms":{trail.clock.now_ms},"hash":"{link.hash}"}}' in caplog.text
+    (record,) = [record for record in caplog.records if getattr(record, "fields", {}).get("seq") == 2]
+    assert record.fields["hash"] == link.hash  # type: ignore[attr-defined]
+    assert record.for_programs == link.entry  # type: ignore[attr-defined]

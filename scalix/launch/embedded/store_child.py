@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from scalix.domain.byte_patterns import byte_pattern
 from scalix.launch.embedded.store_wait import StoreWait
 from scalix.launch.problems import LaunchError, Problem
 from scalix.launch.processes.output import Output
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from scalix.launch.settings.environment import Settings
 
 
+# Process and role, its own time, how much it matters, and what it says.
+_SERVER_LINE = byte_pattern(rb"\d+:(?:[A-Z] [^.*#-]{1,40}\.\d+ ([.*#-]) (.*)|signal-handler .*)")
+_GREETING = b"bye bye..."
 _COUNTED = {1: "line", 2: "two lines", 3: "three lines"}
 
 
@@ -95,8 +99,7 @@ def open_store(settings: "Settings", pump: PipePump, output: Output, named_by: S
     from scalix.launch.embedded.embedded_store import EmbeddedStore
 
     read_fd, write_fd = os.pipe()
-    # The server's log is for the log file only: the launcher itself says what an operator has to know.
-    pump.watch(read_fd, lambda line: output.from_child("store", line, terminal=False))
+    pump.watch(read_fd, partial(_from_server, output))
     server = EmbeddedStore(settings.state_dir, output=write_fd)
     server.start()
     try:
@@ -141,6 +144,16 @@ def _servers(
 
 def _described(facts: ServerFacts, url: str) -> str:
     return f"{facts.flavour} {facts.version} at {redacted(url)}"
+
+
+def _from_server(output: Output, line: bytes) -> None:
+    """One line of the server's log, for the log file only: the launcher itself says what an operator has to know. Of
+    what is no warning, and of its greetings, nothing is kept unless all is wanted."""
+    found = _SERVER_LINE.match(line)
+    if output.verbose or found is None:
+        output.from_child("store", line, terminal=False)
+    elif found[1] == b"#" and not found[2].endswith(_GREETING):
+        output.from_child("store", b"WARNING " + found[2].removeprefix(b"WARNING "), terminal=False)
 
 
 def _check(url: str, where: str, named_by: Sequence[tuple[str, str]] = ()) -> ServerFacts:

@@ -5,15 +5,14 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 
 import re2
 
 from scalix.domain.redaction.known_secrets import KnownSecrets
+from scalix.launch.processes.line_shapes import for_people, for_programs
 from scalix.launch.processes.logfile import RotatingLog
 
 _QUEUE_LINES = 20_000
-_LABEL_WIDTH = 10
 _COLOURS = re2.compile(rb"\x1b\[[0-9;]*m")
 _CONTROL = bytes(code for code in (*range(32), 127) if code != ord("\t"))
 
@@ -99,10 +98,11 @@ class Output:
         self._log: RotatingLog | None = None
         self._terminal: Sink | None = Sink("terminal", _write_all_to(1))
         self._redact: Callable[[bytes], bytes] = KnownSecrets({})
+        self._as_json = False
 
-    def open_log(self, log: RotatingLog) -> None:
-        """Write everything to `log` too from now on."""
-        self._log = log
+    def open_log(self, log: RotatingLog, *, as_json: bool = False) -> None:
+        """Write everything to `log` too from now on; `as_json`, as one JSON object a line, to the terminal too."""
+        self._log, self._as_json = log, as_json
         self._file = Sink("log", log.write, tell=lambda text: self._to_terminal("log", text.encode()))
 
     def keep_secret(self, environment: Mapping[str, str]) -> None:
@@ -113,17 +113,19 @@ class Output:
 
     def say(self, label: str, text: str) -> None:
         """Write one line of the launcher's own, such as `store     embedded valkey 9.1.2`."""
-        self._emit(label, text.encode(), terminal=not self._quiet)
+        self._emit("launcher" if self._as_json else label, text.encode(), terminal=not self._quiet, logger=label)
 
     def fail(self, text: str) -> None:
         """Write one line to standard error and to the log: why the gateway does not run."""
-        self._to_file("launcher", self._redact(text.encode()))
+        self._emit("launcher", text.encode(), terminal=False, level="ERROR")
         self.flush_terminal()
         print(text, file=sys.stderr, flush=True)
 
     def block(self, lines: Iterable[str]) -> None:
-        """Write the start block to the terminal, in quiet mode too."""
-        if self._terminal:
+        """Write the start block to the terminal, in quiet mode too: for programs its first line, to the log too."""
+        if self._as_json:
+            self.say("launcher", next(line for line in lines if line))
+        elif self._terminal:
             self._terminal.put("".join(f"{line}\n" for line in lines).encode())
 
     def from_child(self, label: str, line: bytes, *, terminal: bool) -> None:
@@ -153,20 +155,23 @@ class Output:
         if self._log:
             self._log.close()
 
-    def _emit(self, label: str, text: bytes, *, terminal: bool) -> None:
-        text = self._redact(text)
-        self._to_file(label, text)
-        if terminal:
-            self._to_terminal(label, text)
+    def _emit(self, label: str, text: bytes, *, terminal: bool, logger: str = "", level: str = "INFO") -> None:
+        kept, shown = self._shapes(label, text, logger, level)
+        if self._file:
+            self._file.put(kept)
+        if terminal and self._terminal:
+            self._terminal.put(shown)
 
     def _to_terminal(self, label: str, text: bytes) -> None:
         if self._terminal:
-            self._terminal.put(b"%-*s%s\n" % (_LABEL_WIDTH, label.encode(), text))
+            self._terminal.put(self._shapes(label, text, label, "WARNING")[1])
 
-    def _to_file(self, label: str, text: bytes) -> None:
-        if self._file:
-            now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            self._file.put(b"%s %-*s%s\n" % (now.encode(), _LABEL_WIDTH, label.encode(), text))
+    def _shapes(self, label: str, text: bytes, logger: str, level: str) -> tuple[bytes, bytes]:
+        """A line for the log and for the terminal."""
+        if not self._as_json:
+            return for_people(label, self._redact(text))
+        line = for_programs(label, text, self._redact, logger=logger, level=level)
+        return line, line
 
 
 def _write_all_to(fd: int) -> Callable[[bytes], None]:

@@ -117,6 +117,7 @@ def worker_environment(
         SCALIX_LOG_KEY=plan.log_key,
         LITELLM_MASTER_KEY=master_key,
         LITELLM_LOG_LEVEL=settings.log_level,
+        SCALIX_LOG_FORMAT=settings.log_format,
         LITELLM_LOG=_litellm_log(values, settings.log_level),
         # Its price map comes with the package; fetching it would make each start need the network.
         LITELLM_LOCAL_MODEL_COST_MAP="True",

@@ -74,7 +74,7 @@ class Supervisor:
             refuse_second_start(settings.state_dir)
         with SignalInbox(hear_hangup=self._plan.detached) as self._inbox:
             log = RotatingLog(settings.log_file)
-            self._output.open_log(log)
+            self._output.open_log(log, as_json=settings.log_format == "json")
             self._output.keep_secret(self._plan.environment.values)
             self._log_file = log.path
             wait_for_orphans(settings.state_dir, self._output, self._inbox)

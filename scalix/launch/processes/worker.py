@@ -14,7 +14,6 @@ import resource
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -22,6 +21,7 @@ from typing import NoReturn
 from scalix.launch.config.policy_file import note_taken
 from scalix.launch.problems import LaunchError
 from scalix.launch.processes.child_process import descriptors
+from scalix.launch.processes.log_format import configure_logging
 from scalix.launch.processes.patience import patience_of
 from scalix.launch.processes.ports import allow_listen
 from scalix.launch.processes.signals import EXIT_CANT_LOAD, EXIT_PORT_TAKEN
@@ -36,7 +36,7 @@ DEFAULT_APP = "scalix.wiring.gate:create_app"
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM. Returns the exit code: 0 drained, `EXIT_CANT_LOAD`, `EXIT_PORT_TAKEN`."""
     fd, ready_fd = descriptors("worker", "--fd", "the bound socket", arguments)
-    _configure_logging(os.environ.get("LITELLM_LOG_LEVEL", "INFO").upper())
+    configure_logging(os.environ.get("LITELLM_LOG_LEVEL", "INFO").upper())
     # A worker that hangs is ended by SIGABRT and says where; its memory, with keys and prompts, goes to no file.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     faulthandler.enable(all_threads=False)
@@ -71,7 +71,7 @@ async def _serve(fd: int, ready_fd: int) -> int:
         start_untrimmed(str(error), fd, ready_fd)
         return _give_up(str(error))
     except Exception as error:
-        traceback.print_exc()
+        log.exception("the app can't be loaded")
         return _give_up(f"can't load {name}: {type(error).__name__}: {error}")
     if "SCALIX_POLICY" in os.environ and hasattr(app, "reload"):
         _reload_on_hangup(app.reload, Path(os.environ["SCALIX_POLICY"]))
@@ -123,18 +123,6 @@ def _reload_on_hangup(take_policy: Callable[[], int], policy_path: Path) -> None
 def _give_up(reason: str) -> int:
     print(f"worker: {reason}", file=sys.stderr)
     return EXIT_CANT_LOAD
-
-
-def _configure_logging(level: str) -> None:
-    """Log to standard error, where the launcher adds time and worker. LiteLLM brings its own handlers."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    for name in ("scalix", "uvicorn", "asyncio"):
-        logger = logging.getLogger(name)
-        logger.addHandler(handler)
-        logger.propagate = False
-        # What uvicorn says at INFO, the launcher says better.
-        logger.setLevel(level if name == "scalix" or level != "INFO" else "WARNING")
 
 
 def leave(code: int) -> NoReturn:

@@ -32,6 +32,8 @@ DEFAULT_STREAM_JOIN_MS = 100
 MOST_STREAM_JOIN_MS = 1000
 DEFAULT_LOG_LEVEL = "INFO"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+DEFAULT_LOG_FORMAT = "text"
+LOG_FORMATS = ("text", "json")
 DEFAULT_LOG_FILE = Path("logs/litellm.log")
 DEFAULT_STATE_DIR = Path(".scalix")
 DEFAULT_CONFIG = Path("litellm_proxy_config.yaml")
@@ -82,6 +84,7 @@ class Settings:
     scalix_env: ScalixEnv
     stream_join_ms: int = DEFAULT_STREAM_JOIN_MS
     worker_max_rss_mb: int = DEFAULT_WORKER_MAX_RSS_MB
+    log_format: str = DEFAULT_LOG_FORMAT
     worker_hang_s: int = DEFAULT_WORKER_HANG_S
     drain_s: int = DEVELOPMENT_DRAIN_S
     tls: TlsSettings | None = None
@@ -211,6 +214,7 @@ def settings_found(
             values, "SCALIX_STREAM_JOIN_MS", DEFAULT_STREAM_JOIN_MS, 0, MOST_STREAM_JOIN_MS, report
         ),
         worker_max_rss_mb=_worker_max_rss_mb(values, report),
+        log_format=_log_format(values, report),
         worker_hang_s=_worker_hang_s(values, report),
         drain_s=parse_whole_number(
             values, DRAIN_VARIABLE, default_drain_s(environment.scalix_env), 0, MOST_DRAIN_S, report
@@ -256,6 +260,14 @@ def _log_level(values: Mapping[str, str], report: Report) -> str:
     if word not in LOG_LEVELS:
         fix = fix_for(word, LOG_LEVELS, "LITELLM_LOG_LEVEL=")
         report("LITELLM_LOG_LEVEL", "LITELLM_LOG_LEVEL is no log level", fix)
+    return word
+
+
+def _log_format(values: Mapping[str, str], report: Report) -> str:
+    word = values.get("SCALIX_LOG_FORMAT", "").strip().lower() or DEFAULT_LOG_FORMAT
+    if word not in LOG_FORMATS:
+        fix = fix_for(word, LOG_FORMATS, "SCALIX_LOG_FORMAT=")
+        report("SCALIX_LOG_FORMAT", "SCALIX_LOG_FORMAT is neither text nor json", fix)
     return word
 
 

@@ -25,7 +25,7 @@ log = logging.getLogger("scalix.audit")
 
 @dataclass(eq=False)
 class AuditLog:
-    """An `AuditTrail`. Every entry goes to the log too, with its number and hash: a copy that the store has no hold of.
+    """An `AuditTrail`. Every entry goes to the log too, with its number and hash, which the store has no hold of.
 
     Users are named by `pseudonyms`, without which they are named as they are.
 
@@ -112,8 +112,7 @@ class AuditLog:
             return False
         self._head = self._known = Head(links[-1].seq, links[-1].seq, links[-1].hash)
         for link in links:
-            # The text is one JSON object on one line; with the hash it still is.
-            log.info('audit: %s,"hash":"%s"}', link.text[:-1], link.hash)
+            _log_entry(link)
         return True
 
     def _lost(self, head: Head) -> dict[str, Any] | None:
@@ -137,3 +136,18 @@ class AuditLog:
             links.append(self.sealer.seal(seq, prev, entry_text(seq, {"time_ms": now_ms, **one})))
             prev = links[-1].hash
         return links
+
+
+def _log_entry(link: Link) -> None:
+    """One short line; as JSON it has the whole entry."""
+    entry = link.entry
+    details = entry.get("details") or {}
+    fields = {name: details[name] for name in ("code", "count", "path", "error") if name in details}
+    fields |= {"seq": link.seq, "hash": link.hash}
+    if entry.get("request_id"):
+        fields["id"] = entry["request_id"]
+    by = f"{entry.get('actor')} from {entry['address']}" if entry.get("address") else entry.get("actor")
+    # Written as it is, the redaction of lines would take the id of a key for the key.
+    what = str(entry.get("object") or "nobody known").replace("key:", "key with id ", 1)
+    said = f"{entry.get('act')} of {what} by {by}"
+    log.info("%s", said, extra={"fields": fields, "for_programs": entry})

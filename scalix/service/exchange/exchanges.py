@@ -28,6 +28,7 @@ class Exchange:
     client_left: whether the client has gone; hung_up: whether its provider was left because of that.
     ending, charge: set once, by the settlement.
     trace: where it stands in a trace, if there are any.
+    told_code: of the error that the client was told, if it was told one.
     """
 
     admission: Admission
@@ -44,6 +45,7 @@ class Exchange:
     ending: Ending | None = None
     charge: Charge | None = None
     trace: RequestTrace | None = None
+    told_code: str = ""
 
     def begin_next(self) -> None:
         """Another model is about to be tried. What comes late of this one stays with it, where nobody looks."""
