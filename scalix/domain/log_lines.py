@@ -1,8 +1,8 @@
 """What a line of the log looks like: for people, or as a JSON object of stable names. One event is one line."""
 
 import json
-import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +14,7 @@ MOST_CHARS = 8_000
 
 @lru_cache(maxsize=2)
 def _second(unix_s: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(unix_s))
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def stamp(unix_s: float) -> str:

