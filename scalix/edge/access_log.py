@@ -88,7 +88,9 @@ class AccessLog:
         asked: Asked | None = scope.get(ASKED)
         exchange = asked.exchange if asked is not None else None
         code = error.code if error is not None else exchange.told_code if exchange is not None else ""
-        if not self._each_request or (status >= 400 and not self._floods.takes(f"{status} {code}".rstrip())):
+        if not self._each_request or (
+            status >= 400 and not self._floods.takes(f"{status} {code}" if code else str(status))
+        ):
             return
         method = scope["method"] if scope["method"] in METHODS else "-"
         head = f"{method} {shown_path(scope['path'])} {status or '-'}"
