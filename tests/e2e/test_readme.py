@@ -29,7 +29,9 @@ _BY_TASK = ("connect", "configuration", "index", "install", "keys", "operating",
 GUIDES = ("README.md", *(f"docs/{name}.md" for name in _BY_TASK))
 ADDRESS = "http://127.0.0.1:4000"
 # What Python has compiled is copied too: else the first command of each page compiles the whole package anew.
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", ".scalix*", ".*cache", "*.pyc.*", "*.log*", "*.env", "results")
+# What others install here is not copied: it is gigabytes.
+LEFT_OUT = (".git", ".venv*", ".clients", ".scalix*", ".*cache", "*.pyc.*", "*.log*", "*.env", "results", "site")
+NOT_COPIED = shutil.ignore_patterns(*LEFT_OUT)
 TIMEOUT_S = 60.0
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
