@@ -32,6 +32,7 @@
 | `{cooldowns}:failures`       | hash       | models' failures: lua/count_failure.lua   | `within_s` after the last   |
 | `checks`                     | hash       | health checks: lua/take_checks.lua        | ten intervals, an hour      |
 | `loads`                      | hash       | what workers have in flight: lua/loads.lua | 3 s after the last          |
+| `instances`                  | hash       | gateways and their config: lua/instances.lua | a minute after the last  |
 | `{deployments}:sums:<day>`   | hash       | what deployments did: lua/add_figures.lua | `days_days` after its first |
 | `{deployments}:batch:<worker>` | string   | the last batch of figures that was added  | `FIGURES_BATCH_LIFETIME_MS` |
 | `{audit}:log`                | stream     | the audit log: see lua/audit.lua          | trimmed by age              |
@@ -58,6 +59,7 @@ from scalix.domain.identity.subjects import SHARDS, shard_of
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 
+DEFAULT_KEY_PREFIX = "scalix:"
 TOMBSTONE_LIFETIME_MS = 10 * 60_000
 CLOCK_GRACE_MS = 400 * DAY_MS
 """How long the end of a key comes after the time for which it is kept: see lua/windows.lua."""
@@ -149,6 +151,7 @@ class Keys:
     archive_lock = _alone("archive-lock")  # held by the process that writes days of the ledger to files
     archived = _alone("archived")  # the days whose events are in files
     retention_run = _alone("retention-run")  # the day for which what is too old has been removed
+    instances = _alone("instances")  # the gateways that share the store
     backup_lock = _alone("backup-lock")  # held by the process that makes a backup
     backups = _alone("backups")  # the last backup
     erasures = _alone("erasures")  # who was erased, as backups may still hold them

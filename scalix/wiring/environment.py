@@ -11,10 +11,9 @@ from scalix.launch.config.policy_file import read_policy
 from scalix.launch.problems import LaunchError, Problem
 from scalix.store.journal.journal import MAX_BYTES as JOURNAL_MAX_BYTES
 from scalix.store.journal.journal import Journal
-from scalix.store.keys import Keys
+from scalix.store.keys import DEFAULT_KEY_PREFIX, Keys
 from scalix.store.records.sealing import Sealing, encryption_keys
 
-DEFAULT_KEY_PREFIX = "scalix:"
 LEAST_JOURNAL_BYTES = 1024 * 1024
 
 

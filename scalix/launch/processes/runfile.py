@@ -47,7 +47,7 @@ class RunFile:
     """One running gateway, by default one that this process starts now. `started_at` is in seconds since 1970, UTC;
     `port` is the real one, never 0. `store_socket` is the path of the embedded store's socket. `in_flight` are the
     requests that workers which end are waiting for; `drain_s` is how long they may run on when the gateway stops.
-    `config` is the version of the config in force.
+    `config` is the version of the config in force, `differing` are other gateways of the store with another one.
     `certificate` is the file of what is in force for TLS, without its key; `certificate_state` is one line about it.
     `models` are the names of those that can be asked for, `left_out` a line about each that can't."""
 
@@ -67,6 +67,7 @@ class RunFile:
     in_flight: int = 0
     drain_s: int = DRAIN_S
     config: str = ""
+    differing: tuple[str, ...] = ()
     certificate: str | None = None
     certificate_state: str = ""
     models: tuple[str, ...] = ()
@@ -108,7 +109,7 @@ def read_run_file(state_dir: Path) -> RunFile | None:
             WorkerEntry(**{**entry, "process": ProcessIdentity(**entry["process"])}) for entry in raw["workers"]
         )
         raw["helpers"] = tuple(ProcessIdentity(**entry) for entry in raw["helpers"])
-        raw.update({name: tuple(raw.get(name, ())) for name in ("models", "left_out")})
+        raw.update({name: tuple(raw.get(name, ())) for name in ("models", "left_out", "differing")})
         if raw.get("reload") is not None:
             raw["reload"] = ReloadEntry(**raw["reload"])
         return RunFile(**raw)

@@ -79,6 +79,7 @@ class Status:
                 demo=run.demo,
                 version=run.version,
                 config=run.config,
+                config_differs_at=list(run.differing),
                 log_file=run.log_file,
             )
         return answer | {"state_dir": str(self.state_dir)}
@@ -106,6 +107,7 @@ class Status:
             **({"backup": f"{uptime(self.backup_age_s)} ago"} if self.backup_age_s is not None else {}),
             "version": run.version,
             **({"config": run.config} if run.config else {}),
+            **({"warning": f"another config is in force at {', '.join(run.differing)}"} if run.differing else {}),
             "log": run.log_file,
             **({"alarms": ", ".join(f"{name} {value}" for name, value in self.alarms.items())} if self.alarms else {}),
         }

@@ -2,6 +2,7 @@
 
 import select
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,10 +18,11 @@ from scalix.launch.processes.certificate import Certificate
 from scalix.launch.processes.child import Child, ChildSpec, is_hopeless, obituary
 from scalix.launch.processes.crew import Crew
 from scalix.launch.processes.drain import Drain
+from scalix.launch.processes.fellows import Fellow, Fellows
 from scalix.launch.processes.logfile import RotatingLog
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.plan import Plan, demo_spec, worker_environment, worker_specs
-from scalix.launch.processes.ports import port_taken, reserve_port
+from scalix.launch.processes.ports import UNSPECIFIED, port_taken, reserve_port
 from scalix.launch.processes.prefork import Preloader
 from scalix.launch.processes.private_directory import make_private
 from scalix.launch.processes.process import describe_exit
@@ -33,6 +35,7 @@ from scalix.launch.processes.takeover import refuse_second_start, wait_for_orpha
 from scalix.launch.processes.watchdog import Watchdog
 from scalix.launch.settings.litellm_environment import explained
 from scalix.launch.settings.master_key import ensure_master_key
+from scalix.store.keys import DEFAULT_KEY_PREFIX
 from scalix.store.metric_cells import forget_metrics
 
 _TICK_S = 0.5
@@ -191,11 +194,13 @@ class Supervisor:
             self._note(in_flight=in_flight)
         if self._announced:
             self._reloading.step()
+            if self._reloading.differing != self._run_file.differing:
+                self._note(differing=self._reloading.differing)
 
     def _patience_s(self) -> float:
         now = time.monotonic()
         starts = [child.next_start_s - now for child in self._children() if child.next_start_s is not None]
-        return max(0.0, min([_TICK_S, *starts]))
+        return max(0.0, min([_TICK_S / 5 if self._reloading.is_waiting else _TICK_S, *starts]))
 
     def _children(self) -> Iterator[Child]:
         if self._demo:
@@ -221,12 +226,24 @@ class Supervisor:
         all_ready = bool(self._crew.workers) and all(worker.is_ready for worker in self._crew.workers)
         if not self._announced and has_store and all_ready:
             self._announced = True
+            self._meet_fellows()
             self._note(phase="ready")
             url, version = self._run_file.url, scalix.__version__
             self._output.block(start_block(self._plan, url=url, log_file=self._log_file, version=version))
             if self._plan.detached:
                 self._output.leave_terminal()
             self._on_ready()
+
+    def _meet_fellows(self) -> None:
+        """From now on this gateway is one of those that share the store; nobody shares one of its own."""
+        if self._store is None or self._store.server is not None:
+            return
+        host = self._run_file.host
+        address = f"{socket.gethostname() if host in UNSPECIFIED else host}:{self._run_file.port}"
+        prefix = self._plan.environment.values.get("SCALIX_KEY_PREFIX") or DEFAULT_KEY_PREFIX
+        own = Fellow(address, self._plan.config.policy.version)
+        self._reloading.fellows = Fellows(self._store.url, prefix, own)
+        self._reloading.fellows.start()
 
     def _died(self, child: Child) -> None:
         name, how = child.spec.name, describe_exit(child.exit_code)
@@ -268,6 +285,8 @@ class Supervisor:
 
     def _stop_everything(self) -> None:
         self._listener.close()
+        if self._reloading.fellows:
+            self._reloading.fellows.leave()
         self._note(phase="draining")
         workers = [*self._crew.workers, *self._crew.replacements.all()]
         helpers = [child for child in self._children() if child not in workers]

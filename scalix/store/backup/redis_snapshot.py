@@ -30,7 +30,7 @@ _MOST_ROUNDS = 20
 _REST = 3.0
 _REST_AT_MOST_S = 0.5
 # What says something of the moment only, or of this very store.
-PASSING = frozenset({"epoch", "loads", "checks", "archive-lock", "backup-lock", "backups"})
+PASSING = frozenset({"epoch", "instances", "loads", "checks", "archive-lock", "backup-lock", "backups"})
 _PASSING_PREFIX = "{cooldowns}:"
 _NAME = re2.compile(r"(?s)\{s([0-9a-f]{2})\}:([A-Za-z]+):(.+)")
 
