@@ -56,6 +56,18 @@ def test_comments_and_secrets_are_not(tmp_path: Path) -> None:
     assert version(tmp_path, TEXT, {"TWO_KEY": "sk-of-two-9876543210"}) == before
 
 
+def test_where_a_key_set_lies_and_what_proxies_a_machine_has_are_no_part_of_it_and_the_keys_are(tmp_path: Path) -> None:
+    issuer = "{issuer: a, audience: scalix, jwks_file: keys.json}"
+    text = TEXT.replace("scalix:", f"scalix:\n  jwt: {{issuers: [{issuer}]}}", 1)
+    found = []
+    for name, keys, proxies in (("a", "1", "10.0.0.1"), ("b", "1", "10.0.0.2"), ("c", "2", "10.0.0.1")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "keys.json").write_text(f'{{"keys": [{{"kty": "OKP", "kid": "{keys}"}}]}}')
+        found.append(version(folder, text, VALUES | {"SCALIX_TRUSTED_PROXIES": proxies}))
+    assert found[0] == found[1] != found[2]
+
+
 def test_two_processes_find_the_same(tmp_path: Path) -> None:
     here = version(tmp_path, TEXT)
     code = "import sys, pathlib; from scalix.launch.config.config_file import read_config as read;"

@@ -19,7 +19,7 @@ from scalix.launch.config.engine_choice import EngineChoice
 from scalix.launch.config.findings import Findings
 from scalix.launch.config.gateway_settings import with_gateway_settings
 from scalix.launch.config.health_checks import health_checks, take_health_checks
-from scalix.launch.config.identity_builder import build_identity, identity_to_text
+from scalix.launch.config.identity_builder import build_identity, of_no_place
 from scalix.launch.config.included import load_config
 from scalix.launch.config.models_in_service import build_models
 from scalix.launch.config.name_checks import name_problems, unpriced
@@ -129,7 +129,7 @@ def read_config(
     policy = replace(policy, custom_routers=custom_routers, health_checks=checks)
     told = _without_decimals({"model_list": [item.entry for item in in_service], **litellm})
     return GatewayConfig(
-        policy=replace(policy, version=config_version(policy, told, identity_to_text(identity))),
+        policy=replace(policy, version=config_version(policy, told, of_no_place(identity, declared.scalix))),
         litellm=told,
         left_out=left_out,
         warnings=tuple(map(str, warnings)),

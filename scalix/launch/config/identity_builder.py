@@ -1,7 +1,9 @@
 """Builds the domain's `IdentitySettings` from the config, and passes them on to the workers as text."""
 
+import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -96,6 +98,23 @@ def _issuer(written: IssuerSection, steps: tuple[Step, ...], findings: Findings,
 def identity_to_text(settings: IdentitySettings) -> str:
     """Write the settings as one line for a worker's environment. They hold no secret."""
     return _CODEC.dump_json(settings).decode()
+
+
+def of_no_place(settings: IdentitySettings, section: ScalixSection) -> IdentitySettings:
+    """The settings less what belongs to the machine: where a key set lies (its content counts), and the proxies that
+    the environment names. Gateways with one config on several machines have this in common."""
+    issuers = [
+        issuer if issuer.jwks_file is None else replace(issuer, jwks_file=_digest_of(Path(issuer.jwks_file)))
+        for issuer in settings.issuers
+    ]
+    return replace(settings, issuers=tuple(issuers), trusted_proxies=section.trusted_proxies)
+
+
+def _digest_of(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:  # a problem that is told elsewhere
+        return ""
 
 
 def identity_from_text(text: str) -> IdentitySettings:
