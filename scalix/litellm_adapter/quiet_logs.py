@@ -78,4 +78,4 @@ def quiet_prints() -> None:
     from litellm.proxy import proxy_server
 
     log = logging.getLogger("LiteLLM Proxy")
-    proxy_server.print = lambda *words, **_: log.debug(" ".join(map(str, words)))  # type: ignore[attr-defined]
+    vars(proxy_server)["print"] = lambda *words, **_: log.debug(" ".join(map(str, words)))

@@ -34,8 +34,7 @@ _LIST = """
 app
   litellm = DEFAULT_MAX_RETRIES; disable_hf_tokenizer_download; global_disable_no_log_param; model_cost: dict
   litellm.constants = MAX_IMAGE_URL_DOWNLOAD_SIZE_MB
-  litellm.proxy.health_check = perform_health_check(model_list, details)
-  litellm.proxy.proxy_server = app; llm_model_list
+  litellm.proxy.proxy_server = app
   litellm.responses.utils = ResponsesAPIRequestUtils.decode_container_id_to_original
 bounded_work
   litellm = exceptions

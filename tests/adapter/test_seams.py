@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from litellm import utils
-from litellm.proxy import health_check
 from litellm.proxy.proxy_server import app as litellm_app
+from litellm.responses.utils import ResponsesAPIRequestUtils
 from litellm.router import Router
 from litellm.types.utils import StreamingChoices
 
@@ -36,10 +36,10 @@ def test_a_name_is_as_it_must_be(one: Seam) -> None:
 def test_a_needed_name_that_is_gone_is_told_with_who_needs_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delattr(health_check, "perform_health_check")
+    monkeypatch.delattr(ResponsesAPIRequestUtils, "decode_container_id_to_original")
     with pytest.raises(SeamsChanged) as caught:
         check()
-    name = "litellm.proxy.health_check:perform_health_check"
+    name = "litellm.responses.utils:ResponsesAPIRequestUtils.decode_container_id_to_original"
     said = f"{name} is not there, needed by app: the gateway does not start"
     assert str(caught.value).endswith(said)
     assert seam_checks.main() == 1

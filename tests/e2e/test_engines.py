@@ -102,6 +102,7 @@ def test_the_operator_reads_who_serves_a_model_and_why_and_callers_do_not(auto: 
         "direct_routes": [],
         "reason": "model_info.engine is litellm",
         "health": None,
+        "rests_s": 0,
     }
     with auto.client(key) as http:
         assert http.get("/scalix/v1/models").status_code == 403

@@ -170,7 +170,7 @@ def check_seams(copy: Copy, step: Step) -> str:
 RULES = (
     (r"(\w+=\S+ )*make \w+( ARGS=\"[^\"]*\")?", run_make),
     (rf"\.venv/bin/python {_START} --detach", check_instead_of_start),
-    (rf"\.venv/bin/python {_START} --stop", stop_nothing),
+    (rf"\.venv/bin/python {_START} --stop( --now)?", stop_nothing),
     (rf"\.venv/bin/python {_START} --reload", reload_nothing),
     (rf"\.venv/bin/python {_START} --(status|check|help)", run_as_written),
     (r"\.venv/bin/python test_scalix_litellm\.py --test [\w-]+", run_as_written),
@@ -179,6 +179,7 @@ RULES = (
     (r"\.venv/bin/python -c .*", run_as_written),
     (r"(for i in .*)?curl .*", run_curl),
     (r"(cp|chmod|tail) .*", run_as_written),
+    (r"grep .* \|\| echo .*", run_as_written),
     (r"echo \"sk-\$\(openssl rand -hex 32\)\"", run_as_written),
 )
 
@@ -251,7 +252,7 @@ def test_a_command_without_a_rule_is_an_error() -> None:
 def test_blocks_of_other_kinds_hold_no_commands(page: str) -> None:
     """A fence without a language, or with one that nobody knows, would hide its commands from this test."""
     kinds = {block[1] for block in _FENCE.finditer(PAGES[page])}
-    assert kinds <= {"bash", "console", "python", "yaml", "json"}
+    assert kinds <= {"bash", "console", "python", "yaml", "json", "text"}
 
 
 def test_the_tiers_in_the_readme_are_those_of_the_shipped_config() -> None:

@@ -79,7 +79,7 @@ def test_plain_secrets_are_a_warning_in_development_and_refused_in_production(tm
         ("10-budgets-and-header.yaml", "picture is left out: models of mode image_generation are not served"),
         (
             "11-azure.yaml",
-            "the callback langfuse_otel: without effect here: its package is not installed; run: pip install",
+            "files_settings: without effect here: files, batches and fine tuning are not served",
         ),
         ("24-kinds-of-models.yaml", "rank is left out: models of mode rerank are not served"),
     ],

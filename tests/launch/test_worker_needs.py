@@ -13,11 +13,11 @@ from scalix.serving.http_protocol import BoundedHttpProtocol
 
 @pytest.mark.parametrize("package", ["uvloop", "httptools"])
 def test_a_worker_does_not_serve_without_its_fast_parts(
-    package: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    package: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     assert worker.main(["--fd", "0", "--ready-fd", "0"]) == EXIT_CANT_LOAD
-    assert package in capsys.readouterr().err
+    assert package in capfd.readouterr().err
 
 
 def test_it_is_told_to_use_them_and_does_not_choose_for_itself() -> None:

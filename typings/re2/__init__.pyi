@@ -34,11 +34,9 @@ class _Regexp(Generic[AnyStr]):
 def compile(pattern: AnyStr, options: Options | None = None) -> _Regexp[AnyStr]: ...
 def escape(pattern: AnyStr) -> AnyStr: ...
 
-class _Set:
+class Set:
+    @staticmethod
+    def SearchSet(options: Options | None = None) -> Set: ...  # noqa: N802
     def Add(self, pattern: str | bytes) -> int: ...  # noqa: N802
     def Compile(self) -> None: ...  # noqa: N802
     def Match(self, text: str | bytes) -> list[int] | None: ...  # noqa: N802
-
-class Set:
-    @staticmethod
-    def SearchSet(options: Options | None = None) -> _Set: ...  # noqa: N802

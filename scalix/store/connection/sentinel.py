@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import re2
 from redis.exceptions import RedisError, ResponseError
 
 from scalix.store.base import StoreUnavailable
@@ -19,7 +19,7 @@ _PAUSE_BETWEEN_LOOKS_S = 0.2
 # While all is well. A fail-over by hand leaves the old master as it is for a while, and what is written there is lost.
 _LOOK_EVERY_S = 0.5
 # Scripts' errors hold it somewhere in their text.
-_DEMOTED = re.compile(r"\bREADONLY\b")
+_DEMOTED = re2.compile(r"\bREADONLY\b")
 
 LaneMaker = Callable[[str, Callable[[], None]], Lane]
 """Makes a lane of a URL of redis-py's, and of what is called when the server fails."""
