@@ -42,18 +42,27 @@ Answered = tuple[int, bytes | AsyncIterator[Group]]
 Ask = Callable[[Exchange, Request], Awaitable[Answered]]
 
 _RETRIES = "num_retries"  # the edge's word to an engine: how often the same model may be asked again
-_FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 8.0
+FIRST_WAIT_S, _MOST_WAIT_S = 0.5, 8.0
 _EVENTS = b"text/event-stream"
 _OK, _BAD_GATEWAY = 200, 502
 _BROKEN = b'data: {"error":{"message":"the stream broke off","type":"provider_error","code":"502"}}\n\n'
 
 
 class DirectEngine:
-    """`build` makes the request to a provider, `ask` sends it and reads the answer, and `app` serves all others."""
+    """`build` makes the request to a provider, `ask` sends it and reads the answer, and `app` serves all others.
+
+    `first_wait_s` is the pause before a failed request is sent again, if its provider names none."""
 
     def __init__(
-        self, app: ASGIApp, build: Build, ask: Ask, *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        app: ASGIApp,
+        build: Build,
+        ask: Ask,
+        *,
+        first_wait_s: float = FIRST_WAIT_S,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._first_wait_s = first_wait_s
         self._app = app
         self._build = build
         self._ask = ask
@@ -102,7 +111,7 @@ class DirectEngine:
             failure = exchange.attempt.seen.error
             if answered[0] == _OK or tries == retries or not _may_be_tried_again(failure):
                 break
-            await self._pause(_wait_s(failure, tries))
+            await self._pause(_wait_s(failure, tries, self._first_wait_s))
         return answered
 
 
@@ -123,11 +132,11 @@ def _may_be_tried_again(failure: ProviderError | None) -> bool:
     return class_of_status(failure.status, failure.kind, failure.message) is ErrorClass.PROVIDER_DOWN
 
 
-def _wait_s(failure: ProviderError | None, tries: int) -> float:
+def _wait_s(failure: ProviderError | None, tries: int, first_s: float) -> float:
     """As long as the provider asks for, else longer each time, as OpenAI's clients wait."""
     if failure is not None and failure.retry_after_s:
         return float(failure.retry_after_s)
-    longest_s: float = min(_FIRST_WAIT_S * 2**tries, _MOST_WAIT_S)
+    longest_s: float = min(first_s * 2**tries, _MOST_WAIT_S)
     return longest_s * random.uniform(0.75, 1.0)  # noqa: S311
 
 

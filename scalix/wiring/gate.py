@@ -54,7 +54,7 @@ def create_app() -> Any:
     from scalix.litellm_adapter.app import load_app, model_facts, original_id
 
     inner = load_app()  # says what LiteLLM lacks before anything of ours asks for it
-    from scalix.direct_engine.engine import DirectEngine
+    from scalix.direct_engine.engine import FIRST_WAIT_S, DirectEngine
     from scalix.litellm_adapter.bridge import Services, bridge
     from scalix.litellm_adapter.direct_requests import DirectRequests
     from scalix.litellm_adapter.health_checks import check_deployment, check_models
@@ -85,7 +85,9 @@ def create_app() -> Any:
     window_ms = int(os.environ.get("SCALIX_STREAM_JOIN_MS") or DEFAULT_STREAM_JOIN_MS)
     bridge.pressure = Pressure(window_ms) if window_ms else None
     client, requests = SharedClient(), DirectRequests()
-    direct = DirectEngine(inner, requests.build, requests.ask)
+    # LiteLLM's variable for its own retries.
+    first_wait_s = float(os.environ.get("INITIAL_RETRY_DELAY") or FIRST_WAIT_S)
+    direct = DirectEngine(inner, requests.build, requests.ask, first_wait_s=first_wait_s)
 
     def app_of(engine: "ModelEngine", route: "Route") -> "ASGIApp":
         return direct if route in engine.direct else inner

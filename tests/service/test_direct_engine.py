@@ -68,6 +68,12 @@ async def test_a_retry_waits_as_long_as_its_provider_asks_if_that_is_not_long(
     await engine({"type": "http", "scalix": exchange}, no_app, send)  # type: ignore[arg-type]
     assert pauses == waited_s
 
+    pauses.clear()
+    exchange.attempt.seen.error = ProviderError(503, "", None)
+    engine = DirectEngine(no_app, build, ask, first_wait_s=0.1, pause=pause)
+    await engine({"type": "http", "scalix": exchange}, no_app, send)  # type: ignore[arg-type]
+    assert [0.07 < one <= 0.2 for one in pauses] == [True, True]
+
 
 async def test_a_stream_that_nobody_has_asked_for_is_a_failure_and_no_answer() -> None:
     sent, _ = await served((200, groups(CHUNK, b"data: [DONE]\n\n")), streamed=False)
