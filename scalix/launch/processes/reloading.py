@@ -147,8 +147,13 @@ class Reloading:
         elif heard and heard.id == held.call and heard.act == "switch":
             self._switch(held.change, held.outcome)
         elif heard and heard.id != held.call and heard.act == "read" and not is_late:
-            held.call = heard.id  # a further one has called meanwhile
-            self._hold(held, fellows)
+            # A further one has called meanwhile, for whom files are read anew: they may be others by now.
+            if held.asked:
+                held.call = heard.id
+                self._hold(held, fellows)
+            else:
+                self._held = None
+                self._follow(heard, fellows)
         elif is_late or (not fellows.is_away and (heard is None or heard.id != held.call)):
             self._give_up(held, ["the gateways of this store do not have the same config; see the log of the others"])
 
