@@ -14,7 +14,9 @@ import pytest
 from scalix.launch.processes.certificate import LOOK_EVERY_S, Certificate
 from scalix.launch.settings.tls import TlsSettings
 from tests.authority import Authority
+from tests.launch.doctor_rig import Practice
 from tests.launch.running import Gateway, Place, eventually
+from tests.launch.test_reload import APP
 
 
 @pytest.fixture
@@ -48,15 +50,18 @@ def ask(connection: ssl.SSLSocket) -> bytes:
 
 
 def test_a_gateway_with_a_certificate_speaks_tls_1_3_and_its_commands_reach_it(
-    place: Place, authority: Authority
+    place: Place, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = authority.issue(place.folder, ("gateway.example.com",))
-    place.extra.update(SCALIX_ENV="staging", LITELLM_MASTER_KEY="sk-" + "7c1e" * 12)
+    # With an app whose worker says in every answer by which config it goes.
+    place.extra.update(APP, SCALIX_ENV="staging", LITELLM_MASTER_KEY="sk-" + "7c1e" * 12)
     gateway = place.start("--workers", "2", "--certificate", str(files[0]), "--private-key", str(files[1]))
     status = gateway.status()
     assert status["state"] == "ready"
     assert status["address"] == f"https://127.0.0.1:{gateway.port}"
     assert "certificate for gateway.example.com, until " in status["certificate"]
+    ready = Practice(place, monkeypatch).examine("--offline").the("gateway", "is ready")
+    assert ready["where"] == status["address"]
     context = authority.trusted()
     context.check_hostname = False
     context.set_alpn_protocols(["h2", "http/1.1"])
@@ -64,7 +69,9 @@ def test_a_gateway_with_a_certificate_speaks_tls_1_3_and_its_commands_reach_it(
     with connection:
         assert (number, version) == (serial(files), "TLSv1.3")
         assert connection.selected_alpn_protocol() == "http/1.1"
-        assert b"\r\nstrict-transport-security: max-age=31536000\r\n" in ask(connection)
+        answer = ask(connection)
+        assert b"\r\nstrict-transport-security: max-age=31536000\r\n" in answer
+        assert b"\r\nx-scalix-config: %s\r\n" % status["config"].encode() in answer
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLError):
         served(gateway, context)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scalix.launch.doctor.findings import Case, Finding
 from scalix.launch.problems import LaunchError
-from scalix.launch.processes.ports import base_url, reserve_port
+from scalix.launch.processes.ports import reserve_port
 from scalix.launch.processes.runfile import running
 from scalix.launch.processes.status import gateway_of_port, look
 from scalix.store.journal.journal_file import (
@@ -52,7 +52,7 @@ def check_gateway(case: Case) -> Iterator[Finding]:
         ended = f": {status.detail}" if status.detail else ""
         yield Finding("note" if ended else "ok", "gateway", f"none runs from {case.state_dir}{ended}")
     elif status.state == "ready" and status.run_file:
-        yield Finding("ok", base_url(status.run_file.host, status.run_file.port), "the gateway is ready")
+        yield Finding("ok", status.run_file.url, "the gateway is ready")
     else:
         detail = f": {status.detail}" if status.detail else ""
         yield Finding("warning", "gateway", f"it is {status.state}{detail}", "look into its log")

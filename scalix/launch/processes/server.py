@@ -66,9 +66,9 @@ class DrainingServer(uvicorn.Server):
         version = self._version()
         if version and version != self._said:
             self._said = version
-            self.config.encoded_headers = [(_VERSION, version.encode())]
-            others = [header for header in self.server_state.default_headers if header[0] != _VERSION]
-            self.server_state.default_headers = others + self.config.encoded_headers
+            # Of the next second and of this one; each has headers beside it.
+            for headers in (self.config.encoded_headers, self.server_state.default_headers):
+                headers[:] = [*(header for header in headers if header[0] != _VERSION), (_VERSION, version.encode())]
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if os.getppid() != self._launcher:
