@@ -118,7 +118,7 @@ def test_env_files_are_read_again_and_no_request_is_refused_meanwhile(place: Pla
     env_file.write_text("OTHER_KEY=sk-other-provider-0123456789\n")
     gateway = place.start(extra=APP)  # one worker
     assert gateway.get("/env/OTHER_KEY") == (200, "sk-other-provider-0123456789")
-    env_file.write_text("OTHER_KEY=sk-newer-provider-0123456789\nLITELLM_HOST=0.0.0.0\n")
+    env_file.write_text("OTHER_KEY=sk-newer-provider-0123456789\nLITELLM_HOST=0.0.0.0\nSCALIX_DRAIN_S=77\n")
     with ThreadPoolExecutor() as pool:
         reload = pool.submit(place.run, "--reload")
         answers = set()
@@ -126,7 +126,8 @@ def test_env_files_are_read_again_and_no_request_is_refused_meanwhile(place: Pla
             answers.add(gateway.get("/env/OTHER_KEY"))
         done = reload.result()
     assert (done.returncode, done.stderr) == (0, "")
-    assert "workers are replaced one by one: OTHER_KEY" in done.stdout
+    assert "workers are replaced one by one: OTHER_KEY, SCALIX_DRAIN_S\n" in done.stdout
+    assert gateway.run_file.drain_s == 77  # --stop waits as long as workers do
     assert "changes in LITELLM_HOST come into force with a restart only" in done.stdout
     assert "sk-" not in done.stdout + place.log.read_text()
     assert {status for status, _ in answers} == {200}
@@ -352,7 +353,10 @@ def test_new_models_and_their_second_names_are_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("LITELLM_PORT", "4999"), ("LITELLM_HOST", "0.0.0.0"), ("LITELLM_MAX_WORKERS", "3"), ("REDIS_URL", "redis://x")],
+    [
+        *[("LITELLM_PORT", "4999"), ("LITELLM_HOST", "0.0.0.0"), ("LITELLM_MAX_WORKERS", "3")],
+        *[("REDIS_URL", "redis://x"), ("SCALIX_LOG_FORMAT", "json")],
+    ],
 )
 def test_what_a_launcher_has_for_good_is_said_and_replaces_nobody(tmp_path: Path, name: str, value: str) -> None:
     path = tmp_path / "config.yaml"
@@ -363,7 +367,7 @@ def test_what_a_launcher_has_for_good_is_said_and_replaces_nobody(tmp_path: Path
     reload = read_again(plan)
     assert not reload.replaces
     assert reload.notes[1].startswith(f"changes in {name} come into force with a restart only")
-    fixed = ("host", "port", "workers", "redis_url")
+    fixed = ("host", "port", "workers", "redis_url", "log_format")
     assert all(getattr(reload.plan.settings, one) == getattr(plan.settings, one) for one in fixed)
 
 

@@ -33,6 +33,7 @@ _OF_A_START = {
     "port": "LITELLM_PORT",
     "workers": "LITELLM_MAX_WORKERS",
     "log_file": "LITELLM_LOG_FILE",
+    "log_format": "SCALIX_LOG_FORMAT",
     "state_dir": "SCALIX_STATE_DIR",
     "redis_url": "REDIS_URL",
     "scalix_env": "SCALIX_ENV",

@@ -97,7 +97,7 @@ class Supervisor:
     def _start_everything(self) -> None:
         settings, port = self._plan.settings, int(self._listener.getsockname()[1])
         self._run_file = RunFile(settings.host, port, str(self._log_file), demo=self._plan.demo)
-        self._note(drain_s=settings.drain_s)
+        self._note()
         self._output.say("config", str(settings.config_path))
         self._store = open_store(settings, self._pump, self._output, self._plan.environment.store_variables)
         self._note()
@@ -271,6 +271,7 @@ class Supervisor:
             helpers=tuple(identity for identity in identities if identity),
             store=self._store.description if self._store else "starting",
             store_socket=self._store.socket if self._store else None,
+            drain_s=self._plan.settings.drain_s,
             config=self._plan.config.policy.version,
             models=self._plan.models,
             left_out=tuple(line for _, line in model_lines(self._plan))[1:],
