@@ -22,9 +22,6 @@ from scalix.litellm_adapter.wire import Came
 if TYPE_CHECKING:
     from litellm.llms.custom_httpx.aiohttp_transport import LiteLLMAiohttpTransport
 
-# Of one request alone: who sends it says them.
-_OF_THE_REQUEST = frozenset({"host", "content-length", "accept-encoding"})
-
 
 @dataclass(slots=True)
 class Target:
@@ -34,12 +31,6 @@ class Target:
     headers: httpx.Headers
     extensions: Mapping[str, Any]
     options: dict[str, Any] | None = None  # the same in the words of the session, once a request has gone there
-
-    @classmethod
-    def of(cls, request: httpx.Request) -> "Target":
-        """That of a request as LiteLLM builds it."""
-        headers = [item for item in request.headers.multi_items() if item[0] not in _OF_THE_REQUEST]
-        return cls(request.url, httpx.Headers(headers), request.extensions)
 
 
 @dataclass(frozen=True, slots=True)

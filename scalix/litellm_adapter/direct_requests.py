@@ -13,7 +13,7 @@ from scalix.domain.bounded import Bounded
 from scalix.domain.json_values import listed
 from scalix.domain.requests.request_ids import told
 from scalix.domain.requests.routes import Route
-from scalix.litellm_adapter.direct_client import DirectClient, DirectRequest, Target
+from scalix.litellm_adapter.direct_client import DirectClient, DirectRequest
 from scalix.litellm_adapter.kept_builds import KeptBuilds
 from scalix.litellm_adapter.known_fields import filled
 from scalix.litellm_adapter.provider_calls import Answered, ProviderCall
@@ -57,8 +57,7 @@ class DirectRequests:
             return None
         if exchange.admission.route is Route.RESPONSES:
             note_keeper(exchange.attempt, deployment)
-            asked = await built_response(_router(), deployment, body)
-            return None if asked is None else DirectRequest(Target.of(asked), asked.content)
+            return await built_response(_router(), deployment, body)
         params = deployment["litellm_params"]
         provider = params.get("custom_llm_provider") or params["model"].partition("/")[0]
         route = exchange.admission.route
@@ -78,7 +77,7 @@ class DirectRequests:
         built = await built_request(deployment, orjson.loads(orjson.dumps(body)), route)  # which it changes in place
         if built is None:
             return None
-        request, left_out = DirectRequest(Target.of(built[0]), built[0].content), built[1]
+        request, left_out = built
         _note_left_out(exchange, left_out)
         if key is not None:
             self._kept.put(key, request, body[field], left_out)

@@ -16,6 +16,7 @@ import httpx
 from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.catching import CATCHING, Build, Caught
 from scalix.litellm_adapter.developer_role import note_role
+from scalix.litellm_adapter.direct_client import DirectRequest, Target
 from scalix.litellm_adapter.dropped_values import dropped_values
 from scalix.litellm_adapter.kept_caps import with_caps
 from scalix.litellm_adapter.model_options import with_options
@@ -53,7 +54,7 @@ def _say_nothing(*args: Any, **kwargs: Any) -> None:
 
 async def built_request(
     deployment: Mapping[str, Any], body: Mapping[str, Any], route: Route = Route.CHAT
-) -> tuple[httpx.Request, tuple[str, ...]] | None:
+) -> tuple[DirectRequest, tuple[str, ...]] | None:
     """The request that LiteLLM would send for `body` to `deployment`, an entry of its router's list, and the names of
     what it leaves out; `None` if it has to send it itself."""
     from litellm.main import completion, embedding, text_completion
@@ -80,7 +81,7 @@ async def built_request(
     return None if request is None else (request, left_out)
 
 
-async def caught_request(call: Callable[[], Any], route: Route) -> httpx.Request | None:
+async def caught_request(call: Callable[[], Any], route: Route) -> DirectRequest | None:
     """The request that `call`, a call of LiteLLM's, would send; `None` if it sends none, or one of another API, or
     fails."""
     build = Build()
@@ -111,11 +112,11 @@ def without_signatures(messages: Any, params: Mapping[str, Any]) -> Any:
     return _remove_thought_signatures_from_messages(messages, SIGNED.decode())
 
 
-def _as_sent(request: httpx.Request) -> httpx.Request:
-    """The same for another client, without what is of the connection, or of this one."""
+def _as_sent(request: httpx.Request) -> DirectRequest:
+    """The same for our own client, without what is of the connection, or of this one."""
     headers = [
         (name, value)
         for name, value in request.headers.multi_items()
         if name not in _OF_THE_CONNECTION and not name.startswith(_TELEMETRY)
     ]
-    return httpx.Request("POST", request.url, headers=headers, content=request.content, extensions=request.extensions)
+    return DirectRequest(Target(request.url, httpx.Headers(headers), request.extensions), request.content)

@@ -4,11 +4,11 @@ import inspect
 from functools import partial
 from typing import Any
 
-import httpx
 import orjson
 
 from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.chat_servers import BY_RESPONSES, chat_servers
+from scalix.litellm_adapter.direct_client import DirectRequest
 from scalix.litellm_adapter.model_options import with_options
 from scalix.litellm_adapter.providers import provider_of
 from scalix.litellm_adapter.request_building import Silent, caught_request
@@ -17,7 +17,7 @@ from scalix.service.exchange.attempts import Attempt
 _GENERIC = "_ageneric_api_call_with_fallbacks"  # by this the router knows calls that are no chat completions
 
 
-async def built_response(router: Any, deployment: dict[str, Any], body: dict[str, Any]) -> httpx.Request | None:
+async def built_response(router: Any, deployment: dict[str, Any], body: dict[str, Any]) -> DirectRequest | None:
     """The request that LiteLLM would send for `body` to `deployment`, an entry of the list of its `router`; `None` if
     it has to ask itself: by chat completions, by several calls, or as one that does not stream."""
     from litellm.responses.main import responses

@@ -21,7 +21,7 @@ from litellm.proxy import proxy_server
 
 from scalix.domain.engines import DIRECT
 from scalix.domain.requests.routes import Route
-from scalix.litellm_adapter.direct_client import DirectRequest, Target
+from scalix.litellm_adapter.direct_client import DirectRequest
 from scalix.litellm_adapter.direct_requests import DirectRequests
 from scalix.litellm_adapter.kept_builds import KeptBuilds
 from scalix.litellm_adapter.provider_transport import install_reading
@@ -298,7 +298,7 @@ def kept_is_anew(data: st.DataObject) -> None:
         if built is None or keys[0] is None or keys[1] is None:
             return
         assert keys[0] == keys[1]
-        kept.put(keys[0], DirectRequest(Target.of(built[0]), built[0].content), first, built[1])
+        kept.put(keys[0], built[0], first, built[1])
         if (found := kept.get(keys[1])) is None:
             return
         anew = asyncio.run(built_request(deployment, copy.deepcopy({"messages": second, **rest})))
