@@ -78,7 +78,7 @@ class Bounded(httpx.AsyncByteStream):
                 raise httpx.ReadError("the provider's answer is in a coding that was not asked for")
             inflater = _Inflater(_WINDOWS[self._coding])
         try:
-            async for piece in _with_rest(self._inner, pieces):
+            async for piece in _with_rest(self.connected, pieces):
                 for number, part in enumerate(inflater.parts(piece) if inflater else (piece,)):
                     if number:
                         await asyncio.sleep(0)  # one read may hold a thousand times its size
@@ -110,14 +110,13 @@ class Bounded(httpx.AsyncByteStream):
         await self._inner.aclose()
 
 
-async def _with_rest(inner: Body, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _with_rest(response: aiohttp.ClientResponse | None, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """`pieces`, and before a connection that broke is an error, what had come by then: aiohttp keeps it to itself where
     it was not read in time."""
     try:
         async for piece in pieces:
             yield piece
     except httpx.ReadError:
-        response = getattr(inner, "_aiohttp_response", None)
         if response is not None and (rest := response.content._read_nowait(-1)):
             yield rest
         raise

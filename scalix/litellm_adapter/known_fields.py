@@ -94,7 +94,7 @@ def _reads_extras(provider: str, base: Any) -> bool:
 
 def _params(route: Route, model: str, provider: str, by_chat: bool) -> tuple[frozenset[str] | None, bool]:
     """The parameters that LiteLLM lets through, `None` for any, and whether they are those of chat completions."""
-    kind = LlmProviders(provider) if provider in LlmProviders._member_map_.values() else None
+    kind = LlmProviders(provider) if provider in LlmProviders.__members__.values() else None
     if route is Route.EMBEDDINGS:
         return _of_embeddings(model, provider), False
     if route is Route.MESSAGES and kind and ProviderConfigManager.get_provider_anthropic_messages_config(model, kind):

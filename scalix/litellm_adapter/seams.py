@@ -36,6 +36,9 @@ app
   litellm.constants = MAX_IMAGE_URL_DOWNLOAD_SIZE_MB
   litellm.proxy.proxy_server = app
   litellm.responses.utils = ResponsesAPIRequestUtils.decode_container_id_to_original
+bounded_answers
+  aiohttp.streams = StreamReader._read_nowait(n)
+  litellm.llms.custom_httpx.aiohttp_transport = AiohttpResponseStream._aiohttp_response
 bounded_work
   litellm = exceptions
   litellm.llms.base_llm.chat.transformation = BaseLLMException: error
@@ -45,7 +48,7 @@ bounded_work | a client's text may hold up everybody else
   litellm.litellm_core_utils.prompt_templates.common_utils = _is_not_python_regex(pattern)
   litellm.litellm_core_utils.secret_redaction = _SECRET_RE; _python_redact_internal_details(value)
 broken_framing
-  aiohttp.client_proto = ResponseHandler.set_exception(exc)
+  aiohttp.client_proto = ResponseHandler._payload; ResponseHandler.set_exception(exc)
 callbacks
   litellm.integrations.custom_logger =
     CustomLogger.async_log_failure_event(kwargs, response_obj, start_time, end_time)
@@ -89,8 +92,10 @@ known_fields
   litellm.utils = ProviderConfigManager.get_provider_anthropic_messages_config(model, provider)
     get_optional_params_embeddings(model, custom_llm_provider, drop_params, dimensions, encoding_format, user)
 direct_client
+  httpx = AsyncClient._transport; AsyncClient._transport_for_url(url)
   litellm.llms.custom_httpx.aiohttp_transport = AiohttpResponseStream(aiohttp_response); map_aiohttp_exceptions
     LiteLLMAiohttpTransport.get_valid_client_session; LiteLLMAiohttpTransport._get_proxy_settings(request)
+    LiteLLMAiohttpTransport._ssl_verify
 direct_requests
   litellm = Router.get_model_list(model_name); Router._get_timeout(kwargs, data)
     Router._deployment_params_with_request_reasoning_override(deployment_params, request_kwargs)

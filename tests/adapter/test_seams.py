@@ -3,9 +3,9 @@
 import ast
 import importlib
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from litellm import utils
@@ -78,6 +78,10 @@ def test_an_entry_of_a_list_and_an_attribute_of_instances_are_looked_for(monkeyp
     assert "can't be imported (No module named 'litellm.no_such_module')" in problem(nowhere)
 
 
+def last_of(one: Seam) -> str:
+    return one.name.replace(":", ".").rpartition(".")[2].partition("[")[0]
+
+
 def touched_in(path: Path) -> Iterator[str]:
     """What a module takes of LiteLLM's and of the SDK's insides: what it imports, and reads of what it imports."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -114,8 +118,27 @@ def test_all_that_a_module_touches_is_listed_for_it(path: Path) -> None:
     assert set(touched_in(path)) <= of_listed
 
 
+def insides_in(path: Path) -> set[str]:
+    """Private names that a module reads of what is neither its own nor of the standard library."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    ours = {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
+    read: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Attribute):
+            holder = node.value.id if isinstance(node.value, ast.Name) else ""
+            if holder not in ("self", "cls") and holder not in sys.stdlib_module_names:
+                read.add(node.attr)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr":
+            read.update(str(arg.value) for arg in node.args[1:2] if isinstance(arg, ast.Constant))
+    return {name for name in read - ours if name.startswith("_") and not name.startswith("__")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_all_that_a_module_reads_of_anothers_insides_is_listed_for_it(path: Path) -> None:
+    assert insides_in(path) <= {last_of(one) for one in SEAMS if path.stem in one.users}
+
+
 @pytest.mark.parametrize("one", SEAMS, ids=lambda one: one.name)
 def test_what_is_listed_is_used(one: Seam) -> None:
-    last: Any = one.name.replace(":", ".").rpartition(".")[2].partition("[")[0]
     for user in one.users:
-        assert last in (ADAPTER / f"{user}.py").read_text(encoding="utf-8"), user
+        assert last_of(one) in (ADAPTER / f"{user}.py").read_text(encoding="utf-8"), user
