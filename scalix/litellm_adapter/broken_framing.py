@@ -14,15 +14,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 _Set = Callable[..., None]
 
 
-def install() -> None:
-    """Put it around aiohttp's handler of answers, once."""
-    if not hasattr(ResponseHandler.set_exception, "scalix"):
-        telling = _telling(ResponseHandler.set_exception)
-        telling.scalix = True  # type: ignore[attr-defined]
-        ResponseHandler.set_exception = telling  # type: ignore[method-assign]
+def telling(own: _Set) -> _Set:
+    """`set_exception` of aiohttp's handler of answers, which tells who reads the body too."""
 
-
-def _telling(own: _Set) -> _Set:
     def set_exception(self: ResponseHandler, exc: BaseException, *cause: Any) -> None:
         own(self, exc, *cause)
         if isinstance(exc, HttpProcessingError) and self._payload is not None:

@@ -11,7 +11,6 @@ import orjson
 from scalix.domain.answers.plain_deltas import Group
 from scalix.domain.bounded import Bounded
 from scalix.domain.json_values import listed
-from scalix.domain.requests.request_ids import told
 from scalix.domain.requests.routes import Route
 from scalix.litellm_adapter.direct_client import DirectClient, DirectRequest
 from scalix.litellm_adapter.kept_builds import KeptBuilds
@@ -19,7 +18,7 @@ from scalix.litellm_adapter.known_fields import filled
 from scalix.litellm_adapter.provider_calls import Answered, ProviderCall
 from scalix.litellm_adapter.request_building import SIGNED, built_request, without_signatures
 from scalix.litellm_adapter.response_requests import built_response, note_keeper
-from scalix.litellm_adapter.wire import ID_HEADER, Came
+from scalix.litellm_adapter.wire import Came, own_headers
 from scalix.service.exchange.exchanges import Exchange
 
 _TAKES_TOKENS = frozenset({"openai", "hosted_vllm"})
@@ -93,8 +92,7 @@ class DirectRequests:
     async def ask(self, exchange: Exchange, request: DirectRequest) -> tuple[int, bytes | AsyncIterator[Group]]:
         """Send it. The status of the answer, and its body, or the events of its stream that came together. Raises
         `httpx.TransportError`."""
-        own = (*exchange.attempt.own_headers, (ID_HEADER, told(exchange.admission.request_id)))
-        request = replace(request, own=own)
+        request = replace(request, own=own_headers(exchange))
         answered = await self._answered(exchange, request)
         for _ in range(_MOST_REDIRECTS):
             if isinstance(answered, Answered) or not _is_moved(answered):

@@ -5,15 +5,15 @@ from functools import wraps
 from typing import Any, cast
 
 import httpx
+from aiohttp.client_proto import ResponseHandler
 
-from scalix.domain.requests.request_ids import told
-from scalix.litellm_adapter import broken_framing
 from scalix.litellm_adapter.bounded_answers import CODINGS, bound
+from scalix.litellm_adapter.broken_framing import telling
 from scalix.litellm_adapter.catching import Caught, is_caught
 from scalix.litellm_adapter.client_urls import refuse_blocking_fetch
 from scalix.litellm_adapter.provider_calls import Answered, ProviderCall, asks_provider, refuse_incomplete
 from scalix.litellm_adapter.provider_redirects import elsewhere, kept_here, leads_away
-from scalix.litellm_adapter.wire import ID_HEADER, Came
+from scalix.litellm_adapter.wire import Came, own_headers
 from scalix.service.exchange.calls import MOST_ANSWER_BYTES
 from scalix.service.exchange.exchanges import CURRENT, Exchange
 
@@ -34,15 +34,15 @@ def install_reading() -> None:
     for transport in (LiteLLMAiohttpTransport, httpx.AsyncHTTPTransport):
         _put_around(transport, "handle_async_request", watched)
     _put_around(httpx.HTTPTransport, "handle_request", watched_blocking)
-    broken_framing.install()
+    _put_around(ResponseHandler, "set_exception", telling)
 
 
-def _put_around(transport: type, name: str, watch: Callable[[Any], Any]) -> None:
-    own = getattr(transport, name)
+def _put_around(kind: type, name: str, watch: Callable[[Any], Any]) -> None:
+    own = getattr(kind, name)
     if not hasattr(own, "scalix"):
         watching = watch(own)
         watching.scalix = True
-        setattr(transport, name, watching)
+        setattr(kind, name, watching)
 
 
 def watched(handle: Handle) -> Handle:
@@ -102,8 +102,7 @@ def watched_blocking(handle: BlockingHandle) -> BlockingHandle:
 
 def _add_own_headers(exchange: Exchange, request: httpx.Request) -> None:
     if asks_provider(request):
-        request.headers.update(exchange.attempt.own_headers)
-        request.headers[ID_HEADER] = told(exchange.admission.request_id)
+        request.headers.update(own_headers(exchange))
 
 
 def is_unseen(call: Mapping[str, Any]) -> bool:

@@ -5,9 +5,12 @@ from typing import Any, Protocol
 
 import httpx
 
-ID_HEADER = "x-client-request-id"
-"""By this a provider is told our id of a request. OpenAI's API has it; others pass it over. Not `x-request-id`, which
-some servers take for their own: they refuse one that comes twice, as that of a retry does."""
+from scalix.domain.requests.request_ids import told
+from scalix.service.exchange.exchanges import Exchange
+
+# By this a provider is told our id of a request. OpenAI has it; others pass it over. Not `x-request-id`, which some
+# servers take for their own: they refuse one that comes twice, as that of a retry does.
+_ID_HEADER = "x-client-request-id"
 
 
 class Sent(Protocol):
@@ -42,3 +45,8 @@ class Came(Protocol):
     def has_redirect_location(self) -> bool: ...
     async def aread(self) -> bytes: ...
     async def aclose(self) -> None: ...
+
+
+def own_headers(exchange: Exchange) -> tuple[tuple[str, str], ...]:
+    """What the provider of an exchange is sent beside what all requests of its kind have."""
+    return (*exchange.attempt.own_headers, (_ID_HEADER, told(exchange.admission.request_id)))

@@ -61,8 +61,7 @@ class PassedChat:
             split_thoughts(message)
             for call in objects(message.get("tool_calls")):
                 self._complete_call(call, with_id=True)
-            finish = choice.get("finish_reason")
-            choice["finish_reason"] = known_finish(finish) if isinstance(finish, str) and finish else "stop"
+            choice["finish_reason"] = known_finish(choice.get("finish_reason")) or "stop"
             if choice["finish_reason"] == "stop" and message.get("tool_calls"):
                 choice["finish_reason"] = "tool_calls"
 
@@ -98,8 +97,7 @@ class PassedChat:
                 key = (index, call.get("index"))
                 self._complete_call(call, with_id=key not in self._calls)
                 self._calls.add(key)
-            finish = choice.get("finish_reason")
-            choice["finish_reason"] = known_finish(finish) if isinstance(finish, str) and finish else None
+            choice["finish_reason"] = known_finish(choice.get("finish_reason"))
 
     def _complete_head(self, answer: dict[str, Any], kind: str) -> None:
         if not self._id:
@@ -132,8 +130,10 @@ def _is_time(value: Any) -> bool:
     return isinstance(value, int | float) and 0 < value < _END_OF_TIME_S
 
 
-def known_finish(finish: str) -> str:
-    """A reason to finish by the name that OpenAI has for it; `stop` for one that nobody knows."""
+def known_finish(finish: Any) -> str | None:
+    """A reason to finish by the name that OpenAI has for it; `stop` for one that nobody knows, `None` for none."""
+    if not isinstance(finish, str) or not finish:
+        return None
     return finish if finish in _KNOWN else _FINISHES.get(finish, "stop")
 
 

@@ -35,8 +35,8 @@ class PassedCompletions(PassedChat):
                     _as_text(choice, said)
             if not isinstance(choice.get("text"), str):
                 choice["text"] = ""
-            finish = choice.get("finish_reason")
-            choice["finish_reason"] = _known_finish(finish) if isinstance(finish, str) and finish else None
+            finish = known_finish(choice.get("finish_reason"))
+            choice["finish_reason"] = "stop" if finish in _OF_CALLS else finish
 
 
 def _as_text(choice: dict[str, Any], said: dict[str, Any]) -> None:
@@ -45,8 +45,3 @@ def _as_text(choice: dict[str, Any], said: dict[str, Any]) -> None:
     choice["text"], choice["logprobs"] = said.get("content"), None
     if said.get(_THOUGHTS):
         choice[_THOUGHTS] = said[_THOUGHTS]
-
-
-def _known_finish(finish: str) -> str:
-    known = known_finish(finish)
-    return "stop" if known in _OF_CALLS else known
