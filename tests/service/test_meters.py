@@ -87,6 +87,18 @@ def test_fifty_models_in_three_tiers_with_every_outcome_and_error_are_at_most_15
     assert 1_200 < len(found) <= 1_500
 
 
+def test_an_answer_that_broke_off_is_a_failure_of_its_deployment_and_provider(meters: Meters, tmp_path: Path) -> None:
+    broken = [detail("model-1", provider="anthropic", error=str(error)) for error in (ErrorClass.NETWORK, "")]
+    for one in broken:
+        meters.settled(Charge(Outcome.PROVIDER_BROKE, 1, 12, 10, detail=one), 0)
+    found = shown(meters, tmp_path)
+    assert 'scalix_provider_errors_total{provider="anthropic",error="network"} 1.0' in found
+    assert 'scalix_provider_errors_total{provider="anthropic",error="unclassified"} 1.0' in found
+    assert [line for line in found if "deployment_attempts" in line] == [
+        'scalix_deployment_attempts_total{deployment="model-1",result="failed"} 2.0'
+    ]
+
+
 def test_names_that_nobody_has_configured_add_no_series(meters: Meters, source: PolicySource, tmp_path: Path) -> None:
     everything(meters, source)
     junk = detail("junk", provider="junk", failed_deployments=("junk:litellm:timeout",), fallbacks=("junk",))

@@ -59,25 +59,34 @@ def sums_by_name(figures: Iterable[tuple[str, int]]) -> list[DeploymentSums]:
     return [found[key] for key in sorted(found)]
 
 
-def count(charge: Charge, sums_of: Callable[[str, str], DeploymentSums]) -> None:
-    """Add an ended request to the sums of those who were asked. `sums_of` finds them by deployment and engine."""
+def attempts_of(charge: Charge) -> Iterator[tuple[str, str, str]]:
+    """The attempts of an ended request: at which deployment, for which engine, and of what it failed; empty where it
+    answered. An answer that broke off is a failure too."""
     detail = charge.detail
     for failed in detail.failed_deployments:
         deployment, engine, error = failed.rsplit(":", 2)
+        yield deployment, engine, error
+    if detail.engine:
+        broke = UNCLASSIFIED if charge.outcome is Outcome.PROVIDER_BROKE else ""
+        yield detail.deployment, detail.engine, detail.error or broke
+
+
+def count(charge: Charge, sums_of: Callable[[str, str], DeploymentSums]) -> None:
+    """Add an ended request to the sums of those who were asked. `sums_of` finds them by deployment and engine."""
+    detail = charge.detail
+    for deployment, engine, error in attempts_of(charge):
         sums = sums_of(deployment, engine)
         sums.requests += 1
-        sums.failed(error)
+        if error:
+            sums.failed(error)
     if not detail.engine:
         return
     sums = sums_of(detail.deployment, detail.engine)
-    sums.requests += 1
     sums.prompt_tokens += detail.prompt_tokens
     sums.completion_tokens += detail.completion_tokens
     sums.cached_tokens += detail.cached_tokens
     sums.cost_nano_usd += detail.cost_nano_usd
     sums.charge_nano_usd += detail.charge_nano_usd
-    if detail.error or charge.outcome is Outcome.PROVIDER_BROKE:
-        sums.failed(detail.error or UNCLASSIFIED)
-    elif charge.outcome is Outcome.SUCCESS and not detail.failed_deployments:
+    if charge.outcome is Outcome.SUCCESS and not detail.error and not detail.failed_deployments:
         sums.timed += 1
         sums.latency_ms += detail.latency_ms

@@ -6,6 +6,7 @@ from math import isnan
 from pathlib import Path
 
 from scalix.domain.errors import GatewayError
+from scalix.domain.ledger.deployment_sums import attempts_of
 from scalix.domain.ledger.ledger import OTHER
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.domain.limits.quota import Charge, Outcome
@@ -146,9 +147,11 @@ class Meters:
             self._first_byte.observe(detail.first_token_ms / 1000, provider)
         if detail.engine:
             self._answers.add(1, provider, detail.engine)
-            self._attempts.add(1, names.deployments.get(detail.deployment, (OTHER,))[0], "answered")
-        if detail.failed_deployments:
-            self._note_failures(detail.failed_deployments, names)
+        for deployment, _, error in attempts_of(charge):
+            name, asked = names.deployments.get(deployment, (OTHER, OTHER))
+            self._attempts.add(1, name, "failed" if error else "answered")
+            if error:
+                self._errors.add(1, asked, error)
         for name in detail.fallbacks:
             self._fallbacks.add(1, names.provider_of(name))
         if charge.outcome is Outcome.CACHE_HIT:
@@ -195,13 +198,6 @@ class Meters:
         self._published = set(shown)
 
     _published: frozenset[int] | set[int] = frozenset()
-
-    def _note_failures(self, failed: tuple[str, ...], names: _Names) -> None:
-        for text in failed:
-            deployment, _, error = text.rpartition(":")
-            name, provider = names.deployments.get(deployment.rpartition(":")[0], (OTHER, OTHER))
-            self._attempts.add(1, name, "failed")
-            self._errors.add(1, provider, error)
 
 
 def _errors(of: type[GatewayError]) -> Iterable[type[GatewayError]]:
