@@ -75,7 +75,7 @@ class Observers:
     ) -> None:
         """Tell of an answer; status 0: there was nobody to answer. `began_s` is of `time.perf_counter`."""
         if self.traces is not None:
-            self.traces.ended(scope, request_id, status)
+            self.traces.ended(scope, request_id, status, error.code if error is not None else "")
         if self.access is not None:
             self.access.note(scope, request_id, status, time.perf_counter() - began_s, error)
 

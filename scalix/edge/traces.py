@@ -17,7 +17,6 @@ log = logging.getLogger("scalix.traces")
 
 MOST_REFUSALS_PER_S = 100
 """A flood of refusals must not become a flood of spans; what is more has none."""
-_REFUSED = "scalix_refused"  # where a scope has the code of the error
 # Asked every few seconds by whatever looks whether the gateway is there.
 _UNTRACED = ("/health", "/metrics")
 
@@ -53,16 +52,12 @@ class Traces:
         self._second, self._in_second = -1, 0
 
     def begin(self, scope: Scope) -> None:
-        """A request has come."""
-        if not scope["path"].startswith(_UNTRACED):
+        """A request has come. A second call, where the server has asked before, changes nothing."""
+        if TRACE not in scope and not scope["path"].startswith(_UNTRACED):
             scope[TRACE] = RequestTrace(_asked(scope), self._recorder.is_sampled)
 
-    def refused(self, scope: Scope, code: str) -> None:
-        """A request is answered with an error of the gateway's."""
-        scope[_REFUSED] = code
-
-    def ended(self, scope: Scope, request_id: str, status: int) -> None:
-        """A request has ended; status 0: there was nobody to answer."""
+    def ended(self, scope: Scope, request_id: str, status: int, refused: str = "") -> None:
+        """A request has ended; status 0: there was nobody to answer. `refused` is the code of the gateway's error."""
         trace: RequestTrace | None = scope.get(TRACE)
         if trace is None or not trace.join().sampled:
             return
@@ -71,7 +66,6 @@ class Traces:
             return
         try:
             trace.end()
-            refused: str = scope.get(_REFUSED, "")
             asked: Asked | None = scope.get(ASKED)
             exchange = asked.exchange if asked is not None else None
             for tried in trace.tried:

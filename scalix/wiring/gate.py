@@ -191,8 +191,6 @@ def build_gate(
 
     def refused(error: GatewayError, scope: Any) -> None:
         core.usage.meters.refused(error.code)
-        if traces is not None:
-            traces.refused(scope, error.code)
         if status_of(error) in (401, 403) and error.code != "model_not_allowed":
             address = address_of(scope)
             path = shown_path(scope["path"])

@@ -141,6 +141,16 @@ async def test_two_parents_are_none(recorded: tuple[InProcess, Kept]) -> None:
     assert span.parent is None
 
 
+async def test_a_request_that_the_server_has_asked_about_before_is_begun_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept(monkeypatch)
+    traces, scope = kept.traces(), {"method": "POST", "path": "/v1/chat/completions", "headers": _parent("01")}
+    traces.begin(scope)
+    begun = dict(scope)
+    traces.begin(scope)
+    assert all(scope[name] is value for name, value in begun.items())
+    await kept.sending.close()
+
+
 async def test_a_flood_of_refusals_is_no_flood_of_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Kept(monkeypatch)
     traces = kept.traces()
@@ -148,8 +158,7 @@ async def test_a_flood_of_refusals_is_no_flood_of_spans(monkeypatch: pytest.Monk
     def refuse() -> None:
         scope: dict[str, Any] = {"method": "POST", "path": "/v1/chat/completions", "headers": []}
         traces.begin(scope)
-        traces.refused(scope, "invalid_api_key")
-        traces.ended(scope, "id", 401)
+        traces.ended(scope, "id", 401, "invalid_api_key")
 
     for _ in range(MOST_REFUSALS_PER_S + 20):
         refuse()
