@@ -240,10 +240,9 @@ async def _alarms(core: Core) -> dict[str, int]:
 
 
 def _models_at_rest(core: Core) -> dict[str, int]:
-    """How many models rest after failures, so that none of their deployments is asked, and how many are left; nothing
-    where none does. It makes nobody unready: all gateways would be at the same time, and a rest is over soon."""
-    models, cooldowns = core.policy.current.models.values(), core.exchange.fallbacks.cooldowns
-    resting = sum(all(cooldowns.wait_s(way.id) > 0 for way in model.ways) for model in models)
+    """How many models rest after failures, and how many are left; nothing where none does. It makes nobody unready: all
+    gateways would be at the same time, and a rest is over soon."""
+    resting, models = core.exchange.fallbacks.cooldowns.models_resting(), core.policy.current.models
     return {"models_resting": resting, "models_in_service": len(models) - resting} if resting else {}
 
 

@@ -60,8 +60,8 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
 def _gauges(store: StoreParts, exchange: ExchangeParts) -> Iterable[Gauge]:
     """What the worker knows of itself."""
     watch, shedding, policy = exchange.watch, exchange.shedding, store.policy.current
+    cooldowns = exchange.fallbacks.cooldowns
     yield "config_info", (policy.version,), 1
-    resting = set(exchange.fallbacks.cooldowns.resting())
     yield "requests_in_flight", (), shedding.in_flight
     yield "requests_waiting", (), len(shedding.line)
     yield "reservations_open", (), len(exchange.exchanges)
@@ -70,8 +70,8 @@ def _gauges(store: StoreParts, exchange: ExchangeParts) -> Iterable[Gauge]:
     yield "journal_pending_bytes", (), store.journal.pending_bytes
     yield "journal_without_room", (), int(not store.journal.has_room)
     yield "models_in_service", (), len(policy.models) + len(policy.wildcards)
-    yield "models_resting", (), sum(all(way.id in resting for way in model.ways) for model in policy.models.values())
-    for name in sorted(resting)[:MOST_MODELS]:
+    yield "models_resting", (), cooldowns.models_resting()
+    for name in sorted(cooldowns.resting())[:MOST_MODELS]:
         yield "deployment_cooling", (name,), 1
     if (ends_at_s := certificate_expires_at_s()) is not None:
         yield "certificate_expires_timestamp_seconds", (), ends_at_s

@@ -67,6 +67,11 @@ class Cooldowns:
         """The models and deployments that rest for everybody."""
         return [name for name in list(self._rests) if self._left_s(self._rests, name) > 0]
 
+    def models_resting(self) -> int:
+        """How many models rest for everybody, so that none of their deployments is asked."""
+        resting, models = set(self.resting()), self._policy.current.models
+        return sum(all(way.id in resting for way in model.ways) for model in models.values()) if resting else 0
+
     def may_probe(self, model: str, subject: str = _EVERYBODY) -> bool:
         """Whether one request may be tried on a model that rests. The second one that asks may not."""
         now_s = self._clock()
