@@ -5,13 +5,13 @@ Of who serves them, and at what price, callers are told nothing; operators, whic
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from math import ceil
 from typing import Annotated, Any
 
 from scalix.domain.deployments import Deployment
 from scalix.domain.engines import Engine
 from scalix.domain.health_checks import Checked
+from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.policy import Model
 from scalix.service.described import Fields, Json
 
@@ -109,8 +109,7 @@ def _served(
 
 def health_of(last: Checked) -> Health:
     """A check as operators see it."""
-    at = datetime.fromtimestamp(last.at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Health(not last.is_failing, at, last.reason)
+    return Health(not last.is_failing, rfc3339(last.at_ms), last.reason)
 
 
 def _facts(model: Model) -> dict[str, Any]:

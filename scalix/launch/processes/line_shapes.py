@@ -1,9 +1,11 @@
 """Lines on their way to the log and the terminal: which program wrote them, when, and without secrets."""
 
 import json
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
+
+from scalix.domain.log_lines import json_line, stamp
 
 LABEL_WIDTH = 10
 _JSON_HEAD = b'{"time":"'
@@ -12,17 +14,14 @@ _STAMP_CHARS = 24
 Redact = Callable[[bytes], bytes]
 
 
-def rfc3339() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def for_people(label: str, line: bytes) -> tuple[bytes, bytes]:
     """A line for the log file, with its time, and for the terminal, without. A worker's line has its time itself."""
-    stamp, text = rfc3339().encode(), line
     if line[_STAMP_CHARS - 1 : _STAMP_CHARS + 1] == b"Z " and line[:4].isdigit() and line[10:11] == b"T":
-        stamp, text = line[:_STAMP_CHARS], line[_STAMP_CHARS + 1 :]
+        at, text = line[:_STAMP_CHARS], line[_STAMP_CHARS + 1 :]
+    else:
+        at, text = stamp(time.time()).encode(), line
     shown = b"%-*s%s\n" % (LABEL_WIDTH, label.encode(), text)
-    return stamp + b" " + shown, shown
+    return at + b" " + shown, shown
 
 
 def for_programs(process: str, line: bytes, redact: Redact, *, logger: str = "", level: str = "INFO") -> bytes:
@@ -30,14 +29,13 @@ def for_programs(process: str, line: bytes, redact: Redact, *, logger: str = "",
     if line.startswith(_JSON_HEAD):
         clean = redact(line)
         if line.endswith(b"}") if clean == line else _is_json(clean):
-            return b'{"process":%s,%s\n' % (json.dumps(process).encode(), clean[1:])
+            return _of(process, clean + b"\n")
         try:
-            return _dumped({"process": process, **_redacted(json.loads(line), redact)})
+            return _of(process, json.dumps(_redacted(json.loads(line), redact), separators=(",", ":")).encode() + b"\n")
         except ValueError:
             line = clean  # it was cut
     message = redact(line).decode("utf-8", "replace")
-    head = {"process": process, "time": rfc3339(), "level": level, "logger": logger or process}
-    return _dumped({**head, "message": message})
+    return _of(process, json_line(time.time(), level, logger or process, message, {}).encode())
 
 
 def _is_json(line: bytes) -> bool:
@@ -57,5 +55,5 @@ def _redacted(value: Any, redact: Redact) -> Any:
     return redact(value.encode()).decode("utf-8", "replace") if isinstance(value, str) else value
 
 
-def _dumped(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+def _of(process: str, line: bytes) -> bytes:
+    return b'{"process":%s,%s' % (json.dumps(process).encode(), line[1:])
