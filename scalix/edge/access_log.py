@@ -5,7 +5,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -43,13 +43,14 @@ def pseudonyms(secret: str) -> Callable[[str], str]:
 
 
 class _Line(NamedTuple):
-    """What a line says."""
+    """What a line says. `told` stands in its message already, and is a field of its own for programs."""
 
     unix_s: float
     level: str
     logger: str
     message: str
     fields: dict[str, Any]
+    told: Mapping[str, Any] = {}
 
 
 class AccessLog:
@@ -85,15 +86,14 @@ class AccessLog:
     ) -> None:
         """Queue the line of a request that has ended; status 0 for a client that left unanswered. `error` is what it
         was refused with."""
+        if not self._each_request:
+            return
         asked: Asked | None = scope.get(ASKED)
         exchange = asked.exchange if asked is not None else None
         code = error.code if error is not None else exchange.told_code if exchange is not None else ""
-        if not self._each_request or (
-            status >= 400 and not self._floods.takes(f"{status} {code}" if code else str(status))
-        ):
+        if status >= 400 and not self._floods.takes(f"{status} {code}" if code else str(status)):
             return
-        method = scope["method"] if scope["method"] in METHODS else "-"
-        head = f"{method} {shown_path(scope['path'])} {status or '-'}"
+        method, route = scope["method"] if scope["method"] in METHODS else "-", shown_path(scope["path"])
         # The id stands before the code, behind which the redaction of lines would take it for a key's.
         fields: dict[str, Any] = {"duration_ms": round(took_s * 1000, 1), "id": request_id}
         if code:
@@ -105,7 +105,8 @@ class AccessLog:
         trace: RequestTrace | None = scope.get(TRACE)
         if trace is not None and trace.shown_id:
             fields["trace"] = trace.shown_id
-        self._put(_Line(self._unix_s(), "INFO", "access", head, fields))
+        head, told = f"{method} {route} {status or '-'}", {"method": method, "route": route, "status": status or None}
+        self._put(_Line(self._unix_s(), "INFO", "access", head, fields, told))
 
     def failed(self, kind: str, level: str, message: str, described: Callable[[], dict[str, Any]]) -> None:
         """Queue the line of a provider's failure, with what `described` says of it: called if it is written."""
@@ -182,15 +183,10 @@ class AccessLog:
 
 
 def _for_programs(line: _Line) -> str:
-    fields = {_NAMES.get(name, name): value for name, value in line.fields.items()}
-    words = line.message.split(" ")
-    if line.logger == "access" and len(words) == len(_HEAD):  # a request, and no count of many
-        status = words[-1]
-        fields = dict(zip(_HEAD, [*words[:-1], int(status) if status != "-" else None], strict=True)) | fields
+    fields = {**line.told, **{_NAMES.get(name, name): value for name, value in line.fields.items()}}
     return json_line(line.unix_s, line.level, f"scalix.{line.logger}", line.message, fields)
 
 
-_HEAD = ("method", "route", "status")
 _NAMES = {"id": "request_id", "class": "error_class", "trace": "trace_id"}
 
 

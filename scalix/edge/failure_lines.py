@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from scalix.domain.deployments import Served
 from scalix.domain.failures import HANDLING
 from scalix.domain.redaction.foreign_texts import without_secrets
 from scalix.domain.redaction.quoted_requests import without_quotes
@@ -31,18 +32,14 @@ NoteFailure = Callable[[str, str, str, Callable[[], dict[str, Any]]], None]
 def note_failed(note: NoteFailure, exchange: Exchange, attempts: Attempts, failure: Failed) -> None:
     """Have the failure of the attempt of now noted. What the client can mend is no warning."""
     model, name = attempts.model, exchange.attempt.deployment_id or attempts.model.name
-    provider_model = (attempts.deployment or model).provider_model
     level = "INFO" if HANDLING[failure.error_class].fault == "client" else "WARNING"
-    described = partial(_described, exchange, provider_model, failure)
+    described = partial(_described, exchange, attempts.deployment or model, failure)
     note(f"{name} failed: {failure.error_class}", level, f"{model.name} failed", described)
 
 
-def _described(exchange: Exchange, provider_model: str, failure: Failed) -> dict[str, Any]:
+def _described(exchange: Exchange, served: Served, failure: Failed) -> dict[str, Any]:
     attempt = exchange.attempt
-    fields: dict[str, Any] = {
-        "id": exchange.admission.request_id,
-        "provider": provider_model.partition("/")[0] if "/" in provider_model else "-",
-    }
+    fields: dict[str, Any] = {"id": exchange.admission.request_id, "provider": served.provider or "-"}
     if attempt.deployment_id:
         fields["deployment"] = attempt.deployment_id
     fields |= {"engine": attempt.engine or "-", "class": str(failure.error_class)}
@@ -50,7 +47,7 @@ def _described(exchange: Exchange, provider_model: str, failure: Failed) -> dict
     status = seen.status if seen is not None else reported.status if reported is not None else None
     if status and (seen is None or seen.kind not in OF_THE_CONNECTION):
         fields["status"] = status
-    keep = _OF_AN_API | {provider_model, provider_model.rpartition("/")[2], attempt.model}
+    keep = _OF_AN_API | {served.provider_model, served.provider_model.rpartition("/")[2], attempt.model}
     fields["reason"] = _reason(exchange, keep)
     return fields
 
