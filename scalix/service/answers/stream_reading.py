@@ -69,7 +69,7 @@ class StreamReading:
         self._plain = PlainDeltas(CODEC) if is_plain else None
         self._splitter = EventSplitter()
         self._has_told = False
-        self._is_done = False  # whether the mark of its end has come
+        self._done: list[bytes] = []  # the mark of its end, until the usage is stated, or is not in time
         self._groups = self._read(pieces)
         self._opening: asyncio.Task[tuple[list[bytes], Failure | None]] | None = None
 
@@ -103,7 +103,7 @@ class StreamReading:
     def passes(self, piece: bytes) -> bool:
         """Have a piece that is nothing but plain deltas sent to the client now. Returns whether it was; else it has to
         come with the others, which only whoever waits for the next of them may ask."""
-        if self._plain is None or self._is_done or self._opening is None or not self._opening.done():
+        if self._plain is None or self._done or self._opening is None or not self._opening.done():
             return False
         if self._splitter.has_begun_event or self._splitter.gave_up or self._stream.has_half:
             return False
@@ -150,26 +150,24 @@ class StreamReading:
     async def _read(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[Group]:
         """The events that came together, mended."""
         splitter, answer, attempt = self._splitter, self._answer, self._attempt
-        done: list[bytes] = []  # the end, until the usage is stated, or is not in time
         try:
-            while (piece := await _next(pieces, AFTER_DONE_S if done else None)) is not None:
+            while (piece := await _next(pieces, AFTER_DONE_S if self._done else None)) is not None:
                 together = splitter.feed(piece)
                 if splitter.gave_up:
                     raise AnswerTooLarge("an event of the provider's stream is larger than is read")
                 for group in self._parted(together):
-                    if isinstance(group, Run) and not done and not self._stream.has_half:
+                    if isinstance(group, Run) and not self._done and not self._stream.has_half:
                         yield group
                         continue
                     events = self._without_comments(_listed(group))
-                    if done or any(map(is_done, events)):
-                        end = 0 if done else next(index for index, event in enumerate(events) if is_done(event))
+                    if self._done or any(map(is_done, events)):
+                        end = 0 if self._done else next(index for index, event in enumerate(events) if is_done(event))
                         after = [event for event in events[end:] if not is_done(event) and b'"usage"' in event]
-                        done = done or [events[end]]
-                        self._is_done = True
+                        self._done = self._done or [events[end]]
                         events = events[:end] + after
                     if events:
                         yield self._mended(events)
-                if done and answer.usage is not None:
+                if self._done and answer.usage is not None:
                     break
                 if attempt.directly and len(piece) >= FULL_READ_BYTES:
                     await asyncio.sleep(0)
@@ -184,8 +182,8 @@ class StreamReading:
                 note_broken(attempt, BROKEN, is_too_large=True)
             attempt.on_usage()
             raise
-        if done:
-            yield done
+        if self._done:
+            yield self._done
         if answer.usage is not None:
             attempt.usage_is_final = True
             attempt.seen.answered_whole = has_answered(answer) and not self._stream.has_failed
