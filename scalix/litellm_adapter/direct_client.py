@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import httpx
 from aiohttp import ClientResponse, ClientTimeout
@@ -38,8 +38,8 @@ class DirectRequest:
     """One request of the direct engine. `own` are headers that no other request of its kind has."""
 
     target: Target
+    method: ClassVar[str] = "POST"
     content: bytes
-    method: str = "POST"
     own: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -98,7 +98,7 @@ async def _options(transport: "LiteLLMAiohttpTransport", target: Target) -> dict
         "timeout": ClientTimeout(
             sock_connect=timeout_s.get("connect"), sock_read=timeout_s.get("read"), connect=timeout_s.get("pool")
         ),
-        "proxy": await transport._get_proxy_settings(httpx.Request("POST", target.url)),
+        "proxy": await transport._get_proxy_settings(httpx.Request(DirectRequest.method, target.url)),
         "server_hostname": target.extensions.get("sni_hostname"),
     }
     return options if transport._ssl_verify is None else {**options, "ssl": transport._ssl_verify}
