@@ -21,12 +21,12 @@ from scalix.domain.answers.passed_completions import PassedCompletions
 from scalix.domain.answers.passed_embeddings import PassedEmbeddings
 from scalix.domain.answers.passed_responses import PassedResponses
 from scalix.domain.answers.plain_deltas import RUN, Group, Run
-from scalix.domain.failures import ErrorClass, class_of_status
+from scalix.domain.failures import ErrorClass
 from scalix.domain.fallbacks import LONGEST_RETRY_WAIT_S
 from scalix.domain.requests.routes import Route
 from scalix.domain.requests.stream_usage import ask_for_usage, wants_usage
 from scalix.service.answers.provider_errors import AnswerBroke
-from scalix.service.exchange.attempts import OF_THE_CONNECTION, ProviderError
+from scalix.service.exchange.attempts import ProviderError
 from scalix.service.exchange.exchanges import Exchange
 
 Message = MutableMapping[str, Any]
@@ -127,9 +127,7 @@ def _passed(exchange: Exchange, *, with_usage: bool) -> Passed:
 def _may_be_tried_again(failure: ProviderError | None) -> bool:
     if failure is None or (failure.retry_after_s or 0) > LONGEST_RETRY_WAIT_S:
         return False
-    if failure.kind in OF_THE_CONNECTION:
-        return True
-    return class_of_status(failure.status, failure.kind, failure.message) is ErrorClass.PROVIDER_DOWN
+    return failure.is_of_the_connection or failure.error_class is ErrorClass.PROVIDER_DOWN
 
 
 def _wait_s(failure: ProviderError | None, tries: int, first_s: float) -> float:

@@ -11,7 +11,7 @@ from scalix.domain.redaction.quoted_requests import without_quotes
 from scalix.domain.requests.routes import Route
 from scalix.edge.failover import Attempts
 from scalix.edge.provider_errors import Failed, stated_reason
-from scalix.service.exchange.attempts import BROKE_OFF, NO_CONNECTION, OF_THE_CONNECTION, TOO_SLOW
+from scalix.service.exchange.attempts import BROKE_OFF, NO_CONNECTION, TOO_SLOW
 from scalix.service.exchange.exchanges import Exchange
 
 _MOST_CHARS = 300
@@ -45,7 +45,7 @@ def _described(exchange: Exchange, served: Served, failure: Failed) -> dict[str,
     fields |= {"engine": attempt.engine or "-", "class": str(failure.error_class)}
     seen, reported = attempt.seen.error, attempt.failure
     status = seen.status if seen is not None else reported.status if reported is not None else None
-    if status and (seen is None or seen.kind not in OF_THE_CONNECTION):
+    if status and (seen is None or not seen.is_of_the_connection):
         fields["status"] = status
     keep = _OF_AN_API | {served.provider_model, served.provider_model.rpartition("/")[2], attempt.model}
     fields["reason"] = _reason(exchange, keep)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -26,7 +26,7 @@ from scalix.domain.failures import (
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.redaction.foreign_texts import without_secrets
 from scalix.edge.failure_texts import provider_failed, too_large, untranslated
-from scalix.service.exchange.attempts import NO_CONNECTION, OF_THE_CONNECTION, Failure
+from scalix.service.exchange.attempts import NO_CONNECTION, Failure
 from scalix.service.exchange.exchanges import Exchange
 
 log = logging.getLogger("scalix.edge")
@@ -185,8 +185,8 @@ def class_of(exchange: Exchange, status: int, body: bytes = b"") -> ErrorClass:
     attempt = exchange.attempt
     seen, failure = attempt.seen.error, attempt.failure
     if seen is not None:
-        said = "" if is_echo(seen.status, seen.kind, seen.message, attempt.written) else seen.message
-        return OF_THE_CONNECTION.get(seen.kind) or class_of_status(seen.status, seen.kind, said)
+        is_quoted = is_echo(seen.status, seen.kind, seen.message, attempt.written)
+        return (replace(seen, message="") if is_quoted else seen).error_class
     if failure is not None:
         is_quoted = failure.status in _JUDGED and is_echo(failure.status, "", failure.message, attempt.written)
         return ErrorClass.BAD_REQUEST if is_quoted else failure.error_class

@@ -9,13 +9,13 @@ import copy
 from collections.abc import Iterable
 from typing import Any
 
-from scalix.domain.failures import REFUSALS, ErrorClass, class_of_status
+from scalix.domain.failures import REFUSALS, ErrorClass
 from scalix.domain.health_checks import Verdict
 from scalix.domain.policy import Model
 from scalix.litellm_adapter.blame import shown_root
 from scalix.litellm_adapter.direct_requests import deployment_of
 from scalix.litellm_adapter.warm_up import nobodys_exchange
-from scalix.service.exchange.attempts import OF_THE_CONNECTION, ProviderError
+from scalix.service.exchange.attempts import ProviderError
 from scalix.service.exchange.exchanges import CURRENT
 
 _MOST_TOKENS = 1
@@ -90,14 +90,10 @@ async def _ask(deployment: dict[str, Any], timeout_s: int) -> dict[str, Any]:
 
 
 def _verdict(seen: ProviderError) -> Verdict:
-    of_the_connection = OF_THE_CONNECTION.get(seen.kind)
-    if of_the_connection is not None:
-        return Verdict(is_failing=True, reason=_WORDS[of_the_connection])
-    error_class = class_of_status(seen.status, seen.kind, seen.message)
-    if error_class in REFUSALS:  # it has judged the request, so it is there
+    if seen.error_class in REFUSALS:  # it has judged the request, so it is there
         return Verdict(is_failing=False, reason=f"it refuses the check ({seen.status})")
-    said = _WORDS.get(error_class, "it does not answer as it should")
-    return Verdict(is_failing=True, reason=f"{said} ({seen.status})")
+    said = _WORDS.get(seen.error_class, "it does not answer as it should")
+    return Verdict(is_failing=True, reason=said if seen.is_of_the_connection else f"{said} ({seen.status})")
 
 
 def _own_fault(error: object) -> Verdict:

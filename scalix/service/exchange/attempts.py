@@ -7,7 +7,7 @@ from typing import Any
 
 from scalix.domain.answers.plain_deltas import Run
 from scalix.domain.answers.text_chunks import TextChoices
-from scalix.domain.failures import ErrorClass
+from scalix.domain.failures import ErrorClass, class_of_status
 from scalix.domain.tokens.usage import Usage
 
 
@@ -35,10 +35,18 @@ class ProviderError:
     retry_after_s: int | None = None
     kind: str = ""
 
+    @property
+    def is_of_the_connection(self) -> bool:
+        return self.kind in _OF_THE_CONNECTION
+
+    @property
+    def error_class(self) -> ErrorClass:
+        return _OF_THE_CONNECTION.get(self.kind) or class_of_status(self.status, self.kind, self.message)
+
 
 NO_CONNECTION, BROKE_OFF, TOO_SLOW = "ConnectError", "TransportError", "TimeoutException"
 """The kinds of a `ProviderError` of the connection. Behind the last two a provider may have been at work."""
-OF_THE_CONNECTION = {
+_OF_THE_CONNECTION = {
     NO_CONNECTION: ErrorClass.NETWORK,
     BROKE_OFF: ErrorClass.NETWORK,
     TOO_SLOW: ErrorClass.TIMEOUT,
