@@ -65,7 +65,7 @@ class Attempts:
         self._prompt_tokens = exchange.admission.receipt.prompt_tokens
         self._taken: Taken | None = None  # of the limits of the deployment that is asked now
         models = candidates.models or (Model(exchange.admission.model, ""),)
-        if not self._is_probe and any(map(chooser.is_full, models)):  # since they were found
+        if not self._is_probe:  # nor was any of them full when they were found
             models = tuple(model for model in models if not chooser.is_full(model))
             if not models:
                 raise at_limit(exchange.admission.model, max(1, math.ceil(chooser.load.minute_left_s())))
@@ -125,10 +125,8 @@ class Attempts:
 
     def _chosen(self, model: Model) -> Deployment | None:
         """The deployment of `model` that is tried now, if it has several and one of them is left."""
-        if not model.deployments:
+        if self._is_bound or not model.deployments:
             return self._noted(None, model)
-        if self._is_bound:
-            return None
         chosen = self._chooser.choose(model, self._subject, self._tried, self._start, self._prompt_tokens)
         return self._noted(chosen, model)
 
@@ -138,8 +136,8 @@ class Attempts:
     def _noted(self, chosen: Deployment | None, model: Model) -> Deployment | None:
         if chosen is not None:
             self._tried.add(chosen.id)
-        if chosen is not None or not model.deployments:
-            self._taken = self._chooser.load.take(chosen or model, self._prompt_tokens)
+        asked = chosen if model.deployments else model
+        self._taken = None if asked is None else self._chooser.load.take(asked, self._prompt_tokens)
         return chosen
 
     @contextmanager
