@@ -4,8 +4,7 @@
 -- ARGV  1 name  2 lease in ms  3 what it states, a text; empty to take it back
 -- Returns {name, what was stated} of each whose lease has not ended, as a list.
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = now_or_server_time('')
 if ARGV[3] == '' then
   redis.call('HDEL', KEYS[1], ARGV[1])
 else

@@ -5,9 +5,7 @@
 -- ARGV  1 worker  2 lease in ms  3 figure's name  4 its number  5 the next name …
 -- Returns {name of a figure: its sum over the other workers, as a whole number}, as a list.
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local own, sums, found = {}, {}, {}
+local now, own, sums, found = now_or_server_time(''), {}, {}, {}
 for i = 3, #ARGV, 2 do own[ARGV[i]] = tonumber(ARGV[i + 1]) end
 local known = redis.call('HGETALL', KEYS[1])
 for i = 1, #known, 2 do

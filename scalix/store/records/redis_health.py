@@ -23,7 +23,7 @@ class HealthStore(SessionStore):
 
     async def take(self, wishes: Sequence[Wish], most: int) -> list[str]:
         """Of the deployments those whose check is due and is this worker's to make, `most` of them."""
-        args: list[str | int] = [self._now(), most]
+        args: list[str | int] = [self._session.now(), most]
         for wish in wishes:
             args += [wish.name, wish.lease_ms, wish.soon_ms, wish.first_ms]
         return [str(name) for name in await self._session.run("take_checks", [self._keys.checks()], args)]
@@ -33,17 +33,13 @@ class HealthStore(SessionStore):
     ) -> tuple[int, dict[str, Checked]]:
         """Keep what a check has found. The next is due after the first of `next_ms`, or the second if this failed and
         the one before did not. How many checks in a row had failed before, and the last checks of all."""
-        args: list[str | int] = [self._now(), name, int(verdict.is_failing), verdict.reason, *next_ms, keep_ms]
+        args: list[str | int] = [self._session.now(), name, int(verdict.is_failing), verdict.reason, *next_ms, keep_ms]
         before, found = await self._session.run("note_check", [self._keys.checks()], args)
         return int(before), _checked(dict(zip(found[::2], found[1::2], strict=True)))
 
     async def all(self) -> dict[str, Checked]:
         """The last checks of all that were ever checked, by name."""
         return _checked(await self._session.hgetall(self._keys.checks()))
-
-    def _now(self) -> str | int:
-        """Unix time in ms where a test has a clock of its own; else the scripts look at the server's."""
-        return "" if self._session.clock is None else self._session.clock()
 
 
 def _checked(found: Mapping[str, str]) -> dict[str, Checked]:
