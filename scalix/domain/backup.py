@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from scalix.domain.limits.calendar import DAY_MS
 
-HOUR_MS = 3_600_000
 _BACKUP, _NOTE = ".backup", ".erased"
 
 

@@ -12,12 +12,10 @@ from typing import Literal
 
 from scalix.domain.ledger.ledger import Event, Sums, event_of, name_word, summed_model, sums_of
 from scalix.domain.ledger.retention import Retention
-from scalix.domain.limits.calendar import DAY_MS, window_end_ms, window_index
+from scalix.domain.limits.calendar import DAY_MS, HOUR_MS, window_end_ms, window_index
 from scalix.domain.limits.limits import Amounts, Metric, Window
 from scalix.domain.limits.quota import Tally
 from scalix.domain.limits.tallying import NOTHING, amounts, plus
-
-HOUR_MS = 3_600_000
 
 Part = Literal["windows", "summaries", "hours", "days", "tokens", "cost"]
 """Which of the store's keys: a subject's windows and summaries; everybody's sums by hour and by day; the rankings."""

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from scalix.domain.limits.limits import Window
 
-DAY_MS = 86_400_000
-_MS_PER = {Window.MINUTE: 60_000, Window.HOUR: 3_600_000, Window.DAY: DAY_MS}
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+_MS_PER = {Window.MINUTE: 60_000, Window.HOUR: HOUR_MS, Window.DAY: DAY_MS}
 
 
 def window_index(window: Window, now_ms: int) -> int:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import scalix
-from scalix.domain.backup import HOUR_MS, BackupSettings, backup_name, outdated, time_of
-from scalix.domain.limits.calendar import DAY_MS
+from scalix.domain.backup import BackupSettings, backup_name, outdated, time_of
+from scalix.domain.limits.calendar import DAY_MS, HOUR_MS
 from scalix.service.backup.erasures import ErasureNotes
 from scalix.service.backup.place import BackupPlace
 from scalix.store.backup.backup_file import BackupReader, BackupWriter, BadBackup

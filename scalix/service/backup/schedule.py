@@ -5,7 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from scalix.domain.backup import HOUR_MS, BackupSettings
+from scalix.domain.backup import BackupSettings
+from scalix.domain.limits.calendar import HOUR_MS
 from scalix.service.backup.erasures import ErasureNotes
 from scalix.service.metrics.gauges import Gauge
 from scalix.service.policy_source import PolicySource

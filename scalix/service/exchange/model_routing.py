@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from scalix.domain.limits.calendar import HOUR_MS
 from scalix.domain.model_routes import Facts, Rules, asks_for, chosen, named_by
 from scalix.domain.policy import Model, Policy
 from scalix.domain.requests.routes import Route
@@ -12,8 +13,6 @@ from scalix.service.exchange.tokens_left import TokensLeft
 from scalix.service.identity.callers import Caller
 from scalix.service.policy_source import PolicySource
 from scalix.service.routing.custom_routers import CustomRouters, messages_of
-
-_MS_PER_HOUR = 3_600_000
 
 
 class ModelRouting:
@@ -84,7 +83,7 @@ class ModelRouting:
             left = await self._left.percent(caller)
         images = asks_for(rules, "images") and _has_image(body.get("messages"), body.get("input"))
         has_tools = bool(body.get("tools") or body.get("functions"))
-        return Facts(self._now_ms() // _MS_PER_HOUR % 24, has_tools, images, tokens, left)
+        return Facts(self._now_ms() // HOUR_MS % 24, has_tools, images, tokens, left)
 
 
 def rules_of(policy: Policy, caller: Caller, name: str) -> Rules:

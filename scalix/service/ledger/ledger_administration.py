@@ -9,7 +9,7 @@ from scalix.domain.identity.subjects import SHARDS, Subject, shard_of
 from scalix.domain.identity.user_ids import checked_user_id
 from scalix.domain.ledger.ledger_check import SHARD_PARTS, Difference, Texts
 from scalix.domain.ledger.ledger_lines import event_fields, named_types
-from scalix.domain.limits.calendar import DAY_MS, rfc3339
+from scalix.domain.limits.calendar import DAY_MS, HOUR_MS, rfc3339
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
 from scalix.service.bodies import FLAG, TEXT, USER_ID, ReadBy, RequestBody, refuse_unknown_fields
 from scalix.service.described import Fields, Json
@@ -258,7 +258,7 @@ _PARTS = {
     "tokens": "ranking by tokens",
     "cost": "ranking by cost",
 }
-_WINDOW_NAMES = {"h": ("hour", 3_600_000), "d": ("day", DAY_MS)}
+_WINDOW_NAMES = {"h": ("hour", HOUR_MS), "d": ("day", DAY_MS)}
 
 
 def _row(difference: Difference) -> ShownDifference:
@@ -282,5 +282,5 @@ def _readable(difference: Difference) -> str:
         return f"month {int(name[1:]) // 12}-{int(name[1:]) % 12 + 1:02d}"
     index, space, rest = name.partition(" ")
     if part in ("hours", "days", "summaries") and space and index.isdigit():
-        return f"{rfc3339(int(index) * (3_600_000 if part == 'hours' else DAY_MS))} {rest}"
+        return f"{rfc3339(int(index) * (HOUR_MS if part == 'hours' else DAY_MS))} {rest}"
     return name
