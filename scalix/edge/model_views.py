@@ -9,7 +9,6 @@ from math import ceil
 from typing import Annotated, Any
 
 from scalix.domain.deployments import Deployment
-from scalix.domain.engines import Engine
 from scalix.domain.health_checks import Checked
 from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.policy import Model
@@ -92,19 +91,15 @@ class Engines:
 def engines(models: Iterable[Model], checked: Mapping[str, Checked], rests_s: Callable[[str], float]) -> Engines:
     """The operator's list. `checked` are the last health checks by deployment, or model; `rests_s` says of one how long
     it rests yet."""
-    entries = ((model, one) for model in models for one in model.deployments or (None,))
-    return Engines([_served(model, one, checked, rests_s) for model, one in entries])
+    ways = ((model, way) for model in models for way in model.ways)
+    return Engines([_served(model, way, checked.get(way.id), rests_s(way.id)) for model, way in ways])
 
 
-def _served(
-    model: Model, deployment: Deployment | None, checked: Mapping[str, Checked], rests_s: Callable[[str], float]
-) -> Served:
-    ident = deployment.id if deployment is not None else None
-    engine: Engine = (deployment or model).engine
+def _served(model: Model, way: Deployment | Model, last: Checked | None, rests_s: float) -> Served:
+    engine, ident = way.engine, way.id if model.deployments else None
     paths = sorted(f"/v1{route.row.path}" for route in engine.direct)
-    last, left_s = checked.get(ident or model.name), ceil(rests_s(ident or model.name))
     health = health_of(last) if last is not None else None
-    return Served(model.name, ident, engine.name, paths, engine.reason, health, left_s)
+    return Served(model.name, ident, engine.name, paths, engine.reason, health, ceil(rests_s))
 
 
 def health_of(last: Checked) -> Health:
