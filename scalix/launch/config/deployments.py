@@ -17,7 +17,7 @@ from scalix.launch.config.references import (
 )
 from scalix.launch.config.yaml_source import Step
 from scalix.launch.litellm.providers import provider_of
-from scalix.launch.litellm.translating import CHOICES_OF_LITELLM, LIMITS
+from scalix.launch.litellm.translating import LIMITS, litellm_chooses
 
 DEMO_URL_VARIABLE = "SCALIX_DEMO_URL"
 """The launcher sets it to the base URL of the demo provider, with `/v1`."""
@@ -62,7 +62,7 @@ def render_deployments(
     """Render each deployment of the file in LiteLLM's syntax. With `demo` each public model is the demo
     provider's."""
     rendered: list[Rendered] = []
-    is_our_choice = not demo and not any(references.source.at(("router_settings", name)) for name in CHOICES_OF_LITELLM)
+    is_our_choice = not demo and not litellm_chooses(references.source)
     names = [deployment.model_name for deployment in declared]
     for index, (written, deployment) in enumerate(zip(references.source.data["model_list"], declared, strict=True)):
         steps = ("model_list", index)

@@ -7,7 +7,7 @@ from typing import Any
 
 from scalix.launch.config.findings import Findings
 from scalix.launch.config.references import whole_reference
-from scalix.launch.config.yaml_source import Step
+from scalix.launch.config.yaml_source import Step, YamlSource
 from scalix.launch.litellm.budgets import take_budgets
 from scalix.launch.litellm.fallbacks import take_fallbacks
 from scalix.launch.litellm.providers import missing_for_service
@@ -25,7 +25,7 @@ _NUMBERS = (
 )
 LIMITS = ("rpm", "tpm")
 # With these settings of its router LiteLLM chooses by what nobody else knows.
-CHOICES_OF_LITELLM = (
+_CHOICES_OF_LITELLM = (
     "enable_tag_filtering",
     "routing_groups",
     "optional_pre_call_checks",
@@ -41,6 +41,11 @@ _OURS = {
     "prometheus": "/metrics is the gateway's own (docs/usage.md)",
     **dict.fromkeys(("dynamic_rate_limiter", "dynamic_rate_limiter_v3"), "limits are those of scalix.tiers"),
 }
+
+
+def litellm_chooses(source: YamlSource) -> bool:
+    """Whether it is LiteLLM's router that chooses among several deployments of a model."""
+    return any(source.at((_ROUTER, name)) for name in _CHOICES_OF_LITELLM)
 
 
 def translate(findings: Findings, values: Mapping[str, str]) -> None:
@@ -140,7 +145,7 @@ def _take_models(findings: Findings, values: Mapping[str, str]) -> None:
     `model_info`."""
     entries = findings.source.listed("model_list")
     names = [entry.get("model_name") for entry in entries if isinstance(entry, dict)]
-    is_litellms_choice = any(findings.source.at((_ROUTER, name)) for name in CHOICES_OF_LITELLM)
+    is_litellms_choice = litellm_chooses(findings.source)
     for index in range(len(entries)):
         steps = ("model_list", index, "litellm_params")
         params = findings.source.mapping(*steps)
