@@ -1,6 +1,7 @@
 """Backups of a real store under load, restored to the last figure; and what a restore refuses."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from scalix.domain.backup import BackupSettings, backup_name
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.backup.making import BackupRefused, verify
 from scalix.store.backup.backup_file import BadBackup
+from scalix.store.backup.targets import DirectoryTarget
 from scalix.store.base import StoreUnavailable, UserRecord
 from scalix.store.connection.session import StoreSession
 from scalix.store.privacy.redis_erasure import ErasureStore
@@ -357,3 +359,31 @@ async def test_two_processes_do_not_make_backups_at_once(rig: LedgerRig, tmp_pat
         with pytest.raises(BackupRefused, match="another process"):
             await parts_of(rig.session, tmp_path).making.create(SETTINGS)
     await parts_of(rig.session, tmp_path).making.create(SETTINGS)
+
+
+async def test_the_lock_is_held_for_as_long_as_a_backup_takes_to_be_kept(
+    rig: LedgerRig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large one on its way to a bucket takes longer than a lock holds by itself."""
+    monkeypatch.setattr("scalix.store.backup.redis_backups._RENEW_EVERY_S", 0.01)
+    keep, begun, goes_on = DirectoryTarget.keep, threading.Event(), threading.Event()
+
+    def slow(target: DirectoryTarget, draft: Path, name: str) -> None:
+        begun.set()
+        goes_on.wait(30)
+        keep(target, draft, name)
+
+    monkeypatch.setattr(DirectoryTarget, "keep", slow)
+    making = asyncio.create_task(parts_of(rig.session, tmp_path).making.create(SETTINGS))
+    try:
+        assert await asyncio.to_thread(begun.wait, 30)
+        await rig.client.pexpire(rig.keys.backup_lock(), 60_000)
+        for _ in range(1_000):
+            if await rig.client.pttl(rig.keys.backup_lock()) > 60_000:
+                break
+            await asyncio.sleep(0.01)
+        else:
+            pytest.fail("the lock is not renewed")
+    finally:
+        goes_on.set()
+        await making

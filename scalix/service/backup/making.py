@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,19 +80,18 @@ class BackupMaking:
         counts: Counter[str] = Counter()
         writer = BackupWriter(path, {"created_ms": created_ms, "version": scalix.__version__}, self._place.keys)
 
-        def add(line: list[Any]) -> None:
-            counts[line[0]] += line[0] != "f" or line[2]
-            writer.add(line)
+        def add(lines: Iterable[list[Any]]) -> None:
+            for line in lines:
+                _count(counts, line)
+                writer.add(line)
 
         try:
             # The journal before the store, the archive after it: what moves from one to the other is in both.
-            for line in self._files.journal_lines():
-                add(line)
+            await asyncio.to_thread(add, self._files.journal_lines())
             async for line in self._store.snapshot():
-                add(line)
-                await self._store.keep_lock()
-            for line in self._files.archive_lines():
-                add(line)
+                add([line])
+                self._store.check_lock()
+            await asyncio.to_thread(add, self._files.archive_lines())
             writer.add(["end", dict(counts)])
             return writer.close(), counts["k"]
         finally:
@@ -115,10 +115,15 @@ def verified(name: str, path: Path, place: BackupPlace) -> Contents:
         if line[0] == "end":
             ended = line[1]
         else:
-            counts[line[0]] += line[0] != "f" or line[2]
+            _count(counts, line)
     if ended != dict(counts):
         raise BadBackup("it is not whole: lines are missing")
     about = reader.about
     return Contents(
         name, about["created_ms"], about["version"], reader.is_encrypted, counts["k"], counts["j"], counts["f"]
     )
+
+
+def _count(counts: Counter[str], line: list[Any]) -> None:
+    # Of the archive its files are counted, each of which is several lines.
+    counts[line[0]] += line[0] != "f" or line[2]

@@ -110,8 +110,8 @@ class Restoring:
     async def _write(self, path: Path, contents: Contents, found: _Found) -> Restored:
         stores = self.stores
         await stores.restore.begin()
-        now_ms, keep_lock = await stores.backups.time_ms(), stores.backups.keep_lock
-        await stores.restore.write(self._keys(path, found), now_ms, keep_lock)
+        now_ms = await stores.backups.time_ms()
+        await stores.restore.write(self._keys(path, found), now_ms, stores.backups.check_lock)
         await asyncio.to_thread(self._write_files, path, found)
         for subject in found.subjects:
             await stores.erasure.erase(subject.removeprefix(_USER))

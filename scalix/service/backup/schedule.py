@@ -79,7 +79,6 @@ class BackupSchedule:
         await self._look()
 
     async def _make(self) -> None:
-        # The process renews the lock as long as it works.
         if fault := await self.make(self.store.token):
             self._again_s = self.clock() + RETRY_S
             log.error("no backup could be made, it is tried again in %.0f minutes: %s", RETRY_S / 60, fault)

@@ -1,17 +1,18 @@
 """What the store knows of its backups: the last one, and who makes one now."""
 
+import asyncio
 import secrets
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 
 from scalix.store.backup.redis_snapshot import Line, StoreSnapshot
 from scalix.store.base import StoreUnavailable
+from scalix.store.connection.background import in_background
 from scalix.store.connection.session import SessionStore, StoreSession
 
 LOCK_MS = 10 * 60_000
-_RENEW_AFTER_S = 60.0
+_RENEW_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class BackupStore(SessionStore):
     def __init__(self, session: StoreSession, token: str | None = None) -> None:
         super().__init__(session)
         self.token = token or secrets.token_hex(8)
-        self._renewed_s = 0.0
+        self._is_lost = False
 
     async def time_ms(self) -> int:
         """The store's time."""
@@ -56,23 +57,33 @@ class BackupStore(SessionStore):
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[bool]:
-        """The backups for ourselves, if nobody else is at them: whether they are."""
+        """The backups for ourselves, however long it takes, if nobody else is at them: whether they are."""
         if not await self._lock(LOCK_MS):
             yield False
             return
-        self._renewed_s = time.monotonic()
+        self._is_lost, done = False, asyncio.Event()
+        renewing = in_background(self._renew_until(done))
         try:
             yield True
         finally:
+            done.set()
+            await renewing
             await self._lock(0)
 
-    async def keep_lock(self) -> None:
-        """To be called again and again while there is something to do."""
-        if time.monotonic() - self._renewed_s < _RENEW_AFTER_S:
-            return
-        if not await self._lock(LOCK_MS):
+    def check_lock(self) -> None:
+        """To be called again and again while there is something to do. Raises `StoreUnavailable` if somebody else is at
+        the backups, as when this process stood still."""
+        if self._is_lost:
             raise StoreUnavailable("the lock of the backups was lost", counts=False)
-        self._renewed_s = time.monotonic()
+
+    async def _renew_until(self, done: asyncio.Event) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_RENEW_EVERY_S):
+                    await done.wait()
+                    return
+            with suppress(StoreUnavailable):
+                self._is_lost |= not await self._lock(LOCK_MS)
 
     async def snapshot(self) -> AsyncIterator[Line]:
         """Everything that the store holds, as lines of a backup."""

@@ -63,7 +63,7 @@ class RestoreStore(SessionStore):
                 names = []
         await self._session.each("UNLINK", names)
 
-    async def write(self, lines: Iterable[Line], now_ms: int, between: Callable[[], Awaitable[object]]) -> None:
+    async def write(self, lines: Iterable[Line], now_ms: int, between: Callable[[], object]) -> None:
         """Write lines of keys in their order, but what has ended by now. `between` is called again and again."""
         batch: dict[str, tuple[list[str], list[str | int]]] = {}
         lines = iter(lines)
@@ -79,7 +79,7 @@ class RestoreStore(SessionStore):
                     full = f"{self._keys.prefix}{name}"
                     batch[name] = [full], [kind, ends_ms, fresh, *_cut(kind, values, first)]
             await self._send(batch)
-            await between()
+            between()
 
     async def finish(self) -> None:
         """The store is one again: of an epoch of its own, by which gateways know that it is another one."""
