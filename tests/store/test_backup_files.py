@@ -1,5 +1,6 @@
 """What a machine keeps beside the store is in its backup: journals, lines that were set aside, and the archive."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from scalix.domain.policy import Policy
 from scalix.service.exchange.outage import apply_to
 from scalix.service.ledger.archive import Archive
 from scalix.service.policy_source import PolicySource
+from scalix.store.backup.local_files import LocalFiles
 from scalix.store.journal.journal import Journal
 from scalix.store.journal.journal_entries import SettlementEntry
+from scalix.store.journal.journal_file import HEADER_BYTES
 from scalix.store.ledger.archive_files import ArchiveFiles
 from scalix.store.ledger.redis_archive import RedisArchive
 from scalix.store.privacy.redis_erasure import ErasureStore
@@ -119,3 +122,18 @@ async def test_of_who_was_erased_since_neither_journal_nor_archive_says_anything
     assert "user:bob" in journal
     assert "alice" not in journal
     await other.close()
+
+
+async def test_lines_that_were_put_back_are_in_a_backup_and_what_is_no_journal_keeps_nobody_from_making_one(
+    rig: LedgerRig, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    await journaled(rig, state, "alice", "bob")
+    (written,) = (state / "journal").glob("*.journal")
+    put_back = written.read_bytes()[HEADER_BYTES:]  # as from a file of lines that were set aside: without a header
+    (state / "journal" / "back.journal").write_bytes(put_back)
+    written.unlink()
+    (state / "journal" / "folder.journal").mkdir()
+    os.mkfifo(state / "journal" / "pipe.set-aside")
+    assert list(LocalFiles(state).journal_lines()) == [["j", line] for line in put_back.decode().splitlines()]

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from scalix.store.journal.journal_entries import Entry, decoded, subject_of
-from scalix.store.journal.journal_file import HEADER_BYTES, SET_ASIDE_SUFFIX, SUFFIX, JournalFile, sync_directory
+from scalix.store.journal.journal_file import (
+    HEADER_BYTES,
+    SET_ASIDE_SUFFIX,
+    JournalFile,
+    UnusableFile,
+    done_of,
+    open_regular,
+    sync_directory,
+    waiting_files,
+)
 from scalix.store.ledger.archive_files import ArchiveFiles
 
 _CHUNK_BYTES = 1 << 19
@@ -27,8 +36,9 @@ class LocalFiles:
 
         To be read before the store: what it is told meanwhile is then in both, and counts once.
         """
-        for path in sorted(self._journals.glob(f"*{SUFFIX}")):
-            for line in _complete_lines(_pending(_content(path))):
+        for path in waiting_files(self._journals):
+            content = _content(path)
+            for line in _complete_lines(content[done_of(content[:HEADER_BYTES], len(content)) :]):
                 yield ["j", line]
         for path in sorted(self._journals.glob(f"*{SET_ASIDE_SUFFIX}")):
             for line in _complete_lines(_content(path)):
@@ -113,15 +123,11 @@ def _put(draft: Path, path: Path | None) -> None:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""  # its process has ended meanwhile, and nothing was left
-
-
-def _pending(content: bytes) -> bytes:
-    """What a journal's header does not mark as done."""
-    done = content[:HEADER_BYTES].split(b" ")[2:3]
-    return content[int(done[0]) :] if done and done[0].isdigit() else content[HEADER_BYTES:]
+        fd = open_regular(path, os.O_RDONLY)
+    except (FileNotFoundError, UnusableFile):
+        return b""  # its process has ended meanwhile, and nothing was left; or it is nothing of ours
+    with os.fdopen(fd, "rb") as file:
+        return file.read()
 
 
 def _complete_lines(content: bytes) -> Iterator[str]:

@@ -55,7 +55,7 @@ class JournalFile:
         self.path = path
         self._fd = fd
         self.size = os.fstat(fd).st_size
-        self.done = self._read_done()
+        self.done = done_of(os.pread(fd, HEADER_BYTES, 0), self.size)
 
     @classmethod
     def create(cls, directory: Path) -> Self:
@@ -173,14 +173,15 @@ class JournalFile:
             os.close(self._fd)
             self._fd = -1
 
-    def _read_done(self) -> int:
-        header = os.pread(self._fd, HEADER_BYTES, 0)
-        if not header.startswith(b"scalix-journal 1 ") or len(header) < HEADER_BYTES:
-            # Nothing but entries: somebody put set-aside lines back.
-            return 0 if not header.startswith(b"scalix-journal") else HEADER_BYTES
-        text = header[len("scalix-journal 1 ") :][:20]
-        done = int(text) if text.isdigit() else HEADER_BYTES
-        return done if _header(done) == header and HEADER_BYTES <= done <= self.size else HEADER_BYTES
+
+def done_of(header: bytes, size: int) -> int:
+    """How much of a file of this size is done, as its first `HEADER_BYTES` say."""
+    if not header.startswith(b"scalix-journal 1 ") or len(header) < HEADER_BYTES:
+        # Nothing but entries: somebody put set-aside lines back.
+        return 0 if not header.startswith(b"scalix-journal") else HEADER_BYTES
+    text = header[len("scalix-journal 1 ") :][:20]
+    done = int(text) if text.isdigit() else HEADER_BYTES
+    return done if _header(done) == header and HEADER_BYTES <= done <= size else HEADER_BYTES
 
 
 def waiting_files(directory: Path) -> list[Path]:
