@@ -137,3 +137,28 @@ async def test_lines_that_were_put_back_are_in_a_backup_and_what_is_no_journal_k
     (state / "journal" / "folder.journal").mkdir()
     os.mkfifo(state / "journal" / "pipe.set-aside")
     assert list(LocalFiles(state).journal_lines()) == [["j", line] for line in put_back.decode().splitlines()]
+
+
+async def test_who_was_erased_since_is_found_also_where_a_journal_alone_or_the_archive_alone_names_them(
+    rig: LedgerRig, store_url: str, key_prefix: str, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    before = LedgerRig(store_url, f"{key_prefix}1:", clock=rig.clock)  # a store that was lost since
+    rig.clock.now_ms -= 5 * DAY_MS
+    await before.settle("old", "user:alice")
+    await before.settle("old-too", "user:bob")
+    rig.clock.now_ms += 5 * DAY_MS
+    await archive_of(before, state).archive(2)
+    await journaled(before, state, "carol", "dave")
+    parts = parts_of(rig.session, tmp_path)
+    await parts.making.create(SETTINGS)
+    for user in ("alice", "carol"):
+        await parts.restoring.notes.note(f"user:{user}")
+    other = LedgerRig(store_url, f"{key_prefix}2:", clock=rig.clock)
+    assert (await parts_of(other.session, tmp_path, "other").restoring.restore(None)).erased_again == 2
+    assert ArchiveFiles(tmp_path / "other" / "archive").read(TODAY - 5).keys() == {"user:bob"}
+    journal = "".join(path.read_text() for path in (tmp_path / "other" / "journal").glob("*.journal"))
+    assert ("user:carol" in journal, "user:dave" in journal) == (False, True)
+    await before.close()
+    await other.close()

@@ -1,7 +1,7 @@
 """Writes a backup into an empty store, and erases again who was erased since."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from scalix.store.backup.local_files import LocalFiles
 from scalix.store.backup.redis_backups import BackupStore
 from scalix.store.backup.redis_restore import RestoreStore
 from scalix.store.backup.redis_snapshot import KeyName
+from scalix.store.journal.journal_entries import decoded, subject_of
 from scalix.store.journal.set_aside import SetAside
 from scalix.store.privacy.redis_erasure import ErasureStore
 from scalix.store.privacy.redis_files import StoreFiles
@@ -58,17 +59,20 @@ class _Found:
             self.journal.append(text)
         elif kind == "s":
             self.set_aside.append(text)
-        elif kind == "k" and self.erased.times:
-            known = KeyName.of(text)
-            if known is not None and (subject := known.subject) and subject.startswith(_USER):
-                self._judge(subject)
-            elif text == "key-list":
-                for place in line[5][1::2]:
-                    self._judge(user_subject(place.partition(" ")[2]))
+        if not self.erased.times:
+            return
+        if kind in ("j", "s") and (entry := decoded(f"{text}\n".encode())) is not None:
+            self.judge([subject_of(entry)])
+        elif kind == "k" and text == "key-list":
+            self.judge(user_subject(place.partition(" ")[2]) for place in line[5][1::2])
+        elif kind == "k" and (known := KeyName.of(text)) is not None and known.subject:
+            self.judge([known.subject])
 
-    def _judge(self, subject: str) -> None:
-        if subject not in self.subjects and (at_ms := self.erased.when(subject)) is not None:
-            self.subjects[subject] = at_ms
+    def judge(self, subjects: Iterable[str]) -> None:
+        """Note those who were erased."""
+        for subject in subjects:
+            if subject.startswith(_USER) and (at_ms := self.erased.when(subject)) is not None:
+                self.subjects[subject] = at_ms
 
 
 @dataclass(frozen=True)
@@ -133,3 +137,5 @@ class Restoring:
         self.files.write_set_aside(found.set_aside)
         self.files.write_journal(found.journal, found.subjects.keys())
         self.files.write_archive(line for line in BackupReader(path, self.place.keys).lines() if line[0] == "f")
+        if found.erased.times:
+            found.judge(self.files.archived_subjects())

@@ -107,6 +107,11 @@ class LocalFiles:
         _put(draft, path)
         return written
 
+    def archived_subjects(self) -> Iterator[str]:
+        """Whom the archive's files name, some more than once."""
+        for day in self._archive.days():
+            yield from (subject for subject, _ in self._archive.groups(day))
+
     def forget_archived(self, subject: str) -> int:
         """Remove a subject from the archive's files; how many events that were."""
         return self._archive.forget(subject)
