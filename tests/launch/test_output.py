@@ -58,6 +58,18 @@ def test_the_log_rotates_and_keeps_a_bounded_number_of_files(tmp_path: Path) -> 
     assert all((tmp_path / name).stat().st_size <= 100 for name in names)
 
 
+def test_secrets_of_every_environment_that_a_process_may_still_have_are_kept_out_of_the_log(tmp_path: Path) -> None:
+    output, log = Output(quiet=True, verbose=False), RotatingLog(tmp_path / "a.log")
+    output.open_log(log)
+    secrets = [f"canary-number-{number}" for number in range(4)]
+    for secret in secrets:  # as by reloads that come one after the other, while the first workers still drain
+        output.keep_secret({"SMTP_PASS": secret})
+    output.say("worker", f"tried {', '.join(secrets)}")
+    output.close()
+    assert "canary" not in (shown := (tmp_path / "a.log").read_text())
+    assert shown.count("[redacted]") == len(secrets)
+
+
 def test_after_a_rotation_the_log_still_has_one_writer(tmp_path: Path) -> None:
     first = RotatingLog(tmp_path / "a.log", max_bytes=10)
     first.write(b"123456789\n")

@@ -26,10 +26,11 @@ _NO_SECRETS = frozenset(
 
 
 class KnownSecrets:
-    """Removes from lines the secrets of an environment and everything else that looks like a credential."""
+    """Removes from lines the secrets of environments and everything else that looks like a credential."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        secrets = {secret for name, value in environment.items() for secret in secrets_in(name, value)}
+    def __init__(self, *environments: Mapping[str, str]) -> None:
+        variables = {variable for environment in environments for variable in environment.items()}
+        secrets = {secret for name, value in variables for secret in secrets_in(name, value)}
         longest_first = sorted(secrets, key=lambda secret: (-len(secret), secret))
         self._pattern = byte_pattern(b"|".join(map(_literal, longest_first)), 64 << 20) if secrets else None
 

@@ -93,11 +93,11 @@ class Output:
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
         self._quiet = quiet
         self.verbose = verbose
-        self._known: dict[str, str] = {}
+        self._environments: list[dict[str, str]] = []
         self._file: Sink | None = None
         self._log: RotatingLog | None = None
         self._terminal: Sink | None = Sink("terminal", _write_all_to(1))
-        self._redact: Callable[[bytes], bytes] = KnownSecrets({})
+        self._redact: Callable[[bytes], bytes] = KnownSecrets()
         self._as_json = False
 
     def open_log(self, log: RotatingLog, *, as_json: bool = False) -> None:
@@ -106,10 +106,11 @@ class Output:
         self._file = Sink("log", log.write, tell=lambda text: self._to_terminal("log", text.encode()))
 
     def keep_secret(self, environment: Mapping[str, str]) -> None:
-        """Replace the secrets in `environment` in every line from now on, beside those of the environment before: of
-        that one processes may still run."""
-        self._redact = KnownSecrets({**{f"{name}_BEFORE": value for name, value in self._known.items()}, **environment})
-        self._known = dict(environment)
+        """Replace the secrets in `environment` in every line from now on, beside those of the environments before: of
+        them processes may still run."""
+        if (known := dict(environment)) not in self._environments:
+            self._environments.append(known)
+            self._redact = KnownSecrets(*self._environments)
 
     def say(self, label: str, text: str) -> None:
         """Write one line of the launcher's own, such as `store     embedded valkey 9.1.2`."""
