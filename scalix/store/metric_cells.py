@@ -87,7 +87,7 @@ class MetricFiles:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._names: dict[tuple[str, int], tuple[bytes, list[str]]] = {}
+        self._names: dict[tuple[int, int], tuple[bytes, list[str]]] = {}  # by the file's number and its disk's
 
     def read(self) -> Iterator[tuple[bool, dict[str, float]]]:
         """Of each file: whether its worker is alive, and its figures."""
@@ -106,12 +106,12 @@ class MetricFiles:
         with mmap.mmap(fd, _SIZE, prot=mmap.PROT_READ) as mapped:
             whole = memoryview(mapped)
             numbers = whole[:_NUMBERS].cast("d")
-            known, names = self._names.get((str(facts.st_ino), facts.st_dev), (b"", []))
+            known, names = self._names.get(file := (facts.st_ino, facts.st_dev), (b"", []))
             used = int(numbers[0])
             text = bytes(whole[_NUMBERS : _NUMBERS + used])
             if text != known:
                 names = text.decode().splitlines()
-                self._names[str(facts.st_ino), facts.st_dev] = text, names
+                self._names[file] = text, names
             found: dict[str, float] = dict(zip(names, numbers[2 : 2 + len(names)].tolist(), strict=True))
             numbers.release()
             whole.release()

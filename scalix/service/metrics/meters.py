@@ -118,6 +118,7 @@ class Meters:
         self._queued = Histogram(cells, "queued_seconds")
         self._calls = Histogram(cells, "redis_call_seconds")
         self._single: dict[str, Counter] = {}
+        self._published: set[int] = set()  # where the gauges are that are shown
         for name, family in FAMILIES.items():
             if family.kind == "counter" and not family.labels:
                 self.count(name, 0)  # so that what has not happened yet is 0, and its first time a rise
@@ -196,8 +197,6 @@ class Meters:
         for index, value in shown.items():
             values[index] = value
         self._published = set(shown)
-
-    _published: frozenset[int] | set[int] = frozenset()
 
 
 def _errors(of: type[GatewayError]) -> Iterable[type[GatewayError]]:
