@@ -63,8 +63,8 @@ _ALL = (
         "trace_spans_dropped_total", "Spans of traces that were not sent: there were too many, or nobody took them."
     ),
     _counter("redis_breaker_opened_total", "How often a worker has found the store away."),
-    _histogram("request_seconds", LATENCY_S, "From a request's arrival to the end of its answer.", "provider"),
-    _histogram("first_byte_seconds", FIRST_BYTE_S, "From a request's arrival to a stream's first byte.", "provider"),
+    _histogram("request_seconds", LATENCY_S, "From a request's admission to the end of its answer.", "provider"),
+    _histogram("first_byte_seconds", FIRST_BYTE_S, "From a request's admission to a stream's first byte.", "provider"),
     _histogram("queued_seconds", WAITED_S, "How long requests have waited for a place, served or not."),
     _histogram("redis_call_seconds", CALL_S, "What a call to the store takes, as a request waits for it."),
     _gauge("requests_in_flight", "Requests in flight."),
