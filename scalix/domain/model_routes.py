@@ -1,7 +1,7 @@
 """Names that stand for a choice of models: each tier has rules of its own for them, and the first that fits decides."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Rule:
     hours_utc: from the first hour to before the second, over midnight where the first is the later one.
     """
 
-    models: Mapping[str, int] = field(default_factory=dict)
+    models: Mapping[str, int]
     prompt_tokens_over: int | None = None
     prompt_tokens_under: int | None = None
     tools: bool | None = None

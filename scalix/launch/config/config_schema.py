@@ -9,6 +9,7 @@ from scalix.domain.backup import BackupSettings
 from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.identity.identity import DEFAULT_LEEWAY_S, DEFAULT_REFRESH_S, KEY_SET_ALGORITHMS, SECRET_ALGORITHMS
 from scalix.domain.ledger.retention import DEFAULT_AUDIT_DAYS, Retention
+from scalix.domain.model_routes import Rule
 from scalix.domain.privacy import PrivacySettings
 from scalix.domain.requests.guard import Overload, Queue
 from scalix.launch.config.field_types import (
@@ -197,8 +198,6 @@ _RETENTION = section_of(
 _PRIVACY = section_of(PrivacySettings, expired_keys_days=Days, set_aside_days=Days)
 _RETRIES = section_of(Retries, same_model=(0, 10), models=(1, 10), first_byte_s=(1, 3600), whole_answer_s=(1, 3600))
 _COOLDOWN = section_of(Cooldown, failures=(1, 1000), within_s=(1, 3600), seconds=(0, 3600), longest_s=(1, 86_400))
-
-
 _BACKUP = section_of(
     BackupSettings,
     to=BackupPlace | None,
@@ -207,18 +206,14 @@ _BACKUP = section_of(
     keep=(1, 10_000),
     keep_days=Days,
 )
-
-
-class RuleSection(Section):
-    """A rule of a route: models, each with its weight, and the conditions under which they serve."""
-
-    models: Weights
-    prompt_tokens_over: Count | None = None
-    prompt_tokens_under: Count | None = None
-    tools: bool | None = None
-    images: bool | None = None
-    hours_utc: Hours | None = None
-    tokens_day_left_percent_under: Annotated[int, whole(1, 100, 20, "number of percent")] | None = None
+_RULE = section_of(
+    Rule,
+    models=Weights,
+    prompt_tokens_over=Count | None,
+    prompt_tokens_under=Count | None,
+    hours_utc=Hours | None,
+    tokens_day_left_percent_under=Annotated[int, whole(1, 100, 20, "number of percent")] | None,
+)
 
 
 class ScalixSection(Section):
@@ -244,8 +239,8 @@ class ScalixSection(Section):
     retries: Annotated[Retries, _RETRIES] = Retries()
     cooldown: Annotated[Cooldown, _COOLDOWN] = Cooldown()
     engine: Literal["auto", "litellm"] = "auto"
-    routes: dict[Name, dict[str, Annotated[list[RuleSection], one_or_more(dict), Field(min_length=1)]]] = Field(
-        default_factory=dict
+    routes: dict[Name, dict[str, Annotated[list[Annotated[Rule, _RULE]], one_or_more(dict), Field(min_length=1)]]] = (
+        Field(default_factory=dict)
     )
 
 

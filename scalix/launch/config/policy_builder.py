@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
-from scalix.domain.model_routes import Rule
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.domain.prices.peak_prices import PPM
 from scalix.domain.prices.pricing import Price
@@ -45,8 +44,7 @@ def build_policy(
         key_bounds=taken.key_bounds,
         routing_strategy=taken.routing_strategy,
         routes={
-            name: {tier: tuple(Rule(**dict(rule)) for rule in rules) for tier, rules in by_tier.items()}
-            for name, by_tier in section.routes.items()
+            name: {tier: tuple(rules) for tier, rules in by_tier.items()} for name, by_tier in section.routes.items()
         },
         **as_written(section, "retention", "backup", "privacy", "fallbacks", "retries", "cooldown"),
     )

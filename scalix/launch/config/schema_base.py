@@ -1,6 +1,6 @@
 """The building blocks of the schema: sections, errors, and checks of single values."""
 
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar, cast
 
@@ -53,7 +53,8 @@ def section_of(kind: type, **checks: Any) -> BeforeValidator:
     """
     members: Any = {}
     for field in fields(kind):
-        check, usual = checks.get(field.name, field.type), cast(Any, field.default)
+        check = checks.get(field.name, field.type)
+        usual = cast(Any, ... if field.default is MISSING else field.default)
         if isinstance(check, tuple):
             least, most = check
             check = Annotated[int, whole(least, most, usual)]
