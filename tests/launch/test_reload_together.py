@@ -13,6 +13,10 @@ from scalix.launch.processes.output import Output
 from scalix.launch.processes.pump import PipePump
 from scalix.launch.processes.reloading import Reloading
 from scalix.launch.processes.runfile import ReloadEntry
+from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
+from scalix.store.keys import Keys
+from scalix.store.records.redis_instances import InstanceStore
 from tests.launch.running import CONFIG, Gateway, Place, eventually
 from tests.launch.test_reload import APP, rewrite, running
 
@@ -134,28 +138,89 @@ def _found(pair: Pair) -> bool:
         return bool(store.hlen(f"{extra['SCALIX_KEY_PREFIX']}instances") == 2)
 
 
-def test_of_three_commands_at_once_the_last_call_counts_for_all(tmp_path: Path) -> None:
-    path = tmp_path / "config.yaml"
-    path.write_text(CONFIG.replace("${TINY_KEY}", "none").replace("${OTHER_KEY}", "none"))
-    told: list[ReloadEntry] = []
-    output, pump = Output(quiet=True, verbose=False), PipePump()
-    (tmp_path / "state").mkdir(mode=0o700)
-    plan = running(path, {"SCALIX_STATE_DIR": str(tmp_path / "state")})
-    one = Reloading(plan, Crew(pump, output), output, lambda *_: [], told.append)
-    fellows = one.fellows = Fellows("redis://127.0.0.1:1", "t:", Fellow("one:1", plan.config.policy.version))
-    fellows.is_away, fellows.others = False, [Fellow("two:1", "x"), Fellow("three:1", "x")]
+class Called:
+    """A gateway that has called for a reload, beside two others that only the test knows of."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "config.yaml"
+        self.path.write_text(CONFIG.replace("${TINY_KEY}", "none").replace("${OTHER_KEY}", "none"))
+        (folder / "state").mkdir(mode=0o700)
+        self.told: list[ReloadEntry] = []
+        output, self.pump = Output(quiet=True, verbose=False), PipePump()
+        plan = running(self.path, {"SCALIX_STATE_DIR": str(folder / "state")})
+        self.one = Reloading(plan, Crew(self.pump, output), output, lambda *_: [], self.told.append)
+        own = Fellow("one:1", plan.config.policy.version)
+        self.fellows = self.one.fellows = Fellows("redis://127.0.0.1:1", "t:", own)
+        self.fellows.is_away, self.fellows.others = False, [Fellow("two:1", "x"), Fellow("three:1", "x")]
+        self.one.ask()
+        self.one.step()
+        self.fellows._told = self.fellows._call
+
+    def hear(self, call: Call | None) -> None:
+        self.fellows.heard = call
+        self.one.step()
+
+    def version(self) -> str:
+        """What is in its files now."""
+        return running(self.path).config.policy.version
+
+
+@pytest.fixture
+def called(tmp_path: Path) -> Iterator[Called]:
+    made = Called(tmp_path)
+    yield made
+    made.pump.close()
+
+
+def test_of_three_commands_at_once_the_last_call_counts_for_all(called: Called) -> None:
     # Given that it has called, and then two others have, one after the other
-    one.ask()
-    one.step()
-    fellows._told = fellows._call
     for call in ("of-two", "of-three"):
-        fellows.heard = Call(call, "two:1", "read")
-        one.step()
-        assert fellows.own.call == call
-        assert told == []
+        # Each of them finds what is in the files by then, and not what an earlier call has found
+        called.path.write_text(called.path.read_text().replace("hour: 1", "hour: 11"))
+        called.hear(Call(call, "two:1", "read"))
+        assert called.fellows.own.call == call
+        assert called.fellows.own.ready == called.version()
+        assert called.told == []
     # When the last one gives the word, then what it has read itself is in force, and its operator hears so
-    fellows.heard = Call("of-three", "three:1", "switch")
-    one.step()
-    (entry,) = told
+    called.hear(Call("of-three", "three:1", "switch"))
+    (entry,) = called.told
     assert not entry.problems
-    pump.close()
+    assert called.fellows.own.config == called.version()
+
+
+def test_a_mistake_that_a_further_call_finds_is_told_to_who_has_asked(called: Called) -> None:
+    called.path.write_text(called.path.read_text().replace("hour: 10", "hour: ten"))
+    called.hear(Call("of-two", "two:1", "read"))
+    assert (called.fellows.own.call, called.fellows.own.ready) == ("of-two", "")
+    (entry,) = called.told
+    assert "scalix.tiers.free.requests.hour" in entry.problems[0]
+    assert not called.one.is_waiting
+
+
+def test_one_that_waits_no_more_does_not_count_as_ready(called: Called) -> None:
+    called.hear(Call("of-two", "two:1", "read"))
+    called.hear(None)
+    (entry,) = called.told
+    assert "do not have the same config" in entry.problems[0]
+    assert (called.fellows.own.call, called.fellows.own.ready) == ("", "")
+
+
+async def test_who_takes_a_call_back_leaves_that_of_another_in_place(store_url: str, key_prefix: str) -> None:
+    one, two = (Fellows(store_url, key_prefix, Fellow(name, "x")) for name in ("one:1", "two:1"))
+    client = connect(store_url, connections=1)
+    store = InstanceStore(StoreSession(client, Keys(key_prefix)))
+    try:
+        for caller in (one, two):
+            caller.call(Call(f"of-{caller.own.address}", caller.own.address, "read"))
+            await caller._look(store)
+        await one._look(store)
+        assert one.was_overtaken
+        one.call(None)
+        for looking in (one, two):
+            await looking._look(store)
+            assert looking.heard == two._call
+        two.call(None)
+        await two._look(store)
+        assert two.heard is None
+    finally:
+        await client.aclose()

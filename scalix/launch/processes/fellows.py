@@ -64,7 +64,8 @@ class Fellows(threading.Thread):
         self._leaving = threading.Event()
 
     def call(self, call: Call | None) -> None:
-        """Ask all gateways for something, or, with `None`, for nothing more."""
+        """Ask all gateways for something, or, with `None`, for nothing more; what another one has called meanwhile
+        stays."""
         self._call = call
 
     @property
@@ -72,10 +73,6 @@ class Fellows(threading.Thread):
         """Whether another gateway's call has taken the place of that of this one."""
         told, heard = self._told, self.heard
         return told is not None and heard is not None and told is self._call and heard.id != told.id
-
-    def forget_call(self) -> None:
-        """Leave the word to who has called meanwhile."""
-        self._call = self._told = None
 
     def leave(self) -> None:
         """Be no gateway any more, for the others."""
@@ -103,9 +100,11 @@ class Fellows(threading.Thread):
             await client.aclose()
 
     async def _look(self, store: InstanceStore) -> None:
-        call = self._call
-        if call != self._told:
-            await store.state(_CALL, json.dumps(asdict(call)) if call else "", _CALL_LEASE_MS)
+        call, told = self._call, self._told
+        if call and call != told:
+            await store.state(_CALL, json.dumps(asdict(call)), _CALL_LEASE_MS)
+        elif not call and told and self.heard and self.heard.id == told.id:
+            await store.state(_CALL, "", _CALL_LEASE_MS)
         found = await store.state(self._name, json.dumps(asdict(self.own)), LEASE_MS)
         self.heard = _read_call(found.pop(_CALL, ""))
         self._told = call

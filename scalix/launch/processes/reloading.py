@@ -114,14 +114,19 @@ class Reloading:
             self._hold(_Held(call.id, change, outcome, time.monotonic() + AGREE_S, leads=True, asked=True), fellows)
             fellows.call(call)
 
-    def _follow(self, call: Call, fellows: Fellows) -> None:
-        """Read the files as another gateway has asked."""
-        self._last_call = call.id
-        change, outcome = prepared(self.plan, self.number + 1)
+    def _follow(self, call: Call, fellows: Fellows, held: _Held | None = None) -> None:
+        """Read the files as another gateway has asked. `held` is what was read before, and may be another by now."""
+        asked = held is not None and held.asked
+        until_s = held.until_s if held and asked else time.monotonic() + _WORD_S
+        change, outcome = prepared(self.plan, self.number)
         if change:
-            self._hold(_Held(call.id, change, outcome, time.monotonic() + _WORD_S, leads=False, asked=False), fellows)
+            self._hold(_Held(call.id, change, outcome, until_s, leads=False, asked=asked), fellows)
             return
+        self._held, self._last_call = None, call.id
         fellows.own = replace(fellows.own, call=call.id, ready="")
+        if asked:
+            self._tell(outcome)
+            return
         for problem in outcome.problems:
             self._output.say("reload", f"asked for by {call.by}: {problem}")
 
@@ -133,32 +138,31 @@ class Reloading:
         heard, is_late = fellows.heard, time.monotonic() >= held.until_s
         if held.leads and fellows.was_overtaken:
             # Another one has called in the same moment, and that call is the one that all have heard.
-            held.leads, held.call = False, heard.id if heard else held.call
-            fellows.forget_call()
-            self._hold(held, fellows)
-        elif held.leads:
+            held.leads = False
+            fellows.call(None)
+        if held.leads:
             lacking = [] if fellows.is_away else list(_lacking(held, fellows))
             if not lacking and not fellows.is_away:
                 fellows.call(Call(held.call, fellows.own.address, "switch"))
                 self._switch(held.change, held.outcome)
             elif is_late or (not fellows.is_away and all(one.call == held.call for one in fellows.others)):
                 fellows.call(None)
-                self._give_up(held, lacking or ["the store does not answer any more, so the others can't be asked"])
+                self._give_up(
+                    held, fellows, lacking or ["the store does not answer any more, so the others can't be asked"]
+                )
         elif heard and heard.id == held.call and heard.act == "switch":
             self._switch(held.change, held.outcome)
         elif heard and heard.id != held.call and heard.act == "read" and not is_late:
-            # A further one has called meanwhile, for whom files are read anew: they may be others by now.
-            if held.asked:
-                held.call = heard.id
-                self._hold(held, fellows)
-            else:
-                self._held = None
-                self._follow(heard, fellows)
+            self._follow(heard, fellows, held)
         elif is_late or (not fellows.is_away and (heard is None or heard.id != held.call)):
-            self._give_up(held, ["the gateways of this store do not have the same config; see the log of the others"])
+            self._give_up(
+                held, fellows, ["the gateways of this store do not have the same config; see the log of the others"]
+            )
 
-    def _give_up(self, held: _Held, problems: Sequence[str]) -> None:
+    def _give_up(self, held: _Held, fellows: Fellows, problems: Sequence[str]) -> None:
         self._held = None
+        # Nobody is to count on this one any more.
+        fellows.own = replace(fellows.own, call="", ready="")
         if held.asked:
             self._tell(ReloadEntry(self.number, problems=tuple(problems)))
 
