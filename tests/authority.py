@@ -28,19 +28,21 @@ class Authority:
         self, folder: Path, names: tuple[str, ...] = LOCAL, *, days: float = 10, password: str = ""
     ) -> tuple[Path, Path]:
         """The files of a certificate for `names` and of its key, in `folder`, in place of those that are there."""
+        certificate, key = self._issued(names, days, password)
+        folder.mkdir(exist_ok=True)
+        return _put(folder / "certificate.pem", certificate), _put(folder / "key.pem", key)
+
+    def issue_together(self, file: Path, names: tuple[str, ...] = LOCAL, *, days: float = 10) -> Path:
+        """A certificate for `names` and its key in one file, in place of the one that is there."""
+        return _put(file, b"".join(self._issued(names, days, "")))
+
+    def _issued(self, names: tuple[str, ...], days: float, password: str) -> tuple[bytes, bytes]:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         certificate = self._signed(subject, key, names, days=days, ca=False)
-        folder.mkdir(exist_ok=True)
         locked = serialization.BestAvailableEncryption(password.encode()) if password else None
         text = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, locked or serialization.NoEncryption())
-        files = folder / "certificate.pem", folder / "key.pem"
-        for file, content in zip(files, (certificate.public_bytes(PEM), text), strict=True):
-            draft = file.with_suffix(".draft")
-            draft.write_bytes(content)
-            draft.chmod(0o600)
-            draft.replace(file)
-        return files
+        return certificate.public_bytes(PEM), text
 
     def trusted(self) -> ssl.SSLContext:
         """What a client needs that trusts this authority alone."""
@@ -69,6 +71,14 @@ class Authority:
             alternatives = x509.SubjectAlternativeName([_general(name) for name in names])
             builder = builder.add_extension(alternatives, critical=False)
         return builder.sign(self._key, hashes.SHA256())
+
+
+def _put(file: Path, content: bytes) -> Path:
+    """As a renewal writes it: whole, or not at all."""
+    draft = file.with_suffix(".draft")
+    draft.write_bytes(content)
+    draft.chmod(0o600)
+    return draft.replace(file)
 
 
 def _general(name: str) -> x509.GeneralName:

@@ -3,6 +3,7 @@ closed doors, certificates, proxies, and clients that go before there is a conne
 
 import json
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.e2e.certificates import certificate, serving
+from tests.authority import Authority
 from tests.e2e.gateways import MASTER_KEY, Gateway
 from tests.e2e.raw_answers import proper
 from tests.e2e.raw_provider import raw_provider
@@ -42,16 +43,10 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("connections")
     with ExitStack() as stack:
         plain = stack.enter_context(raw_provider(proper)).url
-        known, unknown, other = (
-            _with_certificate(stack, folder / file, name)
-            for file, name in (
-                ("known.pem", "provider.invalid"),
-                ("unknown.pem", "localhost"),
-                ("other.pem", "x.invalid"),
-            )
-        )
-        trusted = folder / "trusted.pem"
-        trusted.write_bytes((folder / "known.pem").read_bytes() + (folder / "other.pem").read_bytes())
+        trusted, nobodys = (Authority(tmp_path_factory.mktemp("authority")) for _ in range(2))
+        known = _with_certificate(stack, trusted.issue(folder / "known", ("provider.invalid",)))
+        unknown = _with_certificate(stack, nobodys.issue(folder / "unknown"))
+        other = _with_certificate(stack, trusted.issue(folder / "other", ("x.invalid",)))
         urls = {
             "a plain host": plain,
             "an authority that is known": "https://provider.invalid",
@@ -69,7 +64,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
             models=[_model(engine, place, url) for engine in ENGINES for place, url in urls.items()],
             section={"retries": {"same_model": 0}, "engine": "auto"},
             extra={
-                "SSL_CERT_FILE": str(trusted),
+                "SSL_CERT_FILE": str(trusted.file),
                 "HTTPS_PROXY": stack.enter_context(relay(urlsplit(known).port or 0)),
                 "NO_PROXY": "127.0.0.1,localhost,nowhere.invalid",
             },
@@ -78,10 +73,11 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield gateway
 
 
-def _with_certificate(stack: ExitStack, file: Path, name: str) -> str:
-    """A provider with a certificate of its own."""
-    wrap = partial(serving(certificate(file, name)).wrap_socket, server_side=True)
-    return stack.enter_context(raw_provider(proper, wrap)).url
+def _with_certificate(stack: ExitStack, files: tuple[Path, Path]) -> str:
+    """The URL of a provider that speaks TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files)
+    return stack.enter_context(raw_provider(proper, partial(context.wrap_socket, server_side=True))).url
 
 
 def _hanging(stack: ExitStack) -> str:

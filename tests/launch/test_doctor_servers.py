@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.authority import Authority
-from tests.e2e.certificates import certificate
 from tests.launch.doctor_rig import GOOD_KEY, Practice, answering
 from tests.launch.running import Place
 from tests.store.sentinels import PASSWORD, Watched
@@ -149,11 +148,11 @@ def test_providers_that_can_not_be_reached_are_named_with_the_reason_all_within_
 
 
 def test_certificates_of_providers_are_checked_as_the_gateway_checks_them(practice: Practice, tmp_path: Path) -> None:
-    pem = certificate(tmp_path / "own.pem", "localhost")
-    with answering(200, certificate=pem) as there:
+    authority = Authority(tmp_path)
+    with answering(200, certificate=authority.issue_together(tmp_path / "own.pem", days=0.1)) as there:
         practice.models(at(there.url))
         assert practice.examine().the("providers", "not trusted")["level"] == "problem"
-        practice.variables["SSL_CERT_FILE"] = str(pem)
+        practice.variables["SSL_CERT_FILE"] = str(authority.file)
         assert practice.examine().the("providers", "expires in 0 days")["level"] == "warning"
         practice.variables["SSL_CERT_FILE"] = str(tmp_path / "none.pem")
         assert practice.examine().the("certificates", "none.pem can't be used")["level"] == "problem"

@@ -1,48 +1,21 @@
 """What is in deploy/ is right by the tools that will read it: each without a word of warning."""
 
-import datetime
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.authority import Authority
 from tests.operate.tools import ROOT, run
 
 pytestmark = pytest.mark.operate
 DEPLOY = ROOT / "deploy"
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate that signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gateway.example.com")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    chain, private = folder / "gateway.pem", folder / "gateway.key"
-    chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return chain, private
+NAMES = ("gateway.example.com",)
 
 
 def test_haproxy_takes_its_file(tmp_path: Path) -> None:
-    chain, private = certificate(tmp_path)
     both = tmp_path / "both"
     both.mkdir()
-    (both / "gateway.pem").write_bytes(chain.read_bytes() + private.read_bytes())
+    Authority(tmp_path).issue_together(both / "gateway.pem", NAMES)
     gateways = {f"GATEWAY_{number}": f"127.0.0.1:400{number}" for number in (1, 2, 3)}
     checked = run("haproxy", "-c", "-f", str(DEPLOY / "haproxy.cfg"), CERTIFICATES=str(both), **gateways)
     assert checked.returncode == 0, checked.stderr
@@ -50,7 +23,7 @@ def test_haproxy_takes_its_file(tmp_path: Path) -> None:
 
 
 def test_nginx_takes_its_file(tmp_path: Path) -> None:
-    chain, private = certificate(tmp_path)
+    chain, private = Authority(tmp_path).issue(tmp_path / "tls", NAMES)
     text = (DEPLOY / "nginx.conf").read_text()
     for written, there in (("gateway.pem", chain), ("gateway.key", private)):
         text = text.replace(f"/etc/nginx/certificates/{written}", str(there))

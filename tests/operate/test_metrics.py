@@ -16,7 +16,7 @@ import orjson
 import psutil
 import pytest
 
-from tests.e2e.certificates import certificate
+from tests.authority import Authority
 from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
 from tests.e2e.test_who_is_to_blame import proper
 from tests.operate.tools import ROOT, run
@@ -355,7 +355,8 @@ def test_what_comes_with_another_instance_that_is_not_cared_for_and_an_instance_
     two = world.gateway("two", config(routes=routes, backup={"to": str(world.folder / "backups")}))
     two.folder.mkdir()
     (two.folder / "broken.py").write_text("def choose(*given, **named):\n    raise ValueError\n")
-    two.extra = {**two.extra, "SCALIX_TLS_CERTIFICATE": str(certificate(world.folder / "two.pem", "localhost"))}
+    together = Authority(world.folder).issue_together(world.folder / "two.pem", days=0.1)
+    two.extra = {**two.extra, "SCALIX_TLS_CERTIFICATE": str(together)}
     two.start()
     world.watching.watch(two)
     try:

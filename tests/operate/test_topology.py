@@ -67,8 +67,8 @@ def test_everything_is_changed_killed_and_renewed_under_load(tmp_path: Path, dem
                     made = http.post("/user/new", json={"user_id": user, "tier": tier, "auto_create_key": False})
                     assert made.status_code == 200, made.text
             timeline = Timeline(_acts(installation, cluster))
-            load = Load(installation.proxy.url, installation.proxy.authority.path, marker)
-            limited = Load(installation.proxy.url, installation.proxy.authority.path, exact)
+            load = Load(installation.proxy.url, installation.proxy.authority.file, marker)
+            limited = Load(installation.proxy.url, installation.proxy.authority.file, exact)
 
             async def all_of_it() -> None:
                 timeline.start()

