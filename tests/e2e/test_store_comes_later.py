@@ -15,7 +15,7 @@ from tests.store.servers import Server, free_ports, running
 def test_workers_that_came_up_without_the_store_serve_when_it_comes(tmp_path: Path) -> None:
     server = Server(tmp_path / "server", free_ports(1)[0])
     with scripted(proper) as provider, ThreadPoolExecutor() as pool:
-        extra = {"SCALIX_ENV": "staging", "REDIS_URL": server.url}
+        extra = {"SCALIX_ENV": "staging", "REDIS_URL": server.url, "SCALIX_DRAIN_S": "0"}
         gateway = Gateway(tmp_path / "gateway", provider.url, extra=extra)
         started = pool.submit(gateway.start)
 

@@ -10,7 +10,9 @@ from tests.launch.running import Place, eventually
 from tests.store.servers import Server, free_ports, running
 
 FACTS = ServerFacts("8.0.0", "valkey", 0, "noeviction", cluster=False)
-STAGING = {"SCALIX_ENV": "staging", "LITELLM_MASTER_KEY": "sk-of-the-store-wait-tests-0123456789"}
+MASTER_KEY = "sk-of-the-store-wait-tests-0123456789"
+# A stop waits for nobody here.
+STAGING = {"SCALIX_ENV": "staging", "LITELLM_MASTER_KEY": MASTER_KEY, "SCALIX_DRAIN_S": "0"}
 
 
 class Asked:
