@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from scalix.domain.backup import BackupSettings
 from scalix.edge.routes import shown_path
+from scalix.store.backup.backup_file import BackupReader
 from scalix.store.base import StoreUnavailable
 from scalix.store.keys import Keys
 from scalix.store.ledger.archive_files import ArchiveFiles
+from scalix.store.privacy.redis_erasure import Erased, ErasureStore
 from tests.edge.key_rig import act, ask, code_of
 from tests.edge.limits_rig import TOKENS
 from tests.edge.privacy_rig import ODD, Make, a_life, entries, erase, export, instances, path_of, texts_of
+from tests.store.backup_rig import contents, parts_of, session_at
 
 
 @pytest.fixture
@@ -46,6 +50,31 @@ async def test_an_export_has_everything_of_one_user_and_no_secret(make: Make) ->
     assert "somebody-else" not in str(found)
     assert key["key"] not in str(found)
     assert (await a.http.get(path_of("nobody", "/export"))).json()["error"]["code"] == "user_not_found"
+
+
+async def test_a_backup_that_is_begun_during_an_erasure_brings_nobody_back(
+    make: Make, store_url: str, key_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = make()
+    await a_life(a, "alice@example.com")
+    parts = parts_of(a.core.store.session, tmp_path)
+    at_once = ErasureStore.erase
+
+    async def after_a_backup(erasure: ErasureStore, user_id: str) -> Erased:
+        if not parts.place.names():
+            await parts.making.create(BackupSettings())
+        return await at_once(erasure, user_id)
+
+    monkeypatch.setattr(ErasureStore, "erase", after_a_backup)
+    await erase(a, "alice@example.com")
+    async with session_at(store_url, f"{key_prefix}2:") as other:
+        other_parts = parts_of(other, tmp_path, "other")
+        assert "alice" in str(list(BackupReader(tmp_path / "backups" / other_parts.place.chosen(None), ()).lines()))
+        # What the store itself notes is copied, as if it had been told beside the backups.
+        await other.hset(other.names.erasures(), mapping=await a.core.store.client.hgetall(Keys(key_prefix).erasures()))
+        await other.set(other.names.pseudonym_key(), await a.core.store.client.get(Keys(key_prefix).pseudonym_key()))
+        assert (await other_parts.restoring.restore(None)).erased_again == 1
+        assert "alice" not in str(await contents(other))
 
 
 async def test_after_an_erasure_nothing_in_the_store_tells_who_it_was(make: Make, key_prefix: str) -> None:

@@ -128,6 +128,8 @@ class Privacy:
             lines = await self._forget_in_files(subject)
             # Last: until here a second call finds in the audit log whom the first one meant.
             names = await self.audit.names.forget(user_id)
+            # Once more: a backup that was begun meanwhile holds what was not erased yet.
+            await self.files.note(subject)
         return {
             "user_id": user_id,
             "erased": {**asdict(erased), "file_lines": lines, "audit_names": names},
