@@ -36,6 +36,14 @@ AFTER_LOAD = "TEST_AFTER_LOAD"
 _MOST_BYTES = 2**17
 
 
+def hurried(folder: Path, **every_s: float) -> dict[str, str]:
+    """The variable with which a forked gateway does each of these of `scalix.wiring.core` so often."""
+    script = folder / "hurry.py"
+    lines = [f"core.{name} = {seconds}\n" for name, seconds in every_s.items()]
+    script.write_text("import scalix.wiring.core as core\n" + "".join(lines), encoding="utf-8")
+    return {AFTER_LOAD: str(script)}
+
+
 class Loaded:
     """The tests' end of it. The process is started at the first command, and ends with this one."""
 

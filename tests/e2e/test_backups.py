@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.demo_server import DemoServer
 from tests.e2e.gateways import METRICS_TOKEN, Gateway
+from tests.e2e.loaded import hurried
 from tests.e2e.test_audit import scalix
 from tests.e2e.test_canaries import whole_store
 from tests.launch.running import eventually
@@ -37,7 +38,8 @@ def test_a_lost_store_is_restored_to_the_last_figure_and_who_was_erased_stays_er
 ) -> None:
     key = base64.b64encode(secrets.token_bytes(32)).decode()
     section = {"backup": {"to": str(tmp_path / "backups"), "every_hours": 1}}
-    gateway = Gateway(tmp_path / "one", demo_server.url, section=section, extra={"SCALIX_BACKUP_KEY": key})
+    extra = {"SCALIX_BACKUP_KEY": key, **hurried(tmp_path, BACKUPS_EVERY_S=0.2)}
+    gateway = Gateway(tmp_path / "one", demo_server.url, section=section, extra=extra)
     erased, *users = [f"{name}@backups.example" for name in ("erased", "grace", "ada", "edsger")]
     gateway.start()
     try:

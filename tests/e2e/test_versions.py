@@ -23,7 +23,7 @@ from scalix.domain.ledger.ledger import EVENT_VERSION, Event, event_of
 from scalix.store.keys import Keys
 from tests.demo_server import DemoServer
 from tests.e2e.gateways import ROOT, START_TIMEOUT_S, Gateway
-from tests.e2e.loaded import AFTER_LOAD
+from tests.e2e.loaded import hurried
 from tests.store.servers import Server, free_ports, running, wait_for
 
 # The last one whose events say no version.
@@ -123,9 +123,7 @@ def _of_before(folder: Path) -> Path:
 def versions(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer) -> Iterator[Versions]:
     folder = tmp_path_factory.mktemp("versions")
     with running(Server(folder / "store", free_ports(1)[0])) as store:
-        hurry = folder / "hurry.py"
-        hurry.write_text(f"import scalix.wiring.core as core\ncore.SWEEP_EVERY_S = {SWEEP_EVERY_S}\n", encoding="utf-8")
-        extra = {"REDIS_URL": store.url, AFTER_LOAD: str(hurry)}
+        extra = {"REDIS_URL": store.url, **hurried(folder, SWEEP_EVERY_S=SWEEP_EVERY_S)}
         old = OfVersion(folder / "old", demo_server.url, extra=extra, root=_of_before(folder / "tree"))
         new = OfVersion(folder / "new", demo_server.url, extra=extra)
         try:
