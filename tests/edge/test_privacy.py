@@ -72,7 +72,9 @@ async def test_a_backup_that_is_begun_during_an_erasure_brings_nobody_back(
         assert "alice" in str(list(BackupReader(tmp_path / "backups" / other_parts.place.chosen(None), ()).lines()))
         # What the store itself notes is copied, as if it had been told beside the backups.
         await other.hset(other.names.erasures(), mapping=await a.core.store.client.hgetall(Keys(key_prefix).erasures()))
-        await other.set(other.names.pseudonym_key(), await a.core.store.client.get(Keys(key_prefix).pseudonym_key()))
+        await other.set(
+            other.names.pseudonym_key(), str(await a.core.store.client.get(Keys(key_prefix).pseudonym_key()))
+        )
         assert (await other_parts.restoring.restore(None)).erased_again == 1
         assert "alice" not in str(await contents(other))
 
