@@ -57,10 +57,10 @@ class Practice:
         listed = "".join(MODEL.format(name=f"m{n}", model=m, params=p) for n, (m, p) in enumerate(models))
         (self.place.folder / "config.yaml").write_text(f"model_list:\n{listed}{tail}")
 
-    def text(self, *arguments: str, env: str = "") -> tuple[object, str]:
+    def text(self, *arguments: str, env: str = "", env_mode: int = 0o600) -> tuple[object, str]:
         """Exit code and output."""
         (self.place.folder / "empty.env").write_text(env)
-        (self.place.folder / "empty.env").chmod(0o600)
+        (self.place.folder / "empty.env").chmod(env_mode)
         with self._monkeypatch.context() as patch, io.StringIO() as out:
             for name in os.environ:
                 if name not in ("PATH", "HOME"):
@@ -73,9 +73,9 @@ class Practice:
                 code = main([*arguments, "--env-file", str(self.place.folder / "empty.env")])
             return code, out.getvalue()
 
-    def examine(self, *arguments: str, env: str = "") -> Examined:
+    def examine(self, *arguments: str, env: str = "", env_mode: int = 0o600) -> Examined:
         """What the doctor finds; `env` is the text of the env file."""
-        code, told = self.text("--json", *arguments, env=env)
+        code, told = self.text("--json", *arguments, env=env, env_mode=env_mode)
         return Examined(code, json.loads(told)["findings"])
 
 

@@ -40,6 +40,18 @@ def test_a_variable_that_means_nothing_is_a_warning_with_the_name_that_was_meant
     assert seen.code == 1
 
 
+def test_one_thing_that_is_wrong_is_said_once(practice: Practice) -> None:
+    practice.variables |= {"SCALIX_ENV": "production", "LITELLM_MASTER_KEY": "sk-1234"}
+    practice.models(
+        ("openai/tiny", 'api_base: "http://127.0.0.1:9/v1", api_key: "${TINY_KEY}"'),
+        tail="general_settings:\n  master_key: ${LITELLM_MASTER_KEY}\n",
+    )
+    seen = practice.examine("--offline", env_mode=0o644)
+    (master_key, env_file) = [one for one in seen.findings if one["level"] in ("warning", "problem")]
+    assert master_key["what"] == "LITELLM_MASTER_KEY is an example that everybody can read"
+    assert env_file["fix"] == "run chmod 600 empty.env"
+
+
 def test_a_wrong_setting_is_a_problem_and_all_else_is_looked_at_beside_it(practice: Practice) -> None:
     practice.variables["LITELLM_LOG_LEVEL"] = "loud"
     seen = practice.examine("--offline")

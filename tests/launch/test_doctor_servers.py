@@ -71,6 +71,14 @@ def test_a_store_that_is_away_or_would_evict_is_a_problem_with_its_remedy(practi
     assert practice.examine().the("store", "volatile-lru")["fix"].startswith("run CONFIG SET")
 
 
+def test_no_store_is_taken_for_the_one_that_settings_with_a_mistake_name(practice: Practice) -> None:
+    practice.variables |= {"REDIS_URL": "redis://127.0.0.1:6379", "REDIS_HOST": "elsewhere"}
+    seen = practice.examine("--offline")
+    assert "different servers" in seen.the("settings", "REDIS_HOST")["what"]
+    assert seen.of("store", "ok") == []
+    assert seen.the("store", "not tried")["level"] == "note"
+
+
 def test_a_store_that_is_nearly_full_or_whose_clock_differs_is_a_warning(
     practice: Practice, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,7 +163,9 @@ def test_certificates_of_providers_are_checked_as_the_gateway_checks_them(practi
         practice.variables["SSL_CERT_FILE"] = str(authority.file)
         assert practice.examine().the("providers", "expires in 0 days")["level"] == "warning"
         practice.variables["SSL_CERT_FILE"] = str(tmp_path / "none.pem")
-        assert practice.examine().the("certificates", "none.pem can't be used")["level"] == "problem"
+        seen = practice.examine()
+        assert seen.the("certificates", "none.pem can't be used")["level"] == "problem"
+        assert seen.of("providers", "warning", "problem") == []
         practice.variables["SSL_VERIFY"] = "false"
         seen = practice.examine()
     assert seen.the("certificates", "anybody between")["level"] == "warning"

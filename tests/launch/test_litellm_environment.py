@@ -84,9 +84,8 @@ def test_every_variable_that_litellm_reads_is_in_a_group(read: dict[str, frozens
 
 
 def test_no_variable_that_litellm_reads_is_taken_for_a_mistake(read: dict[str, frozenset[str]]) -> None:
-    names = {name for name in read if name.startswith(("LITELLM_", "REDIS_", "SCALIX_"))}
-    assert len(names) > 50
-    assert list(unknown_variables(dict.fromkeys(names, "1"), ())) == []
+    assert len(read) > 1200
+    assert list(unknown_variables(dict.fromkeys(read, "1"), ())) == []
 
 
 def test_the_search_finds_names_however_they_are_read(read: dict[str, frozenset[str]]) -> None:

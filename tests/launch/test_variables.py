@@ -38,6 +38,8 @@ def test_every_variable_of_the_example_file_is_known() -> None:
         ("REDIS_HOSTNAME", "REDIS_HOST"),
         ("GEMINI_API_KY", "GEMINI_API_KEY"),
         ("OPNEAI_API_KEY", "OPENAI_API_KEY"),
+        ("GEMINI_APIKEY", "GEMINI_API_KEY"),
+        ("ANTHROPIC_AP_KEY", "ANTHROPIC_API_KEY"),
         ("DEBUG_MODEE", "DEBUG_MODE"),
         ("MY_KEYS", "MY_KEY"),
         ("LITELLM_MASTERKEY_FILE", "LITELLM_MASTER_KEY"),

@@ -40,6 +40,12 @@ class Case:
         return self.found.settings.state_dir
 
     @property
+    def signing(self) -> list[str]:
+        """The variables of secrets that users' tokens are signed with."""
+        issuers = self.found.config.identity.issuers if self.found.config else ()
+        return [issuer.secret_variable for issuer in issuers if issuer.secret_variable]
+
+    @property
     def production(self) -> bool:
         return self.found.settings.production
 

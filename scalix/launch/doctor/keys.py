@@ -10,7 +10,6 @@ from scalix.launch.config.references import LITELLM_PREFIX, is_secret_name
 from scalix.launch.doctor.findings import Case, Finding
 from scalix.launch.litellm.providers import provider_of
 from scalix.launch.settings.litellm_environment import is_provider_key
-from scalix.launch.settings.variable_notes import OURS
 
 # How providers' keys begin, the longest beginning first: what is found first is the provider's.
 _BEGINNINGS = (
@@ -37,11 +36,12 @@ def check_keys(case: Case) -> Iterator[Finding]:
     """The keys among the variables, by their form alone. Nothing is said of what stands in them."""
     environment, looked_at = case.found.environment, 0
     referred = case.found.config.referred if case.found.config else frozenset[str]()
+    referred -= {"LITELLM_MASTER_KEY", *case.signing}  # of which the settings tell
     users = _users_of_keys(case)
     for name, key in sorted(environment.values.items()):
         if not key.strip() or not _OF_A_KEY.fullmatch(name) or not is_secret_name(name):
             continue
-        if name not in OURS | referred and not is_provider_key(name):
+        if name not in referred and not is_provider_key(name):
             continue
         looked_at += 1
         where = environment.where(name)

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from scalix.launch.doctor.findings import Case, Finding
 from scalix.launch.home import CODE
+from scalix.launch.problems import shown_path
 from scalix.launch.processes.cores import cores, memory_mib
 from scalix.launch.processes.plan import versions
 from scalix.launch.processes.runfile import running
@@ -49,6 +50,7 @@ def check_modes(case: Case) -> Iterator[Finding]:
     private = [case.state_dir / MASTER_KEY_FILE, *files.sources, *files.secret_files.values()]
     if case.found.settings.tls is not None:
         private.append(case.found.settings.tls.private_key)
+    refused = {one.fix for one in case.found.problems}  # such as an env file that everybody may read
     said = False
     for path in [case.state_dir, *private, case.found.settings.config_path]:
         try:
@@ -64,7 +66,8 @@ def check_modes(case: Case) -> Iterator[Finding]:
             what = f"other users of this machine may read it (mode {mode:o})"
         if fix:
             said = True
-            yield Finding("problem" if case.production else "warning", str(path), what, fix)
+            if fix.replace(str(path), shown_path(path)) not in refused:
+                yield Finding("problem" if case.production else "warning", str(path), what, fix)
     if not said:
         yield Finding("ok", "modes", "state, env files and keys are this user's alone")
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from ssl import cert_time_to_seconds
+from ssl import SSLContext, cert_time_to_seconds
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -51,13 +51,18 @@ def check_providers(case: Case) -> Iterator[Finding]:
         why = "--offline" if case.offline else "--demo" if config else "what is wrong with the config"
         yield Finding("note", "providers", f"not tried, because of {why}")
         return
+    try:
+        trust = trust_of(case.found.environment.values, config.litellm.get("litellm_settings", {}))
+    except OSError:
+        yield Finding("note", "providers", "not tried, because of the file that names trusted authorities")
+        return
     targets, unknown = _targets(case)
     if unknown:
         what = f"not tried: {', '.join(sorted(unknown))}, whose addresses are LiteLLM's business"
         yield Finding("note", "providers", what)
     # Threads, and none that is waited for longer: a resolver that does not answer can be bounded by no timeout.
     threads = {
-        target: threading.Thread(target=lambda one=target: found.append(_tried(one, case)), daemon=True)
+        target: threading.Thread(target=lambda one=target: found.append(_tried(one, case, trust)), daemon=True)
         for target in targets
     }
     for thread in threads.values():
@@ -89,16 +94,14 @@ def _targets(case: Case) -> tuple[set[Target], set[str]]:
     return targets, unknown
 
 
-def _tried(target: Target, case: Case) -> Finding:
+def _tried(target: Target, case: Case, trust: SSLContext | bool) -> Finding:
     """One request, and what it says of the provider and its key."""
     import httpx
 
     where = _shown(target.base)
     values = case.found.environment.values
-    settings = case.found.config.litellm.get("litellm_settings", {}) if case.found.config else {}
     url, headers = target.request
     try:
-        trust = trust_of(values, settings)
         with (
             httpx.Client(
                 verify=trust, proxy=proxy_for(url, values), trust_env=False, timeout=_TIMEOUT_S, follow_redirects=False

@@ -14,11 +14,10 @@ _NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
 def check_settings(case: Case) -> Iterator[Finding]:
     """The variables: those that are wrong, and those that mean nothing, with the name that was probably meant."""
     config, environment, settings = case.found.config, case.found.environment, case.found.settings
-    signing = [one.secret_variable for one in config.identity.issuers if one.secret_variable] if config else []
     named = config.referred if config else _names_in(case)
     of_config = settings.config_path.name
     yield from (Finding.of(one) for one in case.found.problems if not _is_of(one.where, of_config))
-    for line in variable_notes(environment, workers_option=None, referred=named, signing=signing):
+    for line in variable_notes(environment, workers_option=None, referred=named, signing=case.signing):
         yield _warning(line)
     if not case.found.problems:
         sources = ", ".join(path.name for path in environment.sources) or "no env file"

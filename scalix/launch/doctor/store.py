@@ -14,6 +14,7 @@ from scalix.store.connection.server_check import StoreUnusable, redacted
 if TYPE_CHECKING:
     from redis import Redis
 
+_NAMES_ONE = ("REDIS_URL", "REDIS_HOST")
 _PINGS = 20
 _SLOW_MS = 5.0
 _MOST_CLOCK_DIFFERENCE_S = 1.0
@@ -24,7 +25,9 @@ _TIMEOUT_S = 2.5
 def check_store(case: Case) -> Iterator[Finding]:
     """The store that the settings name, else the gateway's own, where that runs."""
     settings, environment = case.found.settings, case.found.environment
-    if settings.redis_url is None:
+    if settings.redis_url is None and any(name in _NAMES_ONE for name, _ in environment.store_variables):
+        yield Finding("note", "store", "not tried, because of what is wrong with the settings that name it")
+    elif settings.redis_url is None:
         yield from _embedded(case)
     elif case.offline:
         yield Finding("note", "store", "not tried, because of --offline")

@@ -75,7 +75,7 @@ def unknown_variables(values: Mapping[str, str], referred: Collection[str]) -> I
                 yield name, nearest(base, known, cutoff=0.75)
             continue
         meant = next((other for other in sorted(known) if _is_one_letter_off(base, other)), None)
-        if meant is not None and not is_provider_key(name):
+        if meant is not None and not (name.endswith("_API_KEY") and is_provider_key(name)):
             yield name, meant
 
 
@@ -115,6 +115,8 @@ def variable_notes(
 
 
 def _published(environment: Environment, signing: Collection[str]) -> Iterator[str]:
+    if environment.scalix_env == "production":  # which refuses them
+        return
     of_master = "is a key that everybody can read, so it counts for requests from this machine only"
     of_tokens = "is a secret that everybody can read: anybody can sign tokens with it"
     for names, what, fix in (
