@@ -248,6 +248,8 @@ def test_what_is_no_address_is_refused_without_being_quoted(url: str) -> None:
         (f"redis://cache.example?password=a@{PASSWORD}", "***"),
         (f"redis://:{PASSWORD}", "***"),
         (f"unix://:{PASSWORD}@/run/store.sock?db=1", "unix://***@/run/store.sock"),
+        (f"redis://:{PASSWORD},x@a:1,[::2],b/0", "redis://***@a:1,[::2]:6379,b:6379/0"),
+        (f"redis://:{PASSWORD},b", "***"),
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, shown: str) -> None:

@@ -9,6 +9,7 @@ from scalix.launch.embedded.store_binary import find_server_binary
 from scalix.launch.embedded.store_child import check_named_store
 from scalix.launch.embedded.store_socket import socket_of
 from scalix.launch.problems import LaunchError
+from scalix.store.connection.seeds import seeds_of
 from scalix.store.connection.server_check import StoreUnusable, redacted
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ _SLOW_MS = 5.0
 _MOST_CLOCK_DIFFERENCE_S = 1.0
 _FULL_PERCENT = 80
 _TIMEOUT_S = 2.5
+_SEED_TIMEOUT_S = 1.0
 
 
 def check_store(case: Case) -> Iterator[Finding]:
@@ -38,7 +40,19 @@ def check_store(case: Case) -> Iterator[Finding]:
             yield from (Finding.of(one) for one in error.problems)
             return
         yield Finding("ok", redacted(settings.redis_url), f"{flavour} {version}")
+        yield from _seeds(settings.redis_url)
         yield from _asked(case, settings.redis_url, "store")
+
+
+def _seeds(url: str) -> Iterator[Finding]:
+    """Which of several nodes a start could not count on."""
+    from scalix.store.connection.blocking import is_there
+
+    seeds = seeds_of(url)
+    for seed in seeds if len(seeds) > 1 else ():
+        if not is_there(seed, _SEED_TIMEOUT_S):
+            fix = "start it, or name another node of the cluster in its place"
+            yield Finding("warning", redacted(seed), "does not answer; other nodes that REDIS_URL names do", fix)
 
 
 def _embedded(case: Case) -> Iterator[Finding]:

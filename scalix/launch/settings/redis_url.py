@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from scalix.launch import home
+from scalix.store.connection.seeds import seeds_of
 from scalix.store.connection.sentinel_url import PASSWORD, USERNAME, SentinelUrl, is_of_sentinel
 
 DEFAULT_REDIS_PORT = 6379
@@ -68,7 +69,7 @@ def redis_url(values: Mapping[str, str], report: Report) -> str | None:
         whole = _completed_url(url, host, username, password, tls, report)
         return None if whole is None else _with_options(whole, values, report)
     if host:
-        if any(character in host for character in "/@?# ") or host.count(":") == 1:
+        if any(character in host for character in "/@?#, ") or host.count(":") == 1:
             report("REDIS_HOST", "REDIS_HOST is not a host name", "write the name only, or put the URL in REDIS_URL")
             return None
         address = f"[{host}]" if ":" in host and not host.startswith("[") else host
@@ -94,21 +95,22 @@ def _completed_url(url: str, host: str, username: str, password: str, tls: bool,
     example = "write redis://:password@host:6379/0 with special characters of the password percent-encoded"
     try:
         parts = urlsplit(url)
-        port = parts.port
+        nodes = list(map(urlsplit, seeds_of(url)))
+        is_valid = all(node.port != 0 for node in nodes)
     except ValueError:
-        parts, port = urlsplit(""), 0
-    is_socket, named, database = parts.scheme == "unix", parts.hostname or "", parts.path.strip("/")
-    other_host = host and not is_socket and host.strip("[]").casefold() != named.casefold()
+        parts, nodes, is_valid = urlsplit(""), [], False
+    is_socket, hosts, database = parts.scheme == "unix", [node.hostname for node in nodes], parts.path.strip("/")
+    other_host = host and not is_socket and [host.strip("[]").casefold()] != hosts
     is_plain = tls and parts.scheme == "redis"
     odd_database = not is_socket and database and not (database.isascii() and database.isdigit())
     for is_wrong, what, fix in (
-        (port == 0, "REDIS_URL is not a valid URL", example),
+        (not is_valid, "REDIS_URL is not a valid URL", example),
         (
             parts.scheme not in REDIS_SCHEMES,
             "REDIS_URL does not start with redis://, rediss://, unix:// or redis+sentinel://",
             example,
         ),
-        (parts.fragment or not (parts.path if is_socket else named), "REDIS_URL names no server", example),
+        (parts.fragment or not (parts.path if is_socket else all(hosts)), "REDIS_URL names no server", example),
         (is_plain, "REDIS_SSL is true, but REDIS_URL starts with redis://", "write rediss:// for TLS"),
         (other_host, "REDIS_URL and REDIS_HOST name different servers", "keep one of the two"),
         (odd_database, "the path of REDIS_URL is not a database number", "write for example redis://host:6379/0"),

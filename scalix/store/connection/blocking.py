@@ -8,22 +8,49 @@ from redis import exceptions as redis_errors
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from scalix.store.connection.seeds import seeds_of
 from scalix.store.connection.sentinel_url import SentinelUrl, is_of_sentinel
 from scalix.store.connection.server_check import StoreUnreachable, StoreUnusable, reason_of, redacted
 
 
 def client_of(url: str, timeout_s: float) -> "redis.Redis":
-    """A client of redis-py's, of the server at `url` or the one that Sentinels name. It connects at the first command.
+    """A client of redis-py's, of the server at `url`, of one of several nodes that is there, or of the server that
+    Sentinels name. It connects at the first command.
 
     Raises StoreUnusable for Sentinels, and what redis-py raises for a URL that is none, whose text may hold a password.
     """
     return redis.Redis.from_url(
-        master_of(url, timeout_s) if is_of_sentinel(url) else url,
+        master_of(url, timeout_s) if is_of_sentinel(url) else node_of(url, timeout_s),
         socket_connect_timeout=timeout_s,
         socket_timeout=timeout_s,
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
     )
+
+
+def node_of(url: str, timeout_s: float) -> str:
+    """redis-py's URL of the first of several nodes that says anything but that it is loading; of the first one, if none
+    does."""
+    first, *others = seeds_of(url)
+    ends_s = time.monotonic() + timeout_s
+    for node in (first, *others) if others else ():
+        if is_there(node, max(0.1, (ends_s - time.monotonic()) / 2)):
+            return node
+    return first
+
+
+def is_there(node: str, timeout_s: float) -> bool:
+    """Whether anything that serves answers at redis-py's URL."""
+    with contextlib.closing(client_of(node, timeout_s)) as client:
+        try:
+            client.ping()
+        except redis_errors.AuthenticationError:  # a sort of ConnectionError
+            return True
+        except (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError):
+            return False
+        except redis_errors.RedisError:
+            return True
+    return True
 
 
 def master_of(url: str, timeout_s: float) -> str:

@@ -18,8 +18,10 @@ _MOST_REDIRECTIONS = 5
 _PAUSE_WHEN_MOVING_S = 0.01
 _PAUSE_BETWEEN_LOOKS_S = 0.1
 _LOOK_TIMEOUT_S = 0.5
+_NEXT_IS_ASKED_AFTER_S = 0.05
 
 Address = tuple[str, int]
+Ranges = tuple[Address, Sequence[Any]]
 LaneMaker = Callable[[Address, Callable[[], None]], Lane]
 
 log = logging.getLogger("scalix.store")
@@ -31,16 +33,16 @@ _KEYLESS = {"PING", "TIME", "INFO", "SCAN", "DBSIZE", "CONFIG GET", "SCRIPT LOAD
 class ClusterRoutes:
     """Sends each call to the node of a Redis Cluster that has its key, and follows where keys move.
 
-    There is one lane for each node that was needed. `seed` is the address that the operator gave, which is always among
-    those that are asked for the nodes.
+    There is one lane for each node that was needed. `seeds` are the addresses that the operator gave, which are always
+    among those that are asked for the nodes.
     """
 
-    def __init__(self, seed: Address, make_lane: LaneMaker) -> None:
-        self._seed = seed
+    def __init__(self, seeds: Sequence[Address], make_lane: LaneMaker) -> None:
+        self._seeds = dict.fromkeys(seeds)
         self._make_lane = make_lane
         self._lanes: dict[Address, Lane] = {}
         self._owners: list[Address | None] = [None] * SLOTS
-        self._known: list[Address] = [seed]
+        self._known: list[Address] = []
         self._looking: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._faulty: set[Address] = set()
@@ -70,17 +72,25 @@ class ClusterRoutes:
 
     async def look(self) -> None:
         """Learn from the first node that answers who owns what. Raises StoreUnavailable if none does."""
-        others = [address for address in self._known if address not in self._faulty and address != self._seed]
+        others = [address for address in self._known if address not in self._seeds]
         random.shuffle(others)
-        for address in dict.fromkeys([*others, self._seed, *self._faulty]):
-            try:
-                async with asyncio.timeout(_LOOK_TIMEOUT_S):
-                    ranges = await self._lane(address).call(("CLUSTER SLOTS",), {})
-            except (StoreUnavailable, RedisError, TimeoutError):
-                continue
-            if ranges:
-                self._learn(address, ranges)
-                return
+        in_turn = sorted([*others, *self._seeds], key=self._faulty.__contains__)
+        asked: set[asyncio.Task[Ranges]] = set()
+        try:
+            while in_turn or asked:
+                if in_turn:
+                    asked.add(in_background(self._ask(in_turn.pop(0))))
+                # Of those that have failed we know it at once. One that keeps silent must not cost the time of a call.
+                done, asked = await asyncio.wait(
+                    asked, timeout=_NEXT_IS_ASKED_AFTER_S if in_turn else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for address, ranges in (task.result() for task in done):
+                    if ranges:
+                        self._learn(address, ranges)
+                        return
+        finally:
+            for task in asked:
+                task.cancel()
         raise StoreUnavailable("no node of the cluster answers")
 
     async def aclose(self) -> None:
@@ -91,10 +101,18 @@ class ClusterRoutes:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(lane.aclose() for lane in self._lanes.values()))
 
+    async def _ask(self, address: Address) -> Ranges:
+        """What this node says of who owns what; nothing if it does not answer."""
+        try:
+            async with asyncio.timeout(_LOOK_TIMEOUT_S):
+                return address, await self._lane(address).call(("CLUSTER SLOTS",), {})
+        except (StoreUnavailable, RedisError, TimeoutError):
+            return address, ()
+
     def _address_of(self, arguments: Arguments) -> Address:
         key = _key_of(arguments)
         if key is None:
-            return next((address for address in self._owners if address), self._seed)
+            return next((address for address in self._owners if address), next(iter(self._seeds)))
         slot: int = key_slot(key.encode())
         address = self._owners[slot]
         if address is None:
@@ -133,7 +151,7 @@ class ClusterRoutes:
             known.update(dict.fromkeys(addresses))
             owners[int(first) : int(last) + 1] = [addresses[0]] * (int(last) + 1 - int(first))
         self._owners, self._known, self._faulty = owners, list(known), set()
-        for address in self._lanes.keys() - known.keys() - {self._seed, asked}:
+        for address in self._lanes.keys() - known.keys() - self._seeds.keys() - {asked}:
             task = in_background(self._lanes.pop(address).aclose())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)

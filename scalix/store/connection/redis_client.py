@@ -15,6 +15,7 @@ from scalix.store.connection.background import in_background
 from scalix.store.connection.cluster import Address, ClusterRoutes
 from scalix.store.connection.deadline import CALL_TIMEOUT_MS
 from scalix.store.connection.lane import Lane
+from scalix.store.connection.seeds import seeds_of
 from scalix.store.connection.sentinel import SentinelRoutes
 from scalix.store.connection.sentinel_url import SentinelUrl, is_of_sentinel
 
@@ -28,10 +29,10 @@ R = TypeVar("R", ClusterRoutes, SentinelRoutes)
 class StoreClient(AsyncCoreCommands):
     """An asyncio client with redis-py's methods for single commands.
 
-    `url` is `redis://`, `rediss://` or `unix://`: one server, or any node of a Redis Cluster; or it names the Sentinels
-    that know the server, as `SentinelUrl` has it. Which of the first two, the first command asks (`INFO cluster`), so
-    that a client can be made while the server is away. `connections` is the most that are opened, for each node of a
-    cluster; callers beyond share them.
+    `url` is `redis://`, `rediss://` or `unix://`: one server, or any node of a Redis Cluster, or several of them; or it
+    names the Sentinels that know the server, as `SentinelUrl` has it. Which of the first two, the first command asks
+    (`INFO cluster`), so that a client can be made while the server is away. `connections` is the most that are opened,
+    for each node of a cluster; callers beyond share them.
     """
 
     def __init__(self, url: str, *, timeout_ms: int = CALL_TIMEOUT_MS, connections: int = CONNECTIONS) -> None:
@@ -86,6 +87,9 @@ class StoreClient(AsyncCoreCommands):
         """Ask the server that the URL names what it is."""
         if is_of_sentinel(self._url):
             return await _sound(SentinelRoutes(SentinelUrl.parse(self._url), self._make_lane))
+        seeds = [_address_in(seed) for seed in seeds_of(self._url)]
+        if len(seeds) > 1:
+            return await _sound(ClusterRoutes(seeds, self._lane_to))
         if self._first_lane is None:
             self._first_lane = self._make_lane(self._url, lambda: None)
         try:
@@ -94,8 +98,7 @@ class StoreClient(AsyncCoreCommands):
             facts = {}
         if not int(facts.get("cluster_enabled", 0)):
             return self._first_lane
-        parts = urlsplit(self._url)
-        return await _sound(ClusterRoutes((parts.hostname or "", parts.port or 6379), self._lane_to))
+        return await _sound(ClusterRoutes(seeds, self._lane_to))
 
     def _lane_to(self, address: Address, on_fault: Callable[[], None]) -> Lane:
         return self._make_lane(_with_address(self._url, address), on_fault)
@@ -132,6 +135,11 @@ async def _sound(routes: R) -> R:
         await routes.aclose()
         raise
     return routes
+
+
+def _address_in(url: str) -> Address:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or 6379
 
 
 def _with_address(url: str, address: Address) -> str:

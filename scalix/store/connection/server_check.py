@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from scalix.store.connection.seeds import seeds_of
 from scalix.store.connection.sentinel_url import SentinelUrl, is_of_sentinel
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def check_server(url: str, *, timeout_s: float = 2.5) -> ServerFacts:
     """Ask the server at `url` (`redis://`, `rediss://` or `unix://`, as redis-py reads it) about itself, once.
 
     Needs no command but `INFO`, which managed servers allow where they forbid `CONFIG`. In a cluster it asks the node
-    that the URL names. Answers within `timeout_s` seconds in all, name resolution included.
+    that the URL names, of several the first that is there. Answers within `timeout_s` seconds in all, name resolution
+    included.
 
     Raises StoreUnusable: not reachable, credentials refused, older than 6.2, a read-only replica, still loading, or
     with a `maxmemory-policy` that may evict what we count (also without a `maxmemory` limit: that is one change away
@@ -85,19 +87,19 @@ def redacted(url: str) -> str:
         if is_of_sentinel(url):
             return SentinelUrl.parse(url).shown
         parts = urlsplit(url)
-        port = parts.port
+        nodes = [(node.hostname, node.port or 6379) for node in map(urlsplit, seeds_of(url))]
     except ValueError:
         return "***"
     rest = parts.path + parts.query + parts.fragment
     # An `@` after the first `/`, `?` or `#` is a password that was not percent-encoded, or might be.
-    if parts.scheme not in _SCHEMES or "@" in rest or (parts.scheme != "unix" and not parts.hostname):
+    if parts.scheme not in _SCHEMES or "@" in rest or (parts.scheme != "unix" and not all(host for host, _ in nodes)):
         return "***"
     credentials = "***@" if "@" in parts.netloc else ""
     if parts.scheme == "unix":
         return f"unix://{credentials}{parts.path}"
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    hosts = ",".join(f"[{host}]:{port}" if ":" in (host or "") else f"{host}:{port}" for host, port in nodes)
     database = parts.path if parts.path[1:].isdigit() else ""
-    return f"{parts.scheme}://{credentials}{host}:{port or 6379}{database}"
+    return f"{parts.scheme}://{credentials}{hosts}{database}"
 
 
 def _ask(url: str, timeout_s: float) -> ServerFacts:
@@ -139,6 +141,11 @@ def _judge(url: str, info: dict[str, Any]) -> ServerFacts:
     if int(info.get("loading", 0)):
         raise _still_loading(where)
     cluster = bool(int(info.get("cluster_enabled", 0)))
+    if not cluster and len(seeds_of(url)) > 1:
+        raise StoreUnusable(
+            "REDIS_URL names several servers, and the first that answers is no node of a Redis Cluster",
+            "name nodes of one cluster, or one server, or Sentinels: redis+sentinel://host,host/name-of-the-service",
+        )
     if info.get("role") in ("slave", "replica") and not cluster:
         raise StoreUnusable(f"{where} is a read-only replica", "set REDIS_URL to its primary")
     policy = str(info.get("maxmemory_policy", UNKNOWN_POLICY))
