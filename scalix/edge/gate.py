@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from scalix.domain.error_statuses import status_of
 from scalix.domain.errors import (
@@ -80,6 +81,18 @@ class Observers:
             self.access.note(scope, request_id, status, time.perf_counter() - began_s, error)
 
 
+class Pages(Protocol):
+    """What answers browsers. A refusal is raised after its page was sent, for those who are told of refusals."""
+
+    def takes(self, path: str) -> bool:
+        """Whether a path is one of its own."""
+        ...
+
+    async def handle(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        ...
+
+
 class Gate:
     """Finds the route, finds out who calls, and hands over. Every error becomes one answer here."""
 
@@ -92,6 +105,7 @@ class Gate:
         guard: Guard,
         observers: Observers,
     ) -> None:
+        self.pages: Pages | None = None  # what answers browsers, where there are pages
         self.reload = lifespan.reload  # for the worker, at a reload
         self.leave, self.drain = lifespan.leave, guard.drain  # for the worker, when it is to end
         self.config_version = guard.config_version  # for the worker, which says it in every answer
@@ -225,6 +239,9 @@ class Gate:
     async def _dispatch(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         methods = find(path, scope["raw_path"])
+        if methods is None and self.pages is not None and self.pages.takes(path):
+            await self.pages.handle(request_id, scope, paced(receive), send)
+            return
         if methods is None:
             raise RouteNotFound(f"There is no {shown_text(path, 200)} here. The README lists the routes.")
         if (header(scope, b"upgrade") or "").lower() == "websocket":

@@ -89,8 +89,11 @@ class Guard:
 
     async def refused(self, scope: Scope) -> None:
         """Called for a credential that was refused: returns when the answer may go out."""
-        if token_of(scope) is None:
-            return
+        if token_of(scope) is not None:
+            await self.wrong_credential(scope)
+
+    async def wrong_credential(self, scope: Scope) -> None:
+        """As `refused`, of a credential that came in a form."""
         group = self._group(self.addresses.of(scope))
         if group is not None:
             await self._throttle.wrong_credential(group, self.settings.overload.wrong_key_delay_s)

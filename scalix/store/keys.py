@@ -45,6 +45,10 @@
 | `retention-run`              | string     | last day of a removal: lua/claim_day.lua  | `RETENTION_RUN_LIFETIME_MS` |
 | `backup-lock`                | string     | whose turn it is to make a backup         | ten minutes, renewed        |
 | `backups`                    | hash       | the last backup: its time, name, size     | until deleted               |
+| `sign-in-key`                | string     | signs the cookies of pages, in hex        | for good                    |
+| `sign-in:<SHA-256>`          | string     | who is signed in to the pages, as JSON    | until it ends: 12 hours     |
+| `sign-in-code:<SHA-256>`     | string     | a one-time code, as JSON                  | five minutes                |
+| `{sXX}:g:<subject>`          | set        | a subject's sign-ins and codes: kind:SHA-256 | a day after the last      |
 | `erasures`                   | hash       | for backups: pseudonym -> erased at_ms    | `ERASURES_LIFETIME_MS`      |
 
 Windows, requests in flight, adjustments and books end `CLOCK_GRACE_MS` later than is said here; the daily removal takes
@@ -120,6 +124,7 @@ class Keys:
     credits = _of_subject("c")  # what was added to it
     merged = _of_subject("m")  # there when an address's use has been merged into the subject's
     keys_of = _of_subject("o")  # the ids of a user's virtual keys
+    sign_ins_of = _of_subject("g")  # the digests of a subject's sign-ins and one-time codes
     record = _of_subject("u")  # a user's record, in the shard of the subject that the user is
     names = _of_subject("y")  # what the audit log says in place of the subject's names
     erased = _beside_subject("z")  # when the subject was erased
@@ -133,12 +138,15 @@ class Keys:
     all_shadows = _of_all_shards("h")
     user_names = _of_shard("n")  # the users of the subject's shard that have a record
     all_user_names = _of_all_shards("n")
+    sign_in = _named("sign-in")  # who is signed in by the cookie with this SHA-256
+    sign_in_code = _named("sign-in-code")  # whose one-time code has this SHA-256
     secret = _named("key")  # where the record of the key with this SHA-256 is
     alias = _named("alias")  # where the record of the key with this alias is
     name_behind = _named("pseudonym")  # what a pseudonym of the audit log stands for
     kept_billing = _named("billing")  # charges of a user who was erased, under a name that leads nowhere
     wildcard_names = _named("wildcard-names")  # the names served by wildcards that the sums of a day have as they are
     pseudonym_key = _alone("pseudonym-key")  # the key of all pseudonyms
+    sign_in_key = _alone("sign-in-key")  # signs the cookies of the pages
     epoch = _alone("epoch")  # by which a store that was emptied is known
     cooldowns = _alone("{cooldowns}:until")  # the models in cooldown
     failures = _alone("{cooldowns}:failures")  # the failures of models that may come to a cooldown

@@ -176,6 +176,7 @@ def build_gate(
     from scalix.edge.health_routes import HealthRoutes
     from scalix.edge.routes import shown_path
     from scalix.edge.stored_answers import keeps_nothing
+    from scalix.wiring.pages import build_pages
     from scalix.wiring.routes import build_dispatcher
 
     async def ready() -> Mapping[str, str | int]:
@@ -203,7 +204,9 @@ def build_gate(
     asking = Asking(engine.of, part.settlement, engine.internal_token, access.failed if access is not None else noop)
     answering = Answering(asking, part.settlement, part.fallbacks, part.counting, part.object_ids, now_ms)
     forwarding = Forwarding(identity, part.admission, guard, part.fallbacks, part.object_ids, answering)
-    return Gate(identity, forwarding, own, lifespan, guard, Observers(refused, access, traces))
+    gate = Gate(identity, forwarding, own, lifespan, guard, Observers(refused, access, traces))
+    gate.pages = build_pages(core, guard)
+    return gate
 
 
 def _log_key() -> str:

@@ -12,11 +12,13 @@ from scalix.service.audit.audit_reading import AuditReading
 from scalix.service.audit.identity_events import IdentityEvents
 from scalix.service.clock import now_ms
 from scalix.service.identity.identity import AnonymousCallers, CredentialKind, Identity, MasterKey
+from scalix.service.identity.sign_ins import SignIns
 from scalix.service.identity.tokens import JsonWebTokens, tokens_of
 from scalix.service.identity.users import UserDirectory
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.store.records.pseudonyms import PseudonymStore
 from scalix.store.records.redis_audit import AuditStore
+from scalix.store.records.redis_sign_ins import SignInStore
 from scalix.wiring.environment import identity_settings, needed
 from scalix.wiring.store import StoreParts
 
@@ -29,6 +31,7 @@ class CallerParts:
     users: UserDirectory
     virtual_keys: VirtualKeys
     tokens: JsonWebTokens
+    sign_ins: SignIns
     trusted_proxies: Networks
 
 
@@ -48,13 +51,17 @@ def build_callers(store: StoreParts, audit: AuditParts, environ: Mapping[str, st
     users = UserDirectory(store.users, store.policy)
     virtual_keys = VirtualKeys(store.keys, users, now_ms=now_ms)
     tokens = tokens_of(settings.issuers, users, secrets=environ, state_dir=store.state_dir, now_ms=now_ms)
+    master_key, previous_key = needed(environ, "LITELLM_MASTER_KEY"), environ.get("LITELLM_MASTER_KEY_PREVIOUS")
     master = MasterKey(
-        needed(environ, "LITELLM_MASTER_KEY"),
-        environ.get("LITELLM_MASTER_KEY_PREVIOUS"),
+        master_key,
+        previous_key,
         on_previous=audit.events.previous_key,
         on_published=audit.events.published_key,
     )
     kinds: list[CredentialKind] = [master, virtual_keys, tokens]
     if settings.anonymous_tier is not None:
         kinds.append(AnonymousCallers(store.policy, settings.anonymous_tier))
-    return CallerParts(Identity(kinds, users), users, virtual_keys, tokens, Networks(settings.trusted_proxies))
+    identity, masters = Identity(kinds, users), [key for key in (master_key, previous_key) if key]
+    kept = store.guarded(SignInStore(store.session))
+    sign_ins = SignIns(kept, identity, virtual_keys, users, audit.log, masters, now_ms=now_ms)
+    return CallerParts(identity, users, virtual_keys, tokens, sign_ins, Networks(settings.trusted_proxies))

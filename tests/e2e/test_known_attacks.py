@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import secrets
 import socket
 from collections.abc import Iterator
@@ -199,8 +200,11 @@ def test_a_crawl_without_a_key_learns_nothing(gateway: Gateway) -> None:
                 assert "redis" not in answer.text
             else:
                 assert answer.status_code == 401, (method, path)
-        for path in ("/model/new", "/v2/model/info", "/docs", "/openapi.json", "/redoc", "/ui", "/config/yaml", "/"):
+        for path in ("/model/new", "/v2/model/info", "/docs", "/openapi.json", "/redoc", "/ui/x", "/config/yaml"):
             assert nobody.get(path).status_code == 404, path
+        for page in (nobody.get("/"), nobody.get("/ui", follow_redirects=True)):
+            assert page.status_code == 200
+            assert not re.search(f"{PREMIUM}|redis|litellm", page.text, re.IGNORECASE)
 
 
 LITELLMS = (

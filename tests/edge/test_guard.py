@@ -79,7 +79,7 @@ async def test_only_the_configured_hosts_are_served_and_probes_under_any(tmp_pat
     "path",
     [
         *("//v1/models", "/v1//models", "/v1/../v1/models", "/v1/./models", "/V1/models", "/v1/Models"),
-        *("/v1/chat/completions//", "/v1", "/", "", "/v1/chat/completions;a=b", "/v1/chat", "/model/new", "/docs"),
+        *("/v1/chat/completions//", "/v1", "/v1/", "", "/v1/chat/completions;a=b", "/v1/chat", "/model/new", "/docs"),
         *("/openai", "/openai/", "/openai/v1", "/openai/deployments/x", "/openai/deployments//chat/completions"),
         *("/openai/deployments/x/images/generations", "/openai/openai/v1/models", "/openai/v1/../v1/models"),
         *("http://gateway/v1/models", "/v1/chat/completions\x00", "/v1/chat\\completions", "/ v1/models", "*"),

@@ -82,6 +82,11 @@ class VirtualKeys:
             raise _wrong("key-unknown")
         return digest
 
+    async def holder(self, digest: str, address: str) -> Caller:
+        """Who has shown the key with this digest, by what the store holds now. Raises as `caller` does."""
+        record = self._remembered(digest, await self.keys.find(digest))
+        return self._caller(digest, record, await self.users.record(record.user_id, fresh=True), address)
+
     def forget(self, record: KeyRecord) -> None:
         """Drop what is cached of a key that was just written here."""
         for digest in (record.digest, *record.former):

@@ -1,0 +1,1 @@
+"""What browsers see: pages for the owner, the operator and the user."""

@@ -1,0 +1,13 @@
+"""All pages and acts, in the order of the navigation: the one place where rows are registered."""
+
+from scalix.pages.operator.overview import OVERVIEW_ROWS
+from scalix.pages.signing_in import SIGNING_IN_ROWS
+from scalix.pages.user.usage import USAGE_ROWS
+
+PAGE_ROWS = (
+    *SIGNING_IN_ROWS,
+    # The operator's.
+    *OVERVIEW_ROWS,
+    # A user's.
+    *USAGE_ROWS,
+)

@@ -1,0 +1,252 @@
+"""Answers browsers: finds the row, finds out who is signed in, lets the view work, and renders its template."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from scalix.domain.error_statuses import status_of
+from scalix.domain.errors import (
+    BadRequest,
+    GatewayError,
+    InternalError,
+    InvalidApiKey,
+    MethodNotAllowed,
+    NotPermitted,
+    RouteNotFound,
+    StoreIsDown,
+)
+from scalix.domain.requests.request_ids import HEADER, told
+from scalix.edge.asgi import Header, Receive, Scope, Send, address_of, header, send_bytes
+from scalix.edge.bodies import ClientGone
+from scalix.edge.guard import Guard
+from scalix.pages.answers import Answer, asset_sent, redirect
+from scalix.pages.assets import PREFIX, asset_at
+from scalix.pages.cookies import (
+    ELSEWHERE,
+    NOTICE,
+    SESSION,
+    THEME,
+    THEMES,
+    check_origin,
+    cookie_of,
+    notice_cookie,
+)
+from scalix.pages.finding import PathTable, path_to
+from scalix.pages.forms import read_form
+from scalix.pages.layout import SIGN_IN, Layout
+from scalix.pages.rendering import Renderer
+from scalix.pages.rows import Done, PageRequest, PageRow, Role, Services, Shown
+from scalix.service.identity.sign_ins import SignedIn, SignIns
+from scalix.store.base import StoreUnavailable
+
+_PART = b"x-scalix-part"
+FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
+_ROOTS = ("/ui", "/me")
+_WRONG_ROLE = {
+    Role.OPERATOR: "These pages are the operator's. Yours are at /me.",
+    Role.USER: "These pages are users'. The operator's are at /ui.",
+}
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request of a browser, as it becomes known."""
+
+    scope: Scope
+    receive: Receive
+    asked: PageRequest
+    row: PageRow | None = None
+    error: GatewayError | None = None
+    headers: list[Header] = field(default_factory=list)
+
+    @property
+    def role(self) -> Role:
+        """Who is signed in."""
+        signed_in = self.asked.signed_in
+        if signed_in is None:
+            return Role.ANYBODY
+        return Role.OPERATOR if signed_in.sign_in.is_operators else Role.USER
+
+
+class Frame:
+    """The pages, as the gate calls them. `now_ms` is Unix time."""
+
+    def __init__(
+        self,
+        table: PathTable,
+        services: Services,
+        sign_ins: SignIns,
+        guard: Guard,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._table = table
+        self._services = services
+        self._sign_ins = sign_ins
+        self._guard = guard
+        self._now_ms = now_ms
+        self._renderer = Renderer()
+        self._nav = {
+            role: tuple(row for row in table.rows if row.role is role and row.label)
+            for role in (Role.USER, Role.OPERATOR)
+        }
+
+    def takes(self, path: str) -> bool:
+        """Whether a path is one of the pages', found or not."""
+        return path == "/" or path in _ROOTS or path.startswith((PREFIX, *(f"{root}/" for root in _ROOTS)))
+
+    async def handle(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. What is refused is raised once its page was sent."""
+        if scope["path"].startswith(PREFIX) and (asset := asset_at(scope["path"])) and scope["method"] == "GET":
+            headers, body = asset_sent(asset, scope)
+            await send_bytes(send, 200, body, headers, asset.content_type)
+            return
+        visit = Visit(scope, receive, PageRequest(scope, request_id, self._now_ms()))
+        refused: Exception | None = None
+        try:
+            answer = await self._answer(visit)
+            refused = visit.error
+        except ClientGone:
+            raise
+        except Exception as error:
+            refused, visit.error = error, _as_told(error, request_id)
+            answer = await self._problem(visit)
+        headers, body = answer.sent(scope)
+        headers += [(HEADER, told(request_id).encode()), *visit.headers]
+        await send_bytes(send, answer.status, body, headers, answer.content_type)
+        if refused is not None:
+            raise refused
+
+    async def _answer(self, visit: Visit) -> Answer:
+        scope, asked = visit.scope, visit.asked
+        found = self._table.find(scope["raw_path"])
+        cookie = cookie_of(scope, SESSION)
+        if cookie:
+            asked.signed_in = await self._sign_ins.signed_in(cookie, address_of(scope))
+        if found is None:
+            raise RouteNotFound("There is no page here.")
+        asked.names, row = found.names, found.methods.get(scope["method"])
+        if row is None:
+            refused = MethodNotAllowed(f"This page takes {' or '.join(found.methods)}.")
+            refused.allow = tuple(found.methods)
+            raise refused
+        visit.row = row
+        if row.role is not Role.ANYBODY and visit.role is not row.role:
+            if asked.signed_in is not None:
+                raise NotPermitted(_WRONG_ROLE[row.role])
+            return redirect(path_to(SIGN_IN[row.role], to=_asked_for(scope) if scope["method"] == "GET" else ""))
+        return await (self._act(visit, row) if row.method == "POST" else self._show(visit, row))
+
+    async def _show(self, visit: Visit, row: PageRow) -> Answer:
+        """A page, or a part of it. An act that has failed shows the page it belongs to."""
+        context = await row.view(self._services, visit.asked)
+        if isinstance(context, Done):
+            return redirect(context.to, context.headers)
+        given = {**context, "page": await self._layout(visit, row)}
+        part = header(visit.scope, _PART)
+        body = self._renderer.part(row.template, part, given) if part else self._renderer.page(row.template, given)
+        if body is None:
+            raise RouteNotFound("This page has no such part.")
+        return Answer(200 if visit.error is None else status_of(visit.error), body)
+
+    async def _act(self, visit: Visit, row: PageRow) -> Answer:
+        asked = visit.asked
+        check_origin(visit.scope)
+        asked.form = await read_form(visit.scope, visit.receive)
+        if asked.signed_in is not None:
+            token = asked.form.get(FORM_TOKEN, "")
+            if not await self._sign_ins.is_form_token(asked.signed_in.id, token):
+                raise NotPermitted(ELSEWHERE)
+        try:
+            _check_confirmed(row, asked)
+            done = await row.view(self._services, asked)
+        except GatewayError as error:
+            of = self._table.page_of(row)
+            if of is None:
+                raise
+            if isinstance(error, InvalidApiKey):
+                await self._guard.wrong_credential(visit.scope)
+            visit.error = error
+            return await self._show(visit, of)
+        if isinstance(done, Shown):
+            given = {**done.context, "page": await self._layout(visit, row)}
+            return Answer(200, self._renderer.page(done.template, given), secret=True)
+        headers = list(done.headers)
+        if done.notice:
+            signed = await self._sign_ins.signed(done.notice.encode().hex())
+            headers.append(notice_cookie(signed, visit.scope, self._guard.addresses))
+        return redirect(done.to or path_to(row.of, *asked.names.values()), headers)
+
+    async def _layout(self, visit: Visit, row: PageRow | None) -> Layout:
+        scope, asked = visit.scope, visit.asked
+        theme, notice = cookie_of(scope, THEME), cookie_of(scope, NOTICE)
+        layout = Layout(
+            path=scope["raw_path"].decode("latin-1"),
+            now_ms=asked.now_ms,
+            role=visit.role,
+            nav=self._nav.get(visit.role, ()),
+            theme=theme if theme in THEMES else "",
+            error=visit.error,
+            form=asked.form,
+        )
+        if row is not None:
+            layout.current, layout.label = row.path, row.label
+        if row is not None and row.method == "GET" and scope["method"] == "GET":
+            layout.query = asked.query
+        if scope["method"] == "POST":
+            layout.acted = layout.path
+            layout.path = path_to(row.path, *asked.names.values()) if row is not None else layout.path
+        if asked.signed_in is not None:
+            layout.who = _shown_subject(asked.signed_in)
+            layout.form_token = await self._sign_ins.form_token(asked.signed_in.id)
+        if notice and header(scope, _PART) is None:
+            text = await self._sign_ins.unsigned(notice)
+            layout.notice = bytes.fromhex(text).decode() if text else ""
+            visit.headers.append(notice_cookie("", scope, self._guard.addresses))
+        return layout
+
+    async def _problem(self, visit: Visit) -> Answer:
+        """A page that says what is wrong, in the layout as far as it is known."""
+        error = visit.error or InternalError("The gateway failed.")
+        try:
+            layout = await self._layout(replace(visit, error=None), None)
+        except (StoreUnavailable, GatewayError):
+            layout = Layout(path=visit.scope["path"], now_ms=visit.asked.now_ms)
+        status = status_of(error)
+        layout.request_id = told(visit.asked.request_id) if status >= 500 else ""
+        headers: list[Header] = []
+        if isinstance(error, MethodNotAllowed):
+            headers.append((b"allow", ", ".join(error.allow).encode()))
+        if error.retry_after_s is not None:
+            headers.append((b"retry-after", str(error.retry_after_s).encode()))
+        context: dict[str, Any] = {"page": layout, "status": status, "message": error.message}
+        return Answer(status, self._renderer.page("problem.html", context), tuple(headers))
+
+
+def _as_told(error: Exception, request_id: str) -> GatewayError:
+    """What a browser is told of an error."""
+    if isinstance(error, GatewayError) and not isinstance(error, InternalError):
+        return error
+    if isinstance(error, StoreUnavailable):
+        message = (
+            "The gateway's store is not available right now, and pages are made of what it holds. Try again shortly."
+        )
+        return StoreIsDown(message, retry_after_s=5)
+    return InternalError(f"The gateway failed. Tell its operator the request id {told(request_id)}.")
+
+
+def _check_confirmed(row: PageRow, asked: PageRequest) -> None:
+    if not row.confirms:
+        return
+    word = asked.names.get(row.confirms) or asked.form.get(row.confirms, "")
+    if asked.form.get("confirm", "").strip() != word.strip():
+        raise BadRequest("This is not what has to be typed here. Nothing was done.", param="confirm")
+
+
+def _asked_for(scope: Scope) -> str:
+    query = scope["query_string"].decode("latin-1")
+    return str(scope["raw_path"].decode("latin-1")) + (f"?{query}" if query else "")
+
+
+def _shown_subject(signed_in: SignedIn) -> str:
+    subject = signed_in.caller.subject
+    return subject.name if subject.kind == "user" else "Operator"

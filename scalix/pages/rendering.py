@@ -1,0 +1,77 @@
+"""Templates to HTML: everything that is not markup of ours is escaped, and a name that is not there is a fault."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+import scalix
+from scalix.pages import charts, formats
+from scalix.pages.assets import asset_path
+from scalix.pages.finding import path_to
+
+FOLDER = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table: the field of its rows, its head, and its kind, as `formats.shown` has it.
+
+    `to` is the path that a cell leads to, such as `/ui/users/{user}`, filled in with the row's field `by`."""
+
+    name: str
+    label: str
+    kind: str = "text"
+    to: str = ""
+    by: str = ""
+
+    @property
+    def is_figure(self) -> bool:
+        """Whether its cells stand to the right, one under the other."""
+        return self.kind in ("number", "money", "nano", "percent", "duration")
+
+
+class Renderer:
+    """Renders templates, or a block of one."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(FOLDER),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters.update(
+            formats.KINDS,
+            relative=formats.relative,
+            shown=formats.shown,
+            span=formats.span,
+        )
+        self._environment.globals.update(
+            asset=asset_path,
+            column=Column,
+            path_to=path_to,
+            chart=charts,
+            version=scalix.__version__,
+        )
+
+    def page(self, template: str, context: Mapping[str, Any]) -> bytes:
+        """A whole page."""
+        return self._environment.get_template(template).render(self._filled(context)).encode()
+
+    def part(self, template: str, block: str, context: Mapping[str, Any]) -> bytes | None:
+        """One block of a page, for figures that are fetched again; `None` where the template has none of this name."""
+        found = self._environment.get_template(template)
+        if block not in found.blocks:
+            return None
+        return "".join(found.blocks[block](found.new_context(self._filled(context)))).encode()
+
+    def _filled(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """What a template is given, with the macros of `parts.html` as `ui`."""
+        given = dict(context)
+        given["ui"] = self._environment.get_template("parts.html").make_module(given)
+        return given

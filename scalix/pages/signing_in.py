@@ -1,0 +1,73 @@
+"""Signing in and out, for operators and for users, and the page that says what this is."""
+
+from functools import partial
+
+from scalix.domain.errors import InvalidApiKey
+from scalix.edge.asgi import address_of, credential_of, header
+from scalix.edge.client_address import ClientAddresses
+from scalix.pages.cookies import SESSION, cookie, is_secure
+from scalix.pages.layout import HOMES
+from scalix.pages.rows import Context, Done, PageRequest, PageRow, Role, Services, act, page
+from scalix.service.identity.identity import Credential
+from scalix.service.identity.sign_ins import LIFETIME_MS, SignIns
+
+_WRONG = "This key is not right, or not any more. Check that it was copied whole."
+
+
+async def _first(services: Services, asked: PageRequest) -> Context:
+    scheme = "https" if is_secure(asked.scope, services[ClientAddresses]) else "http"
+    return {"base_url": f"{scheme}://{header(asked.scope, b'host') or 'localhost'}"}
+
+
+async def _door(services: Services, asked: PageRequest, role: Role) -> Context | Done:
+    """The form to sign in with; who is signed in already goes on."""
+    to = asked.query.get("to", "")
+    if asked.signed_in is not None and asked.signed_in.sign_in.is_operators is (role is Role.OPERATOR):
+        return Done(to=_inside(to, role))
+    return {"role": role, "to": to}
+
+
+async def _sign_in(services: Services, asked: PageRequest, role: Role) -> Done:
+    scope = asked.scope
+    credential = Credential(asked.field("credential"), address_of(scope), credential_of(scope).is_from_here)
+    try:
+        text = await services[SignIns].sign_in(credential, asked.by, as_operator=role is Role.OPERATOR)
+    except InvalidApiKey as error:
+        refused = InvalidApiKey(_WRONG, param="credential")
+        refused.reason, refused.who = error.reason, error.who
+        raise refused from None
+    return Done(to=_inside(asked.form.get("to", ""), role), headers=(_session(services, asked, text),))
+
+
+async def _sign_out(services: Services, asked: PageRequest) -> Done:
+    assert asked.signed_in is not None  # noqa: S101 - the row's role says so
+    await services[SignIns].sign_out(asked.signed_in, asked.by)
+    return Done("You are signed out.", "/", (_session(services, asked, ""),))
+
+
+def _session(services: Services, asked: PageRequest, text: str) -> tuple[bytes, bytes]:
+    lifetime_s = LIFETIME_MS // 1000 if text else 0
+    return cookie(SESSION, text, asked.scope, services[ClientAddresses], max_age_s=lifetime_s)
+
+
+def _inside(to: str, role: Role) -> str:
+    """The page that was asked for before, if it is one of the role's, and no other place."""
+    home = HOMES[role]
+    is_inside = to == home or to.startswith((f"{home}/", f"{home}?"))
+    return to if is_inside and to.isascii() and to.isprintable() and "\\" not in to else home
+
+
+def _doors(role: Role) -> tuple[PageRow, ...]:
+    path, template = f"{HOMES[role]}/sign-in", "anybody/sign_in.html"
+    return (
+        page(path, Role.ANYBODY, partial(_door, role=role), template),
+        act(path, Role.ANYBODY, partial(_sign_in, role=role), of=path),
+        act(f"{HOMES[role]}/sign-out", role, _sign_out, of=HOMES[role]),
+    )
+
+
+SIGNING_IN_ROWS = (
+    page("/", Role.ANYBODY, _first, "anybody/first.html"),
+    *_doors(Role.OPERATOR),
+    *_doors(Role.USER),
+)

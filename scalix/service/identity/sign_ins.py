@@ -1,0 +1,188 @@
+"""Who is signed in to the pages: a cookie that stands for a credential, and is no credential for the API."""
+
+import hmac
+import secrets
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+from scalix.domain.errors import GatewayError, InvalidApiKey, IpBlocked, NotPermitted
+from scalix.domain.identity.key_secrets import digest_of
+from scalix.service.audit.audit import Act, Actor, AuditTrail
+from scalix.service.identity.callers import THE_OPERATOR, Caller
+from scalix.service.identity.identity import Credential, Identity
+from scalix.service.identity.users import UserDirectory
+from scalix.service.identity.virtual_keys import VirtualKeys
+from scalix.store.records.redis_sign_ins import SignIn, SignInStore
+
+LIFETIME_MS = 12 * 3_600_000
+CODE_LIFETIME_MS = 5 * 60_000
+_ID_BYTES = 32
+NOT_SIGNED_IN = "You are not signed in, or no longer. Sign in again."
+_CODE_GONE = "This link has been used already, or is older than five minutes. Go back to the app and open it again."
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A browser that is signed in: the id that its cookie holds, what is kept of it, and who it stands for."""
+
+    id: str
+    sign_in: SignIn
+    caller: Caller
+
+
+@dataclass(eq=False)
+class SignIns:
+    """Signs in, judges each view anew, and signs out. `masters` are the secrets that sign operators in. `now_ms` is
+    Unix time.
+
+    Nothing is cached but the key that signs, so that what was ended anywhere is over for the next view.
+    """
+
+    store: SignInStore
+    identity: Identity
+    keys: VirtualKeys
+    users: UserDirectory
+    audit: AuditTrail
+    masters: Collection[str]
+    now_ms: Callable[[], int] = field(kw_only=True)
+    _key: bytes | None = field(default=None, init=False)
+
+    async def sign_in(self, credential: Credential, by: Actor, *, as_operator: bool) -> str:
+        """The cookie's text for a credential. Raises `InvalidApiKey`, `NotPermitted` for a credential of the other
+        kind, and what `Identity.authenticate` raises."""
+        caller = await self.identity.authenticate(credential)
+        caller = caller if caller.reread is None else await caller.reread()
+        token = credential.token or ""
+        if caller.may_name_users is not as_operator or not token:
+            raise NotPermitted(_OTHER_DOOR[as_operator], param="credential")
+        kind = "key" if caller.key is not None else "master" if caller.may_name_users else "token"
+        known = digest_of(token) if kind == "key" else await self._mark(token)
+        return await self._begin(self._new(str(caller.subject), kind, known, by.address), by)
+
+    async def make_code(self, user_id: str, to: str, by: Actor) -> str:
+        """A one-time code that signs a user in and leads to the page `to`. Raises `UserBlocked`."""
+        caller = await self.users.caller(user_id, fresh=True)
+        await self.audit.record(Act("user.login_link", by, user_id))
+        code, now_ms = secrets.token_urlsafe(_ID_BYTES), self.now_ms()
+        new = SignIn(str(caller.subject), "link", "", now_ms, now_ms + CODE_LIFETIME_MS)
+        await self.store.add_code(digest_of(code), new, to)
+        return code
+
+    async def enter(self, code: str, by: Actor) -> tuple[str, str]:
+        """The cookie's text for a one-time code, and the page that it leads to. Raises `InvalidApiKey`."""
+        found = await self.store.take_code(digest_of(code)) if code else None
+        if found is None or found[0].ends_ms <= self.now_ms():
+            raise InvalidApiKey(_CODE_GONE)
+        new = self._new(found[0].subject, "link", "", by.address)
+        await self._caller(new)
+        return await self._begin(new, by), found[1]
+
+    async def signed_in(self, cookie: str, address: str) -> SignedIn | None:
+        """Who a cookie stands for now; `None` where it stands for nobody, or nobody any more."""
+        ident = await self._id_of(cookie)
+        found = await self.store.get(digest_of(ident)) if ident else None
+        if ident is None or found is None:
+            return None
+        try:
+            if found.ends_ms <= self.now_ms():
+                raise InvalidApiKey(NOT_SIGNED_IN)
+            return SignedIn(ident, found, await self._caller(replace(found, address=address)))
+        except IpBlocked:
+            return None  # from another address it still counts
+        except GatewayError:
+            await self.store.end(digest_of(ident), found.subject)
+            return None
+
+    async def sign_out(self, whose: SignedIn, by: Actor) -> None:
+        """End it everywhere."""
+        await self._ended(whose.sign_in, by)
+        await self.store.end(digest_of(whose.id), whose.sign_in.subject)
+
+    async def end(self, whose: SignedIn, digest: str, by: Actor) -> bool:
+        """End another of the same subject; whether there was one."""
+        if digest not in await self.store.of(whose.sign_in.subject):
+            return False
+        await self._ended(whose.sign_in, by)
+        return await self.store.end(digest, whose.sign_in.subject)
+
+    async def form_token(self, ident: str, pad: bytes | None = None) -> str:
+        """What the forms of a browser with this id hold, so that no other site can send them: another text each time,
+        as it is sent compressed."""
+        pad = pad or secrets.token_bytes(32)
+        mask = hmac.digest(await self._signing_key(), b"form:" + ident.encode(), sha256)
+        return (pad + bytes(one ^ other for one, other in zip(pad, mask, strict=True))).hex()
+
+    async def is_form_token(self, ident: str, token: str) -> bool:
+        """Whether a form was made for the browser with this id."""
+        if len(token) != 128 or not token.isascii():
+            return False
+        try:
+            pad = bytes.fromhex(token[:64])
+        except ValueError:
+            return False
+        return hmac.compare_digest(token, await self.form_token(ident, pad))
+
+    async def signed(self, text: str) -> str:
+        """A text that a browser may keep, and only this gateway has written."""
+        mark = hmac.digest(await self._signing_key(), b"text:" + text.encode(), sha256).hex()
+        return f"{text}.{mark}"
+
+    async def unsigned(self, signed: str) -> str | None:
+        """The text that `signed` was given; `None` for anything else."""
+        text, _, _ = signed.rpartition(".")
+        return text if hmac.compare_digest(signed.encode(), (await self.signed(text)).encode()) else None
+
+    async def _caller(self, sign_in: SignIn) -> Caller:
+        """Who it stands for, by what holds now. Raises `GatewayError`s."""
+        if sign_in.by == "master":
+            marks = [await self._mark(secret) for secret in self.masters]
+            if not any(hmac.compare_digest(mark, sign_in.credential) for mark in marks):
+                raise InvalidApiKey(NOT_SIGNED_IN)
+            return THE_OPERATOR
+        if sign_in.by == "key":
+            return await self.keys.holder(sign_in.credential, sign_in.address)
+        user_id = sign_in.subject.removeprefix("user:")
+        caller = await self.users.caller(user_id, fresh=True)
+        if caller.record is not None and caller.record.tokens_valid_after_ms > sign_in.at_ms:
+            raise InvalidApiKey(NOT_SIGNED_IN)
+        return caller
+
+    def _new(self, subject: str, by: str, credential: str, address: str) -> SignIn:
+        now_ms = self.now_ms()
+        return SignIn(subject, by, credential, now_ms, now_ms + LIFETIME_MS, address)
+
+    async def _begin(self, new: SignIn, by: Actor) -> str:
+        if new.is_operators:
+            await self.audit.record(Act("session.begin", replace(by, name=new.subject), "", object=new.subject))
+        ident = secrets.token_urlsafe(_ID_BYTES)
+        self._key = await self.store.key()  # another, if the store was emptied meanwhile
+        await self.store.add(digest_of(ident), new)
+        return await self.signed(ident)
+
+    async def _ended(self, ended: SignIn, by: Actor) -> None:
+        user_id = "" if ended.is_operators else ended.subject.removeprefix("user:")
+        of = ended.subject if ended.is_operators else ""
+        await self.audit.record(Act("session.end", by, user_id, object=of))
+
+    async def _id_of(self, cookie: str) -> str | None:
+        if not cookie.isascii() or len(cookie) > 200:
+            return None
+        found = await self.unsigned(cookie)
+        if found is None and self._key is not None:
+            self._key = None  # the store may have been emptied
+            found = await self.unsigned(cookie)
+        return found
+
+    async def _mark(self, secret: str) -> str:
+        return hmac.digest(await self._signing_key(), b"credential:" + secret.encode(), sha256).hex()
+
+    async def _signing_key(self) -> bytes:
+        self._key = self._key or await self.store.key()
+        return self._key
+
+
+_OTHER_DOOR = {
+    True: "This is a user's key, and these are the operator's pages. Your own are at /me.",
+    False: "This is the operator's key, and these are users' pages. The operator's are at /ui.",
+}

@@ -1,0 +1,116 @@
+"""Who is signed in to the pages, in Redis or Valkey. Of what a browser holds only the SHA-256 is kept."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from scalix.store.connection.session import SessionStore
+
+_KEY_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """One browser that is signed in. `subject` is whose pages it sees; `by` says with what (`master`, `key`, `token`,
+    `link`), and `credential` which: the key's or token's digest, by which it is judged anew at each view."""
+
+    subject: str
+    by: str
+    credential: str
+    at_ms: int
+    ends_ms: int
+    address: str = ""
+
+    @property
+    def is_operators(self) -> bool:
+        """Whether it opens the operator's pages."""
+        return self.subject.startswith("operator:")
+
+
+class SignInStore(SessionStore):
+    """Sign-ins and one-time codes, by digest. Every method may raise `StoreUnavailable`."""
+
+    async def key(self) -> bytes:
+        """The key that signs cookies, which whoever needs it first makes for all instances."""
+        name = self._keys.sign_in_key()
+        kept = await self._session.get(name)
+        if kept is None:
+            own = secrets.token_hex(_KEY_BYTES)
+            await self._session.set(name, own, nx=True)
+            kept = await self._session.get(name) or own
+        return bytes.fromhex(kept)
+
+    async def add(self, digest: str, sign_in: SignIn) -> None:
+        """Keep a new one until it ends."""
+        await self._put(self._keys.sign_in(digest), sign_in.subject, f"s:{digest}", asdict(sign_in), sign_in)
+
+    async def get(self, digest: str) -> SignIn | None:
+        """The one with this digest, if there is one."""
+        return _read(await self._session.get(self._keys.sign_in(digest)))
+
+    async def end(self, digest: str, subject: str) -> bool:
+        """End one; whether it was there."""
+        batch = self._session.batch()
+        batch.delete(self._keys.sign_in(digest))
+        batch.srem(self._keys.sign_ins_of(subject), f"s:{digest}")
+        ended, _ = await batch.execute()
+        return bool(ended)
+
+    async def of(self, subject: str) -> dict[str, SignIn]:
+        """All of a subject, by digest."""
+        digests = [name[2:] for name in await self._session.smembers(self._keys.sign_ins_of(subject)) if name[0] == "s"]
+        found = await self._session.each("GET", map(self._keys.sign_in, digests))
+        read = ((digest, _read(text)) for digest, text in zip(digests, found, strict=True))
+        return {digest: sign_in for digest, sign_in in read if sign_in is not None}
+
+    async def end_all(self, subject: str) -> int:
+        """End all of a subject, with the codes of links that were not used; how many there were."""
+        index = self._keys.sign_ins_of(subject)
+        names = [self._name_of(member) for member in await self._session.smembers(index)]
+        return sum(map(int, await self._session.each("DEL", [*names, index]))) - 1 if names else 0
+
+    async def add_code(self, digest: str, code: SignIn, to: str) -> None:
+        """Keep a one-time code, which leads to the page `to`."""
+        await self._put(self._keys.sign_in_code(digest), code.subject, f"c:{digest}", {**asdict(code), "to": to}, code)
+
+    async def take_code(self, digest: str) -> tuple[SignIn, str] | None:
+        """The code with this digest, which nobody finds after."""
+        text = await self._session.getdel(self._keys.sign_in_code(digest))
+        if text is None:
+            return None
+        fields = orjson.loads(text)
+        to = str(fields.pop("to"))
+        return SignIn(**fields), to
+
+    async def _put(self, name: str, subject: str, member: str, fields: Mapping[str, Any], until: SignIn) -> None:
+        lifetime_ms, index = until.ends_ms - until.at_ms, self._keys.sign_ins_of(subject)
+        # The index first: what it does not name would outlive an erasure.
+        await self._session.sadd(index, member)
+        await self._session.pexpire(index, max(lifetime_ms, _INDEX_LIFETIME_MS))
+        await self._session.set(name, orjson.dumps(fields), px=max(lifetime_ms, 1))
+        await self._prune(index)
+
+    async def _prune(self, index: str) -> None:
+        """Take out of the index what has ended."""
+        members = list(await self._session.smembers(index))
+        if len(members) <= _MOST_UNPRUNED:
+            return
+        there = await self._session.each("EXISTS", map(self._name_of, members))
+        gone = [member for member, exists in zip(members, there, strict=True) if not exists]
+        if gone:
+            await self._session.srem(index, *gone)
+
+    def _name_of(self, member: str) -> str:
+        kind, digest = member.split(":", 1)
+        return self._keys.sign_in(digest) if kind == "s" else self._keys.sign_in_code(digest)
+
+
+_INDEX_LIFETIME_MS = 24 * 3_600_000
+_MOST_UNPRUNED = 50
+
+
+def _read(text: str | bytes | None) -> SignIn | None:
+    return None if text is None else SignIn(**orjson.loads(text))
