@@ -21,6 +21,7 @@ from scalix.launch.config.policy_file import note_taken, read_policy, taken_by, 
 from scalix.launch.problems import LaunchError
 from scalix.launch.processes.plan import Plan
 from scalix.launch.processes.reload import Change, read_again
+from scalix.launch.processes.unapplied import LOOK_EVERY_S, Unapplied
 from scalix.launch.settings.environment import Environment, resolve_settings
 from tests.launch.running import Gateway, Place, eventually
 
@@ -246,6 +247,49 @@ scalix:
     other = read_again(plan)
     assert other.plan.config.policy.models == read_config(path, {}).policy.models
     assert other.notes == ("tiers reloaded (new prices: two)", "workers are replaced one by one: model_list")
+
+
+def test_what_a_reload_would_bring_is_told_once_files_stand_still(tmp_path: Path) -> None:
+    path, now_s = tmp_path / "config.yaml", [100.0]
+    path.write_text("""
+include: [more.yaml]
+model_list:
+  - {model_name: one, litellm_params: {model: openai/one, api_base: "http://x", api_key: none}}
+scalix:
+  default_tier: free
+  tiers: {free: {models: ["*"], requests: {day: 5}}}
+  prices: {models: {one: {request_usd: 1}}}
+""")
+    more = tmp_path / "more.yaml"
+    more.write_text("router_settings: {num_retries: 2}\n")
+    plan = running(path)
+    unapplied = Unapplied(plan, clock=lambda: now_s[0])
+
+    def told(plan: Plan) -> tuple[str, ...]:
+        now_s[0] += LOOK_EVERY_S
+        return unapplied.look(plan)
+
+    assert told(plan) == ()
+    path.write_text(path.read_text().replace("requests: {day: 5}", "requests: {day: 6}"))
+    assert told(plan) == ()  # who writes may not be through
+    assert unapplied.look(plan) == ()
+    assert told(plan) == ("changed: free",)
+    more.write_text("router_settings: {num_retries: 2}\nmodel_list: broken\n")
+    told(plan)
+    (problem,) = told(plan)
+    assert "model_list" in problem
+    more.write_text("router_settings: {num_retries: 2}\n")
+    told(plan)
+    assert told(plan) == ("changed: free",)
+    assert told(plan.again()) == ()  # reloaded
+
+
+def test_a_change_that_is_not_in_force_stands_in_the_status(gateway: Gateway) -> None:
+    rewrite(gateway.place, "hour: 10", "hour: 7")
+    eventually(lambda: gateway.status()["config_unapplied"] == ["changed: free"], "it is seen")
+    assert "changed  changed: free (not in force before --reload)" in gateway.place.run("--status").stdout
+    assert gateway.place.run("--reload").returncode == 0
+    eventually(lambda: gateway.status()["config_unapplied"] == [], "nothing differs")
 
 
 def test_another_engine_comes_with_other_workers(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class GatewayConfig:
     model that can't be served, with the variable that it lacks. `warnings` and `translated` (settings of
     LiteLLM's that hold in another way) are whole lines for the operator. `referred` are the variables that the
     file refers to. `variables` are those that the file sets for the workers, secrets in plain text among them.
+    `files` are the file itself and those that it includes.
     """
 
     policy: Policy
@@ -55,6 +56,7 @@ class GatewayConfig:
     referred: frozenset[str] = frozenset()
     translated: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: tuple[Path, ...] = ()
 
     @property
     def provider_keys_present(self) -> bool:
@@ -137,6 +139,7 @@ def read_config(
         referred=frozenset(references.names),
         translated=tuple(findings.translated),
         variables={**variables, **references.plain},
+        files=tuple(source.files),
     )
 
 

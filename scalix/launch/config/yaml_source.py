@@ -42,11 +42,12 @@ _ExactConstructor.add_constructor("tag:yaml.org,2002:bool", _ExactConstructor.co
 class YamlSource:
     """A YAML file. `data` is plain: dict, list, str, int, bool, Decimal, None; dates are strings.
 
-    `steps` in its methods are the keys and indices that lead to a value.
+    `files` are those that it was read from. `steps` in its methods are the keys and indices that lead to a value.
     """
 
     def __init__(self, path: Path, tree: Any) -> None:
         self.path = path
+        self.files = [path]
         self._tree = tree
         self._others: dict[tuple[Step, ...], tuple[YamlSource, tuple[Step, ...]]] = {}
         self.data: Any = _plain(tree)
@@ -108,6 +109,7 @@ class YamlSource:
 
     def take_in(self, other: "YamlSource") -> None:
         """Merge the sections of another file into this one: lists are joined, other values are replaced."""
+        self.files += other.files
         for name, value in other.data.items():
             mine = self.data.get(name)
             if isinstance(mine, list) and isinstance(value, list):

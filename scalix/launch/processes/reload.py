@@ -44,12 +44,13 @@ _OF_A_START_TOO = ("REDIS_", "SCALIX_TLS_")
 
 
 class Change(NamedTuple):
-    """What a reload brings: the plan from now on, whether workers have to be replaced for it, and lines for the
-    operator."""
+    """What a reload brings: the plan from now on, whether workers have to be replaced for it, lines for the operator,
+    and what is different in a few words each, nothing where all is as before."""
 
     plan: "Plan"
     replaces: bool
     notes: tuple[str, ...]
+    brings: tuple[str, ...] = ()
 
 
 def prepared(plan: "Plan", number: int) -> "tuple[Change | None, ReloadEntry]":
@@ -73,20 +74,23 @@ def read_again(plan: "Plan") -> Change:
         what = "no provider's key is set any more, and the demo provider comes with a start only"
         raise LaunchError.of(shown_path(plan.settings.config_path), what, "set a key, or run --stop, then start again")
     before, config = plan.config, now.config
-    notes = [_summary(before.policy, config.policy)]
+    brings = list(_changes(before.policy, config.policy))
+    notes = [f"tiers reloaded ({'; '.join(brings)})" if brings else "tiers reloaded, they are as before"]
     reasons = list(_other_workers(plan, now))
     if reasons:
         notes.append(f"workers are replaced one by one: {', '.join(reasons)}")
+        brings.append(f"with new workers: {', '.join(reasons)}")
     settings = replace(now.settings, **{name: getattr(plan.settings, name) for name in _OF_A_START})
     fixed = [
         shown for name, shown in _OF_A_START.items() if getattr(now.settings, name) != getattr(plan.settings, name)
     ]
     if fixed:
         listed = ", ".join(fixed)
+        brings.append(f"with a restart only: {listed}")
         notes.append(f"changes in {listed} come into force with a restart only: run --stop, then start again")
     known = {_without_place(line) for line in before.warnings}
     notes += [line for line in config.warnings if _without_place(line) not in known]
-    return Change(replace(now, settings=settings, log_key=plan.log_key), bool(reasons), tuple(notes))
+    return Change(replace(now, settings=settings, log_key=plan.log_key), bool(reasons), tuple(notes), tuple(brings))
 
 
 def _other_workers(plan: "Plan", now: "Plan") -> Iterator[str]:
@@ -135,8 +139,7 @@ def _without_place(line: str) -> str:
     return line.partition(": ")[2] or line
 
 
-def _summary(before: "Policy", after: "Policy") -> str:
-    parts = []
+def _changes(before: "Policy", after: "Policy") -> Iterator[str]:
     changed = [name for name, tier in after.tiers.items() if before.tiers.get(name, tier) != tier]
     for words, names in (
         ("changed", changed),
@@ -148,10 +151,9 @@ def _summary(before: "Policy", after: "Policy") -> str:
         ("settings", _changed_settings(before, after)),
     ):
         if names:
-            parts.append(f"{words}: {', '.join(names)}")
+            yield f"{words}: {', '.join(names)}"
     if before.default_tier != after.default_tier:
-        parts.append(f"default tier: {after.default_tier}")
-    return f"tiers reloaded ({'; '.join(parts)})" if parts else "tiers reloaded, they are as before"
+        yield f"default tier: {after.default_tier}"
 
 
 def _prices(policy: "Policy", model: "Model") -> Any:

@@ -49,7 +49,8 @@ class RunFile:
     requests that workers which end are waiting for; `drain_s` is how long they may run on when the gateway stops.
     `config` is the version of the config in force, `differing` are other gateways of the store with another one.
     `certificate` is the file of what is in force for TLS, without its key; `certificate_state` is one line about it.
-    `models` are the names of those that can be asked for, `left_out` a line about each that can't."""
+    `models` are the names of those that can be asked for, `left_out` a line about each that can't. `unapplied` is what
+    a reload would bring, or the problems that it would find, where files have changed since they were read."""
 
     host: str
     port: int
@@ -72,6 +73,7 @@ class RunFile:
     certificate_state: str = ""
     models: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    unapplied: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -109,7 +111,7 @@ def read_run_file(state_dir: Path) -> RunFile | None:
             WorkerEntry(**{**entry, "process": ProcessIdentity(**entry["process"])}) for entry in raw["workers"]
         )
         raw["helpers"] = tuple(ProcessIdentity(**entry) for entry in raw["helpers"])
-        raw.update({name: tuple(raw.get(name, ())) for name in ("models", "left_out", "differing")})
+        raw.update({name: tuple(raw.get(name, ())) for name in ("models", "left_out", "differing", "unapplied")})
         if raw.get("reload") is not None:
             raw["reload"] = ReloadEntry(**raw["reload"])
         return RunFile(**raw)

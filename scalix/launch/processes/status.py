@@ -80,6 +80,7 @@ class Status:
                 version=run.version,
                 config=run.config,
                 config_differs_at=list(run.differing),
+                config_unapplied=list(run.unapplied),
                 log_file=run.log_file,
             )
         return answer | {"state_dir": str(self.state_dir)}
@@ -108,6 +109,7 @@ class Status:
             "version": run.version,
             **({"config": run.config} if run.config else {}),
             **({"warning": f"another config is in force at {', '.join(run.differing)}"} if run.differing else {}),
+            **({"changed": f"{'; '.join(run.unapplied)} (not in force before --reload)"} if run.unapplied else {}),
             "log": run.log_file,
             **({"alarms": ", ".join(f"{name} {value}" for name, value in self.alarms.items())} if self.alarms else {}),
         }

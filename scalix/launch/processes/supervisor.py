@@ -32,6 +32,7 @@ from scalix.launch.processes.runfile import RunFile, WorkerEntry, hold_lock, rem
 from scalix.launch.processes.signals import EXIT_PORT_TAKEN, HURRY_SIGNAL, RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
 from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_orphans
+from scalix.launch.processes.unapplied import Unapplied
 from scalix.launch.processes.watchdog import Watchdog
 from scalix.launch.settings.litellm_environment import explained
 from scalix.launch.settings.master_key import ensure_master_key
@@ -58,6 +59,7 @@ class Supervisor:
         self._crew = Crew(self._pump, output)
         self._reloading = Reloading(plan, self._crew, output, self._specs, lambda outcome: self._note(reload=outcome))
         self._watchdog = Watchdog(plan.settings.worker_hang_s, output)
+        self._unapplied = Unapplied(plan)
         self._announced = False
         self._leaving = self._hurry = False
 
@@ -194,8 +196,9 @@ class Supervisor:
             self._note(in_flight=in_flight)
         if self._announced:
             self._reloading.step()
-            if self._reloading.differing != self._run_file.differing:
-                self._note(differing=self._reloading.differing)
+            told = {"differing": self._reloading.differing, "unapplied": self._unapplied.look(self._plan)}
+            if any(getattr(self._run_file, name) != lines for name, lines in told.items()):
+                self._note(**told)
 
     def _patience_s(self) -> float:
         now = time.monotonic()
