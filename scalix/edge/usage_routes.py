@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Mapping
 
 from scalix.domain.errors import Overloaded
-from scalix.edge.asgi import Scope, credential_of
-from scalix.edge.rows import Access, Request, Row
+from scalix.edge.rows import Access, Request, Row, caller_now
 from scalix.edge.tables import Page, format_of, json_page, rows_page
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
-from scalix.service.usage.usage import Overview, UsageReading
+from scalix.service.queries import one_of, refuse_unknown_parameters
+from scalix.service.usage.status_line import status_line
+from scalix.service.usage.usage import USER, Overview, UsageReading
 from scalix.service.usage.usage_events import EVENT_COLUMNS, OPERATORS_COLUMNS, EventsPage, UsageEvents
 
 # A page may go through all events of many days, and no quota counts it: so many at once in one worker, of everybody and
@@ -29,14 +30,22 @@ class UsageRoutes:
         self._turn = asyncio.Semaphore(MOST_AT_ONCE)
         self._asking: Counter[str] = Counter()
 
-    async def overview(self, asked: Request) -> Overview:
-        """What was used by day and by model. Raises `GatewayError`s, `StoreUnavailable`."""
-        caller = await self._caller(asked.scope)
-        return await self._usage.overview(caller, asked.query)
+    async def overview(self, asked: Request) -> Overview | Page:
+        """What was used by day and by model, or all of it in one line. Raises `GatewayError`s, `StoreUnavailable`."""
+        caller = await caller_now(self._identity, asked.scope)
+        query = asked.query
+        shape = one_of(query, "format", ("json", "line"), "json")
+        query.pop("format", None)
+        if shape == "json":
+            return await self._usage.overview(caller, query)
+        refuse_unknown_parameters(query, {USER})
+        whose = await self._usage.whose(caller, query)
+        line = status_line(whose, await self._usage.use(whose))
+        return Page(f"{line}\n".encode(), b"text/plain; charset=utf-8")
 
     async def events(self, asked: Request) -> Page:
         """Each request with what it used. Raises `GatewayError`s, `StoreUnavailable`."""
-        caller = await self._caller(asked.scope)
+        caller = await caller_now(self._identity, asked.scope)
         query = asked.query
         shape = format_of(asked.scope, query, ("json", "csv", "jsonl"))
         page = await self._page(caller, query)
@@ -60,14 +69,10 @@ class UsageRoutes:
             if not self._asking[who]:
                 del self._asking[who]
 
-    async def _caller(self, scope: Scope) -> Caller:
-        caller = await self._identity.authenticate(credential_of(scope))
-        # No admission follows that would compare versions, so what was revoked must show here.
-        return caller if caller.reread is None else await caller.reread()
 
-
+_PARAMETERS = ("user_id", "days", "format")
 _EVENT_FILTERS = ("user_id", "limit", "cursor", "from", "to", "model", "outcome", "key", "format")
 USAGE_ROWS: tuple[Row[UsageRoutes], ...] = (
-    Row("GET", "/scalix/v1/usage", UsageRoutes.overview, Access.CALLERS, query=("user_id", "days")),
+    Row("GET", "/scalix/v1/usage", UsageRoutes.overview, Access.CALLERS, query=_PARAMETERS, gives=Overview),
     Row("GET", "/scalix/v1/usage/events", UsageRoutes.events, Access.CALLERS, query=_EVENT_FILTERS, gives=EventsPage),
 )
