@@ -33,6 +33,7 @@ _STATUSES: dict[Access, tuple[int, ...]] = {
     Access.ANYBODY: (200, 200, 200, 200, 200, 200, 200, 200, 200, 200),
     Access.ANYBODY_OPERATORS_MORE: (200, 401, 401, 403, 403, 403, 200, 403, 401, 403),
     Access.CALLERS: (401, 401, 401, 403, 200, 200, 200, 200, 401, 403),
+    Access.USERS: (401, 401, 401, 403, 200, 200, 403, 200, 401, 403),
     Access.OPERATORS: (401, 401, 401, 403, 403, 403, 200, 403, 401, 403),
 }
 _TYPES: dict[str, dict[str, Any]] = {

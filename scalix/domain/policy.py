@@ -29,7 +29,7 @@ class Tier:
 
     Users are billed the provider's cost times `markup_ppm` parts per million; with `prepaid` their balance must cover
     it. `allow_foreign_ids`: they may use ids of a provider's objects that this gateway did not give to them, such as
-    files that the operator has uploaded.
+    files that the operator has uploaded. `self_service_keys`: so many virtual keys they may make for themselves.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Tier:
     markup_ppm: int = PPM
     prepaid: bool = False
     allow_foreign_ids: bool = False
+    self_service_keys: int = 0
 
     def allows(self, model: str) -> bool:
         """Whether this tier may use `model`, an exact configured name."""

@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from scalix.domain.requests.request_ids import HEADER, told
-from scalix.edge.asgi import Receive, Scope, Send, send_bytes
+from scalix.edge.asgi import Receive, Scope, Send, address_of, send_bytes
 from scalix.edge.bodies import read_json
-from scalix.edge.rows import Access, Answers, Request, Row, operator_of
+from scalix.edge.rows import Access, Answers, Request, Row, caller_now, operator_of
 from scalix.edge.tables import Page, json_page
 from scalix.service.identity.identity import Identity
+from scalix.service.self_service.turns import Person
 
 
 class Dispatcher:
@@ -29,6 +30,8 @@ class Dispatcher:
         asked = Request(scope, receive, request_id)
         if row.access is Access.OPERATORS and not row.checks_access:
             asked.operator = await operator_of(self._identity, scope)
+        if row.access is Access.USERS:
+            asked.person = Person.of(await caller_now(self._identity, scope), request_id, address_of(scope))
         if row.body is not None:
             body = await read_json(scope, receive, optional=row.may_be_empty)
             if row.names_user:

@@ -8,6 +8,7 @@ from scalix.edge.count_routes import COUNT_ROWS, CountRoutes
 from scalix.edge.health_routes import HEALTH_ROWS, HealthRoutes
 from scalix.edge.key_routes import KEY_INFO_ROWS, KEY_ROWS, KeyInfo
 from scalix.edge.ledger_routes import LEDGER_ROWS
+from scalix.edge.me_routes import ME_ROWS
 from scalix.edge.metrics import METRICS_ROWS, MetricsRoute
 from scalix.edge.model_routes import MODEL_ROWS, ModelRoutes
 from scalix.edge.privacy_routes import PRIVACY_ROWS, RETENTION_ROWS
@@ -37,6 +38,7 @@ from scalix.service.audit.audit_reading import AuditReading
 from scalix.service.ledger.ledger_administration import LedgerAdministration
 from scalix.service.ledger.retention import RetentionJob
 from scalix.service.privacy.privacy import Privacy
+from scalix.service.self_service.own_keys import SelfServiceKeys
 from scalix.service.usage.reporting import Reporting
 
 Target = Route | Row[Any]
@@ -48,6 +50,7 @@ FEATURES: Mapping[type[Any], tuple[Row[Any], ...]] = {
     CountRoutes: COUNT_ROWS,
     StoredAnswers: STORED_ROWS,
     UsageRoutes: USAGE_ROWS,
+    SelfServiceKeys: ME_ROWS,
     HealthRoutes: HEALTH_ROWS,
     MetricsRoute: METRICS_ROWS,
     Reporting: REPORT_ROWS,

@@ -15,6 +15,7 @@ from scalix.service.audit.audit import Actor
 from scalix.service.bodies import RequestBody
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
+from scalix.service.self_service.turns import Person
 
 Service = TypeVar("Service")
 Given = TypeVar("Given")
@@ -26,18 +27,20 @@ class Access(StrEnum):
     ANYBODY = "anybody"
     ANYBODY_OPERATORS_MORE = "anybody; operators get more"
     CALLERS = "callers"
+    USERS = "users"
     OPERATORS = "operators"
 
 
 @dataclass(slots=True)
 class Request:
-    """What a handler is given. `operator` is the operator who asks, on routes that are the operator's alone; `body` is
-    of the row's model."""
+    """What a handler is given. `operator` is the operator who asks, on routes that are the operator's alone, `person`
+    the user, on those that are users' alone; `body` is of the row's model."""
 
     scope: Scope
     receive: Receive
     request_id: str = ""
     operator: Caller | None = None
+    person: Person | None = None
     body: Any = None
 
     @property
@@ -57,8 +60,9 @@ class Request:
 class Row(Generic[Service]):
     """One route, answered by `answer` with a service of the feature: a `Page`, or plain data that is sent as JSON.
 
-    Where `access` is for operators, the dispatcher lets nobody else in, unless the row `checks_access` itself; every
-    other handler finds out itself who asks. In a path `{name}` stands for a text; `holds_slashes` lets it contain `/`.
+    Where `access` is for operators or for users, the dispatcher lets nobody else in, unless the row `checks_access`
+    itself; every other handler finds out itself who asks. In a path `{name}` stands for a text; `holds_slashes` lets it
+    contain `/`.
 
     - `also`: other paths of the same route
     - `query`: parameters of the URL, for the documentation
@@ -86,6 +90,7 @@ class Row(Generic[Service]):
 Part = Callable[[Request], Any]
 BODY: Part = attrgetter("body")
 BY: Part = attrgetter("by")
+PERSON: Part = attrgetter("person")
 QUERY: Part = attrgetter("query")
 
 
@@ -104,6 +109,13 @@ def calls(
 
 Answers = Mapping[Row[Any], Callable[[Request], Awaitable[Any]]]
 """Rows with what answers them."""
+
+
+async def caller_now(identity: Identity, scope: Scope) -> Caller:
+    """Who asks, by what the store holds now: no admission follows that would compare versions, so what was revoked must
+    show here. Raises `InvalidApiKey`, `StoreUnavailable` and what else is wrong with the credential."""
+    caller = await identity.authenticate(credential_of(scope))
+    return caller if caller.reread is None else await caller.reread()
 
 
 async def operator_of(identity: Identity, scope: Scope) -> Caller:

@@ -21,6 +21,7 @@
 | `{sXX}:h`                    | hash       | shadow counts: "day limit tier" -> number | `SHADOW_DAYS` after the last |
 | `epoch`                      | string     | a random text, lost with all the rest     | `EPOCH_LIFETIME_MS`, renewed |
 | `{sXX}:m:<subject>`          | string     | there when an address was merged into it  | `MERGED_LIFETIME_MS`        |
+| `{sXX}:p:<pseudonym>`        | hash       | turns of self-service: lua/take_turn.lua  | an hour after the first     |
 | `{sXX}:n`                    | sorted set | names of the users that have a record     | until they are deleted      |
 | `{sXX}:k:<key id>`           | hash       | a virtual key's record: lua/put_record.lua | until deleted             |
 | `{sXX}:q:<key id>`           | hash       | its windows: see lua/windows.lua          | as long as its record       |
@@ -129,6 +130,7 @@ class Keys:
     names = _of_subject("y")  # what the audit log says in place of the subject's names
     erased = _beside_subject("z")  # when the subject was erased
     pseudonyms_windows = _beside_subject("w")  # the windows of a subject who was erased
+    turns = _beside_subject("p")  # what a user has done of late with what is the user's
     tombstone = _beside_subject("x")  # there when a request was released before it was admitted
     key_record = _beside_subject("k")  # a virtual key's record, in the shard of its user
     key_windows = _beside_subject("q")  # a virtual key's windows

@@ -32,6 +32,7 @@ from scalix.wiring.exchange import ExchangeParts, ModelKnowledge, build_exchange
 from scalix.wiring.identity import CallerParts, build_audit, build_callers
 from scalix.wiring.ledger import LedgerParts, build_ledger
 from scalix.wiring.privacy import PrivacyParts, build_privacy
+from scalix.wiring.self_service import SelfServiceParts, build_self_service
 from scalix.wiring.store import StoreParts, build_store
 from scalix.wiring.usage import UsageParts, build_usage
 
@@ -52,6 +53,7 @@ class Core:
     administration: AdministrationParts
     ledger: LedgerParts
     private: PrivacyParts
+    self_service: SelfServiceParts
     usage: UsageParts
     backups: BackupSchedule
     models: ModelKnowledge
@@ -107,9 +109,13 @@ def build_core(environ: Mapping[str, str], models: ModelKnowledge) -> Core:
     backups = build_schedule(store, environ)
     replay = exchange.watch.replay
     private = build_privacy(store, audit, callers, ledger.archive, replay=replay, note=backups.note_erasure)
+    self_service = build_self_service(store, administration, private.privacy)
     usage = build_usage(store, callers.users, exchange, meters)
     usage.metrics.of_store.append(backups.gauges)
-    return Core(store.policy, store, audit, callers, exchange, administration, ledger, private, usage, backups, models)
+    return Core(
+        *(store.policy, store, audit, callers, exchange, administration, ledger, private),
+        *(self_service, usage, backups, models),
+    )
 
 
 def _config_folder(environ: Mapping[str, str]) -> str:

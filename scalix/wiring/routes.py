@@ -30,6 +30,7 @@ def build_dispatcher(
         counts,
         StoredAnswers(identity, exchange.object_ids, guard, keeper_of),
         UsageRoutes(identity, core.usage.usage, core.usage.events),
+        core.self_service.keys,
         health,
         MetricsRoute(identity, core.usage.metrics, metrics_token),
         core.usage.reporting,

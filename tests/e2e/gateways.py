@@ -50,7 +50,7 @@ EXTRA_TIERS: dict[str, Any] = {
     "free-models": {"models": ["free-*"], "requests": {"day": 1_000_000}, "on_store_failure": "deny"},
     "all-models": {"models": ["*"], "requests": {"day": 1_000_000}, "on_store_failure": "deny"},
     "foreign-ids": {"models": ["*"], "requests": {"day": 1_000_000}, "allow_foreign_ids": True},
-    "fifty": {"models": ["*"], "requests": {"day": 50}},
+    "fifty": {"models": ["*"], "requests": {"day": 50}, "self_service_keys": 20},
     "thousand-tokens": {"models": ["*"], "tokens": {"day": 1000}},
     "ten-thousand-tokens": {"models": ["*"], "tokens": {"day": 10_000}},
     "two-at-once": {"models": ["*"], "concurrent": 2},
@@ -105,6 +105,7 @@ def write_config(
     for model in config["model_list"]:
         model["litellm_params"] = {**model["litellm_params"], "api_key": "${TEST_PROVIDER_KEY}"}
     config["scalix"]["tiers"].update(EXTRA_TIERS)
+    config["scalix"]["tiers"]["pro"]["self_service_keys"] = 20
     config["scalix"]["fallbacks"] |= EXTRA_FALLBACKS
     del config["scalix"]["fallbacks"]["gpt-4"]
     config["scalix"]["cooldown"] = {"seconds": 0}

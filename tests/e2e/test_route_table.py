@@ -45,6 +45,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "POST /key/unblock": {"json": {"key": "{key}"}},
     "POST /key/regenerate": {"json": {"key": "{key}"}},
     "POST /key/{key}/regenerate": {"json": {"key": "{key}"}},
+    "GET /scalix/v1/me/keys": {},
+    "POST /scalix/v1/me/keys": {"json": {"name": "{new}"}},
+    "POST /scalix/v1/me/keys/{key}": {"json": {"name": "{new}"}},
+    "POST /scalix/v1/me/keys/{key}/rotate": {},
+    "DELETE /scalix/v1/me/keys/{key}": {},
     "GET /scalix/v1/shadow": {},
     "GET /scalix/v1/audit": {},
     "GET /scalix/v1/audit/chain": {},
@@ -135,7 +140,9 @@ def test_every_route_answers_every_credential_as_the_table_says(
             key = request.get("json", {}).get("key", "none") if "{key}" in path else ""
             if "/responses/{id}" in path and expected == 200:
                 path = path.replace("{id}", client.post("/v1/responses", json=stored).json()["id"])
-            path = path.replace("{id}", MODEL).replace("{key}", key)
+            if "/me/keys/{key}" in path and expected == 200:
+                key = client.post("/scalix/v1/me/keys", json={"name": secrets.token_hex(6)}).json()["token"]
+            path = path.replace("{id}", MODEL).replace("{key}", key or "none")
             if "{user}" in path:
                 path = path.replace("{user}", admin.post("/user/new", json={}).json()["user_id"])
             answer = client.request(method, path, **request)

@@ -30,7 +30,7 @@ CONFIG: dict[str, Any] = {
     "scalix": {
         "default_tier": "free",
         "tiers": {
-            "free": {"models": ["free-*"], "requests": {"day": 1_000_000}, "priority": "low"},
+            "free": {"models": ["free-*"], "requests": {"day": 1_000_000}, "priority": "low", "self_service_keys": 9},
             "tiny": {"models": ["free-*"], "requests": {"day": 1}},
             "premium": {"models": ["*"], "priority": "high"},
         },

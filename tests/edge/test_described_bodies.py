@@ -15,7 +15,7 @@ from scalix.domain.identity.subjects import shard_of
 from scalix.edge import gate
 from scalix.edge.model_routes import MODEL_ROWS
 from scalix.edge.routes import ROWS
-from scalix.edge.rows import Row
+from scalix.edge.rows import Access, Row
 from scalix.store.connection.deadline import grant_store_time
 from scalix.store.records.redis_health import HealthStore
 from tests.edge.described import answer_schema, body_schema, check_answer, unseen
@@ -38,6 +38,9 @@ SENT: dict[str, dict[str, Any]] = {
     "/user/limits": {**USER, "limits": {"requests": {"hour": {"limit": 3, "enforce": False}}, "concurrent": None}},
     "/user/reset": {**USER, "windows": ["requests-day"]},
     "/user/credit": {**USER, "amount_usd": "25.00", "credit_id": "invoice-1"},
+    "/scalix/v1/me/keys": {"name": "laptop", "duration": "30d"},
+    "/scalix/v1/me/keys/{key}": {"name": "desk"},
+    "/scalix/v1/me/keys/{key}/rotate": {"grace_period": "1h"},
     "/scalix/v1/tokens/revoke": {**USER, "jti": "one", "exp": 1},
     "/scalix/v1/secrets/reencrypt": {},
     "/scalix/v1/merge": {**USER, "address": "192.0.2.1"},
@@ -76,10 +79,18 @@ def wrong_bodies(row: Row[Any]) -> Iterator[tuple[dict[str, Any], str]]:
         yield {**SENT[row.path], "unknown": 1}, "unknown"
 
 
+async def user_of(edge: InProcess) -> tuple[str, str]:
+    """A key of a user's, and one that the user has made with it."""
+    key = str((await edge.call(path="/key/generate", body=USER)).json["key"])
+    made = await edge.call(path="/scalix/v1/me/keys", body={"name": "phone"}, key=key)
+    return key, str(made.json["key"])
+
+
 async def test_a_body_that_is_not_as_described_is_refused_and_the_field_named(edge: InProcess) -> None:
+    users, _ = await user_of(edge)
     for path, row in WITH_BODY.items():
         for body, name in wrong_bodies(row):
-            refused = await edge.call(row.method, path, body)
+            refused = await edge.call(row.method, path, body, key=users if row.access is Access.USERS else MASTER_KEY)
             assert (refused.status, refused.error["param"]) == (400, name), (path, body)
 
 
@@ -140,9 +151,11 @@ def request_to(row: Row[Any], key: str) -> tuple[str, dict[str, Any] | None, byt
 
 @pytest.mark.parametrize("row", ANSWERING, ids=lambda row: f"{row.method} {row.path}")
 async def test_an_answer_has_what_is_described_and_nothing_else(edge: InProcess, row: Row[Any]) -> None:
-    path, body, query = request_to(row, await filled(edge))
+    key: str | None = await filled(edge)
+    users, own = await user_of(edge) if row.access is Access.USERS else (key, key)
+    path, body, query = request_to(row, str(own))
     # Who is nobody is told of the gateway's health, and LiteLLM's own check is of another process.
-    key = None if row.path == "/health" else MASTER_KEY
+    key = None if row.path == "/health" else users if row.access is Access.USERS else MASTER_KEY
     answer = await edge.call(row.method, path, body, query=query, key=key)
     # LiteLLM is never up here.
     assert answer.status == (503 if row.path == "/health/readiness" else 200), (row.path, answer.body)

@@ -39,6 +39,7 @@ def test_every_kind_of_limit_is_read(tmp_path: Path) -> None:
         priority: low
         on_store_failure: allow
         allow_foreign_ids: true
+        self_service_keys: 3
         """,
     )
     assert tier.limits.windows == (
@@ -52,6 +53,7 @@ def test_every_kind_of_limit_is_read(tmp_path: Path) -> None:
     )
     assert (tier.limits.concurrent, tier.limits.enforce_concurrent) == (3, True)
     assert tier.allow_foreign_ids
+    assert tier.self_service_keys == 3
     assert (tier.upgrade_url, tier.priority, tier.on_store_failure) == ("https://scalix.world/more", "low", "allow")
 
 
@@ -101,6 +103,18 @@ def test_a_tier_that_does_not_enforce_only_counts(tmp_path: Path) -> None:
         ("priority: urgent", "scalix.tiers.t.priority", "low, normal or high"),
         ("on_store_failure: maybe", "scalix.tiers.t.on_store_failure", "deny or allow"),
         ("allow_foreign_ids: 'yes'", "scalix.tiers.t.allow_foreign_ids is neither true nor false", "true or false"),
+        ("self_service_keys: -1", "scalix.tiers.t.self_service_keys is not a whole number from 0 to 100", "such as 3"),
+        ("self_service_keys: 101", "scalix.tiers.t.self_service_keys is not a whole number from 0 to 100", "such as 3"),
+        (
+            "self_service_keys: true",
+            "scalix.tiers.t.self_service_keys is not a whole number from 0 to 100",
+            "such as 3",
+        ),
+        (
+            "self_service_keys: many",
+            "scalix.tiers.t.self_service_keys is not a whole number from 0 to 100",
+            "such as 3",
+        ),
         ("upgrade_url: scalix.world", "scalix.tiers.t.upgrade_url is not a web address", "https://"),
         ("upgrade_url: '${URL}'", "scalix.tiers.t.upgrade_url is not a web address", "https://"),
         ("features: lazy_edits", "scalix.tiers.t.features is not a list", "[first, second]"),

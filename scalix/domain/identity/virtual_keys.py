@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from scalix.domain.identity.addresses import Address
 from scalix.domain.identity.ip_rules import rules_of
+from scalix.domain.identity.subjects import user_subject
 from scalix.domain.limits.key_limits import KeyLimit, KeyScope, KeyWindow, budget_start_ms
 from scalix.domain.limits.limits import Metric
 from scalix.domain.limits.quota import UNKNOWN_VERSION
@@ -59,6 +60,17 @@ class KeyRecord:
         if not self.allowed_ips and not self.denied_ips:
             return True
         return rules_of(self.allowed_ips, self.denied_ips).permits(address)
+
+    @property
+    def is_narrower(self) -> bool:
+        """Whether it allows less than its user may, in any way."""
+        limits = (self.max_budget_nano_usd, self.expires_ms, self.tpm_limit, self.rpm_limit, self.max_parallel_requests)
+        return bool(self.models or self.allowed_ips or self.denied_ips) or any(limit is not None for limit in limits)
+
+    @property
+    def is_self_made(self) -> bool:
+        """Whether its user has made it, and not an operator."""
+        return self.created_by == user_subject(self.user_id)
 
     def allows(self, model: str) -> bool:
         """Whether the key allows `model`, an exact configured name."""

@@ -88,6 +88,7 @@ class TierSection(Section):
     upgrade_url: WebAddress | None = None
     prepaid: bool = False
     allow_foreign_ids: bool = False
+    self_service_keys: Annotated[int, whole(0, 100, 3)] = 0
     enforce: bool = True
 
 

@@ -13,7 +13,10 @@ from scalix.launch.config.price_map_file import Entry
 from scalix.launch.config.schema_base import as_written
 from scalix.launch.litellm.taken import Taken
 
-_OF_A_TIER = ("models", "features", "max_output_tokens", "priority", "on_store_failure", "prepaid", "allow_foreign_ids")
+_OF_A_TIER = (
+    *("models", "features", "max_output_tokens", "priority", "on_store_failure", "prepaid", "allow_foreign_ids"),
+    "self_service_keys",
+)
 
 
 def build_policy(

@@ -66,7 +66,7 @@ class KeyAdministration:
         if spend:
             await self.keys.set_spend(written, spend)
         self.credentials.forget(written)
-        return {**await self._shown(written), "key": secret}
+        return {**await self.shown(written), "key": secret}
 
     def made(self, body: Mapping[str, Any], by: Actor) -> tuple[KeyRecord, str, int | None]:
         """A new key that is not written yet, its secret, and what it is to have spent. Raises `BadRequest`."""
@@ -85,7 +85,7 @@ class KeyAdministration:
     async def info(self, key: object) -> FoundKey:
         """A key and its use. `key` is its secret or its SHA-256. Raises `BadRequest`, `KeyNotFound`."""
         record = await self._found(key)
-        return {"key": record.digest, "info": await self._shown(record)}
+        return {"key": record.digest, "info": await self.shown(record)}
 
     async def listing(self, query: Mapping[str, str]) -> KeyPage:
         """A page of keys, the newest first: their SHA-256, or all of them. Raises `BadRequest`."""
@@ -101,7 +101,7 @@ class KeyAdministration:
             total, records = await self.keys.page(first, size, user_id)
         full = query.get("return_full_object", "false").lower() == "true"
         return {
-            "keys": await asyncio.gather(*map(self._shown, records)) if full else [item.digest for item in records],
+            "keys": await asyncio.gather(*map(self.shown, records)) if full else [item.digest for item in records],
             "total_count": total,
             "current_page": page,
             "total_pages": -(-total // size),
@@ -116,14 +116,14 @@ class KeyAdministration:
             details = {"spend": body["spend"]}
             async with recorded(self.audit, replace(_act("key.spend", by, written), details=details)):
                 await self.keys.set_spend(written, spend)
-        shown_text = await self._shown(written)
+        shown_text = await self.shown(written)
         return {**shown_text, "key": written.digest}
 
     async def set_blocked(self, key: object, by: Actor, *, blocked: bool) -> ShownKey:
         """Block or unblock a key. Raises `BadRequest`, `KeyNotFound`, `KeyChanging`."""
         name = "key.block" if blocked else "key.unblock"
         written = await self._change(name, key, lambda record: replace(record, blocked=blocked), by)
-        return await self._shown(written)
+        return await self.shown(written)
 
     async def delete(self, body: KeysToDelete, by: Actor) -> DeletedKeys:
         """Delete keys by secret or SHA-256 (`keys`) or by alias (`key_aliases`): all, or none of them if one is not
@@ -162,7 +162,7 @@ class KeyAdministration:
             return self._changed(fresh, body)
 
         written = await self._change("key.regenerate", key, rotated, by)
-        return {**await self._shown(written), "key": secret}
+        return {**await self.shown(written), "key": secret}
 
     async def _change(self, name: str, key: object, change: Callable[[KeyRecord], KeyRecord], by: Actor) -> KeyRecord:
         """As `changed_record`, for the record of a key. Raises `KeyAliasTaken`, `KeyChanging`."""
@@ -210,7 +210,8 @@ class KeyAdministration:
         record = await self.keys.find_alias(query["key_alias"])
         return record if record is not None and query.get("key_hash") in (None, record.digest) else None
 
-    async def _shown(self, record: KeyRecord) -> ShownKey:
+    async def shown(self, record: KeyRecord) -> ShownKey:
+        """A key as operators see it. Raises `StoreUnavailable`."""
         _, tallies = await self.keys.tallies(record)
         return shown_key(record, tallies, self.now_ms())
 

@@ -146,7 +146,7 @@ class UsageEvents:
 def shown_event(event: Event, key: str | None, is_operators_view: bool) -> ShownEvent:
     """An event as its user sees it: `cost_usd` is what is billed. The operator sees what the provider takes, too."""
     detail = event.detail
-    error = detail.error if is_operators_view or detail.error not in _OURS else ErrorClass.PROVIDER_DOWN.value
+    error = detail.error if is_operators_view else shown_error(detail.error)
     shown = {
         "id": event.request_id,
         "time": f"{rfc3339(event.admitted_ms)[:-1]}.{event.admitted_ms % 1000:03d}Z",
@@ -171,6 +171,11 @@ def shown_event(event: Event, key: str | None, is_operators_view: bool) -> Shown
         shown["provider_cost_usd"] = detail.cost_nano_usd / NANO_USD_PER_USD
         shown["price_version"] = detail.price_version or None
     return shown
+
+
+def shown_error(error: str) -> str:
+    """The class of an error as users are told it."""
+    return ErrorClass.PROVIDER_DOWN.value if error in _OURS else error
 
 
 def cursor_of(event: Event) -> str:

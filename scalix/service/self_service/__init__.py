@@ -1,0 +1,1 @@
+"""What users do by themselves with what is their own: keys, data, consent."""
