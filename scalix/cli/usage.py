@@ -7,6 +7,7 @@ from typing import Any
 from scalix.cli.acts import Options, Show, given, tell
 from scalix.cli.session import Session, WrongUsage
 from scalix.cli.tables import print_rows, shown_amount
+from scalix.cli.today import tell_today
 
 EVENTS = "events"
 _LIMITS = ("limit", "limit_value", "used", "reserved", "remaining", "reset_at")
@@ -75,6 +76,12 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         one.add_argument("--to", metavar="DATE", help="the last day (default today)")
         _add_shape(one, "CSV")
         one.set_defaults(run=_report)
+    today = names.add_parser(
+        "today", help="one day's users, conversions, limits, money and errors, with 30 days before"
+    )
+    today.add_argument("--day", metavar="DATE", help="the day (UTC; default today)")
+    _add_shape(today, "CSV of the days")
+    today.set_defaults(run=_report)
 
 
 def _add_shape(parser: argparse.ArgumentParser, csv: str) -> None:
@@ -103,7 +110,8 @@ def _usage(options: Options, session: Session) -> None:
 
 def _report(options: Options, session: Session) -> None:
     query = given(options)
-    _show(options, session, f"/scalix/v1/reports/{query.pop('report')}", query, _tell_report)
+    name = query.pop("report")
+    _show(options, session, f"/scalix/v1/reports/{name}", query, tell_today if name == "today" else _tell_report)
 
 
 def _show(options: Options, session: Session, path: str, query: dict[str, Any], show: Show) -> None:

@@ -11,6 +11,9 @@
 | `{sXX}:a:<day>`              | hash       | everybody's sums by hour: the same        | `hours_days` after the day  |
 | `{sXX}:A:<month>`            | hash       | everybody's sums by day: the same         | `days_days` after the month |
 | `{sXX}:rt:<day>`, `{sXX}:rc:<day>` | sorted set | subjects by tokens, by cost         | `hours_days` after the day  |
+| `{sXX}:p`                    | hash       | who was there, and how many: lua/people.lua | 400 days after the last   |
+| `{sXX}:t:<day>`              | hash       | first bytes, rescued: see lua/ledger.lua  | `hours_days` after the day  |
+| `day-figures`                | hash       | days that are over: see redis_figures.py  | `days_days`, renewed        |
 | `{sXX}:b:<subject>`          | hash       | prepaid balance: nano, held (nano-dollars) | until deleted              |
 | `{sXX}:c:<subject>`          | hash       | credits: id -> "nano-dollars at_ms"       | until deleted               |
 | `pseudonym-key`              | string     | random bytes, in hex: see pseudonyms.py   | for good                    |
@@ -69,6 +72,7 @@ TOMBSTONE_LIFETIME_MS = 10 * 60_000
 CLOCK_GRACE_MS = 400 * DAY_MS
 """How long the end of a key comes after the time for which it is kept: see lua/windows.lua."""
 EPOCH_LIFETIME_MS = CLOCK_GRACE_MS
+PEOPLE_TTL_MS = 400 * DAY_MS + CLOCK_GRACE_MS
 RETENTION_RUN_LIFETIME_MS = 3_660 * DAY_MS
 MERGED_LIFETIME_MS = 400 * DAY_MS
 ERASED_LIFETIME_MS = 63 * DAY_MS
@@ -138,6 +142,8 @@ class Keys:
     all_leases = _of_all_shards("l")
     shadow = _of_shard("h")  # what limits that are not enforced would have refused, of the subject's shard
     all_shadows = _of_all_shards("h")
+    people = _of_shard("p")  # who was there on which day, of the subject's shard
+    all_people = _of_all_shards("p")
     user_names = _of_shard("n")  # the users of the subject's shard that have a record
     all_user_names = _of_all_shards("n")
     sign_in = _named("sign-in")  # who is signed in by the cookie with this SHA-256
@@ -164,6 +170,7 @@ class Keys:
     instances = _alone("instances")  # the gateways that share the store
     backup_lock = _alone("backup-lock")  # held by the process that makes a backup
     backups = _alone("backups")  # the last backup
+    day_figures = _alone("day-figures")  # what is known of days that are over
     erasures = _alone("erasures")  # who was erased, as backups may still hold them
 
     def events(self, subject: str, admitted_ms: int) -> str:
@@ -186,8 +193,12 @@ class Keys:
         """The subjects of one shard by their use on a day: `tokens` or `cost`."""
         return f"{self.prefix}{{s{shard:02x}}}:r{by[0]}:{day}"
 
+    def first_bytes(self, shard: int, day: int) -> str:
+        """How long everybody of one shard has waited for first bytes on a day, and how many were rescued."""
+        return f"{self.prefix}{{s{shard:02x}}}:t:{day}"
+
     def books(self, subject: str, admitted_ms: int) -> list[str]:
-        """The six keys of the ledger for what was admitted then, as lua/ledger.lua names them."""
+        """The eight keys of the ledger for what was admitted then, as lua/ledger.lua names them."""
         tag, day = _tag(self.prefix, subject), window_index(Window.DAY, admitted_ms)
         month = window_index(Window.MONTH, admitted_ms)
         return [
@@ -197,6 +208,8 @@ class Keys:
             f"{tag}:A:{month}",
             f"{tag}:rt:{day}",
             f"{tag}:rc:{day}",
+            f"{tag}:p",
+            f"{tag}:t:{day}",
         ]
 
 

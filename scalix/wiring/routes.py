@@ -34,6 +34,7 @@ def build_dispatcher(
         health,
         MetricsRoute(identity, core.usage.metrics, metrics_token),
         core.usage.reporting,
+        core.usage.today,
         KeyInfo(operators.keys, identity),
         operators.keys,
         NewUsers(operators.users, operators.keys),

@@ -8,11 +8,14 @@ from scalix.service.identity.users import UserDirectory
 from scalix.service.metrics.gateway_metrics import GatewayMetrics, StoreReadings, Workers
 from scalix.service.metrics.gauges import Gauge, Gauges
 from scalix.service.metrics.meters import MOST_MODELS, Meters
+from scalix.service.usage.days import Days
 from scalix.service.usage.reporting import Reporting
+from scalix.service.usage.todays_figures import TodaysFigures
 from scalix.service.usage.usage import UsageReading
 from scalix.service.usage.usage_events import UsageEvents
 from scalix.serving.tls import certificate_expires_at_s
 from scalix.store.ledger.redis_deployment_sums import DeploymentSumStore
+from scalix.store.ledger.redis_figures import FiguresStore
 from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, LedgerReader
 from scalix.store.ledger.redis_memory import RedisMemory
 from scalix.store.metric_cells import FOLDER, MetricFiles
@@ -32,6 +35,7 @@ class UsageParts:
     usage: UsageReading
     events: UsageEvents
     reporting: Reporting
+    today: TodaysFigures
     metrics: GatewayMetrics
     meters: Meters
     gauges: Gauges
@@ -41,7 +45,7 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
     """Build the use cases, with a client of their own."""
     long = store.session_for_long_calls(READ_TIMEOUT_MS)
     session = long.within(USAGE_TIMEOUT_MS)
-    ledger, everybodys, figures = LedgerReader(session), LedgerReader(long), DeploymentSumStore(long)
+    ledger, everybodys, figures = LedgerReader(session), LedgerReader(long), FiguresStore(long)
     usage = UsageReading(ledger, store.quotas, BalanceStore(session), users, store.policy, store.keys)
     readings = StoreReadings(
         everybodys,
@@ -54,7 +58,9 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
     workers = Workers(meters, gauges, MetricFiles(store.state_dir / FOLDER))
     metrics = GatewayMetrics(workers, readings.all(), lambda: exchange.watch.store_is_there)
     events = UsageEvents(ledger, usage, store.policy, store.keys)
-    return UsageParts(usage, events, Reporting(everybodys, store.policy, store.keys, figures), metrics, meters, gauges)
+    reporting = Reporting(everybodys, store.policy, store.keys, DeploymentSumStore(long))
+    today = TodaysFigures(everybodys, figures, Days(everybodys, figures, store.policy), store.policy)
+    return UsageParts(usage, events, reporting, today, metrics, meters, gauges)
 
 
 def _gauges(store: StoreParts, exchange: ExchangeParts) -> Iterable[Gauge]:

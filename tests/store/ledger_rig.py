@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scalix.domain.identity.subjects import shard_of
+from scalix.domain.ledger.books import Difference
 from scalix.domain.ledger.ledger import Detail
-from scalix.domain.ledger.ledger_check import Difference
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
@@ -119,6 +119,8 @@ class LedgerRig:
             self.keys.day_sums(shard, month),
             self.keys.ranking(shard, day, "tokens"),
             self.keys.ranking(shard, day, "cost"),
+            self.keys.first_bytes(shard, day),
+            self.keys.people(subject),
         )
 
 
@@ -133,6 +135,13 @@ class Names:
     days: str
     tokens: str
     cost: str
+    first_bytes: str
+    people: str
+
+    @property
+    def of_sums(self) -> tuple[str, ...]:
+        """Windows, sums and rankings."""
+        return self.windows, self.summaries, self.hours, self.days, self.tokens, self.cost
 
 
 def parts(differences: Sequence[Difference]) -> set[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.ledger.ledger_check import Texts
+from scalix.domain.ledger.books import Texts
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.policy import Policy, Tier

@@ -35,6 +35,8 @@ def test_the_books_of_a_day_are_named_alike_by_all_who_read_and_write_them() -> 
         keys.day_sums(shard, month),
         keys.ranking(shard, day, "tokens"),
         keys.ranking(shard, day, "cost"),
+        keys.people(subject),
+        keys.first_bytes(shard, day),
     ]
 
 

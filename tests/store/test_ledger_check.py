@@ -87,6 +87,40 @@ async def cost_rank_lost(rig: LedgerRig, subject: str, names: Names) -> None:
     await rig.client.zrem(names.cost, subject)
 
 
+async def first_bytes_changed(rig: LedgerRig, subject: str, names: Names) -> None:
+    await rig.client.hincrby(names.first_bytes, "n", 1)
+
+
+async def first_bytes_lost(rig: LedgerRig, subject: str, names: Names) -> None:
+    await rig.client.delete(names.first_bytes)
+
+
+async def person_lost(rig: LedgerRig, subject: str, names: Names) -> None:
+    await rig.client.hdel(names.people, subject)
+
+
+async def person_there_less(rig: LedgerRig, subject: str, names: Names) -> None:
+    text = await rig.client.hget(names.people, subject)
+    await rig.client.hset(names.people, subject, text.rpartition(" ")[0])
+
+
+async def person_of_rubbish(rig: LedgerRig, subject: str, names: Names) -> None:
+    await rig.client.hset(names.people, subject, "rubbish")
+
+
+async def people_lost(rig: LedgerRig, subject: str, names: Names) -> None:
+    await rig.client.hdel(names.people, str(TODAY))
+
+
+async def people_more(rig: LedgerRig, subject: str, names: Names) -> None:
+    text = await rig.client.hget(names.people, str(TODAY))
+    await rig.client.hset(names.people, str(TODAY), f"{text} h,1h,-=3")
+
+
+async def everybody_lost(rig: LedgerRig, subject: str, names: Names) -> None:
+    await rig.client.delete(names.people)
+
+
 async def event_deleted(rig: LedgerRig, subject: str, names: Names) -> None:
     events = await rig.client.hgetall(names.events)
     counted = next(request_id for request_id, text in events.items() if text.startswith(("success ", "client_")))
@@ -104,7 +138,7 @@ async def event_twice(rig: LedgerRig, subject: str, names: Names) -> None:
 
 
 EVERYBODYS = {"hours", "days"}
-ALL = {"windows", "summaries", "hours", "days", "tokens", "cost"}
+SUMS = {"windows", "summaries", "hours", "days", "tokens", "cost", "first_bytes"}
 
 
 @pytest.mark.parametrize(
@@ -122,9 +156,17 @@ ALL = {"windows", "summaries", "hours", "days", "tokens", "cost"}
         (day_invented, {"days"}),
         (token_rank_changed, {"tokens"}),
         (cost_rank_lost, {"cost"}),
-        (event_deleted, ALL),
-        (all_events_deleted, ALL),
-        (event_twice, ALL),
+        (first_bytes_changed, {"first_bytes"}),
+        (first_bytes_lost, {"first_bytes"}),
+        (person_lost, {"person", "people"}),
+        (person_there_less, {"person", "people"}),
+        (person_of_rubbish, {"person", "people"}),
+        (people_lost, {"people"}),
+        (people_more, {"people"}),
+        (everybody_lost, {"person"}),
+        (event_deleted, SUMS),
+        (all_events_deleted, {*SUMS, "person"}),
+        (event_twice, SUMS),
     ],
 )
 async def test_what_was_spoiled_is_named_and_mended(rig: LedgerRig, spoil: Spoil, named: set[str]) -> None:
@@ -139,7 +181,7 @@ async def test_what_was_spoiled_is_named_and_mended(rig: LedgerRig, spoil: Spoil
     mended = await rig.repair()
     assert (mended.left, mended.mended >= len(named)) == ([], True)
     assert (await rig.verify()).differences == []
-    for name in (names.windows, names.summaries, names.hours, names.days, names.tokens, names.cost):
+    for name in (*names.of_sums, names.first_bytes, names.people):
         assert await rig.client.exists(name) == 0 or await rig.client.pttl(name) > 0, name
 
 
@@ -166,7 +208,9 @@ async def test_the_same_request_under_two_users_and_a_text_that_is_no_event_are_
 async def test_sums_that_are_kept_for_less_long_than_events_are_not_missed(rig: LedgerRig) -> None:
     rig.retention = Retention(hours_days=3, days_days=5)
     subjects = await rig.a_day()
-    for days, left in ((3, ALL - {"windows"}), (4, {"days", "summaries"}), (40, set[str]())):
+    of_people = {"person", "people"}
+    by_days = {3: SUMS - {"windows"} | of_people, 4: {"days", "summaries", *of_people}, 40: set[str]()}
+    for days, left in by_days.items():
         rig.clock.now_ms = (TODAY + days) * DAY_MS
         assert (await rig.verify()).differences == []
         assert kept_parts(TODAY, TODAY + days, rig.retention) - {"windows"} == left

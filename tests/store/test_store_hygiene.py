@@ -44,6 +44,8 @@ LONGEST_TTL_MS = {
     "a": 37 * DAY_MS + CLOCK_GRACE_MS,
     "rt": 37 * DAY_MS + CLOCK_GRACE_MS,
     "rc": 37 * DAY_MS + CLOCK_GRACE_MS,
+    "t": 37 * DAY_MS + CLOCK_GRACE_MS,
+    "p": 400 * DAY_MS + CLOCK_GRACE_MS,  # who was there, and how many
     "s": 432 * DAY_MS + CLOCK_GRACE_MS,  # sums by day: 400 days after their month
     "A": 432 * DAY_MS + CLOCK_GRACE_MS,
     "m": 400 * DAY_MS,  # what an address was merged into

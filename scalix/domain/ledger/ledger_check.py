@@ -5,84 +5,32 @@ the figures of `Sums`. The events are the truth.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
+from scalix.domain.ledger.books import ALL_PARTS, Difference, Part, ShardBooks, SubjectBooks, Texts
+from scalix.domain.ledger.first_bytes import first_byte_word
 from scalix.domain.ledger.ledger import Event, Sums, event_of, name_word, summed_model, sums_of
+from scalix.domain.ledger.people import PEOPLE_DAYS
+from scalix.domain.ledger.people_check import people_differences, person_differences
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, HOUR_MS, window_end_ms, window_index
 from scalix.domain.limits.limits import Amounts, Metric, Window
 from scalix.domain.limits.quota import Tally
 from scalix.domain.limits.tallying import NOTHING, amounts, plus
 
-Part = Literal["windows", "summaries", "hours", "days", "tokens", "cost"]
-"""Which of the store's keys: a subject's windows and summaries; everybody's sums by hour and by day; the rankings."""
-
-Texts = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectBooks:
-    """All that the store holds of one subject and day, read at one moment.
-
-    `adjustments` are what operators and merges have added to windows (or taken: negative), which no event explains.
-    `under_pseudonym`: the subject was erased and has come back, and the windows are those of before, without this name.
-    """
-
-    subject: str
-    now_ms: int
-    events: Texts
-    windows: Texts
-    summaries: Texts
-    adjustments: Texts = field(default_factory=dict)
-    under_pseudonym: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ShardBooks:
-    """Everybody's sums of one shard and day: by hour, by day, and the rankings by tokens and by cost."""
-
-    hours: Texts
-    days: Texts
-    tokens: Texts
-    cost: Texts
-
-    def part(self, name: Part) -> Texts:
-        """One of the four."""
-        texts: Texts = getattr(self, name)
-        return texts
-
-
-SHARD_PARTS: tuple[Part, ...] = ("hours", "days", "tokens", "cost")
-ALL_PARTS: frozenset[Part] = frozenset({"windows", "summaries", *SHARD_PARTS})
-
 
 def kept_parts(day: int, today: int, retention: Retention) -> frozenset[Part]:
     """What is still there of a day: sums may be kept for less long than events."""
     gone: set[Part] = set()
     if today > day + retention.hours_days:
-        gone |= {"hours", "tokens", "cost"}
+        gone |= {"hours", "tokens", "cost", "first_bytes"}
+    if today >= day + PEOPLE_DAYS:
+        gone |= {"person", "people"}
     if today >= window_end_ms(Window.MONTH, window_index(Window.MONTH, day * DAY_MS)) // DAY_MS + retention.days_days:
         gone |= {"days", "summaries"}
     return ALL_PARTS - gone
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One field that does not say what the events say. `found` and `right` are texts of the store; `None`: no field.
-
-    `where` is a subject, or a shard such as `s3f`. What has no `part` can't be mended from events: `why` says what
-    is wrong with it.
-    """
-
-    where: str
-    part: Part | None
-    field: str
-    found: str | None
-    right: str | None
-    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +67,8 @@ def subject_differences(
     right = summaries_of(events)
     found = {name: text for name, text in books.summaries.items() if name.split(" ", 1)[0] == str(day)}
     differences = _unequal(books.subject, "summaries", found, right) if "summaries" in parts else []
+    if "person" in parts:
+        differences += person_differences(books, day, events)
     if books.under_pseudonym:
         return differences
     whole = {name: text for name, text in books.summaries.items() if name not in found} | right
@@ -149,15 +99,15 @@ def shard_differences(
     only sums which are less than the events are named, and what is right is not less than what was found.
     """
     right = shard_sums(events)
-    differences: list[Difference] = []
-    for part in SHARD_PARTS:
+    differences = people_differences(shard, books, day, erased=erased) if "people" in parts else []
+    for part in right:
         if part not in parts:
             continue
         found = books.part(part)
         if part == "days":
             found = {name: text for name, text in found.items() if name.split(" ", 1)[0] == str(day)}
         unequal = _unequal(shard, part, found, right[part])
-        if erased and part in ("hours", "days"):
+        if erased and part in ("hours", "days", "first_bytes"):
             unequal = [raised for raised in map(_raised, unequal) if raised.found != raised.right]
         differences += unequal
     return differences
@@ -174,15 +124,17 @@ def summaries_of(events: Iterable[Event]) -> dict[str, str]:
 def shard_sums(events: Iterable[Event]) -> dict[Part, dict[str, str]]:
     """Everybody's sums and rankings that the events make: field -> text."""
     kept = list(events)
-    tokens, cost = Counter[str](), Counter[str]()
+    tokens, cost, first_bytes = Counter[str](), Counter[str](), Counter[str]()
     for event in kept:
         tokens[event.subject] += event.tokens
         cost[event.subject] += event.detail.cost_nano_usd
+        first_bytes.update(first_byte_word(event).split(" "))
     return {
         "hours": _added(kept, lambda event: _aggregate(event.admitted_ms // HOUR_MS, event)),
         "days": _added(kept, lambda event: _aggregate(event.admitted_ms // DAY_MS, event)),
         "tokens": {name: str(score) for name, score in tokens.items()},
         "cost": {name: str(score) for name, score in cost.items()},
+        "first_bytes": {name: str(number) for name, number in first_bytes.items()},
     }
 
 
@@ -230,7 +182,9 @@ def _is_nothing(text: str | None) -> bool:
 
 
 def _raised(difference: Difference) -> Difference:
-    found, right = _numbers(difference.found), _numbers(difference.right)
+    least = [0] * len((difference.found or difference.right or "").split(" "))
+    found = _numbers(difference.found) if difference.found else least
+    right = _numbers(difference.right) if difference.right else least
     if len(found) != len(right):
         return difference
     return replace(difference, right=" ".join(str(max(pair)) for pair in zip(found, right, strict=True)))

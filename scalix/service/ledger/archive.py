@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
+from scalix.domain.ledger.books import Texts
 from scalix.domain.ledger.ledger import Event
-from scalix.domain.ledger.ledger_check import Texts
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.policy_source import PolicySource

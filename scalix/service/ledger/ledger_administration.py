@@ -7,7 +7,7 @@ from typing import Annotated, Any, NotRequired, TypeVar
 from scalix.domain.errors import BadRequest, StoreIsDown
 from scalix.domain.identity.subjects import SHARDS, Subject, shard_of
 from scalix.domain.identity.user_ids import checked_user_id
-from scalix.domain.ledger.ledger_check import SHARD_PARTS, Difference, Texts
+from scalix.domain.ledger.books import SHARD_PARTS, Difference, Texts
 from scalix.domain.ledger.ledger_lines import event_fields, named_types
 from scalix.domain.limits.calendar import DAY_MS, HOUR_MS, rfc3339
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded

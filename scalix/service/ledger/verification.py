@@ -7,16 +7,19 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from scalix.domain.identity.subjects import SHARDS, shard_of
-from scalix.domain.ledger.ledger import Event
-from scalix.domain.ledger.ledger_check import (
+from scalix.domain.ledger.books import (
     ALL_PARTS,
     SHARD_PARTS,
+    SUBJECT_PARTS,
     Difference,
     Part,
-    ReadEvents,
     ShardBooks,
     SubjectBooks,
     Texts,
+)
+from scalix.domain.ledger.ledger import Event
+from scalix.domain.ledger.ledger_check import (
+    ReadEvents,
     duplicates,
     kept_parts,
     read_events,
@@ -31,7 +34,6 @@ _AT_ONCE = 8
 _MOST_LOOKS = 5
 _MOST_TRIES = 20
 _MANY = 500
-_SUBJECT_PARTS = ("windows", "summaries")
 
 log = logging.getLogger("scalix.ledger")
 
@@ -118,7 +120,7 @@ class LedgerCheck:
         findings = await self.verify(day, subject)
         found = findings.differences
         findings.left = [one for one in found if one.part is None]
-        for one in dict.fromkeys(difference.where for difference in found if difference.part in _SUBJECT_PARTS):
+        for one in dict.fromkeys(difference.where for difference in found if difference.part in SUBJECT_PARTS):
             if not await self._mend_subject(one, findings):
                 findings.left += [difference for difference in found if difference.where == one and difference.part]
         shards = {_shard_of(difference) for difference in found if difference.part in SHARD_PARTS}

@@ -3,12 +3,15 @@
 from dataclasses import asdict
 from typing import Annotated, Any, get_type_hints
 
-from scalix.domain.ledger.ledger import Detail, Event, Summary, Sums
+from scalix.domain.ledger.ledger import Detail, Event, Summary, Sums, name_of
+from scalix.domain.ledger.people import Stay as TierStay
 from scalix.domain.limits.calendar import DAY_MS, rfc3339, window_end_ms
 from scalix.domain.limits.limits import NANO_USD_PER_USD, Metric
 from scalix.service.described import Fields, Json
+from scalix.service.queries import date_of
 from scalix.store.base import UserRecord
 from scalix.store.privacy.redis_personal_data import PersonalData
+from scalix.store.quota.redis_limits import limit_of_word
 
 _IN_USD = {"cost_nano_usd": "cost_usd", "charge_nano_usd": "charge_usd", "nano_usd": "spend_usd"}
 
@@ -28,13 +31,15 @@ Counter = Annotated[Json, Fields({str: "window ends_at", float: _AMOUNTS})]
 InFlight = Annotated[Json, Fields({str: "id admitted_at"})]
 Balance = Annotated[Json, Fields({float: "usd held_usd"})]
 Credit = Annotated[Json, Fields({str: "id at", float: "usd"})]
+Stay = Annotated[Json, Fields({str: "tier", str | None: "first_day", list[str]: "days"})]
+Hit = Annotated[Json, Fields({str: "day limit tier"})]
 _EVENT = Fields({str: "id at outcome", str | None: "key_id", int: "requests tokens", float: "spend_usd"})
 ShownEvent = Annotated[Json, Fields(_EVENT, {bool: "estimated"}, _in_usd_of(Detail))]
 ShownSummary = Annotated[Json, Fields({str: "day model tier", str | None: "key_id"}, _in_usd_of(Sums))]
 SHOWN_DATA = Fields(
     {list[Counter]: "counters", dict[str, str]: "adjustments", list[InFlight]: "requests_in_flight"},
     {str | None: "address_merged_at", Balance | None: "balance", list[Credit]: "credits"},
-    {list[ShownEvent]: "events", list[ShownSummary]: "summaries"},
+    {list[ShownEvent]: "events", list[ShownSummary]: "summaries", list[Stay]: "seen", list[Hit]: "refused_by_limits"},
 )
 
 
@@ -80,7 +85,19 @@ def shown_data(data: PersonalData) -> dict[str, Any]:
         ],
         "events": [_event(event) for event in data.events],
         "summaries": [_summary(summary) for summary in data.summaries],
+        "seen": [_stay(tier, stay) for tier, stay in data.person.tiers.items()] if data.person else [],
+        "refused_by_limits": [_hit(*hit, tier) for hit, tier in data.person.hits.items()] if data.person else [],
     }
+
+
+def _stay(tier: str, stay: TierStay) -> Stay:
+    """The first day of all (`None`: before anybody noted it), and the days of late."""
+    first_day = date_of(stay.first) if stay.first else None
+    return {"tier": name_of(tier), "first_day": first_day, "days": [date_of(day) for day in sorted(stay.days)]}
+
+
+def _hit(day: int, limit: str, tier: str) -> Hit:
+    return {"day": date_of(day), "limit": limit_of_word(limit), "tier": name_of(tier)}
 
 
 def _event(event: Event) -> ShownEvent:

@@ -69,7 +69,7 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitHits:
-    """How many users were refused by a limit on the chosen day. `limit` is its name, such as `requests-hour`, or `any`."""
+    """How many users a limit refused on the chosen day. `limit` is its name, such as `requests-hour`, or `any`."""
 
     limit: str
     users: int
@@ -100,8 +100,8 @@ class TopFree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakEven:
-    """What share of the active users has to pay for the margin of the paid tiers to cover the free one, over `days` days
-    that end with the chosen one; `paying_percent` is the share that does."""
+    """What share of the active users has to pay for the margin of the paid tiers to cover the free one, over the last
+    30 days as far as they are known (`days`); `paying_percent` is the share that does."""
 
     days: int
     free_loss_per_user_usd: float | None

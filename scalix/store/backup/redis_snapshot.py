@@ -191,9 +191,14 @@ class StoreSnapshot(SessionStore):
     def _names(self, shard: int, subjects: Iterable[str], key_ids: dict[str, set[str]]) -> list[str]:
         keys, days = self._keys, sorted(self._days)
         months = sorted({window_index(Window.MONTH, day * DAY_MS) for day in days})
-        names = [f"{keys.prefix}{{s{shard:02x}}}:l", *(keys.day_sums(shard, month) for month in months)]
+        names = [
+            f"{keys.prefix}{{s{shard:02x}}}:l",
+            keys.all_people()[shard],
+            *(keys.day_sums(shard, month) for month in months),
+        ]
         for day in days:
-            names += [keys.hour_sums(shard, day), *(keys.ranking(shard, day, by) for by in ("tokens", "cost"))]
+            names += [keys.hour_sums(shard, day), keys.first_bytes(shard, day)]
+            names += [keys.ranking(shard, day, by) for by in ("tokens", "cost")]
         for one in sorted(subjects):
             of_subject = (keys.windows, keys.in_flight, keys.adjustments, keys.balance, keys.credits, keys.keys_of)
             names += [name(one) for name in of_subject]

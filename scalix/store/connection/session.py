@@ -21,9 +21,10 @@ _SPECIAL = re.compile(r"([\\*?\[\]])")  # what a pattern does not take as it is
 # What each script needs, and no more: a call costs more with every function that is loaded.
 _SHARED = "windows"
 _WITH = {
-    **dict.fromkeys(("settle", "sweep", "release"), ("charges", "ledger")),
+    **dict.fromkeys(("settle", "sweep", "release"), ("charges", "people", "ledger")),
     **dict.fromkeys(("reset", "raise_to", "delete_user"), ("ended", "adjust")),
-    "admit": ("ended",),
+    "admit": ("ended", "people"),
+    "mend_person": ("people",),
 }
 
 Clock = Callable[[], int]

@@ -14,8 +14,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Self
 
+from scalix.domain.ledger.books import Texts
 from scalix.domain.ledger.ledger import Event, event_of
-from scalix.domain.ledger.ledger_check import Texts
 from scalix.domain.ledger.ledger_lines import event_line, read_line
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.journal.journal_file import sync_directory

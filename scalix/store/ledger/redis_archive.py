@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 
-from scalix.domain.ledger.ledger_check import Texts
+from scalix.domain.ledger.books import Texts
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.ledger.redis_ledger_repair import names_of_shards

@@ -1,14 +1,18 @@
 """Reads and mends the books of the ledger in Redis or Valkey, each subject or shard in one script."""
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from scalix.domain.ledger.ledger_check import SHARD_PARTS, Difference, Part, ShardBooks, SubjectBooks, Texts
+from scalix.domain.ledger.books import SHARD_PARTS, Difference, Part, ShardBooks, SubjectBooks, Texts
+from scalix.domain.ledger.ledger import name_word
+from scalix.domain.ledger.people import LATE, Person, after_days
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 from scalix.store.connection.session import StoreSession
-from scalix.store.keys import CLOCK_GRACE_MS
+from scalix.store.keys import CLOCK_GRACE_MS, PEOPLE_TTL_MS
+from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.records.pseudonyms import Pseudonyms, SubjectStore
 
 TIMEOUT_MS = 10_000
@@ -68,31 +72,60 @@ class RedisBooks(SubjectStore):
     async def subject(self, subject: str, day: int) -> SubjectBooks:
         """All that is kept of the subject and day."""
         names = [self._keys.events(subject, day * DAY_MS), *self._subject_names(subject, day).values()]
-        names += [self._keys.adjustments(subject), (await self._after_erasure(subject))[1]]
-        server_ms, elsewhere, *found = await self._session.run("ledger_read", names, [])
+        names += [self._keys.adjustments(subject), (await self._after_erasure(subject))[1], self._keys.people(subject)]
+        server_ms, elsewhere, person, *found = await self._session.run("ledger_read", names, [subject])
         events, windows, summaries, adjustments = map(_texts, found)
         now_ms = int(server_ms) if self._session.clock is None else self._session.clock()
-        return SubjectBooks(subject, now_ms, events, windows, summaries, adjustments, bool(elsewhere))
+        return SubjectBooks(subject, now_ms, events, windows, summaries, adjustments, person, bool(elsewhere))
 
     async def shard(self, shard: int, day: int, subjects: Collection[str] = ()) -> tuple[ShardBooks, dict[str, Texts]]:
         """Everybody's sums of a shard, and the events of `subjects`."""
         names = [*self._shard_names(shard, day).values()]
         names += [self._keys.events(subject, day * DAY_MS) for subject in subjects]
         reply = await self._session.run("ledger_read_shard", names, [])
-        hours, days, *ranked = map(_texts, reply[: len(SHARD_PARTS)])
+        hours, days, *ranked, first_bytes, people = map(_texts, reply[: len(SHARD_PARTS)])
         tokens, cost = ({name: _whole(score) for name, score in texts.items()} for texts in ranked)
+        today = await self.now_ms() // DAY_MS
         events: dict[str, Texts] = dict(zip(subjects, map(_texts, reply[len(SHARD_PARTS) :]), strict=True))
-        return ShardBooks(hours, days, tokens, cost), events
+        return ShardBooks(hours, days, tokens, cost, first_bytes, people, today), events
 
     async def mend_subject(self, books: SubjectBooks, day: int, changes: Sequence[Difference]) -> bool:
         """Write what is right, all or nothing, if nothing has changed since `books` was read; else `False`."""
-        names = self._subject_names(books.subject, day)
-        return await self._mend(self._keys.events(books.subject, day * DAY_MS), len(books.events), names, changes)
+        names, events = self._subject_names(books.subject, day), self._keys.events(books.subject, day * DAY_MS)
+        of_sums = [change for change in changes if change.part != "person"]
+        if of_sums and not await self._mend(events, len(books.events), names, of_sums):
+            return False
+        return len(of_sums) == len(changes) or await self._mend_person(books.subject, books.person)
 
     async def mend_shard(self, shard: int, day: int, changes: Sequence[Difference]) -> bool:
         """Write what is right, all or nothing, if every field is still as it was found; else `False`."""
         names = self._shard_names(shard, day)
-        return await self._mend(names["hours"], "", names, changes)
+        if not await self._mend(names["hours"], "", names, changes):
+            return False
+        await self._session.run("mend_person", [names["people"]], ["", "", "", day, LATE, 1])
+        return True
+
+    async def _mend_person(self, subject: str, text: str) -> bool:
+        """Write when the subject was there by its sums, which are kept for longer than events."""
+        today, kept = await self.now_ms() // DAY_MS, self._retention().days_days
+        stays = defaultdict[str, set[int]](set)
+        for one in await LedgerReader(self._session).summaries(subject, today - kept, today + 1):
+            if one.tier and one.sums.events:
+                stays[name_word(one.tier)].add(one.day)
+        try:
+            before = Person.of(text) if text else None
+        except ValueError:
+            before = None
+        right = after_days(stays, before, today - kept)
+        changes = right.counts()
+        changes.subtract(before.counts() if before else {})
+        args: list[str | int] = [subject, text, right.text if right.tiers or right.hits else ""]
+        for day in {day for (day, _), number in changes.items() if number}:
+            args += [day, LATE, 1]
+        for (day, name), number in changes.items():
+            if number:
+                args += [day, name, number]
+        return bool(await self._session.run("mend_person", [self._keys.people(subject)], args))
 
     async def _mend(self, first: str, count: int | str, names: dict[Part, str], changes: Sequence[Difference]) -> bool:
         parts = [*names]
@@ -106,6 +139,8 @@ class RedisBooks(SubjectStore):
 
     def _lifetime_ms(self, part: Part) -> int:
         kept = self._retention()
+        if part == "people":
+            return PEOPLE_TTL_MS
         if part == "windows":
             return _WINDOWS_LIFETIME_MS + CLOCK_GRACE_MS
         return (kept.days_days if part in ("summaries", "days") else kept.hours_days) * DAY_MS + CLOCK_GRACE_MS
@@ -123,6 +158,8 @@ class RedisBooks(SubjectStore):
             "days": keys.day_sums(shard, _month_of(day)),
             "tokens": keys.ranking(shard, day, "tokens"),
             "cost": keys.ranking(shard, day, "cost"),
+            "first_bytes": keys.first_bytes(shard, day),
+            "people": keys.all_people()[shard],
         }
 
 

@@ -5,7 +5,8 @@
 --       4 user's record (hash)  5 tombstone (string; there when this id was released before it was admitted)
 --       6 shadow counts of the shard (hash: "day limit tier" -> requests), touched only by a refusal in the shadow
 --       7 erasure of the subject (string)  8 windows under the pseudonym (hash)  9 balance (hash)
---       with a virtual key also 10 key's windows (hash)  11 key's record (hash)
+--       10 who was there: see people.lua (hash), touched only by a refusal
+--       with a virtual key also 11 key's windows (hash)  12 key's record (hash)
 -- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 expected record version ('' for any)
 --       5 lease in ms  6 prompt tokens  7 output cap, tokens per choice  8 least output, tokens per choice  9 choices
 --       10 input and 11 output price, pico-dollars per token  12 nano-dollars per request
@@ -39,7 +40,7 @@ if ARGV[4] ~= '' then
 end
 local with_key = ARGV[16] ~= ''
 if with_key then
-  local version = redis.call('HGET', KEYS[11], 'version') or '0'
+  local version = redis.call('HGET', KEYS[12], 'version') or '0'
   if version ~= ARGV[17] then return {'stale', now, 0, 0, 0, 0, '', 0, version, 'key', 0, 0, '0', ''} end
 end
 if redis.call('EXISTS', KEYS[5]) == 1 then return {'finished', now, 0, 0, 0, 0, '', 0, '', '', 0, 0, '0', ''} end
@@ -110,7 +111,7 @@ if known then
   budget_start = reserved.budget_start
   if with_key then
     key_fields = key_fields_of(reserved.admitted_ms, budget_start)
-    key_texts = redis.call('HMGET', KEYS[10], unpack(key_fields))
+    key_texts = redis.call('HMGET', KEYS[11], unpack(key_fields))
   end
   return finish('admitted', reserved.admitted_ms, in_flight, false, verdicts,
     reserved.tracks_minutes, fields, texts)
@@ -123,7 +124,7 @@ local tally_of = {}
 for position, field in ipairs(fields) do tally_of[sub(field, 1, 1)] = tallies[position] end
 if with_key then
   key_fields = key_fields_of(now, budget_start)
-  key_tallies, key_texts, key_turned = read_windows(KEYS[10], key_fields)
+  key_tallies, key_texts, key_turned = read_windows(KEYS[11], key_fields)
   for position, field in ipairs(key_fields) do tally_of['k' .. sub(field, 1, 1)] = key_tallies[position] end
   -- Requests with this key in flight are those held in the window of its whole life.
   key_full = key_concurrent >= 0 and tally_of.kt[COUNT + 1] >= key_concurrent
@@ -136,9 +137,10 @@ local full = concurrent >= 0 and in_flight >= concurrent
 local later = COUNT > 3 and numbers_of(ARGV[29], COUNT - 3) or {}
 local function judged(prompt_tokens)
   local needs = {1, prompt_tokens + choices * least, cost(choices * least, prompt_tokens), unpack(later)}
-  local said = {refused = full and enforce_concurrent or key_full, verdicts = '', shadow = {}, balance = '0',
+  local said = {refused = full and enforce_concurrent or key_full, verdicts = '', shadow = {}, by = {}, balance = '0',
     room = {0, math.huge, math.huge}, left = {0, math.huge, math.huge}}
-  if full and not enforce_concurrent then said.shadow[1] = 'c' end
+  if full then append(enforce_concurrent and said.by or said.shadow, 'c') end
+  if key_full then append(said.by, 'kc') end
   for position = FIRST_LIMIT, #ARGV, 4 do
     local place, tally = ARGV[position] + 0, tally_of[ARGV[position + 1]]
     local metric, need, enforced, verdict = METRICS[place], needs[place], ARGV[position + 3] == '1', '0'
@@ -148,6 +150,7 @@ local function judged(prompt_tokens)
       -- What is exact will almost surely count, tokens and money are mostly given back: only they are "reserved".
       verdict = need <= left and not metric.is_exact and '2' or '1'
       said.refused = said.refused or enforced
+      if enforced and verdict == '1' then said.by[#said.by + 1] = ARGV[position] .. ARGV[position + 1] end
       if not enforced then said.shadow[#said.shadow + 1] = ARGV[position] .. ARGV[position + 1] end
     end
     said.verdicts = said.verdicts .. verdict
@@ -160,6 +163,7 @@ local function judged(prompt_tokens)
     local room = balance and balance - balance_held or -1
     if needs[NANO_USD] > room then
       said.balance = balance and needs[NANO_USD] <= balance and '2' or '1'
+      if said.balance == '1' then said.by[#said.by + 1] = 'b' end
       said.refused = true
     end
     said.room[NANO_USD] = math.min(said.room[NANO_USD], room)
@@ -201,6 +205,11 @@ end
 balance_verdict = said.balance
 
 if said.refused then
+  if #said.by > 0 and ARGV[23] ~= '-' then
+    said.by[#said.by + 1] = '*'
+    -- A server out of memory refuses this write, but not the refusal.
+    pcall(note_person, KEYS[10], subject, index.d, ARGV[23], said.by)
+  end
   return finish('refused', 0, in_flight, full, said.verdicts, tracks_minutes, fields, texts)
 end
 if #said.shadow > 0 and ARGV[15] ~= '' then
@@ -212,7 +221,7 @@ cap = longest
 local held_tokens, held_nano = math.min(prompt + choices * cap, MOST), math.min(cost(choices * cap), MOST)
 local held = {1, held_tokens, held_nano, unpack(later)}
 texts = write_windows(windows, fields, tallies, NOTHING, held)
-if with_key then key_texts = write_windows(KEYS[10], key_fields, key_tallies, NOTHING, held) end
+if with_key then key_texts = write_windows(KEYS[11], key_fields, key_tallies, NOTHING, held) end
 if balance then
   balance_held = math.min(balance_held + held_nano, MOST)
   redis.call('HSET', KEYS[9], 'held', string.format('%d', balance_held))
@@ -225,8 +234,8 @@ if turned then
 end
 if key_turned then
   -- As above. A budget period that has ended stays for a day, so that what was in flight at its end is charged to it.
-  local ended = ended_of(KEYS[10], {m = index.m - 1, b = now - tonumber(ARGV[20]) - 86400000})
-  if #ended > 0 then redis.call('HDEL', KEYS[10], unpack(ended)) end
+  local ended = ended_of(KEYS[11], {m = index.m - 1, b = now - tonumber(ARGV[20]) - 86400000})
+  if #ended > 0 then redis.call('HDEL', KEYS[11], unpack(ended)) end
 end
 local if_swept = ARGV[27] == '' and cost(0) or tonumber(ARGV[27])
 local reservation = format('%d %d %d %d %d %d %d %s %d %s %s %s %s %s', now, tracks_minutes and 1 or 0, prompt, cap,

@@ -3,7 +3,8 @@
 --
 -- KEYS  1 windows (hash)  2 requests in flight (hash)  3 lease index (sorted set)  4 user's record (hash)
 --       5 names of the shard's users (sorted set)  6 mark of a merge (string)  7 balance (hash)  8 credits (hash)
---       9 erasure (string)  10 windows under the pseudonym (hash)  then what else is to be deleted
+--       9 erasure (string)  10 windows under the pseudonym (hash)  11 who was there (hash)
+--       then what else is to be deleted
 -- ARGV  1 subject  2 user's name  3 now in ms ('' for the server's time)  4 lifetime of the mark of the erasure in ms
 -- Returns {records, requests in flight, windows, balances, credits} that there were
 
@@ -33,8 +34,9 @@ redis.call('SET', KEYS[9], string.format('%.0f', now), 'PX', ARGV[4])
 local in_flight = redis.call('HKEYS', KEYS[2])
 for _, id in ipairs(in_flight) do redis.call('ZREM', KEYS[3], id .. ' ' .. ARGV[1]) end
 redis.call('ZREM', KEYS[5], ARGV[2])
+redis.call('HDEL', KEYS[11], ARGV[1])
 local credits, windows = redis.call('HLEN', KEYS[8]), redis.call('HLEN', KEYS[1])
 local reply = {redis.call('DEL', KEYS[4]), #in_flight, windows, redis.call('DEL', KEYS[7]), credits}
 redis.call('DEL', KEYS[1], KEYS[2], KEYS[6], KEYS[8])
-for position = 11, #KEYS do redis.call('DEL', KEYS[position]) end
+for position = 12, #KEYS do redis.call('DEL', KEYS[position]) end
 return reply

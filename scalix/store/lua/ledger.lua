@@ -1,22 +1,26 @@
--- Loaded after charges.lua, before settle, sweep and release: events, and the sums that are kept beside them.
+-- Loaded after charges.lua and people.lua, before settle, sweep and release: events, and the sums that are kept beside them.
 --
 -- An event's text is words in the order of EVENT_FIELDS of domain/ledger/ledger.py; a sweep's has three more, for a settlement
 -- or a release to undo it: tracks_minutes, the start of the key's budget period, and whether the balance was charged.
 -- What later versions have added follows, and last the version. Gateways of several versions run on one store: what they
 -- undo of each other's stays where it is, and what they do not know is left alone.
 --
--- The books of one day are six keys in a row, the first of them at `first` in KEYS:
+-- The books of one day are eight keys in a row, the first of them at `first` in KEYS:
 --   events of the subject (hash: id -> event)
 --   + 1 the subject's sums of the month (hash: "day model tier key")
 --   + 2 everybody's sums of the day by hour (hash: "hour model provider tier outcome error")
 --   + 3 everybody's sums of the month by day (hash: "day model provider tier outcome error")
 --   + 4 and 5 rankings of the day by tokens and by cost (sorted sets of subjects)
+--   + 6 who was there: see people.lua
+--   + 7 first bytes of the day (hash: how many events by the bucket of their first byte, n for those without one; and r for
+--     those that were rescued). All buckets together are as many as there are events, which tells whether all gateways
+--     have written this hash, and the one before
 -- Sums are eleven figures in the order of `Sums` of domain/ledger.py, for good: what else is ever summed goes into a hash
 -- beside them, as gateways of before can read no twelfth. What is taken from sums that have gone by their age
 -- brings nothing back.
 --
 -- What an event adds to them is {admitted_ms, tokens, cost, everybodys = what follows the index in fields of everybody's
--- sums, own = in those of the subject, sums = text of its figures}.
+-- sums, own = in those of the subject, sums = text of its figures, first_byte = its bucket, is_rescued}.
 
 local WORDS = 23
 local ADMITTED, KEY, COST, CHARGE = 6, 7, 16, 17
@@ -53,7 +57,7 @@ local function addition_of(words)
   return {
     admitted_ms = tonumber(words[ADMITTED]), tokens = tonumber(words[3]), cost = tonumber(words[COST]),
     everybodys = table.concat({model, words[11], tier, words[1], words[22]}, ' '),
-    own = table.concat({model, tier, words[KEY]}, ' '),
+    own = table.concat({model, tier, words[KEY]}, ' '), first_byte = 'n',
     sums = table.concat({'1', words[2], words[3], words[12], words[13], words[14], words[15],
       words[4], words[COST], words[CHARGE], words[19]}, ' '),
   }
@@ -67,6 +71,7 @@ local function keep(key, now, day, days, by_month)
   redis.call('PEXPIRE', key, format('%.0f', math.max((ended + days) * DAY_MS - now, DAY_MS) + CLOCK_GRACE_MS))
 end
 
+-- Returns whether the field is new, or was taken out.
 local function add(key, field, addition, sign, now, day, days, by_month)
   local text = redis.call('HGET', key, field)
   if not text then
@@ -74,12 +79,12 @@ local function add(key, field, addition, sign, now, day, days, by_month)
       redis.call('HSET', key, field, addition.sums)
       keep(key, now, day, days, by_month)
     end
-    return
+    return sign > 0
   end
   local a, b, c, d, e, f, g, h, i, j, k = match(text, ELEVEN)
   if sign < 0 and tonumber(a) <= 1 then
     redis.call('HDEL', key, field)
-    return
+    return true
   end
   local more = addition.parts
   if not more then
@@ -101,6 +106,42 @@ local function rank(key, subject, amount, sign, now, day, days)
   end
 end
 
+local function count_first_byte(key, name, sign, now, day, days)
+  if sign < 0 and redis.call('HEXISTS', key, name) == 0 then return end
+  local count = redis.call('HINCRBY', key, name, sign)
+  if count == 0 then
+    redis.call('HDEL', key, name)
+  elseif count == 1 and sign > 0 then
+    keep(key, now, day, days)
+  end
+end
+
+-- Notes that a subject was there, or no longer is: with any other model or key in this tier it still is.
+local function note_subject(first, addition, subject, sign, day)
+  local tier = match(addition.own, '^%S+ (%S+)')
+  if tier == '-' then return end
+  if sign < 0 then
+    for _, field in ipairs(redis.call('HKEYS', KEYS[first + 1])) do
+      local of_day, of_tier = match(field, '^(%d+) %S+ (%S+)')
+      if tonumber(of_day) == day and of_tier == tier then return end
+    end
+  end
+  -- Sums of the month and windows are of before anybody was noted, too.
+  local function before()
+    for _, field in ipairs(redis.call('HKEYS', KEYS[first + 1])) do
+      if tonumber(match(field, '^%d+')) < day then return true end
+    end
+    local windows = redis.call('HGETALL', KEYS[1])
+    for place = 1, #windows, 2 do
+      local letter, number = match(windows[place], '^([dM])(%d+)$')
+      local index = letter == 'd' and day or month_of_day(day)
+      if letter and tonumber(number) < index and unpacked(windows[place + 1])[1] > 0 then return true end
+    end
+    return false
+  end
+  note_person(KEYS[first + 6], subject, day, tier, sign > 0 and 'there' or 'gone', before)
+end
+
 -- Adds an event to the sums (`sign` of 1), or takes it out of them (-1). `hours_days` and `days_days` are how many days
 -- by hour and by day are kept. `is_nobodys`: only in the sums that name nobody.
 local function sum_up(first, addition, subject, sign, now, hours_days, days_days, is_nobodys)
@@ -109,8 +150,12 @@ local function sum_up(first, addition, subject, sign, now, hours_days, days_days
   local everybodys = ' ' .. addition.everybodys
   add(KEYS[first + 2], floor(at_ms / 3600000) .. everybodys, addition, sign, now, day, hours_days)
   add(KEYS[first + 3], day .. everybodys, addition, sign, now, day, days_days, true)
+  count_first_byte(KEYS[first + 7], addition.first_byte, sign, now, day, hours_days)
+  if addition.is_rescued then count_first_byte(KEYS[first + 7], 'r', sign, now, day, hours_days) end
+  if day < floor(now / DAY_MS) then count_people(KEYS[first + 6], {[day] = {late = 1}}) end
   if is_nobodys then return end
-  add(KEYS[first + 1], day .. ' ' .. addition.own, addition, sign, now, day, days_days, true)
+  local turned = add(KEYS[first + 1], day .. ' ' .. addition.own, addition, sign, now, day, days_days, true)
+  if turned then note_subject(first, addition, subject, sign, day) end
   rank(KEYS[first + 4], subject, addition.tokens, sign, now, day, hours_days)
   rank(KEYS[first + 5], subject, addition.cost, sign, now, day, hours_days)
 end

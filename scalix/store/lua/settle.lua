@@ -3,13 +3,14 @@
 --
 -- KEYS  1 windows (hash)  2 requests in flight (hash)  3 lease index (sorted set)  4 erasure of the subject (string)
 --       5 windows under the pseudonym (hash)  6 tombstone (string)  7 balance (hash)
---       8 to 13 books of the day of admission: see ledger.lua
---       with a virtual key also 14 key's windows (hash)  15 key's record (hash)
+--       8 to 15 books of the day of admission: see ledger.lua
+--       with a virtual key also 16 key's windows (hash)  17 key's record (hash)
 -- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 tracks minutes (1|0)
 --       5 start of the key's budget period in ms (0: none)
 --       6 days that events, 7 sums by hour, 8 sums by day are kept  9 event
 --       of which also 10 admitted in ms  11 charge and 12 cost in nano-dollars
 --       13 "model provider tier outcome error"  14 "model tier key"  15 its figures as sums
+--       16 the bucket of its first byte, and r if it was rescued, such as "34" or "n r"
 --       then one for each metric: what is charged of it
 -- Returns {status, balance ("nano held", '' where it was not touched), field, text, field, text, …} with status
 -- 'settled' | 'replaced' | 'duplicate'; the key's fields have a k before them
@@ -21,14 +22,14 @@ local events_days, hours_days, days_days = tonumber(ARGV[6]), tonumber(ARGV[7]),
 local admitted_ms = tonumber(ARGV[10])
 local charged, charge = {}, {}
 for place = 1, COUNT do
-  charged[place] = ARGV[15 + place] + 0
+  charged[place] = ARGV[16 + place] + 0
   charge[place] = charged[place]
 end
 local held, status = NOTHING, 'settled'
 local balance, balance_held = -tonumber(ARGV[11]), 0
 local addition = {
   admitted_ms = admitted_ms, tokens = charged[TOKENS], cost = tonumber(ARGV[12]), everybodys = ARGV[13], own = ARGV[14],
-  sums = ARGV[15],
+  sums = ARGV[15], first_byte = match(ARGV[16], '^%S+'), is_rescued = sub(ARGV[16], -1) == 'r',
 }
 local key_changes = {}
 
@@ -81,10 +82,10 @@ end
 local fields, texts = change_windows(windows, now, admitted_ms, tracks_minutes, charge, held, has_end)
 write_event(8, KEYS[6], id, ARGV[9], admitted_ms, now, events_days, is_before)
 local key_fields, key_texts = {}, {}
-if KEYS[14] then
+if KEYS[16] then
   key_changes[#key_changes + 1] = {admitted_ms, budget_start, charged, NOTHING}
   for _, change in ipairs(key_changes) do
-    key_fields, key_texts = change_key_windows(KEYS[14], KEYS[15], unpack(change))
+    key_fields, key_texts = change_key_windows(KEYS[16], KEYS[17], unpack(change))
   end
 end
 local left = ''

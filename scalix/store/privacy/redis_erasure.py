@@ -105,6 +105,7 @@ class ErasureStore(SubjectStore):
             keys.balance(subject),
             keys.credits(subject),
             *await self._after_erasure(subject),
+            keys.people(subject),
             keys.adjustments(subject),
         ]
         args = [subject, user_id, self._session.now(), ERASED_LIFETIME_MS]

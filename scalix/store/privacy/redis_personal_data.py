@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from scalix.domain.ledger.ledger import Event, Summary, event_of
+from scalix.domain.ledger.people import Person
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Tally
@@ -36,6 +37,7 @@ class PersonalData:
     adjustments: Mapping[str, str]
     events: list[Event] = field(repr=False)
     summaries: list[Summary] = field(repr=False)
+    person: Person | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -57,6 +59,7 @@ class PersonalDataStore(SubjectStore):
         balance = await self._session.hgetall(keys.balance(subject))
         credits_ = await self._session.hgetall(keys.credits(subject))
         adjustments = await self._session.hgetall(keys.adjustments(subject))
+        person = await self._session.hget(keys.people(subject), subject)
         # Somebody who was erased and has come back uses the windows that were kept; alone they are nobody's.
         is_known = bool(own or in_flight or balance)
         events = [event async for event in self._events(subject)]
@@ -77,6 +80,7 @@ class PersonalDataStore(SubjectStore):
             adjustments=adjustments,
             events=sorted(events, key=lambda event: (event.admitted_ms, event.request_id)),
             summaries=summaries,
+            person=Person.of(person) if person else None,
         )
 
     async def _events(self, subject: str) -> AsyncIterator[Event]:

@@ -19,7 +19,7 @@ _SETTLES_S = 1.0
 _TOGETHER = 100
 # By which number of `Retention` the books of each letter are kept: see keys.py.
 _KEPT_BY = {
-    **dict.fromkeys(("a", "rt", "rc"), "hours_days"),
+    **dict.fromkeys(("a", "rt", "rc", "t"), "hours_days"),
     **dict.fromkeys(("s", "A"), "days_days"),
     "e": "events_days",
 }
@@ -64,7 +64,7 @@ class RetentionStore(SessionStore):
         if self._session.clock is None and abs(now_ms - time.time_ns() // 1_000_000) > DAY_MS:
             log.error("the store's clock is more than a day away from this machine's: nothing of the books is removed")
             return 0
-        removed = 0
+        removed = await self._forget_people(now_ms // DAY_MS - retention.days_days)
         batch: dict[int, list[str]] = {}
         async for shard, kind, rest in names_of_shards(self._session):
             name = f"{self._keys.prefix}{{s{shard:02x}}}:{kind}:{rest}"
@@ -79,6 +79,14 @@ class RetentionStore(SessionStore):
         for names in batch.values():
             removed += await self._remove_windows(names, now_ms)
         return removed
+
+    async def _forget_people(self, first_day: int) -> int:
+        """Days and people of before this day; how many entries."""
+        removed = 0
+        for name in self._keys.all_people():
+            removed += int(await self._session.run("forget_people", [name], [first_day]))
+        days = [day for day in await self._session.hkeys(self._keys.day_figures()) if int(day) < first_day]
+        return removed + (await self._session.hdel(self._keys.day_figures(), *days) if days else 0)
 
     async def _remove_windows(self, names: list[str], now_ms: int) -> int:
         return int(await self._session.run("remove_ended", names, [now_ms]))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from scalix.domain.ledger.first_bytes import first_byte_word
 from scalix.domain.ledger.ledger import (
     EVENT_FIELDS,
     Balance,
@@ -41,7 +42,7 @@ LETTER = {Window.MINUTE: "m", Window.HOUR: "h", Window.DAY: "d", Window.MONTH: "
 WINDOW = {letter: window for window, letter in LETTER.items()}
 POSITION = {metric: metric.place + 1 for metric in Metric}  # in Lua
 _KEY_LETTER = {KeyWindow.MINUTE: "km", KeyWindow.BUDGET: "kb", KeyWindow.TOTAL: "kt"}
-_KEY_WINDOW = {letters: window for window, letters in _KEY_LETTER.items()}
+KEY_WINDOW = {letters: window for window, letters in _KEY_LETTER.items()}
 _KEY_ID = 7  # its place in a reservation's text
 _NONE = "-"
 _PLACES = {one.name: place for place, one in enumerate(EVENT_FIELDS)}
@@ -107,6 +108,7 @@ def settle_args(receipt: Receipt, charge: Charge, now: Now, retention: Retention
         f"{model} {provider} {tier} {charge.outcome.value} {error}",
         f"{model} {tier} {key}",
         " ".join(map(str, sums_of(event).values())),
+        first_byte_word(event),
         *amounts(charge),
     ]
 
@@ -151,7 +153,7 @@ def tallies_of(pairs: Sequence[str]) -> Tallies:
 def key_tallies_of(pairs: Sequence[str]) -> KeyTallies:
     """A key's windows from the same."""
     return {
-        _KEY_WINDOW[field[:2]]: Tally.of_text(text)
+        KEY_WINDOW[field[:2]]: Tally.of_text(text)
         for field, text in zip(pairs[::2], pairs[1::2], strict=True)
         if field[0] == "k"
     }

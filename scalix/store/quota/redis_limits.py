@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Collection
 
 from scalix.domain.limits.calendar import window_index
+from scalix.domain.limits.key_limits import KEY_CONCURRENT, KeyLimit
 from scalix.domain.limits.limits import Metric, Window, amounts_text, limit_name
 from scalix.domain.limits.quota import ANY_LIMIT, CONCURRENT, ShadowCount, Tallies
 from scalix.store.keys import MERGED_LIFETIME_MS
-from scalix.store.quota.quota_wire import LETTER, POSITION, WINDOW, tallies_of
+from scalix.store.quota.quota_wire import KEY_WINDOW, LETTER, POSITION, WINDOW, tallies_of
 from scalix.store.records.pseudonyms import SubjectStore
 
-_SHADOW_NAMES = {"c": CONCURRENT, "*": ANY_LIMIT}
+_NAMES = {"c": CONCURRENT, "*": ANY_LIMIT, "kc": KEY_CONCURRENT, "b": "balance"}
 
 
 class LimitTools(SubjectStore):
@@ -67,12 +68,15 @@ class LimitTools(SubjectStore):
         for fields in await self._session.each("HGETALL", self._keys.all_shadows()):
             for field, requests in fields.items():
                 day, limit, tier = field.split(" ", 2)
-                sums[int(day), tier, _shadow_name(limit)] += int(requests)
+                sums[int(day), tier, limit_of_word(limit)] += int(requests)
         return [ShadowCount(*key, requests) for key, requests in sums.items() if key[0] > today - days]
 
 
-def _shadow_name(short: str) -> str:
-    """`requests-hour` for `1h`."""
-    if short in _SHADOW_NAMES:
-        return _SHADOW_NAMES[short]
-    return limit_name(tuple(Metric)[int(short[:-1]) - 1], WINDOW[short[-1]])
+def limit_of_word(word: str) -> str:
+    """`requests-hour` for `1h`, as scripts name limits."""
+    if word in _NAMES:
+        return _NAMES[word]
+    metric, letters = tuple(Metric)[int(word[0]) - 1], word[1:]
+    if letters in KEY_WINDOW:
+        return KeyLimit(metric, KEY_WINDOW[letters], 0).name
+    return limit_name(metric, WINDOW[letters])

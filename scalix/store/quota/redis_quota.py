@@ -50,6 +50,7 @@ class QuotaStore(LimitTools):
             keys.shadow(ask.subject),
             *await self._after_erasure(ask.subject),
             keys.balance(ask.subject),
+            keys.people(ask.subject),
             *self._key_names(ask.subject, ask.key.key_id if ask.key else None),
         ]
         reply = await self._session.run("admit", names, admit_args(ask, self._session.now()))
