@@ -1,6 +1,9 @@
 """All pages and acts, in the order of the navigation: the one place where rows are registered."""
 
+from scalix.pages.operator.audit import AUDIT_ROWS
+from scalix.pages.operator.models import MODELS_ROWS
 from scalix.pages.operator.overview import OVERVIEW_ROWS
+from scalix.pages.operator.system import SYSTEM_ROWS
 from scalix.pages.signing_in import SIGNING_IN_ROWS
 from scalix.pages.user.usage import USAGE_ROWS
 
@@ -8,6 +11,9 @@ PAGE_ROWS = (
     *SIGNING_IN_ROWS,
     # The operator's.
     *OVERVIEW_ROWS,
+    *MODELS_ROWS,
+    *AUDIT_ROWS,
+    *SYSTEM_ROWS,
     # A user's.
     *USAGE_ROWS,
 )

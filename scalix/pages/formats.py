@@ -53,6 +53,17 @@ def duration_ms(value: float | None) -> str:
     return f"{value / 60_000:.0f} min" if value < 7_200_000 else f"{value / 3_600_000:.1f} h"
 
 
+def size(value: int | None) -> str:
+    """`512 B`, `1.5 MiB`."""
+    if value is None:
+        return NOTHING
+    amount, units = float(value), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while amount >= 1_024 and len(units) > 1:
+        amount /= 1_024
+        units.pop(0)
+    return f"{amount:.1f}".removesuffix(".0") + f" {units[0]}"
+
+
 def moment(value: int | str | None) -> datetime | None:
     """A time as it comes: Unix time in ms, or RFC 3339."""
     if value is None or value == "":
@@ -102,7 +113,7 @@ def relative(value: int | str | None, now_ms: int) -> str | Markup:
 
 def shown(value: Any, kind: str, now_ms: int) -> Any:
     """A value of a table's or a list's kind: `text`, `number`, `money` (dollars), `nano` (nano-dollars), `time`, `day`,
-    `relative`, `duration` (ms), `percent` (a share of 1)."""
+    `relative`, `duration` (ms), `size` (bytes), `percent` (a share of 1)."""
     if value is None or value == "":
         return NOTHING
     if kind == "relative":
@@ -116,6 +127,7 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "nano": nano_usd,
     "percent": percent,
     "duration": duration_ms,
+    "size": size,
     "time": time,
     "day": day,
 }

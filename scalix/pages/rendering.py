@@ -30,7 +30,7 @@ class Column:
     @property
     def is_figure(self) -> bool:
         """Whether its cells stand to the right, one under the other."""
-        return self.kind in ("number", "money", "nano", "percent", "duration")
+        return self.kind in ("number", "money", "nano", "percent", "duration", "size")
 
 
 class Renderer:

@@ -205,7 +205,7 @@ def build_gate(
     answering = Answering(asking, part.settlement, part.fallbacks, part.counting, part.object_ids, now_ms)
     forwarding = Forwarding(identity, part.admission, guard, part.fallbacks, part.object_ids, answering)
     gate = Gate(identity, forwarding, own, lifespan, guard, Observers(refused, access, traces))
-    gate.pages = build_pages(core, guard)
+    gate.pages = build_pages(core, guard, ready)
     return gate
 
 
