@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scalix.domain.ledger.audit_check import ChainCheck
+from scalix.domain.limits.calendar import rfc3339
 from scalix.pages.rows import Context, PageRequest, Role, Services, page
 from scalix.service.audit.audit_log import AuditLog
 from scalix.service.audit.audit_reading import AuditReading
@@ -12,6 +13,7 @@ from scalix.service.audit.audit_reading import AuditReading
 # A check reads the log from its first entry on. One that is longer is checked by the command, which may take its time.
 _MOST_CHECKED = 20_000
 _A_TIME = 1_000
+_NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
 
 
 async def _entries(services: Services, asked: PageRequest) -> Context:
@@ -21,12 +23,21 @@ async def _entries(services: Services, asked: PageRequest) -> Context:
 
 
 def _what(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What an entry says beside who, when and of whom, by names."""
-    parts = {name: entry[name] for name in ("before", "after") if entry.get(name)}
-    return [
-        (name, json.dumps(value, ensure_ascii=False))
-        for name, value in {**parts, **(entry.get("details") or {})}.items()
-    ]
+    """What an entry says beside who, when and of whom: what has changed, and its details, by names."""
+    before, after = entry.get("before") or {}, entry.get("after") or {}
+    told = []
+    for name in {**before, **after}:
+        was, now = before.get(name), after.get(name)
+        if was != now and not (was in _NOTHING and now in _NOTHING):
+            told.append((name, f"{_text(was)} → {_text(now)}" if name in before else _text(now)))
+    for name, value in (entry.get("details") or {}).items():
+        is_time = name.endswith("_ms") and isinstance(value, int)
+        told.append((name.removesuffix("_ms"), rfc3339(value)) if is_time else (name, _text(value)))
+    return told
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
 
 
 async def _checked(services: Services, asked: PageRequest) -> Context:

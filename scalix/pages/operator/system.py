@@ -8,8 +8,10 @@ import orjson
 
 from scalix.domain.limits.limits import Limit
 from scalix.domain.policy import Policy, Tier
+from scalix.domain.prices import rate_names as rates
 from scalix.domain.prices.peak_prices import PPM
-from scalix.domain.prices.pricing import price_at
+from scalix.domain.prices.pricing import ATTO_PER_USD, Price, price_at
+from scalix.pages.formats import number
 from scalix.pages.rows import Context, PageRequest, Role, Services, page
 from scalix.service.ledger.ledger_administration import LedgerAdministration
 from scalix.service.operation import Operation
@@ -73,7 +75,7 @@ def _tier(tier: Tier, policy: Policy) -> dict[str, Any]:
         "limits": ", ".join(limits) or "none",
         "models": ", ".join(tier.models) or "none",
         "features": ", ".join(sorted(tier.features)),
-        "markup": tier.markup_ppm / PPM,
+        "markup": f"cost × {number(tier.markup_ppm / PPM)}" if tier.markup_ppm else "nothing",
         "more": ", ".join(text for text, holds in more.items() if holds),
     }
 
@@ -94,11 +96,17 @@ def _models(policy: Policy, now_ms: int) -> Iterator[dict[str, Any]]:
             "provider_model": model.provider_model,
             "deployments": len(model.ways),
             "engine": model.engine.name,
-            "price": "none" if price is None else price.version,
+            "price": "not known" if price is None else _price(price),
             "max_input_tokens": model.max_input_tokens,
             "max_output_tokens": model.max_output_tokens,
             "fallbacks": ", ".join(policy.fallbacks.get(model.name, ())),
         }
+
+
+def _price(price: Price) -> str:
+    per_million = {name: rate * 1_000_000 / ATTO_PER_USD for name, rate in price.rates}
+    found = [number(per_million[name]) for name in (rates.INPUT, rates.OUTPUT) if name in per_million]
+    return f"{' / '.join(found) or 'by other units'} ({price.version})"
 
 
 def _settings(policy: Policy) -> Iterator[tuple[str, str]]:
