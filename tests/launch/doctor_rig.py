@@ -76,7 +76,9 @@ class Practice:
     def examine(self, *arguments: str, env: str = "", env_mode: int = 0o600) -> Examined:
         """What the doctor finds; `env` is the text of the env file."""
         code, told = self.text("--json", *arguments, env=env, env_mode=env_mode)
-        return Examined(code, json.loads(told)["findings"])
+        seen = Examined(code, json.loads(told)["findings"])
+        assert [one for one in seen.findings if one["level"] in ("warning", "problem") and not one["fix"]] == []
+        return seen
 
 
 @dataclass

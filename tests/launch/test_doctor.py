@@ -33,8 +33,9 @@ def test_where_nothing_is_amiss_there_is_nothing_to_do(practice: Practice) -> No
 
 
 def test_a_variable_that_means_nothing_is_a_warning_with_the_name_that_was_meant(practice: Practice) -> None:
-    seen = practice.examine("--offline", env="SCALIX_STATE_DIRR=/x\n")
-    (one,) = seen.of("settings")
+    seen = practice.examine("--offline", env="SCALIX_STATE_DIRR=/x\nSCALIX_AUDIT_KEY=changeme\n")
+    (published, one) = seen.of("settings")
+    assert published["fix"] == "write one made by: openssl rand -hex 32"
     assert (one["level"], one["fix"]) == ("warning", "write SCALIX_STATE_DIR")
     assert one["where"].endswith("empty.env:1")
     assert seen.code == 1
@@ -135,6 +136,15 @@ def test_a_package_that_the_config_needs_is_named_with_the_line_that_installs_it
     told = json.dumps(practice.examine("--offline").of("config", "warning"))
     assert "pip install google-auth" in told
     assert "pip install langfuse" in told
+
+
+def test_a_package_that_traces_need_is_named_with_the_line_that_installs_it(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scalix.launch.settings.traces.find_spec", lambda module: None)
+    practice.variables["OTEL_EXPORTER_OTLP_ENDPOINT"] = "http://127.0.0.1:9"
+    (one,) = practice.examine("--offline").of("settings", "warning")
+    assert one["fix"] == 'run: pip install "scalix-gateway[traces]"'
 
 
 def test_a_port_that_another_program_has_is_a_problem_that_names_it(practice: Practice) -> None:

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from scalix.launch.problems import Problem
 from scalix.launch.processes.gathering import Gathered
+from scalix.launch.processes.plan import Plan
 
 Level = Literal["ok", "note", "warning", "problem"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -40,10 +41,12 @@ class Case:
         return self.found.settings.state_dir
 
     @property
-    def signing(self) -> list[str]:
-        """The variables of secrets that users' tokens are signed with."""
-        issuers = self.found.config.identity.issuers if self.found.config else ()
-        return [issuer.secret_variable for issuer in issuers if issuer.secret_variable]
+    def plan(self) -> Plan | None:
+        """What a start would run, with defaults in place of wrong settings; `None` without a config."""
+        found = self.found
+        if found.config is None:
+            return None
+        return Plan(found.settings, found.environment, found.config, found.demo, detached=False, workers_option=None)
 
     @property
     def production(self) -> bool:

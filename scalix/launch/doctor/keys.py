@@ -35,8 +35,8 @@ _OF_A_KEY = re2.compile(r"\w+_(KEY|TOKEN|SECRET)(_PREVIOUS)?")
 def check_keys(case: Case) -> Iterator[Finding]:
     """The keys among the variables, by their form alone. Nothing is said of what stands in them."""
     environment, looked_at = case.found.environment, 0
-    referred = case.found.config.referred if case.found.config else frozenset[str]()
-    referred -= {"LITELLM_MASTER_KEY", *case.signing}  # of which the settings tell
+    # Of the others the settings tell.
+    referred = case.plan.config.referred - {"LITELLM_MASTER_KEY", *case.plan.signing_secrets} if case.plan else ()
     users = _users_of_keys(case)
     for name, key in sorted(environment.values.items()):
         if not key.strip() or not _OF_A_KEY.fullmatch(name) or not is_secret_name(name):

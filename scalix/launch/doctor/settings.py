@@ -13,12 +13,11 @@ _NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
 
 def check_settings(case: Case) -> Iterator[Finding]:
     """The variables: those that are wrong, and those that mean nothing, with the name that was probably meant."""
-    config, environment, settings = case.found.config, case.found.environment, case.found.settings
-    named = config.referred if config else _names_in(case)
+    environment, settings, plan = case.found.environment, case.found.settings, case.plan
     of_config = settings.config_path.name
     yield from (Finding.of(one) for one in case.found.problems if not _is_of(one.where, of_config))
-    for line in variable_notes(environment, workers_option=None, referred=named, signing=case.signing):
-        yield _warning(line)
+    unread = variable_notes(environment, workers_option=None, referred=_names_in(case), signing=())
+    yield from (_warning(line, "settings") for line in (plan.notes if plan else unread))
     if not case.found.problems:
         sources = ", ".join(path.name for path in environment.sources) or "no env file"
         yield Finding("ok", "settings", f"SCALIX_ENV={settings.scalix_env}, {sources}")
@@ -30,7 +29,7 @@ def check_config(case: Case) -> Iterator[Finding]:
     if config is None:
         yield from (Finding.of(one) for one in case.found.problems if _is_of(one.where, path.name))
         return
-    yield from map(_warning, config.warnings)
+    yield from (_warning(line, "config") for line in config.warnings)
     for variable in dict.fromkeys(variable for _, variable in config.left_out):
         names = ", ".join(name for name, lacking in config.left_out if lacking == variable)
         why = lack(variable, case.found.environment.values)
@@ -39,9 +38,8 @@ def check_config(case: Case) -> Iterator[Finding]:
     if policy.models and not any(map(policy.tiers[policy.default_tier].allows, policy.models)):
         what = f"tier {policy.default_tier}, the default one, has none of the models in service: its users are refused"
         yield Finding("warning", path.name, what, "see to its `models`, or set the keys of those that it names")
-    if not case.found.problems:
-        for line in explained(case.found.plan().kept_from_litellm):
-            yield Finding("note", "settings", line)
+    for line in explained(case.plan.kept_from_litellm if case.plan else {}):
+        yield Finding("note", "settings", line)
     yield Finding("ok", path.name, f"{len(config.policy.models)} models in service, {len(config.policy.tiers)} tiers")
 
 
@@ -57,9 +55,9 @@ def _is_of(where: str, file: str) -> bool:
     return where.partition(":")[0].rpartition("/")[2] == file
 
 
-def _warning(line: str) -> Finding:
+def _warning(line: str, area: str) -> Finding:
     where, colon, what = line.partition(": ")
     if not colon or " " in where:
-        where, what = "config", line
+        where, what = area, line
     what, _, fix = what.partition("; ")
     return Finding("warning", where, what, fix)

@@ -12,7 +12,7 @@ from scalix.launch.processes.patience import DEVELOPMENT_DRAIN_S, DRAIN_VARIABLE
 from scalix.launch.settings.env_files import EnvFile, read_env_file
 from scalix.launch.settings.master_key import master_key_problem
 from scalix.launch.settings.redis_url import STORE_VARIABLES, Report, parse_flag, parse_whole_number, redis_url
-from scalix.launch.settings.secret_checks import optional_key_problems, without_published
+from scalix.launch.settings.secret_checks import how_to_make, optional_key_problems, without_published
 from scalix.launch.settings.secret_files import take_secret_files
 from scalix.launch.settings.tls import TlsSettings, tls_settings
 
@@ -129,7 +129,7 @@ def load_environment(
         raise LaunchError(problems)
     published = without_published(values) if scalix_env != "production" else ()
     what = "is an example that everybody can read, so it counts as not set"
-    notes = [f"{origins.get(name, 'environment')}: {name} {what}" for name in published]
+    notes = [f"{origins.get(name, 'environment')}: {name} {what}; {how_to_make(name)}" for name in published]
     return Environment(
         values=MappingProxyType(values),
         sources=tuple(file.path for file in files),

@@ -53,7 +53,12 @@ def optional_key_problems(values: Mapping[str, str], scalix_env: str) -> Iterato
 
 
 def _to_be_made(name: str, what: str) -> tuple[str, str, str]:
-    return name, f"{name} {what}", f"write one made by: {_HOW_TO_MAKE[name]}"
+    return name, f"{name} {what}", how_to_make(name)
+
+
+def how_to_make(name: str) -> str:
+    """How to come by one of these keys."""
+    return f"write one made by: {_HOW_TO_MAKE[name]}"
 
 
 def without_published(values: MutableMapping[str, str]) -> Iterator[str]:
