@@ -4,7 +4,8 @@ The fork runs the launcher's own command, and what that would start of the gatew
 that forks several of them) it forks in turn, with the same arguments, environment and descriptors. A gateway whose
 environment has something else in it that was looked at while LiteLLM was loaded is started by its command.
 
-When the tests end, however they do, the gateways that they have left running are stopped.
+All processes of one run of the tests share it. When one of them ends, however it does, the gateways that it has left
+running are stopped.
 """
 
 import contextlib
@@ -14,15 +15,17 @@ import io
 import json
 import os
 import runpy
+import selectors
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from functools import partialmethod
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -45,7 +48,7 @@ def hurried(folder: Path, **every_s: float) -> dict[str, str]:
 
 
 class Loaded:
-    """The tests' end of it. The process is started at the first command, and ends with this one."""
+    """The tests' end of it. The process is started at the first command of all, and ends with the last of them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -71,53 +74,95 @@ def _text(file: IO[str]) -> str:
 
 
 def _begun() -> socket.socket:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # In no folder, and gone with the process.
+    address = f"\0scalix-tests-{os.environ.get('PYTEST_XDIST_TESTRUNUID') or os.getpid()}"
+    ours = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _MOST_BYTES)
-    with theirs:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening, contextlib.suppress(OSError):
+        listening.bind(address)  # which fails for all but the first
+        listening.listen()
         subprocess.Popen(
-            [sys.executable, "-u", "-m", "tests.e2e.loaded", str(theirs.fileno())],
+            [sys.executable, "-u", "-m", "tests.e2e.loaded", str(listening.fileno())],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
+            pass_fds=(listening.fileno(),),
             start_new_session=True,
         )
+    while ours.connect_ex(address):  # between the first one's two calls
+        time.sleep(0.01)
     return ours
 
 
-def main(control_fd: int) -> None:
+def main(listening_fd: int) -> None:
     """Load, and fork for each command until the tests have gone."""
     from scalix.launch.processes.child import Child
 
     Child._started = partialmethod(_started, _Load())  # type: ignore[method-assign, assignment]
     gc.freeze()
-    running: dict[str, dict[str, Any]] = {}
-    with socket.socket(fileno=control_fd) as control:
-        control.set_inheritable(False)
-        while True:
-            order, fds, _, _ = socket.recv_fds(control, _MOST_BYTES, 2)
-            if not order:
-                break
-            wanted = json.loads(order)
-            pid = _forked(control, wanted, fds)
-            running[wanted["cwd"]] = wanted
-            if "--stop" in wanted["arguments"]:
-                del running[wanted["cwd"]]
-            code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-            with contextlib.suppress(BrokenPipeError):  # they have ended meanwhile
-                control.send(b"%d" % code)
-    for wanted in running.values():
-        _forked(control, {**wanted, "arguments": ["--stop"]}, [os.open(os.devnull, os.O_WRONLY) for _ in range(2)])
+    with socket.socket(fileno=listening_fd) as listening:
+        listening.set_inheritable(False)
+        _Forks(listening).serve()
 
 
-def _forked(control: socket.socket, wanted: dict[str, Any], fds: Sequence[int]) -> int:
-    """The process that runs the command."""
-    pid = os.fork()
-    if pid == 0:
-        control.close()
-        _run_command(wanted, fds)
-    for fd in fds:
-        os.close(fd)
-    return pid
+class _Forks:
+    """Who gives commands, and the commands that run, each known by a descriptor that can be read when it says something
+    or has ended."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listening, selectors.EVENT_READ, self._greet)
+        # By who has started them, and by folder.
+        self._running: dict[socket.socket, dict[str, dict[str, Any]]] = {}
+
+    def serve(self) -> None:
+        """Until those who have given commands have gone."""
+        self._greet()
+        while len(self._selector.get_map()) > 1:
+            for key, _ in self._selector.select():
+                key.data()
+
+    def _greet(self) -> None:
+        connection, _ = self._listening.accept()
+        self._running[connection] = {}
+        self._selector.register(connection, selectors.EVENT_READ, partial(self._obey, connection))
+
+    def _obey(self, connection: socket.socket) -> None:
+        order, fds, _, _ = socket.recv_fds(connection, _MOST_BYTES, 2)
+        if not order:
+            self._selector.unregister(connection)
+            connection.close()
+            for wanted in self._running.pop(connection).values():
+                nowhere = [os.open(os.devnull, os.O_WRONLY) for _ in range(2)]
+                self._fork({**wanted, "arguments": ["--stop"]}, nowhere, lambda code: None)
+            return
+        wanted = json.loads(order)
+        self._running[connection][wanted["cwd"]] = wanted
+        if "--stop" in wanted["arguments"]:
+            del self._running[connection][wanted["cwd"]]
+        self._fork(wanted, fds, partial(_tell, connection))
+
+    def _fork(self, wanted: dict[str, Any], fds: Sequence[int], then: Callable[[int], None]) -> None:
+        """Run a command, and tell its exit code."""
+        pid = os.fork()
+        if pid == 0:
+            for key in self._selector.get_map().values():
+                os.close(key.fd)
+            _run_command(wanted, fds)
+        for fd in fds:
+            os.close(fd)
+        ended = os.pidfd_open(pid)
+        self._selector.register(ended, selectors.EVENT_READ, partial(self._reap, pid, ended, then))
+
+    def _reap(self, pid: int, ended: int, then: Callable[[int], None]) -> None:
+        self._selector.unregister(ended)
+        os.close(ended)
+        then(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+
+def _tell(connection: socket.socket, code: int) -> None:
+    with contextlib.suppress(OSError):  # they have ended meanwhile
+        connection.send(b"%d" % code)
 
 
 def _run_command(wanted: dict[str, Any], fds: Sequence[int]) -> NoReturn:

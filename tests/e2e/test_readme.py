@@ -81,8 +81,9 @@ class Copy:
     folder: Path
     gateway: Gateway
 
-    def make(self) -> None:
-        shutil.copytree(ROOT, self.folder, ignore=NOT_COPIED, symlinks=True)
+    def make(self, project: Path) -> None:
+        """Of a copy of the project, with its files, which nothing on a page changes in place."""
+        shutil.copytree(project, self.folder, copy_function=os.link)
         (self.folder / ".venv").symlink_to(sys.prefix)
         state = self.folder / ".scalix"
         state.mkdir(mode=0o700)
@@ -229,10 +230,19 @@ def expect_output(step: Step, printed: str) -> None:
 WITH_COMMANDS = [page for page, text in PAGES.items() if any(steps(page, text))]
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project") / "scalix"
+    shutil.copytree(ROOT, folder, ignore=NOT_COPIED, symlinks=True)
+    return folder
+
+
 @pytest.mark.parametrize("page", WITH_COMMANDS)
-def test_every_command_of_a_page_works_and_prints_what_it_shows(page: str, gateway: Gateway, tmp_path: Path) -> None:
+def test_every_command_of_a_page_works_and_prints_what_it_shows(
+    page: str, gateway: Gateway, project: Path, tmp_path: Path
+) -> None:
     copy = Copy(tmp_path / "scalix", gateway)
-    copy.make()
+    copy.make(project)
     for step in steps(page, PAGES[page]):
         expect_output(step, rule_for(step)(copy, step))
 
