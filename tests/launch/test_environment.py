@@ -346,7 +346,8 @@ def test_in_development_a_placeholder_of_an_optional_secret_counts_as_not_set(tm
     environment = load_environment(tmp_path, {})
     assert name not in environment.values
     (note,) = environment.notes
-    assert note.endswith(f"{file.name}:1: {name} is an example that everybody can read, so it counts as not set")
+    what = "is an example that everybody can read, so it counts as not set; write one made by: openssl rand"
+    assert f"{file.name}:1: {name} {what}" in note
     assert resolve_settings(environment, root=tmp_path)
 
 
