@@ -1,6 +1,6 @@
 """Answers browsers: finds the row, finds out who is signed in, lets the view work, and renders its template."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -189,7 +189,7 @@ class Frame:
             form=asked.form,
         )
         if row is not None:
-            layout.current, layout.label = row.path, row.label
+            layout.current, layout.label = _in_nav(row.of or row.path, layout.nav), row.label
         if row is not None and row.method == "GET" and scope["method"] == "GET":
             layout.query = asked.query
         if scope["method"] == "POST":
@@ -240,6 +240,12 @@ def _check_confirmed(row: PageRow, asked: PageRequest) -> None:
     word = asked.names.get(row.confirms) or asked.form.get(row.confirms, "")
     if asked.form.get("confirm", "").strip() != word.strip():
         raise BadRequest("This is not what has to be typed here. Nothing was done.", param="confirm")
+
+
+def _in_nav(path: str, nav: Sequence[PageRow]) -> str:
+    """The page of the navigation that a path belongs to: the nearest one above it."""
+    above = [row.path for row in nav if path == row.path or path.startswith(f"{row.path}/")]
+    return max(above, key=len, default="")
 
 
 def _asked_for(scope: Scope) -> str:
