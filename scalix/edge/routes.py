@@ -20,6 +20,7 @@ from scalix.edge.user_routes import (
     AUDIT_ROWS,
     BALANCE_ROWS,
     LIMIT_ROWS,
+    LINK_ROWS,
     MERGE_ROWS,
     NEW_USER_ROWS,
     SECRET_ROWS,
@@ -35,6 +36,7 @@ from scalix.service.administration.merging import Merging
 from scalix.service.administration.resealing import SecretsAdministration
 from scalix.service.administration.token_revocation import TokenRevocation
 from scalix.service.audit.audit_reading import AuditReading
+from scalix.service.identity.sign_ins import SignIns
 from scalix.service.ledger.ledger_administration import LedgerAdministration
 from scalix.service.ledger.retention import RetentionJob
 from scalix.service.privacy.privacy import Privacy
@@ -63,6 +65,7 @@ FEATURES: Mapping[type[Any], tuple[Row[Any], ...]] = {
     LimitAdministration: LIMIT_ROWS,
     Balances: BALANCE_ROWS,
     TokenRevocation: TOKEN_ROWS,
+    SignIns: LINK_ROWS,
     SecretsAdministration: SECRET_ROWS,
     Merging: MERGE_ROWS,
     AuditReading: AUDIT_ROWS,

@@ -15,6 +15,7 @@ from scalix.service.administration.resealing import Reencrypt, SecretsAdministra
 from scalix.service.administration.token_revocation import Revoke, TokenRevocation
 from scalix.service.audit.audit_reading import AuditReading
 from scalix.service.described import Fields, Json
+from scalix.service.identity.sign_ins import LinkWanted, SignIns
 
 _OF_A_NEW_KEY = ("key", "key_name", "token", "expires")  # what `/user/new` tells of the key that it makes
 MadeUser = Annotated[Json, Fields(SHOWN_USER, {NotRequired[str | None]: _OF_A_NEW_KEY})]
@@ -67,6 +68,9 @@ BALANCE_ROWS: tuple[Row[Balances], ...] = (
 )
 TOKEN_ROWS: tuple[Row[TokenRevocation], ...] = (
     Row("POST", "/scalix/v1/tokens/revoke", calls(TokenRevocation.revoke, BODY, BY), body=Revoke, names_user=True),
+)
+LINK_ROWS: tuple[Row[SignIns], ...] = (
+    Row("POST", "/scalix/v1/login-link", calls(SignIns.make_link, BODY, BY), body=LinkWanted, names_user=True),
 )
 SECRET_ROWS: tuple[Row[SecretsAdministration], ...] = (
     Row("POST", "/scalix/v1/secrets/reencrypt", calls(SecretsAdministration.reencrypt, BODY, BY), body=Reencrypt),

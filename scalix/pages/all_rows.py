@@ -4,7 +4,8 @@ from scalix.pages.operator.audit import AUDIT_ROWS
 from scalix.pages.operator.models import MODELS_ROWS
 from scalix.pages.operator.overview import OVERVIEW_ROWS
 from scalix.pages.operator.system import SYSTEM_ROWS
-from scalix.pages.signing_in import SIGNING_IN_ROWS
+from scalix.pages.rows import Role
+from scalix.pages.signing_in import SIGNING_IN_ROWS, session_rows
 from scalix.pages.user.usage import USAGE_ROWS
 
 PAGE_ROWS = (
@@ -14,6 +15,8 @@ PAGE_ROWS = (
     *MODELS_ROWS,
     *AUDIT_ROWS,
     *SYSTEM_ROWS,
+    *session_rows(Role.OPERATOR),
     # A user's.
     *USAGE_ROWS,
+    *session_rows(Role.USER),
 )

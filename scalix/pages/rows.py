@@ -10,7 +10,8 @@ from scalix.edge.asgi import Header, Scope, address_of
 from scalix.edge.queries import query_of
 from scalix.service.audit.audit import Actor
 from scalix.service.identity.callers import Caller
-from scalix.service.identity.sign_ins import NOT_SIGNED_IN, SignedIn
+from scalix.service.identity.holders import NOT_SIGNED_IN
+from scalix.service.identity.sign_ins import SignedIn
 
 Service = TypeVar("Service")
 Context = Mapping[str, Any]

@@ -2,15 +2,17 @@
 
 from functools import partial
 
-from scalix.domain.errors import InvalidApiKey
+from scalix.domain.errors import BadRequest, InvalidApiKey
+from scalix.domain.identity.key_secrets import digest_of
 from scalix.edge.asgi import address_of, credential_of, header
 from scalix.edge.client_address import ClientAddresses
 from scalix.pages.cookies import SESSION, cookie, is_secure
 from scalix.pages.layout import HOMES
 from scalix.pages.rows import Context, Done, PageRequest, PageRow, Role, Services, act, page
 from scalix.service.identity.identity import Credential
-from scalix.service.identity.sign_ins import LIFETIME_MS, SignIns
+from scalix.service.identity.sign_ins import LIFETIME_MS, SignedIn, SignIns
 
+_WITH = {"master": "the master key", "key": "a virtual key", "token": "a token", "link": "a link of the app"}
 _WRONG = "This key is not right, or not any more. Check that it was copied whole."
 
 
@@ -39,10 +41,43 @@ async def _sign_in(services: Services, asked: PageRequest, role: Role) -> Done:
     return Done(to=_inside(asked.form.get("to", ""), role), headers=(_session(services, asked, text),))
 
 
+async def _enter_door(services: Services, asked: PageRequest) -> Context:
+    """The page that a link leads to. Looking at it uses nothing up, so that a mail scanner may."""
+    return {"code": asked.query.get("code", "")}
+
+
+async def _enter(services: Services, asked: PageRequest) -> Done:
+    text, to = await services[SignIns].enter(asked.form.get("code", "").strip(), asked.by)
+    return Done(to=_inside(to, Role.USER), headers=(_session(services, asked, text),))
+
+
+async def _sessions(services: Services, asked: PageRequest) -> Context:
+    """The browsers in which one is signed in."""
+    own = asked.signed_in
+    assert own is not None  # noqa: S101 - the row's role says so
+    found = await services[SignIns].store.of(own.sign_in.subject)
+    rows = [
+        {"at": one.at_ms, "by": _WITH[one.by], "address": one.address, "ends": one.ends_ms, "digest": digest}
+        for digest, one in sorted(found.items(), key=lambda pair: -pair[1].at_ms)
+    ]
+    return {"rows": rows, "here": digest_of(own.id), "home": HOMES[_role_of(own)]}
+
+
+async def _end_session(services: Services, asked: PageRequest) -> Done:
+    assert asked.signed_in is not None  # noqa: S101 - the row's role says so
+    if not await services[SignIns].end(asked.signed_in, asked.names["session"], asked.by):
+        raise BadRequest("This session is over already.")
+    return Done("The session is ended.")
+
+
 async def _sign_out(services: Services, asked: PageRequest) -> Done:
     assert asked.signed_in is not None  # noqa: S101 - the row's role says so
     await services[SignIns].sign_out(asked.signed_in, asked.by)
     return Done("You are signed out.", "/", (_session(services, asked, ""),))
+
+
+def _role_of(signed_in: SignedIn) -> Role:
+    return Role.OPERATOR if signed_in.sign_in.is_operators else Role.USER
 
 
 def _session(services: Services, asked: PageRequest, text: str) -> tuple[bytes, bytes]:
@@ -66,8 +101,19 @@ def _doors(role: Role) -> tuple[PageRow, ...]:
     )
 
 
+def session_rows(role: Role) -> tuple[PageRow, ...]:
+    """The page of a role that lists where one is signed in."""
+    path = f"{HOMES[role]}/sessions"
+    return (
+        page(path, role, _sessions, "anybody/sessions.html", "Sessions"),
+        act(f"{path}/{{session}}/end", role, _end_session, of=path),
+    )
+
+
 SIGNING_IN_ROWS = (
     page("/", Role.ANYBODY, _first, "anybody/first.html"),
     *_doors(Role.OPERATOR),
     *_doors(Role.USER),
+    page("/me/enter", Role.ANYBODY, _enter_door, "anybody/enter.html"),
+    act("/me/enter", Role.ANYBODY, _enter, of="/me/enter"),
 )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from scalix.domain.identity.subjects import user_subject
 from scalix.service.administration.administration import UserAdministration
 from scalix.service.administration.balances import Balances
 from scalix.service.administration.key_administration import KeyAdministration
@@ -11,6 +12,7 @@ from scalix.service.administration.merging import Merging
 from scalix.service.administration.resealing import SecretsAdministration
 from scalix.service.administration.token_revocation import TokenRevocation
 from scalix.service.administration.user_records import UserRecords
+from scalix.service.audit.audit import Actor
 from scalix.service.audit.audit_log import AuditLog
 from scalix.service.clock import now_ms
 from scalix.store.quota.redis_balance import BalanceStore
@@ -47,8 +49,13 @@ def build_administration(
     resealing = store.guarded(ResealingStore(store.session, store.sealing))
     is_sealing = bool(encryption_keys(environ.get("SCALIX_ENCRYPTION_KEY")))
     records = UserRecords(store.users, store.quotas, users, policy, audit)
+
+    async def end_access(user_id: str, by: Actor) -> None:
+        await keys.delete_all_of(user_id, by)
+        await callers.sign_ins.store.end_all(user_subject(user_id))
+
     return AdministrationParts(
-        users=UserAdministration(records, keys.delete_all_of),
+        users=UserAdministration(records, end_access),
         keys=keys,
         secrets=SecretsAdministration(resealing, audit, is_sealing=is_sealing),
         limits=LimitAdministration(records, forget_refusals),

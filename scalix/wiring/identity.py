@@ -11,6 +11,7 @@ from scalix.service.audit.audit_parts import AuditParts
 from scalix.service.audit.audit_reading import AuditReading
 from scalix.service.audit.identity_events import IdentityEvents
 from scalix.service.clock import now_ms
+from scalix.service.identity.holders import Holders
 from scalix.service.identity.identity import AnonymousCallers, CredentialKind, Identity, MasterKey
 from scalix.service.identity.sign_ins import SignIns
 from scalix.service.identity.tokens import JsonWebTokens, tokens_of
@@ -62,6 +63,6 @@ def build_callers(store: StoreParts, audit: AuditParts, environ: Mapping[str, st
     if settings.anonymous_tier is not None:
         kinds.append(AnonymousCallers(store.policy, settings.anonymous_tier))
     identity, masters = Identity(kinds, users), [key for key in (master_key, previous_key) if key]
-    kept = store.guarded(SignInStore(store.session))
-    sign_ins = SignIns(kept, identity, virtual_keys, users, audit.log, masters, now_ms=now_ms)
+    holders = Holders(identity, virtual_keys, tokens, users, masters)
+    sign_ins = SignIns(store.guarded(SignInStore(store.session)), holders, audit.log, now_ms)
     return CallerParts(identity, users, virtual_keys, tokens, sign_ins, Networks(settings.trusted_proxies))

@@ -53,7 +53,12 @@ def build_privacy(
             callers.virtual_keys.forget(record)
 
     stores = PersonalStores(
-        store.users, store.keys, PersonalDataStore(session, erased), ErasureStore(session, erased), StoreFiles(session)
+        store.users,
+        store.keys,
+        PersonalDataStore(session, erased),
+        ErasureStore(session, erased),
+        StoreFiles(session),
+        callers.sign_ins.store,
     )
     privacy = Privacy(
         stores, audit, PersonalFiles([set_aside, archive], archive, replay, note), store.policy, forget, now_ms

@@ -42,6 +42,7 @@ def build_dispatcher(
         operators.limits,
         operators.balances,
         operators.revocation,
+        core.callers.sign_ins,
         operators.secrets,
         operators.merging,
         core.audit.reading,

@@ -16,6 +16,7 @@ from scalix.edge import gate
 from scalix.edge.model_routes import MODEL_ROWS
 from scalix.edge.routes import ROWS
 from scalix.edge.rows import Access, Row
+from scalix.service.audit.audit import Actor
 from scalix.store.connection.deadline import grant_store_time
 from scalix.store.records.redis_health import HealthStore
 from tests.edge.described import answer_schema, body_schema, check_answer, unseen
@@ -41,6 +42,7 @@ SENT: dict[str, dict[str, Any]] = {
     "/scalix/v1/me/keys": {"name": "laptop", "duration": "30d"},
     "/scalix/v1/me/keys/{key}": {"name": "desk"},
     "/scalix/v1/me/keys/{key}/rotate": {"grace_period": "1h"},
+    "/scalix/v1/login-link": {**USER, "path": "/me"},
     "/scalix/v1/tokens/revoke": {**USER, "jti": "one", "exp": 1},
     "/scalix/v1/secrets/reencrypt": {},
     "/scalix/v1/merge": {**USER, "address": "192.0.2.1"},
@@ -127,6 +129,8 @@ async def filled(edge: InProcess) -> str:
     for _ in range(4):  # one more than a limit that is not enforced
         assert (await edge.call(body={**CHAT, "user": "ann"})).status == 200
     assert (await edge.call(body=CHAT, key=key)).status == 200
+    link = (await edge.call(path="/scalix/v1/login-link", body=SENT["/scalix/v1/login-link"])).json["path"]
+    await edge.core.callers.sign_ins.enter(link.partition("#")[2], Actor("ann", "", "203.0.113.7"))
     session = edge.core.store.session
     name = session.names.windows("user:ann")
     (field,) = [one for one in await session.hgetall(name) if one.startswith("d")]

@@ -102,6 +102,7 @@ async def test_after_an_erasure_nothing_in_the_store_tells_who_it_was(make: Make
         "balances": 0,
         "credits": 0,
         "ledger_entries": 0,
+        "sign_ins": 0,
         "file_lines": 0,
         "audit_names": 0,
     }

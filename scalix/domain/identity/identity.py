@@ -18,7 +18,7 @@ class Issuer:
 
     `user_prefix` is put before the claimed user name, so that users of two issuers never share a name. `tier_claim` is
     the claim with the tier; `None`: tokens have none. `leeway_s` is how far clocks may differ. The key set is fetched
-    again every `refresh_s`.
+    again every `refresh_s`. With `operators` its tokens sign operators in to the pages, and open nothing else.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Issuer:
     user_prefix: str = ""
     leeway_s: int = DEFAULT_LEEWAY_S
     refresh_s: int = DEFAULT_REFRESH_S
+    operators: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ class IssuerSection(Section):
     user_prefix: UserPrefix = ""
     leeway_s: Annotated[int, whole(0, 300, 60, "number of seconds")] = DEFAULT_LEEWAY_S
     refresh_s: Annotated[int, whole(60, 86_400, 60, "number of seconds")] = DEFAULT_REFRESH_S
+    operators: bool = False
 
     @model_validator(mode="after")
     def _fits_together(self) -> "IssuerSection":

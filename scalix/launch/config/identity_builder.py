@@ -65,6 +65,8 @@ def _check_conflicts(written: list[IssuerSection], findings: Findings) -> None:
         steps = (*_ISSUERS, other)
         if first.issuer == second.issuer:
             findings.wrong(steps, f"the issuer '{first.issuer}' is there twice", "remove one of the two")
+        elif first.operators is not second.operators:
+            continue  # an operator of a user's name is nobody's user
         elif first.user_prefix.startswith(second.user_prefix) or second.user_prefix.startswith(first.user_prefix):
             what = f"one user_prefix of jwt.issuers[{one}] and [{other}] begins the other"
             fix = "give each issuer a user_prefix of its own, such as acme: and other:"
@@ -91,7 +93,7 @@ def _issuer(written: IssuerSection, steps: tuple[Step, ...], findings: Findings,
         secret_variable=variable,
         jwks_file=None if key_file is None else str(key_file),
         tier_claim=written.tier_claim if written.trust_tier else None,
-        **as_written(written, "jwks_url", "user_claim", "user_prefix", "leeway_s", "refresh_s"),
+        **as_written(written, "jwks_url", "user_claim", "user_prefix", "leeway_s", "refresh_s", "operators"),
     )
 
 

@@ -18,6 +18,14 @@
     });
   }
 
+  // A link's code stands after the #, where no server sees it; from here it is posted once.
+  const code = document.querySelector("[data-code]");
+  if (code && location.hash.length > 1) {
+    code.value = location.hash.slice(1);
+    history.replaceState(null, "", location.pathname);
+    code.form.requestSubmit();
+  }
+
   // Texts to copy.
   for (const button of document.querySelectorAll("[data-copy]")) {
     if (!navigator.clipboard) continue;

@@ -138,11 +138,11 @@ class DeletedUsers:
 class UserAdministration:
     """Makes, reads, changes and deletes users. Field names are those of LiteLLM's `/user/*` routes.
 
-    `delete_keys_of` deletes a user's virtual keys.
+    `end_access` deletes a user's virtual keys and ends their sign-ins.
     """
 
     records: UserRecords
-    delete_keys_of: Callable[[str, Actor], Awaitable[None]]
+    end_access: Callable[[str, Actor], Awaitable[None]]
 
     async def new(self, body: NewUser, by: Actor) -> ShownUser:
         """Write a record for a user without one. Raises `BadRequest`, `UserAlreadyExists`."""
@@ -200,7 +200,7 @@ class UserAdministration:
             if not await self._is_known(name):
                 raise UserNotFound(f"The user '{name}' is not known. Nothing was deleted.", param="user_ids")
         for name in names:
-            await self.delete_keys_of(name, by)
+            await self.end_access(name, by)
             async with recorded(
                 self.records.audit, Act("user.delete", by, name, before=_told(await self.records.store.get(name)))
             ):

@@ -2,24 +2,48 @@
 
 import hmac
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from typing import Annotated, Any
 
-from scalix.domain.errors import GatewayError, InvalidApiKey, IpBlocked, NotPermitted
+from scalix.domain.errors import BadRequest, GatewayError, InvalidApiKey, IpBlocked, NotPermitted
 from scalix.domain.identity.key_secrets import digest_of
+from scalix.domain.limits.calendar import rfc3339
 from scalix.service.audit.audit import Act, Actor, AuditTrail
-from scalix.service.identity.callers import THE_OPERATOR, Caller
-from scalix.service.identity.identity import Credential, Identity
-from scalix.service.identity.users import UserDirectory
-from scalix.service.identity.virtual_keys import VirtualKeys
+from scalix.service.bodies import ReadBy, RequestBody, UserId
+from scalix.service.identity.callers import Caller
+from scalix.service.identity.holders import NOT_SIGNED_IN, Holders
+from scalix.service.identity.identity import Credential
 from scalix.store.records.redis_sign_ins import SignIn, SignInStore
 
 LIFETIME_MS = 12 * 3_600_000
 CODE_LIFETIME_MS = 5 * 60_000
 _ID_BYTES = 32
-NOT_SIGNED_IN = "You are not signed in, or no longer. Sign in again."
+_LONGEST_PATH = 512
 _CODE_GONE = "This link has been used already, or is older than five minutes. Go back to the app and open it again."
+
+
+def _path(value: Any, name: str) -> str:
+    is_path = isinstance(value, str) and len(value) <= _LONGEST_PATH and value.isascii() and value.isprintable()
+    if not is_path or "\\" in value or not (value == "/me" or value.startswith(("/me/", "/me?"))):
+        raise BadRequest(f"'{name}' must be a page of the user's, such as /me or /me/keys.", param=name)
+    return str(value)
+
+
+class LinkWanted(RequestBody):
+    """Whom a link signs in, and the page that it leads to."""
+
+    user_id: UserId
+    path: Annotated[str, ReadBy(_path, {"type": "string", "maxLength": _LONGEST_PATH})] = "/me"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginLink:
+    """A link that is good once, and for five minutes: a path of this gateway, to be put behind its public address."""
+
+    path: str
+    expires_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,41 +57,37 @@ class SignedIn:
 
 @dataclass(eq=False)
 class SignIns:
-    """Signs in, judges each view anew, and signs out. `masters` are the secrets that sign operators in. `now_ms` is
-    Unix time.
+    """Signs in, judges each view anew, and signs out. `now_ms` is Unix time.
 
     Nothing is cached but the key that signs, so that what was ended anywhere is over for the next view.
     """
 
     store: SignInStore
-    identity: Identity
-    keys: VirtualKeys
-    users: UserDirectory
+    holders: Holders
     audit: AuditTrail
-    masters: Collection[str]
-    now_ms: Callable[[], int] = field(kw_only=True)
+    now_ms: Callable[[], int]
     _key: bytes | None = field(default=None, init=False)
 
     async def sign_in(self, credential: Credential, by: Actor, *, as_operator: bool) -> str:
         """The cookie's text for a credential. Raises `InvalidApiKey`, `NotPermitted` for a credential of the other
-        kind, and what `Identity.authenticate` raises."""
-        caller = await self.identity.authenticate(credential)
-        caller = caller if caller.reread is None else await caller.reread()
-        token = credential.token or ""
-        if caller.may_name_users is not as_operator or not token:
+        kind, and what `Holders.shown` raises."""
+        if not credential.token:
+            raise InvalidApiKey(NOT_SIGNED_IN)
+        held = await self.holders.shown(credential, await self._signing_key())
+        if held.caller.may_name_users is not as_operator:
             raise NotPermitted(_OTHER_DOOR[as_operator], param="credential")
-        kind = "key" if caller.key is not None else "master" if caller.may_name_users else "token"
-        known = digest_of(token) if kind == "key" else await self._mark(token)
-        return await self._begin(self._new(str(caller.subject), kind, known, by.address), by)
+        new = self._new(str(held.caller.subject), held.by, held.credential, by.address)
+        return await self._begin(replace(new, ends_ms=min(new.ends_ms, held.ends_ms or new.ends_ms)), by)
 
-    async def make_code(self, user_id: str, to: str, by: Actor) -> str:
-        """A one-time code that signs a user in and leads to the page `to`. Raises `UserBlocked`."""
-        caller = await self.users.caller(user_id, fresh=True)
-        await self.audit.record(Act("user.login_link", by, user_id))
+    async def make_link(self, body: LinkWanted, by: Actor) -> LoginLink:
+        """A link that signs a user in once. Raises `UserBlocked`, `StoreUnavailable`."""
+        caller = await self.holders.users.caller(body.user_id, fresh=True)
+        await self.audit.record(Act("user.login_link", by, body.user_id))
         code, now_ms = secrets.token_urlsafe(_ID_BYTES), self.now_ms()
         new = SignIn(str(caller.subject), "link", "", now_ms, now_ms + CODE_LIFETIME_MS)
-        await self.store.add_code(digest_of(code), new, to)
-        return code
+        await self.store.add_code(digest_of(code), new, body.path)
+        # After the #: what stands there reaches no server, and so no log.
+        return LoginLink(path=f"/me/enter#{code}", expires_at=rfc3339(new.ends_ms))
 
     async def enter(self, code: str, by: Actor) -> tuple[str, str]:
         """The cookie's text for a one-time code, and the page that it leads to. Raises `InvalidApiKey`."""
@@ -134,19 +154,7 @@ class SignIns:
         return text if hmac.compare_digest(signed.encode(), (await self.signed(text)).encode()) else None
 
     async def _caller(self, sign_in: SignIn) -> Caller:
-        """Who it stands for, by what holds now. Raises `GatewayError`s."""
-        if sign_in.by == "master":
-            marks = [await self._mark(secret) for secret in self.masters]
-            if not any(hmac.compare_digest(mark, sign_in.credential) for mark in marks):
-                raise InvalidApiKey(NOT_SIGNED_IN)
-            return THE_OPERATOR
-        if sign_in.by == "key":
-            return await self.keys.holder(sign_in.credential, sign_in.address)
-        user_id = sign_in.subject.removeprefix("user:")
-        caller = await self.users.caller(user_id, fresh=True)
-        if caller.record is not None and caller.record.tokens_valid_after_ms > sign_in.at_ms:
-            raise InvalidApiKey(NOT_SIGNED_IN)
-        return caller
+        return await self.holders.holder(sign_in, await self._signing_key())
 
     def _new(self, subject: str, by: str, credential: str, address: str) -> SignIn:
         now_ms = self.now_ms()
@@ -173,9 +181,6 @@ class SignIns:
             self._key = None  # the store may have been emptied
             found = await self.unsigned(cookie)
         return found
-
-    async def _mark(self, secret: str) -> str:
-        return hmac.digest(await self._signing_key(), b"credential:" + secret.encode(), sha256).hex()
 
     async def _signing_key(self) -> bytes:
         self._key = self._key or await self.store.key()

@@ -16,10 +16,10 @@ import jwt
 from scalix.domain.bounded import Bounded
 from scalix.domain.errors import InvalidApiKey, KeysUnavailable
 from scalix.domain.identity.identity import Issuer
-from scalix.domain.identity.subjects import RESERVED_PREFIXES
+from scalix.domain.identity.subjects import RESERVED_PREFIXES, Subject
 from scalix.domain.identity.token_claims import TokenClaims, digest_of_jti, is_revoked
 from scalix.domain.identity.user_ids import MAX_USER_ID_CHARS
-from scalix.service.identity.callers import Caller
+from scalix.service.identity.callers import THE_OPERATOR, Caller
 from scalix.service.identity.identity import UNDECIDED, WRONG_KEY, Credential, Undecided
 from scalix.service.identity.key_sets import Keys, KeySetKeys, SecretKey, VerifyKey
 from scalix.service.identity.users import UserDirectory
@@ -79,17 +79,37 @@ class JsonWebTokens:
 
     async def caller(self, credential: Credential) -> Caller | None:
         """As `CredentialKind.caller`. Raises also `UserBlocked`, `KeysUnavailable`, `StoreUnavailable`."""
-        token = credential.token
-        if not token or not _is_token(token):
+        claims = await self.claims(credential.token or "")
+        if claims is None:
+            return None
+        if self._is_operators(claims):
+            raise self._refusal(Refused("operators"))  # it opens the operator's pages, and nothing else
+        return await self._as_user(claims)
+
+    async def claims(self, token: str) -> TokenClaims | None:
+        """What a right token says; `None` for what is no token. Raises `InvalidApiKey`, `KeysUnavailable`."""
+        if not _is_token(token):
             return None
         try:
-            claims = await self._claims(token)
+            return await self._claims(token)
         except Refused as refused:
             raise self._refusal(refused) from None
         except KeySetUnavailable:
             message = "Tokens can't be checked right now. Try again shortly."
             raise KeysUnavailable(message, retry_after_s=RETRY_WITHOUT_KEYS_S) from None
-        return await self._as_user(claims)
+
+    async def holder(self, claims: TokenClaims) -> Caller:
+        """Who has shown a token that said this, in the pages, by what holds now. Raises as `caller` does."""
+        if claims.issuer not in self._issuers:
+            raise self._refusal(Refused("issuer"))
+        if not self._is_operators(claims):
+            return await self._as_user(claims, fresh=True)
+        if claims.ends_ms <= self._now_ms():
+            raise self._refusal(Refused("expired"))
+        return replace(THE_OPERATOR, subject=Subject("operator", claims.user_id))
+
+    def _is_operators(self, claims: TokenClaims) -> bool:
+        return self._issuers[claims.issuer][0].operators
 
     def known(self, credential: Credential) -> Undecided | None:
         """See `CredentialKind`."""

@@ -21,13 +21,21 @@ from scalix.service.audit.audit_reading import ShownEntry
 from scalix.service.described import Fields, Json
 from scalix.service.ledger.archive import Archive
 from scalix.service.policy_source import PolicySource
-from scalix.service.privacy.privacy_views import SHOWN_DATA, ShownRecord, shown_data, shown_record
+from scalix.service.privacy.privacy_views import (
+    SHOWN_DATA,
+    ShownRecord,
+    ShownSignIn,
+    shown_data,
+    shown_record,
+    shown_sign_in,
+)
 from scalix.store.base import StoreUnavailable
 from scalix.store.journal.set_aside import SetAside
 from scalix.store.privacy.redis_erasure import Erased, ErasureStore
 from scalix.store.privacy.redis_files import StoreFiles
 from scalix.store.privacy.redis_personal_data import PersonalData, PersonalDataStore
 from scalix.store.records.redis_keys import KeyStore
+from scalix.store.records.redis_sign_ins import SignInStore
 from scalix.store.records.redis_users import UserStore
 
 # Beside the names of users in the audit log, which are never this.
@@ -36,7 +44,7 @@ _BILLING = "billing of an erased user"
 _KEY = Annotated[Json, Fields(SHOWN_KEY, {str: "key_id"})]
 _EXPORT = Fields(
     {str: "user_id exported_at", ShownRecord | None: "record", dict[str, bool]: "consent", list[_KEY]: "keys"},
-    {dict[str, str]: "archived_elsewhere", list[ShownEntry]: "audit"},
+    {dict[str, str]: "archived_elsewhere", list[ShownEntry]: "audit", list[ShownSignIn]: "sign_ins"},
 )
 Export = Annotated[Json, Fields(_EXPORT, SHOWN_DATA)]
 _ERASED = Annotated[Json, Fields(Erased, {int: "file_lines audit_names"})]
@@ -57,6 +65,7 @@ class PersonalStores:
     data: PersonalDataStore
     erasure: ErasureStore
     files: StoreFiles
+    sign_ins: SignInStore
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,8 @@ class Privacy:
         keys = await self.stores.keys.of_user(user_id)
         data = await self._all_data(user_subject(user_id))
         entries = await self.audit.reading.about(user_id)
-        if not record.exists and not keys and data.is_empty and not entries:
+        sign_ins = await self.stores.sign_ins.of(user_subject(user_id))
+        if not record.exists and not keys and data.is_empty and not entries and not sign_ins:
             raise UserNotFound(f"The user '{user_id}' is not known: nothing is kept of it.", param="user_id")
         await self.audit.log.record(Act("user.export", by, user_id))
         now_ms = self.now_ms()
@@ -110,6 +120,7 @@ class Privacy:
             **shown,
             "archived_elsewhere": await self._elsewhere(),
             "audit": entries,
+            "sign_ins": [shown_sign_in(one) for one in sign_ins.values()],
         }
 
     async def erase(self, user: str, by: Actor) -> Erasure:

@@ -12,6 +12,7 @@ from scalix.service.queries import date_of
 from scalix.store.base import UserRecord
 from scalix.store.privacy.redis_personal_data import PersonalData
 from scalix.store.quota.redis_limits import limit_of_word
+from scalix.store.records.redis_sign_ins import SignIn
 
 _IN_USD = {"cost_nano_usd": "cost_usd", "charge_nano_usd": "charge_usd", "nano_usd": "spend_usd"}
 
@@ -41,6 +42,14 @@ SHOWN_DATA = Fields(
     {str | None: "address_merged_at", Balance | None: "balance", list[Credit]: "credits"},
     {list[ShownEvent]: "events", list[ShownSummary]: "summaries", list[Stay]: "seen", list[Hit]: "refused_by_limits"},
 )
+
+
+ShownSignIn = Annotated[Json, Fields({str: "at ends_at by address"})]
+
+
+def shown_sign_in(one: SignIn) -> ShownSignIn:
+    """A browser in which the user is signed in to the pages."""
+    return {"at": rfc3339(one.at_ms), "ends_at": rfc3339(one.ends_ms), "by": one.by, "address": one.address}
 
 
 def shown_record(record: UserRecord) -> ShownRecord | None:

@@ -31,7 +31,8 @@ _REST = 3.0
 _REST_AT_MOST_S = 0.5
 # What says something of the moment only, or of this very store.
 PASSING = frozenset({"epoch", "instances", "loads", "checks", "archive-lock", "backup-lock", "backups"})
-_PASSING_PREFIX = "{cooldowns}:"
+# And who is signed in to the pages: a backup that is restored signs nobody in again.
+_PASSING_PREFIXES = ("{cooldowns}:", "sign-in:", "sign-in-code:")
 _NAME = re2.compile(r"(?s)\{s([0-9a-f]{2})\}:([A-Za-z]+):(.+)")
 
 Line = list[Any]
@@ -57,7 +58,7 @@ class KeyName:
         """The subject that the key belongs to, if its name says so."""
         if self.kind in ("e", "s"):
             return self.rest.rpartition(":")[0]
-        return self.rest if self.kind in "wfjbcmuoy" and not self.rest.startswith("~") else None
+        return self.rest if self.kind in "wfjbcmuoyg" and not self.rest.startswith("~") else None
 
 
 class StoreSnapshot(SessionStore):
@@ -94,7 +95,7 @@ class StoreSnapshot(SessionStore):
         groups: list[list[str]] = []
         async for full in self._session.names_like("*"):
             name = full[len(self._keys.prefix) :]
-            if name in PASSING or name.startswith(_PASSING_PREFIX):
+            if name in PASSING or name.startswith(_PASSING_PREFIXES):
                 continue
             self._note_active(name)
             groups.append([full, *self._beside(name)])

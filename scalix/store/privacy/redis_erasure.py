@@ -12,6 +12,7 @@ from scalix.domain.limits.calendar import DAY_MS, window_index
 from scalix.domain.limits.limits import Window
 from scalix.store.keys import ERASED_LIFETIME_MS
 from scalix.store.records.pseudonyms import SubjectStore
+from scalix.store.records.redis_sign_ins import SignInStore
 
 # The longest that books may be kept: whatever was configured when an entry was written, it is found.
 MOST_DAYS = 3_660
@@ -36,6 +37,7 @@ class Erased:
     balances: int = 0
     credits: int = 0
     ledger_entries: int = 0
+    sign_ins: int = 0
 
 
 class ErasureStore(SubjectStore):
@@ -47,12 +49,13 @@ class ErasureStore(SubjectStore):
         await self._pseudonyms.agree()  # an erasure is rare, and must not go by the key of a store that was emptied
         # Keys first, so that nobody comes in by them; the books last, as from the mark on nothing is added to them.
         keys = await self._erase_keys(subject, user_id)
+        sign_ins = await SignInStore(self._session).end_all(subject)
         state = await self._erase_state(subject, user_id)
         await self._write_tombstones(subject)
         entries = 0
         for names in _chunks(await self._book_names(subject)):
             entries += await self._session.run("erase_books", names, [subject])
-        return Erased(keys=keys, ledger_entries=entries, **state)
+        return Erased(keys=keys, ledger_entries=entries, sign_ins=sign_ins, **state)
 
     async def keep_billing(self, user_id: str, name: str, days: dict[int, int], keep_days: int) -> None:
         """Keep charges in nano-dollars by day under `name`, in place of what was kept under it."""

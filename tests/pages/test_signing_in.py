@@ -1,0 +1,205 @@
+"""Signing in by key, token and link, and what ends a session."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scalix.domain.identity.key_secrets import digest_of
+from scalix.service.identity.sign_ins import CODE_LIFETIME_MS, LIFETIME_MS
+from tests.edge.key_rig import act
+from tests.edge.limits_rig import Instance
+from tests.edge.privacy_rig import erase, export, texts_of
+from tests.pages.rig import Browser, instance_at, operator, text_of, user
+from tests.service.outage_rig import MASTER_KEY
+
+
+@pytest.fixture
+async def instance(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIterator[Instance]:
+    async with instance_at(store_url, key_prefix, tmp_path) as one:
+        yield one
+
+
+async def link_for(instance: Instance, user_id: str, **more: str) -> str:
+    """The code of a new link."""
+    made = await instance.http.post("/scalix/v1/login-link", json={"user_id": user_id, **more})
+    assert made.status_code == 200, made.text
+    path, _, code = made.json()["path"].partition("#")
+    assert path == "/me/enter"
+    return str(code)
+
+
+def later(instance: Instance, ms: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the clock of sign-ins go on."""
+    sign_ins = instance.core.callers.sign_ins
+    now_ms = sign_ins.now_ms
+    monkeypatch.setattr(sign_ins, "now_ms", lambda: now_ms() + ms)
+
+
+async def test_a_link_signs_a_user_in_once_and_leads_to_its_page(instance: Instance) -> None:
+    code = await link_for(instance, "ann", path="/me/sessions")
+    browser = Browser(instance)
+    for _ in range(2):  # a scanner looks first, and uses nothing up
+        assert (await browser.get(f"/me/enter?code={code}")).status_code == 200
+    answer = await browser.act("/me/enter", fields={"code": code})
+    assert (answer.status_code, answer.url.path) == (200, "/me/sessions")
+    assert "ann" in text_of(answer)
+    again = await Browser(instance).act("/me/enter", fields={"code": code})
+    assert (again.status_code, "used already" in text_of(again)) == (401, True)
+
+
+async def test_a_link_is_good_for_five_minutes(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = await link_for(instance, "ann")
+    later(instance, CODE_LIFETIME_MS, monkeypatch)
+    answer = await Browser(instance).act("/me/enter", fields={"code": code})
+    assert answer.status_code == 401
+
+
+async def test_a_session_is_over_after_twelve_hours(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser = await operator(instance)
+    later(instance, LIFETIME_MS, monkeypatch)
+    assert (await browser.get("/ui")).url.path == "/ui/sign-in"
+
+
+@pytest.mark.parametrize("path", ["/ui", "https://elsewhere.example/me", "//x/me", "/me/\\x", "/mexico", 7])
+async def test_a_link_leads_to_users_pages_only(path: Any, instance: Instance) -> None:
+    answer = await instance.http.post("/scalix/v1/login-link", json={"user_id": "ann", "path": path})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "path")
+
+
+async def test_only_an_operator_makes_links(instance: Instance) -> None:
+    answer = await instance.http.post(
+        "/scalix/v1/login-link", json={"user_id": "ann"}, headers={"authorization": "Bearer x"}
+    )
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("end", ["block", "delete", "revoke", "erase"])
+async def test_what_is_done_to_a_user_ends_the_session_of_a_link(end: str, instance: Instance) -> None:
+    await act(instance, "/user/new", user_id="ann", auto_create_key=False)
+    unused = await link_for(instance, "ann")
+    browser = Browser(instance)
+    await browser.act("/me/enter", fields={"code": await link_for(instance, "ann")})
+    assert (await browser.get("/me")).url.path == "/me"
+    match end:
+        case "block":
+            await act(instance, "/user/update", user_id="ann", blocked=True)
+        case "delete":
+            await act(instance, "/user/delete", user_ids=["ann"])
+        case "revoke":
+            await act(instance, "/scalix/v1/tokens/revoke", user_id="ann")
+        case _:
+            await erase(instance, "ann")
+    assert (await browser.get("/me")).url.path == "/me/sign-in"
+    if end in ("delete", "erase"):
+        assert (await Browser(instance).act("/me/enter", fields={"code": unused})).status_code == 401
+
+
+async def test_an_export_tells_of_sessions_and_an_erasure_leaves_none(instance: Instance, key_prefix: str) -> None:
+    browser = await user(instance, "ann")
+    (session,) = (await export(instance, "ann"))["sign_ins"]
+    assert session["by"] == "key"
+    erased = await erase(instance, "ann")
+    assert erased["erased"]["sign_ins"] == 1
+    assert "ann" not in await texts_of(instance, key_prefix)
+    assert (await browser.get("/me")).url.path == "/me/sign-in"
+
+
+async def test_the_store_holds_neither_a_cookie_nor_a_code(instance: Instance, key_prefix: str) -> None:
+    browser = await operator(instance)
+    code = await link_for(instance, "ann")
+    kept = await texts_of(instance, key_prefix)
+    cookie = browser.http.cookies["scalix_session"]
+    assert digest_of(cookie.rpartition(".")[0]) in kept
+    for secret in (cookie, cookie.rpartition(".")[0], code, MASTER_KEY):
+        assert secret not in kept
+
+
+async def test_a_new_master_key_ends_the_operators_sessions(
+    store_url: str, key_prefix: str, tmp_path: Path, instance: Instance
+) -> None:
+    browser = await operator(instance)
+    fresh = "sk-test-another-master-0123456789abcdef"
+    for previous, status in ((MASTER_KEY, "/ui"), ("", "/ui/sign-in")):
+        more = {"LITELLM_MASTER_KEY": fresh, **({"LITELLM_MASTER_KEY_PREVIOUS": previous} if previous else {})}
+        async with instance_at(store_url, key_prefix, tmp_path, f"two{len(previous)}", **more) as other:
+            assert (await Browser(other, browser.http.cookies).get("/ui")).url.path == status
+
+
+async def test_another_session_can_be_ended_from_the_list(instance: Instance) -> None:
+    here, there = await user(instance, "ann"), await user(instance, "ann")
+    stranger = await user(instance, "bob")
+    listed = await here.get("/me/sessions")
+    (end,) = set(re.findall(r'action="(/me/sessions/[0-9a-f]+/end)"', listed.text))
+    assert (await stranger.act("/me/sessions", end)).status_code == 400
+    assert (await there.get("/me")).url.path == "/me"
+    answer = await here.act("/me/sessions", end)
+    assert "ended" in text_of(answer)
+    assert (await there.get("/me")).url.path == "/me/sign-in"
+    assert (await here.get("/me")).url.path == "/me"
+
+
+async def test_signing_in_and_out_of_operators_and_links_are_in_the_audit_log(instance: Instance) -> None:
+    browser = await operator(instance)
+    await link_for(instance, "ann")
+    await browser.act("/ui", "/ui/sign-out")
+    entries = (await instance.http.get("/scalix/v1/audit")).json()["entries"]
+    acts = {entry["act"]: entry for entry in entries}
+    assert acts.keys() >= {"session.begin", "session.end", "user.login_link"}
+    assert acts["session.begin"]["actor"] == "operator:master"
+
+
+@pytest.mark.parametrize(
+    ("proxied", "secure"), [({"x-forwarded-proto": "https"}, True), ({"x-forwarded-proto": "http"}, False), ({}, False)]
+)
+async def test_behind_a_trusted_tls_proxy_the_cookie_is_secure(
+    proxied: dict[str, str], secure: bool, store_url: str, key_prefix: str, tmp_path: Path
+) -> None:
+    trusted = {"SCALIX_TRUSTED_PROXIES": "127.0.0.1"}
+    async with instance_at(store_url, key_prefix, tmp_path, "proxied", **trusted) as instance:
+        browser = Browser(instance, None, **proxied)
+        origin = "https://gateway" if secure else "http://gateway"
+        sent = {"credential": MASTER_KEY}
+        answer = await browser.http.post("/ui/sign-in", data=sent, headers={"origin": origin}, follow_redirects=False)
+    cookie = answer.headers["set-cookie"]
+    assert ("; Secure" in cookie) is secure
+    assert "; HttpOnly; SameSite=Strict" in cookie
+    assert "Path=/;" in cookie
+    assert f"Max-Age={LIFETIME_MS // 1000};" in cookie
+
+
+async def test_a_header_of_a_client_makes_no_connection_secure(instance: Instance) -> None:
+    browser = Browser(instance)
+    headers = {"origin": "http://gateway", "x-forwarded-proto": "https"}
+    answer = await browser.http.post(
+        "/ui/sign-in", data={"credential": MASTER_KEY}, headers=headers, follow_redirects=False
+    )
+    assert "; Secure" not in answer.headers["set-cookie"]
+
+
+@pytest.mark.parametrize("path", ["/ui/sign-in", "/me/sign-in", "/me/enter"])
+async def test_wrong_credentials_wait_longer_each_time(
+    path: str, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    throttle = instance.http._transport.app._guard._throttle  # type: ignore[attr-defined]
+    waits = list[float]()
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(throttle, "sleep", sleep)
+    monkeypatch.setattr(instance.http._transport, "client", ("203.0.113.9", 1))
+    for _ in range(8):
+        fields = {"credential": "sk-wrong", "code": "wrong"}
+        assert (await Browser(instance).act(path, fields=fields)).status_code == 401
+    assert waits == [0.1, 0.2, 0.4]
+
+
+async def test_a_forged_cookie_reaches_no_session(instance: Instance) -> None:
+    browser = await operator(instance)
+    text, _, mark = browser.http.cookies["scalix_session"].rpartition(".")
+    for forged in (f"{text}.{mark[::-1]}", text, f"x.{mark}", "é", "x" * 5_000, '"', f"{text}.{mark}x"):
+        answer = await Browser(instance).get("/ui", headers={"cookie": f"scalix_session={forged}".encode()})
+        assert answer.url.path == "/ui/sign-in", forged
