@@ -28,7 +28,7 @@ class GatewayError(Exception):
 
     code = "internal_error"
     who = ""  # the caller's name for the audit log, where it is known; not told to clients
-    reason = ""  # a word for the audit log, such as `expired`; not told to clients
+    reason = ""  # for the logs, such as `expired`: what the code alone does not say; not told to clients
 
     def __init_subclass__(cls, code: str = "") -> None:
         super().__init_subclass__()

@@ -98,8 +98,8 @@ class AccessLog:
         fields: dict[str, Any] = {"duration_ms": round(took_s * 1000, 1), "id": request_id}
         if code:
             fields["code"] = code
-        if error is not None and error.reason:
-            fields["reason"] = error.reason
+        if error is not None:
+            fields |= _why(error)
         if asked is not None:
             self._add_asked(fields, asked)
         trace: RequestTrace | None = scope.get(TRACE)
@@ -180,6 +180,12 @@ class AccessLog:
             chunk += data
         if chunk:
             self._write(chunk)
+
+
+def _why(error: GatewayError) -> dict[str, str]:
+    """What the code of an error does not say: the limit that was reached, or a reason."""
+    limit = error.details.get("limit")
+    return {**({"limit": limit} if limit else {}), **({"reason": error.reason} if error.reason else {})}
 
 
 def _for_programs(line: _Line) -> str:

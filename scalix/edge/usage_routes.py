@@ -58,8 +58,10 @@ class UsageRoutes:
     async def _page(self, caller: Caller, query: Mapping[str, str]) -> EventsPage:
         who = str(caller.subject)
         if not caller.may_name_users and self._asking[who] >= MOST_OF_ONE:
-            message = f"{MOST_OF_ONE} of your requests for events are being answered. Try again in {_RETRY_S} seconds."
-            raise Overloaded(message, retry_after_s=_RETRY_S)
+            what = f"{MOST_OF_ONE} of your requests for events are being answered."
+            busy = Overloaded(f"{what} Try again in {_RETRY_S} seconds.", retry_after_s=_RETRY_S)
+            busy.reason = what
+            raise busy
         self._asking[who] += 1
         try:
             async with self._turn:

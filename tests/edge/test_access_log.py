@@ -135,7 +135,7 @@ async def test_every_request_leaves_a_line_with_its_model_and_tokens(
     )
     assert re.fullmatch(
         r"\S{24} access POST /v1/chat/completions 429 [\d.]+ms id=\w{32} code=rate_limit_exceeded "
-        r"user=\w{12} tier=free",
+        r"limit=requests-hour user=\w{12} tier=free",
         refused,
     )
     assert "alice" not in served

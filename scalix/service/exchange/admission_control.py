@@ -117,7 +117,7 @@ class AdmissionControl:
                 break
             counted = None  # others may serve it now
             caller = await self._access.allowed(policy, await self._access.reread(caller), model, wants)
-        raise store_is_down()
+        raise store_is_down("the records of who asks changed at each try")
 
     def _is_free(self, model: Model, call: Call, size: PromptSize, caller: Caller) -> bool:
         return dearest_prices((model,), call.body, size.tokens, caller.tier, now_ms()) == FREE_OF_CHARGE

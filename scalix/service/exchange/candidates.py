@@ -112,4 +112,6 @@ def _cools_down(asked: str, wait_s: int) -> GatewayError:
         f"The provider of '{asked}' has kept failing, so it is not asked before {wait_s} seconds are over. Nothing was "
         "charged. Try again then, or use another model."
     )
-    return ProviderFailed(message, details={"category": str(ErrorClass.PROVIDER_DOWN)}, retry_after_s=wait_s)
+    error = ProviderFailed(message, details={"category": str(ErrorClass.PROVIDER_DOWN)}, retry_after_s=wait_s)
+    error.reason = "it rests after failures"
+    return error

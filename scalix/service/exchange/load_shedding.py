@@ -143,5 +143,6 @@ def priority_of(caller: Caller) -> Priority:
 
 
 def _overloaded(what: str) -> GatewayError:
-    message = f"{what} Try again in {RETRY_WHEN_OVERLOADED_S} seconds."
-    return Overloaded(message, retry_after_s=RETRY_WHEN_OVERLOADED_S)
+    error = Overloaded(f"{what} Try again in {RETRY_WHEN_OVERLOADED_S} seconds.", retry_after_s=RETRY_WHEN_OVERLOADED_S)
+    error.reason = what
+    return error

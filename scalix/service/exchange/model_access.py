@@ -53,5 +53,5 @@ class ModelAccess:
             return caller
         try:
             return await caller.reread()
-        except StoreUnavailable:
-            raise store_is_down() from None
+        except StoreUnavailable as fault:
+            raise store_is_down(fault) from None

@@ -26,10 +26,12 @@ from scalix.store.quota.redis_quota import QuotaStore
 RETRY_WHEN_STORE_IS_DOWN_S = 5
 
 
-def store_is_down() -> StoreIsDown:
-    """The refusal of callers whose tier does not go on without the store."""
+def store_is_down(why: StoreUnavailable | str) -> StoreIsDown:
+    """The refusal of callers whose tier does not go on without the store. `why`, for the log: of what it has failed."""
     message = "Usage can't be checked right now, so this request was not let through. Try again shortly."
-    return StoreIsDown(message, retry_after_s=RETRY_WHEN_STORE_IS_DOWN_S)
+    error = StoreIsDown(message, retry_after_s=RETRY_WHEN_STORE_IS_DOWN_S)
+    error.reason = str(why)
+    return error
 
 
 class Outage:
@@ -61,7 +63,7 @@ class Outage:
         elif fault.maybe_acted and not isinstance(decision, CountFirst):  # then it is asked again, by the same id
             self.release_later(ask)
         if decision is None:
-            raise store_is_down()
+            raise store_is_down(fault)
         return decision
 
     def release_later(self, ask: Ask) -> None:

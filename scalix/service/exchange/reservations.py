@@ -30,7 +30,7 @@ class Reservations:
         except CallRejected as fault:
             # The store is there and could not judge this one: to go on without it would let it through unjudged.
             log.error("request %s was not admitted: %s", ask.request_id, fault)
-            raise store_is_down() from None
+            raise store_is_down(fault) from None
         except StoreUnavailable as fault:
             return await self._outage.admit(caller, ask, fault), True
         except BaseException:

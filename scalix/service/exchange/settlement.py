@@ -26,6 +26,7 @@ from scalix.store.quota.redis_quota import QuotaStore
 LEASE_MS = 60_000
 RENEW_EVERY_S = 20.0
 SWEEP_EVERY_S = 15.0
+MOST_SWEPT_TOLD = 20  # of one sweep by their ids; the log has the number of all
 
 log = logging.getLogger("scalix.settlement")
 
@@ -153,11 +154,15 @@ class Settlement:
 
     async def sweep(self) -> int:
         """Charge the requests of workers that died; how many there were."""
-        swept = await self._store.sweep()
+        ids: list[str] = []
+        swept = await self._store.sweep(ids.append)
         if swept:
             if self._meters is not None:
                 self._meters.count("requests_swept_total", swept)
             log.warning("swept %d requests whose worker died", swept)
+        for request_id in ids[:MOST_SWEPT_TOLD]:
+            fields = {"id": request_id, "outcome": str(Outcome.SWEPT)}
+            log.warning("a request's worker died before it had ended", extra={"fields": fields})
         return swept
 
     async def finish_late(self, timeout_s: float) -> None:

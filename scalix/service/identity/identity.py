@@ -88,7 +88,9 @@ class MasterKey:
             return None
         if digest in self._published and not credential.is_from_here():
             self._on_published()
-            raise InvalidApiKey(WRONG_KEY)
+            wrong = InvalidApiKey(WRONG_KEY)
+            wrong.reason = "key-published"
+            raise wrong
         if is_previous:
             self._on_previous(credential.address)
         return THE_OPERATOR
@@ -127,7 +129,7 @@ class Identity:
             caller = await kind.caller(credential)
             if caller is not None:
                 return caller
-        raise InvalidApiKey(WRONG_KEY if credential.token else NO_KEY)
+        raise _refused(credential)
 
     def known(self, credential: Credential) -> Caller | None:
         """As `authenticate`, by what is known already; `None` where it takes a look elsewhere."""
@@ -137,7 +139,7 @@ class Identity:
                 return None
             if caller is not None:
                 return caller
-        raise InvalidApiKey(WRONG_KEY if credential.token else NO_KEY)
+        raise _refused(credential)
 
     def known_charged_caller(self, principal: Caller, body: Mapping[str, Any]) -> Caller | None:
         """As `charged_caller`, by what is known already; `None` where it takes a look elsewhere."""
@@ -158,3 +160,9 @@ class Identity:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _refused(credential: Credential) -> InvalidApiKey:
+    error = InvalidApiKey(WRONG_KEY if credential.token else NO_KEY)
+    error.reason = "no-kind-of-key" if credential.token else "no-key"
+    return error

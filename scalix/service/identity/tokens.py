@@ -94,9 +94,11 @@ class JsonWebTokens:
             return await self._claims(token)
         except Refused as refused:
             raise self._refusal(refused) from None
-        except KeySetUnavailable:
+        except KeySetUnavailable as fault:
             message = "Tokens can't be checked right now. Try again shortly."
-            raise KeysUnavailable(message, retry_after_s=RETRY_WITHOUT_KEYS_S) from None
+            unavailable = KeysUnavailable(message, retry_after_s=RETRY_WITHOUT_KEYS_S)
+            unavailable.reason = str(fault)
+            raise unavailable from None
 
     async def holder(self, claims: TokenClaims) -> Caller:
         """Who has shown a token that said this, in the pages, by what holds now. Raises as `caller` does."""

@@ -220,7 +220,9 @@ async def _readable_archive(reading: Awaitable[_Read]) -> _Read:
     try:
         return await reading
     except ArchiveFailed as error:
-        raise StoreIsDown(f"{str(error).capitalize()}.") from None
+        down = StoreIsDown(f"{str(error).capitalize()}.")
+        down.reason = str(error)
+        raise down from None
 
 
 def _day(text: str | None, today: int) -> int:

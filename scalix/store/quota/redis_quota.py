@@ -90,8 +90,8 @@ class QuotaStore(LimitTools):
         now = self._session.now()
         await self._session.run_all("renew", (([index], [now, lease_ms, *some]) for index, some in members.items()))
 
-    async def sweep(self) -> int:
-        """Charge the prompt estimate of every request whose lease has lapsed; how many there were."""
+    async def sweep(self, note: Callable[[str], object] = lambda request_id: None) -> int:
+        """Charge the prompt estimate of every request whose lease has lapsed; how many. `note` is given the id of each."""
         now_ms = await self._session.time_ms()
         await self._pseudonyms.agree()  # here, where nobody waits
         # Entries that can't be swept must not keep those of later shards from their turn.
@@ -104,7 +104,7 @@ class QuotaStore(LimitTools):
         swept, faults = 0, list[Exception]()
         for member in lapsed:
             try:
-                swept += await self._sweep_one(member)
+                swept += await self._sweep_one(member, note)
             except (StoreUnavailable, ValueError) as fault:
                 # One entry that can't be read must not keep the others from their sweep.
                 faults.append(fault)
@@ -114,7 +114,7 @@ class QuotaStore(LimitTools):
             raise faults[0]
         return swept
 
-    async def _sweep_one(self, member: str) -> int:
+    async def _sweep_one(self, member: str, note: Callable[[str], object]) -> int:
         request_id, _, subject = member.partition(" ")
         reservation = await self._session.hget(self._keys.in_flight(subject), request_id)
         admitted_ms, key_id = admitted_ms_and_key(reservation)
@@ -132,7 +132,10 @@ class QuotaStore(LimitTools):
             *days_of(self._retention()),
             last_words(NO_DETAIL),
         ]
-        return int(await self._session.run("sweep", names, args))
+        swept = int(await self._session.run("sweep", names, args))
+        if swept:
+            note(request_id)
+        return swept
 
     async def _charge_keys(self, subject: str, request_id: str) -> list[str]:
         """The first seven keys of the scripts that charge, or undo a charge."""

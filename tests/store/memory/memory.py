@@ -1,6 +1,6 @@
 """A store in one process's memory: the contract in plain Python, which the real one is compared with."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from scalix.domain.ledger.ledger import Balance
 from scalix.domain.ledger.outcomes import event_of_charge, swept_charge
@@ -151,10 +151,10 @@ class MemoryStore(MemoryCounters):
             if account and receipt.request_id in account.in_flight:
                 account.in_flight[receipt.request_id].lapses_ms = self._clock() + lease_ms
 
-    async def sweep(self) -> int:
-        return sum(self._sweep_account(subject, account) for subject, account in self._accounts.items())
+    async def sweep(self, note: Callable[[str], object] = lambda request_id: None) -> int:
+        return sum(self._sweep_account(subject, account, note) for subject, account in self._accounts.items())
 
-    def _sweep_account(self, subject: str, account: Account) -> int:
+    def _sweep_account(self, subject: str, account: Account, note: Callable[[str], object]) -> int:
         swept = 0
         lapsed = [key for key, item in account.in_flight.items() if item.lapses_ms <= self._clock()]
         for request_id in lapsed:
@@ -169,6 +169,7 @@ class MemoryStore(MemoryCounters):
                 reservation.balance_charged = charge if changed else 0
                 account.swept[request_id] = reservation
                 account.events[request_id] = event
+                note(request_id)
                 swept += 1
         return swept
 
