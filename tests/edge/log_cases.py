@@ -126,7 +126,7 @@ async def inside(told: Told) -> Answered:
     async def fails(*_: Any, **__: Any) -> Any:
         raise RuntimeError("canary-of-a-crash")
 
-    told.edge.core.exchange.admission.admit = fails  # type: ignore[assignment,method-assign]
+    told.edge.core.exchange.admission.admit = fails  # type: ignore[method-assign]
     return await told.chat()
 
 

@@ -104,7 +104,9 @@ class QuotaStore(LimitTools):
         swept, faults = 0, list[Exception]()
         for member in lapsed:
             try:
-                swept += await self._sweep_one(member, note)
+                if await self._sweep_one(member):
+                    swept += 1
+                    note(member.partition(" ")[0])
             except (StoreUnavailable, ValueError) as fault:
                 # One entry that can't be read must not keep the others from their sweep.
                 faults.append(fault)
@@ -114,7 +116,7 @@ class QuotaStore(LimitTools):
             raise faults[0]
         return swept
 
-    async def _sweep_one(self, member: str, note: Callable[[str], object]) -> int:
+    async def _sweep_one(self, member: str) -> int:
         request_id, _, subject = member.partition(" ")
         reservation = await self._session.hget(self._keys.in_flight(subject), request_id)
         admitted_ms, key_id = admitted_ms_and_key(reservation)
@@ -132,10 +134,7 @@ class QuotaStore(LimitTools):
             *days_of(self._retention()),
             last_words(NO_DETAIL),
         ]
-        swept = int(await self._session.run("sweep", names, args))
-        if swept:
-            note(request_id)
-        return swept
+        return int(await self._session.run("sweep", names, args))
 
     async def _charge_keys(self, subject: str, request_id: str) -> list[str]:
         """The first seven keys of the scripts that charge, or undo a charge."""
