@@ -10,10 +10,11 @@ T ?=
 # Tests that run the product's code mostly in their own process.
 MEASURED := tests/domain tests/store tests/service tests/edge tests/adapter tests/launch tests/cli
 
-.PHONY: help run quick test engines coverage check format bench soak clients operate docs lock setup setup-dev
+.PHONY: help run demo-data quick test engines coverage check format bench soak clients operate docs lock setup setup-dev
 
 help:
 	@echo "make run       set up, then start the gateway (with a demo provider when no provider key is set)"
+	@echo "make demo-data a month of made up users and requests in an empty store, to look at; never in production"
 	@echo "make quick     the tests of scalix/domain, which need no server: a few seconds"
 	@echo "make test      set up, then run all tests; with T=tests/edge/test_guard.py that file, folder or test alone"
 	@echo "make engines   tests of outcomes, crashes, the ledger, privacy and streams, with every request through LiteLLM"
@@ -35,6 +36,9 @@ setup-dev:
 
 run: setup
 	@exec $(PY) start_scalix_litellm.py --demo-if-no-key $(ARGS)
+
+demo-data: setup
+	@$(PY) tools/demo_data.py $(ARGS)
 
 # Neither workers nor plugins but the one that tells property tests, which take as long as all others.
 quick: setup-dev
