@@ -7,6 +7,8 @@ export SCALIX_VENV := $(VENV)
 export PYTHONDONTWRITEBYTECODE :=
 ARGS ?=
 T ?=
+# More workers than the two cores of a small machine: half of the time a test waits for what it has started.
+SPREAD := -n 4 --dist loadfile --no-loadscope-reorder
 # Tests that run the product's code mostly in their own process.
 MEASURED := tests/domain tests/store tests/service tests/edge tests/adapter tests/launch tests/cli
 
@@ -47,11 +49,11 @@ quick: setup-dev
 
 # What T names runs in this process, where a debugger and a print work.
 test: setup-dev
-	@$(PY) -m pytest -m "not soak and not clients and not operate" $(if $(T),$(T),-n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
+	@$(PY) -m pytest -m "not soak and not clients and not operate" $(if $(T),$(T),$(SPREAD)) $(ARGS)
 
 # Every gateway of these tests has `engine: litellm`; make test runs them as the config has it.
 engines: setup-dev
-	@SCALIX_TEST_ENGINE=litellm $(PY) -m pytest -m "not soak and not clients and not operate" -n 2 --dist loadfile --no-loadscope-reorder \
+	@SCALIX_TEST_ENGINE=litellm $(PY) -m pytest -m "not soak and not clients and not operate" $(SPREAD) \
 		$(foreach name,outcomes chaos ledger_soak privacy canaries odd_streams odd_answers fallbacks streams,tests/e2e/test_$(name).py) \
 		$(ARGS)
 
@@ -59,7 +61,7 @@ engines: setup-dev
 coverage: setup-dev
 	@rm -f .coverage .coverage.*
 	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage $(PY) -m pytest \
-		-m "not soak and not clients and not operate" $(or $(T),$(MEASURED) -n 2 --dist loadfile --no-loadscope-reorder) $(ARGS)
+		-m "not soak and not clients and not operate" $(or $(T),$(MEASURED) $(SPREAD)) $(ARGS)
 	@$(PY) -m coverage combine -q
 	@$(PY) -m coverage report
 

@@ -43,7 +43,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The folders of whole gateways come first: what begins last decides how long one of two workers waits."""
+    """The folders of whole gateways come first: what begins last decides how long other workers wait."""
     slow = ("e2e", "edge", "launch", "api", "store", "service")
     ranks = {name: rank for rank, name in enumerate(slow)}
     items.sort(key=lambda item: ranks.get(item.path.parent.name, len(slow)))

@@ -83,6 +83,14 @@ def calls() -> list[Call]:
     return [*made, *_texts()]
 
 
+def in_one_way(made: list[Call]) -> list[Call]:
+    """Of these, each that differs from others in more than the way: whole, streamed, or with its usage, in turn."""
+    by_name: dict[str, list[Call]] = {}
+    for call in made:
+        by_name.setdefault(call.name.rpartition(" ")[0], []).append(call)
+    return [same[number % len(same)] for number, same in enumerate(by_name.values())]
+
+
 def _texts() -> Iterator[Call]:
     """Those of the API before chat, such as `openai text: vLLM whole`."""
     for way, asked in WAYS.items():
