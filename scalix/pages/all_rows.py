@@ -1,9 +1,11 @@
 """All pages and acts, in the order of the navigation: the one place where rows are registered."""
 
 from scalix.pages.operator.audit import AUDIT_ROWS
+from scalix.pages.operator.keys import KEYS_ROWS
 from scalix.pages.operator.models import MODELS_ROWS
 from scalix.pages.operator.overview import OVERVIEW_ROWS
 from scalix.pages.operator.system import SYSTEM_ROWS
+from scalix.pages.operator.users import USERS_ROWS
 from scalix.pages.rows import Role
 from scalix.pages.signing_in import SIGNING_IN_ROWS, session_rows
 from scalix.pages.user.usage import USAGE_ROWS
@@ -12,6 +14,8 @@ PAGE_ROWS = (
     *SIGNING_IN_ROWS,
     # The operator's.
     *OVERVIEW_ROWS,
+    *USERS_ROWS,
+    *KEYS_ROWS,
     *MODELS_ROWS,
     *AUDIT_ROWS,
     *SYSTEM_ROWS,

@@ -35,11 +35,14 @@ from scalix.pages.finding import PathTable, path_to
 from scalix.pages.forms import read_form
 from scalix.pages.layout import SIGN_IN, Layout
 from scalix.pages.rendering import Renderer
-from scalix.pages.rows import Done, PageRequest, PageRow, Role, Services, Shown
+from scalix.pages.rows import Done, Download, PageRequest, PageRow, Role, Services, Shown
 from scalix.service.identity.sign_ins import SignedIn, SignIns
 from scalix.store.base import StoreUnavailable
+from scalix.store.connection.deadline import grant_store_time
 
 _PART = b"x-scalix-part"
+# A page is made of many calls, one after another, and a person would rather wait than read that it can't be made.
+_STORE_TIME_MS = 3_000
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 _ROOTS = ("/ui", "/me")
 _WRONG_ROLE = {
@@ -100,6 +103,7 @@ class Frame:
             headers, body = asset_sent(asset, scope)
             await send_bytes(send, 200, body, headers, asset.content_type)
             return
+        grant_store_time(_STORE_TIME_MS)
         visit = Visit(scope, receive, PageRequest(scope, request_id, self._now_ms()))
         refused: Exception | None = None
         try:
@@ -170,6 +174,9 @@ class Frame:
         if isinstance(done, Shown):
             given = {**done.context, "page": await self._layout(visit, row)}
             return Answer(200, self._renderer.page(done.template, given), secret=True)
+        if isinstance(done, Download):
+            named = (b"content-disposition", f'attachment; filename="{done.name}"'.encode("ascii"))
+            return Answer(200, done.body, (named,), done.content_type, secret=True)
         headers = list(done.headers)
         if done.notice:
             signed = await self._sign_ins.signed(done.notice.encode().hex())

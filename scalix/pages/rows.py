@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from scalix.domain.errors import BadRequest, InternalError
-from scalix.edge.asgi import Header, Scope, address_of
+from scalix.edge.asgi import JSON, Header, Scope, address_of
 from scalix.edge.queries import query_of
 from scalix.service.audit.audit import Actor
 from scalix.service.identity.callers import Caller
@@ -98,6 +98,15 @@ class Shown:
     context: Context
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What an act gives to keep as a file, neither shown nor kept here."""
+
+    name: str
+    body: bytes
+    content_type: bytes = JSON
+
+
 View = Callable[[Services, PageRequest], Awaitable[Any]]
 
 
@@ -105,10 +114,11 @@ View = Callable[[Services, PageRequest], Awaitable[Any]]
 class PageRow:
     """One page, or one act.
 
-    A `GET` row shows: its view returns what its `template` is given. A `POST` row acts: its view returns `Done` or
-    `Shown`; where it raises a `GatewayError`, the page `of` (the path of a `GET` row with the same names) is shown
-    again with the message, and with the form as it was filled in. `confirms` is the `{name}` of the path, or the field
-    of the form, that has to be typed once more in the field `confirm`. `label` puts a page into the navigation.
+    A `GET` row shows: its view returns what its `template` is given. A `POST` row acts: its view returns `Done`,
+    `Shown` or a `Download`; where it raises a `GatewayError`, the page `of` (the path of a `GET` row with the same
+    names) is shown again with the message, and with the form as it was filled in. `confirms` is the `{name}` of the
+    path, or the field of the form, that has to be typed once more in the field `confirm`. `label` puts a page into the
+    navigation.
     """
 
     method: str

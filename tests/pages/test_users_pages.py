@@ -1,0 +1,166 @@
+"""The operator's pages of users and keys: what they show, and what is done there."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scalix.pages.finding import path_to
+from tests.edge.key_rig import act
+from tests.edge.limits_rig import Instance
+from tests.pages.rig import Browser, instance_at, operator, text_of
+
+ODD = "<b>ann</b>/../\u05d0~\U0001f600?&#"
+
+
+@pytest.fixture
+async def instance(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIterator[Instance]:
+    async with instance_at(store_url, key_prefix, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+async def browser(instance: Instance) -> Browser:
+    return await operator(instance)
+
+
+def of(user_id: str, act: str = "") -> str:
+    return path_to("/ui/users/{user}", user_id) + act
+
+
+def notice(answer: httpx.Response) -> str:
+    assert answer.status_code == 200, text_of(answer)
+    found = re.search(r'class="notice"[^>]*>([^<]*)<', answer.text)
+    assert found, text_of(answer)
+    return found[1]
+
+
+@pytest.mark.parametrize("user_id", ["ann", ODD, "~", "..", "x" * 200])
+async def test_a_user_is_added_found_and_shown_whatever_the_name(user_id: str, browser: Browser) -> None:
+    added = await browser.act("/ui/users", fields={"user_id": user_id, "tier": "pro"})
+    assert "is there now" in notice(added)
+    assert added.url.raw_path.decode() == of(user_id)
+    listed = await browser.get("/ui/users", params={"user": user_id})
+    assert f'href="{of(user_id)}"'.replace("&", "&amp;") in listed.text
+    assert "<b>" not in listed.text
+    again = await browser.act("/ui/users", fields={"user_id": user_id})
+    assert again.status_code == 409
+    assert "exists already" in text_of(again)
+
+
+async def test_the_page_of_a_user_has_the_figures_of_the_api(instance: Instance, browser: Browser) -> None:
+    await act(instance, "/user/new", user_id="ann")
+    for _ in range(2):
+        assert (await instance.ask("ann")).status_code == 200
+    told = text_of(await browser.get(of("ann")))
+    info = (await instance.http.get("/user/info?user_id=ann")).json()
+    assert f"Requests today {info['usage']['requests_today']} " in told
+    for limit in info["limits"]:
+        assert f"{limit['limit']} {limit['used']:,} of {limit['limit_value']:,}" in told
+    assert told.count("success") == 2
+    assert "user.new" in told
+    assert (await browser.get(of("nobody"))).status_code == 404
+
+
+async def test_tier_limits_use_balance_and_access_are_changed_as_by_the_api(
+    instance: Instance, browser: Browser
+) -> None:
+    await act(instance, "/user/new", user_id="ann")
+    page = of("ann")
+    assert (await instance.ask("ann")).status_code == 200
+    assert "pro now" in notice(await browser.act(page, of("ann", "/tier"), {"tier": "pro"}))
+    wrong = await browser.act(page, of("ann", "/tier"), {"tier": "gold"})
+    assert wrong.status_code == 400
+    assert "must be one of" in text_of(wrong)
+
+    async def own() -> object:
+        return (await instance.http.get("/user/limits?user_id=ann")).json()["overrides"]
+
+    for name, amount, after in (
+        ("requests-day", "7", {"requests": {"day": 7}}),
+        ("concurrent", "2", {"requests": {"day": 7}, "concurrent": 2}),
+        ("requests-day", "none", {"requests": {"day": None}, "concurrent": 2}),
+        ("concurrent", "", {"requests": {"day": None}}),
+        ("requests-day", "", {}),
+    ):
+        notice(await browser.act(page, of("ann", "/limit"), {"limit": name, "amount": amount}))
+        assert await own() == after
+    assert (
+        await browser.act(page, of("ann", "/limit"), {"limit": "requests-day", "amount": "many"})
+    ).status_code == 400
+    given = notice(await browser.act(page, of("ann", "/reset"), {"windows": "requests-hour"}))
+    assert given == "Given back: requests-hour 1."
+
+    credit = {"amount_usd": "25.00", "credit_id": "invoice-1"}
+    assert notice(await browser.act(page, of("ann", "/credit"), credit)) == "The balance is $25.00 now."
+    assert "not added again" in notice(await browser.act(page, of("ann", "/credit"), credit))
+    assert (await browser.act(page, of("ann", "/credit"), {**credit, "amount_usd": "much"})).status_code == 400
+
+    notice(await browser.act(page, of("ann", "/block"), {"blocked": "yes"}))
+    assert (await instance.ask("ann")).status_code == 403
+    notice(await browser.act(page, of("ann", "/block"), {"blocked": "no"}))
+    assert (await instance.ask("ann")).status_code == 200
+    acts = [one["act"] for one in (await instance.http.get("/scalix/v1/audit?object=user:ann")).json()["entries"]]
+    assert {"user.update", "user.limits", "user.reset", "user.credit"} <= set(acts)
+
+
+async def test_an_export_is_a_file_and_an_erasure_has_to_be_confirmed(instance: Instance, browser: Browser) -> None:
+    await act(instance, "/user/new", user_id="ann")
+    await instance.ask("ann")
+    page = of("ann")
+    answer = await browser.act(page, of("ann", "/export"))
+    assert answer.headers["content-disposition"] == 'attachment; filename="export.json"'
+    assert "content-encoding" not in answer.headers
+    assert json.loads(answer.text)["user_id"] == "ann"
+    for confirm in ({}, {"confirm": "anne"}):
+        assert (await browser.act(page, of("ann", "/erase"), confirm)).status_code == 400
+    assert (await browser.get(page)).status_code == 200
+    erased = await browser.act(page, of("ann", "/erase"), {"confirm": "ann"})
+    assert "is erased" in notice(erased)
+    assert erased.url.path == "/ui/users"
+    assert "Nobody of this name has a record" in text_of(await browser.get("/ui/users", params={"user": "ann"}))
+    # What was used of the limits of today stays, under a name that leads nowhere, so that nobody gets them twice.
+    left = text_of(await browser.get(page))
+    for gone in ("No requests are kept", "Nothing is recorded", "No virtual keys"):
+        assert gone in left
+
+
+async def test_a_key_is_shown_once_rotated_blocked_and_deleted(instance: Instance, browser: Browser) -> None:
+    await act(instance, "/user/new", user_id="ann", auto_create_key=False)
+    shown = await browser.act(
+        of("ann"), of("ann", "/keys"), {"key_alias": "laptop", "max_budget": "5", "duration": "30d"}
+    )
+    (secret,) = re.findall(r"sk-[\w-]{20,}", shown.text)
+    assert "content-encoding" not in shown.headers
+    token = (await instance.http.get("/key/list?user_id=ann")).json()["keys"][0]
+    page = path_to("/ui/keys/{key}", token)
+    for path in (of("ann"), "/ui/keys", page):
+        seen = await browser.get(path)
+        assert "laptop" in seen.text
+        assert secret not in seen.text
+    rotated = await browser.act(page, f"{page}/rotate", {"grace_period": "1h"})
+    (newer,) = re.findall(r"sk-[\w-]{20,}", rotated.text)
+    assert newer != secret
+    token = (await instance.http.get("/key/list?user_id=ann")).json()["keys"][0]
+    page = path_to("/ui/keys/{key}", token)
+    assert "from now on" in notice(await browser.act(page, f"{page}/block", {"blocked": "yes"}))
+    assert (await browser.act(page, f"{page}/delete", {"named": "laptop"})).status_code == 400
+    gone = await browser.act(page, f"{page}/delete", {"named": "laptop", "confirm": "laptop"})
+    assert gone.url.path == "/ui/keys"
+    assert (await instance.http.get("/key/list?user_id=ann")).json()["keys"] == []
+    for wrong in ({"max_budget": "much"}, {"duration": "soon"}):
+        assert (await browser.act(of("ann"), of("ann", "/keys"), wrong)).status_code == 400
+
+
+async def test_lists_go_on_by_pages(instance: Instance, browser: Browser) -> None:
+    for number in range(51):
+        await act(instance, "/user/new", user_id=f"user-{number:02d}")
+    for path in ("/ui/keys", "/ui/users"):
+        first = await browser.get(path)
+        assert 'rel="next"' in first.text
+        second = await browser.get(path, params={"cursor": "2"})
+        assert 'rel="next"' not in second.text
+        assert (await browser.get(path, params={"cursor": "x"})).status_code == 400
