@@ -13,10 +13,12 @@ from typing import Any
 import anthropic
 import httpx
 import openai
+import psutil
 import pytest
 from openai.types.responses import ResponseCompletedEvent
 
 from tests.demo_server import ROOT, DemoServer, demo_server
+from tests.launch.running import all_gone, eventually
 
 __all__ = ["demo_server"]
 
@@ -605,13 +607,9 @@ def test_it_dies_with_its_parent() -> None:
         child = int(process.stdout.readline())
         process.kill()
         process.wait(10)
-    status = Path(f"/proc/{child}/stat")
-    for _ in range(500):
-        # Where nobody reaps orphans, what is left of the dead process is a zombie.
-        if not status.exists() or status.read_text().rsplit(") ", 1)[1].startswith("Z"):
-            return
-        subprocess.run(["sleep", "0.01"], check=True)
-    pytest.fail(f"process {child} outlived its parent")
+    with suppress(psutil.NoSuchProcess):
+        orphan = psutil.Process(child)
+        eventually(lambda: all_gone([orphan]), "the process has ended with its parent")
 
 
 @pytest.mark.parametrize("options", [["--words", "many"], ["--uds", "/nowhere/demo.sock"], ["--log", "/nowhere/log"]])

@@ -40,6 +40,7 @@ DECIDING = {
     "launch/settings/secret_checks.py": "a published `SCALIX_AUDIT_KEY`",
     "launch/settings/secret_files.py": "an env file",
     "launch/settings/tls.py": "a [TLS]",
+    "launch/settings/variable_notes.py": "a published master key",
 }
 _ASKS = re.compile(
     r"(?:\bif|\belif|\belse|\band|\bor|=|\() ?(?:not )?(?:is_|self\._?|case\.|settings\.)*production\b(?![=\"'])"
