@@ -13,6 +13,7 @@ from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import UNLIMITED, Limits
 from scalix.domain.model_names import filled_in, is_servable, permits
 from scalix.domain.model_routes import Rule
+from scalix.domain.pages import PageSettings
 from scalix.domain.prices.peak_prices import PPM
 from scalix.domain.prices.pricing import Price
 from scalix.domain.privacy import PrivacySettings
@@ -132,6 +133,7 @@ class Policy:
     custom_routers: Mapping[str, str] = field(default_factory=dict)
     health_checks: HealthChecks = field(default_factory=HealthChecks)
     backup: BackupSettings = field(default_factory=BackupSettings)
+    ui: PageSettings = field(default_factory=PageSettings)
     version: str = ""
 
     def tier_or_default(self, name: str | None) -> Tier:

@@ -5,6 +5,7 @@ from operator import attrgetter
 from typing import Annotated, NotRequired
 
 from scalix.domain.errors import BadRequest
+from scalix.edge.asgi import header
 from scalix.edge.rows import BODY, BY, QUERY, Part, Request, Row, calls
 from scalix.service.administration.administration import SHOWN_USER, NewUser, UserAdministration, UserChange, Users
 from scalix.service.administration.balances import Balances, Credit
@@ -46,6 +47,10 @@ def _user_in(asked: Request) -> str:
     return user_id
 
 
+def _asked_at(asked: Request) -> str:
+    return f"{asked.scope.get('scheme', 'http')}://{header(asked.scope, b'host') or ''}"
+
+
 _BY_ID = ("user_id",)
 _USER_IDS: Part = attrgetter("body.user_ids")
 NEW_USER_ROWS: tuple[Row[NewUsers], ...] = (Row("POST", "/user/new", NewUsers.answer, body=NewUser, names_user=True),)
@@ -70,7 +75,9 @@ TOKEN_ROWS: tuple[Row[TokenRevocation], ...] = (
     Row("POST", "/scalix/v1/tokens/revoke", calls(TokenRevocation.revoke, BODY, BY), body=Revoke, names_user=True),
 )
 LINK_ROWS: tuple[Row[SignIns], ...] = (
-    Row("POST", "/scalix/v1/login-link", calls(SignIns.make_link, BODY, BY), body=LinkWanted, names_user=True),
+    Row(
+        "POST", "/scalix/v1/login-link", calls(SignIns.make_link, BODY, _asked_at, BY), body=LinkWanted, names_user=True
+    ),
 )
 SECRET_ROWS: tuple[Row[SecretsAdministration], ...] = (
     Row("POST", "/scalix/v1/secrets/reencrypt", calls(SecretsAdministration.reencrypt, BODY, BY), body=Reencrypt),

@@ -31,6 +31,7 @@ from scalix.pages.cookies import (
     cookie_of,
     notice_cookie,
 )
+from scalix.pages.doors import Doors
 from scalix.pages.finding import PathTable, path_to
 from scalix.pages.forms import read_form
 from scalix.pages.layout import SIGN_IN, Layout
@@ -78,13 +79,14 @@ class Frame:
         self,
         table: PathTable,
         services: Services,
-        sign_ins: SignIns,
+        doors: Doors,
         guard: Guard,
         now_ms: Callable[[], int],
     ) -> None:
         self._table = table
+        self._doors = doors
         self._services = services
-        self._sign_ins = sign_ins
+        self._sign_ins = services[SignIns]
         self._guard = guard
         self._now_ms = now_ms
         self._renderer = Renderer()
@@ -95,6 +97,8 @@ class Frame:
 
     def takes(self, path: str) -> bool:
         """Whether a path is one of the pages', found or not."""
+        if not self._doors.settings.enabled:
+            return False
         return path == "/" or path in _ROOTS or path.startswith((PREFIX, *(f"{root}/" for root in _ROOTS)))
 
     async def handle(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -122,6 +126,8 @@ class Frame:
 
     async def _answer(self, visit: Visit) -> Answer:
         scope, asked = visit.scope, visit.asked
+        if scope["path"].startswith("/ui") and not self._doors.opens_ui(scope):
+            raise RouteNotFound("There is no page here.")
         found = self._table.find(scope["raw_path"])
         cookie = cookie_of(scope, SESSION)
         if cookie:

@@ -57,6 +57,7 @@ class Core:
     usage: UsageParts
     backups: BackupSchedule
     models: ModelKnowledge
+    is_production: bool = False
 
     @property
     def jobs(self) -> list[tuple[float, Callable[[], Awaitable[object]]]]:
@@ -114,7 +115,7 @@ def build_core(environ: Mapping[str, str], models: ModelKnowledge) -> Core:
     usage.metrics.of_store.append(backups.gauges)
     return Core(
         *(store.policy, store, audit, callers, exchange, administration, ledger, private),
-        *(self_service, usage, backups, models),
+        *(self_service, usage, backups, models, environ.get("SCALIX_ENV") == "production"),
     )
 
 

@@ -64,5 +64,5 @@ def build_callers(store: StoreParts, audit: AuditParts, environ: Mapping[str, st
         kinds.append(AnonymousCallers(store.policy, settings.anonymous_tier))
     identity, masters = Identity(kinds, users), [key for key in (master_key, previous_key) if key]
     holders = Holders(identity, virtual_keys, tokens, users, masters)
-    sign_ins = SignIns(store.guarded(SignInStore(store.session)), holders, audit.log, now_ms)
+    sign_ins = SignIns(store.guarded(SignInStore(store.session)), holders, audit.log, store.policy, now_ms)
     return CallerParts(identity, users, virtual_keys, tokens, sign_ins, Networks(settings.trusted_proxies))

@@ -9,6 +9,7 @@ from typing import Any
 from scalix.edge.guard import Guard
 from scalix.launch.processes.runfile import read_run_file
 from scalix.pages.all_rows import PAGE_ROWS
+from scalix.pages.doors import Doors
 from scalix.pages.finding import PathTable
 from scalix.pages.frame import Frame
 from scalix.pages.rows import Services
@@ -21,11 +22,12 @@ Ready = Callable[[], Awaitable[Mapping[str, str | int]]]
 
 
 def build_pages(core: Core, guard: Guard, ready: Ready) -> Frame:
-    """The pages. `ready` tells how this worker is. What they show and do comes from `Services`: a page that needs another use case names it here."""
-    operators, sign_ins = core.administration, core.callers.sign_ins
+    """The pages. `ready` tells how this worker is. What they show and do comes from `Services`: a page that needs
+    another use case names it here."""
+    operators = core.administration
     services = Services(
         core.policy,
-        sign_ins,
+        core.callers.sign_ins,
         guard.addresses,
         core.usage.usage,
         core.usage.events,
@@ -49,7 +51,8 @@ def build_pages(core: Core, guard: Guard, ready: Ready) -> Frame:
             core.store.journal,
         ),
     )
-    return Frame(PathTable(PAGE_ROWS), services, sign_ins, guard, now_ms)
+    doors = Doors(core.policy, guard.addresses, is_production=core.is_production)
+    return Frame(PathTable(PAGE_ROWS), services, doors, guard, now_ms)
 
 
 def _run(state_dir: Path) -> Mapping[str, Any]:

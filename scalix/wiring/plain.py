@@ -18,8 +18,8 @@ NOT_DONE = (
     "taken over from: LiteLLM's fallbacks, which know no tier, reach none, and scalix.fallbacks, retries, cooldowns "
     "and routes (custom_router with them) are the edge's, and so are its health checks: background_health_checks are "
     "LiteLLM's, in each worker. Second names (model_group_alias) and user_header_name name nothing. What LiteLLM drops "
-    "by drop_params is not named in x-scalix-dropped, and there are no x-ratelimit headers and no traces of the "
-    "gateway's. SCALIX_TLS_CERTIFICATE is the edge's too: litellm has --ssl_certfile_path. "
+    "by drop_params is not named in x-scalix-dropped, and there are no x-ratelimit headers, no traces of the "
+    "gateway's and no pages. SCALIX_TLS_CERTIFICATE is the edge's too: litellm has --ssl_certfile_path. "
     "For all of that start start_scalix_litellm.py."
 )
 log = logging.getLogger("scalix.callbacks")

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scalix.domain.identity.key_secrets import digest_of
+from scalix.domain.pages import PageSettings
 from scalix.service.identity.sign_ins import CODE_LIFETIME_MS, LIFETIME_MS
 from tests.edge.key_rig import act
 from tests.edge.limits_rig import Instance
@@ -203,3 +205,13 @@ async def test_a_forged_cookie_reaches_no_session(instance: Instance) -> None:
     for forged in (f"{text}.{mark[::-1]}", text, f"x.{mark}", "é", "x" * 5_000, '"', f"{text}.{mark}x"):
         answer = await Browser(instance).get("/ui", headers={"cookie": f"scalix_session={forged}".encode()})
         assert answer.url.path == "/ui/sign-in", forged
+
+
+async def test_a_links_address_is_the_one_that_the_config_has_for_browsers(instance: Instance) -> None:
+    asked = {"user_id": "ann"}
+    policy = instance.core.policy
+    first = (await instance.http.post("/scalix/v1/login-link", json=asked)).json()
+    assert first["url"] == "http://gateway" + first["path"]
+    policy.replace(replace(policy.current, ui=PageSettings(url="https://ai.example.com/")))
+    second = (await instance.http.post("/scalix/v1/login-link", json=asked)).json()
+    assert second["url"] == "https://ai.example.com" + second["path"]

@@ -10,6 +10,7 @@ from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.identity.identity import DEFAULT_LEEWAY_S, DEFAULT_REFRESH_S, KEY_SET_ALGORITHMS, SECRET_ALGORITHMS
 from scalix.domain.ledger.retention import DEFAULT_AUDIT_DAYS, Retention
 from scalix.domain.model_routes import Rule
+from scalix.domain.pages import PageSettings
 from scalix.domain.privacy import PrivacySettings
 from scalix.domain.requests.guard import Overload, Queue
 from scalix.launch.config.field_types import (
@@ -208,6 +209,7 @@ _BACKUP = section_of(
     keep=(1, 10_000),
     keep_days=Days,
 )
+_UI = section_of(PageSettings, port=(0, 65_535), allow=Listed[CidrText], url=WebAddress | None)
 _RULE = section_of(
     Rule,
     models=Weights,
@@ -237,6 +239,7 @@ class ScalixSection(Section):
     prices: PricesSection = PricesSection()
     privacy: Annotated[PrivacySettings, _PRIVACY] = PrivacySettings()
     backup: Annotated[BackupSettings, _BACKUP] = BackupSettings()
+    ui: Annotated[PageSettings, _UI] = PageSettings()
     fallbacks: dict[str, Chain] = Field(default_factory=dict)
     retries: Annotated[Retries, _RETRIES] = Retries()
     cooldown: Annotated[Cooldown, _COOLDOWN] = Cooldown()

@@ -49,7 +49,7 @@ def build_policy(
         routes={
             name: {tier: tuple(rules) for tier, rules in by_tier.items()} for name, by_tier in section.routes.items()
         },
-        **as_written(section, "retention", "backup", "privacy", "fallbacks", "retries", "cooldown"),
+        **as_written(section, "retention", "backup", "privacy", "fallbacks", "retries", "cooldown", "ui"),
     )
 
 

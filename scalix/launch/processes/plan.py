@@ -135,6 +135,8 @@ def worker_environment(
         values.setdefault(name, value)
     if demo_url:
         values["SCALIX_DEMO_URL"] = demo_url
+    if plan.config.policy.ui.enabled and plan.config.policy.ui.port:
+        values["SCALIX_UI_PORT"] = str(plan.config.policy.ui.port)
     if is_published(master_key) and not settings.production:
         # The edge takes it from this machine only; LiteLLM would not start with it.
         values["LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"] = "true"

@@ -4,6 +4,7 @@ import errno
 import ipaddress
 import socket
 
+from scalix.domain.pages import PageSettings
 from scalix.launch.problems import LaunchError, Problem
 
 UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -32,9 +33,30 @@ def reserve_port(host: str, port: int) -> socket.socket:
     return sock
 
 
+def beside(sock: socket.socket, port: int) -> socket.socket:
+    """A socket for another port of the same address, which each worker has for itself. Raises `OSError`."""
+    other = socket.socket(sock.family, socket.SOCK_STREAM)
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        other.setsockopt(socket.SOL_SOCKET, option, 1)
+    host, _, *rest = sock.getsockname()
+    other.bind((host, port, *rest))
+    return other
+
+
 def allow_listen(sock: socket.socket) -> None:
     """Prepare a reserved socket for `listen`, which would fail while old connections are in TIME_WAIT."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def check_ui_port(ui: PageSettings, host: str) -> None:
+    """See that the port of the operator's pages can be had, if they have one of their own. Raises `LaunchError`."""
+    if not ui.enabled or not ui.port:
+        return
+    try:
+        reserve_port(host, ui.port).close()
+    except LaunchError as error:
+        fix = "choose another port for scalix.ui.port, or stop that program"
+        raise LaunchError(tuple(Problem("scalix.ui.port", one.what, fix) for one in error.problems)) from None
 
 
 def port_taken(host: str, port: int) -> Problem:

@@ -30,10 +30,26 @@ def start_block(plan: Plan, *, url: str, log_file: Path, version: str) -> list[s
         "",
         f"  key   {source}",
         *(f"  {label:<5} {line}" for label, line in tries),
+        *(f"  pages {line}" for line in page_lines(plan, url)),
         f"  log   {log_file}",
         f"  stop  {stop}",
         "",
     ]
+
+
+def page_lines(plan: Plan, url: str) -> Iterator[str]:
+    """Where a browser finds the pages, or what to set so that it does."""
+    ui = plan.config.policy.ui
+    if not ui.enabled:
+        return
+    yield f"{url}/me for users"
+    if ui.is_closed_in(production=plan.settings.production):
+        yield "/ui is closed in production: set scalix.ui.allow to the networks that may open it, or scalix.ui.port"
+    elif ui.port:
+        host = urlsplit(url)
+        yield f"{host.scheme}://{host.netloc.rpartition(':')[0]}:{ui.port}/ui for operators"
+    else:
+        yield f"{url}/ui for operators" + (f", from {', '.join(ui.allow)}" if ui.allow else "")
 
 
 def _requests(plan: Plan, url: str, key: str) -> Iterator[tuple[str, str]]:

@@ -22,7 +22,7 @@ from scalix.launch.processes.fellows import Fellow, Fellows
 from scalix.launch.processes.logfile import RotatingLog
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.plan import Plan, demo_spec, worker_environment, worker_specs
-from scalix.launch.processes.ports import UNSPECIFIED, port_taken, reserve_port
+from scalix.launch.processes.ports import UNSPECIFIED, check_ui_port, port_taken, reserve_port
 from scalix.launch.processes.prefork import Preloader
 from scalix.launch.processes.private_directory import make_private
 from scalix.launch.processes.process import describe_exit
@@ -85,6 +85,7 @@ class Supervisor:
             wait_for_orphans(settings.state_dir, self._output, self._inbox)
             self._certificate = Certificate(settings.tls, settings.state_dir, partial(self._output.say, "tls"))
             self._listener = reserve_port(settings.host, settings.port)
+            check_ui_port(self._plan.config.policy.ui, settings.host)
             try:
                 self._start_everything()
                 while not self._leaving:

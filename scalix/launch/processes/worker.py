@@ -23,7 +23,7 @@ from scalix.launch.problems import LaunchError
 from scalix.launch.processes.child_process import descriptors
 from scalix.launch.processes.log_format import configure_logging
 from scalix.launch.processes.patience import patience_of
-from scalix.launch.processes.ports import allow_listen
+from scalix.launch.processes.ports import allow_listen, beside
 from scalix.launch.processes.signals import EXIT_CANT_LOAD, EXIT_PORT_TAKEN
 from scalix.launch.processes.untrimmed import CantTrim, start_untrimmed
 from scalix.store.connection.background import in_background
@@ -86,8 +86,11 @@ async def _serve(fd: int, ready_fd: int) -> int:
     sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)
     allow_listen(sock)
+    sockets = [sock]
+    if "SCALIX_UI_PORT" in os.environ:
+        sockets.append(beside(sock, int(os.environ["SCALIX_UI_PORT"])))
     try:
-        await server.serve(sockets=[sock])
+        await server.serve(sockets=sockets)
     except SystemExit:
         reason: str = getattr(app, "start_problem", "")
         if reason:

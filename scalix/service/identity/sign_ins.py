@@ -15,6 +15,7 @@ from scalix.service.bodies import ReadBy, RequestBody, UserId
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.holders import NOT_SIGNED_IN, Holders
 from scalix.service.identity.identity import Credential
+from scalix.service.policy_source import PolicySource
 from scalix.store.records.redis_sign_ins import SignIn, SignInStore
 
 LIFETIME_MS = 12 * 3_600_000
@@ -40,8 +41,9 @@ class LinkWanted(RequestBody):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginLink:
-    """A link that is good once, and for five minutes: a path of this gateway, to be put behind its public address."""
+    """A link that is good once, and for five minutes. `path` is its part behind the gateway's address."""
 
+    url: str
     path: str
     expires_at: str
 
@@ -65,6 +67,7 @@ class SignIns:
     store: SignInStore
     holders: Holders
     audit: AuditTrail
+    policy: PolicySource
     now_ms: Callable[[], int]
     _key: bytes | None = field(default=None, init=False)
 
@@ -79,15 +82,23 @@ class SignIns:
         new = self._new(str(held.caller.subject), held.by, held.credential, by.address)
         return await self._begin(replace(new, ends_ms=min(new.ends_ms, held.ends_ms or new.ends_ms)), by)
 
-    async def make_link(self, body: LinkWanted, by: Actor) -> LoginLink:
-        """A link that signs a user in once. Raises `UserBlocked`, `StoreUnavailable`."""
+    async def make_link(self, body: LinkWanted, asked_at: str, by: Actor) -> LoginLink:
+        """A link that signs a user in once. `asked_at` is the address that the request came to, which counts where the
+        config has none for browsers. Raises `UserBlocked`, `NotPermitted`, `StoreUnavailable`."""
+        ui = self.policy.current.ui
+        if not ui.enabled:
+            raise NotPermitted(
+                "This gateway has no pages, by its config (scalix.ui.enabled), so that no link leads there."
+            )
         caller = await self.holders.users.caller(body.user_id, fresh=True)
         await self.audit.record(Act("user.login_link", by, body.user_id))
         code, now_ms = secrets.token_urlsafe(_ID_BYTES), self.now_ms()
         new = SignIn(str(caller.subject), "link", "", now_ms, now_ms + CODE_LIFETIME_MS)
         await self.store.add_code(digest_of(code), new, body.path)
         # After the #: what stands there reaches no server, and so no log.
-        return LoginLink(path=f"/me/enter#{code}", expires_at=rfc3339(new.ends_ms))
+        path = f"/me/enter#{code}"
+        url = (ui.url or asked_at).rstrip("/") + path
+        return LoginLink(url=url, path=path, expires_at=rfc3339(new.ends_ms))
 
     async def enter(self, code: str, by: Actor) -> tuple[str, str]:
         """The cookie's text for a one-time code, and the page that it leads to. Raises `InvalidApiKey`."""

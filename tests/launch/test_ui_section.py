@@ -1,0 +1,68 @@
+"""`scalix.ui`: whether there are pages, from where the operator's open, and a port of their own."""
+
+import http.client
+import socket
+from pathlib import Path
+
+import pytest
+
+from scalix.domain.pages import PageSettings
+from scalix.launch.config.policy_file import read_policy, write_policy
+from tests.launch.config_text import MODELS, TIERS, problem_of, read
+from tests.launch.running import Place
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def test_what_is_written_reaches_the_workers(tmp_path: Path) -> None:
+    assert read(tmp_path, MODELS + TIERS).policy.ui == PageSettings(True, 0, (), None)
+    text = '  ui: {enabled: false, port: 4001, allow: [10.0.0.0/8], url: "https://ai.example.com"}\n'
+    policy = read(tmp_path, MODELS + TIERS + text).policy
+    assert policy.ui == PageSettings(False, 4001, ("10.0.0.0/8",), "https://ai.example.com")
+    write_policy(tmp_path / "policy.json", 1, policy)
+    assert read_policy(tmp_path / "policy.json")[1].ui == policy.ui
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("{port: 70000}", "number"),
+        ("{allow: [here]}", "10.0.0.0/8"),
+        ("{url: ai.example.com}", "https://"),
+        ("{enabled: maybe}", "true"),
+        ("{ports: 1}", "port"),
+    ],
+)
+def test_what_makes_no_sense_is_said(tmp_path: Path, text: str, fix: str) -> None:
+    assert fix in problem_of(tmp_path, MODELS + TIERS + f"  ui: {text}\n").fix
+
+
+def test_all_workers_listen_on_the_pages_own_port_too(place: Place) -> None:
+    port = free_port()
+    config = place.folder / "config.yaml"
+    config.write_text(f"{config.read_text(encoding='utf-8').rstrip()}\n  ui: {{port: {port}}}\n", encoding="utf-8")
+    gateway = place.start("--workers", "2")
+    assert f"http://127.0.0.1:{port}/ui for operators" in place.terminal()
+    seen = set()
+    for _ in range(40):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/")
+        seen.add(connection.getresponse().read())
+        connection.close()
+    assert seen == {str(worker.process.pid).encode() for worker in gateway.run_file.workers}
+
+
+def test_a_port_of_the_pages_that_is_taken_is_told_before_anything_starts(place: Place) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        config = place.folder / "config.yaml"
+        config.write_text(f"{config.read_text(encoding='utf-8').rstrip()}\n  ui: {{port: {port}}}\n", encoding="utf-8")
+        result = place.run("--port", "0")
+    assert result.returncode == 2
+    assert f"scalix.ui.port: port {port}" in result.stdout + result.stderr

@@ -1,0 +1,68 @@
+"""From where the pages open: off, a port of their own, networks, and production."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scalix.domain.pages import PageSettings
+from tests.edge.limits_rig import Instance
+from tests.pages.rig import Browser, instance_at, operator, text_of, user
+
+HERE = ("127.0.0.0/8",)
+
+
+@pytest.fixture(params=["development", "production"])
+async def instance(
+    request: pytest.FixtureRequest, store_url: str, key_prefix: str, tmp_path: Path
+) -> AsyncIterator[Instance]:
+    async with instance_at(store_url, key_prefix, tmp_path, SCALIX_ENV=request.param) as one:
+        yield one
+
+
+def set_ui(instance: Instance, **settings: Any) -> None:
+    """What a reload does."""
+    policy = instance.core.policy
+    policy.replace(replace(policy.current, ui=PageSettings(**settings)))
+
+
+async def status_of(instance: Instance, path: str) -> int:
+    return (await Browser(instance).get(path)).status_code
+
+
+async def test_without_settings_production_alone_closes_the_operators_pages(instance: Instance) -> None:
+    opens = not instance.core.is_production
+    assert await status_of(instance, "/ui") == (200 if opens else 404)
+    assert await status_of(instance, "/ui/sign-in") == (200 if opens else 404)
+    assert await status_of(instance, "/me") == 200
+    assert (await user(instance)).http.cookies["scalix_session"]
+
+
+async def test_the_networks_that_are_allowed_open_them_and_no_other_does(instance: Instance) -> None:
+    set_ui(instance, allow=HERE)
+    browser = await operator(instance)
+    assert (await browser.get("/ui")).status_code == 200
+    set_ui(instance, allow=("10.0.0.0/8",))
+    for path in ("/ui", "/ui/sign-in", "/ui/sessions", "/ui/no-such-page"):
+        answer = await browser.get(path)
+        assert (answer.status_code, "no page here" in text_of(answer)) == (404, True)
+    assert await status_of(instance, "/me") == 200
+
+
+async def test_with_a_port_of_their_own_they_are_there_alone(instance: Instance) -> None:
+    set_ui(instance, port=4001)
+    assert await status_of(instance, "/ui") == 404
+    beside = Browser(instance)
+    beside.http.base_url = "http://gateway:4001"
+    assert (await beside.get("/ui/sign-in")).status_code == 200
+
+
+async def test_pages_that_are_off_are_no_pages(instance: Instance) -> None:
+    set_ui(instance, enabled=False)
+    for path in ("/", "/ui", "/me", "/me/sign-in"):
+        answer = await Browser(instance).get(path)
+        assert answer.json()["error"]["code"] == "route_not_found"
+    refused = await instance.http.post("/scalix/v1/login-link", json={"user_id": "ann"})
+    assert (refused.status_code, "no pages" in refused.text) == (403, True)
