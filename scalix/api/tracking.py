@@ -26,22 +26,27 @@ if TYPE_CHECKING:
 
 _LONGEST_ID = 200
 _MOST_NANO_USD = 10**15
+_COST = ("provider_cost_usd", "cost_usd")  # the latter is the name of before
 _METADATA = frozenset(
-    {"request_id", "time", "cost_usd", "model_served", "provider", "latency_ms", "first_token_ms", "stream", "outcome"}
+    {
+        *("request_id", "time", *_COST, "model_served", "provider", "latency_ms", "first_token_ms", "stream"),
+        "outcome",
+    }
 )
 BY_CALLER = "caller"
 """The price version of a cost that the caller has stated."""
 
 
 class UserUsage(TypedDict):
-    """What a user has used. Money is in US dollars; `limits`, `remaining` and `resets` go by the limit's name, such as
-    `requests-hour`, and resets are RFC 3339."""
+    """What a user has used. Money is in US dollars; `cost_today_usd` is the charge under its name of before. `limits`,
+    `remaining` and `resets` go by the limit's name, such as `requests-hour`, and resets are RFC 3339."""
 
     user_id: str
     tier: str | None
     requests_today: int
     tokens_today: int
     requests_this_hour: int
+    charge_today_usd: float
     cost_today_usd: float
     requests_in_flight: int
     limits: dict[str, int | float]
@@ -65,6 +70,7 @@ def user_usage(whose: "Whose", use: "Use") -> UserUsage:
         "requests_today": today.requests_used,
         "tokens_today": today.tokens_used,
         "requests_this_hour": use.window(Window.HOUR).requests_used,
+        "charge_today_usd": use.charge_today_nano_usd / NANO_USD_PER_USD,
         "cost_today_usd": use.charge_today_nano_usd / NANO_USD_PER_USD,
         "requests_in_flight": use.in_flight,
         "limits": {state.limit.name: state.limit.metric.unit.shown(state.limit.value) for state in states},
@@ -88,8 +94,9 @@ async def track_usage(
     detail = _detail(tier, model, stated, known.provider if known else "")
     billable = Billable(outcome, used, used.prompt_tokens, 0, price, at_ms, markup_ppm=tier.markup_ppm, detail=detail)
     charge = charge_for(billable)
-    if "cost_usd" in stated and charge.tokens:
-        charge = _at_cost(charge, nano_usd_of(stated["cost_usd"]), tier)
+    cost = next((stated[name] for name in _COST if name in stated), None)
+    if cost is not None and charge.tokens:
+        charge = _at_cost(charge, nano_usd_of(cost), tier)
     return await _settled(services, whose, charge, stated, at_ms, used.prompt_tokens)
 
 
@@ -215,7 +222,7 @@ class UsageTracker:
         day (UTC), and write it into the ledger.
 
         `usage` is what the provider stated. Of the metadata these count: `request_id`, `time` (a datetime of the last
-        24 hours), `cost_usd` (else by the gateway's prices), `model_served`, `provider`, `latency_ms`,
+        24 hours), `provider_cost_usd` (else by the gateway's prices), `model_served`, `provider`, `latency_ms`,
         `first_token_ms`, `stream`, `outcome`. Limits are counted, not enforced: ask `rate_limiter` first.
         """
         return self._runtime.run(lambda services: track_usage(services, user_id, model, usage, metadata))

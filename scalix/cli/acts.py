@@ -1,7 +1,7 @@
 """What the subcommands of `scalix` share: one request made of the options, and its answer shown."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -12,6 +12,9 @@ from scalix.launch.http_client import TIMEOUT_S
 
 NULL = "\0"
 """The value of an option that is sent as `null`. An option that was not written is `None` and not sent."""
+
+SHAPES = {"json": "one JSON object", "csv": "CSV, with all columns and a line of their names"}
+A_TABLE = ("json", "csv")
 
 Options = argparse.Namespace
 Run = Callable[[Options, Session], None]
@@ -28,16 +31,30 @@ class Acts:
         self._acts = parser.add_subparsers(dest="verb", required=True, metavar="ACT")
 
     def add(
-        self, name: str, run: Run, help: str, epilog: str = "", *, user: bool = False, json: bool = True
+        self,
+        name: str,
+        run: Run,
+        help: str,
+        epilog: str = "",
+        *,
+        user: bool = False,
+        shapes: Sequence[str] = ("json",),
     ) -> argparse.ArgumentParser:
-        """Add an act that calls `run`. `user`: it takes a user's id; `json`: it has that flag. Returns its parser."""
+        """Add an act that calls `run`. `user`: it takes a user's id; `shapes`: it has those flags, of `SHAPES`. Returns
+        its parser."""
         parser: argparse.ArgumentParser = self._acts.add_parser(name, help=help, epilog=epilog or None)
         if user:
             parser.add_argument("user_id", metavar="user", help="the user's id")
-        if json:
-            parser.add_argument("--json", action="store_true", help="one JSON object")
+        add_shapes(parser, shapes)
         parser.set_defaults(run=run)
         return parser
+
+
+def add_shapes(parser: argparse.ArgumentParser, shapes: Sequence[str]) -> None:
+    """Add the flags that say how an answer is printed, of which one may be written."""
+    group = parser.add_mutually_exclusive_group()
+    for shape in shapes:
+        group.add_argument(f"--{shape}", action="store_true", help=SHAPES[shape])
 
 
 def given(options: Options) -> dict[str, Any]:

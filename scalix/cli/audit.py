@@ -6,10 +6,10 @@ import os
 import re
 from typing import Any
 
-from scalix.cli.acts import Acts, Options, asks
+from scalix.cli.acts import A_TABLE, Acts, Options, asks
 from scalix.cli.command_line import expected
 from scalix.cli.session import Refused, Session
-from scalix.cli.tables import print_json, print_rows
+from scalix.cli.tables import print_json, print_rows, print_text
 from scalix.domain.ledger.audit_chain import Link, Sealer, audit_keys
 from scalix.domain.ledger.audit_check import ChainCheck, Report
 from scalix.launch.home import HOME
@@ -17,7 +17,6 @@ from scalix.launch.settings.environment import load_environment
 
 _KNOWN = re.compile(r"([1-9][0-9]{0,15}):([0-9a-f]{64})")
 _PAGE = "1000"
-_LONGEST_CELL = 60
 _COLUMNS = ("seq", "time", "actor", "address", "act", "object", "what")
 
 
@@ -25,7 +24,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `audit` and what it can do."""
     acts = Acts(commands, "audit", "what operators did, and who was refused")
 
-    entries = acts.add("list", asks("GET /scalix/v1/audit", _tell), "the newest entries")
+    entries = acts.add("list", asks("GET /scalix/v1/audit", _tell), "the newest entries", shapes=A_TABLE)
     entries.add_argument("--limit", type=int, default=50, metavar="N", help="how many (default 50)")
     entries.add_argument("--before", type=int, metavar="SEQ", help="only entries before this number")
     entries.add_argument("--actor", help="such as operator:master")
@@ -52,19 +51,24 @@ def _known(text: str) -> tuple[int, str]:
 
 
 def _tell(options: Options, answer: Any) -> None:
-    rows = [
-        {"act": "changed entry", **entry, "seq": str(entry["seq"]), "what": _what(entry)} for entry in answer["entries"]
-    ]
-    print_rows("audit log, newest first", _COLUMNS, rows, "no entries")
+    rows = [{"act": "changed entry", **entry, "what": _what(entry)} for entry in answer["entries"]]
+    print_rows(options, "audit log, newest first", _COLUMNS, rows, "no entries")
     if answer["next_before"] is not None:
-        print(f"more: scalix audit list --before {answer['next_before']}")
+        print_text(options, f"more: scalix audit list --before {answer['next_before']}")
 
 
 def _what(entry: dict[str, Any]) -> str:
-    parts = [f"{name} {json.dumps(entry[name])}" for name in ("before", "after") if entry.get(name)]
-    parts += [f"{name} {json.dumps(value)}" for name, value in (entry.get("details") or {}).items()]
-    text = ", ".join(parts)
-    return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
+    sides = [entry[side] for side in ("before", "after") if entry.get(side)]
+    parts = [
+        f"{name} {' → '.join(_json(side[name]) if name in side else '-' for side in sides)}"
+        for name in dict.fromkeys(name for side in sides for name in side)
+    ]
+    parts += [f"{name} {_json(value)}" for name, value in (entry.get("details") or {}).items()]
+    return ", ".join(parts)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _verify(options: Options, session: Session) -> None:

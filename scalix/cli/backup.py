@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from scalix.cli.acts import Acts, Options, tell
+from scalix.cli.acts import A_TABLE, Acts, Options, tell
 from scalix.cli.session import Refused
-from scalix.cli.tables import print_table
+from scalix.cli.tables import print_rows
 from scalix.domain.backup import BackupSettings, time_of
 from scalix.domain.limits.calendar import rfc3339
 from scalix.launch.home import HOME
@@ -28,7 +28,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `backup` and what it can do."""
     acts = Acts(commands, "backup", "backups of the store and of this machine's files: make, list, check, restore")
     create = acts.add("create", _create, "make a backup now; requests may go on meanwhile")
-    listing = acts.add("list", _list, "the backups that are there, the newest first")
+    listing = acts.add("list", _list, "the backups that are there, the newest first", shapes=A_TABLE)
     verify = acts.add("verify", _verify, "read a backup from its begin to its end; exit code 1 if it is not whole")
     restore = acts.add(
         "restore",
@@ -65,8 +65,7 @@ def _list(options: Options, _: object) -> None:
     rows = [{"name": name, "at": rfc3339(time_of(name) or 0), "size_bytes": sizes[name]} for name in names]
 
     def show(_: Options, answer: Any) -> None:
-        cells = [(row["name"], row["at"], f"{row['size_bytes']:,}") for row in answer["backups"]]
-        print_table("backups", ("name", "at", "bytes"), cells, "there is none")
+        print_rows(options, "backups", ("name", "at", "size_bytes"), answer["backups"], "there is none")
 
     tell(options, {"backups": rows}, show)
 

@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scalix.cli.acts import Acts, Options, Run, asks, given, or_null, tell
+from scalix.cli.acts import A_TABLE, Acts, Options, Run, asks, given, or_null, tell
 from scalix.cli.command_line import expected
 from scalix.cli.session import Refused, Session
-from scalix.cli.tables import print_record, print_rows
+from scalix.cli.tables import print_record, print_rows, print_text
 from scalix.domain.identity.key_secrets import digest_of, is_digest
 from scalix.domain.limits.spans import span_ms
 
 NEVER, NONE = "never", "none"
 _PAGE = 100
-_COLUMNS = ("key_alias", "key_name", "user_id", "status", "spend", "max_budget", "requests", "expires", "token")
+_COLUMNS = (
+    *("key_alias", "key_name", "user_id", "status", "spend", "max_budget", "requests", "expires", "token"),
+    "created_by",
+)
 _KEY_HELP = "its alias, its token (SHA-256), or - to read the key itself from standard input"
 
 
@@ -32,7 +35,9 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     generate.add_argument("--user", dest="user_id", help="whose key it is; without, it is a user of its own")
     _add_fields(generate)
 
-    listing = acts.add("list", asks("GET /key/list", _tell_list), "the keys that there are, the newest first")
+    listing = acts.add(
+        "list", asks("GET /key/list", _tell_list), "the keys that there are, the newest first", shapes=A_TABLE
+    )
     listing.add_argument("--user", dest="user_id", help="those of one user")
     listing.add_argument("--page", type=int, default=1, metavar="N", help="which page (default 1)")
     listing.add_argument("--size", type=int, default=25, metavar="N", help="keys on a page (default 25, at most 100)")
@@ -54,7 +59,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     delete = acts.add("delete", _delete, "delete keys, for good")
     delete.add_argument("keys", nargs="+", metavar="KEY", help=_KEY_HELP)
 
-    expiring = acts.add("expiring", _expiring, "the keys that will end soon")
+    expiring = acts.add("expiring", _expiring, "the keys that will end soon", shapes=A_TABLE)
     expiring.add_argument("--within", default="7d", type=_span, metavar="TIME", help="such as 7d (the default)")
 
     for one in (info, update, regenerate, block, unblock):
@@ -164,15 +169,15 @@ def _tell_deleted(options: Options, answer: Any) -> None:
 
 
 def _tell_list(options: Options, answer: Any) -> None:
-    _print_keys(f"keys, page {answer['current_page']} of {answer['total_pages']}", answer["keys"])
+    page, pages = answer["current_page"], answer["total_pages"]
+    title = f"{answer['total_count']:,} keys, page {page} of {max(1, pages)}"
+    print_rows(options, title, _COLUMNS, answer["keys"], f"{title}: nothing")
+    if page < pages:
+        print_text(options, f"more: add --page {page + 1}")
 
 
 def _tell_ending(options: Options, answer: Any) -> None:
-    _print_keys("keys that will end soon", answer["keys"], "no key ends within that time")
-
-
-def _print_keys(title: str, keys: list[dict[str, Any]], nothing: str | None = None) -> None:
-    print_rows(title, _COLUMNS, [{**key, "token": f"{key['token'][:12]}…"} for key in keys], nothing)
+    print_rows(options, "keys that will end soon", _COLUMNS, answer["keys"], "no key ends within that time")
 
 
 def _text(value: Any) -> str:

@@ -5,15 +5,15 @@ import json
 import sys
 from typing import Any
 
-from scalix.cli.acts import Acts, Options, asks, given
+from scalix.cli.acts import A_TABLE, Acts, Options, asks, given
 from scalix.cli.session import Refused, Session
-from scalix.cli.tables import print_table
+from scalix.cli.tables import print_rows, print_text
 from scalix.domain.identity.subjects import SHARDS
 
 # Millions of events take minutes.
 _PATIENCE_S = 3_600.0
 _MIB = 1 << 20
-_COLUMNS = ("where", "what", "field", "found", "by the events")
+_COLUMNS = ("where", "what", "field", "found", "right", "why")
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -27,11 +27,13 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         asks("GET /scalix/v1/ledger/verify", _tell_verified, patience_s=_PATIENCE_S, failed=_differs),
         "compare counters, sums and rankings of a day with its events; exit code 1 if some differ",
         "Requests may go on meanwhile. A day that is in the archive is compared with the file.",
+        shapes=A_TABLE,
     )
     repair = acts.add(
         "repair",
         asks("POST /scalix/v1/ledger/repair", _tell_repaired, patience_s=_PATIENCE_S, failed=_is_left),
         "write what the events of a day say into counters, sums and rankings; exit code 1 if something is left",
+        shapes=A_TABLE,
     )
     repair.add_argument("--dry-run", action="store_const", const=True, help="only say what would be written")
 
@@ -39,7 +41,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     archive = acts.add("archive", archiving, "write the events of old days to files now")
     archive.add_argument("--after-days", type=int, metavar="N", help="days older than this (default: as configured)")
 
-    export = acts.add("export", _export, "every event of a day as JSON Lines, also from the archive", json=False)
+    export = acts.add("export", _export, "every event of a day as JSON Lines, also from the archive", shapes=())
 
     for one in (verify, repair, export):
         one.add_argument("--day", metavar="DATE", help="such as 2026-11-01, in UTC (default: today)")
@@ -71,30 +73,26 @@ def _is_left(options: Options, answer: Any) -> bool:
 
 
 def _tell_verified(options: Options, answer: Any) -> None:
-    _tell(answer, answer["differences"], "what differ from the events", "nothing differs")
+    _tell(options, answer, answer["differences"], "what differ from the events", "nothing differs")
 
 
 def _tell_repaired(options: Options, answer: Any) -> None:
     if options.dry_run:
-        _tell(answer, answer["differences"], "what would be mended", "nothing is left to mend")
+        _tell(options, answer, answer["differences"], "what would be mended", "nothing is left to mend")
         return
-    _tell(answer, answer["left"], "what could not be mended", "nothing is left to mend")
-    print(f"mended: {answer['mended']:,}")
+    _tell(options, answer, answer["left"], "what could not be mended", "nothing is left to mend")
+    print_text(options, f"mended: {answer['mended']:,}")
 
 
-def _tell(answer: Any, rows: list[dict[str, Any]], title: str, nothing: str) -> None:
+def _tell(options: Options, answer: Any, rows: list[dict[str, Any]], title: str, nothing: str) -> None:
     head = f"{answer['day']}: {answer['events']:,} events of {answer['subjects']:,} users"
-    print(f"{head}, from the {answer['from']}")
-    print_table(title, _COLUMNS, [_cells(row) for row in rows], nothing)
+    print_text(options, f"{head}, from the {answer['from']}")
+    print_rows(options, title, _COLUMNS, rows, nothing)
     if answer["difference_count"] > len(rows) == len(answer["differences"]):
-        print(f"and {answer['difference_count'] - len(rows):,} more")
+        print_text(options, f"and {answer['difference_count'] - len(rows):,} more")
     if answer["moving"]:
-        print(f"{len(answer['moving'])} sums kept changing while they were looked at; look again later")
-
-
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    found, right = (row[name] if row[name] is not None else "-" for name in ("found", "right"))
-    return row["where"], row["what"], row["field"], found, row.get("why") or right
+        moving = f"{len(answer['moving'])} sums kept changing while they were looked at; look again later"
+        print_text(options, moving)
 
 
 def _tell_archived(options: Options, answer: Any) -> None:

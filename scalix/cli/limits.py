@@ -1,20 +1,21 @@
 """`scalix limits`: shows and changes the limits of one user, and resets what was used of them."""
 
 import argparse
-import json
 from decimal import Decimal
 from typing import Any
 
-from scalix.cli.acts import Acts, Options, asks, tell
+from scalix.cli.acts import A_TABLE, Acts, Options, asks, tell
+from scalix.cli.columns import shown_amount, until
 from scalix.cli.command_line import expected
 from scalix.cli.session import Refused, Session
-from scalix.cli.tables import print_table
+from scalix.cli.tables import print_rows, print_text
 from scalix.domain.limits.limits import Metric, Window, limit_name
 
 _NAMES = {limit_name(metric, window): (metric.value, window.value) for metric in Metric for window in Window}
 CONCURRENT = "concurrent"
 UNLIMITED, TIER = "unlimited", "tier"
-_COLUMNS = ("limit", "value", "used", "reserved", "remaining", "resets at", "from")
+_COLUMNS = ("limit", "used", "limit_value", "remaining", "reserved", "resets", "source")
+_IN_CSV = ("limit", "limit_value", "used", "reserved", "remaining", "reset_at", "source", "enforce")
 _SHADOW_COLUMNS = ("day", "tier", "limit", "requests")
 
 
@@ -22,7 +23,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `limits` and what it can do."""
     acts = Acts(commands, "limits", "limits of users, and their use")
 
-    acts.add("show", asks("GET /user/limits", _tell), "a user's limits and how much is used", user=True)
+    acts.add("show", asks("GET /user/limits", _tell), "a user's limits and how much is used", user=True, shapes=A_TABLE)
 
     change = acts.add(
         "set",
@@ -30,6 +31,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         "give a user limits of their own, beside the tier's",
         "example: scalix limits set alice requests-hour=20 tokens-day=unlimited concurrent=tier",
         user=True,
+        shapes=A_TABLE,
     )
     change.add_argument(
         "changes",
@@ -48,12 +50,16 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         "set a user's counters back to zero; what requests in flight have reserved stays",
         "example: scalix limits reset alice requests-hour tokens-day",
         user=True,
+        shapes=A_TABLE,
     )
     reset.add_argument("windows", nargs="*", metavar="LIMIT", type=_window, help="such as requests-hour")
     reset.add_argument("--all", action="store_true", dest="everything", help="every window of every kind")
 
     shadow = acts.add(
-        "shadow", asks("GET /scalix/v1/shadow", _tell_shadow), "what limits with enforce: false would have refused"
+        "shadow",
+        asks("GET /scalix/v1/shadow", _tell_shadow),
+        "what limits with enforce: false would have refused",
+        shapes=A_TABLE,
     )
     shadow.add_argument("--days", type=int, default=7, metavar="N", help="today and the days before (default 7)")
 
@@ -119,36 +125,34 @@ def _reset(options: Options, session: Session) -> None:
 
 def _tell_reset(options: Options, answer: Any) -> None:
     _tell(options, answer)
-    undone = ", ".join(f"{name} {_amount(value)}" for name, value in answer["undone"].items())
-    print(f"given back: {undone or 'nothing, as nothing was used there'}")
+    undone = ", ".join(f"{name} {shown_amount(value)}" for name, value in answer["undone"].items())
+    print_text(options, f"given back: {undone or 'nothing, as nothing was used there'}")
 
 
 def _tell_shadow(options: Options, answer: Any) -> None:
-    rows = [
-        (entry["day"], entry["tier"], entry["limit"], _amount(entry["requests"]))
-        for entry in answer["would_have_refused"]
-    ]
     what = "limits with enforce: false would have refused"
-    print_table(f"requests that {what}", _SHADOW_COLUMNS, rows, f"{what} nothing")
+    print_rows(options, f"requests that {what}", _SHADOW_COLUMNS, answer["would_have_refused"], f"{what} nothing")
 
 
 def _tell(options: Options, answer: Any) -> None:
-    rows = [
-        (
-            entry["limit"],
-            UNLIMITED if entry["limit_value"] is None else _amount(entry["limit_value"]),
-            _amount(entry["used"]),
-            _amount(entry["reserved"]),
-            "-" if entry["remaining"] is None else _amount(entry["remaining"]),
-            entry["reset_at"] or "-",
-            ("own" if entry["source"] == "override" else "tier") + ("" if entry["enforce"] else ", shadow"),
-        )
+    title = f"{answer['user_id']}, tier {answer['tier']}"
+    print_rows(options, title, _COLUMNS, shown_limits(answer), f"{title}: unlimited", in_csv=_IN_CSV)
+
+
+def shown_limits(answer: Any) -> list[dict[str, Any]]:
+    """The limits of an answer as a table shows them."""
+    return [
+        {
+            **entry,
+            "limit_value": UNLIMITED if entry["limit_value"] is None else entry["limit_value"],
+            "resets": until(entry["reset_at"], answer.get("time")),
+            "source": _source(entry),
+        }
         for entry in answer["limits"]
     ]
-    title = f"{answer['user_id']}, tier {answer['tier']}"
-    print_table(title, _COLUMNS, rows, f"{title}: unlimited")
 
 
-def _amount(value: Any) -> str:
-    """`10,000`, or dollars without an exponent."""
-    return f"{value:,}" if isinstance(value, int) else f"{Decimal(json.dumps(value)):f}"
+def _source(entry: dict[str, Any]) -> str:
+    if "source" not in entry:
+        return ""
+    return ("own" if entry["source"] == "override" else "tier") + ("" if entry["enforce"] else ", shadow")

@@ -3,7 +3,8 @@
 from typing import Any
 
 from scalix.cli.acts import Options
-from scalix.cli.tables import print_record, print_rows, shown_amount
+from scalix.cli.columns import shown_amount
+from scalix.cli.tables import print_record, print_rows, print_series
 
 _TIER = ("tier", "active_users", "new_users", "requests", "provider_cost_usd", "charge_usd", "margin_usd")
 _CONVERSION = ("within_days", "cohort_date", "new_users", "upgraded_users", "percent")
@@ -16,13 +17,15 @@ def tell_today(options: Options, answer: Any) -> None:
     day, even = answer["day"], answer["break_even"]
     over = "" if answer["is_over"] else ", until now"
     print_record(f"{answer['date']} (UTC){over}", [(name, _text(value)) for name, value in _facts(answer, day, even)])
-    print_rows("by tier", _TIER, day["tiers"])
-    print_rows(f"from {answer['free_tier']} to another tier", _CONVERSION, answer["conversions"])
-    print_rows("refused by limits", ("limit", "users"), answer["limit_hits"] or ())
-    title = f"who was refused on {answer['limit_cohort_date']}, and what they did in the week after"
-    print_rows(title, _AFTER, answer["after_limit_hits"] or ())
-    print_rows("errors", ("error", "requests"), answer["errors"])
-    print_rows("the days before", _DAY, answer["series"])
+    print_rows(options, "\nby tier", _TIER, day["tiers"])
+    print_rows(options, f"\nfrom {answer['free_tier']} to another tier", _CONVERSION, answer["conversions"])
+    print_rows(options, "\nrefused by limits", ("limit", "users"), answer["limit_hits"] or ())
+    title = f"\nwho was refused on {answer['limit_cohort_date']}, and what they did in the week after"
+    print_rows(options, title, _AFTER, answer["after_limit_hits"] or ())
+    print_rows(options, "\nerrors", ("error", "requests"), answer["errors"])
+    print_rows(options, "\nthe days before", _DAY, answer["series"])
+    for head, name in (("active users", "active_users"), ("margin $    ", "margin_usd")):
+        print_series(head, [one[name] or 0 for one in answer["series"]])
 
 
 def _facts(answer: Any, day: Any, even: Any) -> list[tuple[str, Any]]:
@@ -36,7 +39,7 @@ def _facts(answer: Any, day: Any, even: Any) -> list[tuple[str, Any]]:
         ("failed", f"{shown_amount(day['errors'])} ({100 * day['error_rate']:.2f} %)"),
         ("rescued by another model", day["rescued"]),
         ("first byte, ms", f"{_text(day['first_byte_p50_ms'])} (p50), {_text(day['first_byte_p95_ms'])} (p95)"),
-        ("provider $", day["provider_cost_usd"]),
+        ("provider cost $", day["provider_cost_usd"]),
         ("charge $", day["charge_usd"]),
         ("margin $", day["margin_usd"]),
         ("dearest 1 % of free users", top and f"{_text(top['percent'])} % of ${shown_amount(top['free_cost_usd'])}"),

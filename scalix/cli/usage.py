@@ -2,16 +2,23 @@
 
 import argparse
 import sys
+from datetime import date, timedelta
 from typing import Any
 
-from scalix.cli.acts import Options, Show, given, tell
+from scalix.cli.acts import A_TABLE, Options, Show, add_shapes, given, tell
+from scalix.cli.columns import columns_of, shown_amount
+from scalix.cli.limits import shown_limits
 from scalix.cli.session import Session, WrongUsage
-from scalix.cli.tables import print_rows, shown_amount
+from scalix.cli.tables import print_rows, print_series, print_text
 from scalix.cli.today import tell_today
 
 EVENTS = "events"
-_LIMITS = ("limit", "limit_value", "used", "reserved", "remaining", "reset_at")
-_SUMS = ("requests", "tokens", "prompt_tokens", "completion_tokens", "cached_tokens", "cost_usd")
+_LIMITS = ("limit", "used", "limit_value", "remaining", "reserved", "resets", "source")
+_SUMS = (
+    *("requests", "tokens", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"),
+    "charge_usd",
+)
+_SERIES = ("requests", "tokens", "charge_usd")
 _EVENT = (
     "time",
     "id",
@@ -21,8 +28,8 @@ _EVENT = (
     "outcome",
     "error",
     "tokens",
-    "cost_usd",
     "provider_cost_usd",
+    "charge_usd",
 )
 _FILTERS = {
     "limit": "how many (default 100, at most 1000)",
@@ -60,7 +67,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument("--days", metavar="N", help="today and the days before (default 30)")
     for name, text in _FILTERS.items():
         parser.add_argument(f"--{name}", metavar=name.upper(), help=f"with {EVENTS}: {text}")
-    _add_shape(parser, f"with {EVENTS}: CSV")
+    add_shapes(parser, A_TABLE)
     parser.set_defaults(run=_usage)
 
     reports = commands.add_parser("report", help="sums by day, tier, model and more; errors, margin")
@@ -74,20 +81,14 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
             one.add_argument("--limit", metavar="N", help="how many users (default 20)")
         one.add_argument("--from", metavar="DATE", help="the first day (UTC; default 30 days back)")
         one.add_argument("--to", metavar="DATE", help="the last day (default today)")
-        _add_shape(one, "CSV")
+        add_shapes(one, A_TABLE)
         one.set_defaults(run=_report)
     today = names.add_parser(
         "today", help="one day's users, conversions, limits, money and errors, with 30 days before"
     )
     today.add_argument("--day", metavar="DATE", help="the day (UTC; default today)")
-    _add_shape(today, "CSV of the days")
+    add_shapes(today, A_TABLE)
     today.set_defaults(run=_report)
-
-
-def _add_shape(parser: argparse.ArgumentParser, csv: str) -> None:
-    shape = parser.add_mutually_exclusive_group()
-    shape.add_argument("--json", action="store_true", help="one JSON object")
-    shape.add_argument("--csv", action="store_true", help=csv)
 
 
 def _usage(options: Options, session: Session) -> None:
@@ -101,11 +102,14 @@ def _usage(options: Options, session: Session) -> None:
         query["user_id"] = users[0]
     if of_events and "days" in query:
         raise WrongUsage(f"--days is not for {EVENTS}: write --from and --to")
-    only_events = [name for name in _FILTERS if name in query] + ["csv"] * options.csv
+    only_events = [name for name in _FILTERS if name in query]
     if only_events and not of_events:
         raise WrongUsage(f"--{only_events[0]} is for single requests: write scalix usage {EVENTS} …")
     path = "/scalix/v1/usage/events" if of_events else "/scalix/v1/usage"
-    _show(options, session, path, query, _tell_events if of_events else _tell_usage)
+    if of_events:
+        _show(options, session, path, query, _tell_events)
+    else:
+        tell(options, session.get(path, **query), _tell_usage)
 
 
 def _report(options: Options, session: Session) -> None:
@@ -121,32 +125,54 @@ def _show(options: Options, session: Session, path: str, query: dict[str, Any], 
         print(text, end="")
         if cursor is not None:
             # Beside the file that it is written to, which must not pass for all of them.
-            print(f"more: add --cursor {cursor}", file=sys.stderr)
+            print(f"more: --cursor {cursor}", file=sys.stderr)
         return
     tell(options, session.get(path, **query), show)
 
 
 def _tell_usage(options: Options, answer: Any) -> None:
+    days = ("date", *_SUMS)
+    if options.csv:
+        print_rows(options, "", days, answer["by_day"])
+        return
     balance = f", balance ${shown_amount(answer['balance_usd'])}" if "balance_usd" in answer else ""
-    print(
+    print_text(
+        options,
         f"{answer['user_id']}, tier {answer['tier'] or '-'}: {shown_amount(answer['requests_today'])} requests and "
-        f"{shown_amount(answer['tokens_today'])} tokens today, ${shown_amount(answer['cost_today_usd'])}; "
-        f"{shown_amount(answer['requests_this_hour'])} requests this hour{balance}"
+        f"{shown_amount(answer['tokens_today'])} tokens today, charge ${shown_amount(answer['charge_today_usd'])}; "
+        f"{shown_amount(answer['requests_this_hour'])} requests this hour{balance}",
     )
-    print_rows("limits", _LIMITS, answer["limits"])
-    print_rows("by day", ("date", *_SUMS), answer["by_day"])
-    print_rows("by model", ("model", *_SUMS), answer["by_model"])
+    print_rows(options, "\nlimits", _LIMITS, shown_limits(answer))
+    print_rows(options, "\nby day", days, answer["by_day"])
+    _print_series(answer["by_day"])
+    print_rows(options, "\nby model", ("model", *_SUMS), answer["by_model"])
 
 
 def _tell_events(options: Options, answer: Any) -> None:
-    print_rows("requests, newest first", _EVENT, answer["events"], "no requests")
+    print_rows(options, "requests, newest first", _EVENT, answer["events"], "no requests")
     if answer["next_cursor"] is not None:
-        print(f"more: add --cursor {answer['next_cursor']}")
+        print_text(options, f"more: --cursor {answer['next_cursor']}")
 
 
 def _tell_report(options: Options, answer: Any) -> None:
     columns, rows = answer["columns"], list(answer["rows"])
+    title = f"{answer['report']}, {answer['from']} to {answer['to']}"
     if rows and "total" in answer:
         rows.append({columns[0]: "total", **answer["total"]})
-    title = f"{answer['report']}, {answer['from']} to {answer['to']}"
-    print_rows(title, columns, rows, f"{title}: nothing")
+    print_rows(options, title, columns, rows, f"{title}: nothing")
+    if answer["report"] == "day":
+        _print_series(answer["rows"])
+
+
+def _print_series(days: list[dict[str, Any]]) -> None:
+    """A line of bars for each figure of days in a row; days without use are zero."""
+    if not days:
+        return
+    by_date = {date.fromisoformat(day["date"]): day for day in days}
+    first, last = min(by_date), max(by_date)
+    every = [by_date.get(first + timedelta(days=place), {}) for place in range((last - first).days + 1)]
+    series = [column for column in columns_of(_SERIES) if any(column.name in day for day in days)]
+    widest = max(len(column.head) for column in series)
+    for column in series:
+        values = [day.get(column.name) or type(by_date[first][column.name])() for day in every]
+        print_series(f"{column.head:<{widest}}", values)

@@ -5,15 +5,15 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from scalix.cli.acts import Acts, Options, asks, or_null
+from scalix.cli.acts import A_TABLE, Acts, Options, asks, or_null
 from scalix.cli.command_line import expected
 from scalix.cli.session import Session
-from scalix.cli.tables import print_json, print_record, print_table
+from scalix.cli.tables import print_json, print_record, print_rows
 
 DEFAULT_TIER = "default"
 # All data of a user is read or removed, and the store rewrites its files.
 _PATIENCE_S = 300.0
-_COLUMNS = ("user", "tier", "blocked", "own limits", "email", "made")
+_COLUMNS = ("user_id", "tier", "blocked", "own_limits", "user_email", "created_at")
 
 
 def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -34,7 +34,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
     delete = acts.add("delete", asks("POST /user/delete", _tell_deleted), "delete users: records and counters")
     delete.add_argument("user_ids", nargs="+", metavar="user", help="the users' ids")
 
-    listing = acts.add("list", asks("GET /user/list", _tell_list), "the users that have a record")
+    listing = acts.add("list", asks("GET /user/list", _tell_list), "the users that have a record", shapes=A_TABLE)
     listing.add_argument("--page", type=int, default=1, metavar="N", help="which page (default 1)")
     listing.add_argument("--page-size", type=int, default=25, metavar="N", help="users on a page (25; at most 100)")
 
@@ -44,7 +44,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 
     acts.add("balance", asks("GET /user/balance", _tell_balance), "a user's prepaid balance", user=True)
 
-    acts.add("export", _export, "everything that is kept of a user, as JSON", user=True, json=False)
+    acts.add("export", _export, "everything that is kept of a user, as JSON", user=True, shapes=())
     acts.add(
         "erase",
         asks("DELETE /scalix/v1/users/{user_id}", _tell_erased, patience_s=_PATIENCE_S),
@@ -88,7 +88,7 @@ def _tell(options: Options, answer: Any) -> None:
         ("requests this hour", f"{usage['requests_this_hour']:,}"),
         ("requests today", f"{usage['requests_today']:,}"),
         ("tokens today", f"{usage['tokens_today']:,}"),
-        ("cost today", f"{usage['cost_today_usd']:f} USD"),
+        ("spend today", f"{usage['spend_today_usd']:f} USD"),
         ("in flight", f"{usage['in_flight_requests']:,}"),
         ("own limits", json.dumps(answer["overrides"]) if answer["overrides"] else "none"),
         ("metadata", metadata),
@@ -103,19 +103,9 @@ def _tell_deleted(options: Options, answer: Any) -> None:
 
 
 def _tell_list(options: Options, answer: Any) -> None:
-    rows = [
-        (
-            user["user_id"],
-            user["tier"],
-            "yes" if user["blocked"] else "",
-            "yes" if user["overrides"] else "",
-            user.get("user_email") or "",
-            user["created_at"] or "-",
-        )
-        for user in answer["users"]
-    ]
-    total, pages = f"{answer['total']} users", f"page {answer['page']} of {max(1, answer['total_pages'])}"
-    print_table(f"{total}, {pages}", _COLUMNS, rows, f"{total}, nothing on {pages}")
+    rows = [{**user, "own_limits": bool(user["overrides"])} for user in answer["users"]]
+    total, pages = f"{answer['total']:,} users", f"page {answer['page']} of {max(1, answer['total_pages'])}"
+    print_rows(options, f"{total}, {pages}", _COLUMNS, rows, f"{total}, nothing on {pages}")
 
 
 def _tell_credit(options: Options, answer: Any) -> None:

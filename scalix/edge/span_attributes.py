@@ -106,7 +106,8 @@ def _of_exchange(exchange: Exchange) -> dict[str, Value]:
         said["scalix.outcome"] = str(exchange.ending.outcome)
     charge = exchange.charge
     if charge is not None and (charge.detail.cost_nano_usd or charge.detail.charge_nano_usd):
-        said["scalix.cost_usd"] = charge.detail.cost_nano_usd / NANO_USD_PER_USD
+        said["scalix.provider_cost_usd"] = charge.detail.cost_nano_usd / NANO_USD_PER_USD
+        said["scalix.cost_usd"] = said["scalix.provider_cost_usd"]  # the name of before
         said["scalix.charge_usd"] = charge.detail.charge_nano_usd / NANO_USD_PER_USD
     return said
 

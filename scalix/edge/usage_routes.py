@@ -12,7 +12,13 @@ from scalix.service.identity.identity import Identity
 from scalix.service.queries import one_of, refuse_unknown_parameters
 from scalix.service.usage.status_line import status_line
 from scalix.service.usage.usage import USER, Overview, UsageReading
-from scalix.service.usage.usage_events import EVENT_COLUMNS, OPERATORS_COLUMNS, EventsPage, UsageEvents
+from scalix.service.usage.usage_events import (
+    EVENT_COLUMNS,
+    LAST_COLUMNS,
+    OPERATORS_COLUMNS,
+    EventsPage,
+    UsageEvents,
+)
 
 # A page may go through all events of many days, and no quota counts it: so many at once in one worker, of everybody and
 # of one caller, those that wait included.
@@ -51,7 +57,7 @@ class UsageRoutes:
         page = await self._page(caller, query)
         if shape == "json":
             return json_page(page)
-        columns = (*EVENT_COLUMNS, *OPERATORS_COLUMNS) if caller.may_name_users else EVENT_COLUMNS
+        columns = (*EVENT_COLUMNS, *(OPERATORS_COLUMNS if caller.may_name_users else ()), *LAST_COLUMNS)
         more = ((b"x-scalix-next-cursor", page.next_cursor.encode()),) if page.next_cursor else ()
         return rows_page(page.events, columns, shape, more)
 

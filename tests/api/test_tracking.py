@@ -76,6 +76,7 @@ def test_somebody_who_never_called_has_a_newcomers_room(runtime: Runtime) -> Non
         "requests_today": 0,
         "tokens_today": 0,
         "requests_this_hour": 0,
+        "charge_today_usd": 0.0,
         "cost_today_usd": 0.0,
         "requests_in_flight": 0,
         "limits": {"requests-hour": 2, "requests-month": 1000, "tokens-day": 10_000},
@@ -99,7 +100,13 @@ def test_what_is_tracked_is_charged_once_by_its_id(runtime: Runtime) -> None:
 async def test_the_gateway_counts_what_was_tracked_and_shows_it(runtime: Runtime, gateway: Instance) -> None:
     await gateway.http.post("/user/new", json={"user_id": "ann", "tier": "premium"})
     tracker = UsageTracker(runtime)
-    metadata = {"request_id": "r1", "model_served": "claude", "provider": "anthropic", "stream": True, "cost_usd": 2}
+    metadata = {
+        "request_id": "r1",
+        "model_served": "claude",
+        "provider": "anthropic",
+        "stream": True,
+        "provider_cost_usd": 2,
+    }
     tracked = await in_thread(tracker.track_usage, "ann", "free-model", USAGE, metadata)
     assert (tracked["provider_cost_usd"], tracked["charge_usd"]) == (2.0, 3.0)
     (event,) = (await gateway.http.get("/scalix/v1/usage/events", params={"user_id": "ann"})).json()["events"]
@@ -113,7 +120,7 @@ async def test_the_gateway_counts_what_was_tracked_and_shows_it(runtime: Runtime
         "tokens": 15,
         "stream": True,
     }
-    assert (event["cost_usd"], event["provider_cost_usd"], event["price_version"]) == (3.0, 2.0, "caller")
+    assert (event["charge_usd"], event["provider_cost_usd"], event["price_version"]) == (3.0, 2.0, "caller")
     usage = (await gateway.http.get("/scalix/v1/usage", params={"user_id": "ann"})).json()
     assert (usage["requests_today"], usage["cost_today_usd"]) == (1, 3.0)
 
@@ -210,6 +217,7 @@ def test_the_time_of_a_request_names_its_windows(runtime: Runtime) -> None:
         (("ann", "m", USAGE, {"request_id": 7}), "request_id"),
         (("ann", "m", USAGE, {"cost_usd": -1}), "cost"),
         (("ann", "m", USAGE, {"cost_usd": "nan"}), "cost"),
+        (("ann", "m", USAGE, {"provider_cost_usd": -1}), "cost"),
         (("ann", "m", USAGE, {"outcome": "fine"}), "outcome"),
         (("ann", "m", USAGE, {"latency_ms": 1.5}), "latency_ms"),
     ],

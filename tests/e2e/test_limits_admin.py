@@ -89,9 +89,9 @@ def test_the_operators_command_shows_sets_and_resets(gateway: Gateway, http: htt
     rows = {line.split()[0]: line.split() for line in shown.stdout.splitlines() if line.strip()}
     assert rows["requests-month"][1:4] == ["1", "1", "0"]
     assert rows["requests-month"][-1] == "own"
-    assert rows["requests-day"][1] == "1,000,000"
+    assert rows["requests-day"][2] == "1,000,000"
     assert rows["requests-day"][-1] == "tier"
-    assert rows["tokens-day"][1] == "unlimited"
+    assert rows["tokens-day"][2] == "unlimited"
 
     reset = scalix(gateway, "limits", "reset", user, "requests-month")
     assert reset.stdout.splitlines()[-1] == "given back: requests-month 1"

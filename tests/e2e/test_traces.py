@@ -121,6 +121,7 @@ def test_a_request_and_the_attempt_at_its_provider_have_a_span_each(
     assert len(pseudonym) == 12
     cost = own.said.pop("scalix.cost_usd", 0), own.said.pop("scalix.charge_usd", 0)
     assert all(amount >= 0 for amount in cost)
+    assert own.said.pop("scalix.provider_cost_usd", 0) == cost[0]
     assert own.said == {
         "http.request.method": "POST",
         "http.route": "/v1/chat/completions",

@@ -241,6 +241,7 @@ async def test_an_event_tells_all_that_is_kept_of_a_request(make: Make) -> None:
         "cached_tokens": 0,
         "reasoning_tokens": 0,
         "estimated": False,
+        "charge_usd": 1.5e-6,
         "cost_usd": 1.5e-6,
         "latency_ms": 100,
         "first_token_ms": 30,
@@ -307,6 +308,7 @@ async def test_events_as_csv_and_json_lines(make: Make) -> None:
         plain = await client.get(EVENTS, params={"format": "csv", "limit": 1})
         assert plain.headers["content-type"] == "text/csv; charset=utf-8"
         (row,) = csv.DictReader(io.StringIO(plain.text, newline=""))
+        assert row["charge_usd"] == row["cost_usd"]
         assert (row["id"], row["cost_usd"], row["first_token_ms"], row["fallbacks"], row["stream"]) == (
             "r2",
             "0.0000015",

@@ -37,7 +37,9 @@ _FACTS = Fields(
     {str: "user_id tier", bool: "blocked", dict[str, Any]: "overrides", str | None: "created_at updated_at"},
     {dict[str, Any] | None: "metadata", NotRequired[str]: "metadata_error", NotRequired[Any]: _DESCRIPTIONS},
 )
-_USE = Fields({int: "requests_this_hour requests_today tokens_today in_flight_requests", float: "cost_today_usd"})
+_USE = Fields(
+    {int: "requests_this_hour requests_today tokens_today in_flight_requests", float: "spend_today_usd cost_today_usd"}
+)
 Usage = Annotated[Json, _USE]
 _INFO = Fields(_FACTS, {dict[str, bool]: "consent", Usage: "usage", list[ShownLimit]: "limits"})
 SHOWN_USER = Fields(_INFO, {Annotated[Json, _INFO]: "user_info"})
@@ -294,6 +296,7 @@ def _usage(tallies: Tallies) -> Usage:
         "requests_this_hour": hour.requests_used,
         "requests_today": day.requests_used,
         "tokens_today": day.tokens_used,
-        "cost_today_usd": day.nano_usd_used / NANO_USD_PER_USD,
+        "spend_today_usd": day.nano_usd_used / NANO_USD_PER_USD,
+        "cost_today_usd": day.nano_usd_used / NANO_USD_PER_USD,  # the name of before
         "in_flight_requests": day.requests_held,
     }

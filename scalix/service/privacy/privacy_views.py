@@ -19,7 +19,8 @@ _IN_USD = {"cost_nano_usd": "cost_usd", "charge_nano_usd": "charge_usd", "nano_u
 
 def _in_usd_of(figures: type[Any]) -> Fields:
     kinds = get_type_hints(figures).items()
-    return Fields(*({float: _IN_USD[name]} if name in _IN_USD else {kind: name} for name, kind in kinds))
+    named = ({float: _IN_USD[name]} if name in _IN_USD else {kind: name} for name, kind in kinds)
+    return Fields(*named, {float: "provider_cost_usd"})
 
 
 _RECORD = Fields(
@@ -128,7 +129,8 @@ def _summary(summary: Summary) -> ShownSummary:
 
 
 def _in_usd(figures: dict[str, Any]) -> dict[str, Any]:
-    return {_IN_USD.get(name, name): _usd(value) if name in _IN_USD else value for name, value in figures.items()}
+    shown = {_IN_USD.get(name, name): _usd(value) if name in _IN_USD else value for name, value in figures.items()}
+    return {**shown, "provider_cost_usd": shown["cost_usd"]}  # which is here the name of before
 
 
 def _usd(nano_usd: int) -> float:

@@ -34,13 +34,13 @@ USER = "user_id"
 _PARAMETERS = frozenset({"days", USER})
 # A limit that is not enforced, and whence each is, are the operator's alone to see.
 ShownLimit = Annotated[Json, Fields(LIMIT, {NotRequired[str]: "source", NotRequired[bool]: "enforce"})]
-_SUMS = Fields({int: COUNTS, float: "cost_usd"})
+_SUMS = Fields({int: COUNTS, float: "charge_usd cost_usd"})
 UseOfDay = Annotated[Json, Fields(_SUMS, {str: "date"})]
 UseOfModel = Annotated[Json, Fields(_SUMS, {str: "model"})]
 _LIMITS_OF_KEY = {list[Annotated[Json, LIMIT]]: "limits"}
 UseOfKey = Annotated[Json, Fields({str: "key_name", str | None: "key_alias expires"}, _LIMITS_OF_KEY)]
 _OVERVIEW = Fields(
-    {str: "user_id time", str | None: "tier", float: "cost_today_usd"},
+    {str: "user_id time", str | None: "tier", float: "charge_today_usd cost_today_usd"},
     {int: "requests_today tokens_today requests_this_hour requests_in_flight", list[ShownLimit]: "limits"},
     {NotRequired[float]: "balance_usd balance_reserved_usd", NotRequired[UseOfKey]: "key"},
     {list[UseOfDay]: "by_day", list[UseOfModel]: "by_model"},
@@ -161,7 +161,8 @@ class UsageReading:
             "time": rfc3339(use.now_ms),
             "requests_today": today.requests_used,
             "tokens_today": today.tokens_used,
-            "cost_today_usd": use.charge_today_nano_usd / NANO_USD_PER_USD,
+            "charge_today_usd": use.charge_today_nano_usd / NANO_USD_PER_USD,
+            "cost_today_usd": use.charge_today_nano_usd / NANO_USD_PER_USD,  # the name of before
             "requests_this_hour": hour.requests_used,
             "requests_in_flight": use.in_flight,
             "limits": limits_of(whose, use),
@@ -202,8 +203,9 @@ def limits_of(whose: Whose, use: Use) -> list[ShownLimit]:
 
 
 def shown_sums(sums: Sums) -> dict[str, Any]:
-    """Sums as their user sees them: `cost_usd` is what is billed."""
-    return {**counts(sums), "cost_usd": sums.charge_nano_usd / NANO_USD_PER_USD}
+    """Sums as their user sees them: what is billed, also under its name of before, `cost_usd`."""
+    charge_usd = sums.charge_nano_usd / NANO_USD_PER_USD
+    return {**counts(sums), "charge_usd": charge_usd, "cost_usd": charge_usd}
 
 
 def _by_day(summaries: list[Summary]) -> list[UseOfDay]:

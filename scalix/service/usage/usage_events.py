@@ -40,7 +40,7 @@ _AS_THEY_ARE = (
 )
 _EVENT = Fields(
     {str: "id time model outcome", str | None: "model_served tier key key_id error", list[str]: "fallbacks"},
-    {int: "requests tokens", float: "cost_usd", bool: "estimated stream"},
+    {int: "requests tokens", float: "charge_usd cost_usd", bool: "estimated stream"},
     {NotRequired[str | None]: "provider price_version", NotRequired[float]: "provider_cost_usd"},
     *({shown_type(name): name} for name in _AS_THEY_ARE),
     *(
@@ -53,6 +53,7 @@ OPERATORS_COLUMNS = (
     *("provider", "provider_cost_usd", "price_version"),
     *(one.name for one in LATER_FIELDS if one.is_operators),
 )
+LAST_COLUMNS = ("charge_usd",)  # behind all that were there before, whose places stay
 _OUTCOMES = tuple(outcome.value for outcome in Outcome)
 # That our own account at a provider is at fault is told to the operator alone.
 _OURS = frozenset({ErrorClass.AUTH.value, ErrorClass.PROVIDER_QUOTA.value})
@@ -144,7 +145,8 @@ class UsageEvents:
 
 
 def shown_event(event: Event, key: str | None, is_operators_view: bool) -> ShownEvent:
-    """An event as its user sees it: `cost_usd` is what is billed. The operator sees what the provider takes, too."""
+    """An event as its user sees it: `charge_usd`, of before `cost_usd`, is what is billed. The operator sees what the
+    provider takes, too."""
     detail = event.detail
     error = detail.error if is_operators_view else shown_error(detail.error)
     shown = {
@@ -161,6 +163,7 @@ def shown_event(event: Event, key: str | None, is_operators_view: bool) -> Shown
         "tokens": event.tokens,
         **{name: getattr(detail, name) for name in _AS_THEY_ARE},
         "estimated": event.estimated,
+        "charge_usd": detail.charge_nano_usd / NANO_USD_PER_USD,
         "cost_usd": detail.charge_nano_usd / NANO_USD_PER_USD,
         "stream": detail.streamed,
         "fallbacks": list(detail.fallbacks),
