@@ -116,7 +116,7 @@ _KNOWN = {
             Kind.NUMBER, 8, "requests tokens errors failed_attempts used remaining limit_value size_bytes", **_HEADS
         ),
         *_column(Kind.NUMBER, 8, "rank found right active_users users upgraded", **_HEADS),
-        *_column(Kind.NUMBER, 7, "new_users upgraded_users within_days came_back", **_HEADS),
+        *_column(Kind.NUMBER, 7, "new_users upgraded_users within_days came_back left", **_HEADS),
         *_column(Kind.PERCENT, 8, "percent", percent="%"),
         *_column(Kind.NUMBER, 4, "seq"),
         *_column(Kind.PERCENT, 6, "margin_percent", **_HEADS),

@@ -153,7 +153,13 @@ _CHECKED = {
 _OF_USER = {"user_id": HOSTILE[0], "tier": "free", "limits": [LIMIT], "overrides": {}, "undone": {"requests-hour": 3}}
 _KEY_PAGE = {"keys": _KEYS, "total_count": 812, "current_page": 1, "total_pages": 33}
 
-_DAY_FIGURES = {"active_users": 345, "new_users": 67, "upgraded_users": 8, "limited_users": 9, "rescued": 12}
+_DAY_FIGURES: dict[str, Any] = {
+    "active_users": 345,
+    "new_users": 67,
+    "upgraded_users": 8,
+    "limited_users": 9,
+    "rescued": 12,
+}
 _DAY_FIGURES |= {"first_byte_p50_ms": 345, "first_byte_p95_ms": None}
 TODAY = {
     "date": "2026-11-30",
