@@ -93,6 +93,8 @@ PLACES: list[tuple[str, list[str]]] = [
     ("hash 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b", ["9f86d081"]),
 ]
 ORDINARY = [
+    "write api_key: ${OPENAI_API_KEY}, and set that variable",
+    "api_key: os.environ/OPENAI_API_KEY",
     "The field 'temperature' is out of range",
     "max_tokens: 4096 is more than 2048",
     "model openai/gpt-4o-mini at version 1.106.2",

@@ -176,6 +176,24 @@ def test_what_an_earlier_run_has_left_is_named(practice: Practice) -> None:
     assert seen.the("journal", ".draft")["level"] == "note"
 
 
+def test_what_to_write_in_place_of_a_secret_in_the_config_is_legible(practice: Practice) -> None:
+    practice.models(("openai/tiny", f"api_key: sk-proj-{SECRET}"))
+    seen = practice.examine("--offline")
+    assert "write api_key: ${" in seen.the("config", "a secret in plain text")["fix"]
+    assert SECRET not in json.dumps(seen.findings)
+
+
+def test_a_setting_without_effect_is_to_be_removed_and_a_variable_that_litellm_does_not_get_is_noted(
+    practice: Practice,
+) -> None:
+    model = ("openai/tiny", 'api_base: "http://127.0.0.1:9/v1", api_key: none')
+    practice.models(model, tail="litellm_settings:\n  cache: true\n")
+    practice.variables["OPENAI_BASE_URL"] = "http://127.0.0.1:9"
+    seen = practice.examine("--offline")
+    assert seen.the("config", "litellm_settings.cache")["fix"] == "remove it"
+    assert "${OPENAI_BASE_URL}" in seen.the("settings", "kept from LiteLLM: OPENAI_BASE_URL")["fix"]
+
+
 def test_a_default_tier_without_a_model_in_service_is_a_warning(practice: Practice) -> None:
     tiers = "scalix:\n  default_tier: free\n  tiers: {free: {models: [m1]}, pro: {models: ['*']}}\n"
     in_service = ("openai/tiny", 'api_base: "http://127.0.0.1:9/v1", api_key: none')

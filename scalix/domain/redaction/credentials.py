@@ -56,9 +56,9 @@ def _is_token(text: bytes) -> bool:
 
 
 def _is_value(text: bytes) -> bool:
-    """Whether it is a secret's value, and not a word about it."""
+    """Whether it is a secret's value, and neither a word about it nor the name of a variable that has it."""
     said = text.lower().strip(b"\"'`\\.,:;!?")
-    return said != b"" and said not in _SAID and not (said.isdigit() and len(said) < 6)
+    return said != b"" and said not in _SAID and not (said.isdigit() and len(said) < 6) and not _REFERENCE.match(text)
 
 
 def _is_unlikely_word(text: bytes) -> bool:
@@ -82,6 +82,8 @@ _SAID = frozenset(
     b" authentication authorization scheme tokens token header realm error denied expired wrong unknown bearer basic"
     b" identifier".split()
 )
+# What begins so is no key of anybody's: as configs name variables.
+_REFERENCE = byte_pattern(rb"[\"'`]?(?:\$\{[A-Z][A-Z0-9_]+\}?|os\.environ/[A-Z][A-Z0-9_]+)[\"'`]?$")
 _QUOTE = rb"[\"'`\\]{0,3}"
 _IS = _QUOTE + rb"\s{0,3}(?:=>?|:)\s{0,3}"
 _VALUE = rb"(?:\\{0,2}[\"'`][^\"'`]{1,200}[\"'`]|[^\s\"'`\\&<>)}\]]+)"

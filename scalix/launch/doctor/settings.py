@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from scalix.launch.config.deployments import lack
-from scalix.launch.doctor.findings import Case, Finding
+from scalix.launch.doctor.findings import Case, Finding, Level
 from scalix.launch.settings.litellm_environment import explained
 from scalix.launch.settings.variable_notes import variable_notes
 
@@ -17,7 +17,8 @@ def check_settings(case: Case) -> Iterator[Finding]:
     of_config = settings.config_path.name
     yield from (Finding.of(one) for one in case.found.problems if not _is_of(one.where, of_config))
     unread = variable_notes(environment, workers_option=None, referred=_names_in(case), signing=())
-    yield from (_warning(line, "settings") for line in (plan.notes if plan else unread))
+    yield from (_told(line, "settings") for line in (plan.notes if plan else unread))
+    yield from (_told(line, "settings", "note") for line in explained(plan.kept_from_litellm if plan else {}))
     if not case.found.problems:
         sources = ", ".join(path.name for path in environment.sources) or "no env file"
         yield Finding("ok", "settings", f"SCALIX_ENV={settings.scalix_env}, {sources}")
@@ -29,7 +30,7 @@ def check_config(case: Case) -> Iterator[Finding]:
     if config is None:
         yield from (Finding.of(one) for one in case.found.problems if _is_of(one.where, path.name))
         return
-    yield from (_warning(line, "config") for line in config.warnings)
+    yield from (_told(line, "config") for line in config.warnings)
     for variable in dict.fromkeys(variable for _, variable in config.left_out):
         names = ", ".join(name for name, lacking in config.left_out if lacking == variable)
         why = lack(variable, case.found.environment.values)
@@ -38,8 +39,6 @@ def check_config(case: Case) -> Iterator[Finding]:
     if policy.models and not any(map(policy.tiers[policy.default_tier].allows, policy.models)):
         what = f"tier {policy.default_tier}, the default one, has none of the models in service: its users are refused"
         yield Finding("warning", path.name, what, "see to its `models`, or set the keys of those that it names")
-    for line in explained(case.plan.kept_from_litellm if case.plan else {}):
-        yield Finding("note", "settings", line)
     yield Finding("ok", path.name, f"{len(config.policy.models)} models in service, {len(config.policy.tiers)} tiers")
 
 
@@ -55,9 +54,10 @@ def _is_of(where: str, file: str) -> bool:
     return where.partition(":")[0].rpartition("/")[2] == file
 
 
-def _warning(line: str, area: str) -> Finding:
+def _told(line: str, area: str, level: Level = "warning") -> Finding:
+    """The finding of a line that a start would show: `where: what; fix`."""
     where, colon, what = line.partition(": ")
     if not colon or " " in where:
         where, what = area, line
     what, _, fix = what.partition("; ")
-    return Finding("warning", where, what, fix)
+    return Finding(level, where, what, fix or ("remove it" if "without effect" in what else ""))
