@@ -5,9 +5,11 @@ ARG BASE=python:3.12-slim
 
 FROM ${BASE} AS build
 WORKDIR /build
-COPY requirements.lock ./
+# With what traces need: a container is not the place to install a package into.
+COPY requirements.lock requirements-traces.lock ./
 RUN python3 -m venv /opt/scalix \
- && /opt/scalix/bin/python -m pip install --no-cache-dir --require-hashes --no-deps -r requirements.lock
+ && /opt/scalix/bin/python -m pip install --no-cache-dir --require-hashes --no-deps -r requirements.lock \
+ && /opt/scalix/bin/python -m pip install --no-cache-dir --require-hashes --no-deps -r requirements-traces.lock
 COPY . .
 RUN /opt/scalix/bin/python -m pip install --no-cache-dir --no-deps . \
  && /opt/scalix/bin/python -m compileall -q /opt/scalix/lib

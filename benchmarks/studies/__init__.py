@@ -10,6 +10,7 @@ from benchmarks.studies.open_streams import OpenStreams
 from benchmarks.studies.paced import Paced
 from benchmarks.studies.paced_beside import PacedBeside
 from benchmarks.studies.profile import Profile
+from benchmarks.studies.tracing import Tracing
 from benchmarks.studies.workers import Workers
 
 STUDIES: dict[str, Study] = {
@@ -24,6 +25,7 @@ STUDIES: dict[str, Study] = {
         memory.SHORT,
         memory.LONG,
         LeftOut(),
+        Tracing(),
         Profile(),
         Counting(),
     )

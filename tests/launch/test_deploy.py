@@ -41,3 +41,10 @@ def test_whoever_stops_a_gateway_waits_longer_than_its_longest_drain() -> None:
 def test_no_secret_stands_in_a_file() -> None:
     for path in FILES:
         assert not re.search(r"\bsk-[A-Za-z0-9]{8,}", path.read_text(encoding="utf-8")), path
+
+
+def test_a_unit_that_ends_of_its_config_is_not_started_again() -> None:
+    """What systemd says of exit codes holds for the program itself: one before it would be tried again for ever."""
+    unit = (DEPLOY / "systemd" / "scalix-gateway.service").read_text(encoding="utf-8")
+    assert "RestartPreventExitStatus=2" in unit
+    assert "ExecStartPre" not in unit

@@ -85,3 +85,15 @@ def test_a_worker_with_a_published_master_key_starts_in_development_only(tmp_pat
     assert permitted not in environment(plan, "sk-" + "5f" * 32)
     production = replace(plan, settings=replace(plan.settings, scalix_env="production"))
     assert permitted not in environment(production, "sk-1234")
+
+
+def test_a_worker_has_a_home_where_its_user_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that systemd makes for the time of a run, or that an image does not know."""
+    plan = plan_of(tmp_path, read_config(SHIPPED, {}))
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 54_321)
+    values = worker_environment(plan, rendered_config=tmp_path, store_url="", master_key="", demo_url=None)
+    assert values["HOME"] == str(plan.settings.state_dir)
+    monkeypatch.undo()
+    values = worker_environment(plan, rendered_config=tmp_path, store_url="", master_key="", demo_url=None)
+    assert values["HOME"] == str(Path.home())

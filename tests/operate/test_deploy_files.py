@@ -63,3 +63,10 @@ def test_the_composition_keeps_to_its_specification() -> None:
 def test_the_image_s_file_has_nothing_to_be_said_about() -> None:
     checked = run("hadolint", "Dockerfile")
     assert (checked.returncode, checked.stdout) == (0, "")
+
+
+def test_promtool_takes_the_rules_and_finds_that_each_fires_and_is_silent_when_it_should() -> None:
+    folder = "deploy/prometheus"
+    for command in (("check", "rules", f"{folder}/alerts.yaml"), ("test", "rules", f"{folder}/alerts_test.yaml")):
+        checked = run("promtool", *command)
+        assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -62,6 +62,8 @@ def test_it_runs_read_only_without_root_and_drains_when_stopped(
         status = run("podman", "exec", name, "scalix", "status", "--json", **variables)
         assert json.loads(status.stdout)["ready"] is True
         assert run("podman", "exec", name, "id", "-u", **variables).stdout.strip() == "10001"
+        traces = "import opentelemetry.exporter.otlp.proto.http"
+        assert run("podman", "exec", name, "/opt/scalix/bin/python", "-c", traces, **variables).returncode == 0
         checked = run("podman", "exec", name, "scalix", "diagnose", "--test", "free", **variables)
         assert checked.returncode == 0, checked.stdout
         run("podman", "stop", "-t", "30", name, **variables)

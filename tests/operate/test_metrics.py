@@ -2,132 +2,29 @@
 time, and every panel of the dashboards has data."""
 
 import contextlib
-import json
 import re
 import resource
 import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import orjson
 import psutil
 import pytest
 
 from tests.authority import Authority
-from tests.e2e.scripted_provider import Answer, Provider, scripted, whole
-from tests.e2e.test_who_is_to_blame import proper
-from tests.operate.tools import ROOT, run
-from tests.operate.watching import Prometheus, Watched, meanwhile, prometheus, soon
-from tests.store.servers import Server, free_ports, running
+from tests.operate.tools import ROOT
+from tests.operate.watched_world import FAILS, HPA, PLACES, World, config, signal_of, watched
+from tests.operate.watching import meanwhile, soon
 
 pytestmark = pytest.mark.operate
-PLACES = ("steady", "saved", "dead", "greedy", "slow", "late", "checked")
-FAILS: dict[str, int] = {}
-"""The places of the provider that fail, with the status of their answer."""
-
-
-def answer(path: str, body: dict[str, Any]) -> Answer:
-    place = path.split("/")[1]
-    if place in FAILS:
-        return whole({"error": {"message": "no", "type": "api_error"}}, FAILS[place])
-    if place == "slow":
-        time.sleep(4)
-    if place == "late":
-        time.sleep(11)
-    made = proper(path, body)
-    if body.get("stream"):
-        return stream()
-    if place == "greedy":
-        (text,) = made.pieces
-        value = orjson.loads(text)
-        value["usage"] = {"prompt_tokens": 7, "completion_tokens": 5_000, "total_tokens": 5_007}
-        return whole(value)
-    return made
-
-
-def stream() -> Answer:
-    def chunk(**more: Any) -> bytes:
-        return b"data: " + orjson.dumps(
-            {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", **more}
-        )
-
-    said = [{"index": 0, "delta": {"role": "assistant", "content": "hello"}, "finish_reason": None}]
-    over = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
-    usage = {
-        "prompt_tokens": 7,
-        "completion_tokens": 5,
-        "total_tokens": 12,
-        "prompt_tokens_details": {"cached_tokens": 3},
-    }
-    parts = [chunk(choices=said), chunk(choices=over), chunk(choices=[], usage=usage), b"data: [DONE]"]
-    return Answer(200, [part + b"\n\n" for part in parts], (("content-type", "text/event-stream"),))
-
-
-def config(**section: Any) -> str:
-    entry = {"input_cost_per_token": 0.000001, "output_cost_per_token": 0.000002, "max_output_tokens": 1000}
-    models = [
-        {
-            "model_name": place,
-            "litellm_params": {
-                "model": "openai/m",
-                "api_base": f"${{TEST_PROVIDER_ROOT}}/{place}/v1",
-                "api_key": "${TEST_PROVIDER_KEY}",
-            },
-            "model_info": entry,
-        }
-        for place in PLACES
-    ]
-    tier = {"models": ["*"], "tokens": {"day": 100_000_000}, "requests": {"day": 1_000_000}}
-    known = {
-        "default_tier": "free",
-        "tiers": {"free": {**tier, "on_store_failure": "allow"}, "small": {"models": ["*"], "requests": {"day": 1}}},
-        "cooldown": {"seconds": 5},
-        "fallbacks": {"saved": ["steady"]},
-        "overload": {"in_flight": 8, "wrong_key_delay_s": 0, "queue": {"requests": 4, "wait_s": 6}},
-    }
-    general = {
-        "background_health_checks": True,
-        "health_check_interval": 5,
-        "background_health_check_model_groups": ["checked"],
-    }
-    return json.dumps({"model_list": models, "general_settings": general, "scalix": {**known, **section}})
-
-
-class World:
-    def __init__(self, folder: Path, store: Server, provider: Provider, watching: Prometheus) -> None:
-        self.folder, self.store, self.provider, self.watching = folder, store, provider, watching
-        self.one = self.gateway("one", config()).start()
-        watching.watch(self.one)
-
-    def gateway(self, name: str, text: str) -> Watched:
-        return Watched(
-            self.folder / name,
-            self.provider.url,
-            options=("--workers", "2"),
-            extra={"REDIS_URL": self.store.url},
-            config=text,
-        )
-
-    def fires(self, *names: str, within_s: float = 60) -> None:
-        """Wait until these alerts fire."""
-        wanted = set(names)
-        soon(lambda: wanted <= self.watching.firing(), f"{wanted} do not fire", within_s=within_s)
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("watched")
-    watching = prometheus(folder / "prometheus")
-    with scripted(answer) as provider, running(Server(folder / "store", free_ports(1)[0])) as store:
-        try:
-            made = World(folder, store, provider, watching.start())
-            yield made
-            made.one.stop()
-        finally:
-            watching.stop()
+    with watched(tmp_path_factory.mktemp("watched")) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -135,13 +32,6 @@ def well() -> Iterator[None]:
     FAILS.clear()
     yield
     FAILS.clear()
-
-
-def test_promtool_takes_the_rules_and_finds_that_each_fires_and_is_silent_when_it_should() -> None:
-    folder = "deploy/prometheus"
-    for command in (("check", "rules", f"{folder}/alerts.yaml"), ("test", "rules", f"{folder}/alerts_test.yaml")):
-        checked = run("promtool", *command)
-        assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_in_a_quiet_time_no_alert_fires(world: World) -> None:
@@ -206,6 +96,17 @@ def test_a_flood_of_wrong_keys(world: World) -> None:
 
     with meanwhile(wrong, threads=2):
         world.fires("ScalixWrongKeys")
+
+
+def test_a_gateway_that_fails_itself(world: World) -> None:
+    """A record that it can't read, as after something else has written into the store."""
+    with world.one.client() as http:
+        assert http.post("/user/new", json={"user_id": "torn"}).status_code == 200
+    store = world.store.admin
+    (record,) = [key for key in store.scan_iter(match="*torn*") if store.type(key) in ("hash", b"hash")]
+    store.hset(record, "limits", "{")
+    with meanwhile(lambda: world.one.ask(user="torn")):
+        world.fires("ScalixGatewayErrors")
 
 
 def test_a_full_line(world: World) -> None:
@@ -307,17 +208,32 @@ def test_workers_that_die_and_their_requests_and_counters_that_are_those_of_the_
 
 
 def test_the_signal_of_the_hpa_doubles_with_the_load(world: World) -> None:
-    text = (ROOT / "deploy" / "kubernetes" / "prometheus-adapter.yaml").read_text(encoding="utf-8")
-    (query,) = re.findall(r"metricsQuery: '(sum[^']+)'", text)
-    for name, value in (("Series", "scalix_requests_in_flight"), ("GroupBy", "instance"), ("LabelMatchers", "")):
-        query = query.replace(f"<<.{name}>>", value)
-    query = query.replace("[1m]", "[8s]")
+    query = signal_of("scalix_requests_in_flight")
     signals = []
     for threads in (4, 8):
         with meanwhile(lambda: world.one.ask("slow"), threads=threads):
             time.sleep(12)  # as long as the average is of
             signals.append(world.watching.value(query))
     assert signals[0] == pytest.approx(4, abs=1.2)
+    assert signals[1] == pytest.approx(2 * signals[0], rel=0.35)
+
+
+def test_the_other_signal_of_the_hpa_doubles_when_its_loops_are_twice_as_late(world: World) -> None:
+    query, worker = signal_of("scalix_loop_lag_seconds"), world.one.workers()[0]
+    signals = []
+    for held_s in (0.2, 0.4):
+
+        def hold_up(held_s: float = held_s) -> None:
+            worker.send_signal(signal.SIGSTOP)
+            time.sleep(held_s)
+            worker.send_signal(signal.SIGCONT)
+            time.sleep(1 - held_s)
+
+        with meanwhile(hold_up):
+            time.sleep(26)  # as long as both averages are of
+            signals.append(world.watching.value(query))
+    (target,) = re.findall(r"scalix_loop_lag_seconds.*?averageValue: (\d+)m", HPA.read_text(encoding="utf-8"), re.S)
+    assert signals[0] > int(target) / 1000
     assert signals[1] == pytest.approx(2 * signals[0], rel=0.35)
 
 
@@ -346,6 +262,17 @@ def test_every_query_of_the_dashboards_has_data(world: World) -> None:
                     empty.setdefault(path.stem, []).append(query)
     small.close()
     assert not empty
+
+
+def test_an_instance_of_another_version(world: World) -> None:
+    older = world.gateway("older", config())
+    older.extra = {**older.extra, "SCALIX_APP": "tests.operate.older_version:create_app"}
+    older.start()
+    world.watching.watch(older)
+    try:
+        world.fires("ScalixVersionDiffers")
+    finally:
+        older.stop()
 
 
 def test_what_comes_with_another_instance_that_is_not_cared_for_and_an_instance_that_goes_away(world: World) -> None:

@@ -1,5 +1,6 @@
 """What a start will run: settings, config, and the programs with their environments."""
 
+import os
 import platform
 import secrets
 import sys
@@ -131,7 +132,7 @@ def worker_environment(
         PYTHONPATH=f"{_python_path(values)}:{settings.config_path.absolute().parent}",
         PYTHONUNBUFFERED="1",
     )
-    for name, value in _CONNECTIONS.items():
+    for name, value in {**_CONNECTIONS, "HOME": _home(settings.state_dir)}.items():
         values.setdefault(name, value)
     if demo_url:
         values["SCALIX_DEMO_URL"] = demo_url
@@ -141,6 +142,13 @@ def worker_environment(
         # The edge takes it from this machine only; LiteLLM would not start with it.
         values["LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"] = "true"
     return values
+
+
+def _home(state_dir: Path) -> str:
+    """Where LiteLLM's packages look for settings of their user's: they don't load where that has no home, as one that
+    exists only while the gateway runs."""
+    home = os.path.expanduser("~")  # noqa: PTH111  # `Path.home` raises then
+    return str(state_dir) if home == "~" else home
 
 
 def versions() -> str:

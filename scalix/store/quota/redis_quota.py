@@ -91,7 +91,7 @@ class QuotaStore(LimitTools):
         await self._session.run_all("renew", (([index], [now, lease_ms, *some]) for index, some in members.items()))
 
     async def sweep(self, note: Callable[[str], object] = lambda request_id: None) -> int:
-        """Charge the prompt estimate of every request whose lease has lapsed; how many. `note` is given the id of each."""
+        """Charge the prompt estimate of every request whose lease has lapsed; how many. `note` is told their ids."""
         now_ms = await self._session.time_ms()
         await self._pseudonyms.agree()  # here, where nobody waits
         # Entries that can't be swept must not keep those of later shards from their turn.
