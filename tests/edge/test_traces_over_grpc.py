@@ -23,13 +23,14 @@ async def test_spans_come_to_a_receiver_of_grpc(
 
     received: list[Any] = []
 
-    class Receiver(trace_service_pb2_grpc.TraceServiceServicer):  # type: ignore[misc]
+    class Receiver(trace_service_pb2_grpc.TraceServiceServicer):
         def Export(self, request: Any, context: Any) -> Any:  # noqa: N802
             received.append(request)
             return trace_service_pb2.ExportTraceServiceResponse()
 
     server = grpc.server(ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(Receiver(), server)
+    add: Any = trace_service_pb2_grpc.add_TraceServiceServicer_to_server
+    add(Receiver(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     variables = {
