@@ -17,7 +17,7 @@ ANSWERS: dict[str, tuple[int, str, str]] = {
         ((403, _PERMISSION, _PERMISSION), ("model_not_allowed", "feature_not_allowed", "not_permitted")),
         ((403, _PERMISSION, _PERMISSION), ("user_blocked", "key_blocked", "ip_blocked")),
         ((404, _INVALID, "not_found_error"), ("model_not_found", "route_not_found", "object_not_found")),
-        ((404, _INVALID, "not_found_error"), ("user_not_found", "key_not_found")),
+        ((404, _INVALID, "not_found_error"), ("user_not_found", "key_not_found", "request_not_found")),
         ((405, _INVALID, _INVALID), ("method_not_allowed",)),
         ((409, _INVALID, _INVALID), ("user_exists", "key_alias_taken", "key_changing", "user_changing")),
         ((413, _INVALID, "request_too_large"), ("request_too_large",)),

@@ -107,6 +107,10 @@ class KeyNotFound(GatewayError, code="key_not_found"):
     """There is no such virtual key."""
 
 
+class RequestNotFound(GatewayError, code="request_not_found"):
+    """The ledger has no request of this id, or none of the caller's."""
+
+
 class KeyChanging(GatewayError, code="key_changing"):
     """Others kept writing this key's record, so that our write never succeeded."""
 

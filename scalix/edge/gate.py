@@ -268,5 +268,5 @@ class Gate:
 def _id_of(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == HEADER:
-            return id_for(value.decode("latin-1"), secrets.token_hex)
-    return secrets.token_hex(16)  # as nearly always, with as few calls as can be
+            return id_for(value.decode("latin-1"), secrets.token_hex, now_ms())
+    return id_for(None, secrets.token_hex, now_ms())

@@ -1,9 +1,8 @@
 """What operators do for one person, and the daily removal of what is old."""
 
 from typing import Annotated
-from urllib.parse import unquote_to_bytes
 
-from scalix.domain.errors import BadRequest
+from scalix.edge.names_in_paths import name_in
 from scalix.edge.rows import BY, Request, Row, calls
 from scalix.service.described import Fields, Json
 from scalix.service.ledger.retention import RetentionJob
@@ -19,11 +18,7 @@ async def _run(retention: RetentionJob, asked: Request) -> Removed:
 
 
 def _user_in(asked: Request) -> str:
-    user = asked.scope["raw_path"].removeprefix(_ONE_USER.encode()).removesuffix(_EXPORT.encode())
-    try:
-        return unquote_to_bytes(user).decode("utf-8")
-    except UnicodeDecodeError:
-        raise BadRequest("The user's id in the path is not UTF-8, percent-encoded.", param="user_id") from None
+    return name_in(asked.scope, _ONE_USER, _EXPORT, param="user_id")
 
 
 PRIVACY_ROWS: tuple[Row[Privacy], ...] = (

@@ -1,15 +1,19 @@
-"""`GET /scalix/v1/usage` and `/scalix/v1/usage/events`: everybody's own use, whatever the credential."""
+"""`GET /scalix/v1/usage`, `/scalix/v1/usage/events` and `/scalix/v1/requests`: everybody's own use, whatever the
+credential, and the operator's view of all."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from scalix.domain.errors import Overloaded
+from scalix.edge.names_in_paths import name_in
 from scalix.edge.rows import Access, Request, Row, caller_now
-from scalix.edge.tables import Page, format_of, json_page, rows_page
+from scalix.edge.tables import Format, Page, format_of, json_page, rows_page
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
 from scalix.service.queries import one_of, refuse_unknown_parameters
+from scalix.service.usage.requests import OneRequest, Requests, RequestsPage
 from scalix.service.usage.status_line import status_line
 from scalix.service.usage.usage import USER, Overview, UsageReading
 from scalix.service.usage.usage_events import (
@@ -24,15 +28,19 @@ from scalix.service.usage.usage_events import (
 # of one caller, those that wait included.
 MOST_AT_ONCE, MOST_OF_ONE = 2, 3
 _RETRY_S = 2
+_SHAPES: tuple[Format, ...] = ("json", "csv", "jsonl")
+_ONE_REQUEST = "/scalix/v1/requests/"
+P = TypeVar("P")
 
 
 class UsageRoutes:
     """Answers callers about their own use, and the operator about anybody's."""
 
-    def __init__(self, identity: Identity, usage: UsageReading, events: UsageEvents) -> None:
+    def __init__(self, identity: Identity, usage: UsageReading, events: UsageEvents, requests: Requests) -> None:
         self._identity = identity
         self._usage = usage
         self._events = events
+        self._requests = requests
         self._turn = asyncio.Semaphore(MOST_AT_ONCE)
         self._asking: Counter[str] = Counter()
 
@@ -51,17 +59,26 @@ class UsageRoutes:
 
     async def events(self, asked: Request) -> Page:
         """Each request with what it used. Raises `GatewayError`s, `StoreUnavailable`."""
-        caller = await caller_now(self._identity, asked.scope)
-        query = asked.query
-        shape = format_of(asked.scope, query, ("json", "csv", "jsonl"))
-        page = await self._page(caller, query)
-        if shape == "json":
-            return json_page(page)
-        columns = (*EVENT_COLUMNS, *(OPERATORS_COLUMNS if caller.may_name_users else ()), *LAST_COLUMNS)
-        more = ((b"x-scalix-next-cursor", page.next_cursor.encode()),) if page.next_cursor else ()
-        return rows_page(page.events, columns, shape, more)
+        caller, query = await caller_now(self._identity, asked.scope), asked.query
+        shape = format_of(asked.scope, query, _SHAPES)
+        page = await self._in_turn(caller, self._events.page, query)
+        return json_page(page) if shape == "json" else _rows(caller, page.events, page.next_cursor, shape)
 
-    async def _page(self, caller: Caller, query: Mapping[str, str]) -> EventsPage:
+    async def requests(self, asked: Request) -> Page:
+        """The same of everybody, for the operator. Raises `GatewayError`s, `StoreUnavailable`."""
+        caller, query = await caller_now(self._identity, asked.scope), asked.query
+        shape = format_of(asked.scope, query, _SHAPES)
+        page = await self._in_turn(caller, self._requests.page, query)
+        return json_page(page) if shape == "json" else _rows(caller, page.requests, page.next_cursor, shape, "user_id")
+
+    async def request(self, asked: Request) -> OneRequest:
+        """One request. Raises `GatewayError`s, `StoreUnavailable`."""
+        caller = await caller_now(self._identity, asked.scope)
+        return await self._requests.one(caller, name_in(asked.scope, _ONE_REQUEST, param="request"), asked.query)
+
+    async def _in_turn(
+        self, caller: Caller, page: Callable[[Caller, Mapping[str, str]], Awaitable[P]], query: Mapping[str, str]
+    ) -> P:
         who = str(caller.subject)
         if not caller.may_name_users and self._asking[who] >= MOST_OF_ONE:
             what = f"{MOST_OF_ONE} of your requests for events are being answered."
@@ -71,16 +88,26 @@ class UsageRoutes:
         self._asking[who] += 1
         try:
             async with self._turn:
-                return await self._events.page(caller, query)
+                return await page(caller, query)
         finally:
             self._asking[who] -= 1
             if not self._asking[who]:
                 del self._asking[who]
 
 
+def _rows(
+    caller: Caller, rows: Sequence[Mapping[str, Any]], next_cursor: str | None, shape: Format, *first: str
+) -> Page:
+    columns = (*first, *EVENT_COLUMNS, *(OPERATORS_COLUMNS if caller.may_name_users else ()), *LAST_COLUMNS)
+    more = ((b"x-scalix-next-cursor", next_cursor.encode()),) if next_cursor else ()
+    return rows_page(rows, columns, shape, more)
+
+
 _PARAMETERS = ("user_id", "days", "format")
-_EVENT_FILTERS = ("user_id", "limit", "cursor", "from", "to", "model", "outcome", "key", "format")
+_EVENT_FILTERS = ("user_id", "limit", "cursor", "from", "to", "model", "outcome", "error", "key", "format")
 USAGE_ROWS: tuple[Row[UsageRoutes], ...] = (
     Row("GET", "/scalix/v1/usage", UsageRoutes.overview, Access.CALLERS, query=_PARAMETERS, gives=Overview),
     Row("GET", "/scalix/v1/usage/events", UsageRoutes.events, Access.CALLERS, query=_EVENT_FILTERS, gives=EventsPage),
+    Row("GET", "/scalix/v1/requests", UsageRoutes.requests, Access.CALLERS, query=_EVENT_FILTERS, gives=RequestsPage),
+    Row("GET", f"{_ONE_REQUEST}{{request}}", UsageRoutes.request, Access.CALLERS, query=("user_id",)),
 )

@@ -14,6 +14,8 @@
 | `{sXX}:p`                    | hash       | who was there, and how many: lua/people.lua | 400 days after the last   |
 | `{sXX}:t:<day>`              | hash       | first bytes, rescued: see lua/ledger.lua  | `hours_days` after the day  |
 | `day-figures`                | hash       | days that are over: see redis_figures.py  | `days_days`, renewed        |
+| `{sXX}:ei:<day>`             | sorted set | "id subject" of the shard's events by time | `events_days` after the day |
+| `{sXX}:et:<subject>:<day>`   | sorted set | ids of a subject's events by time, of many | the same                    |
 | `{sXX}:b:<subject>`          | hash       | prepaid balance: nano, held (nano-dollars) | until deleted              |
 | `{sXX}:c:<subject>`          | hash       | credits: id -> "nano-dollars at_ms"       | until deleted               |
 | `pseudonym-key`              | string     | random bytes, in hex: see pseudonyms.py   | for good                    |
@@ -177,6 +179,14 @@ class Keys:
         """A subject's events of the day (index since 1970) that `admitted_ms` lies in."""
         return f"{_tag(self.prefix, subject)}:e:{subject}:{window_index(Window.DAY, admitted_ms)}"
 
+    def in_time(self, shard: int, day: int) -> str:
+        """The events of one shard and day, in the order of their admission."""
+        return f"{self.prefix}{{s{shard:02x}}}:ei:{day}"
+
+    def events_in_time(self, subject: str, day: int) -> str:
+        """A subject's events of a day in that order, where they are many."""
+        return f"{_tag(self.prefix, subject)}:et:{subject}:{day}"
+
     def summaries(self, subject: str, month: int) -> str:
         """A subject's sums of a month (`year * 12 + month - 1`) by day."""
         return f"{_tag(self.prefix, subject)}:s:{subject}:{month}"
@@ -198,7 +208,7 @@ class Keys:
         return f"{self.prefix}{{s{shard:02x}}}:t:{day}"
 
     def books(self, subject: str, admitted_ms: int) -> list[str]:
-        """The eight keys of the ledger for what was admitted then, as lua/ledger.lua names them."""
+        """The ten keys of the ledger for what was admitted then, as lua/ledger.lua names them."""
         tag, day = _tag(self.prefix, subject), window_index(Window.DAY, admitted_ms)
         month = window_index(Window.MONTH, admitted_ms)
         return [
@@ -210,6 +220,8 @@ class Keys:
             f"{tag}:rc:{day}",
             f"{tag}:p",
             f"{tag}:t:{day}",
+            f"{tag}:ei:{day}",
+            f"{tag}:et:{subject}:{day}",
         ]
 
 

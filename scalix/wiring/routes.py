@@ -29,7 +29,7 @@ def build_dispatcher(
         ),
         counts,
         StoredAnswers(identity, exchange.object_ids, guard, keeper_of),
-        UsageRoutes(identity, core.usage.usage, core.usage.events),
+        UsageRoutes(identity, core.usage.usage, core.usage.events, core.usage.requests),
         core.self_service.keys,
         health,
         MetricsRoute(identity, core.usage.metrics, metrics_token),

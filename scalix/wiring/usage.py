@@ -10,6 +10,7 @@ from scalix.service.metrics.gauges import Gauge, Gauges
 from scalix.service.metrics.meters import MOST_MODELS, Meters
 from scalix.service.usage.days import Days
 from scalix.service.usage.reporting import Reporting
+from scalix.service.usage.requests import Requests
 from scalix.service.usage.todays_figures import TodaysFigures
 from scalix.service.usage.usage import UsageReading
 from scalix.service.usage.usage_events import UsageEvents
@@ -18,6 +19,7 @@ from scalix.store.ledger.redis_deployment_sums import DeploymentSumStore
 from scalix.store.ledger.redis_figures import FiguresStore
 from scalix.store.ledger.redis_ledger import READ_TIMEOUT_MS, LedgerReader
 from scalix.store.ledger.redis_memory import RedisMemory
+from scalix.store.ledger.redis_requests import RequestReader
 from scalix.store.metric_cells import FOLDER, MetricFiles
 from scalix.store.quota.redis_balance import BalanceStore
 from scalix.store.quota.redis_limits import LimitTools
@@ -34,6 +36,7 @@ class UsageParts:
 
     usage: UsageReading
     events: UsageEvents
+    requests: Requests
     reporting: Reporting
     today: TodaysFigures
     metrics: GatewayMetrics
@@ -57,10 +60,10 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
     gauges = Gauges(meters, [partial(_gauges, store, exchange)])
     workers = Workers(meters, gauges, MetricFiles(store.state_dir / FOLDER))
     metrics = GatewayMetrics(workers, readings.all(), lambda: exchange.watch.store_is_there)
-    events = UsageEvents(ledger, usage, store.policy, store.keys)
+    events = UsageEvents(RequestReader(session), usage, store.policy, store.keys)
     reporting = Reporting(everybodys, store.policy, store.keys, DeploymentSumStore(long))
     today = TodaysFigures(everybodys, figures, Days(everybodys, figures, store.policy), store.policy)
-    return UsageParts(usage, events, reporting, today, metrics, meters, gauges)
+    return UsageParts(usage, events, Requests(events), reporting, today, metrics, meters, gauges)
 
 
 def _gauges(store: StoreParts, exchange: ExchangeParts) -> Iterable[Gauge]:

@@ -47,7 +47,7 @@ async def _no_body() -> Any:
 
 async def test_one_caller_has_few_pages_read_at_once_and_nobody_waits_behind_them_for_ever() -> None:
     events, whoever = Events(), Whoever()
-    routes = UsageRoutes(whoever, None, events)  # type: ignore[arg-type]
+    routes = UsageRoutes(whoever, None, events, None)  # type: ignore[arg-type]
 
     async def begun(caller: Caller) -> "asyncio.Task[Any]":
         whoever.caller = caller

@@ -120,6 +120,7 @@ class LedgerRig:
             self.keys.ranking(shard, day, "tokens"),
             self.keys.ranking(shard, day, "cost"),
             self.keys.first_bytes(shard, day),
+            self.keys.in_time(shard, day),
             self.keys.people(subject),
         )
 
@@ -136,6 +137,7 @@ class Names:
     tokens: str
     cost: str
     first_bytes: str
+    in_time: str
     people: str
 
     @property

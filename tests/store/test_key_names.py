@@ -2,7 +2,7 @@
 
 import pytest
 
-from scalix.domain.ledger.ledger import EVENT_FIELDS, EVENT_VERSION, NO_DETAIL, last_words
+from scalix.domain.ledger.ledger import EVENT_FIELDS, EVENT_VERSION, NO_DETAIL, READ_WHOLE, last_words
 from scalix.launch.problems import LaunchError
 from scalix.store.connection import session
 from scalix.store.keys import Keys
@@ -37,6 +37,8 @@ def test_the_books_of_a_day_are_named_alike_by_all_who_read_and_write_them() -> 
         keys.ranking(shard, day, "cost"),
         keys.people(subject),
         keys.first_bytes(shard, day),
+        keys.in_time(shard, day),
+        keys.events_in_time(subject, day),
     ]
 
 
@@ -47,4 +49,5 @@ def test_the_scripts_know_the_words_of_an_event_by_their_places() -> None:
     assert [places[name] for name in ("tier", "model", "provider", "prompt_tokens")] == [8, 9, 11, 12]
     assert [places[name] for name in ("cost_nano_usd", "charge_nano_usd", "latency_ms", "error")] == [16, 17, 19, 22]
     assert "WORDS = 23" in session.source_of("sweep")
+    assert f"READ_WHOLE = {READ_WHOLE}" in session.source_of("settle")
     assert last_words(NO_DETAIL).endswith(f"v{EVENT_VERSION}")

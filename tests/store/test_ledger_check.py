@@ -121,6 +121,22 @@ async def everybody_lost(rig: LedgerRig, subject: str, names: Names) -> None:
     await rig.client.delete(names.people)
 
 
+async def place_lost(rig: LedgerRig, subject: str, names: Names) -> None:
+    await rig.client.zrem(names.in_time, f"{(await first(rig, names.events))[0]} {subject}")
+
+
+async def place_of_nothing(rig: LedgerRig, subject: str, names: Names) -> None:
+    await rig.client.zadd(names.in_time, {f"nothing {subject}": TODAY * DAY_MS})
+
+
+async def place_moved(rig: LedgerRig, subject: str, names: Names) -> None:
+    await rig.client.zincrby(names.in_time, 1, f"{(await first(rig, names.events))[0]} {subject}")
+
+
+async def own_places(rig: LedgerRig, subject: str, names: Names) -> None:
+    await rig.client.zadd(rig.keys.events_in_time(subject, TODAY), {"nothing": TODAY * DAY_MS})
+
+
 async def event_deleted(rig: LedgerRig, subject: str, names: Names) -> None:
     events = await rig.client.hgetall(names.events)
     counted = next(request_id for request_id, text in events.items() if text.startswith(("success ", "client_")))
@@ -139,6 +155,7 @@ async def event_twice(rig: LedgerRig, subject: str, names: Names) -> None:
 
 EVERYBODYS = {"hours", "days"}
 SUMS = {"windows", "summaries", "hours", "days", "tokens", "cost", "first_bytes"}
+OF_EVENTS = SUMS | {"in_time"}
 
 
 @pytest.mark.parametrize(
@@ -164,9 +181,13 @@ SUMS = {"windows", "summaries", "hours", "days", "tokens", "cost", "first_bytes"
         (people_lost, {"people"}),
         (people_more, {"people"}),
         (everybody_lost, {"person"}),
-        (event_deleted, SUMS),
-        (all_events_deleted, {*SUMS, "person"}),
-        (event_twice, SUMS),
+        (place_lost, {"in_time"}),
+        (place_of_nothing, {"in_time"}),
+        (place_moved, {"in_time"}),
+        (own_places, {"events_in_time"}),
+        (event_deleted, OF_EVENTS),
+        (all_events_deleted, {*OF_EVENTS, "person"}),
+        (event_twice, OF_EVENTS),
     ],
 )
 async def test_what_was_spoiled_is_named_and_mended(rig: LedgerRig, spoil: Spoil, named: set[str]) -> None:
@@ -213,7 +234,7 @@ async def test_sums_that_are_kept_for_less_long_than_events_are_not_missed(rig: 
     for days, left in by_days.items():
         rig.clock.now_ms = (TODAY + days) * DAY_MS
         assert (await rig.verify()).differences == []
-        assert kept_parts(TODAY, TODAY + days, rig.retention) - {"windows"} == left
+        assert kept_parts(TODAY, TODAY + days, rig.retention) - {"windows", "in_time", "events_in_time"} == left
     # What is gone by its age is not missed, what is gone too early is.
     names = rig.names(subjects[0])
     rig.clock.now_ms = (TODAY + 4) * DAY_MS

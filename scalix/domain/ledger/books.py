@@ -4,9 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Part = Literal["windows", "summaries", "person", "hours", "days", "tokens", "cost", "first_bytes", "people"]
-"""Which of the store's keys: a subject's windows and summaries, and when they were there; everybody's sums by hour and
-by day; the rankings; first bytes; how many people there were."""
+Part = Literal[
+    "windows",
+    "summaries",
+    "events_in_time",
+    "person",
+    "hours",
+    "days",
+    "tokens",
+    "cost",
+    "first_bytes",
+    "people",
+    "in_time",
+]
+"""Which of the store's keys: a subject's windows and summaries, its events by time, and when it was there; everybody's
+sums by hour and by day; the rankings; first bytes; how many people there were; everybody's events by time."""
 
 Texts = Mapping[str, str]
 
@@ -26,13 +38,14 @@ class SubjectBooks:
     summaries: Texts
     adjustments: Texts = field(default_factory=dict)
     person: str = ""
+    events_in_time: Texts = field(default_factory=dict)
     under_pseudonym: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ShardBooks:
-    """Everybody's sums of one shard and day: by hour, by day, the rankings by tokens and by cost, first bytes, and who
-    was there on all days. `today` is the day on which they were read."""
+    """Everybody's sums of one shard and day: by hour, by day, the rankings by tokens and by cost, first bytes, who was
+    there on all days, and the events by time. `today` is the day on which they were read."""
 
     hours: Texts
     days: Texts
@@ -41,6 +54,7 @@ class ShardBooks:
     first_bytes: Texts
     people: Texts
     today: int
+    in_time: Texts = field(default_factory=dict)
 
     def part(self, name: Part) -> Texts:
         """One of them."""
@@ -48,8 +62,9 @@ class ShardBooks:
         return texts
 
 
-SHARD_PARTS: tuple[Part, ...] = ("hours", "days", "tokens", "cost", "first_bytes", "people")
-SUBJECT_PARTS: tuple[Part, ...] = ("windows", "summaries", "person")
+SHARD_PARTS: tuple[Part, ...] = ("hours", "days", "tokens", "cost", "first_bytes", "people", "in_time")
+SUBJECT_PARTS: tuple[Part, ...] = ("windows", "summaries", "events_in_time", "person")
+INDEXES: frozenset[Part] = frozenset({"in_time", "events_in_time"})
 ALL_PARTS: frozenset[Part] = frozenset({*SUBJECT_PARTS, *SHARD_PARTS})
 
 

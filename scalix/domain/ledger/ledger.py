@@ -91,8 +91,14 @@ LATER_FIELDS: tuple[EventField, ...] = (
 )
 """What later versions have added to `Detail`, in the order of their coming. See "A new field" in docs/ledger.md."""
 
-EVENT_VERSION = max([2, *(one.since for one in LATER_FIELDS)])
+IN_TIME_SINCE = 4
+"""The version since which events are written into the indexes by time. What is of before is put there by a job."""
+
+EVENT_VERSION = max([IN_TIME_SINCE, *(one.since for one in LATER_FIELDS)])
 """Of the events that are written now. 1: those without a version."""
+
+READ_WHOLE = 256
+"""Up to so many events of a user's day are read as a whole; beyond, they have an index: see lua/ledger.lua."""
 
 _OF_EVENT, _OF_DETAIL = EVENT_FIELDS[:7], EVENT_FIELDS[7:]
 _SWEPT, _OF_A_SWEEP = "swept", 3

@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 
 from scalix.domain.ledger.books import ALL_PARTS, Difference, Part, ShardBooks, SubjectBooks, Texts
 from scalix.domain.ledger.first_bytes import first_byte_word
-from scalix.domain.ledger.ledger import Event, Sums, event_of, name_word, summed_model, sums_of
+from scalix.domain.ledger.ledger import (
+    IN_TIME_SINCE,
+    READ_WHOLE,
+    Event,
+    Sums,
+    event_of,
+    name_word,
+    summed_model,
+    sums_of,
+)
 from scalix.domain.ledger.people import PEOPLE_DAYS
 from scalix.domain.ledger.people_check import people_differences, person_differences
 from scalix.domain.ledger.retention import Retention
@@ -69,6 +78,8 @@ def subject_differences(
     differences = _unequal(books.subject, "summaries", found, right) if "summaries" in parts else []
     if "person" in parts:
         differences += person_differences(books, day, events)
+    if "events_in_time" in parts:
+        differences += _unequal(books.subject, "events_in_time", books.events_in_time, _subject_index(books, events))
     if books.under_pseudonym:
         return differences
     whole = {name: text for name, text in books.summaries.items() if name not in found} | right
@@ -98,7 +109,9 @@ def shard_differences(
     `erased`: users of this shard have been erased since. Their events are gone and stay in everybody's sums, so that
     only sums which are less than the events are named, and what is right is not less than what was found.
     """
+    events = list(events)
     right = shard_sums(events)
+    right["in_time"] = _index(events, books.in_time, lambda one: f"{one.request_id} {one.subject}")
     differences = people_differences(shard, books, day, erased=erased) if "people" in parts else []
     for part in right:
         if part not in parts:
@@ -136,6 +149,20 @@ def shard_sums(events: Iterable[Event]) -> dict[Part, dict[str, str]]:
         "cost": {name: str(score) for name, score in cost.items()},
         "first_bytes": {name: str(number) for name, number in first_bytes.items()},
     }
+
+
+def _subject_index(books: SubjectBooks, events: Sequence[Event]) -> dict[str, str]:
+    """A day of few events needs none, and one that a gateway of before has written to may be without."""
+    found = books.events_in_time
+    if not found and (len(events) <= READ_WHOLE or any(event.version < IN_TIME_SINCE for event in events)):
+        return {}
+    return _index(events, found, lambda event: event.request_id)
+
+
+def _index(events: Iterable[Event], found: Texts, name_of: Callable[[Event], str]) -> dict[str, str]:
+    """The events by time: name -> ms. Those of before that nobody has put there yet are not missed."""
+    named = ((name_of(event), event) for event in events)
+    return {name: str(event.admitted_ms) for name, event in named if event.version >= IN_TIME_SINCE or name in found}
 
 
 def duplicates(subject: str, ids: AbstractSet[str], seen: set[str]) -> list[Difference]:

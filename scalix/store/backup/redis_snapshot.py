@@ -56,7 +56,7 @@ class KeyName:
     @property
     def subject(self) -> str | None:
         """The subject that the key belongs to, if its name says so."""
-        if self.kind in ("e", "s"):
+        if self.kind in ("e", "et", "s"):
             return self.rest.rpartition(":")[0]
         return self.rest if self.kind in "wfjbcmuoyg" and not self.rest.startswith("~") else None
 
@@ -198,12 +198,12 @@ class StoreSnapshot(SessionStore):
             *(keys.day_sums(shard, month) for month in months),
         ]
         for day in days:
-            names += [keys.hour_sums(shard, day), keys.first_bytes(shard, day)]
+            names += [keys.hour_sums(shard, day), keys.first_bytes(shard, day), keys.in_time(shard, day)]
             names += [keys.ranking(shard, day, by) for by in ("tokens", "cost")]
         for one in sorted(subjects):
             of_subject = (keys.windows, keys.in_flight, keys.adjustments, keys.balance, keys.credits, keys.keys_of)
             names += [name(one) for name in of_subject]
-            names += [keys.events(one, day * DAY_MS) for day in days]
+            names += [name for day in days for name in (keys.events(one, day * DAY_MS), keys.events_in_time(one, day))]
             names += [keys.summaries(one, month) for month in months]
             names += [keys.key_windows(one, key_id) for key_id in sorted(key_ids.get(one, ()))]
             if self._key is not None:

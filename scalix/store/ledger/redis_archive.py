@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 
+from scalix.domain.identity.subjects import shard_of
 from scalix.domain.ledger.books import Texts
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.connection.session import SessionStore, StoreSession
@@ -43,11 +44,13 @@ class RedisArchive(SessionStore):
 
     async def trim(self, day: int, subject: str, texts: Texts) -> int:
         """Remove the events that are as in `texts`; how many those were."""
-        pairs = list(texts.items())
+        pairs, at_ms = list(texts.items()), day * DAY_MS
+        keys = self._keys
+        names = [keys.events(subject, at_ms), keys.in_time(shard_of(subject), day), keys.events_in_time(subject, day)]
         removed = 0
         for start in range(0, len(pairs), _BATCH):
             args = [part for pair in pairs[start : start + _BATCH] for part in pair]
-            removed += int(await self._session.run("ledger_trim", [self._keys.events(subject, day * DAY_MS)], args))
+            removed += int(await self._session.run("ledger_trim", names, [subject, *args]))
         return removed
 
     async def note(self, day: int, place: str, text: str, lifetime_ms: int) -> None:

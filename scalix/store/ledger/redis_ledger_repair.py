@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
-from scalix.domain.ledger.books import SHARD_PARTS, Difference, Part, ShardBooks, SubjectBooks, Texts
+from scalix.domain.ledger.books import INDEXES, SHARD_PARTS, Difference, Part, ShardBooks, SubjectBooks, Texts
 from scalix.domain.ledger.ledger import name_word
 from scalix.domain.ledger.people import LATE, Person, after_days
 from scalix.domain.ledger.retention import Retention
@@ -16,6 +16,7 @@ from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.records.pseudonyms import Pseudonyms, SubjectStore
 
 TIMEOUT_MS = 10_000
+_SORTED = frozenset({"tokens", "cost"}) | INDEXES
 _WINDOWS_LIFETIME_MS = 63 * DAY_MS
 
 
@@ -74,20 +75,21 @@ class RedisBooks(SubjectStore):
         names = [self._keys.events(subject, day * DAY_MS), *self._subject_names(subject, day).values()]
         names += [self._keys.adjustments(subject), (await self._after_erasure(subject))[1], self._keys.people(subject)]
         server_ms, elsewhere, person, *found = await self._session.run("ledger_read", names, [subject])
-        events, windows, summaries, adjustments = map(_texts, found)
+        events, windows, summaries, in_time, adjustments = map(_texts, found)
         now_ms = int(server_ms) if self._session.clock is None else self._session.clock()
-        return SubjectBooks(subject, now_ms, events, windows, summaries, adjustments, person, bool(elsewhere))
+        texts = (events, windows, summaries, adjustments, person)
+        return SubjectBooks(subject, now_ms, *texts, events_in_time=_scores(in_time), under_pseudonym=bool(elsewhere))
 
     async def shard(self, shard: int, day: int, subjects: Collection[str] = ()) -> tuple[ShardBooks, dict[str, Texts]]:
         """Everybody's sums of a shard, and the events of `subjects`."""
         names = [*self._shard_names(shard, day).values()]
         names += [self._keys.events(subject, day * DAY_MS) for subject in subjects]
         reply = await self._session.run("ledger_read_shard", names, [])
-        hours, days, *ranked, first_bytes, people = map(_texts, reply[: len(SHARD_PARTS)])
-        tokens, cost = ({name: _whole(score) for name, score in texts.items()} for texts in ranked)
+        hours, days, tokens, cost, first_bytes, people, in_time = map(_texts, reply[: len(SHARD_PARTS)])
         today = await self.now_ms() // DAY_MS
         events: dict[str, Texts] = dict(zip(subjects, map(_texts, reply[len(SHARD_PARTS) :]), strict=True))
-        return ShardBooks(hours, days, tokens, cost, first_bytes, people, today), events
+        sorted_sets = (_scores(tokens), _scores(cost))
+        return ShardBooks(hours, days, *sorted_sets, first_bytes, people, today, _scores(in_time)), events
 
     async def mend_subject(self, books: SubjectBooks, day: int, changes: Sequence[Difference]) -> bool:
         """Write what is right, all or nothing, if nothing has changed since `books` was read; else `False`."""
@@ -133,7 +135,7 @@ class RedisBooks(SubjectStore):
         for change in changes:
             if change.part is None:
                 raise ValueError("nothing says what is right here")
-            kind = "z" if change.part in ("tokens", "cost") else "h"
+            kind = "z" if change.part in _SORTED else "h"
             args += [parts.index(change.part) + 2, kind, change.field, change.found or "", change.right or ""]
         return bool(await self._session.run("ledger_mend", [first, *names.values()], args))
 
@@ -143,12 +145,15 @@ class RedisBooks(SubjectStore):
             return PEOPLE_TTL_MS
         if part == "windows":
             return _WINDOWS_LIFETIME_MS + CLOCK_GRACE_MS
+        if part in INDEXES:
+            return kept.events_days * DAY_MS + CLOCK_GRACE_MS
         return (kept.days_days if part in ("summaries", "days") else kept.hours_days) * DAY_MS + CLOCK_GRACE_MS
 
     def _subject_names(self, subject: str, day: int) -> dict[Part, str]:
         return {
             "windows": self._keys.windows(subject),
             "summaries": self._keys.summaries(subject, _month_of(day)),
+            "events_in_time": self._keys.events_in_time(subject, day),
         }
 
     def _shard_names(self, shard: int, day: int) -> dict[Part, str]:
@@ -160,6 +165,7 @@ class RedisBooks(SubjectStore):
             "cost": keys.ranking(shard, day, "cost"),
             "first_bytes": keys.first_bytes(shard, day),
             "people": keys.all_people()[shard],
+            "in_time": keys.in_time(shard, day),
         }
 
 
@@ -178,6 +184,10 @@ def _month_of(day: int) -> int:
 
 def _texts(pairs: Sequence[str]) -> dict[str, str]:
     return dict(zip(pairs[::2], pairs[1::2], strict=True))
+
+
+def _scores(texts: Texts) -> dict[str, str]:
+    return {name: _whole(score) for name, score in texts.items()}
 
 
 def _whole(score: str) -> str:

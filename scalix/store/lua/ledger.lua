@@ -5,7 +5,7 @@
 -- What later versions have added follows, and last the version. Gateways of several versions run on one store: what they
 -- undo of each other's stays where it is, and what they do not know is left alone.
 --
--- The books of one day are eight keys in a row, the first of them at `first` in KEYS:
+-- The books of one day are ten keys in a row, the first of them at `first` in KEYS:
 --   events of the subject (hash: id -> event)
 --   + 1 the subject's sums of the month (hash: "day model tier key")
 --   + 2 everybody's sums of the day by hour (hash: "hour model provider tier outcome error")
@@ -15,6 +15,8 @@
 --   + 7 first bytes of the day (hash: how many events by the bucket of their first byte, n for those without one; and r for
 --     those that were rescued). All buckets together are as many as there are events, which tells whether all gateways
 --     have written this hash, and the one before
+--   + 8 the shard's events of the day in time (sorted set: "id subject" by the ms of admission)
+--   + 9 the subject's, once they are more than a page reads as a whole (sorted set: id by the same)
 -- Sums are eleven figures in the order of `Sums` of domain/ledger.py, for good: what else is ever summed goes into a hash
 -- beside them, as gateways of before can read no twelfth. What is taken from sums that have gone by their age
 -- brings nothing back.
@@ -23,6 +25,8 @@
 -- sums, own = in those of the subject, sums = text of its figures, first_byte = its bucket, is_rescued}.
 
 local WORDS = 23
+-- Up to so many events of a subject and day are read as a whole; beyond, they have an index of their own.
+local READ_WHOLE = 256
 local ADMITTED, KEY, COST, CHARGE = 6, 7, 16, 17
 local DAY_MS = 86400000
 local ELEVEN = '^(%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+)$'
@@ -160,8 +164,17 @@ local function sum_up(first, addition, subject, sign, now, hours_days, days_days
   rank(KEYS[first + 5], subject, addition.cost, sign, now, day, hours_days)
 end
 
+-- Puts events of a day, as ids and texts in turn, in time.
+local function index_in_time(index, events)
+  local write = {index}
+  for position = 1, #events, 2 do
+    append(write, match(events[position + 1], '^%S+ %S+ %S+ %S+ %S+ (%d+)'), events[position])
+  end
+  redis.call('ZADD', unpack(write))
+end
+
 -- Writes an event. One of before its user's erasure is kept under the request's id alone, without its key.
-local function write_event(first, tombstone, id, event, at_ms, now, events_days, is_nobodys)
+local function write_event(first, tombstone, id, subject, event, at_ms, now, events_days, is_nobodys)
   local day = floor(at_ms / DAY_MS)
   if is_nobodys then
     local words = words_of(event)
@@ -171,5 +184,16 @@ local function write_event(first, tombstone, id, event, at_ms, now, events_days,
     return
   end
   redis.call('HSET', KEYS[first], id, event)
-  keep(KEYS[first], now, day, events_days)
+  redis.call('ZADD', KEYS[first + 8], at_ms, id .. ' ' .. subject)
+  local count, index = redis.call('HLEN', KEYS[first]), KEYS[first + 9]
+  if count == 1 then
+    keep(KEYS[first], now, day, events_days)
+    keep(KEYS[first + 8], now, day, events_days)
+  elseif count == READ_WHOLE + 1 then
+    index_in_time(index, redis.call('HGETALL', KEYS[first]))
+    keep(index, now, day, events_days)
+  elseif count > READ_WHOLE and redis.call('EXISTS', index) == 1 then
+    -- A day that a gateway of the version before has let grow has none: who reads it counts both.
+    redis.call('ZADD', index, at_ms, id)
+  end
 end

@@ -2,8 +2,8 @@
 -- admission that is still on its way from reserving for a caller who has stopped waiting.
 --
 -- KEYS  1 to 7 as those of settle
---       8 to 15 and 16 to 23 books of the two days in which a sweep may have charged it: see ledger.lua
---       with a virtual key also 24 key's windows (hash)  25 key's record (hash)
+--       8 to 17 and 18 to 27 books of the two days in which a sweep may have charged it: see ledger.lua
+--       with a virtual key also 28 key's windows (hash)  29 key's record (hash)
 -- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 lifetime of the tombstone in ms
 --       5 days that sums by hour, 6 sums by day are kept
 -- Returns 1 if a reservation or a sweep's charge was given back, else 0
@@ -20,8 +20,8 @@ local function give_back(charge, used, held, balance_held)
   if windows then
     change_windows(windows, now, charge.admitted_ms, charge.tracks_minutes, used, held, has_end)
   end
-  if KEYS[24] and charge.key_id ~= '' then
-    change_key_windows(KEYS[24], KEYS[25], charge.admitted_ms, charge.budget_start, used, held)
+  if KEYS[28] and charge.key_id ~= '' then
+    change_key_windows(KEYS[28], KEYS[29], charge.admitted_ms, charge.budget_start, used, held)
   end
   if balance_held ~= 0 or (charge.balance or 0) ~= 0 then
     change_balance(KEYS[7], charge.balance or 0, -balance_held)
@@ -45,7 +45,7 @@ end
 
 if is_event and is_swept(event) then
   local day = math.floor(words_of(event)[ADMITTED] / DAY_MS)
-  for first = 8, 16, 8 do
+  for first = 8, 18, 10 do
     if string.match(KEYS[first], ':' .. day .. '$') then
       redis.call('SET', KEYS[6], '1', 'PX', ARGV[4])
       undo(first, event, true)
@@ -54,11 +54,13 @@ if is_event and is_swept(event) then
   end
   return 0
 end
-for first = 8, 16, 8 do
+for first = 8, 18, 10 do
   local text = redis.call('HGET', KEYS[first], id)
   if text and is_swept(text) then
     undo(first, text, false)
     redis.call('HDEL', KEYS[first], id)
+    redis.call('ZREM', KEYS[first + 8], id .. ' ' .. subject)
+    redis.call('ZREM', KEYS[first + 9], id)
     return 1
   end
 end

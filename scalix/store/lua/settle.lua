@@ -3,8 +3,8 @@
 --
 -- KEYS  1 windows (hash)  2 requests in flight (hash)  3 lease index (sorted set)  4 erasure of the subject (string)
 --       5 windows under the pseudonym (hash)  6 tombstone (string)  7 balance (hash)
---       8 to 15 books of the day of admission: see ledger.lua
---       with a virtual key also 16 key's windows (hash)  17 key's record (hash)
+--       8 to 17 books of the day of admission: see ledger.lua
+--       with a virtual key also 18 key's windows (hash)  19 key's record (hash)
 -- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)  4 tracks minutes (1|0)
 --       5 start of the key's budget period in ms (0: none)
 --       6 days that events, 7 sums by hour, 8 sums by day are kept  9 event
@@ -80,12 +80,12 @@ if reserved then
 end
 
 local fields, texts = change_windows(windows, now, admitted_ms, tracks_minutes, charge, held, has_end)
-write_event(8, KEYS[6], id, ARGV[9], admitted_ms, now, events_days, is_before)
+write_event(8, KEYS[6], id, subject, ARGV[9], admitted_ms, now, events_days, is_before)
 local key_fields, key_texts = {}, {}
-if KEYS[16] then
+if KEYS[18] then
   key_changes[#key_changes + 1] = {admitted_ms, budget_start, charged, NOTHING}
   for _, change in ipairs(key_changes) do
-    key_fields, key_texts = change_key_windows(KEYS[16], KEYS[17], unpack(change))
+    key_fields, key_texts = change_key_windows(KEYS[18], KEYS[19], unpack(change))
   end
 end
 local left = ''

@@ -2,8 +2,8 @@
 --
 -- KEYS  as those of settle, by the reservation that was seen
 -- ARGV  1 request id  2 subject  3 now in ms ('' for the server's time)
---       4 admitted in ms, from which KEYS 8 to 15 were named (0: no reservation was seen)
---       5 key id, from which KEYS 16 and 17 were named ('' for none)
+--       4 admitted in ms, from which KEYS 8 to 17 were named (0: no reservation was seen)
+--       5 key id, from which KEYS 18 and 19 were named ('' for none)
 --       6 days that events, 7 sums by hour, 8 sums by day are kept
 --       9 the last words of its event: one for each later field, and the version
 -- Returns 1 if it was charged; 0 if the lease has been renewed, or the request has ended meanwhile
@@ -36,7 +36,7 @@ local function change(used, charge)
     change_windows(windows, now, reserved.admitted_ms, reserved.tracks_minutes, used, reserved.given_back, has_end)
   end
   if reserved.key_id ~= '' then
-    change_key_windows(KEYS[16], KEYS[17], reserved.admitted_ms, reserved.budget_start, used, reserved.given_back)
+    change_key_windows(KEYS[18], KEYS[19], reserved.admitted_ms, reserved.budget_start, used, reserved.given_back)
   end
   if charge == 0 and reserved.balance_held == 0 then return '' end
   return change_balance(KEYS[7], -charge, -reserved.balance_held)
@@ -60,10 +60,10 @@ for word in gmatch(ARGV[9], '%S+') do words[#words + 1] = word end
 for position, metric in ipairs(METRICS) do words[metric.word] = format('%.0f', used[position]) end
 if is_before then
   -- First: without windows to change, this is the write that a server out of memory refuses.
-  write_event(8, KEYS[6], id, table.concat(words, ' '), reserved.admitted_ms, now, events_days, true)
+  write_event(8, KEYS[6], id, subject, table.concat(words, ' '), reserved.admitted_ms, now, events_days, true)
 end
 if change(used, charge) ~= '' and charge > 0 then words[WORDS + 3] = '1' end
-write_event(8, KEYS[6], id, table.concat(words, ' '), reserved.admitted_ms, now, events_days, is_before)
+write_event(8, KEYS[6], id, subject, table.concat(words, ' '), reserved.admitted_ms, now, events_days, is_before)
 sum_up(8, addition_of(words), subject, 1, now, hours_days, days_days, is_before)
 forget(KEYS[2], KEYS[3], id, subject)
 return 1

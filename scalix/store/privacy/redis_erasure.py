@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import orjson
 
@@ -14,6 +15,7 @@ from scalix.store.keys import ERASED_LIFETIME_MS
 from scalix.store.records.pseudonyms import SubjectStore
 from scalix.store.records.redis_sign_ins import SignInStore
 
+T = TypeVar("T")
 # The longest that books may be kept: whatever was configured when an entry was written, it is found.
 MOST_DAYS = 3_660
 _TOGETHER = 400
@@ -52,6 +54,7 @@ class ErasureStore(SubjectStore):
         sign_ins = await SignInStore(self._session).end_all(subject)
         state = await self._erase_state(subject, user_id)
         await self._write_tombstones(subject)
+        await self._leave_indexes(subject)
         entries = 0
         for names in _chunks(await self._book_names(subject)):
             entries += await self._session.run("erase_books", names, [subject])
@@ -130,6 +133,19 @@ class ErasureStore(SubjectStore):
                 if len(batch):
                     await batch.execute()
 
+    async def _leave_indexes(self, subject: str) -> None:
+        """Take the events out of what lists them by time, before they are gone themselves."""
+        keys, shard, today = self._keys, shard_of(subject), await self._session.time_ms() // DAY_MS
+        for days in _chunks(range(today + 1, today - MOST_DAYS, -1)):
+            there = await self._session.each("EXISTS", [keys.events(subject, day * DAY_MS) for day in days])
+            for day in (day for day, is_there in zip(days, there, strict=True) if is_there):
+                async for ids in self._session.pages(
+                    self._session.hscan, keys.events(subject, day * DAY_MS), _TOGETHER
+                ):
+                    if ids:
+                        await self._session.zrem(keys.in_time(shard, day), *(f"{one} {subject}" for one in ids))
+                await self._session.unlink(keys.events_in_time(subject, day))
+
     async def _book_names(self, subject: str) -> list[str]:
         now_ms = await self._session.time_ms()
         shard, month = shard_of(subject), window_index(Window.MONTH, now_ms)
@@ -149,5 +165,5 @@ def _without_key(text: str) -> str:
     return " ".join(words)
 
 
-def _chunks(names: Sequence[str]) -> Iterable[Sequence[str]]:
+def _chunks(names: Sequence[T]) -> Iterable[Sequence[T]]:
     return (names[first : first + _TOGETHER] for first in range(0, len(names), _TOGETHER))

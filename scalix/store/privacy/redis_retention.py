@@ -21,7 +21,7 @@ _TOGETHER = 100
 _KEPT_BY = {
     **dict.fromkeys(("a", "rt", "rc", "t"), "hours_days"),
     **dict.fromkeys(("s", "A"), "days_days"),
-    "e": "events_days",
+    **dict.fromkeys(("e", "ei", "et"), "events_days"),
 }
 
 log = logging.getLogger("scalix.retention")

@@ -141,6 +141,10 @@ class KeyStore(SessionStore):
         records = await self._read([(key_id, user_id) for key_id in ids])
         return sorted(filter(None, records), key=lambda record: (-record.created_ms, record.key_id))
 
+    async def some(self, places: Sequence[tuple[str, str]]) -> list[KeyRecord]:
+        """Those of some keys that there are, by their ids and users."""
+        return [record for record in await self._read(places) if record is not None]
+
     async def tallies(self, record: KeyRecord) -> tuple[int, KeyTallies]:
         """The store's time (ms) and the key's use in the windows of that moment."""
         now_ms = await self._session.time_ms()
