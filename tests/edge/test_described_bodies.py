@@ -117,8 +117,8 @@ COUNTED: dict[str, dict[str, Any]] = {
 # Requests as above, of which the gateway that is asked has had some already.
 ANEW = {"/user/new": {"user_id": "cid"}, "/key/generate": {**USER, "duration": "1d"}}
 # Fields of lists that are empty here; those of an archive are looked at in test_ledger_over_http.py, and what is `left`
-# has the type of the differences.
-EMPTY = (".archived.", ".left.", ".requests_in_flight.")
+# has the type of the differences; attempts are in test_requests_over_http.py.
+EMPTY = (".archived.", ".left.", ".requests_in_flight.", ".attempts.")
 
 
 async def filled(edge: InProcess) -> str:
@@ -158,6 +158,9 @@ async def test_an_answer_has_what_is_described_and_nothing_else(edge: InProcess,
     key: str | None = await filled(edge)
     users, own = await user_of(edge) if row.access is Access.USERS else (key, key)
     path, body, query = request_to(row, str(own))
+    if "{request}" in path:
+        found = await edge.call("GET", "/scalix/v1/requests", None, query=b"limit=1", key=MASTER_KEY)
+        path = path.replace("{request}", found.json["requests"][0]["id"])
     # Who is nobody is told of the gateway's health, and LiteLLM's own check is of another process.
     key = None if row.path == "/health" else users if row.access is Access.USERS else MASTER_KEY
     answer = await edge.call(row.method, path, body, query=query, key=key)
