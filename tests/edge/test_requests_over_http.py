@@ -1,4 +1,4 @@
-"""Requests over the edge: everybody's to the operator, to users their own alone, one by its id, and a bounded search."""
+"""Requests over the edge: everybody's to the operator, their own alone to users, one by its id, bounded searches."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
