@@ -63,7 +63,7 @@ def test_models_in_service_and_those_left_out_are_told_with_what_they_lack(stead
 
 def test_models_that_rest_are_told_with_the_seconds_that_are_left(tmp_path: Path) -> None:
     status = Status("ready", tmp_path, run_file=RunFile("127.0.0.1", 1, "log"), resting={"m#2": 30})
-    assert "resting  m#2: 30 s more, after failures" in status.as_text(0.0)
+    assert "resting  m#2: 30 seconds more, after failures" in status.as_text(0.0)
     assert status.as_json(0.0)["resting_s"] == {"m#2": 30}
 
 

@@ -52,7 +52,7 @@ def test_used_up_requests() -> None:
     assert status_of(error) == 429
     assert orjson.loads(error_body(error)) == {
         "error": {
-            "message": "You have used all 10 requests per hour on the free tier. Try again in 1830 s, at "
+            "message": "You have used all 10 requests per hour on the free tier. Try again in 31 minutes, at "
             "2026-02-10T23:00:00Z. More is available at https://scalix.world/pricing.",
             "type": "rate_limit_error",
             "param": None,
@@ -88,7 +88,7 @@ def test_used_up_tokens() -> None:
     assert error.code == "insufficient_quota"
     assert error.message == (
         "You have used 9950 of 10000 tokens per day on the free tier, and this request needs about 100. "
-        "Try again in 5430 s, at 2026-02-11T00:00:00Z. More is available at https://scalix.world/pricing."
+        "Try again in 1 hour 31 minutes, at 2026-02-11T00:00:00Z. More is available at https://scalix.world/pricing."
     )
     assert headers(error) == {"retry-after": "5430", "x-should-retry": "false"}
     assert orjson.loads(error_body(error))["error"]["type"] == "insufficient_quota"
@@ -110,7 +110,7 @@ def test_money_that_is_spent() -> None:
     assert error.code == "insufficient_quota"
     assert error.message == (
         "You have spent 0.09999 of 0.1 USD per month on the free tier, and this request needs about 0.000132. "
-        f"Try again in {18 * 86_400 + 5430} s, at {MARCH}. More is available at https://scalix.world/pricing."
+        f"Try again in 19 days, at {MARCH}. More is available at https://scalix.world/pricing."
     )
     assert (error.details["used"], error.details["limit_value"]) == (0.09999, 0.1)
     dear = refused((SPEND_MONTH, Verdict.EXHAUSTED), prices=Prices(request_nano_usd=2_000_000_000), url=None)

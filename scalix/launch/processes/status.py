@@ -11,6 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal
 
+from scalix.domain.limits.durations import length_in_words
 from scalix.launch.http_client import Client, NoAnswer
 from scalix.launch.processes.drain import waits_for
 from scalix.launch.processes.ports import describe_owner
@@ -115,7 +116,8 @@ class Status:
         }
         lines = [f"{name:<9}{value}" for name, value in rows.items()]
         lines += [f"failing  {one['deployment']}: {one['reason']} ({one['checked_at']})" for one in self.failing]
-        lines += [f"resting  {name}: {left_s} s more, after failures" for name, left_s in self.resting.items()]
+        for name, left_s in self.resting.items():
+            lines.append(f"resting  {name}: {length_in_words(1000 * left_s)} more, after failures")
         lines += [f"out      {line}" for line in run.left_out]
         return "\n".join(lines)
 

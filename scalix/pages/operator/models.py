@@ -3,6 +3,7 @@
 from collections import Counter
 
 from scalix.domain.limits.calendar import DAY_MS
+from scalix.domain.limits.durations import length_in_words
 from scalix.edge.model_views import Served, engines
 from scalix.pages.rows import Context, PageRequest, Role, Services, page
 from scalix.service.deployments.health_checks import HealthChecking
@@ -38,7 +39,7 @@ async def _models(services: Services, asked: PageRequest) -> Context:
 def _row(one: Served) -> dict[str, str | None]:
     tone, state = "good", "in service"
     if one.rests_s:
-        tone, state = "warn", f"rests {one.rests_s} s more, after failures"
+        tone, state = "warn", f"rests {length_in_words(1000 * one.rests_s)} more, after failures"
     if one.health is not None and not one.health.answers:
         tone, state = "bad", "fails its checks"
     return {

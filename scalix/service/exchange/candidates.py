@@ -8,6 +8,7 @@ from typing import Any
 from scalix.domain.errors import GatewayError, ModelAtLimit, ProviderFailed
 from scalix.domain.failures import ErrorClass
 from scalix.domain.fallbacks import Retries, may_serve
+from scalix.domain.limits.durations import in_words
 from scalix.domain.policy import Model
 from scalix.domain.requests.model_fields import EVERYTHING, KnownFields
 from scalix.service.deployments.chooser import Chooser
@@ -102,15 +103,16 @@ def at_limit(asked: str, wait_s: int) -> GatewayError:
     """The error where no deployment has room, and no other model can serve."""
     message = (
         f"The servers of '{asked}' have had all the requests or tokens of this minute that the gateway's operator lets "
-        f"them have. That is no limit of yours, and nothing was charged. Try again in {wait_s} s, or use another model."
+        "them have. That is no limit of yours, and nothing was charged. "
+        f"Try again {in_words(1000 * wait_s)}, or use another model."
     )
     return ModelAtLimit(message, details={"limit": "deployment-minute", "model": asked}, retry_after_s=wait_s)
 
 
 def _cools_down(asked: str, wait_s: int) -> GatewayError:
     message = (
-        f"The provider of '{asked}' has kept failing, so it is not asked before {wait_s} seconds are over. Nothing was "
-        "charged. Try again then, or use another model."
+        f"The provider of '{asked}' has kept failing, so it is asked again {in_words(1000 * wait_s)}, and not before. "
+        "Nothing was charged. Try again then, or use another model."
     )
     error = ProviderFailed(message, details={"category": str(ErrorClass.PROVIDER_DOWN)}, retry_after_s=wait_s)
     error.reason = "it rests after failures"

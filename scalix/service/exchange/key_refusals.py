@@ -5,6 +5,7 @@ from typing import Any
 
 from scalix.domain.errors import GatewayError, QuotaReserved, RateLimitExceeded
 from scalix.domain.limits.calendar import window_end_ms, window_index
+from scalix.domain.limits.durations import in_words
 from scalix.domain.limits.key_limits import KEY_CONCURRENT, KeyLimit, KeyScope, KeyWindow
 from scalix.domain.limits.limits import Metric, Window
 from scalix.domain.limits.quota import Ask, Refused, Verdict
@@ -76,7 +77,8 @@ def _exhausted(caller: Caller, ask: Ask, refused: Refused, limit: KeyLimit, rese
         return _none_allowed(_OF_NOTHING[metric], limit.name, caller, kind_of(metric))
     details = _details(caller, refused, limit, reset_ms)
     retry_after_s = None if reset_ms is None else seconds_to(reset_ms, refused.now_ms)
-    when = _ASK if reset_ms is None else f"Try again in {retry_after_s} s, at {details['reset_at']}."
+    again = "" if retry_after_s is None else in_words(1000 * retry_after_s)
+    when = _ASK if reset_ms is None else f"Try again {again}, at {details['reset_at']}."
     needed = ask.sure_needs[metric.place]
     if metric is Metric.TOKENS and needed > limit.value:
         when = metric.unit.remedy

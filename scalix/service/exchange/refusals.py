@@ -3,6 +3,7 @@
 from typing import Any
 
 from scalix.domain.errors import GatewayError, QuotaReserved, RateLimitExceeded
+from scalix.domain.limits.durations import in_words
 from scalix.domain.limits.key_states import key_states
 from scalix.domain.limits.limits import Limit, Metric
 from scalix.domain.limits.quota import CONCURRENT, Ask, Refused, Verdict, WindowState, window_states
@@ -85,7 +86,7 @@ def _exhausted(caller: Caller, ask: Ask, state: WindowState, now_ms: int) -> Gat
     retry_after_s = seconds_to(state.reset_ms, now_ms)
     details = _details(caller, state, used)
     upgrade = f" More is available at {details['upgrade_url']}." if "upgrade_url" in details else ""
-    when = f"Try again in {retry_after_s} s, at {details['reset_at']}.{upgrade}"
+    when = f"Try again {in_words(1000 * retry_after_s)}, at {details['reset_at']}.{upgrade}"
     per = f"per {limit.window.value} {_whose(caller, limit)}"
     most, needs = unit.text(limit.value), f"this request needs {about(ask, metric)}{unit.text(needed)}"
     if metric is Metric.REQUESTS:

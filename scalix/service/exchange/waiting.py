@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from scalix.domain.limits.durations import length_in_words
 from scalix.domain.policy import Priority
 from scalix.domain.requests.guard import Queue
 
@@ -50,7 +51,7 @@ class WaitingLine:
             turn.set_result("The gateway is busy, and as many requests wait as may.")
         else:
             self._lines[priority][turn] = None
-            why = f"The gateway is busy, and had no place within {queue.wait_s} seconds."
+            why = f"The gateway is busy, and had no place within {length_in_words(1000 * queue.wait_s)}."
             timer = self.clock().call_later(queue.wait_s, self._end, turn, why)
             turn.add_done_callback(lambda _: timer.cancel())
         return turn
