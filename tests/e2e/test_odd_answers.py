@@ -48,8 +48,8 @@ def peak_bytes(gateway: Gateway) -> int:
 
 @cache
 def bomb() -> bytes:
-    """Half a megabyte that is 400 MiB when it is inflated."""
-    return gzip.compress(b'{"choices": "' + b"0" * (400 * _MIB) + b'"}', 9)
+    """A megabyte that is 200 MiB when it is inflated."""
+    return gzip.compress(b'{"choices": "' + b"0" * (200 * _MIB) + b'"}', 1)
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,12 @@ def test_signs_of_life_are_not_gathered_before_the_first_text(
     odd: Gateway, http: httpx.Client, provider: Provider
 ) -> None:
     # Given a provider that sends 100 MiB of comments before it says something
+    comment = b": still at work".ljust(1022, b".") + b"\n\n"
+
     def busy(path: str, body: dict[str, Any]) -> Answer:
         def pieces() -> Iterator[bytes]:
             for _ in range(100):
-                yield b": still at work\n\n" * (_MIB // 17)
+                yield comment * 1024
             yield from (*CHAT[0], *CHAT[1])
 
         return Answer(200, pieces(), (_EVENTS,))

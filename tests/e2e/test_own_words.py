@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.e2e.gateways import LOADED, ROOT, START_TIMEOUT_S
+from tests.e2e.loaded import QUICK_RETRIES
 from tests.launch.running import eventually
 from tests.store.servers import Server, free_ports, running
 
@@ -19,7 +20,8 @@ FREE = ["free-gemini-flash", "free-deepseek-chat"]
 
 
 class OwnFiles:
-    """The gateway of these files; the environment says only where the test's own folder and Redis are."""
+    """The gateway of these files; the environment says only where the test's own folder and Redis are, and that LiteLLM
+    waits no second before it asks once more."""
 
     def __init__(self, folder: Path, redis_port: int) -> None:
         self.folder = folder
@@ -29,6 +31,7 @@ class OwnFiles:
             "SCALIX_STATE_DIR": str(folder / "state"),
             "LITELLM_LOG_FILE": str(self.log),
             "REDIS_PORT": str(redis_port),
+            **QUICK_RETRIES,
         }
         self.url = ""
 
