@@ -3,8 +3,8 @@
 from scalix.pages.operator.audit import AUDIT_ROWS
 from scalix.pages.operator.keys import KEYS_ROWS
 from scalix.pages.operator.models import MODELS_ROWS
-from scalix.pages.operator.overview import OVERVIEW_ROWS
 from scalix.pages.operator.system import SYSTEM_ROWS
+from scalix.pages.operator.today import TODAY_ROWS
 from scalix.pages.operator.users import USERS_ROWS
 from scalix.pages.rows import Role
 from scalix.pages.signing_in import SIGNING_IN_ROWS, session_rows
@@ -13,7 +13,7 @@ from scalix.pages.user.usage import USAGE_ROWS
 PAGE_ROWS = (
     *SIGNING_IN_ROWS,
     # The operator's.
-    *OVERVIEW_ROWS,
+    *TODAY_ROWS,
     *USERS_ROWS,
     *KEYS_ROWS,
     *MODELS_ROWS,

@@ -32,6 +32,7 @@ def build_pages(core: Core, guard: Guard, ready: Ready) -> Frame:
         core.usage.usage,
         core.usage.events,
         core.usage.reporting,
+        core.usage.today,
         operators.users,
         operators.keys,
         operators.limits,
