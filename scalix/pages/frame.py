@@ -43,7 +43,7 @@ from scalix.store.connection.deadline import grant_store_time
 
 _PART = b"x-scalix-part"
 # A page is made of many calls, one after another, and a person would rather wait than read that it can't be made.
-_STORE_TIME_MS = 3_000
+_STORE_TIME_MS = 10_000
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 _ROOTS = ("/ui", "/me")
 _WRONG_ROLE = {

@@ -1,6 +1,6 @@
 """Templates to HTML: everything that is not markup of ours is escaped, and a name that is not there is a fault."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,19 @@ class Column:
         return self.kind in ("number", "money", "nano", "percent", "duration", "size")
 
 
+def filled(columns: Sequence[Column], rows: Sequence[Any]) -> list[Column]:
+    """The columns in which any row has something, and the first in any case."""
+    return [
+        one
+        for place, one in enumerate(columns)
+        if not place or any(_at(row, one.name) not in (None, "") for row in rows)
+    ]
+
+
+def _at(row: Any, name: str) -> Any:
+    return row[name] if isinstance(row, Mapping) else getattr(row, name)
+
+
 class Renderer:
     """Renders templates, or a block of one."""
 
@@ -54,6 +67,7 @@ class Renderer:
         self._environment.globals.update(
             asset=asset_path,
             column=Column,
+            filled=filled,
             path_to=path_to,
             chart=charts,
             version=scalix.__version__,

@@ -43,10 +43,10 @@ class Browser:
         return await self.http.post(action or page, data=sent, headers={"origin": ORIGIN, **(headers or {})})
 
     async def sign_in(self, credential: str, path: str) -> Self:
-        """As `/ui` or `/me`."""
-        answer = await self.act(f"{path}/sign-in", fields={"credential": credential})
-        assert answer.status_code == 200, answer.text
-        assert answer.url.path == path, text_of(answer)
+        """As `/ui` or `/me`; to the page that costs least."""
+        answer = await self.act(f"{path}/sign-in", fields={"credential": credential, "to": f"{path}/sessions"})
+        assert answer.status_code == 200, text_of(answer)
+        assert answer.url.path == f"{path}/sessions", text_of(answer)
         return self
 
 
