@@ -12,7 +12,10 @@ from scalix.store.connection.server_check import StoreUnusable, check_server
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from tests.authority import Authority
+from tests.store.backup_rig import contents, parts_of, session_at
+from tests.store.ledger_rig import LedgerRig
 from tests.store.servers import SLOTS, Server, free_ports, running, wait_for
+from tests.store.test_backup import SETTINGS, a_store_of_everything, kept
 from tests.store.test_store_tls import admits, url_of
 
 pytestmark = pytest.mark.operate
@@ -146,3 +149,15 @@ async def test_the_name_of_the_server_is_looked_at_unless_that_is_switched_off(t
             check_server(url_of(elsewhere.variables()))
         url = elsewhere.variables()["REDIS_URL"] + "?ssl_check_hostname=false"
         await admits(url_of(elsewhere.variables(REDIS_URL=url)), key_prefix)
+
+
+async def test_a_backup_by_tls_restores_to_the_last_figure(mutual: Secure, key_prefix: str, tmp_path: Path) -> None:
+    url = url_of(mutual.variables(**mutual.own))
+    rig = LedgerRig(url, key_prefix)
+    await a_store_of_everything(rig)
+    before = kept(await contents(rig.session))
+    await parts_of(rig.session, tmp_path).making.create(SETTINGS)
+    await rig.close()
+    async with session_at(url, f"{key_prefix}2:") as other:
+        await parts_of(other, tmp_path, "other").restoring.restore(None)
+        assert kept(await contents(other)) == before
