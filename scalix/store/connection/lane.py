@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 from scalix.store.base import StoreUnavailable
 from scalix.store.connection.background import in_background
 from scalix.store.connection.deadline import patient_timeout
+from scalix.store.connection.wire import Wire
 
 MOST_WAITING = 10_000
 MOST_TOGETHER = 128
@@ -43,7 +44,7 @@ class Lane:
     most_waiting: int = MOST_WAITING
     on_fault: Callable[[], None] = lambda: None
     _waiting: deque[_Call] = field(default_factory=deque, init=False)
-    _idle: list[Any] = field(default_factory=list, init=False)
+    _idle: list[Wire] = field(default_factory=list, init=False)
     _workers: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _starting: bool = field(default=False, init=False)
     _closed: bool = field(default=False, init=False)
@@ -76,14 +77,12 @@ class Lane:
         await asyncio.gather(*workers, return_exceptions=True)
         _fail(self._waiting, "the store is closed")
         self._waiting.clear()
-        for connection in self._idle:
-            await connection.disconnect()
-        self._idle.clear()
+        await self.drop_idle()
 
     async def drop_idle(self) -> None:
         """Let the next calls connect anew: the name may stand for another server after a fail-over."""
-        for connection in self._idle:
-            await connection.disconnect(nowait=True)
+        for wire in self._idle:
+            await wire.drop()
 
     def _start_worker(self) -> None:
         # A worker that has not run yet will find this call too.
@@ -113,26 +112,27 @@ class Lane:
         return calls
 
     async def _carry(self, calls: list[_Call]) -> None:
-        connection = self._idle.pop() if self._idle else self.connect()
+        wire = self._idle.pop() if self._idle else Wire(self.connect)
         try:
             async with patient_timeout(self.timeout_ms):
-                await _make_ready(connection)
+                connection = await wire.ready()
                 await connection.send_packed_command(b"".join(map(_packed, _commands(calls))), check_health=False)
                 for call in calls:
                     await self._read_answer(connection, call)
         except Exception as error:
-            await connection.disconnect(nowait=True)
-            connection = self.connect()  # reads the files for TLS again, which may have been renewed
+            await wire.drop()
+            # What has happened to one has happened to the others, which would each cost calls to find out.
+            await self.drop_idle()
             timed_out = isinstance(error, TimeoutError)
             late = f"the store did not answer within {self.timeout_ms} ms"
             _fail(calls, late if timed_out else f"the store failed: {type(error).__name__}", error)
             self.on_fault()
         except BaseException:
-            await connection.disconnect(nowait=True)
+            await wire.drop()
             _fail(calls, "the store is closed")
             raise
         finally:
-            self._idle.append(connection)
+            self._idle.append(wire)
 
     async def _read_answer(self, connection: Any, call: _Call) -> None:
         try:
@@ -149,14 +149,6 @@ class Lane:
         else:
             if not call.answer.done():
                 call.answer.set_result(answer)
-
-
-async def _make_ready(connection: Any) -> None:
-    """Connect, also when the server has closed the connection meanwhile."""
-    if connection.is_connected and await connection.can_read():
-        await connection.disconnect(nowait=True)
-    if not connection.is_connected:
-        await connection.connect()
 
 
 def _commands(calls: Iterable[_Call]) -> Iterable[Arguments]:
