@@ -1,9 +1,8 @@
-"""Connections to the store that have lost their other end without a word, as a firewall or a dead machine leaves them."""
+"""Connections to the store that lost their other end without a word, as firewalls and dead machines leave them."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -46,7 +45,7 @@ async def all_opened(client: StoreClient, relay: SilentRelay) -> None:
 def open_to(relay: SilentRelay) -> int:
     """How many sockets of this process are connected to the relay, or wait to be closed."""
     port = int(relay.address.rpartition(":")[2])
-    return sum(one.raddr != () and one.raddr.port == port for one in psutil.Process(os.getpid()).net_connections("tcp"))
+    return sum(bool(one.raddr) and one.raddr.port == port for one in psutil.Process(os.getpid()).net_connections("tcp"))
 
 
 async def test_connections_that_went_silent_while_nobody_used_them_cost_no_call(
