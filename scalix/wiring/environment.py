@@ -78,7 +78,8 @@ def policy_of(environ: Mapping[str, str]) -> Policy:
 
 
 def identity_settings(environ: Mapping[str, str]) -> IdentitySettings:
-    """The identity settings that the launcher has accepted; without a launcher, the config's."""
+    """The identity settings that the launcher has accepted, less the issuers, which are in the policy; without a
+    launcher, the config's."""
     if environ.get("SCALIX_IDENTITY"):
         return identity_from_text(environ["SCALIX_IDENTITY"])
     return _config(environ).identity

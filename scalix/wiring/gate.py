@@ -113,6 +113,7 @@ def create_app() -> Any:
 
     def reload() -> int:
         number, policy = read_policy(Path(needed(os.environ, "SCALIX_POLICY")))
+        core.callers.tokens.trust_only(policy.issuers)
         core.policy.replace(policy)
         core.exchange.fallbacks.routing.custom.load()
         return number

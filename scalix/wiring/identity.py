@@ -51,7 +51,8 @@ def build_callers(store: StoreParts, audit: AuditParts, environ: Mapping[str, st
     settings = identity_settings(environ)
     users = UserDirectory(store.users, store.policy)
     virtual_keys = VirtualKeys(store.keys, users, now_ms=now_ms)
-    tokens = tokens_of(settings.issuers, users, secrets=environ, state_dir=store.state_dir, now_ms=now_ms)
+    issuers = store.policy.current.issuers
+    tokens = tokens_of(issuers, users, secrets=environ, state_dir=store.state_dir, now_ms=now_ms)
     master_key, previous_key = needed(environ, "LITELLM_MASTER_KEY"), environ.get("LITELLM_MASTER_KEY_PREVIOUS")
     master = MasterKey(
         master_key,

@@ -6,6 +6,7 @@ Also while the store's publish/subscribe is cut off, by a user of the store who 
 import secrets
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -141,3 +142,42 @@ def test_every_act_holds_for_the_next_request_of_every_worker(gateways: list[Gat
     asked = redis.Redis.from_url(gateways[0].extra["REDIS_URL"].replace("gateway:of-the-tests@", ""))
     assert not {name.removeprefix("cmdstat_") for name in asked.info("commandstats")} & PUBSUB
     asked.close()
+
+
+def switched_at(gateway: Gateway) -> datetime:
+    """When a gateway's launcher said last that another config is in force."""
+    line = [line for line in gateway.log_text().splitlines() if " tiers reloaded (" in line][-1]
+    return datetime.fromisoformat(line.split()[0])
+
+
+@pytest.mark.parametrize(
+    "gateways", [pytest.param(WITHOUT_PUBSUB, id="without publish and subscribe")], indirect=["gateways"]
+)
+def test_a_reload_takes_an_issuer_from_both_within_a_second_or_from_none(gateways: list[Gateway]) -> None:
+    sub = f"user-{secrets.token_hex(6)}"
+    token = TokenIssuer(SECRET_ISSUER, secret=JWT_SECRET, now_s=int(time.time())).token(sub=sub)
+    Operator(gateways).act("/user/new", user_id=f"a:{sub}", tier="free-models")
+    workers = [gateway.workers() for gateway in gateways]
+    files = [gateway.folder / "config.yaml" for gateway in gateways]
+    before = files[0].read_text()
+    assert before == files[1].read_text()
+    assert statuses(gateways, token) == {200}
+    # Given that the new file is at one of them only: none changes
+    files[0].write_text(before.replace(SECRET_ISSUER, "https://issuer-c.test"))
+    assert files[0].read_text() != before
+    done = gateways[0].command("--reload")
+    assert done.returncode == 2
+    assert f"{gateways[1].url.removeprefix('http://')} has another config in its files" in done.stderr
+    assert statuses(gateways, token) == {200}
+    # When both have it: both change, and keep their workers
+    files[1].write_text(files[0].read_text())
+    done = gateways[0].command("--reload")
+    assert (done.returncode, done.stderr) == (0, "")
+    one, other = map(switched_at, gateways)
+    assert abs(one - other) < timedelta(seconds=1)
+    assert statuses(gateways, token) == {401}
+    assert [gateway.workers() for gateway in gateways] == workers
+    for file in files:
+        file.write_text(before)
+    assert gateways[1].command("--reload").returncode == 0
+    assert statuses(gateways, token) == {200}

@@ -292,6 +292,47 @@ def test_a_change_that_is_not_in_force_stands_in_the_status(gateway: Gateway) ->
     eventually(lambda: gateway.status()["config_unapplied"] == [], "nothing differs")
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "settings", "other_workers"),
+    [
+        ("leeway_s: 5", "leeway_s: 9", True, []),
+        ("https://a.test", "https://b.test", True, []),
+        ("[{issuer", "[{issuer: c, audience: s, jwks_url: 'https://c.test/k', user_prefix: 'c:'}, {issuer", True, []),
+        # What a worker gets at its start only.
+        ("${ONE_SECRET}", "${TWO_SECRET}", True, ["scalix.jwt"]),
+        ("enabled: false", "enabled: true", False, ["scalix.anonymous"]),
+        ("[10.0.0.0/8]", "[10.0.0.0/9]", False, ["scalix.trusted_proxies"]),
+    ],
+)
+def test_issuers_come_at_once_unless_they_need_a_variable_that_workers_do_not_have(
+    tmp_path: Path, old: str, new: str, settings: bool, other_workers: list[str]
+) -> None:
+    path = tmp_path / "config.yaml"
+    text = """
+model_list:
+  - {model_name: one, litellm_params: {model: openai/one, api_base: "http://x", api_key: none}}
+scalix:
+  default_tier: free
+  tiers: {free: {models: ["*"]}}
+  trusted_proxies: [10.0.0.0/8]
+  anonymous: {enabled: false, tier: free}
+  jwt: {issuers: [{issuer: "https://a.test", audience: s, secret: "${ONE_SECRET}", user_prefix: "a:", leeway_s: 5}]}
+"""
+    path.write_text(text)
+    secrets = {"SCALIX_CONFIG": str(path)} | {
+        "ONE_SECRET": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+        "TWO_SECRET": "f0e1d2c3b4a5968778695a4b3c2d1e0f",
+    }
+    plan = running(path, secrets)
+    path.write_text(text.replace(old, new))
+    assert path.read_text() != text
+    reload = read_again(plan)
+    assert reload.replaces == bool(other_workers)
+    assert ("settings: jwt.issuers" in reload.notes[0]) == settings
+    assert list(reload.notes[1:]) == [f"workers are replaced one by one: {name}" for name in other_workers]
+    assert reload.plan.config.policy.issuers == reload.plan.config.identity.issuers
+
+
 def test_another_engine_comes_with_other_workers(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     text = """

@@ -7,6 +7,8 @@ import hmac
 import json
 import logging
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -14,11 +16,13 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from scalix.domain.errors import InvalidApiKey, KeysUnavailable, UserBlocked
+from scalix.domain.identity.identity import Issuer
 from scalix.service.administration.token_revocation import Revoke, Revoked
-from scalix.service.identity.identity import WRONG_KEY
-from scalix.service.identity.tokens import MAX_TOKEN_CHARS
+from scalix.service.identity.identity import WRONG_KEY, Credential
+from scalix.service.identity.key_sets import KeySetKeys, SecretKey
+from scalix.service.identity.tokens import MAX_TOKEN_CHARS, JsonWebTokens
 from scalix.store.base import UserRecord
-from tests.service.token_issuer import SECRET, TokenIssuer, key_set, private_key, public_jwk, segment
+from tests.service.token_issuer import AUDIENCE, ISSUER, SECRET, TokenIssuer, key_set, private_key, public_jwk, segment
 from tests.service.token_rig import BY, MASTER, OTHER, TokenRig
 
 
@@ -353,6 +357,34 @@ async def test_what_was_being_verified_while_all_was_forgotten_is_verified_anew(
     may_end.set()
     assert await asking
     assert not rig.tokens._verified
+
+
+async def test_of_new_issuers_all_count_at_once_and_of_former_ones_none_that_is_not_among_them(rig: TokenRig) -> None:
+    first = Issuer(ISSUER, (AUDIENCE,), ("HS256",), secret_variable="SECRET", user_prefix="a:")
+    other = Issuer(OTHER, (AUDIENCE,), ("RS256",), jwks_url="https://issuer.example/jwks.json", user_prefix="b:")
+    made: list[str] = []
+
+    def keys_of(issuer: Issuer, changed: Callable[[], None]) -> SecretKey | KeySetKeys:
+        made.append(issuer.name)
+        return SecretKey(SECRET.encode()) if issuer.secret_variable else rig.keys
+
+    tokens = JsonWebTokens(rig.users, now_ms=rig.clock, keys_of=keys_of)
+    mine, theirs = Credential(rig.issuer.token()), Credential(rig.other.token())
+    tokens.trust_only([first])
+    assert await tokens.caller(mine)
+    with pytest.raises(InvalidApiKey):
+        await tokens.caller(theirs)
+    tokens.trust_only([first, other])
+    assert await tokens.caller(mine)
+    assert await tokens.caller(theirs)
+    assert made == [ISSUER, OTHER]  # whose keys were known keeps them
+    tokens.trust_only([replace(first, audiences=("another",)), other])
+    with pytest.raises(InvalidApiKey):
+        await tokens.caller(mine)
+    assert await tokens.caller(theirs)
+    tokens.trust_only([])
+    with pytest.raises(InvalidApiKey):
+        await tokens.caller(theirs)
 
 
 async def test_a_new_key_is_found_at_once_and_an_old_one_ends_with_its_publication(rig: TokenRig) -> None:

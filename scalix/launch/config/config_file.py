@@ -130,8 +130,9 @@ def read_config(
     policy = build_policy(declared.scalix, models, wildcards, taken)
     policy = replace(policy, custom_routers=custom_routers, health_checks=checks)
     told = _without_decimals({"model_list": [item.entry for item in in_service], **litellm})
+    version = config_version(policy, told, of_no_place(identity, declared.scalix))
     return GatewayConfig(
-        policy=replace(policy, version=config_version(policy, told, of_no_place(identity, declared.scalix))),
+        policy=replace(policy, issuers=identity.issuers, version=version),
         litellm=told,
         left_out=left_out,
         warnings=tuple(map(str, warnings)),

@@ -5,7 +5,7 @@ import platform
 import secrets
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,7 +107,7 @@ def worker_environment(
     values.update(
         CONFIG_FILE_PATH=str(rendered_config),
         SCALIX_CONFIG=str(settings.config_path),
-        SCALIX_IDENTITY=identity_to_text(plan.config.identity),
+        SCALIX_IDENTITY=identity_to_text(replace(plan.config.identity, issuers=())),
         SCALIX_POLICY=str(settings.state_dir / POLICY_FILE),
         SCALIX_STORE_URL=store_url,
         SCALIX_STATE_DIR=str(settings.state_dir),

@@ -22,6 +22,7 @@ _WRITTEN = {
     "ip_deny": "ip_rules",
     "user_header": "user_header_name",
     "cors_origins": "cors.origins",
+    "issuers": "jwt.issuers",
 }
 _TIERS = ("tier", "scalix_tier")  # of a model, in the file and in what LiteLLM is told
 _TOLD_APART = frozenset({"tiers", "default_tier", "models", "wildcards", "guard", "version"})
@@ -101,8 +102,12 @@ def _other_workers(plan: "Plan", now: "Plan") -> Iterator[str]:
     if "model_list" not in sections and _of_engines(before.policy) != _of_engines(after.policy):
         sections.insert(0, "model_list")
     yield from sections
-    if after.identity != before.identity:
-        yield from ("scalix.jwt", "scalix.anonymous", "scalix.trusted_proxies")
+    if set(now.signing_secrets) - set(plan.signing_secrets):
+        yield "scalix.jwt"
+    if after.identity.anonymous_tier != before.identity.anonymous_tier:
+        yield "scalix.anonymous"
+    if after.identity.trusted_proxies != before.identity.trusted_proxies:
+        yield "scalix.trusted_proxies"
     known = {**plan.environment.values, **before.variables}
     values = {**now.environment.values, **after.variables}
     changed = [

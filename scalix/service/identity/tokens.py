@@ -41,6 +41,8 @@ _OPTIONS: Any = {
     "verify_iat": False,
 }
 
+KeysOf = Callable[[Issuer, Callable[[], None]], Keys]
+
 log = logging.getLogger("scalix.tokens")
 
 
@@ -52,25 +54,46 @@ class JsonWebTokens:
     """JSON Web Tokens, as a `CredentialKind`. Signatures are checked on the event loop: each takes less than 0.2 ms.
 
     What was verified is kept until the token ends, by the SHA-256 of the whole token. `forget` drops it all: it must be
-    called when an issuer's keys change.
+    called when an issuer's keys change. `keys_of` gives the keys of an issuer, and is told what to call then.
     """
 
-    def __init__(self, users: UserDirectory, *, now_ms: Callable[[], int], cached_tokens: int = CACHED_TOKENS) -> None:
+    def __init__(
+        self,
+        users: UserDirectory,
+        *,
+        now_ms: Callable[[], int],
+        cached_tokens: int = CACHED_TOKENS,
+        keys_of: KeysOf | None = None,
+    ) -> None:
         self._users = users
         self._now_ms = now_ms
+        self._keys_of = keys_of
         self._issuers: dict[str, tuple[Issuer, Keys]] = {}
+        self._cached_tokens = cached_tokens
         self._verified: Bounded[bytes, TokenClaims] = Bounded(cached_tokens)
-        self._generation = 0
         self._refusals = _RefusalLog(now_ms)
 
     def trust(self, issuer: Issuer, keys: Keys) -> None:
         """Believe an issuer's tokens."""
         self._issuers[issuer.name] = issuer, keys
 
+    def trust_only(self, issuers: Sequence[Issuer]) -> None:
+        """Believe the tokens of these issuers from now on, and no others. May be called by another thread."""
+        keys_of, before = self._keys_of, self._issuers
+        if keys_of is None:
+            raise TypeError("nobody says what the keys of an issuer are")
+        self._issuers = {
+            issuer.name: known
+            if (known := before.get(issuer.name)) and known[0] == issuer
+            else (issuer, keys_of(issuer, self.forget))
+            for issuer in issuers
+        }
+        self.forget()
+
     def forget(self) -> None:
         """Verify every token anew."""
-        self._generation += 1
-        self._verified.clear()
+        # Not cleared: what is being verified now, by what held before, goes where nobody looks any more.
+        self._verified = Bounded(self._cached_tokens)
 
     async def refresh(self) -> None:
         """Read the key sets anew that are older than they may be. To be called every few seconds."""
@@ -134,22 +157,21 @@ class JsonWebTokens:
         if len(token) > MAX_TOKEN_CHARS:
             raise Refused("too-long")
         key = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        known = self._verified.used(key)
+        verified = self._verified
+        known = verified.used(key)
         if known is None:
-            generation = self._generation
-            known = await self._verify(token)
-            if generation == self._generation:
-                self._verified[key] = known
+            known = verified[key] = await self._verify(token)
         if known.ends_ms <= self._now_ms():
-            self._verified.pop(key, None)
+            verified.pop(key, None)
             raise Refused("expired")
         return known
 
     async def _verify(self, token: str) -> TokenClaims:
         kid, algorithm, name = _read_unverified(token)
-        if name not in self._issuers:
+        found = self._issuers.get(name)
+        if found is None:
             raise Refused("issuer")
-        issuer, keys = self._issuers[name]
+        issuer, keys = found
         if algorithm not in issuer.algorithms:
             raise Refused("algorithm")
         key = await keys.key(kid, algorithm)
@@ -174,21 +196,26 @@ def tokens_of(
     now_ms: Callable[[], int],
 ) -> JsonWebTokens:
     """The tokens of `issuers`. `secrets` holds the variables that they name."""
-    tokens = JsonWebTokens(users, now_ms=now_ms)
-    for issuer in issuers:
-        tokens.trust(issuer, _keys(issuer, tokens, secrets, state_dir, now_ms))
+    keys_of = partial(_keys, secrets=secrets, state_dir=state_dir, now_ms=now_ms)
+    tokens = JsonWebTokens(users, now_ms=now_ms, keys_of=keys_of)
+    tokens.trust_only(issuers)
     return tokens
 
 
 def _keys(
-    issuer: Issuer, tokens: JsonWebTokens, secrets: Mapping[str, str], state_dir: Path, now_ms: Callable[[], int]
+    issuer: Issuer,
+    changed: Callable[[], None],
+    *,
+    secrets: Mapping[str, str],
+    state_dir: Path,
+    now_ms: Callable[[], int],
 ) -> Keys:
     if issuer.secret_variable is not None:
         return SecretKey(secrets[issuer.secret_variable].encode())
     url = issuer.jwks_url
     source = KeySetFile(Path(issuer.jwks_file or "")) if url is None else KeySetUrl(url)
     copy = None if url is None else KeptCopy(state_dir / COPIES, url)
-    return KeySetKeys(source, refresh_s=issuer.refresh_s, now_ms=now_ms, copy=copy, changed=tokens.forget)
+    return KeySetKeys(source, refresh_s=issuer.refresh_s, now_ms=now_ms, copy=copy, changed=changed)
 
 
 def _is_token(text: str) -> bool:
