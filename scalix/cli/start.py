@@ -240,9 +240,11 @@ def _start(options: argparse.Namespace) -> int:
 
 def _run(plan: "Plan", *, quiet: bool, on_ready: Callable[[], None] = lambda: None) -> int:
     """Run the gateway until it is stopped."""
+    from scalix.launch.processes.open_files import allow_open_files
     from scalix.launch.processes.output import Output
     from scalix.launch.processes.supervisor import Supervisor
 
+    allow_open_files()
     output = Output(quiet=quiet, verbose=plan.settings.log_level == "DEBUG")
     try:
         return Supervisor(plan, output, on_ready).run()

@@ -11,12 +11,13 @@ from scalix.domain.redaction.quoted_requests import without_quotes
 from scalix.domain.requests.routes import Route
 from scalix.edge.failover import Attempts
 from scalix.edge.provider_errors import Failed, stated_reason
-from scalix.service.exchange.attempts import BROKE_OFF, NO_CONNECTION, TOO_SLOW
+from scalix.service.exchange.attempts import BROKE_OFF, NO_CONNECTION, NO_MEANS, TOO_SLOW
 from scalix.service.exchange.exchanges import Exchange
 
 _MOST_CHARS = 300
 _BY_THE_CONNECTION = {
     NO_CONNECTION: "no connection could be made",
+    NO_MEANS: "this machine has no file descriptor, port or memory left for a connection",
     BROKE_OFF: "the connection broke off, or what came was no answer",
     TOO_SLOW: "no answer in time",
 }

@@ -1,5 +1,7 @@
 """What came of a connection to a provider, told by the errors of aiohttp that are behind those of httpx."""
 
+import errno
+import os
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -7,12 +9,14 @@ import httpx
 
 from scalix.litellm_adapter.wire import Came
 from scalix.service.answers.provider_errors import BAD_GATEWAY, BROKEN
-from scalix.service.exchange.attempts import NO_CONNECTION, TOO_SLOW, ProviderError
+from scalix.service.exchange.attempts import NO_CONNECTION, NO_MEANS, TOO_SLOW, ProviderError
 
 _GATEWAY_TIMEOUT = 504
 _MOST_CLOSING = 3
 # The last: a proxy has refused to connect.
 _UNCONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EADDRNOTAVAIL})
+_MOST_LINKS = 8
 
 
 async def by_an_open_connection(ask: Callable[[], Awaitable[Came]]) -> Came:
@@ -49,5 +53,20 @@ def broken_connection(error: httpx.TransportError) -> ProviderError:
     else:
         is_connected = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
     if not is_connected:
-        return ProviderError(BAD_GATEWAY, "", kind=NO_CONNECTION)
+        # A provider that nobody could ask has not failed, and is not to rest for it, in all gateways at once.
+        return ProviderError(BAD_GATEWAY, "", kind=NO_MEANS if _is_for_lack_of_means(error) else NO_CONNECTION)
     return ProviderError(_GATEWAY_TIMEOUT, "", kind=TOO_SLOW) if isinstance(error, httpx.TimeoutException) else BROKEN
+
+
+def _is_for_lack_of_means(error: BaseException) -> bool:
+    """Whether this machine could not make a connection to anybody."""
+    link: BaseException | None = error
+    for _ in range(_MOST_LINKS):
+        if isinstance(link, OSError) and link.errno in _MEANS:
+            return True
+        link = link and (link.__cause__ or link.__context__)
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))  # a name that could not be looked up for that says only that
+    except OSError as lack:
+        return lack.errno in _MEANS
+    return False

@@ -1,9 +1,11 @@
 """The direct engine's requests go out as LiteLLM's own do: by its session, or by httpx where an operator has that."""
 
 import asyncio
+import os
+import resource
 import socket
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,6 +14,7 @@ import httpx
 import pytest
 from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
+from scalix.domain.failures import HANDLING
 from scalix.litellm_adapter.direct_client import DirectClient, DirectRequest, Target
 from scalix.litellm_adapter.provider_calls import Answered, ProviderCall
 from scalix.litellm_adapter.provider_transport import install_reading
@@ -86,6 +89,39 @@ async def test_where_nobody_listens_there_is_no_connection(by_httpx: bool, monke
     monkeypatch.setenv("DISABLE_AIOHTTP_TRANSPORT", str(by_httpx))
     with pytest.raises(httpx.ConnectError):
         await asked("http://127.0.0.1:1/v1/x")
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """This process can open nothing more."""
+    before, free = resource.getrlimit(resource.RLIMIT_NOFILE), os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("by_httpx", [False, True])
+async def test_a_provider_is_not_blamed_where_this_machine_can_connect_to_nobody(
+    by_httpx: bool, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISABLE_AIOHTTP_TRANSPORT", str(by_httpx))
+    install_reading()
+    exchange = made_exchange()
+    async with aiohttp.ClientSession() as session, listening(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n") as at:
+        transport = AsyncHTTPHandler.create_async_transport(shared_session=session) or httpx.AsyncHTTPTransport()
+        client = DirectClient(httpx.AsyncClient(transport=transport))
+        request = DirectRequest(Target(httpx.URL(f"http://{host}:{at[0]}/v1/x"), httpx.Headers(), EXTENSIONS), b"{}")
+        with no_descriptor_left(), pytest.raises(httpx.ConnectError):
+            await ProviderCall(exchange, request).answer(partial(client.send, request))
+        assert exchange.attempt.seen.error is not None
+        assert not HANDLING[exchange.attempt.seen.error.error_class].cools
+        came = await ProviderCall(exchange, request).answer(partial(client.send, request))
+        assert not isinstance(came, Answered)
+        assert came.status_code == 200
 
 
 async def test_a_host_of_which_one_address_is_dead_is_reached_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,9 +84,9 @@ def check_machine(case: Case) -> Iterator[Finding]:
         yield Finding("note", "workers", f"{workers} workers share {cores()} cores", fix)
     else:
         yield Finding("ok", "memory", what)
-    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # which a start makes use of
     if most != resource.RLIM_INFINITY and most < _OPEN_FILES:
-        fix = f"run ulimit -n {_OPEN_FILES} before the start, or set LimitNOFILE= in the unit"
+        fix = f"run ulimit -Hn {_OPEN_FILES} before the start, or set LimitNOFILE= in the unit"
         yield Finding("warning", "open files", f"a process may have {most:,} files and connections open", fix)
     else:
         yield Finding("ok", "open files", f"up to {most:,}" if most != resource.RLIM_INFINITY else "without bound")

@@ -62,6 +62,8 @@ class Child:
         self.ever_ready = False
         self.last_words = ""
         self.exit_code: int | None = None
+        self.last_end: int | None = None
+        """The exit code of the process before the one that runs."""
         self.next_start_s: float | None = None
         """When it will be started again; None unless it is waiting for that."""
         self.runs = spec
@@ -100,7 +102,7 @@ class Child:
 
     def start(self) -> None:
         """Start the program. Raises OSError when the system can't."""
-        pipes = [os.pipe() for _ in range(3)]
+        pipes = _three_pipes()
         (ready_read, ready_write), (out_read, out_write), (err_read, err_write) = pipes
         os.set_blocking(ready_read, False)
         try:
@@ -198,7 +200,7 @@ class Child:
             ended.wait(0.5)
         steady = self._ready_at_s is not None and now - self._ready_at_s > STEADY_S
         self.deaths = 1 if steady else self.deaths + 1
-        self.exit_code = code
+        self.exit_code = self.last_end = code
         self.last_words = _last_words(list(self._tail))
         self._forget()
         self.next_start_s = now + restart_delay_s(self.deaths)
@@ -228,6 +230,19 @@ class Child:
         self.ready_line = b""
 
 
+def _three_pipes() -> list[tuple[int, int]]:
+    """Or none, where the system has no descriptors for all of them."""
+    pipes: list[tuple[int, int]] = []
+    try:
+        while len(pipes) < 3:
+            pipes.append(os.pipe())
+    except OSError:
+        for fd in (fd for pipe in pipes for fd in pipe):
+            os.close(fd)
+        raise
+    return pipes
+
+
 def _last_words(lines: list[bytes]) -> str:
     """The line in which a dead child said why: its own line if there is one, else the last of any library."""
     ours = [line for line in lines if line.startswith(b"worker: ")]
@@ -239,8 +254,19 @@ def is_hopeless(child: Child) -> bool:
     return child.exit_code == EXIT_CANT_LOAD or child.deaths >= MOST_FAILED_STARTS
 
 
+def downfall(child: Child) -> str:
+    """One line about a child that has died and does not serve again yet; empty for any other."""
+    if child.is_ready or not child.deaths or child.last_end is None:
+        return ""
+    times = "once" if child.deaths == 1 else f"{child.deaths} times in a row"
+    return f"{child.spec.name} has ended {times}, last with {describe_exit(child.last_end)}: {_reason(child)}"
+
+
 def obituary(child: Child) -> str:
     """One line that says how often the child ended, how, and its last words."""
     times = "" if child.deaths == 1 else f" {child.deaths} times"
-    reason = child.last_words.removeprefix("worker: ") or "it said nothing"
-    return f"{child.spec.name} ended{times} before it was ready ({describe_exit(child.exit_code)}): {reason}"
+    return f"{child.spec.name} ended{times} before it was ready ({describe_exit(child.exit_code)}): {_reason(child)}"
+
+
+def _reason(child: Child) -> str:
+    return child.last_words.removeprefix("worker: ") or "it said nothing"

@@ -13,6 +13,8 @@ MOST_DRAIN_S = 86_400
 NOTICE_S = 5.0
 # What is cut is settled as cut, and the app shuts down. The kernel ends a worker that takes longer.
 AFTER_CUT_S = 2.0
+# The same for the app alone, where all requests have been answered.
+APP_END_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from typing import Any
 import uvicorn
 
 from scalix.launch.processes.certificate import FD_VARIABLE
-from scalix.launch.processes.patience import AFTER_CUT_S, OF_AN_ORPHAN, Patience
+from scalix.launch.processes.open_files import OpenFiles
+from scalix.launch.processes.patience import AFTER_CUT_S, APP_END_S, OF_AN_ORPHAN, Patience
 from scalix.launch.processes.signals import HURRY_SIGNAL, RETIRE_SIGNAL
 from scalix.launch.processes.watchdog import BEAT_EVERY_S
 from scalix.launch.settings.tls import MIN_VERSION
@@ -50,6 +51,7 @@ class DrainingServer(uvicorn.Server):
         self._leave: Callable[[], None] = getattr(config.app, "leave", _nothing)
         self._version: Callable[[], str] = getattr(config.app, "config_version", str)
         self._said = ""
+        self._open_files = OpenFiles()
         self._drain: Callable[[], None] = getattr(config.app, "drain", _nothing)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -127,6 +129,7 @@ class DrainingServer(uvicorn.Server):
             self._tell_in_flight()
         elif counter % round(BEAT_EVERY_S / _TICK_S) == 0:
             self._tell("alive")
+            self._open_files.look(len(self.server_state.connections))
         self._say_version()
         return await super().on_tick(counter)
 
@@ -143,6 +146,8 @@ class DrainingServer(uvicorn.Server):
             counter += 1
             await asyncio.sleep(_TICK_S)
         self._tell_in_flight()
+        left_s, _ = signal.getitimer(signal.ITIMER_REAL)
+        _end_within(min(left_s or APP_END_S, APP_END_S))
         await self.lifespan.shutdown()
 
     def _tell_in_flight(self) -> None:

@@ -45,9 +45,12 @@ class ProviderError:
 
 
 NO_CONNECTION, BROKE_OFF, TOO_SLOW = "ConnectError", "TransportError", "TimeoutException"
-"""The kinds of a `ProviderError` of the connection. Behind the last two a provider may have been at work."""
+NO_MEANS = "OutOfFiles"
+"""The kinds of a `ProviderError` of the connection. Behind `BROKE_OFF` and `TOO_SLOW` a provider may have been at work;
+`NO_MEANS` is this machine's: it had no file descriptor, port or memory left for a connection."""
 _OF_THE_CONNECTION = {
     NO_CONNECTION: ErrorClass.NETWORK,
+    NO_MEANS: ErrorClass.INTERNAL,
     BROKE_OFF: ErrorClass.NETWORK,
     TOO_SLOW: ErrorClass.TIMEOUT,
 }
