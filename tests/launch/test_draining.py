@@ -156,6 +156,12 @@ def test_the_workers_of_a_launcher_that_was_killed_wait_ten_seconds_at_most(plac
         eventually(lambda: all_gone(children), "every child has ended", deadline_s=10)
 
 
+def test_an_app_that_does_not_come_to_its_end_is_ended_though_requests_had_more_time(place: Place) -> None:
+    gateway = place.start(extra={"SCALIX_DRAIN_S": "900", "TINY_HANGS_AT_END": "1"})
+    gateway.process.terminate()
+    assert gateway.process.wait(10) == 0
+
+
 def test_now_goes_with_stop_alone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     code, _, errors = place.run_here(monkeypatch, "--status", "--now")
     assert code == 2

@@ -109,6 +109,23 @@ def test_a_dead_worker_is_replaced(gateway: Gateway) -> None:
     gateway.log_has("worker 1  ended with exit code 9")
 
 
+def test_a_worker_that_keeps_dying_is_told_with_its_end_while_the_others_serve(place: Place) -> None:
+    poison = place.folder / "poison"
+    gateway = place.start("--workers", "2", extra={"TINY_DIES_WITH": str(poison)})
+    assert "workers_down" not in gateway.status().get("alarms", {})
+    poison.touch()
+    dead, other = (worker.process for worker in gateway.run_file.workers)
+    dead.send(signal.SIGKILL)
+    gateway.log_has("ended with exit code 9; next start in 1.0 s")
+    status = gateway.status()
+    assert (status["state"], status["alarms"]["workers_down"]) == ("ready", 1)
+    (line,) = status["workers_down"]
+    assert "times in a row, last with exit code 9" in line
+    assert {gateway.get("/")[1] for _ in range(20)} == {str(other.pid)}
+    poison.unlink()
+    eventually(lambda: len(gateway.run_file.workers) == 2 and not gateway.run_file.down, "both serve again")
+
+
 def test_a_dead_store_is_brought_back(gateway: Gateway) -> None:
     old = gateway.run_file.helpers[0]
     assert old.send(signal.SIGKILL)

@@ -129,3 +129,19 @@ def test_a_worker_that_hangs_is_replaced_and_the_log_has_the_place(place: Place,
         gateway.log_has('tiny_app.py", line')
         gateway.log_has("ended with signal SIGABRT")
     assert not old.is_alive()
+
+
+def test_a_worker_that_hangs_while_the_gateway_stops_holds_it_up_no_longer_than_at_other_times(place: Place) -> None:
+    place.extra["SCALIX_DRAIN_S"] = "900"
+    gateway = hurried(place)
+
+    def spin() -> Any:
+        with suppress(OSError):
+            gateway.get("/spin")
+
+    threading.Thread(target=spin, daemon=True).start()
+    gateway.log_has("spinning")
+    gateway.process.terminate()
+    gateway.log_has("its event loop has hung for 2 s")
+    gateway.log_has('tiny_app.py", line')
+    assert gateway.process.wait(10) == 0

@@ -62,10 +62,14 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 async def _lifespan(receive: Receive, send: Send) -> None:
     await receive()
     print("a banner that nobody wants to see", flush=True)
+    if os.path.exists(os.environ.get("TINY_DIES_WITH", "")):  # noqa: ASYNC240, PTH110
+        os._exit(9)
     if os.environ.get("TINY_CANT_START"):
         sys.exit("this variable keeps it from starting")
     await send({"type": "lifespan.startup.complete"})
     await receive()
+    if os.environ.get("TINY_HANGS_AT_END"):
+        await asyncio.sleep(3600)
     print("the app has shut down", flush=True)
     await send({"type": "lifespan.shutdown.complete"})
 

@@ -1,13 +1,15 @@
 """The workers of a gateway, and the process that they are forked from."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from scalix.launch.processes.child import Child, ChildSpec, Process
+from scalix.launch.processes.child import Child, ChildSpec, Process, downfall
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.prefork import Preloader
 from scalix.launch.processes.pump import PipePump
 from scalix.launch.processes.recycling import Recycler
 from scalix.launch.processes.replacing import Replacements
+from scalix.launch.processes.runfile import WorkerEntry
 
 
 class Crew:
@@ -40,6 +42,14 @@ class Crew:
         if self.preloader:
             yield self.preloader
         yield from self.workers
+
+    def noted(self) -> dict[str, Any]:
+        """The fields of the run file that tell of the workers."""
+        running = [(worker, worker.identity) for worker in self.workers]
+        return {
+            "workers": tuple(WorkerEntry(one.spec.name, who, one.is_ready) for one, who in running if who),
+            "down": tuple(filter(None, map(downfall, self.workers))),
+        }
 
     @property
     def is_renewing(self) -> bool:

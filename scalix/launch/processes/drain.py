@@ -9,6 +9,7 @@ from scalix.launch.processes.child import Child
 from scalix.launch.processes.output import Output
 from scalix.launch.processes.patience import AFTER_CUT_S
 from scalix.launch.processes.signals import HURRY_SIGNAL, STOP_SIGNALS, SignalInbox
+from scalix.launch.processes.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from scalix.launch.embedded.store_child import StoreChild
@@ -25,31 +26,37 @@ SAY_EVERY_S = 10.0
 
 
 class Drain:
-    """One shutdown, in which requests in flight have `drain_s`. A further stop signal cuts them; they are settled all
-    the same. `note` gets the number of those requests whenever it has changed."""
+    """One shutdown, in which requests in flight end by themselves, of a worker that `watchdog` finds well. A further
+    stop signal cuts them; they are settled all the same. `note` gets their number whenever it has changed."""
 
-    def __init__(self, output: Output, inbox: SignalInbox, drain_s: float, note: Callable[[int], None]) -> None:
+    def __init__(self, output: Output, inbox: SignalInbox, watchdog: Watchdog, note: Callable[[int], None]) -> None:
         self._output = output
         self._inbox = inbox
-        self._drain_s = drain_s
+        self._watchdog = watchdog
         self._note = note
         self._in_flight = 0
         self._say_at_s = 0.0
 
     def run(
-        self, workers: Sequence[Child], helpers: Sequence[Child], store: "StoreChild | None", *, hurry: bool = False
+        self,
+        workers: Sequence[Child],
+        helpers: Sequence[Child],
+        store: "StoreChild | None",
+        drain_s: float,
+        *,
+        hurry: bool = False,
     ) -> None:
-        """Returns when every child has gone. With `hurry` nothing in flight is waited for."""
+        """Returns when every child has gone. What is in flight has `drain_s`, with `hurry` no time."""
         began = time.monotonic()
         if not all(worker.has_ended() for worker in workers):
             how = "requests in flight are cut" if hurry else "requests in flight are finished first"
             again = "" if hurry else " (Ctrl-C again to cut them)"
             self._output.say("launcher", f"stopping: {how}{again}")
         self._say_at_s = began + SAY_EVERY_S
-        self._end_workers(workers, began + self._drain_s, hurry=hurry)
+        self._end_workers(workers, began + drain_s, hurry=hurry)
         self._end(helpers, time.monotonic() + HELPERS_S)
         if store:
-            store.stop(max(_LEAST_FOR_STORE_S, began + self._drain_s + TOTAL_S - time.monotonic()))
+            store.stop(max(_LEAST_FOR_STORE_S, began + drain_s + TOTAL_S - time.monotonic()))
 
     def _end_workers(self, workers: Sequence[Child], deadline_s: float, *, hurry: bool) -> None:
         _send(workers, signal.SIGTERM)
@@ -58,6 +65,7 @@ class Drain:
             if hurry and not hurried:
                 hurried, deadline_s = True, min(deadline_s, time.monotonic())
                 _send(workers, HURRY_SIGNAL)
+            self._watchdog.look(workers)
             self._tell(sum(worker.in_flight for worker in workers))
             hurry = bool(STOP_SIGNALS.intersection(self._inbox.wait(_TICK_S))) or hurry
         self._end(workers, 0.0)

@@ -49,8 +49,9 @@ class RunFile:
     requests that workers which end are waiting for; `drain_s` is how long they may run on when the gateway stops.
     `config` is the version of the config in force, `differing` are other gateways of the store with another one.
     `certificate` is the file of what is in force for TLS, without its key; `certificate_state` is one line about it.
-    `models` are the names of those that can be asked for, `left_out` a line about each that can't. `unapplied` is what
-    a reload would bring, or the problems that it would find, where files have changed since they were read."""
+    `models` are the names of those that can be asked for, `left_out` a line about each that can't; `down` is one about
+    each worker that has ended and is started again and again. `unapplied` is what a reload would bring, or the problems
+    that it would find, where files have changed since they were read."""
 
     host: str
     port: int
@@ -74,6 +75,7 @@ class RunFile:
     models: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     unapplied: tuple[str, ...] = ()
+    down: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -111,7 +113,8 @@ def read_run_file(state_dir: Path) -> RunFile | None:
             WorkerEntry(**{**entry, "process": ProcessIdentity(**entry["process"])}) for entry in raw["workers"]
         )
         raw["helpers"] = tuple(ProcessIdentity(**entry) for entry in raw["helpers"])
-        raw.update({name: tuple(raw.get(name, ())) for name in ("models", "left_out", "differing", "unapplied")})
+        lists = ("models", "left_out", "differing", "unapplied", "down")
+        raw.update({name: tuple(raw.get(name, ())) for name in lists})
         if raw.get("reload") is not None:
             raw["reload"] = ReloadEntry(**raw["reload"])
         return RunFile(**raw)

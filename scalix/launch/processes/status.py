@@ -74,6 +74,7 @@ class Status:
                 workers=[{"name": w.name, "pid": w.process.pid, "ready": w.ready} for w in run.workers],
                 models=list(run.models),
                 left_out=list(run.left_out),
+                workers_down=list(run.down),
                 store=run.store,
                 store_socket=run.store_socket,
                 certificate=run.certificate_state or None,
@@ -118,6 +119,7 @@ class Status:
         lines += [f"failing  {one['deployment']}: {one['reason']} ({one['checked_at']})" for one in self.failing]
         for name, left_s in self.resting.items():
             lines.append(f"resting  {name}: {length_in_words(1000 * left_s)} more, after failures")
+        lines += [f"down     {line}" for line in run.down]
         lines += [f"out      {line}" for line in run.left_out]
         return "\n".join(lines)
 
@@ -161,6 +163,7 @@ def look(state_dir: Path) -> Status:
         return Status(run_file.phase, state_dir, holder, run_file, waits)
     trouble, alarms = ask(run_file)
     age_s = alarms.pop("backup_age_s", None)
+    alarms |= {"workers_down": len(run_file.down)} if run_file.down else {}
     alarms |= full_disks(state_dir, Path(run_file.log_file).parent)
     if not trouble and alarms.get("models_in_service") == 0:
         trouble = "no model is in service: all of them rest after failures"

@@ -28,7 +28,7 @@ from scalix.launch.processes.private_directory import make_private
 from scalix.launch.processes.process import describe_exit
 from scalix.launch.processes.pump import PipePump
 from scalix.launch.processes.reloading import Reloading
-from scalix.launch.processes.runfile import RunFile, WorkerEntry, hold_lock, remove_run_file
+from scalix.launch.processes.runfile import RunFile, hold_lock, remove_run_file
 from scalix.launch.processes.signals import EXIT_PORT_TAKEN, HURRY_SIGNAL, RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
 from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_orphans
@@ -60,8 +60,7 @@ class Supervisor:
         self._reloading = Reloading(plan, self._crew, output, self._specs, lambda outcome: self._note(reload=outcome))
         self._watchdog = Watchdog(plan.settings.worker_hang_s, output)
         self._unapplied = Unapplied(plan)
-        self._announced = False
-        self._leaving = self._hurry = False
+        self._announced = self._leaving = self._hurry = False
 
     @property
     def _plan(self) -> Plan:
@@ -207,9 +206,7 @@ class Supervisor:
         return max(0.0, min([_TICK_S / 5 if self._reloading.is_waiting else _TICK_S, *starts]))
 
     def _children(self) -> Iterator[Child]:
-        if self._demo:
-            yield self._demo
-        yield from self._crew.all()
+        yield from filter(None, (self._demo, *self._crew.all()))
 
     def _became_ready(self, child: Child) -> None:
         if child is self._demo:
@@ -268,17 +265,16 @@ class Supervisor:
     def _note(self, **changes: Any) -> None:
         """Write the run file with the children that run now and the store. `changes` are other fields of it."""
         helpers = (self._demo, self._store, self._crew.preloader, *self._crew.replacements.all())
-        identities = [child.identity for child in helpers if child]
         self._run_file = replace(
             self._run_file,
-            workers=tuple(WorkerEntry(w.spec.name, w.identity, w.is_ready) for w in self._crew.workers if w.identity),
-            helpers=tuple(identity for identity in identities if identity),
+            helpers=tuple(filter(None, (child.identity for child in helpers if child))),
             store=self._store.description if self._store else "starting",
             store_socket=self._store.socket if self._store else None,
             drain_s=self._plan.settings.drain_s,
             config=self._plan.config.policy.version,
             models=self._plan.models,
             left_out=tuple(line for _, line in model_lines(self._plan))[1:],
+            **self._crew.noted(),
             **self._certificate.noted,
             **changes,
         )
@@ -295,8 +291,8 @@ class Supervisor:
         self._note(phase="draining")
         workers = [*self._crew.workers, *self._crew.replacements.all()]
         helpers = [child for child in self._children() if child not in workers]
-        drain = Drain(self._output, self._inbox, self._plan.settings.drain_s, lambda count: self._note(in_flight=count))
-        drain.run(workers, helpers, self._store, hurry=self._hurry)
+        drain = Drain(self._output, self._inbox, self._watchdog, lambda count: self._note(in_flight=count))
+        drain.run(workers, helpers, self._store, self._plan.settings.drain_s, hurry=self._hurry)
         if self._crew.preloader:
             self._crew.preloader.close()
         self._pump.close()
