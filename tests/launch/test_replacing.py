@@ -13,11 +13,14 @@ from scalix.launch.processes.pump import PipePump
 from scalix.launch.processes.replacing import Replacements
 from tests.launch.running import eventually
 
+# One that is told to end does so when there is no file of the name `stream` any more.
 WORKER = """
 import os, signal, sys
-signal.signal(signal.SIGUSR1, lambda *_: sys.exit(0))
+signal.signal(signal.SIGUSR1, lambda *_: None)
 os.write(int(sys.argv[-1]), b"ready\\n")
 signal.pause()
+while os.path.exists("stream"):
+    signal.sigtimedwait([], 0.01)
 """
 
 
@@ -97,4 +100,19 @@ def test_without_room_the_old_one_ends_before_the_new_one_starts(tmp_path: Path,
 
     eventually(replaced, "all are replaced")
     assert (least, most) == (1, 2)
+    workers.close()
+
+
+def test_without_room_reload_after_reload_leaves_no_more_than_one_worker_whose_streams_go_on(
+    tmp_path: Path, pump: PipePump
+) -> None:
+    workers, stream = Workers(1, tmp_path, pump, room=False), tmp_path / "stream"
+    stream.touch()
+    eventually(lambda: workers.step() == 2 and workers.all[0].is_ready and not workers.all[0].is_outdated, "the first")
+    first = workers.all[0]
+    first.spec = workers.spec("worker 1")
+    for _ in range(50):
+        assert workers.step() == 2
+    stream.unlink()
+    eventually(lambda: workers.step() == 1 and workers.all[0] is not first, "the second, when the stream has ended")
     workers.close()

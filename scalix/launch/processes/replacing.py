@@ -33,6 +33,7 @@ class Replacements:
         self._unstarted: Child | None = None
         """A worker for whose memory the one before it has to end first."""
         self._not_before_s = 0.0
+        self._waits = False
 
     @property
     def is_busy(self) -> bool:
@@ -81,10 +82,16 @@ class Replacements:
         return bool(gone)
 
     def _replace(self, workers: list[Child], due: Child) -> bool:
-        if len(workers) == 1 or self._room():
+        if self._room() or (len(workers) == 1 and not self._retiring):
+            self._waits = False
             return self.begin(due)
         if self._retiring:
-            return False  # there may be room when it has ended
+            # There may be room when they have ended. Reload after reload would else fill the memory with workers whose
+            # streams go on.
+            if not self._waits:
+                self._output.say(due.spec.name, "its replacement waits for memory, which workers that end still have")
+            self._waits = True
+            return False
         self._unstarted = self._make(due.spec)
         self._put(workers, self._unstarted, due)
         return True
