@@ -16,15 +16,23 @@ class StoreUnavailable(StoreError):
     - `maybe_acted`: the store may have done what it was asked, or may still do it
     - `counts`: whether the failure says anything about the store, which a call that was not made does not
     - `state`: what the store is, in words for the operator
+    - `for_all`: other calls that go well say nothing against it, so that one failure is enough
     """
 
     def __init__(
-        self, message: str, *, maybe_acted: bool = True, counts: bool = True, state: str = "unreachable"
+        self,
+        message: str,
+        *,
+        maybe_acted: bool = True,
+        counts: bool = True,
+        state: str = "unreachable",
+        for_all: bool = False,
     ) -> None:
         super().__init__(message)
         self.maybe_acted = maybe_acted
         self.counts = counts
         self.state = state
+        self.for_all = for_all
 
 
 class CallRejected(StoreUnavailable):

@@ -16,7 +16,9 @@ from scalix.service.administration.balances import Credit
 from scalix.service.administration.key_administration import new_secret
 from scalix.service.audit.audit import Actor
 from scalix.service.exchange.calls import Call
+from scalix.store.backup.redis_restore import RestoreStore
 from scalix.store.base import CallRejected, StoreUnavailable
+from scalix.store.connection.session import StoreSession
 from scalix.store.journal.journal_entries import Release
 from scalix.store.keys import Keys
 from scalix.store.quota.redis_quota import QuotaStore
@@ -380,6 +382,29 @@ async def test_an_emptied_store_is_noticed_and_said_loudly_and_the_gateway_goes_
         caller = world.provider.served[-1].admission.caller
         assert caller.tier is not None
         assert caller.tier.name == "free"
+
+
+async def test_a_store_into_which_a_backup_is_being_restored_is_away_for_a_gateway_that_serves_already(
+    store: StoreProcess, tmp_path: Path
+) -> None:
+    """One that started just before the restore began, after it had asked whether any gateway is there."""
+    async with World(store.url, tmp_path, "t:", jobs=False) as world:
+        restore, watch = RestoreStore(StoreSession(world.core.store.client, Keys("t:"))), world.core.exchange.watch
+        free, pro = await world.user("fred", "free"), await world.user("paula", "pro")
+        await watch.check()
+        assert [(await world.ask(user)).status for user in (free, pro)] == [200, 200]
+        await restore.begin()
+        await watch.check()
+        assert [(await world.ask(user)).status for user in (free, pro)] == [503, 200]
+        await watch.check()
+        assert [(await world.ask(user)).status for user in (free, pro)] == [503, 200]
+        with store.admin() as client:
+            assert client.keys("t:*") == [Keys("t:").epoch()]
+        await restore.finish()
+        await watch.check()
+        assert await watch.replay() == 2
+        assert [(await world.ask(user)).status for user in (free, pro)] == [200, 200]
+        assert (await world.day(pro)).requests_used == 3
 
 
 async def test_a_restart_of_the_store_with_its_data_is_no_loss(store: StoreProcess, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def _nothing(*_: float) -> None:
 
 @dataclass(eq=False)
 class Breaker:
-    """Opens after `failures` in a row, and lets one call at a time try again when `pause_s` seconds have passed.
+    """Opens after `failures` in a row, or one that is `for_all`, and lets one call at a time try again when `pause_s` seconds have passed.
 
     Any call that the store answers closes it. `clock` gives seconds, monotonic. `called` is told how long a call took
     that was answered, `failed` of each other, and `opened` when it opens.
@@ -114,7 +114,7 @@ class Breaker:
         self.state = fault.state
         self.failed()
         self._retry_at_s = now_s + self.pause_s
-        if self._opened_s is None and self._failures >= self.failures:
+        if self._opened_s is None and (self._failures >= self.failures or fault.for_all):
             self._opened_s = now_s
             self.opened()
             for scope in self._waiting:

@@ -15,7 +15,8 @@ class EpochStore(SessionStore):
         """The store's epoch, `new` if it had none. `write` makes the server write, to see whether it does."""
         epoch = str(await self._session.run("epoch", [self._keys.epoch()], [new, EPOCH_LIFETIME_MS, int(write)]))
         if epoch == RESTORING:
-            raise StoreUnavailable("a backup is being restored into it")
+            fault = "a backup is being restored into it"
+            raise StoreUnavailable(fault, maybe_acted=False, state="being restored", for_all=True)
         return epoch
 
     async def is_restoring(self) -> bool:
