@@ -1,5 +1,6 @@
 """A reload of the config: `--reload`, SIGHUP, and what happens when the config is wrong."""
 
+import http.client
 import os
 import pty
 import signal
@@ -133,6 +134,45 @@ def test_env_files_are_read_again_and_no_request_is_refused_meanwhile(place: Pla
     assert "sk-" not in done.stdout + place.log.read_text()
     assert {status for status, _ in answers} == {200}
     assert gateway.get("/env/OTHER_KEY") == (200, "sk-newer-provider-0123456789")
+
+
+def test_clients_that_keep_their_connections_lose_no_request_while_their_worker_is_replaced(place: Place) -> None:
+    gateway, answers = place.start(extra=APP), set[tuple[int, str]]()  # one worker
+    (place.folder / "empty.env").write_text("OTHER_KEY=sk-newer-provider-0123456789\n")
+
+    def asks() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=10)
+        while not reload.done() or len(answers) < 2:
+            connection.request("GET", "/")
+            answer = connection.getresponse()
+            answers.add((answer.status, answer.read().decode()))
+        connection.close()
+
+    with ThreadPoolExecutor() as pool:
+        reload = pool.submit(place.run, "--reload")
+        for asking in [pool.submit(asks) for _ in range(4)]:
+            asking.result()
+    assert reload.result().returncode == 0
+    assert {status for status, _ in answers} == {200}
+    assert len({pid for _, pid in answers}) == 2
+
+
+def test_reload_after_reload_of_a_wrong_config_leaves_nothing_behind(gateway: Gateway) -> None:
+    launcher = psutil.Process(gateway.process.pid)
+    rewrite(gateway.place, "hour: 10", "hour: ten")
+
+    def asked(times: int) -> tuple[int, int, int]:
+        for _ in range(times):
+            number = gateway.run_file.reloads
+            launcher.send_signal(signal.SIGUSR1)
+            eventually(lambda number=number: gateway.run_file.reloads > number, "it has answered")
+        return launcher.num_fds(), launcher.num_threads(), launcher.memory_info().rss
+
+    files, threads, memory = asked(5)
+    later = asked(40)
+    assert later[:2] == (files, threads)
+    assert later[2] - memory < 20_000_000
+    assert {gateway.get("/hour/free") for _ in range(8)} == {(200, "10")}
 
 
 def test_new_workers_that_cant_start_leave_everything_as_it_was(gateway: Gateway) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -203,6 +204,28 @@ def test_one_that_waits_no_more_does_not_count_as_ready(called: Called) -> None:
     (entry,) = called.told
     assert "do not have the same config" in entry.problems[0]
     assert (called.fellows.own.call, called.fellows.own.ready) == ("", "")
+
+
+@pytest.mark.parametrize("hears", [True, False])
+def test_who_leads_switches_when_the_store_has_taken_the_word_and_else_not(called: Called, hears: bool) -> None:
+    call, before = called.fellows._call, called.fellows.own.config
+    assert call
+    ready = {"call": call.id, "ready": called.fellows.own.ready}
+    called.fellows.others = [replace(one, **ready) for one in called.fellows.others]
+    called.hear(call)
+    assert called.fellows._call == replace(call, act="switch")
+    assert called.told == []  # it waits to hear it, as the others do
+    if hears:
+        called.hear(called.fellows._call)
+        assert called.told[0].problems == ()
+        return
+    called.fellows.is_away = True
+    assert called.one._held
+    called.one._held.until_s = 0.0
+    called.one.step()
+    assert "the store does not answer any more" in called.told[0].problems[0]
+    assert called.fellows.own.config == before
+    assert not called.fellows._call
 
 
 async def test_who_takes_a_call_back_leaves_that_of_another_in_place(store_url: str, key_prefix: str) -> None:

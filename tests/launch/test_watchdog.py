@@ -88,6 +88,13 @@ def test_with_0_nobody_is_ended() -> None:
     assert worker.signals == []
 
 
+def test_a_worker_that_is_busy_with_its_start_is_left_alone() -> None:
+    watch = Watch(worker := Worker())
+    worker.turns = worker.is_ready = False
+    watch.look(1_000)
+    assert worker.signals == []
+
+
 def test_a_worker_that_a_debugger_holds_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watchdog, "_is_traced", lambda pid: True)
     watch = Watch(worker := Worker())

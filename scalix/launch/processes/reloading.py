@@ -24,6 +24,8 @@ Note = Callable[[ReloadEntry], None]
 # How long the others have to read their files, and, a little longer, how long they wait for the word.
 AGREE_S = 10.0
 _WORD_S = 12.0
+_HEARD_WITHIN_S = 2.0
+_AWAY = "the store does not answer any more, so the others can't be asked"
 
 
 @dataclass(slots=True)
@@ -143,21 +145,20 @@ class Reloading:
         if held.leads:
             lacking = [] if fellows.is_away else list(_lacking(held, fellows))
             if not lacking and not fellows.is_away:
+                # It hears the word itself as the others do: what the store has not taken, nobody has heard.
                 fellows.call(Call(held.call, fellows.own.address, "switch"))
-                self._switch(held.change, held.outcome)
+                held.leads, held.until_s = False, max(held.until_s, time.monotonic() + _HEARD_WITHIN_S)
             elif is_late or (not fellows.is_away and all(one.call == held.call for one in fellows.others)):
                 fellows.call(None)
-                self._give_up(
-                    held, fellows, lacking or ["the store does not answer any more, so the others can't be asked"]
-                )
+                self._give_up(held, fellows, lacking or [_AWAY])
         elif heard and heard.id == held.call and heard.act == "switch":
             self._switch(held.change, held.outcome)
         elif heard and heard.id != held.call and heard.act == "read" and not is_late:
             self._follow(heard, fellows, held)
         elif is_late or (not fellows.is_away and (heard is None or heard.id != held.call)):
-            self._give_up(
-                held, fellows, ["the gateways of this store do not have the same config; see the log of the others"]
-            )
+            fellows.call(None)
+            differ = "the gateways of this store do not have the same config; see the log of the others"
+            self._give_up(held, fellows, [_AWAY if fellows.is_away else differ])
 
     def _give_up(self, held: _Held, fellows: Fellows, problems: Sequence[str]) -> None:
         self._held = None
