@@ -6,6 +6,7 @@ import pty
 import signal
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -157,15 +158,18 @@ def test_clients_that_keep_their_connections_lose_no_request_while_their_worker_
     assert len({pid for _, pid in answers}) == 2
 
 
+def _has_reloaded(gateway: Gateway, number: int) -> bool:
+    return gateway.run_file.reloads >= number
+
+
 def test_reload_after_reload_of_a_wrong_config_leaves_nothing_behind(gateway: Gateway) -> None:
     launcher = psutil.Process(gateway.process.pid)
     rewrite(gateway.place, "hour: 10", "hour: ten")
 
     def asked(times: int) -> tuple[int, int, int]:
-        for _ in range(times):
-            number = gateway.run_file.reloads
+        for number in range(gateway.run_file.reloads, gateway.run_file.reloads + times):
             launcher.send_signal(signal.SIGUSR1)
-            eventually(lambda number=number: gateway.run_file.reloads > number, "it has answered")
+            eventually(partial(_has_reloaded, gateway, number + 1), "it has answered")
         return launcher.num_fds(), launcher.num_threads(), launcher.memory_info().rss
 
     files, threads, memory = asked(5)

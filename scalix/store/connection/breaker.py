@@ -28,7 +28,8 @@ def _nothing(*_: float) -> None:
 
 @dataclass(eq=False)
 class Breaker:
-    """Opens after `failures` in a row, or one that is `for_all`, and lets one call at a time try again when `pause_s` seconds have passed.
+    """Opens after `failures` in a row, or one that is `for_all`, and lets one call at a time try again when `pause_s`
+    seconds have passed.
 
     Any call that the store answers closes it. `clock` gives seconds, monotonic. `called` is told how long a call took
     that was answered, `failed` of each other, and `opened` when it opens.
