@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from scalix.domain.policy import Model
+from scalix.litellm_adapter.bounded_sending import bound_sending
 from scalix.litellm_adapter.bounded_work import bound_work
 from scalix.litellm_adapter.client_urls import bound_fetches
 from scalix.litellm_adapter.developer_role import keep_developer_role
@@ -36,6 +37,7 @@ def load_app() -> Any:
     bound_work()
     bound_fetches()
     bound_waits()
+    bound_sending()
     keep_developer_role()
     tokenizer()  # forked workers share what it loads
     install_reading()

@@ -39,6 +39,8 @@ app
 bounded_answers
   aiohttp.streams = StreamReader._read_nowait(n)
   litellm.llms.custom_httpx.aiohttp_transport = AiohttpResponseStream._aiohttp_response
+bounded_sending | a request on a connection whose other end has gone may wait a quarter of an hour
+  litellm.llms.custom_httpx.http_handler = build_aiohttp_keepalive_socket_factory()
 bounded_work
   litellm = exceptions
   litellm.llms.base_llm.chat.transformation = BaseLLMException: error

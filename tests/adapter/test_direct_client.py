@@ -15,9 +15,11 @@ import pytest
 from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
 from scalix.domain.failures import HANDLING
+from scalix.litellm_adapter.bounded_sending import bound_sending
 from scalix.litellm_adapter.direct_client import DirectClient, DirectRequest, Target
 from scalix.litellm_adapter.provider_calls import Answered, ProviderCall
 from scalix.litellm_adapter.provider_transport import install_reading
+from scalix.litellm_adapter.seam_checks import found_at
 from tests.exchanges import made_exchange
 
 EXTENSIONS = {"timeout": {"connect": 3, "read": 5, "write": 5, "pool": 7}}
@@ -89,6 +91,19 @@ async def test_where_nobody_listens_there_is_no_connection(by_httpx: bool, monke
     monkeypatch.setenv("DISABLE_AIOHTTP_TRANSPORT", str(by_httpx))
     with pytest.raises(httpx.ConnectError):
         await asked("http://127.0.0.1:1/v1/x")
+
+
+def test_what_is_sent_on_a_connection_whose_other_end_has_gone_waits_a_minute_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own: Any = found_at("litellm.llms.custom_httpx.http_handler:build_aiohttp_keepalive_socket_factory")
+    monkeypatch.setattr(f"{own.__module__}.{own.__name__}", own)  # put back afterwards
+    monkeypatch.setattr(f"{own.__module__}.AIOHTTP_SO_KEEPALIVE", True)
+    bound_sending()
+    make = found_at(f"{own.__module__}:build_aiohttp_keepalive_socket_factory")()
+    with make((socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 1))) as made:
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
 
 
 @contextmanager
