@@ -1,6 +1,7 @@
 """A store whose name leads to another address than before, as after a fail-over by DNS: it is followed by itself."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 from scalix.store.base import StoreUnavailable
+from scalix.store.connection.calls import in_time
 from scalix.store.connection.redis_client import CONNECTIONS, StoreClient, connect
 from tests.store.servers import Server, calm_s, free_ports, running
 
@@ -108,3 +110,20 @@ async def test_a_resolver_that_hangs_keeps_no_call_longer_than_a_store_that_does
     assert names.asked <= CONNECTIONS
     names.hangs.set()
     assert await client.ping()
+
+
+async def test_that_nobody_waits_any_more_for_a_first_look_that_fails_is_no_trace_in_the_log(
+    client: StoreClient, names: Names
+) -> None:
+    names.hangs, told = asyncio.Event(), list[Any]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    with pytest.raises(StoreUnavailable):
+        async with in_time(20):
+            await client.ping()
+    await client.aclose()
+    finding, client._finding = client._finding, None
+    assert finding
+    await asyncio.wait([finding])
+    del finding
+    gc.collect()
+    assert told == []

@@ -79,6 +79,7 @@ class StoreClient(AsyncCoreCommands):
         while self._routes is None:
             if self._finding is None or self._finding.done():
                 self._finding = in_background(self._find())
+                self._finding.add_done_callback(_heed)
             # Shielded: whoever gives up waiting must not stop it for the others.
             self._routes = await asyncio.shield(self._finding)
         return self._routes
@@ -125,6 +126,12 @@ class StoreClient(AsyncCoreCommands):
 
 
 connect = StoreClient
+
+
+def _heed(finding: asyncio.Task[Routes]) -> None:
+    """Whoever waited may have given up by now, and asyncio would log what it failed of, with its trace."""
+    if not finding.cancelled():
+        finding.exception()
 
 
 async def _sound(routes: R) -> R:
