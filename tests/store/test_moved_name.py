@@ -120,7 +120,6 @@ async def test_that_nobody_waits_any_more_for_a_first_look_that_fails_is_no_trac
     with pytest.raises(StoreUnavailable):
         async with in_time(20):
             await client.ping()
-    await client.aclose()
     finding, client._finding = client._finding, None
     assert finding
     await asyncio.wait([finding])
