@@ -86,6 +86,7 @@ def _restore(options: Options, _: object) -> None:
 
     def show(_: Options, answer: Any) -> None:
         print(f"{answer['contents']['name']} is restored: {_of(answer['contents'])}")
+        print("keys, tokens and users that were revoked or blocked since it was made are as they were: do that again")
         if answer["erased_again"]:
             print(f"{answer['erased_again']} users who were erased since are erased again")
 
