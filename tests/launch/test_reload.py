@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from scalix.domain.identity.identity import Issuer
 from scalix.domain.limits.limits import Limit, Limits, Metric, Window
 from scalix.domain.policy import Model, Policy, Tier
 from scalix.domain.prices.off_peak import OffPeak, OffPeakWindow
@@ -249,6 +250,7 @@ def test_the_policy_file_keeps_every_part_of_a_policy(tmp_path: Path) -> None:
         key_bounds={"duration": "30d"},
         guard=GuardSettings(user_header="x-user", strict_bodies=True, cors_origins=("*",)),
         fallbacks={"m": ("n",)},
+        issuers=(Issuer("https://a.test", ("s",), ("RS256",), jwks_url="https://a.test/keys", user_prefix="a:"),),
     )
     path = tmp_path / "policy.json"
     write_policy(path, 4, policy)
