@@ -2,7 +2,6 @@
 time, and every panel of the dashboards has data."""
 
 import contextlib
-import re
 import resource
 import signal
 import time
