@@ -49,7 +49,7 @@ _REPORTS = {
     "user": "one user's, by day and model",
     "key": "one user's, by virtual key",
     "top": "the users that use most",
-    "errors": "how often each model fails, and why",
+    "errors": "how often each model fails, and why; also failures that another made good",
     "margin": "charge less cost, by tier and model",
 }
 

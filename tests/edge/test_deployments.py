@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -363,6 +364,35 @@ async def test_the_operator_reads_of_each_request_who_has_served_and_who_has_fai
         assert own.status_code == 200
         assert "free-several" in own.text
         assert not [word for word in ("deployment", THREE, "free-several#", "engine") if word in own.text]
+
+
+async def test_failures_that_another_made_good_are_in_the_report_of_errors_as_the_ledger_has_them(one: Edge) -> None:
+    down, asked = fail(503), list[str]()
+    one.app.behaviours["free-several"] = [by_deployment(asked, several_1=down, several_2=down)]
+    one.app.behaviours["alone"] = [fail(429)]
+    for number in range(3):
+        await one.ask("free-several", user=f"u{number}")
+        await one.ask("alone", user=f"u{number}")
+    await one.core.exchange.deployments.flush()
+    report = (await one.http.get("/scalix/v1/reports/errors")).json()
+    events: list[dict[str, Any]] = []
+    for number in range(3):
+        url = "/scalix/v1/usage/events"
+        events += (await one.http.get(url, params={"user_id": f"u{number}"})).json()["events"]
+    attempts = Counter(failed.rsplit(":", 2)[2] for event in events for failed in event["failed_deployments"])
+    attempts += Counter(event["error"] for event in events if event["engine"] and event["error"])
+    by_class: Counter[str] = Counter()
+    for row in report["rows"]:
+        by_class[row["error"]] += row["failed_attempts"]
+    assert by_class == attempts
+    assert attempts["provider_down"] == sum(name != THREE for name in asked) > 0
+    assert report["total"]["failed_attempts"] == attempts.total()
+    assert report["total"]["errors"] == sum(bool(event["error"]) for event in events) == 3
+    rows = {(row["provider"], row["model"], row["error"]): row for row in report["rows"]}
+    saved = rows["openai", "free-several", "provider_down"]
+    assert (saved["errors"], saved["events"], saved["failed_attempts"]) == (0, 3, attempts["provider_down"])
+    ended = rows["openai", "alone", "provider_rate_limit"]
+    assert (ended["errors"], ended["failed_attempts"]) == (3, attempts["provider_rate_limit"])
 
 
 async def test_reports_and_metrics_have_each_deployments_requests_failures_and_cached_share(one: Edge) -> None:

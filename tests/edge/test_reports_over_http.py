@@ -97,7 +97,7 @@ async def test_errors_are_told_by_model_and_class_with_their_rate(a: Instance) -
         ("openai", "gpt-4", "timeout", 1, 3, 0.333333),
         ("openai", "gpt-4", "unclassified", 1, 3, 0.333333),
     ]
-    assert found["total"] == {"errors": 2, "events": 5, "error_rate": 0.4}
+    assert found["total"] == {"errors": 2, "events": 5, "error_rate": 0.4, "failed_attempts": 0}
 
 
 async def test_the_users_that_use_most(a: Instance) -> None:

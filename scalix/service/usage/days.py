@@ -11,7 +11,7 @@ from scalix.domain.ledger.ledger import Aggregate, name_word
 from scalix.domain.ledger.people import LATE, PEOPLE_DAYS
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.policy_source import PolicySource
-from scalix.service.usage.reporting import error_of
+from scalix.service.usage.failures import error_of
 from scalix.store.ledger.redis_figures import FiguresStore, Numbers
 from scalix.store.ledger.redis_ledger import LedgerReader
 

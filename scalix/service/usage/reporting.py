@@ -8,13 +8,14 @@ from typing import Annotated, Any, NotRequired
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.subjects import Subject
 from scalix.domain.identity.user_ids import checked_user_id
-from scalix.domain.ledger.deployment_sums import UNCLASSIFIED, DeploymentSums
+from scalix.domain.ledger.deployment_sums import DeploymentSums
 from scalix.domain.ledger.ledger import Aggregate, Sums
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.service.described import Fields, Json
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import date_of, day_index, one_of, refuse_unknown_parameters, whole_number
+from scalix.service.usage.failures import errors_table, rate
 from scalix.service.usage.report_names import OF_A_USER
 from scalix.service.usage.sums import COUNTS, KeyNames, S, counts, summed
 from scalix.store.ledger.redis_deployment_sums import DeploymentSumStore
@@ -23,8 +24,6 @@ from scalix.store.records.redis_keys import KeyStore
 
 DEFAULT_DAYS = 30
 DEFAULT_TOP, MOST_TOP = 20, 1_000
-# A provider's failure whose class nobody has told is one all the same.
-_FAILED = frozenset({"provider_failed", "provider_broke", "provider_refused"})
 _USERS = "user:"
 
 FIGURES = (*COUNTS, "cached_percent", "provider_cost_usd", "charge_usd", "margin_usd", "mean_latency_ms")
@@ -34,14 +33,13 @@ _DEPLOYMENTS = (
     *("prompt_tokens", "completion_tokens", "cached_tokens", "cached_percent"),
     *("provider_cost_usd", "charge_usd", "mean_latency_ms"),
 )
-_ERRORS = ("provider", "model", "error", "errors", "events", "error_rate")
 # A row has the columns that its report names.
 _ROW = Fields(
     {
         NotRequired[str]: "date tier model provider error user_id key_id deployment engine",
         NotRequired[str | None]: "key",
     },
-    {NotRequired[int]: (*COUNTS, "mean_latency_ms", "errors", "events", "rank")},
+    {NotRequired[int]: (*COUNTS, "mean_latency_ms", "errors", "failed_attempts", "events", "rank")},
     {NotRequired[float]: "provider_cost_usd charge_usd margin_usd error_rate"},
     {NotRequired[float | None]: "margin_percent cached_percent"},
 )
@@ -99,6 +97,9 @@ class Reporting:
                 list(map(_of_deployment, await self.deployments.sums(first, last))),
                 None,
             )
+        elif name == "errors":
+            aggregates, sums = await self.ledger.by_day(first, last), await self.deployments.sums(first, last)
+            columns, rows, total = errors_table(aggregates, sums, self.policy.current)
         else:
             aggregates = await self.ledger.by_day(first, last)
             columns, rows, total = _FROM_AGGREGATES[name](aggregates)
@@ -158,7 +159,7 @@ def _grouped(items: Iterable[S], names: tuple[str, ...], group_of: Callable[[S],
 def _of_deployment(sums: DeploymentSums) -> dict[str, Any]:
     errors = sum(sums.errors.values())
     values = (
-        *(sums.deployment, sums.engine, sums.requests, errors, _rate(errors, sums.requests)),
+        *(sums.deployment, sums.engine, sums.requests, errors, rate(errors, sums.requests)),
         *(sums.prompt_tokens, sums.completion_tokens, sums.cached_tokens),
         _percent(sums.cached_tokens, sums.prompt_tokens),
         *(sums.cost_nano_usd / NANO_USD_PER_USD, sums.charge_nano_usd / NANO_USD_PER_USD),
@@ -171,29 +172,6 @@ def _margin(aggregates: list[Aggregate]) -> _Table:
     groups = summed(aggregates, lambda one: (one.tier, one.model))
     rows = [{"tier": tier, "model": model, **money(groups[tier, model])} for tier, model in sorted(groups)]
     return ("tier", "model", *_MONEY), rows, money(_all(groups))
-
-
-def _errors(aggregates: list[Aggregate]) -> _Table:
-    of_class = summed(
-        (one for one in aggregates if error_of(one)), lambda one: (one.provider, one.model, error_of(one))
-    )
-    of_model = summed(aggregates, lambda one: (one.provider, one.model))
-    rows: list[dict[str, Any]] = []
-    for (provider, model, error), sums in sorted(of_class.items(), key=lambda item: (-item[1].events, item[0])):
-        events = of_model[provider, model].events
-        values = (provider, model, error, sums.events, events, _rate(sums.events, events))
-        rows.append(dict(zip(_ERRORS, values, strict=True)))
-    errors, events = _all(of_class).events, _all(of_model).events
-    return _ERRORS, rows, {"errors": errors, "events": events, "error_rate": _rate(errors, events)}
-
-
-def error_of(one: Aggregate) -> str:
-    """The class of what went wrong; empty where nothing did."""
-    return one.error or (UNCLASSIFIED if one.outcome in _FAILED else "")
-
-
-def _rate(part: int, whole: int) -> float:
-    return round(part / whole, 6) if whole else 0.0
 
 
 def figures(sums: Sums) -> dict[str, Any]:
@@ -231,7 +209,6 @@ _FROM_AGGREGATES: dict[str, Callable[[list[Aggregate]], _Table]] = {
     "tier": partial(_grouped, names=("tier",), group_of=lambda one: (one.tier,)),
     "model": partial(_grouped, names=("model",), group_of=lambda one: (one.model,)),
     "provider": partial(_grouped, names=("provider",), group_of=lambda one: (one.provider,)),
-    "errors": _errors,
     "margin": _margin,
 }
 _MORE = {**dict.fromkeys(OF_A_USER, frozenset({"user_id"})), "top": frozenset({"by", "limit"})}
