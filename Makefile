@@ -12,7 +12,7 @@ SPREAD := -n 4 --dist loadfile --no-loadscope-reorder
 # Tests that run the product's code mostly in their own process.
 MEASURED := tests/domain tests/store tests/service tests/edge tests/adapter tests/launch tests/cli
 
-.PHONY: help run demo-data quick test engines coverage check format bench soak clients operate docs lock setup setup-dev
+.PHONY: help run demo-data quick test engines coverage check format bench soak clients operate browser docs lock setup setup-dev
 
 help:
 	@echo "make run       set up, then start the gateway (with a demo provider when no provider key is set)"
@@ -27,6 +27,7 @@ help:
 	@echo "make soak      the tests too long for make test"
 	@echo "make clients   other people's clients against a gateway, each in an environment of its own (3 GB)"
 	@echo "make operate   the gateway among HAProxy, nginx, Redis, Prometheus and podman, which it installs (Debian, as root)"
+	@echo "make browser   every page in Chromium, in every role, both themes, narrow and wide; installs it (Debian, as root)"
 	@echo "make docs      the documentation as a site, in site/, with its links checked"
 	@echo "make lock      renew the pinned requirements"
 
@@ -49,11 +50,11 @@ quick: setup-dev
 
 # What T names runs in this process, where a debugger and a print work.
 test: setup-dev
-	@$(PY) -m pytest -m "not soak and not clients and not operate" $(if $(T),$(T),$(SPREAD)) $(ARGS)
+	@$(PY) -m pytest -m "not soak and not clients and not operate and not browser" $(if $(T),$(T),$(SPREAD)) $(ARGS)
 
 # Every gateway of these tests has `engine: litellm`; make test runs them as the config has it.
 engines: setup-dev
-	@SCALIX_TEST_ENGINE=litellm $(PY) -m pytest -m "not soak and not clients and not operate" $(SPREAD) \
+	@SCALIX_TEST_ENGINE=litellm $(PY) -m pytest -m "not soak and not clients and not operate and not browser" $(SPREAD) \
 		$(foreach name,outcomes chaos ledger_soak privacy canaries odd_streams odd_answers fallbacks streams,tests/e2e/test_$(name).py) \
 		$(ARGS)
 
@@ -61,7 +62,7 @@ engines: setup-dev
 coverage: setup-dev
 	@rm -f .coverage .coverage.*
 	@COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage $(PY) -m pytest \
-		-m "not soak and not clients and not operate" $(or $(T),$(MEASURED) $(SPREAD)) $(ARGS)
+		-m "not soak and not clients and not operate and not browser" $(or $(T),$(MEASURED) $(SPREAD)) $(ARGS)
 	@$(PY) -m coverage combine -q
 	@$(PY) -m coverage report
 
@@ -87,6 +88,10 @@ format: setup-dev
 
 bench: setup-dev
 	@$(PY) -m benchmarks $(ARGS)
+
+browser: setup-dev
+	@tools/browser.sh
+	@$(PY) -m pytest -m browser --timeout 900 tests/browser $(ARGS)
 
 docs:
 	@tools/setup.sh docs

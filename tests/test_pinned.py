@@ -34,6 +34,7 @@ def requirements(name: str) -> list[list[str]]:
         ("requirements-docs.lock", 6),
         ("requirements-traces.lock", 12),
         ("requirements-operate.lock", 15),
+        ("requirements-browser.lock", 3),
         ("benchmarks/peers/vllm-router.lock", 28),
         ("benchmarks/peers/sglang-router.lock", 24),
     ],

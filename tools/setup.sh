@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv and installs the locked packages, with uv where it is present, else with venv and pip.
-# Usage: tools/setup.sh run|dev|docs|operate (dev: also what tests and checks need; docs, operate: what
-# builds the documentation, and what looks at deploy/, alone)
+# Usage: tools/setup.sh run|dev|docs|operate|browser (dev: also what tests and checks need; docs, operate, browser: what
+# builds the documentation, what looks at deploy/, and what looks at pages, alone)
 # Does nothing when the locks have not changed since the last time. Safe to run twice at once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,6 +24,7 @@ locks=(requirements.lock)
 [ "$kind" = dev ] && locks+=(requirements-dev.lock)
 [ "$kind" = docs ] && locks=(requirements-docs.lock)
 [ "$kind" = operate ] && locks=(requirements-operate.lock)
+[ "$kind" = browser ] && locks=(requirements-browser.lock)
 stamp="$venv/.installed-$kind"
 wanted=$(cat "${locks[@]}" | sha256sum | cut -d' ' -f1)
 
