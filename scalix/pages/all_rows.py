@@ -3,6 +3,8 @@
 from scalix.pages.operator.audit import AUDIT_ROWS
 from scalix.pages.operator.keys import KEYS_ROWS
 from scalix.pages.operator.models import MODELS_ROWS
+from scalix.pages.operator.money import MONEY_ROWS
+from scalix.pages.operator.requests import REQUESTS_ROWS
 from scalix.pages.operator.system import SYSTEM_ROWS
 from scalix.pages.operator.today import TODAY_ROWS
 from scalix.pages.operator.users import USERS_ROWS
@@ -16,6 +18,8 @@ PAGE_ROWS = (
     *TODAY_ROWS,
     *USERS_ROWS,
     *KEYS_ROWS,
+    *REQUESTS_ROWS,
+    *MONEY_ROWS,
     *MODELS_ROWS,
     *AUDIT_ROWS,
     *SYSTEM_ROWS,

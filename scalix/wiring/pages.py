@@ -31,6 +31,7 @@ def build_pages(core: Core, guard: Guard, ready: Ready) -> Frame:
         guard.addresses,
         core.usage.usage,
         core.usage.events,
+        core.usage.requests,
         core.usage.reporting,
         core.usage.today,
         operators.users,

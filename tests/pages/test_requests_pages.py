@@ -1,0 +1,78 @@
+"""The operator's pages of requests, money and limits."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from scalix.pages.formats import usd
+from tests.edge.key_rig import act
+from tests.edge.limits_rig import Instance
+from tests.pages.rig import Browser, instance_at, operator, text_of
+
+
+@pytest.fixture
+async def instance(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIterator[Instance]:
+    async with instance_at(store_url, key_prefix, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+async def browser(instance: Instance) -> Browser:
+    return await operator(instance)
+
+
+async def test_requests_are_found_by_what_is_asked_for_and_one_is_told_whole(
+    instance: Instance, browser: Browser
+) -> None:
+    for name in ("ann", "bob"):
+        await act(instance, "/user/new", user_id=name, tier="pro")
+        assert (await instance.ask(name)).status_code == 200
+    listed = await browser.get("/ui/requests")
+    assert listed.text.count('href="/ui/requests/') == 2
+    found = await browser.get("/ui/requests?user_id=ann&outcome=success&model=")
+    assert found.text.count('href="/ui/requests/') == 1
+    assert "No request fits" in text_of(await browser.get("/ui/requests?outcome=provider_failed"))
+    for wrong in ("outcome=odd", "from=today", "cursor=x"):
+        assert (await browser.get(f"/ui/requests?{wrong}")).status_code == 400
+    path = found.text.partition('href="/ui/requests/')[2].partition('"')[0]
+    event = (await instance.http.get("/scalix/v1/usage/events?user_id=ann")).json()["events"][0]
+    assert path == event["id"]
+    told = text_of(await browser.get(f"/ui/requests/{path}"))
+    for text in (event["id"], event["model"], usd(event["charge_usd"]), "Of the user ann", "kept nowhere"):
+        assert text in told
+    assert (await browser.get("/ui/requests/nosuch")).status_code == 404
+
+
+async def test_pages_of_requests_go_on_without_a_gap(instance: Instance, browser: Browser) -> None:
+    await act(instance, "/user/new", user_id="ann", tier="open")
+    ids = {(await instance.ask("ann")).headers["x-request-id"] for _ in range(53)}
+    seen: list[str] = []
+    path = "/ui/requests"
+    while path:
+        text = (await browser.get(path)).text
+        seen += [part.partition('"')[0] for part in text.split('href="/ui/requests/')[1:]]
+        following = [part.partition('"')[0] for part in text.split('href="') if 'rel="next"' in part.partition(">")[0]]
+        path = following[0].replace("&amp;", "&") if following else ""
+    assert len(seen) == len(ids)
+    assert set(seen) == ids
+
+
+async def test_money_is_that_of_the_reports(instance: Instance, browser: Browser) -> None:
+    await act(instance, "/user/new", user_id="paul", tier="pro")
+    for name in ("ann", "paul"):
+        await instance.ask(name)
+    told = text_of(await browser.get("/ui/money"))
+    total = (await instance.http.get("/scalix/v1/reports/margin")).json()["total"]
+    assert f"Charged {usd(total['charge_usd'])} Cost {usd(total['provider_cost_usd'])}" in told
+    for row in (await instance.http.get("/scalix/v1/reports/tier")).json()["rows"]:
+        assert f"{row['tier']} {row['requests']} {usd(row['charge_usd'])} {usd(row['provider_cost_usd'])}" in told
+    assert "The users who cost most" in told
+
+
+async def test_limits_tell_how_many_ran_into_them(instance: Instance, browser: Browser) -> None:
+    for _ in range(3):
+        await instance.ask("ann")
+    told = text_of(await browser.get("/ui/limits"))
+    assert "requests-hour 1" in told
+    assert "would have refused nothing" in told
