@@ -1,6 +1,7 @@
 """The studies, by name, in the order of a run."""
 
 from benchmarks.studies import memory
+from benchmarks.studies.backup import BackupBeside
 from benchmarks.studies.base import Study
 from benchmarks.studies.counting import Counting
 from benchmarks.studies.first_byte import FirstByte
@@ -26,6 +27,7 @@ STUDIES: dict[str, Study] = {
         memory.LONG,
         LeftOut(),
         Tracing(),
+        BackupBeside(),
         Profile(),
         Counting(),
     )
