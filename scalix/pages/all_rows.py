@@ -10,6 +10,7 @@ from scalix.pages.operator.today import TODAY_ROWS
 from scalix.pages.operator.users import USERS_ROWS
 from scalix.pages.rows import Role
 from scalix.pages.signing_in import SIGNING_IN_ROWS, session_rows
+from scalix.pages.user.own import OWN_ROWS
 from scalix.pages.user.usage import USAGE_ROWS
 
 PAGE_ROWS = (
@@ -26,5 +27,6 @@ PAGE_ROWS = (
     *session_rows(Role.OPERATOR),
     # A user's.
     *USAGE_ROWS,
+    *OWN_ROWS,
     *session_rows(Role.USER),
 )

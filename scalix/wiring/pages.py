@@ -45,6 +45,8 @@ def build_pages(core: Core, guard: Guard, ready: Ready) -> Frame:
         core.exchange.health,
         core.exchange.fallbacks,
         core.audit.log,
+        core.self_service.keys,
+        core.self_service.data,
         Operation(
             ready,
             partial(_run, core.store.state_dir),
