@@ -13,7 +13,7 @@ from scalix.domain.errors import GatewayError
 from scalix.domain.log_lines import json_line, named, text_line
 from scalix.edge.asgi import Scope
 from scalix.edge.floods import WINDOW_S, Floods
-from scalix.edge.routes import shown_path
+from scalix.edge.routes import shown_route
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.identity.callers import Caller
 from scalix.service.tracing.request_traces import TRACE, RequestTrace
@@ -93,7 +93,7 @@ class AccessLog:
         code = error.code if error is not None else exchange.told_code if exchange is not None else ""
         if status >= 400 and not self._floods.takes(f"{status} {code}" if code else str(status)):
             return
-        method, route = scope["method"] if scope["method"] in METHODS else "-", shown_path(scope["path"])
+        method, route = scope["method"] if scope["method"] in METHODS else "-", shown_route(scope)
         # The id stands before the code, behind which the redaction of lines would take it for a key's.
         fields: dict[str, Any] = {"duration_ms": round(took_s * 1000, 1), "id": request_id}
         if code:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from scalix.domain.requests.routes import Route
+from scalix.edge.asgi import Scope
 from scalix.edge.count_routes import COUNT_ROWS, CountRoutes
 from scalix.edge.health_routes import HEALTH_ROWS, HealthRoutes
 from scalix.edge.key_routes import KEY_INFO_ROWS, KEY_ROWS, KeyInfo
@@ -137,6 +138,15 @@ def find(path: str, raw_path: bytes) -> Methods | None:
         return None if b"%" in raw_path else methods
     raw = raw_path.decode("latin-1")
     return next((template.methods for template in _TEMPLATES if template.fits(raw)), None)
+
+
+# Where a scope says which page it is of, as it may stand in a log.
+PAGE = "scalix_page"
+
+
+def shown_route(scope: Scope) -> str:
+    """The path of a request as it may stand in a log."""
+    return scope.get(PAGE) or shown_path(scope["path"])
 
 
 def shown_path(path: str) -> str:

@@ -12,7 +12,7 @@ from scalix.domain.requests.routes import Route
 from scalix.domain.traceparent import Place
 from scalix.edge.access_log import ASKED, METHODS, Asked
 from scalix.edge.asgi import Scope
-from scalix.edge.routes import shown_path
+from scalix.edge.routes import shown_route
 from scalix.service.exchange.endings import with_stated
 from scalix.service.exchange.exchanges import Exchange
 from scalix.service.tracing.request_traces import RequestTrace, Tried
@@ -75,7 +75,7 @@ def request_span(
     """The span of a request. `answered`: its id, the status of its answer, and the code of the gateway's own error."""
     request_id, status, refused = answered
     method = scope["method"] if scope["method"] in METHODS else "_OTHER"
-    route = shown_path(scope["path"])
+    route = shown_route(scope)
     said: dict[str, Value] = {"http.request.method": method, "url.scheme": scope.get("scheme", "http")}
     if route != "-":
         said["http.route"] = route

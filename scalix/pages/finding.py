@@ -8,10 +8,11 @@ from scalix.pages.rows import PageRow
 
 
 class Found(NamedTuple):
-    """The rows of a path by method, and the names in it."""
+    """The rows of a path by method, the names in it, and the path without them, for logs."""
 
     methods: Mapping[str, PageRow]
     names: Mapping[str, str]
+    shown: str
 
 
 class PathTable:
@@ -32,7 +33,8 @@ class PathTable:
             if len(parts) == len(sent):
                 names = _names(parts, sent)
                 if names is not None:
-                    return Found(self._by_path[path], names)
+                    shown = "/".join("*" if part.startswith("{") else part for part in parts)
+                    return Found(self._by_path[path], names, shown)
         return None
 
     def page_of(self, act: PageRow) -> PageRow | None:

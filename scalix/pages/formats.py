@@ -29,7 +29,8 @@ def usd(value: float | None) -> str:
     if amount == 0 or amount >= 0.995:
         return f"{sign}${amount:,.2f}"
     digits = next((digits for digits in range(2, 9) if amount * 10**digits >= 9.995), 9)
-    return f"{sign}${amount:.{max(2, digits)}f}"
+    whole, _, cents = f"{amount:.{digits}f}".partition(".")
+    return f"{sign}${whole}.{cents.rstrip('0').ljust(2, '0')}"
 
 
 def nano_usd(value: int | None) -> str:

@@ -19,6 +19,7 @@ from scalix.domain.requests.request_ids import HEADER, told
 from scalix.edge.asgi import Header, Receive, Scope, Send, address_of, header, send_bytes
 from scalix.edge.bodies import ClientGone
 from scalix.edge.guard import Guard
+from scalix.edge.routes import PAGE
 from scalix.pages.answers import Answer, asset_sent, redirect
 from scalix.pages.assets import PREFIX, asset_at
 from scalix.pages.cookies import (
@@ -135,6 +136,7 @@ class Frame:
         if found is None:
             raise RouteNotFound("There is no page here.")
         asked.names, row = found.names, found.methods.get(scope["method"])
+        scope[PAGE] = found.shown
         if row is None:
             refused = MethodNotAllowed(f"This page takes {' or '.join(found.methods)}.")
             refused.allow = tuple(found.methods)

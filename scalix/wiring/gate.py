@@ -175,7 +175,7 @@ def build_gate(
     from scalix.edge.gate import Gate, Observers
     from scalix.edge.guard import Guard
     from scalix.edge.health_routes import HealthRoutes
-    from scalix.edge.routes import shown_path
+    from scalix.edge.routes import shown_route
     from scalix.edge.stored_answers import keeps_nothing
     from scalix.wiring.pages import build_pages
     from scalix.wiring.routes import build_dispatcher
@@ -195,7 +195,7 @@ def build_gate(
         core.usage.meters.refused(error.code)
         if status_of(error) in (401, 403) and error.code != "model_not_allowed":
             address = address_of(scope)
-            path = shown_path(scope["path"])
+            path = shown_route(scope)
             core.audit.events.refused(error.code, address, error.who, path, error.reason)
 
     part, identity = core.exchange, core.callers.identity

@@ -4,10 +4,14 @@ import gzip
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from scalix.edge.routes import PAGE, shown_route
 from scalix.pages.all_rows import PAGE_ROWS
+from scalix.pages.finding import PathTable, path_to
+from scalix.pages.formats import usd
 from scalix.pages.rows import PageRow, Role
 from tests.edge.key_rig import act, made
 from tests.edge.limits_rig import Instance
@@ -138,3 +142,40 @@ async def test_what_is_wrong_with_a_key_is_said_at_its_field(instance: Instance)
 async def test_a_key_of_the_other_role_is_told_where_to_go(instance: Instance) -> None:
     answer = await Browser(instance).act("/me/sign-in", fields={"credential": MASTER_KEY})
     assert (answer.status_code, "/ui" in text_of(answer)) == (403, True)
+
+
+@pytest.mark.parametrize("row", [row for row in PAGE_ROWS if row.role is not Role.ANYBODY], ids=lambda row: row.path)
+async def test_neither_a_stranger_nor_the_other_role_sees_or_does_anything(row: PageRow, instance: Instance) -> None:
+    path = path_to(row.path, *["ann"] * row.path.count("{"))
+    nobody, other = Browser(instance), await (user(instance) if row.role is Role.OPERATOR else operator(instance))
+    token = re.findall(r'form_token" value="(\w+)"', (await other.get("/")).text)[0]
+    sent: Any = {"data": {"form_token": token, "confirm": "ann"}} if row.method == "POST" else {}
+    origin = {"origin": "http://gateway"}
+    refused = await other.http.request(row.method, path, headers=origin, **sent)
+    assert refused.status_code == 403, text_of(refused)
+    answer = await nobody.http.request(row.method, path, headers=origin, follow_redirects=False, **sent)
+    assert answer.status_code == 303
+    assert "/sign-in" in answer.headers["location"]
+
+
+async def test_a_line_of_the_log_names_a_page_and_nobody_in_it(instance: Instance) -> None:
+    scope = {"type": "http", "path": "/ui/users/ann/tier", "headers": []}
+    assert shown_route(scope) == "-"
+    found = PathTable(PAGE_ROWS).find(b"/ui/users/ann/tier")
+    assert found is not None
+    assert shown_route({**scope, PAGE: found.shown}) == "/ui/users/*/tier"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "$0.00"),
+        (0.06, "$0.06"),
+        (0.0626, "$0.063"),
+        (1234.5, "$1,234.50"),
+        (-0.5, "-$0.50"),
+        (0.00000123, "$0.0000012"),
+    ],
+)
+def test_amounts_are_cents_and_small_ones_have_two_digits(value: float, shown: str) -> None:
+    assert usd(value) == shown
