@@ -89,8 +89,8 @@ async def of_before(rig: Rig) -> None:
     """Events that the gateway of before has written; one of now, as a line of an archive."""
     event: Any
     (event,) = await rig.ledger.events("user:old", rig.clock() // 86_400_000)
-    assert (event.version, event.detail.images, event.detail.region, event.detail.served) == (3, 0, "", "gpt-4")
-    text = "success 1 9 0 0 0 - free m = - 9 0 0 0 0 0 - 0 - - - - - - - 2 eu%20west v4"
+    assert (event.version, event.detail.images, event.detail.region, event.detail.served) == (4, 0, "", "gpt-4")
+    text = "success 1 9 0 0 0 - free m = - 9 0 0 0 0 0 - 0 - - - - - - - 2 eu%20west v5"
     line = event_line("user:old", "r", text)
     assert '"images":2,"region":"eu west"' in line
     assert read_line(line) == ("user:old", "r", text)

@@ -30,7 +30,7 @@ UNIT: list[Edit] = [
     ),
     ("domain/limits/quota.py", "    among_others: bool = False\n", "    images: int = 0\n"),
     ("domain/limits/tallies.py", "nano_usd_held: int = 0\n", "    images_used: int = 0\n    images_held: int = 0\n"),
-    ("domain/ledger/ledger.py", _LATER, '    EventField("images", since=4),\n'),
+    ("domain/ledger/ledger.py", _LATER, '    EventField("images", since=5),\n'),
     ("domain/ledger/ledger.py", _OF_DETAIL, "    images: int = 0\n"),
     (
         "store/lua/windows.lua",
@@ -49,7 +49,7 @@ UNIT: list[Edit] = [
     ),
 ]
 FIELD: list[Edit] = [
-    ("domain/ledger/ledger.py", _LATER, '    *_names("region", since=4),\n'),
+    ("domain/ledger/ledger.py", _LATER, '    *_names("region", since=5),\n'),
     ("domain/ledger/ledger.py", _OF_DETAIL, '    region: str = ""\n'),
     ("service/exchange/endings.py", "            fallbacks=ending.tried,\n", '            region="eu west",\n'),
 ]

@@ -16,6 +16,8 @@
 | `day-figures`                | hash       | days that are over: see redis_figures.py  | `days_days`, renewed        |
 | `{sXX}:ei:<day>`             | sorted set | "id subject" of the shard's events by time | `events_days` after the day |
 | `{sXX}:et:<subject>:<day>`   | sorted set | ids of a subject's events by time, of many | the same                    |
+| `in-time-turn`               | string     | whose turn it is to list events of before | 50 minutes                  |
+| `in-time-looks`              | hash       | day -> events that were not listed        | `IN_TIME_LIFETIME_MS`       |
 | `{sXX}:b:<subject>`          | hash       | prepaid balance: nano, held (nano-dollars) | until deleted              |
 | `{sXX}:c:<subject>`          | hash       | credits: id -> "nano-dollars at_ms"       | until deleted               |
 | `pseudonym-key`              | string     | random bytes, in hex: see pseudonyms.py   | for good                    |
@@ -75,6 +77,7 @@ CLOCK_GRACE_MS = 400 * DAY_MS
 """How long the end of a key comes after the time for which it is kept: see lua/windows.lua."""
 EPOCH_LIFETIME_MS = CLOCK_GRACE_MS
 PEOPLE_TTL_MS = 400 * DAY_MS + CLOCK_GRACE_MS
+IN_TIME_LIFETIME_MS = 400 * DAY_MS
 RETENTION_RUN_LIFETIME_MS = 3_660 * DAY_MS
 MERGED_LIFETIME_MS = 400 * DAY_MS
 ERASED_LIFETIME_MS = 63 * DAY_MS
@@ -168,6 +171,8 @@ class Keys:
     key_list = _alone("key-list")  # where the records of all virtual keys are
     archive_lock = _alone("archive-lock")  # held by the process that writes days of the ledger to files
     archived = _alone("archived")  # the days whose events are in files
+    in_time_turn = _alone("in-time-turn")  # held by the process that lists by time what gateways of before have written
+    in_time_looks = _alone("in-time-looks")  # how many events of each day were not listed
     retention_run = _alone("retention-run")  # the day for which what is too old has been removed
     instances = _alone("instances")  # the gateways that share the store
     backup_lock = _alone("backup-lock")  # held by the process that makes a backup

@@ -19,6 +19,7 @@ from scalix.service.exchange.settlement import RENEW_EVERY_S, SWEEP_EVERY_S
 from scalix.service.exchange.store_watch import CHECK_EVERY_S, REPLAY_EVERY_S
 from scalix.service.identity.tokens import REFRESH_EVERY_S
 from scalix.service.ledger.archive import ARCHIVE_EVERY_S
+from scalix.service.ledger.in_time import LIST_EVERY_S
 from scalix.service.ledger.retention import TRY_EVERY_S as RETENTION_EVERY_S
 from scalix.service.ledger.store_memory import LOOK_EVERY_S
 from scalix.service.metrics.meters import Meters
@@ -73,6 +74,7 @@ class Core:
             (RETENTION_EVERY_S, self.private.retention.run_daily),
             (LOOK_EVERY_S, self.ledger.memory.look),
             (ARCHIVE_EVERY_S, self.ledger.archive.run),
+            (LIST_EVERY_S, self.ledger.in_time.run),
             (BACKUPS_EVERY_S, self.backups.run),
             (COOLDOWNS_EVERY_S, self.exchange.fallbacks.cooldowns.refresh),
             (HEALTH_EVERY_S, self.exchange.health.run),

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from scalix.service.audit.audit_log import AuditLog
 from scalix.service.clock import now_ms
 from scalix.service.ledger.archive import Archive
+from scalix.service.ledger.in_time import ListingInTime
 from scalix.service.ledger.ledger_administration import LedgerAdministration
 from scalix.service.ledger.store_memory import StoreMemory
 from scalix.service.ledger.verification import LedgerCheck
 from scalix.store.connection.deadline import CALL_TIMEOUT_MS
 from scalix.store.ledger.archive_files import ArchiveFiles
 from scalix.store.ledger.redis_archive import RedisArchive
+from scalix.store.ledger.redis_in_time import InTimeStore
 from scalix.store.ledger.redis_ledger_repair import TIMEOUT_MS, RedisBooks
 from scalix.store.ledger.redis_memory import RedisMemory
 from scalix.store.records.pseudonyms import Pseudonyms
@@ -27,6 +29,7 @@ class LedgerParts:
     check: LedgerCheck
     archive: Archive
     memory: StoreMemory
+    in_time: ListingInTime
 
 
 def build_ledger(store: StoreParts, audit: AuditLog) -> LedgerParts:
@@ -40,4 +43,5 @@ def build_ledger(store: StoreParts, audit: AuditLog) -> LedgerParts:
     memory = StoreMemory(figures, archive_early=archive.run_early)
     check = LedgerCheck(books, lambda: store.policy.current.retention)
     administration = LedgerAdministration(books, check, archive, memory, store.policy, audit)
-    return LedgerParts(administration, books, check, archive, memory)
+    in_time = ListingInTime(InTimeStore(session), store.policy)
+    return LedgerParts(administration, books, check, archive, memory, in_time)

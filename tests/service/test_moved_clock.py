@@ -55,5 +55,5 @@ async def test_the_end_of_windows_and_books_is_beyond_the_leap_of_a_year(server:
     async with World(server.url, tmp_path / "gateway", "t:") as world:
         user = await world.user("tim", "ten")
         assert (await world.ask(user)).status == 200
-        for name in (KEYS.windows(f"user:{user}"), *KEYS.books(f"user:{user}", time.time_ns() // 1_000_000)):
+        for name in (KEYS.windows(f"user:{user}"), *KEYS.books(f"user:{user}", time.time_ns() // 1_000_000)[:-1]):
             assert server.admin.pttl(name) > 400 * DAY_MS, name

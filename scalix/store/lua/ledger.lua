@@ -165,8 +165,8 @@ local function sum_up(first, addition, subject, sign, now, hours_days, days_days
 end
 
 -- Puts events of a day, as ids and texts in turn, in time.
-local function index_in_time(index, events)
-  local write = {index}
+local function index_in_time(key, events)
+  local write = {key}
   for position = 1, #events, 2 do
     append(write, match(events[position + 1], '^%S+ %S+ %S+ %S+ %S+ (%d+)'), events[position])
   end
@@ -185,15 +185,15 @@ local function write_event(first, tombstone, id, subject, event, at_ms, now, eve
   end
   redis.call('HSET', KEYS[first], id, event)
   redis.call('ZADD', KEYS[first + 8], at_ms, id .. ' ' .. subject)
-  local count, index = redis.call('HLEN', KEYS[first]), KEYS[first + 9]
+  local count, key = redis.call('HLEN', KEYS[first]), KEYS[first + 9]
   if count == 1 then
     keep(KEYS[first], now, day, events_days)
     keep(KEYS[first + 8], now, day, events_days)
   elseif count == READ_WHOLE + 1 then
-    index_in_time(index, redis.call('HGETALL', KEYS[first]))
-    keep(index, now, day, events_days)
-  elseif count > READ_WHOLE and redis.call('EXISTS', index) == 1 then
+    index_in_time(key, redis.call('HGETALL', KEYS[first]))
+    keep(key, now, day, events_days)
+  elseif count > READ_WHOLE and redis.call('EXISTS', key) == 1 then
     -- A day that a gateway of the version before has let grow has none: who reads it counts both.
-    redis.call('ZADD', index, at_ms, id)
+    redis.call('ZADD', key, at_ms, id)
   end
 end

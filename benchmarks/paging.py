@@ -1,0 +1,231 @@
+"""Counts what a page of requests, users, keys and audit costs: `python -m benchmarks.paging [--events 100000 1000000]`.
+
+Fills a store of its own with events of 100,000 users over 30 days, in the form in which settlements leave them (a test has the
+ledger check some of them), and asks for every view as the gateway does. Of each: commands, keys and
+bytes that the store was asked for and has answered, and times; p95 is to stay under 300 ms, and the keys of a view are not
+to grow with the events.
+"""
+
+import argparse
+
+import random
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+import uvloop
+
+from benchmarks.measured_store import start_server
+from scalix.domain.identity.subjects import shard_of
+from scalix.domain.ledger.ledger import READ_WHOLE, Detail, Event, event_words, last_words
+from scalix.domain.limits.calendar import DAY_MS
+from scalix.domain.policy import Policy, Tier
+from scalix.service.identity.callers import THE_OPERATOR
+from scalix.service.identity.users import UserDirectory
+from scalix.service.policy_source import PolicySource
+from scalix.service.usage.requests import Requests
+from scalix.service.usage.usage import UsageReading
+from scalix.service.usage.usage_events import UsageEvents
+from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
+from scalix.store.keys import Keys
+from scalix.store.ledger.redis_ledger import LedgerReader
+from scalix.store.ledger.redis_requests import RequestReader
+from scalix.store.quota.redis_balance import BalanceStore
+from scalix.store.quota.redis_limits import LimitTools
+from scalix.store.records.redis_audit import AuditStore
+from scalix.store.records.redis_keys import KeyStore
+from scalix.store.records.redis_users import UserStore
+
+USERS, DAYS, RUNS = 100_000, 30, 40
+BUSY = "busy"
+"""A user with a tenth of all events."""
+MODELS = ("free-gemini-flash", "scalix-engine", "gpt-4", "claude-3-opus")
+_TOGETHER = 2_000
+
+
+def drawn(count: int, now_ms: int) -> Iterator[Event]:
+    """Events of the last days, spread over all users but for the busy one."""
+    chance = random.Random(11)
+    for number in range(count):
+        user = BUSY if number % 10 == 0 else f"u{chance.randrange(USERS):08d}"
+        model = chance.choice(MODELS)
+        fails = chance.random() < 0.01
+        detail = Detail(
+            tier="free",
+            model=model,
+            served="" if fails else model,
+            provider="openai",
+            prompt_tokens=900,
+            completion_tokens=300,
+            cost_nano_usd=400_000,
+            charge_nano_usd=480_000,
+            price_version="2026-11-01",
+            latency_ms=chance.randrange(300, 9_000),
+            error="timeout" if fails else "",
+            deployment=model,
+            engine="direct",
+        )
+        at_ms = now_ms - chance.randrange(DAYS * DAY_MS)
+        outcome = "provider_failed" if fails else "success"
+        yield Event(f"{at_ms:012x}{number:020x}", f"user:{user}", at_ms, "", outcome, 1, 1_200, 480_000, False, detail)
+
+
+def fill(admin: Any, keys: Keys, count: int, now_ms: int) -> None:
+    """Write the events and their places, as lua/ledger.lua does, and a record for each user."""
+    pipeline, written = admin.pipeline(transaction=False), 0
+    many: dict[str, int] = {}
+    for event in drawn(count, now_ms):
+        day, name = event.admitted_ms // DAY_MS, keys.events(event.subject, event.admitted_ms)
+        pipeline.hset(name, event.request_id, " ".join([*event_words(event), last_words(event.detail)]))
+        member = f"{event.request_id} {event.subject}"
+        pipeline.zadd(keys.in_time(shard_of(event.subject), day), {member: event.admitted_ms})
+        many[name] = many.get(name, 0) + 1
+        if event.subject == f"user:{BUSY}":
+            pipeline.zadd(keys.events_in_time(event.subject, day), {event.request_id: event.admitted_ms})
+        written += 1
+        if not written % _TOGETHER:
+            pipeline.execute()
+    pipeline.execute()
+    for number in range(USERS):
+        subject = f"user:u{number:08d}"
+        pipeline.hset(keys.record(subject), mapping={"version": "1", "created_ms": now_ms, "updated_ms": now_ms})
+        pipeline.zadd(keys.user_names(subject), {subject.removeprefix("user:"): 0})
+        if not number % _TOGETHER:
+            pipeline.execute()
+    pipeline.execute()
+    for name, number in many.items():
+        if number <= READ_WHOLE and name.split(":")[3] == BUSY:
+            admin.delete(name.replace(":e:", ":et:"))
+
+
+@dataclass
+class Counted:
+    """A client's calls, counted."""
+
+    client: Any
+    commands: int = 0
+    keys: int = 0
+    asked: int = 0
+    answered: int = 0
+    _execute: Any = field(init=False)
+    _evalsha: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._execute, self._evalsha = self.client.execute_command, self.client.evalsha
+        self.client.execute_command, self.client.evalsha = self._one, self._script
+
+    def begin(self) -> None:
+        self.commands = self.keys = self.asked = self.answered = 0
+
+    async def _one(self, *words: Any, **options: Any) -> Any:
+        return self._noted(await self._execute(*words, **options), 1, words)
+
+    async def _script(self, sha: str, numkeys: int, *words: Any) -> Any:
+        return self._noted(await self._evalsha(sha, numkeys, *words), numkeys, (sha, *words))
+
+    def _noted(self, answer: Any, keys: int, words: Any) -> Any:
+        self.commands, self.keys = self.commands + 1, self.keys + keys
+        self.asked += _size(words)
+        self.answered += _size(answer)
+        return answer
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, dict):
+        return _size(list(value)) + _size(list(value.values()))
+    return sum(map(_size, value)) if isinstance(value, list | tuple) else len(str(value))
+
+
+def views(session: StoreSession) -> dict[str, Callable[[], Awaitable[Any]]]:
+    """Each listing as its route asks for it."""
+    policy = PolicySource(Policy({"free": Tier("free")}, "free"))
+    keys, users = KeyStore(session), UserStore(session)
+    usage = UsageReading(
+        LedgerReader(session), LimitTools(session), BalanceStore(session), UserDirectory(users, policy), policy, keys
+    )
+    requests = Requests(UsageEvents(RequestReader(session), usage, policy, keys))
+
+    async def page(**query: str) -> Any:
+        return await requests.page(THE_OPERATOR, query)
+
+    async def tenth(**query: str) -> Any:
+        found = await page(**query)
+        for _ in range(9):
+            found = await page(**query, cursor=found.next_cursor)
+        return found
+
+    async def one() -> Any:
+        newest = (await RequestReader(session).newest(_now(), 0, 1))[0]
+        return await requests.one(THE_OPERATOR, newest.request_id, {})
+
+    return {
+        "everybody's requests": page,
+        "everybody's, failures": lambda: page(outcome="provider_failed"),
+        "everybody's, a filter that nothing fits": lambda: page(model="none"),
+        "everybody's, of 20 days ago": lambda: page(to=_day(20)),
+        "ten pages of everybody's": tenth,
+        "one user's, who is busy": lambda: page(user_id=BUSY),
+        "one user's, of 20 days ago": lambda: page(user_id=BUSY, to=_day(20)),
+        "one user's, who is not": lambda: page(user_id="u00000001"),
+        "one request by its id": one,
+        "users": lambda: users.page(50_000, 100),
+        "audit": lambda: AuditStore(session).before(None, 50),
+    }
+
+
+def _now() -> Any:
+    from scalix.store.ledger.redis_requests import Place
+
+    return Place(time.time_ns() // 1_000_000 + DAY_MS, "")
+
+
+def _day(back: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(time.time() - back * 86_400))
+
+
+async def measure(path: str, keys: Keys) -> list[str]:
+    client = connect(f"unix://{path}", timeout_ms=30_000)
+    counted = Counted(client)
+    session = StoreSession(client, keys, timeout_ms=30_000)
+    lines = []
+    for name, view in views(session).items():
+        times = []
+        for _ in range(RUNS):
+            counted.begin()
+            began_s = time.perf_counter()
+            await view()
+            times.append((time.perf_counter() - began_s) * 1_000)
+        times.sort()
+        figures = (
+            f"{counted.commands:6} commands {counted.keys:6} keys {(counted.asked + counted.answered) / 1024:7.0f} KiB"
+        )
+        lines.append(f"{name:40} {figures}  p50 {times[RUNS // 2]:5.0f} ms  p95 {times[RUNS * 95 // 100]:5.0f} ms")
+    await client.aclose()
+    return lines
+
+
+def main() -> None:
+    """Print a line for each view, for each number of events."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.paging", description=__doc__.splitlines()[0])
+    parser.add_argument("--events", type=int, nargs="+", default=[100_000, 1_000_000], help="how many there are")
+    keys = Keys("scalix:")
+    for count in parser.parse_args().events:
+        with tempfile.TemporaryDirectory() as directory:
+            process, path = start_server(Path(directory) / "server")
+            try:
+                admin = redis.Redis(unix_socket_path=path, decode_responses=True)
+                fill(admin, keys, count, time.time_ns() // 1_000_000)
+                print(f"{count:,} events, {USERS:,} users, {admin.info('memory')['used_memory'] / 2**20:,.0f} MiB")
+                print("\n".join(uvloop.run(measure(path, keys))), flush=True)
+            finally:
+                process.terminate()
+                process.wait()
+
+
+if __name__ == "__main__":
+    main()

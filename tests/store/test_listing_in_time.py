@@ -1,0 +1,94 @@
+"""What gateways of the version before have written is listed by time by a job, once; what is erased is not sought."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from scalix.domain.identity.subjects import shard_of
+from scalix.domain.ledger.ledger import EVENT_VERSION, READ_WHOLE
+from scalix.domain.limits.calendar import DAY_MS
+from scalix.domain.policy import Policy, Tier
+from scalix.service.ledger.in_time import ListingInTime
+from scalix.service.policy_source import PolicySource
+from scalix.store.ledger.redis_in_time import InTimeStore
+from scalix.store.ledger.redis_requests import Place, RequestReader
+from scalix.store.privacy.redis_erasure import ErasureStore
+from tests.store.ledger_rig import TODAY, LedgerRig
+
+
+@pytest.fixture
+async def rig(store_url: str, key_prefix: str) -> AsyncIterator[LedgerRig]:
+    rig = LedgerRig(store_url, key_prefix)
+    yield rig
+    await rig.close()
+
+
+async def a_day(rig: LedgerRig) -> list[str]:
+    subjects = [f"user:u{number} é|:{number}" for number in range(6)]
+    for number in range(48):
+        await rig.settle(f"r{number}", subjects[number % 6])
+    return subjects
+
+
+async def run(rig: LedgerRig) -> int:
+    """The job, an hour after its last run."""
+    await rig.client.delete(rig.keys.in_time_turn())
+    return await ListingInTime(InTimeStore(rig.session), PolicySource(Policy({"free": Tier("free")}, "free"))).run()
+
+
+async def as_before(rig: LedgerRig, subjects: list[str], day: int = TODAY) -> None:
+    """The day as a gateway of the version before would have left it."""
+    for subject in subjects:
+        name = rig.keys.events(subject, day * DAY_MS)
+        for request_id, text in (await rig.client.hgetall(name)).items():
+            await rig.client.hset(name, request_id, text.replace(f" v{EVENT_VERSION}", " v3"))
+        await rig.client.delete(rig.keys.in_time(shard_of(subject), day), rig.keys.events_in_time(subject, day))
+
+
+async def listed(rig: LedgerRig) -> int:
+    return len(await RequestReader(rig.session).newest(Place((TODAY + 1) * DAY_MS, ""), (TODAY - 20) * DAY_MS, 1_000))
+
+
+async def test_days_of_before_are_listed_once_and_what_is_missing_there_is_no_difference(rig: LedgerRig) -> None:
+    subjects = await a_day(rig)
+    for number in range(READ_WHOLE + 1):
+        await rig.settle(f"many-{number}", subjects[0])
+    made = len(subjects) * 8 + READ_WHOLE + 1
+    assert await listed(rig) == made
+    await as_before(rig, subjects)
+    assert (await rig.verify()).differences == []
+    assert await listed(rig) == 0
+    assert await run(rig) == made
+    assert await listed(rig) == made
+    assert await rig.client.zcard(rig.keys.events_in_time(subjects[0], TODAY)) == READ_WHOLE + 9
+    for name in (rig.keys.in_time(shard_of(subjects[0]), TODAY), rig.keys.events_in_time(subjects[0], TODAY)):
+        assert await rig.client.pttl(name) > 0
+    assert (await rig.verify()).differences == []
+    assert await run(rig) == 0
+
+
+async def test_one_process_an_hour_looks_and_days_that_are_over_are_looked_at_once(rig: LedgerRig) -> None:
+    subjects = await a_day(rig)
+    rig.clock.now_ms += 3 * DAY_MS
+    await run(rig)
+    await as_before(rig, subjects)
+    assert await run(rig) == 0  # nobody writes into it any more
+    await rig.client.delete(rig.keys.in_time_looks())
+    job = ListingInTime(InTimeStore(rig.session), PolicySource(Policy({"free": Tier("free")}, "free")))
+    assert await job.run() == 0  # it was another's turn
+    assert await run(rig) == len(subjects) * 8
+
+
+async def test_erased_users_leave_no_place_and_are_not_sought_every_hour(rig: LedgerRig) -> None:
+    subjects = await a_day(rig)
+    for number in range(READ_WHOLE + 1):
+        await rig.settle(f"many-{number}", subjects[0])
+    await ErasureStore(rig.session, rig.pseudonyms).erase(subjects[0].removeprefix("user:"))
+    assert await rig.client.exists(rig.keys.events_in_time(subjects[0], TODAY)) == 0
+    assert await listed(rig) == (len(subjects) - 1) * 8
+    await run(rig)
+    assert (await InTimeStore(rig.session).looked_at())[TODAY] == READ_WHOLE + 9
+    store = InTimeStore(rig.session)
+    store.build = None  # type: ignore[assignment, method-assign]
+    await rig.client.delete(rig.keys.in_time_turn())
+    await ListingInTime(store, PolicySource(Policy({"free": Tier("free")}, "free"))).run()
