@@ -7,7 +7,6 @@ to grow with the events.
 """
 
 import argparse
-
 import random
 import tempfile
 import time
