@@ -1,9 +1,8 @@
 """Counts what a page of requests, users, keys and audit costs: `python -m benchmarks.paging [--events 100000 1000000]`.
 
-Fills a store of its own with events of 100,000 users over 30 days, in the form in which settlements leave them (a test has the
-ledger check some of them), and asks for every view as the gateway does. Of each: commands, keys and
-bytes that the store was asked for and has answered, and times; p95 is to stay under 300 ms, and the keys of a view are not
-to grow with the events.
+Fills a store of its own with events of 100,000 users over 30 days, in the form in which settlements leave them, and
+asks for every view as the gateway does. Of each: commands and keys that the store was asked for, bytes both ways, and
+times. The bound is 300 ms for the 95th percentile, and keys are not to grow with the events.
 """
 
 import argparse
@@ -76,9 +75,9 @@ def drawn(count: int, now_ms: int) -> Iterator[Event]:
 
 def fill(admin: Any, keys: Keys, count: int, now_ms: int) -> None:
     """Write the events and their places, as lua/ledger.lua does, and a record for each user."""
-    pipeline, written = admin.pipeline(transaction=False), 0
+    pipeline = admin.pipeline(transaction=False)
     many: dict[str, int] = {}
-    for event in drawn(count, now_ms):
+    for written, event in enumerate(drawn(count, now_ms)):
         day, name = event.admitted_ms // DAY_MS, keys.events(event.subject, event.admitted_ms)
         pipeline.hset(name, event.request_id, " ".join([*event_words(event), last_words(event.detail)]))
         member = f"{event.request_id} {event.subject}"
@@ -86,7 +85,6 @@ def fill(admin: Any, keys: Keys, count: int, now_ms: int) -> None:
         many[name] = many.get(name, 0) + 1
         if event.subject == f"user:{BUSY}":
             pipeline.zadd(keys.events_in_time(event.subject, day), {event.request_id: event.admitted_ms})
-        written += 1
         if not written % _TOGETHER:
             pipeline.execute()
     pipeline.execute()
@@ -112,23 +110,16 @@ class Counted:
     asked: int = 0
     answered: int = 0
     _execute: Any = field(init=False)
-    _evalsha: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        self._execute, self._evalsha = self.client.execute_command, self.client.evalsha
-        self.client.execute_command, self.client.evalsha = self._one, self._script
+        self._execute, self.client.execute_command = self.client.execute_command, self._one
 
     def begin(self) -> None:
         self.commands = self.keys = self.asked = self.answered = 0
 
     async def _one(self, *words: Any, **options: Any) -> Any:
-        return self._noted(await self._execute(*words, **options), 1, words)
-
-    async def _script(self, sha: str, numkeys: int, *words: Any) -> Any:
-        return self._noted(await self._evalsha(sha, numkeys, *words), numkeys, (sha, *words))
-
-    def _noted(self, answer: Any, keys: int, words: Any) -> Any:
-        self.commands, self.keys = self.commands + 1, self.keys + keys
+        answer = await self._execute(*words, **options)
+        self.commands, self.keys = self.commands + 1, self.keys + (words[2] if words[0] == "EVALSHA" else 1)
         self.asked += _size(words)
         self.answered += _size(answer)
         return answer

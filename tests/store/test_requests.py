@@ -116,19 +116,14 @@ class Counted:
         self.commands = self.keys = self.answered = 0
         self._client = rig.client
         self._execute = rig.client.execute_command
-        self._evalsha = rig.client.evalsha
-        rig.client.execute_command, rig.client.evalsha = self.one, self.script
+        rig.client.execute_command = self.one
 
     def end(self) -> None:
-        self._client.execute_command, self._client.evalsha = self._execute, self._evalsha
+        self._client.execute_command = self._execute
 
     async def one(self, *words: Any, **options: Any) -> Any:
-        self.commands, self.keys = self.commands + 1, self.keys + 1
+        self.commands, self.keys = self.commands + 1, self.keys + (words[2] if words[0] == "EVALSHA" else 1)
         return await self._noted(self._execute(*words, **options))
-
-    async def script(self, sha: str, numkeys: int, *words: Any) -> Any:
-        self.commands, self.keys = self.commands + 1, self.keys + numkeys
-        return await self._noted(self._evalsha(sha, numkeys, *words))
 
     async def _noted(self, answering: Any) -> Any:
         answer = await answering

@@ -17,7 +17,7 @@ from scalix.service.queries import moment_ms, one_of, whole_number
 from scalix.store.ledger.redis_requests import Place, place_of
 
 DEFAULT_LIMIT, MOST_LIMIT = 100, 1_000
-MOST_SEARCHED = 2_000
+MOST_SEARCHED = 1_000
 """Events that are looked at for one page."""
 SEARCHED_BY = frozenset({"limit", "cursor", "from", "to", "model", "outcome", "error", "key"})
 _LONGEST_CURSOR = 2_000
@@ -90,8 +90,9 @@ async def found(search: Search, read: Read, shown_error: Callable[[str], str]) -
     """What the search finds, in steps of bounded size. Raises what `read` does."""
     events: list[Event] = []
     before, looked_at = search.before, 0
-    step = search.limit + 1 if search.takes_all else min(max(search.limit + 1, MOST_SEARCHED // 4), MOST_SEARCHED)
-    while looked_at < max(MOST_SEARCHED, search.limit + 1):
+    most = max(MOST_SEARCHED, search.limit + 1)
+    step = search.limit + 1 if search.takes_all else most
+    while looked_at < most:
         some = await read(before, search.first_ms, step)
         for event in some:
             if search.takes(event, shown_error):

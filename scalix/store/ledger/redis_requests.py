@@ -7,14 +7,13 @@ from collections.abc import Iterable, Sequence
 from heapq import nlargest
 from typing import NamedTuple
 
-from scalix.domain.identity.subjects import SHARDS
+from scalix.domain.identity.subjects import SHARDS, shard_of
 from scalix.domain.ledger.ledger import Event, event_of
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.connection.session import SessionStore
 from scalix.store.keys import Keys
 
 _FIRST_DAYS, _FURTHER = 2, 4
-_TOGETHER = 64
 _PARSED_AT_ONCE = 200
 # Between the making of an id and the admission: by how much clocks may differ, and how long a request may wait.
 _CLOCKS_APART_MS, _WAITED_MS = 10_000, 3_600_000
@@ -127,17 +126,19 @@ class RequestReader(SessionStore):
 
     async def events(self, entries: Sequence[Entry]) -> list[Event]:
         """The events in the order of their places; those that are gone are left out."""
-        groups: defaultdict[str, list[Entry]] = defaultdict(list)
+        groups: defaultdict[int, list[Entry]] = defaultdict(list)
         for entry in entries:
-            groups[self._keys.events(entry.subject, entry.admitted_ms)].append(entry)
-        found = {}
-        for some in _chunks(list(groups.items())):
-            batch = self._session.batch()
-            for name, of_day in some:
-                batch.hmget(name, [entry.request_id for entry in of_day])
-            for (_, of_day), texts in zip(some, await batch.execute(), strict=True):
-                for entry, text in zip(of_day, texts, strict=True):
-                    found[entry] = _event(entry.request_id, text or "", entry.subject)
+            groups[shard_of(entry.subject)].append(entry)
+        calls = (
+            ([self._keys.events(one.subject, one.admitted_ms) for one in some], [one.request_id for one in some])
+            for some in groups.values()
+        )
+        found: dict[Entry, Event | None] = {}
+        for some, texts in zip(groups.values(), await self._session.run_all("events_of", calls), strict=True):
+            for number, (entry, text) in enumerate(zip(some, texts, strict=True)):
+                found[entry] = _event(entry.request_id, text, entry.subject)
+                if not number % _PARSED_AT_ONCE:
+                    await asyncio.sleep(0)
         return [event for entry in entries if (event := found[entry])]
 
     async def of_id(self, subject: str, request_id: str, days: Iterable[int]) -> Event | None:
@@ -187,7 +188,3 @@ def _event(request_id: str, text: str, subject: str) -> Event | None:
         return event_of(request_id, subject, text)
     except ValueError:
         return None
-
-
-def _chunks(groups: list[tuple[str, list[Entry]]]) -> Iterable[list[tuple[str, list[Entry]]]]:
-    return (groups[first : first + _TOGETHER] for first in range(0, len(groups), _TOGETHER))
