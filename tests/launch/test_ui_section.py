@@ -9,6 +9,7 @@ import pytest
 from scalix.domain.pages import PageSettings
 from scalix.launch.config.policy_file import read_policy, write_policy
 from tests.launch.config_text import MODELS, TIERS, problem_of, read
+from tests.launch.doctor_rig import GOOD_KEY, Practice
 from tests.launch.running import Place
 
 
@@ -66,3 +67,21 @@ def test_a_port_of_the_pages_that_is_taken_is_told_before_anything_starts(place:
         result = place.run("--port", "0")
     assert result.returncode == 2
     assert f"scalix.ui.port: port {port}" in result.stdout + result.stderr
+
+
+def test_check_and_doctor_say_what_opens_the_operators_pages_in_production(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.extra = {"SCALIX_ENV": "production", "LITELLM_MASTER_KEY": GOOD_KEY}
+    (place.folder / "empty.env").chmod(0o600)
+    code, told, errors = place.run_here(monkeypatch, "--check")
+    assert (code, errors) == (0, "")
+    assert "/ui is closed in production: set scalix.ui.allow" in told
+    found = Practice(place, monkeypatch).examine("--offline").the("config", "/ui")
+    assert (found["level"], found["fix"].startswith("set scalix.ui.allow")) == ("note", True)
+    config = place.folder / "config.yaml"
+    config.write_text(
+        f"{config.read_text(encoding='utf-8').rstrip()}\n  ui: {{allow: [10.0.0.0/8]}}\n", encoding="utf-8"
+    )
+    _, told, _ = place.run_here(monkeypatch, "--check")
+    assert "/ui for operators, from 10.0.0.0/8" in told

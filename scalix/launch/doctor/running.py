@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scalix.launch.doctor.findings import Case, Finding
 from scalix.launch.problems import LaunchError
-from scalix.launch.processes.ports import reserve_port
+from scalix.launch.processes.ports import check_ui_port, reserve_port
 from scalix.launch.processes.runfile import running
 from scalix.launch.processes.status import gateway_of_port, look
 from scalix.store.journal.journal_file import (
@@ -38,6 +38,11 @@ def check_port(case: Case) -> Iterator[Finding]:
             yield Finding("note", where, f"it is the gateway of the state directory {other}")
         return
     yield Finding("ok", where, f"free on {settings.host}")
+    try:
+        if case.plan is not None:
+            check_ui_port(case.plan.config.policy.ui, settings.host)
+    except LaunchError as error:
+        yield from (Finding.of(one) for one in error.problems)
 
 
 def check_gateway(case: Case) -> Iterator[Finding]:

@@ -39,6 +39,9 @@ def check_config(case: Case) -> Iterator[Finding]:
     if policy.models and not any(map(policy.tiers[policy.default_tier].allows, policy.models)):
         what = f"tier {policy.default_tier}, the default one, has none of the models in service: its users are refused"
         yield Finding("warning", path.name, what, "see to its `models`, or set the keys of those that it names")
+    if policy.ui.enabled and policy.ui.is_closed_in(production=case.production):
+        fix = "set scalix.ui.allow to the networks that may open them, or scalix.ui.port, or scalix.ui.enabled: false"
+        yield Finding("note", path.name, "the operator's pages (/ui) are closed in production", fix)
     yield Finding("ok", path.name, f"{len(config.policy.models)} models in service, {len(config.policy.tiers)} tiers")
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from scalix.domain.engines import Engine
 from scalix.domain.identity.identity import IdentitySettings
 from scalix.launch.processes.plan import Plan
-from scalix.launch.processes.start_block import model_lines
+from scalix.launch.processes.ports import base_url
+from scalix.launch.processes.start_block import model_lines, page_lines
 from scalix.launch.settings.litellm_environment import explained
 from scalix.launch.settings.tls import read_key_pair
 from scalix.store.connection.server_check import redacted
@@ -43,6 +44,7 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "identity": _identity(plan.config.identity),
         "translated": list(plan.config.translated),
         "kept_from_litellm": sorted(plan.kept_from_litellm),
+        "pages": list(page_lines(plan, base_url(settings.host, settings.port, tls=settings.tls is not None))),
         "warnings": [*plan.notes, *plan.config.warnings],
     }
 
@@ -79,6 +81,8 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "callers", f"without a credential: by address, tier {facts['identity']['anonymous_tier']}"
     if facts["identity"]["trusted_proxies"]:
         yield "proxies", f"believed: {', '.join(facts['identity']['trusted_proxies'])}"
+    for line in facts["pages"]:
+        yield "pages", line
     for line in plan.config.translated:
         yield "litellm", line
     for line in explained(plan.kept_from_litellm):
