@@ -1,7 +1,7 @@
 """What failed, by provider, model and class: requests that ended so, and attempts, whether or not another served."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scalix.domain.ledger.deployment_sums import UNCLASSIFIED, DeploymentSums
@@ -22,7 +22,9 @@ def errors_table(aggregates: list[Aggregate], deployments: Iterable[DeploymentSu
     failed = (one for one in aggregates if error_of(one))
     of_class = summed(failed, lambda one: (one.provider, one.model, error_of(one)))
     of_model = summed(aggregates, lambda one: (one.provider, one.model))
-    attempts = _attempts(deployments, policy)
+    # Of a model that is out of service the books alone know where it was.
+    known = {model: (provider, model) for provider, model in of_model}
+    attempts = _attempts(deployments, known | _places(policy))
     rows: list[dict[str, Any]] = []
     for provider, model, error in of_class.keys() | attempts.keys():
         ended, of_all = of_class.get((provider, model, error)), of_model.get((provider, model))
@@ -45,13 +47,19 @@ def rate(part: int, whole: int) -> float:
     return round(part / whole, 6) if whole else 0.0
 
 
-def _attempts(deployments: Iterable[DeploymentSums], policy: Policy) -> Counter[tuple[str, str, str]]:
-    """Failed attempts by provider, model and class."""
-    places = {
+def _places(policy: Policy) -> dict[str, tuple[str, str]]:
+    """The provider and the model of each deployment, by its id."""
+    return {
         way.id: (way.provider, model.name)
         for model in (*policy.models.values(), *policy.wildcards.values())
         for way in model.ways
     }
+
+
+def _attempts(
+    deployments: Iterable[DeploymentSums], places: Mapping[str, tuple[str, str]]
+) -> Counter[tuple[str, str, str]]:
+    """Failed attempts by provider, model and class."""
     found: Counter[tuple[str, str, str]] = Counter()
     for sums in deployments:
         provider, model = places.get(sums.deployment, ("", sums.deployment))
