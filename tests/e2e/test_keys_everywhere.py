@@ -15,6 +15,7 @@ import redis
 
 from tests.demo_server import DemoServer
 from tests.e2e.gateways import JWT_SECRET, SECRET_ISSUER, Gateway, instances
+from tests.launch.running import eventually
 from tests.service.token_issuer import TokenIssuer
 
 pytestmark = pytest.mark.timeout(900)
@@ -146,8 +147,11 @@ def test_every_act_holds_for_the_next_request_of_every_worker(gateways: list[Gat
 
 def switched_at(gateway: Gateway) -> datetime:
     """When a gateway's launcher said last that another config is in force."""
-    line = [line for line in gateway.log_text().splitlines() if " tiers reloaded (" in line][-1]
-    return datetime.fromisoformat(line.split()[0])
+
+    def lines() -> list[str]:
+        return [line for line in gateway.log_text().splitlines() if " tiers reloaded (" in line]
+
+    return datetime.fromisoformat(eventually(lines, "it has said so")[-1].split()[0])
 
 
 @pytest.mark.parametrize(
