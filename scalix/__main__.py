@@ -8,7 +8,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 
 from scalix.cli.interpreter import interpreter_problem
 
-NEEDED = ("litellm", "uvicorn", "uvloop", "httptools", "redis", "pydantic", "ruamel", "dotenv", "psutil", "re2", "rich")
+NEEDED = ("litellm", "uvicorn", "uvloop", "httptools", "redis", "pydantic", "ruamel", "dotenv", "psutil", "re2")
 
 
 def main() -> int:

@@ -48,6 +48,7 @@ WITH_CONDITIONS = (
     "doctor",
     "fields",
     "from-litellm",
+    "keys",
     "limits",
     "security",
     "usage",
