@@ -8,6 +8,7 @@ import orjson
 from scalix.domain.errors import BadRequest
 from scalix.domain.limits.limits import Metric, Window, limit_name
 from scalix.domain.limits.quota import CONCURRENT
+from scalix.pages.days import over_days
 from scalix.pages.finding import path_to
 from scalix.pages.rows import Context, Done, Download, PageRequest, Role, Services, act, page
 from scalix.service.administration.administration import NewUser, UserAdministration, UserChange
@@ -54,14 +55,12 @@ async def _user(services: Services, asked: PageRequest) -> Context:
     keys = await services[KeyAdministration].listing({"user_id": user_id, "size": "100", "return_full_object": "true"})
     events = await services[UsageEvents].page(asked.caller, {"user_id": user_id, "limit": _LATEST})
     acts = await services[AuditReading].page({"object": f"user:{user_id}", "limit": _LATEST})
-    dates = sorted({row["date"] for row in days.rows})
     return {
         "info": info,
         "limits": (await services[LimitAdministration].show(user_id))["limits"],
         "balance": await services[Balances].show(user_id),
         "days": days,
-        "dates": dates,
-        "by_day": [("charge", [sum(row["charge_usd"] for row in days.rows if row["date"] == one) for one in dates])],
+        "charges": over_days(days.rows, "charge_usd", asked.now_ms),
         "keys": keys["keys"],
         "events": events.events,
         "acts": acts["entries"],

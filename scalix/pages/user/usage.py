@@ -1,6 +1,7 @@
 """What a user has used, what is left, and what comes next; and the user's own requests."""
 
 from scalix.domain.limits.quota import Outcome
+from scalix.pages.days import over_days
 from scalix.pages.rows import Context, PageRequest, Role, Services, page
 from scalix.service.policy_source import PolicySource
 from scalix.service.usage.pace import coming
@@ -13,9 +14,10 @@ _A_PAGE = "50"
 async def _usage(services: Services, asked: PageRequest) -> Context:
     reading = services[UsageReading]
     whose = await reading.whose(asked.caller, {})
-    tier = asked.caller.tier
+    tier, use = asked.caller.tier, await reading.overview(asked.caller, {})
     return {
-        "use": await reading.overview(asked.caller, {}),
+        "use": use,
+        "tokens": over_days(use["by_day"], "tokens", asked.now_ms),
         "coming": coming(whose, await reading.use(whose)),
         "upgrade_url": tier.upgrade_url if tier is not None else None,
     }
