@@ -283,6 +283,24 @@ async def test_sweeps_late_settlements_releases_and_resets_leave_nothing_that_di
     assert (await rig.verify()).differences == []
 
 
+async def test_what_a_gateway_of_before_has_swept_is_missed_nowhere_also_when_it_is_settled_after_all(
+    rig: LedgerRig,
+) -> None:
+    names = rig.names("user:u")
+    await rig.settle("r0", "user:u")
+    late = await rig.admit("late", "user:u")
+    rig.clock.advance(seconds=61)
+    assert await rig.quotas.sweep() == 1
+    # One that knows nothing of first bytes and people writes the same event, as of its version.
+    text = await rig.client.hget(names.events, "late")
+    assert text.endswith(" v4")
+    await rig.client.hset(names.events, "late", text.replace(" v4", " v3"))
+    await rig.client.hincrby(names.first_bytes, "n", -1)
+    assert (await rig.verify()).differences == []
+    await rig.quotas.settle(late, rig.charge())
+    assert await rig.client.hget(names.first_bytes, "n") == "2"
+
+
 async def test_a_deleted_user_leaves_nothing_that_differs_also_when_they_come_back(rig: LedgerRig) -> None:
     subjects = await rig.a_day()
     await rig.admit("late", subjects[0])

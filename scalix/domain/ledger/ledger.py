@@ -94,7 +94,10 @@ LATER_FIELDS: tuple[EventField, ...] = (
 IN_TIME_SINCE = 4
 """The version since which events are written into the indexes by time. What is of before is put there by a job."""
 
-EVENT_VERSION = max([IN_TIME_SINCE, *(one.since for one in LATER_FIELDS)])
+PEOPLE_SINCE = 4
+"""From this version on who writes an event also counts whose it is and its first byte: see lua/people.lua."""
+
+EVENT_VERSION = max([IN_TIME_SINCE, PEOPLE_SINCE, *(one.since for one in LATER_FIELDS)])
 """Of the events that are written now. 1: those without a version."""
 
 READ_WHOLE = 256

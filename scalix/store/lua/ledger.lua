@@ -28,6 +28,7 @@ local WORDS = 23
 -- Up to so many events of a subject and day are read as a whole; beyond, they have an index of their own.
 local READ_WHOLE = 256
 local ADMITTED, KEY, COST, CHARGE = 6, 7, 16, 17
+local PEOPLE_SINCE = 4
 local DAY_MS = 86400000
 local ELEVEN = '^(%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+) (%-?%d+)$'
 local TEXT = '%d %d %d %d %d %d %d %d %d %d %d'
@@ -54,14 +55,15 @@ local function swept_of(words)
   }
 end
 
--- What a sweep's event adds to the sums.
+-- What a sweep's event adds to the sums; one of a gateway of before was not counted among first bytes.
 local function addition_of(words)
   local model, tier = words[9], words[8]
+  local version = tonumber(match(words[#words], '^v(%d+)$') or '1')
   if string.sub(model, 1, 1) == '=' then model = 'other' end
   return {
     admitted_ms = tonumber(words[ADMITTED]), tokens = tonumber(words[3]), cost = tonumber(words[COST]),
     everybodys = table.concat({model, words[11], tier, words[1], words[22]}, ' '),
-    own = table.concat({model, tier, words[KEY]}, ' '), first_byte = 'n',
+    own = table.concat({model, tier, words[KEY]}, ' '), first_byte = version >= PEOPLE_SINCE and 'n' or nil,
     sums = table.concat({'1', words[2], words[3], words[12], words[13], words[14], words[15],
       words[4], words[COST], words[CHARGE], words[19]}, ' '),
   }
@@ -111,7 +113,7 @@ local function rank(key, subject, amount, sign, now, day, days)
 end
 
 local function count_first_byte(key, name, sign, now, day, days)
-  if sign < 0 and redis.call('HEXISTS', key, name) == 0 then return end
+  if not name or sign < 0 and redis.call('HEXISTS', key, name) == 0 then return end
   local count = redis.call('HINCRBY', key, name, sign)
   if count == 0 then
     redis.call('HDEL', key, name)
