@@ -35,23 +35,30 @@ CheckedModels = Annotated[Json, _ALL_CHECKED]
 @dataclass(frozen=True, slots=True)
 class HealthRoutes:
     """`ready` says of each part, the store and LiteLLM, whether it is `ok`; `check_models` asks each model;
-    `checked` tells the last checks that were made without being asked."""
+    `checked` tells the last checks that were made without being asked; `store_was_there`, whether the store has ever
+    answered here."""
 
     identity: Identity
     ready: Callable[[], Awaitable[Mapping[str, str | int]]]
     check_models: Callable[[], Awaitable[CheckedModels]]
     checked: Callable[[], Awaitable[Mapping[str, Checked]]]
+    store_was_there: Callable[[], bool]
 
     async def alive(self, asked: Request) -> Alive:
         """That this process answers."""
         return {"status": "alive"}
 
     async def readiness(self, asked: Request) -> Page:
-        """Whether requests can be served: 200 or 503."""
+        """Whether requests can be served: 200 or 503.
+
+        All gateways lose their store in one moment. If each left the load balancer for that, nobody would be served,
+        not even those whom tiers with `on_store_failure: allow` let through; so once it was there, it is only said.
+        """
         parts = await self.ready()
-        is_ready = all(value == "ok" for value in parts.values() if isinstance(value, str))
-        body = orjson.dumps({"status": "ready" if is_ready else "not ready", **parts})
-        return Page(body, status=200 if is_ready else 503)
+        amiss = [name for name, value in parts.items() if isinstance(value, str) and value != "ok"]
+        serves = not amiss or (amiss == ["store"] and self.store_was_there())
+        status = "not ready" if not serves else "degraded" if amiss else "ready"
+        return Page(orjson.dumps({"status": status, **parts}), status=200 if serves else 503)
 
     async def health(self, asked: Request) -> Version | CheckedModels:
         """The version for anybody; for the operator how each model answers now, and what the last background

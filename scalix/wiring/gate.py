@@ -200,7 +200,7 @@ def build_gate(
 
     part, identity = core.exchange, core.callers.identity
     guard = Guard(core.policy, ClientAddresses(core.callers.trusted_proxies), part.shedding, Throttle(time.monotonic))
-    health = HealthRoutes(identity, ready, engine.check_models, part.health.last)
+    health = HealthRoutes(identity, ready, engine.check_models, part.health.last, lambda: part.watch.was_there)
     own = build_dispatcher(core, guard, health, engine.keeper_of or keeps_nothing, metrics_token)
     asking = Asking(engine.of, part.settlement, engine.internal_token, access.failed if access is not None else noop)
     answering = Answering(asking, part.settlement, part.fallbacks, part.counting, part.object_ids, now_ms)

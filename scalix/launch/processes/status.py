@@ -181,7 +181,7 @@ def ask(run: RunFile) -> tuple[str, dict[str, int]]:
         return why if why.startswith("no answer") else f"no answer: {why}", {}
     told = answer.json if isinstance(answer.json, dict) else {}
     alarms = {name: value for name, value in told.items() if isinstance(value, int)}
-    if answer.status == HTTPStatus.OK:
+    if answer.status == HTTPStatus.OK and told.get("status", "ready") == "ready":
         return "", alarms
     reasons = "".join(f", {name}: {value}" for name, value in told.items() if isinstance(value, str))[:200]
     return f"{PROBE_PATH} answers {answer.status}{reasons}", alarms

@@ -55,6 +55,11 @@ class StoreWatch:
         """Why the store that is there takes nothing, in words for the operator; empty if it does."""
 
     @property
+    def was_there(self) -> bool:
+        """Whether the store has ever answered."""
+        return bool(self._epoch)
+
+    @property
     def store_is_there(self) -> bool:
         """Whether calls to the store go through."""
         return self._breaker.is_closed
