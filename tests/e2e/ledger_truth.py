@@ -97,8 +97,10 @@ def mismatches(expected: Sequence[Expected], events: Sequence[Event]) -> list[st
     holder: dict[int, int] = {}  # event -> expectation
 
     def place(one: int, tried: set[int]) -> bool:
-        for number, event in enumerate(events):
-            if number not in tried and expected[one].fits(event):
+        fitting = [number for number, event in enumerate(events) if number not in tried and expected[one].fits(event)]
+        # One that is free, so that of thousands that are alike none has to make room.
+        for number in sorted(fitting, key=holder.__contains__):
+            if number not in tried:
                 tried.add(number)
                 if number not in holder or place(holder[number], tried):
                     holder[number] = one

@@ -1,14 +1,10 @@
 """A gateway of the version before and one of now on one store: each admits what the other settles or sweeps."""
 
-import io
 import json
 import secrets
 import shutil
 import signal
 import socket
-import subprocess
-import sys
-import tarfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +18,9 @@ import pytest
 from scalix.domain.ledger.ledger import EVENT_VERSION, Event, event_of
 from scalix.store.keys import Keys
 from tests.demo_server import DemoServer
-from tests.e2e.gateways import ROOT, START_TIMEOUT_S, Gateway
+from tests.e2e.gateways import Gateway
 from tests.e2e.loaded import hurried
+from tests.e2e.versions import OfVersion, tree_of
 from tests.store.servers import Server, free_ports, running, wait_for
 
 # The last one whose events say no version.
@@ -44,24 +41,10 @@ scalix:
 
 
 @dataclass
-class OfVersion(Gateway):
-    """A gateway from another directory than this one's."""
+class Served(OfVersion):
+    """A gateway of either version, with a config that both know."""
 
-    root: Path = ROOT
-
-    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        if self.root == ROOT or "--detach" not in arguments:
-            return super().command(*arguments)
-        return subprocess.run(
-            [sys.executable, str(self.root / "start_scalix_litellm.py"), *arguments],
-            env=self.environment(),
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=START_TIMEOUT_S,
-        )
-
-    def start(self) -> "OfVersion":
+    def start(self) -> "Served":
         self.folder.mkdir(parents=True)
         (self.folder / "config.yaml").write_text(CONFIG, encoding="utf-8")
         done = self.command("--detach", "--port", "0")
@@ -86,8 +69,8 @@ class OfVersion(Gateway):
 class Versions:
     """Both gateways, and the store that they have in common."""
 
-    old: OfVersion
-    new: OfVersion
+    old: Served
+    new: Served
     store: Server
 
     def events(self, user: str) -> dict[str, tuple[str, Event]]:
@@ -104,14 +87,7 @@ class Versions:
 
 
 def _of_before(folder: Path) -> Path:
-    packed = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True)
-    if packed.returncode:
-        pytest.fail(
-            f"this test starts the gateway of commit {BEFORE}, which this repository does not have: fetch its whole "
-            f"history (git fetch --unshallow). git says: {packed.stderr.decode(errors='replace').strip()}"
-        )
-    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as tree:
-        tree.extractall(folder, filter="data")
+    tree_of(BEFORE, folder)
     settlement = folder / "scalix" / "service" / "exchange" / "settlement.py"
     text = settlement.read_text(encoding="utf-8")
     assert "\nSWEEP_EVERY_S = 15.0\n" in text
@@ -124,11 +100,11 @@ def versions(tmp_path_factory: pytest.TempPathFactory, demo_server: DemoServer) 
     folder = tmp_path_factory.mktemp("versions")
     with running(Server(folder / "store", free_ports(1)[0])) as store:
         extra = {"REDIS_URL": store.url, **hurried(folder, SWEEP_EVERY_S=SWEEP_EVERY_S)}
-        old = OfVersion(folder / "old", demo_server.url, extra=extra, root=_of_before(folder / "tree"))
-        new = OfVersion(folder / "new", demo_server.url, extra=extra)
+        old = Served(folder / "old", demo_server.url, extra=extra, root=_of_before(folder / "tree"))
+        new = Served(folder / "new", demo_server.url, extra=extra)
         try:
             with ThreadPoolExecutor(2) as both:
-                list(both.map(OfVersion.start, (old, new)))
+                list(both.map(Served.start, (old, new)))
             yield Versions(old, new, store)
         finally:
             for gateway in (old, new):
@@ -209,7 +185,7 @@ def test_what_one_version_admits_the_other_settles_and_sweeps_and_both_read_the_
         day = time.strftime("%Y-%m-%d", time.gmtime(min(event.admitted_ms for event in events.values()) / 1000))
         for client in (http, elsewhere):
             found = client.get("/scalix/v1/ledger/verify", params={"day": day}).json()
-            assert (found["whole"], found["differences"]) == (True, [])
+            assert (found["whole"], found["differences"]) == (True, []), found
             shown = client.get("/scalix/v1/usage/events", params={"user_id": user, "from": day}).json()["events"]
             assert {one["id"] for one in shown} == events.keys()
             assert sorted(one["outcome"] for one in shown) == ["client_cut", *["success"] * 5]

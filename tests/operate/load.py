@@ -5,6 +5,7 @@ import itertools
 import json
 import ssl
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,29 +42,34 @@ class Load:
     authority: Path
     marker: str
     sent: list[Sent] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     async def run(self, *, seconds: float, streams: int, stream_s: float, rate: float, users: list[str]) -> None:
         """Send for so long: `streams` at the start, of `stream_s` seconds each, and `rate` requests a second."""
         context = ssl.create_default_context(cafile=str(self.authority))
         connector = aiohttp.TCPConnector(limit=0, ssl=context)
         headers = {"authorization": f"Bearer {MASTER_KEY}"}
-        self._numbers = itertools.count()
         async with (
             aiohttp.ClientSession(connector=connector, headers=headers, timeout=aiohttp.ClientTimeout(300)) as http,
             asyncio.TaskGroup() as group,
         ):
             start_s = time.monotonic()
-            words = int(stream_s * 4)
-            for number in range(streams):
-                # Not all in one moment, so that their ends are not either.
-                group.create_task(self._one(http, users[number % len(users)], f"words={words} gap_ms=250", stream=True))
-                await asyncio.sleep(0.02)
+            group.create_task(self._begin_streams(http, group, streams, stream_s, users))
             for turn in itertools.count():
                 due_s = start_s + turn / rate
                 if due_s > start_s + seconds:
                     break
                 await asyncio.sleep(max(0.0, due_s - time.monotonic()))
                 group.create_task(self._one(http, users[turn % len(users)], "words=5"))
+
+    async def _begin_streams(
+        self, http: aiohttp.ClientSession, group: asyncio.TaskGroup, streams: int, stream_s: float, users: list[str]
+    ) -> None:
+        for number in range(streams):
+            # Not all in one moment, so that their ends are not either.
+            directives = f"words={int(stream_s * 4)} gap_ms=250"
+            group.create_task(self._one(http, users[number % len(users)], directives, stream=True))
+            await asyncio.sleep(0.02)
 
     async def _one(self, http: aiohttp.ClientSession, user: str, directives: str, *, stream: bool = False) -> None:
         key = f"{self.marker}-{next(self._numbers):05d}-"

@@ -1,11 +1,13 @@
 """A whole installation on loopback: HAProxy with TLS, three gateways of two workers, and what keeps their state."""
 
 import contextlib
+import csv
 import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,32 @@ class HAProxy:
         self._process.send_signal(signal.SIGUSR2)
         return x509.load_pem_x509_certificate(renewed.read_bytes()).serial_number
 
+    def ask(self, command: str) -> str:
+        """What it says to a command on its socket."""
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.connect(self._variables["HAPROXY_SOCKET"])
+            admin.sendall(f"{command}\n".encode())
+            return b"".join(iter(lambda: admin.recv(65536), b"")).decode()
+
+    def take_out(self, number: int) -> None:
+        """Send nothing more to one gateway, and return when all that it had is answered."""
+        name = f"gateway-{number + 1}"
+        self.ask(f"set server gateways/{name} state drain")
+        wait_for(lambda: self._open(name) == 0, "what it has to be answered", timeout_s=60)
+
+    def put_in(self, number: int) -> None:
+        """Send to it again, and return when it is taken for healthy."""
+        name = f"gateway-{number + 1}"
+        self.ask(f"set server gateways/{name} state ready")
+        wait_for(lambda: self._stat(name)["status"] == "UP", "it to be up")
+
+    def _open(self, name: str) -> int:
+        return int(self._stat(name)["scur"])
+
+    def _stat(self, name: str) -> dict[str, str]:
+        rows = csv.DictReader(self.ask("show stat").removeprefix("# ").splitlines())
+        return next(row for row in rows if (row["pxname"], row["svname"]) == ("gateways", name))
+
     def close(self) -> None:
         if self._process is not None:
             with contextlib.suppress(psutil.Error):
@@ -82,18 +110,20 @@ class HAProxy:
 
 @dataclass
 class Installation:
-    """Three gateways with one store, each on a port of its own that it keeps when it is started again."""
+    """Three gateways with one store, each on a port of its own that it keeps when it is started again. `of` makes
+    them."""
 
     folder: Path
     provider_url: str
     variables: dict[str, str]
     section: dict[str, Any] = field(default_factory=dict)
-    gateways: list[Gateway] = field(default_factory=list)
+    of: Callable[..., Any] = Gateway
+    gateways: list[Any] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         self.ports = free_ports(3)
         self.gateways = [
-            Gateway(
+            self.of(
                 self.folder / f"gateway-{number}",
                 self.provider_url,
                 options=("--port", str(port), *WORKERS),
@@ -108,14 +138,21 @@ class Installation:
     def running(self) -> Iterator["Installation"]:
         """Start all of it, and end it."""
         try:
-            for gateway in self.gateways:
-                gateway.start()
+            with ThreadPoolExecutor(2) as pool:
+                list(pool.map(lambda gateway: gateway.start(), self.gateways))
             self.proxy.start()
             yield self
         finally:
             self.proxy.close()
             for gateway in self.gateways:
                 gateway.stop()
+
+    def add_users(self, tiers: Mapping[str, str]) -> None:
+        """Users, each with a tier."""
+        with self.gateways[0].client() as http:
+            for user, tier in tiers.items():
+                made = http.post("/user/new", json={"user_id": user, "tier": tier, "auto_create_key": False})
+                assert made.status_code == 200, made.text
 
     def kill(self, number: int) -> None:
         """End one gateway as a machine that fails does: all its processes at once."""

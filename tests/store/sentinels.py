@@ -31,6 +31,14 @@ class Watched:
         hosts = ",".join(f"127.0.0.1:{port}" for port in self.ports)
         return f"redis+sentinel://:{PASSWORD}@{hosts}/{SERVICE}/0?sentinel_password={OF_SENTINELS}"
 
+    def client(self) -> "redis.Redis":
+        """A client of the master, past the gateway."""
+        return self.master().admin
+
+    def lose_a_master(self) -> None:
+        """Have the master die."""
+        self.master().kill()
+
     def start(self) -> "Watched":
         master, replica = self.servers
         master.start()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+import redis.cluster
 
 from scalix.launch.embedded.store_binary import find_server_binary, server_environment
 from scalix.launch.processes.child_process import die_with_parent
@@ -82,7 +83,18 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return self.masters[0].url
+        """It names all masters."""
+        return f"redis://{','.join(f'127.0.0.1:{node.port}' for node in self.masters)}/0"
+
+    def client(self) -> Any:
+        """A client of redis-py's, past the gateway."""
+        alive = next(node for node in self.nodes if node.process)
+        client: Any = redis.cluster.RedisCluster.from_url(alive.url, decode_responses=True)
+        return client
+
+    def lose_a_master(self) -> None:
+        """Have the first one die, which each address names."""
+        self.masters[0].kill()
 
     def start(self) -> "Cluster":
         for node in self.nodes:
