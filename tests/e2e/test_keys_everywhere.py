@@ -179,9 +179,9 @@ def test_a_reload_takes_an_issuer_from_both_within_a_second_or_from_none(gateway
     assert (done.returncode, done.stderr) == (0, "")
     one, other = map(switched_at, gateways)
     assert abs(one - other) < timedelta(seconds=1)
-    assert statuses(gateways, token) == {401}
+    eventually(lambda: statuses(gateways, token) == {401}, "it is in force in each worker")
     assert [gateway.workers() for gateway in gateways] == workers
     for file in files:
         file.write_text(before)
     assert gateways[1].command("--reload").returncode == 0
-    assert statuses(gateways, token) == {200}
+    eventually(lambda: statuses(gateways, token) == {200}, "it is in force in each worker")
