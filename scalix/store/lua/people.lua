@@ -21,7 +21,7 @@ local PEOPLE_DAYS, COHORT_DAYS, AFTER_DAYS = 36, 28, 7
 -- From the last use on. Who was last there before the sums by day begin is taken out once a day: see forget_people.lua.
 local PEOPLE_TTL_MS = 400 * 86400000 + CLOCK_GRACE_MS
 
--- Adds to the numbers of days, {[day] = {name = number}}, and gives the key its end, which moves as long as it is used.
+-- Adds to the numbers of days, {[day] = {name = number}}, and gives the key its end, which moves with each new day.
 local function count_people(key, changes)
   for day, more in pairs(changes) do
     local texts, left = {}, redis.call('HGET', key, day) or ''
@@ -38,8 +38,8 @@ local function count_people(key, changes)
     elseif left ~= '' then
       redis.call('HDEL', key, day)
     end
+    if left == '' then redis.call('PEXPIRE', key, PEOPLE_TTL_MS) end
   end
-  if redis.call('PTTL', key) < PEOPLE_TTL_MS - 86400000 then redis.call('PEXPIRE', key, PEOPLE_TTL_MS) end
 end
 
 -- One function, as those within it cost nothing where nobody is noted.
@@ -131,7 +131,9 @@ local function note_person(key, subject, day, tier, what, before)
     what = new
   end
 
-  count_standing(-1)
+  -- Who comes on another day counts for nothing else, but for the limits that they have run into.
+  local is_same = what == 'there' and tiers[tier] and day >= tiers[tier].first and #hits == 0
+  if not is_same then count_standing(-1) end
   if day > newest then
     for _, of in pairs(tiers) do of.days = string.rep('0', math.min(day - newest, PEOPLE_DAYS)) .. of.days end
     newest = day
@@ -163,7 +165,7 @@ local function note_person(key, subject, day, tier, what, before)
   else
     for _, hit in ipairs(what) do hits[#hits + 1] = hit end
   end
-  count_standing(1)
+  if not is_same then count_standing(1) end
 
   local words = {format('%d', newest)}
   for name, of in pairs(tiers) do
