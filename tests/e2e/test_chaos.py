@@ -11,13 +11,17 @@ import httpx
 import pytest
 import redis
 
+from scalix.domain.ledger.ledger import event_of
+from scalix.store.ledger.archive_files import day_index
 from tests.demo_server import DemoServer
 from tests.e2e.calls import Bench
 from tests.e2e.chaos import Chaos
 from tests.e2e.gateways import Gateway
+from tests.store.today_truth import Truth
 
 # Users' records, the index of their names, and the audit log, which is trimmed by age.
 ENDLESS = re.compile(r":u:|\}:n$|\{audit\}:log$|:pseudonym-key$")
+MONEY = ("requests", "provider_cost_usd", "charge_usd", "margin_usd")
 SEED = int(os.environ.get("SCALIX_CHAOS_SEED", "20260226"))
 
 
@@ -42,6 +46,31 @@ def test_150_requests_with_every_trouble_are_counted_by_the_outcome_table(
     chaos.run()
     assert not chaos.broken
     _agrees(chaos)
+    today, day = (http.get(f"/scalix/v1/reports/{name}").json() for name in ("today", "day"))
+    (row,) = [row for row in day["rows"] if row["date"] == today["date"]]
+    assert {name: today["day"][name] for name in MONEY} == {name: row[name] for name in MONEY}
+    verified = http.get("/scalix/v1/ledger/verify", params={"day": today["date"]}).json()
+    assert [one for one in verified["differences"] if one["what"] in ("people", "person", "first_bytes")] == []
+
+
+def _today_says_what_all_events_say(http: httpx.Client, state: Path) -> None:
+    today = http.get("/scalix/v1/reports/today").json()
+    (path,) = state.rglob("*.sock")
+    with redis.Redis(unix_socket_path=str(path), decode_responses=True) as client:
+        events = [
+            event_of(request_id, key.partition("}:e:")[2].rpartition(":")[0], text)
+            for key in client.scan_iter("*}:e:*", count=1000)
+            for request_id, text in client.hgetall(key).items()
+        ]
+    assert events
+    truth = Truth(events)
+    right = truth.of_day(day_index(today["date"]))
+    tiers = right.pop("tiers")
+    assert {name: today["day"][name] for name in right} == right
+    found = {row["tier"]: {name: row[name] for name in tiers[row["tier"]]} for row in today["day"]["tiers"]}
+    assert found == tiers
+    verified = http.get("/scalix/v1/ledger/verify", params={"day": today["date"]}).json()
+    assert verified["differences"] == []
 
 
 @pytest.mark.soak
@@ -64,6 +93,7 @@ def test_1000_requests_with_every_trouble_and_a_worker_killed_midway(
             assert chaos.broken
             # The dead worker's leases lapse after a minute, and the sweep looks every 15 s.
             _agrees(chaos, within_s=90.0)
+            _today_says_what_all_events_say(http, folder / "state")
             assert _keys_without_an_end(folder / "state") == []
     finally:
         gateway.stop()

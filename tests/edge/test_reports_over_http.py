@@ -169,3 +169,22 @@ async def test_a_wrong_query_is_one_clear_400(a: Instance, name: str, query: str
 async def test_there_is_no_other_report(a: Instance) -> None:
     for name in ("", "users", "DAY", "day//"):
         assert (await a.http.get(f"/scalix/v1/reports/{name}")).status_code == 404
+
+
+async def test_today_is_the_operators_and_has_the_money_of_the_day(a: Instance) -> None:
+    await a_few_days(a)
+    today, by_day = await report(a, "today"), await report(a, "day")
+    (row,) = [row for row in by_day["rows"] if row["date"] == today["date"]]
+    names = ("requests", "provider_cost_usd", "charge_usd", "margin_usd")
+    assert {name: today["day"][name] for name in names} == {name: row[name] for name in names}
+    assert (today["day"]["active_users"], len(today["series"]), today["series"][-1]) == (2, 30, today["day"])
+    rows = list(csv.DictReader(io.StringIO((await a.http.get("/scalix/v1/reports/today?format=csv")).text)))
+    assert (len(rows), rows[-1]["active_users"]) == (30, "2")
+    async with client_of(a, (await key_for(a, "ann"))["key"]) as ann:
+        assert (await ann.get("/scalix/v1/reports/today")).status_code == 403
+
+
+@pytest.mark.parametrize("query", [{"day": "yesterday"}, {"day": "9998-01-01"}, {"from": "2026-01-01"}])
+async def test_today_refuses_a_day_that_makes_no_sense(a: Instance, query: dict[str, str]) -> None:
+    answer = await a.http.get("/scalix/v1/reports/today", params=query)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, *query)

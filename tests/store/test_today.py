@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scalix.domain.ledger.ledger import Detail
+from scalix.domain.ledger.ledger import EVENT_VERSION, Detail
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, HOUR_MS
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Receipt, Refused
@@ -251,3 +251,19 @@ async def commands_of_a_view(rig: Rig) -> int:
     finally:
         rig.client.execute_command = execute
     return sent
+
+
+async def test_a_gateway_of_before_beside_is_no_difference_and_its_day_is_not_known(rig: Rig) -> None:
+    receipt = await rig.served("old", "user:ann", "free")
+    day = rig.clock.now_ms // DAY_MS
+    # As a gateway of before would have left it: an event of its version, and nothing counted.
+    events = rig.keys.events("user:ann", receipt.admitted_ms)
+    text = await rig.client.hget(events, receipt.request_id)
+    await rig.client.hset(events, receipt.request_id, text.replace(f" v{EVENT_VERSION}", " v3"))
+    await rig.client.delete(*[n async for n in rig.session.names_like("{s*}:p")], rig.names("user:ann").first_bytes)
+    await rig.served("new", "user:ben", "free")
+    assert (await rig.verify()).differences == []
+    assert (await rig.today()).day.active_users is None
+    await rig.repair()
+    assert (await rig.verify()).differences == []
+    agrees(await rig.today(), await rig.truth(), day)

@@ -131,7 +131,7 @@ class LedgerAdministration:
             raise BadRequest(
                 "That day is in the archive: its counters are settled, and only verify reads it.", param="day"
             )
-        found = await self.check.verify(day, subject)
+        found = await self.check.verify(day, subject, counts_all=True)
         if body.dry_run or not found.differences:
             return _shown(found, False)
         details: dict[str, Any] = {"day": day_text(day), "differences": len(found.differences)}

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from scalix.domain.identity.subjects import SHARDS, shard_of
@@ -18,7 +18,7 @@ from scalix.domain.ledger.books import (
     SubjectBooks,
     Texts,
 )
-from scalix.domain.ledger.ledger import Event
+from scalix.domain.ledger.ledger import EVENT_VERSION, Event
 from scalix.domain.ledger.ledger_check import (
     ReadEvents,
     duplicates,
@@ -41,10 +41,12 @@ log = logging.getLogger("scalix.ledger")
 
 @dataclass
 class Findings:
-    """What a check has found. `moving` are fields of sums that kept changing while they were looked at."""
+    """What a check has found. `counts_all`: events of gateways of before, which have counted neither users nor first
+    bytes, were to be counted like all others. `moving` are fields of sums that changed while they were looked at."""
 
     day: int
     parts: frozenset[Part] = ALL_PARTS
+    counts_all: bool = False
     subjects: int = 0
     events: int = 0
     differences: list[Difference] = field(default_factory=list)
@@ -63,10 +65,10 @@ class Findings:
 class _Looked:
     """One look at a shard, and at these subjects."""
 
-    def __init__(self, shard: int, subjects: set[str], day: int, parts: frozenset[Part]) -> None:
+    def __init__(self, shard: int, subjects: set[str], findings: Findings) -> None:
         self.shard = shard
         self.subjects = subjects
-        self.findings = Findings(day, parts)
+        self.findings = Findings(findings.day, findings.parts, findings.counts_all)
         self.moving: list[str] = []
         self.has_shard_differences = False
 
@@ -88,13 +90,19 @@ class LedgerCheck:
         self._retention = retention
 
     async def verify(
-        self, day: int, subject: str | None = None, *, archived: dict[str, Texts] | None = None
+        self,
+        day: int,
+        subject: str | None = None,
+        *,
+        archived: dict[str, Texts] | None = None,
+        counts_all: bool = False,
     ) -> Findings:
         """All differences of a day; of one subject's alone, everybody's sums are not looked at.
 
         `archived`: the events of the day, by subject, if they are no longer in the store. Raises `StoreUnavailable`.
         """
-        findings = Findings(day, parts=await self._kept(day) - (frozenset() if archived is None else INDEXES))
+        parts = await self._kept(day) - (frozenset() if archived is None else INDEXES)
+        findings = Findings(day, parts, counts_all)
         if subject is not None:
             await self._check_subjects([subject], findings, _ShardEvents(), archived)
             return findings
@@ -118,7 +126,7 @@ class LedgerCheck:
 
     async def repair(self, day: int, subject: str | None = None) -> Findings:
         """The same, and writes what the events say; what can't be mended is `left`. Raises `StoreUnavailable`."""
-        findings = await self.verify(day, subject)
+        findings = await self.verify(day, subject, counts_all=True)
         found = findings.differences
         findings.left = [one for one in found if one.part is None]
         for one in dict.fromkeys(difference.where for difference in found if difference.part in SUBJECT_PARTS):
@@ -144,7 +152,7 @@ class LedgerCheck:
     ) -> _Looked:
         """What differs in a shard. A sum is judged only if it was the same before its events were read and after."""
         before, _ = await self._books.shard(shard, findings.day)
-        looked = _Looked(shard, listing.subjects.get(shard, set()) | set(before.tokens), findings.day, findings.parts)
+        looked = _Looked(shard, listing.subjects.get(shard, set()) | set(before.tokens), findings)
         of_shard = _ShardEvents()
         await self._check_subjects(sorted(looked.subjects), looked.findings, of_shard, archived)
         after, _ = await self._books.shard(shard, findings.day)
@@ -177,7 +185,7 @@ class LedgerCheck:
     async def _mend_subject(self, subject: str, findings: Findings) -> bool:
         for _ in range(_MOST_TRIES):
             books = await self._books.subject(subject, findings.day)
-            read = read_events(subject, findings.day, books.events)
+            read = _read(subject, findings, books.events)
             changes = subject_differences(books, findings.day, read.events, findings.parts)
             if not changes:
                 return True
@@ -212,7 +220,7 @@ class LedgerCheck:
         events: list[Event] = []
         for subject in sorted(listing.subjects.get(shard, ())):
             texts = (await self._books.subject(subject, day)).events
-            events += read_events(subject, day, texts).events
+            events += _read(subject, findings, texts).events
         return await self._differences(shard, listing, books, events, findings)
 
     async def _differences(
@@ -223,8 +231,15 @@ class LedgerCheck:
         return await asyncio.to_thread(compare, _name(shard), books, findings.day, events, findings.parts)
 
 
+def _read(subject: str, findings: Findings, texts: Texts) -> ReadEvents:
+    read = read_events(subject, findings.day, texts)
+    if not findings.counts_all:
+        return read
+    return replace(read, events=tuple(replace(event, version=EVENT_VERSION) for event in read.events))
+
+
 def _compare(books: SubjectBooks, findings: Findings, texts: Texts) -> tuple[ReadEvents, list[Difference]]:
-    read = read_events(books.subject, findings.day, texts)
+    read = _read(books.subject, findings, texts)
     return read, subject_differences(books, findings.day, read.events, findings.parts)
 
 
