@@ -2,15 +2,14 @@
 
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from scalix.domain.ledger.ledger import EVENT_VERSION, Detail
-from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.calendar import DAY_MS, HOUR_MS
 from scalix.domain.limits.quota import Admitted, Charge, Outcome, Receipt, Refused
+from scalix.domain.policy import Policy, Tier
 from scalix.service.policy_source import PolicySource
 from scalix.service.usage.days import Days
 from scalix.service.usage.reporting import Reporting
@@ -30,18 +29,12 @@ TIGHT = limits(requests={"hour": 2, "day": 4})
 TIERS = ("free", "pro", "premium", "")
 
 
-@dataclass
-class _Policy:
-    default_tier: str = "free"
-    retention: Retention = field(default_factory=Retention)
-
-
 class Rig(LedgerRig):
     """A store with the report over it."""
 
     def __init__(self, url: str, prefix: str) -> None:
         super().__init__(url, prefix)
-        policy: Any = PolicySource(_Policy())  # type: ignore[arg-type]
+        policy = PolicySource(Policy({"free": Tier("free")}, "free"))
         ledger, figures = LedgerReader(self.session), FiguresStore(self.session)
         self.figures = TodaysFigures(ledger, figures, Days(ledger, figures, policy), policy)
         keys, deployments = KeyStore(self.session), DeploymentSumStore(self.session)
