@@ -58,7 +58,12 @@ USER_ROWS: tuple[Row[UserAdministration], ...] = (
     Row("POST", "/user/update", calls(UserAdministration.update, BODY, BY), body=UserChange, names_user=True),
     # LiteLLM's client has both.
     Row("GET", "/user/info", calls(UserAdministration.info, _user_in), also=("/v2/user/info",), query=_BY_ID),
-    Row("GET", "/user/list", calls(UserAdministration.listing, QUERY), query=("page", "page_size", "user_ids")),
+    Row(
+        "GET",
+        "/user/list",
+        calls(UserAdministration.listing, QUERY),
+        query=("page", "page_size", "user_ids", "cursor", "prefix"),
+    ),
     Row("POST", "/user/delete", calls(UserAdministration.delete, _USER_IDS, BY), body=Users, names_user=True),
 )
 LIMIT_ROWS: tuple[Row[LimitAdministration], ...] = (

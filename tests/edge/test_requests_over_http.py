@@ -9,6 +9,7 @@ import pytest
 from scalix.domain.limits.quota import Outcome
 from scalix.domain.requests.request_ids import request_id as made
 from scalix.service.usage import event_search
+from scalix.store.base import UserRecord
 from tests.edge.limits_rig import Instance
 from tests.edge.usage_rig import DAY_MS, client_of, key_for, now_ms, settle
 
@@ -172,3 +173,20 @@ async def test_a_filter_that_little_fits_says_how_far_it_has_searched_and_goes_o
         if not whose:
             assert [len(page["requests"]) for page in pages] == [0, 0, 1]
             assert pages[0]["searched_until"] > pages[1]["searched_until"] > pages[2]["requests"][0]["time"][:19]
+
+
+async def test_users_are_listed_by_name_by_cursor_and_by_what_their_names_begin_with(make: Make) -> None:
+    a = make()
+    names = [f"{letter}{number:03d}" for letter in ("ann", "anne", "é", "zed") for number in range(30)]
+    for name in names:
+        await a.core.store.users.create(UserRecord(name, tier="free"))
+    for prefix, size in (("", 7), ("ann", 9), ("anne", 100), ("é", 4), ("nobody", 3)):
+        found, cursor = [], ""
+        while cursor is not None:
+            page = await got(a, "/user/list", cursor=cursor, prefix=prefix, page_size=size)
+            assert len(page["users"]) <= size
+            assert page["total"] == len(names)
+            found += [one["user_id"] for one in page["users"]]
+            cursor = page["next_cursor"]
+        assert found == [name for name in sorted(names) if name.startswith(prefix)], prefix
+    assert (await got(a, "/user/list", status=400, prefix="x" * 999))["error"]["param"] == "prefix"

@@ -15,20 +15,18 @@ from scalix.domain.limits.limits import NANO_USD_PER_USD, Window
 from scalix.domain.limits.quota import Tallies, Tally
 from scalix.domain.privacy import CONSENTS, consents
 from scalix.service.administration.limit_views import ShownLimit, shown_windows
+from scalix.service.administration.user_listing import listed
 from scalix.service.administration.user_records import UserRecords, differences, refuse_unknown_user
 from scalix.service.audit.audit import Act, Actor, recorded
 from scalix.service.bodies import FLAG, USER_ID, JsonSchema, LimitsOfUser, ReadBy, RequestBody, UserId, flag
 from scalix.service.described import Fields, Json
 from scalix.service.identity.users import effective_limits, overrides_of
-from scalix.service.queries import refuse_unknown_parameters, whole_number
 from scalix.store.base import UserExists, UserRecord
 
 # Of LiteLLM's fields those that mean something here; descriptions are kept in the metadata.
 _DESCRIPTIONS = ("user_alias", "user_email")
-_LIST_FIELDS = frozenset({"page", "page_size", "user_ids"})
 THE_ROLE = "internal_user"
 MOST_DESCRIPTION_CHARS = 320
-DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 25, 100, 1_000_000
 UNREADABLE = "This user's metadata is encrypted with a key that is not among those of SCALIX_ENCRYPTION_KEY"
 # Metadata is the operator's own data about a person: that it was changed is told, not to what.
 _TOLD_IN_AUDIT = ("tier", "blocked", "limits", "consent")
@@ -45,7 +43,9 @@ _INFO = Fields(_FACTS, {dict[str, bool]: "consent", Usage: "usage", list[ShownLi
 SHOWN_USER = Fields(_INFO, {Annotated[Json, _INFO]: "user_info"})
 ShownUser = Annotated[Json, SHOWN_USER]
 ListedUser = Annotated[Json, Fields(_FACTS, {str: "user_role"})]
-UserPage = Annotated[Json, Fields({list[ListedUser]: "users", int: "total page page_size total_pages"})]
+UserPage = Annotated[
+    Json, Fields({list[ListedUser]: "users", int: "total page page_size total_pages", str | None: "next_cursor"})
+]
 
 
 def _role(value: Any, name: str) -> str:
@@ -158,27 +158,17 @@ class UserAdministration:
         return await self._shown(written)
 
     async def listing(self, query: Mapping[str, str]) -> UserPage:
-        """The users that have a record, in LiteLLM's pages. `user_ids` names some, separated by commas. Raises
-        `BadRequest`."""
-        refuse_unknown_parameters(query, _LIST_FIELDS)
-        page = whole_number(query, "page", 1, MOST_PAGES)
-        size = whole_number(query, "page_size", DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE)
-        first = (page - 1) * size
-        if query.get("user_ids"):
-            wanted = sorted({name.strip() for name in query["user_ids"].split(",") if name.strip()})
-            if len(wanted) > MOST_PAGE_SIZE:
-                raise BadRequest(f"'user_ids' names more than {MOST_PAGE_SIZE} users.", param="user_ids")
-            known = [await self.records.store.get(checked_user_id(name, "user_ids")) for name in wanted]
-            known = [record for record in known if record.exists]
-            total, records = len(known), known[first : first + size]
-        else:
-            total, records = await self.records.store.page(first, size)
+        """The users that have a record, in LiteLLM's pages. `user_ids` names some, separated by commas. By `cursor` and
+        `prefix`, what their names begin with, they come in the order of their names, however many there are; an empty
+        cursor is the beginning. Raises `BadRequest`."""
+        found = await listed(self.records.store, query)
         return {
-            "users": [{**self._facts(record), "user_role": THE_ROLE} for record in records],
-            "total": total,
-            "page": page,
-            "page_size": size,
-            "total_pages": -(-total // size),
+            "users": [{**self._facts(record), "user_role": THE_ROLE} for record in found.records],
+            "total": found.total,
+            "page": found.page,
+            "page_size": found.size,
+            "total_pages": -(-found.total // found.size),
+            "next_cursor": found.next_cursor,
         }
 
     async def update(self, body: UserChange, by: Actor) -> ShownUser:

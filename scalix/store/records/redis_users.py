@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import orjson
 
-from scalix.domain.identity.subjects import user_subject
+from scalix.domain.identity.subjects import SHARDS, user_subject
 from scalix.domain.limits.quota import UNKNOWN_VERSION
 from scalix.store.base import RecordChanged, StoreError, UserExists, UserRecord
 from scalix.store.connection.session import SessionStore, StoreSession
@@ -13,6 +13,7 @@ from scalix.store.records.sealing import SealedMetadata, Sealing
 
 # Up to here all names are read and put in order, 256 short answers; beyond, the shards are gone through one by one.
 MOST_IN_ORDER = 10_000
+_AFTER_ALL = "\U0010ffff"
 _JSON = ("limits", "revoked_tokens", "consent")  # fields that are kept as JSON
 
 
@@ -77,7 +78,7 @@ class UserStore(SessionStore):
         """How many users have a record, and up to `most` of them after the `first` ones, by name (of very many: by
         shard and name)."""
         indexes = self._keys.all_user_names()
-        counts = [int(count) for count in await self._session.each("ZCARD", indexes)]
+        counts = await self._counts()
         total = sum(counts)
         if total <= self._most_in_order:
             wanted = [(index, 0, -1) for index, count in zip(indexes, counts, strict=True) if count]
@@ -88,6 +89,35 @@ class UserStore(SessionStore):
             names = sorted(names)[first : first + most]
         found = await self._session.each("HGETALL", [self._keys.record(user_subject(name)) for name in names])
         return total, [self._record(name, fields) for name, fields in zip(names, found, strict=True) if fields]
+
+    async def count(self) -> int:
+        """How many users have a record."""
+        return sum(await self._counts())
+
+    async def _counts(self) -> list[int]:
+        return [int(count) for count in await self._session.each("ZCARD", self._keys.all_user_names())]
+
+    async def after(self, name: str, prefix: str, most: int) -> list[UserRecord]:
+        """Up to `most` users in the order of their names, which come after `name` and begin with `prefix`."""
+        least = f"({name}" if name >= prefix and name else f"[{prefix}" if prefix else "-"
+        last = f"({prefix}{_AFTER_ALL}" if prefix else "+"
+        asked = dict.fromkeys(self._keys.all_user_names(), least)
+        some, names = 2 * most // SHARDS + 2, list[str]()
+        while asked:
+            batch = self._session.batch()
+            for index, begin in asked.items():
+                batch.execute_command("ZRANGEBYLEX", index, begin, last, "LIMIT", 0, some)
+            # Of a shard that has given all that it was asked for, more may be among the first of all.
+            more: dict[str, str] = {}
+            for index, found in zip(asked, await batch.execute(), strict=True):
+                names += found
+                if len(found) == some:
+                    more[index] = found[-1]
+            names = sorted(names)[:most]
+            asked = {index: f"({one}" for index, one in more.items() if len(names) < most or one < names[-1]}
+            some *= 4
+        texts = await self._session.each("HGETALL", [self._keys.record(user_subject(one)) for one in names])
+        return [self._record(one, fields) for one, fields in zip(names, texts, strict=True)]
 
     async def _names(self, wanted: Sequence[tuple[str, int, int]]) -> list[str]:
         batch = self._session.batch()
