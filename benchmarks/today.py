@@ -1,0 +1,124 @@
+"""Measures the report of today: `python -m benchmarks.today [--events 100000 1000000]`.
+
+Fills a store of its own with what it reads (sums by hour, first bytes, rankings, who was there) of events of 100,000
+users over 30 days, in the form in which settlements leave them. The bound is 300 ms for the 95th percentile, and keys
+are not to grow with the events.
+"""
+
+import argparse
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import redis
+import uvloop
+
+from benchmarks.measured_store import start_server
+from benchmarks.paging import RUNS, USERS, Counted, drawn
+from scalix.domain.identity.subjects import shard_of
+from scalix.domain.ledger.first_bytes import bucket_of
+from scalix.domain.ledger.ledger import sums_of
+from scalix.domain.ledger.people import Counts, after_days, numbers_text
+from scalix.domain.limits.calendar import DAY_MS, HOUR_MS
+from scalix.domain.policy import Policy, Tier
+from scalix.service.policy_source import PolicySource
+from scalix.service.usage.days import Days
+from scalix.service.usage.todays_figures import TodaysFigures
+from scalix.store.connection.redis_client import connect
+from scalix.store.connection.session import StoreSession
+from scalix.store.keys import Keys
+from scalix.store.ledger.redis_figures import FiguresStore
+from scalix.store.ledger.redis_ledger import LedgerReader
+
+_TOGETHER = 5_000
+
+
+def fill(admin: Any, keys: Keys, count: int, now_ms: int) -> None:
+    """Write what the events make."""
+    hours: dict[tuple[str, str], list[int]] = {}
+    first_bytes, costs = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    stays = defaultdict[str, set[int]](set)
+    for event in drawn(count, now_ms):
+        detail, shard, day = event.detail, shard_of(event.subject), event.admitted_ms // DAY_MS
+        names = f"{detail.served or detail.model} openai free {event.outcome} {detail.error or '-'}"
+        place, figures = (
+            (keys.hour_sums(shard, day), f"{event.admitted_ms // HOUR_MS} {names}"),
+            sums_of(event).values(),
+        )
+        known = hours.get(place)
+        hours[place] = list(figures) if known is None else list(map(int.__add__, known, figures))
+        first_bytes[keys.first_bytes(shard, day), str(bucket_of(detail.latency_ms // 4))] += 1
+        costs[keys.ranking(shard, day, "cost"), event.subject] += detail.cost_nano_usd
+        stays[event.subject].add(day)
+    numbers = defaultdict[str, Counts](Counter)
+    texts = list[tuple[str, str, str]]()
+    for subject, days in stays.items():
+        person, name = after_days({"free": days}, None, 0), keys.people(subject)
+        numbers[name].update(person.counts())
+        texts.append((name, subject, person.text))
+    for name, counts in numbers.items():
+        by_day = defaultdict[int, dict[str, int]](dict)
+        for (day, what), number in counts.items():
+            by_day[day][what] = number
+        texts += [(name, str(day), numbers_text(of_day)) for day, of_day in by_day.items()]
+    texts += [(*place, " ".join(map(str, figures))) for place, figures in hours.items()]
+    texts += [(*place, str(number)) for place, number in first_bytes.items()]
+    _send(admin, (("HSET", *one) for one in texts))
+    _send(admin, (("ZADD", name, cost, subject) for (name, subject), cost in costs.items()))
+
+
+def _send(admin: Any, commands: Iterable[tuple[Any, ...]]) -> None:
+    left: Iterator[tuple[Any, ...]] = iter(commands)
+    while some := list(islice(left, _TOGETHER)):
+        pipeline = admin.pipeline(transaction=False)
+        for command in some:
+            pipeline.execute_command(*command)
+        pipeline.execute()
+
+
+async def measure(path: str, keys: Keys) -> str:
+    """One line for the views of a store."""
+    client = connect(f"unix://{path}", timeout_ms=30_000)
+    counted = Counted(client)
+    session = StoreSession(client, keys, timeout_ms=30_000)
+    policy = PolicySource(Policy({"free": Tier("free")}, "free"))
+    ledger, figures = LedgerReader(session), FiguresStore(session)
+    view = TodaysFigures(ledger, figures, Days(ledger, figures, policy), policy)
+    times = []
+    for _ in range(RUNS + 1):
+        counted.begin()
+        began_s = time.perf_counter()
+        await view.today({})
+        times.append((time.perf_counter() - began_s) * 1_000)
+    await client.aclose()
+    first, *others = times
+    others.sort()
+    found = f"{counted.commands} commands, {counted.keys} keys, {counted.answered / 1024:,.0f} KiB"
+    p50, p95 = others[RUNS // 2], others[RUNS * 95 // 100]
+    return f"  {found}; p50 {p50:.0f} ms, p95 {p95:.0f} ms; the first, which adds up 29 days: {first:,.0f} ms"
+
+
+def main() -> None:
+    """Print a line for each number of events."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.today", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--events", type=int, nargs="+", default=[100_000, 1_000_000], help="how many there are")
+    keys = Keys("scalix:")
+    for count in parser.parse_args().events:
+        with tempfile.TemporaryDirectory() as directory:
+            process, path = start_server(Path(directory) / "server")
+            try:
+                admin = redis.Redis(unix_socket_path=path, decode_responses=True)
+                fill(admin, keys, count, time.time_ns() // 1_000_000)
+                print(f"{count:,} events, {USERS:,} users, {admin.info('memory')['used_memory'] / 2**20:,.0f} MiB")
+                print(uvloop.run(measure(path, keys)), flush=True)
+            finally:
+                process.terminate()
+                process.wait()
+
+
+if __name__ == "__main__":
+    main()
