@@ -12,7 +12,7 @@ SPREAD := -n 4 --dist loadfile --no-loadscope-reorder
 # Tests that run the product's code mostly in their own process.
 MEASURED := tests/domain tests/store tests/service tests/edge tests/adapter tests/launch tests/cli
 
-.PHONY: help run demo-data quick test engines coverage check format bench soak clients operate browser docs lock setup setup-dev
+.PHONY: help run demo-data quick test engines coverage check format bench soak clients operate browser screenshots docs lock setup setup-dev
 
 help:
 	@echo "make run       set up, then start the gateway (with a demo provider when no provider key is set)"
@@ -92,6 +92,10 @@ bench: setup-dev
 browser: setup-dev
 	@tools/browser.sh
 	@$(PY) -m pytest -m browser --timeout 900 tests/browser $(ARGS)
+
+screenshots: setup-dev
+	@tools/browser.sh
+	@$(PY) tools/screenshots.py
 
 docs:
 	@tools/setup.sh docs
