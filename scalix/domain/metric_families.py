@@ -43,7 +43,7 @@ def _histogram(name: str, buckets: tuple[float, ...], text: str, *labels: str) -
 _ALL = (
     _counter("requests_total", "Admitted requests that have ended.", "model", "tier", "outcome"),
     _counter("requests_swept_total", "Requests of workers that died, charged by this instance in their place."),
-    _counter("refusals_total", "Errors that the gateway has answered itself.", "code"),
+    _counter("refusals_total", "Errors that clients were told.", "code"),
     _counter("tokens_total", "Tokens; cached ones are a part of the prompt's.", "model", "kind"),
     _counter("provider_cost_usd_total", "What providers take.", "model", "tier"),
     _counter("charge_usd_total", "What users are billed.", "model", "tier"),

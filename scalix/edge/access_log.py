@@ -36,6 +36,14 @@ class Asked:
     exchange: Exchange | None = None
 
 
+def code_told(scope: Scope, error: GatewayError | None) -> str:
+    """The code of what a request has ended with, if that was an error: `error`, or what an admitted one was told."""
+    if error is not None:
+        return error.code
+    asked: Asked | None = scope.get(ASKED)
+    return asked.exchange.told_code if asked is not None and asked.exchange is not None else ""
+
+
 def pseudonyms(secret: str) -> Callable[[str], str]:
     """What makes of a subject the name that stands for it in logs and traces, keyed with `secret`."""
     key = hashlib.sha256(secret.encode()).digest()
@@ -88,9 +96,7 @@ class AccessLog:
         was refused with."""
         if not self._each_request:
             return
-        asked: Asked | None = scope.get(ASKED)
-        exchange = asked.exchange if asked is not None else None
-        code = error.code if error is not None else exchange.told_code if exchange is not None else ""
+        code, asked = code_told(scope, error), scope.get(ASKED)
         if status >= 400 and not self._floods.takes(f"{status} {code}" if code else str(status)):
             return
         method, route = scope["method"] if scope["method"] in METHODS else "-", shown_route(scope)

@@ -23,7 +23,7 @@ from scalix.domain.redaction.foreign_texts import shown_text
 from scalix.domain.requests.request_ids import HEADER, told
 from scalix.domain.requests.request_ids import request_id as id_for
 from scalix.domain.requests.routes import Route
-from scalix.edge.access_log import ASKED, AccessLog, Asked
+from scalix.edge.access_log import ASKED, AccessLog, Asked, code_told
 from scalix.edge.answer_headers import routed_headers
 from scalix.edge.asgi import (
     WHOLE_ANSWER,
@@ -60,9 +60,11 @@ log = logging.getLogger("scalix.edge")
 
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """Who is told how requests end: `refused` of each error, `access` and `traces` of each answer."""
+    """Who is told how requests end: `refused` of each refusal, `told` of the code of each error that was answered, of
+    admitted requests too, `access` and `traces` of each answer."""
 
     refused: Callable[[GatewayError, Scope], None]
+    told: Callable[[str], None]
     access: AccessLog | None = None
     traces: Traces | None = None
 
@@ -75,6 +77,8 @@ class Observers:
         self, scope: Scope, request_id: str, status: int, began_s: float, error: GatewayError | None = None
     ) -> None:
         """Tell of an answer; status 0: there was nobody to answer. `began_s` is of `time.perf_counter`."""
+        if code := code_told(scope, error):
+            self.told(code)
         if self.traces is not None:
             self.traces.ended(scope, request_id, status, error.code if error is not None else "")
         if self.access is not None:

@@ -42,6 +42,6 @@ class Reply:
         settled = await self.account.settle(outcome, first)
         admission = exchange.admission
         error = final_error(exchange, first, failures)
-        exchange.told_code = error.code
+        exchange.told_code = "" if exchange.client_left else error.code
         headers = answer_headers(exchange, settled, None, self.now_ms())
         await send_error(self.send, error, headers, anthropic=admission.route is Route.MESSAGES)

@@ -192,7 +192,6 @@ def build_gate(
         }
 
     def refused(error: GatewayError, scope: Any) -> None:
-        core.usage.meters.refused(error.code)
         if status_of(error) in (401, 403) and error.code != "model_not_allowed":
             address = address_of(scope)
             path = shown_route(scope)
@@ -205,7 +204,7 @@ def build_gate(
     asking = Asking(engine.of, part.settlement, engine.internal_token, access.failed if access is not None else noop)
     answering = Answering(asking, part.settlement, part.fallbacks, part.counting, part.object_ids, now_ms)
     forwarding = Forwarding(identity, part.admission, guard, part.fallbacks, part.object_ids, answering)
-    gate = Gate(identity, forwarding, own, lifespan, guard, Observers(refused, access, traces))
+    gate = Gate(identity, forwarding, own, lifespan, guard, Observers(refused, core.usage.meters.refused, access, traces))
     gate.pages = build_pages(core, guard, ready)
     return gate
 

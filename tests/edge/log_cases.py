@@ -145,6 +145,7 @@ CASES: tuple[Case, ...] = (
     Case("ip_blocked", chat(address="198.51.100.7")),
     Case("model_not_found", chat(body={"model": "no-such-model"})),
     Case("route_not_found", get("/no/such/route")),
+    Case("request_not_found", get("/scalix/v1/requests/no-such-request")),
     Case("object_not_found", with_key(lambda told, key: told.edge.call("GET", "/v1/responses/resp_x", key=key))),
     Case("user_not_found", get("/user/info", query=b"user_id=nobody")),
     Case("key_not_found", get("/key/info", query=b"key=sk-nobody")),

@@ -162,7 +162,7 @@ class Meters:
             self.count("overshoot_tokens_total", charge.tokens - reserved_tokens)
 
     def refused(self, code: str) -> None:
-        """Count an error that the gateway has answered itself."""
+        """Count an error that a client was told."""
         if code not in self._codes:
             if len(self._codes) >= MOST_CODES:
                 code = OTHER
