@@ -204,7 +204,9 @@ def build_gate(
     asking = Asking(engine.of, part.settlement, engine.internal_token, access.failed if access is not None else noop)
     answering = Answering(asking, part.settlement, part.fallbacks, part.counting, part.object_ids, now_ms)
     forwarding = Forwarding(identity, part.admission, guard, part.fallbacks, part.object_ids, answering)
-    gate = Gate(identity, forwarding, own, lifespan, guard, Observers(refused, core.usage.meters.refused, access, traces))
+    gate = Gate(
+        identity, forwarding, own, lifespan, guard, Observers(refused, core.usage.meters.refused, access, traces)
+    )
     gate.pages = build_pages(core, guard, ready)
     return gate
 
