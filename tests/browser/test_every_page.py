@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import uvicorn
 
@@ -73,12 +74,17 @@ def walk(served: Served, role: Role, shots: Path) -> list[dict[str, Any]]:
     }
     paths = [path for row in PAGES if row.role is role for path in paths_of(row, served.world)]
     asked = {"base": served.base, "paths": paths, "sign_in": doors[role], "shots": str(shots)}
+    found: list[dict[str, Any]] = in_chromium(asked)
+    assert {one["path"] for one in found} == set(paths)
+    return found
+
+
+def in_chromium(asked: Mapping[str, Any]) -> Any:
+    """What `walk.py` answers."""
     script = Path(__file__).with_name("walk.py")
     ended = subprocess.run([str(PYTHON), str(script)], input=json.dumps(asked), capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-    found: list[dict[str, Any]] = json.loads(ended.stdout)
-    assert {one["path"] for one in found} == set(paths)
-    return found
+    return json.loads(ended.stdout)
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -98,3 +104,13 @@ def test_every_page_is_sound_in_a_browser(role: Role, served: Served, tmp_path: 
     if role is Role.OPERATOR:
         told = "\n".join(one["text"] for one in found)
         assert [name for name in HOSTILE if name not in told] == []
+
+
+def test_a_link_signs_in_once_and_the_scripts_of_pages_do_their_work(served: Served) -> None:
+    asked = {"user_id": HOSTILE[0]}
+    headers = {"authorization": f"Bearer {MASTER_KEY}"}
+    link = httpx.post(f"{served.base}/scalix/v1/login-link", json=asked, headers=headers, trust_env=False).json()
+    done = in_chromium({"base": served.base, "link": link["path"]})
+    assert done["posts"] == ["/me/enter", "/me/enter"]
+    assert done["theme"] == "dark"
+    assert "used already" in done["told"]

@@ -1,6 +1,6 @@
 """Goes over pages in Chromium, in an environment of its own: reads one JSON object from standard input, writes one.
 
-In: `base`, `paths`, `sign_in` (path and credential, or null), `shots` (a folder, or null). Out: a list of what was
+In: `base`, and `link`, which is followed, or `paths`, `sign_in` (path and credential, or null), `shots` (a folder, or null). Out: a list of what was
 found, one object for each page, theme and width.
 """
 
@@ -22,6 +22,9 @@ WIDEST = """() => [...document.querySelectorAll('body *')]
 
 def main() -> None:
     asked = json.load(sys.stdin)
+    if "link" in asked:
+        json.dump(entered(asked["base"], asked["link"]), sys.stdout)
+        return
     found = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium")
@@ -49,6 +52,28 @@ def main() -> None:
             context.close()
         browser.close()
     json.dump(found, sys.stdout)
+
+
+def entered(base: str, path: str) -> dict[str, Any]:
+    """What a link of an app does, and what the scripts of pages do."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium")
+        context = browser.new_context(color_scheme="light")
+        page = context.new_page()
+        posts: list[str] = []
+        page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
+        page.goto(base + path)
+        page.wait_for_url("**/me")
+        page.click("[data-theme-switch]")
+        page.reload()
+        theme = page.evaluate("document.documentElement.dataset.theme")
+        page.evaluate("document.querySelector('[data-live] .tile-figure').textContent = 'old'")
+        page.get_by_text("old", exact=True).wait_for(state="detached", timeout=60_000)
+        page.goto(base + path)  # the code is used up
+        page.wait_for_selector(".notice.bad")
+        told = page.inner_text(".notice.bad")
+        browser.close()
+    return {"posts": [one.removeprefix(base) for one in posts], "theme": theme, "told": told}
 
 
 def looked_at(page: Page, asked: dict[str, Any], path: str, width: int) -> dict[str, Any]:

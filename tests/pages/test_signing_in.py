@@ -215,3 +215,12 @@ async def test_a_links_address_is_the_one_that_the_config_has_for_browsers(insta
     policy.replace(replace(policy.current, ui=PageSettings(url="https://ai.example.com/")))
     second = (await instance.http.post("/scalix/v1/login-link", json=asked)).json()
     assert second["url"] == "https://ai.example.com" + second["path"]
+
+
+async def test_who_is_signed_in_may_come_by_another_link_from_another_site(instance: Instance) -> None:
+    browser = await user(instance, "ann")
+    stranger = Browser(instance)  # as a browser does that comes from elsewhere: the page is opened without the cookie
+    code = await link_for(instance, "bob")
+    assert (await stranger.get("/me/enter")).status_code == 200
+    answer = await browser.http.post("/me/enter", data={"code": code}, headers={"origin": "http://gateway"})
+    assert (answer.status_code, answer.url.path, "bob" in text_of(answer)) == (200, "/me", True)
