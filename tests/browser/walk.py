@@ -1,7 +1,7 @@
 """Goes over pages in Chromium, in an environment of its own: reads one JSON object from standard input, writes one.
 
-In: `base`, and `link`, which is followed, or `paths`, `sign_in` (path and credential, or null), `shots` (a folder, or null). Out: a list of what was
-found, one object for each page, theme and width.
+In: `base`, and `link`, which is followed, or `paths`, `sign_in` (path and credential, or null) and `shots` (a folder,
+or null). Out: what came of the link, or a list of what was found, one object for each page, theme and width.
 """
 
 import json

@@ -30,6 +30,7 @@ DECIDING = {
     "launch/config/models_in_service.py": "names of a wildcard",
     "launch/config/references.py": "a secret in plain text",
     "launch/doctor/machine.py": "state directory or secrets",
+    "launch/doctor/settings.py": "the operator's [pages]",
     "launch/doctor/store.py": "keeps nothing on disk",
     "launch/embedded/store_child.py": "is away at the start",
     "launch/processes/gathering.py": "`--demo-if-no-key`",
