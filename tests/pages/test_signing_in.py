@@ -11,6 +11,7 @@ import pytest
 from scalix.domain.identity.key_secrets import digest_of
 from scalix.domain.pages import PageSettings
 from scalix.service.identity.sign_ins import CODE_LIFETIME_MS, LIFETIME_MS
+from scalix.store.backup.redis_snapshot import StoreSnapshot
 from tests.edge.key_rig import act
 from tests.edge.limits_rig import Instance
 from tests.edge.privacy_rig import erase, export, texts_of
@@ -224,3 +225,12 @@ async def test_who_is_signed_in_may_come_by_another_link_from_another_site(insta
     assert (await stranger.get("/me/enter")).status_code == 200
     answer = await browser.http.post("/me/enter", data={"code": code}, headers={"origin": "http://gateway"})
     assert (answer.status_code, answer.url.path, "bob" in text_of(answer)) == (200, "/me", True)
+
+
+async def test_a_backup_signs_nobody_in_again(instance: Instance) -> None:
+    await operator(instance)
+    await link_for(instance, "ann")
+    lines = [line async for line in StoreSnapshot(instance.core.store.session.within(5_000), None).lines()]
+    names = {str(line[1]) for line in lines}
+    assert "sign-in-key" in names
+    assert not {name for name in names if name.startswith(("sign-in:", "sign-in-code:"))}
