@@ -2,6 +2,7 @@
 time, and every panel of the dashboards has data."""
 
 import contextlib
+import random
 import resource
 import signal
 import time
@@ -215,6 +216,25 @@ def test_the_signal_of_the_hpa_doubles_with_the_load(world: World) -> None:
             signals.append(world.watching.value(query))
     assert signals[0] == pytest.approx(4, abs=1.2)
     assert signals[1] == pytest.approx(2 * signals[0], rel=0.35)
+
+
+def test_the_lag_s_signal_of_the_hpa_doubles_with_what_holds_the_loops_up(world: World) -> None:
+    """Each worker is held up for 0.2 s at irregular moments, for four tenths of the time, then for eight."""
+    workers, chance = world.one.workers(), random.Random(11)
+
+    def hold_up(longest_s: float) -> None:
+        for signalled, pause_s in ((signal.SIGSTOP, 0.2), (signal.SIGCONT, chance.uniform(0, longest_s))):
+            for worker in workers:
+                worker.send_signal(signalled)
+            time.sleep(pause_s)
+
+    signals = []
+    for longest_s in (0.6, 0.1):
+        with meanwhile(lambda longest_s=longest_s: hold_up(longest_s)):  # type: ignore[misc]
+            time.sleep(40)  # the gauge is of 15 s, its average of 20 more
+            signals.append(world.watching.value(signal_of("scalix_loop_lag_seconds", "20s")))
+    assert signals[0] == pytest.approx(0.04, abs=0.02)
+    assert signals[1] == pytest.approx(2 * signals[0], rel=0.45)
 
 
 def has_data(world: World, query: str) -> bool:

@@ -123,7 +123,7 @@ def watched(folder: Path) -> Iterator[World]:
             watching.stop()
 
 
-def signal_of(series: str) -> str:
+def signal_of(series: str, over: str = "8s") -> str:
     """The query by which the adapter tells the autoscaler of a metric, over a time that a test can wait for."""
     text = (ROOT / "deploy" / "kubernetes" / "prometheus-adapter.yaml").read_text(encoding="utf-8")
     queries: dict[str, str] = dict(re.findall(r"name: {as: (\w+)}\s+metricsQuery: '([^']+)'", text))
@@ -131,4 +131,4 @@ def signal_of(series: str) -> str:
     for name, value in (("Series", series), ("GroupBy", "instance"), ("LabelMatchers", "")):
         query = query.replace(f"<<.{name}>>", value)
     assert "[1m]" in query
-    return query.replace("[1m]", "[8s]")
+    return query.replace("[1m]", f"[{over}]")

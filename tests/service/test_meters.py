@@ -1,10 +1,14 @@
 """What is counted of requests: within a bound of series, without a word of a client's, and what it costs."""
 
+import asyncio
+import math
+import selectors
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -208,6 +212,45 @@ def test_the_lag_of_the_loop_is_an_average_and_the_worst() -> None:
     )
 
 
+class HeldUpEachSecond(asyncio.SelectorEventLoop):
+    """An event loop whose time only its waits take, and that is held up from each full second on for 0.2 s."""
+
+    def __init__(self) -> None:
+        super().__init__(Waits(self))
+        self.now_s = 0.0
+
+    def time(self) -> float:
+        return self.now_s
+
+
+class Waits(selectors.SelectSelector):
+    def __init__(self, loop: HeldUpEachSecond) -> None:
+        super().__init__()
+        self.loop = loop
+
+    def select(self, timeout: float | None = None) -> Any:
+        until_s = self.loop.now_s + (timeout or 0)
+        self.loop.now_s = max(until_s, math.floor(until_s) + 0.2)
+        return super().select(0)
+
+
+def test_what_holds_up_the_loop_at_regular_moments_is_met_as_often_as_it_takes_time() -> None:
+    lag = LoopLag()
+    late_s: list[float] = []
+    lag.note = late_s.append  # type: ignore[assignment,method-assign]
+
+    async def run() -> None:
+        for _ in range(500):
+            await lag.run()
+
+    loop = HeldUpEachSecond()
+    loop.run_until_complete(run())
+    loop.close()
+    met = sum(one_s > 0.001 for one_s in late_s) / len(late_s)
+    assert met == pytest.approx(0.2, abs=0.05)
+    assert sum(late_s) / len(late_s) == pytest.approx(0.2 * 0.1, abs=0.006)
+
+
 def test_gauges_of_other_parts_are_published_with_those_of_the_worker(meters: Meters, tmp_path: Path) -> None:
     gauges = Gauges(meters)
     gauges.sources.append(lambda: [("certificate_expires_timestamp_seconds", (), 5)])
@@ -216,9 +259,13 @@ def test_gauges_of_other_parts_are_published_with_those_of_the_worker(meters: Me
 
 
 COUNTS = """
+import asyncio
+import math
+import selectors
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from tests.service.test_meters import *
 meters = Meters(Path(sys.argv[1]), PolicySource(policy(3)))
 charge = Charge(Outcome.SUCCESS, 1, 12, 10, detail=detail("model-1"))

@@ -1,6 +1,7 @@
 """What changes without a request's end, such as how many are in flight: put into the worker's cells every second."""
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -25,9 +26,12 @@ class LoopLag:
         """Measure for one second."""
         loop = asyncio.get_running_loop()
         for _ in range(round(PUBLISH_EVERY_S / _PROBE_S)):
-            due_s = loop.time() + _PROBE_S
-            await asyncio.sleep(_PROBE_S)
+            # At any moment of its time: what comes at regular ones, such as each second, would never or always meet it.
+            after_s = random.uniform(0, _PROBE_S)  # noqa: S311
+            due_s = loop.time() + after_s
+            await asyncio.sleep(after_s)
             self.note(loop.time() - due_s)
+            await asyncio.sleep(_PROBE_S - after_s)
 
     def note(self, late_s: float) -> None:
         """Note one measurement."""
