@@ -234,3 +234,15 @@ async def test_a_backup_signs_nobody_in_again(instance: Instance) -> None:
     names = {str(line[1]) for line in lines}
     assert "sign-in-key" in names
     assert not {name for name in names if name.startswith(("sign-in:", "sign-in-code:"))}
+
+
+async def test_a_link_that_was_made_before_all_tokens_were_revoked_opens_nothing(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = await link_for(instance, "ann")
+    assert (await instance.http.post("/scalix/v1/tokens/revoke", json={"user_id": "ann"})).status_code == 200
+    later(instance, 60_000, monkeypatch)
+    assert (await Browser(instance).act("/me/enter", fields={"code": code})).status_code == 401
+    assert (
+        await Browser(instance).act("/me/enter", fields={"code": await link_for(instance, "ann")})
+    ).status_code == 200

@@ -53,3 +53,17 @@ async def test_what_is_kept_names_nobody_and_ends(rig: Rig, key_prefix: str) -> 
     (name,) = [name async for name in rig.session.names_like("*:p:*")]
     assert "alice" not in name
     assert 0 < await rig.client.pttl(name) <= HOUR_MS
+
+
+async def test_a_turn_goes_on_beyond_the_end_of_the_hour_that_it_was_taken_in(rig: Rig) -> None:
+    turns = TurnStore(rig.session)
+    assert await turns.take(SUBJECT, 60, 60) == 0
+    await turns.end(SUBJECT)
+    rig.clock.now_ms += HOUR_MS - 1
+    assert await turns.take(SUBJECT, 0, 60) == 0
+    rig.clock.now_ms += 1
+    assert await turns.take(SUBJECT, 1, 60) == -1
+    (name,) = [name async for name in rig.session.names_like("*:p:*")]
+    assert await rig.client.pttl(name) > TURN_MS - 10_000
+    await turns.end(SUBJECT)
+    assert await turns.take(SUBJECT, 1, 60) == 0

@@ -105,9 +105,8 @@ class SignIns:
         found = await self.store.take_code(digest_of(code)) if code else None
         if found is None or found[0].ends_ms <= self.now_ms():
             raise InvalidApiKey(_CODE_GONE)
-        new = self._new(found[0].subject, "link", "", by.address)
-        await self._caller(new)
-        return await self._begin(new, by), found[1]
+        await self._caller(found[0])  # by when the link was made: what was revoked since then counts
+        return await self._begin(self._new(found[0].subject, "link", "", by.address), by), found[1]
 
     async def signed_in(self, cookie: str, address: str) -> SignedIn | None:
         """Who a cookie stands for now; `None` where it stands for nobody, or nobody any more."""

@@ -7,14 +7,11 @@
 
 local now = now_or_server_time(ARGV[1])
 local ends, used, taken = unpack(redis.call('HMGET', KEYS[1], 'ends', 'used', 'taken'))
-if not ends or tonumber(ends) <= now then
-  redis.call('DEL', KEYS[1])
-  ends, used = now + ARGV[4], 0
-elseif taken and tonumber(taken) > now then
-  return -1
-end
+if taken and tonumber(taken) > now then return -1 end
+if not ends or tonumber(ends) <= now then ends, used = now + ARGV[4], 0 end
 if used + ARGV[2] > tonumber(ARGV[3]) then return ends - now end
 local text = string.format('%.0f', ends)
 redis.call('HSET', KEYS[1], 'ends', text, 'used', used + ARGV[2], 'taken', string.format('%.0f', now + ARGV[5]))
-redis.call('PEXPIRE', KEYS[1], math.max(1, ends - now))
+-- A turn that was taken shortly before the end of the while goes on after it.
+redis.call('PEXPIRE', KEYS[1], math.max(ends - now, tonumber(ARGV[5])))
 return 0
