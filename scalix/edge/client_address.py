@@ -1,6 +1,13 @@
 """Where a request comes from, as one decision for everything that counts or judges by address."""
 
-from scalix.domain.identity.addresses import NO_NETWORKS, Address, Networks, client_address, parse_address
+from scalix.domain.identity.addresses import (
+    NO_NETWORKS,
+    Address,
+    Networks,
+    client_address,
+    is_relayed,
+    parse_address,
+)
 from scalix.edge.asgi import CLIENT_ADDRESS, Scope
 
 _FORWARDED_FOR = b"x-forwarded-for"
@@ -19,6 +26,11 @@ class ClientAddresses:
             scope[CLIENT_ADDRESS] = self._find(scope)
         found: Address | None = scope[CLIENT_ADDRESS]
         return found
+
+    def is_known(self, scope: Scope) -> bool:
+        """Whether `of` is the sender's own address: not where a proxy that nobody has named has passed a request on."""
+        is_direct = not is_relayed(scope["headers"], scope.get("http_version", "1.1"))
+        return is_direct or self.is_trusted(peer_of(scope))
 
     def is_trusted(self, address: Address | None) -> bool:
         """Whether `address` is a trusted proxy's."""

@@ -1,6 +1,5 @@
 """The cookies of the pages, and where a form may come from."""
 
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from scalix.domain.errors import NotPermitted
@@ -16,18 +15,27 @@ ELSEWHERE = (
 
 
 def cookie_of(scope: Scope, name: str) -> str:
-    """The value of a cookie; empty where there is none."""
-    try:
-        found = SimpleCookie(header(scope, b"cookie") or "").get(name)
-    except CookieError:
-        return ""
-    return "" if found is None else found.value
+    """The value of a cookie; empty where there is none. Cookies of others on this host may look as they like."""
+    pairs = (pair.partition("=") for pair in (header(scope, b"cookie") or "").split(";"))
+    return next((value.strip() for given, _, value in pairs if given.strip() == name), "")
+
+
+def own_cookie_of(scope: Scope, name: str, addresses: ClientAddresses) -> str:
+    """The value of a cookie that `cookie` has set; empty where there is none."""
+    return cookie_of(scope, _named(name, is_secure(scope, addresses)))
+
+
+def _named(name: str, secure: bool) -> str:  # noqa: FBT001
+    """Under TLS the name has the prefix by which browsers take such a cookie from this very host alone, and not from
+    another one of its domain."""
+    return f"__Host-{name}" if secure else name
 
 
 def cookie(name: str, value: str, scope: Scope, addresses: ClientAddresses, *, max_age_s: int) -> Header:
     """A header that sets a cookie which no script can read and no other site can send; 0 seconds: that removes it."""
-    secure = "; Secure" if is_secure(scope, addresses) else ""
-    text = f"{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict{secure}"
+    secure = is_secure(scope, addresses)
+    text = f"{_named(name, secure)}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict"
+    text += "; Secure" * secure
     return b"set-cookie", text.encode("ascii")
 
 
@@ -42,6 +50,12 @@ def is_secure(scope: Scope, addresses: ClientAddresses) -> bool:
         return True
     said = (header(scope, b"x-forwarded-proto") or "").split(",")[0].strip().lower()
     return said == "https" and addresses.is_trusted(peer_of(scope))
+
+
+def base_url(scope: Scope, configured: str | None, addresses: ClientAddresses) -> str:
+    """The gateway's address for a browser's programs: as the config has it, else as the browser has asked."""
+    scheme = "https" if is_secure(scope, addresses) else "http"
+    return (configured or f"{scheme}://{header(scope, b'host') or 'localhost'}").rstrip("/")
 
 
 def check_origin(scope: Scope) -> None:

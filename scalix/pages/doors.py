@@ -28,7 +28,7 @@ class Doors:
         if ui.port and (server is None or server[1] != ui.port):
             return False
         if ui.allow:
-            return self._addresses.of(scope) in _networks(ui.allow)
+            return self._addresses.is_known(scope) and self._addresses.of(scope) in _networks(ui.allow)
         return not ui.is_closed_in(production=self._is_production)
 
 

@@ -31,6 +31,7 @@ from scalix.pages.cookies import (
     check_origin,
     cookie_of,
     notice_cookie,
+    own_cookie_of,
 )
 from scalix.pages.doors import Doors
 from scalix.pages.finding import PathTable, path_to
@@ -130,7 +131,7 @@ class Frame:
         if scope["path"].startswith("/ui") and not self._doors.opens_ui(scope):
             raise RouteNotFound("There is no page here.")
         found = self._table.find(scope["raw_path"])
-        cookie = cookie_of(scope, SESSION)
+        cookie = own_cookie_of(scope, SESSION, self._guard.addresses)
         if cookie:
             asked.signed_in = await self._sign_ins.signed_in(cookie, address_of(scope))
         if found is None:
@@ -195,7 +196,7 @@ class Frame:
 
     async def _layout(self, visit: Visit, row: PageRow | None) -> Layout:
         scope, asked = visit.scope, visit.asked
-        theme, notice = cookie_of(scope, THEME), cookie_of(scope, NOTICE)
+        theme, notice = cookie_of(scope, THEME), own_cookie_of(scope, NOTICE, self._guard.addresses)
         layout = Layout(
             path=scope["raw_path"].decode("latin-1"),
             now_ms=asked.now_ms,
@@ -255,7 +256,7 @@ def _check_confirmed(row: PageRow, asked: PageRequest) -> None:
     if not row.confirms:
         return
     word = asked.names.get(row.confirms) or asked.form.get(row.confirms, "")
-    if asked.form.get("confirm", "").strip() != word.strip():
+    if not word.strip() or asked.form.get("confirm", "").strip() != word.strip():
         raise BadRequest("This is not what has to be typed here. Nothing was done.", param="confirm")
 
 

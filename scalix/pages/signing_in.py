@@ -4,21 +4,22 @@ from functools import partial
 
 from scalix.domain.errors import BadRequest, InvalidApiKey
 from scalix.domain.identity.key_secrets import digest_of
-from scalix.edge.asgi import address_of, credential_of, header
+from scalix.edge.asgi import address_of, credential_of
 from scalix.edge.client_address import ClientAddresses
-from scalix.pages.cookies import SESSION, cookie, is_secure
+from scalix.pages.cookies import SESSION, base_url, cookie
 from scalix.pages.layout import HOMES
 from scalix.pages.rows import Context, Done, PageRequest, PageRow, Role, Services, act, page
 from scalix.service.identity.identity import Credential
 from scalix.service.identity.sign_ins import LIFETIME_MS, SignedIn, SignIns
+from scalix.service.policy_source import PolicySource
 
 _WITH = {"master": "the master key", "key": "a virtual key", "token": "a token", "link": "a link of the app"}
 _WRONG = "This key is not right, or not any more. Check that it was copied whole."
 
 
 async def _first(services: Services, asked: PageRequest) -> Context:
-    scheme = "https" if is_secure(asked.scope, services[ClientAddresses]) else "http"
-    return {"base_url": f"{scheme}://{header(asked.scope, b'host') or 'localhost'}"}
+    configured = services[PolicySource].current.ui.url
+    return {"base_url": base_url(asked.scope, configured, services[ClientAddresses])}
 
 
 async def _door(services: Services, asked: PageRequest, role: Role) -> Context | Done:

@@ -66,3 +66,38 @@ async def test_pages_that_are_off_are_no_pages(instance: Instance) -> None:
         assert answer.json()["error"]["code"] == "route_not_found"
     refused = await instance.http.post("/scalix/v1/login-link", json={"user_id": "ann"})
     assert (refused.status_code, "no pages" in refused.text) == (403, True)
+
+
+@pytest.mark.parametrize(
+    "sent", [{"x-forwarded-for": "127.0.0.1"}, {"forwarded": "for=127.0.0.1"}, {"x-real-ip": "::1"}]
+)
+async def test_a_proxy_that_nobody_has_named_opens_them_to_nobody(sent: dict[str, str], instance: Instance) -> None:
+    set_ui(instance, allow=HERE)
+    assert await status_of(instance, "/ui/sign-in") == 200
+    assert (await Browser(instance, None, **sent).get("/ui/sign-in")).status_code == 404
+
+
+async def test_a_proxy_that_is_trusted_says_to_whom_they_open(store_url: str, key_prefix: str, tmp_path: Path) -> None:
+    trusted = {"SCALIX_TRUSTED_PROXIES": "127.0.0.1"}
+    async with instance_at(store_url, key_prefix, tmp_path, "proxied", **trusted) as instance:
+        set_ui(instance, allow=("10.0.0.0/8",))
+        for forwarded, status in (("10.1.2.3", 200), ("203.0.113.9", 404), ("10.1.2.3, 203.0.113.9", 404)):
+            browser = Browser(instance, None, **{"x-forwarded-for": forwarded})
+            assert (await browser.get("/ui/sign-in")).status_code == status
+
+
+@pytest.mark.parametrize(
+    "path", ["//ui", "/UI", "/ui%2f", "/%75i", "/ui/%2e%2e", "/./ui", "/ui;x", "/ui%00", "/me%2f..%2fui"]
+)
+async def test_no_spelling_of_their_path_goes_around_the_door(path: str, instance: Instance) -> None:
+    browser = await operator_beside(instance)
+    set_ui(instance, allow=("10.0.0.0/8",))
+    sent = browser.http.build_request("GET", "/")
+    sent.url = sent.url.copy_with(raw_path=path.encode())
+    assert (await browser.http.send(sent)).status_code == 404
+
+
+async def operator_beside(instance: Instance) -> Browser:
+    """A browser that is signed in as the operator, from where the pages open."""
+    set_ui(instance, allow=HERE)
+    return await operator(instance)

@@ -125,3 +125,22 @@ async def test_an_operators_key_act_for_a_user_is_none_of_the_users(instance: In
     await act(instance, "/user/new", user_id="eve")
     for path in ("/ui", "/ui/users/eve", "/ui/requests", "/ui/audit"):
         assert (await browser.get(path)).status_code == 403
+
+
+async def test_the_address_to_copy_is_the_configs_whatever_host_was_asked(instance: Instance, browser: Browser) -> None:
+    policy = instance.core.policy.current
+    instance.core.policy.replace(replace(policy, ui=replace(policy.ui, url="https://ai.example.com/")))
+    for path in ("/me/set-up", "/"):
+        text = (await browser.get(path, headers={"host": "elsewhere.example"})).text
+        assert "https://ai.example.com/v1" in text
+        assert "elsewhere.example" not in text
+        assert "//v1" not in text
+
+
+async def test_what_has_to_be_confirmed_is_not_done_where_nothing_is_typed(
+    instance: Instance, browser: Browser
+) -> None:
+    await instance.ask("ann")
+    for fields in ({}, {"user_id": "", "confirm": ""}, {"user_id": " ", "confirm": " "}):
+        assert (await browser.act("/me/data", "/me/data/erase", fields)).status_code == 400
+    assert (await browser.get("/me")).url.path == "/me"

@@ -246,3 +246,45 @@ async def test_a_link_that_was_made_before_all_tokens_were_revoked_opens_nothing
     assert (
         await Browser(instance).act("/me/enter", fields={"code": await link_for(instance, "ann")})
     ).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        'state={"a":1,"b":"c"}',
+        "x[y]=1",
+        "a b=1",
+        "u@v=1",
+        "expires=1",
+        'open="',
+        "café=1",
+        "xscalix_session=x",
+        "=",
+        "",
+    ],
+)
+async def test_cookies_of_others_on_this_host_sign_nobody_out(others: str, instance: Instance) -> None:
+    browser = await operator(instance)
+    own = f"scalix_session={browser.http.cookies['scalix_session']}"
+    for sent in (f"{others}; {own}", f"{own}; {others}"):
+        headers = [(b"cookie", sent.encode())]
+        answer = await Browser(instance).http.get("/ui/sessions", headers=headers, follow_redirects=False)
+        assert answer.status_code == 200
+
+
+async def test_under_tls_no_neighbour_of_the_host_can_put_its_session_in_place(
+    store_url: str, key_prefix: str, tmp_path: Path
+) -> None:
+    trusted = {"SCALIX_TRUSTED_PROXIES": "127.0.0.1"}
+    async with instance_at(store_url, key_prefix, tmp_path, "proxied", **trusted) as instance:
+        plain = await user(instance, "mallory")
+        cookie = plain.http.cookies["scalix_session"]
+        headers = {"x-forwarded-proto": "https", "origin": "https://gateway"}
+        for name, status in (("scalix_session", 303), ("__Host-scalix_session", 200)):
+            sent = {**headers, "cookie": f"{name}={cookie}"}
+            answer = await Browser(instance).http.get("/me/sessions", headers=sent, follow_redirects=False)
+            assert answer.status_code == status
+        answer = await Browser(instance).http.post(
+            "/ui/sign-in", data={"credential": MASTER_KEY}, headers=headers, follow_redirects=False
+        )
+        assert answer.headers["set-cookie"].startswith("__Host-scalix_session=")

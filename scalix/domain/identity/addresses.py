@@ -80,15 +80,16 @@ def client_address(peer: Address | None, forwarded: Sequence[str], trusted: Netw
 def is_sent_from_here(peer: str, headers: Iterable[tuple[bytes, bytes]], http_version: str = "1.1") -> bool:
     """Whether a program on this machine sent a request: over loopback, through no proxy, and not from a browser that a
     foreign page or host name led here. `headers` are the request's, names in lower case."""
-    address = parse_address(peer)
-    if address is None or not address.is_loopback or http_version == _OF_PROXIES:
+    address, headers = parse_address(peer), list(headers)
+    if address is None or not address.is_loopback or is_relayed(headers, http_version):
         return False
-    for name, value in headers:
-        if name.startswith(_RELAYED):
-            return False
-        if name in (b"host", b"origin") and not _is_this_machine(value.decode("latin-1").rpartition("//")[2]):
-            return False
-    return True
+    names = [value.decode("latin-1").rpartition("//")[2] for name, value in headers if name in (b"host", b"origin")]
+    return all(map(_is_this_machine, names))
+
+
+def is_relayed(headers: Iterable[tuple[bytes, bytes]], http_version: str = "1.1") -> bool:
+    """Whether a proxy has passed a request on, as far as it shows: the sender then is not the socket's other end."""
+    return http_version == _OF_PROXIES or any(name.startswith(_RELAYED) for name, _ in headers)
 
 
 def _is_this_machine(host: str) -> bool:

@@ -2,9 +2,9 @@
 
 import orjson
 
-from scalix.edge.asgi import address_of, header
+from scalix.edge.asgi import address_of
 from scalix.edge.client_address import ClientAddresses
-from scalix.pages.cookies import is_secure
+from scalix.pages.cookies import base_url
 from scalix.pages.rows import Context, Done, Download, PageRequest, Role, Services, Shown, act, page
 from scalix.service.policy_source import PolicySource
 from scalix.service.self_service.own_data import OwnData
@@ -67,10 +67,10 @@ async def _erase(services: Services, asked: PageRequest) -> Done:
 
 
 async def _set_up(services: Services, asked: PageRequest) -> Context:
-    scheme = "https" if is_secure(asked.scope, services[ClientAddresses]) else "http"
-    models = [name for name in services[PolicySource].current.models if asked.caller.allows(name)]
+    policy = services[PolicySource].current
+    models = [name for name in policy.models if asked.caller.allows(name)]
     return {
-        "url": f"{scheme}://{header(asked.scope, b'host') or 'localhost'}",
+        "url": base_url(asked.scope, policy.ui.url, services[ClientAddresses]),
         "models": models,
         "model": asked.query.get("model") if asked.query.get("model") in models else next(iter(models), "MODEL"),
     }
