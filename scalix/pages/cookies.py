@@ -25,7 +25,7 @@ def own_cookie_of(scope: Scope, name: str, addresses: ClientAddresses) -> str:
     return cookie_of(scope, _named(name, is_secure(scope, addresses)))
 
 
-def _named(name: str, secure: bool) -> str:  # noqa: FBT001
+def _named(name: str, secure: bool) -> str:
     """Under TLS the name has the prefix by which browsers take such a cookie from this very host alone, and not from
     another one of its domain."""
     return f"__Host-{name}" if secure else name

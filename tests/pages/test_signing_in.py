@@ -12,6 +12,7 @@ from scalix.domain.identity.key_secrets import digest_of
 from scalix.domain.pages import PageSettings
 from scalix.service.identity.sign_ins import CODE_LIFETIME_MS, LIFETIME_MS
 from scalix.store.backup.redis_snapshot import StoreSnapshot
+from scalix.store.records.redis_sign_ins import MOST_AT_ONCE
 from tests.edge.key_rig import act
 from tests.edge.limits_rig import Instance
 from tests.edge.privacy_rig import erase, export, texts_of
@@ -288,3 +289,24 @@ async def test_under_tls_no_neighbour_of_the_host_can_put_its_session_in_place(
             "/ui/sign-in", data={"credential": MASTER_KEY}, headers=headers, follow_redirects=False
         )
         assert answer.headers["set-cookie"].startswith("__Host-scalix_session=")
+
+
+async def test_of_many_sessions_and_links_of_one_user_the_oldest_end(
+    instance: Instance, key_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oldest, bob = await user(instance, "ann"), await user(instance, "bob")
+    first = await link_for(instance, "ann")
+    for step in range(MOST_AT_ONCE):
+        later(instance, step, monkeypatch)
+        newest_link = await link_for(instance, "ann")
+        newest = Browser(instance)
+        await newest.act("/me/enter", fields={"code": newest_link})
+    for _ in range(MOST_AT_ONCE):
+        last = await link_for(instance, "ann")
+    assert (await oldest.get("/me")).url.path == "/me/sign-in"
+    for browser in (newest, bob):
+        assert (await browser.get("/me")).url.path == "/me"
+    assert (await Browser(instance).act("/me/enter", fields={"code": first})).status_code == 401
+    assert (await Browser(instance).act("/me/enter", fields={"code": last})).status_code == 200
+    kept = instance.core.store.session
+    assert len([name async for name in kept.names_like("*sign-in:*")]) <= MOST_AT_ONCE + 1

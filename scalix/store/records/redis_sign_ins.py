@@ -10,6 +10,8 @@ import orjson
 from scalix.store.connection.session import SessionStore
 
 _KEY_BYTES = 32
+MOST_AT_ONCE = 50
+"""Sign-ins of one subject, and codes of links that were not used: of more the oldest ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +93,21 @@ class SignInStore(SessionStore):
         await self._session.sadd(index, member)
         await self._session.pexpire(index, max(lifetime_ms, _INDEX_LIFETIME_MS))
         await self._session.set(name, orjson.dumps(fields), px=max(lifetime_ms, 1))
-        await self._prune(index)
+        await self._prune(index, member[0])
 
-    async def _prune(self, index: str) -> None:
-        """Take out of the index what has ended."""
-        members = list(await self._session.smembers(index))
-        if len(members) <= _MOST_UNPRUNED:
+    async def _prune(self, index: str, kind: str) -> None:
+        """Take out of the index what has ended, and end the oldest of too many of a kind."""
+        members = [member for member in await self._session.smembers(index) if member[0] == kind]
+        if len(members) <= MOST_AT_ONCE:
             return
-        there = await self._session.each("EXISTS", map(self._name_of, members))
-        gone = [member for member, exists in zip(members, there, strict=True) if not exists]
-        if gone:
-            await self._session.srem(index, *gone)
+        texts = await self._session.each("GET", map(self._name_of, members))
+        begun = {
+            member: orjson.loads(text)["at_ms"] for member, text in zip(members, texts, strict=True) if text is not None
+        }
+        kept = sorted(begun, key=begun.__getitem__)[-MOST_AT_ONCE:]
+        over = [member for member in members if member not in kept]
+        await self._session.each("DEL", map(self._name_of, over))
+        await self._session.srem(index, *over)
 
     def _name_of(self, member: str) -> str:
         kind, digest = member.split(":", 1)
@@ -109,7 +115,6 @@ class SignInStore(SessionStore):
 
 
 _INDEX_LIFETIME_MS = 24 * 3_600_000
-_MOST_UNPRUNED = 50
 
 
 def _read(text: str | bytes | None) -> SignIn | None:
