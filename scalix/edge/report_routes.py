@@ -4,6 +4,7 @@ from dataclasses import fields
 
 from scalix.edge.rows import Request, Row
 from scalix.edge.tables import Page, format_of, json_page, rows_page
+from scalix.service.usage.limited import Limited, LimitedUsers
 from scalix.service.usage.report_names import REPORTS
 from scalix.service.usage.reporting import Reporting, ShownReport
 from scalix.service.usage.today import DayFigures, Today
@@ -28,6 +29,11 @@ async def _report(reporting: Reporting, asked: Request) -> Page:
     return rows_page(report.rows, report.columns, shape)
 
 
+async def _limited(users: LimitedUsers, asked: Request) -> Limited:
+    grant_store_time(_STORE_TIME_MS)
+    return await users.page(asked.query)
+
+
 async def _today(figures: TodaysFigures, asked: Request) -> Page:
     grant_store_time(_STORE_TIME_MS)
     query = asked.query
@@ -44,4 +50,7 @@ REPORT_ROWS: tuple[Row[Reporting], ...] = tuple(
 )
 TODAY_ROWS: tuple[Row[TodaysFigures], ...] = (
     Row("GET", f"{_REPORTS}today", _today, query=("day", "format"), gives=Today),
+)
+LIMITED_ROWS: tuple[Row[LimitedUsers], ...] = (
+    Row("GET", f"{_REPORTS}limited", _limited, query=("day", "limit", "cursor", "page_size")),
 )

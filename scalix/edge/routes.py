@@ -13,7 +13,7 @@ from scalix.edge.me_routes import ME_ROWS
 from scalix.edge.metrics import METRICS_ROWS, MetricsRoute
 from scalix.edge.model_routes import MODEL_ROWS, ModelRoutes
 from scalix.edge.privacy_routes import PRIVACY_ROWS, RETENTION_ROWS
-from scalix.edge.report_routes import REPORT_ROWS, TODAY_ROWS
+from scalix.edge.report_routes import LIMITED_ROWS, REPORT_ROWS, TODAY_ROWS
 from scalix.edge.rows import Access, Row
 from scalix.edge.stored_answers import STORED_ROWS, StoredAnswers
 from scalix.edge.usage_routes import USAGE_ROWS, UsageRoutes
@@ -42,6 +42,7 @@ from scalix.service.ledger.ledger_administration import LedgerAdministration
 from scalix.service.ledger.retention import RetentionJob
 from scalix.service.privacy.privacy import Privacy
 from scalix.service.self_service.own_keys import SelfServiceKeys
+from scalix.service.usage.limited import LimitedUsers
 from scalix.service.usage.reporting import Reporting
 from scalix.service.usage.todays_figures import TodaysFigures
 
@@ -59,6 +60,7 @@ FEATURES: Mapping[type[Any], tuple[Row[Any], ...]] = {
     MetricsRoute: METRICS_ROWS,
     Reporting: REPORT_ROWS,
     TodaysFigures: TODAY_ROWS,
+    LimitedUsers: LIMITED_ROWS,
     KeyInfo: KEY_INFO_ROWS,
     KeyAdministration: KEY_ROWS,
     NewUsers: NEW_USER_ROWS,

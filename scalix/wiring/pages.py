@@ -34,6 +34,7 @@ def build_pages(core: Core, guard: Guard, ready: Ready) -> Frame:
         core.usage.requests,
         core.usage.reporting,
         core.usage.today,
+        core.usage.limited,
         operators.users,
         operators.keys,
         operators.limits,

@@ -35,6 +35,7 @@ def build_dispatcher(
         MetricsRoute(identity, core.usage.metrics, metrics_token),
         core.usage.reporting,
         core.usage.today,
+        core.usage.limited,
         KeyInfo(operators.keys, identity),
         operators.keys,
         NewUsers(operators.users, operators.keys),

@@ -9,6 +9,7 @@ from scalix.service.metrics.gateway_metrics import GatewayMetrics, StoreReadings
 from scalix.service.metrics.gauges import Gauge, Gauges
 from scalix.service.metrics.meters import MOST_MODELS, Meters
 from scalix.service.usage.days import Days
+from scalix.service.usage.limited import LimitedUsers
 from scalix.service.usage.reporting import Reporting
 from scalix.service.usage.requests import Requests
 from scalix.service.usage.todays_figures import TodaysFigures
@@ -39,6 +40,7 @@ class UsageParts:
     requests: Requests
     reporting: Reporting
     today: TodaysFigures
+    limited: LimitedUsers
     metrics: GatewayMetrics
     meters: Meters
     gauges: Gauges
@@ -63,7 +65,8 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
     events = UsageEvents(RequestReader(session), usage, store.policy, store.keys)
     reporting = Reporting(everybodys, store.policy, store.keys, DeploymentSumStore(long))
     today = TodaysFigures(everybodys, figures, Days(everybodys, figures, store.policy), store.policy)
-    return UsageParts(usage, events, Requests(events), reporting, today, metrics, meters, gauges)
+    limited = LimitedUsers(everybodys, figures, store.policy)
+    return UsageParts(usage, events, Requests(events), reporting, today, limited, metrics, meters, gauges)
 
 
 def _gauges(store: StoreParts, exchange: ExchangeParts) -> Iterable[Gauge]:

@@ -188,3 +188,21 @@ async def test_today_is_the_operators_and_has_the_money_of_the_day(a: Instance) 
 async def test_today_refuses_a_day_that_makes_no_sense(a: Instance, query: dict[str, str]) -> None:
     answer = await a.http.get("/scalix/v1/reports/today", params=query)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, *query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"day": "yesterday"},
+        {"day": "2026-01-01"},
+        {"limit": "cakes-day"},
+        {"cursor": "x" * 2_000},
+        {"page_size": "101"},
+        {"user": "ann"},
+    ],
+)
+async def test_whom_a_limit_refused_is_asked_for_of_days_and_limits_that_there_are(
+    a: Instance, query: dict[str, str]
+) -> None:
+    answer = await a.http.get("/scalix/v1/reports/limited", params=query)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, *query)

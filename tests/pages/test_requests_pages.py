@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from scalix.pages.finding import path_to
 from scalix.pages.formats import usd
 from tests.edge.key_rig import act
 from tests.edge.limits_rig import Instance
@@ -76,3 +77,15 @@ async def test_limits_tell_how_many_ran_into_them(instance: Instance, browser: B
     told = text_of(await browser.get("/ui/limits"))
     assert "requests-hour 1" in told
     assert "would have refused nothing" in told
+
+
+async def test_the_page_of_limits_tells_who_ran_into_them_and_leads_there(instance: Instance, browser: Browser) -> None:
+    for name in ("ann", "ben", "ODD <b>"):
+        for _ in range(3):
+            await instance.ask(name)
+    answer = await browser.get("/ui/limits")
+    for name in ("ann", "ben", "ODD <b>"):
+        assert f'href="{path_to("/ui/users/{user}", name)}"' in answer.text
+    assert "ann free requests-hour left" in text_of(answer)
+    assert "Nobody ran into this limit" in text_of(await browser.get("/ui/limits?limit=tokens-day"))
+    assert (await browser.get("/ui/limits?limit=many")).status_code == 400

@@ -12,6 +12,7 @@ from scalix.domain.limits.quota import Admitted, Charge, Outcome, Receipt, Refus
 from scalix.domain.policy import Policy, Tier
 from scalix.service.policy_source import PolicySource
 from scalix.service.usage.days import Days
+from scalix.service.usage.limited import LimitedUsers
 from scalix.service.usage.reporting import Reporting
 from scalix.service.usage.today import Today
 from scalix.service.usage.todays_figures import TodaysFigures
@@ -37,6 +38,7 @@ class Rig(LedgerRig):
         policy = PolicySource(Policy({"free": Tier("free")}, "free"))
         ledger, figures = LedgerReader(self.session), FiguresStore(self.session)
         self.figures = TodaysFigures(ledger, figures, Days(ledger, figures, policy), policy)
+        self.limited = LimitedUsers(ledger, figures, policy)
         keys, deployments = KeyStore(self.session), DeploymentSumStore(self.session)
         self.reporting = Reporting(ledger, policy, keys, deployments)
         self.hits: set[tuple[int, str, str, str]] = set()

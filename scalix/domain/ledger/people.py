@@ -14,7 +14,7 @@ AFTER_DAYS = 7
 LATE = "late"
 BEFORE = 0
 """The first day of who was there before anybody noted it."""
-_LEFT, _BACK = "-", "+"
+LEFT, BACK = "-", "+"
 
 Counts = Counter[tuple[int, str]]
 """How many: by day and name."""
@@ -74,7 +74,7 @@ class Person:
                 counts[day, "u"] = 1
         self._count_tiers(counts)
         for (day, limit), tier in self.hits.items():
-            counts[day, f"h,{limit},{self._since(day, tier)}"] += 1
+            counts[day, f"h,{limit},{self.since(day, tier)}"] += 1
         return counts
 
     def _count_tiers(self, counts: Counts) -> None:
@@ -92,8 +92,9 @@ class Person:
                 if origin > BEFORE and other - origin <= COHORT_DAYS:
                     counts[origin, f"c,{name},{other - origin}"] += 1
 
-    def _since(self, day: int, tier: str) -> str:
-        """What they have done in the week from a day on which they ran into a limit in a tier."""
+    def since(self, day: int, tier: str) -> str:
+        """What they have done in the week from a day on which they ran into a limit in a tier: the tier in which they
+        were for the first time, else `BACK`, else `LEFT`."""
         new = [
             (stay.first, name)
             for name, stay in self.tiers.items()
@@ -102,7 +103,7 @@ class Person:
         if new:
             return min(new)[1]
         came_back = any(day < one <= day + AFTER_DAYS for stay in self.tiers.values() for one in stay.days)
-        return _BACK if came_back else _LEFT
+        return BACK if came_back else LEFT
 
 
 def counts_on(day: int, people: Iterable[Person]) -> dict[str, int]:
@@ -150,6 +151,12 @@ class AfterHits:
     came_back: int
 
 
+def hits_in(text: str, limit: str) -> int:
+    """How many a limit has refused, by the numbers of a day."""
+    start = f"h,{limit},"
+    return sum(number for name, number in numbers_of(text).items() if name.startswith(start))
+
+
 def after_hits(numbers: Mapping[str, int], free: str) -> dict[str, AfterHits]:
     """By limit, for the numbers of a day; `free` is the word of the free tier. To go there is no upgrade."""
     found: dict[str, Counter[str]] = {}
@@ -161,8 +168,8 @@ def after_hits(numbers: Mapping[str, int], free: str) -> dict[str, AfterHits]:
     return {
         limit: AfterHits(
             users=since.total(),
-            upgraded=sum(number for name, number in since.items() if name not in (_LEFT, _BACK, free)),
-            came_back=since[_BACK] + since[free],
+            upgraded=sum(number for name, number in since.items() if name not in (LEFT, BACK, free)),
+            came_back=since[BACK] + since[free],
         )
         for limit, since in found.items()
     }

@@ -1,13 +1,19 @@
 """Money by day, tier, model and provider; and limits, with who they stop and whom they would stop."""
 
+from dataclasses import asdict
+
+from scalix.domain.ledger.people import AFTER_DAYS
+from scalix.domain.limits.quota import ANY_LIMIT
 from scalix.pages.operator.models import PERIODS, dates_of
 from scalix.pages.rows import Context, PageRequest, Role, Services, page
 from scalix.service.administration.limit_administration import LimitAdministration
+from scalix.service.usage.limited import LimitedUsers
 from scalix.service.usage.reporting import Reporting
 from scalix.service.usage.todays_figures import TodaysFigures
+from scalix.store.quota.redis_limits import WORD_OF_LIMIT
 
 _MONEY = ("day", "tier", "model", "provider", "margin")
-_A_MONTH = "30"
+_A_MONTH, _A_PAGE = "30", "50"
 
 
 async def _money(services: Services, asked: PageRequest) -> Context:
@@ -20,7 +26,15 @@ async def _money(services: Services, asked: PageRequest) -> Context:
 async def _limits(services: Services, asked: PageRequest) -> Context:
     today = await services[TodaysFigures].today({})
     shadow = await services[LimitAdministration].shadow({})
-    return {"today": today, "shadow": shadow.would_have_refused}
+    limited = await services[LimitedUsers].page({"page_size": _A_PAGE, **asked.query})
+    return {
+        "today": today,
+        "shadow": shadow.would_have_refused,
+        "limited": limited,
+        "users": [{**asdict(one), "limits": ", ".join(one.limits)} for one in limited.users],
+        "days": [one.date for one in reversed(today.series[-AFTER_DAYS - 1 :])],
+        "limits": sorted(WORD_OF_LIMIT.keys() - {ANY_LIMIT}),
+    }
 
 
 MONEY_ROWS = (

@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from scalix.domain.identity.subjects import SHARDS
+from scalix.domain.identity.subjects import SHARDS, shard_of
 from scalix.domain.ledger.ledger import name_word
-from scalix.domain.ledger.people import Person, numbers_of
+from scalix.domain.ledger.people import Person, hits_in, numbers_of
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.connection.session import SessionStore
 from scalix.store.keys import CLOCK_GRACE_MS
@@ -35,6 +35,28 @@ class FiguresStore(SessionStore):
                     totals.update(numbers_of(text))
             found[day] = dict(totals)
         return found
+
+    async def limited(self, day: int, limit: str, after: str, most: int) -> list[tuple[str, Person]]:
+        """Up to `most` subjects whom a limit (as scripts name it) has refused on a day, by shard and name, those after
+        `after`. Known for as long as people's hits are: `AFTER_DAYS` from the day on.
+
+        The numbers of the day say in which shards there are any, so that no other one is looked through.
+        """
+        first = shard_of(after) if after else 0
+        names = self._keys.all_people()
+        counts = [hits_in(text or "", limit) for text in await self._session.each("HGET", names[first:], day)]
+        found: list[tuple[str, Person]] = []
+        places = [(names[first + place], count) for place, count in enumerate(counts) if count]
+        while places and len(found) < most:
+            asked, expected = list[tuple[list[str], list[str | int]]](), 0
+            while places and expected < most - len(found):
+                name, count = places.pop(0)
+                begun = after if name == names[first] else ""
+                asked.append(([name], [day, limit, begun, most]))
+                expected += 0 if begun else count
+            for words in await self._session.run_all("limited", asked):
+                found += [(one, Person.of(text)) for one, text in zip(words[::2], words[1::2], strict=True)]
+        return found[:most]
 
     async def first_bytes(self, day: int) -> Numbers:
         """How many events there were by the bucket of their first byte: see domain/ledger/first_bytes.py."""

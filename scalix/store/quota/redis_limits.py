@@ -80,3 +80,10 @@ def limit_of_word(word: str) -> str:
     if letters in KEY_WINDOW:
         return KeyLimit(metric, KEY_WINDOW[letters], 0).name
     return limit_name(metric, WINDOW[letters])
+
+
+WORD_OF_LIMIT = {
+    limit_of_word(word): word
+    for word in (*_NAMES, *(f"{place}{letters}" for place in POSITION.values() for letters in (*WINDOW, *KEY_WINDOW)))
+}
+"""How scripts name each limit."""
