@@ -206,20 +206,27 @@ def test_the_oldest_redis_that_will_do_is_accepted(scripted: Callable[[dict[str,
     assert (facts.flavour, facts.version) == ("redis", "6.2.0")
 
 
-def test_a_service_that_is_no_redis_is_refused(store_url: str) -> None:
+@pytest.mark.parametrize(
+    ("answered", "said"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not answer like a Redis server; correct REDIS_URL"),
+        (b"-DENIED Redis is running in protected mode because protected mode is enabled\r\n", "is in protected mode"),
+    ],
+)
+def test_a_service_that_answers_no_command_is_refused_for_what_it_says(answered: bytes, said: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
             connection, _ = listener.accept()
             with connection:
                 connection.recv(4096)
-                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                connection.sendall(answered)
 
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         error = refusal(f"redis://127.0.0.1:{listener.getsockname()[1]}")
         thread.join(5)
-    assert "does not answer like a Redis server" in error.what
+    assert said in str(error)
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,13 @@ def _refusal(url: str, error: Exception) -> StoreUnusable:
         )
     if "DB index" in said or "SELECT is not allowed" in said:
         return StoreUnusable(f"{where} does not have the database asked for", "correct REDIS_DB; in a cluster it is 0")
-    return StoreUnusable(f"{where} does not answer like a Redis server", "correct REDIS_HOST and REDIS_PORT")
+    if "protected mode" in said:
+        return StoreUnusable(
+            f"{where} is in protected mode, in which it serves its own machine alone",
+            "give it a password (requirepass), or set protected-mode no where only gateways reach it",
+        )
+    fix = "correct REDIS_URL, or REDIS_HOST and REDIS_PORT"
+    return StoreUnusable(f"{where} does not answer like a Redis server", fix)
 
 
 def reason_of(said: str) -> str:
