@@ -1,8 +1,10 @@
 """What is in deploy/ is right by the tools that will read it: each without a word of warning."""
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.authority import Authority
 from tests.operate.tools import ROOT, run
@@ -58,6 +60,18 @@ def test_kubernetes_takes_the_manifests(tmp_path: Path) -> None:
 def test_the_composition_keeps_to_its_specification() -> None:
     checked = run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml"))
     assert checked.returncode == 0, checked.stdout
+
+
+def test_in_the_composition_gateways_meet_haproxy_in_the_one_network_that_they_trust() -> None:
+    made = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    gateways = [service for name, service in made["services"].items() if name.startswith("gateway-")]
+    haproxy = made["services"]["haproxy"]
+    for gateway in gateways:
+        (shared,) = {*gateway["networks"]} & {*haproxy["networks"]}
+        (known,) = made["networks"][shared]["ipam"]["config"]
+        assert known["subnet"] == gateway["environment"]["SCALIX_TRUSTED_PROXIES"]
+    (connections,) = re.findall(r"^ +maxconn (\d+)", (DEPLOY / "haproxy.cfg").read_text(), re.MULTILINE)
+    assert haproxy["ulimits"]["nofile"] > 2 * int(connections)
 
 
 def test_the_image_s_file_has_nothing_to_be_said_about() -> None:
