@@ -36,7 +36,10 @@ SENT: dict[str, dict[str, Any]] = {
     "/user/new": {"user_id": "bob", "tier": "free", "limits": {"requests": {"day": 5}}, "auto_create_key": False},
     "/user/update": {**USER, "blocked": False, "metadata": {"a": 1}, "user_email": "a@example.com"},
     "/user/delete": {"user_ids": ["bob"]},
-    "/user/limits": {**USER, "limits": {"requests": {"hour": {"limit": 3, "enforce": False}}, "concurrent": None}},
+    "/user/limits": {
+        **USER,
+        "limits": {"requests": {"hour": {"limit": 3, "enforce": False}, "day": 5}, "concurrent": None},
+    },
     "/user/reset": {**USER, "windows": ["requests-day"]},
     "/user/credit": {**USER, "amount_usd": "25.00", "credit_id": "invoice-1"},
     "/scalix/v1/me/keys": {"name": "laptop", "duration": "30d"},
@@ -117,8 +120,13 @@ COUNTED: dict[str, dict[str, Any]] = {
 # Requests as above, of which the gateway that is asked has had some already.
 ANEW = {"/user/new": {"user_id": "cid"}, "/key/generate": {**USER, "duration": "1d"}}
 # Fields of lists that are empty here; those of an archive are looked at in test_ledger_over_http.py, and what is `left`
-# has the type of the differences; attempts are in test_requests_over_http.py.
-EMPTY = (".archived.", ".left.", ".requests_in_flight.", ".attempts.")
+# has the type of the differences; attempts are in test_requests_over_http.py, limits of a week before in
+# tests/store/test_today.py.
+EMPTY = (".archived.", ".left.", ".requests_in_flight.", ".attempts.", ".after_limit_hits.")
+
+
+async def _fail() -> None:
+    raise ConnectionError
 
 
 async def filled(edge: InProcess) -> str:
@@ -129,6 +137,10 @@ async def filled(edge: InProcess) -> str:
     for _ in range(4):  # one more than a limit that is not enforced
         assert (await edge.call(body={**CHAT, "user": "ann"})).status == 200
     assert (await edge.call(body=CHAT, key=key)).status == 200
+    assert (await edge.call(body=CHAT, key=key)).status == 429
+    edge.inner.before = _fail
+    assert (await edge.call(body={**CHAT, "user": "dan"})).status >= 500
+    edge.inner.before = None
     link = (await edge.call(path="/scalix/v1/login-link", body=SENT["/scalix/v1/login-link"])).json["path"]
     await edge.core.callers.sign_ins.enter(link.partition("#")[2], Actor("ann", "", "203.0.113.7"))
     session = edge.core.store.session
