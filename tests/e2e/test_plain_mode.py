@@ -130,7 +130,7 @@ def test_a_header_that_steers_litellm_is_dropped_without_the_edge_too(plain: Pla
 def test_a_stream_whose_client_goes_before_it_begins_is_settled_without_the_edge_too(
     plain: PlainGateway, http: httpx.Client, provider: Provider
 ) -> None:
-    # Given a client that goes while its provider thinks, which begins only then
+    # Given a client that goes while its provider thinks, which begins only when the gateway has had the time to see that
     provider.answer = lambda path, body: Answer(200, (*CHAT[0], *CHAT[1]), _STREAM)
     assert ask(http, "warm", stream=True).status_code == 200
     gone = threading.Event()
@@ -138,9 +138,10 @@ def test_a_stream_whose_client_goes_before_it_begins_is_settled_without_the_edge
     def slow(path: str, body: dict[str, Any]) -> Answer:
         def pieces() -> Iterator[bytes]:
             gone.wait(10)
-            for _ in range(40):
+            for _ in range(200):
                 time.sleep(0.05)
-                yield CHAT[0][0]
+                yield b": wait\n\n"  # a comment, which begins nothing, until the gateway has hung up
+            yield from CHAT[0]
 
         return Answer(200, pieces(), (("content-type", "text/event-stream"),))
 
