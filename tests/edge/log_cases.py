@@ -148,6 +148,7 @@ CASES: tuple[Case, ...] = (
     Case("request_not_found", get("/scalix/v1/requests/no-such-request")),
     Case("object_not_found", with_key(lambda told, key: told.edge.call("GET", "/v1/responses/resp_x", key=key))),
     Case("user_not_found", get("/user/info", query=b"user_id=nobody")),
+    Case("request_not_found", get(f"/scalix/v1/requests/{0:012x}{0:016x}")),
     Case("key_not_found", get("/key/info", query=b"key=sk-nobody")),
     Case("method_not_allowed", get("/v1/chat/completions")),
     Case("user_exists", again("/user/new", user_id="twice")),

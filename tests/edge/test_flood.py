@@ -12,7 +12,7 @@ from tests.edge.gates import InProcess, in_process
 from tests.edge.work import calls_of
 
 MOST_GROWTH_BYTES = 12 * 1024 * 1024
-# 127 were counted, those of this test's client among them.
+# 153 are counted, those of this test's client among them.
 MOST_CALLS = 155
 
 
