@@ -130,7 +130,7 @@ def test_a_header_that_steers_litellm_is_dropped_without_the_edge_too(plain: Pla
 def test_a_stream_whose_client_goes_before_it_begins_is_settled_without_the_edge_too(
     plain: PlainGateway, http: httpx.Client, provider: Provider
 ) -> None:
-    # Given a client that goes while its provider thinks, which begins only when the gateway has had the time to see that
+    # Given a client that goes while its provider thinks, which begins only when the gateway has had time to see that
     provider.answer = lambda path, body: Answer(200, (*CHAT[0], *CHAT[1]), _STREAM)
     assert ask(http, "warm", stream=True).status_code == 200
     gone = threading.Event()
