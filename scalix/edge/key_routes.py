@@ -13,7 +13,7 @@ from scalix.service.administration.key_fields import KeyChange, KeysToDelete, Ke
 from scalix.service.identity.identity import Identity
 
 _ONE_KEY = "/key/{key}/regenerate"
-_LISTED_BY = ("page", "size", "user_id", "key_alias", "key_hash", "return_full_object")
+_LISTED_BY = ("page", "size", "cursor", "user_id", "key_alias", "key_hash", "return_full_object")
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,16 @@ class AsyncCoreCommands:
     def zadd(self, name: str, mapping: Mapping[str, float]) -> Awaitable[int]: ...
     def zcard(self, name: str) -> Awaitable[int]: ...
     def zrange(
-        self, name: str, start: int, end: int, *, desc: bool = False, withscores: bool = False
+        self,
+        name: str,
+        start: _Value,
+        end: _Value,
+        *,
+        desc: bool = False,
+        byscore: bool = False,
+        withscores: bool = False,
+        offset: int | None = None,
+        num: int | None = None,
     ) -> Awaitable[list[Any]]: ...
     def zrangebyscore(
         self, name: str, min: _Value, max: _Value, *, start: int | None = None, num: int | None = None

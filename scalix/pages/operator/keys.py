@@ -10,16 +10,13 @@ from scalix.service.administration.key_fields import KeysToDelete
 
 KEY = "/ui/keys/{key}"
 _FIELDS = ("key_alias", "duration")
-_A_PAGE = 50
+_A_PAGE = "50"
 
 
 async def _keys(services: Services, asked: PageRequest) -> Context:
-    query = {"page": asked.query.get("cursor", "1"), "size": str(_A_PAGE), "return_full_object": "true"}
-    query |= {name: asked.query[name] for name in ("user_id", "key_alias") if name in asked.query}
+    query = {"cursor": "", "size": _A_PAGE, "return_full_object": "true", **asked.query}
     found = await services[KeyAdministration].listing(query)
-    last = found["current_page"] >= found["total_pages"]
-    cursor = None if last else str(found["current_page"] + 1)
-    return {"keys": found["keys"], "total": found["total_count"], "cursor": cursor}
+    return {"keys": found["keys"], "total": found["total_count"], "cursor": found["next_cursor"]}
 
 
 async def _key(services: Services, asked: PageRequest) -> Context:

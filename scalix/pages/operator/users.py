@@ -23,20 +23,16 @@ from scalix.service.usage.usage_events import UsageEvents
 
 USER = "/ui/users/{user}"
 _LIMITS = {limit_name(metric, window): (metric, window) for metric in Metric for window in Window}
-_A_PAGE = 50
+_A_PAGE = "50"
 _LATEST = "10"
 
 
 async def _users(services: Services, asked: PageRequest) -> Context:
-    query = {"page": asked.query.get("cursor", "1"), "page_size": str(_A_PAGE)}
-    if wanted := asked.query.get("user"):
-        query["user_ids"] = wanted
-    found = await services[UserAdministration].listing(query)
-    last = found["page"] >= found["total_pages"]
+    found = await services[UserAdministration].listing({"cursor": "", "page_size": _A_PAGE, **asked.query})
     return {
         "users": [{**one, "state": "blocked" if one["blocked"] else ""} for one in found["users"]],
         "total": found["total"],
-        "cursor": None if last else str(found["page"] + 1),
+        "cursor": found["next_cursor"],
         "tiers": list(services[PolicySource].current.tiers),
     }
 

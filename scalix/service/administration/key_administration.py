@@ -22,17 +22,24 @@ from scalix.service.described import Fields, Json
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import refuse_unknown_parameters, whole_number
-from scalix.store.records.redis_keys import AliasTaken, KeyStore
+from scalix.service.usage.event_search import cursor_of, cursor_place
+from scalix.store.ledger.redis_requests import Place
+from scalix.store.records.redis_keys import AliasTaken, KeyPlace, KeyStore
 
 DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 10, 100, 1_000_000
 MOST_FORMER = 5
 _LIST_FIELDS = frozenset(
-    {"page", "size", "user_id", "key_alias", "key_hash", "return_full_object", "include_team_keys"}
+    {"page", "size", "cursor", "user_id", "key_alias", "key_hash", "return_full_object", "include_team_keys"}
 )
 
 KeyWithSecret = Annotated[Json, Fields(SHOWN_KEY, {str: "key"})]
 FoundKey = Annotated[Json, Fields({str: "key", ShownKey: "info"})]
-KeyPage = Annotated[Json, Fields({list[str] | list[ShownKey]: "keys", int: "total_count current_page total_pages"})]
+KeyPage = Annotated[
+    Json,
+    Fields(
+        {list[str] | list[ShownKey]: "keys", int: "total_count current_page total_pages", str | None: "next_cursor"}
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,15 +95,19 @@ class KeyAdministration:
         return {"key": record.digest, "info": await self.shown(record)}
 
     async def listing(self, query: Mapping[str, str]) -> KeyPage:
-        """A page of keys, the newest first: their SHA-256, or all of them. Raises `BadRequest`."""
+        """Keys, the newest first: their SHA-256, or all of them. In LiteLLM's pages, or by `cursor`, where an empty one
+        is the beginning. Raises `BadRequest`."""
         refuse_unknown_parameters(query, _LIST_FIELDS)
         page = whole_number(query, "page", 1, MOST_PAGES)
         size = whole_number(query, "size", DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE)
-        user_id, first = query.get("user_id"), (page - 1) * size
+        user_id, first, rest = query.get("user_id"), (page - 1) * size, None
         if "key_hash" in query or "key_alias" in query:
             record = await self._one(query)
             found = [record] if record is not None and user_id in (None, record.user_id) else []
             total, records = len(found), found[first : first + size]
+        elif "cursor" in query:
+            place = KeyPlace(*cursor_place(query["cursor"])) if query["cursor"] else None
+            records, total, rest = await self.keys.before(place, size, user_id)
         else:
             total, records = await self.keys.page(first, size, user_id)
         full = query.get("return_full_object", "false").lower() == "true"
@@ -105,6 +116,7 @@ class KeyAdministration:
             "total_count": total,
             "current_page": page,
             "total_pages": -(-total // size),
+            "next_cursor": None if rest is None else cursor_of(Place(*rest)),
         }
 
     async def update(self, body: Mapping[str, Any], by: Actor) -> KeyWithSecret:

@@ -7,7 +7,7 @@ in between leaves at most a pointer to nothing, which lets nobody in.
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -28,6 +28,21 @@ _PAGE = 100
 _APART = ("key_id", "user_id", "version", "created_ms", "updated_ms", "metadata", "sealed_metadata")
 
 _LISTS = ("models", "allowed_ips", "denied_ips")
+
+
+class KeyPlace(NamedTuple):
+    """Where a key stands among others: when it was made (Unix time in ms), and its id."""
+
+    made_ms: int
+    name: str
+
+
+class KeyPage(NamedTuple):
+    """Some keys of `total`, and the place of the last one where there are more."""
+
+    records: list[KeyRecord]
+    total: int
+    rest: KeyPlace | None
 
 
 class AliasTaken(StoreError):
@@ -116,8 +131,8 @@ class KeyStore(SessionStore):
         """How many keys there are, of one user or of all, and up to `most` of them after the `first` ones, the newest
         first."""
         if user_id is not None:
-            found = await self.of_user(user_id)
-            return len(found), found[first : first + most]
+            places = await self._places_of(user_id)
+            return len(places), await self.some([(one.name, user_id) for one in places[first : first + most]])
         batch = self._session.batch()
         batch.zcard(self._keys.key_list())
         batch.zrange(self._keys.key_list(), first, first + most - 1, desc=True, withscores=True)
@@ -125,6 +140,38 @@ class KeyStore(SessionStore):
         records = await self._read([_parts(place) for place, _ in entries])
         await self._forget_orphans(entries, records)
         return int(total), [record for record in records if record is not None]
+
+    async def before(self, place: KeyPlace | None, most: int, user_id: str | None = None) -> KeyPage:
+        """Up to `most` keys that were made before the one at `place`, of one user or of all, the newest first."""
+        if user_id is not None:
+            places = await self._places_of(user_id)
+            left = [one for one in places if place is None or one < place]
+            some = await self.some([(one.name, user_id) for one in left[:most]])
+            return KeyPage(some, len(places), left[most - 1] if len(left) > most else None)
+        newest = "+inf" if place is None else place.made_ms
+        batch, name = self._session.batch(), self._keys.key_list()
+        batch.zcard(name)
+        batch.execute_command("ZCOUNT", name, newest, newest)
+        total, same = await batch.execute()
+        # Those of the very ms may be among what was read before.
+        wanted = most + 1 + (0 if place is None else same)
+        entries = await self._session.zrange(
+            name, newest, 0, desc=True, byscore=True, offset=0, num=wanted, withscores=True
+        )
+        found = [(KeyPlace(int(float(entry[1])), _parts(entry[0])[0]), entry) for entry in entries]
+        older = [one for one in found if place is None or one[0] < place]
+        shown = [entry for _, entry in older[:most]]
+        records = await self._read([_parts(text) for text, _ in shown])
+        await self._forget_orphans(shown, records)
+        there = [record for record in records if record is not None]
+        return KeyPage(there, total, older[most - 1][0] if len(older) > most else None)
+
+    async def _places_of(self, user_id: str) -> list[KeyPlace]:
+        """Where a user's keys stand, the newest first. Of each its id and time are read, and no more."""
+        subject = user_subject(user_id)
+        ids = sorted(await self._session.smembers(self._keys.keys_of(subject)))
+        made = await self._session.each("HGET", [self._keys.key_record(subject, one) for one in ids], "created_ms")
+        return sorted((KeyPlace(int(at), one) for one, at in zip(ids, made, strict=True) if at), reverse=True)
 
     async def all(self) -> AsyncIterator[KeyRecord]:
         """Every key, the newest first."""

@@ -1,0 +1,66 @@
+"""Keys are listed by cursor: each once, whatever is made or deleted meanwhile, no record is read but those shown."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from scalix.store.records.redis_keys import KeyPlace, KeyStore
+from tests.store.ledger_rig import LedgerRig
+from tests.store.stores import key_of
+
+
+class Rig(LedgerRig):
+    """A store with keys in it."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        super().__init__(url, prefix)
+        self.virtual_keys = KeyStore(self.session)
+
+
+@pytest.fixture
+async def rig(store_url: str, key_prefix: str) -> AsyncIterator[Rig]:
+    rig = Rig(store_url, key_prefix)
+    yield rig
+    await rig.close()
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_keys_are_listed_by_cursor_whatever_is_deleted_or_made_meanwhile(rig: Rig, together: bool) -> None:
+    made = [await rig.virtual_keys.create(key_of("alice", 100))]
+    for number in range(1, 30):
+        rig.clock.advance(seconds=0 if together and number % 10 else 1)
+        made.append(await rig.virtual_keys.create(key_of("alice" if number % 2 else "bob", 100 + number)))
+    for user_id in (None, "alice", "bob"):
+        ids = list[str]()
+        place: KeyPlace | None = None
+        pages = 0
+        while pages == 0 or place is not None:
+            page = await rig.virtual_keys.before(place, 4, user_id)
+            ids += [record.key_id for record in page.records]
+            place, pages = page.rest, pages + 1
+        assert page.total == len(ids) == len(set(ids))
+        assert ids == sorted(ids, reverse=True)
+    first = await rig.virtual_keys.before(None, 4)
+    await rig.virtual_keys.delete(first.records[-1])
+    rig.clock.advance(seconds=1)
+    await rig.virtual_keys.create(key_of("bob", 200))
+    second = await rig.virtual_keys.before(first.rest, 4)
+    assert [one.key_id for one in second.records] == [one.key_id for one in reversed(made)][4:8]
+
+
+async def test_a_page_of_one_users_keys_reads_the_records_that_it_shows(rig: Rig) -> None:
+    for number in range(60):
+        await rig.virtual_keys.create(key_of("alice", number))
+    read = 0
+    execute = rig.client.execute_command
+
+    async def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal read
+        read += arguments[0] == "HGETALL"
+        return await execute(*arguments, **options)
+
+    rig.client.execute_command = counted
+    assert len((await rig.virtual_keys.before(None, 5, "alice")).records) == 5
+    assert len((await rig.virtual_keys.page(10, 5, "alice"))[1]) == 5
+    assert read == 10
