@@ -2,7 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import redis
@@ -96,15 +97,20 @@ def mismatches(expected: Sequence[Expected], events: Sequence[Event]) -> list[st
     """Pairs every expectation with an event of its own, as far as that can be; what is left over, in words."""
     holder: dict[int, int] = {}  # event -> expectation
 
-    def place(one: int, tried: set[int]) -> bool:
-        fitting = [number for number, event in enumerate(events) if number not in tried and expected[one].fits(event)]
-        # One that is free, so that of thousands that are alike none has to make room.
-        for number in sorted(fitting, key=holder.__contains__):
-            if number not in tried:
-                tried.add(number)
-                if number not in holder or place(holder[number], tried):
-                    holder[number] = one
-                    return True
+    @cache
+    def fitting(kind: Expected) -> list[int]:
+        return [number for number, event in enumerate(events) if kind.fits(event)]
+
+    def place(one: int, tried: set[Expected]) -> bool:
+        # Of thousands that are alike none has to make room for another, which could take no event that it could not.
+        kind = replace(expected[one], key="")
+        if kind in tried:
+            return False
+        tried.add(kind)
+        for number in sorted(fitting(kind), key=holder.__contains__):
+            if number not in holder or place(holder[number], tried):
+                holder[number] = one
+                return True
         return False
 
     # Who must have an event comes first: nobody gives a place up without another one.

@@ -7,17 +7,19 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import httpx
 import pytest
 import redis
 
+from scalix.domain.ledger.ledger import Detail, Event
 from tests.demo_server import DemoServer
 from tests.e2e.calls import STREAMED_WAYS, WAYS, Bench, Way
 from tests.e2e.chaos import FATES
 from tests.e2e.gateways import Gateway
 from tests.e2e.ledger_soak import Soak, settled, store_of, store_process, verify
-from tests.e2e.ledger_truth import Ledger, by_key, expected_of, mismatches
+from tests.e2e.ledger_truth import ANY, Expected, Ledger, by_key, expected_of, mismatches
 from tests.store.servers import Server, free_ports, running
 
 SEED = int(os.environ.get("SCALIX_SOAK_SEED", "20261101"))
@@ -97,6 +99,16 @@ def test_every_route_streamed_and_not_with_and_without_usage_is_in_the_ledger_on
         ), way
         assert (detail.model, detail.served) == (way[1], way[1]), way
     assert ledger.twice() == []
+
+
+def test_of_thousands_of_requests_that_are_alike_each_has_its_event_and_the_one_without_is_told() -> None:
+    one = Event("", "user:a", 0, "", "success", 1, 9, 0, estimated=False, detail=Detail())
+    events = [replace(one, request_id=str(number)) for number in range(2000)]
+    whole = Expected("whole", frozenset({"success"}), (1, 1), (9, 9))
+    broken = Expected("broken", ANY, (0, 1), (0, 300))
+    assert mismatches([broken, *[whole] * 1999], events) == []
+    assert mismatches([broken, *[whole] * 2000], events) == [f"no event for {whole}"]
+    assert mismatches([broken, *[whole] * 1998], events) == [f"nothing asked for {events[-1]}"]
 
 
 def in_flight_ways() -> list[tuple[Way, str]]:
