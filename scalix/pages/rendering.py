@@ -19,13 +19,19 @@ FOLDER = Path(__file__).parent / "templates"
 class Column:
     """One column of a table: the field of its rows, its head, and its kind, as `formats.shown` has it.
 
-    `to` is the path that a cell leads to, such as `/ui/users/{user}`, filled in with the row's field `by`."""
+    `to` is the path that a cell leads to, such as `/ui/users/{user}`, filled in with the row's field `by`, and with the
+    field `also` as a parameter of the same name."""
 
     name: str
     label: str
     kind: str = "text"
     to: str = ""
     by: str = ""
+    also: str = ""
+
+    def leads_to(self, row: Mapping[str, Any]) -> str:
+        """The path and parameter that a row's cell leads to."""
+        return path_to(self.to, str(row[self.by or self.name]), **({self.also: row[self.also]} if self.also else {}))
 
     @property
     def is_figure(self) -> bool:

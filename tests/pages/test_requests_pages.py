@@ -36,12 +36,19 @@ async def test_requests_are_found_by_what_is_asked_for_and_one_is_told_whole(
     assert "No request fits" in text_of(await browser.get("/ui/requests?outcome=provider_failed"))
     for wrong in ("outcome=odd", "from=today", "cursor=x"):
         assert (await browser.get(f"/ui/requests?{wrong}")).status_code == 400
-    path = found.text.partition('href="/ui/requests/')[2].partition('"')[0]
+    path, _, named = found.text.partition('href="/ui/requests/')[2].partition('"')[0].partition("?")
+    assert named == "user_id=ann"
     event = (await instance.http.get("/scalix/v1/usage/events?user_id=ann")).json()["events"][0]
     assert path == event["id"]
     told = text_of(await browser.get(f"/ui/requests/{path}"))
     for text in (event["id"], event["model"], usd(event["charge_usd"]), "Of the user ann", "kept nowhere"):
         assert text in told
+    # A client's own id does not tell when it was made, and the list names whose it is.
+    instance.http.headers["x-request-id"] = "mine"
+    await instance.ask("ann")
+    rows = (await browser.get("/ui/requests?user_id=ann")).text
+    own = next(part.partition('"')[0] for part in rows.split('href="')[1:] if "/ui/requests/mine" in part[:40])
+    assert "Request mine" in text_of(await browser.get(own.replace("&amp;", "&")))
     assert (await browser.get("/ui/requests/nosuch")).status_code == 404
 
 
@@ -52,7 +59,7 @@ async def test_pages_of_requests_go_on_without_a_gap(instance: Instance, browser
     path = "/ui/requests"
     while path:
         text = (await browser.get(path)).text
-        seen += [part.partition('"')[0] for part in text.split('href="/ui/requests/')[1:]]
+        seen += [part.partition("?")[0] for part in text.split('href="/ui/requests/')[1:]]
         following = [part.partition('"')[0] for part in text.split('href="') if 'rel="next"' in part.partition(">")[0]]
         path = following[0].replace("&amp;", "&") if following else ""
     assert len(seen) == len(ids)

@@ -58,7 +58,7 @@ async def _user(services: Services, asked: PageRequest) -> Context:
         "days": days,
         "charges": over_days(days.rows, "charge_usd", asked.now_ms),
         "keys": keys["keys"],
-        "events": events.events,
+        "events": [{**one, "user_id": user_id} for one in events.events],
         "acts": acts["entries"],
         "tiers": list(services[PolicySource].current.tiers),
         "names_of_limits": [*_LIMITS, CONCURRENT],
