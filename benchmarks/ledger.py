@@ -21,7 +21,7 @@ from benchmarks.measured_store import start_server
 from scalix.domain.identity.subjects import SHARDS, shard_of
 from scalix.domain.ledger.ledger import Detail
 from scalix.domain.limits.calendar import window_index
-from scalix.domain.limits.limits import Limits, Window
+from scalix.domain.limits.limits import Window
 from scalix.domain.limits.quota import Charge, Outcome, Receipt
 from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
@@ -40,7 +40,6 @@ ENDINGS = (
     ("provider_failed", "provider_down"),
     ("provider_refused", "bad_request"),
 )
-NO_LIMITS = Limits()
 
 
 def kinds() -> list[str]:

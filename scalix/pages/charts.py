@@ -85,18 +85,6 @@ def bars(
     return _figure("bars", title, labels, series, (kind, axis), (top, shapes))
 
 
-def spark(title: str, values: Sequence[Figure]) -> Markup:
-    """A line as high as a word, without figures: they stand beside it."""
-    top = _top(values)
-    step = WIDTH / max(len(values) - 1, 1)
-    points = [(number * step, _y(value, top)) for number, value in enumerate(values) if value is not None]
-    path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
-    drawn = Markup('<path class="line s1" d="M{}"/>').format(path) if len(points) > 1 else Markup()
-    return Markup(
-        '<svg class="spark" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
-    ).format(WIDTH, HEIGHT, title, drawn)
-
-
 def _figure(
     kind: str,
     title: str,

@@ -26,9 +26,6 @@ class Place(NamedTuple):
     request_id: str
 
 
-BEFORE_ALL = Place(2**52, "")
-
-
 class Entry(NamedTuple):
     """An event that there is."""
 
