@@ -9,7 +9,7 @@ from scalix.pages.finding import path_to
 from scalix.pages.formats import usd
 from tests.edge.key_rig import act
 from tests.edge.limits_rig import Instance
-from tests.pages.rig import Browser, instance_at, operator, text_of
+from tests.pages.rig import Browser, instance_at, operator, text_of, user
 
 
 @pytest.fixture
@@ -96,3 +96,14 @@ async def test_the_page_of_limits_tells_who_ran_into_them_and_leads_there(instan
     assert "ann free requests-hour left" in text_of(answer)
     assert "Nobody ran into this limit" in text_of(await browser.get("/ui/limits?limit=tokens-day"))
     assert (await browser.get("/ui/limits?limit=many")).status_code == 400
+
+
+async def test_how_much_is_on_a_page_is_not_the_urls_to_say(instance: Instance, browser: Browser) -> None:
+    await instance.http.post("/user/new", json={"user_id": "ann", "tier": "open", "auto_create_key": False})
+    for _ in range(60):
+        assert (await instance.ask("ann")).status_code == 200
+    own = await user(instance, "ann")
+    for seen, path in ((browser, "/ui/requests"), (own, "/me/requests"), (browser, "/ui/audit")):
+        whole, asked = await seen.get(path), await seen.get(f"{path}?limit=1000")
+        assert asked.status_code == 200
+        assert asked.text.count("<tr") == whole.text.count("<tr") <= 52

@@ -6,11 +6,12 @@ from scalix.pages.rows import Context, PageRequest, Role, Services, page
 from scalix.service.policy_source import PolicySource
 from scalix.service.usage.requests import Requests
 
+# Not the URL's to say: this process renders nothing else meanwhile.
 _A_PAGE = "50"
 
 
 async def _requests(services: Services, asked: PageRequest) -> Context:
-    found = await services[Requests].page(asked.caller, {"limit": _A_PAGE, **asked.query})
+    found = await services[Requests].page(asked.caller, {**asked.query, "limit": _A_PAGE})
     return {
         "requests": found.requests,
         "cursor": found.next_cursor,

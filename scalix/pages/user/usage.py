@@ -8,6 +8,7 @@ from scalix.service.usage.pace import coming
 from scalix.service.usage.requests import Requests
 from scalix.service.usage.usage import UsageReading
 
+# Not the URL's to say: this process renders nothing else meanwhile.
 _A_PAGE = "50"
 
 
@@ -24,7 +25,7 @@ async def _usage(services: Services, asked: PageRequest) -> Context:
 
 
 async def _requests(services: Services, asked: PageRequest) -> Context:
-    found = await services[Requests].page(asked.caller, {"limit": _A_PAGE, **asked.query})
+    found = await services[Requests].page(asked.caller, {**asked.query, "limit": _A_PAGE})
     return {
         "requests": found.requests,
         "cursor": found.next_cursor,
