@@ -64,7 +64,8 @@ def drawn(count: int, now_ms: int) -> Iterator[Event]:
             cost_nano_usd=400_000,
             charge_nano_usd=480_000,
             price_version="2026-11-01",
-            latency_ms=chance.randrange(300, 9_000),
+            latency_ms=(took_ms := chance.randrange(300, 9_000)),
+            first_token_ms=took_ms // 4,
             error="timeout" if fails else "",
             deployment=model,
             engine="direct",
@@ -89,8 +90,8 @@ def fill(admin: Any, keys: Keys, count: int, now_ms: int) -> None:
         if not written % _TOGETHER:
             pipeline.execute()
     pipeline.execute()
-    for number in range(USERS):
-        subject = f"user:u{number:08d}"
+    for number in range(-1, USERS):
+        subject = f"user:u{number:08d}" if number >= 0 else f"user:{BUSY}"
         pipeline.hset(keys.record(subject), mapping={"version": "1", "created_ms": now_ms, "updated_ms": now_ms})
         pipeline.zadd(keys.user_names(subject), {subject.removeprefix("user:"): 0})
         if not number % _TOGETHER:
@@ -170,7 +171,7 @@ def views(session: StoreSession) -> dict[str, Callable[[], Awaitable[Any]]]:
     }
 
 
-def _cpu_us(pid: int) -> float:
+def cpu_us(pid: int) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1_000
 
 
@@ -190,13 +191,13 @@ async def measure(path: str, keys: Keys, pid: int) -> list[str]:
     session = StoreSession(client, keys, timeout_ms=30_000)
     lines = []
     for name, view in views(session).items():
-        times, store_us, ours_s = [], _cpu_us(pid), time.process_time()
+        times, store_us, ours_s = [], cpu_us(pid), time.process_time()
         for _ in range(RUNS):
             counted.begin()
             began_s = time.perf_counter()
             await view()
             times.append((time.perf_counter() - began_s) * 1_000)
-        cpu_ms = (time.process_time() - ours_s) * 1_000 / RUNS, (_cpu_us(pid) - store_us) / 1_000 / RUNS
+        cpu_ms = (time.process_time() - ours_s) * 1_000 / RUNS, (cpu_us(pid) - store_us) / 1_000 / RUNS
         times.sort()
         figures = (
             f"{counted.commands:6} commands {counted.keys:6} keys {(counted.asked + counted.answered) / 1024:7.0f} KiB"

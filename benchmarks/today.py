@@ -20,10 +20,11 @@ import uvloop
 from benchmarks.measured_store import start_server
 from benchmarks.paging import RUNS, USERS, Counted, drawn
 from scalix.domain.identity.subjects import shard_of
-from scalix.domain.ledger.first_bytes import bucket_of
+from scalix.domain.ledger.first_bytes import first_byte_word
 from scalix.domain.ledger.ledger import sums_of
 from scalix.domain.ledger.people import Counts, after_days, numbers_text
-from scalix.domain.limits.calendar import DAY_MS, HOUR_MS
+from scalix.domain.limits.calendar import DAY_MS, HOUR_MS, window_index
+from scalix.domain.limits.limits import Window
 from scalix.domain.policy import Policy, Tier
 from scalix.service.policy_source import PolicySource
 from scalix.service.usage.days import Days
@@ -33,26 +34,37 @@ from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.ledger.redis_figures import FiguresStore
 from scalix.store.ledger.redis_ledger import LedgerReader
+from scalix.store.quota.quota_wire import LETTER
 
 _TOGETHER = 5_000
 
 
 def fill(admin: Any, keys: Keys, count: int, now_ms: int) -> None:
     """Write what the events make."""
-    hours: dict[tuple[str, str], list[int]] = {}
+    hours: dict[tuple[str, str], list[int]] = {}  # sums by hour, by day, and each user's; windows
     first_bytes, costs = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     stays = defaultdict[str, set[int]](set)
     for event in drawn(count, now_ms):
         detail, shard, day = event.detail, shard_of(event.subject), event.admitted_ms // DAY_MS
         names = f"{detail.served or detail.model} openai free {event.outcome} {detail.error or '-'}"
-        place, figures = (
+        month, figures = window_index(Window.MONTH, event.admitted_ms), sums_of(event).values()
+        for place in (
             (keys.hour_sums(shard, day), f"{event.admitted_ms // HOUR_MS} {names}"),
-            sums_of(event).values(),
-        )
-        known = hours.get(place)
-        hours[place] = list(figures) if known is None else list(map(int.__add__, known, figures))
-        first_bytes[keys.first_bytes(shard, day), str(bucket_of(detail.latency_ms // 4))] += 1
+            (keys.day_sums(shard, month), f"{day} {names}"),
+            (keys.summaries(event.subject, month), f"{day} {detail.served or detail.model} free -"),
+        ):
+            known = hours.get(place)
+            hours[place] = list(figures) if known is None else list(map(int.__add__, known, figures))
+        for word in first_byte_word(event).split():
+            first_bytes[keys.first_bytes(shard, day), word] += 1
         costs[keys.ranking(shard, day, "cost"), event.subject] += detail.cost_nano_usd
+        costs[keys.ranking(shard, day, "tokens"), event.subject] += event.tokens
+        for window, letter in LETTER.items():
+            place = (keys.windows(event.subject), f"{letter}{window_index(window, event.admitted_ms)}")
+            if window is not Window.MINUTE:
+                known = hours.get(place, [0] * 6)
+                more = (event.requests, event.tokens, detail.charge_nano_usd, 0, 0, 0)
+                hours[place] = list(map(int.__add__, known, more))
         stays[event.subject].add(day)
     numbers = defaultdict[str, Counts](Counter)
     texts = list[tuple[str, str, str]]()

@@ -18,7 +18,7 @@ _A_MONTH, _A_PAGE = "30", "50"
 
 async def _money(services: Services, asked: PageRequest) -> Context:
     dates = dates_of(asked, _A_MONTH)
-    reports = {name: await services[Reporting].report(name, dates) for name in _MONEY}
+    reports = await services[Reporting].of_sums(_MONEY, dates)
     top = await services[Reporting].report("top", {**dates, "by": "cost", "limit": "10"})
     return {"periods": PERIODS, "dates": dates, "top": top, **reports}
 

@@ -1,6 +1,6 @@
 """Operators' reports. All of them read sums that settlements have kept, never single events."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, NotRequired
@@ -101,9 +101,17 @@ class Reporting:
             aggregates, sums = await self.ledger.by_day(first, last), await self.deployments.sums(first, last)
             columns, rows, total = errors_table(aggregates, sums, self.policy.current)
         else:
-            aggregates = await self.ledger.by_day(first, last)
-            columns, rows, total = _FROM_AGGREGATES[name](aggregates)
+            return (await self.of_sums((name,), query))[name]
         return Report(name, *dates, columns, rows, total)
+
+    async def of_sums(self, names: Sequence[str], query: Mapping[str, str]) -> dict[str, Report]:
+        """Several reports that are made of everybody's sums, which are read once. Raises as `report`."""
+        refuse_unknown_parameters(query, _DATES)
+        first, last = await self._days(query)
+        aggregates = await self.ledger.by_day(first, last)
+        return {
+            name: Report(name, date_of(first), date_of(last), *_FROM_AGGREGATES[name](aggregates)) for name in names
+        }
 
     async def _days(self, query: Mapping[str, str]) -> tuple[int, int]:
         today = await self.ledger.now_ms() // DAY_MS

@@ -1,0 +1,122 @@
+"""Measures every page of `/ui` and `/me`: `python -m benchmarks.pages [--events 100000 1000000]`.
+
+Fills a store of its own as `benchmarks.paging` and `benchmarks.today` do, signs in as the operator and as a user who
+has made a tenth of all requests, and looks at each page as a browser does, at a gateway in this process. Of each: what
+the store was asked for (commands, those of scripts too), what it has sent, times of the first view and of those that
+follow, and the CPU time of the gateway (with the client's) and of the store, which says on a busy machine what it would
+be on a quiet one. At the end the ledger of a day is compared with its events.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+import uvloop
+
+from benchmarks import paging, today
+from benchmarks.measured_store import start_server
+from scalix.domain.limits.calendar import DAY_MS
+from scalix.pages.all_rows import PAGE_ROWS
+from scalix.pages.finding import path_to
+from scalix.pages.rows import PageRow, Role
+from scalix.service.queries import date_of
+from scalix.store.keys import Keys
+from tests.edge.key_rig import made
+from tests.edge.limits_rig import Instance
+from tests.pages.rig import Browser, operator, user
+
+RUNS = 20
+_PREFIX = "scalix:"
+
+
+def paths(rows: tuple[PageRow, ...], role: Role, names: dict[str, str]) -> list[str]:
+    """The pages of a role, their `{name}`s filled in."""
+    found = [row.path for row in rows if row.method == "GET" and row.role is role]
+    for name, value in names.items():
+        found = [path_to(path, value) if f"{{{name}}}" in path else path for path in found]
+    return found
+
+
+@asynccontextmanager
+async def browsers(instance: Instance) -> AsyncIterator[dict[Role, tuple[Browser, list[str]]]]:
+    """Who looks, and at what."""
+    key = (await made(instance, user_id=paging.BUSY))["token"]
+    requests = (await instance.http.get(f"/scalix/v1/requests?limit=1&user_id={paging.BUSY}")).json()["requests"]
+    names = {"user": paging.BUSY, "key": key, "request": requests[0]["id"]}
+    yield {
+        Role.OPERATOR: (await operator(instance), paths(PAGE_ROWS, Role.OPERATOR, names)),
+        Role.USER: (await user(instance, paging.BUSY), paths(PAGE_ROWS, Role.USER, names)),
+    }
+
+
+def commands(admin: Any) -> int:
+    """What the server has been asked for, from scripts too, but for this question."""
+    figures = admin.info("commandstats")
+    return sum(int(one["calls"]) for name, one in figures.items() if name not in ("cmdstat_info", "cmdstat_config|get"))
+
+
+async def look(browser: Browser, path: str, admin: Any, pid: int) -> str:
+    """One line of a page."""
+    times, statuses = list[float](), set[int]()
+    for run in range(RUNS + 1):
+        if run == 1:
+            asked, sent = commands(admin), admin.info("stats")["total_net_output_bytes"]
+            store_us, ours_s = paging.cpu_us(pid), time.process_time()
+        began_s = time.perf_counter()
+        statuses.add((await browser.get(path)).status_code)
+        times.append((time.perf_counter() - began_s) * 1_000)
+    ours_ms = (time.process_time() - ours_s) * 1_000 / RUNS
+    store_ms = (paging.cpu_us(pid) - store_us) / 1_000 / RUNS
+    asked, sent = (commands(admin) - asked) // RUNS, admin.info("stats")["total_net_output_bytes"] - sent
+    first, *others = times
+    others.sort()
+    wrong = "" if statuses == {200} else f"  {statuses}"
+    p50, p95 = others[RUNS // 2], others[RUNS * 95 // 100]
+    figures = f"{asked:6} commands {sent / RUNS / 1024:6.0f} KiB  first {first:6.0f}, p50 {p50:4.0f}, p95 {p95:4.0f} ms"
+    return f"{path:30.30} {figures}  CPU: gateway {ours_ms:4.0f}, store {store_ms:3.0f} ms{wrong}"
+
+
+async def measure(path: str, folder: Path, admin: Any, pid: int) -> None:
+    instance = Instance(f"unix://{path}", folder, _PREFIX, "one")
+    try:
+        async with browsers(instance) as looking:
+            for browser, pages in looking.values():
+                for page in pages:
+                    print(await look(browser, page, admin, pid), flush=True)
+        began_s = time.perf_counter()
+        day = date_of(time.time_ns() // 1_000_000 // DAY_MS - 1)
+        found = (await instance.http.get("/scalix/v1/ledger/verify", params={"day": day}, timeout=600)).json()
+        print(f"ledger of {day}: {str(found)[:300]} ({time.perf_counter() - began_s:.0f} s)", flush=True)
+    finally:
+        await instance.close()
+
+
+def main() -> None:
+    """Print a line for each page, for each number of events."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--events", type=int, nargs="+", default=[100_000, 1_000_000], help="how many there are")
+    keys = Keys(_PREFIX)
+    for count in parser.parse_args().events:
+        with tempfile.TemporaryDirectory() as directory:
+            process, path = start_server(Path(directory) / "server")
+            try:
+                admin = redis.Redis(unix_socket_path=path, decode_responses=True)
+                now_ms = time.time_ns() // 1_000_000
+                for one in (paging, today):
+                    one.fill(admin, keys, count, now_ms)
+                print(
+                    f"{count:,} events, {paging.USERS:,} users, {admin.info('memory')['used_memory'] / 2**20:,.0f} MiB"
+                )
+                uvloop.run(measure(path, Path(directory), admin, process.pid))
+            finally:
+                process.terminate()
+                process.wait()
+
+
+if __name__ == "__main__":
+    main()
