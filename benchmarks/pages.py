@@ -31,7 +31,7 @@ from tests.edge.limits_rig import Instance
 from tests.pages.rig import Browser, operator, user
 
 RUNS = 20
-_PREFIX = "scalix:"
+PREFIX = "scalix:"
 
 
 def paths(rows: tuple[PageRow, ...], role: Role, names: dict[str, str]) -> list[str]:
@@ -82,7 +82,7 @@ async def look(browser: Browser, path: str, admin: Any, pid: int) -> str:
 
 
 async def measure(path: str, folder: Path, admin: Any, pid: int) -> None:
-    instance = Instance(f"unix://{path}", folder, _PREFIX, "one")
+    instance = Instance(f"unix://{path}", folder, PREFIX, "one")
     try:
         async with browsers(instance) as looking:
             for browser, pages in looking.values():
@@ -100,7 +100,7 @@ def main() -> None:
     """Print a line for each page, for each number of events."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--events", type=int, nargs="+", default=[100_000, 1_000_000], help="how many there are")
-    keys = Keys(_PREFIX)
+    keys = Keys(PREFIX)
     for count in parser.parse_args().events:
         with tempfile.TemporaryDirectory() as directory:
             process, path = start_server(Path(directory) / "server")
