@@ -255,7 +255,7 @@ def test_a_config_that_others_may_change_is_a_problem_in_production_alone(practi
 
 def test_a_machine_that_is_short_of_something_is_named(practice: Practice, monkeypatch: pytest.MonkeyPatch) -> None:
     practice.variables["LITELLM_MAX_WORKERS"] = "250"
-    monkeypatch.setattr(resource, "getrlimit", lambda what: (256, 4096))
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (128, 256))  # a start makes use of the hard one
     monkeypatch.setattr("shutil.disk_usage", lambda path: os.terminal_size((0, 0)) and _Usage(50 * 2**20))
     seen = practice.examine("--offline")
     assert seen.of("machine", "warning")[0]["fix"].startswith("set LITELLM_MAX_WORKERS")

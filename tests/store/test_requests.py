@@ -11,6 +11,7 @@ from scalix.domain.identity.subjects import shard_of
 from scalix.domain.ledger.ledger import READ_WHOLE, Event
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.ledger.redis_requests import Place, RequestReader, place_of
+from scalix.store.privacy.redis_erasure import ErasureStore
 from tests.store.ledger_rig import TODAY, LedgerRig
 
 HOUR_MS = 3_600_000
@@ -99,6 +100,19 @@ async def test_what_is_released_archived_or_erased_leaves_the_indexes(rig: Ledge
     assert await rig.quotas.release("swept", subject)
     assert await rig.client.zcard(shard) == before
     assert (await rig.verify()).differences == []
+
+
+async def test_who_was_erased_by_a_gateway_of_before_leaves_the_indexes_when_erased_once_more(rig: LedgerRig) -> None:
+    subject, other = "user:ann [a] b", "user:b"
+    for number in range(3):
+        await settled_at(rig, subject, TODAY * DAY_MS, f"of-ann-{number}")
+        await settled_at(rig, other, TODAY * DAY_MS, f"of-b-{number}")
+    # Given events that are gone, and their places are not
+    await rig.client.delete(rig.keys.events(subject, TODAY * DAY_MS))
+    shards = [rig.keys.in_time(shard_of(one), TODAY) for one in (subject, other)]
+    assert [await rig.client.zcard(shard) for shard in shards] == [3, 3]
+    await ErasureStore(rig.session, rig.pseudonyms).erase(subject.removeprefix("user:"))
+    assert [await rig.client.zcard(shard) for shard in shards] == [0, 3]
 
 
 async def test_the_places_of_events_that_are_gone_make_a_page_no_shorter(rig: LedgerRig) -> None:

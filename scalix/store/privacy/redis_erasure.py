@@ -19,6 +19,7 @@ T = TypeVar("T")
 # The longest that books may be kept: whatever was configured when an entry was written, it is found.
 MOST_DAYS = 3_660
 _TOGETHER = 400
+_PLACES_TOGETHER = 2_000
 # What was settled this long ago may still be told again, by a journal.
 _TOLD_AGAIN_DAYS = 3
 # What the script counts, in its order.
@@ -134,17 +135,16 @@ class ErasureStore(SubjectStore):
                     await batch.execute()
 
     async def _leave_indexes(self, subject: str) -> None:
-        """Take the events out of what lists them by time, before they are gone themselves."""
+        """Take the events out of what lists them by time, those too that a gateway of before has erased alone."""
         keys, shard, today = self._keys, shard_of(subject), await self._session.time_ms() // DAY_MS
         for days in _chunks(range(today + 1, today - MOST_DAYS, -1)):
-            there = await self._session.each("EXISTS", [keys.events(subject, day * DAY_MS) for day in days])
-            for day in (day for day, is_there in zip(days, there, strict=True) if is_there):
-                async for ids in self._session.pages(
-                    self._session.hscan, keys.events(subject, day * DAY_MS), _TOGETHER
-                ):
-                    if ids:
-                        await self._session.zrem(keys.in_time(shard, day), *(f"{one} {subject}" for one in ids))
-                await self._session.unlink(keys.events_in_time(subject, day))
+            await self._session.unlink(*(keys.events_in_time(subject, day) for day in days))
+            there = await self._session.each("EXISTS", [keys.in_time(shard, day) for day in days])
+            for name in (keys.in_time(shard, day) for day, is_there in zip(days, there, strict=True) if is_there):
+                async for places in self._session.pages(self._session.zscan, name, _PLACES_TOGETHER):
+                    own = [place for place, _ in places if place.partition(" ")[2] == subject]
+                    if own:
+                        await self._session.zrem(name, *own)
 
     async def _book_names(self, subject: str) -> list[str]:
         now_ms = await self._session.time_ms()
