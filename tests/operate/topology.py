@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -91,6 +92,11 @@ class HAProxy:
         name = f"gateway-{number + 1}"
         self.ask(f"set server gateways/{name} state ready")
         wait_for(lambda: self._stat(name)["status"] == "UP", "it to be up")
+
+    def broken_off(self) -> Counter[str]:
+        """How many requests each gateway broke off, or could not be given, by the log."""
+        lines = [line.split() for line in (self._folder / "log").read_text().splitlines() if " gateways/" in line]
+        return Counter(line[3].removeprefix("gateways/") for line in lines if len(line) > 9 and line[9].startswith("S"))
 
     def _open(self, name: str) -> int:
         return int(self._stat(name)["scur"])
