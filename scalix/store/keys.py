@@ -14,6 +14,7 @@
 | `{sXX}:p`                    | hash       | who was there, and how many: lua/people.lua | 400 days after the last   |
 | `{sXX}:t:<day>`              | hash       | first bytes, rescued: see lua/ledger.lua  | `hours_days` after the day  |
 | `day-figures`                | hash       | days that are over: see redis_figures.py  | `days_days`, renewed        |
+| `day-figures-turn`           | string     | whose turn it is to add days up           | ten minutes                 |
 | `{sXX}:ei:<day>`             | sorted set | "id subject" of the shard's events by time | `events_days` after the day |
 | `{sXX}:et:<subject>:<day>`   | sorted set | ids of a subject's events by time, of many | the same                    |
 | `in-time-turn`               | string     | whose turn it is to list events of before | 50 minutes                  |
@@ -178,6 +179,7 @@ class Keys:
     backup_lock = _alone("backup-lock")  # held by the process that makes a backup
     backups = _alone("backups")  # the last backup
     day_figures = _alone("day-figures")  # what is known of days that are over
+    day_figures_turn = _alone("day-figures-turn")  # held by the process that adds days up
     erasures = _alone("erasures")  # who was erased, as backups may still hold them
 
     def events(self, subject: str, admitted_ms: int) -> str:

@@ -24,6 +24,7 @@ from scalix.service.ledger.retention import TRY_EVERY_S as RETENTION_EVERY_S
 from scalix.service.ledger.store_memory import LOOK_EVERY_S
 from scalix.service.metrics.meters import Meters
 from scalix.service.policy_source import PolicySource
+from scalix.service.usage.days import ADD_UP_EVERY_S
 from scalix.store.base import StoreUnavailable
 from scalix.store.metric_cells import FOLDER
 from scalix.wiring.administration import AdministrationParts, build_administration
@@ -75,6 +76,7 @@ class Core:
             (LOOK_EVERY_S, self.ledger.memory.look),
             (ARCHIVE_EVERY_S, self.ledger.archive.run),
             (LIST_EVERY_S, self.ledger.in_time.run),
+            (ADD_UP_EVERY_S, self.usage.today.days.add_up),
             (BACKUPS_EVERY_S, self.backups.run),
             (COOLDOWNS_EVERY_S, self.exchange.fallbacks.cooldowns.refresh),
             (HEALTH_EVERY_S, self.exchange.health.run),

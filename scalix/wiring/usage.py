@@ -64,7 +64,7 @@ def build_usage(store: StoreParts, users: UserDirectory, exchange: ExchangeParts
     metrics = GatewayMetrics(workers, readings.all(), lambda: exchange.watch.store_is_there)
     events = UsageEvents(RequestReader(session), usage, store.policy, store.keys)
     reporting = Reporting(everybodys, store.policy, store.keys, DeploymentSumStore(long))
-    today = TodaysFigures(everybodys, figures, Days(everybodys, figures, store.policy), store.policy)
+    today = TodaysFigures(everybodys, Days(everybodys, figures, store.policy), store.policy)
     limited = LimitedUsers(everybodys, figures, store.policy)
     return UsageParts(usage, events, Requests(events), reporting, today, limited, metrics, meters, gauges)
 

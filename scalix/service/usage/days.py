@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from scalix.domain.ledger.first_bytes import RESCUED, percentile_ms
-from scalix.domain.ledger.ledger import Aggregate, name_word
+from scalix.domain.ledger.ledger import name_word
 from scalix.domain.ledger.people import LATE, PEOPLE_DAYS
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.policy_source import PolicySource
 from scalix.service.usage.failures import error_of
-from scalix.store.ledger.redis_figures import FiguresStore, Numbers
+from scalix.store.ledger.redis_figures import Book, DayBooks, FiguresStore, Numbers
 from scalix.store.ledger.redis_ledger import LedgerReader
 
-_HOURS = 24
+DAYS = 30
+"""How many days a view has."""
+ADD_UP_EVERY_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +55,49 @@ class Days:
         self._policy = policy
         self._turn = asyncio.Lock()
 
-    async def of(self, people: Mapping[int, Numbers]) -> dict[int, DaySums]:
-        """The days that `people` has the numbers of."""
+    async def of(self, days: Sequence[int]) -> tuple[dict[int, Numbers], dict[int, DaySums]]:
+        """How many users there were of each kind on each day, and its sums."""
         async with self._turn:  # two who ask at once need not both add up what is not kept yet
             today = await self._ledger.now_ms() // DAY_MS
             free = self._policy.current.default_tier
-            kept = {day: DaySums(**found) for day, found in (await self._figures.kept([*people])).items()}
-            days, new = dict[int, DaySums](), dict[int, DaySums]()
-            for day, numbers in people.items():
+            kept = {day: DaySums(**found) for day, found in (await self._figures.kept(days)).items()}
+            first = next(
+                (day for day in reversed(days) if day not in kept), None
+            )  # read with the numbers: today, mostly
+            people, books = await self._figures.read(days, None if first is None else self._book(first, today))
+            sums, new = dict[int, DaySums](), dict[int, DaySums]()
+            for day, numbers in [*people.items()]:
                 known = kept.get(day)
                 if known is not None and (known.late, known.free) == (numbers.get(LATE, 0), free):
-                    days[day] = known
+                    sums[day] = known
+                    continue
+                if day != first:
+                    of_day, books_of_day = await self._figures.read([day], self._book(day, today))
+                    people[day] = numbers = of_day[day]
                 else:
-                    days[day] = new[day] = await self._add_up(day, numbers, free, today)
-            over = {day: asdict(sums) for day, sums in new.items() if day < today}
+                    books_of_day = books
+                sums[day] = new[day] = await self._add_up(day, numbers, books_of_day, today)
+            over = {day: asdict(one) for day, one in new.items() if day < today}
             await self._figures.keep(over, self._policy.current.retention.days_days)
-            return days
+            return people, sums
 
-    async def _add_up(self, day: int, numbers: Numbers, free: str, today: int) -> DaySums:
-        # Requests go on. What was counted before and after has the events of the sums between, if all have counted.
-        before = await self._figures.first_bytes(day)
-        aggregates = await self._aggregates(day, today)
-        after = await self._figures.first_bytes(day)
-        events = sum(one.sums.events for one in aggregates)
-        is_known = _events(before) <= events <= _events(after)
+    async def add_up(self) -> None:
+        """Add up the days that are over, unless somebody has, or is at it: so that no view waits for it."""
+        today, free = await self._ledger.now_ms() // DAY_MS, self._policy.current.default_tier
+        over = range(today - DAYS, today)
+        kept = await self._figures.kept(over)
+        left = [day for day in over if day not in kept or kept[day]["free"] != free]
+        if left and await self._figures.take_turn():
+            for day in left:
+                await self.of([day])
+
+    async def _add_up(self, day: int, numbers: Numbers, books: DayBooks, today: int) -> DaySums:
+        free = self._policy.current.default_tier
+        events, rescued = sum(one.sums.events for one in books.sums), books.first_bytes.get(RESCUED, 0)
+        is_known = _events(books.first_bytes) == events  # all gateways have counted
         tiers: dict[str, list[int]] = {}
         errors = Counter[str]()
-        for one in aggregates:
+        for one in books.sums:
             sums = one.sums
             more = (sums.requests, sums.tokens, sums.cost_nano_usd, sums.charge_nano_usd)
             tiers[one.tier] = list(map(int.__add__, tiers.get(one.tier, [0] * len(more)), more))
@@ -88,15 +106,13 @@ class Days:
         top = None
         if is_known and day > today - PEOPLE_DAYS:
             most = math.ceil(numbers.get(f"a,{name_word(free)}", 0) / 100)
-            top = (most, sum(await self._figures.dearest(day, free, most)))
-        rescued, p50_ms, p95_ms = after.get(RESCUED, 0), percentile_ms(after, 50), percentile_ms(after, 95)
+            top = (most, sum(await self._figures.dearest(books, day, free, most)))
+        p50_ms, p95_ms = percentile_ms(books.first_bytes, 50), percentile_ms(books.first_bytes, 95)
         return DaySums(numbers.get(LATE, 0), free, is_known, events, tiers, dict(errors), rescued, p50_ms, p95_ms, top)
 
-    async def _aggregates(self, day: int, today: int) -> list[Aggregate]:
+    def _book(self, day: int, today: int) -> Book:
         # A day alone is less to read than its month; sums by hour are not kept for as long.
-        if today > day + self._policy.current.retention.hours_days:
-            return await self._ledger.by_day(day, day)
-        return await self._ledger.by_hour(day * _HOURS, day * _HOURS + _HOURS - 1)
+        return Book(day, is_old=today > day + self._policy.current.retention.hours_days)
 
 
 def _events(first_bytes: Numbers) -> int:

@@ -11,7 +11,7 @@ from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.domain.limits.quota import ANY_LIMIT
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import date_of, day_index, refuse_unknown_parameters
-from scalix.service.usage.days import Days, DaySums
+from scalix.service.usage.days import DAYS, Days, DaySums
 from scalix.service.usage.today import (
     AfterLimit,
     BreakEven,
@@ -23,11 +23,10 @@ from scalix.service.usage.today import (
     Today,
     TopFree,
 )
-from scalix.store.ledger.redis_figures import FiguresStore, Numbers
+from scalix.store.ledger.redis_figures import Numbers
 from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.quota.redis_limits import limit_of_word
 
-DAYS = 30
 COHORTS_DAYS = (0, 7, 28)
 AFTER_DAYS = 7
 _OPERATOR = ""
@@ -38,7 +37,6 @@ class TodaysFigures:
     """The use case. `days` adds up what `ledger` reads."""
 
     ledger: LedgerReader
-    figures: FiguresStore
     days: Days
     policy: PolicySource
 
@@ -50,8 +48,7 @@ class TodaysFigures:
         day = now if asked is None else asked
         if day > now:
             raise BadRequest("'day' must not be later than today.", param="day")
-        people = await self.figures.people([day - back for back in reversed(range(DAYS))])
-        sums = await self.days.of(people)
+        people, sums = await self.days.of([day - back for back in reversed(range(DAYS))])
         return _Figures(self.policy.current.default_tier, people, sums).today(day, is_over=day < now)
 
 

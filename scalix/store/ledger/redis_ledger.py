@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Literal
 
 import orjson
@@ -89,13 +89,7 @@ class LedgerReader(SessionStore):
         async for fields in self._read(names):
             for field, text in fields.items():
                 texts[field].append(text)
-        found = []
-        for number, (field, of_shards) in enumerate(texts.items()):
-            if field.partition(" ")[0] in wanted:
-                found.append(_aggregate(field, of_shards))
-            if not number % _SUMS_AT_ONCE:
-                await asyncio.sleep(0)  # whoever is served beside this must not wait for all of it
-        return sorted(found, key=lambda one: (one.index, one.model, one.provider, one.tier, one.outcome, one.error))
+        return await aggregates_of({name: some for name, some in texts.items() if name.partition(" ")[0] in wanted})
 
     async def _read(self, names: Sequence[str]) -> AsyncIterator[dict[str, str]]:
         """The hashes, in the order of their names. While some are looked at, the server is busy with the next."""
@@ -114,6 +108,16 @@ class LedgerReader(SessionStore):
 
     async def _hashes(self, names: Iterable[str]) -> list[dict[str, str]]:
         return await self._session.each("HGETALL", names)
+
+
+async def aggregates_of(texts: Mapping[str, Sequence[str]]) -> list[Aggregate]:
+    """Everybody's sums from the texts that all shards have for each field."""
+    found = []
+    for number, (field, of_shards) in enumerate(texts.items()):
+        found.append(_aggregate(field, of_shards))
+        if not number % _SUMS_AT_ONCE:
+            await asyncio.sleep(0)  # whoever is served beside this must not wait for all of it
+    return sorted(found, key=lambda one: (one.index, one.model, one.provider, one.tier, one.outcome, one.error))
 
 
 def _months(first_day: int, last_day: int) -> list[int]:
