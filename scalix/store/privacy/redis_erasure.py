@@ -139,6 +139,11 @@ class ErasureStore(SubjectStore):
         keys, shard, today = self._keys, shard_of(subject), await self._session.time_ms() // DAY_MS
         for days in _chunks(range(today + 1, today - MOST_DAYS, -1)):
             await self._session.unlink(*(keys.events_in_time(subject, day) for day in days))
+            events = await self._session.each("HKEYS", [keys.events(subject, day * DAY_MS) for day in days])
+            for day, ids in zip(days, events, strict=True):
+                # By their whole names: an id may hold what parts it from the subject.
+                for some in _chunks(ids):
+                    await self._session.zrem(keys.in_time(shard, day), *(f"{one} {subject}" for one in some))
             there = await self._session.each("EXISTS", [keys.in_time(shard, day) for day in days])
             for name in (keys.in_time(shard, day) for day, is_there in zip(days, there, strict=True) if is_there):
                 async for places in self._session.pages(self._session.zscan, name, _PLACES_TOGETHER):
