@@ -27,15 +27,13 @@ _FIGURE = Markup(
     '{grid}{shapes}</svg><div class="x-axis" aria-hidden="true">{labels}</div></div>'
     "<details><summary>Figures as a table</summary>"
     '<div class="scroll" tabindex="0" role="region" aria-label="{title}: figures">'
-    "<table><thead><tr><th scope=col>{axis}</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div></details>"
+    "<table><thead><tr><th scope=col>Day</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div></details>"
     "</figure>"
 )
 
 
-def line(
-    title: str, labels: Sequence[str], series: Sequence[Series], kind: str = "number", axis: str = "Day"
-) -> Markup:
-    """Lines over labels in order, such as days. `kind` is that of the figures, as `formats.shown` has it."""
+def line(title: str, labels: Sequence[str], series: Sequence[Series], kind: str = "number") -> Markup:
+    """Lines over days. `kind` is that of the figures, as `formats.shown` has it."""
     top, shapes = _top(figure for _, values in series for figure in values), Markup()
     step = WIDTH / max(len(labels) - 1, 1)
     for index, (_, values) in enumerate(series, 1):
@@ -56,13 +54,11 @@ def line(
         )
         for number, label in enumerate(labels)
     )
-    return _figure("lines", title, labels, series, (kind, axis), (top, shapes + hovers))
+    return _figure("lines", title, labels, series, kind, (top, shapes + hovers))
 
 
-def bars(
-    title: str, labels: Sequence[str], series: Sequence[Series], kind: str = "number", axis: str = "Day"
-) -> Markup:
-    """A bar for each label; of several series, one upon the other."""
+def bars(title: str, labels: Sequence[str], series: Sequence[Series], kind: str = "number") -> Markup:
+    """A bar for each day; of several series, one upon the other."""
     sums = [sum(values[number] or 0 for _, values in series) for number in range(len(labels))]
     top, shapes = _top(sums), Markup()
     step = WIDTH / max(len(labels), 1)
@@ -82,7 +78,7 @@ def bars(
             number * step, step, HEIGHT
         )
         shapes += Markup("<g><title>{}</title>{}{}</g>").format(told, parts, hover)
-    return _figure("bars", title, labels, series, (kind, axis), (top, shapes))
+    return _figure("bars", title, labels, series, kind, (top, shapes))
 
 
 def _figure(
@@ -90,10 +86,10 @@ def _figure(
     title: str,
     labels: Sequence[str],
     series: Sequence[Series],
-    words: tuple[str, str],
+    figures: str,
     drawn: tuple[float, Markup],
 ) -> Markup:
-    (figures, axis), (top, shapes) = words, drawn
+    top, shapes = drawn
     legend = Markup().join(
         Markup('<span class="key"><i class="swatch s{}"></i>{}</span>').format(index, name)
         for index, (name, _) in enumerate(series, 1)
@@ -122,7 +118,6 @@ def _figure(
         ),
         shapes=shapes,
         labels=Markup().join(Markup("<span>{}</span>").format(label) for label in _some(labels)),
-        axis=axis,
         heads=Markup().join(Markup('<th scope=col class="figure">{}</th>').format(name) for name, _ in series),
         rows=rows,
     )

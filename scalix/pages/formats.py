@@ -6,8 +6,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from scalix.domain.limits.limits import NANO_USD_PER_USD
-
 NOTHING = "–"
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
@@ -31,11 +29,6 @@ def usd(value: float | None) -> str:
     digits = next((digits for digits in range(2, 9) if amount * 10**digits >= 9.995), 9)
     whole, _, cents = f"{amount:.{digits}f}".partition(".")
     return f"{sign}${whole}.{cents.rstrip('0').ljust(2, '0')}"
-
-
-def nano_usd(value: int | None) -> str:
-    """As `usd`, of nano-dollars."""
-    return usd(None if value is None else value / NANO_USD_PER_USD)
 
 
 def percent(share: float | None) -> str:
@@ -113,8 +106,8 @@ def relative(value: int | str | None, now_ms: int) -> str | Markup:
 
 
 def shown(value: Any, kind: str, now_ms: int) -> Any:
-    """A value of a table's or a list's kind: `text`, `number`, `money` (dollars), `nano` (nano-dollars), `time`, `day`,
-    `relative`, `duration` (ms), `size` (bytes), `percent` (a share of 1)."""
+    """A value of a table's or a list's kind: `text`, `number`, `money` (dollars), `time`, `day`, `relative`,
+    `duration` (ms), `size` (bytes), `percent` (a share of 1)."""
     if value is None or value == "":
         return NOTHING
     if kind == "relative":
@@ -125,7 +118,6 @@ def shown(value: Any, kind: str, now_ms: int) -> Any:
 KINDS: dict[str, Callable[[Any], Any]] = {
     "number": number,
     "money": usd,
-    "nano": nano_usd,
     "percent": percent,
     "duration": duration_ms,
     "size": size,

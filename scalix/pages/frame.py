@@ -65,14 +65,6 @@ class Visit:
     error: GatewayError | None = None
     headers: list[Header] = field(default_factory=list)
 
-    @property
-    def role(self) -> Role:
-        """Who is signed in."""
-        signed_in = self.asked.signed_in
-        if signed_in is None:
-            return Role.ANYBODY
-        return Role.OPERATOR if signed_in.sign_in.is_operators else Role.USER
-
 
 class Frame:
     """The pages, as the gate calls them. `now_ms` is Unix time."""
@@ -143,7 +135,7 @@ class Frame:
             refused.allow = tuple(found.methods)
             raise refused
         visit.row = row
-        if row.role is not Role.ANYBODY and visit.role is not row.role:
+        if row.role is not Role.ANYBODY and asked.role is not row.role:
             if asked.signed_in is not None:
                 raise NotPermitted(_WRONG_ROLE[row.role])
             return redirect(path_to(SIGN_IN[row.role], to=_asked_for(scope) if scope["method"] == "GET" else ""))
@@ -200,8 +192,8 @@ class Frame:
         layout = Layout(
             path=scope["raw_path"].decode("latin-1"),
             now_ms=asked.now_ms,
-            role=visit.role,
-            nav=self._nav.get(visit.role, ()),
+            role=asked.role,
+            nav=self._nav.get(asked.role, ()),
             theme=theme if theme in THEMES else "",
             error=visit.error,
             form=asked.form,

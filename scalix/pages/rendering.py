@@ -36,7 +36,7 @@ class Column:
     @property
     def is_figure(self) -> bool:
         """Whether its cells stand to the right, one under the other."""
-        return self.kind in ("number", "money", "nano", "percent", "duration", "size")
+        return self.kind in ("number", "money", "percent", "duration", "size")
 
 
 def filled(columns: Sequence[Column], rows: Sequence[Any]) -> list[Column]:
@@ -68,7 +68,6 @@ class Renderer:
             formats.KINDS,
             relative=formats.relative,
             shown=formats.shown,
-            span=formats.span,
         )
         self._environment.globals.update(
             asset=asset_path,

@@ -56,16 +56,23 @@ class PageRequest:
         return {name: value for name, value in query_of(self.scope).items() if value}
 
     @property
-    def caller(self) -> Caller:
-        """Who is signed in. A fault on a page that anybody may see."""
+    def role(self) -> Role:
+        """Who is signed in."""
         if self.signed_in is None:
-            raise InternalError(NOT_SIGNED_IN)
-        return self.signed_in.caller
+            return Role.ANYBODY
+        return Role.OPERATOR if self.signed_in.sign_in.is_operators else Role.USER
 
     @property
-    def user_id(self) -> str:
-        """The user who is signed in."""
-        return self.caller.subject.name
+    def session(self) -> SignedIn:
+        """What the browser is signed in by. A fault on a page that anybody may see."""
+        if self.signed_in is None:
+            raise InternalError(NOT_SIGNED_IN)
+        return self.signed_in
+
+    @property
+    def caller(self) -> Caller:
+        """Who that is."""
+        return self.session.caller
 
     @property
     def by(self) -> Actor:
@@ -107,6 +114,8 @@ class Download:
     content_type: bytes = JSON
 
 
+A_PAGE = "50"
+"""How many rows a list shows: not the URL's to say, as this process renders nothing else meanwhile."""
 View = Callable[[Services, PageRequest], Awaitable[Any]]
 
 

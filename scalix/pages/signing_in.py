@@ -10,7 +10,7 @@ from scalix.pages.cookies import SESSION, base_url, cookie
 from scalix.pages.layout import HOMES
 from scalix.pages.rows import Context, Done, PageRequest, PageRow, Role, Services, act, page
 from scalix.service.identity.identity import Credential
-from scalix.service.identity.sign_ins import LIFETIME_MS, SignedIn, SignIns
+from scalix.service.identity.sign_ins import LIFETIME_MS, SignIns
 from scalix.service.policy_source import PolicySource
 
 _WITH = {"master": "the master key", "key": "a virtual key", "token": "a token", "link": "a link of the app"}
@@ -25,7 +25,7 @@ async def _first(services: Services, asked: PageRequest) -> Context:
 async def _door(services: Services, asked: PageRequest, role: Role) -> Context | Done:
     """The form to sign in with; who is signed in already goes on."""
     to = asked.query.get("to", "")
-    if asked.signed_in is not None and asked.signed_in.sign_in.is_operators is (role is Role.OPERATOR):
+    if asked.role is role:
         return Done(to=_inside(to, role))
     return {"role": role, "to": to}
 
@@ -54,31 +54,24 @@ async def _enter(services: Services, asked: PageRequest) -> Done:
 
 async def _sessions(services: Services, asked: PageRequest) -> Context:
     """The browsers in which one is signed in."""
-    own = asked.signed_in
-    assert own is not None  # noqa: S101 - the row's role says so
+    own = asked.session
     found = await services[SignIns].store.of(own.sign_in.subject)
     rows = [
         {"at": one.at_ms, "by": _WITH[one.by], "address": one.address, "ends": one.ends_ms, "digest": digest}
         for digest, one in sorted(found.items(), key=lambda pair: -pair[1].at_ms)
     ]
-    return {"rows": rows, "here": digest_of(own.id), "home": HOMES[_role_of(own)]}
+    return {"rows": rows, "here": digest_of(own.id), "home": HOMES[asked.role]}
 
 
 async def _end_session(services: Services, asked: PageRequest) -> Done:
-    assert asked.signed_in is not None  # noqa: S101 - the row's role says so
-    if not await services[SignIns].end(asked.signed_in, asked.names["session"], asked.by):
+    if not await services[SignIns].end(asked.session, asked.names["session"], asked.by):
         raise BadRequest("This session is over already.")
     return Done("The session is ended.")
 
 
 async def _sign_out(services: Services, asked: PageRequest) -> Done:
-    assert asked.signed_in is not None  # noqa: S101 - the row's role says so
-    await services[SignIns].sign_out(asked.signed_in, asked.by)
+    await services[SignIns].sign_out(asked.session, asked.by)
     return Done("You are signed out.", "/", (_session(services, asked, ""),))
-
-
-def _role_of(signed_in: SignedIn) -> Role:
-    return Role.OPERATOR if signed_in.sign_in.is_operators else Role.USER
 
 
 def _session(services: Services, asked: PageRequest, text: str) -> tuple[bytes, bytes]:

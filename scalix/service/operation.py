@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scalix.store.backup.redis_backups import BackupStore, LastBackup
+from scalix.store.backup.redis_backups import BackupStore
 from scalix.store.journal.journal import Journal
 from scalix.store.records.redis_instances import InstanceStore
 
@@ -38,7 +38,3 @@ class Operation:
             if "address" in told:  # else it is a call for a reload
                 found.append(Instance(str(told["address"]), str(told.get("config", ""))))
         return sorted(found, key=lambda one: one.address)
-
-    async def last_backup(self) -> LastBackup | None:
-        """The last good one, if any was made. Raises `StoreUnavailable`."""
-        return await self.backups.last()

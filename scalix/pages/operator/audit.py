@@ -6,20 +6,19 @@ from typing import Any
 
 from scalix.domain.ledger.audit_check import ChainCheck
 from scalix.domain.limits.calendar import rfc3339
-from scalix.pages.rows import Context, PageRequest, Role, Services, page
+from scalix.pages.rows import A_PAGE, Context, PageRequest, Role, Services, page
 from scalix.service.audit.audit_log import AuditLog
 from scalix.service.audit.audit_reading import AuditReading
 
 # A check reads the log from its first entry on. One that is longer is checked by the command, which may take its time.
 _MOST_CHECKED = 20_000
 _A_TIME = 1_000
-_A_PAGE = "50"
 _NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
 
 
 async def _entries(services: Services, asked: PageRequest) -> Context:
     query = {("before" if name == "cursor" else name): value for name, value in asked.query.items()}
-    found = await services[AuditReading].page({**query, "limit": _A_PAGE})
+    found = await services[AuditReading].page({**query, "limit": A_PAGE})
     return {"entries": [{**one, "what": _what(one)} for one in found["entries"]], "cursor": found["next_before"]}
 
 

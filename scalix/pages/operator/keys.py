@@ -4,17 +4,16 @@ from typing import Any
 
 from scalix.pages.finding import path_to
 from scalix.pages.operator.users import USER
-from scalix.pages.rows import Context, Done, PageRequest, Role, Services, Shown, act, page
+from scalix.pages.rows import A_PAGE, Context, Done, PageRequest, Role, Services, Shown, act, page
 from scalix.service.administration.key_administration import KeyAdministration
 from scalix.service.administration.key_fields import KeysToDelete
 
 KEY = "/ui/keys/{key}"
 _FIELDS = ("key_alias", "duration")
-_A_PAGE = "50"
 
 
 async def _keys(services: Services, asked: PageRequest) -> Context:
-    query = {"cursor": "", "size": _A_PAGE, "return_full_object": "true", **asked.query}
+    query = {"cursor": "", **asked.query, "size": A_PAGE, "return_full_object": "true"}
     found = await services[KeyAdministration].listing(query)
     return {"keys": found["keys"], "total": found["total_count"], "cursor": found["next_cursor"]}
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from scalix.domain.ledger.people import AFTER_DAYS
 from scalix.domain.limits.quota import ANY_LIMIT
 from scalix.pages.operator.models import PERIODS, dates_of
-from scalix.pages.rows import Context, PageRequest, Role, Services, page
+from scalix.pages.rows import A_PAGE, Context, PageRequest, Role, Services, page
 from scalix.service.administration.limit_administration import LimitAdministration
 from scalix.service.usage.limited import LimitedUsers
 from scalix.service.usage.reporting import Reporting
@@ -14,7 +14,7 @@ from scalix.service.usage.todays_figures import TodaysFigures
 from scalix.store.quota.redis_limits import WORD_OF_LIMIT
 
 _MONEY = ("day", "tier", "model", "provider", "margin")
-_A_MONTH, _A_PAGE = "30", "50"
+_A_MONTH = "30"
 _TOP_DAYS = 7  # everybody's rankings of a month take the store a third of a second to join
 
 
@@ -29,7 +29,7 @@ async def _money(services: Services, asked: PageRequest) -> Context:
 async def _limits(services: Services, asked: PageRequest) -> Context:
     today = await services[TodaysFigures].today({})
     shadow = await services[LimitAdministration].shadow({})
-    limited = await services[LimitedUsers].page({"page_size": _A_PAGE, **asked.query})
+    limited = await services[LimitedUsers].page({**asked.query, "page_size": A_PAGE})
     return {
         "today": today,
         "shadow": shadow.would_have_refused,

@@ -2,16 +2,13 @@
 
 from scalix.domain.failures import ErrorClass
 from scalix.domain.limits.quota import Outcome
-from scalix.pages.rows import Context, PageRequest, Role, Services, page
+from scalix.pages.rows import A_PAGE, Context, PageRequest, Role, Services, page
 from scalix.service.policy_source import PolicySource
 from scalix.service.usage.requests import Requests
 
-# Not the URL's to say: this process renders nothing else meanwhile.
-_A_PAGE = "50"
-
 
 async def _requests(services: Services, asked: PageRequest) -> Context:
-    found = await services[Requests].page(asked.caller, {**asked.query, "limit": _A_PAGE})
+    found = await services[Requests].page(asked.caller, {**asked.query, "limit": A_PAGE})
     return {
         "requests": found.requests,
         "cursor": found.next_cursor,

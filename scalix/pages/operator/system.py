@@ -38,7 +38,7 @@ async def _system(services: Services, asked: PageRequest) -> Context:
             for one in await operation.gateways()
         ],
         "store": await services[LedgerAdministration].status(),
-        "backup": await operation.last_backup(),
+        "backup": await operation.backups.last(),
         "backups_to": policy.backup.to,
         "journal_bytes": operation.journal.pending_bytes,
     }

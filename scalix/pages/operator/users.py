@@ -10,7 +10,7 @@ from scalix.domain.limits.limits import Metric, Window, limit_name
 from scalix.domain.limits.quota import CONCURRENT
 from scalix.pages.days import over_days
 from scalix.pages.finding import path_to
-from scalix.pages.rows import Context, Done, Download, PageRequest, Role, Services, act, page
+from scalix.pages.rows import A_PAGE, Context, Done, Download, PageRequest, Role, Services, act, page
 from scalix.service.administration.administration import NewUser, UserAdministration, UserChange
 from scalix.service.administration.balances import Balances, Credit
 from scalix.service.administration.key_administration import KeyAdministration
@@ -23,12 +23,11 @@ from scalix.service.usage.usage_events import UsageEvents
 
 USER = "/ui/users/{user}"
 _LIMITS = {limit_name(metric, window): (metric, window) for metric in Metric for window in Window}
-_A_PAGE = "50"
 _LATEST = "10"
 
 
 async def _users(services: Services, asked: PageRequest) -> Context:
-    found = await services[UserAdministration].listing({"cursor": "", "page_size": _A_PAGE, **asked.query})
+    found = await services[UserAdministration].listing({"cursor": "", **asked.query, "page_size": A_PAGE})
     return {
         "users": [{**one, "state": "blocked" if one["blocked"] else ""} for one in found["users"]],
         "total": found["total"],

@@ -2,14 +2,11 @@
 
 from scalix.domain.limits.quota import Outcome
 from scalix.pages.days import over_days
-from scalix.pages.rows import Context, PageRequest, Role, Services, page
+from scalix.pages.rows import A_PAGE, Context, PageRequest, Role, Services, page
 from scalix.service.policy_source import PolicySource
 from scalix.service.usage.pace import coming
 from scalix.service.usage.requests import Requests
 from scalix.service.usage.usage import UsageReading
-
-# Not the URL's to say: this process renders nothing else meanwhile.
-_A_PAGE = "50"
 
 
 async def _usage(services: Services, asked: PageRequest) -> Context:
@@ -25,7 +22,7 @@ async def _usage(services: Services, asked: PageRequest) -> Context:
 
 
 async def _requests(services: Services, asked: PageRequest) -> Context:
-    found = await services[Requests].page(asked.caller, {**asked.query, "limit": _A_PAGE})
+    found = await services[Requests].page(asked.caller, {**asked.query, "limit": A_PAGE})
     return {
         "requests": found.requests,
         "cursor": found.next_cursor,
