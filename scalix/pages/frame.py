@@ -143,11 +143,12 @@ class Frame:
 
     async def _show(self, visit: Visit, row: PageRow) -> Answer:
         """A page, or a part of it. An act that has failed shows the page it belongs to."""
-        context = await row.view(self._services, visit.asked)
+        part = header(visit.scope, _PART)
+        view = row.parts.get(part, row.view) if part else row.view
+        context = await view(self._services, visit.asked)
         if isinstance(context, Done):
             return redirect(context.to, context.headers)
         given = {**context, "page": await self._layout(visit, row)}
-        part = header(visit.scope, _PART)
         body = self._renderer.part(row.template, part, given) if part else self._renderer.page(row.template, given)
         if body is None:
             raise RouteNotFound("This page has no such part.")

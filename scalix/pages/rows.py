@@ -127,7 +127,8 @@ class PageRow:
     `Shown` or a `Download`; where it raises a `GatewayError`, the page `of` (the path of a `GET` row with the same
     names) is shown again with the message, and with the form as it was filled in. `confirms` is the `{name}` of the
     path, or the field of the form, that has to be typed once more in the field `confirm`. `label` puts a page into the
-    navigation.
+    navigation. `parts` are the views of blocks that a browser fetches again by themselves, where the page's own would
+    do more than they show.
     """
 
     method: str
@@ -138,11 +139,12 @@ class PageRow:
     label: str = ""
     of: str = ""
     confirms: str = ""
+    parts: Mapping[str, View] = field(default_factory=dict)
 
 
-def page(path: str, role: Role, view: View, template: str, label: str = "") -> PageRow:
+def page(path: str, role: Role, view: View, template: str, label: str = "", **parts: View) -> PageRow:
     """A page that is looked at."""
-    return PageRow("GET", path, role, view, template, label)
+    return PageRow("GET", path, role, view, template, label, parts=parts)
 
 
 def act(path: str, role: Role, view: View, *, of: str, confirms: str = "") -> PageRow:

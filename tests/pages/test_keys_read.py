@@ -83,5 +83,29 @@ async def test_no_page_asks_for_more_with_many_requests_than_with_few(rig: tuple
     assert not {path: (few[path], many[path]) for path in few if _grows(few[path], many[path])}
 
 
+async def test_what_a_browser_fetches_again_by_itself_asks_for_no_more_than_it_shows(rig: tuple[Instance, Any]) -> None:
+    instance, admin = rig
+    await act(instance, "/user/new", user_id="ann", tier="open")
+    for _ in range(20):
+        assert (await instance.ask("ann")).status_code == 200
+    who = {Role.OPERATOR: await operator(instance), Role.USER: await user(instance, "ann")}
+    rows = [row for row in PAGE_ROWS if row.parts]
+    assert len(rows) >= 3
+    for row in rows:
+        path = path_to(row.path, "ann") if "{user}" in row.path else row.path
+        for part in row.parts:
+            sizes = []
+            for headers in ({}, {"x-scalix-part": part}):
+                await who[row.role].get(path, headers=headers)  # what is learned once
+                before = asked(admin)
+                answer = await who[row.role].get(path, headers=headers)
+                assert answer.status_code == 200, (path, headers)
+                assert 'class="tiles"' in answer.text
+                sizes.append([after - was for was, after in zip(before, asked(admin), strict=True)])
+            (commands, sent_bytes), (commands_of_part, bytes_of_part) = sizes
+            assert commands_of_part <= commands, path
+            assert bytes_of_part < sent_bytes, path
+
+
 def _grows(few: tuple[int, int], many: tuple[int, int]) -> bool:
     return many[0] > 1.1 * few[0] + 10 or many[1] > 1.1 * few[1] + 2_000

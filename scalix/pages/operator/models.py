@@ -22,18 +22,18 @@ def dates_of(asked: PageRequest, fallback: str = "7") -> dict[str, str]:
     return {"from": date_of(today - days + 1), "to": date_of(today)}
 
 
-async def _models(services: Services, asked: PageRequest) -> Context:
-    policy, reporting, dates = services[PolicySource].current, services[Reporting], dates_of(asked)
+async def _state(services: Services, asked: PageRequest) -> Context:
+    policy = services[PolicySource].current
     checked = await services[HealthChecking].last()
     rests_s = services[Fallbacks].cooldowns.wait_s
     served = engines({**policy.models, **policy.wildcards}.values(), checked, rests_s).data
     rows = [_row(one) for one in served]
-    return {
-        "periods": PERIODS,
-        "rows": rows,
-        "states": Counter(row["tone"] for row in rows),
-        **{name: await reporting.report(name, dates) for name in ("deployment", "provider", "errors")},
-    }
+    return {"rows": rows, "states": Counter(row["tone"] for row in rows)}
+
+
+async def _models(services: Services, asked: PageRequest) -> Context:
+    reports = await services[Reporting].of_sums(("deployment", "provider", "errors"), dates_of(asked))
+    return {"periods": PERIODS, **reports, **await _state(services, asked)}
 
 
 def _row(one: Served) -> dict[str, str | None]:
@@ -54,4 +54,4 @@ def _row(one: Served) -> dict[str, str | None]:
     }
 
 
-MODELS_ROWS = (page("/ui/models", Role.OPERATOR, _models, "operator/models.html", "Models"),)
+MODELS_ROWS = (page("/ui/models", Role.OPERATOR, _models, "operator/models.html", "Models", state=_state),)

@@ -43,17 +43,23 @@ async def _new(services: Services, asked: PageRequest) -> Done:
     return Done(f"The user “{user_id}” is there now.", path_to(USER, user_id))
 
 
-async def _user(services: Services, asked: PageRequest) -> Context:
+async def _figures(services: Services, asked: PageRequest) -> Context:
     user_id = asked.names["user"]
-    info = await services[UserAdministration].info(user_id)
+    return {
+        "info": await services[UserAdministration].info(user_id),
+        "limits": (await services[LimitAdministration].show(user_id))["limits"],
+        "balance": await services[Balances].show(user_id),
+    }
+
+
+async def _user(services: Services, asked: PageRequest) -> Context:
+    user_id, figures = asked.names["user"], await _figures(services, asked)
     days = await services[Reporting].report("user", {"user_id": user_id})
     keys = await services[KeyAdministration].listing({"user_id": user_id, "size": "100", "return_full_object": "true"})
     events = await services[UsageEvents].page(asked.caller, {"user_id": user_id, "limit": _LATEST})
     acts = await services[AuditReading].page({"object": f"user:{user_id}", "limit": _LATEST})
     return {
-        "info": info,
-        "limits": (await services[LimitAdministration].show(user_id))["limits"],
-        "balance": await services[Balances].show(user_id),
+        **figures,
         "days": days,
         "charges": over_days(days.rows, "charge_usd", asked.now_ms),
         "keys": keys["keys"],
@@ -135,7 +141,7 @@ async def _erase(services: Services, asked: PageRequest) -> Done:
 USERS_ROWS = (
     page("/ui/users", Role.OPERATOR, _users, "operator/users.html", "Users"),
     act("/ui/users", Role.OPERATOR, _new, of="/ui/users"),
-    page(USER, Role.OPERATOR, _user, "operator/user.html"),
+    page(USER, Role.OPERATOR, _user, "operator/user.html", figures=_figures),
     act(f"{USER}/tier", Role.OPERATOR, _tier, of=USER),
     act(f"{USER}/block", Role.OPERATOR, _block, of=USER),
     act(f"{USER}/limit", Role.OPERATOR, _limit, of=USER),

@@ -1,34 +1,27 @@
 """What a user has used, what is left, and what comes next; and the user's own requests."""
 
-from scalix.domain.limits.quota import Outcome
+from functools import partial
+
 from scalix.pages.days import over_days
-from scalix.pages.rows import A_PAGE, Context, PageRequest, Role, Services, page
-from scalix.service.policy_source import PolicySource
+from scalix.pages.request_list import requests_found
+from scalix.pages.rows import Context, PageRequest, Role, Services, page
 from scalix.service.usage.pace import coming
 from scalix.service.usage.requests import Requests
 from scalix.service.usage.usage import UsageReading
 
 
-async def _usage(services: Services, asked: PageRequest) -> Context:
+async def _figures(services: Services, asked: PageRequest, **days: str) -> Context:
     reading = services[UsageReading]
-    whose = await reading.whose(asked.caller, {})
-    tier, use = asked.caller.tier, await reading.overview(asked.caller, {})
+    whose, use = await reading.read(asked.caller, days)
+    return {"use": await reading.shown(whose, use), "coming": coming(whose, use)}
+
+
+async def _usage(services: Services, asked: PageRequest) -> Context:
+    figures, tier = await _figures(services, asked), asked.caller.tier
     return {
-        "use": use,
-        "tokens": over_days(use["by_day"], "tokens", asked.now_ms),
-        "coming": coming(whose, await reading.use(whose)),
+        **figures,
+        "tokens": over_days(figures["use"]["by_day"], "tokens", asked.now_ms),
         "upgrade_url": tier.upgrade_url if tier is not None else None,
-    }
-
-
-async def _requests(services: Services, asked: PageRequest) -> Context:
-    found = await services[Requests].page(asked.caller, {**asked.query, "limit": A_PAGE})
-    return {
-        "requests": found.requests,
-        "cursor": found.next_cursor,
-        "searched_until": found.searched_until,
-        "models": [name for name in services[PolicySource].current.models if asked.caller.allows(name)],
-        "outcomes": [one.value for one in Outcome],
     }
 
 
@@ -37,7 +30,7 @@ async def _request(services: Services, asked: PageRequest) -> Context:
 
 
 USAGE_ROWS = (
-    page("/me", Role.USER, _usage, "user/usage.html", "Usage"),
-    page("/me/requests", Role.USER, _requests, "user/requests.html", "Requests"),
+    page("/me", Role.USER, _usage, "user/usage.html", "Usage", figures=partial(_figures, days="1")),
+    page("/me/requests", Role.USER, requests_found, "user/requests.html", "Requests"),
     page("/me/requests/{request}", Role.USER, _request, "user/request.html"),
 )

@@ -47,6 +47,7 @@ Row = Annotated[Json, _ROW]
 _REPORT = Fields({str: "report from to", list[str]: "columns", list[Row]: "rows", NotRequired[Row]: "total"})
 ShownReport = Annotated[Json, _REPORT]
 _DATES = frozenset({"from", "to"})
+_DEPLOYMENT, _ERRORS = "deployment", "errors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,34 +85,29 @@ class Reporting:
 
     async def report(self, name: str, query: Mapping[str, str]) -> Report:
         """The report called `name`, which must be among `REPORTS`. Raises `BadRequest`, `StoreUnavailable`."""
-        refuse_unknown_parameters(query, _DATES | _MORE.get(name, frozenset()))
-        first, last = await self._days(query)
-        dates = date_of(first), date_of(last)
-        if name in OF_A_USER:
-            columns, rows, total = await self._of_user(name, query, first, last)
-        elif name == "top":
-            columns, rows, total = await self._top(query, first, last)
-        elif name == "deployment":
-            columns, rows, total = (
-                _DEPLOYMENTS,
-                list(map(_of_deployment, await self.deployments.sums(first, last))),
-                None,
-            )
-        elif name == "errors":
-            aggregates, sums = await self.ledger.by_day(first, last), await self.deployments.sums(first, last)
-            columns, rows, total = errors_table(aggregates, sums, self.policy.current)
-        else:
+        if name not in _MORE:
             return (await self.of_sums((name,), query))[name]
-        return Report(name, *dates, columns, rows, total)
+        refuse_unknown_parameters(query, _DATES | _MORE[name])
+        first, last = await self._days(query)
+        table = await (self._top(query, first, last) if name == "top" else self._of_user(name, query, first, last))
+        return Report(name, date_of(first), date_of(last), *table)
 
     async def of_sums(self, names: Sequence[str], query: Mapping[str, str]) -> dict[str, Report]:
-        """Several reports that are made of everybody's sums, which are read once. Raises as `report`."""
+        """Several reports that are made of everybody's sums and those of deployments, which are read once. Raises as
+        `report`."""
         refuse_unknown_parameters(query, _DATES)
         first, last = await self._days(query)
-        aggregates = await self.ledger.by_day(first, last)
-        return {
-            name: Report(name, date_of(first), date_of(last), *_FROM_AGGREGATES[name](aggregates)) for name in names
-        }
+        everybodys = await self.ledger.by_day(first, last) if set(names) - {_DEPLOYMENT} else []
+        deployments = await self.deployments.sums(first, last) if {_DEPLOYMENT, _ERRORS} & set(names) else []
+
+        def table(name: str) -> _Table:
+            if name == _DEPLOYMENT:
+                return _DEPLOYMENTS, list(map(_of_deployment, deployments)), None
+            if name == _ERRORS:
+                return errors_table(everybodys, deployments, self.policy.current)
+            return _FROM_AGGREGATES[name](everybodys)
+
+        return {name: Report(name, date_of(first), date_of(last), *table(name)) for name in names}
 
     async def _days(self, query: Mapping[str, str]) -> tuple[int, int]:
         today = await self.ledger.now_ms() // DAY_MS

@@ -147,6 +147,10 @@ class UsageReading:
     async def overview(self, caller: Caller, query: Mapping[str, str]) -> Overview:
         """The answer to `GET /scalix/v1/usage`. Raises `BadRequest`, `NotPermitted`, `UserNotFound`,
         `StoreUnavailable`."""
+        return await self.shown(*await self.read(caller, query))
+
+    async def read(self, caller: Caller, query: Mapping[str, str]) -> tuple[Whose, Use]:
+        """What `shown` is made of. Raises as `overview`."""
         refuse_unknown_parameters(query, _PARAMETERS)
         most = self.policy.current.retention.days_days
         days = whole_number(query, "days", min(DEFAULT_DAYS, most), most)
@@ -154,6 +158,10 @@ class UsageReading:
         use = await self.use(whose, days)
         if whose.record is not None and not use.summaries:
             refuse_unknown_user(whose.record, use.tallies)
+        return whose, use
+
+    async def shown(self, whose: Whose, use: Use) -> Overview:
+        """What was read, as its owner and the operator see it. Raises `StoreUnavailable`."""
         hour, today = use.window(Window.HOUR), use.window(Window.DAY)
         answer: dict[str, Any] = {
             "user_id": whose.user_id,
