@@ -20,7 +20,9 @@ class Column:
     """One column of a table: the field of its rows, its head, and its kind, as `formats.shown` has it.
 
     `to` is the path that a cell leads to, such as `/ui/users/{user}`, filled in with the row's field `by`, and with the
-    field `also` as a parameter of the same name."""
+    field `also` as a parameter of the same name. A badge has the tone that the row's field `tone` says, if that is
+    named; `css` is a class of its cells.
+    """
 
     name: str
     label: str
@@ -28,6 +30,8 @@ class Column:
     to: str = ""
     by: str = ""
     also: str = ""
+    tone: str = ""
+    css: str = ""
 
     def leads_to(self, row: Mapping[str, Any]) -> str:
         """The path and parameter that a row's cell leads to."""
@@ -37,6 +41,11 @@ class Column:
     def is_figure(self) -> bool:
         """Whether its cells stand to the right, one under the other."""
         return self.kind in ("number", "money", "percent", "duration", "size")
+
+    @property
+    def classes(self) -> str:
+        """Those of its cells."""
+        return "figure" if self.is_figure else self.css
 
 
 def filled(columns: Sequence[Column], rows: Sequence[Any]) -> list[Column]:

@@ -19,7 +19,13 @@ _NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
 async def _entries(services: Services, asked: PageRequest) -> Context:
     query = {("before" if name == "cursor" else name): value for name, value in asked.query.items()}
     found = await services[AuditReading].page({**query, "limit": A_PAGE})
-    return {"entries": [{**one, "what": _what(one)} for one in found["entries"]], "cursor": found["next_before"]}
+    return {"entries": [_shown(one) for one in found["entries"]], "cursor": found["next_before"]}
+
+
+def _shown(entry: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: entry.get(name) for name in ("seq", "time", "act", "object", "actor", "address")}
+    is_bad = any(word in str(told["act"]) for word in (".failed", "refused"))
+    return {**told, "tone": "bad" if is_bad else "", "what": _what(entry)}
 
 
 def _what(entry: Mapping[str, Any]) -> list[tuple[str, str]]:

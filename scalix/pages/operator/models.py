@@ -44,7 +44,7 @@ def _row(one: Served) -> dict[str, str | None]:
         tone, state = "bad", "fails its checks"
     return {
         "model": one.model,
-        "deployment": one.deployment,
+        "deployment": one.deployment or "the only one",
         "engine": one.engine,
         "why": one.reason,
         "tone": tone,
