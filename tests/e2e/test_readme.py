@@ -204,6 +204,7 @@ _VARIABLE = (
     (r'"available_in":\[.*?\]', '"available_in":TIERS'),
     (r"saw \d+ models \(.*?\)", "saw MODELS"),
     (r"(\d+[hm])*\d+s\b", "DURATION"),
+    (r"\d+ (day|hour|minute|second)s?\b( \d+ (hour|minute|second)s?\b)*", "SPAN"),  # as the time of day has it
     (r"[0-9a-f]{8,}|\d+", "N"),
     (r"─+", "─"),
     (r" {2,}", "  "),
