@@ -1,7 +1,7 @@
 """Who is signed in to the pages, in Redis or Valkey. Of what a browser holds only the SHA-256 is kept."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -57,13 +57,14 @@ class SignInStore(SessionStore):
         """End one; whether it was there."""
         batch = self._session.batch()
         batch.delete(self._keys.sign_in(digest))
-        batch.srem(self._keys.sign_ins_of(subject), f"s:{digest}")
+        batch.zrem(self._keys.sign_ins_of(subject), f"s:{digest}")
         ended, _ = await batch.execute()
         return bool(ended)
 
     async def of(self, subject: str) -> dict[str, SignIn]:
         """All of a subject, by digest."""
-        digests = [name[2:] for name in await self._session.smembers(self._keys.sign_ins_of(subject)) if name[0] == "s"]
+        members = await self._session.zrange(self._keys.sign_ins_of(subject), 0, -1)
+        digests = [member[2:] for member in members if member[0] == "s"]
         found = await self._session.each("GET", map(self._keys.sign_in, digests))
         read = ((digest, _read(text)) for digest, text in zip(digests, found, strict=True))
         return {digest: sign_in for digest, sign_in in read if sign_in is not None}
@@ -71,8 +72,7 @@ class SignInStore(SessionStore):
     async def end_all(self, subject: str) -> int:
         """End all of a subject, with the codes of links that were not used; how many there were."""
         index = self._keys.sign_ins_of(subject)
-        names = [self._name_of(member) for member in await self._session.smembers(index)]
-        return sum(map(int, await self._session.each("DEL", [*names, index]))) - 1 if names else 0
+        return await self._end(index, await self._session.zrange(index, 0, -1))
 
     async def add_code(self, digest: str, code: SignIn, to: str) -> None:
         """Keep a one-time code, which leads to the page `to`."""
@@ -90,24 +90,21 @@ class SignInStore(SessionStore):
     async def _put(self, name: str, subject: str, member: str, fields: Mapping[str, Any], until: SignIn) -> None:
         lifetime_ms, index = until.ends_ms - until.at_ms, self._keys.sign_ins_of(subject)
         # The index first: what it does not name would outlive an erasure.
-        await self._session.sadd(index, member)
+        await self._session.zadd(index, {member: until.at_ms})
         await self._session.pexpire(index, max(lifetime_ms, _INDEX_LIFETIME_MS))
         await self._session.set(name, orjson.dumps(fields), px=max(lifetime_ms, 1))
-        await self._prune(index, member[0])
+        members = [one for one in await self._session.zrange(index, 0, -1) if one[0] == member[0]]
+        if member not in members:  # ended meanwhile, before it was there
+            await self._session.delete(name)
+        await self._end(index, members[:-MOST_AT_ONCE])
 
-    async def _prune(self, index: str, kind: str) -> None:
-        """Take out of the index what has ended, and end the oldest of too many of a kind."""
-        members = [member for member in await self._session.smembers(index) if member[0] == kind]
-        if len(members) <= MOST_AT_ONCE:
-            return
-        texts = await self._session.each("GET", map(self._name_of, members))
-        begun = {
-            member: orjson.loads(text)["at_ms"] for member, text in zip(members, texts, strict=True) if text is not None
-        }
-        kept = sorted(begun, key=begun.__getitem__)[-MOST_AT_ONCE:]
-        over = [member for member in members if member not in kept]
-        await self._session.each("DEL", map(self._name_of, over))
-        await self._session.srem(index, *over)
+    async def _end(self, index: str, members: Sequence[str]) -> int:
+        """End what the index names; how many were there. Out of the index first: who has just put one in looks there
+        after, and ends it if it has gone."""
+        if not members:
+            return 0
+        await self._session.zrem(index, *members)
+        return sum(map(int, await self._session.each("DEL", map(self._name_of, members))))
 
     def _name_of(self, member: str) -> str:
         kind, digest = member.split(":", 1)
