@@ -1,5 +1,6 @@
 """The operator's pages of users and keys: what they show, and what is done there."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ import pytest
 from scalix.pages.finding import path_to
 from tests.edge.key_rig import act
 from tests.edge.limits_rig import Instance
-from tests.pages.rig import Browser, instance_at, operator, text_of
+from tests.pages.rig import ORIGIN, Browser, form_token, instance_at, operator, text_of
 
 ODD = "<b>ann</b>/../\u05d0~\U0001f600?&#"
 
@@ -106,6 +107,20 @@ async def test_tier_limits_use_balance_and_access_are_changed_as_by_the_api(
     assert (await instance.ask("ann")).status_code == 200
     acts = [one["act"] for one in (await instance.http.get("/scalix/v1/audit?object=user:ann")).json()["entries"]]
     assert {"user.update", "user.limits", "user.reset", "user.credit"} <= set(acts)
+
+
+async def test_of_limits_that_are_set_at_the_same_time_none_is_lost(instance: Instance, browser: Browser) -> None:
+    await instance.http.post("/user/new", json={"user_id": "ann", "auto_create_key": False})
+    token = form_token(await browser.get(of("ann")))
+    wanted = {"requests-hour": 5, "requests-day": 6, "tokens-day": 7, "concurrent": 2}
+
+    async def set_one(name: str) -> None:
+        sent = {"form_token": token, "limit": name, "amount": str(wanted[name])}
+        assert (await browser.http.post(f"{of('ann')}/limit", data=sent, headers={"origin": ORIGIN})).status_code == 200
+
+    await asyncio.gather(*map(set_one, wanted))
+    own = (await instance.http.get("/user/info", params={"user_id": "ann"})).json()["overrides"]
+    assert own == {"requests": {"hour": 5, "day": 6}, "tokens": {"day": 7}, "concurrent": 2}
 
 
 async def test_an_export_is_a_file_and_an_erasure_has_to_be_confirmed(instance: Instance, browser: Browser) -> None:

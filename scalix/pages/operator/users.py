@@ -1,5 +1,6 @@
 """Users: the list, and one user with everything that operators do for one."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -90,15 +91,20 @@ async def _block(services: Services, asked: PageRequest) -> Done:
 async def _limit(services: Services, asked: PageRequest) -> Done:
     """Set one limit of the user's own; the others stay."""
     name, text, user_id = asked.field("limit"), asked.form.get("amount", "").strip(), asked.names["user"]
-    own: dict[str, Any] = dict((await services[UserAdministration].info(user_id))["overrides"])
     metric, window = (part.value for part in _LIMITS[name]) if name in _LIMITS else (None, CONCURRENT)
-    entries = dict(own.get(metric, {})) if metric else own
-    entries.pop(window, None)
-    if text:
-        entries[window] = None if text == "none" else _number(text)
-    if metric:
-        own = {key: value for key, value in {**own, metric: entries}.items() if value}
-    await services[LimitAdministration].put(OwnLimits.read({"user_id": user_id, "limits": own}), asked.by)
+
+    def changed(limits: Mapping[str, Any]) -> Mapping[str, Any]:
+        own = dict(limits)
+        entries = dict(own.get(metric, {})) if metric else own
+        entries.pop(window, None)
+        if text:
+            entries[window] = None if text == "none" else _number(text)
+        if metric:
+            own = {key: value for key, value in {**own, metric: entries}.items() if value}
+        return OwnLimits.read({"user_id": user_id, "limits": own}).limits
+
+    await services[LimitAdministration].show(user_id)  # who is not known has none
+    await services[LimitAdministration].change(user_id, changed, asked.by)
     return Done(f"{name}: {text or 'as the tier has it'}.")
 
 

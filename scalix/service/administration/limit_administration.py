@@ -96,10 +96,16 @@ class LimitAdministration:
 
     async def put(self, body: OwnLimits, by: Actor) -> LimitsOfOne:
         """Replace a user's own limits; a user without a record gets one. Raises `BadRequest`, `UserChanging`."""
-        user_id, limits = body.user_id, body.limits
+        return await self.change(body.user_id, lambda limits: body.limits, by)
+
+    async def change(
+        self, user_id: str, change: Callable[[Mapping[str, Any]], Mapping[str, Any]], by: Actor
+    ) -> LimitsOfOne:
+        """Have `change` make a user's own limits out of what they are when they are written, which may be several
+        times. Raises as `put`, and what `change` raises."""
         record = await self.records.change(
             user_id,
-            lambda record: replace(record, limits=limits),
+            lambda record: replace(record, limits=change(record.limits)),
             lambda before, after: Act("user.limits", by, user_id, before=before.limits, after=after.limits),
         )
         return await self._shown(record)
