@@ -1,7 +1,5 @@
 """The cookies of the pages, and where a form may come from."""
 
-from urllib.parse import urlsplit
-
 from scalix.domain.errors import NotPermitted
 from scalix.edge.asgi import Header, Scope, header
 from scalix.edge.client_address import ClientAddresses, peer_of
@@ -16,7 +14,8 @@ ELSEWHERE = (
 
 def cookie_of(scope: Scope, name: str) -> str:
     """The value of a cookie; empty where there is none. Cookies of others on this host may look as they like."""
-    pairs = (pair.partition("=") for pair in (header(scope, b"cookie") or "").split(";"))
+    lines = b";".join(value for given, value in scope["headers"] if given == b"cookie").decode("latin-1")
+    pairs = (pair.partition("=") for pair in lines.split(";"))
     return next((value.strip() for given, _, value in pairs if given.strip() == name), "")
 
 
@@ -65,6 +64,6 @@ def check_origin(scope: Scope) -> None:
         is_ours = site == "same-origin"
     else:  # browsers say it under TLS and on this machine only
         origin = header(scope, b"origin")
-        is_ours = origin is not None and urlsplit(origin).netloc.lower() == (header(scope, b"host") or "").lower()
+        is_ours = origin is not None and origin.partition("://")[2].lower() == (header(scope, b"host") or "").lower()
     if not is_ours:
         raise NotPermitted(ELSEWHERE)

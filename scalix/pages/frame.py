@@ -44,6 +44,7 @@ from scalix.store.base import StoreUnavailable
 from scalix.store.connection.deadline import grant_store_time
 
 _PART = b"x-scalix-part"
+_NOTICE = "notice:"  # what is signed as a session is no notice
 # A page is made of many calls, one after another, and a person would rather wait than read that it can't be made.
 _STORE_TIME_MS = 10_000
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
@@ -183,7 +184,7 @@ class Frame:
             return Answer(200, done.body, (named,), done.content_type, secret=True)
         headers = list(done.headers)
         if done.notice:
-            signed = await self._sign_ins.signed(done.notice.encode().hex())
+            signed = await self._sign_ins.signed(_NOTICE + done.notice.encode().hex())
             headers.append(notice_cookie(signed, visit.scope, self._guard.addresses))
         return redirect(done.to or path_to(row.of, *asked.names.values()), headers)
 
@@ -210,8 +211,8 @@ class Frame:
             layout.who = _shown_subject(asked.signed_in)
             layout.form_token = await self._sign_ins.form_token(asked.signed_in.id)
         if notice and header(scope, _PART) is None:
-            text = await self._sign_ins.unsigned(notice)
-            layout.notice = bytes.fromhex(text).decode() if text else ""
+            text = await self._sign_ins.unsigned(notice) or ""
+            layout.notice = bytes.fromhex(text.removeprefix(_NOTICE)).decode() if text.startswith(_NOTICE) else ""
             visit.headers.append(notice_cookie("", scope, self._guard.addresses))
         return layout
 

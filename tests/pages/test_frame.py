@@ -71,8 +71,13 @@ async def test_a_cookie_opens_no_route_of_the_api(instance: Instance) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"origin": "https://elsewhere.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}],
-    ids=["origin", "site", "hidden"],
+    [
+        {"origin": "https://elsewhere.example"},
+        {"sec-fetch-site": "cross-site"},
+        {"origin": "null"},
+        {"origin": "http://["},
+    ],
+    ids=["origin", "site", "hidden", "no-url"],
 )
 async def test_a_form_of_another_site_is_not_taken(headers: dict[str, str], instance: Instance) -> None:
     browser = await operator(instance)

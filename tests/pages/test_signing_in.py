@@ -13,7 +13,7 @@ from scalix.domain.pages import PageSettings
 from scalix.service.identity.sign_ins import CODE_LIFETIME_MS, LIFETIME_MS
 from scalix.store.backup.redis_snapshot import StoreSnapshot
 from scalix.store.records.redis_sign_ins import MOST_AT_ONCE
-from tests.edge.key_rig import act
+from tests.edge.key_rig import act, made
 from tests.edge.limits_rig import Instance
 from tests.edge.privacy_rig import erase, export, texts_of
 from tests.pages.rig import Browser, instance_at, operator, text_of, user
@@ -28,9 +28,9 @@ async def instance(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIter
 
 async def link_for(instance: Instance, user_id: str, **more: str) -> str:
     """The code of a new link."""
-    made = await instance.http.post("/scalix/v1/login-link", json={"user_id": user_id, **more})
-    assert made.status_code == 200, made.text
-    path, _, code = made.json()["path"].partition("#")
+    link = await instance.http.post("/scalix/v1/login-link", json={"user_id": user_id, **more})
+    assert link.status_code == 200, link.text
+    path, _, code = link.json()["path"].partition("#")
     assert path == "/me/enter"
     return str(code)
 
@@ -155,6 +155,22 @@ async def test_signing_in_and_out_of_operators_and_links_are_in_the_audit_log(in
     assert acts["session.begin"]["actor"] == "operator:master"
 
 
+async def test_users_who_sign_in_and_out_again_and_again_add_nothing_to_the_audit_log(instance: Instance) -> None:
+    async def entries() -> int:
+        return len((await instance.http.get("/scalix/v1/audit")).json()["entries"])
+
+    secret = (await made(instance, user_id="ann"))["key"]
+    before = await entries()
+    for _ in range(3):
+        browser = await Browser(instance).sign_in(secret, "/me")
+        other = await Browser(instance).sign_in(secret, "/me")
+        (end,) = set(re.findall(r'action="(/me/sessions/[0-9a-f]+/end)"', (await browser.get("/me/sessions")).text))
+        await browser.act("/me/sessions", end)
+        await browser.act("/me", "/me/sign-out")
+        assert (await browser.get("/me")).url.path == (await other.get("/me")).url.path == "/me/sign-in"
+    assert await entries() == before
+
+
 @pytest.mark.parametrize(
     ("proxied", "secure"), [({"x-forwarded-proto": "https"}, True), ({"x-forwarded-proto": "http"}, False), ({}, False)]
 )
@@ -207,6 +223,12 @@ async def test_a_forged_cookie_reaches_no_session(instance: Instance) -> None:
     for forged in (f"{text}.{mark[::-1]}", text, f"x.{mark}", "é", "x" * 5_000, '"', f"{text}.{mark}x"):
         answer = await Browser(instance).get("/ui", headers={"cookie": f"scalix_session={forged}".encode()})
         assert answer.url.path == "/ui/sign-in", forged
+
+
+async def test_the_text_of_a_session_is_no_notice(instance: Instance) -> None:
+    browser = await operator(instance)
+    browser.http.cookies["scalix_notice"] = browser.http.cookies["scalix_session"]
+    assert (await browser.get("/ui/sessions")).status_code == 200
 
 
 async def test_a_links_address_is_the_one_that_the_config_has_for_browsers(instance: Instance) -> None:
@@ -267,8 +289,8 @@ async def test_a_link_that_was_made_before_all_tokens_were_revoked_opens_nothing
 async def test_cookies_of_others_on_this_host_sign_nobody_out(others: str, instance: Instance) -> None:
     browser = await operator(instance)
     own = f"scalix_session={browser.http.cookies['scalix_session']}"
-    for sent in (f"{others}; {own}", f"{own}; {others}"):
-        headers = [(b"cookie", sent.encode())]
+    for sent in ([f"{others}; {own}"], [f"{own}; {others}"], [others, own]):
+        headers = [(b"cookie", line.encode()) for line in sent]
         answer = await Browser(instance).http.get("/ui/sessions", headers=headers, follow_redirects=False)
         assert answer.status_code == 200
 
