@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,19 @@ async def test_an_operators_token_opens_the_operators_pages_and_nothing_else(ins
         assert answer.status_code == 401, path
     entries = (await instance.http.get("/scalix/v1/audit")).json()["entries"]
     assert "operator:ann" in {entry["actor"] for entry in entries}
+
+
+async def test_a_session_ends_when_a_reload_takes_or_gives_the_right_that_it_was_not_signed_in_with(
+    instance: Instance,
+) -> None:
+    browsers = {
+        "/me": await Browser(instance).sign_in(token("users", "ann"), "/me"),
+        "/ui": await Browser(instance).sign_in(token("staff", "ann"), "/ui"),
+    }
+    swapped = [replace(one, operators=not one.operators) for one in instance.core.policy.current.issuers]
+    instance.core.callers.tokens.trust_only(swapped)
+    for path, browser in browsers.items():
+        assert (await browser.get(f"{path}/sessions")).url.path == f"{path}/sign-in"
 
 
 @pytest.mark.parametrize("claims", [{"exp": 1}, {"aud": "other"}, {"iss": "strangers"}])

@@ -117,7 +117,10 @@ class SignIns:
         try:
             if found.ends_ms <= self.now_ms():
                 raise InvalidApiKey(NOT_SIGNED_IN)
-            return SignedIn(ident, found, await self._caller(replace(found, address=address)))
+            caller = await self._caller(replace(found, address=address))
+            if str(caller.subject) != found.subject:
+                raise InvalidApiKey(NOT_SIGNED_IN)  # by another config, or for another user, than it was signed in
+            return SignedIn(ident, found, caller)
         except IpBlocked:
             return None  # from another address it still counts
         except GatewayError:
