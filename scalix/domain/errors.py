@@ -37,6 +37,11 @@ class GatewayError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def for_log(self, reason: str = "", who: str = "") -> Self:
+        """The same error, with what logs alone are told."""
+        self.reason, self.who = reason or self.reason, who or self.who
+        return self
+
     def anew(self) -> Self:
         """A copy that was never raised, for an error that is cached: a raised one keeps every frame of its traceback
         alive, and with them the whole request."""

@@ -205,9 +205,7 @@ class Gate:
         except StoreUnavailable as fault:
             log.warning("request %s: %s", request_id, fault)
             message = "The gateway's store is not available right now. Try again shortly."
-            down = StoreIsDown(message, retry_after_s=5)
-            down.reason = str(fault)
-            return down
+            return StoreIsDown(message, retry_after_s=5).for_log(str(fault))
         except Exception as error:
             log.error("request %s failed inside the gateway: %s", request_id, shown_fault(error))
             return InternalError(f"The gateway failed. Tell its operator the request id {told(request_id)}.")

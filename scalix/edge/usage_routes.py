@@ -82,9 +82,7 @@ class UsageRoutes:
         who = str(caller.subject)
         if not caller.may_name_users and self._asking[who] >= MOST_OF_ONE:
             what = f"{MOST_OF_ONE} of your requests for events are being answered."
-            busy = Overloaded(f"{what} Try again in {_RETRY_S} seconds.", retry_after_s=_RETRY_S)
-            busy.reason = what
-            raise busy
+            raise Overloaded(f"{what} Try again in {_RETRY_S} seconds.", retry_after_s=_RETRY_S).for_log(what)
         self._asking[who] += 1
         try:
             async with self._turn:

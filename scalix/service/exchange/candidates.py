@@ -115,5 +115,4 @@ def _cools_down(asked: str, wait_s: int) -> GatewayError:
         "Nothing was charged. Try again then, or use another model."
     )
     error = ProviderFailed(message, details={"category": str(ErrorClass.PROVIDER_DOWN)}, retry_after_s=wait_s)
-    error.reason = "it rests after failures"
-    return error
+    return error.for_log("it rests after failures")

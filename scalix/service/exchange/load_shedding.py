@@ -143,6 +143,5 @@ def priority_of(caller: Caller) -> Priority:
 
 
 def _overloaded(what: str) -> GatewayError:
-    error = Overloaded(f"{what} Try again in {RETRY_WHEN_OVERLOADED_S} seconds.", retry_after_s=RETRY_WHEN_OVERLOADED_S)
-    error.reason = what
-    return error
+    message = f"{what} Try again in {RETRY_WHEN_OVERLOADED_S} seconds."
+    return Overloaded(message, retry_after_s=RETRY_WHEN_OVERLOADED_S).for_log(what)

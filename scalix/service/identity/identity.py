@@ -88,9 +88,7 @@ class MasterKey:
             return None
         if digest in self._published and not credential.is_from_here():
             self._on_published()
-            wrong = InvalidApiKey(WRONG_KEY)
-            wrong.reason = "key-published"
-            raise wrong
+            raise InvalidApiKey(WRONG_KEY).for_log("key-published")
         if is_previous:
             self._on_previous(credential.address)
         return THE_OPERATOR
@@ -163,6 +161,5 @@ def _digest(token: str) -> bytes:
 
 
 def _refused(credential: Credential) -> InvalidApiKey:
-    error = InvalidApiKey(WRONG_KEY if credential.token else NO_KEY)
-    error.reason = "no-kind-of-key" if credential.token else "no-key"
-    return error
+    message, reason = (WRONG_KEY, "no-kind-of-key") if credential.token else (NO_KEY, "no-key")
+    return InvalidApiKey(message).for_log(reason)

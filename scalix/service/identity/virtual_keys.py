@@ -123,13 +123,11 @@ class VirtualKeys:
             problem = IpBlocked("This API key may not be used from your address. Ask the operator of this gateway.")
         elif record.expires_ms is not None and record.has_expired(now_ms):
             when = rfc3339(record.expires_ms)
-            problem = InvalidApiKey(f"The API key expired at {when}. Ask the operator of this gateway for a new one.")
-            problem.reason = "key-expired"
+            message = f"The API key expired at {when}. Ask the operator of this gateway for a new one."
+            problem = InvalidApiKey(message).for_log("key-expired")
         elif record.blocked:
             problem = KeyBlocked("This API key is blocked. Ask the operator of this gateway.")
-        if problem is not None:
-            problem.who = f"key:{record.key_id} {record.user_id}"
-        return problem
+        return problem and problem.for_log(who=f"key:{record.key_id} {record.user_id}")
 
     def _remembered(self, digest: str, record: KeyRecord | None) -> KeyRecord:
         """Cache what was read. Raises `InvalidApiKey` for nothing."""
@@ -144,6 +142,4 @@ class VirtualKeys:
 
 def _wrong(reason: str) -> InvalidApiKey:
     """One text for all that is no key of ours, whatever the `reason`, which the audit log alone is told."""
-    error = InvalidApiKey(WRONG_KEY)
-    error.reason = reason
-    return error
+    return InvalidApiKey(WRONG_KEY).for_log(reason)

@@ -28,8 +28,7 @@ class Person:
         """Raises `NotPermitted` for everybody who is no user."""
         if caller.subject.kind != "user":
             refused = NotPermitted("This is for users, with a virtual key or a token of their own.")
-            refused.who = str(caller.subject)
-            raise refused
+            raise refused.for_log(who=str(caller.subject))
         return cls(caller, Actor(str(caller.subject), request_id, address))
 
     @property
@@ -44,8 +43,7 @@ class Person:
                 "This API key has limits of its own (models, budget, rates, addresses or an end), so keys and data of "
                 "its user can't be changed with it. Use another credential of yours."
             )
-            refused.who = str(self.caller.subject)
-            raise refused
+            raise refused.for_log(who=str(self.caller.subject))
 
 
 @dataclass(frozen=True, eq=False)

@@ -120,8 +120,7 @@ class UsageReading:
         )
         if named not in (None, own.user_id):
             refused = NotPermitted("You may see your own usage only: leave 'user_id' out.", param=USER)
-            refused.who = str(caller.subject)
-            raise refused
+            raise refused.for_log(who=str(caller.subject))
         return own
 
     async def of_user(self, user_id: str) -> Whose:
