@@ -9,11 +9,10 @@ from scalix.cli.columns import shown_amount, until
 from scalix.cli.command_line import expected
 from scalix.cli.session import Refused, Session
 from scalix.cli.tables import print_rows, print_text
-from scalix.domain.limits.limits import Metric, Window, limit_name
+from scalix.domain.limits.limit_overrides import OF_TIER, with_entry
+from scalix.domain.limits.limits import CONCURRENT, LIMIT_NAMES
 
-_NAMES = {limit_name(metric, window): (metric.value, window.value) for metric in Metric for window in Window}
-CONCURRENT = "concurrent"
-UNLIMITED, TIER = "unlimited", "tier"
+UNLIMITED = "unlimited"
 _COLUMNS = ("limit", "used", "limit_value", "remaining", "reserved", "resets", "source")
 _IN_CSV = ("limit", "limit_value", "used", "reserved", "remaining", "reset_at", "source", "enforce")
 _SHADOW_COLUMNS = ("day", "tier", "limit", "requests")
@@ -39,7 +38,7 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
         type=_change,
         metavar="LIMIT=VALUE",
         help=f"LIMIT is {CONCURRENT} or requests-, tokens-, spend_usd- with minute, hour, day or month; VALUE is a "
-        f"number, {UNLIMITED}, or {TIER} for the tier's own",
+        f"number, {UNLIMITED}, or {OF_TIER} for the tier's own",
     )
     change.add_argument("--clear", action="store_true", help="first remove all limits of their own")
     change.add_argument("--shadow", action="store_true", help="these limits count and report, and refuse nobody")
@@ -65,18 +64,18 @@ def add_to(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _window(text: str) -> str:
-    if text not in _NAMES:
-        raise expected(f"a limit of {', '.join(_NAMES)}", text)
+    if text not in LIMIT_NAMES:
+        raise expected(f"a limit of {', '.join(LIMIT_NAMES)}", text)
     return text
 
 
 def _change(text: str) -> tuple[str, Any]:
-    """A limit's name and what it is set to: a number, `None` for unlimited, `TIER`."""
+    """A limit's name and what it is set to: a number, `None` for unlimited, `OF_TIER`."""
     name, equals, word = text.partition("=")
-    if not equals or (name != CONCURRENT and name not in _NAMES):
-        raise expected(f"LIMIT=VALUE with a LIMIT of {', '.join([*_NAMES, CONCURRENT])}", text)
-    if word in (UNLIMITED, TIER):
-        return name, None if word == UNLIMITED else TIER
+    if not equals or (name != CONCURRENT and name not in LIMIT_NAMES):
+        raise expected(f"LIMIT=VALUE with a LIMIT of {', '.join([*LIMIT_NAMES, CONCURRENT])}", text)
+    if word in (UNLIMITED, OF_TIER):
+        return name, None if word == UNLIMITED else OF_TIER
     try:
         number = Decimal(word.replace("_", ""))
         if not number.is_finite():
@@ -84,7 +83,7 @@ def _change(text: str) -> tuple[str, Any]:
         # The gateway judges the number itself; a fraction of requests is no number for it.
         return name, int(number) if number == number.to_integral_value() else float(number)
     except (ArithmeticError, ValueError):
-        raise expected(f"a number, '{UNLIMITED}' or '{TIER}'", word) from None
+        raise expected(f"a number, '{UNLIMITED}' or '{OF_TIER}'", word) from None
 
 
 def _set(options: Options, session: Session) -> None:
@@ -100,20 +99,8 @@ def _set(options: Options, session: Session) -> None:
                 raise
     for name, value in options.changes:
         is_number = isinstance(value, int | float)
-        _apply(own, name, {"limit": value, "enforce": False} if options.shadow and is_number else value)
+        own = with_entry(own, name, {"limit": value, "enforce": False} if options.shadow and is_number else value)
     tell(options, session.ask("PUT", "/user/limits", {"user_id": options.user_id, "limits": own}), _tell)
-
-
-def _apply(own: dict[str, Any], name: str, value: Any) -> None:
-    metric, window = _NAMES.get(name, (name, ""))
-    entries = own.setdefault(metric, {}) if window else own
-    key = window or CONCURRENT
-    if value == TIER:
-        entries.pop(key, None)
-    else:
-        entries[key] = value
-    if window and not entries:
-        del own[metric]
 
 
 def _reset(options: Options, session: Session) -> None:

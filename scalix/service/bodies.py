@@ -11,8 +11,8 @@ from pydantic_core import CoreSchema, core_schema
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.user_ids import MAX_USER_ID_CHARS, checked_user_id
-from scalix.domain.limits.limit_overrides import CONCURRENT, LimitSyntaxError, parse_overrides
-from scalix.domain.limits.limits import Metric, Window
+from scalix.domain.limits.limit_overrides import LimitSyntaxError, parse_overrides
+from scalix.domain.limits.limits import CONCURRENT, Metric, Window
 from scalix.service.queries import refuse_unknown
 
 JsonSchema = dict[str, Any]

@@ -9,6 +9,7 @@ import pytest
 
 from scalix.cli import limits
 from scalix.cli.main import main
+from scalix.domain.limits.limit_overrides import with_entry
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -81,7 +82,7 @@ def test_without_a_gateway_it_says_how_to_start_one(
 )
 def test_changes_are_made_to_a_users_own_limits(own: dict[str, Any], changes: list[str], after: dict[str, Any]) -> None:
     for change in changes:
-        limits._apply(own, *limits._change(change))
+        own = with_entry(own, *limits._change(change))
     assert own == after
 
 

@@ -86,7 +86,9 @@ async def test_tier_limits_use_balance_and_access_are_changed_as_by_the_api(
         ("concurrent", "2", {"requests": {"day": 7}, "concurrent": 2}),
         ("requests-day", "none", {"requests": {"day": None}, "concurrent": 2}),
         ("concurrent", "", {"requests": {"day": None}}),
-        ("requests-day", "", {}),
+        ("concurrent", "none", {"requests": {"day": None}, "concurrent": None}),
+        ("requests-day", "", {"concurrent": None}),
+        ("concurrent", "", {}),
     ):
         notice(await browser.act(page, of("ann", "/limit"), {"limit": name, "amount": amount}))
         assert await own() == after

@@ -10,9 +10,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from scalix.domain.limits.limit_amounts import WrongAmount, count, nano_usd
-from scalix.domain.limits.limits import Limit, Limits, Metric, Window
+from scalix.domain.limits.limits import CONCURRENT, LIMIT_NAMES, Limit, Limits, Metric, Window
 
-CONCURRENT = "concurrent"
+OF_TIER = "tier"
+"""In place of a value: no entry of one's own."""
 _METRICS = tuple(metric.value for metric in Metric)
 _WINDOWS = tuple(window.value for window in Window)
 _ENTRY = ("limit", "enforce")
@@ -59,6 +60,18 @@ class Overrides:
     def replaces(self, metric: Metric, window: Window) -> bool:
         """Whether the limit of this name is the user's own, not the tier's."""
         return (metric, window) in self.windows
+
+
+def with_entry(own: Mapping[str, Any], name: str, value: Any) -> dict[str, Any]:
+    """A user's own limits as they are written, with the limit of this name set to `value`, and all others as before."""
+    if name not in LIMIT_NAMES:
+        return _with(own, name, value)
+    metric, window = LIMIT_NAMES[name]
+    return _with(own, metric.value, _with(own.get(metric.value, {}), window.value, value) or OF_TIER)
+
+
+def _with(entries: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    return {name: entry for name, entry in {**entries, key: value}.items() if name != key or value != OF_TIER}
 
 
 def parse_overrides(value: object, where: str = "limits") -> Overrides:

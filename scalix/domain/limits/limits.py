@@ -112,6 +112,12 @@ def limit_name(metric: Metric, window: Window) -> str:
     return f"{metric.value}-{window.value}"
 
 
+LIMIT_NAMES = {limit_name(metric, window): (metric, window) for metric in Metric for window in Window}
+"""All limits of windows."""
+CONCURRENT = "concurrent"
+"""The name of the limit on requests in flight."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limit:
     """At most `value` of `metric` in one `window`.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from scalix.domain.ledger.ledger import NO_DETAIL, Balance, Detail
 from scalix.domain.limits.calendar import window_end_ms, window_index
 from scalix.domain.limits.key_limits import KeyScope, KeyWindow
-from scalix.domain.limits.limits import Amounts, Limit, Limits, Metric, Window
+from scalix.domain.limits.limits import CONCURRENT, Amounts, Limit, Limits, Metric, Window
 from scalix.domain.limits.tallies import LATER_METRICS as LATER_METRICS
 from scalix.domain.limits.tallies import Tally as Tally
 
@@ -261,7 +261,6 @@ class Settled:
 
 
 ANY_LIMIT = "any"
-CONCURRENT = "concurrent"
 
 
 @dataclass(frozen=True, slots=True)

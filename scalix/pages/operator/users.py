@@ -7,8 +7,8 @@ from uuid import uuid4
 import orjson
 
 from scalix.domain.errors import BadRequest
-from scalix.domain.limits.limits import Metric, Window, limit_name
-from scalix.domain.limits.quota import CONCURRENT
+from scalix.domain.limits.limit_overrides import OF_TIER, with_entry
+from scalix.domain.limits.limits import CONCURRENT, LIMIT_NAMES
 from scalix.pages.days import over_days
 from scalix.pages.finding import path_to
 from scalix.pages.rows import A_PAGE, Context, Done, Download, PageRequest, Role, Services, act, page
@@ -23,7 +23,6 @@ from scalix.service.usage.reporting import Reporting
 from scalix.service.usage.usage_events import UsageEvents
 
 USER = "/ui/users/{user}"
-_LIMITS = {limit_name(metric, window): (metric, window) for metric in Metric for window in Window}
 _LATEST = "10"
 
 
@@ -67,7 +66,7 @@ async def _user(services: Services, asked: PageRequest) -> Context:
         "events": [{**one, "user_id": user_id} for one in events.events],
         "acts": acts["entries"],
         "tiers": list(services[PolicySource].current.tiers),
-        "names_of_limits": [*_LIMITS, CONCURRENT],
+        "names_of_limits": [*LIMIT_NAMES, CONCURRENT],
         "new_credit_id": uuid4().hex[:12],
     }
 
@@ -91,17 +90,10 @@ async def _block(services: Services, asked: PageRequest) -> Done:
 async def _limit(services: Services, asked: PageRequest) -> Done:
     """Set one limit of the user's own; the others stay."""
     name, text, user_id = asked.field("limit"), asked.form.get("amount", "").strip(), asked.names["user"]
-    metric, window = (part.value for part in _LIMITS[name]) if name in _LIMITS else (None, CONCURRENT)
+    value = OF_TIER if not text else None if text == "none" else _number(text)
 
     def changed(limits: Mapping[str, Any]) -> Mapping[str, Any]:
-        own = dict(limits)
-        entries = dict(own.get(metric, {})) if metric else own
-        entries.pop(window, None)
-        if text:
-            entries[window] = None if text == "none" else _number(text)
-        if metric:
-            own = {key: value for key, value in {**own, metric: entries}.items() if value}
-        return OwnLimits.read({"user_id": user_id, "limits": own}).limits
+        return OwnLimits.read({"user_id": user_id, "limits": with_entry(limits, name, value)}).limits
 
     await services[LimitAdministration].show(user_id)  # who is not known has none
     await services[LimitAdministration].change(user_id, changed, asked.by)

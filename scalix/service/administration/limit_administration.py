@@ -9,7 +9,7 @@ from pydantic import Field
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.subjects import user_subject
 from scalix.domain.identity.user_ids import checked_user_id
-from scalix.domain.limits.limits import Metric, Window, limit_name
+from scalix.domain.limits.limits import LIMIT_NAMES, Metric, Window, limit_name
 from scalix.domain.limits.quota import Tallies
 from scalix.service.administration.limit_views import ShownLimit, shown_limits, used_of
 from scalix.service.administration.user_records import UserRecords, refuse_unknown_user
@@ -25,7 +25,6 @@ DEFAULT_SHADOW_DAYS, MOST_SHADOW_DAYS = 7, 35
 _SHOWN = Fields({str: "user_id tier", list[ShownLimit]: "limits", dict[str, Any]: "overrides"})
 LimitsOfOne = Annotated[Json, _SHOWN]
 LimitsAfterReset = Annotated[Json, Fields(_SHOWN, {dict[str, float]: "undone"})]
-_BY_NAME = {limit_name(metric, window): (metric, window) for metric in Metric for window in Window}
 
 
 def _windows_named(value: Any, name: str) -> str | list[str]:
@@ -35,13 +34,13 @@ def _windows_named(value: Any, name: str) -> str | list[str]:
         message = '\'windows\' must be "all" or a list of names, such as ["requests-hour", "tokens-day"].'
         raise BadRequest(message, param="windows")
     for one in value:
-        if not isinstance(one, str) or one not in _BY_NAME:
-            known = ", ".join(_BY_NAME)
+        if not isinstance(one, str) or one not in LIMIT_NAMES:
+            known = ", ".join(LIMIT_NAMES)
             raise BadRequest(f"'{str(one)[:40]}' is no window. Known are: {known}.", param="windows")
     return value
 
 
-_NAMES = {"type": "array", "minItems": 1, "items": {"enum": list(_BY_NAME)}}
+_NAMES = {"type": "array", "minItems": 1, "items": {"enum": list(LIMIT_NAMES)}}
 
 
 class OwnLimits(RequestBody):
@@ -152,7 +151,7 @@ class LimitAdministration:
 
 
 def _windows(names: str | list[str]) -> list[tuple[Metric, Window]]:
-    return [_BY_NAME[name] for name in (_BY_NAME if names == ALL else dict.fromkeys(names))]
+    return [LIMIT_NAMES[name] for name in (LIMIT_NAMES if names == ALL else dict.fromkeys(names))]
 
 
 def _used(tallies: Tallies, what: Iterable[tuple[Metric, Window]]) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from typing import Annotated
 from scalix.domain.limits.calendar import rfc3339
 from scalix.domain.limits.key_states import KeyState
 from scalix.domain.limits.limit_overrides import Overrides
-from scalix.domain.limits.limits import Limit, Limits, Metric, Window
-from scalix.domain.limits.quota import CONCURRENT, Tallies, Tally, WindowState, window_states
+from scalix.domain.limits.limits import CONCURRENT, Limit, Limits, Metric, Window
+from scalix.domain.limits.quota import Tallies, Tally, WindowState, window_states
 from scalix.service.described import Fields, Json
 
 LIMIT = Fields({float: "used reserved", float | None: "limit_value remaining", str: "limit", str | None: "reset_at"})

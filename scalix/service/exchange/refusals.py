@@ -5,8 +5,8 @@ from typing import Any
 from scalix.domain.errors import GatewayError, QuotaReserved, RateLimitExceeded
 from scalix.domain.limits.durations import in_words
 from scalix.domain.limits.key_states import key_states
-from scalix.domain.limits.limits import Limit, Metric
-from scalix.domain.limits.quota import CONCURRENT, Ask, Refused, Verdict, WindowState, window_states
+from scalix.domain.limits.limits import CONCURRENT, Limit, Metric
+from scalix.domain.limits.quota import Ask, Refused, Verdict, WindowState, window_states
 from scalix.service.exchange.balance_refusals import balance_exhausted, balance_reserved
 from scalix.service.exchange.key_refusals import key_exhausted, key_reserved
 from scalix.service.exchange.refusal_parts import (

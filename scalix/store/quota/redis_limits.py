@@ -5,8 +5,8 @@ from collections.abc import Collection
 
 from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.key_limits import KEY_CONCURRENT, KeyLimit
-from scalix.domain.limits.limits import Metric, Window, amounts_text, limit_name
-from scalix.domain.limits.quota import ANY_LIMIT, CONCURRENT, ShadowCount, Tallies
+from scalix.domain.limits.limits import CONCURRENT, Metric, Window, amounts_text, limit_name
+from scalix.domain.limits.quota import ANY_LIMIT, ShadowCount, Tallies
 from scalix.store.keys import MERGED_LIFETIME_MS
 from scalix.store.quota.quota_wire import KEY_WINDOW, LETTER, POSITION, WINDOW, tallies_of
 from scalix.store.records.pseudonyms import SubjectStore
