@@ -1,11 +1,13 @@
 """What is wrong with what the operator wrote, in the words that the operator needs."""
 
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 _SHORTEST_NAME, _MOST_LETTERS = 5, 2
+_MOST_CHARS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,10 @@ def read_text(path: Path, kind: str, option: str) -> str:
     """The text of an input file, without a byte order mark. Raises `Wrong` for one that can't be read. `kind` is what
     messages call it, such as `config file`; `option` is where its path may have been given, such as `--config`."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        if Path(os.path.realpath(path)).is_fifo():  # what waits for it does nothing else; those of a shell have no path
+            raise Wrong(f"the {kind} is a named pipe, and is read again at a reload", "give a file")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(_MOST_CHARS + 1)
     except FileNotFoundError:
         raise Wrong(f"the {kind} does not exist", f"correct the path given to {option}") from None
     except UnicodeDecodeError:
@@ -55,6 +60,9 @@ def read_text(path: Path, kind: str, option: str) -> str:
     except OSError as error:
         reason = (error.strerror or "error").lower()
         raise Wrong(f"the {kind} can't be read ({reason})", "give a file that this user may read") from None
+    if len(text) > _MOST_CHARS:
+        raise Wrong(f"the {kind} has more than {_MOST_CHARS:,} characters, the most that is read", "make it smaller")
+    return text
 
 
 def shown_path(path: Path) -> str:

@@ -1,5 +1,6 @@
 """What the operator's config gives, and what is said of a wrong one."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ ALL_MODELS = [
     "claude-3-opus",
     "gemini-pro",
 ]
+# Some 400 bytes, and a hundred million values.
+TENFOLD_EIGHT_TIMES = "a0: &a0 x\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
 
 
 def test_the_shipped_file_has_the_tiers_of_the_product() -> None:
@@ -194,6 +197,8 @@ def test_a_wrong_price_or_maximum_is_a_problem(tmp_path: Path, info: str, what: 
         ("a: *nowhere\n", "found undefined alias"),
         ("a: \x00\n", "not valid YAML"),
         ("a: " + "[" * 500, "not valid YAML"),
+        (TENFOLD_EIGHT_TIMES, "more than 500,000 values when its aliases are followed"),
+        ("# a comment\n" * 200_000, "more than 2,000,000 characters"),
     ],
 )
 def test_what_is_not_yaml_is_one_line_with_its_place(tmp_path: Path, text: str, what: str) -> None:
@@ -236,6 +241,9 @@ def test_a_file_that_can_not_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "binary.yaml").write_bytes(b"a: \xff\n")
     with pytest.raises(LaunchError, match="not UTF-8"):
         read_config(tmp_path / "binary.yaml", {})
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(LaunchError, match="named pipe"):
+        read_config(tmp_path / "pipe.yaml", {})
 
 
 def test_a_yaml_tag_is_a_problem(tmp_path: Path) -> None:

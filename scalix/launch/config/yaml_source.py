@@ -19,6 +19,7 @@ from scalix.launch.problems import LaunchError, Problem, Wrong, read_text, shown
 
 Step = str | int
 """A key of a mapping or an index of a list."""
+_MOST_VALUES = 500_000
 
 
 class _ExactConstructor(RoundTripConstructor):
@@ -146,6 +147,9 @@ def load_yaml(path: Path) -> YamlSource:
     yaml.Constructor = _ExactConstructor
     try:
         tree = yaml.load(text)
+        if _values(tree, {}) > _MOST_VALUES:
+            what = f"it has more than {_MOST_VALUES:,} values when its aliases are followed"
+            raise LaunchError.of(name, what, "write fewer aliases of aliases")
     except DuplicateKeyError as error:
         mark = error.problem_mark
         key = str(error.problem or "").partition('"')[2].partition('"')[0]
@@ -184,6 +188,16 @@ def _unclosed_quote(text: str, error: MarkedYAMLError) -> int | None:
     if last is None or last.start_mark.line == last.end_mark.line or error.problem_mark is None:
         return None
     return int(last.start_mark.line) if last.end_mark.line == error.problem_mark.line else None
+
+
+def _values(value: Any, known: dict[int, int]) -> int:
+    """How many values there are when aliases are followed."""
+    if isinstance(value, str | bytes) or not isinstance(value, Mapping | Sequence | set):
+        return 1
+    if id(value) not in known:
+        inner = value.values() if isinstance(value, Mapping) else value
+        known[id(value)] = 1 + sum(_values(item, known) for item in inner)
+    return known[id(value)]
 
 
 def _plain(value: Any) -> Any:
