@@ -1,5 +1,6 @@
 """Variables that have no effect are said, with the one that was meant."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from scalix.launch.config.config_file import read_config
-from scalix.launch.settings.environment import load_environment
+from scalix.launch.processes.plan import Plan
+from scalix.launch.settings.environment import Environment, load_environment, resolve_settings
 from scalix.launch.settings.variable_notes import INTERNAL, OURS, unknown_variables, variable_notes
 from tests.launch.config_text import TIERS, read
 from tests.launch.running import Place
@@ -123,6 +125,26 @@ def test_check_says_what_has_no_effect_and_what_litellm_does_not_see(
     assert any("GUNICORN_THREADS" in line for line in facts["warnings"])
     assert facts["kept_from_litellm"] == ["DATABASE_URL"]
     assert "canary" not in told + as_json
+
+
+def test_no_variable_that_the_gateway_reads_itself_is_said_to_be_anothers_or_unknown(tmp_path: Path) -> None:
+    texts = (
+        node.value
+        for folder in ("launch/settings", "launch/processes", "wiring", "store", "service", "edge")
+        for file in (ROOT / "scalix" / folder).rglob("*.py")
+        if file.name != "litellm_environment.py"
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+    names = OURS | {text for text in texts if re.fullmatch("(SCALIX|LITELLM|REDIS|OTEL|AWS)(_[A-Z0-9]+)+", text)}
+    names -= {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"}  # set for a worker, and never read
+    assert {"REDIS_URL", "REDIS_SENTINEL_PASSWORD", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"} <= names
+    settings = resolve_settings(load_environment(tmp_path, {}), root=tmp_path)
+    environment = Environment(dict.fromkeys(names, "x"), (), "development")
+    plan = Plan(settings, environment, read_config(SHIPPED, {}, demo=True), demo=True)
+    assert "REDIS_URL" in plan.kept_from_litellm
+    assert plan.notes_on_kept == ()
+    assert list(unknown_variables(environment.values, ())) == []
 
 
 # ---- the variables of the shipped config --------------------------------------------------------------------------

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 from scalix.launch.config.deployments import lack
 from scalix.launch.doctor.findings import Case, Finding, Level
-from scalix.launch.settings.litellm_environment import explained
 from scalix.launch.settings.variable_notes import variable_notes
 
 _NAME = re.compile(r"\b[A-Z][A-Z0-9_]{2,}\b")
@@ -18,7 +17,7 @@ def check_settings(case: Case) -> Iterator[Finding]:
     yield from (Finding.of(one) for one in case.found.problems if not _is_of(one.where, of_config))
     unread = variable_notes(environment, workers_option=None, referred=_names_in(case), signing=())
     yield from (_told(line, "settings") for line in (plan.notes if plan else unread))
-    yield from (_told(line, "settings", "note") for line in explained(plan.kept_from_litellm if plan else {}))
+    yield from (_told(line, "settings", "note") for line in (plan.notes_on_kept if plan else ()))
     if not case.found.problems:
         sources = ", ".join(path.name for path in environment.sources) or "no env file"
         yield Finding("ok", "settings", f"SCALIX_ENV={settings.scalix_env}, {sources}")

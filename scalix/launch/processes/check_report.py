@@ -8,7 +8,6 @@ from scalix.domain.identity.identity import IdentitySettings
 from scalix.launch.processes.plan import Plan
 from scalix.launch.processes.ports import base_url
 from scalix.launch.processes.start_block import model_lines, page_lines
-from scalix.launch.settings.litellm_environment import explained
 from scalix.launch.settings.tls import read_key_pair
 from scalix.store.connection.server_check import redacted
 
@@ -85,7 +84,7 @@ def _rows(plan: Plan) -> Iterator[tuple[str, str]]:
         yield "pages", line
     for line in plan.config.translated:
         yield "litellm", line
-    for line in explained(plan.kept_from_litellm):
+    for line in plan.notes_on_kept:
         yield "litellm", line
     for warning in facts["warnings"]:
         yield "warning", warning

@@ -18,10 +18,10 @@ from scalix.launch.processes.certificate import FD_VARIABLE
 from scalix.launch.processes.child import ChildSpec
 from scalix.launch.processes.runfile import POLICY_FILE
 from scalix.launch.settings.environment import Environment, Settings
-from scalix.launch.settings.litellm_environment import kept_out
+from scalix.launch.settings.litellm_environment import explained, kept_out
 from scalix.launch.settings.tls import PASSWORD
 from scalix.launch.settings.traces import is_of_traces, trace_notes
-from scalix.launch.settings.variable_notes import variable_notes
+from scalix.launch.settings.variable_notes import OURS, variable_notes
 
 if TYPE_CHECKING:
     from scalix.launch.config.config_file import GatewayConfig
@@ -77,6 +77,11 @@ class Plan:
         set_there = [name for name in self.config.variables if not name.startswith(_OF_THE_STORE)]
         traced = filter(is_of_traces, self.environment.values)
         return kept_out(self.environment.values, self.config.litellm, [*self.signing_secrets, *set_there, *traced])
+
+    @property
+    def notes_on_kept(self) -> tuple[str, ...]:
+        """Lines about the variables that are kept from LiteLLM, but for those that the gateway itself reads."""
+        return tuple(explained({name: what for name, what in self.kept_from_litellm.items() if name not in OURS}))
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -34,7 +34,6 @@ from scalix.launch.processes.start_block import model_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_orphans
 from scalix.launch.processes.unapplied import Unapplied
 from scalix.launch.processes.watchdog import Watchdog
-from scalix.launch.settings.litellm_environment import explained
 from scalix.launch.settings.master_key import ensure_master_key
 from scalix.store.keys import DEFAULT_KEY_PREFIX
 from scalix.store.metric_cells import forget_metrics
@@ -105,7 +104,7 @@ class Supervisor:
         self._note()
         notes = (("settings", note) for note in self._plan.notes)
         warnings = (("config", line) for line in self._plan.config.warnings)
-        hidden = (("config", line) for line in explained(self._plan.kept_from_litellm))
+        hidden = (("config", line) for line in self._plan.notes_on_kept)
         for label, line in (*notes, *warnings, *model_lines(self._plan), *hidden):
             self._output.say(label, line)
         self._demo_url = self._start_demo() if self._plan.demo else None
