@@ -16,6 +16,11 @@ class PageSettings:
     allow: tuple[str, ...] = ()
     url: str | None = None
 
+    @property
+    def own_port(self) -> int:
+        """The port that pages have for themselves; 0 where they have none, or are off."""
+        return self.port if self.enabled else 0
+
     def is_closed_in(self, *, production: bool) -> bool:
         """Whether the operator's pages open to nobody: in production, where nothing says to whom."""
         return production and not self.port and not self.allow

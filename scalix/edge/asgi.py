@@ -18,6 +18,8 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
+# Where a scope says that a trusted proxy has passed it on, and, at a port that has pages alone, which is the API's.
+VIA_TRUSTED, API_PORT = "scalix_via_trusted", "scalix_api_port"
 # Where `ClientAddresses` notes in a scope whose address it is: an `Address`, or `None`.
 CLIENT_ADDRESS = "scalix_client_address"
 # Where a server may have put a function of status, headers and body that writes them at once, and says whether it has.

@@ -8,13 +8,13 @@ from scalix.domain.identity.addresses import (
     is_relayed,
     parse_address,
 )
-from scalix.edge.asgi import CLIENT_ADDRESS, Scope
+from scalix.edge.asgi import CLIENT_ADDRESS, VIA_TRUSTED, Scope
 
 _FORWARDED_FOR = b"x-forwarded-for"
 
 
 class ClientAddresses:
-    """Reads clients' addresses. `trusted_proxies`: the peers whose `X-Forwarded-For` counts."""
+    """Reads clients' addresses. `trusted_proxies`: the peers whose `X-Forwarded-…` headers count."""
 
     def __init__(self, trusted_proxies: Networks = NO_NETWORKS) -> None:
         self._trusted = trusted_proxies
@@ -40,6 +40,7 @@ class ClientAddresses:
         peer = peer_of(scope)
         if peer not in self._trusted:
             return peer
+        scope[VIA_TRUSTED] = True
         lines = [value.decode("latin-1") for name, value in scope["headers"] if name == _FORWARDED_FOR]
         return client_address(peer, ",".join(lines).split(",") if lines else [], self._trusted)
 

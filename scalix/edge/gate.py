@@ -26,6 +26,7 @@ from scalix.domain.requests.routes import Route
 from scalix.edge.access_log import ASKED, AccessLog, Asked, code_told
 from scalix.edge.answer_headers import routed_headers
 from scalix.edge.asgi import (
+    API_PORT,
     WHOLE_ANSWER,
     ClientSend,
     Receive,
@@ -88,6 +89,10 @@ class Observers:
 class Pages(Protocol):
     """What answers browsers. A refusal is raised after its page was sent, for those who are told of refusals."""
 
+    def are_alone_at(self, scope: Scope) -> bool:
+        """Whether a request has come to a port where nothing else is. Notes `API_PORT` then."""
+        ...
+
     def takes(self, path: str) -> bool:
         """Whether a path is one of its own."""
         ...
@@ -144,6 +149,8 @@ class Gate:
         self._observers.began(scope)
         try:
             if self._guard.settings.cors_origins and header(scope, b"origin") is not None:
+                return None
+            if self.pages is not None and self.pages.are_alone_at(scope):
                 return None
             error = self._early.refusal(scope, body)
             if error is None:
@@ -243,9 +250,15 @@ class Gate:
     async def _dispatch(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         methods = find(path, scope["raw_path"])
+        if self.pages is not None and self.pages.are_alone_at(scope):
+            methods = None
         if methods is None and self.pages is not None and self.pages.takes(path):
             await self.pages.handle(request_id, scope, paced(receive), send)
             return
+        if methods is None and API_PORT in scope:
+            raise RouteNotFound(
+                f"This port has pages alone: / and what is below /ui and /me. The API is at port {scope[API_PORT]}."
+            )
         if methods is None:
             raise RouteNotFound(f"There is no {shown_text(path, 200)} here. The README lists the routes.")
         if (header(scope, b"upgrade") or "").lower() == "websocket":

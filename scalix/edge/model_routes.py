@@ -4,15 +4,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import re2
-
 from scalix.domain.errors import InvalidApiKey, ModelNotFound
 from scalix.domain.health_checks import Checked
 from scalix.domain.policy import Model
 from scalix.domain.redaction.foreign_texts import shown_text
 from scalix.domain.requests.model_names import did_you_mean
 from scalix.edge import model_views as views
-from scalix.edge.asgi import Scope, credential_of, header, is_anthropics
+from scalix.edge.asgi import Scope, credential_of, is_anthropics
+from scalix.edge.own_address import base_url
 from scalix.edge.queries import query_of
 from scalix.edge.rows import Access, Request, Row
 from scalix.edge.user_header import take_user
@@ -28,9 +27,6 @@ LastChecks = Callable[[], Awaitable[Mapping[str, Checked]]]
 async def none_checked() -> Mapping[str, Checked]:
     """Where nobody checks."""
     return {}
-
-
-_HOST = re2.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9a-fA-F:.]{2,45}\](:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +100,9 @@ class ModelRoutes:
 
 def _with_example(error: InvalidApiKey, scope: Scope) -> InvalidApiKey:
     """The error of who asks for the models, often in a browser or before anything else: with a request to paste."""
-    host = header(scope, b"host") or ""
-    base = f"{scope.get('scheme', 'http')}://{host if _HOST.fullmatch(host) else '127.0.0.1:4000'}"
     fresh = error.anew()
     fresh.answers = None
-    fresh.message += f' For example: curl {base}/v1/models -H "Authorization: Bearer <key>"'
+    fresh.message += f' For example: curl {base_url(scope)}/v1/models -H "Authorization: Bearer <key>"'
     return fresh
 
 

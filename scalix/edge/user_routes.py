@@ -5,7 +5,7 @@ from operator import attrgetter
 from typing import Annotated, NotRequired
 
 from scalix.domain.errors import BadRequest
-from scalix.edge.asgi import header
+from scalix.edge.own_address import base_url
 from scalix.edge.rows import BODY, BY, QUERY, Part, Request, Row, calls
 from scalix.service.administration.administration import SHOWN_USER, NewUser, UserAdministration, UserChange, Users
 from scalix.service.administration.balances import Balances, Credit
@@ -47,11 +47,8 @@ def _user_in(asked: Request) -> str:
     return user_id
 
 
-def _asked_at(asked: Request) -> str:
-    return f"{asked.scope.get('scheme', 'http')}://{header(asked.scope, b'host') or ''}"
-
-
 _BY_ID = ("user_id",)
+_ASKED_AT: Part = lambda asked: base_url(asked.scope)  # noqa: E731
 _USER_IDS: Part = attrgetter("body.user_ids")
 NEW_USER_ROWS: tuple[Row[NewUsers], ...] = (Row("POST", "/user/new", NewUsers.answer, body=NewUser, names_user=True),)
 USER_ROWS: tuple[Row[UserAdministration], ...] = (
@@ -81,7 +78,7 @@ TOKEN_ROWS: tuple[Row[TokenRevocation], ...] = (
 )
 LINK_ROWS: tuple[Row[SignIns], ...] = (
     Row(
-        "POST", "/scalix/v1/login-link", calls(SignIns.make_link, BODY, _asked_at, BY), body=LinkWanted, names_user=True
+        "POST", "/scalix/v1/login-link", calls(SignIns.make_link, BODY, _ASKED_AT, BY), body=LinkWanted, names_user=True
     ),
 )
 SECRET_ROWS: tuple[Row[SecretsAdministration], ...] = (

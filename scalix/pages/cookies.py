@@ -2,7 +2,7 @@
 
 from scalix.domain.errors import NotPermitted
 from scalix.edge.asgi import Header, Scope, header
-from scalix.edge.client_address import ClientAddresses, peer_of
+from scalix.edge.own_address import is_secure
 
 SESSION, NOTICE, THEME = "scalix_session", "scalix_notice", "scalix_theme"
 THEMES = ("light", "dark")
@@ -19,9 +19,9 @@ def cookie_of(scope: Scope, name: str) -> str:
     return next((value.strip() for given, _, value in pairs if given.strip() == name), "")
 
 
-def own_cookie_of(scope: Scope, name: str, addresses: ClientAddresses) -> str:
+def own_cookie_of(scope: Scope, name: str) -> str:
     """The value of a cookie that `cookie` has set; empty where there is none."""
-    return cookie_of(scope, _named(name, is_secure(scope, addresses)))
+    return cookie_of(scope, _named(name, is_secure(scope)))
 
 
 def _named(name: str, secure: bool) -> str:
@@ -30,31 +30,17 @@ def _named(name: str, secure: bool) -> str:
     return f"__Host-{name}" if secure else name
 
 
-def cookie(name: str, value: str, scope: Scope, addresses: ClientAddresses, *, max_age_s: int) -> Header:
+def cookie(name: str, value: str, scope: Scope, *, max_age_s: int) -> Header:
     """A header that sets a cookie which no script can read and no other site can send; 0 seconds: that removes it."""
-    secure = is_secure(scope, addresses)
+    secure = is_secure(scope)
     text = f"{_named(name, secure)}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Strict"
     text += "; Secure" * secure
     return b"set-cookie", text.encode("ascii")
 
 
-def notice_cookie(value: str, scope: Scope, addresses: ClientAddresses) -> Header:
+def notice_cookie(value: str, scope: Scope) -> Header:
     """A header that keeps a signed notice for the next page; an empty one removes it."""
-    return cookie(NOTICE, value, scope, addresses, max_age_s=_NOTICE_S if value else 0)
-
-
-def is_secure(scope: Scope, addresses: ClientAddresses) -> bool:
-    """Whether the browser speaks TLS: with us, or with a proxy that we trust."""
-    if scope.get("scheme") == "https":
-        return True
-    said = (header(scope, b"x-forwarded-proto") or "").split(",")[0].strip().lower()
-    return said == "https" and addresses.is_trusted(peer_of(scope))
-
-
-def base_url(scope: Scope, configured: str | None, addresses: ClientAddresses) -> str:
-    """The gateway's address for a browser's programs: as the config has it, else as the browser has asked."""
-    scheme = "https" if is_secure(scope, addresses) else "http"
-    return (configured or f"{scheme}://{header(scope, b'host') or 'localhost'}").rstrip("/")
+    return cookie(NOTICE, value, scope, max_age_s=_NOTICE_S if value else 0)
 
 
 def check_origin(scope: Scope) -> None:

@@ -80,6 +80,7 @@ class Frame:
     ) -> None:
         self._table = table
         self._doors = doors
+        self.are_alone_at = doors.are_alone_at
         self._services = services
         self._sign_ins = services[SignIns]
         self._guard = guard
@@ -124,7 +125,7 @@ class Frame:
         if scope["path"].startswith("/ui") and not self._doors.opens_ui(scope):
             raise RouteNotFound("There is no page here.")
         found = self._table.find(scope["raw_path"])
-        cookie = own_cookie_of(scope, SESSION, self._guard.addresses)
+        cookie = own_cookie_of(scope, SESSION)
         if cookie:
             asked.signed_in = await self._sign_ins.signed_in(cookie, address_of(scope))
         if found is None:
@@ -185,12 +186,12 @@ class Frame:
         headers = list(done.headers)
         if done.notice:
             signed = await self._sign_ins.signed(_NOTICE + done.notice.encode().hex())
-            headers.append(notice_cookie(signed, visit.scope, self._guard.addresses))
+            headers.append(notice_cookie(signed, visit.scope))
         return redirect(done.to or path_to(row.of, *asked.names.values()), headers)
 
     async def _layout(self, visit: Visit, row: PageRow | None) -> Layout:
         scope, asked = visit.scope, visit.asked
-        theme, notice = cookie_of(scope, THEME), own_cookie_of(scope, NOTICE, self._guard.addresses)
+        theme, notice = cookie_of(scope, THEME), own_cookie_of(scope, NOTICE)
         layout = Layout(
             path=scope["raw_path"].decode("latin-1"),
             now_ms=asked.now_ms,
@@ -213,7 +214,7 @@ class Frame:
         if notice and header(scope, _PART) is None:
             text = await self._sign_ins.unsigned(notice) or ""
             layout.notice = bytes.fromhex(text.removeprefix(_NOTICE)).decode() if text.startswith(_NOTICE) else ""
-            visit.headers.append(notice_cookie("", scope, self._guard.addresses))
+            visit.headers.append(notice_cookie("", scope))
         return layout
 
     async def _problem(self, visit: Visit) -> Answer:

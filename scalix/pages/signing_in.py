@@ -5,8 +5,9 @@ from functools import partial
 from scalix.domain.errors import BadRequest, InvalidApiKey
 from scalix.domain.identity.key_secrets import digest_of
 from scalix.edge.asgi import address_of, credential_of
-from scalix.edge.client_address import ClientAddresses
-from scalix.pages.cookies import SESSION, base_url, cookie
+from scalix.edge.own_address import base_url
+from scalix.pages.cookies import SESSION, cookie
+from scalix.pages.doors import Doors
 from scalix.pages.layout import HOMES
 from scalix.pages.rows import Context, Done, PageRequest, PageRow, Role, Services, act, page
 from scalix.service.identity.identity import Credential
@@ -19,7 +20,7 @@ _WRONG = "This key is not right, or not any more. Check that it was copied whole
 
 async def _first(services: Services, asked: PageRequest) -> Context:
     configured = services[PolicySource].current.ui.url
-    return {"base_url": base_url(asked.scope, configured, services[ClientAddresses])}
+    return {"base_url": base_url(asked.scope, configured), "opens_ui": services[Doors].opens_ui(asked.scope)}
 
 
 async def _door(services: Services, asked: PageRequest, role: Role) -> Context | Done:
@@ -37,7 +38,7 @@ async def _sign_in(services: Services, asked: PageRequest, role: Role) -> Done:
         text = await services[SignIns].sign_in(credential, asked.by, as_operator=role is Role.OPERATOR)
     except InvalidApiKey as error:
         raise InvalidApiKey(_WRONG, param="credential").for_log(error.reason, error.who) from None
-    return Done(to=_inside(asked.form.get("to", ""), role), headers=(_session(services, asked, text),))
+    return Done(to=_inside(asked.form.get("to", ""), role), headers=(_session(asked, text),))
 
 
 async def _enter_door(services: Services, asked: PageRequest) -> Context:
@@ -47,7 +48,7 @@ async def _enter_door(services: Services, asked: PageRequest) -> Context:
 
 async def _enter(services: Services, asked: PageRequest) -> Done:
     text, to = await services[SignIns].enter(asked.form.get("code", "").strip(), asked.by)
-    return Done(to=_inside(to, Role.USER), headers=(_session(services, asked, text),))
+    return Done(to=_inside(to, Role.USER), headers=(_session(asked, text),))
 
 
 async def _sessions(services: Services, asked: PageRequest) -> Context:
@@ -69,12 +70,12 @@ async def _end_session(services: Services, asked: PageRequest) -> Done:
 
 async def _sign_out(services: Services, asked: PageRequest) -> Done:
     await services[SignIns].sign_out(asked.session, asked.by)
-    return Done("You are signed out.", "/", (_session(services, asked, ""),))
+    return Done("You are signed out.", "/", (_session(asked, ""),))
 
 
-def _session(services: Services, asked: PageRequest, text: str) -> tuple[bytes, bytes]:
+def _session(asked: PageRequest, text: str) -> tuple[bytes, bytes]:
     lifetime_s = LIFETIME_MS // 1000 if text else 0
-    return cookie(SESSION, text, asked.scope, services[ClientAddresses], max_age_s=lifetime_s)
+    return cookie(SESSION, text, asked.scope, max_age_s=lifetime_s)
 
 
 def _inside(to: str, role: Role) -> str:

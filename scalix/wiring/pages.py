@@ -8,6 +8,7 @@ from typing import Any
 
 from scalix.edge.guard import Guard
 from scalix.launch.processes.runfile import read_run_file
+from scalix.launch.settings.environment import DEFAULT_PORT
 from scalix.pages.all_rows import PAGE_ROWS
 from scalix.pages.doors import Doors
 from scalix.pages.finding import PathTable
@@ -24,11 +25,17 @@ Ready = Callable[[], Awaitable[Mapping[str, str | int]]]
 def build_pages(core: Core, guard: Guard, ready: Ready) -> Frame:
     """The pages. `ready` tells how this worker is. What they show and do comes from `Services`: a page that needs
     another use case names it here."""
-    operators = core.administration
+    operators, run = core.administration, read_run_file(core.store.state_dir)
+    doors = Doors(
+        core.policy,
+        guard.addresses,
+        is_production=core.is_production,
+        api_port=run.port if run is not None else DEFAULT_PORT,
+    )
     services = Services(
         core.policy,
         core.callers.sign_ins,
-        guard.addresses,
+        doors,
         core.usage.usage,
         core.usage.events,
         core.usage.requests,
@@ -56,7 +63,6 @@ def build_pages(core: Core, guard: Guard, ready: Ready) -> Frame:
             core.store.journal,
         ),
     )
-    doors = Doors(core.policy, guard.addresses, is_production=core.is_production)
     return Frame(PathTable(PAGE_ROWS), services, doors, guard, now_ms)
 
 

@@ -10,7 +10,8 @@ from scalix.domain.pages import PageSettings
 from scalix.launch.config.policy_file import read_policy, write_policy
 from tests.launch.config_text import MODELS, TIERS, problem_of, read
 from tests.launch.doctor_rig import GOOD_KEY, Practice
-from tests.launch.running import Place
+from tests.launch.running import Place, eventually
+from tests.launch.test_reload import APP
 
 
 def free_port() -> int:
@@ -48,6 +49,10 @@ def test_all_workers_listen_on_the_pages_own_port_too(place: Place) -> None:
     config.write_text(f"{config.read_text(encoding='utf-8').rstrip()}\n  ui: {{port: {port}}}\n", encoding="utf-8")
     gateway = place.start("--workers", "2")
     assert f"http://127.0.0.1:{port}/ui for operators" in place.terminal()
+    where = [f"http://127.0.0.1:{gateway.port}/me for users", f"http://127.0.0.1:{port}/ui for operators"]
+    assert gateway.status()["pages"] == where
+    told = place.run("--status").stdout
+    assert all(f"pages    {line}" in told for line in where)
     seen = set()
     for _ in range(40):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -55,6 +60,30 @@ def test_all_workers_listen_on_the_pages_own_port_too(place: Place) -> None:
         seen.add(connection.getresponse().read())
         connection.close()
     assert seen == {str(worker.process.pid).encode() for worker in gateway.run_file.workers}
+
+
+def test_another_port_comes_with_new_workers_at_a_reload_if_it_can_be_had(place: Place) -> None:
+    config, ports = place.folder / "config.yaml", (free_port(), free_port())
+    plain = config.read_text(encoding="utf-8").rstrip()
+    config.write_text(f"{plain}\n  ui: {{port: {ports[0]}}}\n", encoding="utf-8")
+    gateway = place.start(extra=APP)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        config.write_text(f"{plain}\n  ui: {{port: {taken}}}\n", encoding="utf-8")
+        refused = place.run("--reload")
+    assert (refused.returncode, f"scalix.ui.port: port {taken}" in refused.stdout + refused.stderr) == (2, True)
+    config.write_text(f"{plain}\n  ui: {{port: {ports[1]}}}\n", encoding="utf-8")
+    told = place.run("--reload")
+    assert (told.returncode, "replaced one by one: scalix.ui.port" in told.stdout) == (0, True), told
+    eventually(lambda: answers(ports[1]) and not answers(ports[0]), "the pages are at the new port alone")
+    assert gateway.status()["pages"][1] == f"http://127.0.0.1:{ports[1]}/ui for operators"
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_port_of_the_pages_that_is_taken_is_told_before_anything_starts(place: Place) -> None:

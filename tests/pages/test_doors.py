@@ -1,5 +1,6 @@
 """From where the pages open: off, a port of their own, networks, and production."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scalix.domain.errors import InvalidApiKey
 from scalix.domain.pages import PageSettings
 from tests.edge.limits_rig import Instance
 from tests.pages.rig import Browser, instance_at, operator, text_of, user
@@ -54,9 +56,44 @@ async def test_the_networks_that_are_allowed_open_them_and_no_other_does(instanc
 async def test_with_a_port_of_their_own_they_are_there_alone(instance: Instance) -> None:
     set_ui(instance, port=4001)
     assert await status_of(instance, "/ui") == 404
+    assert 'href="/ui"' not in (await Browser(instance).get("/")).text
+    assert await status_of(instance, "/me") == 200
     beside = Browser(instance)
     beside.http.base_url = "http://gateway:4001"
-    assert (await beside.get("/ui/sign-in")).status_code == 200
+    first = await beside.get("/")
+    assert 'href="/ui"' in first.text
+    assert "http://gateway:4000/v1" in text_of(first), "the API is at the other port"
+    style = re.search(r'href="(/[^"]+\.css)"', first.text)
+    assert style is not None
+    for path in ("/ui/sign-in", "/me/sign-in", style[1]):
+        assert (await beside.get(path)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/health/readiness"),
+        ("GET", "/metrics"),
+        ("GET", "/v1/models"),
+        ("POST", "/v1/chat/completions"),
+        ("POST", "/v1/messages"),
+        ("POST", "/key/generate"),
+        ("GET", "/no/such/thing"),
+    ],
+)
+async def test_a_port_of_the_pages_has_nothing_else(method: str, path: str, instance: Instance) -> None:
+    set_ui(instance, port=4001)
+    answer = await instance.http.request(method, f"http://gateway:4001{path}", content=b"{}")
+    assert (answer.status_code, "The API is at port 4000." in answer.text) == (404, True)
+
+
+async def test_a_port_of_the_pages_refuses_no_key_before_it_says_that_no_api_is_there(instance: Instance) -> None:
+    set_ui(instance, port=4001)
+    gate: Any = instance.http._transport.app  # type: ignore[attr-defined]
+    gate._early.refusal = lambda scope, body: InvalidApiKey("No such key.")
+    wrong: Any = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": []}
+    assert gate.refuse_at_once({**wrong, "server": ("10.0.0.7", 4000)}, b"{}")[0] == 401
+    assert gate.refuse_at_once({**wrong, "server": ("10.0.0.7", 4001)}, b"{}") is None
 
 
 async def test_pages_that_are_off_are_no_pages(instance: Instance) -> None:

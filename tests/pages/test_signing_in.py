@@ -190,6 +190,24 @@ async def test_behind_a_trusted_tls_proxy_the_cookie_is_secure(
     assert f"Max-Age={LIFETIME_MS // 1000};" in cookie
 
 
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "192.0.2.1"])
+async def test_every_address_that_is_shown_is_the_one_by_which_the_client_came(
+    trusted: str, store_url: str, key_prefix: str, tmp_path: Path
+) -> None:
+    said = {"x-forwarded-proto": "https", "x-forwarded-host": "ai.example.com, inner:8080"}
+    came = "https://ai.example.com" if trusted == "127.0.0.1" else "http://gateway"
+    async with instance_at(store_url, key_prefix, tmp_path, "proxied", SCALIX_TRUSTED_PROXIES=trusted) as instance:
+        refused = await instance.http.get("/v1/models", headers={**said, "authorization": "Bearer sk-wrong"})
+        assert f"curl {came}/v1/models" in refused.json()["error"]["message"]
+        link = await instance.http.post("/scalix/v1/login-link", json={"user_id": "ann"}, headers=said)
+        assert link.json()["url"].startswith(f"{came}/me/enter#")
+        assert f"OPENAI_BASE_URL={came}/v1" in text_of(await Browser(instance, None, **said).get("/"))
+        reader = await user(instance)
+        set_up = await reader.get("/me/set-up", headers={"x-forwarded-host": "ai.example.com"})
+        host = came.partition("//")[2]
+        assert f'base_url="http://{host}/v1"' in text_of(set_up)
+
+
 async def test_a_header_of_a_client_makes_no_connection_secure(instance: Instance) -> None:
     browser = Browser(instance)
     headers = {"origin": "http://gateway", "x-forwarded-proto": "https"}

@@ -117,6 +117,7 @@ def worker_environment(
         SCALIX_STORE_URL=store_url,
         SCALIX_STATE_DIR=str(settings.state_dir),
         SCALIX_ENV=settings.scalix_env,
+        SCALIX_UI_PORT=str(plan.config.policy.ui.own_port),
         SCALIX_DRAIN_S=str(settings.drain_s),
         SCALIX_STREAM_JOIN_MS=str(settings.stream_join_ms),
         SCALIX_DEMO="1" if plan.demo else "0",
@@ -141,8 +142,6 @@ def worker_environment(
         values.setdefault(name, value)
     if demo_url:
         values["SCALIX_DEMO_URL"] = demo_url
-    if plan.config.policy.ui.enabled and plan.config.policy.ui.port:
-        values["SCALIX_UI_PORT"] = str(plan.config.policy.ui.port)
     if is_published(master_key) and not settings.production:
         # The edge takes it from this machine only; LiteLLM would not start with it.
         values["LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY"] = "true"

@@ -50,10 +50,10 @@ def allow_listen(sock: socket.socket) -> None:
 
 def check_ui_port(ui: PageSettings, host: str) -> None:
     """See that the port of the operator's pages can be had, if they have one of their own. Raises `LaunchError`."""
-    if not ui.enabled or not ui.port:
+    if not ui.own_port:
         return
     try:
-        reserve_port(host, ui.port).close()
+        reserve_port(host, ui.own_port).close()
     except LaunchError as error:
         fix = "choose another port for scalix.ui.port, or stop that program"
         raise LaunchError(tuple(Problem("scalix.ui.port", one.what, fix) for one in error.problems)) from None

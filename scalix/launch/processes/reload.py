@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from scalix.launch.config.references import PLAIN_PREFIX
 from scalix.launch.problems import LaunchError, shown_path
+from scalix.launch.processes.ports import check_ui_port
 from scalix.launch.processes.runfile import ReloadEntry
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ def read_again(plan: "Plan") -> Change:
         what = "no provider's key is set any more, and the demo provider comes with a start only"
         raise LaunchError.of(shown_path(plan.settings.config_path), what, "set a key, or run --stop, then start again")
     before, config = plan.config, now.config
+    if config.policy.ui.own_port != before.policy.ui.own_port:
+        check_ui_port(config.policy.ui, plan.settings.host)
     brings = list(_changes(before.policy, config.policy))
     notes = [f"tiers reloaded ({'; '.join(brings)})" if brings else "tiers reloaded, they are as before"]
     reasons = list(_other_workers(plan, now))
@@ -104,6 +107,8 @@ def _other_workers(plan: "Plan", now: "Plan") -> Iterator[str]:
     yield from sections
     if set(now.signing_secrets) - set(plan.signing_secrets):
         yield "scalix.jwt"
+    if after.policy.ui.own_port != before.policy.ui.own_port:
+        yield "scalix.ui.port"
     if after.identity.anonymous_tier != before.identity.anonymous_tier:
         yield "scalix.anonymous"
     if after.identity.trusted_proxies != before.identity.trusted_proxies:

@@ -50,8 +50,9 @@ class RunFile:
     `config` is the version of the config in force, `differing` are other gateways of the store with another one.
     `certificate` is the file of what is in force for TLS, without its key; `certificate_state` is one line about it.
     `models` are the names of those that can be asked for, `left_out` a line about each that can't; `down` is one about
-    each worker that has ended and is started again and again. `unapplied` is what a reload would bring, or the problems
-    that it would find, where files have changed since they were read."""
+    each worker that has ended and is started again and again; `pages` says where a browser finds them.
+    `unapplied` is what a reload would bring, or the problems that it would find, where files have changed since they
+    were read."""
 
     host: str
     port: int
@@ -76,6 +77,7 @@ class RunFile:
     left_out: tuple[str, ...] = ()
     unapplied: tuple[str, ...] = ()
     down: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -113,7 +115,7 @@ def read_run_file(state_dir: Path) -> RunFile | None:
             WorkerEntry(**{**entry, "process": ProcessIdentity(**entry["process"])}) for entry in raw["workers"]
         )
         raw["helpers"] = tuple(ProcessIdentity(**entry) for entry in raw["helpers"])
-        lists = ("models", "left_out", "differing", "unapplied", "down")
+        lists = ("models", "left_out", "differing", "unapplied", "down", "pages")
         raw.update({name: tuple(raw.get(name, ())) for name in lists})
         if raw.get("reload") is not None:
             raw["reload"] = ReloadEntry(**raw["reload"])

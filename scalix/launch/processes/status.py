@@ -75,6 +75,7 @@ class Status:
                 models=list(run.models),
                 left_out=list(run.left_out),
                 workers_down=list(run.down),
+                pages=list(run.pages),
                 store=run.store,
                 store_socket=run.store_socket,
                 certificate=run.certificate_state or None,
@@ -119,6 +120,7 @@ class Status:
         lines += [f"failing  {one['deployment']}: {one['reason']} ({one['checked_at']})" for one in self.failing]
         for name, left_s in self.resting.items():
             lines.append(f"resting  {name}: {length_in_words(1000 * left_s)} more, after failures")
+        lines += [f"pages    {line}" for line in run.pages]
         lines += [f"down     {line}" for line in run.down]
         lines += [f"out      {line}" for line in run.left_out]
         return "\n".join(lines)

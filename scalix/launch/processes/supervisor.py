@@ -30,7 +30,7 @@ from scalix.launch.processes.pump import PipePump
 from scalix.launch.processes.reloading import Reloading
 from scalix.launch.processes.runfile import RunFile, hold_lock, remove_run_file
 from scalix.launch.processes.signals import EXIT_PORT_TAKEN, HURRY_SIGNAL, RELOAD_SIGNALS, STOP_SIGNALS, SignalInbox
-from scalix.launch.processes.start_block import model_lines, start_block
+from scalix.launch.processes.start_block import model_lines, page_lines, start_block
 from scalix.launch.processes.takeover import refuse_second_start, wait_for_orphans
 from scalix.launch.processes.unapplied import Unapplied
 from scalix.launch.processes.watchdog import Watchdog
@@ -273,6 +273,7 @@ class Supervisor:
             config=self._plan.config.policy.version,
             models=self._plan.models,
             left_out=tuple(line for _, line in model_lines(self._plan))[1:],
+            pages=tuple(page_lines(self._plan, self._run_file.url)),
             **self._crew.noted(),
             **self._certificate.noted,
             **changes,

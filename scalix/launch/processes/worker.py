@@ -87,8 +87,8 @@ async def _serve(fd: int, ready_fd: int) -> int:
     sock.set_inheritable(False)
     allow_listen(sock)
     sockets = [sock]
-    if "SCALIX_UI_PORT" in os.environ:
-        sockets.append(beside(sock, int(os.environ["SCALIX_UI_PORT"])))
+    if ui_port := int(os.environ.get("SCALIX_UI_PORT") or 0):
+        sockets.append(beside(sock, ui_port))
     try:
         await server.serve(sockets=sockets)
     except SystemExit:

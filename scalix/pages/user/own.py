@@ -3,8 +3,7 @@
 import orjson
 
 from scalix.edge.asgi import address_of
-from scalix.edge.client_address import ClientAddresses
-from scalix.pages.cookies import base_url
+from scalix.edge.own_address import base_url
 from scalix.pages.rows import Context, Done, Download, PageRequest, Role, Services, Shown, act, page
 from scalix.service.policy_source import PolicySource
 from scalix.service.self_service.own_data import OwnData
@@ -70,7 +69,7 @@ async def _set_up(services: Services, asked: PageRequest) -> Context:
     policy = services[PolicySource].current
     models = [name for name in policy.models if asked.caller.allows(name)]
     return {
-        "url": base_url(asked.scope, policy.ui.url, services[ClientAddresses]),
+        "url": base_url(asked.scope, policy.ui.url),
         "models": models,
         "model": asked.query.get("model") if asked.query.get("model") in models else next(iter(models), "MODEL"),
     }
