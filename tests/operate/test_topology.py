@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from tests.store.sentinels import Watched
 from tests.store.servers import Cluster, running
 
 pytestmark = [pytest.mark.operate, pytest.mark.timeout(600)]
-SECONDS, STREAMS, STREAM_S, RATE = 100.0, 100, 60.0, 100.0
 PAID = {"models": ["*"], "tokens": {"day": 50_000_000}, "requests": {"day": 1_000_000}, "on_store_failure": "allow"}
 EXACT = {"models": ["*"], "requests": {"day": 60}, "on_store_failure": "deny"}
 # A worker that has not seen a user before the store goes takes it for one of the default tier: that one denies, and
@@ -33,6 +33,32 @@ LIMIT = 60
 # After each act: when the slowest requests have to be as fast as before all of them again, and how long that is seen.
 CALM_AFTER_S, SEEN_FOR_S = 10.0, 5.0
 Store = Cluster | Watched
+
+
+@dataclass(frozen=True)
+class Course:
+    """How much is asked for how long, and when each act begins."""
+
+    seconds: float
+    streams: int
+    stream_s: float
+    rate: float
+    kill_s: float
+    again_s: float
+    reload_s: float
+    lose_s: float
+    renew_s: float
+    drain_s: float
+
+    @property
+    def sees_calm(self) -> bool:
+        """Whether it goes on long enough after its last act to be seen as fast as before."""
+        return self.seconds > self.drain_s + CALM_AFTER_S + SEEN_FOR_S
+
+
+WHOLE = Course(100, 100, 60, 100, kill_s=8, again_s=12, reload_s=30, lose_s=40, renew_s=52, drain_s=56)
+# What the build machine runs beside all other tests.
+SHORT = Course(32, 20, 15, 20, kill_s=3, again_s=4, reload_s=14, lose_s=18, renew_s=23, drain_s=25)
 
 
 class Timeline(threading.Thread):
@@ -60,9 +86,13 @@ def _cluster(folder: Path) -> Cluster:
     return Cluster(folder, replicas=1)
 
 
-@pytest.mark.parametrize("store_of", [_cluster, Watched], ids=["cluster", "sentinel"])
+@pytest.mark.parametrize(
+    ("course", "store_of"),
+    [(SHORT, _cluster), (WHOLE, _cluster), (WHOLE, Watched)],
+    ids=["short", "cluster", "sentinel"],
+)
 def test_everything_is_changed_killed_and_renewed_under_load(
-    tmp_path: Path, demo_server: DemoServer, store_of: Callable[[Path], Store]
+    tmp_path: Path, demo_server: DemoServer, course: Course, store_of: Callable[[Path], Store]
 ) -> None:
     with running(store_of(tmp_path / "store")) as store:
         installation = Installation(tmp_path, demo_server.url, {"SCALIX_DRAIN_S": "90", "REDIS_URL": store.url}, TIERS)
@@ -71,25 +101,31 @@ def test_everything_is_changed_killed_and_renewed_under_load(
             users = [f"{marker}-user-{number}" for number in range(USERS)]
             exact = f"exact-{secrets.token_hex(6)}"
             installation.add_users({exact: "exact", **dict.fromkeys(users, "paid")})
-            timeline = Timeline(_acts(installation, store))
+            timeline = Timeline(_acts(installation, store, course))
             load = Load(installation.proxy.url, installation.proxy.authority.file, marker)
             limited = Load(installation.proxy.url, installation.proxy.authority.file, exact)
 
             async def all_of_it() -> None:
                 timeline.start()
                 await asyncio.gather(
-                    load.run(seconds=SECONDS, streams=STREAMS, stream_s=STREAM_S, rate=RATE, users=users),
-                    limited.run(seconds=SECONDS, streams=0, stream_s=0, rate=3, users=[exact]),
+                    load.run(
+                        seconds=course.seconds,
+                        streams=course.streams,
+                        stream_s=course.stream_s,
+                        rate=course.rate,
+                        users=users,
+                    ),
+                    limited.run(seconds=course.seconds, streams=0, stream_s=0, rate=3, users=[exact]),
                 )
 
             asyncio.run(all_of_it())
             timeline.join(120)
             lost, lost_of_limited = (_lost(one.sent, timeline.at["kill"]) for one in (load, limited))
-            _tell(load, limited, timeline, lost)
+            _tell(load, limited, timeline, lost, course)
             assert not timeline.failed, timeline.failed
             all_went_well(load.sent, lost)
             # A third of the streams were there, and of the short requests those of a moment.
-            assert len(lost) < STREAMS * 2 / 3
+            assert len(lost) < course.streams * 2 / 3
             # Where a connection of before ends without an answer, HAProxy ends the client's likewise and logs nothing.
             assert installation.proxy.broken_off() == {
                 "gateway-3": sum(one.status != 0 for one in lost + lost_of_limited)
@@ -98,10 +134,11 @@ def test_everything_is_changed_killed_and_renewed_under_load(
             limit_held(limited, ledger, LIMIT, lost_of_limited)
             books_agree(load, demo_server, ledger, lost)
             books_agree(limited, demo_server, ledger, lost_of_limited)
-            _soon_as_fast_as_before(load, timeline)
+            if course.sees_calm:
+                _soon_as_fast_as_before(load, timeline, course)
 
 
-def _acts(installation: Installation, store: Store) -> list[tuple[float, str, Callable[[], Any]]]:
+def _acts(installation: Installation, store: Store, course: Course) -> list[tuple[float, str, Callable[[], Any]]]:
     _, two, three = installation.gateways
 
     def drain_and_start() -> None:
@@ -125,13 +162,13 @@ def _acts(installation: Installation, store: Store) -> list[tuple[float, str, Ca
             time.sleep(0.1)
 
     return [
-        (8.0, "kill", lambda: installation.kill(2)),
-        (12.0, "start the killed one again", lambda: _again(three)),
-        (30.0, "reload", reload_all),
-        (40.0, "lose a master", store.lose_a_master),
-        (52.0, "renew the certificate", renew),
+        (course.kill_s, "kill", lambda: installation.kill(2)),
+        (course.again_s, "start the killed one again", lambda: _again(three)),
+        (course.reload_s, "reload", reload_all),
+        (course.lose_s, "lose a master", store.lose_a_master),
+        (course.renew_s, "renew the certificate", renew),
         # Of a cluster, the node that was lost is the first that REDIS_URL names.
-        (56.0, "drain one and start it again", drain_and_start),
+        (course.drain_s, "drain one and start it again", drain_and_start),
     ]
 
 
@@ -156,19 +193,21 @@ def _lost(sent: list[Sent], kill: tuple[float, float]) -> list[Sent]:
     ]
 
 
-def _soon_as_fast_as_before(load: Load, timeline: Timeline) -> None:
+def _soon_as_fast_as_before(load: Load, timeline: Timeline, course: Course) -> None:
     first_s = load.sent[0].begun_s
     usual_s = load.slowest_hundredth_s(first_s + 3, first_s + 8)
     for name, (_, done_s) in timeline.at.items():
         calm_s = done_s + CALM_AFTER_S
-        assert calm_s + SEEN_FOR_S < first_s + SECONDS, f"{name} took so long that nothing was seen after it"
+        assert calm_s + SEEN_FOR_S < first_s + course.seconds, f"{name} took so long that nothing was seen after it"
         after = load.slowest_hundredth_s(calm_s, calm_s + SEEN_FOR_S)
         assert after < max(1.0, 3 * usual_s), f"ten seconds after {name}: {after:.2f} s, before {usual_s:.2f} s"
 
 
-def _tell(load: Load, limited: Load, timeline: Timeline, lost: list[Sent]) -> None:
+def _tell(load: Load, limited: Load, timeline: Timeline, lost: list[Sent], course: Course) -> None:
     start_s = load.sent[0].begun_s
     print({name: (round(begun - start_s, 1), round(done - start_s, 1)) for name, (begun, done) in timeline.at.items()})
     print(len(load.sent), "sent", Counter((one.status, one.code, one.is_whole) for one in load.sent), len(lost), "lost")
     print("limited", Counter((one.status, one.code) for one in limited.sent))
-    print([round(load.slowest_hundredth_s(start_s + s, start_s + s + 5), 2) for s in range(0, int(SECONDS) - 5, 5)])
+    print(
+        [round(load.slowest_hundredth_s(start_s + s, start_s + s + 5), 2) for s in range(0, int(course.seconds) - 5, 5)]
+    )
