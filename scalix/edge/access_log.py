@@ -23,6 +23,8 @@ ASKED = "scalix_asked"
 _GATHER_S = 0.2
 # Up to this many bytes a pipe takes whole, however many write to it (PIPE_BUF).
 _WHOLE_BYTES = 4096
+# Programs ask these every second. That they were answered well is no news, only that this has changed.
+_WATCHED = frozenset({"/health/liveliness", "/health/readiness", "/metrics"})
 # Those that are told; any other word may be a secret of the client's.
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
@@ -84,6 +86,7 @@ class AccessLog:
         self._unix_s = unix_s
         self._shown = _for_programs if as_json else _for_people
         self._each_request = each_request
+        self._unwell: set[str] = set()  # of what is watched, what was last answered with a fault
         self._lines: list[_Line] = []
         self._filled = threading.Event()
         self._closing = False
@@ -94,7 +97,7 @@ class AccessLog:
     ) -> None:
         """Queue the line of a request that has ended; status 0 for a client that left unanswered. `error` is what it
         was refused with."""
-        if not self._each_request:
+        if not self._each_request or (scope["path"] in _WATCHED and self._is_as_before(scope["path"], status)):
             return
         code, asked = code_told(scope, error), scope.get(ASKED)
         if status >= 400 and not self._floods.takes(f"{status} {code}" if code else str(status)):
@@ -126,6 +129,14 @@ class AccessLog:
         self._filled.set()
         if self._thread is not None:
             self._thread.join(timeout=1.0)
+
+    def _is_as_before(self, path: str, status: int) -> bool:
+        """Whether an answer says nothing new of what is watched. Refusals are the client's, and told each."""
+        if not (status == 200 or status >= 500):
+            return False
+        was_unwell, is_unwell = path in self._unwell, status >= 500
+        (self._unwell.add if is_unwell else self._unwell.discard)(path)
+        return was_unwell is is_unwell
 
     def _tell_left_out(self, *, now: bool = False) -> None:
         for kind, count in self._floods.ended(now=now):

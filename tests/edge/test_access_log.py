@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from scalix.domain.errors import InvalidApiKey
 from scalix.edge.access_log import ASKED, AccessLog, Asked
 from scalix.edge.floods import MOST_OF_A_KIND, WINDOW_S, Floods
@@ -32,8 +34,15 @@ def written(*notes: tuple[Any, ...], **options: Any) -> list[str]:
 
 
 def test_a_line_says_when_what_was_asked_and_how_it_ended() -> None:
-    assert written((scope("/health/readiness"), 200)) == [f"{STAMP} access POST /health/readiness 200 12.3ms id=r1"]
+    assert written((scope("/health"), 200)) == [f"{STAMP} access POST /health 200 12.3ms id=r1"]
     assert written((scope("/v1/models"), 0)) == [f"{STAMP} access POST /v1/models - 12.3ms id=r1"]
+
+
+@pytest.mark.parametrize("path", ["/health/readiness", "/health/liveliness", "/metrics"])
+def test_what_is_asked_every_second_has_a_line_when_its_answer_changes_and_for_each_refusal(path: str) -> None:
+    asked = [200, 200, 503, 503, 500, 401, 401, 503, 200, 200]
+    lines = written(*((scope(path), status) for status in asked))
+    assert [line.split()[4] for line in lines] == ["503", "401", "401", "200"]
 
 
 def test_a_refusal_says_its_code_and_the_reason_that_the_client_is_not_told() -> None:
