@@ -43,8 +43,17 @@ def preload() -> None:
     from scalix.litellm_adapter.app import load_app
 
     load_app()
+    import scalix.direct_engine.engine
     import scalix.litellm_adapter.callbacks
-    import scalix.litellm_adapter.shared_client  # noqa: F401
+    import scalix.litellm_adapter.direct_requests
+    import scalix.litellm_adapter.shared_client
+    import scalix.litellm_adapter.trimming
+    import scalix.litellm_adapter.warm_up
+    import scalix.wiring.pages
+    import scalix.wiring.routes  # noqa: F401
+    from scalix.litellm_adapter.late_parts import load_late_parts
+
+    load_late_parts()
 
 
 def create_app() -> Any:
