@@ -39,7 +39,6 @@ _LANES = 48
 _OPERATOR = Actor("operator:master")
 _ALIASES = ("laptop", "desktop", "ci", "editor", "scripts", "work")
 _OUTAGE_DAY, _OUTAGE_FROM, _OUTAGE_HOURS = 21, 13, 3.5
-_MOST_REFUSED_AT_ONCE = 2
 _now_ms: ContextVar[int] = ContextVar("now_ms")
 
 

@@ -60,15 +60,6 @@ class Column:
         return ["" if value is None or value is False or value == [] else shown_amount(value) for value in values]
 
 
-def _column(kind: Kind, rank: int, names: str, **heads: str) -> list[Column]:
-    return [
-        Column(
-            name, heads.get(name, name.replace("_", " ")).replace(" $", "\u00a0$").replace(" %", "\u00a0%"), kind, rank
-        )
-        for name in names.split()
-    ]
-
-
 _HEADS = {
     "charge_usd": "charge $",
     "provider_cost_usd": "provider cost $",
@@ -92,6 +83,7 @@ _HEADS = {
     "limit_value": "of",
     "remaining": "left",
     "right": "by the events",
+    "percent": "%",
     "new_users": "new",
     "upgraded_users": "upgraded",
     "within_days": "within days",
@@ -100,40 +92,42 @@ _HEADS = {
     "created_at": "made",
     "created_by": "made by",
 }
+
+
+def _columns(kind: Kind, rank: int, names: str) -> list[Column]:
+    return [Column(name, _head(name), kind, rank) for name in names.split()]
+
+
+def _head(name: str) -> str:
+    """A unit is never wrapped away from what it is of."""
+    return _HEADS.get(name, name.replace("_", " ")).replace(" $", "\u00a0$").replace(" %", "\u00a0%")
+
+
 _KNOWN = {
     column.name: column
     for column in (
-        *_column(
-            Kind.NAME,
-            9,
-            "user_id user tier model provider deployment limit name date cohort_date day act key key_alias",
-            **_HEADS,
-        ),
-        *_column(Kind.NAME, 9, "error"),
-        *_column(Kind.NAME, 9, "model_served where", **_HEADS),
-        *_column(Kind.MONEY, 9, "charge_usd provider_cost_usd margin_usd spend max_budget", **_HEADS),
-        *_column(
-            Kind.NUMBER, 8, "requests tokens errors failed_attempts used remaining limit_value size_bytes", **_HEADS
-        ),
-        *_column(Kind.NUMBER, 8, "rank found right active_users users upgraded", **_HEADS),
-        *_column(Kind.NUMBER, 7, "new_users upgraded_users within_days came_back left", **_HEADS),
-        *_column(Kind.PERCENT, 8, "percent", percent="%"),
-        *_column(Kind.NUMBER, 4, "seq"),
-        *_column(Kind.PERCENT, 6, "margin_percent", **_HEADS),
-        *_column(Kind.SHARE, 6, "error_rate", **_HEADS),
-        *_column(Kind.NUMBER, 5, "events reserved"),
-        *_column(Kind.NUMBER, 4, "prompt_tokens completion_tokens latency_ms mean_latency_ms", **_HEADS),
-        *_column(Kind.PERCENT, 3, "cached_percent", **_HEADS),
-        *_column(Kind.NUMBER, 2, "cached_tokens reasoning_tokens", **_HEADS),
-        *_column(Kind.TIME, 7, "time expires at", **_HEADS),
-        *_column(Kind.TIME, 5, "created_at", **_HEADS),
-        *_column(Kind.ID, 3, "id token key_id"),
-        *_column(Kind.ID, 5, "key_name", **_HEADS),
-        *_column(Kind.TEXT, 8, "object what resets"),
-        *_column(Kind.TEXT, 7, "outcome status"),
-        *_column(Kind.TEXT, 6, "actor"),
-        *_column(Kind.TEXT, 5, "source own_limits blocked user_email created_by", **_HEADS),
-        *_column(Kind.TEXT, 2, "engine address", **_HEADS),
+        *_columns(Kind.NAME, 9, "user_id user tier model provider deployment limit name date cohort_date day act"),
+        *_columns(Kind.NAME, 9, "key key_alias error model_served where"),
+        *_columns(Kind.MONEY, 9, "charge_usd provider_cost_usd margin_usd spend max_budget"),
+        *_columns(Kind.NUMBER, 8, "requests tokens errors failed_attempts used remaining limit_value size_bytes"),
+        *_columns(Kind.NUMBER, 8, "rank found right active_users users upgraded"),
+        *_columns(Kind.NUMBER, 7, "new_users upgraded_users within_days came_back left"),
+        *_columns(Kind.NUMBER, 5, "events reserved"),
+        *_columns(Kind.NUMBER, 4, "seq prompt_tokens completion_tokens latency_ms mean_latency_ms"),
+        *_columns(Kind.NUMBER, 2, "cached_tokens reasoning_tokens"),
+        *_columns(Kind.PERCENT, 8, "percent"),
+        *_columns(Kind.PERCENT, 6, "margin_percent"),
+        *_columns(Kind.PERCENT, 3, "cached_percent"),
+        *_columns(Kind.SHARE, 6, "error_rate"),
+        *_columns(Kind.TIME, 7, "time expires at"),
+        *_columns(Kind.TIME, 5, "created_at"),
+        *_columns(Kind.ID, 5, "key_name"),
+        *_columns(Kind.ID, 3, "id token key_id"),
+        *_columns(Kind.TEXT, 8, "object what resets"),
+        *_columns(Kind.TEXT, 7, "outcome status"),
+        *_columns(Kind.TEXT, 6, "actor"),
+        *_columns(Kind.TEXT, 5, "source own_limits blocked user_email created_by"),
+        *_columns(Kind.TEXT, 2, "engine address"),
     )
 }
 

@@ -13,7 +13,7 @@ from scalix.domain.limits.limit_overrides import OF_TIER, with_entry
 from scalix.domain.limits.limits import CONCURRENT, LIMIT_NAMES
 
 UNLIMITED = "unlimited"
-_COLUMNS = ("limit", "used", "limit_value", "remaining", "reserved", "resets", "source")
+COLUMNS = ("limit", "used", "limit_value", "remaining", "reserved", "resets", "source")
 _IN_CSV = ("limit", "limit_value", "used", "reserved", "remaining", "reset_at", "source", "enforce")
 _SHADOW_COLUMNS = ("day", "tier", "limit", "requests")
 
@@ -123,7 +123,7 @@ def _tell_shadow(options: Options, answer: Any) -> None:
 
 def _tell(options: Options, answer: Any) -> None:
     title = f"{answer['user_id']}, tier {answer['tier']}"
-    print_rows(options, title, _COLUMNS, shown_limits(answer), f"{title}: unlimited", in_csv=_IN_CSV)
+    print_rows(options, title, COLUMNS, shown_limits(answer), f"{title}: unlimited", in_csv=_IN_CSV)
 
 
 def shown_limits(answer: Any) -> list[dict[str, Any]]:

@@ -7,29 +7,21 @@ from typing import Any
 
 from scalix.cli.acts import A_TABLE, Options, Show, add_shapes, given, tell
 from scalix.cli.columns import columns_of, shown_amount
+from scalix.cli.limits import COLUMNS as OF_LIMITS
 from scalix.cli.limits import shown_limits
 from scalix.cli.session import Session, WrongUsage
 from scalix.cli.tables import print_rows, print_series, print_text
 from scalix.cli.today import tell_today
 
 EVENTS = "events"
-_LIMITS = ("limit", "used", "limit_value", "remaining", "reserved", "resets", "source")
 _SUMS = (
     *("requests", "tokens", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"),
     "charge_usd",
 )
 _SERIES = ("requests", "tokens", "charge_usd")
 _EVENT = (
-    "time",
-    "id",
-    "model_served",
-    "deployment",
-    "key",
-    "outcome",
-    "error",
-    "tokens",
-    "provider_cost_usd",
-    "charge_usd",
+    *("time", "id", "model_served", "deployment", "key", "outcome", "error", "tokens"),
+    *("provider_cost_usd", "charge_usd"),
 )
 _FILTERS = {
     "limit": "how many (default 100, at most 1000)",
@@ -142,7 +134,7 @@ def _tell_usage(options: Options, answer: Any) -> None:
         f"{shown_amount(answer['tokens_today'])} tokens today, charge ${shown_amount(answer['charge_today_usd'])}; "
         f"{shown_amount(answer['requests_this_hour'])} requests this hour{balance}",
     )
-    print_rows(options, "\nlimits", _LIMITS, shown_limits(answer))
+    print_rows(options, "\nlimits", OF_LIMITS, shown_limits(answer))
     print_rows(options, "\nby day", days, answer["by_day"])
     _print_series(answer["by_day"])
     print_rows(options, "\nby model", ("model", *_SUMS), answer["by_model"])

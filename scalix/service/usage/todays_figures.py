@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.ledger.ledger import name_word
-from scalix.domain.ledger.people import AfterHits, after_hits
+from scalix.domain.ledger.people import AFTER_DAYS, COHORT_DAYS, AfterHits, after_hits
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.limits.limits import NANO_USD_PER_USD
 from scalix.domain.limits.quota import ANY_LIMIT
@@ -27,8 +27,7 @@ from scalix.store.ledger.redis_figures import Numbers
 from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.quota.redis_limits import limit_of_word
 
-COHORTS_DAYS = (0, 7, 28)
-AFTER_DAYS = 7
+COHORTS_DAYS = (0, 7, COHORT_DAYS)
 _OPERATOR = ""
 
 
