@@ -51,7 +51,7 @@ class BackupMaking:
         async with self._store.locked() as is_ours:
             if not is_ours:
                 raise BackupRefused("another process is at the backups; try again when it is done")
-            began_s, created_ms = time.monotonic(), await self._store.time_ms()
+            began_s, created_ms = time.monotonic(), await self._store.now_ms()
             name = backup_name(created_ms, secrets.token_hex(3))
             with self._place.draft() as path:
                 size, keys = await self._write(path, created_ms)
@@ -66,7 +66,7 @@ class BackupMaking:
     async def prune(self, settings: BackupSettings) -> list[str]:
         """Remove the backups that need not be kept, and the notes of erasures that no backup needs; the names of the
         former."""
-        now_ms = await self._store.time_ms()
+        now_ms = await self._store.now_ms()
         backups = await asyncio.to_thread(self._place.backups)
         gone = outdated(backups, settings, now_ms)
         for name in gone:

@@ -114,7 +114,7 @@ class Restoring:
     async def _write(self, path: Path, contents: Contents, found: _Found) -> Restored:
         stores = self.stores
         await stores.restore.begin()
-        now_ms = await stores.backups.time_ms()
+        now_ms = await stores.backups.now_ms()
         await stores.restore.write(self._keys(path, found), now_ms, stores.backups.check_lock)
         await asyncio.to_thread(self._write_files, path, found)
         for subject in found.subjects:

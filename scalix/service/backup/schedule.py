@@ -84,7 +84,7 @@ class BackupSchedule:
             log.error("no backup could be made, it is tried again in %.0f minutes: %s", RETRY_S / 60, fault)
 
     async def _look(self) -> None:
-        self.last, self.now_ms = await self.store.last(), await self.store.time_ms()
+        self.last, self.now_ms = await self.store.last(), await self.store.now_ms()
 
     def _is_due(self) -> bool:
         every_ms = self.settings.every_hours * HOUR_MS

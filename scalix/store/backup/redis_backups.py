@@ -34,10 +34,6 @@ class BackupStore(SessionStore):
         self.token = token or secrets.token_hex(8)
         self._is_lost = False
 
-    async def time_ms(self) -> int:
-        """The store's time."""
-        return await self._session.time_ms()
-
     async def last(self) -> LastBackup | None:
         """The last backup that was made of this store; `None`: it knows of none."""
         found = await self._session.hgetall(self._keys.backups())
@@ -49,7 +45,7 @@ class BackupStore(SessionStore):
     async def age_s(self) -> float | None:
         """The age of the last backup in seconds; `None`: the store knows of none."""
         last = await self.last()
-        return None if last is None else max(0.0, (await self.time_ms() - last.at_ms) / 1000)
+        return None if last is None else max(0.0, (await self.now_ms() - last.at_ms) / 1000)
 
     async def note(self, made: LastBackup) -> None:
         """Keep that a backup was made."""

@@ -128,6 +128,10 @@ class SessionStore:
         self._session = session
         self._keys = session.names
 
+    async def now_ms(self) -> int:
+        """The store's time, as Unix time in ms. Raises `StoreUnavailable`."""
+        return await self._session.time_ms()
+
 
 class Batch(AsyncCoreCommands):
     """Commands collected by redis-py's methods, sent together by `execute`, in no promised order. What has to be atomic

@@ -103,7 +103,7 @@ class FiguresStore(SessionStore):
                 asked.append(([name], [day, limit, begun, most]))
                 expected += 0 if begun else count
             for words in await self._session.run_all("limited", asked):
-                found += [(one, Person.of(text)) for one, text in zip(words[::2], words[1::2], strict=True)]
+                found += [(one, Person.of(text)) for one, text in _pairs(words)]
         return found[:most]
 
     async def kept(self, days: Sequence[int]) -> dict[int, dict[str, Any]]:

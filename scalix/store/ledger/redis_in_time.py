@@ -17,10 +17,6 @@ _AT_ONCE = 500
 class InTimeStore(SessionStore):
     """Give it a session of its own: its calls may take long. Every method may raise `StoreUnavailable`."""
 
-    async def now_ms(self) -> int:
-        """The store's time."""
-        return await self._session.time_ms()
-
     async def take_turn(self) -> bool:
         """Whether it is ours to look, for about an hour."""
         return await self._session.set(self._keys.in_time_turn(), "1", px=_TURN_MS, nx=True) is not None

@@ -30,10 +30,6 @@ class LedgerReader(SessionStore):
     Days and hours are indexes since 1970-01-01 UTC, both ends included.
     """
 
-    async def now_ms(self) -> int:
-        """The store's time."""
-        return await self._session.time_ms()
-
     async def events(self, subject: str, day: int) -> list[Event]:
         """The subject's events of a day, by time of admission and then id."""
         texts = await self._session.hgetall(self._keys.events(subject, day * DAY_MS))

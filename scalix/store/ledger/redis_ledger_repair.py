@@ -39,10 +39,6 @@ class RedisBooks(SubjectStore):
         super().__init__(session, pseudonyms)
         self._retention = retention
 
-    async def now_ms(self) -> int:
-        """The store's time."""
-        return await self._session.time_ms()
-
     async def listing(self, day: int) -> Listing:
         """Every subject with windows, or with events or summaries of `day`. Reads all names of keys."""
         month = str(_month_of(day))

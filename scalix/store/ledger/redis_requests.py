@@ -78,10 +78,6 @@ class _Shard:
 class RequestReader(SessionStore):
     """Reads events by time. Every method may raise `StoreUnavailable`."""
 
-    async def now_ms(self) -> int:
-        """The store's time."""
-        return await self._session.time_ms()
-
     async def newest(self, before: Place, oldest_ms: int, most: int) -> list[Event]:
         """Up to `most` events of everybody that were admitted before `before` and not before `oldest_ms`. Fewer: there
         are no more. An event that has ended meanwhile may be left out, never one that was there."""
