@@ -247,7 +247,7 @@ def _run(plan: "Plan", *, quiet: bool, on_ready: Callable[[], None] = lambda: No
     allow_open_files()
     output = Output(quiet=quiet, verbose=plan.settings.log_level == "DEBUG")
     try:
-        return Supervisor(plan, output, on_ready).run()
+        code = Supervisor(plan, output, on_ready).run()
     except LaunchError as error:
         for problem in error.problems:
             output.fail(str(problem))
@@ -256,3 +256,9 @@ def _run(plan: "Plan", *, quiet: bool, on_ready: Callable[[], None] = lambda: No
         return 0
     finally:
         output.close()
+    if not plan.detached:
+        # Everything is closed; a thread that still looks a name up would hold the end up for as long as that takes.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
