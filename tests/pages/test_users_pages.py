@@ -191,3 +191,23 @@ async def test_lists_go_on_by_cursor_until_each_was_shown_once(instance: Instanc
         assert len(seen) == len(set(seen)) == (51 if size == 50 else size), path
     assert (await browser.get("/ui/keys", params={"cursor": "x"})).status_code == 400
     assert (await browser.get("/ui/users", params={"cursor": "x" * 999})).status_code == 400
+
+
+async def test_the_list_says_what_each_has_used_today_and_when_they_were_seen_last(
+    instance: Instance, browser: Browser
+) -> None:
+    for name in ("ann", "bob"):
+        await act(instance, "/user/new", user_id=name, tier="pro")
+    for _ in range(3):
+        assert (await instance.ask("ann")).status_code == 200
+    listed = {one["user_id"]: one for one in (await instance.http.get("/user/list")).json()["users"]}
+    usage = (await instance.http.get("/user/info?user_id=ann")).json()["usage"]
+    assert listed["ann"]["requests_today"] == usage["requests_today"] == 3
+    assert listed["ann"]["spend_today_usd"] == usage["spend_today_usd"] > 0
+    today = (await instance.http.get("/scalix/v1/usage?user_id=ann")).json()["by_day"][-1]["date"]
+    assert listed["ann"]["last_seen_on"] == today
+    assert (listed["bob"]["requests_today"], listed["bob"]["last_seen_on"]) == (0, None)
+    rows = re.findall(r"<tr role=\"row\">(.*?)</tr>", (await browser.get("/ui/users")).text, re.S)
+    ann = next(row for row in rows if ">ann<" in row)
+    assert f'datetime="{today}"' in ann
+    assert re.search(r'data-label="Requests today" class="figure"><span>\s*3<', ann)

@@ -15,7 +15,7 @@ from scalix.domain.limits.limits import NANO_USD_PER_USD, Window
 from scalix.domain.limits.quota import Tallies, Tally
 from scalix.domain.privacy import CONSENTS, consents
 from scalix.service.administration.limit_views import ShownLimit, shown_windows
-from scalix.service.administration.user_listing import listed
+from scalix.service.administration.user_listing import GLANCE, listed, shown_glance
 from scalix.service.administration.user_records import UserRecords, differences, refuse_unknown_user
 from scalix.service.audit.audit import Act, Actor, recorded
 from scalix.service.bodies import FLAG, USER_ID, JsonSchema, LimitsOfUser, ReadBy, RequestBody, UserId, flag
@@ -42,7 +42,7 @@ Usage = Annotated[Json, _USE]
 _INFO = Fields(_FACTS, {dict[str, bool]: "consent", Usage: "usage", list[ShownLimit]: "limits"})
 SHOWN_USER = Fields(_INFO, {Annotated[Json, _INFO]: "user_info"})
 ShownUser = Annotated[Json, SHOWN_USER]
-ListedUser = Annotated[Json, Fields(_FACTS, {str: "user_role"})]
+ListedUser = Annotated[Json, Fields(_FACTS, GLANCE, {str: "user_role"})]
 UserPage = Annotated[
     Json, Fields({list[ListedUser]: "users", int: "total page page_size total_pages", str | None: "next_cursor"})
 ]
@@ -162,8 +162,12 @@ class UserAdministration:
         `prefix`, what their names begin with, they come in the order of their names, however many there are; an empty
         cursor is the beginning. Raises `BadRequest`."""
         found = await listed(self.records.store, query)
+        glances = await self.records.counters.glances([user_subject(record.user_id) for record in found.records])
         return {
-            "users": [{**self._facts(record), "user_role": THE_ROLE} for record in found.records],
+            "users": [
+                {**self._facts(record), **shown_glance(glance), "user_role": THE_ROLE}
+                for record, glance in zip(found.records, glances, strict=True)
+            ],
             "total": found.total,
             "page": found.page,
             "page_size": found.size,

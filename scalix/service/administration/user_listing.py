@@ -2,16 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from scalix.domain.errors import BadRequest
 from scalix.domain.identity.user_ids import checked_user_id
-from scalix.service.queries import refuse_unknown_parameters, whole_number
+from scalix.domain.limits.limits import NANO_USD_PER_USD
+from scalix.service.described import Fields
+from scalix.service.queries import date_of, refuse_unknown_parameters, whole_number
 from scalix.store.base import UserRecord
+from scalix.store.quota.redis_limits import Glance
 from scalix.store.records.redis_users import UserStore
 
 DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 25, 100, 1_000_000
 _PARAMETERS = frozenset({"page", "page_size", "user_ids", "cursor", "prefix"})
 _LONGEST_NAME = 320
+
+GLANCE = Fields({int: "requests_today tokens_today", float: "spend_today_usd", str | None: "last_seen_on"})
+"""What a list says of a user's use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +59,13 @@ async def _by_name(store: UserStore, query: Mapping[str, str], size: int) -> Use
     found = await store.after(after, prefix, size + 1)
     more = found[size - 1].user_id if len(found) > size else None
     return UserList(found[:size], await store.count(), 1, size, more)
+
+
+def shown_glance(glance: Glance) -> dict[str, Any]:
+    """As `GLANCE` says."""
+    return {
+        "requests_today": glance.today.requests_used,
+        "tokens_today": glance.today.tokens_used,
+        "spend_today_usd": glance.today.nano_usd_used / NANO_USD_PER_USD,
+        "last_seen_on": date_of(glance.last_day) if glance.last_day else None,
+    }

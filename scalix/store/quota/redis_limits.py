@@ -1,17 +1,26 @@
 """What is asked of counters in Redis or Valkey beside admission and settlement."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
+from scalix.domain.ledger.people import Person
 from scalix.domain.limits.calendar import window_index
 from scalix.domain.limits.key_limits import KEY_CONCURRENT, KeyLimit
 from scalix.domain.limits.limits import CONCURRENT, Metric, Window, amounts_text, limit_name
-from scalix.domain.limits.quota import ANY_LIMIT, ShadowCount, Tallies
+from scalix.domain.limits.quota import ANY_LIMIT, ShadowCount, Tallies, Tally
 from scalix.store.keys import MERGED_LIFETIME_MS
 from scalix.store.quota.quota_wire import KEY_WINDOW, LETTER, POSITION, WINDOW, tallies_of
 from scalix.store.records.pseudonyms import SubjectStore
 
 _NAMES = {"c": CONCURRENT, "*": ANY_LIMIT, "kc": KEY_CONCURRENT, "b": "balance"}
+
+
+class Glance(NamedTuple):
+    """A subject's use today, and the day (index) on which it was there last; `None` where nobody has noted it."""
+
+    today: Tally
+    last_day: int | None
 
 
 class LimitTools(SubjectStore):
@@ -30,6 +39,19 @@ class LimitTools(SubjectStore):
         texts = under_pseudonym if moved else own
         pairs = [part for field, text in zip(fields, texts, strict=True) if text for part in (field, text)]
         return now_ms, tallies_of(pairs)
+
+    async def glances(self, subjects: Sequence[str]) -> list[Glance]:
+        """What a list shows of each, read together: four words of each, however much there is of it."""
+        today = f"{LETTER[Window.DAY]}{window_index(Window.DAY, await self._session.time_ms())}"
+        batch = self._session.batch()
+        for subject in subjects:
+            _, pseudonyms_windows = await self._after_erasure(subject)
+            batch.hget(self._keys.windows(subject), today)
+            batch.hget(pseudonyms_windows, today)
+            batch.exists(pseudonyms_windows)
+            batch.hget(self._keys.people(subject), subject)
+        found = await batch.execute()
+        return [_glance(*found[begin : begin + 4]) for begin in range(0, len(found), 4)]
 
     async def in_flight(self, subject: str) -> int:
         """How many of the subject's requests are in flight."""
@@ -70,6 +92,11 @@ class LimitTools(SubjectStore):
                 day, limit, tier = field.split(" ", 2)
                 sums[int(day), tier, limit_of_word(limit)] += int(requests)
         return [ShadowCount(*key, requests) for key, requests in sums.items() if key[0] > today - days]
+
+
+def _glance(own: str | None, under_pseudonym: str | None, moved: int, person: str | None) -> Glance:
+    text = under_pseudonym if moved else own
+    return Glance(Tally.of_text(text) if text else Tally(), Person.of(person).newest if person else None)
 
 
 def limit_of_word(word: str) -> str:
