@@ -1,6 +1,6 @@
 """`/scalix/v1/me/*`: what users do by themselves with what is their own."""
 
-from scalix.edge.rows import BODY, PERSON, Access, Request, Row, calls
+from scalix.edge.rows import BODY, PERSON, QUERY, Access, Request, Row, calls
 from scalix.service.self_service.own_keys import PATH, NewName, NewOwnKey, Rotation, SelfServiceKeys
 
 _ONE, _ROTATE = f"{PATH}/{{key}}", "/rotate"
@@ -11,7 +11,7 @@ def _token_in(asked: Request) -> str:
 
 
 ME_ROWS: tuple[Row[SelfServiceKeys], ...] = (
-    Row("GET", PATH, calls(SelfServiceKeys.listing, PERSON), Access.USERS),
+    Row("GET", PATH, calls(SelfServiceKeys.listing, PERSON, QUERY), Access.USERS, query=("cursor",)),
     Row("POST", PATH, calls(SelfServiceKeys.make, PERSON, BODY), Access.USERS, body=NewOwnKey),
     Row("POST", _ONE, calls(SelfServiceKeys.rename, PERSON, _token_in, BODY), Access.USERS, body=NewName),
     Row(

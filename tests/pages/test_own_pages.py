@@ -4,14 +4,16 @@ import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
 
 from scalix.pages.finding import path_to
+from scalix.service.self_service.own_keys import MOST_SHOWN
 from tests.edge.key_rig import act, made
 from tests.edge.limits_rig import Instance
-from tests.pages.rig import Browser, instance_at, text_of, user
+from tests.pages.rig import Browser, instance_at, operator, text_of, user
 
 
 @pytest.fixture
@@ -144,3 +146,19 @@ async def test_what_has_to_be_confirmed_is_not_done_where_nothing_is_typed(
     for fields in ({}, {"user_id": "", "confirm": ""}, {"user_id": " ", "confirm": " "}):
         assert (await browser.act("/me/data", "/me/data/erase", fields)).status_code == 400
     assert (await browser.get("/me")).url.path == "/me"
+
+
+async def test_many_keys_are_shown_a_page_at_a_time_to_their_user_and_to_the_operator(instance: Instance) -> None:
+    await act(instance, "/user/new", user_id="ann", auto_create_key=False)
+    for _ in range(MOST_SHOWN + 3):
+        await made(instance, user_id="ann")
+    mine = await user(instance, "ann")
+    first = await mine.get("/me/keys")
+    (to,) = re.findall(r'<a href="([^"]*)" rel="next"', first.text)
+    second = await mine.get(unescape(to))
+    counts = [page.text.count('<section class="card"><h2><bdi>') for page in (first, second)]
+    assert counts == [MOST_SHOWN, 4]
+    listed = await (await operator(instance)).get("/ui/users/ann")
+    shown = set(re.findall(r'href="/ui/keys/([0-9a-f]{64})"', listed.text))
+    assert len(shown) == 10
+    assert 'href="/ui/keys?user_id=ann"' in listed.text

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from scalix.store.records.redis_keys import KeyPlace, KeyStore
+from scalix.store.records.redis_key_reading import MOST_IN_ORDER, KeyPlace
+from scalix.store.records.redis_keys import KeyStore
 from tests.store.ledger_rig import LedgerRig
 from tests.store.stores import key_of
 
@@ -64,3 +65,28 @@ async def test_a_page_of_one_users_keys_reads_the_records_that_it_shows(rig: Rig
     assert len((await rig.virtual_keys.before(None, 5, "alice")).records) == 5
     assert len((await rig.virtual_keys.page(10, 5, "alice"))[1]) == 5
     assert read == 10
+
+
+async def test_of_a_user_with_very_many_keys_a_page_reads_its_own_and_no_more(rig: Rig) -> None:
+    keys = rig.virtual_keys
+    made = {(await keys.create(key_of("alice", number))).key_id for number in range(MOST_IN_ORDER + 45)}
+    read = list[str]()
+    execute = rig.client.execute_command
+
+    async def counted(*arguments: Any, **options: Any) -> Any:
+        read.append(arguments[0])
+        return await execute(*arguments, **options)
+
+    rig.client.execute_command = counted
+    ids = list[str]()
+    place: KeyPlace | None = None
+    while not ids or place is not None:
+        read.clear()
+        page = await keys.before(place, 20, "alice")
+        assert read.count("HGETALL") == len(page.records) <= 20
+        assert len(read) <= 26
+        assert not {"SMEMBERS", "HGET"} & set(read)
+        ids += [record.key_id for record in page.records]
+        place = page.rest
+    assert page.total == len(made)
+    assert sorted(ids) == sorted(made)

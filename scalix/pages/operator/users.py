@@ -55,7 +55,9 @@ async def _figures(services: Services, asked: PageRequest) -> Context:
 async def _user(services: Services, asked: PageRequest) -> Context:
     user_id, figures = asked.names["user"], await _figures(services, asked)
     days = await services[Reporting].report("user", {"user_id": user_id})
-    keys = await services[KeyAdministration].listing({"user_id": user_id, "size": "100", "return_full_object": "true"})
+    keys = await services[KeyAdministration].listing(
+        {"user_id": user_id, "cursor": "", "size": _LATEST, "return_full_object": "true"}
+    )
     events = await services[UsageEvents].page(asked.caller, {"user_id": user_id, "limit": _LATEST})
     acts = await services[AuditReading].page({"object": f"user:{user_id}", "limit": _LATEST})
     return {
@@ -63,6 +65,7 @@ async def _user(services: Services, asked: PageRequest) -> Context:
         "days": days,
         "charges": over_days(days.rows, "charge_usd", asked.now_ms),
         "keys": keys["keys"],
+        "more_keys": keys["next_cursor"] is not None,
         "events": [{**one, "user_id": user_id} for one in events.events],
         "acts": acts["entries"],
         "tiers": list(services[PolicySource].current.tiers),

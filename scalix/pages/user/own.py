@@ -18,7 +18,7 @@ def _person(asked: PageRequest) -> Person:
 
 
 async def _keys(services: Services, asked: PageRequest) -> Context:
-    return {"own": await services[SelfServiceKeys].listing(_person(asked))}
+    return {"own": await services[SelfServiceKeys].listing(_person(asked), asked.query)}
 
 
 async def _make(services: Services, asked: PageRequest) -> Shown:

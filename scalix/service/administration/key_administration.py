@@ -24,7 +24,8 @@ from scalix.service.policy_source import PolicySource
 from scalix.service.queries import refuse_unknown_parameters, whole_number
 from scalix.service.usage.event_search import cursor_of, cursor_place
 from scalix.store.ledger.redis_requests import Place
-from scalix.store.records.redis_keys import AliasTaken, KeyPlace, KeyStore
+from scalix.store.records.redis_key_reading import KeyPlace
+from scalix.store.records.redis_keys import AliasTaken, KeyStore
 
 DEFAULT_PAGE_SIZE, MOST_PAGE_SIZE, MOST_PAGES = 10, 100, 1_000_000
 MOST_FORMER = 5
@@ -87,7 +88,7 @@ class KeyAdministration:
 
     async def has_keys(self, user_id: str) -> bool:
         """Whether any key is of this user."""
-        return (await self.keys.page(0, 1, user_id))[0] > 0
+        return await self.keys.count_of(user_id) > 0
 
     async def info(self, key: object) -> FoundKey:
         """A key and its use. `key` is its secret or its SHA-256. Raises `BadRequest`, `KeyNotFound`."""

@@ -1,6 +1,7 @@
 """Virtual keys that users make for themselves, as far as their tier lets them."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -15,7 +16,11 @@ from scalix.service.administration.key_administration import KeyAdministration
 from scalix.service.administration.key_fields import MOST_ALIAS_CHARS, KeysToDelete
 from scalix.service.bodies import TEXT, ReadBy, RequestBody
 from scalix.service.described import Fields, Json
+from scalix.service.queries import refuse_unknown_parameters
 from scalix.service.self_service.turns import Person, Turns
+from scalix.service.usage.event_search import cursor_of, cursor_place
+from scalix.store.ledger.redis_requests import Place
+from scalix.store.records.redis_key_reading import KeyPlace
 
 MOST_NAME_CHARS = 64
 MOST_SHOWN = 100
@@ -33,7 +38,8 @@ OWN_KEY = Fields(
 )
 OwnKey = Annotated[Json, OWN_KEY]
 OwnKeyWithSecret = Annotated[Json, Fields(OWN_KEY, {str: "key"})]
-OwnKeys = Annotated[Json, Fields({list[OwnKey]: "keys", int: "total_count self_made self_service_keys"})]
+_COUNTS = {int: "total_count self_service_keys", int | None: "self_made", str | None: "next_cursor"}
+OwnKeys = Annotated[Json, Fields({list[OwnKey]: "keys"}, _COUNTS)]
 
 
 def _name(value: Any, name: str) -> str:
@@ -110,14 +116,18 @@ class SelfServiceKeys:
             return 0
         return min(tier.self_service_keys, of_keys.self_service_keys)
 
-    async def listing(self, person: Person) -> OwnKeys:
-        """The user's keys, those that the user has made first. Raises `StoreUnavailable`."""
-        records = await self.keys.keys.of_user(person.user_id)
-        records.sort(key=lambda record: not record.is_self_made)
+    async def listing(self, person: Person, query: Mapping[str, str]) -> OwnKeys:
+        """A page of the user's keys, on each those that the user has made first. `self_made` counts those that have not
+        ended, where one page has all keys. Raises `BadRequest`, `StoreUnavailable`."""
+        refuse_unknown_parameters(query, {"cursor"})
+        place = KeyPlace(*cursor_place(query["cursor"])) if query.get("cursor") else None
+        records, total, rest = await self.keys.keys.before(place, MOST_SHOWN, person.user_id)
+        records = sorted(records, key=lambda record: not record.is_self_made)
         return {
-            "keys": await asyncio.gather(*(self._shown(person, record) for record in records[:MOST_SHOWN])),
-            "total_count": len(records),
-            "self_made": self._live(records),
+            "keys": await asyncio.gather(*(self._shown(person, record) for record in records)),
+            "total_count": total,
+            "next_cursor": None if rest is None else cursor_of(Place(*rest)),
+            "self_made": self._live(records) if total <= MOST_SHOWN else None,
             "self_service_keys": self.most(person),
         }
 

@@ -12,7 +12,7 @@ from scalix.domain.limits.limits import Window
 from scalix.store.connection.session import SessionStore, StoreSession
 from scalix.store.keys import CLOCK_GRACE_MS, RETENTION_RUN_LIFETIME_MS
 from scalix.store.ledger.redis_ledger_repair import names_of_shards
-from scalix.store.records.redis_keys import CLAIM_MS
+from scalix.store.records.redis_key_reading import CLAIM_MS
 
 TIMEOUT_MS = 2_000
 _SETTLES_S = 1.0
