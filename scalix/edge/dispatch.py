@@ -7,7 +7,7 @@ from scalix.domain.requests.request_ids import HEADER, told
 from scalix.edge.asgi import Receive, Scope, Send, address_of, send_bytes
 from scalix.edge.bodies import read_json
 from scalix.edge.rows import Access, Answers, Request, Row, caller_now, operator_of
-from scalix.edge.tables import Page, json_page
+from scalix.edge.tables import Page, answer_page
 from scalix.service.identity.identity import Identity
 from scalix.service.self_service.turns import Person
 
@@ -38,6 +38,6 @@ class Dispatcher:
                 await self._refuse_nobodys(body.get("user_id"))
             asked.body = row.body.read(body)
         answer = await self.answers[row](asked)
-        page = answer if isinstance(answer, Page) else json_page(answer)
+        page = answer if isinstance(answer, Page) else await answer_page(answer)
         headers = [(HEADER, told(request_id).encode()), *page.headers]
         await send_bytes(send, page.status, page.body, headers, page.content_type)

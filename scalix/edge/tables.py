@@ -1,5 +1,6 @@
 """Answers as JSON, JSON Lines or CSV, whichever the request asks for."""
 
+import asyncio
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ _ACCEPTED: dict[str, Format] = {
     "application/x-jsonlines": "jsonl",
     "application/json": "json",
 }
+_A_SLICE = 500
 # A spreadsheet takes a text that begins so for a formula, which may run programs or send cells away.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
 
@@ -59,6 +61,27 @@ def format_of(scope: Scope, query: dict[str, str], known: Sequence[Format]) -> F
 def json_page(value: Any) -> Page:
     """One JSON document."""
     return Page(orjson.dumps(value))
+
+
+async def answer_page(value: Any) -> Page:
+    """The same for what may be long."""
+    return Page(await json_text(value)) if isinstance(value, dict) else json_page(value)
+
+
+async def json_text(value: Mapping[str, Any]) -> bytes:
+    """A JSON object as text, its lists in slices: who is served beside it must not wait for all of a long one."""
+    parts = list[bytes]()
+    for name, one in value.items():
+        parts.append(b"," if parts else b"{")
+        parts.append(orjson.dumps(name) + b":")
+        if not isinstance(one, list) or len(one) <= _A_SLICE:
+            parts.append(orjson.dumps(one))
+            continue
+        for begin in range(0, len(one), _A_SLICE):
+            parts += (b"," if begin else b"[", orjson.dumps(one[begin : begin + _A_SLICE])[1:-1])
+            await asyncio.sleep(0)
+        parts.append(b"]")
+    return b"".join(parts) + b"}" if parts else b"{}"
 
 
 def rows_page(

@@ -7,6 +7,8 @@ from scalix.edge.own_address import is_secure
 SESSION, NOTICE, THEME = "scalix_session", "scalix_notice", "scalix_theme"
 THEMES = ("light", "dark")
 _NOTICE_S = 60
+MOST_NOTICE_BYTES = 1_800
+"""Of a notice: a browser keeps cookies of 4 KB, and has two letters there for each byte."""
 ELSEWHERE = (
     "This form was not sent from this gateway's own pages, or long ago. Open the page again and send it from there."
 )

@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-NOTHING = "–"
+NOTHING, MINUS = "–", "−"
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -15,15 +15,15 @@ def number(value: float | int | None) -> str:
     if value is None:
         return NOTHING
     if isinstance(value, int) or value == int(value):
-        return f"{int(value):,}"
-    return f"{value:,.3f}".rstrip("0").rstrip(".")
+        return f"{int(value):,}".replace("-", MINUS)
+    return f"{value:,.3f}".rstrip("0").rstrip(".").replace("-", MINUS)
 
 
 def usd(value: float | None) -> str:
     """An amount in dollars: cents, and of less than one as many digits as show two of them."""
     if value is None:
         return NOTHING
-    sign, amount = ("-" if value < 0 else ""), abs(value)
+    sign, amount = (MINUS if value < 0 else ""), abs(value)
     if amount == 0 or amount >= 0.995:
         return f"{sign}${amount:,.2f}"
     digits = next((digits for digits in range(2, 9) if amount * 10**digits >= 9.995), 9)
@@ -33,7 +33,7 @@ def usd(value: float | None) -> str:
 
 def percent(share: float | None) -> str:
     """A share of 1 as `12.3 %`."""
-    return NOTHING if share is None else f"{share * 100:.1f}".removesuffix(".0") + " %"
+    return NOTHING if share is None else f"{share * 100:.1f}".removesuffix(".0").replace("-", MINUS) + " %"
 
 
 def duration_ms(value: float | None) -> str:

@@ -24,6 +24,7 @@ from scalix.pages.answers import Answer, asset_sent, redirect
 from scalix.pages.assets import PREFIX, asset_at
 from scalix.pages.cookies import (
     ELSEWHERE,
+    MOST_NOTICE_BYTES,
     NOTICE,
     SESSION,
     THEME,
@@ -185,7 +186,9 @@ class Frame:
             return Answer(200, done.body, (named,), done.content_type, secret=True)
         headers = list(done.headers)
         if done.notice:
-            signed = await self._sign_ins.signed(_NOTICE + done.notice.encode().hex())
+            kept = done.notice.encode()[:MOST_NOTICE_BYTES].decode(errors="ignore")
+            kept += "…" if len(kept) < len(done.notice) else ""
+            signed = await self._sign_ins.signed(_NOTICE + kept.encode().hex())
             headers.append(notice_cookie(signed, visit.scope))
         return redirect(done.to or path_to(row.of, *asked.names.values()), headers)
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-import orjson
-
 from scalix.domain.errors import BadRequest
 from scalix.domain.limits.limit_overrides import OF_TIER, with_entry
 from scalix.domain.limits.limits import CONCURRENT, LIMIT_NAMES
+from scalix.edge.tables import json_text
 from scalix.pages.days import over_days
 from scalix.pages.finding import path_to
+from scalix.pages.formats import usd
 from scalix.pages.rows import A_PAGE, Context, Done, Download, PageRequest, Role, Services, act, page
 from scalix.service.administration.administration import NewUser, UserAdministration, UserChange
 from scalix.service.administration.balances import Balances, Credit
@@ -124,12 +124,12 @@ async def _credit(services: Services, asked: PageRequest) -> Done:
     done = await services[Balances].credit(Credit.read({"user_id": asked.names["user"], **fields}), asked.by)
     if not done.credited:
         return Done(f"The payment “{done.credit_id}” was there before, and was not added again.")
-    return Done(f"The balance is ${done.balance_usd:,.2f} now.")
+    return Done(f"The balance is {usd(done.balance_usd)} now.")
 
 
 async def _export(services: Services, asked: PageRequest) -> Download:
     found = await services[Privacy].export(asked.names["user"], asked.by)
-    return Download("export.json", orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    return Download("export.json", await json_text(found))
 
 
 async def _erase(services: Services, asked: PageRequest) -> Done:

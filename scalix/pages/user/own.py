@@ -1,9 +1,8 @@
 """What users do by themselves: their keys, their data, and the set-up of their programs."""
 
-import orjson
-
 from scalix.edge.asgi import address_of
 from scalix.edge.own_address import base_url
+from scalix.edge.tables import json_text
 from scalix.pages.rows import Context, Done, Download, PageRequest, Role, Services, Shown, act, page
 from scalix.service.policy_source import PolicySource
 from scalix.service.self_service.own_data import OwnData
@@ -57,7 +56,7 @@ async def _consent(services: Services, asked: PageRequest) -> Done:
 
 async def _export(services: Services, asked: PageRequest) -> Download:
     found = await services[OwnData].export(_person(asked))
-    return Download("my-data.json", orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    return Download("my-data.json", await json_text(found))
 
 
 async def _erase(services: Services, asked: PageRequest) -> Done:

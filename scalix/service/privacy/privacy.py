@@ -5,6 +5,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from operator import attrgetter
 from typing import Annotated
 
 from scalix.domain.errors import UserNotFound
@@ -198,4 +199,9 @@ class Privacy:
 def _merged(archived: Sequence[Event], kept: Sequence[Event]) -> list[Event]:
     # A day that is just being archived is in both.
     events = {event.request_id: event for event in [*archived, *kept]}
-    return sorted(events.values(), key=lambda event: (event.admitted_ms, event.request_id))
+    # By millisecond, as to put all of them in order by name at once is one step that no other thread interrupts.
+    in_time: dict[int, list[Event]] = {}
+    for event in events.values():
+        in_time.setdefault(event.admitted_ms, []).append(event)
+    ordered = (sorted(in_time[at_ms], key=attrgetter("request_id")) for at_ms in sorted(in_time))
+    return [event for some in ordered for event in some]

@@ -27,7 +27,8 @@ class Credit:
 
 @dataclass(frozen=True, slots=True)
 class PersonalData:
-    """What is kept of a subject. `windows` are by kind and index; `merged_ms` is when an address was merged into it."""
+    """What is kept of a subject. `windows` are by kind and index; `merged_ms` is when an address was merged into it;
+    `events` are in no order."""
 
     windows: Mapping[tuple[Window, int], Tally]
     in_flight: Mapping[str, int]  # id -> admitted at, in ms
@@ -78,7 +79,7 @@ class PersonalDataStore(SubjectStore):
             balance={name: int(value) for name, value in balance.items()} or None,
             credits=tuple(sorted(map(_credit, credits_.items()), key=lambda credit: credit.at_ms)),
             adjustments=adjustments,
-            events=sorted(events, key=lambda event: (event.admitted_ms, event.request_id)),
+            events=events,
             summaries=summaries,
             person=Person.of(person) if person else None,
         )
