@@ -4,6 +4,7 @@ import http.client
 import os
 import pty
 import signal
+import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -197,6 +198,27 @@ def test_new_workers_that_cant_start_leave_everything_as_it_was(gateway: Gateway
     (place.folder / "empty.env").write_text("")
     assert place.run("--reload").returncode == 0
     assert {gateway.get("/hour/free") for _ in range(8)} == {(200, "9")}
+
+
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM])
+def test_a_gateway_that_ends_while_it_replaces_its_workers_is_waited_for_no_longer(
+    place: Place, signum: signal.Signals
+) -> None:
+    gateway = place.start("--workers", "2", extra=APP)
+    rewrite(place, "openai/tiny", "openai/other-tiny")
+    command = place.command("--reload")
+    with subprocess.Popen(
+        command, env=place.environment(), cwd=place.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as reload:
+        assert reload.stdout is not None
+        assert any("workers are replaced" in line for line in reload.stdout)
+        gateway.process.send_signal(signum)
+        try:
+            _, said = reload.communicate(timeout=20)
+        finally:
+            reload.kill()
+    assert reload.returncode == 1
+    assert "it reads its config when it starts" in said
 
 
 def test_sighup_to_the_launcher_reloads(gateway: Gateway) -> None:

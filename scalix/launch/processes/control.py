@@ -19,6 +19,7 @@ _POLL_S = 0.02
 _SAY_EVERY_S = 3.0
 # One that does not is killed, and its replacement is given up.
 _A_WORKER_STARTS_WITHIN_S = 130.0
+_ENDED = "the gateway ends, or has ended, meanwhile; it reads its config when it starts"
 _ENDING = ("draining", "stopping")
 
 
@@ -122,17 +123,17 @@ def _outcome(state_dir: Path, before: RunFile, deadline_s: float) -> int:
     def has_answered() -> bool:
         nonlocal before
         before = read_run_file(state_dir) or before
-        return before.reloads > number
+        return before.reloads > number or not _goes_on(before)
 
-    if not _wait(has_answered, deadline_s) or before.reload is None:
-        return _not_done("the gateway has not answered; see its log")
+    if not _wait(has_answered, deadline_s) or before.reload is None or before.reloads == number:
+        return _not_done("the gateway has not answered; see its log" if _goes_on(before) else _ENDED)
     if before.reload.problems:
         return _refused(before.reload.problems)
     for note in before.reload.notes:
         print(note, flush=True)
     if before.reload.replaces:
         deadline_s += _A_WORKER_STARTS_WITHIN_S * len(before.workers)
-    return _all_have_it(state_dir, before.reload.number, deadline_s)
+    return _all_have_it(state_dir, before, before.reload.number, deadline_s)
 
 
 def _refused(problems: tuple[str, ...]) -> int:
@@ -140,19 +141,23 @@ def _refused(problems: tuple[str, ...]) -> int:
     return EXIT_WRONG_CONFIG
 
 
-def _all_have_it(state_dir: Path, number: int, deadline_s: float) -> int:
+def _goes_on(gateway: RunFile) -> bool:
+    return gateway.phase == "ready" and gateway.launcher.is_alive()
+
+
+def _all_have_it(state_dir: Path, gateway: RunFile, number: int, deadline_s: float) -> int:
     from scalix.launch.config.policy_file import taken_by
 
     count, waiting, problems = 0, list[str](), tuple[str, ...]()
 
     def have_it() -> bool:
-        nonlocal count, waiting, problems
-        run_file = read_run_file(state_dir)
-        problems = run_file.reload.problems if run_file and run_file.reload else ()
-        if problems:
+        nonlocal gateway, count, waiting, problems
+        gateway = read_run_file(state_dir) or gateway
+        problems = gateway.reload.problems if gateway.reload else ()
+        if problems or not _goes_on(gateway):
             return True
         # A worker that is not ready yet starts with the new settings.
-        workers = [worker for worker in run_file.workers if worker.ready] if run_file else []
+        workers = [worker for worker in gateway.workers if worker.ready]
         waiting = [w.name for w in workers if taken_by(state_dir / POLICY_FILE, w.process.pid) < number]
         count = len(workers)
         return bool(workers) and not waiting
@@ -160,6 +165,8 @@ def _all_have_it(state_dir: Path, number: int, deadline_s: float) -> int:
     if _wait(have_it, deadline_s):
         if problems:
             return _refused(problems)
+        if not _goes_on(gateway):
+            return _not_done(_ENDED)
         print(f"in force in {count} worker{'s' if count > 1 else ''}")
         return 0
     return _not_done(f"{', '.join(waiting) or 'no worker'} has not taken the new settings yet; see the log")
