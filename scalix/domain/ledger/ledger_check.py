@@ -36,7 +36,7 @@ def kept_parts(day: int, today: int, retention: Retention) -> frozenset[Part]:
     gone: set[Part] = set()
     if today > day + retention.hours_days:
         gone |= {"hours", "tokens", "cost", "first_bytes"}
-    if today >= day + PEOPLE_DAYS:
+    if today >= day + PEOPLE_DAYS or today > day + retention.days_days:
         gone |= {"person", "people"}
     if today >= window_end_ms(Window.MONTH, window_index(Window.MONTH, day * DAY_MS)) // DAY_MS + retention.days_days:
         gone |= {"days", "summaries"}

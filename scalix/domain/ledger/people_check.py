@@ -4,7 +4,16 @@ from collections.abc import Iterable
 
 from scalix.domain.ledger.books import Difference, ShardBooks, SubjectBooks
 from scalix.domain.ledger.ledger import Event, name_word
-from scalix.domain.ledger.people import AFTER_DAYS, LATE, PEOPLE_DAYS, Person, counts_on, numbers_of, numbers_text
+from scalix.domain.ledger.people import (
+    AFTER_DAYS,
+    BEFORE,
+    LATE,
+    PEOPLE_DAYS,
+    Person,
+    counts_on,
+    numbers_of,
+    numbers_text,
+)
 
 
 def people_differences(shard: str, books: ShardBooks, day: int, *, erased: bool) -> list[Difference]:
@@ -16,9 +25,14 @@ def people_differences(shard: str, books: ShardBooks, day: int, *, erased: bool)
     compared = {
         name for name in {*found, *right} if name != LATE and (name[0] != "h" or books.today <= day + AFTER_DAYS)
     }
-    numbers = {name: right.get(name, 0) for name in compared}
-    if erased:
-        numbers = {name: max(number, found.get(name, 0)) for name, number in numbers.items()}
+    # Of somebody who was there so much later, by a clock that has leapt to and fro, it is no longer known.
+    newest = BEFORE if erased else max((person.newest for person in people), default=BEFORE)
+    least = {
+        name
+        for name in compared
+        if erased or (newest >= day + PEOPLE_DAYS and name[0] in "ua") or (newest > day + AFTER_DAYS and name[0] == "h")
+    }
+    numbers = {name: max(right.get(name, 0), found.get(name, 0) if name in least else 0) for name in compared}
     if all(number == found.get(name, 0) for name, number in numbers.items()):
         return []
     return [Difference(shard, "people", str(day), text or None, numbers_text({**found, **numbers}) or None)]

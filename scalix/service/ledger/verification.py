@@ -128,6 +128,9 @@ class LedgerCheck:
         """The same, and writes what the events say; what can't be mended is `left`. Raises `StoreUnavailable`."""
         findings = await self.verify(day, subject, counts_all=True)
         found = findings.differences
+        if subject is None and not findings.events:
+            findings.left = [replace(one, why="there is no event of that day") for one in found]
+            return findings
         findings.left = [one for one in found if one.part is None]
         for one in dict.fromkeys(difference.where for difference in found if difference.part in SUBJECT_PARTS):
             if not await self._mend_subject(one, findings):

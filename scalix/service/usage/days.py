@@ -94,7 +94,8 @@ class Days:
     async def _add_up(self, day: int, numbers: Numbers, books: DayBooks, today: int) -> DaySums:
         free = self._policy.current.default_tier
         events, rescued = sum(one.sums.events for one in books.sums), books.first_bytes.get(RESCUED, 0)
-        is_known = _events(books.first_bytes) == events  # all gateways have counted
+        kept_from = today - self._policy.current.retention.days_days
+        is_known = day >= kept_from and _events(books.first_bytes) == events  # all gateways have counted
         tiers: dict[str, list[int]] = {}
         errors = Counter[str]()
         for one in books.sums:

@@ -73,8 +73,7 @@ class RetentionStore(SessionStore):
                 names.append(name)
                 if len(names) >= _TOGETHER:
                     removed += await self._remove_windows(batch.pop(shard), now_ms)
-            # What came after the end of its book is known for a day, lest it be told twice.
-            elif _is_over(kind, rest, now_ms // DAY_MS, retention) and await self._session.pttl(name) < CLOCK_GRACE_MS:
+            elif _is_over(kind, rest, now_ms // DAY_MS, retention) and not await self._came_late(name):
                 removed += await self._session.unlink(name)
         for names in batch.values():
             removed += await self._remove_windows(names, now_ms)
@@ -87,6 +86,11 @@ class RetentionStore(SessionStore):
             removed += int(await self._session.run("forget_people", [name], [first_day]))
         days = [day for day in await self._session.hkeys(self._keys.day_figures()) if int(day) < first_day]
         return removed + (await self._session.hdel(self._keys.day_figures(), *days) if days else 0)
+
+    async def _came_late(self, name: str) -> bool:
+        """Whether it is less than a day old, and of a book that was over then: it is known that long, lest it be told
+        twice. What would be kept for longer is of before that time was set lower."""
+        return CLOCK_GRACE_MS <= await self._session.pttl(name) <= CLOCK_GRACE_MS + DAY_MS
 
     async def _remove_windows(self, names: list[str], now_ms: int) -> int:
         return int(await self._session.run("remove_ended", names, [now_ms]))
