@@ -8,6 +8,7 @@ from scalix.domain.ledger.outcomes import Billable, charge_for
 from scalix.domain.limits.key_limits import KeyScope
 from scalix.domain.limits.quota import Ask, Charge, Outcome, Receipt
 from scalix.domain.policy import Model, Policy, Tier
+from scalix.domain.requests.request_ids import request_id
 from scalix.domain.requests.routes import Route
 from scalix.domain.tokens.usage import Usage
 from scalix.service.exchange.asked_prices import dearest_prices
@@ -68,7 +69,7 @@ class Requests:
         is_free = tier.name == self._policy.default_tier
         prompt = int(random.lognormvariate(5.2 if is_free else 7.3, 0.8)) + 12
         ask = Ask(
-            request_id=f"{random.getrandbits(128):032x}",
+            request_id=request_id(None, lambda size: random.randbytes(size).hex(), at_ms),
             subject=subject,
             limits=tier.limits,
             prompt_tokens=prompt,

@@ -8,8 +8,10 @@ import pytest
 
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.policy import Policy
+from scalix.domain.requests.request_ids import made_at_ms
 from scalix.launch.config.config_file import read_config
 from scalix.store.keys import Keys
+from scalix.store.ledger.redis_requests import Place, RequestReader
 from tests.store.ledger_rig import LedgerRig
 from tools import demo_data
 from tools.demo_month import Month, Written, write_month
@@ -49,6 +51,11 @@ async def test_every_day_agrees_with_its_events_and_the_same_seed_makes_the_same
     for day in (LAST_DAY, LAST_DAY - 8, LAST_DAY - 20):
         found = await rig.verify(day=day)
         assert (found.differences, found.events > 5) == ([], True)
+    # Their ids say when they were made, by which a request is found among everybody's.
+    newest = (await RequestReader(rig.session).newest(Place(rig.clock.now_ms, ""), 0, 1))[0]
+    made_ms = made_at_ms(newest.request_id)
+    assert made_ms is not None
+    assert await RequestReader(rig.session).find(newest.request_id, made_ms) == newest
     await rig.close()
     await other.close()
 
