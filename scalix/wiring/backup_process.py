@@ -7,6 +7,7 @@ the lock that the worker holds meanwhile; the environment is the worker's.
 import asyncio
 import os
 import sys
+from contextlib import suppress
 
 from scalix.domain.backup import BackupSettings
 from scalix.launch.problems import LaunchError
@@ -26,7 +27,8 @@ _CONNECTIONS = 2
 def main() -> int:
     """Make the backup. Returns the exit code; what is wrong stands in one line on standard error."""
     end_with(os.getppid())
-    os.nice(19)
+    with suppress(OSError):  # a unit may forbid it, and the backup counts for more
+        os.nice(19)
     try:
         asyncio.run(_make(policy_of(os.environ).backup, sys.argv[1]))
     except (LaunchError, BackupRefused, TargetFailed, StoreError) as fault:

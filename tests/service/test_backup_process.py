@@ -1,9 +1,14 @@
 """The process in which a backup is made that is due: with a worker's environment, a launcher's or plain LiteLLM's."""
 
 import base64
+import ctypes
+import errno
 import os
+import platform
+import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,7 +29,20 @@ scalix:
 """
 
 
-def made(folder: Path, url: str, prefix: str, token: str, **more: str) -> subprocess.CompletedProcess[str]:
+def no_priorities() -> None:
+    """What `SystemCallFilter=~@resources` does to a process: `setpriority` fails with EPERM."""
+    number = {"x86_64": 141, "aarch64": 140}[platform.machine()]
+    steps = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x50000 | errno.EPERM), (0x06, 0, 0, 0x7FFF0000)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    program = struct.pack("HxxxxxxQ", len(steps), ctypes.addressof(code))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, program, 0, 0):  # no new rights, then the filter
+        raise OSError(ctypes.get_errno(), "no filter")
+
+
+def made(
+    folder: Path, url: str, prefix: str, token: str, before: Callable[[], None] | None = None, /, **more: str
+) -> subprocess.CompletedProcess[str]:
     """What a worker without a launcher, as in plain mode, starts."""
     (folder / "config.yaml").write_text(CONFIG.format(to=folder / "backups"))
     environ = {
@@ -37,7 +55,18 @@ def made(folder: Path, url: str, prefix: str, token: str, **more: str) -> subpro
         **more,
     }
     command = [sys.executable, "-m", "scalix.wiring.backup_process", token]
-    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, preexec_fn=before)
+
+
+async def test_a_unit_that_forbids_a_lower_priority_has_its_backups(
+    store_url: str, key_prefix: str, tmp_path: Path
+) -> None:
+    async with session_at(store_url, key_prefix) as session:
+        store = BackupStore(session)
+        async with store.locked():
+            done = made(tmp_path, store_url, key_prefix, store.token, no_priorities)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert await store.last() is not None
 
 
 async def test_the_process_makes_the_backup_of_the_holder_of_the_lock_and_of_nobody_else(
