@@ -8,18 +8,15 @@ event loop and one core, so that what pages cost requests is rather more here th
 
 import argparse
 import asyncio
-import tempfile
 import time
 from pathlib import Path
 
-import redis
 import uvloop
 
 from benchmarks import paging, today
-from benchmarks.measured_store import start_server
-from benchmarks.pages import PREFIX, browsers
+from benchmarks.measured_store import PREFIX
+from benchmarks.pages import browsers
 from scalix.pages.rows import Role
-from scalix.store.keys import Keys
 from tests.edge.key_rig import act
 from tests.edge.limits_rig import Instance
 
@@ -71,21 +68,13 @@ async def measure(path: str, folder: Path) -> None:
 
 
 def main() -> None:
-    """Print two lines."""
+    """Print how much there is, and two lines."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.beside_pages", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--events", type=int, default=100_000, help="how many there are")
-    with tempfile.TemporaryDirectory() as directory:
-        process, path = start_server(Path(directory) / "server")
-        try:
-            admin = redis.Redis(unix_socket_path=path, decode_responses=True)
-            for one in (paging, today):
-                one.fill(admin, Keys(PREFIX), parser.parse_args().events, time.time_ns() // 1_000_000)
-            uvloop.run(measure(path, Path(directory)))
-        finally:
-            process.terminate()
-            process.wait()
+    with paging.filled(parser.parse_args().events, paging.fill, today.fill) as (path, _, _):
+        uvloop.run(measure(path, Path(path).parent))
 
 
 if __name__ == "__main__":

@@ -8,16 +8,14 @@ with the gateway, on a unix socket, without persistence, started and stopped her
 import argparse
 import asyncio
 import random
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import redis
 import uvloop
 
-from benchmarks.measured_store import start_server
+from benchmarks.measured_store import own_server
 from scalix.domain.identity.subjects import SHARDS, shard_of
 from scalix.domain.ledger.ledger import Detail
 from scalix.domain.limits.calendar import window_index
@@ -156,13 +154,8 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=10_000_000, help="how many events the sums are of")
     parser.add_argument("--users", type=int, default=20_000, help="how many users the rankings are of")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        process, path = start_server(Path(directory) / "server")
-        try:
-            uvloop.run(run(path, options.events, options.users))
-        finally:
-            process.terminate()
-            process.wait()
+    with own_server() as (path, _):
+        uvloop.run(run(path, options.events, options.users))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,6 +127,18 @@ def load(bench: Bench, numbers: range) -> None:
 def _resp(words: list[str]) -> bytes:
     encoded = [word.encode() for word in words]
     return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded)
+
+
+@contextmanager
+def own_server() -> Iterator[tuple[str, int]]:
+    """A server in a folder that goes with it: its socket and its process."""
+    with tempfile.TemporaryDirectory() as directory:
+        process, path = start_server(Path(directory) / "server")
+        try:
+            yield path, process.pid
+        finally:
+            process.terminate()
+            process.wait()
 
 
 def start_server(directory: Path) -> tuple[subprocess.Popen[bytes], str]:

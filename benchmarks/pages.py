@@ -8,30 +8,26 @@ be on a quiet one. At the end the ledger of a day is compared with its events.
 """
 
 import argparse
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import redis
 import uvloop
 
 from benchmarks import paging, today
-from benchmarks.measured_store import start_server
+from benchmarks.measured_store import PREFIX
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.pages.all_rows import PAGE_ROWS
 from scalix.pages.finding import path_to
 from scalix.pages.rows import PageRow, Role
 from scalix.service.queries import date_of
-from scalix.store.keys import Keys
 from tests.edge.key_rig import made
 from tests.edge.limits_rig import Instance
 from tests.pages.rig import Browser, operator, user
 
 RUNS = 20
-PREFIX = "scalix:"
 
 
 def paths(rows: tuple[PageRow, ...], role: Role, names: dict[str, str]) -> list[str]:
@@ -100,22 +96,9 @@ def main() -> None:
     """Print a line for each page, for each number of events."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pages", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--events", type=int, nargs="+", default=[100_000, 1_000_000], help="how many there are")
-    keys = Keys(PREFIX)
     for count in parser.parse_args().events:
-        with tempfile.TemporaryDirectory() as directory:
-            process, path = start_server(Path(directory) / "server")
-            try:
-                admin = redis.Redis(unix_socket_path=path, decode_responses=True)
-                now_ms = time.time_ns() // 1_000_000
-                for one in (paging, today):
-                    one.fill(admin, keys, count, now_ms)
-                print(
-                    f"{count:,} events, {paging.USERS:,} users, {admin.info('memory')['used_memory'] / 2**20:,.0f} MiB"
-                )
-                uvloop.run(measure(path, Path(directory), admin, process.pid))
-            finally:
-                process.terminate()
-                process.wait()
+        with paging.filled(count, paging.fill, today.fill) as (path, pid, admin):
+            uvloop.run(measure(path, Path(path).parent, admin, pid))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ times, and the CPU time of gateway and store, which says on a busy machine what 
 
 import argparse
 import random
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import redis
 import uvloop
 
-from benchmarks.measured_store import start_server
+from benchmarks.measured_store import PREFIX, own_server
 from scalix.domain.identity.subjects import shard_of
 from scalix.domain.ledger.ledger import READ_WHOLE, Detail, Event, event_words, last_words
 from scalix.domain.limits.calendar import DAY_MS
@@ -33,7 +33,7 @@ from scalix.store.connection.redis_client import connect
 from scalix.store.connection.session import StoreSession
 from scalix.store.keys import Keys
 from scalix.store.ledger.redis_ledger import LedgerReader
-from scalix.store.ledger.redis_requests import RequestReader
+from scalix.store.ledger.redis_requests import Place, RequestReader
 from scalix.store.quota.redis_balance import BalanceStore
 from scalix.store.quota.redis_limits import LimitTools
 from scalix.store.records.redis_audit import AuditStore
@@ -100,6 +100,18 @@ def fill(admin: Any, keys: Keys, count: int, now_ms: int) -> None:
     for name, number in many.items():
         if number <= READ_WHOLE and name.split(":")[3] == BUSY:
             admin.delete(name.replace(":e:", ":et:"))
+
+
+@contextmanager
+def filled(count: int, *fills: Callable[[Any, Keys, int, int], None]) -> Iterator[tuple[str, int, Any]]:
+    """A server of its own with so many events, and a client to it. Prints how much it holds."""
+    with own_server() as (path, pid):
+        admin, now_ms = redis.Redis(unix_socket_path=path, decode_responses=True), time.time_ns() // 1_000_000
+        for one in fills:
+            one(admin, Keys(PREFIX), count, now_ms)
+        memory: Any = admin.info("memory")
+        print(f"{count:,} events, {USERS:,} users, {memory['used_memory'] / 2**20:,.0f} MiB")
+        yield path, pid, admin
 
 
 @dataclass
@@ -178,9 +190,7 @@ def cpu_us(pid: int) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1_000
 
 
-def _now() -> Any:
-    from scalix.store.ledger.redis_requests import Place
-
+def _now() -> Place:
     return Place(time.time_ns() // 1_000_000 + DAY_MS, "")
 
 
@@ -216,18 +226,9 @@ def main() -> None:
     """Print a line for each view, for each number of events."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.paging", description=__doc__.splitlines()[0])
     parser.add_argument("--events", type=int, nargs="+", default=[100_000, 1_000_000], help="how many there are")
-    keys = Keys("scalix:")
     for count in parser.parse_args().events:
-        with tempfile.TemporaryDirectory() as directory:
-            process, path = start_server(Path(directory) / "server")
-            try:
-                admin = redis.Redis(unix_socket_path=path, decode_responses=True)
-                fill(admin, keys, count, time.time_ns() // 1_000_000)
-                print(f"{count:,} events, {USERS:,} users, {admin.info('memory')['used_memory'] / 2**20:,.0f} MiB")
-                print("\n".join(uvloop.run(measure(path, keys, process.pid))), flush=True)
-            finally:
-                process.terminate()
-                process.wait()
+        with filled(count, fill) as (path, pid, _):
+            print("\n".join(uvloop.run(measure(path, Keys(PREFIX), pid))), flush=True)
 
 
 if __name__ == "__main__":

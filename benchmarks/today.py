@@ -6,19 +6,16 @@ are not to grow with the events.
 """
 
 import argparse
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
-import redis
 import uvloop
 
-from benchmarks.measured_store import start_server
-from benchmarks.paging import RUNS, USERS, Counted, drawn
+from benchmarks.measured_store import PREFIX
+from benchmarks.paging import RUNS, Counted, drawn, filled
 from scalix.domain.identity.subjects import shard_of
 from scalix.domain.ledger.first_bytes import first_byte_word
 from scalix.domain.ledger.ledger import sums_of
@@ -120,18 +117,9 @@ def main() -> None:
     """Print a line for each number of events."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.today", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--events", type=int, nargs="+", default=[100_000, 1_000_000], help="how many there are")
-    keys = Keys("scalix:")
     for count in parser.parse_args().events:
-        with tempfile.TemporaryDirectory() as directory:
-            process, path = start_server(Path(directory) / "server")
-            try:
-                admin = redis.Redis(unix_socket_path=path, decode_responses=True)
-                fill(admin, keys, count, time.time_ns() // 1_000_000)
-                print(f"{count:,} events, {USERS:,} users, {admin.info('memory')['used_memory'] / 2**20:,.0f} MiB")
-                print(uvloop.run(measure(path, keys)), flush=True)
-            finally:
-                process.terminate()
-                process.wait()
+        with filled(count, fill) as (path, _, _):
+            print(uvloop.run(measure(path, Keys(PREFIX))), flush=True)
 
 
 if __name__ == "__main__":
