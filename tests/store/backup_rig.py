@@ -13,6 +13,8 @@ from scalix.store.keys import Keys
 from scalix.wiring.backup import BackupParts, build_backups, place_of
 from tests.store.stores import Clock
 
+LOOK_EVERY_S, ANSWERS_WITHIN_S = 0.05, 0.3
+
 
 async def contents(session: StoreSession) -> dict[str, Any]:
     """Everything under the session's prefix: type, value, and when it ends, to the minute."""
@@ -51,7 +53,10 @@ def parts_of(session: StoreSession, folder: Path, state: str = "state", key: str
     environ = {"SCALIX_BACKUP_KEY": key} if key else {}
     (folder / state).mkdir(exist_ok=True)
     place = place_of(BackupSettings(to=str(folder / "backups")), folder / state, environ)
-    return build_backups(session, folder / state, place)
+    parts = build_backups(session, folder / state, place)
+    # A gateway of a test looks many times as often as others do, so that nobody need be waited for so long.
+    parts.restoring.stores.restore._sleep = lambda _: asyncio.sleep(ANSWERS_WITHIN_S)
+    return parts
 
 
 class Answering:
@@ -74,4 +79,4 @@ class Answering:
 
         while True:
             await EpochStore(self._session).epoch("own", write=False)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(LOOK_EVERY_S)

@@ -22,6 +22,8 @@ from scalix.store.records.pseudonyms import Pseudonyms
 from tests.store.stores import NOON_MS, Clock, ask, limits
 
 TODAY = NOON_MS // DAY_MS
+# Between two settlements beside what is tested: as fast as they could be, they would be most of the work.
+PACE_S = 0.005
 OPEN = limits(requests={"day": 1_000_000}, tokens={"day": 10**12})
 MODELS, TIERS, PROVIDERS = ("gpt-4", "free a,b%c", "-odd"), ("free", "premium", ""), ("openai", "anthropic", "")
 

@@ -21,7 +21,7 @@ from scalix.store.records.redis_epoch import EpochStore
 from scalix.store.records.redis_keys import KeyStore
 from scalix.store.records.redis_users import UserStore
 from tests.store.backup_rig import Answering, contents, parts_of, session_at
-from tests.store.ledger_rig import TODAY, LedgerRig
+from tests.store.ledger_rig import PACE_S, TODAY, LedgerRig
 from tests.store.servers import Cluster, Server, free_ports, running
 from tests.store.stores import key_of
 
@@ -105,6 +105,7 @@ async def test_what_is_settled_during_a_backup_is_in_it_whole_or_not_at_all(
             chosen = subjects[(number * 7 + request) % len(subjects)] if request % 3 else f"user:new {number} {request}"
             await rig.settle(f"load-{number}-{request}", chosen)
             settled.append(chosen)
+            await asyncio.sleep(PACE_S)
 
     loads = [asyncio.create_task(load(number)) for number in range(4)]
     made = parts_of(rig.session, tmp_path).making

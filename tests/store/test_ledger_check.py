@@ -12,7 +12,7 @@ from scalix.domain.limits.limits import Metric, Window
 from scalix.domain.limits.quota import Charge, Outcome
 from scalix.store.privacy.redis_erasure import ErasureStore
 from scalix.store.records.redis_users import UserStore
-from tests.store.ledger_rig import TODAY, LedgerRig, Names, parts
+from tests.store.ledger_rig import PACE_S, TODAY, LedgerRig, Names, parts
 
 Spoil = Callable[[LedgerRig, str, Names], Awaitable[object]]
 
@@ -352,6 +352,7 @@ async def test_settlements_during_the_run_are_no_differences_and_are_mended_arou
             subject = rig.random.choice([*subjects, f"user:new-{number}-{settled}"])
             await rig.settle(f"traffic-{number}-{settled}", subject)
             settled += 1
+            await asyncio.sleep(PACE_S)
 
     tasks = [asyncio.create_task(traffic(number)) for number in range(4)]
     try:
