@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,31 +62,38 @@ def _at(row: Any, name: str) -> Any:
     return row[name] if isinstance(row, Mapping) else getattr(row, name)
 
 
+@cache
+def _environment() -> Environment:
+    """One for the process, which compiles each template once."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters.update(
+        formats.KINDS,
+        relative=formats.relative,
+        shown=formats.shown,
+    )
+    environment.globals.update(
+        asset=asset_path,
+        column=Column,
+        filled=filled,
+        path_to=path_to,
+        chart=charts,
+        version=scalix.__version__,
+    )
+    return environment
+
+
 class Renderer:
     """Renders templates, or a block of one."""
 
     def __init__(self) -> None:
-        self._environment = Environment(
-            loader=FileSystemLoader(FOLDER),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._environment.filters.update(
-            formats.KINDS,
-            relative=formats.relative,
-            shown=formats.shown,
-        )
-        self._environment.globals.update(
-            asset=asset_path,
-            column=Column,
-            filled=filled,
-            path_to=path_to,
-            chart=charts,
-            version=scalix.__version__,
-        )
+        self._environment = _environment()
 
     def page(self, template: str, context: Mapping[str, Any]) -> bytes:
         """A whole page."""

@@ -61,28 +61,28 @@ class FiguresStore(SessionStore):
         texts: defaultdict[str, list[str]] = defaultdict(list)
         first_bytes, pages = Counter[str](), dict[int, Page]()
         args: list[str | int] = [book.prefix if book else "", _AT_LEAST, *days]
+        people = self._keys.all_people()
         for first in range(0, SHARDS, _TOGETHER):
             shards = range(first, min(first + _TOGETHER, SHARDS))
-            calls = ((self._names(shard, book), args) for shard in shards)
+            calls = (([people[shard], *self._names(shard, book)], args) for shard in shards)
             for shard, reply in zip(shards, await self._session.run_all("figures_of_day", calls), strict=True):
                 for day, text in zip(days, reply[0], strict=True):
                     words[day].update(text.split() if text else ())
                 if book:
-                    _, sums, counts, ranking, people = reply
+                    _, sums, counts, ranking, ranked = reply
                     for field, text in _pairs(sums):
                         texts[field].append(text)
                     first_bytes.update({name: int(number) for name, number in _pairs(counts)})
-                    pages[shard] = _page(_pairs(ranking), people)
+                    pages[shard] = _page(_pairs(ranking), ranked)
         books = DayBooks(await aggregates_of(texts), dict(first_bytes), pages)
         return {day: _numbers(of_day) for day, of_day in words.items()}, books
 
     def _names(self, shard: int, book: Book | None) -> list[str]:
-        keys, names = self._keys, [self._keys.all_people()[shard]]
-        if book is not None:
-            day, month = book.day, window_index(Window.MONTH, book.day * DAY_MS)
-            sums = keys.day_sums(shard, month) if book.is_old else keys.hour_sums(shard, day)
-            names += [sums, keys.first_bytes(shard, day), keys.ranking(shard, day, "cost")]
-        return names
+        if book is None:
+            return []
+        keys, day, month = self._keys, book.day, window_index(Window.MONTH, book.day * DAY_MS)
+        sums = keys.day_sums(shard, month) if book.is_old else keys.hour_sums(shard, day)
+        return [sums, keys.first_bytes(shard, day), keys.ranking(shard, day, "cost")]
 
     async def limited(self, day: int, limit: str, after: str, most: int) -> list[tuple[str, Person]]:
         """Up to `most` subjects whom a limit (as scripts name it) has refused on a day, by shard and name, those after
