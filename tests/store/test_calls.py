@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis._parsers.base import BaseParser
 from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,
@@ -44,6 +45,27 @@ def test_a_server_that_serves_nobody_has_not_acted(error: Exception) -> None:
     assert not isinstance(fault, CallRejected)
     assert not fault.maybe_acted
     assert fault.counts
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        ("OOM command not allowed when used memory > 'maxmemory'.", "out of memory"),
+        ("READONLY You can't write against a read only replica.", "read-only"),
+        ("LOADING Redis is loading the dataset in memory", "loading its data"),
+        ("NOPERM User default has no permissions to run the 'get' command", "refuses the gateway's user"),
+        ("NOAUTH Authentication required.", "refuses the gateway's user"),
+        ("WRONGPASS invalid username-password pair", "refuses the gateway's user"),
+        ("MISCONF Redis is configured to save RDB snapshots", "can't write to its disk"),
+        ("MASTERDOWN Link with MASTER is down", "unreachable"),
+        ("CLUSTERDOWN The cluster is down", "unreachable"),
+        ("TRYAGAIN Multiple keys request during rehashing of slot", "unreachable"),
+    ],
+)
+def test_what_a_server_answers_that_serves_nobody_is_told_as_redis_py_reads_it(answer: str, state: str) -> None:
+    fault = fault_of(BaseParser.parse_error(answer))  # type: ignore[no-untyped-call]
+    assert not isinstance(fault, CallRejected)
+    assert (fault.state, fault.maybe_acted) == (state, False)
 
 
 def test_an_error_on_one_key_is_that_calls_alone() -> None:

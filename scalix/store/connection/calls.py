@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from redis.exceptions import (
+    AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisClusterException,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 
 from scalix.store.base import CallRejected, StoreUnavailable
@@ -32,7 +35,16 @@ _STATES = {
     "LOADING": "loading its data",
     **dict.fromkeys(("NOPERM", "NOAUTH", "WRONGPASS"), "refuses the gateway's user"),
 }
-_AWAY_TYPES = (ReadOnlyError, OutOfMemoryError, NoPermissionError, BusyLoadingError)
+# Of what redis-py has a type for, it leaves the code out of the text.
+_AWAY_TYPES: dict[type[RedisError], str] = {
+    AuthenticationError: "NOAUTH",
+    BusyLoadingError: "LOADING",
+    ClusterDownError: "CLUSTERDOWN",
+    NoPermissionError: "NOPERM",
+    OutOfMemoryError: "OOM",
+    ReadOnlyError: "READONLY",
+    TryAgainError: "TRYAGAIN",
+}
 _NEVER_CONNECTED = (ConnectionRefusedError, FileNotFoundError)
 
 
@@ -76,13 +88,15 @@ async def in_time(timeout_ms: int = CALL_TIMEOUT_MS) -> AsyncIterator[None]:
 def fault_of(error: Exception) -> StoreUnavailable:
     """What an error of redis-py says about the store."""
     message = f"the store failed: {type(error).__name__}"
-    if isinstance(error, (ResponseError, *_AWAY_TYPES)):
+    word = next((word for kind, word in _AWAY_TYPES.items() if isinstance(error, kind)), "")
+    if isinstance(error, ResponseError) and not word:
         code = _SERVER_IS_AWAY.search(str(error))
-        if code or isinstance(error, _AWAY_TYPES):
-            word = code[0] if code else ""
-            state = _STATES.get(word, "unreachable")
-            return StoreUnavailable(f"{message} {word}".rstrip(), maybe_acted=False, state=state)
-        return CallRejected(message)
+        if code is None:
+            return CallRejected(message)
+        word = code[0]
+        message = f"{message} {word}"
+    if word:
+        return StoreUnavailable(message, maybe_acted=False, state=_STATES.get(word, "unreachable"))
     return StoreUnavailable(message, maybe_acted=not _never_connected(error))
 
 
