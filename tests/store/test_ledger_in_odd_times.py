@@ -8,12 +8,14 @@ import pytest
 from scalix.domain.identity.subjects import shard_of
 from scalix.domain.ledger.ledger import Detail
 from scalix.domain.ledger.people import numbers_of, numbers_text
-from scalix.domain.limits.calendar import DAY_MS
+from scalix.domain.limits.calendar import DAY_MS, HOUR_MS
 from scalix.domain.limits.quota import Admitted, Charge, Outcome
 from scalix.store.privacy.redis_erasure import ErasureStore
 from scalix.store.records.redis_users import UserStore
 from tests.store.ledger_rig import LedgerRig, parts
 from tests.store.stores import ask, limits
+from tests.store.test_today import Rig
+from tests.store.today_truth import agrees
 
 SUBJECTS = ("user:a", "user:b", "user:12", "user:c d")
 ON_DAYS, LEAPS_DAYS = (0.1, 0.5, 1, 1, 2, 8), (0.5, 1, 1, 2, 8, 40, -0.2, -1, -3, -40)
@@ -99,4 +101,26 @@ async def test_what_a_leap_has_pushed_out_of_memory_is_no_difference_and_what_is
     numbers = numbers_of(await rig.client.hget(people, str(day)))
     await rig.client.hset(people, str(day), numbers_text({**numbers, "u": 0}))
     assert "people" in parts((await rig.verify(day=day)).differences)
+    await rig.close()
+
+
+@pytest.mark.parametrize("ahead_s", [2, 86_400], ids=["two seconds", "a day"])
+async def test_what_one_clock_takes_for_over_and_another_still_writes_to_is_in_the_figures(
+    ahead_s: int, store_url: str, key_prefix: str
+) -> None:
+    """Such as those of two servers of a cluster, or of one that takes over from another."""
+    rig = Rig(store_url, key_prefix)
+    midnight_ms = (rig.clock.now_ms // DAY_MS + 1) * DAY_MS
+    for now_ms in (midnight_ms - 2_000, midnight_ms - 1_000 + ahead_s * 1_000, midnight_ms - 1_000):
+        rig.clock.now_ms = now_ms
+        await rig.days.add_up()
+        await rig.today()
+        await rig.client.delete(rig.keys.day_figures_turn())
+        if now_ms < midnight_ms:
+            await rig.served(now_ms, "user:ann", "free")
+    rig.clock.now_ms = midnight_ms + HOUR_MS
+    for _ in range(2):
+        await rig.days.add_up()
+        agrees(await rig.today(), await rig.truth(), midnight_ms // DAY_MS)
+    assert await rig.client.hexists(rig.keys.day_figures(), str(midnight_ms // DAY_MS - 1))
     await rig.close()

@@ -1,11 +1,13 @@
 """What gateways of the version before have written is listed by time by a job, once; what is erased is not sought."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from scalix.domain.identity.subjects import shard_of
 from scalix.domain.ledger.ledger import EVENT_VERSION, READ_WHOLE
+from scalix.domain.ledger.people import LATE, numbers_of, numbers_text
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.policy import Policy, Tier
 from scalix.service.ledger.in_time import ListingInTime
@@ -14,6 +16,8 @@ from scalix.store.ledger.redis_in_time import InTimeStore
 from scalix.store.ledger.redis_requests import Place, RequestReader
 from scalix.store.privacy.redis_erasure import ErasureStore
 from tests.store.ledger_rig import TODAY, LedgerRig
+from tests.store.test_today import Rig
+from tests.store.today_truth import agrees
 
 
 @pytest.fixture
@@ -92,3 +96,21 @@ async def test_erased_users_leave_no_place_and_are_not_sought_every_hour(rig: Le
     store.build = None  # type: ignore[assignment, method-assign]
     await rig.client.delete(rig.keys.in_time_turn())
     await ListingInTime(store, PolicySource(Policy({"free": Tier("free")}, "free"))).run()
+
+
+async def test_what_a_gateway_of_before_has_told_late_comes_into_a_day_that_was_added_up(
+    store_url: str, key_prefix: str
+) -> None:
+    rig = Rig(store_url, key_prefix)
+    receipt = await rig.served("in-time", "user:ann", "free")
+    rig.clock.advance(hours=24)
+    await rig.days.add_up()
+    await rig.quotas.settle(replace(receipt, request_id="late"), rig.charge_of("free", cost_nano_usd=7))
+    # As one of before would have left it: it neither lists the event nor notes that it came late.
+    await rig.client.zrem(rig.names("user:ann").in_time, "late user:ann")
+    people = rig.names("user:ann").people
+    numbers = numbers_of(await rig.client.hget(people, str(TODAY)))
+    await rig.client.hset(people, str(TODAY), numbers_text({**numbers, LATE: 0}))
+    assert await run(rig) == 1
+    agrees(await rig.today(), await rig.truth(), TODAY + 1)
+    await rig.close()

@@ -18,6 +18,8 @@ from scalix.store.ledger.redis_ledger import LedgerReader
 DAYS = 30
 """How many days a view has."""
 ADD_UP_EVERY_S = 600.0
+_OVER_AFTER_MS = 600_000
+"""How long after its end a day is kept: a server whose clock is behind admits to it meanwhile, in time as it thinks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ class Days:
     async def of(self, days: Sequence[int]) -> tuple[dict[int, Numbers], dict[int, DaySums]]:
         """How many users there were of each kind on each day, and its sums."""
         async with self._turn:  # two who ask at once need not both add up what is not kept yet
-            today = await self._ledger.now_ms() // DAY_MS
+            today, over = await self._today_and_over()
             free = self._policy.current.default_tier
-            kept = {day: DaySums(**found) for day, found in (await self._figures.kept(days)).items()}
+            kept = {day: DaySums(**found) for day, found in (await self._figures.kept(days)).items() if day < over}
             first = next(
                 (day for day in reversed(days) if day not in kept), None
             )  # read with the numbers: today, mostly
@@ -77,19 +79,26 @@ class Days:
                 else:
                     books_of_day = books
                 sums[day] = new[day] = await self._add_up(day, numbers, books_of_day, today)
-            over = {day: asdict(one) for day, one in new.items() if day < today}
-            await self._figures.keep(over, self._policy.current.retention.days_days)
+            to_keep = {day: asdict(one) for day, one in new.items() if day < over}
+            await self._figures.keep(to_keep, self._policy.current.retention.days_days)
             return people, sums
 
     async def add_up(self) -> None:
         """Add up the days that are over, unless somebody has, or is at it: so that no view waits for it."""
-        today, free = await self._ledger.now_ms() // DAY_MS, self._policy.current.default_tier
-        over = range(today - DAYS, today)
-        kept = await self._figures.kept(over)
-        left = [day for day in over if day not in kept or kept[day]["free"] != free]
+        _, over = await self._today_and_over()
+        # By a clock that was ahead: what is written to them until they are over is in time.
+        await self._figures.forget(range(over, over + DAYS))
+        days, free = range(over - DAYS, over), self._policy.current.default_tier
+        kept = await self._figures.kept(days)
+        left = [day for day in days if day not in kept or kept[day]["free"] != free]
         if left and await self._figures.take_turn():
             for day in left:
                 await self.of([day])
+
+    async def _today_and_over(self) -> tuple[int, int]:
+        """Today, and the day before which days are over."""
+        now_ms = await self._ledger.now_ms()
+        return now_ms // DAY_MS, (now_ms - _OVER_AFTER_MS) // DAY_MS
 
     async def _add_up(self, day: int, numbers: Numbers, books: DayBooks, today: int) -> DaySums:
         free = self._policy.current.default_tier

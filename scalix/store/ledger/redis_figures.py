@@ -118,6 +118,10 @@ class FiguresStore(SessionStore):
             await self._session.hset(name, mapping={str(day): orjson.dumps(kept) for day, kept in days.items()})
             await self._session.pexpire(name, keep_days * DAY_MS + CLOCK_GRACE_MS)
 
+    async def forget(self, days: Iterable[int]) -> None:
+        """Keep nothing of these days."""
+        await self._session.hdel(self._keys.day_figures(), *map(str, days))
+
     async def take_turn(self) -> bool:
         """Whether it is ours to add days up, for some minutes."""
         return await self._session.set(self._keys.day_figures_turn(), "1", px=_TURN_MS, nx=True) is not None

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from scalix.domain.identity.subjects import SHARDS, shard_of
 from scalix.domain.ledger.ledger import READ_WHOLE
+from scalix.domain.ledger.people import LATE
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.connection.session import SessionStore
 from scalix.store.keys import CLOCK_GRACE_MS, IN_TIME_LIFETIME_MS
@@ -65,4 +66,7 @@ class InTimeStore(SessionStore):
         async for events in self._session.pages(self._session.hscan, names[0], _AT_ONCE):
             args = [subject, READ_WHOLE, lifetime_ms, *events]
             added += int(await self._session.run("index_events", names, args))
+        if added:
+            # No gateway of before has said that they came late to a day that was added up.
+            await self._session.run("mend_person", [keys.people(subject)], ["", "", "", day, LATE, 1])
         return added
