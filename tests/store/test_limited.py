@@ -63,6 +63,7 @@ async def test_a_page_looks_through_no_shard_in_which_nobody_was_refused(rig: Ri
         await rig.served(number, f"user:u{number}", "free")
     for number in range(3):
         await rig.refused_by_limits(number, "user:ann", "free")
+    await everybody(rig)  # the server knows the script from then on
     sent = list[Any]()
     execute = rig.client.execute_command
 
