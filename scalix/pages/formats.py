@@ -72,9 +72,12 @@ def time(value: int | str | None) -> str | Markup:
     found = moment(value)
     if found is None:
         return NOTHING
-    full = found.strftime("%Y-%m-%dT%H:%M:%SZ")
-    text = f"{found.day} {found:%b %Y, %H:%M}"
-    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(full, f"{found:%Y-%m-%d %H:%M:%S}", text)
+    return _element(found, f"{found.day} {found:%b %Y, %H:%M}")
+
+
+def _element(found: datetime, text: str) -> Markup:
+    stamp = found.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(stamp, f"{found:%Y-%m-%d %H:%M:%S}", text)
 
 
 def day(value: str | None) -> str | Markup:
@@ -100,9 +103,7 @@ def relative(value: int | str | None, now_ms: int) -> str | Markup:
     if found is None:
         return NOTHING
     seconds = found.timestamp() - now_ms / 1000
-    text = f"in {span(seconds)}" if seconds >= 0 else f"{span(-seconds)} ago"
-    stamp = found.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Markup('<time datetime="{}" title="{} UTC">{}</time>').format(stamp, f"{found:%Y-%m-%d %H:%M:%S}", text)
+    return _element(found, f"in {span(seconds)}" if seconds >= 0 else f"{span(-seconds)} ago")
 
 
 def shown(value: Any, kind: str, now_ms: int) -> Any:

@@ -65,11 +65,11 @@ def moment_ms(query: Mapping[str, str], name: str, *, is_end: bool = False) -> i
     return (moment - _FIRST) // timedelta(milliseconds=1)
 
 
-def day_index(query: Mapping[str, str], name: str) -> int | None:
+def day_index(query: Mapping[str, str], name: str, default: int) -> int:
     """Days since 1970-01-01 of a date (UTC). Raises `BadRequest`."""
     text = query.get(name)
     if text is None:
-        return None
+        return default
     try:
         index = date.fromisoformat(text).toordinal() - _EPOCH_DAY if _DATE.fullmatch(text) else -1
     except ValueError:

@@ -174,7 +174,7 @@ class Privacy:
             keep_days = self.policy.current.retention.days_days
             # Of one name for all tries to erase this user, and lost with the user's other names.
             name = await self.audit.names.named(user_id, _BILLING, keep_days)
-            await self.stores.erasure.keep_billing(user_id, name, dict(charges), keep_days)
+            await self.stores.erasure.keep_billing(name, dict(charges), keep_days)
         return len(charges)
 
     async def _forget_in_files(self, subject: str) -> int:

@@ -60,8 +60,7 @@ class LimitedUsers:
         if len(after) > _LONGEST_NAME:
             raise BadRequest("'cursor' must be one that a page has given.", param="cursor")
         now = await self.ledger.now_ms() // DAY_MS
-        asked = day_index(query, "day")
-        day = now if asked is None else asked
+        day = day_index(query, "day", now)
         if not now - AFTER_DAYS <= day <= now:
             message = f"'day' must be today or one of the {AFTER_DAYS} days before: of others there are numbers alone."
             raise BadRequest(message, param="day")

@@ -111,10 +111,8 @@ class Reporting:
 
     async def _days(self, query: Mapping[str, str]) -> tuple[int, int]:
         today = await self.ledger.now_ms() // DAY_MS
-        last = day_index(query, "to")
-        last = today if last is None else min(last, today)
-        first = day_index(query, "from")
-        first = last - DEFAULT_DAYS + 1 if first is None else first
+        last = min(day_index(query, "to", today), today)
+        first = day_index(query, "from", last - DEFAULT_DAYS + 1)
         if first > last:
             raise BadRequest("'from' must not be later than 'to', nor than today.", param="from")
         # What is older has been removed; without a bound, one request could ask for a century.

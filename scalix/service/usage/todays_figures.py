@@ -43,8 +43,7 @@ class TodaysFigures:
         """The figures of `day`, of today if none is named. Raises `BadRequest`, `StoreUnavailable`."""
         refuse_unknown_parameters(query, {"day"})
         now = await self.ledger.now_ms() // DAY_MS
-        asked = day_index(query, "day")
-        day = now if asked is None else asked
+        day = day_index(query, "day", now)
         if day > now:
             raise BadRequest("'day' must not be later than today.", param="day")
         people, sums = await self.days.of([day - back for back in reversed(range(DAYS))])

@@ -61,7 +61,7 @@ class ErasureStore(SubjectStore):
             entries += await self._session.run("erase_books", names, [subject])
         return Erased(keys=keys, ledger_entries=entries, sign_ins=sign_ins, **state)
 
-    async def keep_billing(self, user_id: str, name: str, days: dict[int, int], keep_days: int) -> None:
+    async def keep_billing(self, name: str, days: dict[int, int], keep_days: int) -> None:
         """Keep charges in nano-dollars by day under `name`, in place of what was kept under it."""
         key = self._keys.kept_billing(name)
         await self._session.delete(key)
