@@ -104,7 +104,13 @@ def _of_shard(kind: str) -> "Callable[[Keys, str], str]":
 
 def _of_all_shards(kind: str) -> "Callable[[Keys], list[str]]":
     """The keys of this kind of all shards, in their order."""
-    return lambda keys: [f"{keys.prefix}{{s{shard:02x}}}:{kind}" for shard in range(SHARDS)]
+    return lambda keys: list(_in_all_shards(keys.prefix, kind))
+
+
+@lru_cache(maxsize=32)
+def _in_all_shards(prefix: str, kind: str) -> tuple[str, ...]:
+    """Kept, since who goes through the shards asks for the key of each."""
+    return tuple(f"{prefix}{{s{shard:02x}}}:{kind}" for shard in range(SHARDS))
 
 
 def _of_subject(kind: str) -> "Callable[[Keys, str], str]":
