@@ -9,6 +9,7 @@ from scalix.domain.deployments import WEIGHTS, Deployment, Served
 from scalix.domain.engines import LITELLM, Engine
 from scalix.domain.fallbacks import Cooldown, Retries
 from scalix.domain.health_checks import HealthChecks
+from scalix.domain.identity.addresses import Network
 from scalix.domain.identity.identity import Issuer
 from scalix.domain.ledger.retention import Retention
 from scalix.domain.limits.limits import UNLIMITED, Limits
@@ -113,8 +114,9 @@ class Policy:
     this order. `routes` are names that lead each tier to a model by rules of its own; `custom_routers` name for some of
     them a function of the operator's (`package.module:function`) that is asked first. `routing_strategy` says how one
     of several deployments is chosen. `key_defaults` and `key_bounds` are the defaults and upper bounds of virtual keys.
-    `issuers` are those whose tokens count. `version` is that of the whole config: two gateways with the same one go by
-    the same.
+    `issuers` are those whose tokens count; `anonymous_tier` is `None` if nobody may call without a credential; by
+    `trusted_proxies` clients' addresses are believed. `version` is that of the whole config: two gateways
+    with the same one go by the same.
     """
 
     tiers: Mapping[str, Tier]
@@ -137,6 +139,8 @@ class Policy:
     backup: BackupSettings = field(default_factory=BackupSettings)
     ui: PageSettings = field(default_factory=PageSettings)
     issuers: tuple[Issuer, ...] = ()
+    anonymous_tier: str | None = None
+    trusted_proxies: tuple[Network, ...] = ()
     version: str = ""
 
     def tier_or_default(self, name: str | None) -> Tier:

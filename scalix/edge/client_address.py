@@ -1,8 +1,10 @@
 """Where a request comes from, as one decision for everything that counts or judges by address."""
 
+from collections.abc import Iterable
+
 from scalix.domain.identity.addresses import (
-    NO_NETWORKS,
     Address,
+    Network,
     Networks,
     client_address,
     is_relayed,
@@ -16,8 +18,12 @@ _FORWARDED_FOR = b"x-forwarded-for"
 class ClientAddresses:
     """Reads clients' addresses. `trusted_proxies`: the peers whose `X-Forwarded-…` headers count."""
 
-    def __init__(self, trusted_proxies: Networks = NO_NETWORKS) -> None:
-        self._trusted = trusted_proxies
+    def __init__(self, trusted_proxies: Iterable[Network] = ()) -> None:
+        self.trust_only(trusted_proxies)
+
+    def trust_only(self, proxies: Iterable[Network]) -> None:
+        """Believe these from now on, and no others. May be called by another thread."""
+        self._trusted = Networks(proxies)
 
     def of(self, scope: Scope) -> Address | None:
         """The sender of a request; `None` where the server does not know it (a Unix socket). Found once per request,

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from scalix.domain.identity.identity import IdentitySettings
 from scalix.domain.policy import Policy
 from scalix.launch.config.config_file import GatewayConfig, read_config
-from scalix.launch.config.identity_builder import identity_from_text
 from scalix.launch.config.policy_file import read_policy
 from scalix.launch.problems import LaunchError, Problem
 from scalix.store.journal.journal import MAX_BYTES as JOURNAL_MAX_BYTES
@@ -75,14 +73,6 @@ def policy_of(environ: Mapping[str, str]) -> Policy:
     if environ.get("SCALIX_POLICY"):
         return read_policy(Path(environ["SCALIX_POLICY"]))[1]
     return _config(environ).policy
-
-
-def identity_settings(environ: Mapping[str, str]) -> IdentitySettings:
-    """The identity settings that the launcher has accepted, less the issuers, which are in the policy; without a
-    launcher, the config's."""
-    if environ.get("SCALIX_IDENTITY"):
-        return identity_from_text(environ["SCALIX_IDENTITY"])
-    return _config(environ).identity
 
 
 def _config(environ: Mapping[str, str]) -> GatewayConfig:

@@ -123,6 +123,7 @@ def create_app() -> Any:
     def reload() -> int:
         number, policy = read_policy(Path(needed(os.environ, "SCALIX_POLICY")))
         core.callers.tokens.trust_only(policy.issuers)
+        core.callers.addresses.trust_only(policy.trusted_proxies)
         core.policy.replace(policy)
         core.exchange.fallbacks.routing.custom.load()
         return number
@@ -179,7 +180,6 @@ def build_gate(
     from scalix.edge.answering import Answering
     from scalix.edge.asgi import address_of
     from scalix.edge.asking import Asking, noop
-    from scalix.edge.client_address import ClientAddresses
     from scalix.edge.forwarding import Forwarding
     from scalix.edge.gate import Gate, Observers
     from scalix.edge.guard import Guard
@@ -207,7 +207,7 @@ def build_gate(
             core.audit.events.refused(error.code, address, error.who, path, error.reason)
 
     part, identity = core.exchange, core.callers.identity
-    guard = Guard(core.policy, ClientAddresses(core.callers.trusted_proxies), part.shedding, Throttle(time.monotonic))
+    guard = Guard(core.policy, core.callers.addresses, part.shedding, Throttle(time.monotonic))
     health = HealthRoutes(identity, ready, engine.check_models, part.health.last, lambda: part.watch.was_there)
     own = build_dispatcher(core, guard, health, engine.keeper_of or keeps_nothing, metrics_token)
     asking = Asking(engine.of, part.settlement, engine.internal_token, access.failed if access is not None else noop)

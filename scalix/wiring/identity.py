@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scalix.domain.identity.addresses import Networks
 from scalix.domain.ledger.audit_chain import Sealer, audit_keys
+from scalix.edge.client_address import ClientAddresses
 from scalix.service.audit.audit_log import AuditLog
 from scalix.service.audit.audit_names import AuditNames
 from scalix.service.audit.audit_parts import AuditParts
@@ -20,7 +20,7 @@ from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.store.records.pseudonyms import PseudonymStore
 from scalix.store.records.redis_audit import AuditStore
 from scalix.store.records.redis_sign_ins import SignInStore
-from scalix.wiring.environment import identity_settings, needed
+from scalix.wiring.environment import needed
 from scalix.wiring.store import StoreParts
 
 
@@ -33,7 +33,7 @@ class CallerParts:
     virtual_keys: VirtualKeys
     tokens: JsonWebTokens
     sign_ins: SignIns
-    trusted_proxies: Networks
+    addresses: ClientAddresses
 
 
 def build_audit(store: StoreParts, environ: Mapping[str, str]) -> AuditParts:
@@ -48,7 +48,6 @@ def build_audit(store: StoreParts, environ: Mapping[str, str]) -> AuditParts:
 
 def build_callers(store: StoreParts, audit: AuditParts, environ: Mapping[str, str]) -> CallerParts:
     """Build the kinds of credentials that the config names. Raises `LaunchError`."""
-    settings = identity_settings(environ)
     users = UserDirectory(store.users, store.policy)
     virtual_keys = VirtualKeys(store.keys, users, now_ms=now_ms)
     issuers = store.policy.current.issuers
@@ -60,10 +59,9 @@ def build_callers(store: StoreParts, audit: AuditParts, environ: Mapping[str, st
         on_previous=audit.events.previous_key,
         on_published=audit.events.published_key,
     )
-    kinds: list[CredentialKind] = [master, virtual_keys, tokens]
-    if settings.anonymous_tier is not None:
-        kinds.append(AnonymousCallers(store.policy, settings.anonymous_tier))
+    kinds: list[CredentialKind] = [master, virtual_keys, tokens, AnonymousCallers(store.policy)]
     identity, masters = Identity(kinds, users), [key for key in (master_key, previous_key) if key]
     holders = Holders(identity, virtual_keys, tokens, users, masters)
     sign_ins = SignIns(store.guarded(SignInStore(store.session)), holders, audit.log, store.policy, now_ms)
-    return CallerParts(identity, users, virtual_keys, tokens, sign_ins, Networks(settings.trusted_proxies))
+    addresses = ClientAddresses(store.policy.current.trusted_proxies)
+    return CallerParts(identity, users, virtual_keys, tokens, sign_ins, addresses)

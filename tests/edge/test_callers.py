@@ -1,6 +1,7 @@
 """Who a request is of, by its socket and headers."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -28,11 +29,13 @@ class Edge:
 
     def __init__(self, *, anonymous: bool, master: str = MASTER, previous: str | None = None) -> None:
         self.refused_published = 0
-        policy = PolicySource(Policy(TIERS, "pro", MODELS))
+        policy = PolicySource(Policy(TIERS, "pro", MODELS, anonymous_tier="visitor" if anonymous else None))
+        self.policy = policy
         users = UserDirectory(cast(UserStore, MemoryStore(lambda: 0)), policy)
-        kinds: list[CredentialKind] = [MasterKey(master, previous, on_published=self._published)]
-        if anonymous:
-            kinds.append(AnonymousCallers(policy, "visitor"))
+        kinds: list[CredentialKind] = [
+            MasterKey(master, previous, on_published=self._published),
+            AnonymousCallers(policy),
+        ]
         self.models_of = ModelRoutes(Identity(kinds, users), policy)
         self.addresses = ClientAddresses(Networks([parse_network("10.0.0.0/8")]))
 
@@ -111,9 +114,20 @@ def test_a_forwarded_address_counts_from_a_trusted_proxy_only(
     assert credential_of(Edge(anonymous=True).scope(headers, peer)).address == address
 
 
+async def test_whom_a_reload_has_named_counts_at_once() -> None:
+    edge = Edge(anonymous=False)
+    with pytest.raises(InvalidApiKey):
+        await edge.models({})
+    edge.policy.replace(replace(edge.policy.current, anonymous_tier="visitor"))
+    assert await edge.models({}) == await Edge(anonymous=True).models({})
+    edge.addresses.trust_only([parse_network("192.0.2.0/24")])
+    for peer, address in (("192.0.2.1", "203.0.113.9"), ("10.0.0.1", "10.0.0.1")):
+        assert credential_of(edge.scope([("x-forwarded-for", "203.0.113.9")], peer)).address == address
+
+
 async def test_ipv6_callers_of_one_64_bit_network_are_one_subject() -> None:
-    policy = PolicySource(Policy(TIERS, "pro", MODELS))
-    callers = [await AnonymousCallers(policy, "visitor").caller(Credential(None, f"2001:db8::{n}")) for n in (1, 2)]
+    policy = PolicySource(Policy(TIERS, "pro", MODELS, anonymous_tier="visitor"))
+    callers = [await AnonymousCallers(policy).caller(Credential(None, f"2001:db8::{n}")) for n in (1, 2)]
     assert [str(caller.subject) for caller in callers if caller] == ["address:2001:db8::/64"] * 2
 
 

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 
 import psutil
@@ -273,6 +274,8 @@ def test_the_policy_file_keeps_every_part_of_a_policy(tmp_path: Path) -> None:
         guard=GuardSettings(user_header="x-user", strict_bodies=True, cors_origins=("*",)),
         fallbacks={"m": ("n",)},
         issuers=(Issuer("https://a.test", ("s",), ("RS256",), jwks_url="https://a.test/keys", user_prefix="a:"),),
+        anonymous_tier="free",
+        trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")),
     )
     path = tmp_path / "policy.json"
     write_policy(path, 4, policy)
@@ -363,17 +366,22 @@ def test_a_change_that_is_not_in_force_stands_in_the_status(gateway: Gateway) ->
 @pytest.mark.parametrize(
     ("old", "new", "settings", "other_workers"),
     [
-        ("leeway_s: 5", "leeway_s: 9", True, []),
-        ("https://a.test", "https://b.test", True, []),
-        ("[{issuer", "[{issuer: c, audience: s, jwks_url: 'https://c.test/k', user_prefix: 'c:'}, {issuer", True, []),
+        ("leeway_s: 5", "leeway_s: 9", "jwt.issuers", []),
+        ("https://a.test", "https://b.test", "jwt.issuers", []),
+        (
+            "[{issuer",
+            "[{issuer: c, audience: s, jwks_url: 'https://c.test/k', user_prefix: 'c:'}, {issuer",
+            "jwt.issuers",
+            [],
+        ),
+        ("enabled: false", "enabled: true", "anonymous", []),
+        ("[10.0.0.0/8]", "[10.0.0.0/9]", "trusted_proxies", []),
         # What a worker gets at its start only.
-        ("${ONE_SECRET}", "${TWO_SECRET}", True, ["scalix.jwt"]),
-        ("enabled: false", "enabled: true", False, ["scalix.anonymous"]),
-        ("[10.0.0.0/8]", "[10.0.0.0/9]", False, ["scalix.trusted_proxies"]),
+        ("${ONE_SECRET}", "${TWO_SECRET}", "jwt.issuers", ["scalix.jwt"]),
     ],
 )
-def test_issuers_come_at_once_unless_they_need_a_variable_that_workers_do_not_have(
-    tmp_path: Path, old: str, new: str, settings: bool, other_workers: list[str]
+def test_who_may_call_comes_at_once_unless_it_needs_a_variable_that_workers_do_not_have(
+    tmp_path: Path, old: str, new: str, settings: str, other_workers: list[str]
 ) -> None:
     path = tmp_path / "config.yaml"
     text = """
@@ -396,7 +404,7 @@ scalix:
     assert path.read_text() != text
     reload = read_again(plan)
     assert reload.replaces == bool(other_workers)
-    assert ("settings: jwt.issuers" in reload.notes[0]) == settings
+    assert f"settings: {settings}" in reload.notes[0]
     assert list(reload.notes[1:]) == [f"workers are replaced one by one: {name}" for name in other_workers]
     assert reload.plan.config.policy.issuers == reload.plan.config.identity.issuers
 

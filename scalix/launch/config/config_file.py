@@ -132,7 +132,13 @@ def read_config(
     told = _without_decimals({"model_list": [item.entry for item in in_service], **litellm})
     version = config_version(policy, told, of_no_place(identity, declared.scalix))
     return GatewayConfig(
-        policy=replace(policy, issuers=identity.issuers, version=version),
+        policy=replace(
+            policy,
+            issuers=identity.issuers,
+            anonymous_tier=identity.anonymous_tier,
+            trusted_proxies=identity.trusted_proxies,
+            version=version,
+        ),
         litellm=told,
         left_out=left_out,
         warnings=tuple(map(str, warnings)),

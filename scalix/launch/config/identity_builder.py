@@ -7,8 +7,6 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from scalix.domain.identity.addresses import Network, parse_network
 from scalix.domain.identity.identity import (
     KEY_SET_ALGORITHMS,
@@ -25,7 +23,6 @@ from scalix.launch.config.schema_base import as_written
 from scalix.launch.config.yaml_source import Step
 from scalix.launch.problems import Problem, Wrong, fix_for
 
-_CODEC = TypeAdapter(IdentitySettings)
 TRUSTED_PROXIES = "SCALIX_TRUSTED_PROXIES"
 _ISSUERS: tuple[Step, ...] = ("scalix", "jwt", "issuers")
 
@@ -97,11 +94,6 @@ def _issuer(written: IssuerSection, steps: tuple[Step, ...], findings: Findings,
     )
 
 
-def identity_to_text(settings: IdentitySettings) -> str:
-    """Write the settings as one line for a worker's environment. They hold no secret."""
-    return _CODEC.dump_json(settings).decode()
-
-
 def of_no_place(settings: IdentitySettings, section: ScalixSection) -> IdentitySettings:
     """The settings less what belongs to the machine: where a key set lies (its content counts), and the proxies that
     the environment names. Gateways with one config on several machines have this in common."""
@@ -117,11 +109,6 @@ def _digest_of(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:  # a problem that is told elsewhere
         return ""
-
-
-def identity_from_text(text: str) -> IdentitySettings:
-    """Read what `identity_to_text` wrote. Raises `ValueError`."""
-    return _CODEC.validate_json(text)
 
 
 def _variable(reference: str) -> str:

@@ -5,7 +5,7 @@ import platform
 import secrets
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,8 +101,6 @@ def worker_environment(
 
     `rendered_config` is the config that LiteLLM reads; `demo_url` is `None` without a demo provider.
     """
-    from scalix.launch.config.identity_builder import identity_to_text
-
     settings = plan.settings
     hidden = plan.kept_from_litellm
     known = {**plan.environment.values, **plan.config.variables}
@@ -112,7 +110,6 @@ def worker_environment(
     values.update(
         CONFIG_FILE_PATH=str(rendered_config),
         SCALIX_CONFIG=str(settings.config_path),
-        SCALIX_IDENTITY=identity_to_text(replace(plan.config.identity, issuers=())),
         SCALIX_POLICY=str(settings.state_dir / POLICY_FILE),
         SCALIX_STORE_URL=store_url,
         SCALIX_STATE_DIR=str(settings.state_dir),

@@ -24,6 +24,7 @@ _WRITTEN = {
     "user_header": "user_header_name",
     "cors_origins": "cors.origins",
     "issuers": "jwt.issuers",
+    "anonymous_tier": "anonymous",
 }
 _TIERS = ("tier", "scalix_tier")  # of a model, in the file and in what LiteLLM is told
 _TOLD_APART = frozenset({"tiers", "default_tier", "models", "wildcards", "guard", "version"})
@@ -109,10 +110,6 @@ def _other_workers(plan: "Plan", now: "Plan") -> Iterator[str]:
         yield "scalix.jwt"
     if after.policy.ui.own_port != before.policy.ui.own_port:
         yield "scalix.ui.port"
-    if after.identity.anonymous_tier != before.identity.anonymous_tier:
-        yield "scalix.anonymous"
-    if after.identity.trusted_proxies != before.identity.trusted_proxies:
-        yield "scalix.trusted_proxies"
     known = {**plan.environment.values, **before.variables}
     values = {**now.environment.values, **after.variables}
     changed = [

@@ -44,7 +44,7 @@ OURS = frozenset(
 """Those of `scalix_config.env.example`."""
 INTERNAL = frozenset(
     {
-        *("CONFIG_FILE_PATH", "SCALIX_IDENTITY", "SCALIX_POLICY", "SCALIX_STORE_URL", "SCALIX_DEMO", "SCALIX_DEMO_URL"),
+        *("CONFIG_FILE_PATH", "SCALIX_POLICY", "SCALIX_STORE_URL", "SCALIX_DEMO", "SCALIX_DEMO_URL"),
         *("SCALIX_APP", "SCALIX_LOG_KEY", "SCALIX_TLS_FD", "GUNICORN_THREADS"),
     }
 )

@@ -97,20 +97,22 @@ class MasterKey:
 class AnonymousCallers:
     """Callers without a credential, as a `CredentialKind`. A wrong credential never makes a caller anonymous."""
 
-    def __init__(self, policy: PolicySource, tier: str) -> None:
+    def __init__(self, policy: PolicySource) -> None:
         self._policy = policy
-        self._tier = tier
 
     async def caller(self, credential: Credential) -> Caller | None:
         """See `known`: nobody has to be asked."""
         return self.known(credential)
 
     def known(self, credential: Credential) -> Caller | None:
-        """The address as a caller; `None` with any credential, and where the address is not known."""
-        address = parse_address(credential.address) if credential.token is None else None
+        """The address as a caller; `None` where that may not be, with any credential, and where it is not known."""
+        policy = self._policy.current
+        if policy.anonymous_tier is None or credential.token is not None:
+            return None
+        address = parse_address(credential.address)
         if address is None:
             return None
-        tier = self._policy.current.tier_or_default(self._tier)
+        tier = policy.tier_or_default(policy.anonymous_tier)
         return Caller(Subject("address", group_of(address)), tier, tier.limits)
 
 
