@@ -2,7 +2,6 @@
 
 import gzip
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,6 @@ from tests.pages.rig import Browser, instance_at, operator, text_of, user
 from tests.service.outage_rig import MASTER_KEY
 
 PAGES = [row for row in PAGE_ROWS if row.method == "GET" and "{" not in row.path]
-
-
-@pytest.fixture
-async def instance(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIterator[Instance]:
-    async with instance_at(store_url, key_prefix, tmp_path) as one:
-        yield one
 
 
 @pytest.mark.parametrize("row", PAGES, ids=lambda row: row.path)

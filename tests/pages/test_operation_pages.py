@@ -1,10 +1,6 @@
 """The operator's pages of what runs: models, config, audit, system."""
 
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
 
 from scalix.domain.ledger.ledger import Detail
 from scalix.domain.limits.quota import Charge, Outcome
@@ -15,18 +11,7 @@ from scalix.store.keys import Keys
 from scalix.store.records.redis_instances import InstanceStore
 from tests.edge.key_rig import act
 from tests.edge.limits_rig import Instance
-from tests.pages.rig import Browser, instance_at, operator, text_of
-
-
-@pytest.fixture
-async def instance(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIterator[Instance]:
-    async with instance_at(store_url, key_prefix, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-async def browser(instance: Instance) -> Browser:
-    return await operator(instance)
+from tests.pages.rig import Browser, text_of
 
 
 async def said(browser: Browser, path: str) -> str:

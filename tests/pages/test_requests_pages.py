@@ -1,26 +1,10 @@
 """The operator's pages of requests, money and limits."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
 from scalix.pages.finding import path_to
 from scalix.pages.formats import usd
 from tests.edge.key_rig import act
 from tests.edge.limits_rig import Instance
-from tests.pages.rig import Browser, instance_at, operator, text_of, user
-
-
-@pytest.fixture
-async def instance(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIterator[Instance]:
-    async with instance_at(store_url, key_prefix, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-async def browser(instance: Instance) -> Browser:
-    return await operator(instance)
+from tests.pages.rig import Browser, text_of, user
 
 
 async def test_requests_are_found_by_what_is_asked_for_and_one_is_told_whole(

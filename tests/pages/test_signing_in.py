@@ -1,7 +1,6 @@
 """Signing in by key, token and link, and what ends a session."""
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,6 @@ from tests.edge.limits_rig import Instance
 from tests.edge.privacy_rig import erase, export, texts_of
 from tests.pages.rig import Browser, instance_at, operator, text_of, user
 from tests.service.outage_rig import MASTER_KEY
-
-
-@pytest.fixture
-async def instance(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIterator[Instance]:
-    async with instance_at(store_url, key_prefix, tmp_path) as one:
-        yield one
 
 
 async def link_for(instance: Instance, user_id: str, **more: str) -> str:

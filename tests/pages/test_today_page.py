@@ -1,25 +1,9 @@
 """The owner's page: its figures are those of the report."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
 from scalix.pages.formats import number, percent, usd
 from tests.edge.key_rig import act
 from tests.edge.limits_rig import Instance
-from tests.pages.rig import Browser, instance_at, operator, text_of
-
-
-@pytest.fixture
-async def instance(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIterator[Instance]:
-    async with instance_at(store_url, key_prefix, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-async def browser(instance: Instance) -> Browser:
-    return await operator(instance)
+from tests.pages.rig import Browser, text_of
 
 
 async def test_its_figures_are_those_of_the_report(instance: Instance, browser: Browser) -> None:

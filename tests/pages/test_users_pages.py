@@ -3,9 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
 from html import unescape
-from pathlib import Path
 
 import httpx
 import pytest
@@ -13,20 +11,9 @@ import pytest
 from scalix.pages.finding import path_to
 from tests.edge.key_rig import act
 from tests.edge.limits_rig import Instance
-from tests.pages.rig import ORIGIN, Browser, form_token, instance_at, operator, text_of
+from tests.pages.rig import ORIGIN, Browser, form_token, text_of
 
 ODD = "<b>ann</b>/../\u05d0~\U0001f600?&#"
-
-
-@pytest.fixture
-async def instance(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIterator[Instance]:
-    async with instance_at(store_url, key_prefix, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
-async def browser(instance: Instance) -> Browser:
-    return await operator(instance)
 
 
 def of(user_id: str, act: str = "") -> str:

@@ -17,12 +17,6 @@ from tests.service.outage_rig import MASTER_KEY, PROMPT
 
 
 @pytest.fixture
-async def instance(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIterator[Instance]:
-    async with instance_at(store_url, key_prefix, tmp_path) as one:
-        yield one
-
-
-@pytest.fixture
 async def other(store_url: str, key_prefix: str, tmp_path: Path, instance: Instance) -> AsyncIterator[Instance]:
     async with instance_at(store_url, key_prefix, tmp_path, "two") as one:
         yield one
