@@ -24,9 +24,10 @@ from scalix.launch.config.config_environment import with_config_variables
 from scalix.launch.config.config_file import read_config
 from scalix.launch.config.policy_file import note_taken, read_policy, taken_by, write_policy
 from scalix.launch.problems import LaunchError
+from scalix.launch.processes.file_watch import LOOK_EVERY_S
 from scalix.launch.processes.plan import Plan
 from scalix.launch.processes.reload import Change, read_again
-from scalix.launch.processes.unapplied import LOOK_EVERY_S, Unapplied
+from scalix.launch.processes.unapplied import Unapplied
 from scalix.launch.settings.environment import Environment, resolve_settings
 from tests.launch.running import Gateway, Place, eventually
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scalix.launch.processes.certificate import LOOK_EVERY_S, Certificate
+from scalix.launch.processes.certificate import Certificate
+from scalix.launch.processes.file_watch import LOOK_EVERY_S
 from scalix.launch.settings.tls import TlsSettings
 from tests.authority import Authority
 from tests.launch.doctor_rig import Practice

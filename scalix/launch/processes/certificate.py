@@ -7,14 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from scalix.launch.problems import LaunchError, Problem
+from scalix.launch.processes.file_watch import FileWatch
 from scalix.launch.settings.tls import KeyPair, TlsSettings, UnfitKeyPair, read_key_pair
 
 COPY = "certificate.pem"
 FD_VARIABLE = "SCALIX_TLS_FD"
-# Certificate and key are two files, and who renews them writes one after the other.
-LOOK_EVERY_S = 2.0
-
-_Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 class Certificate:
@@ -34,14 +31,13 @@ class Certificate:
     ) -> None:
         self._tls = tls
         self._say = say
-        self._clock = clock
         self._leaf = b""
         self._trouble = ""
         self._pair: KeyPair | None = None
-        self._looked_s = clock()
         self.fd = None if tls is None else os.memfd_create("scalix-certificate", 0)
         self.copy = None if tls is None else state_dir / COPY
-        self._stamp = self._seen = _stamps(tls)
+        self._files = () if tls is None else (tls.certificate, tls.private_key)
+        self._watch = FileWatch(self._files, clock)
         try:
             self._take()
         except UnfitKeyPair as error:
@@ -63,14 +59,9 @@ class Certificate:
     def look(self, *, now: bool = False) -> bool:
         """Take a renewed certificate, once its files have stood still for a look, or `now`. Returns whether anything
         has changed."""
-        now_s = self._clock()
-        if self._tls is None or not (now or now_s - self._looked_s >= LOOK_EVERY_S):
+        if not self._watch.has_changed(self._files, now=now):
             return False
-        self._looked_s = now_s
-        before, self._seen = self._seen, _stamps(self._tls)
-        if self._seen == self._stamp or (self._seen != before and not now):
-            return False
-        self._stamp, self._trouble = self._seen, ""
+        self._trouble = ""
         try:
             self._take()
             self._say(f"renewed: {self.state}")
@@ -90,16 +81,3 @@ class Certificate:
         draft.replace(self.copy)
         os.pwrite(self.fd, pair.secret, 0)
         os.ftruncate(self.fd, len(pair.secret))
-
-
-def _stamps(tls: TlsSettings | None) -> _Stamp:
-    """What changes when a file is written anew, also by way of a link."""
-    return () if tls is None else tuple(_stamp(path) for path in (tls.certificate, tls.private_key))
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        facts = path.stat()
-    except OSError:
-        return None
-    return facts.st_mtime_ns, facts.st_ino, facts.st_size
