@@ -20,7 +20,8 @@ from scalix.domain.metric_families import FAMILIES
 from scalix.edge.health_routes import _ALARMS, _BACKUPS
 from scalix.launch.config.config_schema import ScalixSection, TierSection
 from scalix.launch.config.references import FORMER_NAMES
-from scalix.launch.processes.status import full_disks
+from scalix.launch.processes.runfile import RunFile
+from scalix.launch.processes.status import seen_from_outside
 from scalix.launch.settings.variable_notes import OURS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -203,6 +204,8 @@ def test_every_variable_that_counts_is_explained() -> None:
 def test_every_alarm_of_the_status_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scalix.launch.processes.status.FEW_MB", 2**60)
     told = {name for names in (*_ALARMS.values(), *_BACKUPS.values()) for name in names.split()}
-    alarms = told - {"backup_age_s"} | full_disks(ROOT, ROOT).keys()
+    run = RunFile("", 0, str(ROOT / "gateway.log"), down=("worker 1 has ended",))
+    alarms = told - {"backup_age_s"} | seen_from_outside(run, ROOT).keys()
+    assert {"workers_down", "log_dir_free_mb"} < alarms
     section = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8").partition("### Alarms")[2]
     assert alarms - set(re.findall(r"^\| `(\w+)` \|", section.partition("\n## ")[0], re.MULTILINE)) == set()

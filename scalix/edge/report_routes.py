@@ -9,18 +9,16 @@ from scalix.service.usage.report_names import REPORTS
 from scalix.service.usage.reporting import Reporting, ShownReport
 from scalix.service.usage.today import DayFigures, Today
 from scalix.service.usage.todays_figures import TodaysFigures
-from scalix.store.connection.deadline import grant_store_time
+from scalix.store.connection.deadline import PATIENT_MS, grant_store_time
 
 _REPORTS = "/scalix/v1/reports/"
 _ALWAYS = ("from", "to", "format")
 _QUERIES = {"user": ("user_id",), "key": ("user_id",), "top": ("by", "limit")}
-# Sums of many days and of all shards are read, and no user's request waits for that.
-_STORE_TIME_MS = 10_000
 _OF_A_DAY = tuple(one.name for one in fields(DayFigures) if one.name != "tiers")
 
 
 async def _report(reporting: Reporting, asked: Request) -> Page:
-    grant_store_time(_STORE_TIME_MS)
+    grant_store_time(PATIENT_MS)
     query = asked.query
     shape = format_of(asked.scope, query, ("json", "csv", "jsonl"))
     report = await reporting.report(asked.scope["path"].removeprefix(_REPORTS), query)
@@ -30,12 +28,12 @@ async def _report(reporting: Reporting, asked: Request) -> Page:
 
 
 async def _limited(users: LimitedUsers, asked: Request) -> Limited:
-    grant_store_time(_STORE_TIME_MS)
+    grant_store_time(PATIENT_MS)
     return await users.page(asked.query)
 
 
 async def _today(figures: TodaysFigures, asked: Request) -> Page:
-    grant_store_time(_STORE_TIME_MS)
+    grant_store_time(PATIENT_MS)
     query = asked.query
     shape = format_of(asked.scope, query, ("json", "csv", "jsonl"))
     today = await figures.today(query)

@@ -42,12 +42,10 @@ from scalix.pages.rendering import Renderer
 from scalix.pages.rows import Done, Download, PageRequest, PageRow, Role, Services, Shown
 from scalix.service.identity.sign_ins import SignedIn, SignIns
 from scalix.store.base import StoreUnavailable
-from scalix.store.connection.deadline import grant_store_time
+from scalix.store.connection.deadline import PATIENT_MS, grant_store_time
 
 _PART = b"x-scalix-part"
 _NOTICE = "notice:"  # what is signed as a session is no notice
-# A page is made of many calls, one after another, and a person would rather wait than read that it can't be made.
-_STORE_TIME_MS = 10_000
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 _ROOTS = ("/ui", "/me")
 _WRONG_ROLE = {
@@ -104,7 +102,7 @@ class Frame:
             headers, body = asset_sent(asset, scope)
             await send_bytes(send, 200, body, headers, asset.content_type)
             return
-        grant_store_time(_STORE_TIME_MS)
+        grant_store_time(PATIENT_MS)
         visit = Visit(scope, receive, PageRequest(scope, request_id, self._now_ms()))
         refused: Exception | None = None
         try:

@@ -165,8 +165,7 @@ def look(state_dir: Path) -> Status:
         return Status(run_file.phase, state_dir, holder, run_file, waits)
     trouble, alarms = ask(run_file)
     age_s = alarms.pop("backup_age_s", None)
-    alarms |= {"workers_down": len(run_file.down)} if run_file.down else {}
-    alarms |= full_disks(state_dir, Path(run_file.log_file).parent)
+    alarms |= seen_from_outside(run_file, state_dir)
     if not trouble and alarms.get("models_in_service") == 0:
         trouble = "no model is in service: all of them rest after failures"
     # Before every worker serves and the store is there, one that answers is not all.
@@ -187,6 +186,12 @@ def ask(run: RunFile) -> tuple[str, dict[str, int]]:
         return "", alarms
     reasons = "".join(f", {name}: {value}" for name, value in told.items() if isinstance(value, str))[:200]
     return f"{PROBE_PATH} answers {answer.status}{reasons}", alarms
+
+
+def seen_from_outside(run: RunFile, state_dir: Path) -> dict[str, int]:
+    """The alarms that a gateway does not tell of itself: workers that end again and again, and full disks."""
+    down = {"workers_down": len(run.down)} if run.down else {}
+    return down | full_disks(state_dir, Path(run.log_file).parent)
 
 
 def full_disks(state_dir: Path, log_dir: Path) -> dict[str, int]:
