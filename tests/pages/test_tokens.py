@@ -9,6 +9,7 @@ from typing import Any
 import jwt
 import pytest
 
+from scalix.service.identity.key_sets import SecretKey
 from tests.edge.key_rig import act
 from tests.edge.limits_rig import CONFIG, Instance
 from tests.pages.rig import Browser, instance_at, text_of
@@ -84,6 +85,18 @@ async def test_a_session_ends_when_a_reload_takes_or_gives_the_right_that_it_was
     }
     swapped = [replace(one, operators=not one.operators) for one in instance.core.policy.current.issuers]
     instance.core.callers.tokens.trust_only(swapped)
+    for path, browser in browsers.items():
+        assert (await browser.get(f"{path}/sessions")).url.path == f"{path}/sign-in"
+
+
+async def test_a_session_ends_when_its_issuer_signs_with_another_key(instance: Instance) -> None:
+    browsers = {
+        "/me": await Browser(instance).sign_in(token("users", "ann"), "/me"),
+        "/ui": await Browser(instance).sign_in(token("staff", "ann"), "/ui"),
+    }
+    assert {(await browser.get(f"{path}/sessions")).status_code for path, browser in browsers.items()} == {200}
+    for issuer in instance.core.policy.current.issuers:
+        instance.core.callers.tokens.trust(issuer, SecretKey(b"another-secret-of-these-tests-0123456789"))
     for path, browser in browsers.items():
         assert (await browser.get(f"{path}/sessions")).url.path == f"{path}/sign-in"
 

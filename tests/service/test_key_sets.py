@@ -14,7 +14,7 @@ from scalix.domain.errors import InvalidApiKey, KeysUnavailable
 from scalix.domain.identity.identity import Issuer
 from scalix.domain.policy import Policy
 from scalix.service.identity.identity import Credential
-from scalix.service.identity.key_sets import KeySetKeys
+from scalix.service.identity.key_sets import KeySetKeys, mark_of
 from scalix.service.identity.tokens import COPIES, JsonWebTokens, tokens_of
 from scalix.service.identity.users import UserDirectory
 from scalix.service.policy_source import PolicySource
@@ -171,11 +171,14 @@ async def test_a_key_set_in_a_file_is_read_anew(tmp_path: Path) -> None:
     path, now_ms = tmp_path / "keys.json", [0]
     path.write_bytes(key_set(public_jwk("ES256", "one")))
     keys = KeySetKeys(KeySetFile(path), refresh_s=60, now_ms=lambda: now_ms[0])
-    assert await keys.key("one", "ES256") is not None
+    one = await keys.key("one", "ES256")
+    assert one is not None
+    assert await keys.has(mark_of(one))
     path.write_bytes(key_set(public_jwk("ES256", "two")))
     now_ms[0] += 60_000
     await keys.refresh()
     assert await keys.key("one", "ES256") is None
+    assert not await keys.has(mark_of(one))
     assert await keys.key("two", "ES256") is not None
     path.unlink()
     now_ms[0] += 60_000

@@ -14,7 +14,7 @@ class TokenClaims:
     """A token whose signature, issuer and audience are right. `user_id` includes the issuer's prefix.
 
     `tier` is `None` unless the issuer may set it. `token` is the digest of the `jti`. `issued_ms` and `ends_ms` are
-    Unix time, the latter with the leeway.
+    Unix time, the latter with the leeway. `key` is a mark of the issuer's key that has signed it.
     """
 
     issuer: str
@@ -23,6 +23,7 @@ class TokenClaims:
     token: str | None
     issued_ms: int | None
     ends_ms: int
+    key: str = ""
 
 
 def digest_of_jti(jti: str) -> str:

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 import jwt
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from scalix.store.connection.background import in_background
 from scalix.store.key_set_sources import KeptCopy, KeySetFile, KeySetUnavailable, KeySetUrl
@@ -28,6 +30,12 @@ log = logging.getLogger("scalix.tokens")
 VerifyKey = bytes | RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
 
 
+def mark_of(key: VerifyKey) -> str:
+    """A digest that tells keys apart."""
+    raw = key if isinstance(key, bytes) else key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return sha256(raw).hexdigest()[:32]
+
+
 class SecretKey:
     """A shared secret. The name of a key in a token means nothing."""
 
@@ -37,6 +45,10 @@ class SecretKey:
     async def key(self, kid: str | None, algorithm: str) -> VerifyKey | None:
         """The secret, whatever it is called."""
         return self._secret
+
+    async def has(self, mark: str) -> bool:
+        """Whether the secret is still the one with this mark."""
+        return mark_of(self._secret) == mark
 
     async def refresh(self) -> None:
         """There is nothing to be read anew."""
@@ -81,6 +93,11 @@ class KeySetKeys:
         if not self._keys:
             raise KeySetUnavailable("no keys are known yet")
         return found
+
+    async def has(self, mark: str) -> bool:
+        """Whether the key with this mark is still one of them."""
+        await self._read_copy()
+        return any(mark_of(key.key) == mark for key in self._keys)
 
     async def refresh(self) -> None:
         """Read the set anew if it is older than it may be."""

@@ -15,7 +15,7 @@ from scalix.domain.identity.subjects import Subject
 from scalix.domain.identity.token_claims import TokenClaims, is_revoked
 from scalix.service.identity.callers import THE_OPERATOR, Caller
 from scalix.service.identity.identity import UNDECIDED, WRONG_KEY, Credential, Undecided
-from scalix.service.identity.key_sets import Keys, KeySetKeys, SecretKey
+from scalix.service.identity.key_sets import Keys, KeySetKeys, SecretKey, mark_of
 from scalix.service.identity.token_reading import Refused, claims_of, decoded, is_token, read_unverified
 from scalix.service.identity.users import UserDirectory
 from scalix.store.key_set_sources import KeptCopy, KeySetFile, KeySetUnavailable, KeySetUrl
@@ -105,8 +105,11 @@ class JsonWebTokens:
 
     async def holder(self, claims: TokenClaims) -> Caller:
         """Who has shown a token that said this, in the pages, by what holds now. Raises as `caller` does."""
-        if claims.issuer not in self._issuers:
+        found = self._issuers.get(claims.issuer)
+        if found is None:
             raise self._refusal(Refused("issuer"))
+        if not await found[1].has(claims.key):
+            raise self._refusal(Refused("key"))
         if not self._is_operators(claims):
             return await self._as_user(claims, fresh=True)
         if claims.ends_ms <= self._now_ms():
@@ -157,7 +160,8 @@ class JsonWebTokens:
         key = await keys.key(kid, algorithm)
         if key is None:
             raise Refused("key")
-        return claims_of(decoded(token, key, algorithm, issuer), issuer, self._now_ms())
+        claims = claims_of(decoded(token, key, algorithm, issuer), issuer, self._now_ms())
+        return replace(claims, key=mark_of(key))
 
     def _refusal(self, refused: Refused, who: str = "") -> InvalidApiKey:
         """The client's error. `who` is said of tokens that an issuer has signed, and of no other."""
