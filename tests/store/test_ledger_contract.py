@@ -302,6 +302,8 @@ async def test_what_is_taken_back_from_sums_that_have_gone_brings_nothing_back(s
 
 
 async def test_one_settlement_is_one_command(server: Rig) -> None:
+    # A server that does not have the script yet is asked twice.
+    await server.quotas.settle(await admit(server, "first"), billed())
     await admit(server, "r0")
     receipt = await admit(server, "r1", is_billed=True)
     sent: list[str] = []
