@@ -6,6 +6,7 @@ so are as large on a telephone as elsewhere.
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from datetime import date
 from math import ceil, floor, log10
 
 from markupsafe import Markup
@@ -81,6 +82,14 @@ def bars(title: str, labels: Sequence[str], series: Sequence[Series], kind: str 
     return _figure("bars", title, labels, series, kind, (top, shapes))
 
 
+def _short(label: str) -> str:
+    """A date as an axis has room for it: `30 Nov`."""
+    try:
+        return f"{date.fromisoformat(label):%-d %b}"
+    except ValueError:
+        return label
+
+
 def _figure(
     kind: str,
     title: str,
@@ -117,7 +126,7 @@ def _figure(
             1, HEIGHT // 2, WIDTH, HEIGHT - 1
         ),
         shapes=shapes,
-        labels=Markup().join(Markup("<span>{}</span>").format(label) for label in _some(labels)),
+        labels=Markup().join(Markup("<span>{}</span>").format(_short(label)) for label in _some(labels)),
         heads=Markup().join(Markup('<th scope=col class="figure">{}</th>').format(name) for name, _ in series),
         rows=rows,
     )

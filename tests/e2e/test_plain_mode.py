@@ -122,6 +122,14 @@ def test_the_start_says_what_is_not_done_without_the_edge(plain: PlainGateway) -
         assert words in text
 
 
+def test_there_are_no_pages_without_the_edge(plain: PlainGateway, http: httpx.Client) -> None:
+    assert "no pages" in plain.log.read_text(encoding="utf-8", errors="replace")
+    for path in ("/ui/sign-in", "/ui/users", "/me", "/me/sign-in"):  # what LiteLLM has at /ui is its own
+        answer = http.get(path)
+        assert answer.status_code != 200, path
+        assert "Scalix gateway" not in answer.text
+
+
 def test_a_header_that_steers_litellm_is_dropped_without_the_edge_too(plain: PlainGateway, http: httpx.Client) -> None:
     http.headers["x-litellm-timeout"] = "0.0001"
     assert ask(http, "header").status_code == 200
