@@ -17,12 +17,10 @@ LOOK_EVERY_S, ANSWERS_WITHIN_S = 0.05, 0.3
 
 
 async def contents(session: StoreSession) -> dict[str, Any]:
-    """Everything under the session's prefix: type, value, and when it ends, to the minute."""
+    """Everything under the session's prefix: type, value, and when it ends, in ms; -1 for never."""
     found: dict[str, Any] = {}
-    now_ms = await StoreSession(session.client, session.names).time_ms()
     async for full in session.names_like("*"):
         kind = await session.client.execute_command("TYPE", full)
-        ttl_ms = await session.client.pttl(full)
         read = {
             "string": ("GET", full),
             "hash": ("HGETALL", full),
@@ -31,11 +29,8 @@ async def contents(session: StoreSession) -> dict[str, Any]:
             "stream": ("XRANGE", full, "-", "+"),
         }[kind]
         value = await session.client.execute_command(*read)
-        found[full.removeprefix(session.names.prefix)] = (
-            kind,
-            value,
-            -1 if ttl_ms < 0 else round((now_ms + ttl_ms) / 60_000),
-        )
+        ends_ms = await session.client.execute_command("PEXPIRETIME", full)
+        found[full.removeprefix(session.names.prefix)] = (kind, value, ends_ms)
     return found
 
 
