@@ -103,6 +103,23 @@ async def test_a_rotation_may_leave_the_old_secret_a_while_and_no_longer_than_a_
     assert code_of(long) == (400, "invalid_request")
 
 
+async def test_an_expired_key_gets_no_new_secret_which_would_not_work(make: Make) -> None:
+    a = make()
+    key = await own(a, token_of("alice", exp=int(time.time()) + 7_200), "laptop", duration="1h")
+    keys = a.core.administration.keys
+    now_ms = keys.now_ms()
+    object.__setattr__(keys, "now_ms", lambda: now_ms + 3_700_000)  # it is frozen, and this instance is the test's own
+    for caller, path in (
+        (token_of("alice"), f"{KEYS}/{key['token']}/rotate"),
+        (None, f"/key/{key['token']}/regenerate"),
+    ):
+        answer = await a.http.post(path, headers=with_key(caller) if caller else {}, content=b"{}")
+        assert code_of(answer) == (400, "invalid_request")
+        assert "has expired" in answer.json()["error"]["message"]
+    fresh = await act(a, f"/key/{key['token']}/regenerate", duration="1h")
+    assert (await ask(a, fresh["key"])).status_code == 200
+
+
 async def test_no_more_keys_than_the_tier_lets_one_make_also_at_the_same_time_at_two_instances(make: Make) -> None:
     a, b = make(), make()
     answers = await asyncio.gather(

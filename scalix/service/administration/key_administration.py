@@ -172,7 +172,11 @@ class KeyAdministration:
                 former[record.digest] = now_ms + grace
             kept = sorted(former.items(), key=lambda pair: -pair[1])[:MOST_FORMER]
             fresh = replace(record, digest=digest_of(secret), last_four=secret[-4:], former=dict(kept))
-            return self._changed(fresh, body)
+            after = self._changed(fresh, body)
+            if after.has_expired(now_ms):
+                message = "This key has expired, and a new secret would have too. Give it a 'duration', or make a key."
+                raise BadRequest(message, param="duration")
+            return after
 
         written = await self._change("key.regenerate", key, rotated, by)
         return {**await self.shown(written), "key": secret}

@@ -163,7 +163,8 @@ class SelfServiceKeys:
         """Give a key a new secret and show it, this once. Raises as `rename`."""
         self._refused_without(person)
         async with self.turns.turn(person):
-            await self._own(person, token)
+            if (await self._own(person, token)).has_expired(self.keys.now_ms()):
+                raise BadRequest("This key has expired, and a new secret would have too. Make another.", param="key")
             rotated = await self.keys.regenerate(token, {"grace_period": body.grace_period}, person.by)
         return {**_view(person, rotated, self_made=True), "key": rotated["key"]}
 
