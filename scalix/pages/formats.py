@@ -106,9 +106,21 @@ def relative(value: int | str | None, now_ms: int) -> str | Markup:
     return _element(found, f"in {span(seconds)}" if seconds >= 0 else f"{span(-seconds)} ago")
 
 
+_LIMITS = {"spend_usd": "spending", "rpm_limit": "requests-minute", "tpm_limit": "tokens-minute"}
+_LIMITS |= {"max_budget": "budget", "concurrent": "requests at once", "max_parallel_requests": "requests at once"}
+
+
+def limit(name: str) -> str:
+    """A limit's name as its user reads it: `Requests per hour` for `requests-hour`."""
+    name = name.removeprefix("key.")
+    metric, _, window = _LIMITS.get(name, name).partition("-")
+    words = _LIMITS.get(metric, metric)
+    return f"{words[:1].upper()}{words[1:]}" + (f" per {window}" if window else "")
+
+
 def shown(value: Any, kind: str, now_ms: int) -> Any:
     """A value of a table's or a list's kind: `text`, `number`, `money` (dollars), `time`, `day`, `relative`,
-    `duration` (ms), `size` (bytes), `percent` (a share of 1)."""
+    `duration` (ms), `size` (bytes), `percent` (a share of 1), `limit`."""
     if value is None or value == "":
         return NOTHING
     if kind == "relative":
@@ -124,4 +136,5 @@ KINDS: dict[str, Callable[[Any], Any]] = {
     "size": size,
     "time": time,
     "day": day,
+    "limit": limit,
 }

@@ -34,7 +34,7 @@ async def test_the_first_page_tells_what_is_used_left_and_comes_next(instance: I
     assert (await instance.ask("ann")).status_code == 200
     told = text_of(await browser.get("/me"))
     assert "Requests today 1 " in told
-    assert "requests-hour 1 of 2" in told
+    assert "Requests per hour 1 of 2" in told
     assert "at this pace" in told
 
 

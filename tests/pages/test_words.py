@@ -7,7 +7,7 @@ import pytest
 
 from scalix.pages.cookies import NOTICE
 from scalix.pages.finding import path_to
-from scalix.pages.formats import number, percent, usd
+from scalix.pages.formats import limit, number, percent, usd
 from tests.edge.key_rig import act
 from tests.edge.limits_rig import Instance
 from tests.pages.rig import ORIGIN, form_token, instance_at, operator, text_of
@@ -22,6 +22,12 @@ async def instance(store_url: str, key_prefix: str, tmp_path: Path) -> AsyncIter
 def test_what_is_below_zero_has_its_sign_before_the_dollar() -> None:
     assert [usd(-1), usd(-1234.5), usd(-0.00123), usd(0)] == ["−$1.00", "−$1,234.50", "−$0.0012", "$0.00"]
     assert [number(-1234), number(-0.5), percent(-0.123)] == ["−1,234", "−0.5", "−12.3 %"]
+
+
+def test_a_limit_is_told_to_its_user_in_words() -> None:
+    names = ("requests-hour", "spend_usd-month", "concurrent", "key.rpm_limit", "key.max_budget")
+    words = ["Requests per hour", "Spending per month", "Requests at once", "Requests per minute", "Budget"]
+    assert [limit(name) for name in names] == words
 
 
 async def test_a_balance_below_zero_is_said_alike_in_the_notice_and_on_the_page(instance: Instance) -> None:
