@@ -1,12 +1,12 @@
 """Keys are listed by cursor: each once, whatever is made or deleted meanwhile, no record is read but those shown."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
 from scalix.store.records.redis_key_reading import MOST_IN_ORDER, KeyPlace
 from scalix.store.records.redis_keys import KeyStore
+from tests.store.counting import commands_of
 from tests.store.ledger_rig import LedgerRig
 from tests.store.stores import key_of
 
@@ -53,36 +53,21 @@ async def test_keys_are_listed_by_cursor_whatever_is_deleted_or_made_meanwhile(r
 async def test_a_page_of_one_users_keys_reads_the_records_that_it_shows(rig: Rig) -> None:
     for number in range(60):
         await rig.virtual_keys.create(key_of("alice", number))
-    read = 0
-    execute = rig.client.execute_command
-
-    async def counted(*arguments: Any, **options: Any) -> Any:
-        nonlocal read
-        read += arguments[0] == "HGETALL"
-        return await execute(*arguments, **options)
-
-    rig.client.execute_command = counted
-    assert len((await rig.virtual_keys.before(None, 5, "alice")).records) == 5
-    assert len((await rig.virtual_keys.page(10, 5, "alice"))[1]) == 5
-    assert read == 10
+    with commands_of(rig.client) as sent:
+        assert len((await rig.virtual_keys.before(None, 5, "alice")).records) == 5
+        assert len((await rig.virtual_keys.page(10, 5, "alice"))[1]) == 5
+    assert [one.name for one in sent].count("HGETALL") == 10
 
 
 async def test_of_a_user_with_very_many_keys_a_page_reads_its_own_and_no_more(rig: Rig) -> None:
     keys = rig.virtual_keys
     made = {(await keys.create(key_of("alice", number))).key_id for number in range(MOST_IN_ORDER + 45)}
-    read = list[str]()
-    execute = rig.client.execute_command
-
-    async def counted(*arguments: Any, **options: Any) -> Any:
-        read.append(arguments[0])
-        return await execute(*arguments, **options)
-
-    rig.client.execute_command = counted
     ids = list[str]()
     place: KeyPlace | None = None
     while not ids or place is not None:
-        read.clear()
-        page = await keys.before(place, 20, "alice")
+        with commands_of(rig.client) as sent:
+            page = await keys.before(place, 20, "alice")
+        read = [one.name for one in sent]
         assert read.count("HGETALL") == len(page.records) <= 20
         assert len(read) <= 26
         assert not {"SMEMBERS", "HGET"} & set(read)

@@ -14,6 +14,7 @@ from scalix.domain.limits.quota import Admitted, Charge, Outcome, Prices, Receip
 from scalix.store.journal.journal_entries import Release, SettlementEntry, decoded, encoded
 from scalix.store.keys import CLOCK_GRACE_MS
 from scalix.store.quota.redis_quota import QuotaStore
+from tests.store.counting import commands_of
 from tests.store.stores import NOON_MS, SUBJECT, Rig, ask, key_of, limits, memory_rig, redis_rig, used
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
@@ -302,20 +303,11 @@ async def test_what_is_taken_back_from_sums_that_have_gone_brings_nothing_back(s
 
 
 async def test_one_settlement_is_one_command(server: Rig) -> None:
-    # A server that does not have the script yet is asked twice.
-    await server.quotas.settle(await admit(server, "first"), billed())
     await admit(server, "r0")
     receipt = await admit(server, "r1", is_billed=True)
-    sent: list[str] = []
-    execute = server.client.execute_command
-
-    def counted(*arguments: Any, **options: Any) -> Any:
-        sent.append(arguments[0])
-        return execute(*arguments, **options)
-
-    server.client.execute_command = counted
-    await server.quotas.settle(receipt, billed())
-    assert sent == ["EVALSHA"]
+    with commands_of(server.client) as sent:
+        await server.quotas.settle(receipt, billed())
+    assert [one.name for one in sent] == ["EVALSHA"]
 
 
 @pytest.mark.parametrize("key", ["", " k1 0"])

@@ -1,7 +1,6 @@
 """Who ran into which limit: everybody whom the counts count, once, by pages that read what they show."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
@@ -10,6 +9,7 @@ from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.queries import date_of
 from scalix.service.usage.limited import LimitedUser
 from scalix.store.privacy.redis_erasure import ErasureStore
+from tests.store.counting import commands_of
 from tests.store.test_today import Rig
 
 
@@ -63,18 +63,11 @@ async def test_a_page_looks_through_no_shard_in_which_nobody_was_refused(rig: Ri
         await rig.served(number, f"user:u{number}", "free")
     for number in range(3):
         await rig.refused_by_limits(number, "user:ann", "free")
-    await everybody(rig)  # the server knows the script from then on
-    sent = list[Any]()
-    execute = rig.client.execute_command
-
-    async def counted(*arguments: Any, **options: Any) -> Any:
-        sent.append(arguments[0])
-        return await execute(*arguments, **options)
-
-    rig.client.execute_command = counted
-    (ann,) = await everybody(rig)
+    with commands_of(rig.client) as sent:
+        (ann,) = await everybody(rig)
     assert (ann.user_id, ann.limits) == ("ann", ["requests-hour"])
-    assert (sent.count("HGET"), sent.count("EVALSHA") + sent.count("EVAL")) == (SHARDS, 1)
+    names = [one.name for one in sent]
+    assert (names.count("HGET"), names.count("EVALSHA")) == (SHARDS, 1)
 
 
 async def test_an_erased_user_is_named_to_nobody_and_hides_no_other(rig: Rig) -> None:

@@ -12,6 +12,7 @@ from scalix.domain.ledger.ledger import READ_WHOLE, Event
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.store.ledger.redis_requests import Place, RequestReader, place_of
 from scalix.store.privacy.redis_erasure import ErasureStore
+from tests.store.counting import commands_of
 from tests.store.ledger_rig import TODAY, LedgerRig
 
 HOUR_MS = 3_600_000
@@ -123,28 +124,6 @@ async def test_the_places_of_events_that_are_gone_make_a_page_no_shorter(rig: Le
     assert [one.request_id for one in page] == [one[1] for one in [*made[1:40:2], *made[40:]]][:30]
 
 
-class Counted:
-    """Counts the keys that are asked for, and the words of the answers."""
-
-    def __init__(self, rig: LedgerRig) -> None:
-        self.commands = self.keys = self.answered = 0
-        self._client = rig.client
-        self._execute = rig.client.execute_command
-        rig.client.execute_command = self.one
-
-    def end(self) -> None:
-        self._client.execute_command = self._execute
-
-    async def one(self, *words: Any, **options: Any) -> Any:
-        self.commands, self.keys = self.commands + 1, self.keys + (words[2] if words[0] == "EVALSHA" else 1)
-        return await self._noted(self._execute(*words, **options))
-
-    async def _noted(self, answering: Any) -> Any:
-        answer = await answering
-        self.answered += len(answer) if isinstance(answer, list | dict) else 1
-        return answer
-
-
 async def test_what_a_page_reads_does_not_grow_with_the_events_that_there_are(rig: LedgerRig) -> None:
     figures = []
     for more in range(4):
@@ -153,13 +132,13 @@ async def test_what_a_page_reads_does_not_grow_with_the_events_that_there_are(ri
             await settled_at(rig, f"user:u{number % 30}" if number % 2 else "user:busy", at_ms, f"r{more}-{number:04d}")
         read = []
         for subject in (None, "user:busy"):
-            counted = Counted(rig)
             reader = RequestReader(rig.session)
             asked = (NOW, OLDEST_MS, 50)
-            page = await (reader.newest(*asked) if subject is None else reader.newest_of(subject, *asked))
+            with commands_of(rig.client) as sent:
+                page = await (reader.newest(*asked) if subject is None else reader.newest_of(subject, *asked))
             assert len(page) == 50
-            read.append((counted.keys, counted.answered))
-            counted.end()
+            words = sum(len(one.answer) if isinstance(one.answer, list | dict) else 1 for one in sent)
+            read.append((sum(one.keys for one in sent), words))
         figures.append(read)
     everybodys, busys = zip(*figures[1:], strict=True)
     # Of everybody: two days of 256 shards, some of them again, and the events of one page.

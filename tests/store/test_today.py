@@ -22,6 +22,7 @@ from scalix.store.ledger.redis_figures import FiguresStore
 from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.privacy.redis_erasure import ErasureStore
 from scalix.store.records.redis_keys import KeyStore
+from tests.store.counting import commands_of
 from tests.store.ledger_rig import TODAY, LedgerRig
 from tests.store.stores import ask, limits
 from tests.store.today_truth import Truth, agrees, all_events
@@ -256,21 +257,10 @@ async def test_one_process_adds_days_up_and_the_next_one_what_it_has_left(rig: R
 
 
 async def commands_of_a_view(rig: Rig) -> int:
-    sent = 0
-    execute = rig.client.execute_command
-
-    async def counted(*arguments: Any, **options: Any) -> Any:
-        nonlocal sent
-        # One ranking is read on for as long as somebody in it may be among the dearest.
-        sent += arguments[0] not in ("ZRANGE", "HMGET")
-        return await execute(*arguments, **options)
-
-    rig.client.execute_command = counted
-    try:
+    with commands_of(rig.client) as sent:
         await rig.today()
-    finally:
-        rig.client.execute_command = execute
-    return sent
+    # One ranking is read on for as long as somebody in it may be among the dearest.
+    return sum(one.name not in ("ZRANGE", "HMGET") for one in sent)
 
 
 async def test_a_gateway_of_before_beside_is_no_difference_and_its_day_is_not_known(rig: Rig) -> None:
