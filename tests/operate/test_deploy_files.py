@@ -1,13 +1,21 @@
 """What is in deploy/ is right by the tools that will read it: each without a word of warning."""
 
+import contextlib
+import json
 import re
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from scalix.launch.processes.child_process import die_with_parent
 from tests.authority import Authority
-from tests.operate.tools import ROOT, run
+from tests.operate.tools import ROOT, program, run
+from tests.operate.topology import HAProxy
+from tests.store.servers import free_ports
 
 pytestmark = pytest.mark.operate
 DEPLOY = ROOT / "deploy"
@@ -24,16 +32,65 @@ def test_haproxy_takes_its_file(tmp_path: Path) -> None:
     assert "WARNING" not in checked.stderr
 
 
-def test_nginx_takes_its_file(tmp_path: Path) -> None:
-    chain, private = Authority(tmp_path).issue(tmp_path / "tls", NAMES)
-    text = (DEPLOY / "nginx.conf").read_text()
+def nginx_with_its_file(folder: Path, port: int = 8443, gateway: int = 4000) -> tuple[str, ...]:
+    """The command that starts nginx with the file in deploy/, at `port`, in front of one gateway three times."""
+    chain, private = Authority(folder).issue(folder / "tls", NAMES)
+    text = (DEPLOY / "nginx.conf").read_text().replace("listen 8443", f"listen 127.0.0.1:{port}")
     for written, there in (("gateway.pem", chain), ("gateway.key", private)):
         text = text.replace(f"/etc/nginx/certificates/{written}", str(there))
-    whole = tmp_path / "nginx.conf"
-    whole.write_text(f"pid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log off;\n{text}\n}}\n")
-    checked = run("nginx", "-t", "-c", str(whole), "-p", str(tmp_path))
+    text = re.sub(r"127\.0\.0\.1:400\d", f"127.0.0.1:{gateway}", text)
+    whole = folder / "nginx.conf"
+    own = f"pid {folder}/pid; error_log stderr; daemon off;"
+    whole.write_text(f"{own}\nevents {{}}\nhttp {{\naccess_log off;\n{text}\n}}\n")
+    return program("nginx"), "-c", str(whole), "-p", str(folder)
+
+
+def test_nginx_takes_its_file(tmp_path: Path) -> None:
+    checked = run(*nginx_with_its_file(tmp_path), "-t")
     assert checked.returncode == 0, checked.stderr
     assert "[warn]" not in checked.stderr
+
+
+class Echo(BaseHTTPRequestHandler):
+    """A gateway that tells which headers have reached it."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({name.lower(): value for name, value in self.headers.items()}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is told of requests."""
+
+
+@pytest.mark.parametrize("proxy", ["haproxy", "nginx"])
+def test_proxies_tell_gateways_alone_who_calls_and_where(tmp_path: Path, proxy: str) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server, contextlib.ExitStack() as stack:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        stack.callback(server.shutdown)
+        if proxy == "haproxy":
+            haproxy = HAProxy(tmp_path / "haproxy", [server.server_port] * 3)
+            stack.callback(haproxy.close)
+            port = haproxy.start().port
+        else:
+            (port,) = free_ports(1)
+            command = nginx_with_its_file(tmp_path, port, server.server_port)
+            nginx = stack.enter_context(subprocess.Popen(command, preexec_fn=die_with_parent()))
+            stack.callback(nginx.terminate)
+        lies = {"X-Forwarded-For": "10.9.9.9", "X-Forwarded-Proto": "gopher", "X-Forwarded-Host": "evil.example.com"}
+        flags = [flag for name, value in lies.items() for flag in ("-H", f"{name}: {value}")]
+        for version in ("--http1.1", "--http2"):
+            asked = run(
+                *("curl", "-sk", version, "--retry", "20", "--retry-connrefused", "--retry-delay", "1", *flags),
+                *("--resolve", f"{NAMES[0]}:{port}:127.0.0.1", f"https://{NAMES[0]}:{port}/"),
+            )
+            told = json.loads(asked.stdout)
+            assert told["host"] == f"{NAMES[0]}:{port}"  # links begin with it
+            assert told["x-forwarded-for"] == "127.0.0.1"
+            assert told["x-forwarded-proto"] == "https"
+            assert "x-forwarded-host" not in told
 
 
 def test_systemd_takes_the_unit_and_finds_it_hardened(tmp_path: Path) -> None:
