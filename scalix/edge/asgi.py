@@ -5,7 +5,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from scalix.domain.error_statuses import status_of
-from scalix.domain.errors import GatewayError
+from scalix.domain.errors import GatewayError, MethodNotAllowed
 from scalix.domain.identity.addresses import Address, is_sent_from_here
 from scalix.edge.errors import error_body, error_headers
 from scalix.service.identity.identity import Credential
@@ -35,6 +35,18 @@ def header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return str(value.decode("latin-1"))
     return None
+
+
+def method_of(scope: Scope) -> str:
+    """By which method a request is answered: a `HEAD` as the `GET` of which the server leaves the body out."""
+    return "GET" if scope["method"] == "HEAD" else str(scope["method"])
+
+
+def not_taken(path: str, method: str, methods: Iterable[str]) -> MethodNotAllowed:
+    """The refusal of a method that a path does not take."""
+    refused = MethodNotAllowed(f"{path} takes {' or '.join(methods)}, not {method[:20]}.")
+    refused.allow = tuple(one for named in methods for one in ((named, "HEAD") if named == "GET" else (named,)))
+    return refused
 
 
 def token_of(scope: Scope) -> str | None:

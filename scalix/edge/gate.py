@@ -13,7 +13,6 @@ from scalix.domain.errors import (
     GatewayError,
     InternalError,
     InvalidApiKey,
-    MethodNotAllowed,
     NoWebSockets,
     RouteNotFound,
     StoreIsDown,
@@ -35,6 +34,8 @@ from scalix.edge.asgi import (
     credential_of,
     header,
     is_anthropics,
+    method_of,
+    not_taken,
     second_token_of,
     send_bytes,
 )
@@ -248,7 +249,7 @@ class Gate:
         return status, body, [(HEADER, told(request_id).encode()), *headers]
 
     async def _dispatch(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
-        path, method = scope["path"], scope["method"]
+        path = scope["path"]
         methods = find(path, scope["raw_path"])
         if self.pages is not None and self.pages.are_alone_at(scope):
             methods = None
@@ -266,11 +267,9 @@ class Gate:
         if self._guard.settings.cors_origins and is_preflight(scope):
             await answer_preflight(scope, send)
             return
-        target = methods.get(method)
+        target = methods.get(method_of(scope))
         if target is None:
-            refused = MethodNotAllowed(f"{shown_text(path, 200)} takes {' or '.join(methods)}, not {method[:20]}.")
-            refused.allow = tuple(methods)
-            raise refused
+            raise not_taken(shown_text(path, 200), scope["method"], methods)
         if isinstance(target, Route):
             grant_store_time()
             principal = scope.pop(PRINCIPAL, None) or await self._identity.authenticate(credential_of(scope))

@@ -16,7 +16,7 @@ from scalix.domain.errors import (
     StoreIsDown,
 )
 from scalix.domain.requests.request_ids import HEADER, told
-from scalix.edge.asgi import Header, Receive, Scope, Send, address_of, header, send_bytes
+from scalix.edge.asgi import Header, Receive, Scope, Send, address_of, header, method_of, not_taken, send_bytes
 from scalix.edge.bodies import ClientGone
 from scalix.edge.guard import Guard
 from scalix.edge.routes import PAGE
@@ -98,7 +98,7 @@ class Frame:
 
     async def handle(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. What is refused is raised once its page was sent."""
-        if scope["path"].startswith(PREFIX) and (asset := asset_at(scope["path"])) and scope["method"] == "GET":
+        if scope["path"].startswith(PREFIX) and (asset := asset_at(scope["path"])) and method_of(scope) == "GET":
             headers, body = asset_sent(asset, scope)
             await send_bytes(send, 200, body, headers, asset.content_type)
             return
@@ -129,17 +129,15 @@ class Frame:
             asked.signed_in = await self._sign_ins.signed_in(cookie, address_of(scope))
         if found is None:
             raise RouteNotFound("There is no page here.")
-        asked.names, row = found.names, found.methods.get(scope["method"])
+        asked.names, row = found.names, found.methods.get(method_of(scope))
         scope[PAGE] = found.shown
         if row is None:
-            refused = MethodNotAllowed(f"This page takes {' or '.join(found.methods)}.")
-            refused.allow = tuple(found.methods)
-            raise refused
+            raise not_taken("This page", scope["method"], found.methods)
         visit.row = row
         if row.role is not Role.ANYBODY and asked.role is not row.role:
             if asked.signed_in is not None:
                 raise NotPermitted(_WRONG_ROLE[row.role])
-            return redirect(path_to(SIGN_IN[row.role], to=_asked_for(scope) if scope["method"] == "GET" else ""))
+            return redirect(path_to(SIGN_IN[row.role], to=_asked_for(scope) if method_of(scope) == "GET" else ""))
         return await (self._act(visit, row) if row.method == "POST" else self._show(visit, row))
 
     async def _show(self, visit: Visit, row: PageRow) -> Answer:
@@ -204,7 +202,7 @@ class Frame:
         )
         if row is not None:
             layout.current, layout.label = _in_nav(row.of or row.path, layout.nav), row.label
-        if row is not None and row.method == "GET" and scope["method"] == "GET":
+        if row is not None and row.method == "GET" and method_of(scope) == "GET":
             layout.query = asked.query
         if scope["method"] == "POST":
             layout.acted = layout.path

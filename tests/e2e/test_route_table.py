@@ -150,6 +150,10 @@ def test_every_route_answers_every_credential_as_the_table_says(
                 path = path.replace("{user}", admin.post("/user/new", json={}).json()["user_id"])
             answer = client.request(method, path, **request)
             own = expected == 200 and not isinstance(target, Route) and named(target) not in EXAMPLES
+            if method == "GET":
+                head = client.request("HEAD", path, **request)
+                if (head.status_code, head.content) != (answer.status_code, b""):
+                    wrong.append(f"HEAD {path}: {head.status_code} instead of {answer.status_code}")
             right = answer.status_code in (200, 400, 422) if own else answer.status_code == expected
             if not right:
                 wrong.append(f"{method} {path}: {answer.status_code} instead of {expected}: {answer.text[:100]}")
@@ -167,6 +171,7 @@ def test_every_other_method_is_a_405_that_names_the_right_ones(
         methods_of.setdefault(path, set()).add(method)
     with httpx.Client(base_url=gateway.url, headers=credentials[credential], timeout=30, trust_env=False) as client:
         for path, taken in methods_of.items():
+            taken |= {"HEAD"} if "GET" in taken else set()
             for method in METHODS:
                 if method not in taken:
                     answer = client.request(

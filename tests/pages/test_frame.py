@@ -34,6 +34,18 @@ async def test_each_page_is_seen_by_its_role_and_by_nobody_else(row: PageRow, in
         assert answer.status_code == (200 if role is row.role else 403), text_of(answer)
 
 
+async def test_a_monitor_that_asks_for_the_head_alone_is_answered_as_one_that_asks_for_the_page(
+    instance: Instance,
+) -> None:
+    nobody, signed_in = Browser(instance), await operator(instance)
+    for path in ("/", "/ui", "/ui/sign-in", "/ui/nowhere", "/me", "/me/sign-out"):
+        for browser in (nobody, signed_in):
+            heads, answer = await browser.http.head(path), await browser.get(path)
+            assert (heads.status_code, heads.url) == (answer.status_code, answer.url)
+    refused = await nobody.http.put("/ui")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
+
+
 async def test_a_session_is_over_everywhere_once_it_is_signed_out(
     store_url: str, key_prefix: str, tmp_path: Path, instance: Instance
 ) -> None:
