@@ -12,6 +12,7 @@ from scalix.domain.requests.routes import Route
 from scalix.domain.traceparent import Place
 from scalix.edge.access_log import ASKED, METHODS, Asked
 from scalix.edge.asgi import Scope
+from scalix.edge.own_address import is_secure
 from scalix.edge.routes import shown_route
 from scalix.service.exchange.endings import with_stated
 from scalix.service.exchange.exchanges import Exchange
@@ -76,7 +77,8 @@ def request_span(
     request_id, status, refused = answered
     method = scope["method"] if scope["method"] in METHODS else "_OTHER"
     route = shown_route(scope)
-    said: dict[str, Value] = {"http.request.method": method, "url.scheme": scope.get("scheme", "http")}
+    scheme = "https" if is_secure(scope) else "http"
+    said: dict[str, Value] = {"http.request.method": method, "url.scheme": scheme}
     if route != "-":
         said["http.route"] = route
     if status:

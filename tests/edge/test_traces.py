@@ -151,6 +151,19 @@ async def test_a_request_that_the_server_has_asked_about_before_is_begun_once(mo
     await kept.sending.close()
 
 
+@pytest.mark.parametrize(("proxies", "scheme"), [(["203.0.113.7"], "https"), ([], "http")])
+async def test_the_scheme_is_the_one_that_the_client_speaks_with_a_proxy_that_is_trusted(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, proxies: list[str], scheme: str
+) -> None:
+    kept = Kept(monkeypatch)
+    async with in_process(tmp_path, store_url, guard={"trusted_proxies": proxies}, traces=kept.traces()) as gateway:
+        await gateway.chat(headers=[(b"x-forwarded-proto", b"https"), (b"x-forwarded-for", b"198.51.100.4")])
+    (span,) = kept.spans()
+    assert span.attributes is not None
+    assert span.attributes["url.scheme"] == scheme
+    await kept.sending.close()
+
+
 async def test_a_flood_of_refusals_is_no_flood_of_spans(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = Kept(monkeypatch)
     traces = kept.traces()

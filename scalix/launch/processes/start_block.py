@@ -11,6 +11,7 @@ from scalix.launch.config.deployments import lack
 from scalix.launch.home import CODE, IN_CHECKOUT, START_SCRIPT
 from scalix.launch.problems import one_of, shown_path
 from scalix.launch.processes.plan import Plan
+from scalix.launch.processes.ports import base_url
 from scalix.launch.settings.master_key import MASTER_KEY_FILE
 from scalix.launch.settings.tls import read_key_pair
 
@@ -46,8 +47,8 @@ def page_lines(plan: Plan, url: str) -> Iterator[str]:
     if ui.is_closed_in(production=plan.settings.production):
         yield "/ui is closed in production: set scalix.ui.allow to the networks that may open it, or scalix.ui.port"
     elif ui.port:
-        host = urlsplit(url)
-        yield f"{host.scheme}://{host.netloc.rpartition(':')[0]}:{ui.port}/ui for operators"
+        own = base_url(plan.settings.host, ui.port, tls=plan.settings.tls is not None)
+        yield f"{own}/ui for operators"
     else:
         yield f"{url}/ui for operators" + (f", from {', '.join(ui.allow)}" if ui.allow else "")
 
