@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from scalix.domain.ledger.ledger import event_of
+from scalix.service.ledger.ledger_administration import PART_NAMES
 from scalix.store.ledger.archive_files import day_index
 from tests.demo_server import DemoServer
 from tests.e2e.calls import Bench
@@ -50,7 +51,8 @@ def test_150_requests_with_every_trouble_are_counted_by_the_outcome_table(
     (row,) = [row for row in day["rows"] if row["date"] == today["date"]]
     assert {name: today["day"][name] for name in MONEY} == {name: row[name] for name in MONEY}
     verified = http.get("/scalix/v1/ledger/verify", params={"day": today["date"]}).json()
-    assert [one for one in verified["differences"] if one["what"] in ("people", "person", "first_bytes")] == []
+    of_people = {PART_NAMES["people"], PART_NAMES["person"], PART_NAMES["first_bytes"]}
+    assert [one for one in verified["differences"] if one["what"] in of_people] == []
 
 
 def _today_says_what_all_events_say(http: httpx.Client, state: Path) -> None:

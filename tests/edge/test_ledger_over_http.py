@@ -10,7 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from scalix.domain.ledger.books import ALL_PARTS
+from scalix.domain.ledger.people import numbers_text
 from scalix.domain.limits.calendar import DAY_MS
+from scalix.service.ledger.ledger_administration import PART_NAMES
 from scalix.store.keys import Keys
 from scalix.store.ledger.archive_files import day_text
 from tests.edge.described import check_answer
@@ -64,6 +67,23 @@ async def test_differences_are_named_mended_and_the_mending_is_audited(gateway: 
     assert (await get(gateway, "/verify")).json()["whole"] is True
     (entry,) = (await gateway.http.get("/scalix/v1/audit", params={"act": "ledger"})).json()["entries"]
     assert (entry["act"], entry["details"]["differences"]) == ("ledger.repair", 1)
+
+
+async def test_each_part_of_the_books_that_differs_has_its_name(gateway: Instance, key_prefix: str) -> None:
+    await use(gateway, "ann")
+    client, names = gateway.core.store.client, Keys(key_prefix)
+    for name in await client.keys(f"{key_prefix}{{s*"):
+        if await client.type(name) == "zset":
+            await client.zadd(name, {"odd user:ann": 1})
+        elif name not in (names.people("user:ann"), names.events("user:ann", time.time_ns() // 10**6)):
+            await client.hset(name, next(iter(await client.hkeys(name))), "9")
+    today = str(time.time_ns() // 10**6 // DAY_MS)
+    await client.hset(names.people("user:ann"), mapping={today: numbers_text({"u": 9}), "user:ann": today})
+    rows = (await get(gateway, "/verify")).json()["differences"]
+    # Who has few events has no list of them by time.
+    assert {row["what"] for row in rows} == {PART_NAMES[part] for part in ALL_PARTS - {"events_in_time"}}
+    (of_people,) = [row for row in rows if row["what"] == "users of the day"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT00:00:00Z", of_people["field"])
 
 
 async def test_what_was_reset_and_what_is_in_flight_is_no_difference(gateway: Instance) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NotRequired, TypeVar
 from scalix.domain.errors import BadRequest, StoreIsDown
 from scalix.domain.identity.subjects import SHARDS, Subject, shard_of
 from scalix.domain.identity.user_ids import checked_user_id
-from scalix.domain.ledger.books import SHARD_PARTS, Difference, Texts
+from scalix.domain.ledger.books import SHARD_PARTS, Difference, Part, Texts
 from scalix.domain.ledger.ledger_lines import event_fields, named_types
 from scalix.domain.limits.calendar import DAY_MS, HOUR_MS, rfc3339
 from scalix.service.audit.audit import Act, Actor, AuditTrail, recorded
@@ -250,21 +250,27 @@ def _shown(findings: Findings, is_archived: bool) -> ShownFindings:
     }
 
 
-_PARTS = {
+PART_NAMES: Mapping[Part, str] = {
     "windows": "window",
     "summaries": "user's sum",
+    "events_in_time": "user's list by time",
+    "person": "user's days",
     "hours": "sum by hour",
     "days": "sum by day",
     "tokens": "ranking by tokens",
     "cost": "ranking by cost",
+    "first_bytes": "first bytes",
+    "people": "users of the day",
+    "in_time": "list by time",
 }
+"""What operators are told of each part."""
 _WINDOW_NAMES = {"h": ("hour", HOUR_MS), "d": ("day", DAY_MS)}
 
 
 def _row(difference: Difference) -> ShownDifference:
     return {
         "where": difference.where if difference.part not in SHARD_PARTS else f"shard {difference.where}",
-        "what": _PARTS.get(difference.part or "", "event"),
+        "what": PART_NAMES[difference.part] if difference.part else "event",
         "field": _readable(difference),
         "found": difference.found,
         "right": difference.right,
@@ -280,6 +286,8 @@ def _readable(difference: Difference) -> str:
         return f"{word} {rfc3339(int(name[1:]) * length_ms)}"
     if part == "windows":
         return f"month {int(name[1:]) // 12}-{int(name[1:]) % 12 + 1:02d}"
+    if part in ("people", "person"):
+        return rfc3339(int(name) * DAY_MS)
     index, space, rest = name.partition(" ")
     if part in ("hours", "days", "summaries") and space and index.isdigit():
         return f"{rfc3339(int(index) * (HOUR_MS if part == 'hours' else DAY_MS))} {rest}"
