@@ -30,6 +30,7 @@ async def test_its_figures_are_those_of_the_report(instance: Instance, browser: 
     for tier in day["tiers"]:
         cells = [tier["tier"], *(number(tier[name]) for name in ("active_users", "new_users", "requests", "tokens"))]
         assert " ".join([*cells, usd(tier["provider_cost_usd"]), usd(tier["charge_usd"])]) in tiers
+    assert report["limit_hits"]
     for hit in report["limit_hits"]:
         assert f"{hit['limit']} {hit['users']}" in told
 

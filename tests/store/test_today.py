@@ -199,6 +199,7 @@ async def test_an_erased_user_stays_in_the_numbers_and_nowhere_else(rig: Rig) ->
     after = await rig.today()
     assert (after.day.active_users, after.limit_hits) == (before.day.active_users, before.limit_hits)
     names = [name async for name in rig.session.names_like("{s*}:p")]
+    assert names
     for name in names:
         assert not [field for field in await rig.client.hgetall(name) if "ann" in field]
     assert (await rig.verify()).differences == []
