@@ -45,6 +45,17 @@ async def test_of_a_day_without_any_event_nothing_is_written(rig: Rig) -> None:
     assert [await rig.client.hgetall(one.days) for one in names] == before
 
 
+async def test_of_a_user_without_any_event_of_that_day_nothing_is_written(rig: Rig) -> None:
+    subjects = await rig.a_day(users=2)
+    names = rig.names(subjects[0])
+    await rig.client.delete(names.events)
+    before = [await rig.client.hgetall(name) for name in (names.windows, names.summaries, names.people)]
+    found = await rig.repair(subjects[0])
+    assert found.differences
+    assert (found.mended, {one.why for one in found.left}) == (0, {"there is no event of that day"})
+    assert [await rig.client.hgetall(name) for name in (names.windows, names.summaries, names.people)] == before
+
+
 async def test_of_days_that_are_kept_no_longer_nobody_knows_how_many_there_were(rig: Rig) -> None:
     await rig.served("one", "user:ann", "free")
     long_ago = await rig.today(day="2024-06-01")

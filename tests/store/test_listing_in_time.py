@@ -114,3 +114,22 @@ async def test_what_a_gateway_of_before_has_told_late_comes_into_a_day_that_was_
     assert await run(rig) == 1
     agrees(await rig.today(), await rig.truth(), TODAY + 1)
     await rig.close()
+
+
+async def test_what_a_gateway_of_before_puts_in_a_sweeps_place_comes_into_the_day_before_within_the_hour(
+    store_url: str, key_prefix: str
+) -> None:
+    """The event is listed already, so that nothing is missing by which it would be noticed."""
+    rig = Rig(store_url, key_prefix)
+    receipt = await rig.admit("r1", "user:ann", tier="free", lease_ms=1_000)
+    rig.clock.advance(seconds=5)
+    assert await rig.quotas.sweep() == 1
+    rig.clock.advance(hours=24)
+    await rig.days.add_up()
+    people = rig.names("user:ann").people
+    before = await rig.client.hget(people, str(TODAY))
+    assert (await rig.quotas.settle(receipt, rig.charge_of("free", cost_nano_usd=7))).status == "replaced"
+    await rig.client.hset(people, str(TODAY), before)  # one of before does not note that it came late
+    assert await run(rig) == 0
+    agrees(await rig.today(), await rig.truth(), TODAY + 1)
+    await rig.close()

@@ -128,7 +128,7 @@ class LedgerCheck:
         """The same, and writes what the events say; what can't be mended is `left`. Raises `StoreUnavailable`."""
         findings = await self.verify(day, subject, counts_all=True)
         found = findings.differences
-        if subject is None and not findings.events:
+        if not findings.events:
             findings.left = [replace(one, why="there is no event of that day") for one in found]
             return findings
         findings.left = [one for one in found if one.part is None]
