@@ -113,6 +113,6 @@ def test_a_link_signs_in_once_and_the_scripts_of_pages_do_their_work(served: Ser
     headers = {"authorization": f"Bearer {MASTER_KEY}"}
     link = httpx.post(f"{served.base}/scalix/v1/login-link", json=asked, headers=headers, trust_env=False).json()
     done = in_chromium({"base": served.base, "link": link["path"]})
-    assert done["posts"] == ["/me/enter", "/me/enter"]
+    assert done["posts"] == ["/me/enter", "/me/data/export", "/me/data/export", "/me/enter"]
     assert done["theme"] == "dark"
     assert "used already" in done["told"]

@@ -69,6 +69,10 @@ def entered(base: str, path: str) -> dict[str, Any]:
         theme = page.evaluate("document.documentElement.dataset.theme")
         page.evaluate("document.querySelector('[data-live] .tile-figure').textContent = 'old'")
         page.get_by_text("old", exact=True).wait_for(state="detached", timeout=60_000)
+        page.goto(base + "/me/data")
+        for _ in range(2):  # the page stays, and what it has sent once may be sent again
+            with page.expect_download(timeout=10_000):
+                page.get_by_text("Export my data").click()
         page.goto(base + path)  # the code is used up
         page.wait_for_selector(".notice.bad")
         told = page.inner_text(".notice.bad")

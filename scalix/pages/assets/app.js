@@ -63,9 +63,9 @@
     setTimeout(again, every);
   }
 
-  // A form is sent once, however often its button is pressed.
+  // A form is sent once, however often its button is pressed, unless the page stays as the answer is a file.
   document.addEventListener("submit", (event) => {
-    if (event.target.method !== "post") return;
+    if (event.target.method !== "post" || "file" in event.target.dataset) return;
     if (event.target.dataset.sent) event.preventDefault();
     event.target.dataset.sent = "yes";
   });
