@@ -17,7 +17,7 @@ from scalix.service.policy_source import PolicySource
 from scalix.service.queries import date_of, day_index, one_of, refuse_unknown_parameters, whole_number
 from scalix.service.usage.failures import errors_table, rate
 from scalix.service.usage.report_names import OF_A_USER
-from scalix.service.usage.sums import COUNTS, KeyNames, S, counts, summed
+from scalix.service.usage.sums import COUNTS, KeyNames, S, counts, percent_of, summed
 from scalix.store.ledger.redis_deployment_sums import DeploymentSumStore
 from scalix.store.ledger.redis_ledger import LedgerReader
 from scalix.store.records.redis_keys import KeyStore
@@ -163,7 +163,7 @@ def _of_deployment(sums: DeploymentSums) -> dict[str, Any]:
     values = (
         *(sums.deployment, sums.engine, sums.requests, errors, rate(errors, sums.requests)),
         *(sums.prompt_tokens, sums.completion_tokens, sums.cached_tokens),
-        _percent(sums.cached_tokens, sums.prompt_tokens),
+        percent_of(sums.cached_tokens, sums.prompt_tokens),
         *(sums.cost_nano_usd / NANO_USD_PER_USD, sums.charge_nano_usd / NANO_USD_PER_USD),
         round(sums.latency_ms / sums.timed) if sums.timed else 0,
     )
@@ -179,19 +179,15 @@ def _margin(aggregates: list[Aggregate]) -> _Table:
 def figures(sums: Sums) -> dict[str, Any]:
     """Sums as operators see them. Money is in US dollars; the margin is what is billed less what providers take."""
     latency_ms = round(sums.latency_ms / sums.events) if sums.events else 0
-    cached_percent = _percent(sums.cached_tokens, sums.prompt_tokens)
+    cached_percent = percent_of(sums.cached_tokens, sums.prompt_tokens)
     return {**counts(sums), "cached_percent": cached_percent, **_usd(sums), "mean_latency_ms": latency_ms}
-
-
-def _percent(part: int, whole: int) -> float | None:
-    return round(100 * part / whole, 2) if whole else None
 
 
 def money(sums: Sums) -> dict[str, Any]:
     """What is billed, what providers take, and what is left; `margin_percent` is of what is billed."""
     shown = {"requests": sums.requests, **_usd(sums)}
     margin = sums.charge_nano_usd - sums.cost_nano_usd
-    return {**shown, "margin_percent": _percent(margin, sums.charge_nano_usd)}
+    return {**shown, "margin_percent": percent_of(margin, sums.charge_nano_usd)}
 
 
 def _usd(sums: Sums) -> dict[str, float]:

@@ -51,3 +51,8 @@ class KeyNames:
         """The alias of a key that was learned, else the end of its secret; `None` for one that there is not."""
         record = self._known.get(key_id)
         return None if record is None else record.alias or f"sk-...{record.last_four}"
+
+
+def percent_of(part: int, whole: int) -> float | None:
+    """How many percent of a whole, which may be nothing."""
+    return round(100 * part / whole, 2) if whole else None

@@ -12,6 +12,8 @@ from scalix.domain.limits.quota import ANY_LIMIT
 from scalix.service.policy_source import PolicySource
 from scalix.service.queries import date_of, day_index, refuse_unknown_parameters
 from scalix.service.usage.days import DAYS, Days, DaySums
+from scalix.service.usage.failures import rate
+from scalix.service.usage.sums import percent_of
 from scalix.service.usage.today import (
     AfterLimit,
     BreakEven,
@@ -109,14 +111,14 @@ class _Figures:
             limited_users=None if hits is None else hits[ANY_LIMIT].users if ANY_LIMIT in hits else 0,
             requests=_total(sums, 0),
             errors=errors,
-            error_rate=round(errors / sums.events, 6) if sums.events else 0.0,
+            error_rate=rate(errors, sums.events),
             rescued=sums.rescued if sums.is_known else None,
             provider_cost_usd=_usd(cost),
             charge_usd=_usd(charge),
             margin_usd=_usd(charge - cost),
-            margin_percent=_percent(charge - cost, charge),
+            margin_percent=percent_of(charge - cost, charge),
             free_cost_usd=_usd(free_cost),
-            top_free_percent=None if top is None else _percent(top[1], free_cost),
+            top_free_percent=None if top is None else percent_of(top[1], free_cost),
             first_byte_p50_ms=sums.p50_ms if sums.is_known else None,
             first_byte_p95_ms=sums.p95_ms if sums.is_known else None,
             tiers=[self._tier(day, name) for name in self._tiers(day)],
@@ -138,7 +140,7 @@ class _Figures:
             provider_cost_usd=_usd(cost),
             charge_usd=_usd(charge),
             margin_usd=_usd(charge - cost),
-            margin_percent=_percent(charge - cost, charge),
+            margin_percent=percent_of(charge - cost, charge),
         )
 
     def _conversion(self, day: int, within: int) -> Conversion:
@@ -153,7 +155,7 @@ class _Figures:
             cohort_date=date_of(cohort),
             new_users=new,
             upgraded_users=upgraded,
-            percent=_percent(upgraded or 0, new or 0),
+            percent=percent_of(upgraded or 0, new or 0),
         )
 
     def _hits(self, day: int, *, until: int | None = None) -> dict[str, AfterHits] | None:
@@ -172,7 +174,7 @@ class _Figures:
             of_users=self._people[day].get(f"a,{self._word}", 0),
             cost_usd=_usd(cost),
             free_cost_usd=_usd(sums.free_cost_nano_usd),
-            percent=_percent(cost, sums.free_cost_nano_usd),
+            percent=percent_of(cost, sums.free_cost_nano_usd),
         )
 
     def _break_even(self) -> BreakEven:
@@ -195,7 +197,7 @@ class _Figures:
             free_loss_per_user_usd=None if loss_per_user is None else _usd(loss_per_user),
             paid_margin_per_user_usd=None if margin_per_user is None else _usd(margin_per_user),
             percent=percent,
-            paying_percent=_percent(paying, free_users + paying),
+            paying_percent=percent_of(paying, free_users + paying),
         )
 
     def _money(self, day: int, *, is_free: bool) -> Iterable[tuple[int, int]]:
@@ -219,7 +221,3 @@ def _total(sums: DaySums, place: int) -> int:
 
 def _usd(nano_usd: float) -> float:
     return nano_usd / NANO_USD_PER_USD
-
-
-def _percent(part: int, whole: int) -> float | None:
-    return round(100 * part / whole, 2) if whole else None
