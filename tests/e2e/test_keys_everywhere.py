@@ -185,3 +185,39 @@ def test_a_reload_takes_an_issuer_from_both_within_a_second_or_from_none(gateway
         file.write_text(before)
     assert gateways[1].command("--reload").returncode == 0
     eventually(lambda: statuses(gateways, token) == {200}, "it is in force in each worker")
+
+
+@pytest.mark.parametrize(
+    "gateways", [pytest.param(WITHOUT_PUBSUB, id="without publish and subscribe")], indirect=["gateways"]
+)
+def test_a_reload_has_all_workers_serve_whom_and_believe_which_proxy_it_names(gateways: list[Gateway]) -> None:
+    workers = [gateway.workers() for gateway in gateways]
+    files = [gateway.folder / "config.yaml" for gateway in gateways]
+    before = files[0].read_text()
+    named = "scalix:\n  trusted_proxies: [127.0.0.1]\n  anonymous: {enabled: true, tier: fifty}\n"
+    addresses = map("198.51.100.{}".format, range(1, 255))
+
+    def answers(gateways: list[Gateway]) -> set[tuple[int, str | None]]:
+        """Of clients without a credential behind a proxy, each on a connection of its own: its status, and what an
+        address has left that nobody has called from before."""
+        seen = set()
+        for gateway in gateways * CONNECTIONS:
+            body = {"model": MODEL, "messages": [{"role": "user", "content": "hi [[demo words=1]]"}]}
+            headers = {"x-forwarded-for": next(addresses)}
+            url = f"{gateway.url}/v1/chat/completions"
+            answer = httpx.post(url, json=body, headers=headers, timeout=30, trust_env=False)
+            seen.add((answer.status_code, answer.headers.get("x-ratelimit-remaining-requests")))
+        return seen
+
+    assert answers(gateways) == {(401, None)}
+    for file in files:
+        file.write_text(before.replace("scalix:\n", named, 1))
+        assert file.read_text() != before
+    assert gateways[0].command("--reload").returncode == 0
+    assert answers(gateways[:1]) == {(200, "49")}
+    eventually(lambda: answers(gateways) == {(200, "49")}, "it is in force at the other too")
+    assert [gateway.workers() for gateway in gateways] == workers
+    for file in files:
+        file.write_text(before)
+    assert gateways[0].command("--reload").returncode == 0
+    assert answers(gateways[:1]) == {(401, None)}
