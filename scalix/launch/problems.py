@@ -23,6 +23,9 @@ class Problem:
         return " ".join(f"{self.where}: {self.what}; {self.fix}".split())
 
 
+CONFIG_FILE = "config file"
+
+
 class Wrong(Exception):
     """What is wrong with one value, and what to write instead; whoever catches it knows where it stands."""
 
@@ -49,8 +52,9 @@ def read_text(path: Path, kind: str, option: str) -> str:
     """The text of an input file, without a byte order mark. Raises `Wrong` for one that can't be read. `kind` is what
     messages call it, such as `config file`; `option` is where its path may have been given, such as `--config`."""
     try:
-        if Path(os.path.realpath(path)).is_fifo():  # what waits for it does nothing else; those of a shell have no path
-            raise Wrong(f"the {kind} is a named pipe, and is read again at a reload", "give a file")
+        # Who waits for a pipe does nothing else. A shell's `<(…)`, which has no path of its own, can be read once.
+        if path.is_fifo() and (kind == CONFIG_FILE or Path(os.path.realpath(path)).is_fifo()):
+            raise Wrong(f"the {kind} is a pipe, and is read more than once", "give a file")
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(_MOST_CHARS + 1)
     except FileNotFoundError:

@@ -242,8 +242,13 @@ def test_a_file_that_can_not_be_read_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(LaunchError, match="not UTF-8"):
         read_config(tmp_path / "binary.yaml", {})
     os.mkfifo(tmp_path / "pipe.yaml")
-    with pytest.raises(LaunchError, match="named pipe"):
+    with pytest.raises(LaunchError, match="is a pipe, and is read more than once; give a file"):
         read_config(tmp_path / "pipe.yaml", {})
+    read_fd, write_fd = os.pipe()  # a shell's `<(…)`
+    os.close(write_fd)
+    with pytest.raises(LaunchError, match="is a pipe, and is read more than once; give a file"):
+        read_config(Path(f"/dev/fd/{read_fd}"), {})
+    os.close(read_fd)
 
 
 def test_a_yaml_tag_is_a_problem(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ruamel.yaml.scalarbool import ScalarBoolean
 from ruamel.yaml.tokens import ScalarToken
 
 from scalix.launch.home import IN_CHECKOUT
-from scalix.launch.problems import LaunchError, Problem, Wrong, read_text, shown_path
+from scalix.launch.problems import CONFIG_FILE, LaunchError, Problem, Wrong, read_text, shown_path
 
 Step = str | int
 """A key of a mapping or an index of a list."""
@@ -135,7 +135,7 @@ def load_yaml(path: Path) -> YamlSource:
     try:
         text = read_text(
             path,
-            "config file",
+            CONFIG_FILE,
             "--config or SCALIX_CONFIG"
             if IN_CHECKOUT
             else "--config or SCALIX_CONFIG, or write an example with `scalix init`",
