@@ -71,6 +71,7 @@ MAY_BEGIN_TASKS = {
     "store/connection/background.py": "the one place for all others",
     "edge/clients.py": "watches the client while its request is served",
     "edge/guard.py": "watches the client while its request waits for a place",
+    "edge/unmetered_reads.py": "watches the client while what it wants to see is read",
     "edge/streamed_answers.py": "sends to the client of the request",
     "service/answers/stream_reading.py": "reads the provider's answer to the request",
     "api/runtime.py": "from threads of the caller's into a loop that serves no requests",

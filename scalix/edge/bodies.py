@@ -20,6 +20,12 @@ class ClientGone(Exception):
     """The client left before its body was read; there is nobody to answer."""
 
 
+async def left(receive: Receive) -> None:
+    """Returns when the client has gone. What it sends until then is not read by anybody."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def read_json(scope: Scope, receive: Receive, *, optional: bool = False) -> dict[str, Any]:
     """The body as a JSON object; with `optional`, an empty one where there is none.
 

@@ -8,6 +8,7 @@ from scalix.edge.asgi import Receive, Scope, Send, address_of, send_bytes
 from scalix.edge.bodies import read_json
 from scalix.edge.rows import Access, Answers, Request, Row, caller_now, operator_of
 from scalix.edge.tables import Page, answer_page
+from scalix.edge.unmetered_reads import while_there
 from scalix.service.identity.identity import Identity
 from scalix.service.self_service.turns import Person
 
@@ -37,7 +38,9 @@ class Dispatcher:
             if row.names_user:
                 await self._refuse_nobodys(body.get("user_id"))
             asked.body = row.body.read(body)
-        answer = await self.answers[row](asked)
+        answering = self.answers[row](asked)
+        is_view = row.method == "GET" and asked.operator is not None
+        answer = await (while_there(receive, answering) if is_view else answering)
         page = answer if isinstance(answer, Page) else await answer_page(answer)
         headers = [(HEADER, told(request_id).encode()), *page.headers]
         await send_bytes(send, page.status, page.body, headers, page.content_type)

@@ -9,7 +9,7 @@ from scalix.domain.identity.addresses import NO_NETWORKS, Address, Networks, gro
 from scalix.domain.identity.ip_rules import ANYBODY, IpRules
 from scalix.domain.requests.guard import GuardSettings
 from scalix.edge.asgi import Header, Receive, Scope, token_of
-from scalix.edge.bodies import ClientGone
+from scalix.edge.bodies import ClientGone, left
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.guard_bodies import paced
 from scalix.edge.guard_headers import check_headers, check_host
@@ -70,7 +70,7 @@ class Guard:
 
     async def wait_for_place(self, caller: Caller, scope: Scope, receive: Receive) -> None:
         """Wait, and note in the scope for how long. Raises `Overloaded`, `ClientGone`."""
-        loop, leaving = asyncio.get_running_loop(), asyncio.ensure_future(_left(receive))
+        loop, leaving = asyncio.get_running_loop(), asyncio.ensure_future(left(receive))
         began_s = loop.time()
         try:
             if not await self._shedding.wait(caller, self.settings.overload, leaving):
@@ -133,8 +133,3 @@ def queued_headers(scope: Scope) -> list[Header]:
     """How long a request has waited for its place, if it has."""
     queued_ms: int = scope.get(_QUEUED_MS, 0)
     return [(b"x-scalix-queued-ms", str(queued_ms).encode())] if queued_ms else []
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

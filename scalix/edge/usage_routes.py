@@ -1,15 +1,14 @@
 """`GET /scalix/v1/usage`, `/scalix/v1/usage/events` and `/scalix/v1/requests`: everybody's own use, whatever the
 credential, and the operator's view of all."""
 
-import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
-from scalix.domain.errors import Overloaded
 from scalix.edge.names_in_paths import name_in
 from scalix.edge.rows import Access, Request, Row, caller_now
 from scalix.edge.tables import Format, Page, format_of, json_page, rows_page
+from scalix.edge.unmetered_reads import Turns, while_there
 from scalix.service.identity.callers import Caller
 from scalix.service.identity.identity import Identity
 from scalix.service.queries import one_of, refuse_unknown_parameters
@@ -24,13 +23,10 @@ from scalix.service.usage.usage_events import (
     UsageEvents,
 )
 
-# A page may go through all events of many days, and no quota counts it: so many at once in one worker, of everybody and
-# of one caller, those that wait included.
-MOST_AT_ONCE, MOST_OF_ONE = 2, 3
-_RETRY_S = 2
+# Of one caller, those that wait included; the operator waits.
+MOST_OF_ONE = 3
 _SHAPES: tuple[Format, ...] = ("json", "csv", "jsonl")
 _ONE_REQUEST = "/scalix/v1/requests/"
-P = TypeVar("P")
 
 
 class UsageRoutes:
@@ -41,8 +37,7 @@ class UsageRoutes:
         self._usage = usage
         self._events = events
         self._requests = requests
-        self._turn = asyncio.Semaphore(MOST_AT_ONCE)
-        self._asking: Counter[str] = Counter()
+        self._turns = Turns("requests for events")
 
     async def overview(self, asked: Request) -> Overview | Page:
         """What was used by day and by model, or all of it in one line. Raises `GatewayError`s, `StoreUnavailable`."""
@@ -61,14 +56,16 @@ class UsageRoutes:
         """Each request with what it used. Raises `GatewayError`s, `StoreUnavailable`."""
         caller, query = await caller_now(self._identity, asked.scope), asked.query
         shape = format_of(asked.scope, query, _SHAPES)
-        page = await self._in_turn(caller, self._events.page, query)
+        async with self._turn(caller):
+            page = await while_there(asked.receive, self._events.page(caller, query))
         return json_page(page) if shape == "json" else _rows(caller, page.events, page.next_cursor, shape)
 
     async def requests(self, asked: Request) -> Page:
         """The same of everybody, for the operator. Raises `GatewayError`s, `StoreUnavailable`."""
         caller, query = await caller_now(self._identity, asked.scope), asked.query
         shape = format_of(asked.scope, query, _SHAPES)
-        page = await self._in_turn(caller, self._requests.page, query)
+        async with self._turn(caller):
+            page = await while_there(asked.receive, self._requests.page(caller, query))
         return json_page(page) if shape == "json" else _rows(caller, page.requests, page.next_cursor, shape, "user_id")
 
     async def request(self, asked: Request) -> OneRequest:
@@ -76,21 +73,8 @@ class UsageRoutes:
         caller = await caller_now(self._identity, asked.scope)
         return await self._requests.one(caller, name_in(asked.scope, _ONE_REQUEST, param="request"), asked.query)
 
-    async def _in_turn(
-        self, caller: Caller, page: Callable[[Caller, Mapping[str, str]], Awaitable[P]], query: Mapping[str, str]
-    ) -> P:
-        who = str(caller.subject)
-        if not caller.may_name_users and self._asking[who] >= MOST_OF_ONE:
-            what = f"{MOST_OF_ONE} of your requests for events are being answered."
-            raise Overloaded(f"{what} Try again in {_RETRY_S} seconds.", retry_after_s=_RETRY_S).for_log(what)
-        self._asking[who] += 1
-        try:
-            async with self._turn:
-                return await page(caller, query)
-        finally:
-            self._asking[who] -= 1
-            if not self._asking[who]:
-                del self._asking[who]
+    def _turn(self, caller: Caller) -> AbstractAsyncContextManager[None]:
+        return self._turns.turn(str(caller.subject), None if caller.may_name_users else MOST_OF_ONE)
 
 
 def _rows(

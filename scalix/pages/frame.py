@@ -20,6 +20,7 @@ from scalix.edge.asgi import Header, Receive, Scope, Send, address_of, header, m
 from scalix.edge.bodies import ClientGone
 from scalix.edge.guard import Guard
 from scalix.edge.routes import PAGE
+from scalix.edge.unmetered_reads import Turns, while_there
 from scalix.pages.answers import Answer, asset_sent, redirect
 from scalix.pages.assets import PREFIX, asset_at
 from scalix.pages.cookies import (
@@ -47,6 +48,8 @@ from scalix.store.connection.deadline import PATIENT_MS, grant_store_time
 _PART = b"x-scalix-part"
 _NOTICE = "notice:"  # what is signed as a session is no notice
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
+_MOST_OF_ONE = 6
+"""Views of an operator's session, or of a user, at once, those that wait included: the connections of a browser."""
 _ROOTS = ("/ui", "/me")
 _WRONG_ROLE = {
     Role.OPERATOR: "These pages are the operator's. Yours are at /me.",
@@ -85,6 +88,7 @@ class Frame:
         self._guard = guard
         self._now_ms = now_ms
         self._renderer = Renderer()
+        self._turns = Turns("pages")
         self._nav = {
             role: tuple(row for row in table.rows if row.role is role and row.label)
             for role in (Role.USER, Role.OPERATOR)
@@ -106,7 +110,8 @@ class Frame:
         visit = Visit(scope, receive, PageRequest(scope, request_id, self._now_ms()))
         refused: Exception | None = None
         try:
-            answer = await self._answer(visit)
+            answering = self._answer(visit)
+            answer = await (while_there(receive, answering) if method_of(scope) == "GET" else answering)
             refused = visit.error
         except ClientGone:
             raise
@@ -138,7 +143,13 @@ class Frame:
             if asked.signed_in is not None:
                 raise NotPermitted(_WRONG_ROLE[row.role])
             return redirect(path_to(SIGN_IN[row.role], to=_asked_for(scope) if method_of(scope) == "GET" else ""))
-        return await (self._act(visit, row) if row.method == "POST" else self._show(visit, row))
+        if row.method == "POST":
+            return await self._act(visit, row)
+        if asked.signed_in is None:
+            return await self._show(visit, row)
+        who = asked.signed_in.id if asked.role is Role.OPERATOR else str(asked.caller.subject)
+        async with self._turns.turn(who, _MOST_OF_ONE):
+            return await self._show(visit, row)
 
     async def _show(self, visit: Visit, row: PageRow) -> Answer:
         """A page, or a part of it. An act that has failed shows the page it belongs to."""

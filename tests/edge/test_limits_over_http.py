@@ -233,11 +233,11 @@ async def test_the_shadow_lets_through_names_what_would_have_refused_and_counts_
 async def test_a_path_answers_each_of_its_methods_and_names_them_for_others(pair: Pair) -> None:
     a, _ = pair
     for method, path, allow in [
-        ("POST", "/user/limits", "GET, PUT"),
-        ("DELETE", "/user/limits", "GET, PUT"),
+        ("POST", "/user/limits", "GET, HEAD, PUT"),
+        ("DELETE", "/user/limits", "GET, HEAD, PUT"),
         ("GET", "/user/reset", "POST"),
         ("PUT", "/v1/chat/completions", "POST"),
-        ("POST", "/scalix/v1/shadow", "GET"),
+        ("POST", "/scalix/v1/shadow", "GET, HEAD"),
     ]:
         answer = await a.http.request(method, path)
         assert (answer.status_code, answer.headers["allow"]) == (405, allow)

@@ -9,7 +9,8 @@ from scalix.domain.errors import Overloaded
 from scalix.domain.identity.subjects import Subject
 from scalix.domain.limits.limits import UNLIMITED
 from scalix.edge.rows import Request
-from scalix.edge.usage_routes import MOST_AT_ONCE, MOST_OF_ONE, UsageRoutes
+from scalix.edge.unmetered_reads import MOST_AT_ONCE
+from scalix.edge.usage_routes import MOST_OF_ONE, UsageRoutes
 from scalix.service.identity.callers import THE_OPERATOR, Caller
 from scalix.service.usage.usage_events import EventsPage
 
@@ -42,7 +43,7 @@ class Whoever:
 
 
 async def _no_body() -> Any:
-    return {"type": "http.disconnect"}
+    await asyncio.Event().wait()
 
 
 async def test_one_caller_has_few_pages_read_at_once_and_nobody_waits_behind_them_for_ever() -> None:
@@ -68,5 +69,5 @@ async def test_one_caller_has_few_pages_read_at_once_and_nobody_waits_behind_the
     for task in tasks:
         await task
     assert events.reading == 0
-    assert not routes._asking
+    assert not routes._turns.asking
     await (await begun(ANN))
