@@ -1,11 +1,15 @@
 """`--check` tries the store that the settings name: what is said before a start holds at the start."""
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from scalix.launch.doctor.store import _seeds
 from tests.launch.running import Place
 from tests.store.servers import Server, free_ports
 
@@ -55,3 +59,23 @@ def test_a_store_that_would_lose_counters_is_a_problem_and_a_sound_one_is_none(
     code, _, errors = place.run_here(monkeypatch, "--check")
     assert code == 2
     assert "maxmemory-policy is allkeys-lru" in errors
+
+
+def test_a_name_that_no_resolver_answers_for_holds_up_no_check(
+    place: Place, monkeypatch: pytest.MonkeyPatch, server: Server
+) -> None:
+    looked_up, ends, answered = socket.getaddrinfo, threading.Event(), list[str]()
+
+    def hangs(host: str, *arguments: Any, **options: Any) -> Any:
+        if host == "hangs.test":
+            answered.extend([host] * (not ends.wait(20)))
+        return looked_up(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", hangs)
+    place.extra = {"REDIS_URL": "redis://hangs.test:6379"}
+    code, _, errors = place.run_here(monkeypatch, "--check")
+    assert (code, "can't be reached: no answer in time" in errors) == (2, True)
+    findings = list(_seeds(f"{server.url.rpartition('/')[0]},hangs.test:6379/0"))
+    assert [(one.level, one.where) for one in findings] == [("warning", "redis://hangs.test:6379/0")]
+    assert not answered
+    ends.set()

@@ -10,7 +10,7 @@ from scalix.launch.embedded.store_child import check_named_store
 from scalix.launch.embedded.store_socket import socket_of
 from scalix.launch.problems import LaunchError
 from scalix.store.connection.seeds import seeds_of
-from scalix.store.connection.server_check import StoreUnusable, redacted
+from scalix.store.connection.server_check import StoreNotYet, StoreUnusable, check_server, redacted
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -46,13 +46,15 @@ def check_store(case: Case) -> Iterator[Finding]:
 
 def _seeds(url: str) -> Iterator[Finding]:
     """Which of several nodes a start could not count on."""
-    from scalix.store.connection.blocking import is_there
-
     seeds = seeds_of(url)
     for seed in seeds if len(seeds) > 1 else ():
-        if not is_there(seed, _SEED_TIMEOUT_S):
+        try:
+            check_server(seed, timeout_s=_SEED_TIMEOUT_S)
+        except StoreNotYet:
             fix = "start it, or name another node of the cluster in its place"
             yield Finding("warning", redacted(seed), "does not answer; other nodes that REDIS_URL names do", fix)
+        except StoreUnusable:  # it is there
+            pass
 
 
 def _embedded(case: Case) -> Iterator[Finding]:
