@@ -10,8 +10,8 @@ import pytest
 
 from scalix.pages.finding import path_to
 from tests.edge.key_rig import act
-from tests.edge.limits_rig import Instance
-from tests.pages.rig import ORIGIN, Browser, form_token, text_of
+from tests.edge.limits_rig import CONFIG, Instance
+from tests.pages.rig import ORIGIN, Browser, form_token, text_of, user
 
 ODD = "<b>ann</b>/../\u05d0~\U0001f600?&#"
 
@@ -198,3 +198,23 @@ async def test_the_list_says_what_each_has_used_today_and_when_they_were_seen_la
     ann = next(row for row in rows if ">ann<" in row)
     assert f'datetime="{today}"' in ann
     assert re.search(r'data-label="Requests today" class="figure"><span>\s*3<', ann)
+
+
+async def test_of_a_tier_that_a_reload_has_taken_away_the_user_sees_what_holds_and_the_operator_why(
+    instance: Instance, browser: Browser
+) -> None:
+    await act(instance, "/user/new", user_id="ann", tier="pro", auto_create_key=False)
+    ann = await user(instance, "ann")
+    assert (await instance.ask("ann")).status_code == 200
+    lines = CONFIG.splitlines(keepends=True)
+    instance.config.write_text("".join(line for line in lines if not line.startswith("    pro:")), encoding="utf-8")
+    instance.reload()
+    for path in ("/ui", "/ui/users", "/ui/limits", "/ui/money", "/ui/users/ann"):
+        assert (shown := await browser.get(path)).status_code == 200, path
+    assert "The user’s tier is “pro”, which the config no longer has. The default tier, free, holds" in text_of(shown)
+    assert "My usage free" in text_of(await ann.get("/me"))
+    answer = await browser.act("/ui/users/ann", "/ui/users/ann/tier", {"tier": "pro"})
+    assert "'tier' must be one of: free, trial, open." in text_of(answer)
+    instance.config.write_text(CONFIG, encoding="utf-8")
+    instance.reload()
+    assert "no longer has" not in text_of(await browser.get("/ui/users/ann"))

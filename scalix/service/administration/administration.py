@@ -33,7 +33,8 @@ _TOLD_IN_AUDIT = ("tier", "blocked", "limits", "consent")
 
 _FACTS = Fields(
     {str: "user_id tier", bool: "blocked", dict[str, Any]: "overrides", str | None: "created_at updated_at"},
-    {dict[str, Any] | None: "metadata", NotRequired[str]: "metadata_error", NotRequired[Any]: _DESCRIPTIONS},
+    {dict[str, Any] | None: "metadata", NotRequired[Any]: _DESCRIPTIONS},
+    {NotRequired[str]: "metadata_error missing_tier"},
 )
 _USE = Fields(
     {int: "requests_this_hour requests_today tokens_today in_flight_requests", float: "spend_today_usd cost_today_usd"}
@@ -242,9 +243,11 @@ class UserAdministration:
         return name
 
     def _facts(self, record: UserRecord) -> dict[str, Any]:
+        policy = self.records.policy.current
         return {
             "user_id": record.user_id,
-            "tier": self.records.policy.current.tier_or_default(record.tier).name,
+            "tier": policy.tier_or_default(record.tier).name,
+            **({} if record.tier in (None, *policy.tiers) else {"missing_tier": record.tier}),
             "blocked": record.blocked,
             **_metadata(record),
             "overrides": record.limits,
