@@ -16,7 +16,7 @@ import pytest
 
 from tests.demo_server import DemoServer
 from tests.e2e.calls import PATHS, body_of
-from tests.e2e.crowds import Crowd, served
+from tests.e2e.crowds import OK, Crowd, served
 from tests.e2e.gateways import Gateway, instances
 from tests.e2e.scripted_provider import Answer, scripted
 from tests.e2e.test_deployments import entry
@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(300)]
 REQUESTS = 20
 # A lease lasts a minute, and every gateway looks for lapsed ones every 15 s.
 SWEPT_WITHIN_S = 80.0
+PROMPT_USD, COMPLETION_USD = 3e-5, 6e-5  # gpt-4's, a token
 
 
 @pytest.fixture
@@ -84,6 +85,14 @@ def test_what_a_killed_instance_had_in_flight_is_swept_by_the_other_within_a_min
     two: list[Gateway], crowd: Crowd, demo_server: DemoServer
 ) -> None:
     launcher, workers = two[0].launcher(), two[0].workers()
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    others = [Crowd([one.url for one in two], f"{crowd.user}-{n}", f"other-{n}-of-{crowd.user}-") for n in range(4)]
+    with two[1].client() as http:
+        for one in others:
+            assert http.post("/user/new", json={"user_id": one.user, "tier": "roomy"}).status_code == 200
+    with ThreadPoolExecutor(len(others)) as pool:
+        answers = pool.map(lambda one: one.at_once(8, "words=20", stream=True), others)
+        assert list(answers) == [[OK] * 8] * len(others)
     begun = Begun(two[0], demo_server, crowd, "hang=1")
     killed_s = time.monotonic()
     for process in (launcher, *workers):
@@ -100,6 +109,17 @@ def test_what_a_killed_instance_had_in_flight_is_swept_by_the_other_within_a_min
     # Each at the estimate of its prompt, and all prompts are alike.
     assert tokens >= prompts
     assert tokens % REQUESTS == 0
+    asked = [one for other in others for one in demo_server.requests(contains=other.marker, bodies=False)]
+    cost = PROMPT_USD * (tokens + sum(one["prompt_tokens"] for one in asked))
+    cost += COMPLETION_USD * sum(one["completion_tokens"] for one in asked)
+    with two[1].client() as http:
+        shown = http.get("/scalix/v1/reports/today", params={"day": day}).json()["day"]
+        verified = http.get("/scalix/v1/ledger/verify", params={"day": day}).json()
+    assert len(asked) == len(others) * 8
+    assert (shown["active_users"], shown["new_users"]) == (1 + len(others), 1 + len(others))
+    assert (shown["requests"], shown["errors"]) == (REQUESTS + len(asked), 0)
+    assert shown["provider_cost_usd"] == pytest.approx(cost, abs=1e-9)
+    assert verified["differences"] == []
 
 
 def test_all_workers_together_go_over_the_limits_of_deployments_by_little(tmp_path: Path) -> None:
