@@ -14,7 +14,8 @@ class GatewayError(Exception):
     `message` tells the client what to do and holds no secret. `param` is the field that is wrong. `details` become
     `error.scalix` in the answer. `windows`, `key_states` and `tier` belong to the caller and are set by admission; the
     edge makes rate-limit headers of them. `answers` caches the answer of an error that is raised more than once; it is
-    `None` for all others.
+    `None` for all others. Logs alone are told `reason`, such as `expired`: what the code alone does not say;
+    and `who`, the caller's name, where it is known.
     """
 
     message: str
@@ -25,10 +26,10 @@ class GatewayError(Exception):
     key_states: tuple[KeyState, ...] = ()
     tier: str | None = None
     answers: dict[bool, Any] | None = None
+    reason: str = field(default="", kw_only=True)
+    who: str = field(default="", kw_only=True)
 
     code = "internal_error"
-    who = ""  # the caller's name for the audit log, where it is known; not told to clients
-    reason = ""  # for the logs, such as `expired`: what the code alone does not say; not told to clients
 
     def __init_subclass__(cls, code: str = "") -> None:
         super().__init_subclass__()
@@ -36,11 +37,6 @@ class GatewayError(Exception):
 
     def __str__(self) -> str:
         return self.message
-
-    def for_log(self, reason: str = "", who: str = "") -> Self:
-        """The same error, with what logs alone are told."""
-        self.reason, self.who = reason or self.reason, who or self.who
-        return self
 
     def anew(self) -> Self:
         """A copy that was never raised, for an error that is cached: a raised one keeps every frame of its traceback

@@ -34,9 +34,9 @@ def cors_headers(scope: Scope, origins: Collection[str]) -> list[Header]:
 
 
 def is_preflight(scope: Scope) -> bool:
-    """Whether a browser asks what a page of another origin may send. It shows no key."""
+    """Whether a browser asks by an `OPTIONS` what a page of another origin may send. It shows no key."""
     asks = header(scope, b"access-control-request-method")
-    return scope["method"] == "OPTIONS" and asks is not None and header(scope, b"origin") is not None
+    return asks is not None and header(scope, b"origin") is not None
 
 
 async def answer_preflight(scope: Scope, send: Send) -> None:

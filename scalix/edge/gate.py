@@ -34,7 +34,6 @@ from scalix.edge.asgi import (
     credential_of,
     header,
     is_anthropics,
-    method_of,
     not_taken,
     second_token_of,
     send_bytes,
@@ -151,10 +150,8 @@ class Gate:
         try:
             if self._guard.settings.cors_origins and header(scope, b"origin") is not None:
                 return None
-            if self.pages is not None and self.pages.are_alone_at(scope):
-                return None
             error = self._early.refusal(scope, body)
-            if error is None:
+            if error is None or (self.pages is not None and self.pages.are_alone_at(scope)):
                 return None
             answer = self._answer(scope, request_id, error)
         except Exception as fault:
@@ -213,7 +210,7 @@ class Gate:
         except StoreUnavailable as fault:
             log.warning("request %s: %s", request_id, fault)
             message = "The gateway's store is not available right now. Try again shortly."
-            return StoreIsDown(message, retry_after_s=5).for_log(str(fault))
+            return StoreIsDown(message, retry_after_s=5, reason=str(fault))
         except Exception as error:
             log.error("request %s failed inside the gateway: %s", request_id, shown_fault(error))
             return InternalError(f"The gateway failed. Tell its operator the request id {told(request_id)}.")
@@ -264,10 +261,10 @@ class Gate:
             raise RouteNotFound(f"There is no {shown_text(path, 200)} here. The README lists the routes.")
         if (header(scope, b"upgrade") or "").lower() == "websocket":
             raise NoWebSockets("There are no WebSockets here. Send the request by HTTP, and stream the answer.")
-        if self._guard.settings.cors_origins and is_preflight(scope):
+        if scope["method"] == "OPTIONS" and self._guard.settings.cors_origins and is_preflight(scope):
             await answer_preflight(scope, send)
             return
-        target = methods.get(method_of(scope))
+        target = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if target is None:
             raise not_taken(shown_text(path, 200), scope["method"], methods)
         if isinstance(target, Route):

@@ -27,7 +27,7 @@ class MetricsRoute:
         """The answer to one scrape. Raises `InvalidApiKey`, `NotPermitted`, `StoreUnavailable`."""
         token = token_of(asked.scope)
         if token is None:  # also where anonymous callers have a tier
-            raise InvalidApiKey(NO_KEY).for_log("no-key")
+            raise InvalidApiKey(NO_KEY, reason="no-key")
         if not self._is_scraper(token):
             await operator_of(self._identity, asked.scope)
         return page_of(await self._metrics.figures())

@@ -122,5 +122,5 @@ async def operator_of(identity: Identity, scope: Scope) -> Caller:
     """The caller, if it is the operator. Raises `InvalidApiKey`, `NotPermitted`."""
     caller = await identity.authenticate(credential_of(scope))
     if not caller.may_name_users:
-        raise NotPermitted("Only the operator's key may do this.").for_log(who=str(caller.subject))
+        raise NotPermitted("Only the operator's key may do this.", who=str(caller.subject))
     return caller

@@ -29,7 +29,7 @@ class Turns:
         """The turn of one read. Of `who`, at most so many read or wait. Raises `Overloaded`."""
         if most is not None and self.asking[who] >= most:
             what = f"{most} of your {self._reads} are being answered."
-            raise Overloaded(f"{what} Try again in {_RETRY_S} seconds.", retry_after_s=_RETRY_S).for_log(what)
+            raise Overloaded(f"{what} Try again in {_RETRY_S} seconds.", retry_after_s=_RETRY_S, reason=what)
         self.asking[who] += 1
         try:
             async with self._turn:

@@ -25,8 +25,8 @@ class Doors:
 
     def are_alone_at(self, scope: Scope) -> bool:
         """Whether a request has come to the port that has pages alone, which is then noted in `scope`."""
-        port, server = self._policy.current.ui.own_port, scope.get("server")
-        if not port or server is None or server[1] != port:
+        server = scope.get("server")
+        if server is None or server[1] == self._api_port or server[1] != self.settings.own_port:
             return False
         scope[API_PORT] = self._api_port
         return True

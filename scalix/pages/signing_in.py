@@ -37,7 +37,7 @@ async def _sign_in(services: Services, asked: PageRequest, role: Role) -> Done:
     try:
         text = await services[SignIns].sign_in(credential, asked.by, as_operator=role is Role.OPERATOR)
     except InvalidApiKey as error:
-        raise InvalidApiKey(_WRONG, param="credential").for_log(error.reason, error.who) from None
+        raise InvalidApiKey(_WRONG, param="credential", reason=error.reason, who=error.who) from None
     return Done(to=_inside(asked.form.get("to", ""), role), headers=(_session(asked, text),))
 
 

@@ -59,8 +59,9 @@ def build_callers(store: StoreParts, audit: AuditParts, environ: Mapping[str, st
         on_previous=audit.events.previous_key,
         on_published=audit.events.published_key,
     )
-    kinds: list[CredentialKind] = [master, virtual_keys, tokens, AnonymousCallers(store.policy)]
-    identity, masters = Identity(kinds, users), [key for key in (master_key, previous_key) if key]
+    kinds: list[CredentialKind] = [master, virtual_keys, tokens]
+    identity = Identity(kinds, AnonymousCallers(store.policy), users)
+    masters = [key for key in (master_key, previous_key) if key]
     holders = Holders(identity, virtual_keys, tokens, users, masters)
     sign_ins = SignIns(store.guarded(SignInStore(store.session)), holders, audit.log, store.policy, now_ms)
     addresses = ClientAddresses(store.policy.current.trusted_proxies)

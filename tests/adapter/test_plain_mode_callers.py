@@ -21,7 +21,7 @@ from scalix.litellm_adapter.plain_mode import _http, of_the_admitted_model
 from scalix.service.administration.key_administration import new_secret
 from scalix.service.exchange.exchanges import Exchanges
 from scalix.service.identity.callers import THE_OPERATOR
-from scalix.service.identity.identity import Identity
+from scalix.service.identity.identity import AnonymousCallers, Identity
 from scalix.service.identity.virtual_keys import VirtualKeys
 from scalix.store.records.redis_keys import KeyStore
 from tests.exchanges import made_exchange
@@ -83,7 +83,7 @@ async def test_a_key_that_is_bound_to_addresses_is_judged_by_the_connections_oth
     clock = worker.clock
     keys = VirtualKeys(cast(KeyStore, MemoryKeyStore(worker.store, clock)), worker.users, now_ms=clock)
     services: Any = bridge.services
-    bridge.services = replace(services, identity=Identity([keys], worker.users))
+    bridge.services = replace(services, identity=Identity([keys], AnonymousCallers(worker.policy), worker.users))
     record = KeyRecord("k", "alice", digest_of(secret), secret[-4:], allowed_ips=("203.0.113.0/24",))
     await MemoryKeyStore(worker.store, clock).create(record)
 

@@ -13,7 +13,7 @@ from scalix.edge.asgi import credential_of
 from scalix.edge.client_address import ClientAddresses
 from scalix.edge.model_routes import ModelRoutes
 from scalix.edge.rows import Request
-from scalix.service.identity.identity import AnonymousCallers, Credential, CredentialKind, Identity, MasterKey
+from scalix.service.identity.identity import AnonymousCallers, Credential, Identity, MasterKey
 from scalix.service.identity.users import UserDirectory
 from scalix.service.policy_source import PolicySource
 from scalix.store.records.redis_users import UserStore
@@ -32,11 +32,8 @@ class Edge:
         policy = PolicySource(Policy(TIERS, "pro", MODELS, anonymous_tier="visitor" if anonymous else None))
         self.policy = policy
         users = UserDirectory(cast(UserStore, MemoryStore(lambda: 0)), policy)
-        kinds: list[CredentialKind] = [
-            MasterKey(master, previous, on_published=self._published),
-            AnonymousCallers(policy),
-        ]
-        self.models_of = ModelRoutes(Identity(kinds, users), policy)
+        operators = MasterKey(master, previous, on_published=self._published)
+        self.models_of = ModelRoutes(Identity([operators], AnonymousCallers(policy), users), policy)
         self.addresses = ClientAddresses(Networks([parse_network("10.0.0.0/8")]))
 
     def _published(self) -> None:
@@ -127,8 +124,8 @@ async def test_whom_a_reload_has_named_counts_at_once() -> None:
 
 async def test_ipv6_callers_of_one_64_bit_network_are_one_subject() -> None:
     policy = PolicySource(Policy(TIERS, "pro", MODELS, anonymous_tier="visitor"))
-    callers = [await AnonymousCallers(policy).caller(Credential(None, f"2001:db8::{n}")) for n in (1, 2)]
-    assert [str(caller.subject) for caller in callers if caller] == ["address:2001:db8::/64"] * 2
+    callers = [AnonymousCallers(policy).caller(Credential(None, f"2001:db8::{n}")) for n in (1, 2)]
+    assert [str(caller.subject) for caller in callers] == ["address:2001:db8::/64"] * 2
 
 
 PUBLISHED = "sk-scalix-dev-123456789"

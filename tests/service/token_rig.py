@@ -10,7 +10,7 @@ from scalix.service.administration.token_revocation import TokenRevocation
 from scalix.service.administration.user_records import UserRecords
 from scalix.service.audit.audit import Actor
 from scalix.service.identity.callers import Caller
-from scalix.service.identity.identity import Credential, Identity, MasterKey
+from scalix.service.identity.identity import AnonymousCallers, Credential, Identity, MasterKey
 from scalix.service.identity.key_sets import KeySetKeys, SecretKey
 from scalix.service.identity.tokens import JsonWebTokens
 from scalix.service.identity.users import UserDirectory
@@ -74,7 +74,7 @@ class TokenRig:
         second = Issuer(OTHER, (AUDIENCE,), KEY_SET_ALGORITHMS, tier_claim="plan", user_prefix="b:")
         self.tokens.trust(first, SecretKey(SECRET.encode()))
         self.tokens.trust(second, self.keys)
-        self.identity = Identity([MasterKey(MASTER), self.tokens], self.users)
+        self.identity = Identity([MasterKey(MASTER), self.tokens], AnonymousCallers(self.policy), self.users)
         records = UserRecords(self.store, self.store, self.users, self.policy, MemoryTrail())
         self.revocation = TokenRevocation(records, self.clock)
 

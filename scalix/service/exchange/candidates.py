@@ -114,5 +114,5 @@ def _cools_down(asked: str, wait_s: int) -> GatewayError:
         f"The provider of '{asked}' has kept failing, so it is asked again {in_words(1000 * wait_s)}, and not before. "
         "Nothing was charged. Try again then, or use another model."
     )
-    error = ProviderFailed(message, details={"category": str(ErrorClass.PROVIDER_DOWN)}, retry_after_s=wait_s)
-    return error.for_log("it rests after failures")
+    category = {"category": str(ErrorClass.PROVIDER_DOWN)}
+    return ProviderFailed(message, details=category, retry_after_s=wait_s, reason="it rests after failures")

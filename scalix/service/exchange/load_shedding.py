@@ -144,4 +144,4 @@ def priority_of(caller: Caller) -> Priority:
 
 def _overloaded(what: str) -> GatewayError:
     message = f"{what} Try again in {RETRY_WHEN_OVERLOADED_S} seconds."
-    return Overloaded(message, retry_after_s=RETRY_WHEN_OVERLOADED_S).for_log(what)
+    return Overloaded(message, retry_after_s=RETRY_WHEN_OVERLOADED_S, reason=what)

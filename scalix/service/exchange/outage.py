@@ -29,7 +29,7 @@ RETRY_WHEN_STORE_IS_DOWN_S = 5
 def store_is_down(why: StoreUnavailable | str) -> StoreIsDown:
     """The refusal of callers whose tier does not go on without the store. `why`, for the log: of what it has failed."""
     message = "Usage can't be checked right now, so this request was not let through. Try again shortly."
-    return StoreIsDown(message, retry_after_s=RETRY_WHEN_STORE_IS_DOWN_S).for_log(str(why))
+    return StoreIsDown(message, retry_after_s=RETRY_WHEN_STORE_IS_DOWN_S, reason=str(why))
 
 
 class Outage:

@@ -210,4 +210,4 @@ def _steps(text: str) -> Iterator[str]:
 
 
 def _busy(what: str) -> Overloaded:
-    return Overloaded(f"{what} Try again in {RETRY_AFTER_S} s.", retry_after_s=RETRY_AFTER_S).for_log(what)
+    return Overloaded(f"{what} Try again in {RETRY_AFTER_S} s.", retry_after_s=RETRY_AFTER_S, reason=what)

@@ -88,39 +88,38 @@ class MasterKey:
             return None
         if digest in self._published and not credential.is_from_here():
             self._on_published()
-            raise InvalidApiKey(WRONG_KEY).for_log("key-published")
+            raise InvalidApiKey(WRONG_KEY, reason="key-published")
         if is_previous:
             self._on_previous(credential.address)
         return THE_OPERATOR
 
 
 class AnonymousCallers:
-    """Callers without a credential, as a `CredentialKind`. A wrong credential never makes a caller anonymous."""
+    """Callers without a credential. A wrong credential never makes a caller anonymous."""
 
     def __init__(self, policy: PolicySource) -> None:
         self._policy = policy
 
-    async def caller(self, credential: Credential) -> Caller | None:
-        """See `known`: nobody has to be asked."""
-        return self.known(credential)
-
-    def known(self, credential: Credential) -> Caller | None:
-        """The address as a caller; `None` where that may not be, with any credential, and where it is not known."""
+    def caller(self, credential: Credential) -> Caller:
+        """The address as a caller. Raises `InvalidApiKey` with any credential, where that may not be, and where the
+        address is not known."""
+        if credential.token:
+            raise InvalidApiKey(WRONG_KEY, reason="no-kind-of-key")
         policy = self._policy.current
-        if policy.anonymous_tier is None or credential.token is not None:
-            return None
-        address = parse_address(credential.address)
-        if address is None:
-            return None
-        tier = policy.tier_or_default(policy.anonymous_tier)
-        return Caller(Subject("address", group_of(address)), tier, tier.limits)
+        if policy.anonymous_tier is not None and credential.token is None:
+            address = parse_address(credential.address)
+            if address is not None:
+                tier = policy.tier_or_default(policy.anonymous_tier)
+                return Caller(Subject("address", group_of(address)), tier, tier.limits)
+        raise InvalidApiKey(NO_KEY, reason="no-key")
 
 
 class Identity:
-    """Tries the kinds of credential in turn."""
+    """Tries the kinds of credential in turn, and takes who has none for anonymous, where the config lets it."""
 
-    def __init__(self, kinds: Sequence[CredentialKind], users: UserDirectory) -> None:
+    def __init__(self, kinds: Sequence[CredentialKind], anonymous: AnonymousCallers, users: UserDirectory) -> None:
         self._kinds = tuple(kinds)
+        self._anonymous = anonymous
         self._users = users
 
     async def authenticate(self, credential: Credential) -> Caller:
@@ -129,7 +128,7 @@ class Identity:
             caller = await kind.caller(credential)
             if caller is not None:
                 return caller
-        raise _refused(credential)
+        return self._anonymous.caller(credential)
 
     def known(self, credential: Credential) -> Caller | None:
         """As `authenticate`, by what is known already; `None` where it takes a look elsewhere."""
@@ -139,7 +138,7 @@ class Identity:
                 return None
             if caller is not None:
                 return caller
-        raise _refused(credential)
+        return self._anonymous.caller(credential)
 
     def known_charged_caller(self, principal: Caller, body: Mapping[str, Any]) -> Caller | None:
         """As `charged_caller`, by what is known already; `None` where it takes a look elsewhere."""
@@ -160,8 +159,3 @@ class Identity:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-
-
-def _refused(credential: Credential) -> InvalidApiKey:
-    message, reason = (WRONG_KEY, "no-kind-of-key") if credential.token else (NO_KEY, "no-key")
-    return InvalidApiKey(message).for_log(reason)

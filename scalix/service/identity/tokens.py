@@ -101,7 +101,7 @@ class JsonWebTokens:
             raise self._refusal(refused) from None
         except KeySetUnavailable as fault:
             message = "Tokens can't be checked right now. Try again shortly."
-            raise KeysUnavailable(message, retry_after_s=RETRY_WITHOUT_KEYS_S).for_log(str(fault)) from None
+            raise KeysUnavailable(message, retry_after_s=RETRY_WITHOUT_KEYS_S, reason=str(fault)) from None
 
     async def holder(self, claims: TokenClaims) -> Caller:
         """Who has shown a token that said this, in the pages, by what holds now. Raises as `caller` does."""
@@ -166,7 +166,7 @@ class JsonWebTokens:
     def _refusal(self, refused: Refused, who: str = "") -> InvalidApiKey:
         """The client's error. `who` is said of tokens that an issuer has signed, and of no other."""
         self._refusals.note(str(refused))
-        return InvalidApiKey(WRONG_KEY).for_log(f"token-{refused}", who)
+        return InvalidApiKey(WRONG_KEY, reason=f"token-{refused}", who=who)
 
 
 def tokens_of(

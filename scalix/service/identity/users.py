@@ -69,8 +69,8 @@ class UserDirectory:
     def caller_of(self, record: UserRecord, *, claimed_tier: str | None = None) -> Caller:
         """The caller with this record. `claimed_tier` counts where the record says none. Raises `UserBlocked`."""
         if record.blocked:
-            blocked = UserBlocked("This user is blocked. Ask the operator of this gateway.")
-            raise blocked.for_log(who=f"user:{record.user_id}")
+            message = "This user is blocked. Ask the operator of this gateway."
+            raise UserBlocked(message, who=f"user:{record.user_id}")
         # A token's claim never outdoes a record, and a record that could not be read may say anything.
         tier = self._policy.current.tier_or_default(record.tier or (None if record.unread else claimed_tier))
         reread = partial(self.caller, record.user_id, fresh=True)

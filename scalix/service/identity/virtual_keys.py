@@ -124,10 +124,12 @@ class VirtualKeys:
         elif record.expires_ms is not None and record.has_expired(now_ms):
             when = rfc3339(record.expires_ms)
             message = f"The API key expired at {when}. Ask the operator of this gateway for a new one."
-            problem = InvalidApiKey(message).for_log("key-expired")
+            problem = InvalidApiKey(message, reason="key-expired")
         elif record.blocked:
             problem = KeyBlocked("This API key is blocked. Ask the operator of this gateway.")
-        return problem and problem.for_log(who=f"key:{record.key_id} {record.user_id}")
+        if problem is not None:
+            problem.who = f"key:{record.key_id} {record.user_id}"
+        return problem
 
     def _remembered(self, digest: str, record: KeyRecord | None) -> KeyRecord:
         """Cache what was read. Raises `InvalidApiKey` for nothing."""
@@ -142,4 +144,4 @@ class VirtualKeys:
 
 def _wrong(reason: str) -> InvalidApiKey:
     """One text for all that is no key of ours, whatever the `reason`, which the audit log alone is told."""
-    return InvalidApiKey(WRONG_KEY).for_log(reason)
+    return InvalidApiKey(WRONG_KEY, reason=reason)

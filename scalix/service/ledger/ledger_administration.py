@@ -220,7 +220,7 @@ async def _readable_archive(reading: Awaitable[_Read]) -> _Read:
     try:
         return await reading
     except ArchiveFailed as error:
-        raise StoreIsDown(f"{str(error).capitalize()}.").for_log(str(error)) from None
+        raise StoreIsDown(f"{str(error).capitalize()}.", reason=str(error)) from None
 
 
 def _day(text: str | None, today: int) -> int:

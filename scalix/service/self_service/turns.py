@@ -27,8 +27,8 @@ class Person:
     def of(cls, caller: Caller, request_id: str = "", address: str = "") -> Self:
         """Raises `NotPermitted` for everybody who is no user."""
         if caller.subject.kind != "user":
-            refused = NotPermitted("This is for users, with a virtual key or a token of their own.")
-            raise refused.for_log(who=str(caller.subject))
+            message = "This is for users, with a virtual key or a token of their own."
+            raise NotPermitted(message, who=str(caller.subject))
         return cls(caller, Actor(str(caller.subject), request_id, address))
 
     @property
@@ -39,11 +39,11 @@ class Person:
     def refuse_narrower_key(self) -> None:
         """Raise `NotPermitted` for a key that allows less than its user may, which must not become more by this."""
         if self.caller.key is not None and self.caller.key.is_narrower:
-            refused = NotPermitted(
+            raise NotPermitted(
                 "This API key has limits of its own (models, budget, rates, addresses or an end), so keys and data of "
-                "its user can't be changed with it. Use another credential of yours."
+                "its user can't be changed with it. Use another credential of yours.",
+                who=str(self.caller.subject),
             )
-            raise refused.for_log(who=str(self.caller.subject))
 
 
 @dataclass(frozen=True, eq=False)

@@ -119,8 +119,8 @@ class UsageReading:
             is_operators_view=caller.may_name_users,
         )
         if named not in (None, own.user_id):
-            refused = NotPermitted("You may see your own usage only: leave 'user_id' out.", param=USER)
-            raise refused.for_log(who=str(caller.subject))
+            message = "You may see your own usage only: leave 'user_id' out."
+            raise NotPermitted(message, param=USER, who=str(caller.subject))
         return own
 
     async def of_user(self, user_id: str) -> Whose:
