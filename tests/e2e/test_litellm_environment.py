@@ -127,6 +127,6 @@ def test_the_variable_of_a_callback_that_the_config_names_arrives(rig: Rig, http
 def test_the_operator_is_told_what_was_kept_out_and_why(rig: Rig) -> None:
     log = rig.gateway.log_text()
     told = [line for line in log.splitlines() if "kept from LiteLLM" in line]
-    assert any("REDIS_HOST, REDIS_PORT, REDIS_URL" in line for line in told)
+    assert not any("REDIS_" in line for line in told)  # the gateway reads them itself
     assert any("OPENAI_BASE_URL" in line and "refer to it" in line for line in told)
     assert "canary" not in log
