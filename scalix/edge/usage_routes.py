@@ -22,7 +22,6 @@ from scalix.service.usage.usage_events import (
     EventsPage,
     UsageEvents,
 )
-from scalix.store.connection.deadline import PATIENT_MS, grant_store_time
 
 # Of one caller, those that wait included; the operator waits.
 MOST_OF_ONE = 3
@@ -55,7 +54,6 @@ class UsageRoutes:
 
     async def events(self, asked: Request) -> Page:
         """Each request with what it used. Raises `GatewayError`s, `StoreUnavailable`."""
-        grant_store_time(PATIENT_MS)
         caller, query = await caller_now(self._identity, asked.scope), asked.query
         shape = format_of(asked.scope, query, _SHAPES)
         async with self._turn(caller):
@@ -64,7 +62,6 @@ class UsageRoutes:
 
     async def requests(self, asked: Request) -> Page:
         """The same of everybody, for the operator. Raises `GatewayError`s, `StoreUnavailable`."""
-        grant_store_time(PATIENT_MS)
         caller, query = await caller_now(self._identity, asked.scope), asked.query
         shape = format_of(asked.scope, query, _SHAPES)
         async with self._turn(caller):
@@ -73,7 +70,6 @@ class UsageRoutes:
 
     async def request(self, asked: Request) -> OneRequest:
         """One request. Raises `GatewayError`s, `StoreUnavailable`."""
-        grant_store_time(PATIENT_MS)
         caller = await caller_now(self._identity, asked.scope)
         return await self._requests.one(caller, name_in(asked.scope, _ONE_REQUEST, param="request"), asked.query)
 

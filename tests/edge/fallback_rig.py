@@ -21,6 +21,7 @@ from scalix.service.exchange.exchanges import Exchange
 from scalix.wiring.core import Core, build_core
 from scalix.wiring.exchange import ModelKnowledge
 from scalix.wiring.gate import Engine, build_gate
+from tests.edge.gates import AsServed
 from tests.service.outage_rig import MASTER_KEY
 
 CONFIG = """
@@ -226,7 +227,7 @@ async def edge(
     store.settle = noting
     core.exchange.exchanges.add = adding  # type: ignore[method-assign]
     http = httpx.AsyncClient(
-        transport=httpx.ASGITransport(gate),
+        transport=AsServed(gate),
         base_url="http://gateway",
         headers={"authorization": f"Bearer {MASTER_KEY}"},
     )

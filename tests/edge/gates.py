@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 from ruamel.yaml import YAML
 
@@ -220,3 +221,11 @@ async def in_process(
         yield InProcess(gate, inner, core)
     finally:
         await core.close()
+
+
+class AsServed(httpx.ASGITransport):
+    """Has each request to an app of this process in a task of its own, as a server has: what one was granted, such as
+    time of the store, is not the next one's."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await asyncio.create_task(super().handle_async_request(request))

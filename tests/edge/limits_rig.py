@@ -10,6 +10,7 @@ from scalix.launch.config.config_file import read_config
 from scalix.wiring.core import build_core
 from scalix.wiring.exchange import ModelKnowledge
 from scalix.wiring.gate import Engine, build_gate
+from tests.edge.gates import AsServed
 from tests.service.outage_rig import MASTER_KEY, PROMPT, Provider
 
 TOKENS = 12  # what the stand-in says that an answer took
@@ -59,7 +60,7 @@ class Instance:
             metrics_token=metrics_token,
         )
         self.http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
+            transport=AsServed(app),
             base_url="http://gateway",
             headers={"authorization": f"Bearer {MASTER_KEY}"},
         )
