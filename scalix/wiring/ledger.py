@@ -13,6 +13,7 @@ from scalix.service.ledger.verification import LedgerCheck
 from scalix.store.connection.deadline import CALL_TIMEOUT_MS
 from scalix.store.ledger.archive_files import ArchiveFiles
 from scalix.store.ledger.redis_archive import RedisArchive
+from scalix.store.ledger.redis_figures import FiguresStore
 from scalix.store.ledger.redis_in_time import InTimeStore
 from scalix.store.ledger.redis_ledger_repair import TIMEOUT_MS, RedisBooks
 from scalix.store.ledger.redis_memory import RedisMemory
@@ -43,5 +44,5 @@ def build_ledger(store: StoreParts, audit: AuditLog) -> LedgerParts:
     memory = StoreMemory(figures, archive_early=archive.run_early)
     check = LedgerCheck(books, lambda: store.policy.current.retention)
     administration = LedgerAdministration(books, check, archive, memory, store.policy, audit)
-    in_time = ListingInTime(InTimeStore(session), store.policy)
+    in_time = ListingInTime(InTimeStore(session), FiguresStore(session), store.policy)
     return LedgerParts(administration, books, check, archive, memory, in_time)

@@ -12,6 +12,7 @@ from scalix.domain.limits.calendar import DAY_MS
 from scalix.domain.policy import Policy, Tier
 from scalix.service.ledger.in_time import ListingInTime
 from scalix.service.policy_source import PolicySource
+from scalix.store.ledger.redis_figures import FiguresStore
 from scalix.store.ledger.redis_in_time import InTimeStore
 from scalix.store.ledger.redis_requests import Place, RequestReader
 from scalix.store.privacy.redis_erasure import ErasureStore
@@ -37,7 +38,11 @@ async def a_day(rig: LedgerRig) -> list[str]:
 async def run(rig: LedgerRig) -> int:
     """The job, an hour after its last run."""
     await rig.client.delete(rig.keys.in_time_turn())
-    return await ListingInTime(InTimeStore(rig.session), PolicySource(Policy({"free": Tier("free")}, "free"))).run()
+    return await job_over(rig, InTimeStore(rig.session)).run()
+
+
+def job_over(rig: LedgerRig, store: InTimeStore) -> ListingInTime:
+    return ListingInTime(store, FiguresStore(rig.session), PolicySource(Policy({"free": Tier("free")}, "free")))
 
 
 async def as_before(rig: LedgerRig, subjects: list[str], day: int = TODAY) -> None:
@@ -78,7 +83,7 @@ async def test_one_process_an_hour_looks_and_days_that_are_over_are_looked_at_on
     await as_before(rig, subjects)
     assert await run(rig) == 0  # nobody writes into it any more
     await rig.client.delete(rig.keys.in_time_looks())
-    job = ListingInTime(InTimeStore(rig.session), PolicySource(Policy({"free": Tier("free")}, "free")))
+    job = job_over(rig, InTimeStore(rig.session))
     assert await job.run() == 0  # it was another's turn
     assert await run(rig) == len(subjects) * 8
 
@@ -95,7 +100,7 @@ async def test_erased_users_leave_no_place_and_are_not_sought_every_hour(rig: Le
     store = InTimeStore(rig.session)
     store.build = None  # type: ignore[assignment, method-assign]
     await rig.client.delete(rig.keys.in_time_turn())
-    await ListingInTime(store, PolicySource(Policy({"free": Tier("free")}, "free"))).run()
+    await job_over(rig, store).run()
 
 
 async def test_what_a_gateway_of_before_has_told_late_comes_into_a_day_that_was_added_up(

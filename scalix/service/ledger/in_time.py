@@ -4,6 +4,7 @@ import logging
 
 from scalix.domain.limits.calendar import DAY_MS
 from scalix.service.policy_source import PolicySource
+from scalix.store.ledger.redis_figures import FiguresStore
 from scalix.store.ledger.redis_in_time import InTimeStore
 
 LIST_EVERY_S = 3_600.0
@@ -15,8 +16,9 @@ class ListingInTime:
     """One process an hour looks at the days that may lack something: those that nobody has looked at since they were
     over, and those that have changed."""
 
-    def __init__(self, store: InTimeStore, policy: PolicySource) -> None:
+    def __init__(self, store: InTimeStore, figures: FiguresStore, policy: PolicySource) -> None:
         self._store = store
+        self._figures = figures
         self._policy = policy
 
     async def run(self) -> int:
@@ -26,7 +28,7 @@ class ListingInTime:
         kept = self._policy.current.retention
         today = await self._store.now_ms() // DAY_MS
         # One of before that replaces a sweep adds no event, by which it would be noticed.
-        await self._store.forget_figures(today - 1)
+        await self._figures.forget([today - 1])
         first = today - kept.events_days
         known = await self._store.looked_at()
         lacking = []

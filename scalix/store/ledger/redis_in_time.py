@@ -37,10 +37,6 @@ class InTimeStore(SessionStore):
             await self._session.hdel(name, *old)
         await self._session.pexpire(name, IN_TIME_LIFETIME_MS)
 
-    async def forget_figures(self, day: int) -> None:
-        """Have this day added up again."""
-        await self._session.hdel(self._keys.day_figures(), str(day))
-
     async def missing(self, day: int) -> int:
         """By how many events everybody's sums of a day are more than its index."""
         total = 0
