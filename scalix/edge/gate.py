@@ -264,6 +264,7 @@ class Gate:
         if scope["method"] == "OPTIONS" and self._guard.settings.cors_origins and is_preflight(scope):
             await answer_preflight(scope, send)
             return
+        # As `method_of` says, without a call for each request.
         target = methods.get("GET" if scope["method"] == "HEAD" else scope["method"])
         if target is None:
             raise not_taken(shown_text(path, 200), scope["method"], methods)
